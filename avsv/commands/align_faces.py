@@ -1,0 +1,61 @@
+"""avsv align-faces: find the faces of a data directory's clips and align them.
+
+Writes OUT_DIR/faces.{ark,scp}, the aligned faces of up to --frames-per-clip frames of each clip (112 x 112 pixels, in one
+JPEG a clip), and, when the last shard is done, DATA_DIR/faces.scp, which embed-face and the training of a face network
+read. A clip without a face is skipped, counted and listed in OUT_DIR/skipped; one that has no picture at all is counted.
+
+example:
+  avsv align-faces --model buffalo_l data/vox1 exp/faces/vox1
+  avsv align-faces --model exp/face_detector --shard 1/4 data/train exp/faces/train
+"""
+
+import logging
+from pathlib import Path
+
+from avsv.kaldi.data_dir import read_data_dir
+from avsv.kaldi.shards import Shard, file_digest, make_archives
+
+log = logging.getLogger("avsv")
+
+
+def add_arguments(parser):
+    parser.add_argument("data_dir", type=Path, help="has video.scp and utt2spk")
+    parser.add_argument("out_dir", type=Path)
+    parser.add_argument("--model", required=True, help="an InsightFace pack by name or folder, or an exp/ folder")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--frames-per-clip", type=int, default=5, help="frames looked at (default: 5)")
+    parser.add_argument("--det-thresh", type=float, default=0.5, help="least score of a face, 0 to 1 (default: 0.5)")
+    parser.add_argument("--shard", type=Shard.parse, default=Shard(), metavar="J/N", help="do part J of N")
+    parser.add_argument("--max-skipped", type=float, default=0.05, help="share of clips that may fail (default: 0.05)")
+
+
+def run(args):
+    from avsv.embeddings.face import media_faces
+    from avsv.errors import UserError
+    from avsv.features.face_pack import load_pack
+    from avsv.features.faces import encode_faces
+    from avsv.files import whole_file
+    from avsv.progress import progress
+
+    data = read_data_dir(args.data_dir)
+    if not data.video:
+        raise UserError(f"{args.data_dir}/video.scp: is absent or empty, so there are no faces to align")
+    log.info("%s: %d of %d clips have a picture", args.data_dir, len(data.video), len(data.utts))
+    pack = load_pack(args.model, args.device, ("detection",), threads=1 if args.shard.total > 1 else None)
+    settings = {
+        "detector": [file_digest(file) for file in pack.files("detection")],
+        "frames": args.frames_per_clip,
+        "det_thresh": args.det_thresh,
+    }
+
+    def work(utts, out):
+        read = media_faces(data.video, pack.detection, args.frames_per_clip, args.det_thresh)
+        for utt in progress(utts, "align faces"):
+            try:
+                out.write_bytes("faces", utt, encode_faces(read(utt)))
+            except UserError as error:
+                out.skip(utt, str(error))
+
+    if make_archives(args.out_dir, ["faces"], data.video, settings, work, args.shard, args.max_skipped):
+        with whole_file(args.data_dir / "faces.scp") as out:
+            out.write((args.out_dir / "faces.scp").read_text(encoding="utf-8"))

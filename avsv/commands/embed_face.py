@@ -1,0 +1,83 @@
+"""avsv embed-face: face embeddings of a data directory's clips.
+
+Writes OUT_DIR/embedding.{ark,scp}, one vector a clip: the mean of the length-normalised embeddings of its faces. Aligned
+faces are taken from DATA_DIR/faces.scp where avsv align-faces made it; otherwise they are found and aligned with the
+pack's own detector. Where DATA_DIR/utt2damage says so, the faces are damaged first; a face that is "missing" there gets no
+embedding. OUT_DIR/skipped lists every clip that has a picture and got no embedding, and why.
+
+example:
+  avsv embed-face --model buffalo_l data/vox1 exp/face/vox1
+  avsv embed-face --model exp/face --device cuda --shard 2/4 data/vox1 exp/face/vox1
+"""
+
+import logging
+from pathlib import Path
+
+from avsv.kaldi.damage import read_damage
+from avsv.kaldi.data_dir import read_data_dir
+from avsv.kaldi.shards import Shard, file_digest, make_archives
+
+log = logging.getLogger("avsv")
+
+
+def add_arguments(parser):
+    parser.add_argument("data_dir", type=Path, help="has utt2spk and video.scp or faces.scp")
+    parser.add_argument("out_dir", type=Path)
+    parser.add_argument("--model", required=True, help="an InsightFace pack by name or folder, or an exp/ folder")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--frames-per-clip", type=int, default=5, help="faces averaged (default: 5)")
+    parser.add_argument("--batch-size", type=int, default=8, help="faces at a time (default: 8; more is faster on a GPU only)")
+    parser.add_argument("--det-thresh", type=float, default=0.5, help="least score of a face, 0 to 1 (default: 0.5)")
+    parser.add_argument("--shard", type=Shard.parse, default=Shard(), metavar="J/N", help="do part J of N")
+    parser.add_argument("--max-skipped", type=float, default=0.05, help="share of clips that may fail (default: 0.05)")
+
+
+def run(args):
+    from avsv.embeddings.face import FaceEmbedder, archived_faces, damaged, media_faces
+    from avsv.errors import UserError
+    from avsv.features.face_pack import load_pack
+    from avsv.kaldi.tables import read_table, write_table
+    from avsv.progress import progress
+
+    data = read_data_dir(args.data_dir)
+    aligned = {utt: entry for utt, entry in data.table("faces.scp").items() if utt in data.utt2spk}
+    if not aligned and not data.video:
+        raise UserError(f"{args.data_dir}: has neither video.scp nor faces.scp, so there are no faces to embed")
+    source, tasks = (aligned, ("recognition",)) if aligned else (data.video, ("detection", "recognition"))
+    log.info("%s: %d of %d clips have a face in %s", args.data_dir, len(source), len(data.utts),
+             "faces.scp" if aligned else "video.scp")  # fmt: skip
+    damage = read_damage(args.data_dir, "face")
+    without = {utt: "no face was found by avsv align-faces" for utt in data.video if utt not in source}
+    without |= {utt: "missing by design" for utt in source if damage.get(utt, {}).get("kind") == "missing"}
+    pack = load_pack(args.model, args.device, tasks, threads=1 if args.shard.total > 1 else None)
+    embedder = FaceEmbedder(pack.recognition, args.batch_size)
+    settings = {
+        "networks": [file_digest(file) for file in pack.files(*tasks)],
+        "frames": args.frames_per_clip,
+        "det_thresh": args.det_thresh,
+        "batch": embedder.batch_size,
+    }
+
+    def work(utts, out):
+        if aligned:
+            read = archived_faces(aligned, args.frames_per_clip)
+        else:
+            read = media_faces(data.video, pack.detection, args.frames_per_clip, args.det_thresh)
+        read = damaged(read, damage)
+
+        def clips():
+            for utt in progress(utts, "embed faces"):
+                try:
+                    yield utt, read(utt)
+                except UserError as error:
+                    out.skip(utt, str(error))
+
+        for utt, embedding in embedder.embed_clips(clips()):
+            out.write("embedding", utt, embedding)
+
+    inputs = {utt: [where, damage.get(utt)] for utt, where in source.items() if utt not in without}
+    if make_archives(args.out_dir, ["embedding"], inputs, settings, work, args.shard, args.max_skipped):
+        # clips that could not have an embedding are listed, but do not count as failures
+        write_table(args.out_dir / "skipped", {**read_table(args.out_dir / "skipped"), **without})
+        log.info("%s: %d clips have a picture and no face embedding", args.out_dir,
+                 len(read_table(args.out_dir / "skipped")))  # fmt: skip

@@ -1,0 +1,37 @@
+"""avsv embed-pair: fused embeddings from voice and face embeddings.
+
+A clip that has only one of the two gets the network's embedding of what there is; the counts are told. Writes
+OUT_DIR/embedding.{ark,scp}, and OUT_DIR/weights: how much of each modality the attention took ("utt voice face").
+
+example:
+  avsv embed-pair --model exp/avn_e --voice exp/voice/vox1/embedding.scp --face exp/face/vox1/embedding.scp exp/avn_e/vox1
+"""
+
+import logging
+from pathlib import Path
+
+log = logging.getLogger("avsv")
+
+
+def add_arguments(parser):
+    parser.add_argument("--model", type=Path, required=True, help="folder of a trained fusion network")
+    parser.add_argument("--voice", required=True, help="embedding.scp")
+    parser.add_argument("--face", required=True, help="embedding.scp")
+    parser.add_argument("out_dir", type=Path)
+
+
+def run(args):
+    from avsv.embeddings.pair import fuse_pairs, load_fusion
+    from avsv.kaldi.embeddings import write_embeddings
+    from avsv.kaldi.pairs import join_embeddings
+    from avsv.kaldi.tables import write_table
+
+    fusion = load_fusion(args.model)
+    voice, face, present, utts = join_embeddings(args.voice, args.face)
+    vectors, weights = fuse_pairs(fusion, voice, face, present)
+    write_embeddings(args.out_dir / "embedding.ark", args.out_dir / "embedding.scp", utts, vectors)
+    write_table(args.out_dir / "weights", zip(utts, (f"{v:.4f} {f:.4f}" for v, f in weights), strict=True))
+    both = int(present.all(1).sum())
+    n_voice, n_face = present.sum(0)
+    log.info("%s: %d clips: %d with voice and face, %d voice only, %d face only", args.out_dir, len(utts), both,
+             n_voice - both, n_face - both)  # fmt: skip

@@ -1,0 +1,47 @@
+"""avsv fbank: Kaldi filter banks and voice activity of a data directory's sound.
+
+Writes OUT_DIR/feats.{ark,scp} (80 log mel energies, compressed) and OUT_DIR/vad.{ark,scp} (0 or 1 a frame), and, when
+the last shard is done, DATA_DIR/feats.scp and DATA_DIR/vad.scp.
+
+example:
+  avsv fbank data/vox1 exp/fbank/vox1
+  avsv fbank --shard 1/4 data/vox1 exp/fbank/vox1
+"""
+
+import shutil
+from pathlib import Path
+
+from avsv.kaldi.data_dir import read_data_dir
+from avsv.kaldi.shards import COMPRESSED, Shard, make_archives
+
+
+def add_arguments(parser):
+    parser.add_argument("data_dir", type=Path, help="has wav.scp and utt2spk")
+    parser.add_argument("out_dir", type=Path)
+    parser.add_argument("--shard", type=Shard.parse, default=Shard(), metavar="J/N", help="do part J of N")
+    parser.add_argument("--max-skipped", type=float, default=0.05, help="share of clips that may fail (default: 0.05)")
+    parser.add_argument("--allow-pipes", action="store_true", help="run the commands that wav.scp holds")
+
+
+def run(args):
+    data = read_data_dir(args.data_dir)
+
+    def work(utts, out):
+        from avsv.errors import UserError
+        from avsv.features.fbank import energy_vad, fbank_and_energy
+        from avsv.media.sound import read_sound
+        from avsv.progress import progress
+
+        for utt in progress(utts, "fbank"):
+            try:
+                features, energy = fbank_and_energy(read_sound(data.wav[utt], allow_pipes=args.allow_pipes))
+            except UserError as error:
+                out.skip(utt, str(error))
+                continue
+            out.write("feats", utt, features, COMPRESSED)
+            out.write("vad", utt, energy_vad(energy))
+
+    if make_archives(args.out_dir, ["feats", "vad"], data.wav, {"features": "fbank80"}, work, args.shard,
+                     args.max_skipped):  # fmt: skip
+        for name in ("feats.scp", "vad.scp"):
+            shutil.copyfile(args.out_dir / name, args.data_dir / name)

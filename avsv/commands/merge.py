@@ -1,0 +1,19 @@
+"""avsv merge: join the shards of a feature or embedding folder into one scp.
+
+The last shard to finish does this by itself; use it when jobs were run by hand.
+
+example:
+  avsv merge exp/voice/vox1
+"""
+
+from pathlib import Path
+
+from avsv.kaldi.shards import merge
+
+
+def add_arguments(parser):
+    parser.add_argument("out_dir", type=Path, help="folder with NAME.J.scp and done.J.json of every shard")
+
+
+def run(args):
+    merge(args.out_dir)

@@ -1,0 +1,1 @@
+"""From a data directory and a model to an embedding archive."""

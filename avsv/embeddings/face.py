@@ -1,0 +1,122 @@
+"""Face embeddings of clips: aligned faces -> recognition network -> one vector a clip."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from avsv.features.face_damage import damage_faces
+from avsv.features.faces import find_faces, read_faces
+from avsv.media.pictures import evenly_spaced, read_frames
+
+FaceReader = Callable[[str], np.ndarray]  # utterance -> (n, 112, 112, 3) uint8 BGR, n >= 1; UserError where there is none
+
+
+def media_faces(video: Mapping[str, str], detector: Any, n_frames: int, det_thresh: float = 0.5) -> FaceReader:
+    """A reader that finds and aligns the faces of up to `n_frames` frames of a clip."""
+
+    @lru_cache(maxsize=1)  # the clips of one VoxCeleb1 video share a folder of pictures, and come one after the other
+    def read(path: str) -> np.ndarray:
+        return find_faces(read_frames(path, n_frames), detector, det_thresh)
+
+    return lambda utt: read(video[utt])
+
+
+def archived_faces(faces: Mapping[str, str], n_frames: int) -> FaceReader:
+    """A reader of up to `n_frames` of the faces that align-faces wrote for a clip."""
+
+    def read(utt: str) -> np.ndarray:
+        clip = read_faces(faces[utt])
+        return clip[evenly_spaced(len(clip), n_frames)]
+
+    return read
+
+
+def damaged(read: FaceReader, damage: Mapping[str, dict]) -> FaceReader:
+    """A reader that damages the faces of the clips in `damage`, utterance -> record."""
+    return lambda utt: damage_faces(read(utt), damage[utt]) if utt in damage else read(utt)
+
+
+class FaceEmbedder:
+    """An ArcFace network in batches of one size, whatever the clips' numbers of faces.
+
+    onnxruntime may choose other kernels for another batch size, and then the last digits differ. So faces of
+    consecutive clips fill batches of `batch_size`, the last one is filled up with zeros, and a face's embedding
+    depends neither on its neighbours nor on how clips are shared out among jobs.
+
+    Parameters
+    ----------
+    recognition : InsightFace's ArcFaceONNX object, as `FacePack.recognition`
+    batch_size : faces at a time; a network with a fixed batch uses its own
+    """
+
+    def __init__(self, recognition: Any, batch_size: int = 8):
+        self.recognition = recognition
+        fixed = recognition.input_shape[0]
+        self.batch_size = fixed if isinstance(fixed, int) and fixed > 0 else batch_size
+
+    def embed_faces(self, faces: np.ndarray) -> np.ndarray:
+        """(n, 112, 112, 3) uint8 BGR -> (n, d) float32, not normalised."""
+        n = len(faces)
+        padded = np.zeros((-(-n // self.batch_size) * self.batch_size, *faces.shape[1:]), np.uint8)
+        padded[:n] = faces
+        batches = [list(padded[i : i + self.batch_size]) for i in range(0, len(padded), self.batch_size)]
+        return np.concatenate([self.recognition.get_feat(batch) for batch in batches])[:n]
+
+    def embed_clips(self, clips: Iterable[tuple[str, np.ndarray]]) -> Iterator[tuple[str, np.ndarray]]:
+        """Embed clips, their faces batched together.
+
+        Parameters
+        ----------
+        clips : pairs of a key and the clip's aligned faces, (n, 112, 112, 3) uint8 BGR, n >= 1
+
+        Yields
+        ------
+        (key, (d,) float32), in the same order : see `clip_embedding`
+        """
+        waiting: list[tuple[str, int]] = []  # clips with faces in `faces`
+        faces: list[np.ndarray] = []
+        done: list[np.ndarray] = []  # embeddings of faces whose clip is not complete
+        for key, clip in clips:
+            waiting.append((key, len(clip)))
+            faces.extend(clip)
+            n_full = len(faces) // self.batch_size * self.batch_size
+            if n_full:
+                done.extend(self.embed_faces(np.stack(faces[:n_full])))
+                del faces[:n_full]
+                yield from self.complete(waiting, done)
+        if faces:
+            done.extend(self.embed_faces(np.stack(faces)))
+        yield from self.complete(waiting, done)
+
+    @staticmethod
+    def complete(waiting: list[tuple[str, int]], done: list[np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:
+        """Take the clips whose faces are all embedded off both lists."""
+        while waiting and waiting[0][1] <= len(done):
+            key, n = waiting.pop(0)
+            yield key, clip_embedding(np.stack(done[:n]))
+            del done[:n]
+
+
+def clip_embedding(embeddings: np.ndarray) -> np.ndarray:
+    """One vector from the embeddings of a clip's faces: each is scaled to length 1, then they are averaged.
+
+    A blurred or turned face often has a short embedding; at length 1 every face has the same say. The mean is not
+    scaled again: its length, at most 1, tells how much the faces agree.
+
+    Parameters
+    ----------
+    embeddings : (n, d) float
+
+    Returns
+    -------
+    (d,) float32
+
+    Examples
+    --------
+    >>> clip_embedding(np.array([[3.0, 0.0], [0.0, 0.5]]))
+    array([0.5, 0.5], dtype=float32)
+    """
+    lengths = np.maximum(np.linalg.norm(embeddings, axis=1, keepdims=True), 1e-12)
+    return (embeddings / lengths).mean(axis=0).astype(np.float32)

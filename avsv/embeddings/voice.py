@@ -1,0 +1,113 @@
+"""Voice embeddings: sound through a SpeechBrain speaker encoder."""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+
+from avsv.errors import UserError
+from avsv.features.sound_damage import damage_sound
+from avsv.kaldi.shards import ShardWriter
+from avsv.media.sound import read_sound, sound_seconds
+from avsv.models.device import pick_device
+from avsv.models.ecapa import load_encoder
+from avsv.progress import progress
+
+RATE = 16000
+SHORTEST = 0.1  # seconds; the encoder's widest convolution spans less
+SPREAD = 1.02  # longest over shortest sound of a batch: with so little padding an embedding does not depend on its batch
+
+
+def make_voice_embedder(source: str, device: str = "cpu") -> Callable[[list[np.ndarray]], np.ndarray]:
+    """A function from sounds, 16 kHz, to embeddings.
+
+    Parameters
+    ----------
+    source : a SpeechBrain source such as "speechbrain/spkrec-ecapa-voxceleb", or a folder of that form
+    device : cpu | cuda
+
+    Returns
+    -------
+    function : list of (n_i,) float32 of nearly equal length -> (len, d) float32
+    """
+    encoder = load_encoder(source, str(pick_device(device))).eval()
+
+    def embed(sounds: list[np.ndarray]) -> np.ndarray:
+        longest = max(map(len, sounds))
+        batch = torch.zeros(len(sounds), longest)
+        for row, sound in zip(batch, sounds, strict=True):
+            row[: len(sound)] = torch.from_numpy(sound)
+        lengths = torch.tensor([len(sound) / longest for sound in sounds])
+        with torch.inference_mode():
+            return encoder.encode_batch(batch, lengths).squeeze(1).float().cpu().numpy()
+
+    return embed
+
+
+def embed_clips(embed: Callable, wav: dict[str, str], damage: dict[str, dict], out: ShardWriter,
+                batch_seconds: float = 60, allow_pipes: bool = False) -> None:  # fmt: skip
+    """Embed every clip of `wav` into archive "embedding"; those that cannot be read are skipped.
+
+    Parameters
+    ----------
+    embed : what `make_voice_embedder` gave
+    wav : utt -> path
+    damage : utt -> what is done to the sound first
+    batch_seconds : the most sound in a batch
+    """
+    usable = {utt: path for utt, path in wav.items() if damage.get(utt, {}).get("kind") != "missing"}
+    for utt in wav.keys() - usable.keys():
+        out.leave_out(utt)
+    seconds, bad = {}, {}
+    for utt, path in usable.items():
+        try:  # a pipe has no header to look at: it goes last, alone
+            seconds[utt] = sound_seconds(path) if not path.endswith("|") else float("inf")
+        except UserError as error:
+            bad[utt] = str(error)
+    for utt, reason in bad.items():
+        out.skip(utt, reason)
+    bar = progress([], "voice embeddings", len(seconds))
+    for utts in batches_by_length(seconds, batch_seconds):
+        sounds = {}
+        for utt in utts:
+            try:
+                sounds[utt] = read_clip(usable[utt], damage.get(utt), allow_pipes)
+            except UserError as error:
+                out.skip(utt, str(error))
+        if sounds:
+            for utt, vector in zip(sounds, embed(list(sounds.values())), strict=True):
+                out.write("embedding", utt, vector)
+        bar.update(len(utts))
+    bar.close()
+
+
+def read_clip(path: str, damage: dict | None, allow_pipes: bool) -> np.ndarray:
+    sound = check_sound(read_sound(path, allow_pipes=allow_pipes), path)
+    return damage_sound(sound, damage) if damage else sound
+
+
+def check_sound(sound: np.ndarray, path: str) -> np.ndarray:
+    """The sound itself; UserError where it is too short to embed, or silent."""
+    if len(sound) < SHORTEST * RATE:
+        raise UserError(f"{path}: the sound lasts {len(sound) / RATE:.3f} s, less than {SHORTEST} s")
+    if not np.any(sound):
+        raise UserError(f"{path}: the sound is silent, every sample is 0")
+    return sound
+
+
+def batches_by_length(lengths: dict[str, float], most_seconds: float) -> Iterator[list[str]]:
+    """Clips of nearly equal length together, shortest first; at most `most_seconds` of sound a batch.
+
+    Examples
+    --------
+    >>> list(batches_by_length({"a": 3.0, "b": 9.0, "c": 3.01}, 60))
+    [['a', 'c'], ['b']]
+    """
+    batch: list[str] = []
+    for utt in sorted(lengths, key=lambda utt: (lengths[utt], utt)):
+        if batch and (lengths[utt] > SPREAD * lengths[batch[0]] or lengths[utt] * (len(batch) + 1) > most_seconds):
+            yield batch
+            batch = []
+        batch.append(utt)
+    if batch:
+        yield batch

@@ -1,0 +1,1 @@
+"""Measures, confidence intervals, plots and tables. No torch here."""

@@ -1,0 +1,1 @@
+"""Filter banks, voice activity, damage to sound and picture, face alignment."""

@@ -1,0 +1,167 @@
+"""Damage to aligned faces: for noisy test sets, and with other severities as augmentation in training.
+
+Severities are in pixels of a 112 x 112 aligned face. What was done is a record, {"modality": "face", "kind": ...,
+parameters}, that the table utt2damage holds as JSON; the same record does the same damage. Another kind of damage is
+one function here and a line in each of the tables at the end.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import cv2
+import numpy as np
+
+from avsv.errors import UserError
+from avsv.features.faces import SIDE
+
+MISSING = "missing"  # the kind of damage that leaves nothing: it is for whoever reads the clip, not for these functions
+
+
+def gaussian_blur(face: np.ndarray, sigma: float) -> np.ndarray:
+    """Out of focus; `sigma` in pixels."""
+    return cv2.GaussianBlur(face, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
+
+
+def motion_blur_vertical(face: np.ndarray, length: float) -> np.ndarray:
+    """Moved up or down by `length` pixels while the shutter was open."""
+    return cv2.filter2D(face, -1, streak(length)[:, None], borderType=cv2.BORDER_REPLICATE)
+
+
+def motion_blur_horizontal(face: np.ndarray, length: float) -> np.ndarray:
+    """Moved sideways by `length` pixels while the shutter was open."""
+    return cv2.filter2D(face, -1, streak(length)[None, :], borderType=cv2.BORDER_REPLICATE)
+
+
+def streak(length: float) -> np.ndarray:
+    """A box of `length` pixels, centred, with part weights at its ends; (odd,) float32, sum 1.
+
+    Examples
+    --------
+    >>> streak(2.0)
+    array([0.25, 0.5 , 0.25], dtype=float32)
+    """
+    reach = max(0, int(np.ceil((length - 1) / 2)))
+    inside = np.clip(length / 2 - np.abs(np.arange(-reach, reach + 1)) + 0.5, 0, 1)
+    return (inside / inside.sum()).astype(np.float32)
+
+
+def occlusion(face: np.ndarray, share: float, aspect: float, x: float, y: float, fill: str, seed: int) -> np.ndarray:
+    """A box before the face.
+
+    Parameters
+    ----------
+    share : the box's part of the picture's area, 0 to 1
+    aspect : width / height of the box
+    x, y : where it lies, 0 (left, top) to 1 (right, bottom), always wholly inside the picture
+    fill : "plain" (one colour) or "noise" (a colour for each pixel)
+    seed : draws the colours
+    """
+    height, width = face.shape[:2]
+    area = share * height * width
+    box_w = min(width, max(1, round((area * aspect) ** 0.5)))
+    box_h = min(height, max(1, round(area / box_w)))
+    left, top = round(x * (width - box_w)), round(y * (height - box_h))
+    size = (box_h, box_w, 3) if fill == "noise" else (1, 1, 3)
+    damaged = face.copy()
+    damaged[top : top + box_h, left : left + box_w] = np.random.default_rng(seed).integers(0, 256, size, np.uint8)
+    return damaged
+
+
+def draw_blur(rng: np.random.Generator, sigma: tuple[float, float] = (2.0, 5.0)) -> dict[str, Any]:
+    return {"sigma": round(rng.uniform(*sigma), 3)}
+
+
+def draw_motion(rng: np.random.Generator, length: tuple[float, float] = (10.0, 20.0)) -> dict[str, Any]:
+    return {"length": round(rng.uniform(*length), 3)}
+
+
+def draw_occlusion(rng: np.random.Generator, share: tuple[float, float] = (0.15, 0.30)) -> dict[str, Any]:
+    # shares are of the whole aligned picture, which the face fills; the shape is our choice: up to half as wide again
+    x, y = (round(rng.uniform(0, 1), 3) for _ in range(2))
+    return {
+        "share": round(rng.uniform(*share), 4),
+        "aspect": round(float(np.exp(rng.uniform(-0.4, 0.4))), 3),
+        "x": x,
+        "y": y,
+        "fill": str(rng.choice(["plain", "noise"])),
+        "seed": int(rng.integers(1 << 31)),
+    }
+
+
+# kind -> what does it ; kind -> what draws its parameters (an argument of the drawing function: the severity)
+KINDS: dict[str, Callable[..., np.ndarray]] = {
+    "gaussian-blur": gaussian_blur,
+    "motion-blur-vertical": motion_blur_vertical,
+    "motion-blur-horizontal": motion_blur_horizontal,
+    "occlusion": occlusion,
+}
+DRAW: dict[str, Callable[..., dict[str, Any]]] = {
+    "gaussian-blur": draw_blur,
+    "motion-blur-vertical": draw_motion,
+    "motion-blur-horizontal": draw_motion,
+    "occlusion": draw_occlusion,
+}
+
+
+def draw_face_damage(rng: np.random.Generator, kinds: Mapping[str, Mapping[str, Any]] | None = None) -> dict[str, Any]:
+    """Draw a kind of damage and its severity.
+
+    Parameters
+    ----------
+    rng : the only source of chance
+    kinds : kind -> severity, such as {"gaussian-blur": {"sigma": (0.5, 2)}}; None for every kind at the severity of the
+        noisy test sets
+
+    Returns
+    -------
+    the record {"modality": "face", "kind": ..., parameters}, which JSON can hold
+
+    Examples
+    --------
+    >>> draw_face_damage(np.random.default_rng(1), {"gaussian-blur": {"sigma": (2, 5)}})
+    {'modality': 'face', 'kind': 'gaussian-blur', 'sigma': 4.851}
+    """
+    severities = {kind: {} for kind in KINDS} if kinds is None else kinds
+    kind = str(rng.choice(list(severities)))
+    return {"modality": "face", "kind": kind, **DRAW[kind](rng, **severities[kind])}
+
+
+def damage_face(face: np.ndarray, kind: str, parameters: Mapping[str, Any]) -> np.ndarray:
+    """Damage one aligned face; the same parameters always do the same.
+
+    Parameters
+    ----------
+    face : (112, 112, 3) uint8; another size is damaged as it is, with severities still in its own pixels
+    parameters : what the kind's function takes
+
+    Returns
+    -------
+    (112, 112, 3) uint8, a new array
+
+    Raises
+    ------
+    UserError : an unknown kind, a parameter too many or too few, or a value out of its range
+
+    Examples
+    --------
+    >>> damage_face(np.zeros((112, 112, 3), np.uint8), "gaussian-blur", {"sigma": 2.0}).shape
+    (112, 112, 3)
+    """
+    if kind not in KINDS:
+        raise UserError(f'there is no face damage "{kind}"; expected one of {", ".join(KINDS)}')
+    try:
+        return KINDS[kind](face, **parameters)
+    except (TypeError, ValueError, cv2.error) as error:
+        raise UserError(f'face damage "{kind}" with {dict(parameters)}: {error}') from None
+
+
+def damage_faces(faces: np.ndarray, damage: Mapping[str, Any]) -> np.ndarray:
+    """Damage all faces of a clip in the same way, as a lens or a hand does; `damage` is a record of utt2damage.
+
+    Parameters
+    ----------
+    faces : (n, 112, 112, 3) uint8
+    """
+    assert faces.shape[1:3] == (SIDE, SIDE)
+    parameters = {key: value for key, value in damage.items() if key not in ("modality", "kind")}
+    return np.stack([damage_face(face, damage["kind"], parameters) for face in faces])

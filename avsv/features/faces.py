@@ -1,0 +1,176 @@
+"""Faces of a clip: found, aligned by five key points to ArcFace's 112 x 112 template, and kept in archives."""
+
+import struct
+from collections.abc import Sequence
+from typing import Any
+
+import cv2
+import numpy as np
+
+from avsv.errors import UserError
+
+SIDE = 112  # pixels; ArcFace's template
+# Where the eyes, the nose and the corners of the mouth come to lie, x y in pixels (left as the picture shows it first):
+# the template of ArcFace (Deng et al., CVPR 2019), which InsightFace's packs are trained with.
+TEMPLATE = np.array(
+    [[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]], np.float32
+)
+BORDER = 0.15  # of the picture's longer side, added all round: a detector misses a face that fills the picture
+DET_SIZES = (160, 320)  # pixels; the least and the greatest side of what the detector sees at first
+LAST_SIZE = 640  # pixels; tried where no face was found: a small face in a large picture
+
+
+def detect_face(picture: np.ndarray, detector: Any, det_thresh: float = 0.5) -> np.ndarray | None:
+    """Find the one face that a clip is about.
+
+    That is the face with the greatest score x area x exp(-(d / r)^2), d the distance of its box's centre from the
+    picture's centre and r half the picture's shorter side: large, certain and central, each in its measure. (Our choice.)
+
+    Parameters
+    ----------
+    picture : (h, w, 3) uint8 BGR
+    detector : InsightFace's SCRFD object, as `FacePack.detection`
+    det_thresh : the least score that counts as a face, 0 to 1
+
+    Returns
+    -------
+    (5, 2) float32 key points, x y in pixels of the picture; None where there is no face
+    """
+    height, width = picture.shape[:2]
+    border = round(BORDER * max(height, width))
+    padded = cv2.copyMakeBorder(picture, border, border, border, border, cv2.BORDER_CONSTANT)
+    for size in sizes_to_try(max(padded.shape[:2])):
+        boxes, points = detector.detect(padded, input_size=(size, size), det_thresh=det_thresh)
+        if len(boxes):
+            x, y = (boxes[:, :2] + boxes[:, 2:4]).T / 2 - border
+            distance2 = ((x - width / 2) ** 2 + (y - height / 2) ** 2) / (min(height, width) / 2) ** 2
+            area = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+            return points[np.argmax(boxes[:, 4] * area * np.exp(-distance2))] - np.float32(border)
+    return None
+
+
+def sizes_to_try(side: int) -> list[int]:
+    """Sides of the square that the detector sees, for a picture of this longer side.
+
+    Examples
+    --------
+    >>> sizes_to_try(208), sizes_to_try(1920)
+    ([224, 640], [320, 640])
+    """
+    least, greatest = DET_SIZES
+    return [min(max(-(-side // 32) * 32, least), greatest), LAST_SIZE]
+
+
+def similarity(source: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """The least-squares rotation, scale and shift that takes points `source` to `target` (Umeyama, PAMI 1991).
+
+    In the plane and without reflection it is a linear problem: with points as complex numbers, target = a source + b.
+
+    Parameters
+    ----------
+    source, target : (n, 2) float, n >= 2 points that do not coincide
+
+    Returns
+    -------
+    (2, 3) float, as cv2.warpAffine takes it
+
+    Examples
+    --------
+    >>> similarity(TEMPLATE / 2 + 3, TEMPLATE).round(3)
+    array([[ 2., -0., -6.],
+           [ 0.,  2., -6.]])
+    """
+    z, w = (points.astype(np.float64) @ [1, 1j] for points in (source, target))
+    centred = z - z.mean()
+    a = np.vdot(centred, w - w.mean()) / np.vdot(centred, centred).real
+    b = w.mean() - a * z.mean()
+    return np.array([[a.real, -a.imag, b.real], [a.imag, a.real, b.imag]])
+
+
+def align_face(picture: np.ndarray, points: np.ndarray, side: int = SIDE) -> np.ndarray:
+    """Turn, scale and cut a face to the template; what lies outside of the picture is black.
+
+    Parameters
+    ----------
+    picture : (h, w, 3) uint8
+    points : (5, 2) float, eyes, nose and corners of the mouth, pixels
+
+    Returns
+    -------
+    (side, side, 3) uint8
+    """
+    matrix = similarity(points, TEMPLATE * (side / SIDE))
+    return cv2.warpAffine(picture, matrix, (side, side), borderValue=0)
+
+
+def find_faces(frames: Sequence[np.ndarray], detector: Any, det_thresh: float = 0.5) -> np.ndarray:
+    """Aligned faces of a clip's frames; a frame without a face is left out.
+
+    Returns
+    -------
+    (n, 112, 112, 3) uint8 BGR
+
+    Raises
+    ------
+    UserError : there is no face in any of the frames
+    """
+    points = [detect_face(frame, detector, det_thresh) for frame in frames]
+    faces = [align_face(frame, p) for frame, p in zip(frames, points, strict=True) if p is not None]
+    if not faces:
+        raise UserError(f"no face was found in {len(frames)} frames")
+    return np.stack(faces)
+
+
+def encode_faces(faces: np.ndarray) -> bytes:
+    """Faces as archives hold them: 4 bytes that say how long (little endian), and one JPEG of the faces in a column."""
+    ok, jpeg = cv2.imencode(".jpg", faces.reshape(-1, SIDE, 3), [cv2.IMWRITE_JPEG_QUALITY, 95])
+    assert ok
+    return struct.pack("<I", len(jpeg)) + jpeg.tobytes()
+
+
+def decode_faces(data: bytes) -> np.ndarray:
+    """The inverse of `encode_faces`, (n, 112, 112, 3) uint8 BGR; UserError where the bytes are something else.
+
+    Examples
+    --------
+    >>> decode_faces(encode_faces(np.full((2, 112, 112, 3), 50, np.uint8))).mean(axis=(1, 2, 3))
+    array([50., 50.])
+    """
+    jpeg = np.frombuffer(data, np.uint8, offset=4) if len(data) > 6 else np.zeros(0, np.uint8)
+    column = None
+    if len(jpeg) and struct.unpack("<I", data[:4])[0] == len(jpeg) and tuple(jpeg[:2]) == (0xFF, 0xD8):
+        column = cv2.imdecode(jpeg, cv2.IMREAD_COLOR)
+    if column is None or column.shape[1] != SIDE or column.shape[0] % SIDE:
+        raise UserError("there are no aligned faces here")
+    return column.reshape(-1, SIDE, SIDE, 3)
+
+
+def read_faces(entry: str) -> np.ndarray:
+    """Aligned faces of one clip.
+
+    Parameters
+    ----------
+    entry : `path:offset`, a value of faces.scp
+
+    Returns
+    -------
+    (n, 112, 112, 3) uint8 BGR
+
+    Raises
+    ------
+    UserError : no such archive, one that is cut short, or no faces at that place
+    """
+    path, _, offset = entry.rpartition(":")
+    try:
+        with open(path, "rb") as archive:
+            archive.seek(int(offset))
+            head = archive.read(4)
+            size = struct.unpack("<I", head)[0] if len(head) == 4 else 0
+            data = head + archive.read(min(size, 1 << 26))
+        return decode_faces(data)
+    except FileNotFoundError:
+        raise UserError(f"{entry}: there is no such archive; run avsv align-faces again") from None
+    except ValueError:
+        raise UserError(f'{entry}: expected "path:offset", as avsv align-faces writes it') from None
+    except UserError as error:
+        raise UserError(f"{entry}: {error}; the archive is cut short or another one; run avsv align-faces again") from None

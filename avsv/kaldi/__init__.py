@@ -1,0 +1,1 @@
+"""Kaldi tables, archives, data directories, trials and scores. No torch here."""

@@ -1,0 +1,203 @@
+"""Embeddings in Kaldi archives: thousands of vectors of one size, read at once."""
+
+import mmap
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from avsv.errors import UserError
+from avsv.files import whole_file
+from avsv.kaldi.matrices import BINARY, NotKaldi, decode, encode, read_header
+
+RECORDS = 1024  # copied out of an archive at a time: they stay in the processor's cache
+
+
+@dataclass(frozen=True)
+class Embeddings:
+    """One vector for each of some recordings.
+
+    ids : (n,) their names
+    vectors : (n, d) float32
+    """
+
+    ids: Sequence[str]
+    vectors: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+def read_embeddings(scp: Path | str, only: Iterable[str] | None = None) -> Embeddings:
+    """Read vectors, or matrices of one row, from the archives that an scp file points to.
+
+    Parameters
+    ----------
+    scp : lines `utterance archive:offset`; nothing is run, so a pipe is refused
+    only : read these, in this order; those that the scp does not hold are left out
+
+    Returns
+    -------
+    Embeddings, float32, in the order of `only`, otherwise of the scp
+
+    Raises
+    ------
+    UserError : names the utterance whose archive is absent or cut short, whose vector has another size than the first,
+        or holds a value that is not finite
+    """
+    names, archives, offsets = read_scp(scp)
+    if only is None:
+        ids, rows = names, range(len(names))
+    else:
+        row_of = dict(zip(names, range(len(names)), strict=True))
+        ids = [name for name in only if name in row_of]
+        rows = [row_of[name] for name in ids]
+    if not ids:
+        return Embeddings([], np.empty((0, 0), np.float32))
+    vectors = read_vectors(scp, ids, [archives[row] for row in rows], [offsets[row] for row in rows])
+    refuse_not_finite(scp, ids, vectors)
+    return Embeddings(ids, vectors)
+
+
+def read_vectors(scp: Path | str, ids: Sequence[str], archives: Sequence[str], offsets: Sequence[int]) -> np.ndarray:
+    """Vectors of `ids` from their archives, (n, d) float32."""
+    by_archive: dict[str, list[int]] = {}
+    for row, archive in enumerate(archives):
+        by_archive.setdefault(archive, []).append(row)
+    vectors = np.empty((len(ids), 0), np.float32)
+    for archive, rows in by_archive.items():
+        with open_archive(scp, archive, ids[rows[0]]) as data:
+            if not vectors.size:
+                size = decode_record(scp, archive, ids[0], data, offsets[0]).size
+                vectors = np.empty((len(ids), size), np.float32)
+            for start in range(0, len(rows), RECORDS):
+                part = rows[start : start + RECORDS]
+                places = [offsets[row] for row in part]
+                if not copy_alike(data, places, vectors, part):
+                    copy_one_by_one(scp, archive, data, places, ids, vectors, part)
+    return vectors
+
+
+def read_scp(scp: Path | str) -> tuple[list[str], list[str], list[int]]:
+    """Utterances, their archives and offsets; UserError where a line is not `utterance archive:offset`."""
+    try:
+        lines = Path(scp).read_text(encoding="utf-8").split("\n")
+    except FileNotFoundError:
+        raise UserError(f"{scp}: there is no such file") from None
+    except UnicodeDecodeError:
+        raise UserError(f'{scp}: is not a text file; expected lines "utterance archive:offset"') from None
+    if lines[-1] == "":
+        lines.pop()
+    names, archives, offsets = [], [], []
+    for number, line in enumerate(lines, 1):
+        name, _, place = line.partition(" ")
+        archive, _, offset = place.rpartition(":")
+        if not archive or not offset.isdecimal():
+            name, archive, offset = odd_line(scp, number, line)
+        names.append(name)
+        archives.append(archive)
+        offsets.append(int(offset))
+    if len(set(names)) < len(names):
+        seen: set[str] = set()
+        twice = next(number for number, name in enumerate(names) if name in seen or seen.add(name))
+        raise UserError(f'{scp}, line {twice + 1}: "{names[twice]}" stands in the table twice')
+    return names, archives, offsets
+
+
+def odd_line(scp: Path | str, number: int, line: str) -> tuple[str, str, str]:
+    """Name, archive and offset of a line with other white space; UserError for a pipe and anything else."""
+    name, _, place = line.strip().replace("\t", " ", 1).partition(" ")
+    archive, _, offset = place.strip().rpartition(":")
+    if name and archive and offset.isdecimal():
+        return name, archive, offset
+    hint = " (commands are not run here: write the archive to a file)" if "|" in place else ""
+    raise UserError(f'{scp}, line {number}: expected "utterance archive:offset", found "{line.strip()}"{hint}')
+
+
+def open_archive(scp: Path | str, archive: str, name: str) -> mmap.mmap:
+    try:
+        with open(archive, "rb") as file:
+            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    except FileNotFoundError:
+        raise UserError(f"{scp}: {name}: its archive {archive} is not there") from None
+    except (OSError, ValueError) as error:  # ValueError: an empty file
+        raise UserError(f"{scp}: {name}: cannot read its archive {archive}: {error}") from None
+
+
+def copy_alike(data: mmap.mmap, offsets: Sequence[int], vectors: np.ndarray, rows: Sequence[int]) -> bool:
+    """Copy records with the same header as the first one at once; False where one differs or is cut short."""
+    try:
+        number_type, shape, first = read_header(data, offsets[0] + len(BINARY))
+    except NotKaldi:
+        return False
+    if shape[-1] != vectors.shape[1] or (len(shape) == 2 and shape[0] != 1):
+        return False
+    n_header, n_values = first - offsets[0], shape[-1] * np.dtype(number_type).itemsize
+    copied = b"".join([data[offset : offset + n_header + n_values] for offset in offsets])
+    if len(copied) != len(offsets) * (n_header + n_values) or not copied.startswith(BINARY):
+        return False
+    records = np.frombuffer(copied, np.uint8).reshape(len(offsets), -1)
+    if (records[:, :n_header] != records[0, :n_header]).any():
+        return False
+    vectors[rows] = np.ascontiguousarray(records[:, n_header:]).view(number_type)
+    return True
+
+
+def copy_one_by_one(scp, archive, data, offsets, ids, vectors, rows) -> None:
+    """Copy records of several kinds, with a message for the one that is wrong."""
+    for row, offset in zip(rows, offsets, strict=True):
+        vector = decode_record(scp, archive, ids[row], data, offset)
+        if vector.size != vectors.shape[1]:
+            raise UserError(
+                f"{scp}: embeddings of differing size: {ids[row]} has {vector.size} values, "
+                f"{ids[0]} has {vectors.shape[1]}"
+            )
+        vectors[row] = vector
+
+
+def decode_record(scp, archive, name, data, offset) -> np.ndarray:
+    """The vector of one utterance; UserError names it where it cannot be had."""
+    try:
+        if data[offset : offset + 2] != BINARY:
+            reason = "the file ends before it" if offset >= len(data) else "there is no binary Kaldi object"
+            raise NotKaldi(reason)
+        array, _ = decode(data, offset + 2)
+        array = array.copy()  # the archive is closed later
+    except NotKaldi as error:
+        raise UserError(f"{scp}: {name}: cannot read {archive}:{offset}: {error}") from None
+    if array.ndim == 2 and len(array) != 1:
+        raise UserError(f"{scp}: {name}: expected a vector, {archive}:{offset} holds a matrix of {len(array)} rows")
+    if not array.size:
+        raise UserError(f"{scp}: {name}: the vector at {archive}:{offset} is empty")
+    return array.reshape(-1)
+
+
+def refuse_not_finite(scp: Path | str, ids: Sequence[str], vectors: np.ndarray) -> None:
+    finite = np.isfinite(vectors.sum(axis=1))
+    if not finite.all():  # a sum may overflow where its terms are finite
+        bad = [row for row in np.flatnonzero(~finite) if not np.isfinite(vectors[row]).all()]
+        if bad:
+            raise UserError(
+                f"{scp}: {ids[bad[0]]}: the embedding holds NaN or infinite values ({len(bad)} such embeddings in all)"
+            )
+
+
+def write_embeddings(ark: Path | str, scp: Path | str, ids: Sequence[str], vectors: np.ndarray) -> None:
+    """Write float vectors as `copy-vector` and kaldiio do: an archive, and an scp that is sorted by name.
+
+    Parameters
+    ----------
+    vectors : (len(ids), d), stored as float32
+    """
+    vectors = np.ascontiguousarray(vectors, "<f4")
+    ark, entries, place = Path(ark).absolute(), [], 0
+    with whole_file(ark, "wb") as out:
+        for name, vector in zip(ids, vectors, strict=True):
+            key = name.encode() + b" "
+            record = BINARY + encode(vector)
+            out.write(key + record)
+            entries.append((name.encode(), place + len(key)))
+            place += len(key) + len(record)
+    with whole_file(scp) as out:
+        out.writelines(f"{name.decode()} {ark}:{offset}\n" for name, offset in sorted(entries))

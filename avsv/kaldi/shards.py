@@ -1,0 +1,231 @@
+"""Archives that several jobs make: each writes its shard whole, the last one to finish merges them.
+
+A shard J of N writes `NAME.J.ark` and `NAME.J.scp` (`NAME.ark`, `NAME.scp` where there is one shard only), the table
+`skipped.J` of what could not be done and why, and last of all `done.J.json`, the proof that it is complete: what was
+asked for, as hashes. A shard whose proof fits what is asked for is not done again; anything else is done from new,
+so that a killed job leaves nothing that counts.
+"""
+
+import hashlib
+import json
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import kaldiio
+import numpy as np
+
+from avsv.errors import UserError
+from avsv.files import whole_file, write_json
+from avsv.kaldi.tables import read_table, write_table
+
+log = logging.getLogger("avsv")
+FLOAT, COMPRESSED = None, 2  # kaldiio's compression_method: 2 is Kaldi's default "speech feature" coding, one byte a value
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Job `number` of `total`, counted from 1."""
+
+    number: int = 1
+    total: int = 1
+
+    @classmethod
+    def parse(cls, text: str) -> "Shard":
+        """Read `J/N`.
+
+        Examples
+        --------
+        >>> Shard.parse("2/4")
+        Shard(number=2, total=4)
+        """
+        number, slash, total = text.partition("/")
+        if not (slash and number.isdigit() and total.isdigit() and 1 <= int(number) <= int(total)):
+            raise UserError(f'--shard {text}: expected J/N with 1 <= J <= N, such as "1/4"')
+        return cls(int(number), int(total))
+
+    def take(self, items: Sequence) -> Sequence:
+        """This job's contiguous part of `items`; the parts of all jobs, in order, are the whole."""
+        return items[len(items) * (self.number - 1) // self.total : len(items) * self.number // self.total]
+
+    @property
+    def suffix(self) -> str:
+        return "" if self.total == 1 else f".{self.number}"
+
+
+class ShardWriter:
+    """Writes the archives of one shard; they appear when the `with` block ends without an error."""
+
+    def __init__(self, out_dir: Path, names: Iterable[str], suffix: str):
+        self.out_dir, self.suffix = out_dir, suffix
+        self.files = ExitStack()
+        self.arks = {name: self.files.enter_context(whole_file(self.path(name), "wb")) for name in names}
+        self.entries: dict[str, list[tuple[str, str]]] = {name: [] for name in self.arks}
+        self.skipped: dict[str, str] = {}
+        self.n_by_design = 0
+
+    def path(self, name: str) -> Path:
+        return (self.out_dir / f"{name}{self.suffix}.ark").absolute()
+
+    def write(self, name: str, key: str, array: np.ndarray, compression: int | None = FLOAT) -> None:
+        """Add a float vector or matrix under `key` to archive `name`."""
+        self.enter(name, key)
+        array = np.ascontiguousarray(array, dtype=np.float32)
+        kaldiio.save_ark(self.arks[name], {key: array}, compression_method=compression)
+
+    def write_bytes(self, name: str, key: str, data: bytes) -> None:
+        """Add bytes that are no Kaldi object (a picture) under `key` to archive `name`."""
+        self.enter(name, key)
+        self.arks[name].write(key.encode() + b" " + data)
+
+    def enter(self, name: str, key: str) -> None:
+        offset = self.arks[name].tell() + len(key.encode()) + 1
+        self.entries[name].append((key, f"{self.path(name)}:{offset}"))
+
+    def skip(self, key: str, reason: str) -> None:
+        """Note that nothing could be written for `key`, and why."""
+        self.skipped[key] = " ".join(reason.split())
+        log.warning("skipped %s: %s", key, self.skipped[key])
+
+    def leave_out(self, key: str) -> None:
+        """Note that nothing is written for `key` because the set is to lack it; no fault, so not counted as one."""
+        self.skipped[key] = "missing by design"
+        self.n_by_design += 1
+
+    def __enter__(self) -> "ShardWriter":
+        return self
+
+    def __exit__(self, kind, error, traceback) -> None:
+        self.files.__exit__(kind, error, traceback)
+        if error is None:
+            for name, entries in self.entries.items():
+                write_table(self.out_dir / f"{name}{self.suffix}.scp", entries)
+            write_table(self.out_dir / f"skipped{self.suffix}", self.skipped)
+
+
+def digest(value: Any) -> str:
+    """A short hash of anything JSON can hold."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def file_digest(path: Path | str) -> str:
+    """A short hash of a file's bytes, or of all files in a folder."""
+    path = Path(path)
+    total = hashlib.sha256()
+    for file in sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]:
+        total.update(file.read_bytes())
+    return total.hexdigest()[:16]
+
+
+def make_archives(
+    out_dir: Path | str,
+    names: Sequence[str],
+    inputs: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    work: Callable[[list[str], ShardWriter], None],
+    shard: Shard | None = None,
+    max_skipped: float = 0.05,
+) -> bool:
+    """Make the archives `names` of one shard in `out_dir`, unless they are there already.
+
+    Parameters
+    ----------
+    inputs : key -> what the result depends on (a path, say); the keys, sorted, are shared out among the jobs
+    settings : whatever else the result depends on (options, a hash of the model)
+    work : called with this shard's keys and the writer; it writes or skips every key
+    max_skipped : the share of a shard's keys that may be skipped before the job fails
+
+    Returns
+    -------
+    True when all shards are complete and merged
+
+    Raises
+    ------
+    UserError : there is no input at all, or more than `max_skipped` of it could not be used
+    """
+    out_dir, shard = Path(out_dir), shard or Shard()
+    keys = sorted(inputs, key=str.encode)
+    if not keys:
+        raise UserError(f"{out_dir}: nothing to do: there is no input")
+    mine = list(shard.take(keys))
+    proof = {"shards": shard.total, "settings": digest(settings), "inputs": digest([[k, inputs[k]] for k in mine])}
+    record = out_dir / f"done{shard.suffix}.json"
+    if is_done(record, proof, out_dir, names, shard.suffix):
+        log.info("%s: %s%s: complete already, %d clips", out_dir, names[0], shard.suffix, len(mine))
+    else:
+        record.unlink(missing_ok=True)
+        do_shard(out_dir, names, mine, work, shard, max_skipped)
+        write_json(record, proof)
+    return merge_when_complete(out_dir, names, shard.total, proof["settings"])
+
+
+def is_done(record: Path, proof: dict, out_dir: Path, names: Sequence[str], suffix: str) -> bool:
+    made = all((out_dir / f"{name}{suffix}.{end}").exists() for name in names for end in ("ark", "scp"))
+    return made and read_proof(record) == proof
+
+
+def read_proof(record: Path) -> dict:
+    try:
+        return json.loads(record.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+
+
+def do_shard(out_dir, names, keys, work, shard, max_skipped) -> None:
+    out_dir.mkdir(parents=True, exist_ok=True)
+    with ShardWriter(out_dir, names, shard.suffix) as writer:
+        work(keys, writer)
+        refuse_too_many(out_dir, len(writer.skipped) - writer.n_by_design, len(keys), writer, max_skipped)
+    n_skipped = len(writer.skipped)
+    log.info("%s: %s%s: %d clips done, %d skipped", out_dir, names[0], shard.suffix, len(keys) - n_skipped, n_skipped)
+
+
+def refuse_too_many(out_dir: Path, n_skipped: int, n_keys: int, writer: ShardWriter, max_skipped: float) -> None:
+    if n_skipped <= max_skipped * n_keys:
+        return
+    refused = out_dir / f"skipped{writer.suffix}"
+    write_table(refused, writer.skipped)
+    key, reason = next(iter(writer.skipped.items()))
+    raise UserError(
+        f"{n_skipped} of {n_keys} clips could not be used, more than the {100 * max_skipped:g} % allowed by "
+        f"--max-skipped; the first: {key}: {reason}. All are in {refused}"
+    )
+
+
+def merge_when_complete(out_dir: Path, names: Sequence[str], total: int, settings: str) -> bool:
+    """Join the shards' scp files into `NAME.scp` once every shard's proof is there; False while some are missing."""
+    if total == 1:
+        return True
+    for job in range(1, total + 1):
+        proof = read_proof(out_dir / f"done.{job}.json")
+        if (proof.get("shards"), proof.get("settings")) != (total, settings):
+            return False
+    for name in [*names, "skipped"]:
+        end = "" if name == "skipped" else ".scp"
+        rows: dict[str, str] = {}
+        for job in range(1, total + 1):
+            path = out_dir / (f"skipped.{job}" if name == "skipped" else f"{name}.{job}.scp")
+            rows.update(read_table(path))
+        write_table(out_dir / f"{name}{end}", rows)
+    log.info("%s: %d shards merged, %d skipped", out_dir, total, len(rows))
+    return True
+
+
+def merge(out_dir: Path | str) -> None:
+    """Merge the shards in `out_dir`, for `avsv merge`; UserError names those that are missing."""
+    out_dir = Path(out_dir)
+    records = {p: read_proof(p) for p in sorted(out_dir.glob("done.*.json"))}
+    if not records:
+        raise UserError(f"{out_dir}: there are no finished shards here (done.J.json)")
+    totals = {(r.get("shards"), r.get("settings")) for r in records.values()}
+    if len(totals) > 1:
+        raise UserError(f"{out_dir}: shards of different runs lie here; delete {out_dir}/done.*.json and run them again")
+    ((total, settings),) = totals
+    missing = [job for job in range(1, total + 1) if not (out_dir / f"done.{job}.json").exists()]
+    if missing:
+        raise UserError(f"{out_dir}: shards {missing} of {total} are not finished")
+    names = sorted({p.name.split(".")[0] for p in out_dir.glob("*.1.scp")})
+    merge_when_complete(out_dir, names, total, settings)

@@ -1,0 +1,73 @@
+"""Kaldi's text tables: one record a line, the key first, sorted as `LC_ALL=C sort` does."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from avsv.errors import UserError
+from avsv.files import whole_file
+
+
+def read_table(path: Path | str, fields: int | None = None, shape: str = "key value") -> dict[str, str]:
+    """Read `key value` lines.
+
+    Parameters
+    ----------
+    path : the table's file
+    fields : the exact number of fields on a line; None where the value may be empty or hold spaces
+    shape : what a line should look like, for the message
+
+    Returns
+    -------
+    dict in the file's order
+
+    Raises
+    ------
+    UserError : the file is absent, not text, has a line of another shape or a key twice
+    """
+    path = Path(path)
+    table: dict[str, str] = {}
+    for number, line in enumerate(read_lines(path), 1):
+        key, _, value = line.strip().partition(" ") if "\t" not in line else line.replace("\t", " ", 1).partition(" ")
+        value = value.strip()
+        if not key or (fields is not None and len(line.split()) != fields):
+            found = len(line.split())
+            raise UserError(f'{path}, line {number}: expected "{shape}", found {found} fields: "{line.strip()}"')
+        if key in table:
+            raise UserError(f'{path}, line {number}: "{key}" stands in the table twice')
+        table[key] = value
+    return table
+
+
+def read_lines(path: Path | str) -> list[str]:
+    """The lines of a text file without their ends; UserError where it is absent or not UTF-8 text."""
+    path = Path(path)
+    try:
+        return path.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        raise UserError(f"{path}: there is no such file") from None
+    except IsADirectoryError:
+        raise UserError(f"{path}: is a folder, expected a text file") from None
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: is not a text file (byte {error.start} is not UTF-8)") from None
+
+
+def write_table(path: Path | str, table: Mapping[str, str] | Iterable[tuple[str, str]]) -> None:
+    """Write `key value` lines, sorted by key as bytes (what `LC_ALL=C sort` gives)."""
+    rows = table.items() if isinstance(table, Mapping) else table
+    with whole_file(path) as out:
+        for key, value in sorted(rows, key=lambda row: row[0].encode()):
+            out.write(f"{key} {value}\n")
+
+
+def invert(utt2spk: Mapping[str, str]) -> dict[str, str]:
+    """`utt -> spk` as `spk -> "utt utt ..."`, both in C order.
+
+    Examples
+    --------
+    >>> invert({"b-2": "b", "a-1": "a", "b-1": "b"})
+    {'a': 'a-1', 'b': 'b-1 b-2'}
+    """
+    groups: dict[str, list[str]] = {}
+    for utt in sorted(utt2spk, key=str.encode):
+        groups.setdefault(utt2spk[utt], []).append(utt)
+    return {spk: " ".join(groups[spk]) for spk in sorted(groups, key=str.encode)}

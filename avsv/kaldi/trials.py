@@ -1,0 +1,190 @@
+"""Trial lists: which recordings are compared, and whether they are of the same person."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+
+from avsv.errors import UserError
+from avsv.files import whole_file
+from avsv.kaldi.columns import Block, Identifiers, as_words, bad_line, first_fields, read_blocks
+
+KALDI, UNLABELLED, VOXCELEB = "enroll test target|nontarget", "enroll test", "1|0 enroll.wav test.wav"
+TARGET, NON, TARGET_END = (int.from_bytes(text, "little") for text in (b"target", b"nontarge", b"t"))
+MEDIA = (".wav", ".m4a", ".mp4", ".flac")
+
+
+@dataclass(frozen=True)
+class Trials:
+    """Pairs of recordings to be compared.
+
+    enroll_ids, test_ids : the recordings of each side, each once
+    pairs : (n, 2) int32, rows in `enroll_ids` and `test_ids`
+    labels : (n,) bool, True where both are of the same person; None where the list does not tell
+    """
+
+    enroll_ids: Sequence[str]
+    test_ids: Sequence[str]
+    pairs: np.ndarray
+    labels: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def __getitem__(self, number: int) -> tuple[str, str]:
+        """The enroll and the test recording of one trial."""
+        enroll, test = self.pairs[number]
+        return self.enroll_ids[enroll], self.test_ids[test]
+
+    def take(self, which: np.ndarray) -> "Trials":
+        """Some of the trials, by mask or row numbers; the recordings stay as they are."""
+        return Trials(
+            self.enroll_ids, self.test_ids, self.pairs[which], None if self.labels is None else self.labels[which]
+        )
+
+    @cached_property
+    def keys(self) -> np.ndarray:
+        """One number for each trial, equal where the recordings are. (n,) int64"""
+        return self.pairs[:, 0].astype(np.int64) * len(self.test_ids) + self.pairs[:, 1]
+
+    @cached_property
+    def repeats(self) -> tuple[np.ndarray, np.ndarray]:
+        """Trials whose pair was in the list before, and the first trial of that pair. Two arrays of row numbers"""
+        order = np.argsort(self.keys)
+        ranked = self.keys[order]
+        begins = np.concatenate([[True], ranked[1:] != ranked[:-1]])
+        if begins.all():
+            return order[:0], order[:0]
+        first = np.minimum.reduceat(order, np.flatnonzero(begins))[np.cumsum(begins) - 1]
+        again = order != first
+        return order[again], first[again]
+
+    @cached_property
+    def enroll_words(self) -> np.ndarray:
+        return as_words(self.enroll_ids)
+
+    @cached_property
+    def test_words(self) -> np.ndarray:
+        return as_words(self.test_ids)
+
+
+def read_trials(path: Path | str) -> Trials:
+    """Read a trial list, labelled or not, in Kaldi's or VoxCeleb's form.
+
+    The first line tells which form the file has: `enroll test target|nontarget`, `enroll test`, or VoxCeleb's
+    `1 id10270/x6uYqmx31kE/00001.wav id10270/8jEAjG6SegY/00008.wav`. Identifiers stay as written, but VoxCeleb's paths
+    become utterance identifiers: `id10270-x6uYqmx31kE-00001`. A pair may occur twice, with one label.
+
+    Raises
+    ------
+    UserError : no such file, no trials in it, a line of another form, a pair with both labels
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "trials"
+    >>> _ = path.write_text("a-1 a-2 target\\na-1 b-1 nontarget\\n")
+    >>> trials = read_trials(path)
+    >>> trials.enroll_ids, trials.test_ids, trials.pairs.tolist(), trials.labels.tolist()
+    (['a-1'], ['a-2', 'b-1'], [[0, 0], [0, 1]], [True, False])
+    """
+    fields, label_field, shape = recognise(path)
+    sides = [field for field in range(fields) if field != label_field]
+    enroll, test = Identifiers(), Identifiers()
+    pairs, labels = [], []
+    for block in read_blocks(path, fields, shape):
+        pairs.append(np.stack([enroll.rows(block, sides[0]), test.rows(block, sides[1])], axis=1))
+        if label_field is not None:
+            labels.append(read_labels(block, label_field, path, shape))
+    names = [side.names(path) for side in (enroll, test)]
+    if shape == VOXCELEB:
+        names = [[utterance_id(name) for name in side] for side in names]
+    trials = Trials(*names, np.concatenate(pairs), np.concatenate(labels) if labels else None)
+    refuse_contradictions(trials, path)
+    return trials
+
+
+def recognise(path: Path | str) -> tuple[int, int | None, str]:
+    """Number of fields, which of them is the label, and the form in words, from the first line."""
+    first = first_fields(path)
+    if not first:
+        raise UserError(f'{path}: the first line is empty, expected trials: "{KALDI}"')
+    if len(first) == 3 and first[2] in (b"target", b"nontarget"):
+        return 3, 2, KALDI
+    if len(first) == 3 and first[0] in (b"1", b"0"):
+        return 3, 0, VOXCELEB
+    if len(first) == 2:
+        return 2, None, UNLABELLED
+    raise bad_line(path, 1, f'{KALDI}" or "{UNLABELLED}" or "{VOXCELEB}', b" ".join(first))
+
+
+def read_labels(block: Block, field: int, path: Path | str, shape: str) -> np.ndarray:
+    start = block.words(field, 0)
+    length = block.ends[:, field] - block.starts[:, field]
+    if field == 0:
+        positive, negative = start == ord("1"), start == ord("0")
+    else:
+        positive = (start == TARGET) & (length == 6)
+        negative = (start == NON) & (length == 9) & (block.words(field, 1) == TARGET_END)
+    if wrong := np.flatnonzero(~(positive | negative))[:1].tolist():
+        line = b" ".join(block.values(f, slice(wrong[0], wrong[0] + 1))[0] for f in range(block.starts.shape[1]))
+        raise UserError(
+            f'{path}, line {block.first_line + wrong[0]}: expected "{shape}" as on line 1, found "{line.decode()}"'
+        )
+    return positive
+
+
+def utterance_id(name: str) -> str:
+    """Utterance identifier of a path in VoxCeleb's lists.
+
+    Examples
+    --------
+    >>> utterance_id("id10270/x6uYqmx31kE/00001.wav")
+    'id10270-x6uYqmx31kE-00001'
+    """
+    stem = name[: -len(Path(name).suffix)] if name.lower().endswith(MEDIA) else name
+    return stem.replace("/", "-")
+
+
+def refuse_contradictions(trials: Trials, path: Path | str) -> None:
+    """UserError where a pair stands in the list as target and as nontarget."""
+    if trials.labels is None:
+        return
+    again, before = trials.repeats
+    if wrong := np.flatnonzero(trials.labels[again] != trials.labels[before])[:1].tolist():
+        names = " ".join(trials[again[wrong[0]]])
+        raise UserError(
+            f'{path}: the pair "{names}" is in the list as target and as nontarget: '
+            f"trials {before[wrong[0]] + 1} and {again[wrong[0]] + 1}"
+        )
+
+
+def write_trials(path: Path | str, trials: Trials) -> None:
+    """Write `enroll test target|nontarget`, or `enroll test` where there are no labels."""
+    enroll, test = side_names(trials)
+    with whole_file(path) as out:
+        for start in range(0, len(trials), 1 << 16):
+            part = slice(start, start + (1 << 16))
+            columns = [enroll[trials.pairs[part, 0]].tolist(), test[trials.pairs[part, 1]].tolist()]
+            if trials.labels is not None:
+                columns.append(np.where(trials.labels[part], "target", "nontarget").tolist())
+            out.write(format_lines(" ".join(["%s"] * len(columns)) + "\n", columns))
+
+
+def side_names(trials: Trials) -> tuple[np.ndarray, np.ndarray]:
+    """Both sides' identifiers as arrays of objects, for taking many at once."""
+    return np.array(trials.enroll_ids, object), np.array(trials.test_ids, object)
+
+
+def format_lines(line: str, columns: list[list]) -> str:
+    """Format equal-length columns, all lines in one operation.
+
+    Examples
+    --------
+    >>> format_lines("%s %d\\n", [["a", "b"], [1, 2]])
+    'a 1\\nb 2\\n'
+    """
+    return (line * len(columns[0])) % tuple(chain.from_iterable(zip(*columns, strict=True)))

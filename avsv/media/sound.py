@@ -1,0 +1,202 @@
+"""Sound from files: wav, flac, ogg through libsndfile; m4a, mp4, mpg and the rest through ffmpeg's libraries."""
+
+import io
+import subprocess
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from avsv.errors import UserError
+from avsv.progress import progress
+
+SNDFILE_ENDINGS = {".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".au", ".sph"}
+
+
+def read_sound(source: str, rate: int = 16000, allow_pipes: bool = False) -> np.ndarray:
+    """Read a recording as mono sound, channels averaged.
+
+    Parameters
+    ----------
+    source : a path, or Kaldi's `command |` where `allow_pipes`
+    rate : samples a second wanted; other rates are resampled (soxr, high quality)
+    allow_pipes : run commands from data files; off by default, for a data file may be anybody's
+
+    Returns
+    -------
+    (n,) float32, full scale is 1
+
+    Raises
+    ------
+    UserError : no such file, no sound in it, no samples, NaN or infinite samples, a pipe where none is allowed
+    """
+    if source.rstrip().endswith("|"):
+        sound, found = read_pipe(source.rstrip()[:-1], allow_pipes)
+    elif Path(source).suffix.lower() in SNDFILE_ENDINGS:
+        sound, found = read_sndfile(source, source)
+    else:
+        sound, found = read_ffmpeg(source)
+    if sound.ndim > 1:
+        sound = sound.mean(axis=1, dtype=np.float32)
+    if not len(sound):
+        raise UserError(f"{source}: the sound has no samples")
+    if not np.isfinite(sound).all():
+        raise UserError(f"{source}: the sound has NaN or infinite samples")
+    return sound if found == rate else resample(sound, found, rate)
+
+
+def resample(sound: np.ndarray, found: int, wanted: int) -> np.ndarray:
+    """Change the sample rate; (n,) float32 -> (about n * wanted / found,) float32."""
+    import soxr
+
+    return soxr.resample(sound, found, wanted, quality="HQ").astype(np.float32, copy=False)
+
+
+def read_sndfile(source: str | io.BytesIO, name: str) -> tuple[np.ndarray, int]:
+    try:
+        return soundfile.read(source, dtype="float32")
+    except soundfile.LibsndfileError as error:
+        if isinstance(source, str) and not Path(source).exists():
+            raise UserError(f"{name}: there is no such file") from None
+        raise UserError(f"{name}: cannot be read as sound: {error.error_string}") from None
+
+
+def read_pipe(command: str, allowed: bool) -> tuple[np.ndarray, int]:
+    if not allowed:
+        raise UserError(f'"{command} |" is a command. If you trust this data directory, add --allow-pipes')
+    done = subprocess.run(["bash", "-c", command], capture_output=True, check=False)
+    if done.returncode:
+        said = done.stderr.decode(errors="replace").strip().splitlines()[-1:] or ["nothing"]
+        raise UserError(f'"{command}" ended with status {done.returncode} and said: {said[0]}')
+    return read_sndfile(io.BytesIO(done.stdout), command)
+
+
+def read_ffmpeg(source: str) -> tuple[np.ndarray, int]:
+    import av
+
+    if not Path(source).is_file():
+        raise UserError(f"{source}: there is no such file")
+    try:
+        with av.open(source) as container:
+            if not container.streams.audio:
+                raise UserError(f"{source}: there is no sound in it")
+            stream = container.streams.audio[0]
+            chunks = list(decode(container, stream))
+            return (np.concatenate(chunks) if chunks else np.zeros(0, np.float32)), stream.rate
+    except (av.FFmpegError, ValueError) as error:
+        raise UserError(f"{source}: cannot be read as sound: {getattr(error, 'strerror', None) or error}") from None
+
+
+def decode(container, stream) -> Iterator[np.ndarray]:
+    """Mono float32 pieces; channels are averaged."""
+    for frame in container.decode(stream):
+        data = frame.to_ndarray()
+        n_channels = len(frame.layout.channels)
+        if data.dtype.kind == "i":
+            data = data.astype(np.float32) / np.float32(2.0 ** (8 * data.dtype.itemsize - 1))
+        elif data.dtype.kind == "u":
+            data = (data.astype(np.float32) - 128) / 128
+        data = data if frame.format.is_planar else data.reshape(-1, n_channels).T
+        yield data.mean(axis=0, dtype=np.float32)
+
+
+def read_part(path: str, begin: float, n_samples: int, rate: int = 16000) -> np.ndarray:
+    """`n_samples` of a recording from `begin` (a share of it, 0-1), going round at its end.
+
+    Of a file that libsndfile reads at `rate` only that part is decoded: MUSAN's files last many minutes.
+    """
+    if Path(path).suffix.lower() in SNDFILE_ENDINGS:
+        try:
+            with soundfile.SoundFile(path) as file:
+                if file.samplerate == rate and file.frames >= n_samples:
+                    file.seek(int(begin * (file.frames - n_samples + 1)))
+                    sound = file.read(n_samples, dtype="float32", always_2d=True)
+                    return sound.mean(axis=1, dtype=np.float32)
+        except soundfile.LibsndfileError as error:
+            raise UserError(f"{path}: cannot be read as sound: {error.error_string}") from None
+    return take_part(read_sound(path, rate), begin, n_samples)
+
+
+def take_part(sound: np.ndarray, begin: float, n_samples: int) -> np.ndarray:
+    """`n_samples` from `begin` (a share of it); a shorter sound is repeated."""
+    if len(sound) < n_samples:
+        return np.resize(np.roll(sound, -int(begin * len(sound))), n_samples)
+    start = int(begin * (len(sound) - n_samples + 1))
+    return sound[start : start + n_samples]
+
+
+class SoundStore:
+    """Recordings for random crops: as many as fit are kept decoded in memory (16 bits), the rest is read when asked.
+
+    Parameters
+    ----------
+    paths : in the order of preference
+    max_mib : memory for samples; worker processes that are forked later share it
+    """
+
+    def __init__(self, paths: list[str], max_mib: float):
+        self.kept: dict[str, np.ndarray] = {}
+        self.bad: dict[str, str] = {}
+        left = max_mib * 2**20
+        for path in progress(paths, "reading sound", unit="file"):
+            if left <= 0:
+                break
+            try:
+                sound = read_sound(path)
+            except UserError as error:
+                self.bad[path] = str(error)
+                continue
+            self.kept[path] = np.round(sound.clip(-1, 1) * 32767).astype(np.int16)
+            left -= 2 * len(sound)
+
+    def part(self, path: str, begin: float, n_samples: int) -> np.ndarray:
+        """As `read_part`."""
+        if path not in self.kept:
+            return read_part(path, begin, n_samples)
+        return take_part(self.kept[path], begin, n_samples).astype(np.float32) / 32767
+
+
+def sound_seconds(path: str) -> float:
+    """Length of a recording from its header, in seconds; UserError where there is no sound in it."""
+    if Path(path).suffix.lower() in SNDFILE_ENDINGS:
+        try:
+            return soundfile.info(path).duration
+        except soundfile.LibsndfileError as error:
+            raise UserError(f"{path}: cannot be read as sound: {error.error_string}") from None
+    import av
+
+    try:
+        with av.open(path) as container:
+            if not container.streams.audio:
+                raise UserError(f"{path}: there is no sound in it")
+            stream = container.streams.audio[0]
+            if stream.duration:
+                return float(stream.duration * stream.time_base)
+            return (container.duration or 0) / av.time_base
+    except av.FFmpegError as error:
+        raise UserError(f"{path}: cannot be read as sound: {error.strerror}") from None
+
+
+def all_seconds(paths: dict[str, str], jobs: int) -> tuple[dict[str, float], dict[str, str]]:
+    """Lengths of many recordings, read by `jobs` processes.
+
+    Returns
+    -------
+    key -> seconds of those that can be read; key -> reason of the others
+    """
+    with ProcessPoolExecutor(jobs) as pool:
+        found = pool.map(seconds_or_reason, paths.values(), chunksize=64)
+        answers = dict(zip(paths, progress(found, "lengths", len(paths)), strict=True))
+    return (
+        {key: answer for key, answer in answers.items() if isinstance(answer, float)},
+        {key: answer for key, answer in answers.items() if isinstance(answer, str)},
+    )
+
+
+def seconds_or_reason(path: str) -> float | str:
+    try:
+        return float(sound_seconds(path)) or f"{path}: the sound has no samples"
+    except UserError as error:
+        return str(error)

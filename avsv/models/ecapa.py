@@ -1,0 +1,152 @@
+"""SpeechBrain's ECAPA-TDNN: importing the library, building the network, the folder its EncoderClassifier loads."""
+
+import logging
+import sys
+import types
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from avsv.errors import UserError
+from avsv.files import whole_file
+
+
+def import_speechbrain() -> None:
+    """Import speechbrain also where torchaudio's compiled library does not fit this torch (a CPU build).
+
+    Torchaudio 2.11 works without that library, but only where the file is absent; with an unusable one its import
+    dies. A stand-in for the module that loads it gives the state of an absent file. SpeechBrain needs none of it.
+    """
+    try:
+        import torchaudio  # noqa: F401
+    except OSError:
+        for name in [name for name in sys.modules if name.partition(".")[0] == "torchaudio"]:
+            del sys.modules[name]
+        stand_in = types.ModuleType("torchaudio._extension")
+        stand_in._IS_TORCHAUDIO_EXT_AVAILABLE = False
+        stand_in.fail_if_no_align = lambda function: function
+        sys.modules["torchaudio._extension"] = stand_in
+        import torchaudio  # noqa: F401
+    logging.getLogger("speechbrain").setLevel(logging.WARNING)  # it tells of its quirks at every import
+    import speechbrain  # noqa: F401
+
+
+def make_ecapa(n_mels: int = 80, channels: int = 1024, attention_channels: int = 128, embedding_size: int = 192) -> nn.Module:
+    """ECAPA-TDNN with the published layers: five blocks, the last three times as wide (Desplanques et al., 2020).
+
+    Returns
+    -------
+    module : (batch, t, n_mels) and relative lengths -> (batch, 1, embedding_size)
+    """
+    import_speechbrain()
+    from speechbrain.lobes.models.ECAPA_TDNN import ECAPA_TDNN
+
+    return ECAPA_TDNN(**ecapa_options(n_mels, channels, attention_channels, embedding_size))
+
+
+def ecapa_options(n_mels: int, channels: int, attention_channels: int, embedding_size: int) -> dict:
+    return {
+        "input_size": n_mels,
+        "channels": [channels] * 4 + [3 * channels],
+        "kernel_sizes": [5, 3, 3, 3, 1],
+        "dilations": [1, 2, 3, 4, 1],
+        "attention_channels": attention_channels,
+        "lin_neurons": embedding_size,
+    }
+
+
+HYPERPARAMS = """\
+# A speaker encoder trained by avsv, in the form that SpeechBrain's EncoderClassifier.from_hparams loads.
+pretrained_path: {path}
+sample_rate: 16000
+n_mels: {input_size}
+compute_features: !new:speechbrain.lobes.features.Fbank
+    n_mels: !ref <n_mels>
+mean_var_norm: !new:speechbrain.processing.features.InputNormalization
+    norm_type: sentence
+    std_norm: False
+embedding_model: !new:speechbrain.lobes.models.ECAPA_TDNN.ECAPA_TDNN
+    input_size: !ref <n_mels>
+    channels: {channels}
+    kernel_sizes: {kernel_sizes}
+    dilations: {dilations}
+    attention_channels: {attention_channels}
+    lin_neurons: {lin_neurons}
+classifier: !new:speechbrain.lobes.models.ECAPA_TDNN.Classifier
+    input_size: {lin_neurons}
+    out_neurons: {n_classes}
+label_encoder: !new:speechbrain.dataio.encoder.CategoricalEncoder
+pretrainer: !new:speechbrain.utils.parameter_transfer.Pretrainer
+    loadables:
+        embedding_model: !ref <embedding_model>
+        classifier: !ref <classifier>
+        label_encoder: !ref <label_encoder>
+    paths:
+        embedding_model: !ref <pretrained_path>/embedding_model.ckpt
+        classifier: !ref <pretrained_path>/classifier.ckpt
+        label_encoder: !ref <pretrained_path>/label_encoder.txt
+"""
+
+
+def make_frontend() -> tuple[nn.Module, nn.Module]:
+    """SpeechBrain's filter banks and mean normalisation, as its published speaker encoders have them.
+
+    Returns
+    -------
+    (batch, n) sound at 16 kHz -> (batch, t, 80); and the normalisation of these, given relative lengths
+    """
+    import_speechbrain()
+    from speechbrain.lobes.features import Fbank
+    from speechbrain.processing.features import InputNormalization
+
+    return Fbank(n_mels=80), InputNormalization(norm_type="sentence", std_norm=False)
+
+
+def save_speechbrain_folder(folder: Path, ecapa: nn.Module, class_weight: torch.Tensor, people: list[str], options: dict) -> None:
+    """Write a trained encoder as a folder that `EncoderClassifier.from_hparams(source=folder)` loads.
+
+    Parameters
+    ----------
+    class_weight : (n_classes, embedding size), the centres of the margin loss
+    people : names of the classes
+    options : what `ecapa_options` gave
+    """
+    for name, state in (("embedding_model", ecapa.state_dict()), ("classifier", {"weight": class_weight})):
+        with whole_file(folder / f"{name}.ckpt", "wb") as out:
+            torch.save(state, out)
+    with whole_file(folder / "label_encoder.txt") as out:
+        out.writelines(f"'{name}' => {index}\n" for index, name in enumerate(people))
+        out.write("================\n'starting_index' => 0\n")
+    with whole_file(folder / "hyperparams.yaml") as out:
+        out.write(HYPERPARAMS.format(path=folder.absolute(), n_classes=len(people), **options))
+
+
+def load_encoder(source: str, device: str) -> nn.Module:
+    """SpeechBrain's EncoderClassifier from a folder, or by the name of a published model (fetched once, then cached).
+
+    Raises
+    ------
+    UserError : the folder is no such model, or the published one cannot be fetched
+    """
+    import_speechbrain()
+    from speechbrain.inference.speaker import EncoderClassifier
+    from speechbrain.utils.fetching import LocalStrategy
+
+    if Path(source).is_dir():
+        folder = Path(source).absolute()
+        if not (folder / "hyperparams.yaml").exists():
+            raise UserError(f"{folder}: has no hyperparams.yaml, so it is no SpeechBrain speaker encoder (training "
+                            "not finished?)")  # fmt: skip
+        return EncoderClassifier.from_hparams(
+            source=str(folder), savedir=str(folder), overrides={"pretrained_path": str(folder)},
+            run_opts={"device": device}, local_strategy=LocalStrategy.NO_LINK,
+        )  # fmt: skip
+    if source.startswith((".", "/", "exp/")) or source.count("/") != 1:
+        raise UserError(f"{source}: there is no such folder")
+    cache = Path.home() / ".cache" / "avsv" / source.replace("/", "--")
+    try:
+        return EncoderClassifier.from_hparams(source=source, savedir=str(cache), run_opts={"device": device})
+    except (OSError, ValueError) as error:
+        raise UserError(f"{source}: cannot be fetched ({' '.join(str(error).split())[:200]}). "
+                        "Copy the model's folder here and name that folder instead") from None  # fmt: skip

@@ -1,0 +1,172 @@
+"""A small face detector in the form of SCRFD (Guo et al., ICLR 2022), so that InsightFace runs it as one of its own.
+
+Anchor points lie on grids of 8, 16 and 32 pixels, two a point (a small and a large one); each gives a score, the
+distances to the four sides of the face, and five key points, in units of the stride. Backbone and sizes are our choice:
+tens of millions of multiplications for a 160-pixel picture, where SCRFD-500M needs some thirty at that size too.
+"""
+
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from avsv.files import whole_file
+
+STRIDES = (8, 16, 32)
+N_ANCHORS = 2
+ANCHOR_SIDES = ((16.0, 32.0), (64.0, 128.0), (256.0, 512.0))  # pixels, SCRFD's; a face goes to anchors near its size
+
+
+def conv_block(n_in: int, n_out: int, stride: int = 1) -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(n_in, n_out, 3, stride, 1, bias=False), nn.BatchNorm2d(n_out), nn.ReLU())
+
+
+class FaceDetector(nn.Module):
+    """Pictures -> scores, boxes and key points at every anchor.
+
+    Parameters
+    ----------
+    width : channels of the first layer; deeper ones have up to 4 times as many
+
+    Examples
+    --------
+    >>> scores, boxes, points = FaceDetector(width=8)(torch.zeros(2, 3, 64, 64))
+    >>> scores.shape, boxes.shape, points.shape          # 8 * 8 * 2 + 4 * 4 * 2 + 2 * 2 * 2 anchors
+    (torch.Size([2, 168]), torch.Size([2, 168, 4]), torch.Size([2, 168, 5, 2]))
+    """
+
+    def __init__(self, width: int = 16):
+        super().__init__()
+        w1, w2, w4 = width, 2 * width, 4 * width
+        self.to_8 = nn.Sequential(conv_block(3, w1, 2), conv_block(w1, w2, 2), conv_block(w2, w2, 2), conv_block(w2, w2))
+        self.to_16 = nn.Sequential(conv_block(w2, w4, 2), conv_block(w4, w4))
+        self.to_32 = nn.Sequential(conv_block(w4, w4, 2), conv_block(w4, w4))
+        self.lateral = nn.ModuleList([nn.Conv2d(n, w4, 1) for n in (w2, w4, w4)])
+        self.smooth = nn.ModuleList([conv_block(w4, w4) for _ in STRIDES])
+        self.score = nn.ModuleList([nn.Conv2d(w4, N_ANCHORS, 1) for _ in STRIDES])
+        self.box = nn.ModuleList([nn.Conv2d(w4, N_ANCHORS * 4, 1) for _ in STRIDES])
+        self.point = nn.ModuleList([nn.Conv2d(w4, N_ANCHORS * 10, 1) for _ in STRIDES])
+        for layer in self.score:
+            nn.init.constant_(layer.bias, -4.0)  # nearly every anchor has no face (Lin et al., focal loss)
+
+    def levels(self, pictures: Tensor) -> list[tuple[Tensor, Tensor, Tensor]]:
+        """Raw maps (batch, 2, h, w), (batch, 8, h, w), (batch, 20, h, w) of each stride; sides are multiples of 32."""
+        m8 = self.to_8(pictures)
+        m16 = self.to_16(m8)
+        m32 = self.to_32(m16)
+        top = self.lateral[2](m32)
+        middle = self.lateral[1](m16) + F.interpolate(top, scale_factor=2.0, mode="nearest")
+        bottom = self.lateral[0](m8) + F.interpolate(middle, scale_factor=2.0, mode="nearest")
+        maps = [smooth(m) for smooth, m in zip(self.smooth, (bottom, middle, top), strict=True)]
+        return [(s(m), b(m), p(m)) for s, b, p, m in zip(self.score, self.box, self.point, maps, strict=True)]
+
+    def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(batch, 3, h, w), RGB, (x - 127.5) / 128, h and w multiples of 32 -> values in units of the anchor's stride.
+
+        Returns
+        -------
+        (batch, n) logits of a face ; (batch, n, 4) distances left, top, right, bottom ; (batch, n, 5, 2) offsets x y
+        """
+        scores, boxes, points = zip(*(map(flatten, level, (1, 4, 10)) for level in self.levels(pictures)), strict=True)
+        return torch.cat(scores, 1).squeeze(2), torch.cat(boxes, 1), torch.cat(points, 1).unflatten(2, (5, 2))
+
+
+def flatten(values: Tensor, size: int) -> Tensor:
+    """(batch, anchors * size, h, w) -> (batch, h * w * anchors, size), the order in which InsightFace counts anchors."""
+    return values.permute(0, 2, 3, 1).reshape(values.shape[0], -1, size)
+
+
+def anchors(height: int, width: int) -> tuple[Tensor, Tensor, Tensor]:
+    """All anchors of a picture: places (n, 2) x y in pixels, strides (n,) and sides (n,) in pixels.
+
+    Examples
+    --------
+    >>> places, strides, sides = anchors(32, 32)
+    >>> places[[0, 1, 2, -1]].tolist(), sides[[0, 1, -1]].tolist()
+    ([[0.0, 0.0], [0.0, 0.0], [8.0, 0.0], [0.0, 0.0]], [16.0, 32.0, 512.0])
+    """
+    places, strides, sides = [], [], []
+    for stride, pair in zip(STRIDES, ANCHOR_SIDES, strict=True):
+        y, x = torch.meshgrid(torch.arange(0, height, stride), torch.arange(0, width, stride), indexing="ij")
+        grid = torch.stack([x, y], 2).reshape(-1, 1, 2).expand(-1, N_ANCHORS, 2).reshape(-1, 2).float()
+        places.append(grid)
+        strides.append(torch.full((len(grid),), float(stride)))
+        sides.append(torch.tensor(pair).repeat(len(grid) // N_ANCHORS))
+    return torch.cat(places), torch.cat(strides), torch.cat(sides)
+
+
+def detector_loss(outputs: tuple[Tensor, Tensor, Tensor], boxes: Tensor, points: Tensor, size: tuple[int, int]) -> Tensor:
+    """Focal loss of the scores, and smooth L1 of the boxes and key points at the anchors of the face.
+
+    A face's anchors are those within half a stride and a quarter of the face's side of its centre, of a size
+    within a factor of 2 of its own (our choice, in place of SCRFD's sampling: there is one face a picture here).
+
+    Parameters
+    ----------
+    outputs : what `FaceDetector` gave
+    boxes : (batch, 4) left, top, right, bottom in pixels
+    points : (batch, 5, 2) x y in pixels
+    size : (height, width) of the pictures
+
+    Returns
+    -------
+    () : sum of the three, each a mean over the anchors of faces
+    """
+    logits, box_out, point_out = outputs
+    places, strides, sides = (part.to(logits.device) for part in anchors(*size))
+    centre = (boxes[:, :2] + boxes[:, 2:]) / 2
+    face_side = ((boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])).sqrt()
+    near = (places - centre[:, None]).abs().amax(2) <= 0.5 * strides + 0.1 * face_side[:, None]
+    fitting = (sides / face_side[:, None]).log2().abs() <= 1
+    positive = near & fitting
+    n_positive = positive.sum().clamp(min=1)
+    probability = logits.sigmoid()
+    right = torch.where(positive, probability, 1 - probability)
+    cross_entropy = F.binary_cross_entropy_with_logits(logits, positive.float(), reduction="none")
+    focal = (torch.where(positive, 0.5, 0.5) * (1 - right) ** 2 * cross_entropy).sum() / n_positive
+    which = positive.nonzero()[:, 0]
+    # errors in units of the face's side: a pixel matters more in a small face
+    unit = (strides.expand_as(logits)[positive] / face_side[which])[:, None]
+    at = places.expand(len(boxes), -1, 2)[positive]
+    stride = strides.expand_as(logits)[positive][:, None]
+    box_target = torch.cat([at - boxes[which, :2], boxes[which, 2:] - at], 1) / stride
+    point_target = (points[which] - at[:, None]) / stride[:, :, None]
+    box_loss = F.smooth_l1_loss(box_out[positive] * unit, box_target * unit, beta=0.02)
+    point_loss = F.smooth_l1_loss(point_out[positive] * unit[:, :, None], point_target * unit[:, :, None], beta=0.02)
+    return focal + 5 * box_loss + 20 * point_loss
+
+
+class ScrfdOutputs(nn.Module):
+    """The detector with the nine outputs InsightFace reads: scores of each stride, then boxes, then key points.
+
+    Each is (anchors, 1), (anchors, 4) or (anchors, 10), without a batch dimension, as in SCRFD's published files.
+    """
+
+    def __init__(self, net: FaceDetector):
+        super().__init__()
+        self.net = net
+
+    def forward(self, pictures: Tensor) -> tuple[Tensor, ...]:
+        levels = self.net.levels(pictures)
+        scores = [s.permute(0, 2, 3, 1).reshape(-1, 1).sigmoid() for s, _, _ in levels]
+        boxes = [b.permute(0, 2, 3, 1).reshape(-1, 4) for _, b, _ in levels]
+        points = [p.permute(0, 2, 3, 1).reshape(-1, 10) for _, _, p in levels]
+        return (*scores, *boxes, *points)
+
+
+def save_onnx(net: FaceDetector, path: Path | str) -> None:
+    """Export to a file that InsightFace's model zoo loads as SCRFD; any picture whose sides are multiples of 32."""
+    net = net.eval()
+    names = [f"{what}_{stride}" for what in ("score", "bbox", "kps") for stride in STRIDES]
+    with whole_file(path, "wb") as out:
+        torch.onnx.export(
+            ScrfdOutputs(net),
+            (torch.zeros(1, 3, 64, 64, device=next(net.parameters()).device),),
+            out,
+            input_names=["input"],
+            output_names=names,
+            dynamic_axes={"input": {2: "height", 3: "width"}, **{name: {0: f"n_{name}"} for name in names}},
+            opset_version=17,
+            dynamo=False,
+        )

@@ -1,0 +1,113 @@
+"""IR-ResNet: the face network of ArcFace (Deng et al., CVPR 2019), and its export in InsightFace's form.
+
+Layers as in the authors' PyTorch code (insightface/recognition/arcface_torch/backbones/iresnet.py): the stem does not
+shrink the picture, a block is BN-conv-BN-PReLU-conv-BN plus its input, and a fully connected layer over the whole last
+map, not a mean, gives the embedding.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from avsv.files import whole_file
+
+BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 14, 3), 100: (3, 13, 30, 3)}
+CHANNELS = (64, 128, 256, 512)
+SIDE = 112  # pixels of the picture
+
+
+def conv3x3(n_in: int, n_out: int, stride: int = 1) -> nn.Conv2d:
+    return nn.Conv2d(n_in, n_out, 3, stride, padding=1, bias=False)
+
+
+class IRBlock(nn.Module):
+    """BN-conv-BN-PReLU-conv-BN, plus the input (through a 1 x 1 convolution where the shape changes)."""
+
+    def __init__(self, n_in: int, n_out: int, stride: int):
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.BatchNorm2d(n_in),
+            conv3x3(n_in, n_out),
+            nn.BatchNorm2d(n_out),
+            nn.PReLU(n_out),
+            conv3x3(n_out, n_out, stride),
+            nn.BatchNorm2d(n_out),
+        )
+        self.shortcut: nn.Module = nn.Identity()
+        if stride != 1 or n_in != n_out:
+            self.shortcut = nn.Sequential(nn.Conv2d(n_in, n_out, 1, stride, bias=False), nn.BatchNorm2d(n_out))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.body(x) + self.shortcut(x)
+
+
+class IResNet(nn.Module):
+    """Aligned faces -> embeddings.
+
+    Parameters
+    ----------
+    blocks : in each of the four stages
+    channels : of each stage; the first also of the stem
+    embedding_size : of the output
+    stem_stride : 1 as published; 2 looks at a quarter of the pixels, for a laptop
+    dropout : before the fully connected layer
+
+    Examples
+    --------
+    >>> net = IResNet((1, 1, 1, 1), (8, 8, 16, 16), embedding_size=32, stem_stride=2).eval()
+    >>> net(torch.zeros(2, 3, 112, 112)).shape
+    torch.Size([2, 32])
+    """
+
+    def __init__(self, blocks: Sequence[int] = BLOCKS[50], channels: Sequence[int] = CHANNELS, embedding_size: int = 512,
+                 stem_stride: int = 1, dropout: float = 0.0):  # fmt: skip
+        super().__init__()
+        self.stem = nn.Sequential(conv3x3(3, channels[0], stem_stride), nn.BatchNorm2d(channels[0]), nn.PReLU(channels[0]))
+        stages: list[nn.Module] = []
+        n_in, side = channels[0], -(-SIDE // stem_stride)
+        for n_blocks, n_out in zip(blocks, channels, strict=True):
+            for index in range(n_blocks):
+                stages.append(IRBlock(n_in, n_out, stride=2 if index == 0 else 1))
+                n_in = n_out
+            side = -(-side // 2)
+        self.stages = nn.Sequential(*stages)
+        self.head = nn.Sequential(
+            nn.BatchNorm2d(n_in), nn.Dropout(dropout), nn.Flatten(), nn.Linear(n_in * side * side, embedding_size)
+        )
+        self.norm = nn.BatchNorm1d(embedding_size)
+        self.norm.weight.requires_grad_(False)  # stays 1: a scale of its own would give each dimension another say
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.normal_(module.weight, 0, 0.1)  # the authors'; batch norm follows, so the scale does not matter
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """(batch, 3, 112, 112) float, RGB, (x - 127.5) / 127.5 -> (batch, embedding_size), not normalised."""
+        return self.norm(self.head(self.stages(self.stem(pictures))))
+
+
+def iresnet(depth: int, **options) -> IResNet:
+    """IResNet18, 34, 50 or 100 as published; `options` as in `IResNet`."""
+    return IResNet(BLOCKS[depth], **options)
+
+
+def save_onnx(net: IResNet, path: Path | str) -> None:
+    """Export to a file that InsightFace's model zoo loads as ArcFace.
+
+    It does so for one output and a square input of 112 pixels. It feeds RGB, (x - 127.5) / 127.5, unless the first nodes
+    of the graph are named Sub... and Mul...: pictures are therefore scaled outside of the network.
+    """
+    net = net.eval()
+    device = next(net.parameters()).device
+    with whole_file(path, "wb") as out:
+        torch.onnx.export(
+            net,
+            (torch.zeros(1, 3, SIDE, SIDE, device=device),),
+            out,
+            input_names=["input"],
+            output_names=["embedding"],
+            dynamic_axes={"input": {0: "batch"}, "embedding": {0: "batch"}},
+            opset_version=17,
+            dynamo=False,
+        )

@@ -1,0 +1,1 @@
+"""Back-ends: cosine, PLDA, score normalisation, calibration and fusion. No torch here."""

@@ -1,0 +1,86 @@
+"""Cosine similarity, and the pairwise inner products that every back-end here comes down to."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from avsv.errors import UserError
+
+BLOCK = 1024  # rows worked on at a time: they stay in the processor's cache
+TABLE = 1 << 26  # values of a table of all pairs, at most
+
+
+def unit_length(vectors: np.ndarray, ids: Sequence[str] | None = None) -> np.ndarray:
+    """Scale each row to length 1, float32.
+
+    Parameters
+    ----------
+    vectors : (n, d)
+    ids : names of the rows, for the message
+
+    Raises
+    ------
+    UserError : a row is zero: it has no direction
+
+    Examples
+    --------
+    >>> unit_length(np.array([[3.0, 4.0]]))
+    array([[0.6, 0.8]], dtype=float32)
+    """
+    unit = np.empty(vectors.shape, np.float32)
+    for start in range(0, len(vectors), BLOCK):
+        block = vectors[start : start + BLOCK].astype(np.float64)
+        length = np.sqrt(np.einsum("ij,ij->i", block, block))
+        if zero := np.flatnonzero(length == 0).tolist():
+            name = ids[start + zero[0]] if ids is not None else f"row {start + zero[0]}"
+            raise UserError(f"{name}: the embedding is zero: it has no cosine with anything")
+        unit[start : start + BLOCK] = block / length[:, None]
+    return unit
+
+
+def inner_products(left: np.ndarray, right: np.ndarray, pairs: np.ndarray) -> np.ndarray:
+    """`left[i] @ right[j]` for each pair (i, j).
+
+    Where the pairs are most of all that there are, one matrix product is made and the pairs are taken from it;
+    otherwise rows are gathered in blocks that stay in the processor's cache.
+
+    Parameters
+    ----------
+    left : (n, d) float32
+    right : (m, d) float32
+    pairs : (trials, 2) int
+
+    Returns
+    -------
+    (trials,) float32
+    """
+    rows, columns = pairs[:, 0], pairs[:, 1]
+    if len(left) * len(right) <= min(TABLE, 4 * len(pairs)):
+        return (left @ right.T).ravel()[rows.astype(np.int64) * len(right) + columns]
+    scores = np.empty(len(pairs), np.float32)
+    for start in range(0, len(pairs), BLOCK):
+        part = slice(start, start + BLOCK)
+        np.einsum("ij,ij->i", left[rows[part]], right[columns[part]], out=scores[part])
+    return scores
+
+
+def cosine_scores(enroll: np.ndarray, test: np.ndarray, pairs: np.ndarray) -> np.ndarray:
+    """Cosine of the angle between the embeddings of each pair.
+
+    Parameters
+    ----------
+    enroll : (n, d)
+    test : (m, d)
+    pairs : (trials, 2) int, rows in `enroll` and `test`
+
+    Returns
+    -------
+    (trials,) float32, -1 to 1
+
+    Examples
+    --------
+    >>> cosine_scores(np.array([[2.0, 0.0]]), np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([[0, 0], [0, 1]]))
+    array([1., 0.], dtype=float32)
+    """
+    left = unit_length(enroll)
+    return inner_products(left, left if test is enroll else unit_length(test), pairs)

@@ -1,0 +1,99 @@
+"""What to do about trials whose embedding or score is missing: never silence, always a count."""
+
+import argparse
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from avsv.errors import UserError
+from avsv.files import whole_file
+
+if TYPE_CHECKING:  # a command's --help needs this file, but no numpy
+    import numpy as np
+
+    from avsv.kaldi.trials import Trials
+    from avsv.scoring.pool import Pool
+
+log = logging.getLogger("avsv")
+
+
+@dataclass(frozen=True)
+class Missing:
+    """The user's wish.
+
+    policy : "error" stop, "drop" leave the trial out, "keep" leave its score as it was, "score" give it `value`
+    """
+
+    policy: str = "error"
+    value: float = 0.0
+
+    def check(self, trials: "Trials", pool: "Pool", scp: Path) -> None:
+        """UserError that names the first recordings without an embedding, where that is to stop the work."""
+        n_incomplete = int((~pool.complete).sum())
+        if not n_incomplete:
+            return
+        absent = pool.absent(trials)
+        if self.policy == "error":
+            raise UserError(
+                f"{scp}: no embedding of {len(absent)} recordings of the trials, so that {n_incomplete} of "
+                f"{len(trials)} trials have no score; the first: {', '.join(absent[:3])}. Make them, or see --missing"
+            )
+        if self.policy == "drop" and n_incomplete == len(trials):
+            raise UserError(f"{scp}: no trial is left: not one has both embeddings; the first absent: {absent[0]}")
+
+    def fill(self, complete: "np.ndarray", scores: "np.ndarray", before: "np.ndarray | None" = None) -> "np.ndarray":
+        """Scores of all trials, or of the complete ones where the others are dropped.
+
+        Parameters
+        ----------
+        complete : (n,) bool
+        scores : (complete trials,)
+        before : (n,) scores that are kept where the policy is "keep"
+        """
+        import numpy as np
+
+        if self.policy == "drop" or complete.all():
+            return scores
+        filled = np.full(len(complete), self.value, scores.dtype) if self.policy != "keep" else before.copy()
+        filled[complete] = scores
+        return filled
+
+    def note(self, out: Path, trials: "Trials", pool: "Pool") -> None:
+        """Say how many trials lack an embedding and what became of them; list the recordings in OUT.missing."""
+        listing = out.with_name(out.name + ".missing")
+        absent = pool.absent(trials)
+        if not absent:
+            listing.unlink(missing_ok=True)  # of an earlier run
+            return
+        with whole_file(listing) as file:
+            file.writelines(f"{name}\n" for name in absent)
+        done = {"drop": "left out", "keep": "kept as they were", "score": f"given the score {self.value:g}"}[self.policy]
+        n_incomplete = int((~pool.complete).sum())
+        log.warning("%s: %d of %d trials lack an embedding: %s", out, n_incomplete, len(trials), done)
+        log.warning("%s: the %d recordings without one", listing, len(absent))
+
+
+def missing_policy(*words: str) -> Callable[[str], Missing]:
+    """A type for argparse: one of `words`, or where "score" is among them a number.
+
+    Examples
+    --------
+    >>> missing_policy("error", "drop", "score")("-1")
+    Missing(policy='score', value=-1.0)
+    """
+
+    def parse(text: str) -> Missing:
+        if text in words and text != "score":
+            return Missing(text)
+        try:
+            value = float(text)
+        except ValueError:
+            value = float("nan")
+        if "score" not in words or value != value:
+            choices = ", ".join(word if word != "score" else "a number" for word in words)
+            raise argparse.ArgumentTypeError(f'"{text}" is none of: {choices}')
+        return Missing("score", value)
+
+    return parse

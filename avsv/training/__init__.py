@@ -1,0 +1,1 @@
+"""Training: configuration, data sets, trainer, checkpoints."""

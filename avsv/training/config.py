@@ -1,0 +1,101 @@
+"""Training configurations: YAML with typed defaults; unknown keys are refused; key=value changes one."""
+
+import difflib
+import re
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from avsv.errors import UserError
+
+
+@dataclass
+class OptimizerConfig:
+    """How the weights move."""
+
+    name: str = "adam"  # adam | adamw | sgd
+    lr: float = 1e-3
+    weight_decay: float = 0.0
+    schedule: str = "cosine"  # cosine | cyclic | exponential: how the rate goes from lr to final_lr
+    final_lr: float = 1e-5
+    warmup: float = 0.05  # share of the steps in which the rate rises from 0
+    cycles: int = 1  # of the cyclic (triangular) schedule
+    clip_norm: float = 5.0  # gradients of a larger norm are scaled down; 0: never
+
+
+@dataclass
+class TrainingConfig:
+    """What every kind of training has."""
+
+    task: str = "???"  # voice | face | face_detector | avn_e
+    exp_dir: str = "???"  # where everything is written
+    data_dir: str = "???"  # training data directory
+    seed: int = 0
+    epochs: int = 10
+    batch_size: int = 64
+    workers: int = 1  # processes that prepare batches; 0: the training process itself
+    threads: int = 0  # of torch; 0: all cores
+    device: str = "auto"  # auto | cpu | cuda
+    precision: str = "float32"  # float32 | bfloat16
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+
+
+Schema = TypeVar("Schema", bound=TrainingConfig)
+
+
+def read_config(path: Path | str, overrides: list[str]) -> DictConfig:
+    """Read YAML and put `key=value` changes over it (nested keys with dots, such as "optimizer.lr=0.01").
+
+    Raises
+    ------
+    UserError : absent or unreadable file, or a change of another form
+    """
+    for override in overrides:
+        if "=" not in override:
+            raise UserError(f'"{override}": expected key=value, such as optimizer.lr=0.001')
+    try:
+        given = OmegaConf.merge(OmegaConf.load(path), OmegaConf.from_dotlist(overrides))
+    except FileNotFoundError:
+        raise UserError(f"{path}: there is no such configuration") from None
+    except (OmegaConfBaseException, YAMLError, ValueError, OSError) as error:
+        raise UserError(f"{path}: is not a YAML mapping: {' '.join(str(error).split())}") from None
+    if not OmegaConf.is_dict(given):
+        raise UserError(f"{path}: is not a YAML mapping")
+    return given
+
+
+def apply_schema(given: DictConfig, schema: type[Schema], path: Path | str) -> Schema:
+    """Check a configuration against its dataclass and fill in the defaults.
+
+    Raises
+    ------
+    UserError : an unknown key, a value of the wrong type, or a required key that is not given
+    """
+    try:
+        return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(schema), given))
+    except OmegaConfBaseException as error:
+        raise UserError(f"{path}: {explain(error, schema)}") from None
+
+
+def explain(error: OmegaConfBaseException, schema: type) -> str:
+    said = str(error).splitlines()[0]
+    unknown = re.search(r"Key '(\w+)' not in '(\w+)'", said)
+    if unknown:
+        known = [f.name for f in fields(OptimizerConfig if unknown[2] == "OptimizerConfig" else schema)]
+        near = difflib.get_close_matches(unknown[1], known, 1)
+        return f'unknown key "{unknown[1]}"' + (f'; did you mean "{near[0]}"?' if near else f"; known: {', '.join(known)}")
+    missing = re.search(r"missing mandatory value: (\w+)", str(error), re.IGNORECASE)
+    if missing:
+        return f'"{missing[1]}" must be given, in the file or as {missing[1]}=VALUE'
+    return f'"{getattr(error, "full_key", "")}": {said}'
+
+
+def to_yaml(config: Any) -> str:
+    """A configuration as YAML text, every key spelt out."""
+    return OmegaConf.to_yaml(OmegaConf.structured(config))
+
+

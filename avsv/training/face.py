@@ -1,0 +1,157 @@
+"""Training a face network: an IR-ResNet with AAM-softmax on aligned faces, one class a person.
+
+The experiment's folder becomes a face pack: recognition.onnx, and detector.onnx of the pack that aligned the faces.
+"""
+
+import logging
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, Dataset
+
+from avsv.errors import UserError
+from avsv.features.face_damage import damage_face, draw_face_damage
+from avsv.features.face_pack import load_pack
+from avsv.features.faces import SIDE, read_faces
+from avsv.kaldi.data_dir import read_data_dir
+from avsv.kaldi.shards import digest, file_digest
+from avsv.losses.margin import AAMSoftmax
+from avsv.models.iresnet import IResNet, save_onnx
+from avsv.training.config import TrainingConfig
+from avsv.training.pictures import change_colour, move_matrix, plan_batches, to_input, warp
+from avsv.training.trainer import Trainer, finish_experiment, start_experiment
+
+log = logging.getLogger("avsv")
+# milder than a noisy test set: a picture with nothing left to see teaches nothing (our choice)
+DAMAGE = {
+    "gaussian-blur": {"sigma": (0.5, 3.0)},
+    "motion-blur-vertical": {"length": (3.0, 12.0)},
+    "motion-blur-horizontal": {"length": (3.0, 12.0)},
+    "occlusion": {"share": (0.05, 0.25)},
+}
+
+
+@dataclass
+class FaceConfig(TrainingConfig):
+    """`task: face`."""
+
+    detector: str = ""  # the pack that aligned the faces; its detector is copied, so that exp_dir is a pack
+    blocks: tuple[int, ...] = (3, 4, 14, 3)  # IResNet50
+    channels: tuple[int, ...] = (64, 128, 256, 512)
+    embedding_size: int = 512
+    stem_stride: int = 1  # 2: a quarter of the work, for a laptop
+    dropout: float = 0.0
+    scale: float = 64.0
+    margin: float = 0.5
+    margin_warmup: float = 0.3  # share of the epochs in which the margin grows from 0
+    faces_per_clip: int = 1  # an epoch has this many random faces of each clip
+    shift: float = 3.0  # pixels of 112
+    zoom: float = 0.05
+    rotation: float = 5.0  # degrees
+    colour: float = 0.3
+    damage_share: float = 0.2  # of the faces that are blurred or partly hidden
+
+
+class Faces(Dataset):
+    """Random faces of clips; an item is asked for by (clip, seed), so that a batch is the same each time.
+
+    Faces are read from the archive when they are wanted: what fits into memory stays in the system's file cache, and
+    what does not fit is no obstacle.
+    """
+
+    def __init__(self, config: FaceConfig, entries: list[str], labels: np.ndarray):
+        self.config, self.entries, self.labels = config, entries, labels
+
+    def __getitem__(self, item: tuple[int, int]) -> tuple[torch.Tensor, int]:
+        clip, seed = item
+        rng = np.random.default_rng(seed)
+        faces = read_faces(self.entries[clip])
+        face = self.change(faces[rng.integers(len(faces))], rng)
+        return to_input(face), int(self.labels[clip])
+
+    def change(self, face: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """One face moved, mirrored, recoloured and sometimes damaged."""
+        config, middle = self.config, SIDE / 2
+        x, y, zoom, degrees = rng.normal(size=4) * [config.shift, config.shift, config.zoom, config.rotation]
+        matrix = move_matrix(
+            (middle, middle), (middle + x, middle + y), float(np.exp(zoom)), degrees, flip=rng.random() < 0.5
+        )
+        face = change_colour(warp(face, matrix, SIDE), rng, config.colour)
+        if rng.random() < config.damage_share:
+            damage = draw_face_damage(rng, DAMAGE)
+            face = damage_face(face, damage["kind"], {k: v for k, v in damage.items() if k not in ("modality", "kind")})
+        return face
+
+    def plan(self, epoch: int) -> list[list[tuple[int, int]]]:
+        """Batches of one epoch: `faces_per_clip` times every clip, in a random order."""
+        clips = list(range(len(self.entries))) * self.config.faces_per_clip
+        return plan_batches(clips, self.config.batch_size, self.config.seed, epoch)
+
+
+class FaceModel(nn.Module):
+    """Network and loss in one module."""
+
+    def __init__(self, config: FaceConfig, n_people: int):
+        super().__init__()
+        self.net = IResNet(config.blocks, config.channels, config.embedding_size, config.stem_stride, config.dropout)
+        self.loss = AAMSoftmax(config.embedding_size, n_people, config.scale, config.margin)
+
+    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+        """(batch, 3, 112, 112) uint8 RGB -> (batch, embedding size)."""
+        return self.net(((pictures.float() - 127.5) / 127.5).contiguous(memory_format=torch.channels_last))
+
+
+def train_face(config: FaceConfig) -> None:
+    """Train, and write a face pack in `config.exp_dir`.
+
+    Raises
+    ------
+    UserError : no faces.scp, faces of fewer than 2 people, no detector in the pack that is named
+    """
+    data = read_data_dir(config.data_dir)
+    entries = {utt: entry for utt, entry in data.table("faces.scp").items() if utt in data.utt2spk}
+    if not entries:
+        raise UserError(f"{config.data_dir}/faces.scp: is absent or empty; make it: avsv align-faces --model PACK "
+                        f"{config.data_dir} OUT_DIR")  # fmt: skip
+    clips = sorted(entries)
+    people = sorted({data.utt2spk[utt] for utt in clips})
+    if len(people) < 2:
+        raise UserError(f"{config.data_dir}: has faces of {len(people)} people, at least 2 are needed to train")
+    detector = load_pack(config.detector, tasks=("detection",)).files("detection")[0] if config.detector else None
+    inputs = {
+        "data": digest([[utt, data.utt2spk[utt], entries[utt]] for utt in clips]),
+        "detector": detector and file_digest(detector),
+    }
+    if not start_experiment(config, inputs):
+        return
+    cv2.setNumThreads(1)  # processes that prepare batches do one picture at a time
+    torch.manual_seed(config.seed)
+    numbers = {spk: number for number, spk in enumerate(people)}
+    labels = np.array([numbers[data.utt2spk[utt]] for utt in clips])
+    faces = Faces(config, [entries[utt] for utt in clips], labels)
+    model = FaceModel(config, len(people)).to(memory_format=torch.channels_last)
+    trainer = Trainer(model, config)
+    log.info("%s: %d clips of %d people", config.data_dir, len(clips), len(people))
+
+    def step(batch):
+        pictures, label = (part.to(trainer.device) for part in batch)
+        grown = trainer.epoch / max(1.0, config.margin_warmup * config.epochs)
+        model.loss.margin = config.margin * min(1.0, grown)
+        loss, logits = model.loss(model(pictures), label)
+        return loss, {"accuracy": (logits.argmax(1) == label).float().mean().item()}
+
+    def batches(epoch):
+        return DataLoader(faces, batch_sampler=faces.plan(epoch), num_workers=config.workers)
+
+    trainer.fit(step, batches, len(faces.plan(0)))
+    save_onnx(model.net, Path(config.exp_dir) / "recognition.onnx")
+    if detector:
+        shutil.copyfile(detector, Path(config.exp_dir) / "detector.onnx")
+    else:
+        log.warning("%s: has no detector, so embed-face can use it on data with faces.scp only", config.exp_dir)
+    finish_experiment(config)

@@ -1,0 +1,158 @@
+"""Training a small face detector on clips whose key points are known, such as those of a drawn corpus.
+
+DATA_DIR/landmarks.scp goes from utterance to a text file, one line a frame after a header, tab separated:
+FRAME X Y W H and five points x y (the eyes, the nose, the corners of the mouth), in pixels.
+"""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from avsv.errors import UserError
+from avsv.features.face_pack import load_pack
+from avsv.features.faces import detect_face
+from avsv.kaldi.data_dir import read_data_dir
+from avsv.kaldi.shards import digest
+from avsv.kaldi.tables import read_lines
+from avsv.media.pictures import evenly_spaced, frame_times, read_video
+from avsv.models.face_detector import FaceDetector, detector_loss, save_onnx
+from avsv.progress import progress
+from avsv.training.config import TrainingConfig
+from avsv.training.pictures import change_colour, move_matrix, plan_batches, to_input, warp
+from avsv.training.trainer import Trainer, finish_experiment, start_experiment
+
+log = logging.getLogger("avsv")
+MIRRORED = [1, 0, 2, 4, 3]  # key points of a mirrored face: left and right change places
+
+
+@dataclass
+class FaceDetectorConfig(TrainingConfig):
+    """`task: face_detector`."""
+
+    frames_per_clip: int = 4
+    side: int = 160  # pixels of the square pictures trained on, a multiple of 32
+    face_side: tuple[float, float] = (36.0, 130.0)  # pixels; faces are scaled to sizes in this range
+    width: int = 16  # channels of the first layer
+    rotation: float = 10.0  # degrees
+    colour: float = 0.5
+
+
+@dataclass(frozen=True)
+class Example:
+    """A frame and the face in it."""
+
+    picture: np.ndarray  # (h, w, 3) uint8 BGR
+    box: np.ndarray  # (4,) x y w h, pixels
+    points: np.ndarray  # (5, 2) x y, pixels
+
+
+def read_landmarks(path: str) -> np.ndarray:
+    """Boxes and key points of a clip, (frames, 14) float; UserError where the file is of another form."""
+    try:
+        rows = np.array([line.split("\t")[1:] for line in read_lines(path)[1:] if line.strip()], dtype=np.float64)
+    except ValueError:
+        rows = np.zeros((0, 0))
+    if rows.ndim != 2 or rows.shape[1] != 14 or not len(rows):
+        raise UserError(f"{path}: expected a header and lines of FRAME, X Y W H and five points x y, tab separated")
+    return rows
+
+
+def read_examples(video: str, landmarks: str, n: int) -> list[Example]:
+    """Up to `n` evenly spaced frames of a clip; UserError where frames and landmarks do not match."""
+    rows = read_landmarks(landmarks)
+    n_frames = len(frame_times(Path(video))[0])
+    if n_frames != len(rows):
+        raise UserError(f"{landmarks}: has {len(rows)} lines, but {video} has {n_frames} frames")
+    pictures = read_video(Path(video), n)
+    chosen = rows[evenly_spaced(len(rows), n)]
+    if len(chosen) != len(pictures):
+        raise UserError(f"{video}: {len(pictures)} of {len(chosen)} frames can be decoded")
+    return [Example(p, row[:4], row[4:].reshape(5, 2)) for p, row in zip(pictures, chosen, strict=True)]
+
+
+class Pictures(Dataset):
+    """Frames with the face at a random place and size; an item is asked for by (frame, seed)."""
+
+    def __init__(self, config: FaceDetectorConfig, examples: list[Example]):
+        self.config, self.examples = config, examples
+
+    def __getitem__(self, item: tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        index, seed = item
+        example, rng, side = self.examples[index], np.random.default_rng(seed), self.config.side
+        size = np.exp(rng.uniform(*np.log(self.config.face_side)))
+        scale = size / np.sqrt(example.box[2] * example.box[3])
+        centre = example.box[:2] + example.box[2:] / 2
+        # the whole face stays inside, most of the time
+        room = np.maximum(side - scale * example.box[2:], 0.2 * side) / 2
+        target = side / 2 + room * rng.uniform(-1, 1, 2)
+        flip = bool(rng.random() < 0.5)
+        matrix = move_matrix(centre, target, scale, rng.normal() * self.config.rotation, flip)
+        picture = change_colour(warp(example.picture, matrix, side, replicate=rng.random() < 0.3), rng, self.config.colour)
+        if rng.random() < 0.2:
+            picture = cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.3, 0.02 * size + 0.3))
+        points = (example.points[MIRRORED] if flip else example.points) @ matrix[:, :2].T + matrix[:, 2]
+        half = scale * example.box[2:] / 2
+        box = np.concatenate([target - half, target + half])
+        return to_input(picture), torch.tensor(box, dtype=torch.float32), torch.tensor(points, dtype=torch.float32)
+
+
+def train_face_detector(config: FaceDetectorConfig) -> None:
+    """Train, and write `config.exp_dir`/detector.onnx.
+
+    Raises
+    ------
+    UserError : no landmarks.scp, no clip of it that can be read, a side that is no multiple of 32
+    """
+    data = read_data_dir(config.data_dir)
+    landmarks = {utt: path for utt, path in data.table("landmarks.scp").items() if utt in data.video}
+    if not landmarks:
+        raise UserError(f"{config.data_dir}/landmarks.scp: is absent or empty; a detector needs clips with known key points")
+    if config.side % 32:
+        raise UserError(f"side={config.side}: expected a multiple of 32")
+    utts = sorted(landmarks)
+    if not start_experiment(config, {"data": digest([[utt, data.video[utt], landmarks[utt]] for utt in utts])}):
+        return
+    cv2.setNumThreads(1)
+    torch.manual_seed(config.seed)
+    examples = []
+    for utt in progress(utts, "read frames"):
+        try:
+            examples += read_examples(data.video[utt], landmarks[utt], config.frames_per_clip)
+        except UserError as error:
+            log.warning("left out %s", error)
+    if not examples:
+        raise UserError(f"{config.data_dir}: no clip of landmarks.scp can be used")
+    pictures = Pictures(config, examples)
+    model = FaceDetector(config.width).to(memory_format=torch.channels_last)
+    trainer = Trainer(model, config)
+    size = (config.side, config.side)
+
+    def step(batch):
+        inputs, boxes, points = (part.to(trainer.device) for part in batch)
+        inputs = ((inputs.float() - 127.5) / 128).contiguous(memory_format=torch.channels_last)
+        return detector_loss(model(inputs), boxes, points, size), {}
+
+    def plan(epoch):
+        return plan_batches(list(range(len(examples))), config.batch_size, config.seed, epoch)
+
+    def batches(epoch):
+        return DataLoader(pictures, batch_sampler=plan(epoch), num_workers=config.workers)
+
+    trainer.fit(step, batches, len(plan(0)))
+    save_onnx(model, Path(config.exp_dir) / "detector.onnx")
+    found, error = measure(config.exp_dir, examples[:: max(1, len(examples) // 200)])
+    log.info("%s: finds %.1f %% of the training faces, key points %.2f pixels off", config.exp_dir, 100 * found, error)
+    finish_experiment(config)
+
+
+def measure(pack: str | Path, examples: list[Example]) -> tuple[float, float]:
+    """Share of faces that the pack's detector finds, and the mean distance of the key points in pixels, as it is used."""
+    detector = load_pack(pack, tasks=("detection",)).detection
+    found = [(detect_face(example.picture, detector), example.points) for example in examples]
+    errors = [np.linalg.norm(points - true, axis=1).mean() for points, true in found if points is not None]
+    return len(errors) / len(examples), float(np.mean(errors)) if errors else float("nan")

@@ -1,0 +1,158 @@
+"""Training a speaker encoder: SpeechBrain's ECAPA-TDNN and AAM-softmax on random crops of damaged sound."""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, Dataset
+
+from avsv.errors import UserError
+from avsv.features.sound_damage import damage_sound, draw_sound_damage, read_noises
+from avsv.kaldi.data_dir import read_data_dir
+from avsv.kaldi.shards import digest
+from avsv.losses.margin import AAMSoftmax
+from avsv.media.sound import SoundStore, resample
+from avsv.models.ecapa import ecapa_options, make_ecapa, make_frontend, save_speechbrain_folder
+from avsv.training.config import TrainingConfig
+from avsv.training.trainer import Trainer, finish_experiment, start_experiment
+
+log = logging.getLogger("avsv")
+RATE = 16000
+
+
+@dataclass
+class VoiceConfig(TrainingConfig):
+    """`task: voice`."""
+
+    noise_dir: str = ""  # data directory of local/prepare_musan.py; empty: no noise is added
+    noise_share: float = 0.6  # of the crops that are damaged
+    noise_snr: tuple[float, float] = (0.0, 15.0)  # dB
+    speeds: tuple[float, ...] = (0.9, 1.0, 1.1)  # each but 1.0 makes new speakers
+    crop_seconds: tuple[float, float] = (2.0, 3.0)
+    crops_per_clip: int = 1  # an epoch has this many of each clip at each speed
+    cache_mib: int = 2000  # memory for decoded sound
+    channels: int = 1024
+    attention_channels: int = 128
+    embedding_size: int = 192
+    scale: float = 30.0
+    margin: float = 0.2
+    margin_warmup: float = 0.3  # share of the epochs in which the margin grows from 0
+    mask_frames: int = 0  # SpecAugment: longest run of frames set to the mean
+    mask_bands: int = 0  # SpecAugment: most mel bands set to the mean
+
+
+class Crops(Dataset):
+    """Random crops; an item is asked for by (clip, speed, seconds, seed), so that a batch is the same each time."""
+
+    def __init__(self, config: VoiceConfig, paths: list[str], labels: np.ndarray, n_people: int):
+        self.config, self.paths, self.labels, self.n_people = config, paths, labels, n_people
+        self.noises = read_noises(config.noise_dir) if config.noise_dir else None
+        noise_paths = sorted({p for sort in self.noises.values() for p in sort}) if self.noises else []
+        self.store = SoundStore([*paths, *noise_paths], config.cache_mib)
+        if len(self.store.bad) > 0.05 * len(paths):
+            raise UserError(f"{len(self.store.bad)} recordings cannot be read; the first: "
+                            f"{next(iter(self.store.bad.values()))}")  # fmt: skip
+        for reason in self.store.bad.values():
+            log.warning("left out: %s", reason)
+        self.usable = [i for i, path in enumerate(paths) if path not in self.store.bad]
+
+    def __getitem__(self, item: tuple[int, int, float, int]) -> tuple[torch.Tensor, int]:
+        clip, speed, seconds, seed = item
+        rng = np.random.default_rng(seed)
+        factor = self.config.speeds[speed]
+        n_samples = int(seconds * RATE)
+        sound = self.store.part(self.paths[clip], rng.random(), int(np.ceil(n_samples * factor)))
+        if factor != 1:
+            sound = resample(sound, round(RATE * factor), RATE)
+        sound = take_length(sound, n_samples)
+        if self.noises and rng.random() < self.config.noise_share:
+            damage = draw_sound_damage(rng, self.noises, snr=self.config.noise_snr)
+            sound = damage_sound(sound, damage, self.store.part)
+        return torch.from_numpy(sound), int(self.labels[clip]) + speed * self.n_people
+
+    def plan(self, epoch: int) -> list[list[tuple[int, int, float, int]]]:
+        """Batches of one epoch: every usable clip at every speed, in a random order; one length a batch."""
+        config = self.config
+        rng = np.random.default_rng([config.seed, epoch])
+        items = [(c, s) for c in self.usable for s in range(len(config.speeds)) for _ in range(config.crops_per_clip)]
+        order = rng.permutation(len(items))
+        size = min(config.batch_size, len(items))
+        batches = []
+        for begin in range(0, len(items) - size + 1, size):  # the rest of an epoch is left out: batch norm wants full ones
+            seconds = round(float(rng.uniform(*config.crop_seconds)), 2)
+            seeds = rng.integers(0, 2**62, size)
+            rows = order[begin : begin + size]
+            batches.append([(*items[row], seconds, int(seed)) for row, seed in zip(rows, seeds, strict=True)])
+        return batches
+
+
+def take_length(sound: np.ndarray, n_samples: int) -> np.ndarray:
+    return np.resize(sound, n_samples) if len(sound) < n_samples else sound[:n_samples]
+
+
+class VoiceModel(nn.Module):
+    """Filter banks, encoder and loss in one module."""
+
+    def __init__(self, config: VoiceConfig, n_people: int):
+        super().__init__()
+        self.config = config
+        self.fbank, self.normalize = make_frontend()
+        self.encoder = make_ecapa(80, config.channels, config.attention_channels, config.embedding_size)
+        self.loss = AAMSoftmax(config.embedding_size, n_people * len(config.speeds), config.scale, config.margin)
+
+    def forward(self, sound: torch.Tensor) -> torch.Tensor:
+        """(batch, n) sound at 16 kHz -> (batch, embedding size)."""
+        with torch.no_grad(), torch.autocast(sound.device.type, enabled=False):
+            features = self.normalize(self.fbank(sound), torch.ones(len(sound), device=sound.device))
+            if self.training:
+                mask(features, self.config.mask_frames, dim=1)
+                mask(features, self.config.mask_bands, dim=2)
+        return self.encoder(features).squeeze(1)
+
+
+def mask(features: torch.Tensor, longest: int, dim: int) -> None:
+    """Set one random run of each example to 0, the mean (SpecAugment, Park et al., 2019); in place."""
+    if not longest:
+        return
+    size = features.shape[dim]
+    widths = torch.randint(0, longest + 1, (len(features), 1), device=features.device)
+    begins = (torch.rand(len(features), 1, device=features.device) * (size - widths)).long()
+    places = torch.arange(size, device=features.device)
+    hit = (places >= begins) & (places < begins + widths)
+    features.masked_fill_(hit.unsqueeze(2 if dim == 1 else 1), 0.0)
+
+
+def train_voice(config: VoiceConfig) -> None:
+    """Train, and write a SpeechBrain folder in `config.exp_dir`."""
+    data = read_data_dir(config.data_dir)
+    clips = sorted(data.wav)
+    people = sorted({data.utt2spk[utt] for utt in clips})
+    if len(people) < 2:
+        raise UserError(f"{config.data_dir}: has sound of {len(people)} people, at least 2 are needed to train")
+    if not start_experiment(config, {"data": digest([[u, data.utt2spk[u], data.wav[u]] for u in clips])}):
+        return
+    torch.manual_seed(config.seed)
+    numbers = {spk: number for number, spk in enumerate(people)}
+    labels = np.array([numbers[data.utt2spk[utt]] for utt in clips])
+    crops = Crops(config, [data.wav[utt] for utt in clips], labels, len(people))
+    model = VoiceModel(config, len(people))
+    trainer = Trainer(model, config)
+
+    def step(batch):
+        sound, label = (part.to(trainer.device) for part in batch)
+        grown = trainer.epoch / max(1.0, config.margin_warmup * config.epochs)
+        model.loss.margin = config.margin * min(1.0, grown)
+        loss, logits = model.loss(model(sound), label)
+        return loss, {"accuracy": (logits.argmax(1) == label).float().mean().item()}
+
+    def batches(epoch):
+        return DataLoader(crops, batch_sampler=crops.plan(epoch), num_workers=config.workers)
+
+    trainer.fit(step, batches, len(crops.plan(0)))
+    options = ecapa_options(80, config.channels, config.attention_channels, config.embedding_size)
+    names = [spk if speed == 1 else f"{spk}@{speed:g}" for speed in config.speeds for spk in people]
+    save_speechbrain_folder(Path(config.exp_dir), model.encoder, model.loss.weight.detach(), names, options)
+    finish_experiment(config)

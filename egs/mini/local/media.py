@@ -1,0 +1,47 @@
+"""Files: talking pictures as mp4 (H.264 25 fps, AAC 16 kHz) and sounds as 16-bit wav, byte for byte the same every time."""
+
+from collections.abc import Iterable
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import soundfile
+
+AAC_FRAME = 1024  # samples
+
+
+def write_mp4(path: Path, pictures: Iterable[np.ndarray], fps: int, sound: np.ndarray, rate: int, crf: int,
+              audio_bits: int) -> None:  # fmt: skip
+    """Write pictures (height, width, 3; blue, green, red; uint8) and mono sound (float) to an mp4 file.
+
+    One thread an encoder and no version strings in the file: more threads give other bytes.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with av.open(str(path), "w", format="mp4", container_options={"fflags": "+bitexact"}) as out:
+        video = out.add_stream("libx264", rate=fps, options={"preset": "superfast", "crf": str(crf), "threads": "1"})
+        video.codec_context.thread_count = 1
+        audio = out.add_stream("aac", rate=rate, options={"flags": "+bitexact"})
+        audio.bit_rate, audio.layout = audio_bits, "mono"
+        for i, picture in enumerate(pictures):
+            if i == 0:
+                video.height, video.width, video.pix_fmt = *picture.shape[:2], "yuv420p"
+            frame = av.VideoFrame.from_ndarray(cv2.cvtColor(picture, cv2.COLOR_BGR2YUV_I420), format="yuv420p")
+            frame.pts, frame.time_base = i, Fraction(1, fps)
+            out.mux(video.encode(frame))
+        for start in range(0, len(sound), AAC_FRAME):
+            samples = np.ascontiguousarray(sound[None, start : start + AAC_FRAME], np.float32)
+            frame = av.AudioFrame.from_ndarray(samples, format="fltp", layout="mono")
+            frame.sample_rate, frame.pts, frame.time_base = rate, start, Fraction(1, rate)
+            out.mux(audio.encode(frame))
+        out.mux(video.encode(None))
+        out.mux(audio.encode(None))
+
+
+def write_wav(path: Path, sound: np.ndarray, rate: int, peak: float | None = 0.6) -> None:
+    """Write mono sound (float) as 16-bit wav, scaled to `peak` unless that is None."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if peak is not None:
+        sound = sound * (peak / (np.abs(sound).max() + 1e-9))
+    soundfile.write(path, sound, rate, subtype="PCM_16")

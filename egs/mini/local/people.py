@@ -1,0 +1,45 @@
+"""Who the people of the corpus are: sex, age and build, which voice and face share, and the random streams.
+
+Everything random descends from (seed, purpose, index), never from the order of the work, so that a person is the same
+whatever the number of jobs.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+OLDEST, YOUNGEST = 75.0, 20.0  # years
+STREAMS = ("traits", "voice", "face", "clips", "names", "trials", "noise", "music", "speech", "rooms")
+BABBLE_PEOPLE = 100_000  # people from this index on speak in musan/speech and are never seen
+
+
+@dataclass(frozen=True)
+class Traits:
+    """What a voice and a face have in common; the rest of each is drawn independently."""
+
+    sex: Literal["m", "f"]
+    age: float  # years
+    build: float  # standard normal: small and slight ... tall and heavy
+
+    @property
+    def ageing(self) -> float:
+        """0 for the youngest, 1 for the oldest."""
+        return (self.age - YOUNGEST) / (OLDEST - YOUNGEST)
+
+
+def random_stream(seed: int, stream: str, *index: int) -> np.random.Generator:
+    """Return the generator that belongs to `stream` (one of STREAMS) and `index`, and to nothing else."""
+    return np.random.default_rng(np.random.SeedSequence([seed, STREAMS.index(stream), *index]))
+
+
+def traits_of(seed: int, index: int) -> Traits:
+    """Return the traits of person `index`; the sexes alternate, so that every even number of people is balanced."""
+    rng = random_stream(seed, "traits", index)
+    age = YOUNGEST + (OLDEST - YOUNGEST) * rng.beta(1.3, 1.8)
+    return Traits("mf"[index % 2], float(age), float(np.clip(rng.normal(), -2.2, 2.2)))
+
+
+def spread(rng: np.random.Generator, size: int | None = None) -> np.ndarray:
+    """Standard normal numbers without the tails that make a caricature."""
+    return np.clip(rng.normal(size=size), -2.2, 2.2)

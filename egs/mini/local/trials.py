@@ -1,0 +1,65 @@
+"""Names and lists: VoxCeleb's identifiers, its table of people and a trial list over the test people."""
+
+import string
+
+import numpy as np
+from people import random_stream
+
+TARGETS = 3000  # at most: every pair of clips from two sessions of one person, if they are fewer
+NONTARGETS_A_TARGET = 5
+_LETTERS = np.array(list(string.ascii_letters + string.digits + "-_"))
+
+
+def person_ids(seed: int, people: int) -> list[str]:
+    """Return `people` VoxCeleb2 identifiers, in random order."""
+    rng = random_stream(seed, "names")
+    return [f"id{number:05d}" for number in rng.choice(np.arange(12, 9273), people, replace=False)]
+
+
+def video_id(rng: np.random.Generator) -> str:
+    """Return a name as YouTube gives its videos; the first letter is one that a shell takes for no option."""
+    return str(rng.choice(_LETTERS[:52])) + "".join(rng.choice(_LETTERS, 10))
+
+
+def test_people(people: int) -> int:
+    """Return how many of `people` are for test: a third, an even number."""
+    return max(2, 2 * round(people / 6))
+
+
+def meta_csv(ids: list[str], sexes: list[str], sets: list[str]) -> str:
+    """Return vox2_meta.csv in its published form, spaces and all."""
+    rows = sorted(zip(ids, sexes, sets, strict=True))
+    lines = [f"{name} ,n{i:06d} ,{sex} ,{part} " for i, (name, sex, part) in enumerate(rows)]
+    return "\n".join(["VoxCeleb2 ID ,VGGFace2 ID ,Gender ,Set ", *lines]) + "\n"
+
+
+def trial_list(clips: list[tuple[str, str, str]], sex: dict[str, str], seed: int) -> str:
+    """Return trials over clips (person, video, file name) in VoxCeleb's form.
+
+    Targets come from two sessions of a person; half of the nontargets, where there are as many, from people of one sex.
+    """
+    rng = random_stream(seed, "trials")
+    targets, same, other = [], [], []
+    for i, a in enumerate(clips):
+        for b in clips[i + 1 :]:
+            if a[0] == b[0]:
+                if a[1] != b[1]:
+                    targets.append((a, b))
+            else:
+                (same if sex[a[0]] == sex[b[0]] else other).append((a, b))
+
+    def some(pairs: list, count: int) -> list:
+        chosen = sorted(rng.choice(len(pairs), min(count, len(pairs)), replace=False)) if pairs else []
+        return [pairs[k] for k in chosen]
+
+    targets = some(targets, TARGETS)
+    half = len(targets) * NONTARGETS_A_TARGET // 2
+    trials = [(1, *pair) for pair in targets]
+    trials += [(0, *pair) for pair in some(same, half) + some(other, half)]
+    lines = []
+    for k in rng.permutation(len(trials)):
+        label, a, b = trials[k]
+        if rng.uniform() < 0.5:
+            a, b = b, a
+        lines.append(f"{label} {'/'.join(a)} {'/'.join(b)}")
+    return "\n".join(lines) + "\n"

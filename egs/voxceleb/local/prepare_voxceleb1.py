@@ -1,0 +1,85 @@
+#!/usr/bin/env python3
+"""VoxCeleb1 -> a data directory with the trial lists Vox1-O, E and H.
+
+Reads, and never writes, in the corpus:
+  wav/ID/VIDEO/CLIP.wav                 sound
+  unzippedFaces/NAME/1.6/VIDEO/*.jpg    pictures of a video's speaker (shared by the clips of the video)
+  vox1_meta.csv                         ID <-> NAME, gender
+  veri_test2.txt, list_test_all2.txt, list_test_hard2.txt     trial lists O, E, H, cleaned
+  veri_test.txt, list_test_all.txt, list_test_hard.txt        the same before cleaning, where they are there
+
+example: local/prepare_voxceleb1.py /corpora/voxceleb1 data/vox1
+"""
+
+import argparse
+import os
+from pathlib import Path
+
+from corpus import find_clips, log, need, read_meta, run, write_set
+
+from avsv.errors import UserError
+from avsv.kaldi.tables import write_table
+from avsv.kaldi.trials import read_trials, write_trials
+
+LISTS = {
+    "vox1-O": "veri_test2.txt",
+    "vox1-E": "list_test_all2.txt",
+    "vox1-H": "list_test_hard2.txt",
+    "vox1-O-uncleaned": "veri_test.txt",
+    "vox1-E-uncleaned": "list_test_all.txt",
+    "vox1-H-uncleaned": "list_test_hard.txt",
+}
+
+
+def find_faces(root: Path, names: dict[str, str], utts: list[str]) -> dict[str, Path]:
+    """The picture folder of each clip's video, where it exists and is not empty."""
+    video2faces: dict[str, Path | None] = {}
+    for utt in utts:
+        spk, _, rest = utt.partition("-")
+        video = rest.rpartition("-")[0]
+        if (spk, video) not in video2faces:
+            folder = root / names.get(spk, "") / "1.6" / video
+            video2faces[spk, video] = folder if folder.is_dir() and any(folder.iterdir()) else None
+    found = {utt: video2faces[utt.partition("-")[0], utt.partition("-")[2].rpartition("-")[0]] for utt in utts}
+    return {utt: folder for utt, folder in found.items() if folder}
+
+
+def write_lists(corpus: Path, out_dir: Path, known: set[str]) -> None:
+    """Copy the trial lists that the corpus has, in Kaldi's form; a trial of an unknown clip is an error."""
+    for name, file in LISTS.items():
+        if not (corpus / file).exists():
+            if "uncleaned" not in name:
+                log.warning("%s: has no %s, so there is no list %s", corpus, file, name)
+            continue
+        trials = read_trials(corpus / file)
+        unknown = sorted((set(trials.enroll_ids) | set(trials.test_ids)) - known)
+        if unknown:
+            raise UserError(f"{corpus}/{file}: {len(unknown)} clips of its trials are not in {corpus}/wav, such as {unknown[0]}")
+        write_trials(out_dir / "trials" / name, trials)
+        log.info("%s: %d trials", name, len(trials))
+
+
+def main(args):
+    corpus = need(args.corpus.resolve(), "the folder of VoxCeleb1")
+    wav = find_clips(need(corpus / "wav", "wav/ID/VIDEO/CLIP.wav of VoxCeleb1"), (".wav",))
+    if not wav:
+        raise UserError(f"{corpus}/wav: holds no ID/VIDEO/CLIP.wav")
+    faces = need(corpus / "unzippedFaces", "unzippedFaces/NAME/1.6/VIDEO/*.jpg of VoxCeleb1")
+    meta = need(corpus / "vox1_meta.csv", "VoxCeleb1's meta file")
+    names = read_meta(meta, "VoxCeleb1 ID", "VGGFace1 ID")
+    if not any((corpus / file).exists() for file in LISTS.values()):
+        raise UserError(f"{corpus}: has no trial list; expected one or more of {', '.join(LISTS.values())}")
+    utts = list(wav)
+    write_set(args.out_dir, wav, find_faces(faces, names, utts), read_meta(meta, "VoxCeleb1 ID", "Gender"), args.jobs)
+    nations = read_meta(meta, "VoxCeleb1 ID", "Nationality")
+    people = {utt.partition("-")[0] for utt in utts}
+    write_table(args.out_dir / "spk2nationality", {s: nations[s].replace(" ", "_") for s in people})
+    write_lists(corpus, args.out_dir, set(utts))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("corpus", type=Path)
+    parser.add_argument("out_dir", type=Path)
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes that read lengths (default: all cores)")
+    run(main, parser)

@@ -1,0 +1,91 @@
+#!/usr/bin/env python3
+"""VoxCeleb2 -> data directories: people to train on, and held-out people with a trial list.
+
+Reads, and never writes, in the corpus (PART is dev or test):
+  PART/aac/ID/VIDEO/CLIP.m4a   sound; where there is no aac/, that of the mp4 files
+  PART/mp4/ID/VIDEO/CLIP.mp4   faces
+  PART/txt/ID/VIDEO/CLIP.txt   only with --landmarks: key points of the face in each frame
+  vox2_meta.csv                gender
+
+example: local/prepare_voxceleb2.py --held-out 40 --held-out-dir data/dev /corpora/voxceleb2 data/vox2
+"""
+
+import argparse
+import os
+from pathlib import Path
+
+import numpy as np
+from corpus import find_clips, log, need, read_meta, run, write_set
+
+from avsv.errors import UserError
+from avsv.kaldi.trials import read_trials, write_trials
+from avsv.kaldi.trials import Trials
+
+
+def split_people(genders: dict[str, str], people: list[str], n_held_out: int, seed: int) -> set[str]:
+    """Choose the held-out people, half of each sex."""
+    rng = np.random.default_rng(seed)
+    chosen: set[str] = set()
+    for index, sex in enumerate(("f", "m")):
+        pool = [spk for spk in people if genders.get(spk) == sex]
+        wanted = min((n_held_out + 1 - index) // 2, len(pool))
+        chosen |= {str(spk) for spk in rng.choice(pool, wanted, replace=False)} if wanted else set()
+    return chosen
+
+
+def make_trials(utts: list[str], seed: int, most: int = 20000) -> Trials:
+    """Targets across videos and as many nontargets, drawn from all pairs of clips; at most `most` of each."""
+    rng = np.random.default_rng(seed)
+    people, video = (np.unique([f(u) for u in utts], return_inverse=True)[1] for f in (lambda u: u.partition("-")[0],
+                                                                                       lambda u: u.rpartition("-")[0]))  # fmt: skip
+    first, second = np.triu_indices(len(utts), 1)
+    same = people[first] == people[second]
+    target = np.flatnonzero(same & (video[first] != video[second]))
+    nontarget = np.flatnonzero(~same)
+    target = rng.choice(target, min(most, len(target)), replace=False)
+    nontarget = rng.choice(nontarget, min(most, len(nontarget), max(len(target), 1) * 4), replace=False)
+    rows = np.sort(np.concatenate([target, nontarget]))
+    pairs = np.stack([first[rows], second[rows]], 1).astype(np.int32)
+    return Trials(utts, utts, pairs, same[rows])
+
+
+def main(args):
+    corpus = need(args.corpus.resolve(), "the folder of VoxCeleb2")
+    part = need(corpus / args.part, f"the part {args.part}/ of VoxCeleb2")
+    video = find_clips(need(part / "mp4", f"{args.part}/mp4/ID/VIDEO/CLIP.mp4 of VoxCeleb2"), (".mp4",))
+    wav = find_clips(part / "aac", (".m4a",)) if (part / "aac").is_dir() else dict(video)
+    if not wav:
+        raise UserError(f"{part}: holds neither aac/ID/VIDEO/CLIP.m4a nor mp4/ID/VIDEO/CLIP.mp4")
+    genders = read_meta(need(corpus / "vox2_meta.csv", "VoxCeleb2's meta file"), "VoxCeleb2 ID", "Gender")
+    people = sorted({utt.partition("-")[0] for utt in wav.keys() | video.keys()})
+    held_out = split_people(genders, people, args.held_out, args.seed)
+    if args.held_out and len(people) - len(held_out) < 2:
+        raise UserError(f"{part}: has {len(people)} people; --held-out {args.held_out} leaves too few to train on")
+    landmarks = find_clips(need(part / "txt", "key points of each frame"), (".txt",)) if args.landmarks else {}
+    for out_dir, chosen in ((args.out_dir, set(people) - held_out), (args.held_out_dir, held_out)):
+        if not chosen:
+            continue
+        sound, faces, points = ({u: p for u, p in clips.items() if u.partition("-")[0] in chosen}
+                                for clips in (wav, video, landmarks))  # fmt: skip
+        more = {"landmarks.scp": {utt: str(path) for utt, path in points.items()}} if points else {}
+        write_set(out_dir, sound, faces, genders, args.jobs, more)
+        if out_dir == args.held_out_dir:
+            write_trials(out_dir / "trials" / out_dir.name, make_trials(sorted(sound.keys() | faces.keys()), args.seed))
+    if args.trials:
+        trials = read_trials(args.trials)
+        write_trials(args.out_dir / "trials" / args.out_dir.name, trials)
+        log.info("%s: %d trials", args.out_dir.name, len(trials))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("corpus", type=Path)
+    parser.add_argument("out_dir", type=Path)
+    parser.add_argument("--part", default="dev", help="dev or test (default: dev)")
+    parser.add_argument("--held-out", type=int, default=0, metavar="N", help="people left out of OUT_DIR (default: 0)")
+    parser.add_argument("--held-out-dir", type=Path, metavar="DIR", default=Path("data/dev"), help="where these go")
+    parser.add_argument("--trials", type=Path, help="a trial list of this part, kept as trials/NAME of OUT_DIR")
+    parser.add_argument("--landmarks", action="store_true", help="txt/ holds key points: write landmarks.scp")
+    parser.add_argument("--seed", type=int, default=0, help="of the choice of people and trials (default: 0)")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes that read lengths (default: all cores)")
+    run(main, parser)

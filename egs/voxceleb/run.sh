@@ -1,0 +1,134 @@
+#!/usr/bin/env bash
+# Audio-visual person verification on VoxCeleb: train on VoxCeleb2 dev, test on VoxCeleb1 (O, E, H).
+# Read it from top to bottom; run a part of it with --stage N --stop-stage M. Results are in exp/results.
+set -euo pipefail
+options=("$@")
+caller=$PWD
+cd "$(dirname "${BASH_SOURCE[0]}")"
+recipe=$PWD
+
+voxceleb1=            # folder with wav/, unzippedFaces/, vox1_meta.csv and the trial lists
+voxceleb2=            # folder with dev/aac/, dev/mp4/ and vox2_meta.csv
+musan=                # folder with noise/, music/ and speech/
+rirs=                 # folder RIRS_NOISES
+voice=speechbrain/spkrec-ecapa-voxceleb   # SpeechBrain source, a folder of that form, or a configuration to train (conf/voice.yaml)
+face=buffalo_l        # InsightFace pack, a folder of that form, or a configuration to train (conf/face.yaml)
+face_detector=buffalo_l  # pack whose detector finds the faces that conf/face.yaml trains on
+fusion=conf/avn_e.yaml   # configuration of the fusion network
+held_out=40           # people of VoxCeleb2 kept out of all training, for the logistic regression of scores
+frames_per_clip=5     # faces embedded and averaged
+noisy=0.6             # share of the clips of the noisy test set that have a modality damaged or missing
+top_n=300             # cohort members of as-norm
+max_skipped=0.05      # share of the clips that may be unreadable, or without a face, before a stage fails
+allow_pipes=false     # run commands that wav.scp holds
+device=cpu            # of embeddings and training: cpu or cuda
+nj=4                  # parallel jobs in stages 1, 3, 4 and 9
+test_set=vox1         # data/ directory that stages 3, 4 and 6-8 test on; stage 9 calls them again for its noisy set
+stage=0
+stop_stage=10
+. ./path.sh
+. ./cmd.sh
+. parse_options.sh
+
+# What follows from the options, the same in every stage.
+voxceleb1=$(from_user "$voxceleb1") voxceleb2=$(from_user "$voxceleb2")
+musan=$(from_user "$musan") rirs=$(from_user "$rirs")
+voice=$(from_user "$voice") face=$(from_user "$face") face_detector=$(from_user "$face_detector") fusion=$(from_user "$fusion")
+case $voice in *.yaml) voice_model=exp/voice ;; *) voice_model=$voice ;; esac
+case $face in *.yaml) face_model=exp/face ;; *) face_model=$face ;; esac
+case $test_set in *_*) condition=@${test_set#*_} ;; *) condition= ;; esac
+pipes=()
+if $allow_pipes; then pipes=(--allow-pipes); fi
+
+if stage 0 "data directories and trial lists"; then
+  need voxceleb1 voxceleb2 musan rirs
+  local/prepare_voxceleb1.py "$voxceleb1" data/vox1
+  local/prepare_voxceleb2.py --held-out "$held_out" --held-out-dir data/dev "$voxceleb2" data/vox2
+  local/prepare_musan.py "$musan" "$rirs" data/musan
+  for set in vox1 vox2 dev musan; do avsv check data/$set; done
+fi
+
+if stage 1 "filter banks and voice activity"; then
+  for set in vox1 vox2 dev; do
+    $cpu_cmd "JOB=1:$nj" exp/fbank/$set/log/fbank.JOB.log \
+      avsv fbank "${pipes[@]}" --max-skipped "$max_skipped" --shard "JOB/$nj" data/$set exp/fbank/$set
+  done
+fi
+
+if stage 2 "voice and face front ends"; then
+  case $voice in *.yaml)
+    $train_cmd exp/voice/log/train.log avsv train "$voice" device="$device" ;;
+  esac
+  case $face in *.yaml)
+    $cpu_cmd "JOB=1:$nj" exp/align/vox2/log/align.JOB.log \
+      avsv align-faces --model "$face_detector" --max-skipped "$max_skipped" --shard "JOB/$nj" data/vox2 exp/align/vox2
+    $train_cmd exp/face/log/train.log avsv train "$face" device="$device" ;;
+  esac
+fi
+
+if stage 3 "voice embeddings"; then
+  for set in "$test_set" vox2 dev; do
+    $cpu_cmd "JOB=1:$nj" "exp/voice/$set/log/embed.JOB.log" \
+      avsv embed-voice "${pipes[@]}" --model "$voice_model" --device "$device" --max-skipped "$max_skipped" \
+        --shard "JOB/$nj" "data/$set" "exp/voice/$set"
+  done
+fi
+
+if stage 4 "face embeddings"; then
+  for set in "$test_set" vox2 dev; do
+    $cpu_cmd "JOB=1:$nj" "exp/face/$set/log/embed.JOB.log" \
+      avsv embed-face --model "$face_model" --device "$device" --max-skipped "$max_skipped" \
+        --frames-per-clip "$frames_per_clip" --shard "JOB/$nj" "data/$set" "exp/face/$set"
+  done
+fi
+
+if stage 5 "fusion network"; then
+  $train_cmd exp/avn_e/log/train.log avsv train "$fusion" device="$device"
+fi
+
+if stage 6 "fused embeddings"; then
+  for set in "$test_set" vox2 dev; do
+    avsv embed-pair --model exp/avn_e --voice "exp/voice/$set/embedding.scp" --face "exp/face/$set/embedding.scp" \
+      "exp/avn_e/$set"
+  done
+fi
+
+if stage 7 "scores: cosine and PLDA"; then
+  for system in voice face avn_e; do
+    avsv plda --embeddings exp/$system/vox2/embedding.scp --utt2spk data/vox2/utt2spk exp/$system/plda
+    for trials in "data/$test_set/trials/"*; do
+      # --missing 0: a trial that lacks a voice or a face gets the score 0, and is counted
+      scores=exp/$system/scores/${trials##*/}$condition
+      for backend in cosine plda; do
+        avsv score --backend $backend --plda exp/$system/plda --missing 0 --trials "$trials" \
+          --enroll "exp/$system/$test_set/embedding.scp" "$scores.$backend"
+      done
+    done
+    avsv score --missing 0 --trials data/dev/trials/dev --enroll exp/$system/dev/embedding.scp exp/$system/dev/dev.cosine
+  done
+fi
+
+if stage 8 "score normalisation and score fusion"; then
+  for trials in "data/$test_set/trials/"*; do
+    list=${trials##*/}$condition
+    for system in voice face avn_e; do
+      avsv normalize --method as-norm --top-n "$top_n" --missing keep --trials "$trials" \
+        --scores "exp/$system/scores/$list.cosine" --enroll "exp/$system/$test_set/embedding.scp" \
+        --cohort exp/$system/vox2/embedding.scp "exp/$system/scores/$list.cosine_as-norm"
+    done
+    for method in mean logistic; do
+      avsv fuse --method $method --trials "$trials" --scores {exp/voice,exp/face}/scores/"$list.cosine" \
+        --train-trials data/dev/trials/dev --train-scores {exp/voice,exp/face}/dev/dev.cosine \
+        "exp/$method/scores/$list.cosine"
+    done
+  done
+fi
+
+if stage 9 "noisy test set: one modality damaged or missing in $noisy of the clips"; then
+  avsv damage --noises data/musan --probability "$noisy" data/vox1 "data/vox1_noisy-$noisy"
+  (cd "$caller" && bash "$recipe/run.sh" "${options[@]}" --test-set "vox1_noisy-$noisy" --stage 3 --stop-stage 8)
+fi
+
+if stage 10 "results"; then
+  avsv report --trials-dir data/vox1/trials exp exp/results
+fi

@@ -1,0 +1,57 @@
+"""Packages that avsv needs, and the command `avsv`. utils/install.sh adds the exact versions of constraints.txt.
+
+`pip install .` (better: `pip install . -c constraints.txt`) puts `avsv` on the PATH of any environment. It takes the
+CPU build of onnxruntime, because insightface requires that one by name and a setup.py cannot see a GPU; for a GPU:
+    pip uninstall -y onnxruntime && pip install --no-deps onnxruntime-gpu
+(never both: they share a folder, and the CPU build wins in silence). utils/install.sh does so by itself.
+"""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+here = Path(__file__).parent
+readme = here / "README.md"
+
+setup(
+    name="avsv",
+    version=re.search(r'__version__ = "([^"]+)"', (here / "avsv/__init__.py").read_text(encoding="utf-8")).group(1),
+    description="Audio-visual person verification: Kaldi-style recipes and the Python package behind them",
+    long_description=readme.read_text(encoding="utf-8") if readme.exists() else "",
+    long_description_content_type="text/markdown",
+    python_requires=">=3.10,<3.14",
+    packages=find_packages(include=["avsv", "avsv.*"]),
+    package_data={"avsv": ["**/*.yaml", "**/*.json", "**/*.html", "**/*.css"]},
+    entry_points={"console_scripts": ["avsv = avsv.cli:main"]},
+    install_requires=[
+        # torch, torchaudio and speechbrain move together: each torchaudio is compiled for few releases of torch
+        "torch==2.13.*",
+        "torchaudio==2.11.*",
+        "speechbrain==1.1.*",
+        "safetensors>=0.5",
+        # faces; insightface requires the three below it as well
+        "insightface>=2.1,<3",
+        "onnx>=1.17",
+        "onnxruntime>=1.20",
+        "opencv-python>=4.10",
+        # sound and video from files, Kaldi's features and archives, a voice for the mini corpus
+        "av>=17",
+        "soundfile>=0.13",
+        "soxr>=0.5",
+        "kaldi-native-fbank>=1.22",
+        "kaldiio>=2.18",
+        "espeakng-loader>=0.2.4",
+        # numbers, configuration, plots
+        "numpy>=2",
+        "scipy>=1.13",
+        "matplotlib>=3.9",
+        "omegaconf>=2.3",
+        "pyyaml>=6",
+        "tqdm>=4.66",
+    ],
+    extras_require={
+        # scikit-learn: the independent computation that tests compare ours with
+        "test": ["pytest>=8", "pytest-xdist>=3.6", "hypothesis>=6.100", "scikit-learn>=1.5", "ruff>=0.12"],
+    },
+)

@@ -1,0 +1,307 @@
+#!/usr/bin/env bash
+# Makes the Python environment .venv of this checkout from setup.py and constraints.txt, so that one command sets up all.
+# Where that was done already it returns at once. It installs again when one of the two files has changed, when the
+# checkout was moved, and when an earlier install was interrupted. A second install at the same time waits for the first.
+#
+#   utils/install.sh           what the recipes need (their path.sh calls this, through utils/env.sh)
+#   utils/install.sh --test    and what the tests need (utils/test.sh calls this)
+#
+# It prints one line: the folder to put first on PATH (nothing where AVSV_VENV=none). Its messages go to stderr.
+#
+# Environment variables, all optional:
+#   AVSV_VENV=DIR          the environment's folder, if not .venv (the checkout is read-only, say); relative to the checkout
+#   AVSV_VENV=none         use the environment that is active now; it is looked at, not changed
+#   AVSV_PYTHON=PROGRAM    the Python to make it with (3.10 to 3.13), if not the first that is found
+#   AVSV_TORCH_INDEX=URL   PyTorch's CPU wheel index, see pytorch.org: saves several GB on a Linux machine without a GPU
+#   AVSV_GPU=yes|no        install for an NVIDIA GPU or not, if not as this machine has one
+#   PIP_NO_INDEX=1 PIP_FIND_LINKS=DIR   no network: take every package from the wheels in DIR (other PIP_* work as well)
+set -euo pipefail
+
+root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." >/dev/null && pwd -P)
+extras=base
+case ${1:-} in
+  "") ;;
+  --test) extras='test' ;;
+  --help|-h) sed -n '2,/^set /{/^#/s/^# \{0,1\}//p;}' "${BASH_SOURCE[0]}"; exit 0 ;;
+  *) echo "install.sh: invalid option $1; the only ones are --test and --help" >&2; exit 2 ;;
+esac
+
+venv=${AVSV_VENV:-.venv}
+case $venv in none|/*) ;; *) venv=$root/$venv ;; esac
+python=$venv/bin/python           # the environment's own; every package is installed through it
+stamp=$venv/avsv-stamp            # written last: what is in the environment, see below
+unfinished=$venv/avsv-unfinished  # there while packages are being installed; stays where that failed or was killed
+log=$venv/avsv-install.log        # pip's output
+
+# The user's settings for pip elsewhere (--user, --target, ...) would lead the packages astray.
+export PIP_USER=0 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 PIP_USE_PEP517=1
+unset PIP_TARGET PIP_PREFIX PIP_ROOT
+# pip takes a space in PIP_FIND_LINKS for the end of a folder's name, and a relative name for one in the folder it runs in.
+if [ -d "${PIP_FIND_LINKS:-}" ]; then
+  PIP_FIND_LINKS=file://$(cd -- "$PIP_FIND_LINKS" >/dev/null && pwd -P)
+  export PIP_FIND_LINKS=${PIP_FIND_LINKS// /%20}
+fi
+
+say() { echo "install.sh: $*" >&2; }
+die() { say "$@"; exit 1; }
+
+# Major.minor of the Python program $1; fails where it does not run.
+version_of() { "$1" -I -S -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null; }
+
+supported() { case $1 in 3.10|3.11|3.12|3.13) ;; *) return 1 ;; esac; }
+
+# Stamp: four lines of what the environment was made from, and a fifth that lists what is in it.
+wanted_stamp() {
+  local version
+  version=$(version_of "$python") || return 1
+  printf '%s\n' "$venv" "python $version" "$root" "$(cat "$root/setup.py" "$root/constraints.txt" | cksum)"
+}
+
+up_to_date() {
+  [ -f "$stamp" ] && [ ! -e "$unfinished" ] || return 1
+  local wanted have has_extras
+  wanted=$(wanted_stamp) || return 1
+  have=$(sed -n 1,4p "$stamp")
+  has_extras=$(sed -n 5p "$stamp")
+  [ "$wanted" = "$have" ] || return 1
+  [ "$extras" = base ] || [ "$has_extras" = test ] || return 1
+  [ -z "${AVSV_PYTHON:-}" ] || [ "python $(version_of "$AVSV_PYTHON")" = "$(sed -n 2p "$stamp")" ]
+}
+
+# AVSV_VENV=none: every package that avsv asks for can be found, and the command is on PATH.
+check_active() {
+  local active
+  active=$(command -v python || command -v python3) || die "AVSV_VENV=none, but no Python is on PATH: activate the environment first."
+  "$active" - "$root" "$extras" <<'PYTHON' >&2 || exit 1
+import re, shutil, sys
+from importlib.metadata import PackageNotFoundError, requires
+from importlib.util import find_spec
+
+root, extras = sys.argv[1:]
+remedy = f'Run: python -m pip install -c "{root}/constraints.txt" -e "{root}{"[test]" if extras == "test" else ""}"'
+modules = {"opencv-python": "cv2", "pyyaml": "yaml", "scikit-learn": "sklearn", "pytest-xdist": "xdist"}
+where = f"the active environment ({sys.prefix}, as AVSV_VENV=none asks)"
+try:
+    needs = requires("avsv") or []
+except PackageNotFoundError:
+    sys.exit(f"install.sh: avsv is not installed in {where}. {remedy}")
+needs = [n for n in needs if "extra ==" not in n or (extras == "test" and re.search("extra == .test.", n))]
+names = [re.match(r"[\w.-]+", n).group(0).lower() for n in needs]
+absent = [n for n in names if not find_spec(modules.get(n, n.replace("-", "_")))]
+if absent:
+    sys.exit(f"install.sh: {where} lacks {', '.join(absent)}. {remedy}")
+if not shutil.which("avsv"):
+    sys.exit(f"install.sh: avsv is in {where}, but its command is not on PATH: activate the environment.")
+PYTHON
+}
+
+# One install at a time. The lock lives as long as file descriptor 9, also in a pip that outlives this shell.
+# Python takes it, because flock(1) is not on every system.
+lock() {
+  local any=$1
+  { mkdir -p -- "$(dirname -- "$venv")" && : >>"$venv.lock"; } 2>/dev/null || die "cannot write $venv.lock: no permission or a full disk. Set AVSV_VENV to a folder that can be written."
+  exec 9>>"$venv.lock"
+  "$any" - <<'PYTHON' || say "no lock on $venv.lock (this file system has none): do not install twice at the same time"
+import fcntl, sys
+try:
+    fcntl.flock(9, fcntl.LOCK_EX | fcntl.LOCK_NB)
+except BlockingIOError:
+    print("install.sh: another install is under way; waiting for it", file=sys.stderr)
+    fcntl.flock(9, fcntl.LOCK_EX)
+except OSError:
+    sys.exit(1)
+PYTHON
+}
+
+# The first Python of a version that all packages support and that can make environments.
+find_python() {
+  local candidate version seen="" no_venv=""
+  for candidate in ${AVSV_PYTHON:+"$AVSV_PYTHON"} python3 python3.12 python3.11 python3.10 python3.13 python; do
+    version=$(version_of "$candidate") || version="not found"
+    if ! supported "$version"; then
+      seen="$seen $candidate ($version)"
+    elif ! "$candidate" -I -c 'import venv, ensurepip' 2>/dev/null; then
+      no_venv="$no_venv $candidate"
+    else
+      command -v -- "$candidate"
+      return
+    fi
+    [ -z "${AVSV_PYTHON:-}" ] || break
+  done
+  if [ -n "$no_venv" ]; then
+    die "cannot make an environment with$no_venv: the venv module is not installed. On Debian or Ubuntu: apt install python3-venv." \
+      "Or set AVSV_PYTHON to another Python 3.10 to 3.13."
+  fi
+  die "Python 3.10 to 3.13 is needed; found:$seen. Install one (Debian or Ubuntu: apt install python3 python3-venv;" \
+    "conda: conda create -n avsv python=3.11) and set AVSV_PYTHON to it if it is not on PATH."
+}
+
+# Only what this script made is ever emptied: its environments are called avsv; .venv in the checkout is one in any case.
+ours() { [ "$venv" = "$root/.venv" ] || grep -q '^prompt = .*avsv' "$venv/pyvenv.cfg"; }
+
+# A sound environment of ours or of the user's is kept; what is broken, half installed or moved is made anew.
+make_venv() {
+  local version base said why=""
+  if [ -e "$venv" ] && [ ! -f "$venv/pyvenv.cfg" ] && [ -n "$(ls -A -- "$venv" 2>/dev/null)" ]; then
+    die "$venv is there and is no Python environment: remove it, or set AVSV_VENV to another folder."
+  fi
+  if [ -f "$venv/pyvenv.cfg" ]; then
+    version=$(version_of "$python") || version=none
+    if [ "$version" = none ]; then why="its Python no longer runs"
+    elif ! supported "$version"; then why="it has Python $version"
+    elif [ -n "${AVSV_PYTHON:-}" ] && [ "$(version_of "$AVSV_PYTHON")" != "$version" ]; then why="it has Python $version"
+    elif [ -e "$unfinished" ]; then why="its install was interrupted"
+    elif ! "$python" -I -m pip --version >/dev/null 2>&1; then why="it has no pip"
+    elif [ -f "$stamp" ] && [ "$(sed -n 1p "$stamp")" != "$venv" ]; then why="it was moved"
+    else return 0; fi
+    if ! ours; then
+      [ "$why" = "its install was interrupted" ] && return 0
+      die "the environment in $venv cannot be used: $why. Remove it, or set AVSV_VENV to another folder."
+    fi
+    say "making $venv anew: $why"
+  fi
+  base=$(find_python)
+  if ! said=$("$base" -m venv --clear --prompt avsv -- "$venv" 2>&1); then
+    printf '%s\n' "$said" | tail -n 5 >&2
+    hint "$said"
+    die "could not make the environment $venv with $base."
+  fi
+}
+
+# What to do about a failure, guessed from what pip or venv said ($1).
+hint() {
+  case $1 in
+    *"No space left"*|*"Disk quota"*)
+      say "The disk is full: the environment needs 2 GB, or 8 GB with PyTorch for CUDA (AVSV_TORCH_INDEX avoids that), and" \
+        "as much in TMPDIR for a while. Free some, or set AVSV_VENV and TMPDIR to folders elsewhere." ;;
+    *"ermission denied"*|*"Read-only file system"*)
+      say "No permission to write: set AVSV_VENV to a folder that you can write." ;;
+    *"ensurepip"*)
+      say "Python's venv module is incomplete. On Debian or Ubuntu: apt install python3-venv." ;;
+    *"No matching distribution"*|*"Could not find a version"*|*"onnection"*|*"name resolution"*|*"timed out"*|*"SSLError"*|*"ProxyError"*)
+      if [ -n "${PIP_NO_INDEX:-}" ]; then
+        say "A package is not among the wheels of PIP_FIND_LINKS=${PIP_FIND_LINKS:-} (PIP_NO_INDEX is set). On a machine with" \
+          "network, same system and Python: pip download -d wheels -c constraints.txt \".[test]\" setuptools"
+      else
+        say "The package index could not be reached, or lacks a package. Try again with network (behind a proxy: set https_proxy);" \
+          "without any: PIP_NO_INDEX=1 PIP_FIND_LINKS=DIR, where DIR holds the wheels."
+      fi ;;
+    *) ;;
+  esac
+}
+
+# pip install, quietly. -I: packages of PYTHONPATH or ~/.local are not taken for installed.
+pip() {
+  printf '\n== pip %s\n' "$*" >>"$log"
+  "$python" -I -m pip "$@" >>"$log" 2>&1
+}
+
+pip_or_die() {
+  pip "$@" && return
+  tail -n 15 -- "$log" >&2
+  hint "$(tail -n 40 -- "$log")"
+  die "could not install the packages; all of pip's output is in $log"
+}
+
+# Which of the packages named are in the environment, one "name version" a line.
+installed() {
+  "$python" -I - "$@" <<'PYTHON'
+import sys
+from importlib.metadata import PackageNotFoundError, version
+for name in sys.argv[1:]:
+    try:
+        print(name, version(name))
+    except PackageNotFoundError:
+        pass
+PYTHON
+}
+
+imports() { "$python" -I -c "import $1" >>"$log" 2>&1; }
+
+nvidia_driver() {
+  case ${AVSV_GPU:-} in yes) return 0 ;; no) return 1 ;; esac
+  [ -e /proc/driver/nvidia/version ] || nvidia-smi -L >/dev/null 2>&1
+}
+
+# onnxruntime (which insightface requires) and onnxruntime-gpu share a folder, and with both the CPU build wins in
+# silence: exactly one may be there. The GPU build is fetched before the other is taken away.
+one_onnxruntime() {
+  local have wheels
+  have=$(installed onnxruntime onnxruntime-gpu)
+  if nvidia_driver; then
+    wheels=$(mktemp -d)
+    if pip download --no-deps -c constraints.txt -d "$wheels" onnxruntime-gpu; then
+      pip_or_die uninstall -y onnxruntime onnxruntime-gpu
+      pip_or_die install --no-deps "$wheels"/*.whl
+    else
+      say "there is no onnxruntime-gpu for this machine (see $log): faces will be embedded on the CPU"
+    fi
+    rm -rf -- "$wheels"
+  elif [ "${have#*onnxruntime-gpu}" != "$have" ]; then
+    pip_or_die uninstall -y onnxruntime onnxruntime-gpu
+    pip_or_die install --no-deps -c constraints.txt onnxruntime
+  fi
+}
+
+# opencv-python (which insightface requires) needs libGL.so.1, which servers lack; opencv-python-headless does not.
+# They too share a folder. Nothing here opens a window.
+one_opencv() {
+  local have
+  have=$(installed opencv-python-headless)
+  if [ -n "$have" ] || ! imports cv2; then
+    pip_or_die uninstall -y opencv-python opencv-python-headless
+    pip_or_die install --no-deps -c constraints.txt opencv-python-headless
+  fi
+}
+
+install_packages() {
+  local torch_index=() of_test=""
+  [ -z "${AVSV_TORCH_INDEX:-}" ] || torch_index=(--extra-index-url "$AVSV_TORCH_INDEX")
+  [ "$extras" = base ] || of_test="[test]"
+  say "installing Python packages into $venv (one to five minutes; pip's output: $log)"
+  if [ -z "${AVSV_TORCH_INDEX:-}${PIP_NO_INDEX:-}" ] && [ "$(uname -s)" = Linux ] && ! nvidia_driver &&
+    [ -z "$(installed torch)" ]; then
+    say "no NVIDIA driver here: AVSV_TORCH_INDEX can save several GB, see utils/install.sh --help"
+  fi
+  : >"$unfinished"
+  : >"$log"
+  cd -- "$root"
+  # torch first, by itself: with its index, and its setuptools then builds avsv, so that offline no second one is needed.
+  pip_or_die install -c constraints.txt ${torch_index[@]+"${torch_index[@]}"} torch torchaudio setuptools
+  # Editable, so that edits to avsv/ count at once. setuptools may leave its notes in the environment, not in the
+  # checkout, which may be read-only.
+  mkdir -p -- "$venv/build"
+  printf '[egg_info]\negg_base = %s\n[build]\nbuild_base = %s\n' "$venv/build" "$venv/build" >"$venv/build/setup.cfg"
+  DIST_EXTRA_CONFIG=$venv/build/setup.cfg \
+    pip_or_die install --no-build-isolation -c constraints.txt -e ".$of_test"
+  one_onnxruntime
+  one_opencv
+  local module
+  for module in torch cv2 onnxruntime soundfile av avsv.cli; do
+    imports "$module" && continue
+    tail -n 15 -- "$log" >&2
+    die "the packages are installed, but $module cannot be imported: see above."
+  done
+  [ -x "$venv/bin/avsv" ] || die "the packages are installed, but $venv/bin/avsv is not there: see $log"
+  { wanted_stamp; echo "$extras"; } >"$stamp.new"
+  rm -f -- "$unfinished"
+  mv -- "$stamp.new" "$stamp"
+}
+
+if [ "$venv" = none ]; then
+  check_active
+  exit 0
+fi
+if ! up_to_date; then
+  any_python=$python
+  version_of "$python" >/dev/null || any_python=$(find_python)
+  lock "$any_python"
+  if ! up_to_date; then  # not so where the install that we waited for has done it
+    # What is there already for the tests stays up to date too.
+    [ ! -f "$stamp" ] || [ "$(sed -n 5p "$stamp")" != test ] || extras='test'
+    make_venv
+    install_packages
+    say "done"
+  fi
+fi
+echo "$venv/bin"

@@ -1,0 +1,163 @@
+"""Kaldi's job grammar, which run.py and its relatives for clusters share.
+
+    run.py [options] [JOB=1:N] [options] LOG command ...
+
+Every JOB in LOG and in the command is replaced by the job's number. The command goes to a shell: arguments without a
+space as they are, so that `\\|` and `\\>` make pipes and redirections of the job; arguments with a space are quoted.
+"""
+
+import re
+import shlex
+import time
+from dataclasses import dataclass, field
+
+# SGE's own switches that take no value, or two; every other option takes one.
+VALUES_OF_SWITCH = {"-V": 0, "-pe": 2}
+
+
+class UsageError(Exception):
+    """The command line is not in the grammar."""
+
+
+@dataclass(frozen=True)
+class Jobs:
+    """A parsed command line: jobs `first` to `last` of one command, one log each."""
+
+    log: str
+    command: str
+    name: str = ""  # what stands for the job's number, usually JOB; "" for a single job without
+    first: int = 1
+    last: int = 1
+    options: dict[str, str] = field(default_factory=dict)  # {"mem": "4G", "num-threads": "2"}
+
+    @property
+    def numbers(self) -> range:
+        return range(self.first, self.last + 1)
+
+    def log_of(self, number: int) -> str:
+        return self.log.replace(self.name, str(number)) if self.name else self.log
+
+    def command_of(self, number: int) -> str:
+        return self.command.replace(self.name, str(number)) if self.name else self.command
+
+    @property
+    def all_logs(self) -> str:
+        """The logs as a shell would name them all: exp/log/train.*.log."""
+        return self.log.replace(self.name, "*") if self.name else self.log
+
+    def positive_option(self, name: str) -> int | None:
+        """An option that counts something, or None where it was not given."""
+        value = self.options.get(name)
+        if value is None:
+            return None
+        if not re.fullmatch(r"[1-9]\d*", value):
+            raise UsageError(f"option --{name} takes a positive number, not {value!r}")
+        return int(value)
+
+
+def parse(arguments: list[str]) -> Jobs:
+    """Read a command line, without the program's name.
+
+    Examples
+    --------
+    >>> jobs = parse("--mem 4G JOB=1:3 exp/log/a.JOB.log wc -l data/JOB.txt | sort".split())
+    >>> jobs.numbers, jobs.options
+    (range(1, 4), {'mem': '4G'})
+    >>> jobs.log_of(2), jobs.command_of(2)
+    ('exp/log/a.2.log', 'wc -l data/2.txt | sort')
+    """
+    rest = list(arguments)
+    options = take_options(rest)
+    name, first, last = take_range(rest)
+    options |= take_options(rest)
+    if len(rest) < 2:
+        raise UsageError("expected: [options] [JOB=1:N] LOG command ...")
+    log, *command = rest
+    if suspicious := re.match(r"\w+=\S*:\S*$", log):
+        raise UsageError(f"not a range of jobs: {suspicious.group()!r}; write JOB=1:N, with 1 <= N")
+    if first != last and name not in log:
+        raise UsageError(f"{last - first + 1} jobs cannot share one log: put {name} into its name, {log!r}")
+    return Jobs(log, " ".join(quote(word) for word in command), name, first, last, options)
+
+
+def take_options(rest: list[str]) -> dict[str, str]:
+    """Remove the leading options from `rest`; `-tc`, SGE's name for --max-jobs-run, is read too."""
+    options = {}
+    while rest and rest[0].startswith("-"):
+        switch = rest.pop(0)
+        if "=" in switch:
+            switch, _, value = switch.partition("=")
+        else:
+            count = VALUES_OF_SWITCH.get(switch, 1)
+            if len(rest) < count:
+                raise UsageError(f"option {switch} needs a value")
+            value = " ".join(rest.pop(0) for _ in range(count))
+        name = {"-tc": "max-jobs-run"}.get(switch) or switch.lstrip("-").replace("_", "-")
+        options[name] = value
+    return options
+
+
+def take_range(rest: list[str]) -> tuple[str, int, int]:
+    """Remove `JOB=1:N` (or `JOB=3`) from the front of `rest`: name, first and last."""
+    found = re.fullmatch(r"([A-Za-z_]\w*)=(\d+)(?::(\d+))?", rest[0]) if rest else None
+    if not found:
+        return "", 1, 1
+    first, last = int(found[2]), int(found[3] or found[2])
+    if not 1 <= first <= last:
+        raise UsageError(f"not a range of jobs: {rest[0]!r}; write JOB=1:N, with 1 <= N")
+    rest.pop(0)
+    return found[1], first, last
+
+
+def quote(word: str) -> str:
+    """A word of the command for the shell: bare unless it holds a space or nothing.
+
+    >>> quote("|"), quote("my file"), quote("")
+    ('|', "'my file'", "''")
+    """
+    return word if re.fullmatch(r"\S+", word) else shlex.quote(word)
+
+
+def date() -> str:
+    """The time as date(1) prints it."""
+    return time.strftime("%a %b %e %H:%M:%S %Z %Y")
+
+
+def header(command: str) -> str:
+    """First lines of a job's log."""
+    shown = command.replace("\n", "\n# ")
+    return f"# {shown}\n# Started at {date()}\n#\n"
+
+
+def footer(code: int, seconds: float, threads: int) -> str:
+    """Last lines of a job's log."""
+    elapsed = round(seconds)
+    return (
+        f"# Accounting: time={elapsed} threads={threads}\n"
+        f"# Ended (code {code}) at {date()}, elapsed time {elapsed} seconds\n"
+    )
+
+
+def last_lines(path: str, count: int = 10) -> list[str]:
+    """The end of a log without the lines that the job's runner wrote; of a progress bar, its last state."""
+    try:
+        with open(path, "rb") as log:
+            log.seek(max(0, log.seek(0, 2) - 8192))
+            text = log.read().decode("utf-8", "replace")
+    except OSError:
+        return []
+    lines = [line.rstrip().rpartition("\r")[2] for line in text.split("\n")]
+    return [line for line in lines if line and not line.startswith("#")][-count:]
+
+
+def failure(jobs: Jobs, failed: list[int]) -> str:
+    """What the user is told when jobs failed: how many, where their logs are, and how the first one ends."""
+    count = len(jobs.numbers)
+    said = (
+        f"job failed, log is in {jobs.log_of(failed[0])}"
+        if count == 1
+        else f"{len(failed)} / {count} failed, log is in {jobs.all_logs}"
+    )
+    log = jobs.log_of(failed[0])
+    end = "".join(f"\n  {line}" for line in last_lines(log))
+    return said + (f"\nThe end of {log}:{end}" if end else "")

@@ -1,0 +1,206 @@
+#!/usr/bin/env python3
+"""Runs jobs in parallel on this machine, in Kaldi's grammar.
+
+    run.py [options] [JOB=1:N] LOG command ...
+    run.py JOB=1:4 exp/log/embed.JOB.log avsv embed-voice --shard JOB/4 ...
+
+Every JOB is replaced by the job's number; each job has its own log, with its command, times and exit code. When jobs
+fail it says how many and where their logs are, shows the end of the first of these, and exits 1.
+
+  --max-jobs-run M   at most M jobs at a time (default: as many as there are cores, or GPUs with --gpu)
+  --num-threads T    threads of a job (default: the cores divided among the jobs that run at a time)
+  --gpu G            GPUs of a job: it sees only its own in CUDA_VISIBLE_DEVICES; without any GPU it runs all the same
+
+Options meant for a cluster (--mem 4G, --time ...) are ignored here. INT, TERM, or the end of the script that called
+run.py end the jobs too.
+"""
+
+import contextlib
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jobs as grammar
+from jobs import Jobs, UsageError
+
+PROGRAM = "run.py"
+THREAD_VARIABLES = ["OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS"]
+
+
+def cores() -> int:
+    """The cores that this process may use (fewer than the machine's under taskset or in a cluster's job)."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def gpus() -> list[str]:
+    """The GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return [gpu for gpu in visible.split(",") if gpu]
+    try:
+        listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True).stdout
+    except OSError:
+        return []
+    return [str(i) for i, line in enumerate(line for line in listed.splitlines() if line.startswith("GPU "))]
+
+
+def slots(jobs: Jobs) -> list[dict[str, str]]:
+    """One entry for each job that may run at a time: the environment variables that it gets."""
+    threads = jobs.positive_option("num-threads")
+    wanted = jobs.options.get("gpu", "0")
+    if not wanted.isdigit():
+        raise UsageError(f"option --gpu takes a number, not {wanted!r}")
+    per_job = int(wanted)
+    there = gpus() if per_job else []
+    devices = [",".join(there[i : i + per_job]) for i in range(0, len(there) - per_job + 1, per_job)] if per_job else []
+    count = jobs.positive_option("max-jobs-run") or len(devices) or max(1, cores() // (threads or 1))
+    count = min(count, len(jobs.numbers))
+    # More threads than cores make each other wait; what the user has set stays.
+    shared = str(threads or max(1, cores() // count))
+    variables = {name: shared for name in THREAD_VARIABLES if threads or name not in os.environ}
+    return [variables | ({"CUDA_VISIBLE_DEVICES": devices[i % len(devices)]} if devices else {}) for i in range(count)]
+
+
+def end_with_parent() -> None:
+    """In the job, before its command: be told to end even when run.py is killed with -9 (Linux only)."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
+
+
+class Job:
+    """One running command with its log."""
+
+    def __init__(self, jobs: Jobs, number: int, variables: dict[str, str]):
+        command = jobs.command_of(number)
+        self.number, self.variables, self.started = number, variables, time.monotonic()
+        path = Path(jobs.log_of(number))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.log = open(path, "w", encoding="utf-8")  # noqa: SIM115 - open as long as the job runs
+        self.log.write(grammar.header(command))
+        self.log.flush()
+        # A session of its own, so that what the command starts can be ended with it.
+        self.process = subprocess.Popen(
+            ["bash", "-o", "pipefail", "-c", command],
+            stdin=subprocess.DEVNULL,
+            stdout=self.log,
+            stderr=self.log,
+            env=os.environ | variables,
+            start_new_session=True,
+            preexec_fn=end_with_parent,
+        )
+
+    def finished(self) -> bool:
+        return self.process.poll() is not None
+
+    def close(self) -> int:
+        """Write the last lines of the log; the exit code, as a shell counts it."""
+        code = self.process.returncode
+        code = 128 - code if code < 0 else code
+        threads = int(self.variables.get("OMP_NUM_THREADS") or os.environ.get("OMP_NUM_THREADS") or 1)
+        # The command wrote through a copy of this file descriptor: the position is at its end.
+        self.log.write(grammar.footer(code, time.monotonic() - self.started, threads))
+        self.log.close()
+        return code
+
+    def signal(self, number: int) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.process.pid, number)
+
+
+def stop(running: list[Job], patience: float = 5.0) -> None:
+    """End jobs: TERM, and KILL for those that are still there after a while."""
+    for job in running:
+        job.signal(signal.SIGTERM)
+    deadline = time.monotonic() + patience
+    for job in running:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            job.process.wait(max(0.0, deadline - time.monotonic()))
+        job.signal(signal.SIGKILL)
+        job.process.wait()
+        job.close()
+
+
+class Interrupted(Exception):
+    """A signal came, or the calling script is gone."""
+
+
+signals: list[str] = []  # names of those that came; looked at between two steps, so that no job is lost half started
+
+
+def show(jobs: Jobs, done: int, failed: int, running: list[Job]) -> None:
+    """On a terminal: one line that counts the jobs, with the last line of a running job's log."""
+    if not sys.stderr.isatty():
+        return
+    line = f"{done} / {len(jobs.numbers)} jobs done" + (f", {failed} failed" if failed else "")
+    if running:
+        line += "".join(f" | {last}" for last in grammar.last_lines(jobs.log_of(running[0].number), 1))
+    width = os.get_terminal_size(sys.stderr.fileno()).columns
+    print("\r\033[K" + (line[: width - 1] if width else line), end="" if running else "\n", file=sys.stderr, flush=True)
+
+
+def run(jobs: Jobs) -> list[int]:
+    """Run all jobs; the numbers of those that failed."""
+    parent = os.getppid()
+    free = slots(jobs)
+    waiting = list(jobs.numbers)
+    running: list[Job] = []
+    failed: list[int] = []
+    shown = 0.0
+    try:
+        while waiting or running:
+            while waiting and free:
+                running.append(Job(jobs, waiting.pop(0), free.pop(0)))
+            time.sleep(0.02)
+            for job in [job for job in running if job.finished()]:
+                running.remove(job)
+                free.append(job.variables)
+                if job.close():
+                    failed.append(job.number)
+                shown = 0.0
+            if time.monotonic() - shown > 0.5:
+                show(jobs, len(jobs.numbers) - len(waiting) - len(running), len(failed), running)
+                shown = time.monotonic()
+            if os.getppid() != parent:
+                raise Interrupted("the script that called run.py is gone")
+            if signals:
+                raise Interrupted(f"{signals[0]} came")
+    finally:
+        stop(running)
+    return sorted(failed)
+
+
+def interrupt(number: int, frame: object) -> None:
+    signals.append(signal.Signals(number).name)
+
+
+def main(arguments: list[str]) -> int:
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(__doc__.strip())
+        return 0 if arguments else 2
+    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(each) != signal.SIG_IGN:  # nohup
+            signal.signal(each, interrupt)
+    try:
+        jobs = grammar.parse(arguments)
+        failed = run(jobs)
+    except UsageError as error:
+        print(f"{PROGRAM}: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"{PROGRAM}: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)
+        return 1
+    except Interrupted as reason:
+        print(f"{PROGRAM}: jobs ended: {reason}", file=sys.stderr)
+        return 2
+    if failed:
+        print(f"{PROGRAM}: {grammar.failure(jobs, failed)}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

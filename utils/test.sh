@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# Checks the code (ruff, shellcheck) and runs the tests, in the environment that utils/install.sh makes.
+#
+#   utils/test.sh                       everything but tests/benchmarks
+#   utils/test.sh tests/utils -k run    what follows goes to pytest
+#
+# AVSV_TEST_JOBS: parallel test processes (default 2).
+set -euo pipefail
+case ${1:-} in
+  --help|-h) sed -n '2,/^set /{/^#/s/^# \{0,1\}//p;}' "${BASH_SOURCE[0]}"; exit 0 ;;
+esac
+cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
+
+# shellcheck disable=SC2034  # read by env.sh
+AVSV_EXTRAS="test"
+# shellcheck source=utils/env.sh
+. utils/env.sh
+
+ruff check --quiet .
+if command -v shellcheck >/dev/null; then
+  find . \( -name '.?*' -o -name exp -o -name corpus \) -prune -o -name '*.sh' -print0 |
+    xargs -0 shellcheck --severity=warning --external-sources --source-path=SCRIPTDIR:utils
+else
+  echo "test.sh: shellcheck is not installed, so the shell scripts are not checked (Debian, Ubuntu: apt install shellcheck)" >&2
+fi
+python -m pytest -n "${AVSV_TEST_JOBS:-2}" "$@"
