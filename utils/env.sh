@@ -7,11 +7,9 @@
 AVSV_ROOT=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." >/dev/null && pwd -P) || return 1
 export AVSV_ROOT
 avsv_bin=$("$AVSV_ROOT/utils/install.sh" ${AVSV_EXTRAS:+"--$AVSV_EXTRAS"}) || return 1
-for avsv_folder in "$AVSV_ROOT/utils" ${avsv_bin:+"$avsv_bin"}; do
-  case $PATH: in "$avsv_folder":*) ;; *) PATH=$avsv_folder:$PATH ;; esac
-done
-unset avsv_bin avsv_folder
-export PATH
+avsv_bin=${avsv_bin:+$avsv_bin:}$AVSV_ROOT/utils
+case $PATH: in "$avsv_bin":*) ;; *) export PATH=$avsv_bin:$PATH ;; esac
+unset avsv_bin
 unset PYTHONHOME            # an interpreter's own setting; a wrong one breaks the environment's Python
 
 export LC_ALL=C             # Kaldi's rule: sort and join agree on one order everywhere

@@ -77,6 +77,7 @@ import re, shutil, sys
 from importlib.metadata import PackageNotFoundError, requires
 from importlib.util import find_spec
 
+sys.path = [p for p in sys.path if p]  # what lies in the current folder is not installed
 root, extras = sys.argv[1:]
 remedy = f'Run: python -m pip install -c "{root}/constraints.txt" -e "{root}{"[test]" if extras == "test" else ""}"'
 modules = {"opencv-python": "cv2", "pyyaml": "yaml", "scikit-learn": "sklearn", "pytest-xdist": "xdist"}
@@ -92,6 +93,9 @@ if absent:
     sys.exit(f"install.sh: {where} lacks {', '.join(absent)}. {remedy}")
 if not shutil.which("avsv"):
     sys.exit(f"install.sh: avsv is in {where}, but its command is not on PATH: activate the environment.")
+code = find_spec("avsv").origin
+if not code or not code.startswith(root + "/"):
+    print(f"install.sh: {where} runs the code of {code}, not this checkout's. To change that: {remedy[5:]}")
 PYTHON
 }
 

@@ -71,7 +71,8 @@ for ((_po_i = 1; _po_i <= $#; _po_i++)); do
       if [ ! -f "$config" ] || [ ! -r "$config" ]; then _po_fail "cannot read the file $config of --config"; fi
       while IFS= read -r _po_line || [ -n "$_po_line" ]; do
         if [[ $_po_line =~ ^[[:space:]]*([A-Za-z_][A-Za-z0-9_]*)= ]]; then
-          _po_find "${BASH_REMATCH[1]}" || _po_fail "$config sets ${BASH_REMATCH[1]}, which is no option"
+          _po_option=${BASH_REMATCH[1]}
+          _po_find "$_po_option" || _po_fail "$config sets $_po_option, which is no option"
         fi
       done <"$config"
       # shellcheck disable=SC1090

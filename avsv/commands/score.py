@@ -20,7 +20,7 @@ def add_arguments(parser):
     parser.add_argument("--enroll", type=Path, required=True, metavar="SCP", help="embeddings of the enrolment side")
     parser.add_argument("--test", type=Path, metavar="SCP", help="embeddings of the test side (those of --enroll)")
     parser.add_argument("--backend", choices=["cosine", "plda"], default="cosine", help="cosine")
-    parser.add_argument("--plda", type=Path, metavar="DIR", help="what avsv plda made")
+    parser.add_argument("--plda", type=Path, metavar="DIR", help="what avsv plda made; cosine does not use it")
     parser.add_argument("--center", type=Path, metavar="FILE", help="subtract this mean: a Kaldi vector (mean.vec)")
     parser.add_argument(
         "--missing", type=missing_policy("error", "drop", "score"), default="error", metavar="error|drop|NUMBER",

@@ -160,6 +160,8 @@ class SoundStore:
 
 def sound_seconds(path: str) -> float:
     """Length of a recording from its header, in seconds; UserError where there is no sound in it."""
+    if not Path(path).is_file():
+        raise UserError(f"{path}: there is no such file")
     if Path(path).suffix.lower() in SNDFILE_ENDINGS:
         try:
             return soundfile.info(path).duration

@@ -76,6 +76,11 @@ embedding_model: !new:speechbrain.lobes.models.ECAPA_TDNN.ECAPA_TDNN
 classifier: !new:speechbrain.lobes.models.ECAPA_TDNN.Classifier
     input_size: {lin_neurons}
     out_neurons: {n_classes}
+modules:
+    compute_features: !ref <compute_features>
+    mean_var_norm: !ref <mean_var_norm>
+    embedding_model: !ref <embedding_model>
+    classifier: !ref <classifier>
 label_encoder: !new:speechbrain.dataio.encoder.CategoricalEncoder
 pretrainer: !new:speechbrain.utils.parameter_transfer.Pretrainer
     loadables:

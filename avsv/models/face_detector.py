@@ -1,8 +1,7 @@
 """A small face detector in the form of SCRFD (Guo et al., ICLR 2022), so that InsightFace runs it as one of its own.
 
 Anchor points lie on grids of 8, 16 and 32 pixels, two a point (a small and a large one); each gives a score, the
-distances to the four sides of the face, and five key points, in units of the stride. Backbone and sizes are our choice:
-tens of millions of multiplications for a 160-pixel picture, where SCRFD-500M needs some thirty at that size too.
+distances to the four sides of the face, and five key points, in units of the stride. Backbone and sizes are our choice.
 """
 
 from pathlib import Path
@@ -99,7 +98,7 @@ def anchors(height: int, width: int) -> tuple[Tensor, Tensor, Tensor]:
 def detector_loss(outputs: tuple[Tensor, Tensor, Tensor], boxes: Tensor, points: Tensor, size: tuple[int, int]) -> Tensor:
     """Focal loss of the scores, and smooth L1 of the boxes and key points at the anchors of the face.
 
-    A face's anchors are those within half a stride and a quarter of the face's side of its centre, of a size
+    A face's anchors are those within half a stride plus a tenth of the face's side of its centre, and of a size
     within a factor of 2 of its own (our choice, in place of SCRFD's sampling: there is one face a picture here).
 
     Parameters
@@ -111,7 +110,7 @@ def detector_loss(outputs: tuple[Tensor, Tensor, Tensor], boxes: Tensor, points:
 
     Returns
     -------
-    () : sum of the three, each a mean over the anchors of faces
+    () : weighted sum of the three, each a mean over the anchors of faces
     """
     logits, box_out, point_out = outputs
     places, strides, sides = (part.to(logits.device) for part in anchors(*size))
@@ -124,7 +123,7 @@ def detector_loss(outputs: tuple[Tensor, Tensor, Tensor], boxes: Tensor, points:
     probability = logits.sigmoid()
     right = torch.where(positive, probability, 1 - probability)
     cross_entropy = F.binary_cross_entropy_with_logits(logits, positive.float(), reduction="none")
-    focal = (torch.where(positive, 0.5, 0.5) * (1 - right) ** 2 * cross_entropy).sum() / n_positive
+    focal = ((1 - right) ** 2 * cross_entropy).sum() / n_positive
     which = positive.nonzero()[:, 0]
     # errors in units of the face's side: a pixel matters more in a small face
     unit = (strides.expand_as(logits)[positive] / face_side[which])[:, None]
@@ -134,7 +133,7 @@ def detector_loss(outputs: tuple[Tensor, Tensor, Tensor], boxes: Tensor, points:
     point_target = (points[which] - at[:, None]) / stride[:, :, None]
     box_loss = F.smooth_l1_loss(box_out[positive] * unit, box_target * unit, beta=0.02)
     point_loss = F.smooth_l1_loss(point_out[positive] * unit[:, :, None], point_target * unit[:, :, None], beta=0.02)
-    return focal + 5 * box_loss + 20 * point_loss
+    return 0.5 * focal + 5 * box_loss + 20 * point_loss
 
 
 class ScrfdOutputs(nn.Module):

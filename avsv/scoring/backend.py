@@ -23,7 +23,7 @@ def make_backend(name: str, plda: Path | None = None, center: Path | None = None
     Parameters
     ----------
     name : "cosine" or "plda"
-    plda : folder of `avsv plda`, for that back-end
+    plda : folder of `avsv plda`; cosine does not use it
     center : Kaldi vector to subtract before the cosine
 
     Raises
@@ -38,8 +38,6 @@ def make_backend(name: str, plda: Path | None = None, center: Path | None = None
         from avsv.scoring.plda_files import read_plda
 
         return read_plda(plda).sides
-    if plda is not None:
-        raise UserError("--plda goes with --backend plda")
     mean = None if center is None else read_array(center)
     return lambda embeddings: cosine_sides(embeddings, mean)
 

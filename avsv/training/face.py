@@ -50,6 +50,8 @@ class FaceConfig(TrainingConfig):
     margin: float = 0.5
     margin_warmup: float = 0.3  # share of the epochs in which the margin grows from 0
     faces_per_clip: int = 1  # an epoch has this many random faces of each clip
+    stretches: tuple[float, ...] = (1.0,)  # widths; each but 1.0 makes new people, as changed speed does for voices
+    swap_colours: bool = False  # red and blue exchanged make new people again, of another skin and hair
     shift: float = 3.0  # pixels of 112
     zoom: float = 0.05
     rotation: float = 5.0  # degrees
@@ -57,30 +59,40 @@ class FaceConfig(TrainingConfig):
     damage_share: float = 0.2  # of the faces that are blurred or partly hidden
 
 
+    @property
+    def n_looks(self) -> int:
+        """How many people are made of each one."""
+        return len(self.stretches) * (1 + self.swap_colours)
+
+
 class Faces(Dataset):
-    """Random faces of clips; an item is asked for by (clip, seed), so that a batch is the same each time.
+    """Random faces of clips; an item is asked for by (clip and look, seed), so that a batch is the same each time.
 
     Faces are read from the archive when they are wanted: what fits into memory stays in the system's file cache, and
     what does not fit is no obstacle.
     """
 
-    def __init__(self, config: FaceConfig, entries: list[str], labels: np.ndarray):
-        self.config, self.entries, self.labels = config, entries, labels
+    def __init__(self, config: FaceConfig, entries: list[str], labels: np.ndarray, n_people: int):
+        self.config, self.entries, self.labels, self.n_people = config, entries, labels, n_people
 
     def __getitem__(self, item: tuple[int, int]) -> tuple[torch.Tensor, int]:
-        clip, seed = item
+        (look, clip), seed = divmod(item[0], len(self.entries)), item[1]
         rng = np.random.default_rng(seed)
         faces = read_faces(self.entries[clip])
-        face = self.change(faces[rng.integers(len(faces))], rng)
-        return to_input(face), int(self.labels[clip])
+        swap, stretch = divmod(look, len(self.config.stretches))
+        face = faces[rng.integers(len(faces))]
+        face = self.change(face[:, :, ::-1] if swap else face, self.config.stretches[stretch], rng)
+        return to_input(face), int(self.labels[clip]) + look * self.n_people
 
-    def change(self, face: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """One face moved, mirrored, recoloured and sometimes damaged."""
+    def change(self, face: np.ndarray, stretch: float, rng: np.random.Generator) -> np.ndarray:
+        """One face made wider, moved, mirrored, recoloured and sometimes damaged."""
         config, middle = self.config, SIDE / 2
         x, y, zoom, degrees = rng.normal(size=4) * [config.shift, config.shift, config.zoom, config.rotation]
         matrix = move_matrix(
             (middle, middle), (middle + x, middle + y), float(np.exp(zoom)), degrees, flip=rng.random() < 0.5
         )
+        matrix[:, 2] += matrix[:, 0] * middle * (1 - stretch)
+        matrix[:, 0] *= stretch
         face = change_colour(warp(face, matrix, SIDE), rng, config.colour)
         if rng.random() < config.damage_share:
             damage = draw_face_damage(rng, DAMAGE)
@@ -88,9 +100,9 @@ class Faces(Dataset):
         return face
 
     def plan(self, epoch: int) -> list[list[tuple[int, int]]]:
-        """Batches of one epoch: `faces_per_clip` times every clip, in a random order."""
-        clips = list(range(len(self.entries))) * self.config.faces_per_clip
-        return plan_batches(clips, self.config.batch_size, self.config.seed, epoch)
+        """Batches of one epoch: `faces_per_clip` times every clip in every look, in a random order."""
+        items = list(range(self.config.n_looks * len(self.entries))) * self.config.faces_per_clip
+        return plan_batches(items, self.config.batch_size, self.config.seed, epoch)
 
 
 class FaceModel(nn.Module):
@@ -99,7 +111,7 @@ class FaceModel(nn.Module):
     def __init__(self, config: FaceConfig, n_people: int):
         super().__init__()
         self.net = IResNet(config.blocks, config.channels, config.embedding_size, config.stem_stride, config.dropout)
-        self.loss = AAMSoftmax(config.embedding_size, n_people, config.scale, config.margin)
+        self.loss = AAMSoftmax(config.embedding_size, n_people * config.n_looks, config.scale, config.margin)
 
     def forward(self, pictures: torch.Tensor) -> torch.Tensor:
         """(batch, 3, 112, 112) uint8 RGB -> (batch, embedding size)."""
@@ -133,7 +145,7 @@ def train_face(config: FaceConfig) -> None:
     torch.manual_seed(config.seed)
     numbers = {spk: number for number, spk in enumerate(people)}
     labels = np.array([numbers[data.utt2spk[utt]] for utt in clips])
-    faces = Faces(config, [entries[utt] for utt in clips], labels)
+    faces = Faces(config, [entries[utt] for utt in clips], labels, len(people))
     model = FaceModel(config, len(people)).to(memory_format=torch.channels_last)
     trainer = Trainer(model, config)
     log.info("%s: %d clips of %d people", config.data_dir, len(clips), len(people))

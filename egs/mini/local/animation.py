@@ -1,4 +1,4 @@
-"""A portrait set in motion: turned, nodded, blinking, talking, before a background; with box and key points of each frame.
+"""A portrait set in motion: turned, nodded, blinking, talking, before a background; with each frame's key points.
 
 The head is a relief: every point of the drawing has a depth, and turning moves near and far points apart.
 """
@@ -72,7 +72,11 @@ def background(look: Look, rng: np.random.Generator) -> np.ndarray:
     picture = np.broadcast_to(top * (1 - ramp) + bottom * ramp, (SIDE, SIDE, 3)).astype(np.float32).copy()
     shift = 3 * rng.normal(size=2)  # the camera stands a little elsewhere in every clip
     for _ in range(place.integers(3, 9)):
-        colour, centre, axes = muted(place.uniform(15, 240, 3)), place.uniform(0, SIDE, 2) + shift, place.uniform(6, 45, 2)
+        colour, centre, axes = (
+            muted(place.uniform(15, 240, 3)),
+            place.uniform(0, SIDE, 2) + shift,
+            place.uniform(6, 45, 2),
+        )
         if place.uniform() < 0.5:
             points = oval(centre, axes)
         else:
@@ -93,10 +97,14 @@ def body(picture: np.ndarray, look: Look, skin: np.ndarray, shape: dict[str, flo
         cv2.fillPoly(picture, np.round(np.array(points) * 16).astype(np.int32)[None], colour * gain, cv2.LINE_AA, 4)
 
     neck = 0.62 * wide
-    fill([(x - neck, chin - 28), (x + neck, chin - 28), (x + neck * 1.15, SIDE + 40), (x - neck * 1.15, SIDE + 40)], skin * 0.72)
+    fill(
+        [(x - neck, chin - 28), (x + neck, chin - 28), (x + neck * 1.15, SIDE + 40), (x - neck * 1.15, SIDE + 40)],
+        skin * 0.72,
+    )
     slope = chin + 12
     fill([(x - 2.3 * wide, SIDE + 60), (x - 2.0 * wide, slope + 16), (x - neck * 1.1, slope - 4), (x, slope + 14),
-          (x + neck * 1.1, slope - 4), (x + 2.0 * wide, slope + 16), (x + 2.3 * wide, SIDE + 60)], look.clothes)  # fmt: skip
+          (x + neck * 1.1, slope - 4), (x + 2.0 * wide, slope + 16), (x + 2.3 * wide, SIDE + 60)],
+         look.clothes)  # fmt: skip
 
 
 def poses(look: Look, frames: int, rng: np.random.Generator) -> list[Pose]:

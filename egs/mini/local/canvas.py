@@ -1,4 +1,4 @@
-"""A drawing surface with soft edges: everything is drawn at twice the size, as blended shapes, and made smaller by area."""
+"""A drawing surface with soft edges: shapes are blended at twice the size and made smaller by area."""
 
 import cv2
 import numpy as np
@@ -6,6 +6,7 @@ import numpy as np
 UNITS = 256  # side of the canvas
 ORIGIN = np.array([128.0, 126.0])  # where (0, 0), the middle of the eye line, lies
 FINE = 2  # pixels a unit while drawing
+NOTHING = (0, 0, 0, 0)  # the colour that erases
 _BITS = 4  # OpenCV's fixed-point fraction
 
 
@@ -17,7 +18,10 @@ class Canvas:
 
     def fill(self, points: np.ndarray, colour: np.ndarray, alpha: float = 1.0, soft: float = 0.0,
              within: np.ndarray | None = None) -> None:  # fmt: skip
-        """Fill the polygon `points` (n, 2); `soft` is the blur of its edge and `within` a polygon that cuts it."""
+        """Fill the polygon `points` (n, 2); `soft` is the blur of its edge and `within` a polygon that cuts it.
+
+        A colour of four numbers has its own alpha: NOTHING erases.
+        """
         self._blend(points, soft, colour, alpha, lambda m, p: _polygon(m, p), within)
 
     def ellipse(self, centre, axes, colour, alpha: float = 1.0, soft: float = 0.0, angle: float = 0.0,
@@ -49,7 +53,7 @@ class Canvas:
         weight = cv2.merge([mask] * 4).astype(np.float32)
         weight *= alpha / 255
         part = self.picture[y0:y1, x0:x1]
-        part += weight * (np.array([*colour, 255], np.float32) - part)
+        part += weight * (np.array([*colour, 255][:4], np.float32) - part)
 
 
 def blur(mask: np.ndarray, sigma: float) -> np.ndarray:

@@ -1,7 +1,7 @@
 """espeak-ng through ctypes: a voice description and a text in, samples out.
 
-The library keeps its state (random numbers, flutter, the last voice) in global variables, so what it says depends on what
-it said before in the same process. Make each person in a process of its own: then the result depends on nothing else.
+The library keeps its state (random numbers, flutter, the last voice) in global variables, so what it says depends on
+what it said before in the same process. Make each person in a process of its own: then it depends on nothing else.
 """
 
 import ctypes
@@ -25,6 +25,8 @@ class Espeak:
         rate = self._lib.espeak_Initialize(_SYNCHRONOUS, 0, str(espeakng_loader.get_data_path()).encode(), _DONT_EXIT)
         if rate != RATE:
             raise RuntimeError(f"espeak-ng does not start (espeak_Initialize returns {rate}, not {RATE})")
+        self._lib.espeak_ng_SetRandSeed.argtypes = [ctypes.c_long]
+        self._lib.espeak_ng_SetRandSeed(1)  # otherwise the clock seeds it
         self._chunks: list[np.ndarray] = []
         self._callback = _Callback(self._receive)  # kept: ctypes does not
         self._lib.espeak_SetSynthCallback(self._callback)

@@ -1,6 +1,6 @@
 """Faces: what makes a person's own, and what differs from session to session and from clip to clip.
 
-Lengths are in units of the drawing: the face is about 104 wide and 128 high, the eye line is y = 0 and y grows downwards.
+Lengths are in units of the drawing: the face is about 104 wide and 128 high; the eye line is y = 0 and y grows down.
 The knobs for the difficulty of the face task come first.
 """
 
@@ -9,14 +9,16 @@ from dataclasses import dataclass
 import numpy as np
 from people import Traits, spread
 
-FACE_SPREAD = 1.0  # how far people's features lie apart (1 = as set below; larger is easier)
-FACE_DRIFT = 1.0  # how much one person's features seem to change (lens, weight, expression)
-LIGHT_SPREAD = 1.0  # how much light, exposure and colour temperature differ between sessions
-POSE_SPREAD = 1.0  # how far heads turn
-DISGUISE = 1.0  # how often glasses, hair and beard change between sessions (1 = as set below, 0 = never)
+FACE_SPREAD = 1.35  # how far people's features lie apart (1 = as set below; larger is easier)
+FACE_DRIFT = 0.6  # how much one person's features seem to change (lens, weight, expression)
+LIGHT_SPREAD = 0.75  # how much light, exposure and colour temperature differ between sessions
+POSE_SPREAD = 0.7  # how far heads turn
+DISGUISE = 0.7  # how often glasses, hair and beard change between sessions (1 = as set below, 0 = never)
 
 # Blue, green, red from the lightest to the darkest, as OpenCV orders them
-SKINS = np.array([(178, 202, 234), (152, 182, 224), (128, 164, 212), (92, 124, 178), (62, 86, 136), (42, 58, 96)], float)
+SKINS = np.array(
+    [(178, 202, 234), (152, 182, 224), (128, 164, 212), (92, 124, 178), (62, 86, 136), (42, 58, 96)], float
+)
 HAIRS = np.array([(28, 26, 30), (30, 42, 62), (38, 62, 98), (62, 106, 150), (104, 160, 204), (44, 76, 158)], float)
 GREY = np.array((196, 196, 198.0))
 IRISES = np.array([(30, 44, 70), (44, 74, 108), (70, 110, 96), (140, 120, 84), (170, 140, 100), (110, 112, 108)], float)

@@ -1,4 +1,4 @@
-"""Files: talking pictures as mp4 (H.264 25 fps, AAC 16 kHz) and sounds as 16-bit wav, byte for byte the same every time."""
+"""Files: talking pictures as mp4 (H.264, AAC) and sounds as 16-bit wav, byte for byte the same every time."""
 
 from collections.abc import Iterable
 from fractions import Fraction

@@ -6,7 +6,7 @@ import numpy as np
 from media import write_wav
 from people import BABBLE_PEOPLE, random_stream, spread, traits_of
 from scipy.signal import fftconvolve, lfilter
-from voices import RATE, coloured_noise, draw_channel, draw_voice, room_response, speak
+from voices import RATE, coloured_noise, draw_voice, room_response, speak
 
 FILES = 8  # of each of noise, music and speech
 RESPONSES = 6  # of each kind of room
@@ -15,20 +15,21 @@ ROOMS = {"smallroom": (0.12, 0.35), "mediumroom": (0.35, 0.75)}  # reverberation
 NOISES = ("white", "pink", "brown", "hum", "clicks", "engine", "rain", "wind")
 
 
-def make_noises(folder: Path, seed: int, kind: str, number: int) -> None:
-    """Make file `number` of `kind`: noise, music or speech (under musan/), or rooms (all of RIRS_NOISES/)."""
-    rng = random_stream(seed, kind, number)
+def make_noises(folder: Path, seed: int, kind: str) -> None:
+    """Make all files of `kind`: noise, music or speech (under musan/), or rooms (RIRS_NOISES/)."""
     if kind == "rooms":
+        rng = random_stream(seed, kind)
         for room, times in ROOMS.items():
             for i in range(RESPONSES):
                 path = folder / "RIRS_NOISES" / "simulated_rirs" / room / "Room001" / f"Room001-{i:05d}.wav"
                 write_wav(path, impulse_response(rng.uniform(*times), rng), RATE, peak=0.9)
         return
-    n = int(RATE * rng.uniform(*SECONDS))
     source = {"noise": "free-sound", "music": "fma", "speech": "librivox"}[kind]
     make = {"noise": noise, "music": music, "speech": speech}[kind]
-    sound = make(n, number, seed, rng)
-    write_wav(folder / "musan" / kind / source / f"{kind}-{source}-{number:04d}.wav", sound, RATE)
+    for number in range(FILES):
+        rng = random_stream(seed, kind, number)
+        sound = make(int(RATE * rng.uniform(*SECONDS)), number, seed, rng)
+        write_wav(folder / "musan" / kind / source / f"{kind}-{source}-{number:04d}.wav", sound, RATE)
 
 
 def impulse_response(reverb_time: float, rng: np.random.Generator) -> np.ndarray:
@@ -52,7 +53,10 @@ def noise(n: int, number: int, seed: int, rng: np.random.Generator) -> np.ndarra
         mains = rng.choice([50, 60])
         return sum(np.sin(2 * np.pi * mains * k * t + rng.uniform(0, 6)) / k for k in range(1, 12)) * slow
     if kind == "engine":
-        turns = np.cumsum(rng.uniform(25, 60) * (1 + 0.3 * np.interp(t, np.linspace(0, t[-1], 9), rng.normal(size=9)))) / RATE
+        turns = (
+            np.cumsum(rng.uniform(25, 60) * (1 + 0.3 * np.interp(t, np.linspace(0, t[-1], 9), rng.normal(size=9))))
+            / RATE
+        )
         return sum(np.sin(2 * np.pi * k * turns) / k**0.7 for k in range(1, 15)) + 0.3 * coloured_noise(n, 1, rng)
     if kind == "clicks":
         hits = (rng.uniform(size=n) < 4 / RATE) * rng.uniform(0.2, 1, n)
@@ -60,7 +64,9 @@ def noise(n: int, number: int, seed: int, rng: np.random.Generator) -> np.ndarra
         return fftconvolve(hits, ring)[:n] + 0.01 * coloured_noise(n, 1, rng)
     if kind == "rain":
         drops = (rng.uniform(size=n) < 400 / RATE) * rng.exponential(size=n)
-        return fftconvolve(drops, np.exp(-t[:300] * 900) * rng.normal(size=300))[:n] + 0.15 * coloured_noise(n, 0.5, rng)
+        return fftconvolve(drops, np.exp(-t[:300] * 900) * rng.normal(size=300))[:n] + 0.15 * coloured_noise(
+            n, 0.5, rng
+        )
     gusts = np.interp(t, np.linspace(0, t[-1], 20), rng.uniform(0.1, 1, 20) ** 2)
     return coloured_noise(n, 2, rng) * gusts
 
@@ -96,4 +102,4 @@ def music(n: int, number: int, seed: int, rng: np.random.Generator) -> np.ndarra
 def speech(n: int, number: int, seed: int, rng: np.random.Generator) -> np.ndarray:
     """Return someone who is not in the corpus, speaking."""
     traits = traits_of(seed, BABBLE_PEOPLE + number)
-    return speak(draw_voice(traits, rng), spread(rng, 4) * 0 + draw_channel(rng).drift, n / RATE, rng)
+    return speak(draw_voice(traits, rng), spread(rng, 4), n / RATE, rng)

@@ -4,18 +4,25 @@ import numpy as np
 
 WORDS = {
     "article": "the a this that every some one another her his our their".split(),
-    "adjective": """quiet yellow heavy clever broken early frozen gentle hollow narrow purple rapid silver sudden thirsty
-        useful warm young zealous bitter careful dusty eager famous golden humble jolly lazy modern noisy""".split(),
-    "noun": """fisherman garden window teacher river bottle village engine shadow orange kitchen letter mountain pocket
-        farmer thunder blanket circle dragon feather guitar hammer island jungle ladder market needle ocean painter
-        question ribbon soldier ticket uncle valley wagon yard zebra bridge cousin doctor elephant forest holiday""".split(),
-    "verb": """carried found opened followed painted remembered borrowed watched finished answered pushed collected
-        counted dropped enjoyed forgot gathered helped ignored joined kept lifted measured noticed ordered picked
-        reached showed touched understood visited washed""".split(),
-    "place": """behind the house,near the station,under a bridge,across the water,beside our school,over the hills,inside
-        the theatre,around the corner,along the coast,outside the city,through the fog,against the wall""".split(","),
-    "time": """yesterday,before breakfast,in the evening,twice a week,after the rain,on Thursday,every summer,at half past
-        three,long ago,for six months,without delay,once again,this afternoon,at first""".split(","),
+    "adjective": """
+        quiet yellow heavy clever broken early frozen gentle hollow narrow purple rapid silver sudden thirsty useful
+        warm young zealous bitter careful dusty eager famous golden humble jolly lazy modern noisy""".split(),
+    "noun": """
+        fisherman garden window teacher river bottle village engine shadow orange kitchen letter mountain pocket farmer
+        thunder blanket circle dragon feather guitar hammer island jungle ladder market needle ocean painter question
+        ribbon soldier ticket uncle valley wagon yard zebra bridge cousin doctor elephant forest holiday""".split(),
+    "verb": """
+        carried found opened followed painted remembered borrowed watched finished answered pushed collected counted
+        dropped enjoyed forgot gathered helped ignored joined kept lifted measured noticed ordered picked reached showed
+        touched understood visited washed""".split(),
+    "place": """
+        behind the house, near the station, under a bridge, across the water, beside our school, over the hills, inside
+        the theatre, around the corner, along the coast, outside the city, through the fog, against the wall""".split(
+        ","
+    ),
+    "time": """
+        yesterday, before breakfast, in the evening, twice a week, after the rain, on Thursday, every summer, at half
+        past three, long ago, for six months, without delay, once again, this afternoon, at first""".split(","),
     "join": "and but so because while although until".split(),
 }
 CLAUSES = (

@@ -21,9 +21,7 @@ SESSION_SPREAD = 1.0  # how much channels differ: equaliser, band limits, room
 NOISE_DB = (10.0, 28.0)  # signal to noise ratio of a session
 
 # Foreign languages read the English words with an accent, which is part of a person's identity.
-ACCENTS = (
-    "en-us en-us en-us en-gb en-gb en-gb-scotland en-gb-x-rp en-gb-x-gbclan en-029 en-us-nyc af de es it nl pt sv".split()
-)
+ACCENTS = "en-us en-us en-us en-gb en-gb en-gb-scotland en-gb-x-rp en-gb-x-gbclan en-029 en-us-nyc af de es it".split()
 
 
 @dataclass(frozen=True)
@@ -131,8 +129,8 @@ def voice_file(voice: Voice, pitch: float, formants: np.ndarray, tone: np.ndarra
 def speak(voice: Voice, day: np.ndarray, seconds: float, rng: np.random.Generator) -> np.ndarray:
     """Say random sentences for `seconds`, dry and clean, at RATE.
 
-    The sound is made at pitch / tract and played back `tract` times as fast: formants move by `tract` (fricatives too, which
-    espeak's own formant settings leave alone) and pitch comes out as asked.
+    The sound is made at pitch / tract and played back `tract` times as fast: formants move by `tract` (fricatives too,
+    which espeak's own formant settings leave alone) and pitch comes out as asked.
     """
     pitch, tract, rate, effort = VOICE_DRIFT * (0.7 * day + 0.7 * spread(rng, 4)) * (0.055, 0.012, 0.08, 0.12)
     tract = voice.tract * np.exp(tract)

@@ -1,0 +1,46 @@
+"""avsv plda: train a PLDA back-end (mean, LDA, length normalisation, two-covariance PLDA).
+
+OUT is a folder with mean.vec, transform.mat and plda in Kaldi's binary form; avsv score --backend plda --plda OUT uses
+it. Embeddings of people who are not in utt2spk are an error; people with one embedding count for the spread of people.
+
+example:
+  avsv plda --embeddings exp/voice/vox2/embedding.scp --utt2spk data/vox2/utt2spk --lda-dim 150 exp/voice/plda
+"""
+
+import argparse
+import logging
+from pathlib import Path
+
+log = logging.getLogger("avsv")
+
+
+def add_arguments(parser):
+    parser.add_argument("--embeddings", type=Path, required=True, metavar="SCP", help="of the training people")
+    parser.add_argument("--utt2spk", type=Path, required=True, metavar="FILE", help="who is in each recording")
+    parser.add_argument(
+        "--lda-dim", type=at_least_one, metavar="N", help="dimensions kept by LDA (all that carry something)"
+    )
+    parser.add_argument("--iterations", type=at_least_one, default=10, metavar="N", help="of EM (10)")
+    parser.add_argument("out", type=Path, metavar="OUT", help="folder")
+
+
+def at_least_one(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f'"{text}" is no number from 1 on')
+    return int(text)
+
+
+def run(args):
+    from avsv.kaldi.embeddings import read_embeddings
+    from avsv.scoring.people import people_numbers
+    from avsv.scoring.plda import train_plda
+    from avsv.scoring.plda_files import write_plda
+
+    embeddings = read_embeddings(args.embeddings)
+    people = people_numbers(embeddings, args.utt2spk, args.embeddings)
+    plda, likelihoods = train_plda(embeddings.vectors, people, args.lda_dim, args.iterations)
+    write_plda(args.out, plda)
+    log.info(
+        "%s: PLDA of %d dimensions from %d embeddings of %d people, log-likelihood per embedding %.3f -> %.3f",
+        args.out, len(plda.reduce), len(embeddings), people.max() + 1, likelihoods[0], likelihoods[-1],
+    )  # fmt: skip

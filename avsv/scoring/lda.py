@@ -1,0 +1,109 @@
+"""Linear discriminant analysis: few directions, in which people differ and clips of one person do not."""
+
+import logging
+from dataclasses import dataclass
+
+import numpy as np
+
+from avsv.errors import UserError
+
+log = logging.getLogger("avsv")
+
+
+@dataclass(frozen=True)
+class ClassStatistics:
+    """What LDA and PLDA need to know of labelled vectors.
+
+    counts : (k,) how many vectors each person has
+    means : (k, d) mean of each person
+    within : (d, d) summed outer products of the deviations from the person's mean
+    """
+
+    counts: np.ndarray
+    means: np.ndarray
+    within: np.ndarray
+
+    @property
+    def n(self) -> int:
+        return int(self.counts.sum())
+
+
+def class_statistics(vectors: np.ndarray, people: np.ndarray) -> ClassStatistics:
+    """Statistics of vectors by person.
+
+    Parameters
+    ----------
+    vectors : (n, d)
+    people : (n,) int, each vector's person, all of 0..k-1 occurring
+
+    Raises
+    ------
+    UserError : fewer than two people, or nobody with two vectors: within-person variation cannot be seen
+
+    Examples
+    --------
+    >>> class_statistics(np.array([[0.0], [2.0], [5.0]]), np.array([0, 0, 1])).within
+    array([[2.]])
+    """
+    counts = np.bincount(people)
+    if len(counts) < 2:
+        raise UserError(f"expected embeddings of at least two people, found {len(counts)}")
+    if counts.max() < 2:
+        raise UserError(
+            f"each of the {len(counts)} people has one embedding only, so how the embeddings of one person vary cannot "
+            "be learnt; give more recordings of each person"
+        )
+    order = np.argsort(people, kind="stable")
+    ranked = np.asarray(vectors, np.float64)[order]
+    means = np.add.reduceat(ranked, np.cumsum(counts) - counts, axis=0) / counts[:, None]
+    ranked -= np.repeat(means, counts, axis=0)
+    return ClassStatistics(counts, means, ranked.T @ ranked)
+
+
+def shrink(covariance: np.ndarray, freedom: int) -> np.ndarray:
+    """Draw a covariance towards a multiple of the identity, as far as its degrees of freedom call for.
+
+    Oracle approximating shrinkage: equation (23) of Chen, Wiesel, Eldar and Hero, "Shrinkage algorithms for MMSE
+    covariance estimation", IEEE TSP 58(10), 2010. Nothing changes where data abound; a singular one becomes regular.
+
+    Examples
+    --------
+    >>> shrink(np.diag([2.0, 0.0]), freedom=1)
+    array([[1., 0.],
+           [0., 1.]])
+    """
+    d = len(covariance)
+    trace, of_square = np.trace(covariance), (covariance**2).sum()
+    spread = of_square - trace**2 / d
+    share = min(1.0, ((1 - 2 / d) * of_square + trace**2) / ((freedom + 1 - 2 / d) * spread)) if spread > 0 else 0.0
+    return (1 - share) * covariance + share * trace / d * np.eye(d)
+
+
+def train_lda(statistics: ClassStatistics, dim: int | None = None) -> np.ndarray:
+    """Directions of the largest between-person to within-person variance; within-person covariance becomes I.
+
+    Parameters
+    ----------
+    dim : how many; None for all that carry something, at most one less than there are people
+
+    Returns
+    -------
+    (dim, d) float64, to be applied as `vectors @ transform.T`
+
+    Raises
+    ------
+    UserError : embeddings of one person do not vary at all
+    """
+    d, most = statistics.within.shape[0], min(statistics.within.shape[0], len(statistics.counts) - 1)
+    if dim is not None and dim > most:
+        log.warning("LDA: %d dimensions asked for, %d people and %d values allow %d", dim, len(statistics.counts), d, most)
+    freedom = statistics.n - len(statistics.counts)
+    within = shrink(statistics.within / freedom, freedom)
+    values, axes = np.linalg.eigh(within)
+    if values[-1] <= 0:
+        raise UserError("the embeddings of each person are all the same: there is nothing to learn from them")
+    whiten = axes.T / np.sqrt(np.maximum(values, 1e-10 * values[-1]))[:, None]
+    centred = statistics.means - statistics.counts @ statistics.means / statistics.n
+    projected = (centred * np.sqrt(statistics.counts / statistics.n)[:, None]) @ whiten.T
+    _, directions = np.linalg.eigh(projected.T @ projected)
+    return directions[:, ::-1][:, : min(dim or most, most)].T @ whiten

@@ -1,0 +1,25 @@
+"""Who is in each of some recordings, as numbers."""
+
+from pathlib import Path
+
+import numpy as np
+
+from avsv.errors import UserError
+from avsv.kaldi.embeddings import Embeddings
+from avsv.kaldi.tables import read_table
+
+
+def people_numbers(embeddings: Embeddings, utt2spk: Path | str, source: Path | str) -> np.ndarray:
+    """Number of the person of each embedding, from 0, (n,) int32.
+
+    Raises
+    ------
+    UserError : there are no embeddings, or one whose recording is not in `utt2spk`
+    """
+    if not len(embeddings):
+        raise UserError(f"{source}: there are no embeddings in it")
+    table = read_table(utt2spk, 2, "utterance speaker")
+    if unknown := [name for name in embeddings.ids if name not in table]:
+        raise UserError(f"{utt2spk}: {len(unknown)} recordings of {source} are not in it, the first: {unknown[0]}")
+    numbers: dict[str, int] = {}
+    return np.array([numbers.setdefault(table[name], len(numbers)) for name in embeddings.ids], np.int32)

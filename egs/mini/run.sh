@@ -1,0 +1,134 @@
+#!/usr/bin/env bash
+# Audio-visual person verification on a corpus that this recipe makes for itself: talking people, minutes on a laptop.
+# Read it from top to bottom; run a part of it with --stage N --stop-stage M. Results are in exp/results.
+set -euo pipefail
+options=("$@")
+caller=$PWD
+cd "$(dirname "${BASH_SOURCE[0]}")"
+recipe=$PWD
+
+people=72             # of the corpus; a third of them are test people
+clips=8               # of each person, in four sessions
+seed=0                # of the corpus
+voice=conf/voice.yaml # configuration to train, or a SpeechBrain source, or a folder of that form
+face=conf/face.yaml   # configuration to train, or an InsightFace pack, or a folder of that form
+face_detector=conf/face_detector.yaml     # finds the faces that conf/face.yaml trains on: a configuration, or a pack
+fusion=conf/avn_e.yaml                    # configuration of the fusion network
+held_out=6            # people kept out of all training, for the logistic regression of scores
+frames_per_clip=3     # faces embedded and averaged
+noisy=0.6             # share of the clips of the noisy test set that have a modality damaged or missing
+top_n=300             # cohort members of as-norm
+max_skipped=0.05      # share of the clips that may be unreadable, or without a face, before a stage fails
+device=cpu            # of embeddings and training: cpu or cuda
+nj=2                  # parallel jobs in stages 0, 1, 3, 4 and 9
+test_set=test         # data/ directory that stages 3, 4 and 6-8 test on; stage 9 calls them again for its noisy set
+stage=0
+stop_stage=10
+. ./path.sh
+. ./cmd.sh
+. parse_options.sh
+
+# What follows from the options, the same in every stage.
+voice=$(from_user "$voice") face=$(from_user "$face") fusion=$(from_user "$fusion")
+face_detector=$(from_user "$face_detector")
+case $voice in *.yaml) voice_model=exp/voice ;; *) voice_model=$voice ;; esac
+case $face in *.yaml) face_model=exp/face ;; *) face_model=$face ;; esac
+case $face_detector in *.yaml) detector_model=exp/face_detector ;; *) detector_model=$face_detector ;; esac
+case $test_set in *_*) condition=@${test_set#*_} ;; *) condition= ;; esac
+
+if stage 0 "the corpus, data directories and trial lists"; then
+  local/make_corpus.py --people "$people" --clips "$clips" --seed "$seed" --jobs "$nj" corpus
+  prepare=../voxceleb/local
+  $prepare/prepare_voxceleb2.py --landmarks --held-out "$held_out" --held-out-dir data/dev corpus data/train
+  $prepare/prepare_voxceleb2.py --part test --trials corpus/test/veri_test2.txt corpus data/test
+  $prepare/prepare_musan.py corpus/musan corpus/RIRS_NOISES data/musan
+  for set in train dev test musan; do avsv check data/$set; done
+fi
+
+if stage 1 "filter banks and voice activity"; then
+  for set in train dev test; do
+    $cpu_cmd "JOB=1:$nj" exp/fbank/$set/log/fbank.JOB.log \
+      avsv fbank --max-skipped "$max_skipped" --shard "JOB/$nj" data/$set exp/fbank/$set
+  done
+fi
+
+if stage 2 "voice and face front ends"; then
+  case $voice in *.yaml)
+    $train_cmd exp/voice/log/train.log avsv train "$voice" device="$device" ;;
+  esac
+  case $face_detector in *.yaml)
+    $train_cmd exp/face_detector/log/train.log avsv train "$face_detector" device="$device" ;;
+  esac
+  case $face in *.yaml)
+    $cpu_cmd "JOB=1:$nj" exp/align/train/log/align.JOB.log \
+      avsv align-faces --model "$detector_model" --max-skipped "$max_skipped" --shard "JOB/$nj" data/train exp/align/train
+    $train_cmd exp/face/log/train.log avsv train "$face" device="$device" detector="$detector_model" ;;
+  esac
+fi
+
+if stage 3 "voice embeddings"; then
+  for set in "$test_set" train dev; do
+    $cpu_cmd "JOB=1:$nj" "exp/voice/$set/log/embed.JOB.log" \
+      avsv embed-voice --model "$voice_model" --device "$device" --max-skipped "$max_skipped" \
+        --shard "JOB/$nj" "data/$set" "exp/voice/$set"
+  done
+fi
+
+if stage 4 "face embeddings"; then
+  for set in "$test_set" train dev; do
+    $cpu_cmd "JOB=1:$nj" "exp/face/$set/log/embed.JOB.log" \
+      avsv embed-face --model "$face_model" --device "$device" --max-skipped "$max_skipped" \
+        --frames-per-clip "$frames_per_clip" --shard "JOB/$nj" "data/$set" "exp/face/$set"
+  done
+fi
+
+if stage 5 "fusion network"; then
+  $train_cmd exp/avn_e/log/train.log avsv train "$fusion" device="$device"
+fi
+
+if stage 6 "fused embeddings"; then
+  for set in "$test_set" train dev; do
+    avsv embed-pair --model exp/avn_e --voice "exp/voice/$set/embedding.scp" --face "exp/face/$set/embedding.scp" \
+      "exp/avn_e/$set"
+  done
+fi
+
+if stage 7 "scores: cosine and PLDA"; then
+  for system in voice face avn_e; do
+    avsv plda --embeddings exp/$system/train/embedding.scp --utt2spk data/train/utt2spk exp/$system/plda
+    for trials in "data/$test_set/trials/"*; do
+      # --missing 0: a trial that lacks a voice or a face gets the score 0, and is counted
+      scores=exp/$system/scores/${trials##*/}$condition
+      for backend in cosine plda; do
+        avsv score --backend $backend --plda exp/$system/plda --missing 0 --trials "$trials" \
+          --enroll "exp/$system/$test_set/embedding.scp" "$scores.$backend"
+      done
+    done
+    avsv score --missing 0 --trials data/dev/trials/dev --enroll exp/$system/dev/embedding.scp exp/$system/dev/dev.cosine
+  done
+fi
+
+if stage 8 "score normalisation and score fusion"; then
+  for trials in "data/$test_set/trials/"*; do
+    list=${trials##*/}$condition
+    for system in voice face avn_e; do
+      avsv normalize --method as-norm --top-n "$top_n" --missing keep --trials "$trials" \
+        --scores "exp/$system/scores/$list.cosine" --enroll "exp/$system/$test_set/embedding.scp" \
+        --cohort exp/$system/train/embedding.scp "exp/$system/scores/$list.cosine_as-norm"
+    done
+    for method in mean logistic; do
+      avsv fuse --method $method --trials "$trials" --scores {exp/voice,exp/face}/scores/"$list.cosine" \
+        --train-trials data/dev/trials/dev --train-scores {exp/voice,exp/face}/dev/dev.cosine \
+        "exp/$method/scores/$list.cosine"
+    done
+  done
+fi
+
+if stage 9 "noisy test set: one modality damaged or missing in $noisy of the clips"; then
+  avsv damage --noises data/musan --probability "$noisy" data/test "data/test_noisy-$noisy"
+  (cd "$caller" && bash "$recipe/run.sh" "${options[@]}" --test-set "test_noisy-$noisy" --stage 3 --stop-stage 8)
+fi
+
+if stage 10 "results"; then
+  avsv report --trials-dir data/test/trials exp exp/results
+fi

@@ -1,0 +1,51 @@
+"""What tests share: the command line as a user meets it, small media files, and the real data where it is."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from avsv.cli import main
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture
+def avsv(capfd):
+    """Call `avsv VERB ...`: (exit status, what it said on stdout and stderr)."""
+
+    def call(*argv):
+        try:
+            status = main([str(a) for a in argv])
+        except SystemExit as stop:
+            status = stop.code
+        out, err = capfd.readouterr()
+        return status, out + err
+
+    return call
+
+
+@pytest.fixture
+def real_data():
+    """The folder of real voices and faces; the test is skipped where it is absent."""
+    folder = Path(os.environ.get("AVSV_REAL_DATA", ROOT.parent / "shared" / "data"))
+    if not (folder / "minivox").is_dir():
+        pytest.skip("real data are absent: set AVSV_REAL_DATA to their folder")
+    return folder
+
+
+@pytest.fixture
+def tone(tmp_path):
+    """Write a sound file: tone(name, seconds=1, rate=16000, channels=1) -> path."""
+
+    def write(name, seconds=1.0, rate=16000, channels=1, hertz=440.0):
+        times = np.arange(int(seconds * rate)) / rate
+        sound = 0.5 * np.sin(2 * np.pi * hertz * times)
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, np.repeat(sound[:, None], channels, 1), rate)
+        return path
+
+    return write

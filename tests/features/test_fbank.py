@@ -1,0 +1,57 @@
+import kaldiio
+import numpy as np
+import pytest
+import torch
+
+from avsv.features.fbank import energy_vad, fbank_and_energy
+from avsv.models.ecapa import import_speechbrain
+
+
+def test_features_are_kaldis():
+    """Beside torchaudio's port of compute-fbank-feats, another implementation of the same definition."""
+    import_speechbrain()
+    from torchaudio.compliance import kaldi
+
+    sound = np.random.default_rng(0).normal(0, 0.1, 32000).astype(np.float32)
+    ours, energy = fbank_and_energy(sound)
+    theirs = kaldi.fbank(torch.from_numpy(sound)[None] * 32768, num_mel_bins=80, low_freq=20, high_freq=7600,
+                         use_energy=True, dither=0.0, sample_frequency=16000)  # fmt: skip
+    assert np.abs(theirs[:, 1:].numpy() - ours).max() < 2e-3
+    assert np.abs(theirs[:, 0].numpy() - energy).max() < 1e-3
+
+
+def kaldi_vad(energy, threshold, mean_scale, context, proportion):
+    """Kaldi's ivector/voice-activity-detection.cc, line by line."""
+    n, out = len(energy), []
+    cutoff = threshold + mean_scale * sum(energy) / n
+    for t in range(n):
+        num = den = 0
+        for t2 in range(t - context, t + context + 1):
+            if 0 <= t2 < n:
+                den += 1
+                num += energy[t2] > cutoff
+        out.append(float(num >= den * proportion))
+    return out
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 5, 40])
+def test_vad_is_kaldis(n):
+    energy = np.random.default_rng(n).normal(12, 8, n)
+    for context, proportion in ((2, 0.12), (0, 0.6), (5, 0.6)):
+        ours = energy_vad(energy, context=context, proportion=proportion)
+        assert ours.tolist() == kaldi_vad(energy, 5.5, 0.5, context, proportion)
+
+
+def test_the_command_writes_archives_that_kaldiio_reads(tmp_path, tone, avsv):
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "utt2spk").write_text("a-1 a\nb-1 b\nb-2 b\n")
+    (data / "wav.scp").write_text(f"a-1 {tone('a.wav')}\nb-1 {tmp_path}/none.wav\nb-2 cat {tone('b.wav')} |\n")
+    status, said = avsv("fbank", data, tmp_path / "out")
+    assert status == 1 and "2 of 3 clips" in said
+    status, said = avsv("fbank", "--allow-pipes", "--max-skipped", "0.4", data, tmp_path / "out")
+    assert status == 0, said
+    feats = kaldiio.load_scp(str(data / "feats.scp"))
+    assert list(feats) == ["a-1", "b-2"] and feats["a-1"].shape == (98, 80)
+    assert kaldiio.load_scp(str(data / "vad.scp"))["a-1"].shape == (98,)
+    assert (tmp_path / "out" / "skipped").read_text().startswith("b-1 ")

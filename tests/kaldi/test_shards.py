@@ -1,0 +1,94 @@
+import kaldiio
+import numpy as np
+import pytest
+
+from avsv.errors import UserError
+from avsv.kaldi.shards import COMPRESSED, Shard, make_archives, merge
+
+INPUTS = {f"u{n:02d}": n for n in range(7)}
+
+
+def write_all(keys, out):
+    for key in keys:
+        out.write("feats", key, np.full((4, 3), INPUTS[key]))
+        out.write("vad", key, np.ones(4))
+
+
+def make(tmp_path, work=write_all, shard=None, settings=None, **more):
+    return make_archives(tmp_path, ["feats", "vad"], INPUTS, settings or {}, work, shard, **more)
+
+
+@pytest.mark.parametrize("total", [1, 2, 3, 9])
+def test_shards_together_are_the_whole_and_kaldiio_reads_it(tmp_path, total):
+    complete = [make(tmp_path, shard=Shard(job, total)) for job in range(1, total + 1)]
+    assert complete == [False] * (total - 1) + [True]
+    feats = kaldiio.load_scp(str(tmp_path / "feats.scp"))
+    assert list(feats) == sorted(INPUTS)
+    assert all((feats[key] == INPUTS[key]).all() and feats[key].dtype == np.float32 for key in INPUTS)
+
+
+def test_compressed_matrices_are_kaldis(tmp_path):
+    matrix = np.random.default_rng(0).normal(size=(50, 8)).astype(np.float32)
+    make_archives(tmp_path, ["feats"], {"a": 0}, {}, lambda keys, out: out.write("feats", "a", matrix, COMPRESSED))
+    assert (tmp_path / "feats.ark").stat().st_size < matrix.nbytes
+    assert np.abs(kaldiio.load_scp(str(tmp_path / "feats.scp"))["a"] - matrix).max() < 0.05
+
+
+def test_a_finished_shard_is_not_done_again_and_a_changed_one_is(tmp_path):
+    calls = []
+
+    def work(keys, out):
+        calls.append(len(keys))
+        write_all(keys, out)
+
+    for settings in ({"model": 1}, {"model": 1}, {"model": 2}):
+        make(tmp_path, work, settings=settings)
+    assert calls == [7, 7]
+
+
+def test_a_killed_shard_leaves_nothing_that_counts_and_ends_with_the_same_bytes(tmp_path):
+    def die(keys, out):
+        write_all(keys[:3], out)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        make(tmp_path / "killed", die)
+    assert list((tmp_path / "killed").iterdir()) == []
+    make(tmp_path / "killed")
+    make(tmp_path / "whole")
+    for name in ("feats.ark", "vad.ark"):
+        assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+def skip_two(keys, out):
+    for key in keys[:2]:
+        out.skip(key, "no\nsound")
+    write_all(keys[2:], out)
+
+
+def test_skipped_clips_are_listed_with_their_reason(tmp_path):
+    make(tmp_path, skip_two, max_skipped=0.5)
+    assert (tmp_path / "skipped").read_text() == "u00 no sound\nu01 no sound\n"
+
+
+def test_too_many_skipped_clips_fail_the_shard(tmp_path):
+    with pytest.raises(UserError, match=r"2 of 7 clips .* more than the 5 % allowed.*u00: no sound"):
+        make(tmp_path, skip_two)
+    assert not (tmp_path / "done.json").exists() and not (tmp_path / "feats.scp").exists()
+
+
+def test_merge_names_the_missing_shards(tmp_path):
+    make(tmp_path, shard=Shard(2, 3))
+    with pytest.raises(UserError, match=r"shards \[1, 3\] of 3 are not finished"):
+        merge(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["0/2", "3/2", "1", "a/b", "1/0"])
+def test_bad_shards_are_refused(text):
+    with pytest.raises(UserError, match="expected J/N"):
+        Shard.parse(text)
+
+
+def test_no_input_is_an_error(tmp_path):
+    with pytest.raises(UserError, match="no input"):
+        make_archives(tmp_path, ["feats"], {}, {}, write_all)

@@ -1,0 +1,144 @@
+"""utils/parse_options.sh: Kaldi's options for shell scripts."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+UTILS = Path(__file__).parents[2] / "utils"
+RECIPE = """#!/usr/bin/env bash
+# Verifies people.
+# Read it from top to bottom.
+set -euo pipefail
+
+corpus=             # folder with wav/
+nj=4                # parallel jobs
+words="two words"   # said to the user;
+                    # twice
+augment=true
+. parse_options.sh
+other=1             # not an option
+echo "$corpus|$nj|$words|$augment|$#|$*"
+"""
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    """Runs a script that has options with the arguments given."""
+
+    def run(*arguments, text=RECIPE, **settings):
+        (tmp_path / "run.sh").write_text(text)
+        path = f"{UTILS}:{os.environ['PATH']}"
+        settings = {"cwd": tmp_path, "env": os.environ | {"PATH": path}} | settings
+        return subprocess.run(
+            ["bash", tmp_path / "run.sh", *arguments], capture_output=True, text=True, timeout=20, **settings
+        )
+
+    return run
+
+
+def failure(done):
+    assert (done.returncode, done.stdout) == (1, "")
+    return done.stderr
+
+
+def test_without_options_the_defaults_stay(recipe):
+    assert recipe().stdout == "|4|two words|true|0|\n"
+
+
+def test_options_set_variables_with_dashes_for_underscores(recipe):
+    text = RECIPE.replace("nj=", "n_jobs=").replace("$nj", "$n_jobs")
+    done = recipe("--n-jobs", "8", "--corpus", "a b", "--augment", "false", text=text)
+    assert done.stdout == "a b|8|two words|false|0|\n"
+
+
+def test_a_value_may_be_empty_or_begin_with_a_dash(recipe):
+    assert recipe("--words", "", "--corpus", "--mem 4G").stdout == "--mem 4G|4||true|0|\n"
+
+
+@pytest.mark.parametrize("option", ["--x", "--other", "--Nj", "-x", "--n.j", "--x;y"])
+def test_an_option_without_its_variable_is_an_error(recipe, option):
+    assert f"run.sh: invalid option {option}" in failure(recipe(option, "1"))
+
+
+def test_an_option_without_value_is_an_error(recipe):
+    assert "run.sh: option --nj needs a value" in failure(recipe("--nj"))
+
+
+def test_an_option_is_not_taken_for_the_value_of_another(recipe):
+    assert "run.sh: option --corpus needs a value, found option --nj" in failure(recipe("--corpus", "--nj", "3"))
+
+
+def test_an_equals_sign_is_an_error(recipe):
+    assert "write --name value, not --nj=3" in failure(recipe("--nj=3"))
+
+
+def test_true_and_false_take_nothing_else(recipe):
+    assert "--augment takes true or false, not 'yes'" in failure(recipe("--augment", "yes"))
+
+
+def test_a_recipe_takes_no_other_arguments(recipe):
+    assert "unexpected argument 'stage'" in failure(recipe("--nj", "2", "stage", "3"))
+
+
+def test_a_script_with_a_help_message_takes_arguments_after_its_options(recipe):
+    text = RECIPE.replace(". parse", 'help_message="Usage: run.sh DIR\\nMore."\n. parse')
+    assert recipe("--nj", "2", "a b", "--nj", "9", text=text).stdout == "|2|two words|true|3|a b --nj 9\n"
+    assert recipe("--", "--nj", text=text).stdout == "|4|two words|true|1|--nj\n"
+
+
+def test_help_prints_the_help_message(recipe):
+    text = RECIPE.replace(". parse", 'help_message="Usage: run.sh DIR\\nMore."\n. parse')
+    done = recipe("--nj", "2", "--help", text=text)
+    assert (done.returncode, done.stdout) == (0, "Usage: run.sh DIR\nMore.\n")
+
+
+def test_help_without_a_message_is_made_from_the_head_and_the_variables(recipe):
+    done = recipe("--help")
+    assert done.returncode == 0
+    assert done.stdout.splitlines() == [
+        "Verifies people.",
+        "Read it from top to bottom.",
+        "",
+        "Usage: run.sh [--option value] ...",
+        "",
+        "  --corpus             folder with wav/",
+        "  --nj                 parallel jobs (default: 4)",
+        '  --words              said to the user; (default: "two words")',
+        "                       twice",
+        "  --augment            (default: true)",
+        "  --config FILE        a file of lines name=value, read before the other options",
+    ]
+
+
+def test_help_works_where_the_script_has_changed_to_its_folder(recipe, tmp_path):
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep/run.sh").write_text(RECIPE.replace("corpus=", 'cd "$(dirname "$0")"\ncorpus=', 1))
+    environment = os.environ | {"PATH": f"{UTILS}:{os.environ['PATH']}"}
+    command = ["bash", "deep/run.sh", "--help"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert "--nj " in done.stdout
+
+
+def test_the_config_file_comes_first_wherever_it_stands(recipe, tmp_path):
+    (tmp_path / "my.conf").write_text("# mine\nnj=16\ncorpus=/c\n")
+    assert recipe("--nj", "2", "--config", "my.conf").stdout == "/c|2|two words|true|0|\n"
+
+
+def test_the_config_file_is_found_from_where_the_user_stood(recipe, tmp_path):
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep/my.conf").write_text("nj=16\n")
+    text = RECIPE.replace("corpus=", "cd /\ncorpus=", 1)
+    assert recipe("--config", "my.conf", text=text, cwd=tmp_path / "deep").stdout == "|16|two words|true|0|\n"
+
+
+def test_a_config_file_that_is_absent_or_sets_what_is_no_option_is_an_error(recipe, tmp_path):
+    assert "cannot read the file my.conf" in failure(recipe("--config", "my.conf"))
+    (tmp_path / "my.conf").write_text("njobs=16\n")
+    assert "my.conf sets njobs, which is no option" in failure(recipe("--config", "my.conf"))
+
+
+def test_nothing_of_its_own_is_left_behind(recipe):
+    text = RECIPE.replace("other=1", "compgen -v _po || compgen -A function _po || other=1")
+    assert recipe(text=text).stdout == "|4|two words|true|0|\n"

@@ -1,0 +1,222 @@
+"""utils/run.py: Kaldi's job grammar, logs, failures and signals."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jobs
+import pytest
+
+RUN = Path(__file__).parents[2] / "utils" / "run.py"
+
+
+def command(*words):
+    return [sys.executable, str(RUN), *map(str, words)]
+
+
+def run(*words, **settings):
+    return subprocess.run(command(*words), capture_output=True, text=True, timeout=30, **settings)
+
+
+def wait_for(condition, seconds=10):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.02)
+
+
+def alive(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+# The grammar
+
+
+def test_options_are_read_before_and_after_the_range():
+    parsed = jobs.parse("--mem 4G JOB=1:2 --num-threads 3 log.JOB true".split())
+    assert parsed.options == {"mem": "4G", "num-threads": "3"}
+
+
+def test_sge_switches_have_their_own_number_of_values():
+    parsed = jobs.parse("-V -pe smp 4 -tc 2 log true".split())
+    assert (parsed.options["max-jobs-run"], parsed.options["pe"], parsed.command) == ("2", "smp 4", "true")
+
+
+def test_any_identifier_stands_for_the_number():
+    parsed = jobs.parse("x_1=2:3 log/x_1.log echo x_1/3".split())
+    assert [parsed.log_of(n) for n in parsed.numbers] == ["log/2.log", "log/3.log"]
+    assert parsed.command_of(3) == "echo 3/3"
+
+
+def test_a_single_number_is_a_range():
+    assert list(jobs.parse("JOB=3 log true".split()).numbers) == [3]
+
+
+def test_words_of_the_command_that_hold_equals_signs_are_left_alone():
+    assert jobs.parse("log A=1:2 env".split()).command == "A=1:2 env"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("JOB=1:2 log true", "cannot share one log"),
+        ("JOB=0:2 log.JOB true", "1 <= N"),
+        ("JOB=3:2 log.JOB true", "1 <= N"),
+        ("JOB=1:a log.JOB true", "not a range"),
+        ("log", "expected"),
+        ("--mem", "needs a value"),
+        ("--max-jobs-run 0 log true", "positive number"),
+        ("--gpu x log true", "takes a number"),
+    ],
+)
+def test_a_command_line_that_is_not_in_the_grammar_exits_2_and_says_why(words, said, tmp_path):
+    done = run(*words.split(), cwd=tmp_path)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+# Running
+
+
+def test_every_job_has_its_log_with_command_times_and_code(tmp_path):
+    done = run("JOB=1:3", "new/log/a.JOB.log", "echo", "this is JOB", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.fullmatch(
+        r"# echo 'this is 2'\n# Started at .+\n#\nthis is 2\n"
+        r"# Accounting: time=\d+ threads=\d+\n# Ended \(code 0\) at .+, elapsed time \d+ seconds\n",
+        (tmp_path / "new/log/a.2.log").read_text(),
+    )
+
+
+def test_pipes_and_redirections_belong_to_the_job(tmp_path):
+    done = run("JOB=1:2", "JOB.log", "echo", "b a JOB", "|", "tr", "a", "c", ">", "JOB.out", cwd=tmp_path)
+    assert done.returncode == 0
+    assert (tmp_path / "2.out").read_text() == "b c 2\n"
+
+
+def test_arguments_with_spaces_stay_one_argument_as_they_are(tmp_path):
+    run("log", "printf", "%s\\\\n", "it's $HOME  *", "", cwd=tmp_path)
+    assert "\nit's $HOME  *\n\n# Accounting" in (tmp_path / "log").read_text()
+
+
+def test_a_failed_job_is_named_with_the_end_of_its_log(tmp_path):
+    done = run("a.log", "bash", "-c", "echo no such speaker >&2; exit 3", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "run.py: job failed, log is in a.log" in done.stderr
+    assert "no such speaker" in done.stderr
+    assert "# Ended (code 3) at" in (tmp_path / "a.log").read_text()
+
+
+def test_failed_jobs_of_several_are_counted_and_the_others_are_run(tmp_path):
+    done = run("--max-jobs-run", 1, "JOB=1:4", "a.JOB.log", "test", "JOB", "-eq", "2", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "3 / 4 failed, log is in a.*.log" in done.stderr
+    assert "(code 0)" in (tmp_path / "a.2.log").read_text()
+
+
+def test_the_first_command_of_a_pipe_can_fail_the_job(tmp_path):
+    assert run("log", "false", "|", "cat", cwd=tmp_path).returncode == 1
+
+
+def test_a_command_that_is_not_found_fails_with_its_code(tmp_path):
+    assert run("log", "no-such-command", cwd=tmp_path).returncode == 1
+    assert "(code 127)" in (tmp_path / "log").read_text()
+
+
+def test_unknown_options_are_ignored(tmp_path):
+    assert run("--mem", "4G", "--time", "1:00:00", "log", "true", cwd=tmp_path).returncode == 0
+
+
+def test_a_log_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "log").write_text("a file")
+    done = run("log/a.log", "true", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "run.py: log" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(("limit", "most"), [(1, 1), (3, 3)])
+def test_at_most_max_jobs_run_run_at_a_time(limit, most, tmp_path):
+    job = "touch on.JOB; ls on.* | wc -l >count.JOB; sleep 0.3; rm on.JOB"
+    run("--max-jobs-run", limit, "JOB=1:4", "JOB.log", "bash", "-c", job, cwd=tmp_path)
+    counts = [int((tmp_path / f"count.{n}").read_text()) for n in range(1, 5)]
+    assert max(counts) <= most
+
+
+def threads_seen(tmp_path, *options, **environment):
+    unset = {k: v for k, v in os.environ.items() if k != "OMP_NUM_THREADS"}
+    run(*options, "JOB=1:2", "JOB.log", "echo", "$OMP_NUM_THREADS", cwd=tmp_path, env=unset | environment)
+    return int((tmp_path / "1.log").read_text().splitlines()[3])
+
+
+def test_jobs_share_the_cores(tmp_path):
+    cores = len(os.sched_getaffinity(0))
+    assert threads_seen(tmp_path, "--max-jobs-run", "1") == cores
+    assert threads_seen(tmp_path, "--max-jobs-run", "2") == max(1, cores // 2)
+
+
+def test_threads_that_the_user_has_set_stay_unless_the_option_says_otherwise(tmp_path):
+    assert threads_seen(tmp_path, OMP_NUM_THREADS="7") == 7
+    assert threads_seen(tmp_path, "--num-threads", "3", OMP_NUM_THREADS="7") == 3
+
+
+def test_each_job_sees_its_own_gpu(tmp_path):
+    visible = os.environ | {"CUDA_VISIBLE_DEVICES": "4,5"}
+    job = "echo $CUDA_VISIBLE_DEVICES; sleep 0.2"
+    run("--gpu", 1, "JOB=1:2", "JOB.log", "bash", "-c", job, cwd=tmp_path, env=visible)
+    assert sorted((tmp_path / f"{n}.log").read_text().splitlines()[3] for n in (1, 2)) == ["4", "5"]
+
+
+# Ending
+
+
+def start(tmp_path, job="sleep 60 & echo $! >pid.JOB; wait"):
+    process = subprocess.Popen(
+        command("--max-jobs-run", 2, "JOB=1:2", "JOB.log", "bash", "-c", job),
+        cwd=tmp_path, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    pids = [tmp_path / f"pid.{n}" for n in (1, 2)]
+    wait_for(lambda: all(p.exists() and p.read_text().strip() for p in pids))
+    return process, [int(p.read_text()) for p in pids]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_jobs_and_what_they_started(number, tmp_path):
+    process, pids = start(tmp_path)
+    process.send_signal(number)
+    _, said = process.communicate(timeout=10)
+    assert process.returncode == 2
+    assert signal.Signals(number).name in said
+    assert not any(alive(pid) for pid in pids)
+    assert "# Ended (code" in (tmp_path / "1.log").read_text()
+
+
+def test_the_end_of_the_calling_script_ends_the_jobs(tmp_path):
+    text = f"'{sys.executable}' '{RUN}' log bash -c 'echo $$ >pid; exec sleep 60'\ntrue\n"
+    (tmp_path / "script.sh").write_text(text)
+    script = subprocess.Popen(["bash", "script.sh"], cwd=tmp_path, stderr=subprocess.DEVNULL)
+    pid = tmp_path / "pid"
+    wait_for(lambda: pid.exists() and pid.read_text().strip())
+    script.kill()
+    script.wait()
+    wait_for(lambda: not alive(int(pid.read_text())))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not tell a process of its parent's end")
+def test_a_job_ends_even_when_run_py_is_killed(tmp_path):
+    process = subprocess.Popen(command("log", "sleep", "60"), cwd=tmp_path)
+    wait_for(lambda: (tmp_path / "log").exists())
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    wait_for(lambda: [Path(f"/proc/{pid}/comm").read_text() for pid in children.read_text().split()] == ["sleep\n"])
+    child = int(children.read_text().split()[0])
+    process.kill()
+    process.wait()
+    wait_for(lambda: not alive(child))
