@@ -102,10 +102,10 @@ PYTHON
 # One install at a time. The lock lives as long as file descriptor 9, also in a pip that outlives this shell.
 # Python takes it, because flock(1) is not on every system.
 lock() {
-  local any=$1
+  local any=$1 code=0
   { mkdir -p -- "$(dirname -- "$venv")" && : >>"$venv.lock"; } 2>/dev/null || die "cannot write $venv.lock: no permission or a full disk. Set AVSV_VENV to a folder that can be written."
   exec 9>>"$venv.lock"
-  "$any" - <<'PYTHON' || say "no lock on $venv.lock (this file system has none): do not install twice at the same time"
+  "$any" -I - <<'PYTHON' || code=$?
 import fcntl, sys
 try:
     fcntl.flock(9, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -113,8 +113,13 @@ except BlockingIOError:
     print("install.sh: another install is under way; waiting for it", file=sys.stderr)
     fcntl.flock(9, fcntl.LOCK_EX)
 except OSError:
-    sys.exit(1)
+    sys.exit(3)
 PYTHON
+  case $code in
+    0) ;;
+    3) say "no lock on $venv.lock (this file system has none): do not install twice at the same time" ;;
+    *) die "could not lock $venv.lock with $any" ;;
+  esac
 }
 
 # The first Python of a version that all packages support and that can make environments.
@@ -185,7 +190,7 @@ hint() {
     *"No matching distribution"*|*"Could not find a version"*|*"onnection"*|*"name resolution"*|*"timed out"*|*"SSLError"*|*"ProxyError"*)
       if [ -n "${PIP_NO_INDEX:-}" ]; then
         say "A package is not among the wheels of PIP_FIND_LINKS=${PIP_FIND_LINKS:-} (PIP_NO_INDEX is set). On a machine with" \
-          "network, same system and Python: pip download -d wheels -c constraints.txt \".[test]\" setuptools"
+          "network, same system and Python: pip download -d wheels -c constraints.txt \".[test]\" setuptools opencv-python-headless"
       else
         say "The package index could not be reached, or lacks a package. Try again with network (behind a proxy: set https_proxy);" \
           "without any: PIP_NO_INDEX=1 PIP_FIND_LINKS=DIR, where DIR holds the wheels."
@@ -297,8 +302,9 @@ if [ "$venv" = none ]; then
   exit 0
 fi
 if ! up_to_date; then
-  any_python=$python
-  version_of "$python" >/dev/null || any_python=$(find_python)
+  # The environment's own Python only as a last resort: another install may be making it anew just now.
+  any_python=$(find_python 2>/dev/null) || any_python=$python
+  version_of "$any_python" >/dev/null || any_python=$(find_python)  # fails, and says what is missing
   lock "$any_python"
   if ! up_to_date; then  # not so where the install that we waited for has done it
     # What is there already for the tests stays up to date too.

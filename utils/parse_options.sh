@@ -45,7 +45,8 @@ _po_help() {
         comment = substr(value, RLENGTH + 1)
         value = substr(value, 1, RLENGTH)
       }
-      sub(/^[ \t]*#?[ \t]*/, "", comment)
+      if (!sub(/^[ \t]*#[ \t]*/, "", comment)) comment = ""
+      if (comment == "" && value ~ /[$(]/) next  # the script computes it: here=$PWD
       gsub(/_/, "-", option)
       if (value != "" && value != "\"\"" && value != "\047\047")
         comment = comment (comment == "" ? "" : " ") "(default: " value ")"

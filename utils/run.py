@@ -179,6 +179,7 @@ def interrupt(number: int, frame: object) -> None:
 
 def main(arguments: list[str]) -> int:
     if not arguments or arguments[0] in ("-h", "--help"):
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # run.py --help | head
         print(__doc__.strip())
         return 0 if arguments else 2
     for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):

@@ -16,10 +16,10 @@ AVSV_EXTRAS="test"
 # shellcheck source=utils/env.sh
 . utils/env.sh
 
-ruff check --quiet .
+ruff check --quiet --output-format=concise .
 if command -v shellcheck >/dev/null; then
   find . \( -name '.?*' -o -name exp -o -name corpus \) -prune -o -name '*.sh' -print0 |
-    xargs -0 shellcheck --severity=warning --external-sources --source-path=SCRIPTDIR:utils
+    xargs -0 shellcheck --severity=warning --exclude=SC2209 --external-sources --source-path=SCRIPTDIR:utils
 else
   echo "test.sh: shellcheck is not installed, so the shell scripts are not checked (Debian, Ubuntu: apt install shellcheck)" >&2
 fi

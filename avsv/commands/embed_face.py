@@ -13,6 +13,7 @@ example:
 import logging
 from pathlib import Path
 
+from avsv.commands._arguments import at_least_one, prior
 from avsv.kaldi.damage import read_damage
 from avsv.kaldi.data_dir import read_data_dir
 from avsv.kaldi.shards import Shard, file_digest, make_archives
@@ -25,9 +26,9 @@ def add_arguments(parser):
     parser.add_argument("out_dir", type=Path)
     parser.add_argument("--model", required=True, help="an InsightFace pack by name or folder, or an exp/ folder")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
-    parser.add_argument("--frames-per-clip", type=int, default=5, help="faces averaged (default: 5)")
-    parser.add_argument("--batch-size", type=int, default=8, help="faces at a time (default: 8; more is faster on a GPU only)")
-    parser.add_argument("--det-thresh", type=float, default=0.5, help="least score of a face, 0 to 1 (default: 0.5)")
+    parser.add_argument("--frames-per-clip", type=at_least_one, default=5, help="faces averaged (default: 5)")
+    parser.add_argument("--batch-size", type=at_least_one, default=8, help="faces at a time (default: 8; more is faster on a GPU only)")
+    parser.add_argument("--det-thresh", type=prior, default=0.5, help="least score of a face, 0 to 1 (default: 0.5)")
     parser.add_argument("--shard", type=Shard.parse, default=Shard(), metavar="J/N", help="do part J of N")
     parser.add_argument("--max-skipped", type=float, default=0.05, help="share of clips that may fail (default: 0.05)")
 
@@ -35,6 +36,7 @@ def add_arguments(parser):
 def run(args):
     from avsv.embeddings.face import FaceEmbedder, archived_faces, damaged, media_faces
     from avsv.errors import UserError
+    from avsv.features.face_damage import MISSING
     from avsv.features.face_pack import load_pack
     from avsv.kaldi.tables import read_table, write_table
     from avsv.progress import progress
@@ -48,7 +50,7 @@ def run(args):
              "faces.scp" if aligned else "video.scp")  # fmt: skip
     damage = read_damage(args.data_dir, "face")
     without = {utt: "no face was found by avsv align-faces" for utt in data.video if utt not in source}
-    without |= {utt: "missing by design" for utt in source if damage.get(utt, {}).get("kind") == "missing"}
+    without |= {utt: "missing by design" for utt, what in damage.items() if what["kind"] == MISSING}
     pack = load_pack(args.model, args.device, tasks, threads=1 if args.shard.total > 1 else None)
     embedder = FaceEmbedder(pack.recognition, args.batch_size)
     settings = {

@@ -7,9 +7,10 @@ example:
   avsv plda --embeddings exp/voice/vox2/embedding.scp --utt2spk data/vox2/utt2spk --lda-dim 150 exp/voice/plda
 """
 
-import argparse
 import logging
 from pathlib import Path
+
+from avsv.commands._arguments import at_least_one
 
 log = logging.getLogger("avsv")
 
@@ -22,12 +23,6 @@ def add_arguments(parser):
     )
     parser.add_argument("--iterations", type=at_least_one, default=10, metavar="N", help="of EM (10)")
     parser.add_argument("out", type=Path, metavar="OUT", help="folder")
-
-
-def at_least_one(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f'"{text}" is no number from 1 on')
-    return int(text)
 
 
 def run(args):

@@ -15,7 +15,7 @@ import numpy as np
 
 from avsv.evaluation.errors import ErrorCounts, crossing
 
-EDGES = 512  # thresholds tried in one window; with fewer distinct scores there, the result is exact
+EDGES = 2048  # thresholds tried in one window; with fewer distinct scores there, the result is exact
 ROWS = 256  # trials weighed at a time
 DENSE = 4096  # people, up to which pairs of people are counted in a square table
 CELLS = 1 << 24  # weights (people x resamples) held at a time
@@ -36,6 +36,12 @@ class SpeakerBootstrap:
         self.n_people = int(people.max(initial=-1)) + 1
         self.n_resamples, self.seed = n_resamples, seed
         self.parts: list[Resamples] | None = None
+
+    def take(self, which: np.ndarray) -> "SpeakerBootstrap":
+        """The same people and resamples for some of the trials, by mask."""
+        other = SpeakerBootstrap(self.people[which], self.labels[which], self.n_resamples, self.seed)
+        other.n_people = self.n_people
+        return other
 
     def eers(self, scores: np.ndarray, counts: ErrorCounts) -> np.ndarray:
         """EER of each resample, (n_resamples,) float; NaN where one drew no target or no nontarget trial.
@@ -146,21 +152,19 @@ def choose_points(counts: ErrorCounts, spread: float) -> np.ndarray:
 
 def resampled_rates(resamples, scores, counts, points) -> tuple[np.ndarray, np.ndarray]:
     """FNR and FPR of each resample at some points, two arrays (points, resamples)."""
-    thresholds, labels = counts.thresholds[:-1], resamples.labels
-    low = counts.thresholds[points[0]]
-    high = counts.thresholds[points[-1]]
-    rates = []
-    for wanted, total in ((labels & (scores <= high), resamples.n_target), (~labels & (scores >= low), resamples.n_nontarget)):
+    lowest, highest = counts.thresholds[points[[0, -1]]]
+
+    def sums(wanted: np.ndarray) -> np.ndarray:
+        """Weights of some trials, by how many of the points accept them: row 0 none, the last row all."""
         trials = np.flatnonzero(wanted)
-        point = np.searchsorted(thresholds, scores[trials])  # the last point at which a trial is accepted
-        bins = np.searchsorted(points, point, side="right")
-        sums = resamples.sums(resamples.people[trials], bins, len(points) + 1)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            rates.append((sums, total))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        fnr = np.cumsum(rates[0][0], axis=0)[:-1] / rates[0][1]
-        fpr = np.cumsum(rates[1][0][::-1], axis=0)[::-1][1:] / rates[1][1]
-    return fnr, fpr
+        last_accepting = np.searchsorted(counts.thresholds[:-1], scores[trials])
+        bins = np.searchsorted(points, last_accepting, side="right")
+        return resamples.sums(resamples.people[trials], bins, len(points) + 1)
+
+    misses = np.cumsum(sums(resamples.labels & (scores <= highest)), axis=0)[:-1]
+    false_alarms = np.cumsum(sums(~resamples.labels & (scores >= lowest))[::-1], axis=0)[::-1][1:]
+    with np.errstate(invalid="ignore", divide="ignore"):  # a resample without targets or without nontargets
+        return misses / resamples.n_target, false_alarms / resamples.n_nontarget
 
 
 def crossings(fnr: np.ndarray, fpr: np.ndarray) -> np.ndarray:
@@ -168,5 +172,6 @@ def crossings(fnr: np.ndarray, fpr: np.ndarray) -> np.ndarray:
     gap = fnr - fpr
     after = np.clip((gap < 0).sum(axis=0), 1, len(gap) - 1)
     before, column = after - 1, np.arange(gap.shape[1])
-    step = -gap[before, column] / (gap[after, column] - gap[before, column])
+    with np.errstate(invalid="ignore", divide="ignore"):
+        step = -gap[before, column] / (gap[after, column] - gap[before, column])
     return fnr[before, column] + step * (fnr[after, column] - fnr[before, column])

@@ -1,15 +1,23 @@
 """All measures of a system on a trial list, as numbers, as JSON and as a line of a table."""
 
+import logging
 import math
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
+from avsv.errors import UserError
 from avsv.evaluation.bootstrap import SpeakerBootstrap
 from avsv.evaluation.cllr import cllr, min_cllr
 from avsv.evaluation.dcf import act_dcf, min_dcf
 from avsv.evaluation.errors import count_errors, crossing
+from avsv.evaluation.people import people_of
+from avsv.kaldi.scores import read_scores
+from avsv.kaldi.tables import read_table
+from avsv.kaldi.trials import Trials
 
+log = logging.getLogger("avsv")
 P_TARGET = (0.01, 0.05)
 
 
@@ -53,6 +61,40 @@ def measure(
     }
 
 
+def make_bootstrap(trials: Trials, utt2spk: Path | None = None, n_resamples: int = 1000) -> SpeakerBootstrap | None:
+    """The resamples of a list's people, for all systems that score it; None where none are wanted."""
+    if not n_resamples:
+        return None
+    table = read_table(utt2spk, 2, "utterance speaker") if utt2spk else None
+    return SpeakerBootstrap(people_of(trials, table), trials.labels, n_resamples)
+
+
+def measure_file(
+    path: Path | str,
+    trials: Trials,
+    p_target: Sequence[float] = P_TARGET,
+    bootstrap: SpeakerBootstrap | None = None,
+    drop: bool = False,
+) -> dict:
+    """Every measure of a score file.
+
+    Parameters
+    ----------
+    drop : leave out trials without a score, and tell their number as `n_missing`; otherwise they are an error
+    """
+    scores = read_scores(path, trials, incomplete=drop)
+    if not drop:
+        return measure(scores, trials.labels, p_target, bootstrap)
+    there = ~np.isnan(scores)
+    n_missing = int((~there).sum())
+    if n_missing == len(trials):
+        raise UserError(f"{path}: no trial of the list has a score")
+    if n_missing:
+        log.warning("%s: %d of %d trials have no score and are left out", path, n_missing, len(trials))
+        bootstrap = bootstrap and bootstrap.take(there)
+    return measure(scores[there], trials.labels[there], p_target, bootstrap) | {"n_missing": n_missing}
+
+
 def number(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
@@ -69,15 +111,16 @@ def table(rows: dict[str, dict]) -> str:
     widths = [max(len(row[column]) for row in cells) for column in range(len(head))]
     lines = []
     for row in cells:
-        first, *others = (cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True)))
-        lines.append("  ".join([first, *others]).rstrip())
+        padded = [cell.rjust(width) for cell, width in zip(row, widths, strict=True)]
+        lines.append("  ".join([row[0].ljust(widths[0]), *padded[1:]]).rstrip())
     return "\n".join(lines)
 
 
 def table_row(name: str, row: dict, priors: Sequence[str]) -> list[str]:
     costs = [shown(row[kind][p], 4) for p in priors for kind in ("min_dcf", "act_dcf")]
     sizes = [str(row["n_target"]), str(row["n_nontarget"])]
-    return [name, shown(row["eer_percent"], 2), interval_text(row), *costs, shown(row["cllr"], 3), shown(row["min_cllr"], 3), *sizes]
+    error = [shown(row["eer_percent"], 2), interval_text(row)]
+    return [name, *error, *costs, shown(row["cllr"], 3), shown(row["min_cllr"], 3), *sizes]
 
 
 def interval_text(row: dict) -> str:

@@ -19,6 +19,7 @@ MISSING = "missing"  # the kind of damage that leaves nothing: it is for whoever
 
 def gaussian_blur(face: np.ndarray, sigma: float) -> np.ndarray:
     """Out of focus; `sigma` in pixels."""
+    require(0 < sigma <= SIDE, "sigma is above 0 and at most 112 pixels")
     return cv2.GaussianBlur(face, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
 
 
@@ -40,7 +41,8 @@ def streak(length: float) -> np.ndarray:
     >>> streak(2.0)
     array([0.25, 0.5 , 0.25], dtype=float32)
     """
-    reach = max(0, int(np.ceil((length - 1) / 2)))
+    require(1 <= length <= SIDE, "length is 1 to 112 pixels")
+    reach = int(np.ceil((length - 1) / 2))
     inside = np.clip(length / 2 - np.abs(np.arange(-reach, reach + 1)) + 0.5, 0, 1)
     return (inside / inside.sum()).astype(np.float32)
 
@@ -56,6 +58,8 @@ def occlusion(face: np.ndarray, share: float, aspect: float, x: float, y: float,
     fill : "plain" (one colour) or "noise" (a colour for each pixel)
     seed : draws the colours
     """
+    require(0 < share <= 1 and 0 <= x <= 1 and 0 <= y <= 1, "share, x and y are between 0 and 1")
+    require(aspect > 0 and fill in ("plain", "noise"), 'aspect is above 0, fill is "plain" or "noise"')
     height, width = face.shape[:2]
     area = share * height * width
     box_w = min(width, max(1, round((area * aspect) ** 0.5)))
@@ -65,6 +69,11 @@ def occlusion(face: np.ndarray, share: float, aspect: float, x: float, y: float,
     damaged = face.copy()
     damaged[top : top + box_h, left : left + box_w] = np.random.default_rng(seed).integers(0, 256, size, np.uint8)
     return damaged
+
+
+def require(holds: bool, rule: str) -> None:
+    if not holds:
+        raise ValueError(rule)
 
 
 def draw_blur(rng: np.random.Generator, sigma: tuple[float, float] = (2.0, 5.0)) -> dict[str, Any]:
@@ -119,7 +128,7 @@ def draw_face_damage(rng: np.random.Generator, kinds: Mapping[str, Mapping[str, 
     Examples
     --------
     >>> draw_face_damage(np.random.default_rng(1), {"gaussian-blur": {"sigma": (2, 5)}})
-    {'modality': 'face', 'kind': 'gaussian-blur', 'sigma': 4.851}
+    {'modality': 'face', 'kind': 'gaussian-blur', 'sigma': 3.535}
     """
     severities = {kind: {} for kind in KINDS} if kinds is None else kinds
     kind = str(rng.choice(list(severities)))

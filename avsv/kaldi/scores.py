@@ -28,12 +28,16 @@ def write_scores(path: Path | str, trials: Trials, scores: np.ndarray) -> None:
             out.write(format_lines("%s %s %.7g\n", [*names, scores[part].tolist()]))
 
 
-def read_scores(path: Path | str, trials: Trials) -> np.ndarray:
+def read_scores(path: Path | str, trials: Trials, incomplete: bool = False) -> np.ndarray:
     """Read the scores of `trials`, whatever the order of the file's lines.
+
+    Parameters
+    ----------
+    incomplete : give NaN to a trial without a score instead of refusing the file
 
     Returns
     -------
-    (len(trials),) float64, in the order of the trials
+    (len(trials),) float64, in the order of the trials; may be infinite
 
     Raises
     ------
@@ -51,7 +55,7 @@ def read_scores(path: Path | str, trials: Trials) -> np.ndarray:
     """
     scores = read_in_order(path, trials)
     if scores is None:
-        return match_scores(path, trials)
+        return match_scores(path, trials, incomplete)
     again, before = trials.repeats
     refuse_conflicts(path, trials, scores, again, before)
     return scores
@@ -102,7 +106,7 @@ def number_or_nan(text: bytes) -> float:
         return float("nan")
 
 
-def match_scores(path: Path | str, trials: Trials) -> np.ndarray:
+def match_scores(path: Path | str, trials: Trials, incomplete: bool = False) -> np.ndarray:
     """The scores of `trials` from a file in another order."""
     names, scores = read_all(path)
     known = [dict(zip(ids, range(len(ids)), strict=True)) for ids in (trials.enroll_ids, trials.test_ids)]
@@ -115,10 +119,13 @@ def match_scores(path: Path | str, trials: Trials) -> np.ndarray:
     refuse_conflicts(path, names, scores, *names.repeats)
     order = np.argsort(keys)
     found = np.minimum(np.searchsorted(keys[order], trials.keys), len(keys) - 1)
+    matched = scores[order][found]
     missing = np.flatnonzero(keys[order][found] != trials.keys)
-    if len(missing):
-        raise UserError(f'{path}: {len(missing)} of {len(trials)} trials have no score, the first: {pair(trials, missing)}')
-    return scores[order][found]
+    if len(missing) and not incomplete:
+        first = pair(trials, missing)
+        raise UserError(f"{path}: {len(missing)} of {len(trials)} trials have no score, the first: {first}")
+    matched[missing] = np.nan
+    return matched
 
 
 def read_all(path: Path | str) -> tuple[Trials, np.ndarray]:

@@ -107,6 +107,14 @@ def read_trials(path: Path | str) -> Trials:
     return trials
 
 
+def read_labelled_trials(path: Path | str) -> Trials:
+    """`read_trials`, and UserError where the list has no labels."""
+    trials = read_trials(path)
+    if trials.labels is None:
+        raise UserError(f'{path}: these trials have no labels, expected "{KALDI}" or "{VOXCELEB}"')
+    return trials
+
+
 def recognise(path: Path | str) -> tuple[int, int | None, str]:
     """Number of fields, which of them is the label, and the form in words, from the first line."""
     first = first_fields(path)

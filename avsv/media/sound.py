@@ -111,7 +111,7 @@ def read_part(path: str, begin: float, n_samples: int, rate: int = 16000) -> np.
         try:
             with soundfile.SoundFile(path) as file:
                 if file.samplerate == rate and file.frames >= n_samples:
-                    file.seek(int(begin * (file.frames - n_samples + 1)))
+                    file.seek(start_of(begin, file.frames, n_samples))
                     sound = file.read(n_samples, dtype="float32", always_2d=True)
                     return sound.mean(axis=1, dtype=np.float32)
         except soundfile.LibsndfileError as error:
@@ -123,8 +123,13 @@ def take_part(sound: np.ndarray, begin: float, n_samples: int) -> np.ndarray:
     """`n_samples` from `begin` (a share of it); a shorter sound is repeated."""
     if len(sound) < n_samples:
         return np.resize(np.roll(sound, -int(begin * len(sound))), n_samples)
-    start = int(begin * (len(sound) - n_samples + 1))
+    start = start_of(begin, len(sound), n_samples)
     return sound[start : start + n_samples]
+
+
+def start_of(begin: float, n_there: int, n_wanted: int) -> int:
+    """First sample of a part; `begin` may be 1, rounded up from just below."""
+    return min(int(begin * (n_there - n_wanted + 1)), n_there - n_wanted)
 
 
 class SoundStore:

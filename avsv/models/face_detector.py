@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from avsv.files import whole_file
+from avsv.models.onnx import export_onnx
 
 STRIDES = (8, 16, 32)
 N_ANCHORS = 2
@@ -131,9 +131,14 @@ def detector_loss(outputs: tuple[Tensor, Tensor, Tensor], boxes: Tensor, points:
     stride = strides.expand_as(logits)[positive][:, None]
     box_target = torch.cat([at - boxes[which, :2], boxes[which, 2:] - at], 1) / stride
     point_target = (points[which] - at[:, None]) / stride[:, :, None]
-    box_loss = F.smooth_l1_loss(box_out[positive] * unit, box_target * unit, beta=0.02)
-    point_loss = F.smooth_l1_loss(point_out[positive] * unit[:, :, None], point_target * unit[:, :, None], beta=0.02)
+    box_loss = l1(box_out[positive] * unit, box_target * unit)
+    point_loss = l1(point_out[positive] * unit[:, :, None], point_target * unit[:, :, None])
     return 0.5 * focal + 5 * box_loss + 20 * point_loss
+
+
+def l1(found: Tensor, true: Tensor) -> Tensor:
+    """Smooth L1 distance, a mean over all numbers; 0 where there are none (a face of no anchor's size)."""
+    return F.smooth_l1_loss(found, true, beta=0.02, reduction="sum") / max(1, true.numel())
 
 
 class ScrfdOutputs(nn.Module):
@@ -156,16 +161,6 @@ class ScrfdOutputs(nn.Module):
 
 def save_onnx(net: FaceDetector, path: Path | str) -> None:
     """Export to a file that InsightFace's model zoo loads as SCRFD; any picture whose sides are multiples of 32."""
-    net = net.eval()
     names = [f"{what}_{stride}" for what in ("score", "bbox", "kps") for stride in STRIDES]
-    with whole_file(path, "wb") as out:
-        torch.onnx.export(
-            ScrfdOutputs(net),
-            (torch.zeros(1, 3, 64, 64, device=next(net.parameters()).device),),
-            out,
-            input_names=["input"],
-            output_names=names,
-            dynamic_axes={"input": {2: "height", 3: "width"}, **{name: {0: f"n_{name}"} for name in names}},
-            opset_version=17,
-            dynamo=False,
-        )
+    axes = {"input": {2: "height", 3: "width"}, **{name: {0: f"n_{name}"} for name in names}}
+    export_onnx(ScrfdOutputs(net), (1, 3, 64, 64), names, axes, path)

@@ -8,10 +8,9 @@ map, not a mean, gives the embedding.
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
 from torch import Tensor, nn
 
-from avsv.files import whole_file
+from avsv.models.onnx import export_onnx
 
 BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 14, 3), 100: (3, 13, 30, 3)}
 CHANNELS = (64, 128, 256, 512)
@@ -57,6 +56,7 @@ class IResNet(nn.Module):
     Examples
     --------
     >>> net = IResNet((1, 1, 1, 1), (8, 8, 16, 16), embedding_size=32, stem_stride=2).eval()
+    >>> import torch
     >>> net(torch.zeros(2, 3, 112, 112)).shape
     torch.Size([2, 32])
     """
@@ -98,16 +98,5 @@ def save_onnx(net: IResNet, path: Path | str) -> None:
     It does so for one output and a square input of 112 pixels. It feeds RGB, (x - 127.5) / 127.5, unless the first nodes
     of the graph are named Sub... and Mul...: pictures are therefore scaled outside of the network.
     """
-    net = net.eval()
-    device = next(net.parameters()).device
-    with whole_file(path, "wb") as out:
-        torch.onnx.export(
-            net,
-            (torch.zeros(1, 3, SIDE, SIDE, device=device),),
-            out,
-            input_names=["input"],
-            output_names=["embedding"],
-            dynamic_axes={"input": {0: "batch"}, "embedding": {0: "batch"}},
-            opset_version=17,
-            dynamo=False,
-        )
+    axes = {"input": {0: "batch"}, "embedding": {0: "batch"}}
+    export_onnx(net, (1, 3, SIDE, SIDE), ["embedding"], axes, path)

@@ -1,7 +1,7 @@
 """A back-end as a map of embeddings to vectors whose inner product is the score.
 
-Cosine is one after scaling to length 1, PLDA after two more dimensions (see plda.inner_product_form). So pairs are
-scored, cohorts are scored and scores are normalised by the same few lines whatever the back-end.
+Cosine is one after scaling to length 1, PLDA with two more dimensions (see plda.inner_product_form). So trials and
+cohorts are scored by the same few lines whatever the back-end.
 """
 
 from collections.abc import Callable

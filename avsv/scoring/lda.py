@@ -96,7 +96,8 @@ def train_lda(statistics: ClassStatistics, dim: int | None = None) -> np.ndarray
     """
     d, most = statistics.within.shape[0], min(statistics.within.shape[0], len(statistics.counts) - 1)
     if dim is not None and dim > most:
-        log.warning("LDA: %d dimensions asked for, %d people and %d values allow %d", dim, len(statistics.counts), d, most)
+        people = len(statistics.counts)
+        log.warning("LDA: %d dimensions asked for; %d people and %d values allow %d", dim, people, d, most)
     freedom = statistics.n - len(statistics.counts)
     within = shrink(statistics.within / freedom, freedom)
     values, axes = np.linalg.eigh(within)

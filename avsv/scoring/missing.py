@@ -69,7 +69,7 @@ class Missing:
             return
         with whole_file(listing) as file:
             file.writelines(f"{name}\n" for name in absent)
-        done = {"drop": "left out", "keep": "kept as they were", "score": f"given the score {self.value:g}"}[self.policy]
+        done = {"drop": "left out", "keep": "kept as they were"}.get(self.policy, f"given the score {self.value:g}")
         n_incomplete = int((~pool.complete).sum())
         log.warning("%s: %d of %d trials lack an embedding: %s", out, n_incomplete, len(trials), done)
         log.warning("%s: the %d recordings without one", listing, len(absent))

@@ -36,7 +36,7 @@ def read_plda(folder: Path | str) -> Plda:
     """
     folder = Path(folder)
     if absent := [name for name in ("mean.vec", "transform.mat", "plda") if not (folder / name).is_file()]:
-        raise UserError(f"{folder}: expected what avsv plda makes (mean.vec, transform.mat, plda), no {', '.join(absent)}")
+        raise UserError(f"{folder}: no {', '.join(absent)}; expected the folder that avsv plda makes")
     center, reduce = read_array(folder / "mean.vec"), read_array(folder / "transform.mat")
     gaussians = read_gaussians(folder / "plda")
     if center.ndim != 1 or reduce.ndim != 2 or len(reduce) != len(gaussians.psi):

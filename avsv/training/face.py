@@ -15,7 +15,7 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from avsv.errors import UserError
-from avsv.features.face_damage import damage_face, draw_face_damage
+from avsv.features.face_damage import damage_faces, draw_face_damage
 from avsv.features.face_pack import load_pack
 from avsv.features.faces import SIDE, read_faces
 from avsv.kaldi.data_dir import read_data_dir
@@ -23,7 +23,7 @@ from avsv.kaldi.shards import digest, file_digest
 from avsv.losses.margin import AAMSoftmax
 from avsv.models.iresnet import IResNet, save_onnx
 from avsv.training.config import TrainingConfig
-from avsv.training.pictures import change_colour, move_matrix, plan_batches, to_input, warp
+from avsv.training.pictures import change_colour, fast_layout, move_matrix, plan_batches, to_input, warp
 from avsv.training.trainer import Trainer, finish_experiment, start_experiment
 
 log = logging.getLogger("avsv")
@@ -50,8 +50,6 @@ class FaceConfig(TrainingConfig):
     margin: float = 0.5
     margin_warmup: float = 0.3  # share of the epochs in which the margin grows from 0
     faces_per_clip: int = 1  # an epoch has this many random faces of each clip
-    stretches: tuple[float, ...] = (1.0,)  # widths; each but 1.0 makes new people, as changed speed does for voices
-    swap_colours: bool = False  # red and blue exchanged make new people again, of another skin and hair
     shift: float = 3.0  # pixels of 112
     zoom: float = 0.05
     rotation: float = 5.0  # degrees
@@ -59,50 +57,38 @@ class FaceConfig(TrainingConfig):
     damage_share: float = 0.2  # of the faces that are blurred or partly hidden
 
 
-    @property
-    def n_looks(self) -> int:
-        """How many people are made of each one."""
-        return len(self.stretches) * (1 + self.swap_colours)
-
-
 class Faces(Dataset):
-    """Random faces of clips; an item is asked for by (clip and look, seed), so that a batch is the same each time.
+    """Random faces of clips; an item is asked for by (clip, seed), so that a batch is the same each time.
 
     Faces are read from the archive when they are wanted: what fits into memory stays in the system's file cache, and
     what does not fit is no obstacle.
     """
 
-    def __init__(self, config: FaceConfig, entries: list[str], labels: np.ndarray, n_people: int):
-        self.config, self.entries, self.labels, self.n_people = config, entries, labels, n_people
+    def __init__(self, config: FaceConfig, entries: list[str], labels: np.ndarray):
+        self.config, self.entries, self.labels = config, entries, labels
 
     def __getitem__(self, item: tuple[int, int]) -> tuple[torch.Tensor, int]:
-        (look, clip), seed = divmod(item[0], len(self.entries)), item[1]
+        clip, seed = item
         rng = np.random.default_rng(seed)
         faces = read_faces(self.entries[clip])
-        swap, stretch = divmod(look, len(self.config.stretches))
-        face = faces[rng.integers(len(faces))]
-        face = self.change(face[:, :, ::-1] if swap else face, self.config.stretches[stretch], rng)
-        return to_input(face), int(self.labels[clip]) + look * self.n_people
+        face = self.change(faces[rng.integers(len(faces))], rng)
+        return to_input(face), int(self.labels[clip])
 
-    def change(self, face: np.ndarray, stretch: float, rng: np.random.Generator) -> np.ndarray:
-        """One face made wider, moved, mirrored, recoloured and sometimes damaged."""
+    def change(self, face: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """One face moved, mirrored, recoloured and sometimes damaged."""
         config, middle = self.config, SIDE / 2
         x, y, zoom, degrees = rng.normal(size=4) * [config.shift, config.shift, config.zoom, config.rotation]
-        matrix = move_matrix(
-            (middle, middle), (middle + x, middle + y), float(np.exp(zoom)), degrees, flip=rng.random() < 0.5
-        )
-        matrix[:, 2] += matrix[:, 0] * middle * (1 - stretch)
-        matrix[:, 0] *= stretch
+        target, flip = (middle + x, middle + y), bool(rng.random() < 0.5)
+        matrix = move_matrix((middle, middle), target, float(np.exp(zoom)), degrees, flip)
         face = change_colour(warp(face, matrix, SIDE), rng, config.colour)
         if rng.random() < config.damage_share:
-            damage = draw_face_damage(rng, DAMAGE)
-            face = damage_face(face, damage["kind"], {k: v for k, v in damage.items() if k not in ("modality", "kind")})
+            face = damage_faces(face[None], draw_face_damage(rng, DAMAGE))[0]
         return face
 
     def plan(self, epoch: int) -> list[list[tuple[int, int]]]:
-        """Batches of one epoch: `faces_per_clip` times every clip in every look, in a random order."""
-        items = list(range(self.config.n_looks * len(self.entries))) * self.config.faces_per_clip
-        return plan_batches(items, self.config.batch_size, self.config.seed, epoch)
+        """Batches of one epoch: `faces_per_clip` times every clip, in a random order."""
+        clips = list(range(len(self.entries))) * self.config.faces_per_clip
+        return plan_batches(clips, self.config.batch_size, self.config.seed, epoch)
 
 
 class FaceModel(nn.Module):
@@ -111,11 +97,13 @@ class FaceModel(nn.Module):
     def __init__(self, config: FaceConfig, n_people: int):
         super().__init__()
         self.net = IResNet(config.blocks, config.channels, config.embedding_size, config.stem_stride, config.dropout)
-        self.loss = AAMSoftmax(config.embedding_size, n_people * config.n_looks, config.scale, config.margin)
+        self.layout = fast_layout(self.net)
+        self.net.to(memory_format=self.layout)
+        self.loss = AAMSoftmax(config.embedding_size, n_people, config.scale, config.margin)
 
     def forward(self, pictures: torch.Tensor) -> torch.Tensor:
         """(batch, 3, 112, 112) uint8 RGB -> (batch, embedding size)."""
-        return self.net(((pictures.float() - 127.5) / 127.5).contiguous(memory_format=torch.channels_last))
+        return self.net(((pictures.float() - 127.5) / 127.5).contiguous(memory_format=self.layout))
 
 
 def train_face(config: FaceConfig) -> None:
@@ -145,8 +133,8 @@ def train_face(config: FaceConfig) -> None:
     torch.manual_seed(config.seed)
     numbers = {spk: number for number, spk in enumerate(people)}
     labels = np.array([numbers[data.utt2spk[utt]] for utt in clips])
-    faces = Faces(config, [entries[utt] for utt in clips], labels, len(people))
-    model = FaceModel(config, len(people)).to(memory_format=torch.channels_last)
+    faces = Faces(config, [entries[utt] for utt in clips], labels)
+    model = FaceModel(config, len(people))
     trainer = Trainer(model, config)
     log.info("%s: %d clips of %d people", config.data_dir, len(clips), len(people))
 

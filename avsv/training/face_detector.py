@@ -23,7 +23,7 @@ from avsv.media.pictures import evenly_spaced, frame_times, read_video
 from avsv.models.face_detector import FaceDetector, detector_loss, save_onnx
 from avsv.progress import progress
 from avsv.training.config import TrainingConfig
-from avsv.training.pictures import change_colour, move_matrix, plan_batches, to_input, warp
+from avsv.training.pictures import change_colour, fast_layout, move_matrix, plan_batches, to_input, warp
 from avsv.training.trainer import Trainer, finish_experiment, start_experiment
 
 log = logging.getLogger("avsv")
@@ -128,13 +128,15 @@ def train_face_detector(config: FaceDetectorConfig) -> None:
     if not examples:
         raise UserError(f"{config.data_dir}: no clip of landmarks.scp can be used")
     pictures = Pictures(config, examples)
-    model = FaceDetector(config.width).to(memory_format=torch.channels_last)
+    model = FaceDetector(config.width)
+    layout = fast_layout(model)
+    model.to(memory_format=layout)
     trainer = Trainer(model, config)
     size = (config.side, config.side)
 
     def step(batch):
         inputs, boxes, points = (part.to(trainer.device) for part in batch)
-        inputs = ((inputs.float() - 127.5) / 128).contiguous(memory_format=torch.channels_last)
+        inputs = ((inputs.float() - 127.5) / 128).contiguous(memory_format=layout)
         return detector_loss(model(inputs), boxes, points, size), {}
 
     def plan(epoch):

@@ -61,6 +61,15 @@ def warp(picture: np.ndarray, matrix: np.ndarray, side: int, replicate: bool = F
     return cv2.warpAffine(picture, matrix, (side, side), borderMode=border)
 
 
+def fast_layout(model: torch.nn.Module) -> torch.memory_format:
+    """The memory layout for training a convolutional network: channels last is three times as fast on a CPU.
+
+    Not for narrow networks: with 8 or 12 channels the CPU kernels of torch 2.13 end in a segmentation fault.
+    """
+    widths = [m.out_channels for m in model.modules() if isinstance(m, torch.nn.Conv2d) and m.kernel_size != (1, 1)]
+    return torch.contiguous_format if any(width < 16 or width % 8 for width in widths) else torch.channels_last
+
+
 def to_input(picture: np.ndarray) -> torch.Tensor:
     """(h, w, 3) uint8 BGR -> (3, h, w) uint8 RGB; scaled on the device, for bytes travel faster."""
     return torch.from_numpy(np.ascontiguousarray(picture[:, :, ::-1].transpose(2, 0, 1)))

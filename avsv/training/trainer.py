@@ -7,6 +7,7 @@ figures to show, and `batches(epoch)`, which gives the same batches for the same
 import json
 import logging
 import math
+import os
 import platform
 import shlex
 import sys
@@ -76,8 +77,7 @@ class Trainer:
     """
 
     def __init__(self, model: nn.Module, config: TrainingConfig):
-        if config.threads:
-            torch.set_num_threads(config.threads)
+        torch.set_num_threads(config.threads or int(os.environ.get("OMP_NUM_THREADS") or len(os.sched_getaffinity(0))))
         self.config, self.exp_dir = config, Path(config.exp_dir)
         self.device = pick_device(config.device)
         self.model = model.to(self.device)
@@ -200,7 +200,8 @@ def finish_experiment(config: TrainingConfig) -> None:
 
 def refuse_other_config(exp_dir: Path, text: str) -> None:
     old = (exp_dir / "config.yaml").read_text(encoding="utf-8").splitlines()
-    changed = [line.strip() for line in text.splitlines() if line not in old]
+    free = ("threads:", "workers:", "device:")  # where it is computed, not what
+    changed = [line.strip() for line in text.splitlines() if line not in old and not line.startswith(free)]
     if changed:
         raise UserError(f"{exp_dir}: was trained with another configuration; new: {'; '.join(changed)}. "
                         "Delete the folder or choose another exp_dir")  # fmt: skip

@@ -19,6 +19,7 @@ frames_per_clip=3     # faces embedded and averaged
 noisy=0.6             # share of the clips of the noisy test set that have a modality damaged or missing
 top_n=300             # cohort members of as-norm
 max_skipped=0.05      # share of the clips that may be unreadable, or without a face, before a stage fails
+train_options=        # more key=value for every avsv train, such as "epochs=1"
 device=cpu            # of embeddings and training: cpu or cuda
 nj=2                  # parallel jobs in stages 0, 1, 3, 4 and 9
 test_set=test         # data/ directory that stages 3, 4 and 6-8 test on; stage 9 calls them again for its noisy set
@@ -34,6 +35,7 @@ face_detector=$(from_user "$face_detector")
 case $voice in *.yaml) voice_model=exp/voice ;; *) voice_model=$voice ;; esac
 case $face in *.yaml) face_model=exp/face ;; *) face_model=$face ;; esac
 case $face_detector in *.yaml) detector_model=exp/face_detector ;; *) detector_model=$face_detector ;; esac
+read -ra train_options <<<"device=$device $train_options"
 case $test_set in *_*) condition=@${test_set#*_} ;; *) condition= ;; esac
 
 if stage 0 "the corpus, data directories and trial lists"; then
@@ -54,15 +56,15 @@ fi
 
 if stage 2 "voice and face front ends"; then
   case $voice in *.yaml)
-    $train_cmd exp/voice/log/train.log avsv train "$voice" device="$device" ;;
+    $train_cmd exp/voice/log/train.log avsv train "$voice" "${train_options[@]}" ;;
   esac
   case $face_detector in *.yaml)
-    $train_cmd exp/face_detector/log/train.log avsv train "$face_detector" device="$device" ;;
+    $train_cmd exp/face_detector/log/train.log avsv train "$face_detector" "${train_options[@]}" ;;
   esac
   case $face in *.yaml)
     $cpu_cmd "JOB=1:$nj" exp/align/train/log/align.JOB.log \
       avsv align-faces --model "$detector_model" --max-skipped "$max_skipped" --shard "JOB/$nj" data/train exp/align/train
-    $train_cmd exp/face/log/train.log avsv train "$face" device="$device" detector="$detector_model" ;;
+    $train_cmd exp/face/log/train.log avsv train "$face" "${train_options[@]}" detector="$detector_model" ;;
   esac
 fi
 
@@ -83,7 +85,7 @@ if stage 4 "face embeddings"; then
 fi
 
 if stage 5 "fusion network"; then
-  $train_cmd exp/avn_e/log/train.log avsv train "$fusion" device="$device"
+  $train_cmd exp/avn_e/log/train.log avsv train "$fusion" "${train_options[@]}"
 fi
 
 if stage 6 "fused embeddings"; then

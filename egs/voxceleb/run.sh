@@ -21,6 +21,7 @@ noisy=0.6             # share of the clips of the noisy test set that have a mod
 top_n=300             # cohort members of as-norm
 max_skipped=0.05      # share of the clips that may be unreadable, or without a face, before a stage fails
 allow_pipes=false     # run commands that wav.scp holds
+train_options=        # more key=value for every avsv train, such as "epochs=1"
 device=cpu            # of embeddings and training: cpu or cuda
 nj=4                  # parallel jobs in stages 1, 3, 4 and 9
 test_set=vox1         # data/ directory that stages 3, 4 and 6-8 test on; stage 9 calls them again for its noisy set
@@ -36,6 +37,7 @@ musan=$(from_user "$musan") rirs=$(from_user "$rirs")
 voice=$(from_user "$voice") face=$(from_user "$face") face_detector=$(from_user "$face_detector") fusion=$(from_user "$fusion")
 case $voice in *.yaml) voice_model=exp/voice ;; *) voice_model=$voice ;; esac
 case $face in *.yaml) face_model=exp/face ;; *) face_model=$face ;; esac
+read -ra train_options <<<"device=$device $train_options"
 case $test_set in *_*) condition=@${test_set#*_} ;; *) condition= ;; esac
 pipes=()
 if $allow_pipes; then pipes=(--allow-pipes); fi
@@ -57,12 +59,12 @@ fi
 
 if stage 2 "voice and face front ends"; then
   case $voice in *.yaml)
-    $train_cmd exp/voice/log/train.log avsv train "$voice" device="$device" ;;
+    $train_cmd exp/voice/log/train.log avsv train "$voice" "${train_options[@]}" ;;
   esac
   case $face in *.yaml)
     $cpu_cmd "JOB=1:$nj" exp/align/vox2/log/align.JOB.log \
       avsv align-faces --model "$face_detector" --max-skipped "$max_skipped" --shard "JOB/$nj" data/vox2 exp/align/vox2
-    $train_cmd exp/face/log/train.log avsv train "$face" device="$device" ;;
+    $train_cmd exp/face/log/train.log avsv train "$face" "${train_options[@]}" ;;
   esac
 fi
 
@@ -83,7 +85,7 @@ if stage 4 "face embeddings"; then
 fi
 
 if stage 5 "fusion network"; then
-  $train_cmd exp/avn_e/log/train.log avsv train "$fusion" device="$device"
+  $train_cmd exp/avn_e/log/train.log avsv train "$fusion" "${train_options[@]}"
 fi
 
 if stage 6 "fused embeddings"; then

@@ -98,6 +98,14 @@ def test_parts_of_a_file_are_those_of_the_whole(tone):
     assert np.array_equal(SoundStore([path], max_mib=0).part(path, 0.5, 8000), whole[12000:20000])
 
 
+@pytest.mark.parametrize("begin", [0.0, 0.99999, 1.0])
+def test_a_part_has_the_length_asked_for_wherever_it_begins(tone, begin):
+    path = str(tone("a.wav", seconds=1))
+    for n_samples in (1, 15999, 16000, 16001):
+        assert len(read_part(path, begin, n_samples)) == n_samples
+        assert len(SoundStore([path], max_mib=10).part(path, begin, n_samples)) == n_samples
+
+
 def test_lengths_of_many_files_and_reasons_for_the_rest(tone, tmp_path):
     (tmp_path / "bad.wav").write_bytes(b"x")
     seconds, bad = all_seconds({"a": str(tone("a.wav", seconds=2)), "b": str(tmp_path / "bad.wav")}, jobs=1)

@@ -47,6 +47,7 @@ case "$*" in
     esac ;;
   "-I -c import cv2") ! { [ -e "$state/no-gl" ] && grep -qx opencv-python "$state/packages"; } ;;
   "-I -c import "*) ;;
+  "-I -") exec REAL "$@" ;;
   "-I - "*) shift 2; for name; do ! grep -qx "$name" "$state/packages" || echo "$name 1"; done ;;
   "-"*) exec REAL "$@" ;;
   *) echo "unexpected: $*" >&2; exit 9 ;;

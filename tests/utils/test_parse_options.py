@@ -17,6 +17,7 @@ nj=4                # parallel jobs
 words="two words"   # said to the user;
                     # twice
 augment=true
+here=$PWD; all=("$@")
 . parse_options.sh
 other=1             # not an option
 echo "$corpus|$nj|$words|$augment|$#|$*"

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 from people import Traits, spread
 
-FACE_SPREAD = 1.35  # how far people's features lie apart (1 = as set below; larger is easier)
-FACE_DRIFT = 0.6  # how much one person's features seem to change (lens, weight, expression)
-LIGHT_SPREAD = 0.75  # how much light, exposure and colour temperature differ between sessions
-POSE_SPREAD = 0.7  # how far heads turn
-DISGUISE = 0.7  # how often glasses, hair and beard change between sessions (1 = as set below, 0 = never)
+FACE_SPREAD = 1.5  # how far people's features lie apart (1 = as set below; larger is easier)
+FACE_DRIFT = 0.5  # how much one person's features seem to change (lens, weight, expression)
+LIGHT_SPREAD = 0.55  # how much light, exposure and colour temperature differ between sessions
+POSE_SPREAD = 0.65  # how far heads turn
+DISGUISE = 0.4  # how often glasses, hair and beard change between sessions (1 = as set below, 0 = never)
 
 # Blue, green, red from the lightest to the darkest, as OpenCV orders them
 SKINS = np.array(

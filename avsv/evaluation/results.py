@@ -1,0 +1,156 @@
+"""Results of all systems of an experiment: found by their score files' names, evaluated, written as JSON and Markdown.
+
+A score file is EXP_DIR/SYSTEM/scores/LIST[@CONDITION].BACKEND: LIST is the name of a trial list, CONDITION what the
+recordings went through ("clean" where there is none), BACKEND "cosine", "plda", or "cosine_as-norm", which is shown as
+"cosine+as-norm".
+"""
+
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from avsv.errors import UserError
+from avsv.evaluation.measures import interval_text, make_bootstrap, measure_file, shown
+from avsv.files import whole_file
+from avsv.kaldi.trials import read_labelled_trials
+
+log = logging.getLogger("avsv")
+ASIDE = (".json", ".missing")  # what commands leave beside a score file
+
+
+@dataclass(frozen=True)
+class ScoreFile:
+    """A score file and what its place and name tell."""
+
+    path: Path
+    system: str
+    trials: str
+    condition: str
+    backend: str
+
+
+def find_score_files(exp_dir: Path, lists: Iterable[str]) -> list[ScoreFile]:
+    """The score files of an experiment, by list, condition, system and back-end; clean conditions first.
+
+    Parameters
+    ----------
+    lists : names of the trial lists; files of other lists are left out and counted
+
+    Raises
+    ------
+    UserError : there is no score file
+    """
+    by_length = sorted(lists, key=len, reverse=True)  # a list's name may start another's
+    files, others = [], []
+    for path in sorted(exp_dir.glob("*/scores/*")):
+        if path.name.startswith(".") or path.name.endswith(ASIDE) or not path.is_file():
+            continue
+        file = parse_score_file(path, by_length)
+        (files if file else others).append(file or path)
+    if others:
+        log.warning("%d score files are of no trial list here and left out, the first: %s", len(others), others[0])
+    if not files:
+        raise UserError(
+            f"{exp_dir}: there are no score files SYSTEM/scores/LIST[@CONDITION].BACKEND of the lists "
+            f"{', '.join(sorted(by_length))}"
+        )
+    return sorted(files, key=lambda f: (f.trials, f.condition != "clean", f.condition, f.system, f.backend))
+
+
+def parse_score_file(path: Path, lists: Sequence[str]) -> ScoreFile | None:
+    """What a score file's name tells; None where it is of none of the lists.
+
+    Examples
+    --------
+    >>> file = parse_score_file(Path("exp/voice/scores/vox1-O@noisy-0.6.cosine_as-norm"), ["vox1-O"])
+    >>> file.system, file.trials, file.condition, file.backend
+    ('voice', 'vox1-O', 'noisy-0.6', 'cosine+as-norm')
+    """
+    name, _, backend = path.name.rpartition(".")
+    for trials in lists:
+        if name == trials or name.startswith(f"{trials}@"):
+            condition = name[len(trials) + 1 :] or "clean"
+            return ScoreFile(path, path.parent.parent.name, trials, condition, backend.replace("_", "+"))
+    return None
+
+
+def find_lists(trials_dir: Path) -> dict[str, Path]:
+    """Name -> file of the trial lists in a folder."""
+    lists = {path.name: path for path in sorted(trials_dir.glob("*")) if path.is_file() and path.name[0] != "."}
+    if not lists:
+        raise UserError(f"{trials_dir}: expected a folder with trial lists")
+    return lists
+
+
+def measure_all(
+    files: Sequence[ScoreFile],
+    lists: dict[str, Path],
+    p_target: Sequence[float] = (0.01, 0.05),
+    utt2spk: Path | None = None,
+    n_resamples: int = 1000,
+) -> list[dict]:
+    """A record for each score file: system, backend, trials, condition, and the measures."""
+    records: list[dict] = []
+    for name in dict.fromkeys(file.trials for file in files):
+        trials = read_labelled_trials(lists[name])
+        bootstrap = make_bootstrap(trials, utt2spk, n_resamples)
+        for file in (file for file in files if file.trials == name):
+            about = {"system": file.system, "backend": file.backend, "trials": name, "condition": file.condition}
+            records.append(about | measure_file(file.path, trials, p_target, bootstrap))
+            log.info("%s: EER %s %%", file.path, shown(records[-1]["eer_percent"], 2))
+    return records
+
+
+def by_table(records: Sequence[dict]) -> dict[tuple[str, str], list[dict]]:
+    """Records by (trial list, condition), in their order."""
+    tables: dict[tuple[str, str], list[dict]] = {}
+    for record in records:
+        tables.setdefault((record["trials"], record["condition"]), []).append(record)
+    return tables
+
+
+def markdown(records: Sequence[dict]) -> str:
+    """A table for each trial list and condition; the best of each column is bold."""
+    parts = ["# Results", ""]
+    for (trials, condition), rows in by_table(records).items():
+        n_target, n_nontarget = rows[0]["n_target"], rows[0]["n_nontarget"]
+        parts += [f"## {trials}, {condition}", ""]
+        parts += [f"{n_target + n_nontarget:,} trials: {n_target:,} target, {n_nontarget:,} nontarget.", ""]
+        parts += [*markdown_table(rows), ""]
+    parts.append(
+        "EER in percent, with its 95 % interval from resampling people. minDCF is normalised; P is the target prior. "
+        "Best of each column in bold."
+    )
+    return "\n".join(parts) + "\n"
+
+
+def markdown_table(rows: Sequence[dict]) -> list[str]:
+    """The lines of one table."""
+    priors = list(rows[0]["min_dcf"])
+    columns = [[row["eer_percent"] for row in rows], *([row["min_dcf"][p] for row in rows] for p in priors)]
+    digits = [2] + [4] * len(priors)
+    cells = [in_bold([shown(v, d) for v in column], column) for column, d in zip(columns, digits, strict=True)]
+    for row, text in enumerate(cells[0]):
+        cells[0][row] = f"{text} ({interval_text(rows[row])})"
+    head = ["System", "Back-end", "EER % (95 %)", *(f"minDCF({p})" for p in priors), "Trials"]
+    lines = ["| " + " | ".join(head) + " |", "|---|---|" + "---:|" * (len(head) - 2)]
+    for row, record in enumerate(rows):
+        trials = f"{record['n_target'] + record['n_nontarget']:,}"
+        fields = [record["system"], record["backend"], *(column[row] for column in cells), trials]
+        lines.append("| " + " | ".join(fields) + " |")
+    return lines
+
+
+def in_bold(texts: list[str], values: Sequence[float | None]) -> list[str]:
+    """Texts with those of the smallest value in bold; none where all are equal."""
+    known = [value for value in values if value is not None]
+    best = min(known, default=None)
+    if not known or best == max(known):
+        return texts
+    return [f"**{text}**" if value == best else text for text, value in zip(texts, values, strict=True)]
+
+
+def write_markdown(path: Path, records: Sequence[dict]) -> None:
+    with whole_file(path) as out:
+        out.write(markdown(records))

@@ -1,0 +1,56 @@
+"""A small world of people and embeddings for the commands of the back-end."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from avsv.kaldi.embeddings import write_embeddings
+
+
+@dataclass
+class World:
+    """Files of a made-up system: test people with trials, training people with utt2spk."""
+
+    folder: Path
+    trials: Path
+    test: Path
+    train: Path
+    utt2spk: Path
+    train_trials: Path
+
+    def scores(self, name):
+        """The third column of a score file."""
+        return np.loadtxt(self.folder / name, usecols=2)
+
+    def leave_out(self, *names):
+        """Take recordings out of the test embeddings."""
+        lines = [line for line in self.test.read_text().splitlines() if line.split()[0] not in names]
+        self.test.write_text("\n".join(lines) + "\n")
+
+
+@pytest.fixture
+def world(tmp_path):
+    rng = np.random.default_rng(0)
+    scps = {}
+    for part, n_people in (("test", 8), ("train", 30)):
+        names = [f"{part}{person:02d}-{clip}" for person in range(n_people) for clip in range(5)]
+        places = np.repeat(rng.standard_normal((n_people, 12)), 5, axis=0)
+        vectors = places + 0.8 * rng.standard_normal((len(names), 12))
+        scps[part] = tmp_path / f"{part}.scp"
+        write_embeddings(tmp_path / f"{part}.ark", scps[part], names, vectors)
+        lines = []
+        for _ in range(300):
+            one, other = rng.choice(len(names), 2, replace=False)
+            same = names[one][:-2] == names[other][:-2]
+            lines.append(f"{names[one]} {names[other]} {'target' if same else 'nontarget'}\n")
+        for person in range(n_people):
+            first = names[5 * person]
+            lines += [f"{first} {first[:-1]}{clip} target\n" for clip in (1, 2, 3)]
+        (tmp_path / f"{part}.trials").write_text("".join(dict.fromkeys(lines)))
+        (tmp_path / f"{part}.utt2spk").write_text("".join(f"{name} {name[:-2]}\n" for name in names))
+    return World(
+        tmp_path, tmp_path / "test.trials", scps["test"], scps["train"],
+        tmp_path / "train.utt2spk", tmp_path / "train.trials",
+    )  # fmt: skip

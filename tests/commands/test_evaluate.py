@@ -1,0 +1,117 @@
+"""avsv evaluate."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+from avsv.kaldi.embeddings import write_embeddings
+
+
+@pytest.fixture
+def scored(avsv, world):
+    assert avsv("score", "--trials", world.trials, "--enroll", world.test, world.folder / "s")[0] == 0
+    return world
+
+
+def test_json_has_an_entry_for_each_file_as_given(avsv, scored, monkeypatch):
+    monkeypatch.chdir(scored.folder)
+    status, said = avsv("evaluate", "--trials", "test.trials", "--json", "out/e.json", "s", "./s")
+    assert status == 0
+    found = json.loads((scored.folder / "out/e.json").read_text())
+    assert list(found) == ["s", "./s"]
+    assert found["s"] == found["./s"]
+    assert found["s"]["eer_ci95"][0] <= found["s"]["eer_percent"] <= found["s"]["eer_ci95"][1]
+    assert "minDCF(0.01)" in said
+    assert f"{found['s']['eer_percent']:.2f}" in said
+
+
+def test_priors_and_score_files_may_stand_together(avsv, scored):
+    scores, out = scored.folder / "s", scored.folder / "j"
+    for argv in (["--p-target", "0.1", "0.2", scores], [scores, "--p-target", "0.1", "0.2"]):
+        assert avsv("evaluate", "--trials", scored.trials, "--json", out, *argv)[0] == 0
+        assert list(json.loads(out.read_text())[str(scores)]["act_dcf"]) == ["0.1", "0.2"]
+
+
+def test_intervals_can_be_left_out(avsv, scored):
+    argv = ["--trials", scored.trials, "--resamples", "0", "--json", scored.folder / "j", scored.folder / "s"]
+    assert avsv("evaluate", *argv)[0] == 0
+    assert next(iter(json.loads((scored.folder / "j").read_text()).values()))["eer_ci95"] is None
+
+
+def test_people_come_from_utt2spk(avsv, scored):
+    argv = ["evaluate", "--trials", scored.trials, "--utt2spk", scored.folder / "test.utt2spk", scored.folder / "s"]
+    assert avsv(*argv)[0] == 0
+    (scored.folder / "test.utt2spk").write_text("a b\n")
+    status, said = avsv(*argv)
+    assert status == 1
+    assert "is not in it" in said
+
+
+def test_missing_scores_stop_or_are_counted(avsv, scored):
+    lines = (scored.folder / "s").read_text().splitlines()
+    (scored.folder / "s").write_text("\n".join(lines[2:]) + "\n")
+    argv = ["evaluate", "--trials", scored.trials, "--json", scored.folder / "j"]
+    status, said = avsv(*argv, scored.folder / "s")
+    assert status == 1
+    assert f"2 of {len(lines)} trials have no score" in said
+    status, said = avsv(*argv, "--missing", "drop", scored.folder / "s")
+    assert status == 0
+    assert f"2 of {len(lines)} trials have no score and are left out" in said
+    (found,) = json.loads((scored.folder / "j").read_text()).values()
+    assert found["n_missing"] == 2
+    assert found["n_target"] + found["n_nontarget"] == len(lines) - 2
+
+
+def test_trials_of_one_class_have_null_rates(avsv, tmp_path):
+    (tmp_path / "t").write_text("a b target\nc d target\n")
+    (tmp_path / "s").write_text("a b 1\nc d 2\n")
+    status, said = avsv("evaluate", "--trials", tmp_path / "t", "--json", tmp_path / "j", tmp_path / "s")
+    assert status == 0
+    assert "all trials are of one class" in said
+    (found,) = json.loads((tmp_path / "j").read_text()).values()
+    assert found["eer_percent"] is found["eer_ci95"] is found["min_dcf"]["0.01"] is found["cllr"] is None
+    assert found["n_target"] == 2
+
+
+@pytest.mark.parametrize(
+    ("argv", "status", "message"),
+    [
+        (["--trials", "u", "s"], 1, "u: these trials have no labels"),
+        (["--trials", "nowhere", "s"], 1, "nowhere: there is no such file"),
+        (["--trials", "empty", "s"], 1, "empty: the first line is empty"),
+        (["--trials", "t", "nowhere"], 1, "nowhere: there is no such file"),
+        (["--trials", "t"], 2, "required: SCORES"),
+        (["--trials", "t", "--p-target", "s"], 2, '"s" is no number between 0 and 1'),
+        (["--trials", "t", "--p-target", "1.5", "s"], 2, '"1.5" is no number between 0 and 1'),
+    ],
+)
+def test_wrong_input_is_told(avsv, tmp_path, monkeypatch, argv, status, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "t").write_text("a b target\nc d nontarget\n")
+    (tmp_path / "u").write_text("a b\n")
+    (tmp_path / "empty").write_text("")
+    (tmp_path / "s").write_text("a b 1\nc d 0\n")
+    found, said = avsv("evaluate", *argv)
+    assert found == status
+    assert message in said
+
+
+def test_published_embeddings_of_nsc_give_the_published_error_rates(avsv, real_data, tmp_path):
+    archive = np.load(real_data / "nsc" / "embeddings.npz")
+    for kind, rates in (("ecapa", (1.67, 2.94, 8.00)), ("xvect", (4.89, 6.72, 14.49))):
+        write_embeddings(tmp_path / "e.ark", tmp_path / "e.scp", [str(key) for key in archive["keys"]], archive[kind])
+        for part, expected in enumerate(rates, 1):
+            with open(real_data / "nsc" / f"pt{part}_trials.csv", encoding="utf-8") as table:
+                rows = list(csv.DictReader(table))
+            lines = [
+                f"nsc{part}/{row['utt1'][:-4]} nsc{part}/{row['utt2'][:-4]} {'target' if row['label'] == '1' else 'nontarget'}\n"
+                for row in rows
+            ]
+            (tmp_path / "t").write_text("".join(lines))
+            assert avsv("score", "--trials", tmp_path / "t", "--enroll", tmp_path / "e.scp", tmp_path / "s")[0] == 0
+            argv = ["--trials", tmp_path / "t", "--resamples", "0", "--json", tmp_path / "j", tmp_path / "s"]
+            assert avsv("evaluate", *argv)[0] == 0
+            (found,) = json.loads((tmp_path / "j").read_text()).values()
+            assert found["eer_percent"] == pytest.approx(expected, abs=0.06)

@@ -1,0 +1,139 @@
+"""avsv score."""
+
+import numpy as np
+import pytest
+
+from avsv.kaldi.embeddings import read_embeddings
+from avsv.kaldi.matrices import write_array
+from avsv.kaldi.trials import read_trials
+
+
+def score(avsv, world, *options, out="s"):
+    return avsv("score", "--trials", world.trials, "--enroll", world.test, *options, world.folder / out)
+
+
+def test_scores_are_cosines_in_the_order_of_the_trials(avsv, world):
+    assert score(avsv, world) == (0, f"{world.folder}/s: {len(read_trials(world.trials))} cosine scores\n")
+    table = dict(zip(*vars(read_embeddings(world.test)).values()))
+    for trial, found in zip(world.trials.read_text().splitlines(), (world.folder / "s").read_text().splitlines()):
+        enroll, test, _ = trial.split()
+        assert found.split()[:2] == [enroll, test]
+        a, b = table[enroll], table[test]
+        assert float(found.split()[2]) == pytest.approx(a @ b / np.linalg.norm(a) / np.linalg.norm(b), abs=1e-6)
+
+
+def test_test_side_may_have_its_own_embeddings(avsv, world):
+    score(avsv, world)
+    score(avsv, world, "--test", world.test, out="same")
+    (world.folder / "copy.scp").write_text(world.test.read_text())
+    score(avsv, world, "--test", world.folder / "copy.scp", out="two")
+    assert (world.folder / "s").read_text() == (world.folder / "same").read_text() == (world.folder / "two").read_text()
+
+
+def test_center_is_subtracted(avsv, world):
+    vectors = read_embeddings(world.test).vectors
+    write_array(world.folder / "mean.vec", vectors.mean(axis=0))
+    assert score(avsv, world, "--center", world.folder / "mean.vec")[0] == 0
+    trials, ids = read_trials(world.trials), read_embeddings(world.test).ids
+    a, b = (vectors[ids.index(name)] - vectors.mean(axis=0) for name in trials[0])
+    assert world.scores("s")[0] == pytest.approx(a @ b / np.linalg.norm(a) / np.linalg.norm(b), abs=1e-6)
+
+
+def test_missing_embedding_stops_with_its_name(avsv, world):
+    world.leave_out("test03-0", "test05-0")
+    status, said = score(avsv, world)
+    assert status == 1
+    assert "no embedding of 2 recordings of the trials" in said
+    assert "the first: test03-0, test05-0. Make them, or see --missing" in said
+    assert not (world.folder / "s").exists()
+
+
+def test_missing_number_gives_it_and_counts(avsv, world):
+    score(avsv, world, out="all")
+    world.leave_out("test03-0")
+    status, said = score(avsv, world, "--missing", "-1")
+    lacking = np.array(["test03-0" in line for line in world.trials.read_text().splitlines()])
+    assert status == 0
+    assert f"{lacking.sum()} of {len(lacking)} trials lack an embedding: given the score -1" in said
+    assert np.array_equal(world.scores("s"), np.where(lacking, -1, world.scores("all")))
+    assert (world.folder / "s.missing").read_text() == "test03-0\n"
+
+
+def test_missing_drop_leaves_trials_out(avsv, world):
+    score(avsv, world, out="all")
+    world.leave_out("test03-0")
+    status, said = score(avsv, world, "--missing", "drop")
+    kept = [line for line in (world.folder / "all").read_text().splitlines() if "test03-0" not in line]
+    assert status == 0
+    assert "left out" in said
+    assert (world.folder / "s").read_text().splitlines() == kept
+
+
+def test_listing_of_an_earlier_run_goes_away(avsv, world):
+    (world.folder / "s.missing").write_text("old\n")
+    score(avsv, world)
+    assert not (world.folder / "s.missing").exists()
+
+
+def test_nothing_left_is_an_error_for_drop_and_a_score_for_a_number(avsv, world):
+    world.test.write_text("")
+    status, said = score(avsv, world, "--missing", "drop")
+    assert status == 1
+    assert "no trial is left" in said
+    assert score(avsv, world, "--missing", "0")[0] == 0
+    assert set(world.scores("s")) == {0}
+
+
+def test_zero_embedding_is_named(avsv, world):
+    data = bytearray((world.folder / "test.ark").read_bytes())
+    data[len("test00-0 ") + 10 : len("test00-0 ") + 10 + 48] = bytes(48)
+    (world.folder / "test.ark").write_bytes(data)
+    status, said = score(avsv, world)
+    assert status == 1
+    assert "test00-0: the embedding is zero" in said
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "message"),
+    [
+        (["--missing", "maybe"], 2, '"maybe" is none of: error, drop, a number'),
+        (["--missing", "nan"], 2, '"nan" is none of'),
+        (["--backend", "plda"], 1, "--backend plda needs --plda DIR"),
+        (["--backend", "plda", "--plda", "nowhere"], 1, "nowhere: no mean.vec, transform.mat, plda"),
+        (["--center", "nowhere"], 1, "nowhere: there is no such file"),
+        (["--test", "nowhere"], 1, "nowhere: there is no such file"),
+    ],
+)
+def test_wrong_options_are_told(avsv, world, options, status, message):
+    found, said = score(avsv, world, *options)
+    assert found == status
+    assert message in said
+
+
+def test_sides_of_differing_size_are_refused(avsv, world):
+    from avsv.kaldi.embeddings import write_embeddings
+
+    names = read_embeddings(world.test).ids
+    write_embeddings(world.folder / "o.ark", world.folder / "o.scp", names, np.ones((len(names), 3)))
+    status, said = score(avsv, world, "--test", world.folder / "o.scp")
+    assert status == 1
+    assert "has embeddings of 12 values" in said
+    assert "of 3" in said
+
+
+def test_published_embeddings_of_voices_give_the_published_error_rates(avsv, real_data, tmp_path):
+    """minivox's README: cosine of SpeechBrain's ECAPA embeddings, three lists in VoxCeleb's form."""
+    import json
+
+    from avsv.kaldi.embeddings import write_embeddings
+
+    archive = np.load(real_data / "minivox" / "ecapa_embeddings.npz")
+    names = [str(name).removeprefix("vox1/").replace("/", "-") for name in archive["utterances"]]
+    write_embeddings(tmp_path / "e.ark", tmp_path / "e.scp", names, archive["ecapa"])
+    for name, expected in (("veri_test2", 5.63), ("list_test_all2", 5.73), ("list_test_hard2", 7.19)):
+        trials = real_data / "minivox" / "vox1" / f"{name}.txt"
+        assert avsv("score", "--trials", trials, "--enroll", tmp_path / "e.scp", tmp_path / "s")[0] == 0
+        assert avsv("evaluate", "--trials", trials, "--json", tmp_path / "j", tmp_path / "s")[0] == 0
+        (found,) = json.loads((tmp_path / "j").read_text()).values()
+        assert found["eer_percent"] == pytest.approx(expected, abs=0.006)
+        assert found["eer_ci95"][0] < expected < found["eer_ci95"][1]

@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# Both recipes from media files to results, on a few people and a few steps of training: does the way hold together?
+# The figures mean nothing. The second needs the real data (AVSV_REAL_DATA, or shared/data beside the checkout).
+#
+#   bash tests/egs/run_recipes.sh
+set -euo pipefail
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+. "$root/utils/env.sh"
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+# A recipe writes into its own folder; a copy of the checkout keeps the user's results out of this.
+mkdir "$work/avsv"
+(cd "$root" && tar -cf - --exclude=./.git --exclude='./.venv*' --exclude=./egs/*/exp --exclude=./egs/*/data \
+  --exclude=./egs/*/corpus .) | tar -xf - -C "$work/avsv"
+cd "$work/avsv"
+export AVSV_VENV=none   # the environment that env.sh just put first on PATH
+
+echo "== egs/mini on 12 people"
+bash egs/mini/run.sh --people 12 --clips 4 --held-out 2 --train-options "epochs=2"
+python tests/egs/check_results.py egs/mini/exp/results/results.json clean noisy-0.6
+bash egs/mini/run.sh --people 12 --clips 4 --held-out 2 --train-options "epochs=2" >again.log 2>&1
+python tests/egs/check_results.py egs/mini/exp/results/results.json clean noisy-0.6
+
+data=${AVSV_REAL_DATA:-$root/../shared/data}
+if [ ! -d "$data/minivox" ]; then
+  echo "skipped: egs/voxceleb needs the real data; set AVSV_REAL_DATA to their folder"
+  exit 0
+fi
+echo "== egs/voxceleb on 14 people of minivox"
+python tests/egs/few_people.py "$data/minivox" "$work/few" 6 8
+bash egs/voxceleb/run.sh --voxceleb1 "$work/few/vox1" --voxceleb2 "$work/few/vox2" --musan "$work/few/musan" \
+  --rirs "$work/few/RIRS_NOISES" --voice conf/voice_small.yaml --face "$data/models/mobileface" --held-out 2 --nj 2 \
+  --train-options "epochs=2"
+python tests/egs/check_results.py egs/voxceleb/exp/results/results.json clean noisy-0.6
+echo "2 recipes passed"

@@ -1,0 +1,97 @@
+"""Damage to faces: what it does, how strong it is, and that a record does the same thing again."""
+
+import json
+
+import numpy as np
+import pytest
+
+from avsv.errors import UserError
+from avsv.features.face_damage import DRAW, KINDS, damage_face, damage_faces, draw_face_damage, streak
+
+FACE = np.random.default_rng(0).integers(0, 256, (112, 112, 3), np.uint8)
+POINT = np.zeros((112, 112, 3), np.uint8)
+POINT[56, 56] = 255
+
+
+def spread(picture):
+    """Standard deviation of where the light is, (vertical, horizontal), pixels."""
+    light = picture.astype(float).sum(2)
+    places = np.mgrid[:112, :112]
+    return [np.sqrt((light * (p - (light * p).sum() / light.sum()) ** 2).sum() / light.sum()) for p in places]
+
+
+def test_a_gaussian_blur_spreads_a_point_by_sigma():
+    lit = np.zeros((112, 112, 3), np.uint8)
+    lit[46:67, 46:67] = 255  # uniform over 21 pixels: variance (21^2 - 1) / 12
+    down, across = spread(damage_face(lit, "gaussian-blur", {"sigma": 4.0}))
+    assert down == pytest.approx(np.sqrt(4.0**2 + 440 / 12), rel=0.02) and across == pytest.approx(down, rel=1e-3)
+
+
+@pytest.mark.parametrize("kind, moved, still", [("motion-blur-vertical", 0, 1), ("motion-blur-horizontal", 1, 0)])
+def test_motion_blur_spreads_a_point_in_its_direction_only(kind, moved, still):
+    found = spread(damage_face(POINT, kind, {"length": 15.0}))
+    assert found[moved] == pytest.approx(np.sqrt((15**2 - 1) / 12), rel=0.02) and found[still] == 0
+
+
+@pytest.mark.parametrize("length", [1.0, 2.0, 3.0, 9.5, 10.0, 20.0])
+def test_a_streak_has_its_length_and_keeps_the_light(length):
+    kernel = streak(length)
+    assert kernel.sum() == pytest.approx(1) and len(kernel) % 2 == 1
+    assert (kernel > 0).sum() >= length and kernel.max() == pytest.approx(1 / length, rel=1e-5)
+
+
+@pytest.mark.parametrize("fill", ["plain", "noise"])
+@pytest.mark.parametrize("x, y", [(0.0, 0.0), (0.5, 0.3), (1.0, 1.0)])
+def test_an_occlusion_hides_its_share_and_nothing_else(fill, x, y):
+    damaged = damage_face(FACE, "occlusion", {"share": 0.2, "aspect": 1.3, "x": x, "y": y, "fill": fill, "seed": 1})
+    changed = (damaged != FACE).any(axis=2)
+    assert changed.mean() == pytest.approx(0.2, abs=0.01)
+    rows, columns = np.flatnonzero(changed.any(1)), np.flatnonzero(changed.any(0))
+    box = damaged[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    assert (len(np.unique(box.reshape(-1, 3), axis=0)) == 1) == (fill == "plain")
+
+
+def test_drawn_damage_is_of_every_kind_within_its_severity_and_json():
+    rng = np.random.default_rng(0)
+    drawn = [draw_face_damage(rng) for _ in range(400)]
+    assert {d["kind"] for d in drawn} == set(KINDS) == set(DRAW)
+    for damage in drawn:
+        assert damage["modality"] == "face" and json.loads(json.dumps(damage)) == damage
+        assert 2 <= damage.get("sigma", 2) <= 5
+        assert 10 <= damage.get("length", 10) <= 20
+        assert 0.15 <= damage.get("share", 0.15) <= 0.30
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_the_same_record_does_the_same_damage(seed):
+    damage = draw_face_damage(np.random.default_rng(seed))
+    assert damage == draw_face_damage(np.random.default_rng(seed))
+    once, again = (damage_faces(np.stack([FACE, FACE]), damage) for _ in range(2))
+    assert once.shape == (2, 112, 112, 3) and once.dtype == np.uint8
+    assert np.array_equal(once, again) and np.array_equal(once[0], once[1]) and not np.array_equal(once[0], FACE)
+
+
+def test_other_severities_can_be_drawn_for_training():
+    rng = np.random.default_rng(0)
+    drawn = [draw_face_damage(rng, {"gaussian-blur": {"sigma": (0.5, 1.0)}}) for _ in range(20)]
+    assert all(d["kind"] == "gaussian-blur" and 0.5 <= d["sigma"] <= 1 for d in drawn)
+
+
+def test_the_picture_given_is_left_as_it_was():
+    before = FACE.copy()
+    for seed in range(8):
+        damage_faces(FACE[None], draw_face_damage(np.random.default_rng(seed)))
+    assert np.array_equal(FACE, before)
+
+
+@pytest.mark.parametrize("kind, parameters", [
+    ("mud", {}), ("gaussian-blur", {}), ("gaussian-blur", {"sigma": 2, "colour": 1}), ("gaussian-blur", {"sigma": "much"}),
+    ("gaussian-blur", {"sigma": -1}), ("motion-blur-vertical", {"length": float("nan")}),
+    ("motion-blur-vertical", {"length": 1e9}),
+    ("occlusion", {"share": 2, "aspect": 1, "x": 0, "y": 0, "fill": "noise", "seed": 1}),
+    ("occlusion", {"share": 0.2, "aspect": 1, "x": 3, "y": 0, "fill": "noise", "seed": 1}),
+    ("occlusion", {"share": 0.2, "aspect": 1, "x": 0, "y": 0, "fill": "lace", "seed": 1}),
+])  # fmt: skip
+def test_a_record_that_makes_no_sense_is_refused(kind, parameters):
+    with pytest.raises(UserError, match=f'face damage "{kind}"'):
+        damage_face(FACE, kind, parameters)

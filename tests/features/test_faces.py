@@ -1,0 +1,102 @@
+"""Finding, aligning and keeping faces."""
+
+import numpy as np
+import pytest
+
+from avsv.errors import UserError
+from avsv.features.faces import (
+    TEMPLATE,
+    align_face,
+    decode_faces,
+    detect_face,
+    encode_faces,
+    find_faces,
+    read_faces,
+    similarity,
+)
+
+
+class Detector:
+    """Finds what it was told to find, in pixels of the padded picture; nothing below a size."""
+
+    def __init__(self, *boxes, least_size=0):
+        self.boxes, self.least_size, self.sizes = boxes, least_size, []
+
+    def detect(self, picture, input_size, det_thresh):
+        self.sizes.append(input_size[0])
+        boxes = np.array(self.boxes if input_size[0] >= self.least_size else [], np.float32).reshape(-1, 5)
+        centres = (boxes[:, :2] + boxes[:, 2:4]) / 2
+        return boxes, centres[:, None] + (TEMPLATE - TEMPLATE.mean(0)) / 4
+
+
+PICTURE = np.zeros((100, 100, 3), np.uint8)  # padded by 15 pixels on each side
+LARGE_CENTRAL, SMALL_CENTRAL = (35, 35, 95, 95, 0.8), (55, 55, 75, 75, 0.9)
+LARGE_CORNER = (-10, -10, 50, 50, 0.9)
+
+
+@pytest.mark.parametrize("others", [(SMALL_CENTRAL,), (LARGE_CORNER,), (SMALL_CENTRAL, LARGE_CORNER)])
+def test_the_face_a_clip_is_about_is_large_certain_and_central(others):
+    points = detect_face(PICTURE, Detector(*others, LARGE_CENTRAL))
+    assert points.mean(0) == pytest.approx([50, 50])  # the middle, in pixels of the picture before padding
+
+
+def test_a_face_that_is_not_found_at_first_is_looked_for_in_more_detail():
+    detector = Detector(SMALL_CENTRAL, least_size=400)
+    assert detect_face(PICTURE, detector) is not None
+    assert detector.sizes == [160, 640]
+
+
+def test_frames_without_a_face_are_left_out_and_a_clip_without_one_is_an_error():
+    assert find_faces([PICTURE, PICTURE], Detector(LARGE_CENTRAL[:4] + (0.9,))).shape == (2, 112, 112, 3)
+    with pytest.raises(UserError, match="no face was found in 2 frames"):
+        find_faces([PICTURE, PICTURE], Detector())
+
+
+def test_similarity_is_scikit_images():
+    transform = pytest.importorskip("skimage.transform")
+    rng = np.random.default_rng(0)
+    for _ in range(10):
+        source = rng.normal(100, 30, (5, 2))
+        assert np.allclose(similarity(source, TEMPLATE), transform.SimilarityTransform.from_estimate(source, TEMPLATE).params[:2])
+
+
+def test_alignment_is_insightfaces():
+    face_align = pytest.importorskip("insightface.utils.face_align")
+    rng = np.random.default_rng(0)
+    picture = np.kron(rng.integers(0, 256, (20, 20, 3), np.uint8), np.ones((10, 10, 1), np.uint8))
+    points = (1.3 * TEMPLATE + 20 + rng.normal(0, 4, (5, 2))).astype(np.float32)
+    theirs = face_align.norm_crop(picture, points).astype(int)
+    assert np.abs(align_face(picture, points) - theirs).max() <= 1  # of 255: rounding
+
+
+def test_key_points_come_to_the_template():
+    points = 2 * TEMPLATE + 7
+    picture = np.zeros((260, 260, 3), np.uint8)
+    for x, y in points.round().astype(int):
+        picture[y - 2 : y + 3, x - 2 : x + 3] = 255
+    face = align_face(picture, points)
+    assert all(face[y, x].mean() > 200 for x, y in TEMPLATE.round().astype(int))
+
+
+def test_faces_come_back_from_an_archive(tmp_path):
+    faces = np.stack([np.full((112, 112, 3), shade, np.uint8) for shade in (10, 100, 250)])
+    archive = tmp_path / "faces.ark"
+    archive.write_bytes(b"key1 " + encode_faces(faces[:1]) + b"key2 " + (two := encode_faces(faces)))
+    found = read_faces(f"{archive}:{archive.stat().st_size - len(two)}")
+    assert found.shape == faces.shape and np.abs(found.astype(int) - faces).max() <= 2
+    assert len(read_faces(f"{archive}:5")) == 1
+
+
+def test_a_bad_entry_of_faces_scp_is_one_clear_error(tmp_path):
+    archive = tmp_path / "faces.ark"
+    data = b"key " + encode_faces(np.zeros((2, 112, 112, 3), np.uint8))
+    archive.write_bytes(data[:-9])
+    for entry in (f"{archive}:4", f"{archive}:0", f"{archive}:99999", f"{archive}", f"{archive}:x", f"{tmp_path}/absent:4"):
+        with pytest.raises(UserError, match="faces"):
+            read_faces(entry)
+
+
+def test_bytes_that_are_no_faces_are_refused():
+    for data in (b"", b"abc", encode_faces(np.zeros((1, 112, 112, 3), np.uint8))[:-1]):
+        with pytest.raises(UserError, match="no aligned faces"):
+            decode_faces(data)

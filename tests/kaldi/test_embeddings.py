@@ -1,0 +1,124 @@
+"""Embedding archives: the bytes are Kaldi's, and damage is named."""
+
+import kaldiio
+import numpy as np
+import pytest
+
+from avsv.errors import UserError
+from avsv.kaldi import embeddings as module
+from avsv.kaldi.embeddings import read_embeddings, write_embeddings
+
+VECTORS = np.random.default_rng(0).standard_normal((5, 4)).astype(np.float32)
+NAMES = ["e", "a", "c", "b", "d"]
+
+
+@pytest.fixture
+def scp(tmp_path):
+    write_embeddings(tmp_path / "x.ark", tmp_path / "x.scp", NAMES, VECTORS)
+    return tmp_path / "x.scp"
+
+
+def test_bytes_are_those_of_kaldiio(scp, tmp_path):
+    with kaldiio.WriteHelper(f"ark,scp:{tmp_path}/k.ark,{tmp_path}/k.scp") as writer:
+        for name, vector in zip(NAMES, VECTORS):
+            writer[name] = vector
+    assert (tmp_path / "k.ark").read_bytes() == (tmp_path / "x.ark").read_bytes()
+    lines = sorted((tmp_path / "k.scp").read_text().replace("k.ark", "x.ark").splitlines())
+    assert scp.read_text().splitlines() == lines
+
+
+def test_kaldiio_reads_it(scp):
+    again = kaldiio.load_scp(str(scp))
+    assert all(np.array_equal(again[name], vector) for name, vector in zip(NAMES, VECTORS))
+
+
+def test_only_gives_the_order_and_leaves_out_the_unknown(scp):
+    found = read_embeddings(scp, only=["b", "x", "e"])
+    assert found.ids == ["b", "e"]
+    assert np.array_equal(found.vectors, VECTORS[[3, 0]])
+
+
+def test_doubles_and_matrices_of_one_row_are_read_among_vectors(tmp_path):
+    with kaldiio.WriteHelper(f"ark,scp:{tmp_path}/k.ark,{tmp_path}/k.scp") as writer:
+        writer["a"], writer["b"], writer["c"] = VECTORS[0], VECTORS[1].astype(np.float64), VECTORS[2:3]
+        writer["d"] = VECTORS[3]
+    assert np.array_equal(read_embeddings(tmp_path / "k.scp").vectors, VECTORS[:4])
+
+
+def test_merged_scp_points_to_several_archives(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "RECORDS", 2)
+    for job in (1, 2):
+        part = slice(0, 3) if job == 1 else slice(3, 5)
+        write_embeddings(tmp_path / f"x.{job}.ark", tmp_path / f"x.{job}.scp", NAMES[part], VECTORS[part])
+    lines = [line for job in (1, 2) for line in (tmp_path / f"x.{job}.scp").read_text().splitlines()]
+    (tmp_path / "x.scp").write_text("\n".join(sorted(lines)) + "\n")
+    found = read_embeddings(tmp_path / "x.scp")
+    assert found.ids == sorted(NAMES)
+    assert np.array_equal(found.vectors, VECTORS[np.argsort(NAMES)])
+
+
+def test_paths_with_spaces_are_read(tmp_path):
+    folder = tmp_path / "my exp"
+    write_embeddings(folder / "x.ark", folder / "x.scp", NAMES, VECTORS)
+    assert len(read_embeddings(folder / "x.scp")) == 5
+
+
+def test_archive_cut_short_names_the_utterance(scp, tmp_path):
+    whole = (tmp_path / "x.ark").read_bytes()
+    (tmp_path / "x.ark").write_bytes(whole[:-3])
+    with pytest.raises(UserError, match=r"x.scp: d: cannot read .*x.ark:\d+: the file ends in the middle of it"):
+        read_embeddings(scp)
+    (tmp_path / "x.ark").write_bytes(whole[:-26])
+    with pytest.raises(UserError, match=r"x.scp: d: .* the file ends before it"):
+        read_embeddings(scp)
+    (tmp_path / "x.ark").write_bytes(b"")
+    with pytest.raises(UserError, match="cannot read its archive"):
+        read_embeddings(scp)
+    (tmp_path / "x.ark").unlink()
+    with pytest.raises(UserError, match=r"a: its archive .*x.ark is not there"):
+        read_embeddings(scp)
+
+
+def test_differing_sizes_are_refused(tmp_path):
+    with kaldiio.WriteHelper(f"ark,scp:{tmp_path}/k.ark,{tmp_path}/k.scp") as writer:
+        writer["a"], writer["b"] = VECTORS[0], VECTORS[1, :3]
+    with pytest.raises(UserError, match="differing size: b has 3 values, a has 4"):
+        read_embeddings(tmp_path / "k.scp")
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_values_that_are_not_finite_are_refused(tmp_path, value):
+    bad = VECTORS.copy()
+    bad[2, 1] = value
+    write_embeddings(tmp_path / "x.ark", tmp_path / "x.scp", NAMES, bad)
+    with pytest.raises(UserError, match="c: the embedding holds NaN or infinite values"):
+        read_embeddings(tmp_path / "x.scp")
+
+
+def test_matrix_is_no_embedding(tmp_path):
+    with kaldiio.WriteHelper(f"ark,scp:{tmp_path}/k.ark,{tmp_path}/k.scp") as writer:
+        writer["a"] = VECTORS
+    with pytest.raises(UserError, match=r"a: expected a vector, .* holds a matrix of 5 rows"):
+        read_embeddings(tmp_path / "k.scp")
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("a copy-vector x.ark - |", 'line 1: expected "utterance archive:offset".*commands are not run'),
+        ("a", 'line 1: expected "utterance archive:offset", found "a"'),
+        ("a x.ark", "line 1: expected"),
+        ("a x.ark:1\na x.ark:2", 'line 2: "a" stands in the table twice'),
+    ],
+)
+def test_wrong_scp_lines_are_refused(tmp_path, line, message):
+    (tmp_path / "x.scp").write_text(line + "\n")
+    with pytest.raises(UserError, match=message):
+        read_embeddings(tmp_path / "x.scp")
+
+
+def test_an_archive_is_no_scp(scp, tmp_path):
+    with pytest.raises(UserError, match="is not a text file"):
+        read_embeddings(tmp_path / "x.ark")
+    with pytest.raises(UserError, match="there is no such file"):
+        read_embeddings(tmp_path / "nowhere")

@@ -1,0 +1,73 @@
+"""Score files: matched to trials in any order, and refused where they do not fit."""
+
+import numpy as np
+import pytest
+
+from avsv.errors import UserError
+from avsv.kaldi.scores import read_scores, write_scores
+from avsv.kaldi.trials import Trials
+
+TRIALS = Trials(["a", "b"], ["c", "d"], np.array([[0, 0], [0, 1], [1, 1]], np.int32))
+
+
+@pytest.fixture
+def scored(tmp_path):
+    def read(text, trials=TRIALS, **options):
+        path = tmp_path / "scores"
+        path.write_text(text)
+        return read_scores(path, trials, **options).tolist()
+
+    return read
+
+
+def test_order_of_the_lines_does_not_matter(scored):
+    assert scored("a c 1\na d 2\nb d 3\n") == scored("b d 3\na c 1\na d 2\n") == [1, 2, 3]
+
+
+def test_infinite_scores_are_read(scored):
+    assert scored("a c -inf\na d 2e3\nb d inf\n") == [-np.inf, 2000, np.inf]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a c 1\na d 2\n", '1 of 3 trials have no score, the first: "b d"'),
+        ("a c 1\na d 2\nb d 3\nb c 4\n", '1 of 4 scores are of no trial in the list, the first on line 4: "b c"'),
+        ("x c 1\na d 2\nb d 3\n", 'the first on line 1: "x c"'),
+        ("a c 1\na c 2\na d 2\nb d 3\n", 'the trial "a c" has differing scores on lines 1 and 2'),
+        ("a c 1\na d nan\nb d 3\n", 'line 2: expected "enroll test score", "nan" is no score'),
+        ("a c 1\na d x\nb d 3\n", 'line 2: .* "x" is no score'),
+        ("a c 1\na d\nb d 3\n", 'line 2: expected "enroll test score", found 2 fields: "a d"'),
+        ("", "there are no scores in it"),
+    ],
+)
+def test_files_that_do_not_fit_are_refused(scored, text, message):
+    with pytest.raises(UserError, match=message):
+        scored(text)
+
+
+def test_a_line_twice_with_one_score_is_fine(scored):
+    assert scored("a c 1\na c 1\na d 2\nb d 3\n") == [1, 2, 3]
+
+
+def test_a_trial_twice_needs_one_score(scored):
+    twice = Trials(["a"], ["c"], np.array([[0, 0], [0, 0]], np.int32))
+    assert scored("a c 1\n", twice) == scored("a c 1\na c 1\n", twice) == [1, 1]
+    with pytest.raises(UserError, match="differing scores on lines 1 and 2"):
+        scored("a c 1\na c 2\n", twice)
+
+
+def test_incomplete_files_give_nan_on_request(scored):
+    assert np.array_equal(scored("a d 2\n", incomplete=True), [np.nan, 2, np.nan], equal_nan=True)
+
+
+def test_identifier_that_starts_another_is_not_taken_for_it(scored):
+    trials = Trials(["abcdefgh"], ["c"], np.array([[0, 0]], np.int32))
+    with pytest.raises(UserError, match='"abcdefghi c"'):
+        scored("abcdefghi c 1\n", trials)
+
+
+def test_float32_scores_come_back(tmp_path):
+    scores = np.random.default_rng(0).standard_normal(3).astype(np.float32)
+    write_scores(tmp_path / "s", TRIALS, scores)
+    assert read_scores(tmp_path / "s", TRIALS) == pytest.approx(scores, rel=5e-7)

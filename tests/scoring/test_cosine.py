@@ -1,0 +1,36 @@
+"""Cosine scores."""
+
+import numpy as np
+import pytest
+from scipy.spatial.distance import cosine
+
+from avsv.errors import UserError
+from avsv.scoring import cosine as module
+from avsv.scoring.cosine import cosine_scores, inner_products, unit_length
+
+RNG = np.random.default_rng(0)
+
+
+@pytest.mark.parametrize("table", [0, 10**6])
+def test_cosine_is_scipys(monkeypatch, table):
+    monkeypatch.setattr(module, "TABLE", table)  # by gathered rows, and by one product of all pairs
+    monkeypatch.setattr(module, "BLOCK", 7)
+    enroll, test = RNG.standard_normal((9, 5)), RNG.standard_normal((8, 5))
+    pairs = RNG.integers(0, 8, (100, 2))
+    expected = [1 - cosine(enroll[i], test[j]) for i, j in pairs]
+    assert cosine_scores(enroll, test, pairs) == pytest.approx(expected, abs=1e-6)
+
+
+def test_zero_embedding_is_named():
+    with pytest.raises(UserError, match="b: the embedding is zero: it has no cosine"):
+        unit_length(np.array([[1.0, 0.0], [0.0, 0.0]]), ["a", "b"])
+
+
+def test_very_small_and_very_large_embeddings_have_a_direction():
+    vectors = np.array([[3e-30, 4e-30], [3e30, 4e30]], np.float32)
+    assert unit_length(vectors) == pytest.approx(np.array([[0.6, 0.8], [0.6, 0.8]]))
+
+
+def test_no_trials_have_no_scores():
+    none = np.empty((0, 3), np.float32)
+    assert inner_products(none, none, np.empty((0, 2), int)).shape == (0,)

@@ -1,0 +1,198 @@
+"""PLDA: scores against full Gaussians, training against the likelihood written out, files against Kaldi's form."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.stats import multivariate_normal
+
+from avsv.errors import UserError
+from avsv.kaldi.embeddings import Embeddings
+from avsv.kaldi.matrices import write_array
+from avsv.scoring.lda import class_statistics
+from avsv.scoring.plda import Gaussians, Plda, diagonalise, inner_product_form, plda_llr, train_gaussians, train_plda
+from avsv.scoring.plda_files import read_gaussians, read_plda, write_gaussians, write_plda
+
+RNG = np.random.default_rng(0)
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def covariance(d, seed=0):
+    a = np.random.default_rng(seed).standard_normal((d, d))
+    return a @ a.T + 0.1 * np.eye(d)
+
+
+def draw(between, within, counts, rng):
+    people = np.repeat(np.arange(len(counts)), counts)
+    d = len(within)
+    places = rng.multivariate_normal(np.zeros(d), between, len(counts))
+    return people, places[people] + rng.multivariate_normal(np.ones(d), within, len(people))
+
+
+def test_ratio_is_that_of_full_gaussians():
+    d = 4
+    mean, between, within = RNG.standard_normal(d), covariance(d, 1), covariance(d, 2)
+    enroll, test = RNG.standard_normal((3, d)), RNG.standard_normal((2, d))
+    total = between + within
+    same = np.block([[total, between], [between, total]])
+    expected = [
+        [
+            multivariate_normal(np.tile(mean, 2), same).logpdf(np.concatenate([x, y]))
+            - multivariate_normal(mean, total).logpdf(x)
+            - multivariate_normal(mean, total).logpdf(y)
+            for y in test
+        ]
+        for x in enroll
+    ]
+    basis, psi, _ = diagonalise(within, between)
+    assert plda_llr((enroll - mean) @ basis.T, (test - mean) @ basis.T, psi) == pytest.approx(np.array(expected))
+
+
+def test_inner_products_are_the_ratios():
+    projected, psi = RNG.standard_normal((6, 5)) * 3, np.array([4.0, 2, 1, 0.1, 0])
+    left, right = inner_product_form(projected, psi)
+    assert left @ right.T == pytest.approx(plda_llr(projected, projected, psi), rel=1e-4, abs=1e-4)
+
+
+SPEECHBRAIN = """
+import sys, numpy as np
+from avsv.models.ecapa import import_speechbrain
+import_speechbrain()
+from speechbrain.processing.PLDA_LDA import Ndx, StatObject_SB, fast_PLDA_scoring
+
+def server(vectors, letter):
+    names = np.array([f"{letter}{n}" for n in range(len(vectors))], object)
+    zeros = np.zeros(len(names), int)
+    return StatObject_SB(names, names, zeros, zeros, np.ones((len(names), 1)), vectors)
+
+data = np.load(sys.argv[1])
+enroll, test = server(data["x"], "e"), server(data["y"], "t")
+trials = Ndx(models=np.repeat(enroll.modelset, len(test.segset)), testsegs=np.tile(test.segset, len(enroll.modelset)))
+found = fast_PLDA_scoring(enroll, test, trials, data["mean"], np.linalg.cholesky(data["between"]), data["within"])
+np.save(sys.argv[2], found.scoremat)
+"""
+
+
+def test_ratio_of_speechbrain_is_ours(tmp_path):
+    """In a process of its own: speechbrain's lazy modules and hypothesis do not get on."""
+    d = 4
+    mean, between, within = RNG.standard_normal(d), covariance(d, 1), covariance(d, 2)
+    x, y = RNG.standard_normal((3, d)), RNG.standard_normal((2, d))
+    np.savez(tmp_path / "in.npz", x=x, y=y, mean=mean, between=between, within=within)
+    argv = [sys.executable, "-c", SPEECHBRAIN, tmp_path / "in.npz", tmp_path / "out.npy"]
+    subprocess.run(argv, check=True, capture_output=True, cwd=ROOT)
+    basis, psi, _ = diagonalise(within, between)
+    ours = plda_llr((x - mean) @ basis.T, (y - mean) @ basis.T, psi)
+    assert np.load(tmp_path / "out.npy") == pytest.approx(ours, rel=1e-4, abs=1e-4)
+
+
+def log_likelihood(vectors, people, mean, between, within):
+    total = 0.0
+    for person in range(people.max() + 1):
+        own = vectors[people == person]
+        cov = np.kron(np.ones((len(own), len(own))), between) + np.kron(np.eye(len(own)), within)
+        total += multivariate_normal(np.tile(mean, len(own)), cov).logpdf(own.ravel())
+    return total / len(vectors)
+
+
+def test_reported_likelihood_is_that_of_full_gaussians_and_the_basis_is_right():
+    people, vectors = draw(covariance(3, 1), covariance(3, 2), [1, 2, 3, 5, 4, 2, 7], np.random.default_rng(1))
+    model, likelihoods = train_gaussians(class_statistics(vectors, people), 3)
+    back = np.linalg.inv(model.transform)
+    within, between = back @ back.T, back @ np.diag(model.psi) @ back.T
+    assert likelihoods[-1] == pytest.approx(log_likelihood(vectors, people, model.mean, between, within))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_likelihood_never_falls(seed):
+    rng = np.random.default_rng(seed)
+    d = int(rng.integers(1, 8))
+    people, vectors = draw(covariance(d, seed), covariance(d, seed + 9), rng.integers(1, 9, 40), rng)
+    _, likelihoods = train_gaussians(class_statistics(vectors, people), 30)
+    assert (np.diff(likelihoods) > -1e-9).all()
+
+
+def test_training_finds_the_covariances():
+    between, within = np.diag([3.0, 1.0, 0.2]), covariance(3)
+    people, vectors = draw(between, within, [8] * 3000, np.random.default_rng(2))
+    model, _ = train_gaussians(class_statistics(vectors, people), 10)
+    _, psi, _ = diagonalise(within, between)
+    assert model.psi == pytest.approx(psi, rel=0.1, abs=0.03)
+    assert model.mean == pytest.approx(np.ones(3), abs=0.1)
+
+
+def test_fewer_people_than_dimensions_are_enough():
+    people, vectors = draw(np.eye(50), np.eye(50), [3] * 10, np.random.default_rng(3))
+    model, likelihoods = train_plda(vectors, people)
+    assert model.reduce.shape == (9, 50)
+    assert np.isfinite(likelihoods).all()
+    left, right = model.sides(Embeddings([str(n) for n in range(30)], vectors.astype(np.float32)))
+    assert np.isfinite(left @ right.T).all()
+
+
+def test_embeddings_of_another_size_are_refused():
+    people, vectors = draw(np.eye(5), np.eye(5), [3] * 10, np.random.default_rng(3))
+    with pytest.raises(UserError, match="PLDA is of embeddings of 5 values, these have 4"):
+        train_plda(vectors, people)[0].sides(Embeddings(["a"], np.ones((1, 4), np.float32)))
+
+
+@pytest.fixture
+def plda():
+    people, vectors = draw(covariance(6, 1), covariance(6, 2), [5] * 30, np.random.default_rng(4))
+    return train_plda(vectors, people, 4)[0], vectors
+
+
+def test_files_give_the_same_scores(plda, tmp_path):
+    model, vectors = plda
+    write_plda(tmp_path, model)
+    assert read_plda(tmp_path).project(vectors) == pytest.approx(model.project(vectors), abs=1e-4)
+
+
+def test_plda_file_has_kaldis_bytes_and_comes_back(plda, tmp_path):
+    model = plda[0].gaussians
+    write_gaussians(tmp_path / "plda", model)
+    data = (tmp_path / "plda").read_bytes()
+    assert data.startswith(b"\0B<Plda> DV \x04\x04\x00\x00\x00" + model.mean.tobytes() + b"DM \x04\x04\x00\x00\x00\x04")
+    assert data.endswith(model.psi.tobytes() + b"</Plda> ")
+    write_gaussians(tmp_path / "again", read_gaussians(tmp_path / "plda"))
+    assert (tmp_path / "again").read_bytes() == data
+
+
+def test_kaldis_text_form_is_read(tmp_path):
+    (tmp_path / "plda").write_text("<Plda>  [ 1 2 ]\n [\n  1 0 \n  0 2 ]\n [ 3 0.5 ]\n</Plda> ")
+    model = read_gaussians(tmp_path / "plda")
+    assert model.mean.tolist() == [1, 2]
+    assert model.transform.tolist() == [[1, 0], [0, 2]]
+    assert model.psi.tolist() == [3, 0.5]
+
+
+def test_offset_column_of_kaldis_lda_is_applied(tmp_path):
+    reduce, offset, center = RNG.standard_normal((2, 3)), RNG.standard_normal(2), RNG.standard_normal(3)
+    write_plda(tmp_path, Plda(center, reduce, Gaussians(np.zeros(2), np.eye(2), np.ones(2))))
+    write_array(tmp_path / "transform.mat", np.column_stack([reduce, offset]).astype("<f4"))
+    found = read_plda(tmp_path)
+    x = RNG.standard_normal(3)
+    assert found.reduce @ (x - found.center) == pytest.approx(reduce @ (x - center) + offset, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda d: d[:-30], lambda d: b"", lambda d: b"\0Bxx", lambda d: d[:-8] + b"</Plxx> "]
+)
+def test_damaged_files_are_named(plda, tmp_path, damage):
+    write_plda(tmp_path, plda[0])
+    data = (tmp_path / "plda").read_bytes()
+    (tmp_path / "plda").write_bytes(damage(data))
+    with pytest.raises(UserError, match="plda: is no PLDA model of Kaldi"):
+        read_plda(tmp_path)
+
+
+def test_absent_and_unfitting_files_are_named(plda, tmp_path):
+    write_plda(tmp_path, plda[0])
+    write_array(tmp_path / "mean.vec", np.ones(3, "<f4"))
+    with pytest.raises(UserError, match=r"mean\.vec has 3 values, transform\.mat is for 6"):
+        read_plda(tmp_path)
+    (tmp_path / "transform.mat").unlink()
+    with pytest.raises(UserError, match=r"no transform.mat; expected the folder that avsv plda makes"):
+        read_plda(tmp_path)
