@@ -1,8 +1,9 @@
 """avsv align-faces: find the faces of a data directory's clips and align them.
 
-Writes OUT_DIR/faces.{ark,scp}, the aligned faces of up to --frames-per-clip frames of each clip (112 x 112 pixels, in one
-JPEG a clip), and, when the last shard is done, DATA_DIR/faces.scp, which embed-face and the training of a face network
-read. A clip without a face is skipped, counted and listed in OUT_DIR/skipped; one that has no picture at all is counted.
+Writes OUT_DIR/faces.{ark,scp}, the aligned faces of up to --frames-per-clip frames of each clip (112 x 112 pixels, in
+one JPEG a clip), and, when the last shard is done, DATA_DIR/faces.scp, which embed-face and the training of a face
+network read. A clip without a face is skipped, counted and listed in OUT_DIR/skipped; one that has no picture at all
+is counted.
 
 example:
   avsv align-faces --model buffalo_l data/vox1 exp/faces/vox1

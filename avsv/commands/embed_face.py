@@ -1,9 +1,9 @@
 """avsv embed-face: face embeddings of a data directory's clips.
 
-Writes OUT_DIR/embedding.{ark,scp}, one vector a clip: the mean of the length-normalised embeddings of its faces. Aligned
-faces are taken from DATA_DIR/faces.scp where avsv align-faces made it; otherwise they are found and aligned with the
-pack's own detector. Where DATA_DIR/utt2damage says so, the faces are damaged first; a face that is "missing" there gets no
-embedding. OUT_DIR/skipped lists every clip that has a picture and got no embedding, and why.
+Writes OUT_DIR/embedding.{ark,scp}, one vector a clip: the mean of the length-normalised embeddings of its faces.
+Aligned faces are taken from DATA_DIR/faces.scp where avsv align-faces made it; otherwise they are found and aligned
+with the pack's own detector. Where DATA_DIR/utt2damage says so, the faces are damaged first; a face that is "missing"
+there gets no embedding. OUT_DIR/skipped lists every clip that has a picture and got no embedding, and why.
 
 example:
   avsv embed-face --model buffalo_l data/vox1 exp/face/vox1
@@ -27,7 +27,9 @@ def add_arguments(parser):
     parser.add_argument("--model", required=True, help="an InsightFace pack by name or folder, or an exp/ folder")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--frames-per-clip", type=at_least_one, default=5, help="faces averaged (default: 5)")
-    parser.add_argument("--batch-size", type=at_least_one, default=8, help="faces at a time (default: 8; more is faster on a GPU only)")
+    parser.add_argument(
+        "--batch-size", type=at_least_one, default=8, help="faces at a time (default: 8; more is faster on a GPU only)"
+    )
     parser.add_argument("--det-thresh", type=prior, default=0.5, help="least score of a face, 0 to 1 (default: 0.5)")
     parser.add_argument("--shard", type=Shard.parse, default=Shard(), metavar="J/N", help="do part J of N")
     parser.add_argument("--max-skipped", type=float, default=0.05, help="share of clips that may fail (default: 0.05)")
@@ -46,8 +48,8 @@ def run(args):
     if not aligned and not data.video:
         raise UserError(f"{args.data_dir}: has neither video.scp nor faces.scp, so there are no faces to embed")
     source, tasks = (aligned, ("recognition",)) if aligned else (data.video, ("detection", "recognition"))
-    log.info("%s: %d of %d clips have a face in %s", args.data_dir, len(source), len(data.utts),
-             "faces.scp" if aligned else "video.scp")  # fmt: skip
+    log.info("%s: %d of %d clips have a %s", args.data_dir, len(source), len(data.utts),
+             "face in faces.scp" if aligned else "picture; faces are found on the way")  # fmt: skip
     damage = read_damage(args.data_dir, "face")
     without = {utt: "no face was found by avsv align-faces" for utt in data.video if utt not in source}
     without |= {utt: "missing by design" for utt, what in damage.items() if what["kind"] == MISSING}

@@ -10,6 +10,7 @@ example:
 """
 
 import logging
+import os
 from pathlib import Path
 
 from avsv.commands._arguments import at_least_one
@@ -42,6 +43,8 @@ def add_arguments(parser):
 
 
 def run(args):
+    # each core makes a product of its own (see cohort_statistics); BLAS's threads would only be in the way
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     import numpy as np
 
     from avsv.errors import UserError

@@ -41,7 +41,8 @@ def run(args):
     args.missing.check(trials, pool, args.test or args.enroll)
     left, right = make_backend(args.backend, args.plda, args.center)(pool.embeddings)
     complete = pool.complete
-    scores = args.missing.fill(complete, inner_products(left, right, pool.pairs[complete]))
+    pairs = pool.pairs if complete.all() else pool.pairs[complete]
+    scores = args.missing.fill(complete, inner_products(left, right, pairs))
     args.missing.note(args.out, trials, pool)
     if args.missing.policy == "drop":
         trials = trials.take(complete)

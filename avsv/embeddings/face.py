@@ -10,7 +10,9 @@ from avsv.features.face_damage import damage_faces
 from avsv.features.faces import find_faces, read_faces
 from avsv.media.pictures import evenly_spaced, read_frames
 
-FaceReader = Callable[[str], np.ndarray]  # utterance -> (n, 112, 112, 3) uint8 BGR, n >= 1; UserError where there is none
+FaceReader = Callable[
+    [str], np.ndarray
+]  # utterance -> (n, 112, 112, 3) uint8 BGR, n >= 1; UserError where there is none
 
 
 def media_faces(video: Mapping[str, str], detector: Any, n_frames: int, det_thresh: float = 0.5) -> FaceReader:

@@ -35,7 +35,9 @@ def load_fusion(exp_dir: Path | str) -> SoftAttentionFusion:
     return fusion.eval()
 
 
-def fuse_pairs(fusion: SoftAttentionFusion, voice: np.ndarray, face: np.ndarray, present: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def fuse_pairs(
+    fusion: SoftAttentionFusion, voice: np.ndarray, face: np.ndarray, present: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Fuse many pairs.
 
     Parameters

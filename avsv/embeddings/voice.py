@@ -15,7 +15,9 @@ from avsv.progress import progress
 
 RATE = 16000
 SHORTEST = 0.1  # seconds; the encoder's widest convolution spans less
-SPREAD = 1.02  # longest over shortest sound of a batch: with so little padding an embedding does not depend on its batch
+SPREAD = (
+    1.02  # longest over shortest sound of a batch: with so little padding an embedding does not depend on its batch
+)
 
 
 def make_voice_embedder(source: str, device: str = "cpu") -> Callable[[list[np.ndarray]], np.ndarray]:

@@ -17,7 +17,7 @@ from avsv.evaluation.errors import ErrorCounts, crossing
 
 EDGES = 2048  # thresholds tried in one window; with fewer distinct scores there, the result is exact
 ROWS = 256  # trials weighed at a time
-DENSE = 4096  # people, up to which pairs of people are counted in a square table
+BUSY, DENSE = 32, 4096  # trials that make a person worth a row of a square table; rows it has at most
 CELLS = 1 << 24  # weights (people x resamples) held at a time
 
 
@@ -98,11 +98,20 @@ class Resamples:
         n_people = len(self.weights)
         two = people[:, 0] != people[:, 1]
         of_one = np.bincount(people[~two, 0], minlength=n_people).astype(np.float32) @ self.weights
-        if n_people > DENSE:
-            return of_one + self.sums(people[two], np.zeros(two.sum(), np.intp), 1)[0]
-        cells = people[two, 0].astype(np.int64) * n_people + people[two, 1]
-        table = np.bincount(cells, minlength=n_people**2).reshape(n_people, n_people).astype(np.float32)
-        return of_one + (self.weights * (table @ self.weights)).sum(axis=0, dtype=np.float64)
+        pairs = people[two]
+        # people with many trials, counted pair by pair in a square table: a matrix product weighs them all
+        n_trials = np.bincount(pairs.ravel(), minlength=n_people)
+        busy = np.argsort(-n_trials, kind="stable")[: min(DENSE, int((n_trials >= BUSY).sum()))]
+        place = np.full(n_people, -1)
+        place[busy] = np.arange(len(busy))
+        cells = place[pairs]
+        in_table = (cells >= 0).all(axis=1)
+        table = np.bincount(cells[in_table] @ [len(busy), 1], minlength=len(busy) ** 2)
+        weights = self.weights[busy]
+        of_busy = weights * (table.reshape(len(busy), len(busy)).astype(np.float32) @ weights)
+        others = pairs[~in_table]
+        of_others = self.sums(others, np.zeros(len(others), np.intp), 1)[0]
+        return of_one + of_busy.sum(axis=0, dtype=np.float64) + of_others
 
     def sums(self, people: np.ndarray, bins: np.ndarray, n_bins: int) -> np.ndarray:
         """Summed weight of the trials in each bin, (n_bins, resamples) float64."""

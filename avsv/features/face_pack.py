@@ -52,8 +52,8 @@ def find_pack(model: str | Path) -> Path:
         )
     if not list(folder.glob("*.onnx")):
         raise UserError(
-            f"{folder}: there is no ONNX file in this folder; a face pack has a detector (SCRFD) and a recognition network "
-            "(ArcFace), such as det_10g.onnx and w600k_r50.onnx"
+            f"{folder}: there is no ONNX file in this folder; a face pack has a detector (SCRFD) and a recognition "
+            "network (ArcFace), such as det_10g.onnx and w600k_r50.onnx"
         )
     return folder
 
@@ -68,8 +68,8 @@ def fetch_pack(name: str) -> Path:
             return Path(ensure_available("models", name))
     except Exception as error:  # requests', zipfile's and insightface's own
         raise UserError(
-            f"the face pack {name} cannot be fetched ({type(error).__name__}: {error}); fetch and unzip it yourself, and "
-            "give --model the folder"
+            f"the face pack {name} cannot be fetched ({type(error).__name__}: {error}); fetch and unzip it yourself, "
+            "and give --model the folder"
         ) from None
 
 
@@ -130,7 +130,9 @@ def load_onnx(file: Path, providers: list[str], threads: int | None = None) -> A
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = int(os.environ.get("OMP_NUM_THREADS") or threads or 0)  # 0: all cores
     options.inter_op_num_threads = 1
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # threads that wait leave the cores to others
+    options.add_session_config_entry(
+        "session.intra_op.allow_spinning", "0"
+    )  # threads that wait leave the cores to others
     try:
         with contextlib.redirect_stdout(sys.stderr):
             network = model_zoo.get_model(str(file), providers=providers, sess_options=options)
@@ -138,5 +140,7 @@ def load_onnx(file: Path, providers: list[str], threads: int | None = None) -> A
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise UserError(f"{file}: cannot be loaded as an ONNX network: {reason}") from None
     if providers[0] == "CUDAExecutionProvider" and network and "CUDA" not in network.session.get_providers()[0]:
-        raise UserError(f"{file}: onnxruntime could not start CUDA; are the driver and cuDNN installed? Or: --device cpu")
+        raise UserError(
+            f"{file}: onnxruntime could not start CUDA; are the driver and cuDNN installed? Or: --device cpu"
+        )
     return network

@@ -24,7 +24,7 @@ def detect_face(picture: np.ndarray, detector: Any, det_thresh: float = 0.5) -> 
     """Find the one face that a clip is about.
 
     That is the face with the greatest score x area x exp(-(d / r)^2), d the distance of its box's centre from the
-    picture's centre and r half the picture's shorter side: large, certain and central, each in its measure. (Our choice.)
+    picture's centre and r half the picture's shorter side: large, certain and central, each in its measure. Our choice.
 
     Parameters
     ----------
@@ -173,4 +173,6 @@ def read_faces(entry: str) -> np.ndarray:
     except ValueError:
         raise UserError(f'{entry}: expected "path:offset", as avsv align-faces writes it') from None
     except UserError as error:
-        raise UserError(f"{entry}: {error}; the archive is cut short or another one; run avsv align-faces again") from None
+        raise UserError(
+            f"{entry}: {error}; the archive is cut short or another one; run avsv align-faces again"
+        ) from None

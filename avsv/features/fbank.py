@@ -81,4 +81,3 @@ def energy_vad(log_energy: np.ndarray, threshold: float = 5.5, mean_scale: float
         for values in (loud, np.ones_like(loud))
     )
     return (votes >= proportion * voters).astype(np.float32)
-

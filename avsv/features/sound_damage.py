@@ -30,7 +30,9 @@ def read_noises(data_dir: Path | str) -> dict[str, list[str]]:
     noises = {sort: sorted(data.wav[u] for u, s in data.utt2spk.items() if s == sort) for sort in SOURCES.values()}
     for sort, paths in noises.items():
         if not paths:
-            raise UserError(f'{data_dir}/utt2spk: has no recording of sort "{sort}"; run stage 0 with --musan and --rirs')
+            raise UserError(
+                f'{data_dir}/utt2spk: has no recording of sort "{sort}"; run stage 0 with --musan and --rirs'
+            )
     return noises
 
 
@@ -52,7 +54,9 @@ def draw_sound_damage(rng: np.random.Generator, noises: dict[str, list[str]], ki
     return damage
 
 
-def damage_sound(sound: np.ndarray, damage: dict, read: Callable[[str, float, int], np.ndarray] = read_part) -> np.ndarray:
+def damage_sound(
+    sound: np.ndarray, damage: dict, read: Callable[[str, float, int], np.ndarray] = read_part
+) -> np.ndarray:
     """Do to `sound` what `damage` says.
 
     Parameters

@@ -13,7 +13,7 @@ import numpy as np
 
 from avsv.errors import UserError
 
-BLOCK = 1 << 24  # bytes read at a time
+BLOCK = 1 << 25  # bytes read at a time
 SPACE, NEWLINE = 32, 10
 MASKS = np.array([(1 << 8 * n) - 1 for n in range(9)], np.uint64)  # keeps the first n bytes of a little-endian word
 MIX = np.uint64(0xFF51AFD7ED558CCD), np.uint64(0xC4CEB9FE1A85EC53)  # the finaliser of MurmurHash3, 64 bits

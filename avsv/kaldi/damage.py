@@ -1,7 +1,7 @@
 """The table `utt2damage` of a noisy test set: what is done to which clip, one JSON object a line.
 
-    utt {"modality": "voice", "kind": "babble", "sources": [[path, begin], ...], "snr": 4.2}
-    utt {"modality": "face", "kind": "missing"}
+utt {"modality": "voice", "kind": "babble", "sources": [[path, begin], ...], "snr": 4.2}
+utt {"modality": "face", "kind": "missing"}
 """
 
 import json
@@ -28,5 +28,7 @@ def read_damage(data_dir: Path | str, modality: str) -> dict[str, dict]:
             if damage["modality"] == modality:
                 found[utt] = {"kind": damage["kind"], **damage}
         except (ValueError, TypeError, KeyError):
-            raise UserError(f'{path}, utterance {utt}: expected a JSON object with "modality" and "kind": {text}') from None
+            raise UserError(
+                f'{path}, utterance {utt}: expected a JSON object with "modality" and "kind": {text}'
+            ) from None
     return found

@@ -7,7 +7,9 @@ import numpy as np
 from avsv.kaldi.embeddings import read_embeddings
 
 
-def join_embeddings(voice_scp: Path | str, face_scp: Path | str) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[str]]:
+def join_embeddings(
+    voice_scp: Path | str, face_scp: Path | str
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[str]]:
     """Voice and face embeddings side by side; a missing one is a row of zeros.
 
     Returns

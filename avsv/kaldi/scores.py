@@ -118,9 +118,10 @@ def match_scores(path: Path | str, trials: Trials, incomplete: bool = False) -> 
     refuse_extra(path, names, keys, trials)
     refuse_conflicts(path, names, scores, *names.repeats)
     order = np.argsort(keys)
-    found = np.minimum(np.searchsorted(keys[order], trials.keys), len(keys) - 1)
+    wanted, ranked = trials.keys, keys[order]
+    found = np.minimum(np.searchsorted(ranked, wanted), len(keys) - 1)
     matched = scores[order][found]
-    missing = np.flatnonzero(keys[order][found] != trials.keys)
+    missing = np.flatnonzero(ranked[found] != wanted)
     if len(missing) and not incomplete:
         first = pair(trials, missing)
         raise UserError(f"{path}: {len(missing)} of {len(trials)} trials have no score, the first: {first}")

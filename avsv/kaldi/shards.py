@@ -23,7 +23,10 @@ from avsv.files import whole_file, write_json
 from avsv.kaldi.tables import read_table, write_table
 
 log = logging.getLogger("avsv")
-FLOAT, COMPRESSED = None, 2  # kaldiio's compression_method: 2 is Kaldi's default "speech feature" coding, one byte a value
+FLOAT, COMPRESSED = (
+    None,
+    2,
+)  # kaldiio's compression_method: 2 is Kaldi's default "speech feature" coding, one byte a value
 
 
 @dataclass(frozen=True)
@@ -222,7 +225,9 @@ def merge(out_dir: Path | str) -> None:
         raise UserError(f"{out_dir}: there are no finished shards here (done.J.json)")
     totals = {(r.get("shards"), r.get("settings")) for r in records.values()}
     if len(totals) > 1:
-        raise UserError(f"{out_dir}: shards of different runs lie here; delete {out_dir}/done.*.json and run them again")
+        raise UserError(
+            f"{out_dir}: shards of different runs lie here; delete {out_dir}/done.*.json and run them again"
+        )
     ((total, settings),) = totals
     missing = [job for job in range(1, total + 1) if not (out_dir / f"done.{job}.json").exists()]
     if missing:

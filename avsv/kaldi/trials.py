@@ -45,7 +45,7 @@ class Trials:
             self.enroll_ids, self.test_ids, self.pairs[which], None if self.labels is None else self.labels[which]
         )
 
-    @cached_property
+    @property
     def keys(self) -> np.ndarray:
         """One number for each trial, equal where the recordings are. (n,) int64"""
         return self.pairs[:, 0].astype(np.int64) * len(self.test_ids) + self.pairs[:, 1]
@@ -53,11 +53,12 @@ class Trials:
     @cached_property
     def repeats(self) -> tuple[np.ndarray, np.ndarray]:
         """Trials whose pair was in the list before, and the first trial of that pair. Two arrays of row numbers"""
-        order = np.argsort(self.keys)
-        ranked = self.keys[order]
+        keys = self.keys
+        ranked = np.sort(keys)  # less memory than the order, and all that most lists need
+        if not (ranked[1:] == ranked[:-1]).any():
+            return np.empty(0, np.int64), np.empty(0, np.int64)
+        order = np.argsort(keys)
         begins = np.concatenate([[True], ranked[1:] != ranked[:-1]])
-        if begins.all():
-            return order[:0], order[:0]
         first = np.minimum.reduceat(order, np.flatnonzero(begins))[np.cumsum(begins) - 1]
         again = order != first
         return order[again], first[again]

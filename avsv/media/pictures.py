@@ -87,7 +87,7 @@ def read_folder(folder: Path, n: int) -> list[np.ndarray]:
 
 
 def read_picture(path: Path) -> np.ndarray:
-    """One picture as (height, width, 3) uint8 BGR, turned upright as its EXIF says; UserError where it cannot be read."""
+    """One picture as (height, width, 3) uint8 BGR, upright as its EXIF says; UserError where it cannot be read."""
     # Pillow, for OpenCV fills what a truncated jpg lacks with grey and says nothing
     from PIL import Image, ImageOps
 

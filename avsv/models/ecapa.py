@@ -31,8 +31,16 @@ def import_speechbrain() -> None:
     logging.getLogger("speechbrain").setLevel(logging.WARNING)  # it tells of its quirks at every import
     import speechbrain  # noqa: F401
 
+    # Its stand-ins for renamed and optional modules import on any look at them, and fail where a package is absent;
+    # tools that walk sys.modules (inspect, hypothesis) die of that. They are found again by an import where needed.
+    for name, module in list(sys.modules.items()):
+        if name.startswith("speechbrain") and "Lazy" in type(module).__name__ or "Deprecated" in type(module).__name__:
+            del sys.modules[name]
 
-def make_ecapa(n_mels: int = 80, channels: int = 1024, attention_channels: int = 128, embedding_size: int = 192) -> nn.Module:
+
+def make_ecapa(
+    n_mels: int = 80, channels: int = 1024, attention_channels: int = 128, embedding_size: int = 192
+) -> nn.Module:
     """ECAPA-TDNN with the published layers: five blocks, the last three times as wide (Desplanques et al., 2020).
 
     Returns
@@ -108,7 +116,9 @@ def make_frontend() -> tuple[nn.Module, nn.Module]:
     return Fbank(n_mels=80), InputNormalization(norm_type="sentence", std_norm=False)
 
 
-def save_speechbrain_folder(folder: Path, ecapa: nn.Module, class_weight: torch.Tensor, people: list[str], options: dict) -> None:
+def save_speechbrain_folder(
+    folder: Path, ecapa: nn.Module, class_weight: torch.Tensor, people: list[str], options: dict
+) -> None:
     """Write a trained encoder as a folder that `EncoderClassifier.from_hparams(source=folder)` loads.
 
     Parameters

@@ -38,7 +38,9 @@ class FaceDetector(nn.Module):
     def __init__(self, width: int = 16):
         super().__init__()
         w1, w2, w4 = width, 2 * width, 4 * width
-        self.to_8 = nn.Sequential(conv_block(3, w1, 2), conv_block(w1, w2, 2), conv_block(w2, w2, 2), conv_block(w2, w2))
+        self.to_8 = nn.Sequential(
+            conv_block(3, w1, 2), conv_block(w1, w2, 2), conv_block(w2, w2, 2), conv_block(w2, w2)
+        )
         self.to_16 = nn.Sequential(conv_block(w2, w4, 2), conv_block(w4, w4))
         self.to_32 = nn.Sequential(conv_block(w4, w4, 2), conv_block(w4, w4))
         self.lateral = nn.ModuleList([nn.Conv2d(n, w4, 1) for n in (w2, w4, w4)])
@@ -72,7 +74,7 @@ class FaceDetector(nn.Module):
 
 
 def flatten(values: Tensor, size: int) -> Tensor:
-    """(batch, anchors * size, h, w) -> (batch, h * w * anchors, size), the order in which InsightFace counts anchors."""
+    """(batch, anchors * size, h, w) -> (batch, h * w * anchors, size), the order of InsightFace's anchors."""
     return values.permute(0, 2, 3, 1).reshape(values.shape[0], -1, size)
 
 
@@ -95,7 +97,9 @@ def anchors(height: int, width: int) -> tuple[Tensor, Tensor, Tensor]:
     return torch.cat(places), torch.cat(strides), torch.cat(sides)
 
 
-def detector_loss(outputs: tuple[Tensor, Tensor, Tensor], boxes: Tensor, points: Tensor, size: tuple[int, int]) -> Tensor:
+def detector_loss(
+    outputs: tuple[Tensor, Tensor, Tensor], boxes: Tensor, points: Tensor, size: tuple[int, int]
+) -> Tensor:
     """Focal loss of the scores, and smooth L1 of the boxes and key points at the anchors of the face.
 
     A face's anchors are those within half a stride plus a tenth of the face's side of its centre, and of a size
@@ -133,7 +137,7 @@ def detector_loss(outputs: tuple[Tensor, Tensor, Tensor], boxes: Tensor, points:
     point_target = (points[which] - at[:, None]) / stride[:, :, None]
     box_loss = l1(box_out[positive] * unit, box_target * unit)
     point_loss = l1(point_out[positive] * unit[:, :, None], point_target * unit[:, :, None])
-    return 0.5 * focal + 5 * box_loss + 20 * point_loss
+    return 0.5 * focal + 5 * box_loss + 60 * point_loss
 
 
 def l1(found: Tensor, true: Tensor) -> Tensor:

@@ -61,10 +61,12 @@ class IResNet(nn.Module):
     torch.Size([2, 32])
     """
 
-    def __init__(self, blocks: Sequence[int] = BLOCKS[50], channels: Sequence[int] = CHANNELS, embedding_size: int = 512,
-                 stem_stride: int = 1, dropout: float = 0.0):  # fmt: skip
+    def __init__(self, blocks: Sequence[int] = BLOCKS[50], channels: Sequence[int] = CHANNELS,
+                 embedding_size: int = 512, stem_stride: int = 1, dropout: float = 0.0):  # fmt: skip
         super().__init__()
-        self.stem = nn.Sequential(conv3x3(3, channels[0], stem_stride), nn.BatchNorm2d(channels[0]), nn.PReLU(channels[0]))
+        self.stem = nn.Sequential(
+            conv3x3(3, channels[0], stem_stride), nn.BatchNorm2d(channels[0]), nn.PReLU(channels[0])
+        )
         stages: list[nn.Module] = []
         n_in, side = channels[0], -(-SIDE // stem_stride)
         for n_blocks, n_out in zip(blocks, channels, strict=True):
@@ -95,8 +97,8 @@ def iresnet(depth: int, **options) -> IResNet:
 def save_onnx(net: IResNet, path: Path | str) -> None:
     """Export to a file that InsightFace's model zoo loads as ArcFace.
 
-    It does so for one output and a square input of 112 pixels. It feeds RGB, (x - 127.5) / 127.5, unless the first nodes
-    of the graph are named Sub... and Mul...: pictures are therefore scaled outside of the network.
+    It does so for one output and a square input of 112 pixels. It feeds RGB, (x - 127.5) / 127.5, unless the first
+    nodes of the graph are named Sub... and Mul...: pictures are therefore scaled outside of the network.
     """
     axes = {"input": {0: "batch"}, "embedding": {0: "batch"}}
     export_onnx(net, (1, 3, SIDE, SIDE), ["embedding"], axes, path)

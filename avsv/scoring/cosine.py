@@ -7,6 +7,7 @@ import numpy as np
 from avsv.errors import UserError
 
 BLOCK = 1024  # rows worked on at a time: they stay in the processor's cache
+TINY, HUGE = 1e-24, 1e24
 TABLE = 1 << 26  # values of a table of all pairs, at most
 
 
@@ -29,12 +30,17 @@ def unit_length(vectors: np.ndarray, ids: Sequence[str] | None = None) -> np.nda
     """
     unit = np.empty(vectors.shape, np.float32)
     for start in range(0, len(vectors), BLOCK):
-        block = vectors[start : start + BLOCK].astype(np.float64)
-        length = np.sqrt(np.einsum("ij,ij->i", block, block))
+        block = vectors[start : start + BLOCK]
+        with np.errstate(over="ignore"):
+            square = np.einsum("ij,ij->i", block, block)
+        if not ((square > TINY) & (square < HUGE)).all():  # squares that float32 cannot hold
+            block = block.astype(np.float64)
+            square = np.einsum("ij,ij->i", block, block)
+        length = np.sqrt(square)
         if zero := np.flatnonzero(length == 0).tolist():
             name = ids[start + zero[0]] if ids is not None else f"row {start + zero[0]}"
             raise UserError(f"{name}: the embedding is zero: it has no cosine with anything")
-        unit[start : start + BLOCK] = block / length[:, None]
+        np.divide(block, length[:, None], out=unit[start : start + BLOCK], casting="same_kind")
     return unit
 
 
@@ -55,11 +61,13 @@ def inner_products(left: np.ndarray, right: np.ndarray, pairs: np.ndarray) -> np
     (trials,) float32
     """
     rows, columns = pairs[:, 0], pairs[:, 1]
-    if len(left) * len(right) <= min(TABLE, 4 * len(pairs)):
-        return (left @ right.T).ravel()[rows.astype(np.int64) * len(right) + columns]
     scores = np.empty(len(pairs), np.float32)
+    table = left @ right.T if len(left) * len(right) <= min(TABLE, 4 * len(pairs)) else None
     for start in range(0, len(pairs), BLOCK):
         part = slice(start, start + BLOCK)
+        if table is not None:
+            scores[part] = table[rows[part], columns[part]]
+            continue
         np.einsum("ij,ij->i", left[rows[part]], right[columns[part]], out=scores[part])
     return scores
 

@@ -87,7 +87,9 @@ def explain(error: OmegaConfBaseException, schema: type) -> str:
     if unknown:
         known = [f.name for f in fields(OptimizerConfig if unknown[2] == "OptimizerConfig" else schema)]
         near = difflib.get_close_matches(unknown[1], known, 1)
-        return f'unknown key "{unknown[1]}"' + (f'; did you mean "{near[0]}"?' if near else f"; known: {', '.join(known)}")
+        return f'unknown key "{unknown[1]}"' + (
+            f'; did you mean "{near[0]}"?' if near else f"; known: {', '.join(known)}"
+        )
     missing = re.search(r"missing mandatory value: (\w+)", str(error), re.IGNORECASE)
     if missing:
         return f'"{missing[1]}" must be given, in the file or as {missing[1]}=VALUE'
@@ -97,5 +99,3 @@ def explain(error: OmegaConfBaseException, schema: type) -> str:
 def to_yaml(config: Any) -> str:
     """A configuration as YAML text, every key spelt out."""
     return OmegaConf.to_yaml(OmegaConf.structured(config))
-
-

@@ -92,7 +92,9 @@ class Pictures(Dataset):
         target = side / 2 + room * rng.uniform(-1, 1, 2)
         flip = bool(rng.random() < 0.5)
         matrix = move_matrix(centre, target, scale, rng.normal() * self.config.rotation, flip)
-        picture = change_colour(warp(example.picture, matrix, side, replicate=rng.random() < 0.3), rng, self.config.colour)
+        picture = change_colour(
+            warp(example.picture, matrix, side, replicate=rng.random() < 0.3), rng, self.config.colour
+        )
         if rng.random() < 0.2:
             picture = cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.3, 0.02 * size + 0.3))
         points = (example.points[MIRRORED] if flip else example.points) @ matrix[:, :2].T + matrix[:, 2]
@@ -111,7 +113,9 @@ def train_face_detector(config: FaceDetectorConfig) -> None:
     data = read_data_dir(config.data_dir)
     landmarks = {utt: path for utt, path in data.table("landmarks.scp").items() if utt in data.video}
     if not landmarks:
-        raise UserError(f"{config.data_dir}/landmarks.scp: is absent or empty; a detector needs clips with known key points")
+        raise UserError(
+            f"{config.data_dir}/landmarks.scp: is absent or empty; a detector needs clips with known key points"
+        )
     if config.side % 32:
         raise UserError(f"side={config.side}: expected a multiple of 32")
     utts = sorted(landmarks)
@@ -153,7 +157,7 @@ def train_face_detector(config: FaceDetectorConfig) -> None:
 
 
 def measure(pack: str | Path, examples: list[Example]) -> tuple[float, float]:
-    """Share of faces that the pack's detector finds, and the mean distance of the key points in pixels, as it is used."""
+    """Share of faces that the pack's detector finds, as it is used, and mean distance of the key points in pixels."""
     detector = load_pack(pack, tasks=("detection",)).detection
     found = [(detect_face(example.picture, detector), example.points) for example in examples]
     errors = [np.linalg.norm(points - true, axis=1).mean() for points, true in found if points is not None]

@@ -35,7 +35,9 @@ class FusionConfig(TrainingConfig):
     noise_std: float = 0.5  # of the mildest corruption, in standard deviations of the embedding
 
 
-def damage_embeddings(voice: Tensor, face: Tensor, present: Tensor, share: float, noise_std: float) -> tuple[Tensor, Tensor, Tensor]:
+def damage_embeddings(
+    voice: Tensor, face: Tensor, present: Tensor, share: float, noise_std: float
+) -> tuple[Tensor, Tensor, Tensor]:
     """Corrupt one modality of a share of the pairs (augmentation v1 of Qian et al.).
 
     The corruption is one of three, each as likely: the modality goes missing (the all-zero vector), becomes a random
@@ -86,7 +88,9 @@ def read_pairs(config: FusionConfig) -> tuple[Tensor, Tensor, Tensor, list[str]]
     voice, face, present, utts = join_embeddings(config.voice, config.face)
     unknown = [utt for utt in utts if utt not in utt2spk]
     if unknown:
-        raise UserError(f"{config.data_dir}/utt2spk: {len(unknown)} embedded utterances are not in it, such as {unknown[0]}")
+        raise UserError(
+            f"{config.data_dir}/utt2spk: {len(unknown)} embedded utterances are not in it, such as {unknown[0]}"
+        )
     return torch.from_numpy(voice), torch.from_numpy(face), torch.from_numpy(present), [utt2spk[u] for u in utts]
 
 

@@ -22,7 +22,9 @@ def plan_batches(items: list[int], batch_size: int, seed: int, epoch: int) -> li
     return [pairs[i : i + size] for i in range(0, len(pairs) - size + 1, size)]
 
 
-def move_matrix(centre: tuple[float, float], target: tuple[float, float], scale: float, degrees: float, flip: bool) -> np.ndarray:
+def move_matrix(
+    centre: tuple[float, float], target: tuple[float, float], scale: float, degrees: float, flip: bool
+) -> np.ndarray:
     """Mirror, turn and scale about `centre` and bring that to `target`; (2, 3) float64, as cv2.warpAffine takes it.
 
     Examples

@@ -4,6 +4,7 @@ What a network brings: a module whose parameters are all that is learned, a `ste
 figures to show, and `batches(epoch)`, which gives the same batches for the same epoch whenever it is asked.
 """
 
+import ctypes
 import json
 import logging
 import math
@@ -69,6 +70,15 @@ def make_optimizer(model: nn.Module, config: OptimizerConfig) -> torch.optim.Opt
     return kinds[config.name](groups, lr=config.lr, **more)
 
 
+def keep_freed_memory() -> None:
+    """Let glibc keep what a step frees for the next one; giving it back and asking again costs a seventh of the time."""
+    if platform.libc_ver()[0] == "glibc":
+        libc = ctypes.CDLL(None)
+        m_trim_threshold, m_mmap_threshold = -1, -3  # of malloc.h
+        libc.mallopt(m_mmap_threshold, 1 << 30)
+        libc.mallopt(m_trim_threshold, (1 << 31) - 1)
+
+
 class Trainer:
     """Trains `model` in `config.exp_dir`, from its last checkpoint where there is one.
 
@@ -78,6 +88,7 @@ class Trainer:
 
     def __init__(self, model: nn.Module, config: TrainingConfig):
         torch.set_num_threads(config.threads or int(os.environ.get("OMP_NUM_THREADS") or len(os.sched_getaffinity(0))))
+        keep_freed_memory()
         self.config, self.exp_dir = config, Path(config.exp_dir)
         self.device = pick_device(config.device)
         self.model = model.to(self.device)

@@ -81,7 +81,9 @@ class Crops(Dataset):
         order = rng.permutation(len(items))
         size = min(config.batch_size, len(items))
         batches = []
-        for begin in range(0, len(items) - size + 1, size):  # the rest of an epoch is left out: batch norm wants full ones
+        for begin in range(
+            0, len(items) - size + 1, size
+        ):  # the rest of an epoch is left out: batch norm wants full ones
             seconds = round(float(rng.uniform(*config.crop_seconds)), 2)
             seeds = rng.integers(0, 2**62, size)
             rows = order[begin : begin + size]

@@ -132,5 +132,5 @@ if stage 9 "noisy test set: one modality damaged or missing in $noisy of the cli
 fi
 
 if stage 10 "results"; then
-  avsv report --trials-dir data/test/trials exp exp/results
+  avsv report --trials-dir data/test/trials --utt2spk data/test/utt2spk exp exp/results
 fi

@@ -1,5 +1,6 @@
 """A small world of people and embeddings for the commands of the back-end."""
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,13 +32,27 @@ class World:
 
 
 @pytest.fixture
+def avsv(avsv, caplog):
+    """Call `avsv VERB ...`: (exit status, what it said, log messages first). Under pytest the log has no stderr."""
+    caplog.set_level(logging.INFO, logger="avsv")
+
+    def call(*argv):
+        caplog.clear()
+        status, said = avsv(*argv)
+        return status, "".join(f"{record.getMessage()}\n" for record in caplog.records) + said
+
+    return call
+
+
+@pytest.fixture
 def world(tmp_path):
     rng = np.random.default_rng(0)
     scps = {}
     for part, n_people in (("test", 8), ("train", 30)):
         names = [f"{part}{person:02d}-{clip}" for person in range(n_people) for clip in range(5)]
         places = np.repeat(rng.standard_normal((n_people, 12)), 5, axis=0)
-        vectors = places + 0.8 * rng.standard_normal((len(names), 12))
+        # two directions tell little of the person: what PLDA has to find out
+        vectors = places + rng.standard_normal((len(names), 12)) * ([0.7] * 10 + [2.0] * 2)
         scps[part] = tmp_path / f"{part}.scp"
         write_embeddings(tmp_path / f"{part}.ark", scps[part], names, vectors)
         lines = []

@@ -5,11 +5,17 @@ import json
 import numpy as np
 import pytest
 
+from avsv.kaldi.scores import write_scores
+from avsv.kaldi.trials import read_trials
+
 
 @pytest.fixture
-def scored(avsv, world):
-    assert avsv("score", "--trials", world.trials, "--enroll", world.test, world.folder / "s")[0] == 0
-    assert avsv("score", "--trials", world.train_trials, "--enroll", world.train, world.folder / "t")[0] == 0
+def scored(world):
+    """Scores s of the trials and t of the training trials: off by 5, and twice as large as they should be."""
+    for name, path, seed in (("s", world.trials, 0), ("t", world.train_trials, 1)):
+        trials = read_trials(path)
+        ratio = 4 * trials.labels - 2 + 2 * np.random.default_rng(seed).standard_normal(len(trials))
+        write_scores(world.folder / name, trials, 2 * ratio + 5)
     return world
 
 
@@ -31,7 +37,7 @@ def test_training_on_other_people_calibrates(avsv, scored):
     before, after = measures(avsv, scored, "s"), measures(avsv, scored, "c")
     assert after["eer_percent"] == pytest.approx(before["eer_percent"], abs=1e-9)
     assert after["cllr"] < before["cllr"]
-    assert after["cllr"] < after["min_cllr"] + 0.2
+    assert after["cllr"] < after["min_cllr"] + 0.3
 
 
 def test_saved_model_gives_the_same_scores(avsv, scored):

@@ -105,10 +105,9 @@ def test_published_embeddings_of_nsc_give_the_published_error_rates(avsv, real_d
         for part, expected in enumerate(rates, 1):
             with open(real_data / "nsc" / f"pt{part}_trials.csv", encoding="utf-8") as table:
                 rows = list(csv.DictReader(table))
-            lines = [
-                f"nsc{part}/{row['utt1'][:-4]} nsc{part}/{row['utt2'][:-4]} {'target' if row['label'] == '1' else 'nontarget'}\n"
-                for row in rows
-            ]
+            name = f"nsc{part}/{{}} nsc{part}/{{}} {{}}\n"
+            labels = {"1": "target", "0": "nontarget"}
+            lines = [name.format(row["utt1"][:-4], row["utt2"][:-4], labels[row["label"]]) for row in rows]
             (tmp_path / "t").write_text("".join(lines))
             assert avsv("score", "--trials", tmp_path / "t", "--enroll", tmp_path / "e.scp", tmp_path / "s")[0] == 0
             argv = ["--trials", tmp_path / "t", "--resamples", "0", "--json", tmp_path / "j", tmp_path / "s"]

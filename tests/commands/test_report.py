@@ -59,9 +59,7 @@ def test_damaged_scores_are_named(avsv, experiment):
 
 
 def test_nothing_to_report_is_an_error(avsv, experiment):
-    for argv in (
-        ["--trials-dir", experiment.folder / "nowhere", "a", "b"],
-        ["--trials-dir", experiment.folder / "trials", "a", "b"],
-    ):
-        assert avsv("report", *argv)[0] == 1
-    assert avsv("report", "--trials-dir", experiment.folder / "trials", "a")[0] == 2
+    lists = experiment.folder / "trials"
+    assert avsv("report", "--trials-dir", experiment.folder / "nowhere", "a", "b")[0] == 1
+    assert avsv("report", "--trials-dir", lists, "a", "b")[0] == 1
+    assert avsv("report", "--trials-dir", lists, "a")[0] == 2

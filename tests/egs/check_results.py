@@ -3,7 +3,9 @@
 import json
 import sys
 
-SYSTEMS = [(system, backend) for system in ("voice", "face", "avn_e") for backend in ("cosine", "plda", "cosine+as-norm")]
+SYSTEMS = [
+    (system, backend) for system in ("voice", "face", "avn_e") for backend in ("cosine", "plda", "cosine+as-norm")
+]
 SYSTEMS += [("mean", "cosine"), ("logistic", "cosine")]
 
 

@@ -14,7 +14,7 @@ mkdir "$work/avsv"
 (cd "$root" && tar -cf - --exclude=./.git --exclude='./.venv*' --exclude=./egs/*/exp --exclude=./egs/*/data \
   --exclude=./egs/*/corpus .) | tar -xf - -C "$work/avsv"
 cd "$work/avsv"
-export AVSV_VENV=none   # the environment that env.sh just put first on PATH
+export AVSV_VENV=none PYTHONPATH=$work/avsv   # the environment that env.sh just put on PATH, with the code of the copy
 
 echo "== egs/mini on 12 people"
 bash egs/mini/run.sh --people 12 --clips 4 --held-out 2 --train-options "epochs=2"

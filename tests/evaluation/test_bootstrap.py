@@ -52,10 +52,11 @@ def test_resampled_eers_are_those_of_a_loop(separation, tied):
     assert found == pytest.approx(eers_by_loop(people, labels, scores, 40, 3), abs=1e-9)
 
 
-def test_many_people_are_counted_without_a_square_table(monkeypatch):
+@pytest.mark.parametrize("dense", [0, 3])
+def test_people_are_counted_in_a_square_table_or_not(monkeypatch, dense):
     people, labels, scores = make_trials()
     expected = SpeakerBootstrap(people, labels, 40).eers(scores, count_errors(scores, labels))
-    monkeypatch.setattr(module, "DENSE", 3)
+    monkeypatch.setattr(module, "DENSE", dense)
     monkeypatch.setattr(module, "CELLS", 100)  # so that the resamples are drawn in parts, too
     found = SpeakerBootstrap(people, labels, 40).eers(scores, count_errors(scores, labels))
     assert found == pytest.approx(expected, abs=1e-12)

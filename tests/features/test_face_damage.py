@@ -85,9 +85,9 @@ def test_the_picture_given_is_left_as_it_was():
 
 
 @pytest.mark.parametrize("kind, parameters", [
-    ("mud", {}), ("gaussian-blur", {}), ("gaussian-blur", {"sigma": 2, "colour": 1}), ("gaussian-blur", {"sigma": "much"}),
-    ("gaussian-blur", {"sigma": -1}), ("motion-blur-vertical", {"length": float("nan")}),
-    ("motion-blur-vertical", {"length": 1e9}),
+    ("mud", {}), ("gaussian-blur", {}), ("gaussian-blur", {"sigma": 2, "colour": 1}),
+    ("gaussian-blur", {"sigma": "much"}), ("gaussian-blur", {"sigma": -1}),
+    ("motion-blur-vertical", {"length": float("nan")}), ("motion-blur-vertical", {"length": 1e9}),
     ("occlusion", {"share": 2, "aspect": 1, "x": 0, "y": 0, "fill": "noise", "seed": 1}),
     ("occlusion", {"share": 0.2, "aspect": 1, "x": 3, "y": 0, "fill": "noise", "seed": 1}),
     ("occlusion", {"share": 0.2, "aspect": 1, "x": 0, "y": 0, "fill": "lace", "seed": 1}),

@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 
 from avsv.errors import UserError
-from avsv.features.sound_damage import KINDS, add_noise, damage_sound, draw_sound_damage, power, read_noises, reverberate
+from avsv.features.sound_damage import (
+    KINDS,
+    add_noise,
+    damage_sound,
+    draw_sound_damage,
+    power,
+    read_noises,
+    reverberate,
+)
 
 NOISES = {sort: [f"{sort}{n}.wav" for n in range(4)] for sort in ("noise", "music", "speech", "rir")}
 

@@ -55,8 +55,8 @@ def detector_pack(tmp_path_factory):
 
 def tiny(data, exp_dir, **more):
     return FaceConfig(task="face", exp_dir=str(exp_dir), data_dir=str(data), blocks=(1, 1), channels=(16, 16),
-                      embedding_size=8, stem_stride=4, scale=16.0, margin=0.1, batch_size=6, workers=0, threads=1, device="cpu",
-                      **{"epochs": 3, "optimizer": OptimizerConfig(lr=0.01), **more})  # fmt: skip
+                      embedding_size=8, stem_stride=4, scale=16.0, margin=0.1, batch_size=6, workers=0, threads=1,
+                      device="cpu", **{"epochs": 3, "optimizer": OptimizerConfig(lr=0.01), **more})  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -143,7 +143,7 @@ def draw_scene(x, y):
     """A grey square with dark key points on a dark ground: a face to a small network."""
     picture = np.full((120, 120, 3), 40, np.uint8)
     cv2.rectangle(picture, (x - 25, y - 25), (x + 25, y + 25), (170, 190, 220), -1)
-    for px, py in POINTS + [x, y]:
+    for px, py in POINTS + np.array([x, y]):
         cv2.circle(picture, (round(px), round(py)), 3, (30, 30, 60), -1)
     return picture
 
@@ -156,7 +156,7 @@ def clips(tmp_path_factory):
     for i in range(16):
         x, y = 45 + 10 * (i % 4), 45 + 10 * (i // 4)
         cv2.imwrite(str(folder / f"c{i:02d}.png"), draw_scene(x, y))
-        numbers = [x - 25, y - 25, 50, 50, *(POINTS + [x, y]).ravel()]
+        numbers = [x - 25, y - 25, 50, 50, *(POINTS + np.array([x, y])).ravel()]
         (folder / f"c{i:02d}.txt").write_text("FRAME\tX\n0\t" + "\t".join(f"{n:.1f}" for n in numbers) + "\n")
         for name, value in (("utt2spk", "c"), ("video.scp", f"{folder}/c{i:02d}.png"),
                             ("landmarks.scp", f"{folder}/c{i:02d}.txt")):  # fmt: skip
@@ -167,9 +167,9 @@ def clips(tmp_path_factory):
 
 
 def detector_config(data, exp_dir, **more):
-    return FaceDetectorConfig(task="face_detector", exp_dir=str(exp_dir), data_dir=str(data), frames_per_clip=1, side=96,
-                              face_side=(40.0, 60.0), width=16, batch_size=16, workers=0, threads=1, device="cpu",
-                              **{"epochs": 60, "optimizer": OptimizerConfig(lr=0.01), **more})  # fmt: skip
+    return FaceDetectorConfig(task="face_detector", exp_dir=str(exp_dir), data_dir=str(data), frames_per_clip=1,
+                              side=96, face_side=(40.0, 60.0), width=16, batch_size=16, workers=0, threads=1,
+                              device="cpu", **{"epochs": 60, "optimizer": OptimizerConfig(lr=0.01), **more})  # fmt: skip
 
 
 def test_a_trained_detector_finds_faces_as_it_is_used(clips, tmp_path, caplog):

@@ -118,7 +118,9 @@ def test_fused_embeddings_beat_both_and_every_state_has_one(trained, tmp_path, a
         cosine = (x @ x.T) / np.outer(np.linalg.norm(x, axis=1), np.linalg.norm(x, axis=1))
         people = np.array([utt[:3] for utt in utts])
         same = (people[:, None] == people) & ~np.eye(len(x), dtype=bool)
-        return (cosine[same].mean() - cosine[people[:, None] != people].mean()) / cosine[people[:, None] != people].std()
+        return (cosine[same].mean() - cosine[people[:, None] != people].mean()) / cosine[
+            people[:, None] != people
+        ].std()
 
     single = [separation(kaldiio.load_scp(str(test / f"{name}.scp"))) for name in ("voice", "face")]
     assert separation(fused) > max(single)

@@ -43,7 +43,9 @@ def trained(data, tmp_path_factory):
 def test_an_epoch_has_every_clip_at_every_speed_once_and_is_repeatable(data):
     crops = Crops(tiny(data, "x"), [f"{data}/p{i // 2}-{i % 2}.wav" for i in range(6)], np.arange(6) // 2, 3)
     plan = crops.plan(0)
-    assert sorted((clip, speed) for batch in plan for clip, speed, *_ in batch) == [(c, s) for c in range(6) for s in range(3)]
+    assert sorted((clip, speed) for batch in plan for clip, speed, *_ in batch) == [
+        (c, s) for c in range(6) for s in range(3)
+    ]
     assert plan == crops.plan(0) != crops.plan(1)
     assert all(len({seconds for *_, seconds, _ in batch}) == 1 for batch in plan)
     sound, label = crops[plan[0][0]]
@@ -73,7 +75,9 @@ def test_a_finished_training_is_left_alone(data, trained):
 
 def test_the_same_seed_gives_the_same_encoder(data, trained, tmp_path):
     train_voice(tiny(data, tmp_path / "again"))
-    states = [torch.load(folder / "embedding_model.ckpt", weights_only=True) for folder in (trained, tmp_path / "again")]
+    states = [
+        torch.load(folder / "embedding_model.ckpt", weights_only=True) for folder in (trained, tmp_path / "again")
+    ]
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
 
 
@@ -102,7 +106,9 @@ def test_embed_voice_skips_what_cannot_be_read_and_its_batches_do_not_matter(dat
     assert status == 0, said
     skipped = (tmp_path / "out/skipped").read_text()
     assert "q-1" in skipped and "silent" in skipped and "less than 0.1 s" in skipped and "no such file" in skipped
-    status, _ = avsv("embed-voice", "--model", trained, "--max-skipped", "0.5", "--batch-seconds", "1", folder, tmp_path / "one")
+    status, _ = avsv(
+        "embed-voice", "--model", trained, "--max-skipped", "0.5", "--batch-seconds", "1", folder, tmp_path / "one"
+    )
     assert status == 0
     together, alone = (kaldiio.load_scp(str(tmp_path / d / "embedding.scp")) for d in ("out", "one"))
     assert sorted(together) == [f"p{p}-{c}" for p in range(3) for c in range(2)]

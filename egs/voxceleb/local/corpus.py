@@ -39,10 +39,16 @@ def find_clips(root: Path, endings: tuple[str, ...]) -> dict[str, Path]:
 
 def read_meta(path: Path, id_column: str, column: str) -> dict[str, str]:
     """One column of VoxCeleb's meta files by id: tab separated in VoxCeleb1, commas and spaces in VoxCeleb2."""
-    rows = [[f.strip() for f in line.replace(",", "\t").split("\t")] for line in path.read_text().splitlines() if line.strip()]
+    rows = [
+        [f.strip() for f in line.replace(",", "\t").split("\t")]
+        for line in path.read_text().splitlines()
+        if line.strip()
+    ]
     for name in (id_column, column):
         if not rows or name not in rows[0]:
-            raise UserError(f'{path}, line 1: expected a column "{name}", found: {", ".join(rows[0]) if rows else "nothing"}')
+            raise UserError(
+                f'{path}, line 1: expected a column "{name}", found: {", ".join(rows[0]) if rows else "nothing"}'
+            )
     key, value = rows[0].index(id_column), rows[0].index(column)
     return {row[key]: row[value] for row in rows[1:] if len(row) > max(key, value)}
 

@@ -54,7 +54,9 @@ def write_lists(corpus: Path, out_dir: Path, known: set[str]) -> None:
         trials = read_trials(corpus / file)
         unknown = sorted((set(trials.enroll_ids) | set(trials.test_ids)) - known)
         if unknown:
-            raise UserError(f"{corpus}/{file}: {len(unknown)} clips of its trials are not in {corpus}/wav, such as {unknown[0]}")
+            raise UserError(
+                f"{corpus}/{file}: {len(unknown)} clips of its trials are not in {corpus}/wav, such as {unknown[0]}"
+            )
         write_trials(out_dir / "trials" / name, trials)
         log.info("%s: %d trials", name, len(trials))
 
@@ -81,5 +83,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("corpus", type=Path)
     parser.add_argument("out_dir", type=Path)
-    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes that read lengths (default: all cores)")
+    parser.add_argument(
+        "--jobs", type=int, default=os.cpu_count(), help="processes that read lengths (default: all cores)"
+    )
     run(main, parser)

@@ -87,5 +87,7 @@ if __name__ == "__main__":
     parser.add_argument("--trials", type=Path, help="a trial list of this part, kept as trials/NAME of OUT_DIR")
     parser.add_argument("--landmarks", action="store_true", help="txt/ holds key points: write landmarks.scp")
     parser.add_argument("--seed", type=int, default=0, help="of the choice of people and trials (default: 0)")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes that read lengths (default: all cores)")
+    parser.add_argument(
+        "--jobs", type=int, default=os.cpu_count(), help="processes that read lengths (default: all cores)"
+    )
     run(main, parser)

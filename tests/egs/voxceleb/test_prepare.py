@@ -16,7 +16,9 @@ LOCAL = Path(__file__).resolve().parents[3] / "egs" / "voxceleb" / "local"
 
 
 def prepare(script, *argv):
-    done = subprocess.run([sys.executable, LOCAL / script, *map(str, argv)], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, LOCAL / script, *map(str, argv)], capture_output=True, text=True, check=False
+    )
     assert "Traceback" not in done.stderr
     return done.returncode, done.stdout + done.stderr
 
@@ -82,7 +84,18 @@ def test_a_missing_piece_is_one_clear_line(vox1, tmp_path, piece, message):
 def test_minivox_is_read_whole_and_its_trials_keep_their_counts(real_data, tmp_path):
     mini = real_data / "minivox"
     assert prepare("prepare_voxceleb1.py", mini / "vox1", tmp_path / "vox1")[0] == 0
-    assert prepare("prepare_voxceleb2.py", "--held-out", 6, "--held-out-dir", tmp_path / "dev", mini / "vox2", tmp_path / "vox2")[0] == 0
+    assert (
+        prepare(
+            "prepare_voxceleb2.py",
+            "--held-out",
+            6,
+            "--held-out-dir",
+            tmp_path / "dev",
+            mini / "vox2",
+            tmp_path / "vox2",
+        )[0]
+        == 0
+    )
     assert prepare("prepare_musan.py", mini / "musan", mini / "RIRS_NOISES", tmp_path / "musan")[0] == 0
     people = {}
     for name in ("vox1", "vox2", "dev", "musan"):

@@ -1,0 +1,223 @@
+"""avsv align-faces and avsv embed-face, as a user meets them."""
+
+import json
+import subprocess
+import sys
+
+import cv2
+import kaldiio
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from avsv.features.faces import TEMPLATE, read_faces
+from avsv.kaldi.tables import read_table
+from avsv.models.face_detector import STRIDES
+from avsv.models.iresnet import IResNet, save_onnx
+from avsv.models.onnx import export_onnx
+
+CELL = STRIDES[-1]
+
+
+class WhiteSquares(nn.Module):
+    """Nine outputs as SCRFD's: a face of 96 pixels wherever a cell of 32 is white, with ArcFace's key points."""
+
+    def forward(self, picture):
+        outputs = []
+        for size in (1, 4, 10):
+            for stride in STRIDES:
+                light = nn.functional.avg_pool2d(picture, stride).mean(1, keepdim=True)
+                values = light.repeat(1, 2 * size, 1, 1).permute(0, 2, 3, 1).reshape(-1, size)
+                if size == 1:
+                    outputs.append(torch.sigmoid(20 * (values - 0.9)) if stride == CELL else values * 0)
+                else:
+                    box = [1.0, 1.0, 2.0, 2.0]
+                    points = ((TEMPLATE - 56) * 80 / 112 / CELL + 0.5).ravel().tolist()
+                    outputs.append(torch.cat([values[:, :1] * 0 + v for v in (box if size == 4 else points)], 1))
+        return tuple(outputs)
+
+
+@pytest.fixture(scope="module")
+def pack(tmp_path_factory):
+    """A face pack that needs no training."""
+    folder = tmp_path_factory.mktemp("pack")
+    torch.manual_seed(0)
+    save_onnx(IResNet((1, 1), (8, 8), 16, stem_stride=4), folder / "recognition.onnx")
+    names = [f"{what}{stride}" for what in ("score", "bbox", "kps") for stride in STRIDES]
+    module = WhiteSquares()
+    module.register_buffer("nothing", torch.zeros(1))
+    module.parameters = lambda: iter([module.nothing])
+    axes = {"input": {2: "height", 3: "width"}, **{name: {0: f"n_{name}"} for name in names}}
+    export_onnx(module, (1, 3, 64, 64), names, axes, folder / "detector.onnx")
+    return folder
+
+
+def draw_clip(folder, seed, n=3, size=140):
+    """A folder of pictures with a white square that says where the face is, under a noisy frame."""
+    rng = np.random.default_rng(seed)
+    folder.mkdir(parents=True)
+    for i in range(n):
+        picture = rng.integers(0, 90, (size, size, 3), np.uint8)
+        picture[30:110, 30:110] = 255
+        cv2.imwrite(str(folder / f"{i}.png"), picture)
+    return folder
+
+
+@pytest.fixture
+def data(tmp_path):
+    """Six clips with a picture, one of them without a face, and one clip with a sound only."""
+    folder = tmp_path / "data dir"
+    clips = {f"p-{i}": draw_clip(folder / "media" / f"p-{i}", i) for i in range(5)}
+    cv2.imwrite(str(folder / "dark.png"), np.zeros((140, 140, 3), np.uint8))
+    clips["p-dark"] = folder / "dark.png"
+    (folder / "video.scp").write_text("".join(f"{utt} {path}\n" for utt, path in sorted(clips.items())))
+    (folder / "utt2spk").write_text("".join(f"{utt} p\n" for utt in sorted([*clips, "p-sound"])))
+    return folder
+
+
+def embeddings(out_dir):
+    return kaldiio.load_scp(str(out_dir / "embedding.scp"))
+
+
+def equal(a, b):
+    a, b = embeddings(a), embeddings(b)
+    return list(a) == list(b) and all(np.array_equal(a[utt], b[utt]) for utt in a)
+
+
+ALLOW = ("--max-skipped", 0.5)
+
+
+def test_faces_are_aligned_once_and_then_embedded(avsv, pack, data, tmp_path, caplog):
+    caplog.set_level("INFO", logger="avsv")
+    status, said = avsv("align-faces", "--model", pack, *ALLOW, data, tmp_path / "faces")
+    assert status == 0, said
+    faces = read_table(data / "faces.scp")
+    assert list(faces) == [f"p-{i}" for i in range(5)] and read_faces(faces["p-0"]).shape == (3, 112, 112, 3)
+    assert read_table(tmp_path / "faces" / "skipped") == {"p-dark": "no face was found in 1 frames"}
+    status, said = avsv("embed-face", "--model", pack, data, tmp_path / "out")
+    assert status == 0 and "5 of 7 clips have a face in faces.scp" in caplog.text
+    found = embeddings(tmp_path / "out")
+    assert list(found) == list(faces)
+    assert all(v.shape == (16,) and v.dtype == np.float32 and 0.5 < np.linalg.norm(v) <= 1.001 for v in found.values())
+    assert read_table(tmp_path / "out" / "skipped") == {"p-dark": "no face was found by avsv align-faces"}
+
+
+def test_without_faces_scp_faces_are_found_on_the_way(avsv, pack, data, tmp_path, caplog):
+    caplog.set_level("INFO", logger="avsv")
+    status, _ = avsv("embed-face", "--model", pack, *ALLOW, data, tmp_path / "direct")
+    assert status == 0 and "6 of 7 clips have a picture" in caplog.text and "skipped p-dark: no face" in caplog.text
+    avsv("align-faces", "--model", pack, *ALLOW, data, tmp_path / "faces")
+    avsv("embed-face", "--model", pack, data, tmp_path / "out")
+    direct, archived = embeddings(tmp_path / "direct"), embeddings(tmp_path / "out")
+    assert list(direct) == list(archived)
+    for utt, vector in direct.items():  # the archive's jpg costs a little
+        assert vector @ archived[utt] > 0.98 * np.linalg.norm(vector) * np.linalg.norm(archived[utt])
+
+
+def test_shards_and_another_run_give_the_same(avsv, pack, data, tmp_path, caplog):
+    caplog.set_level("INFO", logger="avsv")
+    for out_dir in ("one", "again"):
+        avsv("embed-face", "--model", pack, *ALLOW, data, tmp_path / out_dir)
+    for job in (1, 3, 2):
+        status, said = avsv("embed-face", "--model", pack, "--shard", f"{job}/3", *ALLOW, data, tmp_path / "three")
+        assert status == 0, said
+    assert (tmp_path / "one" / "embedding.ark").read_bytes() == (tmp_path / "again" / "embedding.ark").read_bytes()
+    assert equal(tmp_path / "one", tmp_path / "three")
+    assert "p-dark" in read_table(tmp_path / "three" / "skipped")
+    avsv("embed-face", "--model", pack, *ALLOW, data, tmp_path / "one")
+    assert "complete already" in caplog.messages[-2]
+
+
+def test_damage_is_done_and_what_is_missing_by_design_is_no_failure(avsv, pack, data, tmp_path):
+    avsv("align-faces", "--model", pack, *ALLOW, data, tmp_path / "faces")
+    avsv("embed-face", "--model", pack, data, tmp_path / "clean")
+    damage = {
+        "p-0": {"modality": "face", "kind": "gaussian-blur", "sigma": 5},
+        "p-1": {"modality": "voice", "kind": "babble"},
+        "p-2": {"modality": "face", "kind": "missing"},
+    }
+    (data / "utt2damage").write_text("".join(f"{utt} {json.dumps(what)}\n" for utt, what in damage.items()))
+    status, said = avsv("embed-face", "--model", pack, "--max-skipped", 0, data, tmp_path / "noisy")
+    assert status == 0, said
+    clean, noisy = embeddings(tmp_path / "clean"), embeddings(tmp_path / "noisy")
+    assert list(noisy) == ["p-0", "p-1", "p-3", "p-4"]
+    assert not np.allclose(noisy["p-0"], clean["p-0"])
+    assert all(np.array_equal(noisy[utt], clean[utt]) for utt in ("p-1", "p-3", "p-4"))
+    assert read_table(tmp_path / "noisy" / "skipped")["p-2"] == "missing by design"
+
+
+def test_too_many_clips_without_a_face_fail_and_name_the_first(avsv, pack, data, tmp_path):
+    status, said = avsv("align-faces", "--model", pack, data, tmp_path / "faces")
+    assert status == 1 and "1 of 6 clips could not be used" in said and "p-dark: no face was found" in said
+    assert not (data / "faces.scp").exists()
+
+
+def test_bad_packs_are_one_clear_line(avsv, pack, data, tmp_path):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "a.onnx").write_text("not a network")
+    (tmp_path / "half").mkdir()
+    (tmp_path / "half" / "detector.onnx").write_bytes((pack / "detector.onnx").read_bytes())
+    for name, words in [("absent", "no such face pack"), ("absent/pack", "no such face"), ("empty", "no ONNX file"),
+                        ("broken", "a.onnx: cannot be loaded"), ("half", "no recognition network among detector.onnx"),
+                        ("half/detector.onnx", "is a file, expected the folder")]:  # fmt: skip
+        status, said = avsv("embed-face", "--model", tmp_path / name, data, tmp_path / "out")
+        assert status == 1 and words in said and "Traceback" not in said, said
+
+
+def test_cuda_where_there_is_none_is_said(avsv, pack, data, tmp_path):
+    import onnxruntime
+
+    if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
+        pytest.skip("this onnxruntime has CUDA")
+    status, said = avsv("embed-face", "--device", "cuda", "--model", pack, data, tmp_path / "out")
+    assert status == 1 and "onnxruntime-gpu" in said
+
+
+def test_a_cut_archive_is_told_and_not_embedded(avsv, pack, data, tmp_path):
+    avsv("align-faces", "--model", pack, *ALLOW, data, tmp_path / "faces")
+    archive = tmp_path / "faces" / "faces.ark"
+    archive.write_bytes(archive.read_bytes()[:-100])
+    status, said = avsv("embed-face", "--model", pack, data, tmp_path / "out")
+    assert status == 1 and "p-4" in said and "cut short" in said
+
+
+def test_no_pictures_at_all_is_an_error(avsv, pack, tmp_path):
+    (tmp_path / "utt2spk").write_text("a a\n")
+    (tmp_path / "wav.scp").write_text("a a.wav\n")
+    for verb in ("align-faces", "embed-face"):
+        status, said = avsv(verb, "--model", pack, tmp_path, tmp_path / "out")
+        assert status == 1 and "video.scp" in said
+
+
+def test_torch_is_not_imported(pack, data, tmp_path):
+    code = f"""
+import sys
+from avsv.cli import main
+status = main(["embed-face", "--model", {str(pack)!r}, "--max-skipped=0.5", {str(data)!r}, {str(tmp_path / "out")!r}])
+print(status, "torch" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "0 False\n", done.stdout + done.stderr
+
+
+def test_real_faces_are_all_found_and_recognised(avsv, real_data, tmp_path):
+    """Six people of minivox, two videos each: every face is found, and people are told apart without an error."""
+    root = real_data / "minivox" / "vox1" / "unzippedFaces"
+    people = sorted(path.name for path in root.iterdir())[::4]
+    clips = {f"{p}-{v.name}": v for p in people for v in sorted((root / p / "1.6").iterdir())[:2]}
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "video.scp").write_text("".join(f"{utt} {path}\n" for utt, path in clips.items()))
+    (data / "utt2spk").write_text("".join(f"{utt} {utt.split('-')[0]}\n" for utt in clips))
+    model = real_data / "models" / "mobileface"
+    status, said = avsv(
+        "embed-face", "--model", model, "--max-skipped", 0, "--frames-per-clip", 2, data, tmp_path / "out"
+    )
+    assert status == 0, said
+    found = {utt: v / np.linalg.norm(v) for utt, v in embeddings(tmp_path / "out").items()}
+    assert list(found) == sorted(clips)
+    same = [found[a] @ found[b] for a in found for b in found if a < b and a.split("-")[0] == b.split("-")[0]]
+    other = [found[a] @ found[b] for a in found for b in found if a.split("-")[0] < b.split("-")[0]]
+    assert min(same) > max(other)
