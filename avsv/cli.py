@@ -66,7 +66,7 @@ def main(argv: list[str] | None = None) -> int:
     if verb not in verbs():
         print(f"avsv: there is no verb {verb!r}\n{usage()}", file=sys.stderr, end="")
         return 2
-    # threads that wait for each other sleep instead of spinning: with one busy neighbour torch is otherwise 5 times slower
+    # threads that wait for each other sleep instead of spinning: beside one busy process torch is else 5 times slower
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     logging.basicConfig(level=os.environ.get("AVSV_LOG", "INFO"), format="%(message)s", stream=sys.stderr)
     try:

@@ -14,7 +14,7 @@ import logging
 from pathlib import Path
 
 from avsv.commands._arguments import at_least_one, prior
-from avsv.kaldi.damage import read_damage
+from avsv.kaldi.damage import MISSING, read_damage
 from avsv.kaldi.data_dir import read_data_dir
 from avsv.kaldi.shards import Shard, file_digest, make_archives
 
@@ -38,7 +38,6 @@ def add_arguments(parser):
 def run(args):
     from avsv.embeddings.face import FaceEmbedder, archived_faces, damaged, media_faces
     from avsv.errors import UserError
-    from avsv.features.face_damage import MISSING
     from avsv.features.face_pack import load_pack
     from avsv.kaldi.tables import read_table, write_table
     from avsv.progress import progress
@@ -83,5 +82,5 @@ def run(args):
     if make_archives(args.out_dir, ["embedding"], inputs, settings, work, args.shard, args.max_skipped):
         # clips that could not have an embedding are listed, but do not count as failures
         write_table(args.out_dir / "skipped", {**read_table(args.out_dir / "skipped"), **without})
-        log.info("%s: %d clips have a picture and no face embedding", args.out_dir,
+        log.info("%s: %d clips without a face embedding, listed in skipped", args.out_dir,
                  len(read_table(args.out_dir / "skipped")))  # fmt: skip

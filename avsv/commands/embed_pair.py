@@ -4,7 +4,8 @@ A clip that has only one of the two gets the network's embedding of what there i
 OUT_DIR/embedding.{ark,scp}, and OUT_DIR/weights: how much of each modality the attention took ("utt voice face").
 
 example:
-  avsv embed-pair --model exp/avn_e --voice exp/voice/vox1/embedding.scp --face exp/face/vox1/embedding.scp exp/avn_e/vox1
+  avsv embed-pair --model exp/avn_e --voice exp/voice/vox1/embedding.scp --face exp/face/vox1/embedding.scp \\
+    exp/avn_e/vox1
 """
 
 import logging

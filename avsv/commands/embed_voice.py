@@ -25,7 +25,7 @@ def add_arguments(parser):
 
 
 def run(args):
-    from avsv.kaldi.damage import read_damage
+    from avsv.kaldi.damage import MISSING, read_damage
     from avsv.kaldi.data_dir import read_data_dir
     from avsv.kaldi.shards import file_digest, make_archives
 
@@ -40,5 +40,6 @@ def run(args):
         embed = make_voice_embedder(args.model, args.device)
         embed_clips(embed, {utt: data.wav[utt] for utt in utts}, damage, out, args.batch_seconds, args.allow_pipes)
 
-    inputs = {utt: [path, damage.get(utt)] for utt, path in data.wav.items()}
+    there = {utt: path for utt, path in data.wav.items() if damage.get(utt, {}).get("kind") != MISSING}
+    inputs = {utt: [path, damage.get(utt)] for utt, path in there.items()}
     make_archives(args.out_dir, ["embedding"], inputs, settings, work, args.shard, args.max_skipped)

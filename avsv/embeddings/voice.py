@@ -57,11 +57,8 @@ def embed_clips(embed: Callable, wav: dict[str, str], damage: dict[str, dict], o
     damage : utt -> what is done to the sound first
     batch_seconds : the most sound in a batch
     """
-    usable = {utt: path for utt, path in wav.items() if damage.get(utt, {}).get("kind") != "missing"}
-    for utt in wav.keys() - usable.keys():
-        out.leave_out(utt)
     seconds, bad = {}, {}
-    for utt, path in usable.items():
+    for utt, path in wav.items():
         try:  # a pipe has no header to look at: it goes last, alone
             seconds[utt] = sound_seconds(path) if not path.endswith("|") else float("inf")
         except UserError as error:
@@ -73,7 +70,7 @@ def embed_clips(embed: Callable, wav: dict[str, str], damage: dict[str, dict], o
         sounds = {}
         for utt in utts:
             try:
-                sounds[utt] = read_clip(usable[utt], damage.get(utt), allow_pipes)
+                sounds[utt] = read_clip(wav[utt], damage.get(utt), allow_pipes)
             except UserError as error:
                 out.skip(utt, str(error))
         if sounds:

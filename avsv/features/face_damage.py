@@ -14,8 +14,6 @@ import numpy as np
 from avsv.errors import UserError
 from avsv.features.faces import SIDE
 
-MISSING = "missing"  # the kind of damage that leaves nothing: it is for whoever reads the clip, not for these functions
-
 
 def gaussian_blur(face: np.ndarray, sigma: float) -> np.ndarray:
     """Out of focus; `sigma` in pixels."""

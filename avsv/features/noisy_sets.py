@@ -1,4 +1,4 @@
-"""Noisy test sets: which clip loses what. Nothing is damaged here; `utt2damage` says what embed-voice and embed-face do."""
+"""Noisy test sets: which clip loses what. The damage itself is done by embed-voice and embed-face."""
 
 import json
 from collections import Counter
@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from avsv.features.face_damage import KINDS as FACE_KINDS
-from avsv.features.face_damage import MISSING, draw_face_damage
+from avsv.features.face_damage import draw_face_damage
 from avsv.features.sound_damage import KINDS as SOUND_KINDS
 from avsv.features.sound_damage import draw_sound_damage
 from avsv.files import whole_file
+from avsv.kaldi.damage import MISSING
 from avsv.kaldi.data_dir import DataDir, write_data_dir
 
 COPIED = ("wav.scp", "video.scp", "utt2spk", "utt2vid", "spk2gender", "utt2dur", "faces.scp")

@@ -42,7 +42,7 @@ def draw_sound_damage(rng: np.random.Generator, noises: dict[str, list[str]], ki
 
     Returns
     -------
-    dict : kind, sources (list of [path, begin as a share]), and snr in dB but for reverberation. Babble is 3 to 5 voices.
+    dict : kind, sources (list of [path, begin as a share]), and snr (dB) but for reverberation; babble is 3-5 voices
     """
     kind = str(rng.choice(kinds))
     n_sources = int(rng.integers(3, 6)) if kind == "babble" else 1

@@ -10,6 +10,8 @@ from pathlib import Path
 from avsv.errors import UserError
 from avsv.kaldi.tables import read_table
 
+MISSING = "missing"  # the kind of damage that leaves nothing to embed
+
 
 def read_damage(data_dir: Path | str, modality: str) -> dict[str, dict]:
     """Damage to one modality by utterance; empty where the data directory has no `utt2damage`.

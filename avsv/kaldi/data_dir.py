@@ -45,7 +45,7 @@ def read_data_dir(path: Path | str) -> DataDir:
 
     Raises
     ------
-    UserError : no such folder, no utt2spk, no utterance, neither wav.scp nor video.scp, or an utterance without a speaker
+    UserError : no such folder, no utt2spk, no utterance, no wav.scp and no video.scp, or an utterance without a speaker
     """
     path = Path(path)
     if not path.is_dir():

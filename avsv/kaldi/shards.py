@@ -68,7 +68,6 @@ class ShardWriter:
         self.arks = {name: self.files.enter_context(whole_file(self.path(name), "wb")) for name in names}
         self.entries: dict[str, list[tuple[str, str]]] = {name: [] for name in self.arks}
         self.skipped: dict[str, str] = {}
-        self.n_by_design = 0
 
     def path(self, name: str) -> Path:
         return (self.out_dir / f"{name}{self.suffix}.ark").absolute()
@@ -92,11 +91,6 @@ class ShardWriter:
         """Note that nothing could be written for `key`, and why."""
         self.skipped[key] = " ".join(reason.split())
         log.warning("skipped %s: %s", key, self.skipped[key])
-
-    def leave_out(self, key: str) -> None:
-        """Note that nothing is written for `key` because the set is to lack it; no fault, so not counted as one."""
-        self.skipped[key] = "missing by design"
-        self.n_by_design += 1
 
     def __enter__(self) -> "ShardWriter":
         return self
@@ -181,7 +175,7 @@ def do_shard(out_dir, names, keys, work, shard, max_skipped) -> None:
     out_dir.mkdir(parents=True, exist_ok=True)
     with ShardWriter(out_dir, names, shard.suffix) as writer:
         work(keys, writer)
-        refuse_too_many(out_dir, len(writer.skipped) - writer.n_by_design, len(keys), writer, max_skipped)
+        refuse_too_many(out_dir, len(writer.skipped), len(keys), writer, max_skipped)
     n_skipped = len(writer.skipped)
     log.info("%s: %s%s: %d clips done, %d skipped", out_dir, names[0], shard.suffix, len(keys) - n_skipped, n_skipped)
 

@@ -19,7 +19,7 @@ def import_speechbrain() -> None:
     dies. A stand-in for the module that loads it gives the state of an absent file. SpeechBrain needs none of it.
     """
     try:
-        import torchaudio  # noqa: F401
+        import torchaudio
     except OSError:
         for name in [name for name in sys.modules if name.partition(".")[0] == "torchaudio"]:
             del sys.modules[name]
@@ -34,7 +34,7 @@ def import_speechbrain() -> None:
     # Its stand-ins for renamed and optional modules import on any look at them, and fail where a package is absent;
     # tools that walk sys.modules (inspect, hypothesis) die of that. They are found again by an import where needed.
     for name, module in list(sys.modules.items()):
-        if name.startswith("speechbrain") and "Lazy" in type(module).__name__ or "Deprecated" in type(module).__name__:
+        if name.startswith("speechbrain") and type(module) is not types.ModuleType:
             del sys.modules[name]
 
 

@@ -111,8 +111,10 @@ def train_face(config: FaceConfig) -> None:
 
     Raises
     ------
-    UserError : no faces.scp, faces of fewer than 2 people, no detector in the pack that is named
+    UserError : not as many blocks as channels, no faces.scp, faces of fewer than 2 people, no detector in the pack
     """
+    if not len(config.blocks) == len(config.channels) > 0:
+        raise UserError(f"blocks={list(config.blocks)} channels={list(config.channels)}: expected one of each a stage")
     data = read_data_dir(config.data_dir)
     entries = {utt: entry for utt, entry in data.table("faces.scp").items() if utt in data.utt2spk}
     if not entries:

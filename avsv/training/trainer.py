@@ -71,7 +71,7 @@ def make_optimizer(model: nn.Module, config: OptimizerConfig) -> torch.optim.Opt
 
 
 def keep_freed_memory() -> None:
-    """Let glibc keep what a step frees for the next one; giving it back and asking again costs a seventh of the time."""
+    """Let glibc keep what a step frees for the next one; giving it back each time costs a seventh of the whole."""
     if platform.libc_ver()[0] == "glibc":
         libc = ctypes.CDLL(None)
         m_trim_threshold, m_mmap_threshold = -1, -3  # of malloc.h
@@ -189,11 +189,12 @@ def start_experiment(config: TrainingConfig, inputs: Any) -> bool:
         if (exp_dir / "done").exists():
             log.info("%s: trained already", exp_dir)
             return False
-    packages = ["torch", "speechbrain", "numpy", "onnxruntime"]
+    versions = {"avsv": avsv.__version__, "python": platform.python_version()}
+    versions |= {package: find_version(package) for package in ("torch", "speechbrain", "numpy", "onnxruntime")}
     write_json(exp_dir / "run.json", {
         "command": shlex.join(sys.argv),
         "inputs": inputs,
-        "versions": {"avsv": avsv.__version__, "python": platform.python_version()} | {p: find_version(p) for p in packages},
+        "versions": versions,
     })  # fmt: skip
     with whole_file(exp_dir / "config.yaml") as out:
         out.write(text)

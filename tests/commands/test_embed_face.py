@@ -1,6 +1,7 @@
 """avsv align-faces and avsv embed-face, as a user meets them."""
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -11,6 +12,8 @@ import pytest
 import torch
 from torch import nn
 
+from avsv.errors import UserError
+from avsv.features.face_pack import find_pack
 from avsv.features.faces import TEMPLATE, read_faces
 from avsv.kaldi.tables import read_table
 from avsv.models.face_detector import STRIDES
@@ -164,6 +167,24 @@ def test_bad_packs_are_one_clear_line(avsv, pack, data, tmp_path):
                         ("half/detector.onnx", "is a file, expected the folder")]:  # fmt: skip
         status, said = avsv("embed-face", "--model", tmp_path / name, data, tmp_path / "out")
         assert status == 1 and words in said and "Traceback" not in said, said
+
+
+def test_a_published_pack_is_looked_for_at_home_before_it_is_fetched(pack, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    fetched = []
+
+    def no_network(*names):
+        fetched.append(names)
+        raise OSError("no network")
+
+    monkeypatch.setattr("insightface.utils.ensure_available", no_network)
+    with pytest.raises(UserError, match=r"buffalo_s cannot be fetched .*no network.*give --model the folder"):
+        find_pack("buffalo_s")
+    with pytest.raises(UserError, match="no such face pack"):
+        find_pack("buffalo")  # no published name: nothing is fetched
+    home = tmp_path / ".insightface" / "models" / "buffalo_s"
+    shutil.copytree(pack, home)
+    assert find_pack("buffalo_s") == home and fetched == [("models", "buffalo_s")]
 
 
 def test_cuda_where_there_is_none_is_said(avsv, pack, data, tmp_path):

@@ -1,4 +1,4 @@
-"""check_results.py RESULTS.json CONDITION ...: every system and back-end is there in every condition, with sane figures."""
+"""check_results.py RESULTS.json CONDITION ...: every system and back-end is there, with sane figures."""
 
 import json
 import sys

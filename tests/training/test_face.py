@@ -54,9 +54,10 @@ def detector_pack(tmp_path_factory):
 
 
 def tiny(data, exp_dir, **more):
-    return FaceConfig(task="face", exp_dir=str(exp_dir), data_dir=str(data), blocks=(1, 1), channels=(16, 16),
-                      embedding_size=8, stem_stride=4, scale=16.0, margin=0.1, batch_size=6, workers=0, threads=1,
-                      device="cpu", **{"epochs": 3, "optimizer": OptimizerConfig(lr=0.01), **more})  # fmt: skip
+    options = {"blocks": (1, 1), "channels": (16, 16), "stem_stride": 4, "embedding_size": 8, "scale": 16.0,
+               "margin": 0.1, "epochs": 3, "batch_size": 6, "workers": 0, "threads": 1, "device": "cpu"}  # fmt: skip
+    return FaceConfig(task="face", exp_dir=str(exp_dir), data_dir=str(data), optimizer=OptimizerConfig(lr=0.01),
+                      **{**options, **more})  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +117,8 @@ def test_what_is_missing_is_said(data, tmp_path):
         train_face(tiny(tmp_path, tmp_path / "exp"))
     with pytest.raises(UserError, match=r"landmarks\.scp: is absent"):
         train_face_detector(detector_config(tmp_path, tmp_path / "exp"))
+    with pytest.raises(UserError, match="one of each a stage"):
+        train_face(tiny(data, tmp_path / "exp", blocks=(1, 1, 1)))
     with pytest.raises(UserError, match="no such face pack"):
         train_face(tiny(data, tmp_path / "exp", detector=str(tmp_path / "nothing")))
 
@@ -169,7 +172,7 @@ def clips(tmp_path_factory):
 def detector_config(data, exp_dir, **more):
     return FaceDetectorConfig(task="face_detector", exp_dir=str(exp_dir), data_dir=str(data), frames_per_clip=1,
                               side=96, face_side=(40.0, 60.0), width=16, batch_size=16, workers=0, threads=1,
-                              device="cpu", **{"epochs": 60, "optimizer": OptimizerConfig(lr=0.01), **more})  # fmt: skip
+                              device="cpu", epochs=60, optimizer=OptimizerConfig(lr=0.01), **more)  # fmt: skip
 
 
 def test_a_trained_detector_finds_faces_as_it_is_used(clips, tmp_path, caplog):

@@ -18,8 +18,7 @@ import numpy as np
 from corpus import find_clips, log, need, read_meta, run, write_set
 
 from avsv.errors import UserError
-from avsv.kaldi.trials import read_trials, write_trials
-from avsv.kaldi.trials import Trials
+from avsv.kaldi.trials import Trials, read_trials, write_trials
 
 
 def split_people(genders: dict[str, str], people: list[str], n_held_out: int, seed: int) -> set[str]:
@@ -36,8 +35,8 @@ def split_people(genders: dict[str, str], people: list[str], n_held_out: int, se
 def make_trials(utts: list[str], seed: int, most: int = 20000) -> Trials:
     """Targets across videos and as many nontargets, drawn from all pairs of clips; at most `most` of each."""
     rng = np.random.default_rng(seed)
-    people, video = (np.unique([f(u) for u in utts], return_inverse=True)[1] for f in (lambda u: u.partition("-")[0],
-                                                                                       lambda u: u.rpartition("-")[0]))  # fmt: skip
+    people = np.unique([utt.partition("-")[0] for utt in utts], return_inverse=True)[1]
+    video = np.unique([utt.rpartition("-")[0] for utt in utts], return_inverse=True)[1]
     first, second = np.triu_indices(len(utts), 1)
     same = people[first] == people[second]
     target = np.flatnonzero(same & (video[first] != video[second]))
