@@ -39,6 +39,7 @@ setup(
         "av>=17",
         "soundfile>=0.13",
         "soxr>=0.5",
+        "pillow>=11",
         "kaldi-native-fbank>=1.22",
         "kaldiio>=2.18",
         "espeakng-loader>=0.2.4",

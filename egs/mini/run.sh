@@ -7,14 +7,14 @@ caller=$PWD
 cd "$(dirname "${BASH_SOURCE[0]}")"
 recipe=$PWD
 
-people=72             # of the corpus; a third of them are test people
+people=84             # of the corpus; a third of them are test people
 clips=8               # of each person, in four sessions
 seed=0                # of the corpus
 voice=conf/voice.yaml # configuration to train, or a SpeechBrain source, or a folder of that form
 face=conf/face.yaml   # configuration to train, or an InsightFace pack, or a folder of that form
 face_detector=conf/face_detector.yaml     # finds the faces that conf/face.yaml trains on: a configuration, or a pack
 fusion=conf/avn_e.yaml                    # configuration of the fusion network
-held_out=6            # people kept out of all training, for the logistic regression of scores
+held_out=10           # people kept out of all training, for the logistic regression of scores
 frames_per_clip=3     # faces embedded and averaged
 noisy=0.6             # share of the clips of the noisy test set that have a modality damaged or missing
 top_n=300             # cohort members of as-norm

@@ -1,0 +1,59 @@
+"""What a recipe says to a user's mistakes, from the repository's root and from its own folder."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+RECIPES = ["mini", "voxceleb"]
+
+
+def run(recipe, *options, cwd=ROOT):
+    environment = {
+        **os.environ,
+        "AVSV_VENV": "none",
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+    }
+    done = subprocess.run(["bash", ROOT / "egs" / recipe / "run.sh", *options], cwd=cwd, env=environment,
+                          capture_output=True, text=True, check=False)  # fmt: skip
+    assert "Traceback" not in done.stdout + done.stderr
+    return done.returncode, (done.stdout + done.stderr).strip()
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_an_unknown_option_is_one_line(recipe):
+    status, said = run(recipe, "--voxcelb", "x")
+    assert status == 1 and "invalid option --voxcelb" in said and len(said.splitlines()) == 1
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_every_option_is_in_the_help_with_a_comment(recipe):
+    status, said = run(recipe, "--help")
+    assert status == 0
+    script = (ROOT / "egs" / recipe / "run.sh").read_text().split("parse_options.sh")[0]
+    for option in re.findall(r"^([a-z]\w*)=", script, re.MULTILINE):
+        if option not in ("options", "caller", "recipe"):
+            assert re.search(rf"--{option.replace('_', '-')} +\S", said), option
+
+
+def test_a_wrong_or_absent_corpus_is_one_line(tmp_path):
+    status, said = run("voxceleb", "--stop-stage", "0")
+    assert status == 1 and "--voxceleb1 must be given" in said
+    options = []
+    for name in ("voxceleb1", "voxceleb2", "musan", "rirs"):
+        options += [f"--{name}", str(tmp_path)]
+    status, said = run("voxceleb", "--stop-stage", "0", *options, cwd=tmp_path)
+    assert status == 1 and "expected wav/ID/VIDEO/CLIP.wav" in said.splitlines()[-1]
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_stage_without_what_it_needs_says_what_is_absent(recipe):
+    folder = ROOT / "egs" / recipe
+    status, said = run(recipe, "--stage", "3", "--stop-stage", "3", "--test-set", "absent-set", cwd=folder)
+    shutil.rmtree(folder / "exp" / "voice" / "absent-set")
+    assert status == 1 and "data/absent-set: there is no such data directory" in said
