@@ -8,9 +8,9 @@ example:
   avsv fbank --shard 1/4 data/vox1 exp/fbank/vox1
 """
 
-import shutil
 from pathlib import Path
 
+from avsv.files import whole_file
 from avsv.kaldi.data_dir import read_data_dir
 from avsv.kaldi.shards import COMPRESSED, Shard, make_archives
 
@@ -44,4 +44,5 @@ def run(args):
     if make_archives(args.out_dir, ["feats", "vad"], data.wav, {"features": "fbank80"}, work, args.shard,
                      args.max_skipped):  # fmt: skip
         for name in ("feats.scp", "vad.scp"):
-            shutil.copyfile(args.out_dir / name, args.data_dir / name)
+            with whole_file(args.data_dir / name) as out:
+                out.write((args.out_dir / name).read_text(encoding="utf-8"))

@@ -1,5 +1,6 @@
 """SpeechBrain's ECAPA-TDNN: importing the library, building the network, the folder its EncoderClassifier loads."""
 
+import logging
 import os
 import sys
 import types
@@ -28,7 +29,9 @@ def import_speechbrain() -> None:
         stand_in.fail_if_no_align = lambda function: function
         sys.modules["torchaudio._extension"] = stand_in
         import torchaudio  # noqa: F401
-    os.environ.setdefault("SB_LOG_LEVEL", "WARNING")  # it tells of its quirks and of every file it opens
+    # it tells of its quirks, and of every file that it opens, each through loggers of its own
+    os.environ.setdefault("SB_LOG_LEVEL", "WARNING")
+    logging.getLogger("speechbrain").setLevel(logging.WARNING)
     import speechbrain  # noqa: F401
 
     # Its stand-ins for renamed and optional modules import on any look at them, and fail where a package is absent;
