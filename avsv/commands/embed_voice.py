@@ -38,7 +38,8 @@ def run(args):
         from avsv.embeddings.voice import embed_clips, make_voice_embedder
 
         embed = make_voice_embedder(args.model, args.device)
-        embed_clips(embed, {utt: data.wav[utt] for utt in utts}, damage, out, args.batch_seconds, args.allow_pipes)
+        wav = {utt: data.wav[utt] for utt in utts}
+        embed_clips(embed, wav, data.seconds(), damage, out, args.batch_seconds, args.allow_pipes)
 
     there = {utt: path for utt, path in data.wav.items() if damage.get(utt, {}).get("kind") != MISSING}
     inputs = {utt: [path, damage.get(utt)] for utt, path in there.items()}

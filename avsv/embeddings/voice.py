@@ -46,35 +46,42 @@ def make_voice_embedder(source: str, device: str = "cpu") -> Callable[[list[np.n
     return embed
 
 
-def embed_clips(embed: Callable, wav: dict[str, str], damage: dict[str, dict], out: ShardWriter,
-                batch_seconds: float = 60, allow_pipes: bool = False) -> None:  # fmt: skip
+def embed_clips(
+    embed: Callable,
+    wav: dict[str, str],
+    seconds: dict[str, float],
+    damage: dict[str, dict],
+    out: ShardWriter,
+    batch_seconds: float = 60,
+    allow_pipes: bool = False,
+) -> None:
     """Embed every clip of `wav` into archive "embedding"; those that cannot be read are skipped.
 
     Parameters
     ----------
     embed : what `make_voice_embedder` gave
     wav : utt -> path
+    seconds : utt -> about how long it lasts (utt2dur); where it is absent the file's header tells
     damage : utt -> what is done to the sound first
     batch_seconds : the most sound in a batch
     """
-    seconds, bad = {}, {}
+    lengths = {}
     for utt, path in wav.items():
         try:  # a pipe has no header to look at: it goes last, alone
-            seconds[utt] = sound_seconds(path) if not path.endswith("|") else float("inf")
+            lengths[utt] = seconds.get(utt) or (float("inf") if path.endswith("|") else sound_seconds(path))
         except UserError as error:
-            bad[utt] = str(error)
-    for utt, reason in bad.items():
-        out.skip(utt, reason)
-    bar = progress([], "voice embeddings", len(seconds))
-    for utts in batches_by_length(seconds, batch_seconds):
+            out.skip(utt, str(error))
+    bar = progress([], "voice embeddings", len(lengths))
+    for utts in batches_by_length(lengths, batch_seconds):
         sounds = {}
         for utt in utts:
             try:
                 sounds[utt] = read_clip(wav[utt], damage.get(utt), allow_pipes)
             except UserError as error:
                 out.skip(utt, str(error))
-        if sounds:
-            for utt, vector in zip(sounds, embed(list(sounds.values())), strict=True):
+        # the lengths were hearsay; what is batched together must really be of one length
+        for batch in batches_by_length({utt: len(sound) / RATE for utt, sound in sounds.items()}, batch_seconds):
+            for utt, vector in zip(batch, embed([sounds[utt] for utt in batch]), strict=True):
                 out.write("embedding", utt, vector)
         bar.update(len(utts))
     bar.close()

@@ -39,6 +39,15 @@ class DataDir:
         """Another of its tables, empty where there is no such file."""
         return read_table(self.path / name) if (self.path / name).exists() else {}
 
+    def seconds(self) -> dict[str, float]:
+        """Lengths from `utt2dur`; UserError where one is no number above 0."""
+        lengths = {}
+        for utt, text in self.table("utt2dur").items():
+            if not is_positive(text):
+                raise UserError(f'{self.path}/utt2dur: {utt} lasts "{text}", expected seconds above 0')
+            lengths[utt] = float(text)
+        return lengths
+
 
 def read_data_dir(path: Path | str) -> DataDir:
     """Read `utt2spk`, `wav.scp` and `video.scp`.
