@@ -36,6 +36,10 @@ def whole_file(path: Path | str, mode: str = "w") -> Iterator[IO[Any]]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    if path.exists() and not path.is_file():  # /dev/stdout, a pipe: written to, never replaced
+        with open(path, mode) as out:
+            yield out
+        return
     part = path.with_name(f".{path.name}.part")
     text = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
     with open(open_locked(part, path), mode, **text) as out:

@@ -55,6 +55,23 @@ def test_a_second_writer_at_the_same_time_is_refused(tmp_path, monkeypatch):
         out.write("x")
 
 
+def test_a_device_is_written_to_and_stays_one(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    reader = subprocess.Popen(["cat", tmp_path / "pipe"], stdout=subprocess.PIPE, text=True)
+    with whole_file(tmp_path / "pipe") as out:
+        out.write("through\n")
+    assert reader.communicate(timeout=10)[0] == "through\n"
+    assert (tmp_path / "pipe").is_fifo()
+
+
+def test_a_full_disk_is_told(avsv, tmp_path):
+    (tmp_path / "trials").write_text("a b target\n")
+    (tmp_path / "e.txt").write_text("a b 1.0\n")
+    status, said = avsv("fuse", "--method", "mean", "--trials", tmp_path / "trials", "--scores", tmp_path / "e.txt",
+                        tmp_path / "e.txt", "/dev/full")  # fmt: skip
+    assert status == 1 and "No space left on device" in said
+
+
 def test_offsets_begin_at_zero_after_a_take_over(tmp_path):
     (tmp_path / ".f.part").write_bytes(b"rubbish")
     with whole_file(tmp_path / "f", "wb") as out:
