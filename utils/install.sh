@@ -80,7 +80,7 @@ from importlib.util import find_spec
 sys.path = [p for p in sys.path if p]  # what lies in the current folder is not installed
 root, extras = sys.argv[1:]
 remedy = f'Run: python -m pip install -c "{root}/constraints.txt" -e "{root}{"[test]" if extras == "test" else ""}"'
-modules = {"opencv-python": "cv2", "pyyaml": "yaml", "scikit-learn": "sklearn", "pytest-xdist": "xdist"}
+modules = {"opencv-python": "cv2", "pyyaml": "yaml", "pillow": "PIL", "scikit-learn": "sklearn", "pytest-xdist": "xdist"}
 where = f"the active environment ({sys.prefix}, as AVSV_VENV=none asks)"
 try:
     needs = requires("avsv") or []

@@ -94,7 +94,7 @@ def add_noise(sound: np.ndarray, noise: np.ndarray, snr: float) -> np.ndarray:
     >>> rng = np.random.default_rng(0)
     >>> speech, noise = rng.normal(size=8000), rng.normal(size=8000)
     >>> added = add_noise(speech, noise, 10.0) - speech
-    >>> round(10 * np.log10(power(speech) / power(added)), 6)
+    >>> round(float(10 * np.log10(power(speech) / power(added))), 6)
     10.0
     """
     return sound + noise * np.sqrt(power(sound) / max(power(noise), 1e-10) / 10 ** (snr / 10))
