@@ -64,7 +64,7 @@ if stage 2 "voice and face front ends"; then
   case $face in *.yaml)
     $cpu_cmd "JOB=1:$nj" exp/align/vox2/log/align.JOB.log \
       avsv align-faces --model "$face_detector" --max-skipped "$max_skipped" --shard "JOB/$nj" data/vox2 exp/align/vox2
-    $train_cmd exp/face/log/train.log avsv train "$face" "${train_options[@]}" ;;
+    $train_cmd exp/face/log/train.log avsv train "$face" "${train_options[@]}" detector="$face_detector" ;;
   esac
 fi
 
