@@ -182,6 +182,8 @@ def start(tmp_path, job="sleep 60 & echo $! >pid.JOB; wait"):
     process = subprocess.Popen(
         command("--max-jobs-run", 2, "JOB=1:2", "JOB.log", "bash", "-c", job),
         cwd=tmp_path, stderr=subprocess.PIPE, text=True,
+        # tests that run in the background (CI) have INT ignored, and run.py leaves an ignored signal ignored
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     pids = [tmp_path / f"pid.{n}" for n in (1, 2)]
     wait_for(lambda: all(p.exists() and p.read_text().strip() for p in pids))
