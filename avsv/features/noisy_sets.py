@@ -22,7 +22,8 @@ def draw_damage(data: DataDir, probability: float, noises: dict[str, list[str]],
     """Damage exactly one modality of a share of the clips that have both.
 
     The set is that of Qian et al. (TASLP 2021); its severities are not published, ours are in the modules that do the
-    damage. The modality is drawn uniformly, then what happens to it: one of its noises or going missing, all as likely.
+    damage; that going missing is as likely as each noise is our choice too.
+    The modality is drawn uniformly, then what happens to it: one of its noises or going missing, all as likely.
     A clip's lot depends on the seed and on its own name alone, so that it is the same in every list and subset.
 
     Returns
