@@ -1,9 +1,10 @@
 """avsv align-faces: find the faces of a data directory's clips and align them.
 
 Writes OUT_DIR/faces.{ark,scp}, the aligned faces of up to --frames-per-clip frames of each clip (112 x 112 pixels, in
-one JPEG a clip), and, when the last shard is done, DATA_DIR/faces.scp, which embed-face and the training of a face
-network read. A clip without a face is skipped, counted and listed in OUT_DIR/skipped; one that has no picture at all
-is counted.
+one JPEG a clip), and the tables utt2face_score and utt2face_size, the mean score and size (pixels of the picture) that
+the detector gave them. When the last shard is done, DATA_DIR gets faces.scp, which embed-face and the training of a
+face network read, and the two tables. A clip without a face is skipped, counted and listed in OUT_DIR/skipped; one
+that has no picture at all is counted.
 
 example:
   avsv align-faces --model buffalo_l data/vox1 exp/faces/vox1
@@ -36,6 +37,7 @@ def run(args):
     from avsv.errors import UserError
     from avsv.features.face_pack import load_pack
     from avsv.features.faces import encode_faces
+    from avsv.features.quality import DETECTION_TABLES, face_quality
     from avsv.files import whole_file
     from avsv.progress import progress
 
@@ -54,10 +56,18 @@ def run(args):
         read = media_faces(data.video, pack.detection, args.frames_per_clip, args.det_thresh)
         for utt in progress(utts, "align faces"):
             try:
-                out.write_bytes("faces", utt, encode_faces(read(utt)))
+                faces = read(utt)
             except UserError as error:
                 out.skip(utt, str(error))
+                continue
+            out.write_bytes("faces", utt, encode_faces(faces.pictures))
+            quality = face_quality(faces)
+            for table in DETECTION_TABLES:
+                out.note(table, utt, quality[table])
 
-    if make_archives(args.out_dir, ["faces"], data.video, settings, work, args.shard, args.max_skipped):
-        with whole_file(args.data_dir / "faces.scp") as out:
-            out.write((args.out_dir / "faces.scp").read_text(encoding="utf-8"))
+    if make_archives(
+        args.out_dir, ["faces"], data.video, settings, work, args.shard, args.max_skipped, DETECTION_TABLES
+    ):
+        for name in (*DETECTION_TABLES, "faces.scp"):
+            with whole_file(args.data_dir / name) as out:
+                out.write((args.out_dir / name).read_text(encoding="utf-8"))

@@ -5,6 +5,15 @@ Aligned faces are taken from DATA_DIR/faces.scp where avsv align-faces made it; 
 with the pack's own detector. Where DATA_DIR/utt2damage says so, the faces are damaged first; a face that is "missing"
 there gets no embedding. OUT_DIR/skipped lists every clip that has a picture and got no embedding, and why.
 
+Quality measures of what was embedded, for calibrate --quality and evaluate --by, are written on the way, `utt value`;
+all but the number are means over the clip's faces:
+  utt2face_score  the detector's score, 0 to 1
+  utt2face_size   square root of the area of the detector's box, in pixels of the picture
+  utt2sharpness   variance of the Laplacian of the aligned face, after the damage
+  utt2num_faces   faces that were embedded and averaged
+  utt2magnitude   Euclidean length of a face's embedding, before it is scaled to length 1
+With faces.scp, score and size are those that align-faces wrote to DATA_DIR.
+
 example:
   avsv embed-face --model buffalo_l data/vox1 exp/face/vox1
   avsv embed-face --model exp/face --device cuda --shard 2/4 data/vox1 exp/face/vox1
@@ -36,11 +45,11 @@ def add_arguments(parser):
 
 
 def run(args):
-    from avsv.embeddings.face import FaceEmbedder, archived_faces, damaged, media_faces
+    from avsv.embeddings.face import FaceEmbedder, archived_faces, damaged, embed_clips, media_faces
     from avsv.errors import UserError
     from avsv.features.face_pack import load_pack
+    from avsv.features.quality import FACE_TABLES
     from avsv.kaldi.tables import read_table, write_table
-    from avsv.progress import progress
 
     data = read_data_dir(args.data_dir)
     aligned = {utt: entry for utt, entry in data.table("faces.scp").items() if utt in data.utt2spk}
@@ -49,6 +58,7 @@ def run(args):
     source, tasks = (aligned, ("recognition",)) if aligned else (data.video, ("detection", "recognition"))
     log.info("%s: %d of %d clips have a %s", args.data_dir, len(source), len(data.utts),
              "face in faces.scp" if aligned else "picture; faces are found on the way")  # fmt: skip
+    detected = detection_of_archived(data) if aligned else {}
     damage = read_damage(args.data_dir, "face")
     without = {utt: "no face was found by avsv align-faces" for utt in data.video if utt not in source}
     without |= {utt: "missing by design" for utt, what in damage.items() if what["kind"] == MISSING}
@@ -66,21 +76,27 @@ def run(args):
             read = archived_faces(aligned, args.frames_per_clip)
         else:
             read = media_faces(data.video, pack.detection, args.frames_per_clip, args.det_thresh)
-        read = damaged(read, damage)
+        embed_clips(embedder, damaged(read, damage), utts, out, detected)
 
-        def clips():
-            for utt in progress(utts, "embed faces"):
-                try:
-                    yield utt, read(utt)
-                except UserError as error:
-                    out.skip(utt, str(error))
-
-        for utt, embedding in embedder.embed_clips(clips()):
-            out.write("embedding", utt, embedding)
-
-    inputs = {utt: [where, damage.get(utt)] for utt, where in source.items() if utt not in without}
-    if make_archives(args.out_dir, ["embedding"], inputs, settings, work, args.shard, args.max_skipped):
+    inputs = {utt: [where, damage.get(utt), *detected.get(utt, {}).values()]
+              for utt, where in source.items() if utt not in without}  # fmt: skip
+    if make_archives(args.out_dir, ["embedding"], inputs, settings, work, args.shard, args.max_skipped, FACE_TABLES):
         # clips that could not have an embedding are listed, but do not count as failures
         write_table(args.out_dir / "skipped", {**read_table(args.out_dir / "skipped"), **without})
         log.info("%s: %d clips without a face embedding, listed in skipped", args.out_dir,
                  len(read_table(args.out_dir / "skipped")))  # fmt: skip
+
+
+def detection_of_archived(data):
+    """What align-faces noted of the faces in faces.scp, utterance -> table -> value."""
+    from avsv.features.quality import DETECTION_TABLES
+
+    found = {}
+    for name in DETECTION_TABLES:
+        table = data.table(name)
+        if not table:
+            log.warning("%s/%s: is absent or empty, so that no clip has this measure; avsv align-faces writes it",
+                        data.path, name)  # fmt: skip
+        for utt, value in table.items():
+            found.setdefault(utt, {})[name] = value
+    return found

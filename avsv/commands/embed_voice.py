@@ -3,6 +3,12 @@
 Writes OUT_DIR/embedding.{ark,scp}, one vector a clip, and OUT_DIR/skipped: the clips that could not be used, and why.
 Where the data directory has utt2damage (avsv damage), the sound is damaged as it says before it is embedded.
 
+Quality measures of what was embedded, for calibrate --quality and evaluate --by, are written on the way, `utt value`:
+  utt2dur        seconds
+  utt2speech     share of the frames that are speech, by their energy
+  utt2snr        signal-to-noise ratio in dB, estimated from the loud and the quiet frames
+  utt2magnitude  Euclidean length of the embedding
+
 example:
   avsv embed-voice --model speechbrain/spkrec-ecapa-voxceleb data/vox1 exp/voice/vox1
   avsv embed-voice --model exp/voice --shard 1/4 data/vox1 exp/voice/vox1
@@ -25,6 +31,7 @@ def add_arguments(parser):
 
 
 def run(args):
+    from avsv.features.quality import VOICE_TABLES
     from avsv.kaldi.damage import MISSING, read_damage
     from avsv.kaldi.data_dir import read_data_dir
     from avsv.kaldi.shards import file_digest, make_archives
@@ -43,4 +50,4 @@ def run(args):
 
     there = {utt: path for utt, path in data.wav.items() if damage.get(utt, {}).get("kind") != MISSING}
     inputs = {utt: [path, damage.get(utt)] for utt, path in there.items()}
-    make_archives(args.out_dir, ["embedding"], inputs, settings, work, args.shard, args.max_skipped)
+    make_archives(args.out_dir, ["embedding"], inputs, settings, work, args.shard, args.max_skipped, VOICE_TABLES)

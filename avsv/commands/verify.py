@@ -36,12 +36,15 @@ def run(args):
     from avsv.scoring.calibration import read_fusion
 
     fusion = read_fusion(args.calibration)
-    if len(fusion.weights) != 2:
-        raise UserError(f"{args.calibration}: is for {len(fusion.weights)} scores, expected those of voice and face")
+    if len(fusion.systems) != 2:
+        raise UserError(f"{args.calibration}: is for {len(fusion.systems)} scores, expected those of voice and face")
+    if fusion.measures:
+        tables = ", ".join(measure.table for measure in fusion.measures)
+        raise UserError(f"{args.calibration}: weighs {tables} as well; give one trained on the scores alone")
     clips = {"a": args.a, "b": args.b}
     pack = load_pack(args.face, args.device)
     faces = media_faces(clips, pack.detection, args.frames_per_clip)
-    face = dict(FaceEmbedder(pack.recognition).embed_clips((name, faces(name)) for name in clips))
+    face = dict(FaceEmbedder(pack.recognition).embed_clips((name, faces(name).pictures) for name in clips))
     embed = make_voice_embedder(args.voice, args.device)
     voice = {name: embed([read_clip(path, None, allow_pipes=False)])[0] for name, path in clips.items()}
     cosines = [cosine(side["a"], side["b"]) for side in (voice, face)]

@@ -1,25 +1,28 @@
 """Face embeddings of clips: aligned faces -> recognition network -> one vector a clip."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
+from avsv.errors import UserError
 from avsv.features.face_damage import damage_faces
-from avsv.features.faces import find_faces, read_faces
+from avsv.features.faces import ClipFaces, find_faces, read_faces
+from avsv.features.quality import face_quality
+from avsv.kaldi.shards import ShardWriter
 from avsv.media.pictures import evenly_spaced, read_frames
+from avsv.progress import progress
 
-FaceReader = Callable[
-    [str], np.ndarray
-]  # utterance -> (n, 112, 112, 3) uint8 BGR, n >= 1; UserError where there is none
+FaceReader = Callable[[str], ClipFaces]  # utterance -> its faces, at least one; UserError where there is none
 
 
 def media_faces(video: Mapping[str, str], detector: Any, n_frames: int, det_thresh: float = 0.5) -> FaceReader:
     """A reader that finds and aligns the faces of up to `n_frames` frames of a clip."""
 
     @lru_cache(maxsize=1)  # the clips of one VoxCeleb1 video share a folder of pictures, and come one after the other
-    def read(path: str) -> np.ndarray:
+    def read(path: str) -> ClipFaces:
         return find_faces(read_frames(path, n_frames), detector, det_thresh)
 
     return lambda utt: read(video[utt])
@@ -28,16 +31,21 @@ def media_faces(video: Mapping[str, str], detector: Any, n_frames: int, det_thre
 def archived_faces(faces: Mapping[str, str], n_frames: int) -> FaceReader:
     """A reader of up to `n_frames` of the faces that align-faces wrote for a clip."""
 
-    def read(utt: str) -> np.ndarray:
+    def read(utt: str) -> ClipFaces:
         clip = read_faces(faces[utt])
-        return clip[evenly_spaced(len(clip), n_frames)]
+        return ClipFaces(clip[evenly_spaced(len(clip), n_frames)])
 
     return read
 
 
 def damaged(read: FaceReader, damage: Mapping[str, dict]) -> FaceReader:
     """A reader that damages the faces of the clips in `damage`, utterance -> record."""
-    return lambda utt: damage_faces(read(utt), damage[utt]) if utt in damage else read(utt)
+
+    def read_damaged(utt: str) -> ClipFaces:
+        faces = read(utt)
+        return replace(faces, pictures=damage_faces(faces.pictures, damage[utt])) if utt in damage else faces
+
+    return read_damaged
 
 
 class FaceEmbedder:
@@ -67,7 +75,11 @@ class FaceEmbedder:
         return np.concatenate([self.recognition.get_feat(batch) for batch in batches])[:n]
 
     def embed_clips(self, clips: Iterable[tuple[str, np.ndarray]]) -> Iterator[tuple[str, np.ndarray]]:
-        """Embed clips, their faces batched together.
+        """One vector a clip: `clip_embedding` of what `embed_faces_of_clips` yields."""
+        return ((key, clip_embedding(embeddings)) for key, embeddings in self.embed_faces_of_clips(clips))
+
+    def embed_faces_of_clips(self, clips: Iterable[tuple[str, np.ndarray]]) -> Iterator[tuple[str, np.ndarray]]:
+        """Embed every face of clips, the faces of clips batched together.
 
         Parameters
         ----------
@@ -75,7 +87,7 @@ class FaceEmbedder:
 
         Yields
         ------
-        (key, (d,) float32), in the same order : see `clip_embedding`
+        (key, (n, d) float32, not normalised), in the same order
         """
         waiting: list[tuple[str, int]] = []  # clips with faces in `faces`
         faces: list[np.ndarray] = []
@@ -97,8 +109,41 @@ class FaceEmbedder:
         """Take the clips whose faces are all embedded off both lists."""
         while waiting and waiting[0][1] <= len(done):
             key, n = waiting.pop(0)
-            yield key, clip_embedding(np.stack(done[:n]))
+            yield key, np.stack(done[:n])
             del done[:n]
+
+
+def embed_clips(
+    embedder: FaceEmbedder,
+    read: FaceReader,
+    utts: Iterable[str],
+    out: ShardWriter,
+    detected: Mapping[str, Mapping[str, str]],
+) -> None:
+    """Embed the faces of clips into archive "embedding"; clips that cannot be read are skipped.
+
+    Measures of the faces as they were embedded go to the tables `FACE_TABLES`; the magnitude is the mean length of the
+    faces' embeddings, for `clip_embedding` takes the length away.
+
+    Parameters
+    ----------
+    detected : utterance -> table -> value, what is known of faces from an archive
+    """
+
+    def clips() -> Iterator[tuple[str, np.ndarray]]:
+        for utt in progress(utts, "embed faces"):
+            try:
+                faces = read(utt)
+            except UserError as error:
+                out.skip(utt, str(error))
+                continue
+            for table, value in {**detected.get(utt, {}), **face_quality(faces)}.items():
+                out.note(table, utt, value)
+            yield utt, faces.pictures
+
+    for utt, embeddings in embedder.embed_faces_of_clips(clips()):
+        out.write("embedding", utt, clip_embedding(embeddings))
+        out.note("utt2magnitude", utt, float(np.linalg.norm(embeddings, axis=1).mean()))
 
 
 def clip_embedding(embeddings: np.ndarray) -> np.ndarray:

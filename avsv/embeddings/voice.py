@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from avsv.errors import UserError
+from avsv.features.quality import voice_quality
 from avsv.features.sound_damage import damage_sound
 from avsv.kaldi.shards import ShardWriter
 from avsv.media.sound import read_sound, sound_seconds
@@ -57,6 +58,8 @@ def embed_clips(
 ) -> None:
     """Embed every clip of `wav` into archive "embedding"; those that cannot be read are skipped.
 
+    Measures of the sound as it was embedded, and the embedding's length, go to the tables `VOICE_TABLES`.
+
     Parameters
     ----------
     embed : what `make_voice_embedder` gave
@@ -83,6 +86,9 @@ def embed_clips(
         for batch in batches_by_length({utt: len(sound) / RATE for utt, sound in sounds.items()}, batch_seconds):
             for utt, vector in zip(batch, embed([sounds[utt] for utt in batch]), strict=True):
                 out.write("embedding", utt, vector)
+                for table, value in voice_quality(sounds[utt]).items():
+                    out.note(table, utt, value)
+                out.note("utt2magnitude", utt, float(np.linalg.norm(vector)))
         bar.update(len(utts))
     bar.close()
 

@@ -2,7 +2,8 @@
 
 import struct
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -20,7 +21,33 @@ DET_SIZES = (160, 320)  # pixels; the least and the greatest side of what the de
 LAST_SIZE = 640  # pixels; tried where no face was found: a small face in a large picture
 
 
-def detect_face(picture: np.ndarray, detector: Any, det_thresh: float = 0.5) -> np.ndarray | None:
+class Detection(NamedTuple):
+    """A face that a detector found.
+
+    points : (5, 2) float32 key points, x y in pixels of the picture
+    score : how certain the detector is, 0 to 1
+    size : square root of the area of its box, pixels of the picture
+    """
+
+    points: np.ndarray
+    score: float
+    size: float
+
+
+@dataclass(frozen=True)
+class ClipFaces:
+    """The aligned faces of one clip.
+
+    pictures : (n, 112, 112, 3) uint8 BGR, n >= 1
+    scores, sizes : (n,) float, as in `Detection`; None where the faces come from an archive, which does not hold them
+    """
+
+    pictures: np.ndarray
+    scores: np.ndarray | None = None
+    sizes: np.ndarray | None = None
+
+
+def detect_face(picture: np.ndarray, detector: Any, det_thresh: float = 0.5) -> Detection | None:
     """Find the one face that a clip is about.
 
     That is the face with the greatest score x area x exp(-(d / r)^2), d the distance of its box's centre from the
@@ -34,7 +61,7 @@ def detect_face(picture: np.ndarray, detector: Any, det_thresh: float = 0.5) -> 
 
     Returns
     -------
-    (5, 2) float32 key points, x y in pixels of the picture; None where there is no face
+    Detection; None where there is no face
     """
     height, width = picture.shape[:2]
     border = round(BORDER * max(height, width))
@@ -45,7 +72,8 @@ def detect_face(picture: np.ndarray, detector: Any, det_thresh: float = 0.5) -> 
             x, y = (boxes[:, :2] + boxes[:, 2:4]).T / 2 - border
             distance2 = ((x - width / 2) ** 2 + (y - height / 2) ** 2) / (min(height, width) / 2) ** 2
             area = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
-            return points[np.argmax(boxes[:, 4] * area * np.exp(-distance2))] - np.float32(border)
+            best = np.argmax(boxes[:, 4] * area * np.exp(-distance2))
+            return Detection(points[best] - np.float32(border), float(boxes[best, 4]), float(np.sqrt(area[best])))
     return None
 
 
@@ -103,22 +131,22 @@ def align_face(picture: np.ndarray, points: np.ndarray, side: int = SIDE) -> np.
     return cv2.warpAffine(picture, matrix, (side, side), borderValue=0)
 
 
-def find_faces(frames: Sequence[np.ndarray], detector: Any, det_thresh: float = 0.5) -> np.ndarray:
+def find_faces(frames: Sequence[np.ndarray], detector: Any, det_thresh: float = 0.5) -> ClipFaces:
     """Aligned faces of a clip's frames; a frame without a face is left out.
-
-    Returns
-    -------
-    (n, 112, 112, 3) uint8 BGR
 
     Raises
     ------
     UserError : there is no face in any of the frames
     """
-    points = [detect_face(frame, detector, det_thresh) for frame in frames]
-    faces = [align_face(frame, p) for frame, p in zip(frames, points, strict=True) if p is not None]
-    if not faces:
+    detected = [(frame, detect_face(frame, detector, det_thresh)) for frame in frames]
+    found = [(frame, face) for frame, face in detected if face is not None]
+    if not found:
         raise UserError(f"no face was found in {len(frames)} frames")
-    return np.stack(faces)
+    return ClipFaces(
+        np.stack([align_face(frame, face.points) for frame, face in found]),
+        np.array([face.score for _, face in found]),
+        np.array([face.size for _, face in found]),
+    )
 
 
 def encode_faces(faces: np.ndarray) -> bytes:

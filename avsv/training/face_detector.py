@@ -160,5 +160,5 @@ def measure(pack: str | Path, examples: list[Example]) -> tuple[float, float]:
     """Share of faces that the pack's detector finds, as it is used, and mean distance of the key points in pixels."""
     detector = load_pack(pack, tasks=("detection",)).detection
     found = [(detect_face(example.picture, detector), example.points) for example in examples]
-    errors = [np.linalg.norm(points - true, axis=1).mean() for points, true in found if points is not None]
+    errors = [np.linalg.norm(face.points - true, axis=1).mean() for face, true in found if face is not None]
     return len(errors) / len(examples), float(np.mean(errors)) if errors else float("nan")

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from avsv.errors import UserError
-from avsv.features.face_pack import find_pack
+from avsv.features.face_pack import find_pack, load_pack
 from avsv.features.faces import TEMPLATE, read_faces
 from avsv.kaldi.tables import read_table
 from avsv.models.face_detector import STRIDES
@@ -148,6 +148,68 @@ def test_damage_is_done_and_what_is_missing_by_design_is_no_failure(avsv, pack, 
     assert not np.allclose(noisy["p-0"], clean["p-0"])
     assert all(np.array_equal(noisy[utt], clean[utt]) for utt in ("p-1", "p-3", "p-4"))
     assert read_table(tmp_path / "noisy" / "skipped")["p-2"] == "missing by design"
+
+
+def numbers(out_dir, table):
+    return {utt: float(value) for utt, value in read_table(out_dir / table).items()}
+
+
+FACE_TABLES = ("utt2face_score", "utt2face_size", "utt2sharpness", "utt2num_faces", "utt2magnitude")
+
+
+def test_every_clip_with_an_embedding_has_every_quality_measure_and_no_other_has_one(avsv, pack, data, tmp_path):
+    avsv("embed-face", "--model", pack, *ALLOW, data, tmp_path / "out")
+    for table in FACE_TABLES:
+        assert list(numbers(tmp_path / "out", table)) == [f"p-{i}" for i in range(5)], table
+    assert set(numbers(tmp_path / "out", "utt2num_faces").values()) == {3}
+    # WhiteSquares sees the picture, with its border 182 pixels wide, at 192, and a face is 96 of these
+    assert set(numbers(tmp_path / "out", "utt2face_size").values()) == {91}
+    assert all(0.5 < score <= 1 for score in numbers(tmp_path / "out", "utt2face_score").values())
+
+
+def test_magnitude_is_the_mean_length_of_what_the_network_gives(avsv, pack, data, tmp_path):
+    avsv("align-faces", "--model", pack, *ALLOW, data, tmp_path / "faces")
+    avsv("embed-face", "--model", pack, data, tmp_path / "out")
+    network = load_pack(pack, tasks=("recognition",)).recognition
+    faces = read_faces(read_table(data / "faces.scp")["p-3"])
+    lengths = [np.linalg.norm(network.get_feat(face)) for face in faces]
+    assert numbers(tmp_path / "out", "utt2magnitude")["p-3"] == pytest.approx(np.mean(lengths), rel=1e-4)
+
+
+def test_score_and_size_of_aligned_faces_are_those_of_align_faces(avsv, pack, data, tmp_path):
+    avsv("embed-face", "--model", pack, *ALLOW, data, tmp_path / "direct")
+    avsv("align-faces", "--model", pack, *ALLOW, data, tmp_path / "faces")
+    avsv("embed-face", "--model", pack, data, tmp_path / "out")
+    for table in FACE_TABLES[:2]:
+        assert numbers(tmp_path / "out", table) == numbers(data, table) == numbers(tmp_path / "direct", table)
+    assert avsv("check", data)[1].count("utt2face") == 0
+
+
+def test_faces_aligned_before_there_were_measures_are_embedded_without_them(avsv, pack, data, tmp_path, caplog):
+    avsv("align-faces", "--model", pack, *ALLOW, data, tmp_path / "faces")
+    (data / "utt2face_score").unlink()
+    status, _ = avsv("embed-face", "--model", pack, data, tmp_path / "out")
+    assert status == 0 and "utt2face_score: is absent or empty" in caplog.text
+    assert numbers(tmp_path / "out", "utt2face_score") == {} and len(numbers(tmp_path / "out", "utt2face_size")) == 5
+
+
+def test_quality_is_that_of_the_damaged_face_and_a_missing_one_has_none(avsv, pack, data, tmp_path):
+    avsv("embed-face", "--model", pack, *ALLOW, data, tmp_path / "clean")
+    damage = {"p-0": {"modality": "face", "kind": "gaussian-blur", "sigma": 5},
+              "p-2": {"modality": "face", "kind": "missing"}}  # fmt: skip
+    (data / "utt2damage").write_text("".join(f"{utt} {json.dumps(what)}\n" for utt, what in damage.items()))
+    avsv("embed-face", "--model", pack, *ALLOW, data, tmp_path / "noisy")
+    clean, noisy = numbers(tmp_path / "clean", "utt2sharpness"), numbers(tmp_path / "noisy", "utt2sharpness")
+    assert noisy["p-0"] < 0.1 * clean["p-0"] and noisy["p-1"] == clean["p-1"]
+    assert all("p-2" not in numbers(tmp_path / "noisy", table) for table in FACE_TABLES)
+
+
+def test_shards_note_the_same_numbers(avsv, pack, data, tmp_path):
+    avsv("embed-face", "--model", pack, *ALLOW, data, tmp_path / "one")
+    for job in (1, 2):
+        avsv("embed-face", "--model", pack, "--shard", f"{job}/2", *ALLOW, data, tmp_path / "two")
+    for table in FACE_TABLES:
+        assert (tmp_path / "one" / table).read_bytes() == (tmp_path / "two" / table).read_bytes()
 
 
 def test_too_many_clips_without_a_face_fail_and_name_the_first(avsv, pack, data, tmp_path):

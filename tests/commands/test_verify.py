@@ -20,7 +20,7 @@ def verify(avsv, tmp_path, monkeypatch):
         def read(name):
             if clips[name] not in vector:
                 raise UserError(f"{clips[name]}: no face was found")
-            return vector[clips[name]]
+            return SimpleNamespace(pictures=vector[clips[name]])
 
         return read
 

@@ -5,7 +5,7 @@ import pytest
 
 from avsv.embeddings.face import FaceEmbedder, archived_faces, clip_embedding, damaged, media_faces
 from avsv.errors import UserError
-from avsv.features.faces import encode_faces
+from avsv.features.faces import ClipFaces, encode_faces
 
 
 class Recognition:
@@ -60,18 +60,25 @@ def test_a_long_embedding_has_no_more_say_than_a_short_one():
     assert np.isfinite(clip_embedding(np.zeros((2, 3)))).all()
 
 
+def test_faces_are_also_had_one_by_one():
+    given = clips([3, 1])
+    found = dict(FaceEmbedder(Recognition(), 2).embed_faces_of_clips(given))
+    assert all(np.array_equal(found[key], faces.mean(axis=(1, 2)).astype(np.float32)) for key, faces in given)
+
+
 def test_an_archive_gives_evenly_spaced_faces(tmp_path):
     faces = np.stack([np.full((112, 112, 3), 40 * i, np.uint8) for i in range(6)])
     (tmp_path / "faces.ark").write_bytes(b"a " + encode_faces(faces))
     read = archived_faces({"a": f"{tmp_path}/faces.ark:2"}, 3)
-    assert [round(face.mean() / 40) for face in read("a")] == [1, 3, 5]
+    assert [round(face.mean() / 40) for face in read("a").pictures] == [1, 3, 5]
 
 
 def test_only_the_clips_named_are_damaged():
     ((_, faces),) = clips([2])
-    read = damaged(lambda utt: faces, {"b": {"modality": "face", "kind": "gaussian-blur", "sigma": 3.0}})
-    assert np.array_equal(read("a"), faces)
-    assert read("b").std() < 0.5 * faces.std()
+    clip = ClipFaces(faces, np.ones(2), np.ones(2))
+    read = damaged(lambda utt: clip, {"b": {"modality": "face", "kind": "gaussian-blur", "sigma": 3.0}})
+    assert read("a") is clip
+    assert read("b").pictures.std() < 0.5 * faces.std() and read("b").scores is clip.scores
 
 
 def test_clips_that_share_a_folder_are_read_once(tmp_path, monkeypatch):
@@ -79,7 +86,7 @@ def test_clips_that_share_a_folder_are_read_once(tmp_path, monkeypatch):
 
     read = []
     monkeypatch.setattr(module, "read_frames", lambda path, n: read.append(path) or [])
-    monkeypatch.setattr(module, "find_faces", lambda frames, detector, thresh: np.ones((1, 112, 112, 3), np.uint8))
+    monkeypatch.setattr(module, "find_faces", lambda frames, detector, thresh: frames)
     faces = media_faces({"a1": "x", "a2": "x", "b": "y"}, None, 5)
     for utt in ("a1", "a2", "b"):
         faces(utt)

@@ -36,8 +36,9 @@ LARGE_CORNER = (-10, -10, 50, 50, 0.9)
 
 @pytest.mark.parametrize("others", [(SMALL_CENTRAL,), (LARGE_CORNER,), (SMALL_CENTRAL, LARGE_CORNER)])
 def test_the_face_a_clip_is_about_is_large_certain_and_central(others):
-    points = detect_face(PICTURE, Detector(*others, LARGE_CENTRAL))
-    assert points.mean(0) == pytest.approx([50, 50])  # the middle, in pixels of the picture before padding
+    face = detect_face(PICTURE, Detector(*others, LARGE_CENTRAL))
+    assert face.points.mean(0) == pytest.approx([50, 50])  # the middle, in pixels of the picture before padding
+    assert (face.score, face.size) == (pytest.approx(0.8), 60)
 
 
 def test_a_face_that_is_not_found_at_first_is_looked_for_in_more_detail():
@@ -47,7 +48,8 @@ def test_a_face_that_is_not_found_at_first_is_looked_for_in_more_detail():
 
 
 def test_frames_without_a_face_are_left_out_and_a_clip_without_one_is_an_error():
-    assert find_faces([PICTURE, PICTURE], Detector(LARGE_CENTRAL)).shape == (2, 112, 112, 3)
+    faces = find_faces([PICTURE, PICTURE], Detector(LARGE_CENTRAL))
+    assert faces.pictures.shape == (2, 112, 112, 3) and faces.sizes.tolist() == [60, 60]
     with pytest.raises(UserError, match="no face was found in 2 frames"):
         find_faces([PICTURE, PICTURE], Detector())
 

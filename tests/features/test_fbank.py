@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import torch
 
-from avsv.features.fbank import energy_vad, fbank_and_energy
+from avsv.features.fbank import energy_vad, fbank_and_energy, log_energy
 from avsv.models.ecapa import import_speechbrain
 
 
@@ -18,6 +18,19 @@ def test_features_are_kaldis():
                          use_energy=True, dither=0.0, sample_frequency=16000)  # fmt: skip
     assert np.abs(theirs[:, 1:].numpy() - ours).max() < 2e-3
     assert np.abs(theirs[:, 0].numpy() - energy).max() < 1e-3
+
+
+@pytest.mark.parametrize("n", [400, 479, 559, 560, 16037])
+def test_energies_alone_are_those_beside_the_features(n):
+    sound = np.random.default_rng(n).normal(0.05, 0.1, n).astype(np.float32)
+    _, energy = fbank_and_energy(sound)
+    assert log_energy(sound) == pytest.approx(energy, abs=1e-4)
+
+
+def test_energies_of_silence_are_kaldis_least_number_and_of_no_frame_none():
+    silence = np.zeros(1000, np.float32)
+    assert log_energy(silence) == pytest.approx(fbank_and_energy(silence)[1])
+    assert log_energy(silence[:399]).size == 0
 
 
 def kaldi_vad(energy, threshold, mean_scale, context, proportion):

@@ -4,6 +4,7 @@ import pytest
 
 from avsv.errors import UserError
 from avsv.kaldi.shards import COMPRESSED, Shard, make_archives, merge
+from avsv.kaldi.tables import read_table
 
 INPUTS = {f"u{n:02d}": n for n in range(7)}
 
@@ -75,6 +76,56 @@ def test_too_many_skipped_clips_fail_the_shard(tmp_path):
     with pytest.raises(UserError, match=r"2 of 7 clips .* more than the 5 % allowed.*u00: no sound"):
         make(tmp_path, skip_two)
     assert not (tmp_path / "done.json").exists() and not (tmp_path / "feats.scp").exists()
+
+
+def write_and_note(keys, out):
+    write_all(keys, out)
+    for key in keys[::2]:
+        out.note("utt2snr", key, INPUTS[key] / 3)
+
+
+NOTED = {key: f"{value / 3:.6g}" for key, value in list(INPUTS.items())[::2]}
+
+
+@pytest.mark.parametrize("total", [1, 3])
+def test_numbers_noted_on_the_way_are_one_table_and_a_key_without_one_has_no_line(tmp_path, total):
+    def work(keys, out):
+        write_all(keys, out)
+        for key in NOTED.keys() & set(keys):
+            out.note("utt2snr", key, INPUTS[key] / 3)
+
+    for job in range(1, total + 1):
+        make(tmp_path, work, Shard(job, total), tables=["utt2snr"])
+    assert read_table(tmp_path / "utt2snr") == NOTED
+
+
+def test_merge_by_hand_joins_tables_too(tmp_path):
+    make(tmp_path, write_and_note, Shard(1, 2), tables=["utt2snr"])
+    make(tmp_path, write_and_note, Shard(2, 2), tables=["utt2snr"])
+    whole = (tmp_path / "utt2snr").read_bytes()
+    (tmp_path / "utt2snr").unlink()
+    merge(tmp_path)
+    assert (tmp_path / "utt2snr").read_bytes() == whole
+
+
+def test_archives_made_without_a_table_that_is_wanted_now_are_made_again(tmp_path):
+    make(tmp_path)
+    make(tmp_path, write_and_note, tables=["utt2snr"])
+    assert read_table(tmp_path / "utt2snr") == NOTED
+
+
+def test_shards_without_the_table_do_not_merge_with_those_that_have_it(tmp_path):
+    for job in (1, 2):
+        make(tmp_path, shard=Shard(job, 2))
+    assert not make(tmp_path, write_and_note, Shard(1, 2), tables=["utt2snr"])
+    assert make(tmp_path, write_and_note, Shard(2, 2), tables=["utt2snr"])
+
+
+def test_a_table_that_was_deleted_is_made_again(tmp_path):
+    make(tmp_path, write_and_note, tables=["utt2snr"])
+    (tmp_path / "utt2snr").unlink()
+    make(tmp_path, write_and_note, tables=["utt2snr"])
+    assert read_table(tmp_path / "utt2snr") == NOTED
 
 
 def test_merge_names_the_missing_shards(tmp_path):

@@ -1,0 +1,89 @@
+"""avsv embed-voice: the quality measures written beside the embeddings of an encoder that needs no training."""
+
+import json
+
+import kaldiio
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from avsv.features.quality import VOICE_TABLES
+from avsv.kaldi.tables import read_table, write_table
+from avsv.models.ecapa import ecapa_options, make_ecapa, save_speechbrain_folder
+
+
+@pytest.fixture(scope="module")
+def encoder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("encoder")
+    torch.manual_seed(0)
+    options = (80, 8, 4, 6)
+    save_speechbrain_folder(folder, make_ecapa(*options), torch.zeros(2, 6), ["a", "b"], ecapa_options(*options))
+    return folder
+
+
+@pytest.fixture
+def data(tmp_path):
+    """Four clips of 1 to 4 s, silent every other quarter of a second but for a hiss."""
+    folder, rng = tmp_path / "data", np.random.default_rng(0)
+    for i in range(1, 5):
+        sound = rng.normal(0, 0.1, 16000 * i) * (np.arange(16000 * i) // 4000 % 2) + rng.normal(0, 0.001, 16000 * i)
+        (tmp_path / "sounds").mkdir(exist_ok=True)
+        soundfile.write(tmp_path / f"sounds/{i}.wav", sound, 16000)
+    soundfile.write(tmp_path / "sounds/hiss.wav", rng.normal(0, 0.1, 80000), 16000)
+    write_table(folder / "wav.scp", {f"p-{i}": str(tmp_path / f"sounds/{i}.wav") for i in range(1, 5)})
+    write_table(folder / "utt2spk", {f"p-{i}": "p" for i in range(1, 5)})
+    return folder
+
+
+def numbers(out_dir, table):
+    return {utt: float(value) for utt, value in read_table(out_dir / table).items()}
+
+
+def test_every_clip_has_every_quality_measure(avsv, encoder, data, tmp_path):
+    status, said = avsv("embed-voice", "--model", encoder, data, tmp_path / "out")
+    assert status == 0, said
+    assert numbers(tmp_path / "out", "utt2dur") == {"p-1": 1, "p-2": 2, "p-3": 3, "p-4": 4}
+    assert numbers(tmp_path / "out", "utt2speech") == pytest.approx(dict.fromkeys(("p-1", "p-2", "p-3", "p-4"), 0.5),
+                                                                    abs=0.15)  # fmt: skip
+    # half of the clip is 40 dB louder than the hiss, so on average the speech is 37 dB louder
+    assert list(numbers(tmp_path / "out", "utt2snr").values()) == pytest.approx([37] * 4, abs=1)
+
+
+def test_magnitude_is_the_length_of_the_embedding_in_the_archive(avsv, encoder, data, tmp_path):
+    avsv("embed-voice", "--model", encoder, data, tmp_path / "out")
+    vectors = kaldiio.load_scp(str(tmp_path / "out" / "embedding.scp"))
+    lengths = {utt: float(np.linalg.norm(vector)) for utt, vector in vectors.items()}
+    assert numbers(tmp_path / "out", "utt2magnitude") == pytest.approx(lengths, rel=1e-5)
+
+
+def test_quality_is_that_of_the_damaged_sound_and_a_missing_one_has_none(avsv, encoder, data, tmp_path):
+    hiss = [str(tmp_path / "sounds/hiss.wav"), 0.0]
+    damage = {
+        "p-2": {"modality": "voice", "kind": "noise", "sources": [hiss], "snr": 3.0},
+        "p-3": {"modality": "voice", "kind": "missing"},
+    }
+    write_table(data / "utt2damage", {utt: json.dumps(what) for utt, what in damage.items()})
+    status, said = avsv("embed-voice", "--model", encoder, data, tmp_path / "out")
+    assert status == 0, said
+    for table in VOICE_TABLES:
+        assert list(numbers(tmp_path / "out", table)) == ["p-1", "p-2", "p-4"]
+    assert numbers(tmp_path / "out", "utt2snr")["p-2"] == pytest.approx(3, abs=1)
+
+
+def test_a_clip_that_cannot_be_read_has_no_line(avsv, encoder, data, tmp_path):
+    (tmp_path / "sounds/3.wav").write_bytes(b"")
+    status, said = avsv("embed-voice", "--model", encoder, "--max-skipped", 0.5, data, tmp_path / "out")
+    assert status == 0, said
+    assert all("p-3" not in numbers(tmp_path / "out", table) for table in VOICE_TABLES)
+
+
+def test_shards_note_the_same_numbers_and_a_finished_stage_is_left_alone(avsv, encoder, data, tmp_path):
+    avsv("embed-voice", "--model", encoder, data, tmp_path / "one")
+    for job in (2, 1):
+        avsv("embed-voice", "--model", encoder, "--shard", f"{job}/2", data, tmp_path / "two")
+    for table in VOICE_TABLES:
+        assert numbers(tmp_path / "one", table) == pytest.approx(numbers(tmp_path / "two", table), rel=1e-4)
+    written = (tmp_path / "one" / "utt2snr").stat().st_mtime_ns
+    _, said = avsv("embed-voice", "--model", encoder, data, tmp_path / "one")
+    assert "complete already" in said and (tmp_path / "one" / "utt2snr").stat().st_mtime_ns == written
