@@ -1,33 +1,40 @@
-"""Text tables of millions of short lines (trials, scores), parsed in blocks by numpy.
+"""Text tables of millions of short lines (trials, scores), parsed and written in blocks by numpy.
 
 A line is never a Python object: the table's bytes are cut at white space all at once, and an identifier is compared or
-looked up as a row of 64-bit words. This is about five times as fast as `line.split()`, and memory does not grow with
-the file.
+looked up as a row of 64-bit words. This is many times as fast as `line.split()`, memory does not grow with the file,
+and several threads share the work.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from avsv.errors import UserError
+from avsv.threads import map_ahead
 
-BLOCK = 1 << 25  # bytes read at a time
+BLOCK = 1 << 20  # bytes read at a time: what is made of them stays in the processor's cache
 SPACE, NEWLINE = 32, 10
+MOST_WORDS = 128  # in an identifier: longer ones are a mistake, and would fill the memory
 MASKS = np.array([(1 << 8 * n) - 1 for n in range(9)], np.uint64)  # keeps the first n bytes of a little-endian word
-MIX = np.uint64(0xFF51AFD7ED558CCD), np.uint64(0xC4CEB9FE1A85EC53)  # the finaliser of MurmurHash3, 64 bits
+MIX = np.uint64(0xFF51AFD7ED558CCD), np.uint64(0xC4CEB9FE1A85EC53)  # odd factors, of MurmurHash3's finaliser
+HALF = np.uint64(32)
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)
 class Block:
     """Some whole lines of a table, all of the same number of fields.
 
+    path : the table's file
     data : the lines' bytes and eight more
     starts, ends : (lines, fields) int, where each field lies in `data`
     first_line : number of the first line in the file, from 1
     """
 
+    path: Path | str
     data: bytes
     starts: np.ndarray
     ends: np.ndarray
@@ -36,28 +43,29 @@ class Block:
     def __len__(self) -> int:
         return len(self.starts)
 
-    def width(self, field: int) -> int:
-        """How many 64-bit words the longest value of a field takes."""
-        return int(-(-(self.ends[:, field] - self.starts[:, field]).max() // 8))
+    def lengths(self, field: int) -> np.ndarray:
+        """Bytes of each value of a field, (lines,) int64."""
+        return self.ends[:, field] - self.starts[:, field]
 
-    def words(self, field: int, position: int) -> np.ndarray:
-        """Bytes `8 * position` to `8 * position + 7` of a field as a number; zeros beyond its end. (lines,) uint64"""
+    def eight_bytes(self, places: np.ndarray) -> np.ndarray:
+        """Eight bytes from each place in `data`, as little-endian numbers, uint64."""
         unaligned = np.ndarray((len(self.data) - 7,), "<u8", self.data, strides=(1,))
-        start = self.starts[:, field] + 8 * position
-        left = np.clip(self.ends[:, field] - start, 0, 8)
-        return unaligned[np.minimum(start, len(unaligned) - 1)] & MASKS[left]
+        return unaligned.take(places, mode="clip")
 
-    def hashes(self, field: int) -> np.ndarray:
-        """A 64-bit hash of each value of a field, (lines,) uint64."""
-        total = np.zeros(len(self), np.uint64)
-        for position in range(self.width(field)):
-            word = self.words(field, position)
-            for factor in MIX:
-                word ^= word >> np.uint64(33)
-                word *= factor
-            word ^= word >> np.uint64(33)
-            total = total * np.uint64(3) + word if position else word
-        return total
+    def words(self, field: int) -> list[np.ndarray]:
+        """The values of a field as rows of 64-bit numbers, zeros beyond their end: a (lines,) uint64 array a word."""
+        start, length = self.starts[:, field], self.lengths(field)
+        shortest, n_words = int(length.min()), -(-int(length.max()) // 8)
+        if n_words > MOST_WORDS:
+            line = self.first_line + int(length.argmax())
+            raise UserError(f"{self.path}, line {line}: field {field + 1} has {length.max()} bytes; is this a table?")
+        words = []
+        for position in range(n_words):
+            word = self.eight_bytes(start + 8 * position)
+            if shortest < 8 * position + 8:
+                word &= MASKS[np.clip(length - 8 * position, 0, 8)]
+            words.append(word)
+        return words
 
     def values(self, field: int, lines: np.ndarray | slice = slice(None)) -> list[bytes]:
         """The bytes of a field, on some lines."""
@@ -66,27 +74,43 @@ class Block:
         return [data[start:end] for start, end in places]
 
 
-def read_blocks(path: Path | str, fields: int, shape: str) -> Iterator[Block]:
-    """Read a table block by block.
+def read_blocks(
+    path: Path | str, fields: int, shape: str, work: Callable[[Block], Made], also: bytes = b""
+) -> Iterator[tuple[Block, Made]]:
+    """Read a table block by block, in order; `work(block)` is done by several threads, ahead of the caller.
 
     Parameters
     ----------
     path : the table's file
     fields : how many fields each line has
     shape : what a line should look like, for the message
+    also : a byte that separates fields as white space does
 
     Raises
     ------
-    UserError : the file is absent, or a line has another number of fields
+    UserError : the file is absent, a line has another number of fields, or `work` says so
     """
+
+    def cut(piece: tuple[bytes, int]) -> tuple[Block, Made]:
+        data, first_line = piece
+        if also:
+            data = data.replace(also, b" ")
+        starts, ends = cut_fields(data, fields, path, first_line, shape)
+        block = Block(path, data + bytes(8), starts, ends, first_line)
+        return block, work(block)
+
+    yield from map_ahead(cut, read_pieces(path))
+
+
+def read_pieces(path: Path | str) -> Iterator[tuple[bytes, int]]:
+    """Whole lines of a file, about BLOCK bytes at a time, and the number of the first of them, from 1."""
     first_line = 1
     with open_table(path) as table:
         while data := table.read(BLOCK) + table.readline():
             if not data.endswith(b"\n"):
                 data += b"\n"
-            starts, ends = cut_fields(data, fields, path, first_line, shape)
-            yield Block(data + bytes(8), starts, ends, first_line)
-            first_line += len(starts)
+            yield data, first_line
+            first_line += data.count(b"\n")
 
 
 def open_table(path: Path | str):
@@ -105,13 +129,21 @@ def cut_fields(data: bytes, fields: int, path, first_line: int, shape: str) -> t
     starts = np.concatenate([[0], ends[:-1] + 1])
     full = ends > starts  # two separators in a row hold no field between them
     newline = text[ends] == NEWLINE
-    if full.all() and np.array_equal(np.flatnonzero(newline), np.arange(fields - 1, len(ends), fields)):
-        return starts.reshape(-1, fields), ends.reshape(-1, fields)  # single spaces: nearly every file
+    if full.all() and single_spaced(newline, fields):
+        return starts.reshape(-1, fields), ends.reshape(-1, fields)
     per_line = np.diff(np.cumsum(full)[newline], prepend=0)
     if wrong := np.flatnonzero(per_line != fields)[:1].tolist():
         line = data.split(b"\n", wrong[0] + 1)[wrong[0]]
         raise bad_line(path, first_line + wrong[0], shape, line)
     return starts[full].reshape(-1, fields), ends[full].reshape(-1, fields)
+
+
+def single_spaced(newline: np.ndarray, fields: int) -> bool:
+    """Whether every `fields`-th separator ends a line, and no other: so it is in nearly every file."""
+    if len(newline) % fields:
+        return False
+    by_line = newline.reshape(-1, fields)
+    return bool(by_line[:, -1].all()) and not by_line[:, :-1].any()
 
 
 def bad_line(path, number: int, shape: str, line: bytes) -> UserError:
@@ -127,8 +159,41 @@ def first_fields(path: Path | str) -> list[bytes]:
         return table.readline(1 << 16).split()
 
 
+@dataclass(frozen=True)
+class Keys:
+    """The values of a field, ready to be looked up.
+
+    words : as of `Block.words`
+    hashes : (lines,) uint64
+    rows : (lines,) int32, row numbers as far as they were known when the keys were made, else -1
+    """
+
+    words: list[np.ndarray]
+    hashes: np.ndarray
+    rows: np.ndarray
+
+    def take(self, lines: np.ndarray) -> "Keys":
+        return Keys([word[lines] for word in self.words], self.hashes[lines], self.rows[lines])
+
+
+def hash_words(words: Sequence[np.ndarray]) -> np.ndarray:
+    """A 64-bit hash of each row; words of zeros at its end do not change it."""
+    total = np.zeros(len(words[0]), np.uint64)
+    for position, word in enumerate(words):
+        mixed = word * MIX[0]
+        mixed ^= mixed >> HALF
+        mixed *= MIX[1] + np.uint64(2 * position)
+        total += mixed
+    total ^= total >> HALF
+    total *= MIX[0]
+    return total
+
+
 class Identifiers:
     """Gives each identifier a row number, in the order of a first block-wise appearance.
+
+    Threads look up what is known (`keys`) while the caller's thread adds the rest, block after block (`rows`). An
+    identifier's words are written before it is counted in `ready`, and threads heed only what was counted.
 
     Examples
     --------
@@ -136,7 +201,7 @@ class Identifiers:
     >>> table = Path(tempfile.mkdtemp()) / "table"
     >>> _ = table.write_text("b 1\\na 2\\nb 3\\n")
     >>> seen = Identifiers()
-    >>> [seen.rows(block, 0).tolist() for block in read_blocks(table, 2, "key number")]
+    >>> [seen.rows(*made, 0).tolist() for made in read_blocks(table, 2, "key number", lambda b: seen.keys(b, 0))]
     [[0, 1, 0]]
     >>> seen.names("table")
     ['b', 'a']
@@ -144,18 +209,72 @@ class Identifiers:
 
     def __init__(self):
         self.known: dict[bytes, int] = {}
+        self.words = np.zeros((0, 1 << 10), np.uint64)  # (words of the longest, identifiers or more)
+        self.hashes = np.zeros(1 << 10, np.uint64)
+        self.slots = np.full(
+            1 << 12, -1, np.int32
+        )  # row number by the first bits of the hash, or in the next free slot
+        self.ready = 0
 
-    def rows(self, block: Block, field: int) -> np.ndarray:
-        """Row numbers of a field's values, (lines,) int32."""
-        first, inverse = group_equal(block.hashes(field))
-        if not all(
-            np.array_equal(words, words[first][inverse])
-            for words in (block.words(field, position) for position in range(block.width(field)))
-        ):  # two identifiers share a hash: once in 10^8 files of a million identifiers
-            first, inverse = np.arange(len(block)), np.arange(len(block))
+    def keys(self, block: Block, field: int) -> Keys:
+        """A field's values; any thread may ask."""
+        words = block.words(field)
+        hashes = hash_words(words)
+        return Keys(words, hashes, self.find(words, hashes))
+
+    def rows(self, block: Block, keys: Keys, field: int) -> np.ndarray:
+        """Row numbers of a field's values, (lines,) int32; new ones get the next numbers."""
+        if len(lines := np.flatnonzero(keys.rows < 0)):
+            late = keys.take(lines)  # some were added since the keys were made
+            keys.rows[lines] = self.find(late.words, late.hashes)
+        if len(lines := np.flatnonzero(keys.rows < 0)):
+            keys.rows[lines] = self.add(block, keys.take(lines), field, lines)
+        return keys.rows
+
+    def find(self, words: Sequence[np.ndarray], hashes: np.ndarray) -> np.ndarray:
+        """Row numbers of what is known, -1 for the rest."""
+        ready, slots, known = self.ready, self.slots, self.words
+        places = first_slots(hashes, slots)
+        rows = slots[places]
+        differ = others(known, ready, rows, words)
+        rest = np.flatnonzero(differ & (rows >= 0))
+        rows[differ] = -1
+        while len(rest):  # another identifier is in that slot: look into the next ones, up to an empty one
+            places[rest] = (places[rest] + 1) % len(slots)
+            there = slots[places[rest]]
+            differ = others(known, ready, there, [word[rest] for word in words])
+            rows[rest[~differ]] = there[~differ]
+            rest = rest[differ & (there >= 0)]
+        return rows
+
+    def add(self, block: Block, keys: Keys, field: int, lines: np.ndarray) -> np.ndarray:
+        """Number the identifiers on some lines, none of them known; (lines,) int32."""
+        first, inverse = group_equal(keys.hashes)
+        if not all(np.array_equal(word, word[first][inverse]) for word in keys.words):
+            first = inverse = np.arange(len(lines))  # two have one hash, which is most unlikely
         known = self.known
-        numbers = [known.setdefault(value, len(known)) for value in block.values(field, first)]
-        return np.array(numbers, np.int32)[inverse]
+        numbers = np.array([known.setdefault(v, len(known)) for v in block.values(field, lines[first])], np.int32)
+        self.make_room(len(known), len(keys.words))
+        for position, word in enumerate(keys.words):
+            self.words[position, numbers] = word[first]
+        self.hashes[numbers] = keys.hashes[first]
+        enter(self.slots, numbers, keys.hashes[first])
+        self.ready = len(known)
+        return numbers[inverse]
+
+    def make_room(self, n: int, n_words: int) -> None:
+        """Arrays for `n` identifiers of `n_words`; slots at most a quarter full, so that most are found at once."""
+        size = 2 * n if n > len(self.hashes) else len(self.hashes)
+        if size > len(self.hashes) or n_words > len(self.words):
+            words = np.zeros((max(n_words, len(self.words)), size), np.uint64)
+            words[: len(self.words), : len(self.hashes)] = self.words
+            self.words = words
+            self.hashes = np.concatenate([self.hashes, np.zeros(size - len(self.hashes), np.uint64)])
+        if 4 * n > len(self.slots):
+            slots = np.full(1 << (8 * n).bit_length(), -1, np.int32)
+            entered = np.arange(self.ready, dtype=np.int32)
+            enter(slots, entered, self.hashes[entered])
+            self.slots = slots
 
     def names(self, path: Path | str) -> list[str]:
         """The identifiers in the order of their rows."""
@@ -163,6 +282,31 @@ class Identifiers:
             return [value.decode() for value in self.known]
         except UnicodeDecodeError as error:
             raise UserError(f"{path}: an identifier is not UTF-8 text: {error.object!r}") from None
+
+
+def first_slots(hashes: np.ndarray, slots: np.ndarray) -> np.ndarray:
+    """Where to look first for each hash: its first bits."""
+    return (hashes >> np.uint64(65 - len(slots).bit_length())).view(np.int64)
+
+
+def enter(slots: np.ndarray, rows: np.ndarray, hashes: np.ndarray) -> None:
+    """Put rows into the slots of their hashes, or into the next free ones."""
+    places = first_slots(hashes, slots)
+    while len(rows):
+        free = slots[places] < 0
+        slots[places[free]] = rows[free]  # of several for one slot the last stays
+        left = slots[places] != rows
+        rows, places = rows[left], (places[left] + 1) % len(slots)
+
+
+def others(known: np.ndarray, ready: int, rows: np.ndarray, words: Sequence[np.ndarray]) -> np.ndarray:
+    """Whether known identifiers are others than these: compared word by word, so that a hash decides nothing."""
+    differ = (rows < 0) | (rows >= ready)
+    rows = np.where(differ, 0, rows)
+    for position in range(max(len(known), len(words))):
+        of_known = known[position][rows] if position < len(known) else 0
+        differ |= of_known != (words[position] if position < len(words) else 0)
+    return differ
 
 
 def group_equal(numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -185,8 +329,30 @@ def group_equal(numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return first[by_appearance], inverse
 
 
-def as_words(names: list[str] | tuple[str, ...]) -> np.ndarray:
-    """Identifiers as rows of 64-bit words, zero-padded: (names, words) uint64, comparable with `Block.words`."""
+def as_bytes(names: Sequence[str]) -> np.ndarray:
+    """Identifiers as an array of byte strings of one size, in whole words, zeros at their ends."""
     encoded = [name.encode() for name in names]
-    width = max(1, -(-max(map(len, encoded), default=1) // 8))
-    return np.array(encoded, f"S{8 * width}").view("<u8").reshape(len(names), width)
+    return np.array(encoded, f"S{8 * max(1, -(-max(map(len, encoded), default=1) // 8))}")
+
+
+def as_words(names: np.ndarray) -> np.ndarray:
+    """What `as_bytes` gives as rows of 64-bit words: (words, names) uint64, comparable with `Block.words`."""
+    return np.ascontiguousarray(names.view("<u8").reshape(len(names), -1).T)
+
+
+def join_columns(columns: Sequence[np.ndarray]) -> bytes:
+    """Lines of a table from its columns, arrays of byte strings: spaces between, a newline at the end.
+
+    Examples
+    --------
+    >>> join_columns([np.array([b"a", b"bcd"]), np.array([b"10", b"2"])])
+    b'a 10\\nbcd 2\\n'
+    """
+    kinds = [(f"{kind}{number}", column.dtype if kind == "field" else "S1")
+             for number, column in enumerate(columns) for kind in ("field", "end")]  # fmt: skip
+    lines = np.empty(len(columns[0]), kinds)
+    for number, column in enumerate(columns):
+        lines[f"field{number}"] = column
+        lines[f"end{number}"] = b" " if number < len(columns) - 1 else b"\n"
+    text = lines.view(np.uint8)
+    return text[text != 0].tobytes()

@@ -9,7 +9,7 @@ import numpy as np
 
 from avsv.errors import UserError
 from avsv.files import whole_file
-from avsv.kaldi.matrices import BINARY, NotKaldi, decode, encode, read_header
+from avsv.kaldi.matrices import BINARY, NotKaldi, decode_any, encode, read_header
 
 RECORDS = 1024  # copied out of an archive at a time: they stay in the processor's cache
 
@@ -31,6 +31,9 @@ class Embeddings:
 
 def read_embeddings(scp: Path | str, only: Iterable[str] | None = None) -> Embeddings:
     """Read vectors, or matrices of one row, from the archives that an scp file points to.
+
+    Vectors of one archive are alike as a rule: float, or double, and of one size. Those are copied in bulk; text and
+    compressed matrices are read one by one.
 
     Parameters
     ----------
@@ -159,10 +162,9 @@ def copy_one_by_one(scp, archive, data, offsets, ids, vectors, rows) -> None:
 def decode_record(scp, archive, name, data, offset) -> np.ndarray:
     """The vector of one utterance; UserError names it where it cannot be had."""
     try:
-        if data[offset : offset + 2] != BINARY:
-            reason = "the file ends before it" if offset >= len(data) else "there is no binary Kaldi object"
-            raise NotKaldi(reason)
-        array, _ = decode(data, offset + 2)
+        if offset >= len(data):
+            raise NotKaldi("the file ends before it")
+        array, _ = decode_any(data, offset)
         array = array.copy()  # the archive is closed later
     except NotKaldi as error:
         raise UserError(f"{scp}: {name}: cannot read {archive}:{offset}: {error}") from None

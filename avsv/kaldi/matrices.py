@@ -1,6 +1,8 @@
-"""Kaldi's vectors and matrices as bytes: float or double in binary form, and the text form.
+"""Kaldi's vectors and matrices as bytes: float or double in binary form, compressed matrices, and the text form.
 
 Binary: NUL `B`, a token (`FV `, `DV `, `FM `, `DM `), each size as byte 4 and an int32, then the values, little-endian.
+Compressed (read only): a token (`CM `, `CM2 `, `CM3 `), the least value and the range as floats, rows and columns as
+int32 without marks, then whole numbers that tell where in the range each value lies.
 """
 
 import re
@@ -15,6 +17,7 @@ from avsv.files import whole_file
 BINARY = b"\0B"
 KINDS = {b"FV ": ("<f4", 1), b"DV ": ("<f8", 1), b"FM ": ("<f4", 2), b"DM ": ("<f8", 2)}
 TOKENS = {kind: token for token, kind in KINDS.items()}
+COMPRESSED = {b"CM ": 1, b"CM2": 2, b"CM3": 1}  # bytes a value takes
 NUMBERS = re.compile(rb"\s*\[([^\]]*)\]")
 
 
@@ -56,12 +59,53 @@ def read_header(data: bytes, start: int) -> tuple[str, tuple[int, ...], int]:
 
 def decode(data: bytes, start: int = 0) -> tuple[np.ndarray, int]:
     """The binary vector or matrix whose token is at `start`, and the place behind it; raises NotKaldi."""
+    if bytes(data[start : start + 3]) in COMPRESSED:
+        return decode_compressed(data, start)
     number_type, shape, first = read_header(data, start)
     size = int(np.prod(shape, dtype=np.int64))
     end = first + size * np.dtype(number_type).itemsize
     if end > len(data):
         raise NotKaldi("the file ends in the middle of it")
     return np.frombuffer(data, number_type, size, first).reshape(shape), end
+
+
+def decode_compressed(data: bytes, start: int = 0) -> tuple[np.ndarray, int]:
+    """The compressed matrix whose token is at `start`, as float32, and the place behind it; raises NotKaldi.
+
+    What Kaldi's `CompressedMatrix` writes: `CM2` and `CM3` hold each value as a share of the matrix's range, in 16 or 8
+    bits, row by row. `CM` holds columns: first four percentiles of each column (0, 25, 75, 100) as 16 bits of the
+    range, then a byte a value that is linear between them: 0-64, 64-192, 192-255.
+
+    Examples
+    --------
+    >>> one_row = b"CM3 " + struct.pack("<ffii", -1.0, 2.0, 1, 3) + bytes([0, 51, 255])
+    >>> decode_compressed(one_row)[0].round(4).tolist()
+    [[-1.0, -0.6000000238418579, 1.0]]
+    """
+    token = bytes(data[start : start + 3])
+    first = start + (3 if token == b"CM " else 4) + 16
+    fields = bytes(data[first - 16 : first])
+    if len(fields) < 16:
+        raise NotKaldi("the file ends in the middle of it")
+    least, extent, rows, columns = struct.unpack("<ffii", fields)
+    if min(rows, columns) < 0:
+        raise NotKaldi("its sizes make no sense")
+    n_percentiles = 4 * columns if token == b"CM " else 0
+    end = first + 2 * n_percentiles + COMPRESSED[token] * rows * columns
+    if end > len(data):
+        raise NotKaldi("the file ends in the middle of it")
+    least, extent = np.float32(least), np.float32(extent)
+    numbers = np.frombuffer(data, f"<u{COMPRESSED[token]}", rows * columns, first + 2 * n_percentiles)
+    if token != b"CM ":
+        steps = np.float32(65535 if token == b"CM2" else 255)
+        return (least + numbers * (extent / steps)).reshape(rows, columns), end
+    percentiles = np.frombuffer(data, "<u2", n_percentiles, first).reshape(columns, 4, 1)
+    p0, p25, p75, p100 = np.moveaxis(least + percentiles * (extent / np.float32(65535)), 1, 0)
+    numbers = numbers.reshape(columns, rows).astype(np.float32)
+    low = p0 + (p25 - p0) * (numbers / 64)
+    middle = p25 + (p75 - p25) * ((numbers - 64) / 128)
+    high = p75 + (p100 - p75) * ((numbers - 192) / 63)
+    return np.where(numbers <= 64, low, np.where(numbers <= 192, middle, high)).T, end
 
 
 def decode_text(data: bytes, start: int = 0) -> tuple[np.ndarray, int]:
@@ -78,18 +122,36 @@ def decode_text(data: bytes, start: int = 0) -> tuple[np.ndarray, int]:
     return (values[0] if is_vector else values), found.end()
 
 
+def decode_any(data: bytes, start: int = 0) -> tuple[np.ndarray, int]:
+    """What starts at `start`, binary with its NUL `B` or text, and the place behind it; raises NotKaldi."""
+    return decode(data, start + 2) if data[start : start + 2] == BINARY else decode_text(data, start)
+
+
 def read_array(path: Path | str) -> np.ndarray:
     """A file with one vector or matrix (`mean.vec`, `transform.mat`), binary or text."""
     try:
-        data = Path(path).read_bytes()
-        return (decode(data, 2) if data.startswith(BINARY) else decode_text(data))[0]
+        return decode_any(Path(path).read_bytes())[0]
     except FileNotFoundError:
         raise UserError(f"{path}: there is no such file") from None
     except NotKaldi as error:
         raise UserError(f"{path}: {error}") from None
 
 
-def write_array(path: Path | str, array: np.ndarray) -> None:
-    """Write a file with one vector or matrix, in binary form."""
+def encode_text(array: np.ndarray) -> bytes:
+    """A vector or matrix as Kaldi's tools print it with --binary=false: seven digits.
+
+    Examples
+    --------
+    >>> encode_text(np.array([1.0, 2.5])), encode_text(np.eye(2))
+    (b' [ 1 2.5 ]\\n', b' [\\n  1 0 \\n  0 1 ]\\n')
+    """
+    if not array.size:
+        return b" [ ]\n"
+    rows = [("%.7g " * len(row)) % tuple(row) for row in np.atleast_2d(array).tolist()]
+    return f" [{' ' if array.ndim == 1 else chr(10) + '  '}{(chr(10) + '  ').join(rows)}]\n".encode()
+
+
+def write_array(path: Path | str, array: np.ndarray, text: bool = False) -> None:
+    """Write a file with one vector or matrix, in binary form or as text."""
     with whole_file(path, "wb") as out:
-        out.write(BINARY + encode(array))
+        out.write(encode_text(array) if text else BINARY + encode(array))

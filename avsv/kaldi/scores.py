@@ -1,16 +1,23 @@
-"""Score files: `enroll test score`, written in the order of a trial list and matched to one."""
+"""Score files: `enroll test score`, written in the order of a trial list and matched to one.
 
+Those of other toolkits are read as well, wherever a score file is: score_formats.py tells the forms.
+"""
+
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from avsv.errors import UserError
 from avsv.files import whole_file
-from avsv.kaldi.columns import Block, Identifiers, read_blocks
-from avsv.kaldi.trials import Trials, format_lines, side_names
+from avsv.kaldi.columns import Block, Identifiers, join_columns, read_blocks
+from avsv.kaldi.decimals import format_decimals, read_decimals
+from avsv.kaldi.score_formats import LABELS, ScoreFormat, recognise_scores
+from avsv.kaldi.trials import Trials, utterance_id
+from avsv.threads import map_ahead
 
-SHAPE = "enroll test score"
 LINES = 1 << 16  # formatted at a time
+NO_LABEL = -1
 
 
 def write_scores(path: Path | str, trials: Trials, scores: np.ndarray) -> None:
@@ -20,16 +27,21 @@ def write_scores(path: Path | str, trials: Trials, scores: np.ndarray) -> None:
     ----------
     scores : (len(trials),) float
     """
-    enroll, test = side_names(trials)
-    with whole_file(path) as out:
-        for start in range(0, len(trials), LINES):
-            part = slice(start, start + LINES)
-            names = [enroll[trials.pairs[part, 0]].tolist(), test[trials.pairs[part, 1]].tolist()]
-            out.write(format_lines("%s %s %.7g\n", [*names, scores[part].tolist()]))
+    enroll, test = trials.names
+
+    def lines(start: int) -> bytes:
+        rows = trials.pairs[start : start + LINES]
+        return join_columns([enroll[rows[:, 0]], test[rows[:, 1]], format_decimals(scores[start : start + LINES])])
+
+    with whole_file(path, "wb") as out:
+        out.writelines(map_ahead(lines, range(0, len(trials), LINES)))
 
 
 def read_scores(path: Path | str, trials: Trials, incomplete: bool = False) -> np.ndarray:
-    """Read the scores of `trials`, whatever the order of the file's lines.
+    """Read the scores of `trials`, whatever the order of the file's lines and the toolkit that wrote it.
+
+    A path such as `id10270/x6uYqmx31kE/00001.wav` stands for the utterance identifier that trials.py makes of it,
+    unless the trials have it as it is.
 
     Parameters
     ----------
@@ -41,8 +53,8 @@ def read_scores(path: Path | str, trials: Trials, incomplete: bool = False) -> n
 
     Raises
     ------
-    UserError : a line of another form, a score that is not a number, a trial without a score, a score of no trial, a
-        trial with two scores that differ
+    UserError : a line of another form, a score that is not a number, a label that is not that of the trial, a trial
+        without a score, a score of no trial, a trial with two scores that differ
 
     Examples
     --------
@@ -53,92 +65,136 @@ def read_scores(path: Path | str, trials: Trials, incomplete: bool = False) -> n
     >>> read_scores(path, trials)
     array([-1. ,  2.5])
     """
-    scores = read_in_order(path, trials)
+    form = recognise_scores(path)
+    scores = read_in_order(path, form, trials)
     if scores is None:
-        return match_scores(path, trials, incomplete)
-    again, before = trials.repeats
-    refuse_conflicts(path, trials, scores, again, before)
+        return match_scores(path, form, trials, incomplete)
+    refuse_conflicts(path, trials, scores, *trials.repeats)
     return scores
 
 
-def read_in_order(path: Path | str, trials: Trials) -> np.ndarray | None:
+def read_in_order(path: Path | str, form: ScoreFormat, trials: Trials) -> np.ndarray | None:
     """The scores of a file whose lines are the trials in their order; None where they are not."""
-    parts, done = [], 0
-    for block in read_blocks(path, 3, SHAPE):
-        if not lines_agree(block, trials, done):
+
+    def work(block: Block) -> np.ndarray | None:
+        done = block.first_line - 1
+        if not lines_agree(block, form, trials, done):
             return None
-        parts.append(read_numbers(block, path))
-        done += len(block)
-    return np.concatenate(parts) if done == len(trials) else None
+        if trials.labels is not None:
+            refuse_label(path, block, read_truth(path, block, form), trials.labels[done : done + len(block)])
+        return read_numbers(path, block, form)
+
+    parts = []
+    for _, scores in read_blocks(path, form.fields, form.shape, work, b"*" if form.star else b""):
+        if scores is None:
+            return None
+        parts.append(scores)
+    return np.concatenate(parts) if sum(map(len, parts)) == len(trials) else None
 
 
-def lines_agree(block: Block, trials: Trials, done: int) -> bool:
+def lines_agree(block: Block, form: ScoreFormat, trials: Trials, done: int) -> bool:
     """Whether the block's lines name the trials from number `done` on, in the same order."""
     pairs = trials.pairs[done : done + len(block)]
     if len(pairs) < len(block):
         return False
-    for field, words in enumerate((trials.enroll_words, trials.test_words)):
-        if block.width(field) > words.shape[1]:
+    for field, rows, known in zip((form.enroll, form.test), pairs.T, trials.words, strict=True):
+        words = block.words(field)
+        if len(words) > len(known):
             return False
-        rows = pairs[:, field]
-        if any(not np.array_equal(block.words(field, w), words[rows, w]) for w in range(words.shape[1])):
+        words += [np.zeros(1, np.uint64)] * (len(known) - len(words))
+        if not all((word == of_known[rows]).all() for word, of_known in zip(words, known, strict=True)):
             return False
     return True
 
 
-def read_numbers(block: Block, path: Path | str) -> np.ndarray:
+def read_numbers(path: Path | str, block: Block, form: ScoreFormat) -> np.ndarray:
     """The scores of a block's lines, (lines,) float64; UserError where one is not a number."""
-    values = block.values(2)
-    try:
-        scores = np.fromiter(map(float, values), np.float64, len(values))
-    except ValueError:
-        scores = np.array([number_or_nan(value) for value in values])
+    scores = read_decimals(block, form.score)
     if wrong := np.flatnonzero(np.isnan(scores))[:1].tolist():
-        text = values[wrong[0]].decode(errors="replace")
-        raise UserError(f'{path}, line {block.first_line + wrong[0]}: expected "{SHAPE}", "{text}" is no score')
+        text = block.values(form.score, wrong)[0].decode(errors="replace")
+        raise UserError(f'{path}, line {block.first_line + wrong[0]}: expected "{form.shape}", "{text}" is no score')
     return scores
 
 
-def number_or_nan(text: bytes) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return float("nan")
+def read_truth(path: Path | str, block: Block, form: ScoreFormat) -> np.ndarray:
+    """Label of each line, 1 target, 0 nontarget, or NO_LABEL throughout, (lines,) int8; UserError for another word."""
+    truth = np.full(len(block), NO_LABEL, np.int8)
+    if form.label is None:
+        return truth
+    words, length = block.words(form.label), block.lengths(form.label)
+    for text, is_target in LABELS.items():
+        truth[(words[0] == int.from_bytes(text[:8], "little")) & (length == len(text))] = is_target
+    if wrong := np.flatnonzero(truth == NO_LABEL)[:1].tolist():
+        found = block.values(form.label, wrong)[0].decode(errors="replace")
+        raise UserError(f'{path}, line {block.first_line + wrong[0]}: expected "{form.shape}", "{found}" is no label')
+    return truth
 
 
-def match_scores(path: Path | str, trials: Trials, incomplete: bool = False) -> np.ndarray:
+def refuse_label(path: Path | str, block: Block, truth: np.ndarray, labels: np.ndarray) -> None:
+    """UserError where a label in the file is not the one of its trial."""
+    if wrong := np.flatnonzero((truth != NO_LABEL) & (truth != labels))[:1].tolist():
+        line = block.first_line + wrong[0]
+        kinds = ["nontarget", "target"]
+        raise UserError(
+            f"{path}, line {line}: says {kinds[truth[wrong[0]]]}, the trial list says {kinds[int(labels[wrong[0]])]}"
+        )
+
+
+def match_scores(path: Path | str, form: ScoreFormat, trials: Trials, incomplete: bool = False) -> np.ndarray:
     """The scores of `trials` from a file in another order."""
-    names, scores = read_all(path)
-    known = [dict(zip(ids, range(len(ids)), strict=True)) for ids in (trials.enroll_ids, trials.test_ids)]
-    rows = [
-        np.array([known[0].get(name, -1) for name in names.enroll_ids], np.int64)[names.pairs[:, 0]],
-        np.array([known[1].get(name, -1) for name in names.test_ids], np.int64)[names.pairs[:, 1]],
-    ]
+    names, scores = read_all(path, form)
+    enroll, test = row_numbers(names.enroll_ids, trials.enroll_ids), row_numbers(names.test_ids, trials.test_ids)
+    rows = enroll[names.pairs[:, 0]], test[names.pairs[:, 1]]
     keys = np.where((rows[0] < 0) | (rows[1] < 0), -1, rows[0] * len(trials.test_ids) + rows[1])
     refuse_extra(path, names, keys, trials)
     refuse_conflicts(path, names, scores, *names.repeats)
     order = np.argsort(keys)
     wanted, ranked = trials.keys, keys[order]
     found = np.minimum(np.searchsorted(ranked, wanted), len(keys) - 1)
-    matched = scores[order][found]
-    missing = np.flatnonzero(ranked[found] != wanted)
+    there = ranked[found] == wanted
+    if trials.labels is not None and names.labels is not None:
+        refuse_labels(path, names, order[found], there & (names.labels[order[found]] != trials.labels))
+    matched = np.where(there, scores[order[found]], np.nan)
+    missing = np.flatnonzero(~there)
     if len(missing) and not incomplete:
         first = pair(trials, missing)
         raise UserError(f"{path}: {len(missing)} of {len(trials)} trials have no score, the first: {first}")
-    matched[missing] = np.nan
     return matched
 
 
-def read_all(path: Path | str) -> tuple[Trials, np.ndarray]:
-    """A score file as it stands: the trials it names, and their scores."""
+def row_numbers(names: Sequence[str], ids: Sequence[str]) -> np.ndarray:
+    """Row in `ids` of each name, as it is or else as an utterance identifier, -1 where there is none. (names,) int64"""
+    rows = dict(zip(ids, range(len(ids)), strict=True))
+    return np.array(
+        [rows.get(name, -1) if name in rows else rows.get(utterance_id(name), -1) for name in names], np.int64
+    )
+
+
+def read_all(path: Path | str, form: ScoreFormat) -> tuple[Trials, np.ndarray]:
+    """A score file as it stands: the trials it names, with labels where it has them, and their scores."""
     enroll, test = Identifiers(), Identifiers()
-    pairs, scores = [np.empty((0, 2), np.int32)], [np.empty(0)]
-    for block in read_blocks(path, 3, SHAPE):
-        pairs.append(np.stack([enroll.rows(block, 0), test.rows(block, 1)], axis=1))
-        scores.append(read_numbers(block, path))
-    if len(scores) == 1:
-        raise UserError(f'{path}: there are no scores in it, expected "{SHAPE}"')
-    return Trials(enroll.names(path), test.names(path), np.concatenate(pairs)), np.concatenate(scores)
+    pairs, truths, scores = [], [], []
+
+    def work(block: Block):
+        keys = enroll.keys(block, form.enroll), test.keys(block, form.test)
+        return *keys, read_truth(path, block, form), read_numbers(path, block, form)
+
+    for block, made in read_blocks(path, form.fields, form.shape, work, b"*" if form.star else b""):
+        rows = [enroll.rows(block, made[0], form.enroll), test.rows(block, made[1], form.test)]
+        pairs.append(np.stack(rows, axis=1))
+        truths.append(made[2])
+        scores.append(made[3])
+    labels = None if form.label is None else np.concatenate(truths) == 1
+    return Trials(enroll.names(path), test.names(path), np.concatenate(pairs), labels), np.concatenate(scores)
+
+
+def refuse_labels(path: Path | str, names: Trials, lines: np.ndarray, wrong: np.ndarray) -> None:
+    """UserError where a line's label is not that of its trial."""
+    if len(first := lines[wrong][:1]):
+        kinds = ["target", "nontarget"] if names.labels[first[0]] else ["nontarget", "target"]
+        raise UserError(
+            f"{path}, line {first[0] + 1}: says {kinds[0]} of {pair(names, first)}, the trial list says {kinds[1]}"
+        )
 
 
 def refuse_extra(path: Path | str, names: Trials, keys: np.ndarray, trials: Trials) -> None:

@@ -3,17 +3,27 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
 from avsv.errors import UserError
 from avsv.files import whole_file
-from avsv.kaldi.columns import Block, Identifiers, as_words, bad_line, first_fields, read_blocks
+from avsv.kaldi.columns import (
+    Block,
+    Identifiers,
+    as_bytes,
+    as_words,
+    bad_line,
+    first_fields,
+    group_equal,
+    join_columns,
+    read_blocks,
+)
 
 KALDI, UNLABELLED, VOXCELEB = "enroll test target|nontarget", "enroll test", "1|0 enroll.wav test.wav"
 TARGET, NON, TARGET_END = (int.from_bytes(text, "little") for text in (b"target", b"nontarge", b"t"))
+LINES = 1 << 16  # written at a time
 MEDIA = (".wav", ".m4a", ".mp4", ".flac")
 
 
@@ -53,23 +63,29 @@ class Trials:
     @cached_property
     def repeats(self) -> tuple[np.ndarray, np.ndarray]:
         """Trials whose pair was in the list before, and the first trial of that pair. Two arrays of row numbers"""
-        keys = self.keys
-        ranked = np.sort(keys)  # less memory than the order, and all that most lists need
-        if not (ranked[1:] == ranked[:-1]).any():
+        ranked = self.keys
+        ranked.sort()  # less memory than the order, and all that most lists need
+        repeated = ranked[1:][ranked[1:] == ranked[:-1]]
+        if not len(repeated):
             return np.empty(0, np.int64), np.empty(0, np.int64)
-        order = np.argsort(keys)
-        begins = np.concatenate([[True], ranked[1:] != ranked[:-1]])
-        first = np.minimum.reduceat(order, np.flatnonzero(begins))[np.cumsum(begins) - 1]
-        again = order != first
-        return order[again], first[again]
+        keys = self.keys
+        may_be = np.zeros(1 << 20, bool)  # by the last bits of the number: leaves few to be compared
+        may_be[repeated % len(may_be)] = True
+        trials = np.flatnonzero(may_be[keys % len(may_be)])
+        trials = trials[np.isin(keys[trials], repeated)]
+        first, inverse = group_equal(keys[trials])
+        again = first[inverse] != np.arange(len(trials))
+        return trials[again], trials[first][inverse[again]]
 
     @cached_property
-    def enroll_words(self) -> np.ndarray:
-        return as_words(self.enroll_ids)
+    def names(self) -> tuple[np.ndarray, np.ndarray]:
+        """Identifiers of the enrolment and of the test side as byte strings."""
+        return as_bytes(self.enroll_ids), as_bytes(self.test_ids)
 
     @cached_property
-    def test_words(self) -> np.ndarray:
-        return as_words(self.test_ids)
+    def words(self) -> tuple[np.ndarray, np.ndarray]:
+        """The same as 64-bit words, (words, identifiers) each: to be compared with a file's, all at once."""
+        return as_words(self.names[0]), as_words(self.names[1])
 
 
 def read_trials(path: Path | str) -> Trials:
@@ -96,14 +112,19 @@ def read_trials(path: Path | str) -> Trials:
     sides = [field for field in range(fields) if field != label_field]
     enroll, test = Identifiers(), Identifiers()
     pairs, labels = [], []
-    for block in read_blocks(path, fields, shape):
-        pairs.append(np.stack([enroll.rows(block, sides[0]), test.rows(block, sides[1])], axis=1))
-        if label_field is not None:
-            labels.append(read_labels(block, label_field, path, shape))
+
+    def work(block: Block):
+        found = None if label_field is None else read_labels(block, label_field, path, shape)
+        return [side.keys(block, field) for side, field in zip((enroll, test), sides, strict=True)], found
+
+    for block, (keys, found) in read_blocks(path, fields, shape, work):
+        rows = [side.rows(block, key, field) for side, key, field in zip((enroll, test), keys, sides, strict=True)]
+        pairs.append(np.stack(rows, axis=1))
+        labels.append(found)
     names = [side.names(path) for side in (enroll, test)]
     if shape == VOXCELEB:
         names = [[utterance_id(name) for name in side] for side in names]
-    trials = Trials(*names, np.concatenate(pairs), np.concatenate(labels) if labels else None)
+    trials = Trials(*names, np.concatenate(pairs), None if label_field is None else np.concatenate(labels))
     refuse_contradictions(trials, path)
     return trials
 
@@ -131,13 +152,12 @@ def recognise(path: Path | str) -> tuple[int, int | None, str]:
 
 
 def read_labels(block: Block, field: int, path: Path | str, shape: str) -> np.ndarray:
-    start = block.words(field, 0)
-    length = block.ends[:, field] - block.starts[:, field]
+    words, length = block.words(field), block.lengths(field)
     if field == 0:
-        positive, negative = start == ord("1"), start == ord("0")
+        positive, negative = words[0] == ord("1"), words[0] == ord("0")
     else:
-        positive = (start == TARGET) & (length == 6)
-        negative = (start == NON) & (length == 9) & (block.words(field, 1) == TARGET_END)
+        positive = (words[0] == TARGET) & (length == 6)
+        negative = (words[0] == NON) & (length == 9) & ((words[1] if len(words) > 1 else 0) == TARGET_END)
     if wrong := np.flatnonzero(~(positive | negative))[:1].tolist():
         line = b" ".join(block.values(f, slice(wrong[0], wrong[0] + 1))[0] for f in range(block.starts.shape[1]))
         raise UserError(
@@ -173,27 +193,11 @@ def refuse_contradictions(trials: Trials, path: Path | str) -> None:
 
 def write_trials(path: Path | str, trials: Trials) -> None:
     """Write `enroll test target|nontarget`, or `enroll test` where there are no labels."""
-    enroll, test = side_names(trials)
-    with whole_file(path) as out:
-        for start in range(0, len(trials), 1 << 16):
-            part = slice(start, start + (1 << 16))
-            columns = [enroll[trials.pairs[part, 0]].tolist(), test[trials.pairs[part, 1]].tolist()]
+    words = np.array([b"nontarget", b"target"])
+    with whole_file(path, "wb") as out:
+        for start in range(0, len(trials), LINES):
+            part = slice(start, start + LINES)
+            columns = [side[rows] for side, rows in zip(trials.names, trials.pairs[part].T, strict=True)]
             if trials.labels is not None:
-                columns.append(np.where(trials.labels[part], "target", "nontarget").tolist())
-            out.write(format_lines(" ".join(["%s"] * len(columns)) + "\n", columns))
-
-
-def side_names(trials: Trials) -> tuple[np.ndarray, np.ndarray]:
-    """Both sides' identifiers as arrays of objects, for taking many at once."""
-    return np.array(trials.enroll_ids, object), np.array(trials.test_ids, object)
-
-
-def format_lines(line: str, columns: list[list]) -> str:
-    """Format equal-length columns, all lines in one operation.
-
-    Examples
-    --------
-    >>> format_lines("%s %d\\n", [["a", "b"], [1, 2]])
-    'a 1\\nb 2\\n'
-    """
-    return (line * len(columns[0])) % tuple(chain.from_iterable(zip(*columns, strict=True)))
+                columns.append(words[trials.labels[part].astype(int)])
+            out.write(join_columns(columns))

@@ -45,6 +45,28 @@ def test_doubles_and_matrices_of_one_row_are_read_among_vectors(tmp_path):
     assert np.array_equal(read_embeddings(tmp_path / "k.scp").vectors, VECTORS[:4])
 
 
+@pytest.mark.parametrize("method", [2, 3, 5], ids=["CM", "CM2", "CM3"])
+def test_compressed_matrices_of_one_row_are_read_among_vectors(tmp_path, method):
+    ark, scp = f"{tmp_path}/k.ark", f"{tmp_path}/k.scp"
+    kaldiio.save_ark(ark, dict(zip(NAMES[:3], VECTORS[:3, None])), scp, compression_method=method)
+    kaldiio.save_ark(ark, dict(zip(NAMES[3:], VECTORS[3:])), scp, append=True)
+    found = read_embeddings(tmp_path / "k.scp")
+    expected = kaldiio.load_scp(str(tmp_path / "k.scp"))
+    assert found.vectors == pytest.approx(np.stack([expected[name].reshape(-1) for name in found.ids]), abs=1e-6)
+
+
+def test_text_archives_are_read(tmp_path):
+    with kaldiio.WriteHelper(f"ark,t,scp:{tmp_path}/k.ark,{tmp_path}/k.scp") as writer:
+        writer["a"], writer["b"] = VECTORS[0], VECTORS[1:2]
+    assert read_embeddings(tmp_path / "k.scp").vectors == pytest.approx(VECTORS[:2], rel=1e-6)
+
+
+def test_place_that_holds_no_vector_is_named(tmp_path, scp):
+    scp.write_text(f"a {tmp_path}/x.ark:0\n")
+    with pytest.raises(UserError, match=r"x.scp: a: cannot read .*x.ark:0: numbers in \[ \] were expected"):
+        read_embeddings(scp)
+
+
 def test_merged_scp_points_to_several_archives(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "RECORDS", 2)
     for job in (1, 2):

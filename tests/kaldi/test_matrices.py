@@ -1,11 +1,13 @@
 """Kaldi's vectors and matrices: bytes as kaldiio writes them, text as Kaldi writes it."""
 
+import struct
+
 import kaldiio
 import numpy as np
 import pytest
 
 from avsv.errors import UserError
-from avsv.kaldi.matrices import read_array, write_array
+from avsv.kaldi.matrices import decode, read_array, write_array
 
 
 @pytest.mark.parametrize("shape", [(3,), (2, 3), (1, 3)])
@@ -20,6 +22,25 @@ def test_arrays_come_back_and_are_kaldiios(tmp_path, shape, number_type):
     assert again.dtype == number_type
 
 
+@pytest.mark.parametrize("method", [2, 3, 5], ids=["CM", "CM2", "CM3"])
+@pytest.mark.parametrize("shape", [(1, 7), (3, 2), (20, 4)])
+def test_compressed_matrices_are_what_kaldiio_reads(tmp_path, method, shape):
+    array = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+    kaldiio.save_mat(str(tmp_path / "k"), array, compression_method=method)
+    found = read_array(tmp_path / "k")
+    assert found.dtype == np.float32
+    assert found == pytest.approx(kaldiio.load_mat(str(tmp_path / "k")), abs=1e-6)
+    assert np.abs(found - array).max() < 0.02 * np.ptp(array)
+
+
+def test_compressed_values_are_linear_between_percentiles():
+    """Kaldi's CharToFloat: bytes 0, 64, 192 and 255 are the percentiles themselves."""
+    header = b"CM " + struct.pack("<ffii", 0.0, 65535.0, 6, 1) + struct.pack("<4H", 10, 20, 40, 50)
+    found, end = decode(header + bytes([0, 32, 64, 128, 192, 255]))
+    assert found[:, 0] == pytest.approx([10, 15, 20, 30, 40, 50])
+    assert end == len(header) + 6
+
+
 def test_text_is_read(tmp_path):
     (tmp_path / "v").write_text(" [ 1 2.5 -3e-1 ]\n")
     (tmp_path / "m").write_text(" [\n  1 2 \n  3 4 ]\n")
@@ -28,7 +49,20 @@ def test_text_is_read(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"hello", b"\0BFV \x04\x03\x00\x00\x00abc", b"\0BFV \x04", b"\0BCM xxxx", b" [ 1 x ]", b"[\n1 2\n3 ]"]
+    "data",
+    [
+        b"",
+        b"hello",
+        b"\0BFV \x04\x03\x00\x00\x00abc",
+        b"\0BFV \x04",
+        b"\0BCM xxxx",
+        b"\0BCM3" + bytes(8),
+        b" [ 1 x ]",
+        b"[\n1 2\n3 ]",
+        b"\0BCM2 " + struct.pack("<ffii", 0, 1, 1, 9) + bytes(17),
+        b"\0BFM 1",
+        b"\0BCM " + struct.pack("<ffii", 0, 1, -1, 9),
+    ],
 )
 def test_damage_is_named(tmp_path, data):
     (tmp_path / "mean.vec").write_bytes(data)

@@ -71,3 +71,37 @@ def test_float32_scores_come_back(tmp_path):
     scores = np.random.default_rng(0).standard_normal(3).astype(np.float32)
     write_scores(tmp_path / "s", TRIALS, scores)
     assert read_scores(tmp_path / "s", TRIALS) == pytest.approx(scores, rel=5e-7)
+
+
+LABELLED = Trials(["a", "b"], ["c", "d"], np.array([[0, 0], [0, 1], [1, 1]], np.int32), np.array([True, False, True]))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a c 0.5 target\na d -0.25 nontarget\nb d 1 target\n",  # WeSpeaker
+        "a c 0.5 target 9.1 9.2 0.1 0.2\na d -0.25 nontarget 9 9 0 0\nb d 1 target 8 8 0 0\n",  # with as-norm columns
+        "a c 1 0.5\na d 0 -0.25\nb d 1 1\n",  # SpeechBrain
+        "a c target 0.5\na d nontarget -0.25\nb d target 1\n",  # 3D-Speaker
+        "a*c 0.5 1\na*d -0.25 0\nb*d 1 1\n",  # ESPnet
+        "b d 1 target\na d -0.25 nontarget\na c 0.5 target\n",  # in another order
+    ],
+)
+def test_score_files_of_other_toolkits_are_read(scored, text):
+    assert scored(text) == scored(text, LABELLED) == [0.5, -0.25, 1]
+
+
+@pytest.mark.parametrize("text", ["a c 0.5 1\na d -0.2 1\nb d 1 1\n", "b d 1.5 1\na d -0.2 1\na c 0.5 1\n"])
+def test_a_label_that_contradicts_the_trials_is_refused_with_its_line(scored, text):
+    with pytest.raises(UserError, match=r"line 2.* says target.* the trial list says nontarget"):
+        scored(text, LABELLED)
+
+
+def test_voxceleb_paths_in_a_score_file_are_utterances(scored):
+    trials = Trials(["id1-v-00001"], ["id2-w-00002"], np.array([[0, 0]], np.int32))
+    assert scored("id1/v/00001.wav id2/w/00002.wav 0.5\n", trials) == [0.5]
+
+
+def test_names_with_slashes_are_taken_as_they_are_where_the_trials_have_them(scored):
+    trials = Trials(["a/b.wav"], ["c/d.wav"], np.array([[0, 0]], np.int32))
+    assert scored("a/b.wav c/d.wav 0.5\n", trials) == [0.5]

@@ -1,0 +1,151 @@
+"""Which toolkit's form a score file has: what its fields are, decided from its first lines.
+
+    Kaldi        enroll test score
+    WeSpeaker    enroll test score [target|nontarget], after as-norm with four columns more: the magnitudes of both
+                 embeddings and the means of both sides' cohort scores; its table of calibration factors has the label
+                 before the score and twelve columns more
+    3D-Speaker   enroll test target|nontarget score, or 1|0: the trial list's line and the score
+    SpeechBrain  enroll test 1|0 score
+    ESPnet       enroll*test score [1|0]
+
+The first line tells how many fields there are. Where there are four or more, the third or the fourth is the label: the
+one that reads 1, 0, target or nontarget on every line looked at. If both do, or neither, the file is refused: a guess
+would give an error rate that looks like any other.
+"""
+
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from avsv.errors import UserError
+from avsv.kaldi.columns import bad_line, open_table
+
+LINES = 1000  # looked at
+LABELS = {b"target": True, b"1": True, b"True": True, b"nontarget": False, b"0": False, b"False": False}
+KALDI = "enroll test score"
+FORMS = f'{KALDI}" or "{KALDI} label" or "enroll test label score" or "enroll*test score label'
+AS_NORM = 4  # columns that WeSpeaker's normalisation adds
+
+
+@dataclass(frozen=True)
+class ScoreFormat:
+    """What the fields of each line are.
+
+    fields : how many there are, cut at white space (and at `*` where `star`)
+    enroll, test, score : which of them is what, from 0
+    label : which of them tells targets; None where none does. LABELS has its words
+    star : ESPnet's `enroll*test`: the `*` separates two fields
+    shape : the form in words, for messages
+    """
+
+    fields: int
+    enroll: int
+    test: int
+    score: int
+    label: int | None
+    star: bool
+    shape: str
+
+
+def recognise_scores(path: Path | str) -> ScoreFormat:
+    """The form of a score file, from its first thousand lines.
+
+    A line with another number of fields than the first, and a score that is no number, are left to the reader.
+
+    Raises
+    ------
+    UserError : no such file, an empty one, a trial list, fields that fit no form or more than one: shows the line
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "scores"
+    >>> _ = path.write_text("a b 1 0.31\\nc d 0 -1\\n")
+    >>> recognise_scores(path)
+    ScoreFormat(fields=4, enroll=0, test=1, score=3, label=2, star=False, shape='enroll test label score')
+    """
+    with open_table(path) as table:
+        lines = [line.split() for line in islice(table, LINES)]
+    if not lines:
+        raise UserError(f'{path}: there are no scores in it, expected "{KALDI}"')
+    if form := espnet(path, lines):
+        return form
+    if len(lines[0]) == 3:
+        refuse_trials(path, lines[0])
+        return ScoreFormat(3, 0, 1, 2, None, False, KALDI)
+    if len(lines[0]) > 3:
+        return with_label(path, lines)
+    raise bad_line(path, 1, FORMS, b" ".join(lines[0]))
+
+
+def espnet(path: Path | str, lines: list[list[bytes]]) -> ScoreFormat | None:
+    """The form `enroll*test score [label]`; None where the lines have another."""
+    first = lines[0]
+    if len(first) not in (2, 3) or b"*" not in first[0] or not is_number(first[1]):
+        return None
+    labels = [line[2] for line in lines if len(line) == 3]
+    if any(label not in LABELS and is_number(label) for label in labels):
+        return None  # Kaldi's form, of identifiers with a star and test sides that are numbers
+    if first[0].count(b"*") > 1:
+        raise UserError(
+            f'{path}, line 1: expected "enroll*test score label", and in "{text(first)}" one of several * may separate '
+            f'the names. Write the file as "{KALDI}"'
+        )
+    if len(first) == 2:
+        return ScoreFormat(3, 0, 1, 2, None, True, "enroll*test score")
+    return ScoreFormat(4, 0, 1, 2, 3, True, "enroll*test score label")
+
+
+def with_label(path: Path | str, lines: list[list[bytes]]) -> ScoreFormat:
+    """The form of lines of four or more fields, by which of the third and the fourth is a label on all of them."""
+    first = lines[0]
+    lines = [line if len(line) == len(first) else None for line in lines]  # the reader tells of the others
+    is_label = [all(line[field] in LABELS for line in lines if line) for field in (2, 3)]
+    more = len(first) - 4
+    also = f" and {more} numbers" if more else ""
+    if all(is_label):
+        raise UserError(
+            f"{path}, line 1: the third and the fourth field could both be the label (here and on all of the first "
+            f'{sum(line is not None for line in lines)} lines): "{text(first)}". Keep three columns: '
+            f"awk '{{print $1, $2, $3}}', or $4, whichever is the score"
+        )
+    if not all(is_number(value) for value in first[4:]):
+        raise bad_line(path, 1, FORMS, b" ".join(first))
+    if is_label[0]:
+        return ScoreFormat(len(first), 0, 1, 3, 2, False, f"enroll test label score{also}")
+    if is_label[1]:
+        return ScoreFormat(len(first), 0, 1, 2, 3, False, f"{KALDI} label{also}")
+    if len(first) == 3 + AS_NORM and all(is_number(value) for value in first[2:]):
+        return ScoreFormat(len(first), 0, 1, 2, None, False, f"{KALDI} and {AS_NORM} numbers")
+    raise no_label(path, lines)
+
+
+def no_label(path: Path | str, lines: list[list[bytes] | None]) -> UserError:
+    """The error for lines of which neither the third nor the fourth field is always a label; shows where that ends."""
+    places = [{field for field in (2, 3) if line[field] in LABELS} if line else {2, 3} for line in lines]
+    possible, number = {2, 3}, 0
+    while possible:
+        possible &= places[number]
+        number += 1
+    return UserError(
+        f'{path}, line {number}: expected "{KALDI} label" or "enroll test label score", with a label that is one of '
+        f'{", ".join(map(bytes.decode, LABELS))}, the same field on each line; found "{text(lines[number - 1])}"'
+    )
+
+
+def refuse_trials(path: Path | str, first: list[bytes]) -> None:
+    voxceleb = first[0] in (b"0", b"1") and not is_number(first[2])
+    if voxceleb or first[2] in (b"target", b"nontarget"):
+        raise UserError(f'{path}, line 1: expected "{KALDI}", and "{text(first)}" is a line of a trial list: no score')
+
+
+def is_number(value: bytes) -> bool:
+    try:
+        float(value)
+    except ValueError:
+        return False
+    return True
+
+
+def text(fields: list[bytes]) -> str:
+    return b" ".join(fields).decode(errors="replace")[:200]
