@@ -1,12 +1,33 @@
 """Types and actions of arguments that several commands share; no command itself."""
 
 import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # a command's --help needs this file, but no numpy
+    from avsv.scoring.score_lists import ScoreList
 
 
 def at_least_one(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f'"{text}" is no whole number from 1 on')
     return int(text)
+
+
+def at_least_zero(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f'"{text}" is no whole number from 0 on')
+    return int(text)
+
+
+def not_negative(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f'"{text}" is no number from 0 on')
+    return value
 
 
 def prior(text: str) -> float:
@@ -40,6 +61,45 @@ def take_out(args: argparse.Namespace) -> None:
         args.out = args.last_files.pop()
 
 
+def add_training_options(parser: argparse.ArgumentParser) -> None:
+    """What calibration and fusion have in common."""
+    parser.add_argument("--target-prior", type=prior, default=0.01, metavar="P", help="weight of targets (0.01)")
+    parser.add_argument("--model", type=Path, metavar="JSON", help="apply this model, train nothing")
+    parser.add_argument(
+        "--quality", nargs="+", action=Files, metavar="FILE", help="tables of the recordings: utterance value; log:FILE"
+    )
+    parser.add_argument(
+        "--train-quality", nargs="+", action=Files, metavar="FILE",
+        help="the same of the training recordings (those of --quality)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--missing", choices=["error", "rest"], default="error",
+        help="a trial without a score, a recording without a quality value: stop, or judge by the rest (error)",
+    )  # fmt: skip
+
+
+def read_score_lists(args: argparse.Namespace) -> "tuple[ScoreList, ScoreList | None]":
+    """The files to be fused and those to train on, None where there are none; UserError where options contradict."""
+    from avsv.errors import UserError
+    from avsv.scoring.quality import QualityTable
+    from avsv.scoring.score_lists import ScoreList
+
+    if (args.train_trials is None) != (args.train_scores is None):
+        raise UserError("--train-trials and --train-scores go together")
+    if args.model is not None and args.train_trials is not None:
+        raise UserError("--model is applied as it is: leave out --train-trials and --train-scores, or --model")
+    if args.train_quality and (not args.quality or args.train_trials is None):
+        raise UserError("--train-quality goes with --quality and --train-trials")
+    quality = [QualityTable.parse(file) for file in args.quality or []]
+    train_quality = [QualityTable.parse(file) for file in args.train_quality or []]
+    if train_quality and [table.log for table in train_quality] != [table.log for table in quality]:
+        raise UserError("--train-quality: expected the tables of --quality in the same order, log: where it has log:")
+    given = ScoreList(args.trials, [Path(file) for file in args.scores], quality)
+    if args.train_trials is None:
+        return given, None
+    return given, ScoreList(args.train_trials, [Path(file) for file in args.train_scores], train_quality or quality)
+
+
 class Priors(argparse.Action):
     """`--p-target 0.01 0.05 SCORES ...`: what follows the numbers is kept under the name `rest`."""
 
@@ -55,7 +115,7 @@ class Priors(argparse.Action):
             setattr(namespace, self.dest, [prior(text) for text in numbers or values])
         except argparse.ArgumentTypeError as error:
             parser.error(f"argument {option_string}: {error}")
-        setattr(namespace, self.rest, values)
+        setattr(namespace, self.rest, [*getattr(namespace, self.rest, []), *values])
 
 
 def is_number(text: str) -> bool:

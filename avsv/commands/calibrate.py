@@ -4,38 +4,39 @@ An affine map by logistic regression, trained on --train-trials and --train-scor
 people. Without them it is trained on the very trials that it is applied to, which flatters actDCF and Cllr. The model
 is saved as OUT.json; --model applies a saved one.
 
+--quality gives measures of the recordings, tables "utterance value", such as their durations: the lower and the higher
+value of a trial's two recordings are weighed beside its score. log:FILE takes the logarithm, which suits durations,
+counts and sizes. --train-quality has the tables of the training recordings, in the same order.
+
+--missing rest gives 0, no evidence, to trials without a score, and to those with recordings that avsv score --missing
+listed as absent; a recording without a quality value gets the median in training. They are counted.
+
 example:
   avsv calibrate --trials data/vox1/trials/vox1-O --scores exp/voice/scores/vox1-O.cosine \\
-    --train-trials data/dev/trials/dev --train-scores exp/voice/dev/dev.cosine exp/voice/scores/vox1-O.cosine_calibrated
+    --train-trials data/dev/trials/dev --train-scores exp/voice/dev/dev.cosine \\
+    --quality log:data/vox1/utt2dur exp/voice/vox1/utt2snr --train-quality log:data/dev/utt2dur exp/voice/dev/utt2snr \\
+    exp/voice/scores/vox1-O.cosine_calibrated
 """
 
-import logging
 from pathlib import Path
 
-from avsv.commands._arguments import prior
-
-log = logging.getLogger("avsv")
+from avsv.commands._arguments import add_out, add_training_options, read_score_lists, take_out
 
 
 def add_arguments(parser):
     parser.add_argument("--trials", type=Path, required=True, help="enroll test [target|nontarget], or VoxCeleb's list")
-    parser.add_argument("--scores", type=Path, required=True, metavar="FILE", help="to be calibrated")
+    parser.add_argument("--scores", required=True, metavar="FILE", help="to be calibrated")
     parser.add_argument("--train-trials", type=Path, metavar="FILE", help="labelled trials of other people")
-    parser.add_argument("--train-scores", type=Path, metavar="FILE", help="the same system's scores of them")
-    parser.add_argument("--target-prior", type=prior, default=0.01, metavar="P", help="weight of targets (0.01)")
-    parser.add_argument("--model", type=Path, metavar="JSON", help="apply this model, train nothing")
-    parser.add_argument("out", type=Path, metavar="OUT", help="enroll test log-likelihood-ratio")
+    parser.add_argument("--train-scores", metavar="FILE", help="the same system's scores of them")
+    add_training_options(parser)
+    add_out(parser, "enroll test log-likelihood-ratio")
 
 
 def run(args):
     from avsv.scoring.score_lists import fuse_files
 
-    fuse_files(
-        args.out,
-        args.trials,
-        [args.scores],
-        train_trials=args.train_trials,
-        train_scores=[args.train_scores] if args.train_scores else None,
-        target_prior=args.target_prior,
-        model=args.model,
-    )
+    take_out(args)
+    args.scores = [args.scores]
+    args.train_scores = args.train_scores and [args.train_scores]
+    given, train = read_score_lists(args)
+    fuse_files(Path(args.out), given, train, args.target_prior, args.model, args.missing == "rest")

@@ -2,17 +2,22 @@
 
 EER: linear between thresholds where FNR and FPR cross, ties are one threshold. minDCF and actDCF: normalised by the
 cost of the better constant decision. actDCF and Cllr take scores as natural-log likelihood ratios: calibrate first.
-The interval is of the EER, by 1,000 resamples of the people in the trials; people are those of --utt2spk, otherwise
-recordings are of one person where target trials connect them.
+FNMR(x): the smallest share of missed targets with at most the share x of the nontargets accepted. AUC: ties count half.
+Intervals (of the EER; in the JSON also of minDCF, actDCF and Cllr) are from 1,000 resamples of the people in the
+trials; people are those of --utt2spk, otherwise recordings are of one person where target trials connect them.
+
+--by FILE tells the measures of subsets too. FILE has lines "recording value", or "person value" with --utt2spk. Text
+makes a subset of each pair of values (f-f, f-m, m-m); numbers are cut at their quartiles, by the lower side of a trial.
 
 example:
   avsv evaluate --trials data/vox1/trials/vox1-O --json exp/voice/scores/vox1-O.json exp/voice/scores/vox1-O.cosine
+  avsv evaluate --trials data/vox1/trials/vox1-O --by data/vox1/spk2gender --utt2spk data/vox1/utt2spk SCORES
 """
 
 import logging
 from pathlib import Path
 
-from avsv.commands._arguments import Priors
+from avsv.commands._arguments import Priors, at_least_zero
 
 log = logging.getLogger("avsv")
 
@@ -23,9 +28,20 @@ def add_arguments(parser):
         "--p-target", nargs="+", action=Priors, rest="more_scores", default=[0.01, 0.05], metavar="P",
         help="target priors of minDCF and actDCF (0.01 0.05)",
     )  # fmt: skip
-    parser.add_argument("--utt2spk", type=Path, help="who is in each recording, for the interval")
-    parser.add_argument("--resamples", type=int, default=1000, metavar="N", help="of the interval; 0: none (1000)")
+    parser.add_argument(
+        "--fmr", nargs="+", action=Priors, rest="more_scores", default=[0.01, 0.001], metavar="X",
+        help="false match rates to tell the false non-match rate at (0.01 0.001)",
+    )  # fmt: skip
+    parser.add_argument("--utt2spk", type=Path, help="who is in each recording, for intervals and --by")
+    parser.add_argument(
+        "--by", type=Path, action="append", default=[], metavar="FILE",
+        help="measure subsets by this table of recordings or people; may be given several times",
+    )  # fmt: skip
+    parser.add_argument(
+        "--resamples", type=at_least_zero, default=1000, metavar="N", help="of the intervals; 0: none (1000)"
+    )
     parser.add_argument("--json", type=Path, metavar="OUT", help="write the measures there too")
+    parser.add_argument("--roc", type=Path, metavar="OUT", help="write ROC points there: scores, threshold, FPR, FNR")
     parser.add_argument(
         "--missing", choices=["error", "drop"], default="error",
         help="trials without a score: stop, or leave them out and count them (error)",
@@ -35,8 +51,14 @@ def add_arguments(parser):
 
 
 def run(args):
-    from avsv.evaluation.measures import make_bootstrap, measure_file, table
+    import numpy as np
+
+    from avsv.evaluation.errors import count_errors
+    from avsv.evaluation.measures import make_bootstrap, measure, measure_present, table
+    from avsv.evaluation.roc import roc_points, write_roc
+    from avsv.evaluation.subsets import measure_subsets, read_groupings, subset_table
     from avsv.files import write_json
+    from avsv.kaldi.scores import read_scores
     from avsv.kaldi.trials import read_labelled_trials
 
     paths = [*args.scores, *args.more_scores]
@@ -45,9 +67,26 @@ def run(args):
     trials = read_labelled_trials(args.trials)
     if trials.labels.all() or not trials.labels.any():
         log.warning("%s: all trials are of one class, so error rates are not defined", args.trials)
+    groupings = read_groupings(args.by, trials, args.utt2spk)
     bootstrap = make_bootstrap(trials, args.utt2spk, args.resamples)
     drop = args.missing == "drop"
-    rows = {path: measure_file(path, trials, args.p_target, bootstrap, drop) for path in paths}
+    rows, curves = {}, {}
+    for path in paths:
+        scores = read_scores(path, trials, incomplete=drop)
+        how = (scores, trials.labels, args.p_target, bootstrap, args.fmr)
+        rows[path] = measure_present(path, *how) if drop else measure(*how)
+        if groupings:
+            rows[path]["subsets"] = {
+                name: measure_subsets(scores, trials, grouping, args.p_target, bootstrap, args.fmr)
+                for name, grouping in groupings.items()
+            }
+        if args.roc:
+            there = ~np.isnan(scores)
+            curves[path] = roc_points(count_errors(scores[there], trials.labels[there]))
     print(table(rows))
+    for name, grouping in groupings.items():
+        print(f"\n{subset_table(name, grouping, {path: row['subsets'][name] for path, row in rows.items()})}")
     if args.json:
         write_json(args.json, rows)
+    if args.roc:
+        write_roc(args.roc, curves)

@@ -3,20 +3,22 @@
 --method mean averages them. --method logistic weighs them by logistic regression and gives natural-log likelihood
 ratios; it is trained on --train-trials and --train-scores (the same systems, in the same order, on other people), or
 without them on the very trials that it is applied to, which flatters it. Its model is saved as OUT.json; --model
-applies a saved one.
+applies a saved one. --quality and --train-quality are those of avsv calibrate.
+
+A trial that lacks a system's score stops the command. With --missing rest it is judged by the systems that it has: by
+their mean, or by a regression of its own for every set of systems, trained on the training trials that have these
+scores; 0 where it has none. Absent are scores without a line in the file, and scores of recordings that avsv score
+--missing listed in FILE.missing. The log counts the trials of each set.
 
 example:
-  avsv fuse --method logistic --trials data/vox1/trials/vox1-O \\
+  avsv fuse --method logistic --missing rest --trials data/vox1/trials/vox1-O \\
     --scores exp/voice/scores/vox1-O.cosine exp/face/scores/vox1-O.cosine --train-trials data/dev/trials/dev \\
     --train-scores exp/voice/dev/dev.cosine exp/face/dev/dev.cosine exp/logistic/scores/vox1-O.cosine
 """
 
-import logging
 from pathlib import Path
 
-from avsv.commands._arguments import Files, add_out, prior, take_out
-
-log = logging.getLogger("avsv")
+from avsv.commands._arguments import Files, add_out, add_training_options, read_score_lists, take_out
 
 
 def add_arguments(parser):
@@ -29,25 +31,19 @@ def add_arguments(parser):
     parser.add_argument(
         "--train-scores", nargs="+", action=Files, metavar="FILE", help="the systems' scores of them; not for mean"
     )
-    parser.add_argument("--target-prior", type=prior, default=0.01, metavar="P", help="weight of targets (0.01)")
-    parser.add_argument("--model", type=Path, metavar="JSON", help="apply this model, train nothing")
+    add_training_options(parser)
     add_out(parser, "enroll test score")
 
 
 def run(args):
+    from avsv.errors import UserError
     from avsv.scoring.score_lists import average_files, fuse_files
 
     take_out(args)
-    out, scores = Path(args.out), [Path(path) for path in args.scores]
-    if args.method == "mean":
-        average_files(out, args.trials, scores)
+    given, train = read_score_lists(args)
+    if args.method == "logistic":
+        fuse_files(Path(args.out), given, train, args.target_prior, args.model, args.missing == "rest")
         return
-    fuse_files(
-        out,
-        args.trials,
-        scores,
-        train_trials=args.train_trials,
-        train_scores=[Path(path) for path in args.train_scores] if args.train_scores else None,
-        target_prior=args.target_prior,
-        model=args.model,
-    )
+    if given.quality or args.model:
+        raise UserError("--quality and --model go with --method logistic: the mean weighs nothing")
+    average_files(Path(args.out), given, args.missing == "rest")

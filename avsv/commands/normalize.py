@@ -1,7 +1,12 @@
-"""avsv normalize: z-norm, t-norm, s-norm or as-norm of a score file against a cohort.
+"""avsv normalize: z-norm, t-norm, zt-norm, s-norm or as-norm of a score file against a cohort.
 
-The cohort is of people who are in none of the trials, best those the models were trained on. as-norm takes mean and
-standard deviation of each recording's --top-n highest cohort scores, of the whole cohort where it is smaller.
+The cohort is of people who are in none of the trials, best those the models were trained on. Its recordings that are
+also in the trials are left out; with --utt2spk and --cohort-utt2spk, so are all recordings of people who are in the
+trials. With --cohort-utt2spk a member is the mean of a person's embeddings, unless --cohort-of says otherwise.
+
+as-norm takes mean and standard deviation of the --top-n highest cohort scores, of the whole cohort where it is smaller:
+of those of the recording itself, or with --cohort-choice other of its scores against the members that score highest
+with the other recording of the trial. The latter takes about twice as long.
 
 example:
   avsv normalize --method as-norm --trials data/vox1/trials/vox1-O --scores exp/voice/scores/vox1-O.cosine \\
@@ -13,28 +18,39 @@ import logging
 import os
 from pathlib import Path
 
-from avsv.commands._arguments import at_least_one
+from avsv.commands._arguments import at_least_one, prior
+from avsv.commands._backend import add_backend_arguments, read_sides
 from avsv.scoring.missing import missing_policy
 
 log = logging.getLogger("avsv")
 
 
 def add_arguments(parser):
-    parser.add_argument("--method", required=True, choices=["z-norm", "t-norm", "s-norm", "as-norm"])
+    methods = ["z-norm", "t-norm", "zt-norm", "s-norm", "as-norm"]
+    parser.add_argument("--method", required=True, choices=methods)
     parser.add_argument("--trials", type=Path, required=True, help="enroll test [target|nontarget], or VoxCeleb's list")
     parser.add_argument("--scores", type=Path, required=True, metavar="FILE", help="raw scores: enroll test score")
-    parser.add_argument("--enroll", type=Path, required=True, metavar="SCP", help="embeddings of the enrolment side")
-    parser.add_argument("--test", type=Path, metavar="SCP", help="embeddings of the test side (those of --enroll)")
+    add_backend_arguments(parser)
     parser.add_argument("--cohort", type=Path, required=True, metavar="SCP", help="embeddings of the cohort")
+    parser.add_argument("--cohort-utt2spk", type=Path, metavar="FILE", help="who is in the cohort")
     parser.add_argument(
-        "--cohort-utt2spk", type=Path, metavar="FILE", help="make one mean embedding of each person of the cohort"
-    )
-    parser.add_argument("--top-n", type=at_least_one, default=300, metavar="N", help="for as-norm (300)")
+        "--cohort-of", choices=["speakers", "utterances"],
+        help="a member is a speaker's mean embedding, or an utterance (speakers with --cohort-utt2spk)",
+    )  # fmt: skip
     parser.add_argument(
-        "--backend", choices=["cosine", "plda"], default="cosine", help="what made the raw scores (cosine)"
+        "--utt2spk", type=Path, metavar="FILE", help="who is in the trials; these people are kept out of the cohort"
     )
-    parser.add_argument("--plda", type=Path, metavar="DIR", help="what avsv plda made; cosine does not use it")
-    parser.add_argument("--center", type=Path, metavar="FILE", help="the mean vector given to avsv score, if any")
+    best = parser.add_mutually_exclusive_group()
+    best.add_argument("--top-n", type=at_least_one, metavar="N", help="highest cohort scores taken by as-norm (300)")
+    best.add_argument("--top-share", type=prior, metavar="P", help="the same as a share of the cohort, 0 to 1")
+    parser.add_argument(
+        "--cohort-choice", choices=["own", "other"],
+        help="as-norm: a recording's own highest scores, or the members that are highest for the other one (own)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--cohort-means", type=Path, metavar="FILE",
+        help='write "recording mean" of the cohort scores too: a quality measure for avsv calibrate',
+    )  # fmt: skip
     parser.add_argument(
         "--missing", type=missing_policy("error", "keep", "drop"), default="error", metavar="error|keep|drop",
         help="trials without an embedding: stop, keep the raw score, or leave out (error)",
@@ -48,41 +64,49 @@ def run(args):
     import numpy as np
 
     from avsv.errors import UserError
-    from avsv.kaldi.embeddings import Embeddings, read_embeddings
     from avsv.kaldi.scores import read_scores, write_scores
+    from avsv.kaldi.tables import write_table
     from avsv.kaldi.trials import read_trials
-    from avsv.scoring.backend import make_backend
-    from avsv.scoring.normalization import average_by_person, normalize
-    from avsv.scoring.people import people_numbers
-    from avsv.scoring.pool import read_pool
+    from avsv.scoring.cohort import read_cohort
+    from avsv.scoring.cohort_statistics import cohort_statistics
+    from avsv.scoring.normalization import n_highest, normalize
 
-    backend = make_backend(args.backend, args.plda, args.center)
+    refuse_options_of_as_norm(args)
     trials = read_trials(args.trials)
-    pool = read_pool(trials, args.enroll, args.test)
-    args.missing.check(trials, pool, args.test or args.enroll)
+    pool, recordings, _, backend = read_sides(args, trials)
     complete = pool.complete
     raw = read_scores(args.scores, trials, incomplete=args.missing.policy == "drop")
     if np.isnan(raw[complete]).any():
         raise UserError(f"{args.scores}: trials whose embeddings are there have no score in it")
-    cohort = read_embeddings(args.cohort)
-    if not len(cohort):
-        raise UserError(f"{args.cohort}: there are no embeddings in it")
-    if args.cohort_utt2spk:
-        people = people_numbers(cohort, args.cohort_utt2spk, args.cohort)
-        means = average_by_person(cohort.vectors, people)
-        cohort = Embeddings([f"person {number}" for number in range(len(means))], means)
+    by_person = args.cohort_of == "speakers" or (args.cohort_of is None and args.cohort_utt2spk is not None)
+    cohort = read_cohort(args.cohort, pool.embeddings, args.cohort_utt2spk, args.utt2spk, by_person)
     size, cohort_size = pool.embeddings.vectors.shape[1], cohort.vectors.shape[1]
     if complete.any() and size != cohort_size:
         raise UserError(f"{args.cohort}: embeddings of {cohort_size} values, those of the trials have {size}")
 
-    recordings, _ = backend(pool.embeddings)
-    _, members = backend(cohort)
     scores = raw[complete]
+    members = backend(cohort)
+    n_best = n_highest(len(cohort), args.top_n, args.top_share) if args.method == "as-norm" else len(cohort)
     if complete.any():
-        scores = normalize(args.method, scores, pool.pairs[complete], recordings, members, args.top_n)
+        choice = args.cohort_choice or "own"
+        scores = normalize(args.method, scores, pool.pairs[complete], recordings, members, n_best, choice)
+    if args.cohort_means:
+        means, _ = cohort_statistics(recordings, members[1], n_best)
+        ids = [*pool.embeddings.ids, *(pool.models.ids if pool.models else [])]
+        write_table(args.cohort_means, {name: f"{mean:.7g}" for name, mean in zip(ids, means, strict=True)})
     scores = args.missing.fill(complete, scores, raw)
     args.missing.note(args.out, trials, pool)
     if args.missing.policy == "drop":
         trials = trials.take(complete)
     write_scores(args.out, trials, scores)
-    log.info("%s: %d scores, %s against %d cohort members", args.out, len(scores), args.method, len(members))
+    log.info("%s: %d scores, %s against %d cohort members", args.out, len(scores), args.method, len(cohort))
+
+
+def refuse_options_of_as_norm(args) -> None:
+    """UserError where an option would be without effect."""
+    from avsv.errors import UserError
+
+    for option in ("top_n", "top_share", "cohort_choice"):
+        if getattr(args, option) is not None and args.method != "as-norm":
+            name = "--" + option.replace("_", "-")
+            raise UserError(f"{name} goes with --method as-norm: {args.method} takes the whole cohort")

@@ -9,16 +9,40 @@ CVIU 93, 2004; Poh, Martin and Bengio, "Performance generalization in biometric 
 and sample bootstraps", IEEE TPAMI 29(3), 2007; Wu, Martin, Greenberg and Kacker, "The impact of data dependence on
 speaker recognition evaluation", IEEE/ACM TASLP 25(1), 2017; and Owen, "The pigeonhole bootstrap", Annals of Applied
 Statistics 1, 2007, who shows that such product weights are mildly conservative.
+
+Every resample has its own error rates. The EER and minDCF are looked for on a grid of some thousand thresholds about
+the system's own ones; all thresholds are tried where they are no more. A minimum over a grid is a little too high, by
+less than the cost between two neighbouring thresholds of it. actDCF and Cllr are sums, and exact.
 """
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
-from avsv.evaluation.errors import ErrorCounts, crossing
+from avsv.evaluation.cllr import bits
+from avsv.evaluation.dcf import bayes_threshold, min_dcf, normalised_cost
+from avsv.evaluation.errors import ErrorCounts, equal_error
+from avsv.evaluation.resamples import Resamples
 
-EDGES = 2048  # thresholds tried in one window; with fewer distinct scores there, the result is exact
-ROWS = 256  # trials weighed at a time
-BUSY, DENSE = 32, 4096  # trials that make a person worth a row of a square table; rows it has at most
+EDGES = 4096  # thresholds tried for all measures together; with fewer distinct scores there, the result is exact
 CELLS = 1 << 24  # weights (people x resamples) held at a time
+
+
+@dataclass(frozen=True)
+class Resampled:
+    """Each measure in every resample, (n_resamples,) float; NaN where one drew no target or no nontarget trial.
+
+    eer : 0 to 1
+    min_dcf, act_dcf : target prior -> normalised costs
+    cllr : bits
+    """
+
+    eer: np.ndarray
+    min_dcf: dict[float, np.ndarray] = field(default_factory=dict)
+    act_dcf: dict[float, np.ndarray] = field(default_factory=dict)
+    cllr: np.ndarray | None = None
 
 
 class SpeakerBootstrap:
@@ -35,13 +59,40 @@ class SpeakerBootstrap:
         self.people, self.labels = people, np.asarray(labels)
         self.n_people = int(people.max(initial=-1)) + 1
         self.n_resamples, self.seed = n_resamples, seed
-        self.parts: list[Resamples] | None = None
 
     def take(self, which: np.ndarray) -> "SpeakerBootstrap":
         """The same people and resamples for some of the trials, by mask."""
         other = SpeakerBootstrap(self.people[which], self.labels[which], self.n_resamples, self.seed)
-        other.n_people = self.n_people
+        other.n_people, other.weights = self.n_people, self.weights
         return other
+
+    @cached_property
+    def weights(self) -> list[np.ndarray]:
+        """How often each person is drawn, in parts (people, resamples) float32 that are worked on one by one."""
+        rng = np.random.default_rng(self.seed)
+        size = max(1, min(self.n_resamples, CELLS // max(1, self.n_people)))
+        parts = []
+        for start in range(0, self.n_resamples, size):
+            n = min(size, self.n_resamples - start)
+            drawn = rng.integers(0, self.n_people, (n, self.n_people))
+            cells = (drawn + self.n_people * np.arange(n)[:, None]).ravel()
+            weights = np.bincount(cells, minlength=n * self.n_people).reshape(n, self.n_people)
+            parts.append(np.ascontiguousarray(weights.T, np.float32))
+        return parts
+
+    @cached_property
+    def parts(self) -> list[Resamples]:
+        return [Resamples(weights, self.people, self.labels) for weights in self.weights]
+
+    @property
+    def n_present(self) -> int:
+        """How many people there are in the trials."""
+        return int((np.bincount(self.people.ravel()) > 0).sum())
+
+    @property
+    def can_vary(self) -> bool:
+        """Whether the trials are of two classes and of two people at least; intervals mean nothing otherwise."""
+        return bool(self.labels.any() and not self.labels.all() and self.n_present > 1)
 
     def eers(self, scores: np.ndarray, counts: ErrorCounts) -> np.ndarray:
         """EER of each resample, (n_resamples,) float; NaN where one drew no target or no nontarget trial.
@@ -49,138 +100,160 @@ class SpeakerBootstrap:
         scores : (trials,) float
         counts : those of the scores
         """
-        if self.parts is None:
-            self.parts = list(self.draw())
-        return np.concatenate([resampled_eers(part, scores, counts) for part in self.parts])
+        return np.concatenate([resample_rates(part, scores, counts, ())[0] for part in self.parts])
 
-    def draw(self):
-        """The resamples, in parts that fit in memory."""
-        rng = np.random.default_rng(self.seed)
-        size = max(1, min(self.n_resamples, CELLS // max(1, self.n_people)))
-        for start in range(0, self.n_resamples, size):
-            n = min(size, self.n_resamples - start)
-            drawn = rng.integers(0, self.n_people, (n, self.n_people))
-            cells = (drawn + self.n_people * np.arange(n)[:, None]).ravel()
-            weights = np.bincount(cells, minlength=n * self.n_people).reshape(n, self.n_people)
-            yield Resamples(np.ascontiguousarray(weights.T, np.float32), self.people, self.labels)
+    def measures(self, scores: np.ndarray, counts: ErrorCounts, p_target: Sequence[float]) -> Resampled:
+        """EER, minDCF, actDCF and Cllr of each resample."""
+        rates = [resample_rates(part, scores, counts, p_target) for part in self.parts]
+        costs = bits(scores, self.labels)
+        return Resampled(
+            eer=np.concatenate([eers for eers, _ in rates]),
+            min_dcf={p: np.concatenate([least[p] for _, least in rates]) for p in p_target},
+            act_dcf={p: np.concatenate([resampled_act_dcf(part, scores, p) for part in self.parts]) for p in p_target},
+            cllr=np.concatenate([resampled_cllr(part, costs) for part in self.parts]),
+        )
 
     def eer_interval(self, scores: np.ndarray, counts: ErrorCounts, level: float = 0.95) -> tuple[float, float] | None:
         """Percentile interval of the EER, 0 to 1; None where fewer than half of the resamples have both classes."""
-        if not (counts.n_target and counts.n_nontarget) or self.n_people < 2:
-            return None
-        values = self.eers(scores, counts)
-        values = values[~np.isnan(values)]
-        if 2 * len(values) < self.n_resamples:
-            return None
-        low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
-        return float(low), float(high)
+        return interval(self.eers(scores, counts), level) if self.can_vary else None
 
 
-class Resamples:
-    """Some resamples: weights (people, resamples) float32, and what each makes of the trials in all."""
+def interval(values: np.ndarray, level: float = 0.95) -> tuple[float, float] | None:
+    """Percentile interval of the resamples' values; None where fewer than half of them are finite numbers.
 
-    def __init__(self, weights: np.ndarray, people: np.ndarray, labels: np.ndarray):
-        self.weights, self.people, self.labels = weights, people, labels
-        self.n_target, self.n_nontarget = self.total(people[labels]), self.total(people[~labels])
-
-    def weigh(self, people: np.ndarray) -> np.ndarray:
-        """Weight of trials in every resample: (trials, resamples)."""
-        product = self.weights[people[:, 0]]
-        two = people[:, 0] != people[:, 1]
-        if two.all():
-            product *= self.weights[people[:, 1]]
-        elif two.any():
-            product[two] *= self.weights[people[two, 1]]
-        return product
-
-    def total(self, people: np.ndarray) -> np.ndarray:
-        """Summed weight of some trials in every resample, (resamples,) float64."""
-        n_people = len(self.weights)
-        two = people[:, 0] != people[:, 1]
-        of_one = np.bincount(people[~two, 0], minlength=n_people).astype(np.float32) @ self.weights
-        pairs = people[two]
-        # people with many trials, counted pair by pair in a square table: a matrix product weighs them all
-        n_trials = np.bincount(pairs.ravel(), minlength=n_people)
-        busy = np.argsort(-n_trials, kind="stable")[: min(DENSE, int((n_trials >= BUSY).sum()))]
-        place = np.full(n_people, -1)
-        place[busy] = np.arange(len(busy))
-        cells = place[pairs]
-        in_table = (cells >= 0).all(axis=1)
-        table = np.bincount(cells[in_table] @ [len(busy), 1], minlength=len(busy) ** 2)
-        weights = self.weights[busy]
-        of_busy = weights * (table.reshape(len(busy), len(busy)).astype(np.float32) @ weights)
-        others = pairs[~in_table]
-        of_others = self.sums(others, np.zeros(len(others), np.intp), 1)[0]
-        return of_one + of_busy.sum(axis=0, dtype=np.float64) + of_others
-
-    def sums(self, people: np.ndarray, bins: np.ndarray, n_bins: int) -> np.ndarray:
-        """Summed weight of the trials in each bin, (n_bins, resamples) float64."""
-        totals = np.zeros((n_bins, self.weights.shape[1]))
-        order = np.argsort(bins, kind="stable")
-        for start in range(0, len(order), ROWS):
-            rows = order[start : start + ROWS]
-            begins = np.flatnonzero(np.concatenate([[True], bins[rows[1:]] != bins[rows[:-1]]]))
-            totals[bins[rows[begins]]] += np.add.reduceat(self.weigh(people[rows]), begins, axis=0)
-        return totals
-
-
-def resampled_eers(resamples: Resamples, scores: np.ndarray, counts: ErrorCounts) -> np.ndarray:
-    """EER of each resample, (resamples,).
-
-    Only trials near the crossing matter: below a window of thresholds a resample's FPR is surely above its FNR, above
-    it the reverse. The window is widened until that is so in every resample.
+    Examples
+    --------
+    >>> interval(np.arange(101.0), 0.5)
+    (25.0, 75.0)
     """
-    spread = 1.5 + 10 / np.sqrt(len(resamples.weights))
+    known = values[np.isfinite(values)]
+    if 2 * len(known) < len(values) or not len(known):
+        return None
+    low, high = np.quantile(known, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def resample_rates(
+    resamples: Resamples, scores: np.ndarray, counts: ErrorCounts, p_target: Sequence[float]
+) -> tuple[np.ndarray, dict[float, np.ndarray]]:
+    """EER of each resample, and its minDCF at each prior.
+
+    Only trials near the crossing and near the least cost matter: below a window of thresholds a resample's FPR is
+    surely above its FNR and its false alarms alone cost more than the least, above it the same goes for its misses. The
+    window is widened until that is so in every resample.
+    """
+    first = 1.5 + 10 / np.sqrt(len(resamples.weights))
+    spreads = dict.fromkeys([None, *p_target], first)
     while True:
-        points = choose_points(counts, spread)
+        edges = max(256, EDGES // len(spreads))
+        chosen = [choose_points(counts, spread, edges, p) for p, spread in spreads.items()]
+        points = np.unique(np.concatenate(chosen))
         fnr, fpr = resampled_rates(resamples, scores, counts, points)
-        gap = fnr - fpr
-        too_high = points[0] > 0 and (gap[0] >= 0).any()
-        too_low = points[-1] < len(counts.thresholds) - 1 and (gap[-1] < 0).any()
-        if not (too_high or too_low):
-            return crossings(fnr, fpr)
-        spread *= 3
+        least = {p: np.minimum(1.0, least_of_costs(fnr, fpr, p)) for p in p_target}
+        # each (what errors cost alone at the window's lowest and highest threshold, what that must reach)
+        ends = {None: (fpr[0] - fnr[0], fnr[-1] - fpr[-1], 0.0)}
+        for p in p_target:
+            ends[p] = (normalised_cost(0.0, fpr[0], p), normalised_cost(fnr[-1], 0.0, p), least[p])
+        narrow = [
+            p
+            for p, (at_low, at_high, level) in ends.items()
+            if (points[0] > 0 and (at_low < level).any())
+            or (points[-1] < len(counts.thresholds) - 1 and (at_high < level).any())
+        ]
+        if not narrow:
+            return crossings(fnr, fpr), least
+        for p in narrow:
+            spreads[p] *= 3
 
 
-def choose_points(counts: ErrorCounts, spread: float) -> np.ndarray:
-    """At most about EDGES points of `counts`, ascending, where neither error is over `spread` times the EER.
+def choose_points(counts: ErrorCounts, spread: float, edges: int, p_target: float | None = None) -> np.ndarray:
+    """At most about `edges` points of `counts`, ascending, where neither error is over `spread` times the EER.
 
-    They lie so that about as many errors are between any two; all points are taken where they are few.
+    They lie so that about as many errors are between any two; all points are taken where they are few. With a target
+    prior, errors are what they cost, and minDCF stands in place of the EER.
     """
-    limit = spread * max(crossing(counts.fnr, counts.fpr), 1 / min(counts.n_target, counts.n_nontarget))
+    of_miss, of_false_alarm = 1 / counts.n_target, 1 / counts.n_nontarget
+    centre = equal_error(counts)[0]
+    if p_target is not None:
+        of_miss, of_false_alarm = normalised_cost(of_miss, 0, p_target), normalised_cost(0, of_false_alarm, p_target)
+        centre = min_dcf(counts, p_target)
+    limit = spread * max(centre, of_miss, of_false_alarm)
     last = len(counts.thresholds) - 1
-    first_point = max(0, int(np.searchsorted(-counts.fpr, -limit, side="right")) - 1)
-    last_point = min(last, int(np.searchsorted(counts.fnr, limit)))
-    points = np.arange(first_point, last_point + 1)
-    if len(points) > EDGES:
-        passed = counts.fnr[points] - counts.fpr[points]  # grows with every trial that is passed
-        steps = np.linspace(passed[0], passed[-1], EDGES)
-        points = np.unique(np.append(points[np.minimum(np.searchsorted(passed, steps), len(points) - 1)], last_point))
-    return points
+    first_point = int(first_reaching(lambda i: -of_false_alarm * counts.false_alarms[i], np.array(-limit), 0, last))
+    last_point = int(first_reaching(lambda i: of_miss * counts.misses[i], np.array(limit), 0, last))
+    first_point = max(0, first_point - 1)
+    if last_point - first_point < edges:
+        return np.arange(first_point, last_point + 1)
+
+    def passed(point):  # grows with every trial that is passed
+        return of_miss * counts.misses[point] - of_false_alarm * counts.false_alarms[point]
+
+    steps = np.linspace(passed(first_point), passed(last_point), edges)
+    return np.unique(np.append(first_reaching(passed, steps, first_point, last_point), [first_point, last_point]))
+
+
+def first_reaching(value, wanted: np.ndarray, low: int, high: int) -> np.ndarray:
+    """The first point from `low` to `high` whose value, which grows, is at least as wanted; `high` where none is."""
+    low, high = np.full(wanted.shape, low), np.full(wanted.shape, high)
+    while (low < high).any():
+        middle = (low + high) // 2
+        reached = value(middle) >= wanted
+        high, low = np.where(reached, middle, high), np.where(reached, low, np.minimum(middle + 1, high))
+    return low
 
 
 def resampled_rates(resamples, scores, counts, points) -> tuple[np.ndarray, np.ndarray]:
     """FNR and FPR of each resample at some points, two arrays (points, resamples)."""
-    lowest, highest = counts.thresholds[points[[0, -1]]]
+    thresholds = counts.thresholds[points]
+    accepting = thresholds[:-1] if points[-1] == len(counts.thresholds) - 1 else thresholds  # the last accepts nothing
 
     def sums(wanted: np.ndarray) -> np.ndarray:
         """Weights of some trials, by how many of the points accept them: row 0 none, the last row all."""
         trials = np.flatnonzero(wanted)
-        last_accepting = np.searchsorted(counts.thresholds[:-1], scores[trials])
-        bins = np.searchsorted(points, last_accepting, side="right")
+        bins = np.searchsorted(accepting, scores[trials], side="right")
         return resamples.sums(resamples.people[trials], bins, len(points) + 1)
 
-    misses = np.cumsum(sums(resamples.labels & (scores <= highest)), axis=0)[:-1]
-    false_alarms = np.cumsum(sums(~resamples.labels & (scores >= lowest))[::-1], axis=0)[::-1][1:]
+    misses = sums(resamples.labels & (scores <= thresholds[-1]))
+    false_alarms = sums(~resamples.labels & (scores >= thresholds[0]))[::-1]
+    np.cumsum(misses, axis=0, out=misses)
+    np.cumsum(false_alarms, axis=0, out=false_alarms)
     with np.errstate(invalid="ignore", divide="ignore"):  # a resample without targets or without nontargets
-        return misses / resamples.n_target, false_alarms / resamples.n_nontarget
+        misses /= resamples.n_target
+        false_alarms /= resamples.n_nontarget
+    return misses[:-1], false_alarms[::-1][1:]
 
 
 def crossings(fnr: np.ndarray, fpr: np.ndarray) -> np.ndarray:
-    """`crossing` of every column of (points, resamples)."""
+    """Where FNR and FPR cross, linear between rows, for every column of (points, resamples)."""
     gap = fnr - fpr
     after = np.clip((gap < 0).sum(axis=0), 1, len(gap) - 1)
     before, column = after - 1, np.arange(gap.shape[1])
     with np.errstate(invalid="ignore", divide="ignore"):
         step = -gap[before, column] / (gap[after, column] - gap[before, column])
     return fnr[before, column] + step * (fnr[after, column] - fnr[before, column])
+
+
+def least_of_costs(fnr: np.ndarray, fpr: np.ndarray, p_target: float) -> np.ndarray:
+    """Least normalised cost of every column of (points, resamples)."""
+    costs = fnr * normalised_cost(1.0, 0.0, p_target)
+    costs += fpr * normalised_cost(0.0, 1.0, p_target)
+    return costs.min(axis=0)
+
+
+def resampled_act_dcf(resamples: Resamples, scores: np.ndarray, p_target: float) -> np.ndarray:
+    """actDCF of each resample, (resamples,); exact."""
+    accepted = scores >= bayes_threshold(p_target)
+    misses = resamples.total(resamples.people[resamples.labels & ~accepted])
+    false_alarms = resamples.total(resamples.people[~resamples.labels & accepted])
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return normalised_cost(misses / resamples.n_target, false_alarms / resamples.n_nontarget, p_target)
+
+
+def resampled_cllr(resamples: Resamples, costs: np.ndarray) -> np.ndarray:
+    """Cllr of each resample, (resamples,), from what each trial costs; exact, and NaN where a cost is infinite."""
+    if not np.isfinite(costs).all():
+        return np.full(len(resamples), np.nan)
+    people, labels = resamples.people, resamples.labels
+    with np.errstate(invalid="ignore", divide="ignore"):
+        of_targets = resamples.total(people[labels], costs[labels]) / resamples.n_target
+        return (of_targets + resamples.total(people[~labels], costs[~labels]) / resamples.n_nontarget) / 2

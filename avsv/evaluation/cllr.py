@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from avsv.evaluation.errors import ErrorCounts
+from avsv.evaluation.errors import POINTS, ErrorCounts
 
 
 def softplus_bits(x: np.ndarray) -> np.ndarray:
     """log2(1 + exp(x)), without overflow."""
-    return np.logaddexp(0.0, x) / np.log(2.0)
+    return (np.maximum(x, 0.0) + np.log1p(np.exp(-np.abs(x)))) / np.log(2.0)
 
 
 def cllr(scores: np.ndarray, labels: np.ndarray) -> float:
@@ -21,10 +21,23 @@ def cllr(scores: np.ndarray, labels: np.ndarray) -> float:
     >>> cllr(np.zeros(4), np.array([True, False, False, False]))
     1.0
     """
-    labels = np.asarray(labels)
-    if labels.all() or not labels.any():
+    scores, labels = np.asarray(scores), np.asarray(labels, bool)
+    n_target = int(labels.sum())
+    if n_target in (0, len(labels)):
         return float("nan")
-    return float((softplus_bits(-scores[labels]).mean() + softplus_bits(scores[~labels]).mean()) / 2)
+    sums = []
+    for start in range(0, len(scores), POINTS):
+        part = labels[start : start + POINTS]
+        costs = bits(scores[start : start + POINTS], part)
+        sums.append((costs[part].sum(), costs[~part].sum()))
+    of_targets, of_nontargets = (sum(side) for side in zip(*sums, strict=True))
+    return float((of_targets / n_target + of_nontargets / (len(labels) - n_target)) / 2)
+
+
+def bits(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """What each trial costs in bits, (n,) float64."""
+    scores = np.asarray(scores, np.float64)
+    return softplus_bits(np.where(labels, -scores, scores))
 
 
 def min_cllr(counts: ErrorCounts) -> float:
@@ -40,7 +53,12 @@ def min_cllr(counts: ErrorCounts) -> float:
     """
     if not counts.n_target or not counts.n_nontarget:
         return float("nan")
-    targets, nontargets = pool_adjacent_violators(np.diff(counts.misses), -np.diff(counts.false_alarms))
+    # block by block first, while all of a block is at hand: what is left of many millions is a few thousand
+    pooled = [
+        pool_adjacent_violators(np.diff(misses), -np.diff(false_alarms))
+        for _, misses, false_alarms in counts.blocks(overlap=1)
+    ]
+    targets, nontargets = pool_adjacent_violators(*(np.concatenate(side) for side in zip(*pooled, strict=True)))
     with np.errstate(divide="ignore"):
         ratio = np.log(targets / counts.n_target) - np.log(nontargets / counts.n_nontarget)
     # a block with no nontargets has an infinite ratio, which costs its targets nothing (and 0 * inf is not formed)

@@ -11,6 +11,25 @@ def normalised_cost(fnr, fpr, p_target: float, c_miss: float = 1.0, c_fa: float 
     return (miss * fnr + false_alarm * fpr) / min(miss, false_alarm)
 
 
+def least_cost(counts: ErrorCounts, p_target: float, c_miss: float = 1.0, c_fa: float = 1.0) -> tuple[float, float]:
+    """Least normalised cost over all thresholds, at most 1, and its threshold, the lowest if it has several.
+
+    The threshold is infinite where it is best to reject everything. Both are NaN where one class has no trial.
+    """
+    if not counts.two_classes:
+        return float("nan"), float("nan")
+    of_miss = normalised_cost(1 / counts.n_target, 0, p_target, c_miss, c_fa)
+    of_false_alarm = normalised_cost(0, 1 / counts.n_nontarget, p_target, c_miss, c_fa)
+    least, best = np.inf, 0
+    for start, misses, false_alarms in counts.blocks():
+        costs = misses * of_miss
+        costs += false_alarms * of_false_alarm
+        point = int(np.argmin(costs))
+        if costs[point] < least:
+            least, best = costs[point], start + point
+    return float(normalised_cost(*counts.rates(best), p_target, c_miss, c_fa)), float(counts.thresholds[best])
+
+
 def min_dcf(counts: ErrorCounts, p_target: float, c_miss: float = 1.0, c_fa: float = 1.0) -> float:
     """Least normalised cost over all thresholds, at most 1; NaN where one class has no trial.
 
@@ -20,7 +39,7 @@ def min_dcf(counts: ErrorCounts, p_target: float, c_miss: float = 1.0, c_fa: flo
     >>> min_dcf(count_errors(np.array([0.0, 1.0, 2.0, 3.0]), np.array([False, True, False, True])), 0.01)
     0.5
     """
-    return float(np.min(normalised_cost(counts.fnr, counts.fpr, p_target, c_miss, c_fa)))
+    return least_cost(counts, p_target, c_miss, c_fa)[0]
 
 
 def act_dcf(counts: ErrorCounts, p_target: float, c_miss: float = 1.0, c_fa: float = 1.0) -> float:
@@ -29,6 +48,16 @@ def act_dcf(counts: ErrorCounts, p_target: float, c_miss: float = 1.0, c_fa: flo
     The scores are natural logarithms of likelihood ratios; a trial is accepted at or above
     log(C_fa (1 - P) / (C_miss P)). NaN where one class has no trial.
     """
-    threshold = np.log(c_fa / c_miss * (1 - p_target) / p_target)
-    point = np.searchsorted(counts.thresholds, threshold)
-    return float(normalised_cost(counts.fnr[point], counts.fpr[point], p_target, c_miss, c_fa))
+    point = int(np.searchsorted(counts.thresholds, bayes_threshold(p_target, c_miss, c_fa)))
+    return float(normalised_cost(*counts.rates(point), p_target, c_miss, c_fa))
+
+
+def bayes_threshold(p_target: float, c_miss: float = 1.0, c_fa: float = 1.0) -> float:
+    """The log-likelihood ratio at which accepting and rejecting cost the same in expectation.
+
+    Examples
+    --------
+    >>> float(bayes_threshold(0.5))
+    0.0
+    """
+    return np.log(c_fa / c_miss * (1 - p_target) / p_target)

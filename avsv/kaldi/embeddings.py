@@ -10,6 +10,7 @@ import numpy as np
 from avsv.errors import UserError
 from avsv.files import whole_file
 from avsv.kaldi.matrices import BINARY, NotKaldi, decode_any, encode, read_header
+from avsv.kaldi.trials import utterance_id
 
 RECORDS = 1024  # copied out of an archive at a time: they stay in the processor's cache
 
@@ -38,7 +39,8 @@ def read_embeddings(scp: Path | str, only: Iterable[str] | None = None) -> Embed
     Parameters
     ----------
     scp : lines `utterance archive:offset`; nothing is run, so a pipe is refused
-    only : read these, in this order; those that the scp does not hold are left out
+    only : read these, in this order, under these names; those that the scp does not hold are left out. A path such as
+        `id10270/x6uYqmx31kE/00001.wav` finds the utterance identifier that trials.py makes of it
 
     Returns
     -------
@@ -54,8 +56,9 @@ def read_embeddings(scp: Path | str, only: Iterable[str] | None = None) -> Embed
         ids, rows = names, range(len(names))
     else:
         row_of = dict(zip(names, range(len(names)), strict=True))
-        ids = [name for name in only if name in row_of]
-        rows = [row_of[name] for name in ids]
+        found = {name: row_of[name] if name in row_of else row_of.get(utterance_id(name)) for name in only}
+        ids = [name for name, row in found.items() if row is not None]
+        rows = [found[name] for name in ids]
     if not ids:
         return Embeddings([], np.empty((0, 0), np.float32))
     vectors = read_vectors(scp, ids, [archives[row] for row in rows], [offsets[row] for row in rows])

@@ -1,11 +1,14 @@
-"""Calibration and score fusion: one affine map of one or several systems' scores to log-likelihood ratios.
+"""Calibration and score fusion: affine maps of one or several systems' scores to log-likelihood ratios.
 
 Prior-weighted logistic regression (Bruemmer and du Preez 2006; Pigeon, Druyts and Verlinde 2000): the map is chosen
-that costs least, in bits, at a given target prior.
+that costs least, in bits, at a given target prior. Quality measures of the recordings are features beside the scores.
+There is a map for every set of systems that a trial may have scores of: a trial that has only the voice is judged by
+what the voice alone is worth.
 """
 
 import json
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -13,93 +16,214 @@ import numpy as np
 
 from avsv.errors import UserError
 from avsv.files import write_json
+from avsv.scoring.quality import Measure
 
-RIDGE = 1e-6  # on weights of scores of unit variance: they stay finite where a threshold separates all trials
+log = logging.getLogger("avsv")
+RIDGE = 1e-6  # on weights of features of unit variance: they stay finite where a threshold separates all trials
+BLOCK = 1 << 15  # trials worked on at a time
+
+
+@dataclass(frozen=True)
+class Map:
+    """`[scores of the systems that are present, quality] @ weights + offset` is a natural-log likelihood ratio.
+
+    present : for each system, whether its score is used
+    weights : one for each score used, then one for each feature of quality
+    offset : added
+    """
+
+    present: list[bool]
+    weights: list[float]
+    offset: float
 
 
 @dataclass(frozen=True)
 class Fusion:
-    """`scores @ weights + offset` is a natural-log likelihood ratio.
+    """A model of calibration or fusion.
 
-    weights : one for each system
-    offset : added
-    target_prior : for which it was trained
     systems : what the systems are called
+    target_prior : for which it was trained
+    measures : of quality, two features each
+    maps : one for each set of present systems
     """
 
-    weights: list[float]
-    offset: float
-    target_prior: float
     systems: list[str]
+    target_prior: float
+    measures: list[Measure]
+    maps: list[Map]
 
-    def apply(self, scores: np.ndarray) -> np.ndarray:
-        """Log-likelihood ratios (n,) of the scores (n, systems)."""
-        return scores @ np.array(self.weights) + self.offset
+    def apply(self, scores: np.ndarray, quality: np.ndarray | None = None) -> np.ndarray:
+        """Log-likelihood ratios; 0, no evidence, where a trial has no score at all.
+
+        Parameters
+        ----------
+        scores : (n, systems), NaN where a system has none
+        quality : (n, 2 * measures), none of them missing
+
+        Returns
+        -------
+        (n,) float64, NaN where infinite scores of opposite signs are added
+
+        Raises
+        ------
+        UserError : there is no map for the systems that a trial has
+        """
+        maps = {pattern_code(one.present): one for one in self.maps}
+        ratios = np.zeros(len(scores))
+        for start in range(0, len(scores), BLOCK):
+            codes = pattern_codes(scores[start : start + BLOCK])
+            for code in np.unique(codes[codes > 0]).tolist():
+                which = start + np.flatnonzero(codes == code)
+                if code not in maps:
+                    n_such = int((pattern_codes(scores) == code).sum())
+                    raise UserError(
+                        f"{n_such} trials have scores of {self.name(code)} only, for which the model has no map: train "
+                        "it with --missing rest, on trials of both classes that have these scores"
+                    )
+                features = take_features(scores, quality, which, np.array(maps[code].present))
+                with np.errstate(invalid="ignore"):  # infinite scores of opposite signs make NaN
+                    ratios[which] = features @ np.array(maps[code].weights) + maps[code].offset
+        return ratios
+
+    def name(self, code: int) -> str:
+        """The systems of a pattern, in words."""
+        return " + ".join(name for number, name in enumerate(self.systems) if code >> number & 1)
+
+
+def pattern_code(present: Iterable[bool]) -> int:
+    """A set of systems as a number, a bit each.
+
+    Examples
+    --------
+    >>> pattern_code([True, False, True])
+    5
+    """
+    return sum(1 << number for number, here in enumerate(present) if here)
+
+
+def pattern_codes(scores: np.ndarray) -> np.ndarray:
+    """`pattern_code` of each trial, (n,) int; scores are (n, systems) with NaN where there is none."""
+    number_type = np.min_scalar_type((1 << scores.shape[1]) - 1)
+    codes = np.zeros(len(scores), number_type)
+    for number, column in enumerate(scores.T):
+        codes |= (~np.isnan(column)).astype(number_type) << number
+    return codes
+
+
+def take_features(scores: np.ndarray, quality: np.ndarray | None, which: np.ndarray, present: np.ndarray) -> np.ndarray:
+    """Scores of the present systems, then quality, of some trials: (len(which), k)."""
+    taken = scores[which][:, present]
+    return taken if quality is None or not quality.shape[1] else np.column_stack([taken, quality[which]])
 
 
 def train_fusion(
-    scores: np.ndarray, labels: np.ndarray, target_prior: float = 0.01, systems: Sequence[str] = ()
+    scores: np.ndarray,
+    labels: np.ndarray,
+    target_prior: float = 0.01,
+    systems: Sequence[str] = (),
+    quality: np.ndarray | None = None,
+    measures: Sequence[Measure] = (),
+    patterns: Iterable[int] | None = None,
 ) -> Fusion:
-    """Find the weights and the offset with the least prior-weighted cross-entropy.
+    """Find the weights and offsets with the least prior-weighted cross-entropy.
 
     Parameters
     ----------
-    scores : (n, systems) finite
+    scores : (n, systems), finite, or NaN where a system has none
     labels : (n,) bool
     target_prior : weight of the targets, 0 to 1
+    quality : (n, 2 * measures) features beside the scores
+    patterns : sets of systems (see `pattern_code`) that get a map; None for that of all systems. A map is trained on
+        the trials that have at least its systems, so trials that lack nothing serve for all. A set without trials of
+        both classes gets none, and a warning
 
     Raises
     ------
-    UserError : a score is infinite, or one class has no trial
+    UserError : a score is infinite, or no map has trials of both classes
 
     Examples
     --------
     >>> fusion = train_fusion(np.array([[-1.0], [1.0], [-1.0], [1.0]]), np.array([False, False, True, True]), 0.5)
-    >>> abs(fusion.weights[0]) < 1e-6, abs(fusion.offset) < 1e-6  # scores that tell nothing
+    >>> abs(fusion.maps[0].weights[0]) < 1e-6, abs(fusion.maps[0].offset) < 1e-6  # scores that tell nothing
     (True, True)
     """
-    labels = np.asarray(labels)
-    if labels.all() or not labels.any():
-        raise UserError(f"calibration needs target and nontarget trials, found {labels.sum()} and {(~labels).sum()}")
-    if not np.isfinite(scores).all():
+    labels, n_systems = np.asarray(labels), scores.shape[1]
+    if np.isinf(scores).any():
         raise UserError("calibration needs finite scores; some are infinite")
-    middle, scale = scores.mean(axis=0), scores.std(axis=0)
-    scale = np.where(scale > 0, scale, 1)
-    design = np.column_stack([(scores - middle) / scale, np.ones(len(scores))])
-    sample_weight = np.where(labels, target_prior / labels.sum(), (1 - target_prior) / (~labels).sum())
-    found = minimise(design, labels, sample_weight, np.log(target_prior / (1 - target_prior)))
-    weights = found[:-1] / scale
-    return Fusion(weights.tolist(), float(found[-1] - weights @ middle), target_prior, list(systems))
+    codes = pattern_codes(scores)
+    names = [*systems] or [f"system {number}" for number in range(1, n_systems + 1)]
+    fusion = Fusion(names, target_prior, list(measures), [])
+    for code in [(1 << n_systems) - 1] if patterns is None else sorted(patterns, reverse=True):
+        has = codes & code == code
+        which = slice(None) if has.all() else np.flatnonzero(has)
+        n_target, n_all = int(labels[which].sum()), int(has.sum())
+        if n_target in (0, n_all):
+            counts = n_target, n_all - n_target
+            log.warning("no map for %s: found %d target and %d nontarget trials", fusion.name(code), *counts)
+            continue
+        present = [bool(code >> number & 1) for number in range(n_systems)]
+        features = take_features(scores, quality, which, np.array(present))
+        weights, offset = train_map(features, labels[which], target_prior)
+        fusion.maps.append(Map(present, weights.tolist(), offset))
+    if not fusion.maps:
+        raise UserError(
+            f"calibration needs target and nontarget trials, found {labels.sum()} and {(~labels).sum()}"
+            + ("" if patterns is None else ", none of both classes with the same system's scores")
+        )
+    return fusion
 
 
-def minimise(design: np.ndarray, labels: np.ndarray, sample_weight: np.ndarray, prior_logit: float) -> np.ndarray:
-    """Newton's method with step halving on a convex function: gradient and Hessian are exact.
+def train_map(features: np.ndarray, labels: np.ndarray, target_prior: float) -> tuple[np.ndarray, float]:
+    """Weights (k,) and offset for the features (n, k), by Newton's method with step halving.
 
-    design : (n, k), the last column ones
+    The cost is convex; gradient and Hessian are exact. A feature that is constant gets no weight.
     """
-    sign = np.where(labels, -1.0, 1.0)
-    ridge = np.full(design.shape[1], RIDGE)
-    ridge[-1] = 0
+    n_target = int(labels.sum())
+    class_weights = (1 - target_prior) / (len(labels) - n_target), target_prior / n_target
+    middle, scale = features.mean(axis=0), features.std(axis=0)
+    scale = np.where(scale > 1e-12 * np.abs(middle), scale, np.inf)
+    prior_logit = np.log(target_prior / (1 - target_prior))
 
-    def cost(x: np.ndarray) -> float:
-        return sample_weight @ np.logaddexp(0, sign * (design @ x + prior_logit)) + 0.5 * ridge @ x**2
+    def terms(x: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
+        return cost_terms(x, features, labels, class_weights, middle, scale, prior_logit)
 
-    x = np.zeros(design.shape[1])
-    before = cost(x)
+    x = np.zeros(features.shape[1] + 1)
+    cost, gradient, hessian = terms(x)
     for _ in range(100):
-        margin = -sign * np.clip(design @ x + prior_logit, -500, 500)  # for the right class; clipped against overflow
-        error = 1 / (1 + np.exp(margin))
-        gradient = design.T @ (sample_weight * sign * error) + ridge * x
-        hessian = (design * (sample_weight * error * (1 - error))[:, None]).T @ design + np.diag(ridge + 1e-15)
         step = np.linalg.solve(hessian, gradient)
-        while (after := cost(x - step)) > before and np.abs(step).max() > 1e-12:
+        found = terms(x - step)
+        while found[0] > cost and np.abs(step).max() > 1e-12:
             step /= 2
-        if after >= before:
-            return x
-        x, gain, before = x - step, before - after, after
-        if gain < 1e-14 and np.abs(step).max() < 1e-8:
-            return x
-    return x
+            found = terms(x - step)
+        if found[0] > cost:
+            break
+        x, gain = x - step, cost - found[0]
+        cost, gradient, hessian = found
+        if gain < 1e-15:
+            break
+    weights = x[:-1] / scale
+    return weights, float(x[-1] - weights @ middle)
+
+
+def cost_terms(x, features, labels, class_weights, middle, scale, prior_logit) -> tuple[float, np.ndarray, np.ndarray]:
+    """Weighted cross-entropy in nats of features made to have mean 0 and variance 1, gradient and Hessian.
+
+    x : (k + 1,), the weights and the offset
+    class_weights : of a nontarget and of a target trial
+    """
+    ridge = np.append(np.full(len(x) - 1, RIDGE), 0)
+    cost, gradient, hessian = 0.5 * ridge @ x**2, ridge * x, np.diag(ridge + 1e-15)
+    for start in range(0, len(features), BLOCK):
+        part = slice(start, start + BLOCK)
+        design = np.column_stack([(features[part] - middle) / scale, np.ones(len(labels[part]))])
+        sign, weights = np.where(labels[part], -1.0, 1.0), np.where(labels[part], *class_weights[::-1])
+        margin = sign * (design @ x + prior_logit)  # for the wrong class
+        loss = np.logaddexp(0, margin)
+        error = np.exp(margin - loss)
+        cost += weights @ loss
+        gradient += design.T @ (weights * sign * error)
+        hessian += (design * (weights * error * (1 - error))[:, None]).T @ design
+    return float(cost), gradient, hessian
 
 
 def write_fusion(path: Path | str, fusion: Fusion) -> None:
@@ -110,10 +234,30 @@ def write_fusion(path: Path | str, fusion: Fusion) -> None:
 def read_fusion(path: Path | str) -> Fusion:
     """Read a model that `write_fusion` wrote; UserError where it is absent or something else."""
     try:
-        fusion = Fusion(**json.loads(Path(path).read_text(encoding="utf-8")))
-        np.array([*fusion.weights, fusion.offset], float)
+        model = json.loads(Path(path).read_text(encoding="utf-8"))
+        if "weights" in model:  # of one map, as it was written before there were several
+            one = {"present": [True] * len(model["weights"]), "weights": model["weights"], "offset": model["offset"]}
+            names, prior = model["systems"], model["target_prior"]
+            model = {"systems": names, "target_prior": prior, "measures": [], "maps": [one]}
+        measures = [Measure(**measure) for measure in model.pop("measures")]
+        maps = [Map(**one) for one in model.pop("maps")]
+        fusion = Fusion(**model, measures=measures, maps=maps)
+        refuse_nonsense(fusion)
         return fusion
     except FileNotFoundError:
         raise UserError(f"{path}: there is no such file") from None
-    except (ValueError, TypeError) as error:
+    except KeyError as error:
+        raise UserError(f"{path}: is no model of avsv calibrate or avsv fuse: it has no {error}") from None
+    except (ValueError, TypeError, AttributeError) as error:
         raise UserError(f"{path}: is no model of avsv calibrate or avsv fuse: {error}") from None
+
+
+def refuse_nonsense(fusion: Fusion) -> None:
+    """ValueError where a map does not fit the systems and measures, or holds anything but numbers."""
+    for one in fusion.maps:
+        np.array([*one.weights, one.offset], float)
+        n_weights = sum(one.present) + 2 * len(fusion.measures)
+        if len(one.present) != len(fusion.systems) or len(one.weights) != n_weights:
+            raise ValueError(f"a map of {len(fusion.systems)} systems has weights of another number")
+    for measure in fusion.measures:
+        float(measure.median)

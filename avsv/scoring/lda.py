@@ -1,11 +1,13 @@
 """Linear discriminant analysis: few directions, in which people differ and clips of one person do not."""
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from avsv.errors import UserError
+from avsv.scoring.groups import whole_groups
 
 log = logging.getLogger("avsv")
 
@@ -27,14 +29,22 @@ class ClassStatistics:
     def n(self) -> int:
         return int(self.counts.sum())
 
+    @property
+    def center(self) -> np.ndarray:
+        """(d,) mean of all vectors."""
+        return self.counts @ self.means / self.n
 
-def class_statistics(vectors: np.ndarray, people: np.ndarray) -> ClassStatistics:
+
+def class_statistics(
+    vectors: np.ndarray, people: np.ndarray, through: Callable[[np.ndarray], np.ndarray] | None = None
+) -> ClassStatistics:
     """Statistics of vectors by person.
 
     Parameters
     ----------
     vectors : (n, d)
     people : (n,) int, each vector's person, all of 0..k-1 occurring
+    through : applied to some vectors at a time, (rows, d) to (rows, d'); the statistics are of what it gives
 
     Raises
     ------
@@ -54,10 +64,14 @@ def class_statistics(vectors: np.ndarray, people: np.ndarray) -> ClassStatistics
             "be learnt; give more recordings of each person"
         )
     order = np.argsort(people, kind="stable")
-    ranked = np.asarray(vectors, np.float64)[order]
-    means = np.add.reduceat(ranked, np.cumsum(counts) - counts, axis=0) / counts[:, None]
-    ranked -= np.repeat(means, counts, axis=0)
-    return ClassStatistics(counts, means, ranked.T @ ranked)
+    means, within = [], 0.0
+    for some, part, begins in whole_groups(counts):
+        block = vectors[order[part]]
+        block = (block if through is None else through(block)).astype(np.float64)
+        means.append(np.add.reduceat(block, begins, axis=0) / counts[some, None])
+        block -= np.repeat(means[-1], counts[some], axis=0)
+        within += block.T @ block
+    return ClassStatistics(counts, np.concatenate(means), within)
 
 
 def shrink(covariance: np.ndarray, freedom: int) -> np.ndarray:
@@ -84,7 +98,8 @@ def train_lda(statistics: ClassStatistics, dim: int | None = None) -> np.ndarray
 
     Parameters
     ----------
-    dim : how many; None for all that carry something, at most one less than there are people
+    dim : how many, at most one less than there are people: beyond, no difference between people was seen. None keeps
+        the whole space, which is within-class covariance normalisation (Hatch, Kajarekar and Stolcke, Interspeech 2006)
 
     Returns
     -------
@@ -104,7 +119,7 @@ def train_lda(statistics: ClassStatistics, dim: int | None = None) -> np.ndarray
     if values[-1] <= 0:
         raise UserError("the embeddings of each person are all the same: there is nothing to learn from them")
     whiten = axes.T / np.sqrt(np.maximum(values, 1e-10 * values[-1]))[:, None]
-    centred = statistics.means - statistics.counts @ statistics.means / statistics.n
+    centred = statistics.means - statistics.center
     projected = (centred * np.sqrt(statistics.counts / statistics.n)[:, None]) @ whiten.T
     _, directions = np.linalg.eigh(projected.T @ projected)
-    return directions[:, ::-1][:, : min(dim or most, most)].T @ whiten
+    return directions[:, ::-1][:, : d if dim is None else min(dim, most)].T @ whiten

@@ -31,13 +31,14 @@ class Missing:
 
     def check(self, trials: "Trials", pool: "Pool", scp: Path) -> None:
         """UserError that names the first recordings without an embedding, where that is to stop the work."""
-        n_incomplete = int((~pool.complete).sum())
-        if not n_incomplete:
-            return
         absent = pool.absent(trials)
+        if not absent:
+            return
+        n_incomplete = int((~pool.complete).sum())
         if self.policy == "error":
+            short = f"{pool.models.n_short} models lack some of theirs and " if pool.models is not None else ""
             raise UserError(
-                f"{scp}: no embedding of {len(absent)} recordings of the trials, so that {n_incomplete} of "
+                f"{scp}: no embedding of {len(absent)} recordings of the trials, so that {short}{n_incomplete} of "
                 f"{len(trials)} trials have no score; the first: {', '.join(absent[:3])}. Make them, or see --missing"
             )
         if self.policy == "drop" and n_incomplete == len(trials):
@@ -61,18 +62,63 @@ class Missing:
         return filled
 
     def note(self, out: Path, trials: "Trials", pool: "Pool") -> None:
-        """Say how many trials lack an embedding and what became of them; list the recordings in OUT.missing."""
-        listing = out.with_name(out.name + ".missing")
+        """Say how many trials lack an embedding and what became of them.
+
+        OUT.missing lists the recordings, and the models that have none at all.
+        """
+        listing = missing_list(out)
         absent = pool.absent(trials)
         if not absent:
             listing.unlink(missing_ok=True)  # of an earlier run
             return
         with whole_file(listing) as file:
-            file.writelines(f"{name}\n" for name in absent)
+            file.writelines(f"{name}\n" for name in sorted({*absent, *without_embedding(trials, pool)}))
         done = {"drop": "left out", "keep": "kept as they were"}.get(self.policy, f"given the score {self.value:g}")
         n_incomplete = int((~pool.complete).sum())
+        if pool.models is not None and pool.models.n_short:
+            log.warning("%s: %d models are made of fewer recordings than they have", out, pool.models.n_short)
         log.warning("%s: %d of %d trials lack an embedding: %s", out, n_incomplete, len(trials), done)
         log.warning("%s: the %d recordings without one", listing, len(absent))
+
+
+def without_embedding(trials: "Trials", pool: "Pool") -> set[str]:
+    """Names in the trials, of recordings or of models, for which there is nothing to score."""
+    import numpy as np
+
+    names = set()
+    for side, ids in enumerate((trials.enroll_ids, trials.test_ids)):
+        names.update(ids[row] for row in np.unique(trials.pairs[pool.pairs[:, side] < 0, side]))
+    return names
+
+
+def missing_list(scores: Path) -> Path:
+    """Where the recordings without an embedding are listed, beside a score file."""
+    return scores.with_name(scores.name + ".missing")
+
+
+def made_up(scores: Path, trials: "Trials") -> "np.ndarray":
+    """(trials,) bool: a name in the trial is listed as one without an embedding, so that its score tells nothing.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from avsv.kaldi.trials import Trials
+    >>> scores = Path(tempfile.mkdtemp()) / "scores"
+    >>> _ = missing_list(scores).write_text("c\\n")
+    >>> made_up(scores, Trials(["a"], ["b", "c"], np.array([[0, 0], [0, 1]]))).tolist()
+    [False, True]
+    """
+    import numpy as np
+
+    from avsv.kaldi.tables import read_lines
+
+    listing = missing_list(scores)
+    if not listing.exists():
+        return np.zeros(len(trials), bool)
+    names = set(map(str.strip, read_lines(listing)))
+    enroll, test = (np.array([name in names for name in ids], bool) for ids in (trials.enroll_ids, trials.test_ids))
+    return enroll[trials.pairs[:, 0]] | test[trials.pairs[:, 1]]
 
 
 def missing_policy(*words: str) -> Callable[[str], Missing]:

@@ -1,27 +1,30 @@
-"""Score normalisation against a cohort: z-norm, t-norm, s-norm and adaptive s-norm.
+"""Score normalisation against a cohort: z-norm, t-norm, zt-norm, s-norm and adaptive s-norm.
 
 A raw score is moved and scaled by mean and standard deviation of its recordings' scores against people who are neither:
 z-norm those of the enrolment side (Li and Porter, ICASSP 1988), t-norm those of the test side (Auckenthaler et al.,
-Digital Signal Processing, 2000), s-norm the mean of both (Kenny, Odyssey 2010), as-norm s-norm with the top n cohort
-scores of each recording only ("adaptive s-norm 1" in Matejka et al., "Analysis of score normalization in multilingual
-speaker recognition", Interspeech 2017).
+Digital Signal Processing, 2000), zt-norm t-norm of z-normalised scores, those of the cohort included (the same paper),
+s-norm the mean of both sides (Kenny, Odyssey 2010), as-norm s-norm with the top n cohort scores only. `choice` tells
+whose top n (Matejka et al., "Analysis of score normalization in multilingual speaker recognition", Interspeech 2017):
+"own" takes each recording's own highest scores (adaptive s-norm 1), "other" its scores against the members that score
+highest with the other recording of the trial (adaptive s-norm 2).
 """
 
 import logging
-import os
-import threading
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
 from avsv.errors import UserError
+from avsv.scoring.cohort_statistics import (
+    all_statistics,
+    chosen_statistics,
+    cohort_statistics,
+    statistics_among_themselves,
+    take,
+)
 
 log = logging.getLogger("avsv")
-METHODS = ("z-norm", "t-norm", "s-norm", "as-norm")
-ROWS = 256  # recordings scored against the cohort at a time: 6 MB with 6,000 members
-SAMPLE = 256  # cohort members from which a recording's lower bound is guessed
-# np.flatnonzero is three times as fast where more than a tenth of the values are true
-LEAST = 0.11
+METHODS = ("z-norm", "t-norm", "zt-norm", "s-norm", "as-norm")
+CHOICES = ("own", "other")
 
 
 def normalize(
@@ -29,8 +32,9 @@ def normalize(
     scores: np.ndarray,
     pairs: np.ndarray,
     recordings: np.ndarray,
-    cohort: np.ndarray,
-    top_n: int = 300,
+    cohort: tuple[np.ndarray, np.ndarray],
+    n_best: int | None = None,
+    choice: str = "own",
 ) -> np.ndarray:
     """Normalise the scores of trials.
 
@@ -41,8 +45,10 @@ def normalize(
     pairs : (trials, 2) int, rows in `recordings`
     recordings : (n, d) enrolment side of the recordings (see backend.py); a back-end's score does not depend on which
         recording is the enrolment, so this side serves for both
-    cohort : (c, d) test side of the cohort; inner products with `recordings` are scores
-    top_n : for as-norm; the whole cohort where it is smaller
+    cohort : enrolment and test side of the cohort, both (c, d); inner products of `recordings` with the latter are
+        scores
+    n_best : for as-norm, how many members; None for all, see `n_highest`
+    choice : for as-norm, one of CHOICES
 
     Returns
     -------
@@ -55,105 +61,82 @@ def normalize(
     Examples
     --------
     >>> cohort = np.array([[1.0, 0.0], [0.0, 1.0]])
-    >>> normalize("s-norm", np.array([0.0]), np.array([[0, 1]]), np.eye(2), cohort)
+    >>> normalize("s-norm", np.array([0.0]), np.array([[0, 1]]), np.eye(2), (cohort, cohort))
     array([-1.])
     """
-    n_cohort = len(cohort)
-    n_best = min(top_n, n_cohort) if method == "as-norm" else n_cohort
-    if method == "as-norm" and n_cohort < top_n:
-        log.warning("the cohort has %d members, fewer than the top %d: the whole cohort is used", n_cohort, top_n)
-    if n_best < 2:
-        raise UserError(f"score normalisation needs at least two cohort scores of each recording, found {n_best}")
-    sides = {"z-norm": [0], "t-norm": [1], "s-norm": [0, 1], "as-norm": [0, 1]}[method]
-    used, rows = np.unique(pairs[:, sides], return_inverse=True)
-    if len(used) < len(recordings):
-        recordings = recordings[used]
-    mean, deviation = cohort_statistics(recordings, cohort, n_best)
-    if len(equal := np.flatnonzero(~(deviation > 0))):
-        raise UserError(f"recording {used[equal[0]]} of the trials: its {n_best} cohort scores are all equal")
-    rows = rows.reshape(-1, len(sides))
+    members = cohort[1]
+    n_best = n_best if method == "as-norm" and n_best is not None else len(members)
+    # of a member's scores zt-norm leaves out that with itself
+    if (n_scores := n_best - (method == "zt-norm")) < 2:
+        raise UserError(f"score normalisation needs at least two cohort scores of each recording, found {n_scores}")
+    if method == "zt-norm":
+        return zt_norm(scores, pairs, recordings, cohort)
+    sides = {"z-norm": [0], "t-norm": [1]}.get(method, [0, 1])
+    if choice == "other" and n_best < len(members):
+        both = np.concatenate([pairs, pairs[:, ::-1]])
+        used, rows = np.unique(both, return_inverse=True)
+        mean, deviation = chosen_statistics(take(recordings, used), members, rows.reshape(-1, 2), n_best)
+        rows = np.arange(len(both)).reshape(2, -1).T  # each trial's two statistics
+        refuse_equal(deviation, np.tile(np.arange(len(pairs)), 2), "trial", n_best)
+    else:
+        mean, deviation, rows = side_statistics(recordings, pairs[:, sides], members, n_best)
     return sum((scores - mean[side]) / deviation[side] for side in rows.T) / len(sides)
 
 
-def cohort_statistics(recordings: np.ndarray, cohort: np.ndarray, n_best: int) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation of each recording's `n_best` highest cohort scores, two (n,) float64."""
-    if n_best == len(cohort):
-        return all_statistics(recordings, cohort)
-    # in random order, the first members are a fair sample of the cohort
-    cohort = np.ascontiguousarray(np.random.default_rng(0).permutation(cohort).T)
-    mean, deviation = np.empty(len(recordings)), np.empty(len(recordings))
-    own = threading.local()
-
-    def work(start: int) -> None:
-        if not hasattr(own, "scores"):
-            own.scores = np.empty((ROWS, cohort.shape[1]), np.float32)
-        block = recordings[start : start + ROWS]
-        best = highest(np.matmul(block, cohort, out=own.scores[: len(block)]), n_best)
-        mean[start : start + ROWS] = best.mean(axis=1, dtype=np.float64)
-        deviation[start : start + ROWS] = best.std(axis=1, dtype=np.float64)
-
-    # a core does product and selection of a block while others do theirs; numpy lets go of the interpreter meanwhile
-    with ThreadPoolExecutor(n_cores()) as threads:
-        list(threads.map(work, range(0, len(recordings), ROWS)))
-    return mean, deviation
-
-
-def n_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def all_statistics(recordings: np.ndarray, cohort: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation of each recording's scores against the whole cohort, two (n,) float64.
-
-    Scores are inner products, so the cohort's mean and covariance tell both: x'm and x'Cx.
-    """
-    centre = cohort.mean(axis=0, dtype=np.float64)
-    deviations = cohort - centre
-    covariance = deviations.T @ deviations / len(cohort)
-    mean, variance = np.empty(len(recordings)), np.empty(len(recordings))
-    for start in range(0, len(recordings), ROWS):
-        block = recordings[start : start + ROWS].astype(np.float64)
-        mean[start : start + ROWS] = block @ centre
-        variance[start : start + ROWS] = np.einsum("ij,ij->i", block @ covariance, block)
-    floor = 1e-24 * np.maximum(mean**2, np.finfo(float).tiny)  # what is left by rounding of equal scores
-    return mean, np.sqrt(np.where(variance > floor, variance, 0))
-
-
-def highest(scores: np.ndarray, n: int) -> np.ndarray:
-    """The `n` largest values of each row, in any order: (rows, n).
-
-    Selecting among all values is slow. A bound that about n values reach, and rather more, is guessed from the first
-    SAMPLE columns; only what reaches it is selected from. Rows whose guess was too high are done in full.
-    """
-    n_rows, width = scores.shape
-    share = n / width
-    reaching = max(SAMPLE * share + 4 * np.sqrt(SAMPLE * share * (1 - share)) + 1, LEAST * SAMPLE)
-    if width < 8 * SAMPLE or reaching > SAMPLE / 2:
-        return np.partition(scores, width - n, axis=1)[:, width - n :]
-    rank = SAMPLE - int(np.ceil(reaching))
-    bound = np.partition(scores[:, :SAMPLE], rank, axis=1)[:, rank]
-    reached = np.flatnonzero(scores >= bound[:, None])
-    ends = np.searchsorted(reached, np.arange(1, n_rows + 1) * width)
-    counts = np.diff(ends, prepend=0)
-    candidates = np.full((n_rows, max(counts.max(), n)), -np.inf, scores.dtype)
-    candidates[np.arange(candidates.shape[1]) < counts[:, None]] = scores.ravel().take(reached)
-    candidates.partition(candidates.shape[1] - n, axis=1)
-    best = candidates[:, candidates.shape[1] - n :]
-    if len(short := np.flatnonzero(counts < n)):
-        best[short] = np.partition(scores[short], width - n, axis=1)[:, width - n :]
-    return best
-
-
-def average_by_person(vectors: np.ndarray, people: np.ndarray) -> np.ndarray:
-    """Mean vector of each person, (k, d) float32.
+def n_highest(n_cohort: int, top_n: int | None = None, top_share: float | None = None) -> int:
+    """How many cohort members as-norm takes: a share, or `top_n` (300); a warning where there are not so many.
 
     Examples
     --------
-    >>> average_by_person(np.array([[1.0], [3.0], [5.0]]), np.array([0, 0, 1])).tolist()
-    [[2.0], [5.0]]
+    >>> n_highest(5994), n_highest(5994, top_share=0.1)
+    (300, 599)
     """
-    order = np.argsort(people, kind="stable")
-    counts = np.bincount(people)
-    sums = np.add.reduceat(np.asarray(vectors, np.float64)[order], np.cumsum(counts) - counts, axis=0)
-    return (sums / counts[:, None]).astype(np.float32)
+    if top_share is not None:
+        return round(top_share * n_cohort)
+    top_n = top_n or 300
+    if n_cohort < top_n:
+        log.warning("the cohort has %d members, fewer than the top %d: the whole cohort is used", n_cohort, top_n)
+    return min(top_n, n_cohort)
+
+
+def zt_norm(
+    scores: np.ndarray, pairs: np.ndarray, recordings: np.ndarray, cohort: tuple[np.ndarray, np.ndarray]
+) -> np.ndarray:
+    """z-norm, then t-norm by scores of the test recording against members as enrolments, z-normalised as well.
+
+    A member's mean and deviation, by which its scores are z-normalised, are those of its scores against the others.
+    (score - mean) / deviation is an inner product too: of [x, 1] with [member, -mean] / deviation.
+    """
+    mean, deviation = statistics_among_themselves(*cohort)
+    refuse_equal(deviation, np.arange(len(mean)), "cohort member", len(mean) - 1)
+    members = np.column_stack([cohort[1], -mean]) / deviation[:, None]
+    mean, deviation, rows = side_statistics(recordings, pairs[:, :1], cohort[1])
+    scores = (scores - mean[rows[:, 0]]) / deviation[rows[:, 0]]
+    used, rows = np.unique(pairs[:, 1], return_inverse=True)
+    tests = np.column_stack([take(recordings, used), np.ones(len(used), recordings.dtype)])
+    mean, deviation = all_statistics(tests, members)
+    refuse_equal(deviation, used, "recording", len(members))
+    return (scores - mean[rows]) / deviation[rows]
+
+
+def side_statistics(
+    recordings: np.ndarray, pairs: np.ndarray, members: np.ndarray, n_best: int | None = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Statistics of the recordings that occur in `pairs`, each once.
+
+    Returns
+    -------
+    mean, deviation : (recordings that occur,)
+    rows : of the shape of `pairs`, where each one's are
+    """
+    used, rows = np.unique(pairs, return_inverse=True)
+    n_best = n_best or len(members)
+    mean, deviation = cohort_statistics(take(recordings, used), members, n_best)
+    refuse_equal(deviation, used, "recording", n_best)
+    return mean, deviation, rows.reshape(pairs.shape)
+
+
+def refuse_equal(deviation: np.ndarray, numbers: np.ndarray, what: str, n: int) -> None:
+    """UserError where a standard deviation is zero."""
+    if len(equal := np.flatnonzero(~(deviation > 0))):
+        raise UserError(f"{what} {numbers[equal[0]] + 1}: its {n} cohort scores are all equal, so nothing scales it")

@@ -1,5 +1,6 @@
 """Who is in each of some recordings, as numbers."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +19,14 @@ def people_numbers(embeddings: Embeddings, utt2spk: Path | str, source: Path | s
     """
     if not len(embeddings):
         raise UserError(f"{source}: there are no embeddings in it")
-    table = read_table(utt2spk, 2, "utterance speaker")
-    if unknown := [name for name in embeddings.ids if name not in table]:
-        raise UserError(f"{utt2spk}: {len(unknown)} recordings of {source} are not in it, the first: {unknown[0]}")
     numbers: dict[str, int] = {}
-    return np.array([numbers.setdefault(table[name], len(numbers)) for name in embeddings.ids], np.int32)
+    names = people_names(embeddings.ids, utt2spk, source)
+    return np.array([numbers.setdefault(name, len(numbers)) for name in names], np.int32)
+
+
+def people_names(ids: Sequence[str], utt2spk: Path | str, source: Path | str) -> list[str]:
+    """The person of each recording; UserError where one is not in `utt2spk`."""
+    table = read_table(utt2spk, 2, "utterance speaker")
+    if unknown := [name for name in ids if name not in table]:
+        raise UserError(f"{utt2spk}: {len(unknown)} recordings of {source} are not in it, the first: {unknown[0]}")
+    return [table[name] for name in ids]

@@ -6,17 +6,12 @@ covariance is I and the between-person covariance diag(psi), so that nothing is 
 Kaldi's plda.cc).
 """
 
-import logging
 from dataclasses import dataclass
 
 import numpy as np
 
-from avsv.errors import UserError
 from avsv.kaldi.embeddings import Embeddings
-from avsv.scoring.lda import ClassStatistics, class_statistics, train_lda
-
-log = logging.getLogger("avsv")
-BLOCK = 4096  # rows transformed at a time
+from avsv.scoring.projection import BLOCK, Projection
 
 
 @dataclass(frozen=True)
@@ -37,102 +32,69 @@ class Gaussians:
 class Plda:
     """The back-end: centre, reduce by LDA, scale to length sqrt(d), then the two-covariance model.
 
-    center : (D,) mean of the training embeddings
-    reduce : (d, D) LDA
+    projection : from embeddings of D values to d
     gaussians : of dimension d
     """
 
-    center: np.ndarray
-    reduce: np.ndarray
+    projection: Projection
     gaussians: Gaussians
 
     def project(self, vectors: np.ndarray) -> np.ndarray:
-        """Embeddings (n, D) in the basis of the model, (n, d) float64."""
-        projected = np.empty((len(vectors), len(self.gaussians.psi)))
-        for start in range(0, len(vectors), BLOCK):
-            reduced = fixed_length((vectors[start : start + BLOCK] - self.center) @ self.reduce.T)
-            projected[start : start + BLOCK] = (reduced - self.gaussians.mean) @ self.gaussians.transform.T
-        return projected
-
-    def sides(self, embeddings: Embeddings) -> tuple[np.ndarray, np.ndarray]:
-        """Two float32 arrays (n, d + 2) whose inner products are the log-likelihood ratios."""
-        if not len(embeddings):
-            return embeddings.vectors, embeddings.vectors
-        if embeddings.vectors.shape[1] != len(self.center):
-            size = embeddings.vectors.shape[1]
-            raise UserError(f"the PLDA is of embeddings of {len(self.center)} values, these have {size}")
-        return inner_product_form(self.project(embeddings.vectors), self.gaussians.psi)
+        """Embeddings (n, D) in the basis of the model, (n, d) float32."""
+        mean, basis = self.gaussians.mean.astype(np.float32), self.gaussians.transform.T.astype(np.float32)
+        return (fixed_length(self.projection.apply(vectors)) - mean) @ basis
 
 
 def fixed_length(vectors: np.ndarray) -> np.ndarray:
     """Scale rows to length sqrt(d) (Garcia-Romero and Espy-Wilson, Interspeech 2011); a zero row stays zero."""
     length = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return vectors * (np.sqrt(vectors.shape[1]) / np.where(length > 0, length, 1))
+    return vectors * (vectors.dtype.type(np.sqrt(vectors.shape[1])) / np.where(length > 0, length, 1))
 
 
-def train_plda(
-    vectors: np.ndarray, people: np.ndarray, lda_dim: int | None = None, iterations: int = 10
-) -> tuple[Plda, list[float]]:
-    """Train the back-end on labelled embeddings.
+@dataclass(frozen=True)
+class Ratio:
+    """PLDA's log-likelihood ratio as an inner product of two sides; a back-end (see backend.py).
 
-    Parameters
-    ----------
-    vectors : (n, D)
-    people : (n,) int, all of 0..k-1 occurring
-    lda_dim : dimensions kept; None for all that carry something
-    iterations : of EM
+    The test side is [y, the sums over coordinates of test(n) y^2 for each n in `counts`, 1], the enrolment side of n
+    recordings [cross(n) x, 1 at the place of n, sum of enroll(n) x^2 + constant(n)], in the terms of `llr_terms`.
 
-    Returns
-    -------
-    the model, and the log-likelihood per embedding before each iteration and after the last
-
-    Raises
-    ------
-    UserError : too few people, or one embedding for each of them
+    plda : the model
+    counts : numbers of recordings with which somebody may be enrolled; 1 is the first
     """
-    center = np.mean(vectors, axis=0, dtype=np.float64)
-    reduce = train_lda(class_statistics(vectors - center, people), lda_dim)
-    reduced = np.empty((len(vectors), len(reduce)))
-    for start in range(0, len(vectors), BLOCK):
-        reduced[start : start + BLOCK] = fixed_length((vectors[start : start + BLOCK] - center) @ reduce.T)
-    gaussians, likelihoods = train_gaussians(class_statistics(reduced, people), iterations)
-    return Plda(center, reduce, gaussians), likelihoods
 
+    plda: Plda
+    counts: tuple[int, ...] = (1,)
 
-def train_gaussians(statistics: ClassStatistics, iterations: int = 10) -> tuple[Gaussians, list[float]]:
-    """Fit the two-covariance model by EM on sufficient statistics; the likelihood never falls.
+    def for_counts(self, counts: np.ndarray) -> "Ratio":
+        """The same for people enrolled with one recording or with any of these numbers of them."""
+        return Ratio(self.plda, (1, *sorted(set(counts.tolist()) - {1})))
 
-    An iteration moves the mean to its best value given the covariances, then does the EM step of both covariances.
+    def __call__(self, embeddings: Embeddings) -> tuple[np.ndarray, np.ndarray]:
+        """Enrolment side (by this one recording) and test side of embeddings, float32 (n, d + len(counts) + 1)."""
+        psi = self.plda.gaussians.psi
+        d, n = len(psi), len(embeddings)
+        left = np.empty((n, d + len(self.counts) + 1), np.float32)
+        right = np.empty_like(left)
+        own = np.stack([llr_terms(psi, count)[2] for count in self.counts], axis=1).astype(np.float32)
+        for start in range(0, n, BLOCK):
+            part = slice(start, start + BLOCK)
+            places = self.plda.project(embeddings.vectors[part])
+            left[part] = self.enroll(places, np.ones(len(places), int))
+            right[part, :d], right[part, d:-1], right[part, -1] = places, places**2 @ own, 1
+        return left, right
 
-    Returns
-    -------
-    the model, and the log-likelihood per vector before each iteration and after the last
-    """
-    counts = statistics.counts[:, None].astype(np.float64)
-    n, (k, d) = statistics.n, statistics.means.shape
-    mean = statistics.means.mean(axis=0)
-    within = statistics.within / max(1, n - k)
-    within += 1e-6 * max(np.trace(within), 1e-300) / d * np.eye(d)  # regular, whatever the data
-    centred = statistics.means - mean
-    between = centred.T @ centred / k
-    likelihoods = []
-    for iteration in range(iterations + 1):
-        basis, psi, back = diagonalise(within, between)
-        gain = counts / (1 + counts * psi)  # (k, d): what a person's mean weighs, and the inverse of its variance
-        places = (statistics.means - mean) @ basis.T
-        shift = (gain * places).sum(axis=0) / gain.sum(axis=0)
-        mean, places = mean + back @ shift, places - shift
-        scatter = basis @ statistics.within @ basis.T
-        log_det = -2 * np.linalg.slogdet(basis)[1]
-        fit = np.trace(scatter) + (np.log1p(counts * psi) + gain * places**2).sum()
-        likelihoods.append(-0.5 * (d * np.log(2 * np.pi) + log_det + fit / n))
-        if iteration == iterations:
-            return Gaussians(mean, basis, psi), likelihoods
-        posterior, variance = psi * gain * places, psi / (1 + counts * psi)
-        rest = (places - posterior) * np.sqrt(counts)
-        new_between = (posterior.T @ posterior + np.diag(variance.sum(axis=0))) / k
-        new_within = (scatter + rest.T @ rest + np.diag((counts * variance).sum(axis=0))) / n
-        within, between = back @ new_within @ back.T, back @ new_between @ back.T
+    def enroll(self, means: np.ndarray, counts: np.ndarray) -> np.ndarray:
+        """Enrolment side of people: the mean of their recordings' test sides, or places, and how many there are."""
+        psi = self.plda.gaussians.psi
+        d = len(psi)
+        side = np.zeros((len(means), d + len(self.counts) + 1), np.float32)
+        for column, count in enumerate(self.counts, d):
+            rows = np.flatnonzero(counts == count) if len(self.counts) > 1 else slice(None)
+            cross, own, _, constant = llr_terms(psi, count)
+            places = means[rows, :d]
+            side[rows, :d], side[rows, column] = places * cross.astype(np.float32), 1
+            side[rows, -1] = places**2 @ own.astype(np.float32) + constant
+        return side
 
 
 def diagonalise(within: np.ndarray, between: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -156,52 +118,39 @@ def diagonalise(within: np.ndarray, between: np.ndarray) -> tuple[np.ndarray, np
     return np.linalg.solve(lower.T, axes).T, np.maximum(psi[::-1], 0), lower @ axes
 
 
-def plda_llr(enroll: np.ndarray, test: np.ndarray, psi: np.ndarray) -> np.ndarray:
+def plda_llr(enroll: np.ndarray, test: np.ndarray, psi: np.ndarray, n: int = 1) -> np.ndarray:
     """Log-likelihood ratio of same to different person under two-covariance PLDA, every pair.
 
     Vectors are centred and transformed so that the within-person covariance is I and the between-person covariance
-    diag(psi). Equations (7)-(8) of Burget et al., ICASSP 2011, in that basis.
+    diag(psi). One enrolment recording: equations (7)-(8) of Burget et al., ICASSP 2011, in that basis. Several: the
+    test vector's density given them all, over its density given nothing (Ioffe, ECCV 2006, between (4) and (5)).
 
     Parameters
     ----------
-    enroll : (n, d) float
+    enroll : (k, d) float, each the mean of n recordings of one person
     test : (m, d) float
     psi : (d,) float, all >= 0
+    n : enrolment recordings of a person
 
     Returns
     -------
-    (n, m) float, natural logarithm
+    (k, m) float, natural logarithm
 
     Examples
     --------
     >>> plda_llr(np.zeros((1, 1)), np.zeros((1, 1)), np.array([3.0])).round(4)
     array([[0.4133]])
     """
-    cross, own, constant = llr_terms(psi)
-    return (enroll * cross) @ test.T + (enroll**2 @ own)[:, None] + test**2 @ own + constant
+    cross, of_enroll, of_test, constant = llr_terms(psi, n)
+    return (enroll * cross) @ test.T + (enroll**2 @ of_enroll)[:, None] + test**2 @ of_test + constant
 
 
-def llr_terms(psi: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
-    """`cross`, `own`, `constant` of LLR(x, y) = sum(cross x y) + sum(own (x^2 + y^2)) + constant.
+def llr_terms(psi: np.ndarray, n: int = 1) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
+    """`cross`, `enroll`, `test`, `constant` of LLR(x, y) = sum(cross x y + enroll x^2 + test y^2) + constant.
 
-    A pair (x, y) of one coordinate has variance 1 + psi in both, and covariance psi where it is of one person.
+    Given the mean x of n recordings, a coordinate of the person's place has the mean `weight` x and the variance
+    psi / (1 + n psi); a further recording y of the same person has 1 more. Without them y has variance 1 + psi.
     """
-    total = 1 + psi
-    determinant = total**2 - psi**2  # 1 + 2 psi
-    cross = psi / determinant
-    own = 0.5 * (1 / total - total / determinant)
-    return cross, own, float((np.log(total) - 0.5 * np.log(determinant)).sum())
-
-
-def inner_product_form(projected: np.ndarray, psi: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Enrolment and test side, float32 (n, d + 2), such that left[i] @ right[j] is the ratio of `plda_llr`.
-
-    left = [cross x, sum(own x^2) + constant, 1], right = [y, 1, sum(own y^2)].
-    """
-    cross, own, constant = llr_terms(psi)
-    alone = projected**2 @ own
-    left = np.empty((len(projected), len(psi) + 2), np.float32)
-    right = np.empty_like(left)
-    left[:, :-2], left[:, -2], left[:, -1] = projected * cross, alone + constant, 1
-    right[:, :-2], right[:, -2], right[:, -1] = projected, 1, alone
-    return left, right
+    weight, variance, total = n * psi / (1 + n * psi), 1 + psi / (1 + n * psi), 1 + psi
+    test = 0.5 * (1 / total - 1 / variance)
+    return weight / variance, -0.5 * weight**2 / variance, test, float(0.5 * np.log(total / variance).sum())

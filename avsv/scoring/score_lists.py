@@ -1,7 +1,8 @@
-"""Scores of several systems on one trial list, side by side."""
+"""Scores of several systems on one trial list, side by side, made one score."""
 
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -9,70 +10,173 @@ import numpy as np
 from avsv.errors import UserError
 from avsv.kaldi.scores import read_scores, write_scores
 from avsv.kaldi.trials import Trials, read_labelled_trials, read_trials
-from avsv.scoring.calibration import Fusion, read_fusion, train_fusion, write_fusion
+from avsv.scoring.calibration import Fusion, pattern_codes, read_fusion, train_fusion, write_fusion
+from avsv.scoring.missing import made_up, missing_list
+from avsv.scoring.quality import QualityTable, read_quality
 
 log = logging.getLogger("avsv")
+ALL_SETS = 4  # systems; of more, not every set of them gets a map, but those that some trial has
 
 
-def read_score_columns(trials: Trials, paths: Sequence[Path]) -> np.ndarray:
-    """(trials, systems) float64; every file has a score of every trial."""
-    return np.column_stack([read_scores(path, trials) for path in paths])
+@dataclass(frozen=True)
+class ScoreList:
+    """Files of one trial list.
+
+    trials : the list
+    scores : one file a system
+    quality : tables of the recordings
+    """
+
+    trials: Path
+    scores: Sequence[Path]
+    quality: Sequence[QualityTable] = field(default_factory=list)
 
 
-def average_files(out: Path, trials: Path, scores: Sequence[Path]) -> None:
-    """Write the mean of several systems' scores."""
-    listed = read_trials(trials)
-    write_scores(out, listed, read_score_columns(listed, scores).mean(axis=1))
-    log.info("%s: %d scores, mean of %d systems", out, len(listed), len(scores))
+def read_score_columns(trials: Trials, paths: Sequence[Path], rest: bool = False) -> np.ndarray:
+    """(trials, systems) float64.
+
+    A score is absent where the file has no line for the trial, and where the list of recordings without an embedding
+    beside the file (see missing.py) names one of the trial's: what the file has there is made up.
+
+    Parameters
+    ----------
+    rest : give NaN to what is absent; otherwise a missing line is an error, and a made-up score is taken and told
+    """
+    columns = np.empty((len(trials), len(paths)))
+    for number, path in enumerate(paths):
+        columns[:, number] = read_scores(path, trials, incomplete=rest)
+        absent = made_up(path, trials)
+        if rest:
+            columns[absent, number] = np.nan
+        elif absent.any():
+            listing = missing_list(path)
+            text = "%s: %d scores are of recordings that %s lists; --missing rest does without them"
+            log.warning(text, path, absent.sum(), listing)
+    return columns
+
+
+def average_files(out: Path, given: ScoreList, rest: bool = False) -> None:
+    """Write the mean of several systems' scores; with `rest` of those that a trial has, 0 where it has none."""
+    listed = read_trials(given.trials)
+    columns = read_score_columns(listed, given.scores, rest)
+    here = ~np.isnan(columns)
+    with np.errstate(invalid="ignore"):  # opposite infinities, refused below
+        means = np.where(here, columns, 0).sum(axis=1) / np.maximum(here.sum(axis=1), 1)
+    write_fused(out, listed, means)
+    tell_patterns(out, given.scores, columns)
+    log.info("%s: %d scores, mean of %d systems", out, len(listed), len(given.scores))
 
 
 def fuse_files(
     out: Path,
-    trials: Path,
-    scores: Sequence[Path],
-    train_trials: Path | None = None,
-    train_scores: Sequence[Path] | None = None,
+    given: ScoreList,
+    train: ScoreList | None = None,
     target_prior: float = 0.01,
     model: Path | None = None,
+    rest: bool = False,
 ) -> None:
     """Write the calibrated scores of one system, or the fused ones of several, and the model as OUT.json.
 
-    The model is read from `model`; otherwise trained on `train_trials` and `train_scores`; otherwise on the trials
-    themselves.
+    The model is read from `model`; otherwise trained on `train`; otherwise on the trials themselves.
+
+    Parameters
+    ----------
+    rest : judge a trial by what it has: scores of some systems by a map for these, none at all as 0, and a quality
+        measure that is missing as its median in training
 
     Raises
     ------
-    UserError : the model or the training scores are of another number of systems, or the options contradict
+    UserError : the model, the training scores or the quality tables are of another number
     """
-    if (train_trials is None) != (train_scores is None):
-        raise UserError("--train-trials and --train-scores go together")
-    if model is not None and train_trials is not None:
-        raise UserError("--model is applied as it is: leave out --train-trials and --train-scores, or --model")
-    if train_scores is not None and len(train_scores) != len(scores):
-        raise UserError(f"--scores has {len(scores)} systems, --train-scores {len(train_scores)}")
+    if train is not None and len(train.scores) != len(given.scores):
+        raise UserError(f"--scores has {len(given.scores)} systems, --train-scores {len(train.scores)}")
+    listed = read_trials(given.trials)
+    columns = read_score_columns(listed, given.scores, rest)
     if model is not None:
         fusion = read_fusion(model)
-    elif train_trials is not None:
-        fusion = train_on_files(train_trials, train_scores, target_prior)
+        if len(fusion.systems) != len(given.scores):
+            raise UserError(f"{model}: is a model of {len(fusion.systems)} systems, --scores has {len(given.scores)}")
     else:
-        log.warning("%s: trained on the trials it is applied to, which flatters it; see --train-trials", out)
-        fusion = train_on_files(trials, scores, target_prior)
-    if len(fusion.weights) != len(scores):
-        raise UserError(f"{model}: is a model of {len(fusion.weights)} systems, --scores has {len(scores)}")
-    listed = read_trials(trials)
-    write_scores(out, listed, fusion.apply(read_score_columns(listed, scores)))
+        if train is None:
+            log.warning("%s: trained on the trials it is applied to, which flatters it; see --train-trials", out)
+        fusion = train_on_files(train or given, target_prior, columns if rest else None)
+    quality = read_quality(given.quality, listed, rest, fusion.measures)[0]
+    write_fused(out, listed, fusion.apply(columns, quality))
     write_fusion(out.with_name(out.name + ".json"), fusion)
-    weights = ", ".join(f"{weight:.4g}" for weight in fusion.weights)
-    log.info("%s: %d log-likelihood ratios, weights %s, offset %.4g", out, len(listed), weights, fusion.offset)
+    tell_patterns(out, given.scores, columns)
+    log.info("%s: %d log-likelihood ratios", out, len(listed))
 
 
-def train_on_files(trials: Path, scores: Sequence[Path], target_prior: float) -> Fusion:
-    """Train the calibration or fusion of score files."""
-    labelled = read_labelled_trials(trials)
-    columns = read_score_columns(labelled, scores)
-    if not np.isfinite(columns).all():
-        names = ", ".join(map(str, scores))
-        raise UserError(f"{names}: some scores are infinite; logistic regression needs finite ones")
+def train_on_files(train: ScoreList, target_prior: float, applied: np.ndarray | None = None) -> Fusion:
+    """Train the calibration or fusion of score files.
+
+    Parameters
+    ----------
+    applied : scores that it is for, with NaN, so that there are maps for the systems that a trial has; None where every
+        trial has all
+    """
+    labelled = read_labelled_trials(train.trials)
+    rest = applied is not None
+    columns = read_score_columns(labelled, train.scores, rest)
+    names = [str(path) for path in train.scores]
+    if np.isinf(columns).any():
+        raise UserError(f"{', '.join(names)}: some scores are infinite; logistic regression needs finite ones")
     if labelled.labels.all() or not labelled.labels.any():
-        raise UserError(f"{trials}: all trials are of one class; logistic regression needs target and nontarget trials")
-    return train_fusion(columns, labelled.labels, target_prior, [str(path) for path in scores])
+        raise UserError(
+            f"{train.trials}: all trials are of one class; logistic regression needs target and nontarget trials"
+        )
+    quality, measures = read_quality(train.quality, labelled, rest)
+    patterns = which_patterns(columns, applied) if rest else None
+    fusion = train_fusion(columns, labelled.labels, target_prior, names, quality, measures, patterns)
+    labels = short_names(train.scores)
+    for one in fusion.maps:
+        used = [name for name, here in zip(labels, one.present, strict=True) if here]
+        features = [*used, *(f"{side} {table}" for table in train.quality for side in ("lower", "higher"))]
+        terms = " ".join(f"{weight:+.4g} x {name}" for weight, name in zip(one.weights, features, strict=True))
+        log.info("log-likelihood ratio = %s %+.4g", terms, one.offset)
+    return fusion
+
+
+def which_patterns(*columns: np.ndarray) -> set[int]:
+    """Sets of systems that get a map: all that there are of a few systems, of many those that some trial has."""
+    n_systems = columns[0].shape[1]
+    if n_systems <= ALL_SETS:
+        return set(range(1, 1 << n_systems))
+    return {int(code) for part in columns for code in np.unique(pattern_codes(part))} - {0} | {(1 << n_systems) - 1}
+
+
+def write_fused(out: Path, trials: Trials, scores: np.ndarray) -> None:
+    if len(bad := np.flatnonzero(np.isnan(scores))):
+        names = " ".join(trials[int(bad[0])])
+        raise UserError(f"{out}: {len(bad)} trials have no sum, as their scores are infinite, the first: {names}")
+    write_scores(out, trials, scores)
+
+
+def tell_patterns(out: Path, paths: Sequence[Path], columns: np.ndarray) -> None:
+    """Say how many trials have the scores of which systems, unless all have all."""
+    if not np.isnan(columns).any():
+        return
+    names, parts = short_names(paths), []
+    codes, counts = np.unique(pattern_codes(columns), return_counts=True)
+    for code, count in reversed(list(zip(codes.tolist(), counts.tolist(), strict=True))):
+        here = [name for number, name in enumerate(names) if code >> number & 1]
+        words = "none, which makes 0" if not here else "+".join(here) + (" alone" if len(here) < len(names) else "")
+        parts.append(f"{count:,} trials by {words}")
+    log.warning("%s: %s", out, ", ".join(parts))
+
+
+def short_names(paths: Sequence[Path]) -> list[str]:
+    """What tells the paths apart.
+
+    Examples
+    --------
+    >>> short_names([Path("exp/voice/scores/O.cosine"), Path("exp/face/scores/O.cosine")])
+    ['voice', 'face']
+    >>> short_names([Path("exp/voice/scores/O.cosine")])
+    ['O.cosine']
+    """
+    parts = [path.parts for path in paths]
+    if len({len(each) for each in parts}) > 1:
+        return [str(path) for path in paths]
+    differ = [place for place in range(len(parts[0])) if len({each[place] for each in parts}) > 1]
+    return ["/".join(each[place] for place in differ) or each[-1] for each in parts]

@@ -33,7 +33,7 @@ def test_training_on_other_people_calibrates(avsv, scored):
     training = ["--train-trials", scored.train_trials, "--train-scores", scored.folder / "t", "--target-prior", "0.1"]
     status, said = calibrate(avsv, scored, *training)
     assert status == 0
-    assert "log-likelihood ratios, weights" in said
+    assert "log-likelihood ratio = +0.5" in said
     before, after = measures(avsv, scored, "s"), measures(avsv, scored, "c")
     assert after["eer_percent"] == pytest.approx(before["eer_percent"], abs=1e-9)
     assert after["cllr"] < before["cllr"]
@@ -45,11 +45,111 @@ def test_saved_model_gives_the_same_scores(avsv, scored):
     calibrate(avsv, scored, *training)
     expected = scored.scores("c")
     model = json.loads((scored.folder / "c.json").read_text())
-    assert list(model) == ["weights", "offset", "target_prior", "systems"]
-    assert expected == pytest.approx(model["weights"][0] * scored.scores("s") + model["offset"], rel=1e-4, abs=1e-5)
+    (weight,), offset = model["maps"][0]["weights"], model["maps"][0]["offset"]
+    assert expected == pytest.approx(weight * scored.scores("s") + offset, rel=1e-4, abs=1e-5)
     (scored.folder / "c.json").rename(scored.folder / "m.json")
     assert calibrate(avsv, scored, "--model", scored.folder / "m.json")[0] == 0
     assert np.array_equal(scored.scores("c"), expected)
+
+
+def test_a_model_of_before_there_were_several_maps_is_applied(avsv, scored):
+    old = {"weights": [0.5], "offset": -2.0, "target_prior": 0.01, "systems": ["t"]}
+    (scored.folder / "m.json").write_text(json.dumps(old))
+    assert calibrate(avsv, scored, "--model", scored.folder / "m.json")[0] == 0
+    assert scored.scores("c") == pytest.approx(0.5 * scored.scores("s") - 2, abs=1e-5)
+
+
+@pytest.fixture
+def shifted(scored):
+    """Short recordings score lower, by the logarithm of their duration: the shorter one of a trial counts."""
+    for part, name, seed in (("test", "s", 2), ("train", "t", 3)):
+        trials, rng = read_trials(scored.folder / f"{part}.trials"), np.random.default_rng(seed)
+        durations = {
+            line.split()[0]: float(np.exp(rng.uniform(0, 4)))
+            for line in (scored.folder / f"{part}.utt2spk").read_text().splitlines()
+        }
+        (scored.folder / f"{part}.utt2dur").write_text("".join(f"{u} {d:.4f}\n" for u, d in durations.items()))
+        shorter = [min(map(durations.get, trials[number])) for number in range(len(trials))]
+        ratio = 4 * trials.labels - 2 + 2 * rng.standard_normal(len(trials))
+        write_scores(scored.folder / name, trials, ratio + 3 * np.log(shorter))
+    return scored
+
+
+def with_training(world):
+    return ["--train-trials", world.train_trials, "--train-scores", world.folder / "t", "--target-prior", "0.1"]
+
+
+def durations(world):
+    return ["--quality", f"log:{world.folder}/test.utt2dur", "--train-quality", f"log:{world.folder}/train.utt2dur"]
+
+
+def test_quality_measures_make_up_for_what_moves_the_scores(avsv, shifted):
+    assert calibrate(avsv, shifted, *with_training(shifted))[0] == 0
+    without = measures(avsv, shifted, "c")
+    assert calibrate(avsv, shifted, *with_training(shifted), *durations(shifted))[0] == 0
+    assert measures(avsv, shifted, "c")["cllr"] < 0.8 * without["cllr"]
+    (one,) = json.loads((shifted.folder / "c.json").read_text())["maps"]
+    score, lower, higher = one["weights"]
+    assert lower == pytest.approx(-3 * score, rel=0.25)  # what the shorter recording takes off is given back
+    assert abs(higher) < 0.3 * abs(lower)
+
+
+def test_tables_serve_for_both_lists_and_must_agree_in_logarithms(avsv, shifted):
+    both = shifted.folder / "both.utt2dur"
+    both.write_text("".join((shifted.folder / f"{part}.utt2dur").read_text() for part in ("test", "train")))
+    assert calibrate(avsv, shifted, *with_training(shifted), *durations(shifted))[0] == 0
+    expected = shifted.scores("c")
+    assert calibrate(avsv, shifted, *with_training(shifted), "--quality", f"log:{both}")[0] == 0
+    assert np.array_equal(shifted.scores("c"), expected)
+    tables = ["--quality", both, "--train-quality", f"log:{both}"]
+    status, said = calibrate(avsv, shifted, *with_training(shifted), *tables)
+    assert status == 1
+    assert "expected the tables of --quality in the same order" in said
+
+
+def test_a_model_with_quality_measures_needs_their_tables(avsv, shifted):
+    calibrate(avsv, shifted, *with_training(shifted), *durations(shifted))
+    expected = shifted.scores("c")
+    (shifted.folder / "c.json").rename(shifted.folder / "m.json")
+    model = ["--model", shifted.folder / "m.json"]
+    assert calibrate(avsv, shifted, *model, "--quality", f"log:{shifted.folder}/test.utt2dur")[0] == 0
+    assert np.array_equal(shifted.scores("c"), expected)
+    for options in ([], ["--quality", shifted.folder / "test.utt2dur"]):
+        status, said = calibrate(avsv, shifted, *model, *options)
+        assert status == 1
+        assert f"expected counterparts of log:{shifted.folder}/train.utt2dur" in said
+
+
+def test_a_recording_without_a_value_is_named_or_gets_the_median(avsv, shifted):
+    table = shifted.folder / "test.utt2dur"
+    lines = table.read_text().splitlines()
+    table.write_text("\n".join(line for line in lines if not line.startswith("test03-1")) + "\n")
+    status, said = calibrate(avsv, shifted, *with_training(shifted), *durations(shifted))
+    assert status == 1
+    assert "test.utt2dur: 1 recordings of the trials are not in it, the first: test03-1" in said
+    status, said = calibrate(avsv, shifted, *with_training(shifted), *durations(shifted), "--missing", "rest")
+    assert status == 0
+    assert "1 recordings have no value" in said and "training's median, is taken" in said
+
+
+def test_trials_without_a_score_get_no_evidence_with_rest(avsv, scored):
+    training = with_training(scored)
+    assert calibrate(avsv, scored, *training)[0] == 0
+    expected = scored.scores("c")
+    lines = (scored.folder / "s").read_text().splitlines()
+    listed = np.array([bool({"test02-0", "test05-3"} & set(line.split()[:2])) for line in lines])
+    (scored.folder / "s.missing").write_text("test02-0\ntest05-3\n")
+    status, said = calibrate(avsv, scored, *training)
+    assert status == 0
+    assert np.array_equal(scored.scores("c"), expected)
+    assert f"{listed.sum()} scores are of recordings that {scored.folder}/s.missing lists" in said
+
+    (scored.folder / "s").write_text("\n".join(lines[1:]) + "\n")
+    listed[0] = True
+    status, said = calibrate(avsv, scored, *training, "--missing", "rest")
+    assert status == 0
+    assert scored.scores("c") == pytest.approx(np.where(listed, 0, expected), abs=1e-5)
+    assert f"{(~listed).sum()} trials by s, {listed.sum()} trials by none, which makes 0" in said
 
 
 def test_training_on_itself_is_told(avsv, scored):
@@ -64,6 +164,8 @@ def test_training_on_itself_is_told(avsv, scored):
         (["--train-trials", "x"], 1, "--train-trials and --train-scores go together"),
         (["--train-trials", "x", "--train-scores", "y", "--model", "m"], 1, "--model is applied as it is"),
         (["--model", "nowhere"], 1, "nowhere: there is no such file"),
+        (["--train-quality", "q"], 1, "--train-quality goes with --quality and --train-trials"),
+        (["--quality", "nowhere"], 1, "nowhere: there is no such file"),
         (["--target-prior", "1"], 2, '"1" is no number between 0 and 1'),
     ],
 )

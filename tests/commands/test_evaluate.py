@@ -64,6 +64,43 @@ def test_missing_scores_stop_or_are_counted(avsv, scored):
     assert found["n_target"] + found["n_nontarget"] == len(lines) - 2
 
 
+def test_false_match_rates_are_chosen_and_may_stand_before_score_files(avsv, scored, monkeypatch):
+    monkeypatch.chdir(scored.folder)
+    argv = ["--trials", "test.trials", "--json", "j", "--fmr", "0.1", "s", "--p-target", "0.2", "./s"]
+    status, said = avsv("evaluate", *argv)
+    assert status == 0
+    found = json.loads((scored.folder / "j").read_text())
+    assert list(found) == ["s", "./s"]
+    assert list(found["s"]["fnmr_at_fmr"]) == ["0.1"]
+    assert "FNMR(0.1)" in said
+
+
+def test_subsets_are_printed_and_in_the_json(avsv, scored, monkeypatch):
+    monkeypatch.chdir(scored.folder)
+    genders = [f"test{person:02d} {'fm'[person % 2]}\n" for person in range(8)]
+    (scored.folder / "spk2gender").write_text("".join(genders))
+    argv = ["--trials", "test.trials", "--utt2spk", "test.utt2spk", "--by", "spk2gender", "--json", "j", "s"]
+    status, said = avsv("evaluate", *argv)
+    assert status == 0
+    (found,) = json.loads((scored.folder / "j").read_text()).values()
+    subsets = found["subsets"]["spk2gender"]
+    assert list(subsets) == ["f-f", "f-m", "m-m"]
+    assert sum(row["n_nontarget"] for row in subsets.values()) == found["n_nontarget"]
+    assert subsets["f-m"]["eer_percent"] is None
+    assert subsets["f-f"]["eer_ci95"] is not None
+    assert "spk2gender: by the values of both sides" in said
+    assert f"{subsets['m-m']['eer_percent']:.2f}" in said
+
+
+def test_roc_points_are_written(avsv, scored, monkeypatch):
+    monkeypatch.chdir(scored.folder)
+    assert avsv("evaluate", "--trials", "test.trials", "--resamples", "0", "--roc", "out/roc.tsv", "s")[0] == 0
+    head, first, *_, last = (scored.folder / "out/roc.tsv").read_text().splitlines()
+    assert head.split("\t") == ["scores", "threshold", "fpr", "fnr"]
+    assert first.split("\t")[2:] == ["1", "0"]
+    assert last == "s\tinf\t0\t1"
+
+
 def test_trials_of_one_class_have_null_rates(avsv, tmp_path):
     (tmp_path / "t").write_text("a b target\nc d target\n")
     (tmp_path / "s").write_text("a b 1\nc d 2\n")
@@ -84,13 +121,18 @@ def test_trials_of_one_class_have_null_rates(avsv, tmp_path):
         (["--trials", "t", "nowhere"], 1, "nowhere: there is no such file"),
         (["--trials", "t"], 2, "required: SCORES"),
         (["--trials", "t", "--p-target", "s"], 2, '"s" is no number between 0 and 1'),
+        (["--trials", "t", "--resamples", "-1", "s"], 2, '"-1" is no whole number from 0 on'),
+        (["--trials", "t", "--fmr", "0", "s"], 2, '"0" is no number between 0 and 1'),
+        (["--trials", "t", "--by", "nowhere", "s"], 1, "nowhere: there is no such file"),
+        (["--trials", "t", "--by", "s", "s"], 1, 's, line 1: expected "recording value"'),
+        (["--trials", "t", "--by", "u", "s"], 1, "u: names no recording of the trials"),
         (["--trials", "t", "--p-target", "1.5", "s"], 2, '"1.5" is no number between 0 and 1'),
     ],
 )
 def test_wrong_input_is_told(avsv, tmp_path, monkeypatch, argv, status, message):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "t").write_text("a b target\nc d nontarget\n")
-    (tmp_path / "u").write_text("a b\n")
+    (tmp_path / "u").write_text("x y\n")
     (tmp_path / "empty").write_text("")
     (tmp_path / "s").write_text("a b 1\nc d 0\n")
     found, said = avsv("evaluate", *argv)

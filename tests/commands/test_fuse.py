@@ -46,7 +46,8 @@ def test_logistic_fusion_is_better_than_either_system(avsv, two):
     assert fuse(avsv, two, "--method", "logistic", *training(two), two.folder / "f")[0] == 0
     assert eer(avsv, two, "f") < min(eer(avsv, two, "s1"), eer(avsv, two, "s2"))
     model = json.loads((two.folder / "f.json").read_text())
-    assert model["weights"][0] > model["weights"][1] > 0
+    (one,) = model["maps"]
+    assert one["weights"][0] > one["weights"][1] > 0
     assert [path.split("/")[-1] for path in model["systems"]] == ["t1", "t2"]
 
 
@@ -65,6 +66,118 @@ def test_order_of_lines_in_a_file_does_not_matter(avsv, two):
     (two.folder / "s2").write_text("\n".join(reversed(lines)) + "\n")
     assert fuse(avsv, two, "--method", "mean", two.folder / "f")[0] == 0
     assert (two.folder / "f").read_text() == expected
+
+
+@pytest.fixture
+def lacking(two):
+    """s1 has no line for the first ten trials; s2 has made-up scores of a recording."""
+    trials = read_trials(two.trials)
+    scores = read_scores(two.folder / "s1", trials)
+    write_scores(two.folder / "s1", trials.take(np.arange(len(trials)) >= 10), scores[10:])
+    (two.folder / "s2.missing").write_text("test03-0\n")
+    two.here = np.array([
+        np.arange(len(trials)) >= 10, ["test03-0" not in trials[number] for number in range(len(trials))],
+    ])  # fmt: skip
+    two.columns = np.array([scores, read_scores(two.folder / "s2", trials)])
+    return two
+
+
+def test_each_set_of_systems_has_a_regression_of_its_own(avsv, lacking):
+    status, said = fuse(avsv, lacking, *training(lacking), "--missing", "rest", lacking.folder / "f")
+    assert status == 0
+    maps = json.loads((lacking.folder / "f.json").read_text())["maps"]
+    assert [one["present"] for one in maps] == [[True, True], [False, True], [True, False]]
+    expected = np.zeros(len(lacking.here.T))
+    for number, (here, scores) in enumerate(zip(lacking.here.T, lacking.columns.T)):
+        for one in maps:
+            if here.tolist() == one["present"]:
+                expected[number] = scores[here] @ one["weights"] + one["offset"]
+    assert lacking.scores("f") == pytest.approx(expected, rel=1e-4, abs=1e-4)
+    alone = [(lacking.here[a] & ~lacking.here[b]).sum() for a, b in ((0, 1), (1, 0))]
+    assert f"{lacking.here.all(axis=0).sum()} trials by s1+s2, {alone[1]} trials by s2 alone" in said
+    assert f"{alone[0]} trials by s1 alone" in said
+
+
+def test_a_system_alone_is_calibrated_as_by_calibrate(avsv, lacking):
+    fuse(avsv, lacking, *training(lacking), "--missing", "rest", lacking.folder / "f")
+    scores = ["--scores", lacking.folder / "s2", "--train-trials", lacking.train_trials]
+    argv = ["--trials", lacking.trials, *scores, "--train-scores", lacking.folder / "t2", lacking.folder / "c"]
+    assert avsv("calibrate", *argv)[0] == 0
+    alone = lacking.here[1] & ~lacking.here[0]
+    assert lacking.scores("f")[alone] == pytest.approx(lacking.scores("c")[alone], abs=1e-5)
+
+
+def test_what_score_found_missing_is_absent(avsv, two):
+    two.leave_out("test03-0", "test06-4")
+    score = ["score", "--trials", two.trials, "--enroll", two.test, "--missing", "0", two.folder / "s2"]
+    assert avsv(*score)[0] == 0
+    trials = read_trials(two.trials)
+    absent = np.array([bool({"test03-0", "test06-4"} & set(trials[number])) for number in range(len(trials))])
+    assert fuse(avsv, two, "--method", "mean", "--missing", "rest", two.folder / "f")[0] == 0
+    assert two.scores("f")[absent] == pytest.approx(two.scores("s1")[absent], abs=1e-6)
+    assert (two.scores("f") != two.scores("s1"))[~absent].all()
+
+
+def test_a_model_without_any_embedding_is_absent(avsv, two):
+    names = [f"test{person:02d}-0" for person in range(8)]
+    (two.folder / "spk2utt").write_text("".join(f"model{n} {name}\n" for n, name in enumerate(names)))
+    (two.folder / "trials").write_text("".join(f"model{n} test04-{n % 5} {'non' * (n != 4)}target\n" for n in range(8)))
+    two.leave_out("test02-0")
+    common = ["--trials", two.folder / "trials", "--missing"]
+    models = ["--enroll", two.test, "--enroll-spk2utt", two.folder / "spk2utt"]
+    assert avsv("score", *common, "0", *models, two.folder / "s")[0] == 0
+    (two.folder / "s").write_text((two.folder / "s").read_text().replace("model2 test04-2 0", "model2 test04-2 5"))
+    assert avsv("fuse", "--method", "mean", *common, "rest", "--scores", two.folder / "s", two.folder / "f")[0] == 0
+    assert np.flatnonzero(two.scores("f") == 0).tolist() == [2]
+
+
+def test_mean_is_of_what_a_trial_has(avsv, lacking):
+    status, _ = fuse(avsv, lacking, "--method", "mean", "--missing", "rest", lacking.folder / "f")
+    assert status == 0
+    expected = [c[h].mean() if h.any() else 0 for c, h in zip(lacking.columns.T, lacking.here.T)]
+    assert lacking.scores("f") == pytest.approx(expected, rel=1e-5, abs=1e-6)
+
+
+def test_a_model_without_a_map_for_what_a_trial_has_says_so(avsv, lacking):
+    argv = ["--train-trials", lacking.train_trials, "--train-scores", lacking.folder / "t1", lacking.folder / "t2"]
+    (lacking.folder / "s1").rename(lacking.folder / "kept")
+    write_scores(lacking.folder / "s1", read_trials(lacking.trials), lacking.columns[0])
+    assert fuse(avsv, lacking, *argv, lacking.folder / "m")[0] == 0
+    (lacking.folder / "kept").rename(lacking.folder / "s1")
+    model = ["--model", lacking.folder / "m.json", "--missing", "rest", lacking.folder / "f"]
+    status, said = fuse(avsv, lacking, *model)
+    assert status == 1
+    assert "t1 only, for which the model has no map: train it with --missing rest" in said
+
+
+def test_infinite_scores_of_opposite_signs_are_refused(avsv, two):
+    trials = read_trials(two.trials)
+    for name, sign in (("s1", 1), ("s2", -1)):
+        scores = read_scores(two.folder / name, trials)
+        scores[4] = sign * np.inf
+        write_scores(two.folder / name, trials, scores)
+    for method in ("mean", "logistic"):
+        status, said = fuse(avsv, two, "--method", method, *training(two), two.folder / "f")
+        assert status == 1
+        assert f"1 trials have no sum, as their scores are infinite, the first: {' '.join(trials[4])}" in said
+
+
+def test_quality_goes_with_logistic_regression(avsv, two):
+    status, said = fuse(avsv, two, "--method", "mean", "--quality", "q", two.folder / "f")
+    assert status == 1
+    assert "go with --method logistic" in said
+
+
+def test_quality_measures_are_weighed_beside_the_scores(avsv, two):
+    for part in ("test", "train"):
+        names = [line.split()[0] for line in (two.folder / f"{part}.utt2spk").read_text().splitlines()]
+        (two.folder / f"{part}.utt2snr").write_text("".join(f"{n} {i % 7}\n" for i, n in enumerate(names)))
+    tables = ["--quality", two.folder / "test.utt2snr", "--train-quality", two.folder / "train.utt2snr"]
+    status, said = fuse(avsv, two, *training(two), *tables, two.folder / "f")
+    assert status == 0
+    assert f"x lower {two.folder}/train.utt2snr" in said
+    (one,) = json.loads((two.folder / "f.json").read_text())["maps"]
+    assert len(one["weights"]) == 4
 
 
 def test_systems_that_differ_in_number_are_refused(avsv, two):

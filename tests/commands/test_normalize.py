@@ -5,6 +5,8 @@ import pytest
 
 from avsv.kaldi.embeddings import read_embeddings
 from avsv.kaldi.trials import read_trials
+from avsv.scoring.plda import plda_llr
+from avsv.scoring.plda_files import read_plda
 
 
 @pytest.fixture
@@ -18,17 +20,19 @@ def normalize(avsv, world, *options, scores="s"):
     return avsv("normalize", *common, "--cohort", world.train, *options, world.folder / "n")
 
 
-def by_hand(world, top_n):
+def by_hand(world, top_n, left_out=(), choice="own"):
     """as-norm of every trial, one by one."""
     unit = {
         name: vector / np.linalg.norm(vector)
         for scp in (world.test, world.train)
         for name, vector in zip(*vars(read_embeddings(scp)).values())
     }
-    cohort = [vector for name, vector in unit.items() if name.startswith("train")]
+    cohort = [vector for name, vector in unit.items() if name.startswith("train") and name[:-2] not in left_out]
     trials, scores = read_trials(world.trials), []
     for enroll, test in (trials[n] for n in range(len(trials))):
-        best = [sorted(unit[name] @ member for member in cohort)[-top_n:] for name in (enroll, test)]
+        own = np.array([[unit[name] @ member for member in cohort] for name in (enroll, test)])
+        chosen = np.argsort(own if choice == "own" else own[::-1], axis=1)[:, -top_n:]
+        best = np.take_along_axis(own, chosen, axis=1)
         scores.append(np.mean([(unit[enroll] @ unit[test] - np.mean(b)) / np.std(b) for b in best]))
     return scores
 
@@ -47,7 +51,105 @@ def test_small_cohort_is_used_whole_and_told(avsv, scored):
     assert scored.scores("n") == pytest.approx(by_hand(scored, 150), abs=1e-4)
 
 
-@pytest.mark.parametrize("method", ["z-norm", "t-norm", "s-norm"])
+def test_the_other_recordings_choice_from_files_is_that_by_hand(avsv, scored):
+    assert normalize(avsv, scored, "--method", "as-norm", "--top-n", "20", "--cohort-choice", "other")[0] == 0
+    assert scored.scores("n") == pytest.approx(by_hand(scored, 20, choice="other"), abs=1e-4)
+
+
+def test_top_share_is_a_share_of_the_cohort(avsv, scored):
+    assert normalize(avsv, scored, "--method", "as-norm", "--top-share", "0.2")[0] == 0
+    assert scored.scores("n") == pytest.approx(by_hand(scored, 30), abs=1e-4)
+
+
+def test_people_of_the_trials_are_kept_out_of_the_cohort(avsv, scored):
+    tried = scored.folder / "tried"  # two of the cohort's people are said to be in the trials
+    rename = {"test00": "train03", "test01": "train17"}
+    lines = (scored.folder / "test.utt2spk").read_text().split()[::2]
+    tried.write_text("".join(f"{name} {rename.get(name[:-2], name[:-2])}\n" for name in lines))
+    people = ["--utt2spk", tried, "--cohort-utt2spk", scored.utt2spk, "--cohort-of", "utterances"]
+    status, said = normalize(avsv, scored, "--method", "as-norm", "--top-n", "20", *people)
+    assert status == 0
+    assert "left out of the cohort: 0 recordings of the trials, and 10 others of the people in them" in said
+    assert "against 140 cohort members" in said
+    assert scored.scores("n") == pytest.approx(by_hand(scored, 20, ["train03", "train17"]), abs=1e-4)
+
+
+def test_cohort_means_are_a_quality_measure(avsv, scored):
+    means = scored.folder / "means"
+    assert normalize(avsv, scored, "--method", "as-norm", "--top-n", "20", "--cohort-means", means)[0] == 0
+    table = {line.split()[0]: float(line.split()[1]) for line in means.read_text().splitlines()}
+    one = read_embeddings(scored.test, ["test04-2"]).vectors[0]
+    cohort = read_embeddings(scored.train).vectors
+    cosines = cohort @ one / np.linalg.norm(one) / np.linalg.norm(cohort, axis=1)
+    assert table["test04-2"] == pytest.approx(np.sort(cosines)[-20:].mean(), rel=1e-4)
+    argv = ["--trials", scored.trials, "--scores", scored.folder / "s", "--quality", means, scored.folder / "c"]
+    assert avsv("calibrate", *argv)[0] == 0
+
+
+def test_models_of_several_recordings_are_normalised_as_one(avsv, scored):
+    """Two recordings of the same embedding are a model like either of them."""
+    lines = scored.test.read_text().splitlines()
+    copies = [line.replace("test", "copy", 1) for line in lines]
+    scored.test.write_text("\n".join(sorted(lines + copies)) + "\n")
+    names = [line.split()[0] for line in lines]
+    (scored.folder / "models").write_text("".join(f"{n} {n} {n.replace('test', 'copy')}\n" for n in names))
+    assert normalize(avsv, scored, "--method", "as-norm", "--top-n", "20", "--cohort-choice", "other")[0] == 0
+    expected = scored.scores("n")
+    models = ["--enroll-spk2utt", scored.folder / "models"]
+    argv = ["--method", "as-norm", "--top-n", "20", "--cohort-choice", "other", *models]
+    assert normalize(avsv, scored, *argv)[0] == 0
+    assert scored.scores("n") == pytest.approx(expected, abs=1e-5)
+
+
+def test_models_by_the_book_have_cohort_scores_by_the_book(avsv, world):
+    """Models of one to three recordings: z-norm by the ratios of all of them, t-norm by those of single members."""
+    clips = {f"model{n}": [f"test{n:02d}-{clip}" for clip in range(n % 3 + 1)] for n in range(8)}
+    pairs = [(model, f"test{n:02d}-4") for model in clips for n in range(8)]
+    world.trials.write_text("".join(f"{model} {test}\n" for model, test in pairs))
+    (world.folder / "spk2utt").write_text("".join(f"{model} {' '.join(own)}\n" for model, own in clips.items()))
+    plda = ["--backend", "plda", "--plda", world.folder / "plda"]
+    models = ["--enroll-spk2utt", world.folder / "spk2utt", "--enroll-method", "by-the-book"]
+    avsv("plda", "--embeddings", world.train, "--utt2spk", world.utt2spk, world.folder / "plda")
+    common = ["--trials", world.trials, "--enroll", world.test, *plda, *models]
+    assert avsv("score", *common, world.folder / "s")[0] == 0
+    assert normalize(avsv, world, "--method", "s-norm", *plda, *models)[0] == 0
+
+    model = read_plda(world.folder / "plda")
+    place = {}
+    for scp in (world.test, world.train):
+        embeddings = read_embeddings(scp)
+        place.update(zip(embeddings.ids, model.project(embeddings.vectors).astype(float)))
+    cohort = np.array([vector for name, vector in place.items() if name.startswith("train")])
+
+    def against_cohort(names):
+        return plda_llr(np.mean([place[name] for name in names], axis=0)[None], cohort, model.gaussians.psi, len(names))
+
+    sides = [(against_cohort(clips[model]), against_cohort([test])) for model, test in pairs]
+    raw = world.scores("s")
+    expected = [np.mean([(raw[n] - side.mean()) / side.std() for side in both]) for n, both in enumerate(sides)]
+    assert world.scores("n") == pytest.approx(expected, rel=1e-3, abs=1e-3)
+
+
+def test_the_trials_recordings_are_no_cohort(avsv, scored):
+    status, said = normalize(avsv, scored, "--method", "s-norm", "--cohort", scored.test)
+    assert status == 1
+    assert "nobody is left in the cohort: all are in the trials" in said
+
+
+@pytest.mark.parametrize("option", [["--top-n", "20"], ["--top-share", "0.2"], ["--cohort-choice", "other"]])
+def test_options_of_as_norm_are_refused_with_others(avsv, scored, option):
+    status, said = normalize(avsv, scored, "--method", "s-norm", *option)
+    assert status == 1
+    assert f"{option[0]} goes with --method as-norm" in said
+
+
+def test_top_n_and_top_share_exclude_each_other(avsv, scored):
+    status, said = normalize(avsv, scored, "--method", "as-norm", "--top-n", "20", "--top-share", "0.2")
+    assert status == 2
+    assert "not allowed with" in said
+
+
+@pytest.mark.parametrize("method", ["z-norm", "t-norm", "zt-norm", "s-norm"])
 def test_other_methods_run(avsv, scored, method):
     assert normalize(avsv, scored, "--method", method)[0] == 0
     assert np.isfinite(scored.scores("n")).all()

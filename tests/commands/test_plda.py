@@ -2,6 +2,11 @@
 
 import json
 
+import numpy as np
+import pytest
+
+from avsv.kaldi.embeddings import read_embeddings, write_embeddings
+
 
 def eer(avsv, world, scores):
     assert avsv("evaluate", "--trials", world.trials, "--json", world.folder / "j", world.folder / scores)[0] == 0
@@ -52,3 +57,56 @@ def test_no_embeddings_are_refused(avsv, world):
     status, said = train(avsv, world)
     assert status == 1
     assert "there are no embeddings in it" in said
+
+
+def scores(avsv, world, plda, name):
+    argv = ["--trials", world.trials, "--enroll", world.test, "--backend", "plda", "--plda", world.folder / plda]
+    assert avsv("score", *argv, world.folder / name)[0] == 0
+    return world.scores(name)
+
+
+def test_text_form_gives_the_same_scores(avsv, world):
+    train(avsv, world)
+    binary = scores(avsv, world, "plda", "b")
+    assert train(avsv, world, "--text")[0] == 0
+    assert (world.folder / "plda" / "plda").read_text().startswith("<Plda>  [ ")
+    assert scores(avsv, world, "plda", "t") == pytest.approx(binary, abs=1e-3)
+
+
+def test_coral_trains_on_embeddings_with_the_moments_of_the_domain(avsv, world):
+    from avsv.scoring.adaptation import coral
+    from avsv.scoring.plda_files import read_plda
+
+    assert train(avsv, world, "--coral", world.test)[0] == 0
+    vectors, domain = (read_embeddings(scp).vectors for scp in (world.train, world.test))
+    found = read_plda(world.folder / "plda").projection.center
+    assert found == pytest.approx(coral(vectors, domain).mean(axis=0), abs=1e-5)
+    assert found == pytest.approx(domain.mean(axis=0), abs=1e-5)
+
+
+def test_embeddings_of_another_size_are_refused(avsv, world):
+    write_embeddings(world.folder / "o.ark", world.folder / "o.scp", ["a", "b"], np.eye(2, 3))
+    status, said = train(avsv, world, "--coral", world.folder / "o.scp")
+    assert status == 1
+    assert "adaptation embeddings have 3 values, training embeddings 12" in said
+    train(avsv, world)
+    argv = ["--plda", world.folder / "plda", "--embeddings", world.folder / "o.scp", world.folder / "adapted"]
+    status, said = avsv("adapt-plda", *argv)
+    assert status == 1
+    assert "the back-end is for embeddings of 12 values, these have 3" in said
+
+
+def test_adapted_folder_is_what_the_function_gives(avsv, world):
+    from avsv.scoring.adaptation import adapt_plda
+    from avsv.scoring.plda_files import read_plda
+
+    train(avsv, world)
+    argv = ["--plda", world.folder / "plda", "--embeddings", world.test, "--within-covar-scale", "0.75"]
+    status, said = avsv("adapt-plda", *argv, "--between-covar-scale", "0.25", world.folder / "adapted")
+    assert status == 0
+    assert "adapted to 40 embeddings" in said
+    expected = adapt_plda(read_plda(world.folder / "plda"), read_embeddings(world.test).vectors, 0.75, 0.25)
+    found = read_plda(world.folder / "adapted")
+    assert found.gaussians.psi == pytest.approx(expected.gaussians.psi)
+    assert found.projection.center == pytest.approx(read_embeddings(world.test).vectors.mean(axis=0), abs=1e-5)
+    assert avsv("adapt-plda", *argv, "--mean-diff-scale", "-1", world.folder / "adapted")[0] == 2

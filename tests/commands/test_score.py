@@ -39,6 +39,97 @@ def test_center_is_subtracted(avsv, world):
     assert world.scores("s")[0] == pytest.approx(a @ b / np.linalg.norm(a) / np.linalg.norm(b), abs=1e-6)
 
 
+def test_transform_is_applied_after_the_mean(avsv, world):
+    vectors = read_embeddings(world.test).vectors
+    transform = np.random.default_rng(0).standard_normal((5, 12)).astype("<f4")
+    write_array(world.folder / "mean.vec", vectors.mean(axis=0))
+    write_array(world.folder / "transform.mat", transform)
+    options = ["--center", world.folder / "mean.vec", "--transform", world.folder / "transform.mat"]
+    assert score(avsv, world, *options)[0] == 0
+    trials, ids = read_trials(world.trials), read_embeddings(world.test).ids
+    a, b = (transform @ (vectors[ids.index(name)] - vectors.mean(axis=0)) for name in trials[0])
+    assert world.scores("s")[0] == pytest.approx(a @ b / np.linalg.norm(a) / np.linalg.norm(b), abs=1e-5)
+
+
+@pytest.fixture
+def models(world):
+    """Trials of models with one to three recordings of the test people against the others."""
+    recordings = {f"model{p}": [f"test0{p}-{clip}" for clip in range(1 + p % 3)] for p in range(8)}
+    (world.folder / "spk2utt").write_text("".join(f"{name} {' '.join(own)}\n" for name, own in recordings.items()))
+    pairs = [(name, f"test0{p}-4") for name in recordings for p in range(8)]
+    world.trials.write_text("".join(f"{name} {test}\n" for name, test in pairs))
+    return world, recordings, pairs
+
+
+def cosine(a, b):
+    return a @ b / np.linalg.norm(a) / np.linalg.norm(b)
+
+
+def test_models_are_scored_by_average_embedding_or_average_score(avsv, models):
+    world, recordings, pairs = models
+    table = dict(zip(*vars(read_embeddings(world.test)).values()))
+    options = ["--enroll-spk2utt", world.folder / "spk2utt", "--enroll-method"]
+    expected = {
+        "embedding-average": [cosine(sum(table[own] for own in recordings[m]), table[test]) for m, test in pairs],
+        "score-average": [np.mean([cosine(table[own], table[test]) for own in recordings[m]]) for m, test in pairs],
+    }
+    for method, scores in expected.items():
+        assert score(avsv, world, *options, method, out=method)[0] == 0
+        assert world.scores(method) == pytest.approx(scores, abs=1e-5)
+    assert score(avsv, world, *options[:2])[0] == 0
+    assert world.scores("s").tolist() == world.scores("embedding-average").tolist()
+
+
+def test_models_are_scored_by_the_book(avsv, models):
+    from avsv.scoring.plda import plda_llr
+    from avsv.scoring.plda_files import read_plda
+
+    world, recordings, pairs = models
+    avsv("plda", "--embeddings", world.train, "--utt2spk", world.utt2spk, world.folder / "plda")
+    options = ["--enroll-spk2utt", world.folder / "spk2utt", "--enroll-method", "by-the-book"]
+    assert score(avsv, world, *options, "--backend", "plda", "--plda", world.folder / "plda")[0] == 0
+    plda, embeddings = read_plda(world.folder / "plda"), read_embeddings(world.test)
+    place = dict(zip(embeddings.ids, plda.project(embeddings.vectors).astype(float)))
+    expected = []
+    for name, test in pairs:
+        own = np.array([place[recording] for recording in recordings[name]])
+        ratio = plda_llr(own.mean(axis=0)[None], place[test][None], plda.gaussians.psi, len(own))
+        expected.append(ratio.item())
+    assert world.scores("s") == pytest.approx(expected, rel=1e-4, abs=1e-3)
+
+    status, said = score(avsv, world, *options)
+    assert status == 1
+    assert "--enroll-method by-the-book goes with --backend plda" in said
+
+
+def test_model_whose_average_is_zero_is_named(avsv, world):
+    from avsv.kaldi.embeddings import write_embeddings
+
+    write_embeddings(
+        world.folder / "o.ark", world.folder / "o.scp", ["a", "b", "c"], np.array([[1, 2], [-1, -2], [1, 1]])
+    )
+    (world.folder / "spk2utt").write_text("m a b\n")
+    world.trials.write_text("m c\n")
+    status, said = score(avsv, world, "--enroll", world.folder / "o.scp", "--enroll-spk2utt", world.folder / "spk2utt")
+    assert status == 1
+    assert "m: the embedding is zero" in said
+
+
+def test_models_without_some_of_their_recordings(avsv, models):
+    world, _, pairs = models
+    world.leave_out("test00-0", "test02-1")  # all of model0's, one of model2's three
+    options = ["--enroll-spk2utt", world.folder / "spk2utt"]
+    status, said = score(avsv, world, *options)
+    assert status == 1
+    assert "no embedding of 2 recordings of the trials, so that 1 models lack some of theirs and 8 of 64 trials" in said
+    status, said = score(avsv, world, *options, "--missing", "drop")
+    assert status == 0
+    assert "1 models are made of fewer recordings than they have" in said
+    assert "8 of 64 trials lack an embedding: left out" in said
+    assert (world.folder / "s.missing").read_text() == "model0\ntest00-0\ntest02-1\n"
+    assert [line.split()[0] for line in (world.folder / "s").open()] == [name for name, _ in pairs if name != "model0"]
+
+
 def test_missing_embedding_stops_with_its_name(avsv, world):
     world.leave_out("test03-0", "test05-0")
     status, said = score(avsv, world)
@@ -101,6 +192,10 @@ def test_zero_embedding_is_named(avsv, world):
         (["--backend", "plda"], 1, "--backend plda needs --plda DIR"),
         (["--backend", "plda", "--plda", "nowhere"], 1, "nowhere: no mean.vec, transform.mat, plda"),
         (["--center", "nowhere"], 1, "nowhere: there is no such file"),
+        (["--transform", "nowhere"], 1, "--transform needs --center"),
+        (["--backend", "plda", "--plda", "d", "--transform", "t"], 1, "--transform goes with --backend cosine"),
+        (["--enroll-method", "score-average"], 1, "--enroll-method goes with --enroll-spk2utt"),
+        (["--enroll-spk2utt", "nowhere"], 1, "nowhere: there is no such file"),
         (["--test", "nowhere"], 1, "nowhere: there is no such file"),
     ],
 )

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from avsv.evaluation import bootstrap as module
-from avsv.evaluation.bootstrap import SpeakerBootstrap
+from avsv.evaluation import resamples
+from avsv.evaluation.bootstrap import SpeakerBootstrap, interval
 from avsv.evaluation.errors import count_errors
 
 
@@ -52,11 +53,92 @@ def test_resampled_eers_are_those_of_a_loop(separation, tied):
     assert found == pytest.approx(eers_by_loop(people, labels, scores, 40, 3), abs=1e-9)
 
 
+def costs_of_weighted_trials(scores, labels, weights, p):
+    """minDCF over every threshold, actDCF and Cllr, with weights in place of counts."""
+    of_targets, of_nontargets = (weights * which / (weights * which).sum() for which in (labels, ~labels))
+
+    def cost(accepted):
+        return (p * (of_targets @ ~accepted) + (1 - p) * (of_nontargets @ accepted)) / min(p, 1 - p)
+
+    least = min(cost(scores >= threshold) for threshold in [*np.unique(scores), np.inf])
+    bits = np.logaddexp(0, np.where(labels, -scores, scores)) / np.log(2)
+    return least, cost(scores >= np.log((1 - p) / p)), (of_targets + of_nontargets) @ bits / 2
+
+
+def weights_by_loop(people, n_resamples, seed):
+    n_people = people.max() + 1
+    for drawn in np.random.default_rng(seed).integers(0, n_people, (n_resamples, n_people)):
+        times = np.bincount(drawn, minlength=n_people)
+        yield np.where(people[:, 0] == people[:, 1], times[people[:, 0]], times[people].prod(axis=1)).astype(float)
+
+
+@pytest.mark.parametrize("p", [0.01, 0.3, 0.9])
+@pytest.mark.parametrize("separation", [-1.0, 0.0, 2.0, 8.0])
+@pytest.mark.parametrize("tied", [False, True])
+def test_resampled_costs_are_those_of_a_loop(separation, tied, p):
+    people, labels, scores = make_trials(separation=separation, tied=tied)
+    found = SpeakerBootstrap(people, labels, 20, seed=3).measures(scores, count_errors(scores, labels), [p])
+    weights = weights_by_loop(people, 20, 3)
+    least, actual, bits = zip(*(costs_of_weighted_trials(scores, labels, w, p) for w in weights), strict=True)
+    assert found.min_dcf[p] == pytest.approx(least, abs=1e-9)
+    assert found.act_dcf[p] == pytest.approx(actual, abs=1e-9)
+    assert found.cllr == pytest.approx(bits, rel=1e-5)  # sums of costs are float32
+
+
+def test_the_window_is_widened_for_costs_until_it_is_enough(monkeypatch):
+    people, labels, scores = make_trials(separation=3.0)
+    counts = count_errors(scores, labels)
+    expected = SpeakerBootstrap(people, labels, 30).measures(scores, counts, [0.05]).min_dcf[0.05]
+    chosen = []
+    narrow = module.choose_points
+
+    def choose_narrowly(counts, spread, *rest):
+        chosen.append(spread)
+        return narrow(counts, spread / 4, *rest)
+
+    monkeypatch.setattr(module, "choose_points", choose_narrowly)
+    found = SpeakerBootstrap(people, labels, 30).measures(scores, counts, [0.05]).min_dcf[0.05]
+    assert found == pytest.approx(expected, abs=1e-12)
+    assert len(set(chosen)) > 1
+
+
+def test_thinned_thresholds_raise_min_dcf_by_next_to_nothing(monkeypatch):
+    people, labels, scores = make_trials(n_people=40, n_trials=40000)
+    counts = count_errors(scores, labels)
+    thinned = SpeakerBootstrap(people, labels, 50).measures(scores, counts, [0.01, 0.05]).min_dcf
+    monkeypatch.setattr(module, "EDGES", 10**6)
+    exact = SpeakerBootstrap(people, labels, 50).measures(scores, counts, [0.01, 0.05]).min_dcf
+    for p in (0.01, 0.05):
+        assert (thinned[p] >= exact[p] - 1e-12).all()
+        assert thinned[p] == pytest.approx(exact[p], abs=1e-3)
+
+
+def test_infinite_costs_have_no_interval():
+    people, labels, scores = make_trials()
+    scores[np.flatnonzero(labels)[0]] = -np.inf
+    found = SpeakerBootstrap(people, labels, 10).measures(scores, count_errors(scores, labels), [0.05])
+    assert np.isnan(found.cllr).all()
+    assert interval(found.cllr) is None
+    assert np.isfinite(found.min_dcf[0.05]).all()
+
+
+def test_some_of_the_trials_have_the_resamples_of_all():
+    people, labels, scores = make_trials()
+    some = np.arange(len(labels)) % 2 == 0
+    found = (
+        SpeakerBootstrap(people, labels, 20, seed=3)
+        .take(some)
+        .eers(scores[some], count_errors(scores[some], labels[some]))
+    )
+    expected = [eer_of_weighted_trials(scores[some], labels[some], w[some]) for w in weights_by_loop(people, 20, 3)]
+    assert found == pytest.approx(expected, abs=1e-9)
+
+
 @pytest.mark.parametrize("dense", [0, 3])
 def test_people_are_counted_in_a_square_table_or_not(monkeypatch, dense):
     people, labels, scores = make_trials()
     expected = SpeakerBootstrap(people, labels, 40).eers(scores, count_errors(scores, labels))
-    monkeypatch.setattr(module, "DENSE", dense)
+    monkeypatch.setattr(resamples, "DENSE", dense)
     monkeypatch.setattr(module, "CELLS", 100)  # so that the resamples are drawn in parts, too
     found = SpeakerBootstrap(people, labels, 40).eers(scores, count_errors(scores, labels))
     assert found == pytest.approx(expected, abs=1e-12)

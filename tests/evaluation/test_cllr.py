@@ -61,6 +61,16 @@ def test_runs_merged_at_once_are_those_merged_one_by_one(groups):
     assert [side.tolist() for side in at_once] == [side.tolist() for side in one_by_one]
 
 
+def test_measures_over_several_blocks_agree_with_scikit_learn_and_the_formula():
+    rng = np.random.default_rng(1)
+    labels = rng.random(150_000) < 0.5
+    scores = rng.standard_normal(150_000) + 2 * labels
+    expected = min_cllr_by_isotonic_regression(scores, labels)
+    assert min_cllr(count_errors(scores, labels)) == pytest.approx(expected, abs=1e-9)
+    formula = np.logaddexp(0, -scores[labels]).mean() + np.logaddexp(0, scores[~labels]).mean()
+    assert cllr(scores, labels) == pytest.approx(formula / np.log(4), rel=1e-12)
+
+
 def test_min_cllr_of_useless_scores_is_one_bit():
     assert min_cllr(count_errors(np.zeros(10), np.arange(10) < 4)) == pytest.approx(1)
 

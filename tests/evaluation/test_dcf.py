@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from avsv.evaluation.dcf import act_dcf, min_dcf
+from avsv.evaluation.dcf import act_dcf, least_cost, min_dcf, normalised_cost
 from avsv.evaluation.errors import count_errors
 from tests.evaluation.test_errors import arrays, points_by_trying, trials
 
@@ -30,6 +30,26 @@ def test_act_dcf_is_the_cost_of_bayes_decisions(rows, p, c_miss, c_fa):
     cost = c_miss * p * (~accepted[labels]).mean() + c_fa * (1 - p) * accepted[~labels].mean()
     expected = cost / min(c_miss * p, c_fa * (1 - p))
     assert act_dcf(count_errors(scores, labels), p, c_miss, c_fa) == pytest.approx(expected, abs=1e-9)
+
+
+@settings(deadline=None)
+@given(trials, priors)
+def test_the_threshold_of_min_dcf_has_the_least_cost(rows, p):
+    scores, labels = arrays(rows)
+    cost, threshold = least_cost(count_errors(scores, labels), p)
+    accepted = scores >= threshold if threshold < np.inf or (scores == np.inf).all() else np.zeros(len(scores), bool)
+    found = normalised_cost((~accepted[labels]).mean(), accepted[~labels].mean(), p)
+    assert found == pytest.approx(cost, abs=1e-9) or np.inf in scores
+
+
+def test_min_dcf_over_several_blocks_of_points_is_that_of_all():
+    rng = np.random.default_rng(0)
+    labels = rng.random(200_000) < 0.5
+    counts = count_errors(rng.standard_normal(200_000) + 2 * labels, labels)
+    expected = normalised_cost(counts.fnr, counts.fpr, 0.05)
+    cost, threshold = least_cost(counts, 0.05)
+    assert cost == pytest.approx(expected.min(), abs=1e-12)
+    assert threshold == counts.thresholds[expected.argmin()]
 
 
 def test_min_dcf_is_at_most_one():

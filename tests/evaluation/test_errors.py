@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_curve
 
-from avsv.evaluation.errors import count_errors, crossing, eer
+from avsv.evaluation.errors import count_errors, eer, equal_error
 
 ties = st.integers(-3, 3).map(float)
 some = st.floats(-1e3, 1e3, allow_nan=False, width=32)
@@ -93,5 +93,31 @@ def test_eer_does_not_depend_on_the_order_of_trials():
     assert eer(scores, labels) == eer(scores[order], labels[order])
 
 
-def test_crossing_between_two_points():
-    assert crossing(np.array([0.0, 0.2, 1.0]), np.array([1.0, 0.0, 0.0])) == pytest.approx(1 / 6)
+def test_the_threshold_of_the_eer_is_the_one_with_the_least_difference_of_rates():
+    rng = np.random.default_rng(2)
+    labels = rng.random(300) < 0.2
+    scores = (rng.standard_normal(300) + labels).round(1)
+    gaps = {t: abs((scores[labels] < t).mean() - (scores[~labels] >= t).mean()) for t in np.unique(scores).tolist()}
+    assert equal_error(count_errors(scores, labels))[1] == min(gaps, key=gaps.get)
+
+
+def test_the_threshold_of_the_eer_of_all_equal_scores_is_that_score():
+    assert equal_error(count_errors(np.full(10, 3.0), np.arange(10) < 4)) == (0.5, 3.0)
+
+
+def test_nan_is_no_score():
+    with pytest.raises(ValueError, match="1 of 3 scores are NaN"):
+        count_errors(np.array([0.0, np.nan, 1.0]), np.array([True, False, True]))
+
+
+@settings(deadline=None)
+@given(trials)
+def test_float32_scores_and_whole_numbers_are_counted_as_they_are(rows):
+    scores, labels = arrays(rows)
+    with np.errstate(over="ignore"):
+        scores = scores.astype(np.float32)
+    found, expected = count_errors(scores, labels), count_errors(scores.astype(np.float64), labels)
+    assert found.thresholds.tolist() == expected.thresholds.tolist()
+    assert found.misses.tolist() == expected.misses.tolist()
+    whole = count_errors(np.array([3, 1, 2]), np.array([True, False, False]))
+    assert whole.thresholds.tolist() == [1, 2, 3, np.inf]

@@ -144,3 +144,10 @@ def test_an_archive_is_no_scp(scp, tmp_path):
         read_embeddings(tmp_path / "x.ark")
     with pytest.raises(UserError, match="there is no such file"):
         read_embeddings(tmp_path / "nowhere")
+
+
+def test_a_path_finds_the_utterance_that_it_stands_for(tmp_path):
+    write_embeddings(tmp_path / "e.ark", tmp_path / "e.scp", ["id1-v-1", "b.wav"], np.eye(2))
+    found = read_embeddings(tmp_path / "e.scp", ["b.wav", "id1/v/1.wav", "id1/v/2.wav"])
+    assert found.ids == ["b.wav", "id1/v/1.wav"]
+    assert found.vectors.tolist() == [[0, 1], [1, 0]]

@@ -1,87 +1,118 @@
 """Score normalisation, against double loops."""
 
+import csv
+
 import numpy as np
 import pytest
 
 from avsv.errors import UserError
-from avsv.scoring import normalization as module
-from avsv.scoring.cosine import unit_length
-from avsv.scoring.normalization import METHODS, average_by_person, cohort_statistics, highest, normalize
+from avsv.evaluation.errors import eer
+from avsv.scoring.cosine import inner_products, unit_length
+from avsv.scoring.normalization import METHODS, n_highest, normalize
 
 RNG = np.random.default_rng(0)
 RECORDINGS = unit_length(RNG.standard_normal((12, 5)))
 COHORT = unit_length(RNG.standard_normal((40, 5)) + 0.3)
+BOTH = COHORT, COHORT
 PAIRS = RNG.integers(0, 12, (50, 2))
 SCORES = np.array([RECORDINGS[a] @ RECORDINGS[b] for a, b in PAIRS], float)
 
 
-def by_loop(method, top_n):
+def z(score, others):
+    return (score - np.mean(others)) / np.std(others)
+
+
+def of_cohort(recording):
+    return [float(RECORDINGS[recording] @ member) for member in COHORT]
+
+
+def zt(score, enroll, test):
+    """By the definition: every cohort model's score of the test is z-normalised by its scores of the other members."""
+    models = []
+    for number, model in enumerate(COHORT):
+        others = [float(model @ member) for other, member in enumerate(COHORT) if other != number]
+        models.append(z(float(RECORDINGS[test] @ model), others))
+    return z(z(score, of_cohort(enroll)), models)
+
+
+def by_loop(method, n_best, choice="own"):
     normalised = []
     for (a, b), score in zip(PAIRS, SCORES):
+        if method == "zt-norm":
+            normalised.append(zt(score, a, b))
+            continue
         sides = []
-        for recording in (a, b):
-            of_cohort = sorted((float(RECORDINGS[recording] @ member) for member in COHORT), reverse=True)
-            kept = of_cohort[:top_n] if method == "as-norm" else of_cohort
-            sides.append((score - np.mean(kept)) / np.std(kept))
+        for recording, other in ((a, b), (b, a)):
+            scores = np.array(of_cohort(recording))
+            if method == "as-norm":
+                chosen = np.argsort(of_cohort(recording if choice == "own" else other))[-n_best:]
+                scores = scores[chosen]
+            sides.append(z(score, scores))
         normalised.append({"z-norm": sides[0], "t-norm": sides[1]}.get(method, sum(sides) / 2))
     return normalised
 
 
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("top_n", [2, 10, 40])
-def test_norm_is_that_of_a_double_loop(method, top_n):
-    assert normalize(method, SCORES, PAIRS, RECORDINGS, COHORT, top_n) == pytest.approx(
-        by_loop(method, top_n), rel=1e-4
-    )
+@pytest.mark.parametrize("n_best", [2, 10, 40])
+def test_norm_is_that_of_a_double_loop(method, n_best):
+    found = normalize(method, SCORES, PAIRS, RECORDINGS, BOTH, n_best)
+    assert found == pytest.approx(by_loop(method, n_best), rel=1e-4)
+
+
+@pytest.mark.parametrize("n_best", [2, 10, 40])
+def test_as_norm_by_the_others_choice_is_that_of_a_double_loop(n_best):
+    found = normalize("as-norm", SCORES, PAIRS, RECORDINGS, BOTH, n_best, "other")
+    assert found == pytest.approx(by_loop("as-norm", n_best, "other"), rel=1e-4, abs=1e-4)
+
+
+def test_the_choices_differ():
+    own, other = (normalize("as-norm", SCORES, PAIRS, RECORDINGS, BOTH, 10, choice) for choice in ("own", "other"))
+    assert not np.allclose(own, other, rtol=0.01)
+
+
+@pytest.mark.parametrize("method", ["z-norm", "t-norm", "zt-norm"])
+def test_the_sides_of_the_cohort_are_told_apart(method):
+    """Enrolment and test side that differ, but give the scores of before, change nothing."""
+    turn, _ = np.linalg.qr(RNG.standard_normal((5, 5)))
+    stretch = turn * [1, 2, 3, 4, 5]
+    left, right = COHORT @ stretch, COHORT @ np.linalg.inv(stretch).T
+    found = normalize(method, SCORES, PAIRS, RECORDINGS @ stretch, (left, right))
+    assert found == pytest.approx(normalize(method, SCORES, PAIRS, RECORDINGS, BOTH), rel=1e-4)
 
 
 def test_cohort_smaller_than_top_n_is_used_whole_and_told(caplog):
-    found = normalize("as-norm", SCORES, PAIRS, RECORDINGS, COHORT, 300)
-    assert found == pytest.approx(normalize("s-norm", SCORES, PAIRS, RECORDINGS, COHORT))
+    assert n_highest(40) == 40
     assert "the cohort has 40 members, fewer than the top 300" in caplog.text
+    assert n_highest(40, top_share=0.25) == 10
 
 
-@pytest.mark.parametrize("spread", ["normal", "few values", "one high row", "sorted"])
-def test_selection_finds_the_highest_whatever_the_scores(spread):
-    scores = RNG.standard_normal((50, 4000)).astype(np.float32)
-    if spread == "few values":
-        scores = scores.round()
-    elif spread == "one high row":
-        scores[3, :400] += 100  # all high values among the first columns: the guessed bound is too high
-    elif spread == "sorted":
-        scores.sort(axis=1)
-    expected = np.sort(scores, axis=1)[:, -200:]
-    assert np.array_equal(np.sort(highest(scores, 200), axis=1), expected)
+@pytest.mark.parametrize(
+    ("method", "cohort", "n_best", "found"),
+    [("s-norm", COHORT[:1], None, 1), ("as-norm", COHORT, 1, 1), ("zt-norm", COHORT[:2], None, 1)],
+)
+def test_one_cohort_score_is_refused(method, cohort, n_best, found):
+    with pytest.raises(UserError, match=f"at least two cohort scores of each recording, found {found}"):
+        normalize(method, SCORES, PAIRS, RECORDINGS, (cohort, cohort), n_best)
 
 
-def test_statistics_of_a_large_cohort_are_those_of_a_full_sort():
-    recordings, cohort = RNG.standard_normal((1100, 8)).astype("f4"), RNG.standard_normal((5000, 8)).astype("f4")
-    mean, deviation = cohort_statistics(recordings, cohort, 100)
-    best = np.sort(recordings @ cohort.T, axis=1)[:, -100:]
-    assert mean == pytest.approx(best.mean(axis=1), rel=1e-5)
-    assert deviation == pytest.approx(best.std(axis=1), rel=1e-4)
-
-
-def test_the_number_of_cores_does_not_matter(monkeypatch):
-    recordings, cohort = RNG.standard_normal((700, 8)).astype("f4"), RNG.standard_normal((5000, 8)).astype("f4")
-    first = cohort_statistics(recordings, cohort, 100)
-    monkeypatch.setattr(module.os, "sched_getaffinity", lambda pid: {0, 1, 2})
-    assert np.allclose(first, cohort_statistics(recordings, cohort, 100), rtol=1e-6)
-
-
-def test_one_cohort_member_is_refused():
-    with pytest.raises(UserError, match="at least two cohort scores of each recording, found 1"):
-        normalize("s-norm", SCORES, PAIRS, RECORDINGS, COHORT[:1])
-    with pytest.raises(UserError, match="found 1"):
-        normalize("as-norm", SCORES, PAIRS, RECORDINGS, COHORT, 1)
-
-
-def test_equal_cohort_scores_are_refused():
+@pytest.mark.parametrize(("method", "choice"), [*((method, "own") for method in METHODS), ("as-norm", "other")])
+def test_equal_cohort_scores_are_refused(method, choice):
+    same = np.repeat(COHORT[:1], 5, axis=0)
     with pytest.raises(UserError, match="cohort scores are all equal"):
-        normalize("s-norm", SCORES, PAIRS, RECORDINGS, np.repeat(COHORT[:1], 5, axis=0))
+        normalize(method, SCORES, PAIRS, RECORDINGS, (same, same), 3, choice)
 
 
-def test_average_is_that_of_a_loop():
-    vectors, people = RNG.standard_normal((20, 3)), RNG.permutation(np.arange(20) % 4)
-    expected = np.array([vectors[people == person].mean(axis=0) for person in range(4)])
-    assert average_by_person(vectors, people) == pytest.approx(expected, rel=1e-5)
+@pytest.mark.parametrize("choice", ["own", "other"])
+@pytest.mark.parametrize("part", ["nsc1", "nsc2"])
+def test_as_norm_against_other_people_helps_on_real_voices(real_data, part, choice):
+    with np.load(real_data / "nsc" / "embeddings.npz", allow_pickle=False) as file:
+        keys, unit = file["keys"].tolist(), unit_length(file["ecapa"].astype("f4"))
+    here = np.array([key.startswith(part) for key in keys])
+    rows = {key.split("/")[1]: number for number, key in enumerate(np.array(keys)[here].tolist())}
+    with open(real_data / "nsc" / f"{part.replace('nsc', 'pt')}_trials.csv", encoding="utf-8") as table:
+        lines = list(csv.DictReader(table))
+    pairs = np.array([[rows[line[side].removesuffix(".wav")] for side in ("utt1", "utt2")] for line in lines])
+    labels = np.array([line["label"] == "1" for line in lines])
+    raw = inner_products(unit[here], unit[here], pairs)
+    found = normalize("as-norm", raw, pairs, unit[here], (unit[~here], unit[~here]), 300, choice)
+    assert eer(found, labels) < 0.75 * eer(raw, labels)

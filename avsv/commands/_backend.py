@@ -1,0 +1,65 @@
+"""What avsv score and avsv normalize share: options that name a back-end, and embeddings to its two sides."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # a command's --help needs this file, but no numpy
+    from collections.abc import Callable
+
+    import numpy as np
+
+    from avsv.kaldi.embeddings import Embeddings
+    from avsv.kaldi.trials import Trials
+    from avsv.scoring.pool import Pool
+
+METHODS = ("embedding-average", "score-average", "by-the-book")
+
+
+def add_backend_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options that say whose embeddings are compared, and how."""
+    parser.add_argument("--enroll", type=Path, required=True, metavar="SCP", help="embeddings of the enrolment side")
+    parser.add_argument("--test", type=Path, metavar="SCP", help="embeddings of the test side (those of --enroll)")
+    parser.add_argument(
+        "--enroll-spk2utt", type=Path, metavar="FILE",
+        help="the trials' enrolment names are models; each one's recordings, as in Kaldi's spk2utt",
+    )  # fmt: skip
+    parser.add_argument(
+        "--enroll-method", choices=METHODS,
+        help="several recordings of a model: average their embeddings, or their scores; or PLDA's likelihood ratio of "
+        "them all (embedding-average)",
+    )  # fmt: skip
+    parser.add_argument("--backend", choices=["cosine", "plda"], default="cosine", help="cosine")
+    parser.add_argument("--plda", type=Path, metavar="DIR", help="what avsv plda made; cosine does not use it")
+    parser.add_argument(
+        "--center", type=Path, metavar="FILE", help="subtract this mean before the cosine: a Kaldi vector (mean.vec)"
+    )
+    parser.add_argument(
+        "--transform", type=Path, metavar="FILE",
+        help="then apply this matrix: LDA or whitening (transform.mat), see avsv lda",
+    )  # fmt: skip
+
+
+def read_sides(
+    args: argparse.Namespace, trials: "Trials"
+) -> "tuple[Pool, np.ndarray, np.ndarray, Callable[[Embeddings], tuple[np.ndarray, np.ndarray]]]":
+    """Read what the trials need, stop for missing embeddings if `args.missing` says so, and apply the back-end.
+
+    Returns
+    -------
+    pool : the recordings, and the rows of each trial
+    left : (n, d') float32, the enrolment side of each row of `pool.pairs`: of recordings, then of models
+    right : (n, d') float32, the test side; zeros for models
+    backend : gives other embeddings' enrolment side and test side, both (m, d')
+    """
+    from avsv.errors import UserError
+    from avsv.scoring.backend import both_sides, make_backend
+    from avsv.scoring.pool import read_pool
+
+    if args.enroll_method is not None and args.enroll_spk2utt is None:
+        raise UserError("--enroll-method goes with --enroll-spk2utt FILE, the recordings of each model")
+    backend = make_backend(args.backend, args.plda, args.center, args.transform)
+    pool = read_pool(trials, args.enroll, args.test, args.enroll_spk2utt)
+    args.missing.check(trials, pool, args.test or args.enroll)
+    left, right, backend = both_sides(backend, pool, args.enroll_method or METHODS[0])
+    return pool, left, right, backend

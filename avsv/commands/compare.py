@@ -1,0 +1,111 @@
+"""avsv compare: systems on the same trials, with differences, their intervals, and published figures.
+
+Each NAME=SCORES is a system's score file. All are compared with the reference, the first unless --reference names
+another: the difference, its 95 % interval from resamples of the people that are the same for all systems, the relative
+change, and how often the system that is better on all trials is the worse one ("better loses").
+
+--published FILE shows figures of papers in columns of their own. They are not measured here. FILE is tab separated and
+begins with the names of its columns: list system eer_percent min_dcf p_target source (min_dcf and p_target may be left
+out). "-" stands for what is not told, # begins a comment. Lines are taken whose list is the file name of --trials, or
+--list.
+
+example:
+  avsv compare --trials data/vox1/trials/vox1-O --published conf/published.tsv --markdown exp/results/compare.md \\
+    ecapa=exp/voice/scores/vox1-O.cosine fusion=exp/avn_e/scores/vox1-O.cosine baseline=wespeaker.score
+"""
+
+import logging
+from pathlib import Path
+
+from avsv.commands._arguments import Priors, at_least_zero
+
+log = logging.getLogger("avsv")
+
+
+def add_arguments(parser):
+    parser.add_argument("--trials", type=Path, required=True, help="enroll test target|nontarget, or VoxCeleb's list")
+    parser.add_argument("--reference", metavar="NAME", help="the system that the others are compared with (the first)")
+    parser.add_argument(
+        "--p-target", nargs="+", action=Priors, rest="more_systems", default=[0.01, 0.05], metavar="P",
+        help="target priors of minDCF and actDCF (0.01 0.05)",
+    )  # fmt: skip
+    parser.add_argument("--utt2spk", type=Path, help="who is in each recording, for the intervals")
+    parser.add_argument(
+        "--resamples", type=at_least_zero, default=1000, metavar="N", help="of the intervals; 0: none (1000)"
+    )
+    parser.add_argument("--published", type=Path, metavar="FILE", help="figures of papers, to be shown beside")
+    parser.add_argument("--list", metavar="LIST", help="the list's name in --published (the file name of --trials)")
+    parser.add_argument("--json", type=Path, metavar="OUT", help="write the comparison there too")
+    parser.add_argument("--markdown", type=Path, metavar="OUT", help="write the tables there as Markdown too")
+    parser.add_argument("systems", nargs="*", metavar="NAME=SCORES", help="a system's name and its score file")
+    parser.set_defaults(fail=parser.error, more_systems=[])
+
+
+def run(args):
+    from avsv.evaluation.comparison import compare, comparison_markdown, comparison_text
+    from avsv.evaluation.measures import make_bootstrap
+    from avsv.files import whole_file, write_json
+    from avsv.kaldi.scores import read_scores
+
+    paths = system_paths(args)
+    published = read_figures(args)
+    trials = read_two_classes(args.trials)
+    scores = {name: read_scores(path, trials) for name, path in paths.items()}
+    bootstrap = make_bootstrap(trials, args.utt2spk, args.resamples)
+    rows = compare(scores, trials.labels, bootstrap, args.p_target, args.reference)
+    print(comparison_text(rows, bootstrap, published))
+    if args.json:
+        figures = [vars(figure) for figure in published]
+        systems = [{"scores": paths[row["system"]]} | row for row in rows]
+        write_json(args.json, {"trials": str(args.trials), "systems": systems, "published": figures})
+    if args.markdown:
+        heading = [f"# Systems compared on {args.list or args.trials.name}", ""]
+        with whole_file(args.markdown) as out:
+            out.write("\n".join([*heading, *comparison_markdown(rows, bootstrap, published)]))
+
+
+def system_paths(args) -> dict[str, str]:
+    """System's name -> score file; a message about usage where the arguments do not tell."""
+    paths = {}
+    for text in [*args.systems, *args.more_systems]:
+        name, separator, path = text.partition("=")
+        if not (name and separator and path):
+            args.fail(f'expected NAME=SCORES, found "{text}"')
+        if name in paths:
+            args.fail(f'two systems have the name "{name}": {paths[name]} and {path}')
+        paths[name] = path
+    if not paths:
+        args.fail("the following arguments are required: NAME=SCORES")
+    if args.reference is not None and args.reference not in paths:
+        args.fail(f'--reference: there is no system "{args.reference}", only {", ".join(paths)}')
+    return paths
+
+
+def read_figures(args) -> list:
+    """The published figures of the list; those of other lists are counted."""
+    if not args.published:
+        return []
+    from avsv.evaluation.published import read_published
+
+    name = args.list or args.trials.name
+    figures = read_published(args.published)
+    ours = [figure for figure in figures if figure.list == name]
+    if len(ours) < len(figures):
+        others = ", ".join(dict.fromkeys(figure.list for figure in figures if figure.list != name))
+        log.info(
+            '%s: %d of %d figures are of the list "%s"; the others are of %s',
+            args.published, len(ours), len(figures), name, others,
+        )  # fmt: skip
+    return ours
+
+
+def read_two_classes(path: Path):
+    """Labelled trials; UserError where all are of one class."""
+    from avsv.errors import UserError
+    from avsv.kaldi.trials import read_labelled_trials
+
+    trials = read_labelled_trials(path)
+    if trials.labels.all() or not trials.labels.any():
+        kind = "target" if trials.labels.all() else "nontarget"
+        raise UserError(f"{path}: all {len(trials)} trials are {kind} trials, so that there is nothing to compare")
+    return trials

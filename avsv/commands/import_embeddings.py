@@ -1,0 +1,66 @@
+"""avsv import-embeddings: embeddings that another program wrote -> a Kaldi archive.
+
+Writes OUT_DIR/embedding.{ark,scp}, and OUT_DIR/utt2magnitude, the vectors' lengths: a quality measure for avsv
+calibrate, where they were not scaled to one length. FILE is one of:
+  npz            an array of strings and a table of as many rows; or an array for each utterance (ESPnet)
+  safetensors    a tensor for each utterance; or a table, with the names as a JSON list in the metadata
+  npy            a table, with --names-file
+  ark, scp       Kaldi's, WeSpeaker's, 3D-Speaker's: vectors or matrices of one row, binary, compressed or text
+  pt             torch.save of a dictionary: name -> tensor, or a table and a list of names (SpeechBrain's users)
+  csv, tsv       name,value,value,... with a header or without; comma, tab or space
+The content tells which, not the suffix. Pickles (StatObject_SB of SpeechBrain's PLDA recipe) are refused, for they can
+run any program: the message says how to turn one into npz.
+
+Names that end as sound or video files do, such as WeSpeaker's id10270/5r0dWxy17C8/00001.wav, become utterance
+identifiers, id10270-5r0dWxy17C8-00001, as in VoxCeleb's trial lists; --paths all does so with names that have no suffix
+(SpeechBrain, ESPnet: id10270/5r0dWxy17C8/00001), --paths none leaves all as they are.
+
+example:
+  avsv import-embeddings ../wespeaker/exp/resnet/embeddings/vox1/xvector.scp exp/wespeaker/vox1
+  avsv import-embeddings embeddings.npz exp/ecapa/test --array ecapa
+"""
+
+import logging
+from pathlib import Path
+
+log = logging.getLogger("avsv")
+
+
+def add_arguments(parser):
+    parser.add_argument("file", type=Path, metavar="FILE", help="the embeddings")
+    parser.add_argument("out_dir", type=Path, metavar="OUT_DIR")
+    parser.add_argument("--array", metavar="NAME", help="the array with the vectors, where several could be")
+    parser.add_argument("--names", metavar="NAME", help="the array with the names, where several could be")
+    parser.add_argument("--names-file", type=Path, metavar="FILE", help="the names, one a line, where FILE has none")
+    parser.add_argument(
+        "--paths", choices=["media", "all", "none"], default="media",
+        help="names that become utterance identifiers (media: those that end in .wav, .m4a, .mp4, .flac)",
+    )  # fmt: skip
+
+
+def run(args):
+    import numpy as np
+
+    from avsv.kaldi.embeddings import write_embeddings
+    from avsv.kaldi.foreign_arrays import choose
+    from avsv.kaldi.foreign_embeddings import checked, name_utterances
+    from avsv.kaldi.foreign_forms import read_foreign, recognise_embeddings
+    from avsv.kaldi.tables import write_table
+
+    if recognise_embeddings(args.file) == "torch":
+        from avsv.embeddings.torch_files import read_torch
+
+        found = choose(args.file, "torch", *read_torch(args.file), args.array, args.names, args.names_file)
+    else:
+        found = read_foreign(args.file, args.array, args.names, args.names_file)
+    log.info("%s: %s", args.file, found.note)
+    as_written = checked(args.file, found)
+    embeddings, n_paths = name_utterances(args.file, as_written, args.paths)
+    if n_paths:
+        example = next((a, b) for a, b in zip(as_written.ids, embeddings.ids) if a != b)
+        log.info("%d of %d names are paths and become utterance identifiers: %s -> %s",
+                 n_paths, len(embeddings), *example)  # fmt: skip
+    write_embeddings(args.out_dir / "embedding.ark", args.out_dir / "embedding.scp", embeddings.ids, embeddings.vectors)
+    lengths = np.linalg.norm(embeddings.vectors, axis=1).tolist()
+    write_table(args.out_dir / "utt2magnitude", zip(embeddings.ids, (f"{length:.6g}" for length in lengths)))
+    log.info("%s: %d embeddings of %d values", args.out_dir / "embedding.scp", *embeddings.vectors.shape)

@@ -1,0 +1,49 @@
+"""avsv lda: learn centring and a transform of embeddings, LDA or whitening, for cosine scores.
+
+OUT is a folder with mean.vec and transform.mat, as Kaldi's ivector-mean and ivector-compute-lda write them; avsv score
+--center OUT/mean.vec --transform OUT/transform.mat applies both, then scales to length 1. --center alone subtracts the
+mean only. Whitening needs no labels. (avsv plda does LDA of its own.)
+
+example:
+  avsv lda --embeddings exp/voice/vox2/embedding.scp --utt2spk data/vox2/utt2spk --dim 150 exp/voice/lda
+"""
+
+import logging
+import os
+from pathlib import Path
+
+from avsv.commands._arguments import at_least_one
+
+log = logging.getLogger("avsv")
+
+
+def add_arguments(parser):
+    parser.add_argument("--embeddings", type=Path, required=True, metavar="SCP", help="to learn from")
+    parser.add_argument("--method", choices=["lda", "whiten"], default="lda", help="lda")
+    parser.add_argument("--utt2spk", type=Path, metavar="FILE", help="who is in each recording; for lda")
+    parser.add_argument("--dim", type=at_least_one, metavar="N", help="dimensions kept (all)")
+    parser.add_argument("--text", action="store_true", help="write Kaldi's text form, not the binary one")
+    parser.add_argument("out", type=Path, metavar="OUT", help="folder")
+
+
+def run(args):
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # the matrices are small: threads would wait for each other
+    from avsv.errors import UserError
+    from avsv.kaldi.embeddings import read_embeddings
+    from avsv.scoring.lda import class_statistics, train_lda
+    from avsv.scoring.people import people_numbers
+    from avsv.scoring.projection import Projection, write_projection
+    from avsv.scoring.whitening import train_whitening
+
+    if (args.method == "lda") != (args.utt2spk is not None):
+        raise UserError("--method lda needs --utt2spk FILE; --method whiten has no use for it")
+    embeddings = read_embeddings(args.embeddings)
+    if args.method == "whiten":
+        projection = train_whitening(embeddings.vectors, args.dim)
+    else:
+        people = people_numbers(embeddings, args.utt2spk, args.embeddings)
+        statistics = class_statistics(embeddings.vectors, people)
+        projection = Projection(statistics.center, train_lda(statistics, args.dim))
+    write_projection(args.out, projection, args.text)
+    done = {"lda": "LDA", "whiten": "whitening"}[args.method]
+    log.info("%s: %s to %d dimensions from %d embeddings", args.out, done, len(projection.transform), len(embeddings))

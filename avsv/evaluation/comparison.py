@@ -1,0 +1,220 @@
+"""Systems compared on the same trials: differences with intervals from the same resamples of the people.
+
+Two systems that are both hard on the same people move up and down together from resample to resample. The interval of
+their difference is therefore far narrower than their own intervals suggest, and says what those cannot: whether one is
+better than the other (the paired bootstrap of Bisani and Ney, "Bootstrap estimates for confidence intervals in ASR
+performance evaluation", ICASSP 2004, here over people).
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from avsv.evaluation.bootstrap import Resampled, SpeakerBootstrap, interval
+from avsv.evaluation.measures import P_TARGET, measure_and_resample
+from avsv.evaluation.published import Published, cite, published_cells
+from avsv.evaluation.tables import aligned, markdown_rows, shown, span
+
+DIFFERENCE = ("difference", "95 % interval", "relative", "better loses")
+
+
+def compare(
+    scores: Mapping[str, np.ndarray],
+    labels: np.ndarray,
+    bootstrap: SpeakerBootstrap | None,
+    p_target: Sequence[float] = P_TARGET,
+    reference: str | None = None,
+) -> list[dict]:
+    """Every system's measures, and its differences from the reference.
+
+    Parameters
+    ----------
+    scores : system's name -> (trials,) float, all of the same trials
+    labels : (trials,) bool
+    bootstrap : the resamples of the trials' people; None for no intervals
+    reference : name of the system that the others are compared with; the first if None
+
+    Returns
+    -------
+    a dict for each system, in their order, that JSON can hold: `system`, `reference`, `measures` (what `measure`
+    gives), and `against_reference`, which is None for the reference itself and otherwise has the keys `eer_percent`,
+    `min_dcf` and `act_dcf` (by prior) and `cllr`, each with what `difference` gives
+
+    Raises
+    ------
+    KeyError : there is no system of the reference's name
+
+    Examples
+    --------
+    >>> labels = np.array([True, True, False, False])
+    >>> scores = {"a": np.array([2.0, 1.0, -1.0, -2.0]), "b": np.array([2.0, -1.5, -1.0, -2.0])}
+    >>> [row["against_reference"] and row["against_reference"]["eer_percent"]["difference"]
+    ...  for row in compare(scores, labels, None)]
+    [None, 50.0]
+    """
+    reference = next(iter(scores)) if reference is None else reference
+    of_reference = measure_and_resample(scores[reference], labels, p_target, bootstrap)
+    rows = []
+    for name, values in scores.items():
+        found = of_reference if name == reference else measure_and_resample(values, labels, p_target, bootstrap)
+        differences = None if name == reference else all_differences(found, of_reference, p_target)
+        rows.append({"system": name, "reference": reference, "measures": found[0], "against_reference": differences})
+    return rows
+
+
+def all_differences(
+    system: tuple[dict, Resampled | None], reference: tuple[dict, Resampled | None], p_target: Sequence[float]
+) -> dict:
+    """`difference` of every measure, from what `measure_and_resample` gives of both."""
+    (own, resampled), (other, other_resampled) = system, reference
+    paired = resampled is not None and other_resampled is not None
+
+    def at_priors(kind: str) -> dict:
+        return {
+            f"{p:g}": difference(
+                own[kind][f"{p:g}"],
+                other[kind][f"{p:g}"],
+                getattr(resampled, kind)[p] - getattr(other_resampled, kind)[p] if paired else None,
+            )
+            for p in p_target
+        }
+
+    eers = 100 * (resampled.eer - other_resampled.eer) if paired else None
+    bits = resampled.cllr - other_resampled.cllr if paired else None
+    return {
+        "eer_percent": difference(own["eer_percent"], other["eer_percent"], eers),
+        "min_dcf": at_priors("min_dcf"),
+        "act_dcf": at_priors("act_dcf"),
+        "cllr": difference(own["cllr"], other["cllr"], bits),
+    }
+
+
+def difference(own: float | None, other: float | None, resampled: np.ndarray | None) -> dict:
+    """A measure of a system less that of the reference; negative where the system is better.
+
+    Parameters
+    ----------
+    own, other : the measure on all trials, None where it is undefined
+    resampled : (resamples,) difference in every resample, or None
+
+    Returns
+    -------
+    dict: `difference`; `ci95`, its interval; `relative_percent`, the difference in percent of the reference's value;
+    `loses`, the share of resamples in which the one that is better on all trials is the worse one, an equal result
+    counting half. What is undefined is None: all of it where a measure is, the relative change from a reference of 0,
+    `loses` where the two are equal
+
+    Examples
+    --------
+    >>> difference(3.0, 4.0, np.array([-2.0, -1.0, -0.5, 0.5]))["loses"]
+    0.25
+    """
+    if own is None or other is None:
+        return {"difference": None, "ci95": None, "relative_percent": None, "loses": None}
+    change = own - other
+    known = np.empty(0) if resampled is None else resampled[np.isfinite(resampled)]
+    ends = None if resampled is None else interval(resampled)
+    loses = None
+    if ends and change:
+        against = np.sign(known) * np.sign(change)
+        loses = float(((against < 0) + 0.5 * (against == 0)).mean())
+    return {
+        "difference": change,
+        "ci95": list(ends) if ends else None,
+        "relative_percent": 100 * change / other if other else None,
+        "loses": loses,
+    }
+
+
+def main_cells(rows: Sequence[dict], published: Sequence[Published] = ()) -> list[list[str]]:
+    """A table, the head first: each system, its EER's difference from the reference, and what is published of it.
+
+    Published systems that are not among ours have rows of their own, in which nothing is measured.
+
+    Parameters
+    ----------
+    rows : what `compare` gives
+    published : figures of this trial list
+    """
+    costs = [f"{kind}DCF({p})" for p in rows[0]["measures"]["min_dcf"] for kind in ("min", "act")]
+    head = ["system", "EER %", "95 % interval", *costs, "Cllr", *DIFFERENCE]
+    cells = [system_cells(row) for row in rows]
+    if published:
+        numbers, ours = cite(published), {row["system"] for row in rows}
+        others = dict.fromkeys(figure.system for figure in published if figure.system not in ours)
+        cells += [[name] + ["-"] * (len(head) - 1) for name in others]
+        for row in cells:
+            row += published_cells([figure for figure in published if figure.system == row[0]], numbers)
+        head += ["published EER %", "published minDCF"]
+    return [head, *cells]
+
+
+def system_cells(row: dict) -> list[str]:
+    found, against = row["measures"], row["against_reference"]
+    costs = [shown(found[kind][p], 4) for p in found["min_dcf"] for kind in ("min_dcf", "act_dcf")]
+    about = [row["system"], shown(found["eer_percent"], 2), span(found["eer_ci95"], 2), *costs, shown(found["cllr"], 3)]
+    return about + (["reference", *["-"] * 3] if against is None else difference_cells(against["eer_percent"], 2))
+
+
+def difference_cells(found: dict, digits: int) -> list[str]:
+    """What `difference` gives: the difference, its interval, the relative change and how often the better one loses."""
+    change, relative, loses = found["difference"], found["relative_percent"], found["loses"]
+    return [
+        "-" if change is None else f"{change:+.{digits}f}",
+        span(found["ci95"], digits, sign=True),
+        "-" if relative is None else f"{relative:+.1f} %",
+        "-" if loses is None else f"{100 * loses:.1f} %",
+    ]
+
+
+def other_cells(rows: Sequence[dict]) -> list[list[str]]:
+    """A table, the head first, of the differences of the other measures; only the head where nothing is compared."""
+    cells = [["system", "measure", *DIFFERENCE]]
+    for row in rows:
+        if (against := row["against_reference"]) is None:
+            continue
+        for kind, name in (("min_dcf", "minDCF"), ("act_dcf", "actDCF")):
+            for p, found in against[kind].items():
+                cells.append([row["system"], f"{name}({p})", *difference_cells(found, 4)])
+        cells.append([row["system"], "Cllr", *difference_cells(against["cllr"], 4)])
+    return cells
+
+
+def notes(rows: Sequence[dict], bootstrap: SpeakerBootstrap | None, published: Sequence[Published] = ()) -> list[str]:
+    """What a reader of the tables must know, a sentence or two an entry; then the sources of published figures."""
+    found = rows[0]["measures"]
+    texts = [
+        f"{found['n_target'] + found['n_nontarget']:,} trials: {found['n_target']:,} target, "
+        f"{found['n_nontarget']:,} nontarget.",
+        f"Differences are from {rows[0]['reference']}, those of the EER in percent points; "
+        "below 0 the system is better.",
+        "actDCF and Cllr take scores as natural-log likelihood ratios: those of uncalibrated scores mean little.",
+    ]
+    if bootstrap:
+        texts.append(
+            f"95 % intervals are from {bootstrap.n_resamples:,} resamples of {bootstrap.n_present:,} people, the same "
+            "for all systems; the better one loses in that share of them."
+        )
+    if published:
+        texts.append("Published figures are those of the sources and were not measured here:")
+        texts += [f"[{number}] {source}" for source, number in cite(published).items()]
+    return texts
+
+
+def comparison_text(
+    rows: Sequence[dict], bootstrap: SpeakerBootstrap | None, published: Sequence[Published] = ()
+) -> str:
+    """The comparison as aligned text."""
+    tables = [aligned(cells) for cells in (main_cells(rows, published), other_cells(rows)) if len(cells) > 1]
+    return "\n\n".join([*tables, "\n".join(notes(rows, bootstrap, published))])
+
+
+def comparison_markdown(
+    rows: Sequence[dict], bootstrap: SpeakerBootstrap | None, published: Sequence[Published] = ()
+) -> list[str]:
+    """The comparison as lines of Markdown, without a heading."""
+    lines = []
+    for cells in (main_cells(rows, published), other_cells(rows)):
+        if len(cells) > 1:
+            lines += [*markdown_rows(cells), ""]
+    return lines + [line for text in notes(rows, bootstrap, published) for line in (text, "")]

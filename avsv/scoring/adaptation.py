@@ -1,0 +1,123 @@
+"""A back-end for people and recordings unlike those it was trained on: CORAL, and PLDA adapted as Kaldi does it.
+
+Both need embeddings of the new domain only, not who is in them.
+"""
+
+import numpy as np
+
+from avsv.errors import UserError
+from avsv.scoring.plda import Gaussians, Plda, diagonalise, fixed_length
+from avsv.scoring.projection import Projection
+from avsv.scoring.whitening import mean_and_covariance
+
+
+def coral(vectors: np.ndarray, domain: np.ndarray) -> np.ndarray:
+    """Give training embeddings the mean and the covariance of another domain.
+
+    Algorithm 1 of Sun, Feng and Saenko, "Return of frustratingly easy domain adaptation", AAAI 2016; before PLDA in
+    Alam, Bhattacharya and Kenny, "Speaker verification in mismatched conditions with frustratingly easy domain
+    adaptation", Odyssey 2018. Vectors are multiplied by (C + r I)^-1/2 (C' + r I)^1/2 with their own covariance C and
+    the domain's C'. In the first paper r is 1 and each feature has variance 1; here r is the mean variance of the
+    training embeddings' values, so that nothing depends on their scale.
+
+    Parameters
+    ----------
+    vectors : (n, d) training embeddings
+    domain : (m, d) unlabelled embeddings of the other domain
+
+    Returns
+    -------
+    (n, d) float32
+
+    Raises
+    ------
+    UserError : fewer than two embeddings on a side, differing sizes, or training embeddings that are all the same
+    """
+    for what, rows in (("training", vectors), ("adaptation", domain)):
+        refuse_few(what, rows)
+    if vectors.shape[1] != domain.shape[1]:
+        raise UserError(f"adaptation embeddings have {domain.shape[1]} values, training embeddings {vectors.shape[1]}")
+    mean, own = mean_and_covariance(vectors)
+    new_mean, new = mean_and_covariance(domain)
+    d = len(mean)
+    ridge = np.trace(own) / d * np.eye(d)
+    if not ridge.any():
+        raise UserError("the training embeddings are all the same: there is nothing to learn from them")
+    colour = Projection(mean, power(new + ridge, 0.5) @ power(own + ridge, -0.5))
+    aligned = colour.apply(vectors)
+    aligned += new_mean.astype(np.float32)
+    return aligned
+
+
+def power(covariance: np.ndarray, exponent: float) -> np.ndarray:
+    """A power of a symmetric positive definite matrix.
+
+    Examples
+    --------
+    >>> power(np.diag([4.0, 9.0]), 0.5).round(6)
+    array([[2., 0.],
+           [0., 3.]])
+    """
+    values, axes = np.linalg.eigh(covariance)
+    return (axes * values**exponent) @ axes.T
+
+
+def adapt_plda(
+    plda: Plda, vectors: np.ndarray, within_scale: float = 0.3, between_scale: float = 0.7, mean_diff_scale: float = 1.0
+) -> Plda:
+    """Adapt a back-end to a domain: its mean becomes the domain's, its model is adapted with `adapt_gaussians`.
+
+    As in Kaldi's sre16 recipe: the domain's embeddings are centred with their own mean, the LDA stays, and embeddings
+    to be scored are to be centred with the domain's mean too.
+
+    Parameters
+    ----------
+    vectors : (n, D) unlabelled embeddings of the domain
+
+    Raises
+    ------
+    UserError : fewer than two embeddings, or of another size than the back-end's
+    """
+    refuse_few("adaptation", vectors)
+    if vectors.shape[1] != len(plda.projection.center):
+        size = len(plda.projection.center)
+        raise UserError(f"the back-end is for embeddings of {size} values, these have {vectors.shape[1]}")
+    center, _ = mean_and_covariance(vectors)
+    projection = Projection(center, plda.projection.transform)
+    moments = mean_and_covariance(vectors, lambda block: fixed_length(projection.apply(block)))
+    return Plda(projection, adapt_gaussians(plda.gaussians, *moments, within_scale, between_scale, mean_diff_scale))
+
+
+def adapt_gaussians(
+    gaussians: Gaussians,
+    mean: np.ndarray,
+    covariance: np.ndarray,
+    within_scale: float = 0.3,
+    between_scale: float = 0.7,
+    mean_diff_scale: float = 1.0,
+) -> Gaussians:
+    """Kaldi's unsupervised adaptation (`ivector-adapt-plda`, class PldaUnsupervisedAdaptor), with its default scales.
+
+    Where the domain varies more than the model's total covariance says, the excess goes to the within-person and the
+    between-person covariance by the two scales. The domain's variance is taken around the model's mean to the share
+    `mean_diff_scale`. Directions in which the domain varies less stay as they are.
+
+    Parameters
+    ----------
+    mean, covariance : (d,), (d, d) of the domain's vectors
+    within_scale, between_scale, mean_diff_scale : >= 0
+    """
+    away = mean - gaussians.mean
+    total = np.sqrt(1 + gaussians.psi)  # the model's standard deviations in its own basis
+    whiten = gaussians.transform / total[:, None]
+    values, axes = np.linalg.eigh(whiten @ (covariance + mean_diff_scale * np.outer(away, away)) @ whiten.T)
+    axes = axes * total[:, None]
+    excess = (axes * np.maximum(values - 1, 0)) @ axes.T  # in the model's basis
+    within, between = np.eye(len(mean)) + within_scale * excess, np.diag(gaussians.psi) + between_scale * excess
+    basis, psi, _ = diagonalise(within, between)
+    return Gaussians(mean, basis @ gaussians.transform, psi)
+
+
+def refuse_few(what: str, vectors: np.ndarray) -> None:
+    if len(vectors) < 2:
+        raise UserError(f"expected at least two {what} embeddings, found {len(vectors)}")

@@ -1,0 +1,53 @@
+"""Vectors in groups, such as the recordings of each person: worked on some whole groups at a time."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+ROWS = 2048  # vectors at a time: their float64 copies stay in the processor's cache
+
+
+def whole_groups(counts: np.ndarray) -> Iterator[tuple[slice, slice, np.ndarray]]:
+    """Consecutive groups with about ROWS vectors together, at least one group.
+
+    Parameters
+    ----------
+    counts : (k,) int, vectors of each group, all >= 1; those of the first group come first
+
+    Yields
+    ------
+    the groups, their vectors, and where among these each group begins
+
+    Examples
+    --------
+    >>> list(whole_groups(np.array([2, 1])))
+    [(slice(0, 2, None), slice(0, 3, None), array([0, 2]))]
+    """
+    ends, first = np.cumsum(counts), 0
+    while first < len(counts):
+        begin = int(ends[first] - counts[first])
+        last = max(first + 1, int(np.searchsorted(ends, begin + ROWS, side="right")))
+        groups, end = slice(first, last), int(ends[last - 1])
+        yield groups, slice(begin, end), ends[groups] - counts[groups] - begin
+        first = last
+
+
+def group_means(vectors: np.ndarray, rows: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Mean vector of each group, (k, d) float32.
+
+    Parameters
+    ----------
+    vectors : (n, d)
+    rows : (m,) int, rows of the first group's vectors, then of the second's ...
+    counts : (k,) int, how many each group has, all >= 1
+
+    Examples
+    --------
+    >>> group_means(np.array([[1.0], [3.0], [5.0]]), np.array([2, 0, 1]), np.array([1, 2])).tolist()
+    [[5.0], [2.0]]
+    """
+    means = np.empty((len(counts), vectors.shape[1]), np.float32)
+    for groups, part, begins in whole_groups(counts):
+        sums = np.add.reduceat(vectors[rows[part]].astype(np.float64), begins, axis=0)
+        means[groups] = sums / counts[groups, None]
+    return means

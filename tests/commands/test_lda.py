@@ -1,0 +1,60 @@
+"""avsv lda, and what avsv score does with it."""
+
+import numpy as np
+import pytest
+from sklearn.decomposition import PCA
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+
+from avsv.kaldi.embeddings import read_embeddings
+from avsv.kaldi.trials import read_trials
+from avsv.scoring.projection import read_projection
+
+
+def lda(avsv, world, *options):
+    return avsv("lda", "--embeddings", world.train, *options, world.folder / "lda")
+
+
+def read(world):
+    return read_projection(world.folder / "lda" / "mean.vec", world.folder / "lda" / "transform.mat")
+
+
+def test_lda_spans_scikit_learns_directions(avsv, world):
+    status, said = lda(avsv, world, "--utt2spk", world.utt2spk, "--dim", "2")
+    assert (status, "LDA to 2 dimensions from 150 embeddings" in said) == (0, True)
+    embeddings, found = read_embeddings(world.train), read(world)
+    people = [name.partition("-")[0] for name in embeddings.ids]
+    theirs = LinearDiscriminantAnalysis(solver="eigen").fit(embeddings.vectors, people).scalings_[:, :2]
+    assert found.center == pytest.approx(embeddings.vectors.mean(axis=0), abs=1e-6)
+    ours, _ = np.linalg.qr(found.transform.T)
+    theirs, _ = np.linalg.qr(theirs)
+    # cosine of the largest angle between the planes; ours shrinks the covariance of 120 degrees of freedom a little
+    assert np.linalg.svd(ours.T @ theirs)[1].min() > 0.97
+
+
+@pytest.mark.parametrize("text", [False, True])
+def test_whitened_cosine_is_that_of_scikit_learns_components(avsv, world, text):
+    status, said = lda(avsv, world, "--method", "whiten", *["--text"] * text)
+    assert (status, "whitening to 12 dimensions from 150 embeddings" in said) == (0, True)
+    options = ["--center", world.folder / "lda" / "mean.vec", "--transform", world.folder / "lda" / "transform.mat"]
+    argv = ["--trials", world.trials, "--enroll", world.test, *options, world.folder / "s"]
+    assert avsv("score", *argv)[0] == 0
+    test, trials = read_embeddings(world.test), read_trials(world.trials)
+    white = PCA(whiten=True).fit(read_embeddings(world.train).vectors).transform(test.vectors)
+    white /= np.linalg.norm(white, axis=1, keepdims=True)
+    table = dict(zip(test.ids, white))
+    expected = [table[a] @ table[b] for a, b in (trials[n] for n in range(len(trials)))]
+    assert world.scores("s") == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize("method", ["lda", "whiten"])
+def test_labels_go_with_lda_only(avsv, world, method):
+    options = [] if method == "lda" else ["--utt2spk", world.utt2spk]
+    status, said = lda(avsv, world, "--method", method, *options)
+    assert status == 1
+    assert "--method lda needs --utt2spk FILE; --method whiten has no use for it" in said
+
+
+def test_no_embeddings_are_refused(avsv, world):
+    world.train.write_text("")
+    assert lda(avsv, world, "--utt2spk", world.utt2spk)[0] == 1
+    assert lda(avsv, world, "--method", "whiten")[0] == 1

@@ -1,0 +1,154 @@
+"""Training of PLDA: against the likelihood written out with full Gaussians."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import multivariate_normal
+
+from avsv.errors import UserError
+from avsv.kaldi.embeddings import Embeddings
+from avsv.scoring.lda import class_statistics, shrink
+from avsv.scoring.plda import Gaussians, Ratio, diagonalise
+from avsv.scoring.plda_training import group_by_count, shrink_between, train_gaussians, train_plda
+
+
+def covariance(d, seed=0):
+    a = np.random.default_rng(seed).standard_normal((d, d))
+    return a @ a.T + 0.1 * np.eye(d)
+
+
+def draw(between, within, counts, rng):
+    people = np.repeat(np.arange(len(counts)), counts)
+    d = len(within)
+    places = rng.multivariate_normal(np.zeros(d), between, len(counts))
+    return people, places[people] + rng.multivariate_normal(np.ones(d), within, len(people))
+
+
+def covariances(model):
+    back = np.linalg.inv(model.transform)
+    return back @ back.T, back @ np.diag(model.psi) @ back.T
+
+
+def log_likelihood(vectors, people, mean, within, between):
+    total = 0.0
+    for person in range(people.max() + 1):
+        own = vectors[people == person]
+        cov = np.kron(np.ones((len(own), len(own))), between) + np.kron(np.eye(len(own)), within)
+        total += multivariate_normal(np.tile(mean, len(own)), cov).logpdf(own.ravel())
+    return total / len(vectors)
+
+
+@pytest.mark.parametrize("counts", [[1, 2, 3, 5, 4, 2, 7], [2] * 9 + [3] * 12 + [1], [4] * 10])
+def test_reported_likelihood_is_that_of_full_gaussians_and_the_basis_is_right(counts):
+    people, vectors = draw(covariance(3, 1), covariance(3, 2), counts, np.random.default_rng(1))
+    model, likelihoods = train_gaussians(class_statistics(vectors, people), 3)
+    assert likelihoods[-1] == pytest.approx(log_likelihood(vectors, people, model.mean, *covariances(model)))
+
+
+def em_iteration(vectors, people, mean, within, between):
+    """The E and M step of both covariances as in the textbook: person by person, with inverses."""
+    d, k = len(mean), people.max() + 1
+    new_within, new_between = np.zeros((d, d)), np.zeros((d, d))
+    for person in range(k):
+        own = vectors[people == person] - mean
+        variance = np.linalg.inv(np.linalg.inv(between) + len(own) * np.linalg.inv(within))
+        place = variance @ np.linalg.inv(within) @ own.sum(axis=0)
+        new_between += np.outer(place, place) + variance
+        new_within += (own - place).T @ (own - place) + len(own) * variance
+    return new_within / len(vectors), new_between / k
+
+
+def test_iteration_is_that_of_the_textbook():
+    people, vectors = draw(covariance(3, 1), covariance(3, 2), [3] * 9 + [5] * 8 + [1, 2], np.random.default_rng(1))
+    statistics = class_statistics(vectors, people)
+    before, after = (train_gaussians(statistics, iterations)[0] for iterations in (4, 5))
+    expected = em_iteration(vectors, people, before.mean, *covariances(before))
+    for ours, theirs in zip(covariances(after), expected):
+        assert ours == pytest.approx(theirs)
+
+
+def test_people_with_equally_many_recordings_take_at_most_as_many_rows_as_dimensions():
+    people, vectors = draw(covariance(3, 1), covariance(3, 2), [2] * 50 + [5] * 2 + [7], np.random.default_rng(1))
+    statistics = class_statistics(vectors, people)
+    groups = group_by_count(statistics)
+    assert groups.size.ravel().tolist() == [50, 2, 1]
+    assert np.bincount(groups.owners, minlength=3).tolist() == [3, 2, 0]
+    deviations = statistics.means[:50] - statistics.means[:50].mean(axis=0)
+    assert groups.rows[:3].T @ groups.rows[:3] == pytest.approx(deviations.T @ deviations)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    seed=st.integers(0, 10**6),
+    d=st.integers(1, 7),
+    counts=st.lists(st.integers(1, 9), min_size=2, max_size=40).filter(lambda c: max(c) > 1),
+)
+def test_likelihood_never_falls(seed, d, counts):
+    people, vectors = draw(covariance(d, seed), covariance(d, seed + 9), counts, np.random.default_rng(seed))
+    _, likelihoods = train_gaussians(class_statistics(vectors, people), 15)
+    assert (np.diff(likelihoods) > -1e-8).all()  # rounding, where one recording more than people is all there is
+
+
+def test_training_finds_the_covariances():
+    between, within = np.diag([3.0, 1.0, 0.2]), covariance(3)
+    people, vectors = draw(between, within, [8] * 3000, np.random.default_rng(2))
+    model, _ = train_gaussians(class_statistics(vectors, people), 10)
+    _, psi, _ = diagonalise(within, between)
+    assert model.psi == pytest.approx(psi, rel=0.1, abs=0.03)
+    assert model.mean == pytest.approx(np.ones(3), abs=0.1)
+    assert shrink_between(model, 2999).psi == pytest.approx(model.psi, rel=0.01)
+
+
+def test_only_the_covariance_of_few_people_is_shrunk():
+    people, vectors = draw(covariance(6, 1), covariance(6, 2), [3] * 5, np.random.default_rng(4))
+    model, _ = train_gaussians(class_statistics(vectors, people))
+    within, between = covariances(model)
+    found = covariances(shrink_between(model, 4))
+    assert found[0] == pytest.approx(within)
+    assert found[1] == pytest.approx(shrink(between, 4))
+
+
+def test_fewer_people_than_dimensions_tell_unseen_people_apart():
+    rng = np.random.default_rng(3)
+    between, within = np.eye(50), np.eye(50) / 2
+    model, likelihoods = train_plda(*draw(between, within, [3] * 10, rng)[::-1])
+    assert model.projection.transform.shape == (50, 50)
+    assert np.isfinite(likelihoods).all()
+    people, vectors = draw(between, within, [2] * 200, rng)
+    left, right = Ratio(model)(Embeddings(list(map(str, people)), vectors.astype(np.float32)))
+    ratios = left[::2] @ right[1::2].T
+    costs = np.logaddexp(0, -np.diag(ratios)).mean() + np.logaddexp(0, ratios[~np.eye(200, dtype=bool)]).mean()
+    assert costs / 2 / np.log(2) < 0.2  # bits; 1 is what a system costs that knows nothing
+
+
+def test_one_dimension_in_which_nobody_varies_is_refused():
+    people, vectors = draw(np.eye(4), np.eye(4), [1, 2], np.random.default_rng(3))
+    with pytest.raises(UserError, match="all the same in 1 dimensions after length normalisation: keep more"):
+        train_plda(vectors, people, lda_dim=1)
+
+
+def test_two_people_are_enough():
+    people, vectors = draw(np.eye(4), np.eye(4), [1, 2], np.random.default_rng(3))
+    model, likelihoods = train_plda(vectors, people)
+    assert np.isfinite(likelihoods).all()
+    assert np.isfinite(model.project(vectors)).all()
+
+
+def test_training_needs_two_people_and_two_recordings_of_somebody():
+    with pytest.raises(UserError, match="each of the 3 people has one embedding only"):
+        train_plda(np.eye(3), np.arange(3))
+    with pytest.raises(UserError, match="at least two people, found 1"):
+        train_plda(np.eye(3), np.zeros(3, int))
+
+
+def test_embeddings_that_never_vary_are_refused():
+    with pytest.raises(UserError, match="all the same"):
+        train_plda(np.repeat(np.eye(3), 2, axis=0), np.repeat(np.arange(3), 2))
+
+
+def test_people_without_difference_are_all_the_same_person():
+    vectors = np.tile(np.random.default_rng(0).standard_normal((4, 3)), (5, 1))  # everybody has the same four
+    model, _ = train_plda(vectors, np.repeat(np.arange(5), 4))
+    assert isinstance(model.gaussians, Gaussians)
+    assert model.gaussians.psi.max() < 0.1

@@ -1,0 +1,70 @@
+"""Quality measures as features of trials."""
+
+import numpy as np
+import pytest
+
+from avsv.errors import UserError
+from avsv.kaldi.trials import Trials
+from avsv.scoring.quality import Measure, QualityTable, read_quality
+
+TRIALS = Trials(["a", "b"], ["b", "c"], np.array([[0, 0], [0, 1], [1, 1]]))
+
+
+@pytest.fixture
+def table(tmp_path):
+    def write(text, log=False):
+        (tmp_path / "t").write_text(text)
+        return QualityTable(tmp_path / "t", log)
+
+    return write
+
+
+def test_features_are_the_lower_and_the_higher_value_of_both_sides(table):
+    features, _ = read_quality([table("a 5\nb 2\nc 9\nd 1\n")], TRIALS)
+    assert features.tolist() == [[2, 5], [5, 9], [2, 9]]
+
+
+def test_sides_may_be_swapped(table):
+    swapped = Trials(TRIALS.test_ids, TRIALS.enroll_ids, TRIALS.pairs[:, ::-1])
+    one = table("a 5\nb 2\nc 9\n")
+    assert np.array_equal(read_quality([one], TRIALS)[0], read_quality([one], swapped)[0])
+
+
+def test_logarithms_are_natural_and_the_median_counts_each_recording_once(table):
+    features, measures = read_quality([table("a 5\nb 2\nc 9\n", log=True)], TRIALS)
+    assert features == pytest.approx(np.log([[2, 5], [5, 9], [2, 9]]))
+    assert measures == [Measure(measures[0].table, True, pytest.approx(np.log(5)))]
+
+
+def test_a_missing_value_is_the_median_in_training_and_counted(table, caplog):
+    features, _ = read_quality([table("a 5\nc 9\n")], TRIALS, True, [Measure("t", False, 4.0)])
+    assert features.tolist() == [[4, 5], [5, 9], [4, 9]]
+    assert "1 recordings have no value" in caplog.text
+
+
+def test_a_missing_value_is_an_error_that_names_it(table):
+    with pytest.raises(UserError, match="t: 1 recordings of the trials are not in it, the first: b"):
+        read_quality([table("a 5\nc 9\n")], TRIALS)
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "long", "-Infinity"])
+def test_what_is_no_finite_number_is_refused(table, value):
+    with pytest.raises(UserError, match=f'"{value}" of b is no finite number'):
+        read_quality([table(f"a 5\nb {value}\nc 9\n")], TRIALS)
+
+
+@pytest.mark.parametrize("value", ["0", "-1"])
+def test_what_has_no_logarithm_is_refused(table, value):
+    with pytest.raises(UserError, match=f"log:.*t: b has the value {value}, which has no logarithm"):
+        read_quality([table(f"a 5\nb {value}\nc 9\n", log=True)], TRIALS)
+
+
+def test_a_table_of_other_recordings_is_refused_in_training(table):
+    with pytest.raises(UserError, match="none of the 3 recordings of the training trials is in it"):
+        read_quality([table("x 5\n")], TRIALS, rest=True)
+
+
+@pytest.mark.parametrize("measures", [[], [Measure("utt2dur", True, 1.0)], [Measure("a", False, 1.0)] * 2])
+def test_tables_must_be_those_of_the_model(table, measures):
+    with pytest.raises(UserError, match="quality tables: expected counterparts of"):
+        read_quality([table("a 5\nb 2\nc 9\n")], TRIALS, measures=measures)
