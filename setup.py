@@ -22,7 +22,7 @@ setup(
     long_description_content_type="text/markdown",
     python_requires=">=3.10,<3.14",
     packages=find_packages(include=["avsv", "avsv.*"]),
-    package_data={"avsv": ["**/*.yaml", "**/*.json", "**/*.html", "**/*.css"]},
+    package_data={"avsv": ["**/*.yaml", "**/*.json", "**/*.html", "**/*.css", "**/*.js"]},
     entry_points={"console_scripts": ["avsv = avsv.cli:main"]},
     install_requires=[
         # torch, torchaudio and speechbrain move together: each torchaudio is compiled for few releases of torch
@@ -52,7 +52,14 @@ setup(
         "tqdm>=4.66",
     ],
     extras_require={
-        # scikit-learn: the independent computation that tests compare ours with
-        "test": ["pytest>=8", "pytest-xdist>=3.6", "hypothesis>=6.100", "scikit-learn>=1.5", "ruff>=0.12"],
+        # scikit-learn: the independent computation that tests compare ours with; selenium: the report in a browser
+        "test": [
+            "pytest>=8",
+            "pytest-xdist>=3.6",
+            "hypothesis>=6.100",
+            "scikit-learn>=1.5",
+            "selenium>=4.20",
+            "ruff>=0.12",
+        ],
     },
 )

@@ -1,17 +1,19 @@
-"""avsv report: one table of all systems of an experiment, and DET plots.
+"""avsv report: all results of an experiment as one page with curves, sound and faces, and as JSON and Markdown.
 
 It evaluates every EXP_DIR/SYSTEM/scores/LIST[@CONDITION].BACKEND against the list of that name in --trials-dir;
-without @CONDITION it is "clean", and BACKEND cosine_as-norm is shown as cosine+as-norm. It writes OUT_DIR/results.json,
-results.md and det_LIST@CONDITION.png with the best back-end of each system.
+without @CONDITION it is "clean", and BACKEND cosine_as-norm is shown as cosine+as-norm. OUT_DIR gets index.html, which
+opens from disk, the sound and pictures that it shows in media/, results.json, results.md and det_LIST@CONDITION.svg.
+
+Sound and pictures of a condition are those of DIR_CONDITION, where DIR is --data.
 
 example:
-  avsv report --trials-dir data/vox1/trials exp exp/results
+  avsv report --trials-dir data/vox1/trials --utt2spk data/vox1/utt2spk --by data/vox1/spk2gender exp exp/results
 """
 
 import logging
 from pathlib import Path
 
-from avsv.commands._arguments import Priors
+from avsv.commands._arguments import Priors, at_least_zero
 
 log = logging.getLogger("avsv")
 
@@ -20,28 +22,32 @@ def add_arguments(parser):
     parser.add_argument("--trials-dir", type=Path, required=True, metavar="DIR", help="folder of labelled trial lists")
     parser.add_argument(
         "--p-target", nargs="+", action=Priors, rest="more_folders", default=[0.01, 0.05], metavar="P",
-        help="target priors of minDCF (0.01 0.05)",
+        help="target priors of minDCF and actDCF (0.01 0.05)",
     )  # fmt: skip
     parser.add_argument("--utt2spk", type=Path, metavar="FILE", help="who is in each recording, for the intervals")
-    parser.add_argument("--resamples", type=int, default=1000, metavar="N", help="of the intervals; 0: none (1000)")
+    parser.add_argument(
+        "--resamples", type=at_least_zero, default=1000, metavar="N", help="of the intervals; 0: none (1000)"
+    )
+    parser.add_argument(
+        "--data", type=Path, metavar="DIR",
+        help="data directory of the test set, for sound and faces (the folder that --trials-dir lies in)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--by", type=Path, action="append", default=[], metavar="FILE",
+        help="also by subset: a table of recordings or people, such as spk2gender or utt2dur; may be repeated",
+    )  # fmt: skip
+    parser.add_argument("--published", type=Path, metavar="FILE", help="figures of others, for a column of their own")
+    parser.add_argument("--reference", metavar="SYSTEM", help="compare with this one (the better of voice and face)")
     parser.add_argument("folders", nargs="*", metavar="EXP_DIR OUT_DIR", help="where the systems are; where to write")
     parser.set_defaults(fail=parser.error, more_folders=[])
 
 
 def run(args):
-    from avsv.evaluation.results import by_table, find_lists, find_score_files, markdown, measure_all, write_markdown
-    from avsv.evaluation.results_plots import plot_tables
-    from avsv.files import write_json
+    from avsv.evaluation.report.results import Options
+    from avsv.evaluation.report.write import write_report
 
     folders = [Path(folder) for folder in (*args.folders, *args.more_folders)]
     if len(folders) != 2:
         args.fail("expected two folders: EXP_DIR OUT_DIR")
-    exp_dir, out_dir = folders
-    lists = find_lists(args.trials_dir)
-    files = find_score_files(exp_dir, lists)
-    records = measure_all(files, lists, args.p_target, args.utt2spk, args.resamples)
-    write_json(out_dir / "results.json", records)
-    write_markdown(out_dir / "results.md", records)
-    plot_tables(out_dir, files, records, lists)
-    print(markdown(records), end="")
-    log.info("%s: %d results in %d tables", out_dir, len(records), len(by_table(records)))
+    options = Options(args.p_target, args.utt2spk, args.resamples, args.by, args.reference)
+    write_report(*folders, args.trials_dir, options, args.data, args.published)

@@ -1,4 +1,4 @@
-"""Results of all systems of an experiment: found by their score files' names, evaluated, written as JSON and Markdown.
+"""Results of all systems of an experiment: found by their score files' names, shown as Markdown.
 
 A score file is EXP_DIR/SYSTEM/scores/LIST[@CONDITION].BACKEND: LIST is the name of a trial list, CONDITION what the
 recordings went through ("clean" where there is none), BACKEND "cosine", "plda", or "cosine_as-norm", which is shown as
@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from avsv.errors import UserError
-from avsv.evaluation.measures import interval_text, make_bootstrap, measure_file, shown
-from avsv.files import whole_file
-from avsv.kaldi.trials import read_labelled_trials
+from avsv.evaluation.measures import interval_text
+from avsv.evaluation.tables import shown, span
 
 log = logging.getLogger("avsv")
 ASIDE = (".json", ".missing")  # what commands leave beside a score file
@@ -83,25 +82,6 @@ def find_lists(trials_dir: Path) -> dict[str, Path]:
     return lists
 
 
-def measure_all(
-    files: Sequence[ScoreFile],
-    lists: dict[str, Path],
-    p_target: Sequence[float] = (0.01, 0.05),
-    utt2spk: Path | None = None,
-    n_resamples: int = 1000,
-) -> list[dict]:
-    """A record for each score file: system, backend, trials, condition, and the measures."""
-    records: list[dict] = []
-    for name in dict.fromkeys(file.trials for file in files):
-        trials = read_labelled_trials(lists[name])
-        bootstrap = make_bootstrap(trials, utt2spk, n_resamples)
-        for file in (file for file in files if file.trials == name):
-            about = {"system": file.system, "backend": file.backend, "trials": name, "condition": file.condition}
-            records.append(about | measure_file(file.path, trials, p_target, bootstrap))
-            log.info("%s: EER %s %%", file.path, shown(records[-1]["eer_percent"], 2))
-    return records
-
-
 def by_table(records: Sequence[dict]) -> dict[tuple[str, str], list[dict]]:
     """Records by (trial list, condition), in their order."""
     tables: dict[tuple[str, str], list[dict]] = {}
@@ -134,12 +114,23 @@ def markdown_table(rows: Sequence[dict]) -> list[str]:
     for row, text in enumerate(cells[0]):
         cells[0][row] = f"{text} ({interval_text(rows[row])})"
     head = ["System", "Back-end", "EER % (95 %)", *(f"minDCF({p})" for p in priors), "Trials"]
+    if reference := rows[0].get("reference"):
+        head.insert(3, f"against {', '.join(reference)} (95 %)")
+        cells.insert(1, [difference_text(row) for row in rows])
     lines = ["| " + " | ".join(head) + " |", "|---|---|" + "---:|" * (len(head) - 2)]
     for row, record in enumerate(rows):
         trials = f"{record['n_target'] + record['n_nontarget']:,}"
         fields = [record["system"], record["backend"], *(column[row] for column in cells), trials]
         lines.append("| " + " | ".join(fields) + " |")
     return lines
+
+
+def difference_text(record: dict) -> str:
+    """The EER less that of the reference, with its interval."""
+    if record["against_reference"] is None:
+        return "reference"
+    found = record["against_reference"]["eer_percent"]
+    return "-" if found["difference"] is None else f"{found['difference']:+.2f} ({span(found['ci95'], 2, sign=True)})"
 
 
 def in_bold(texts: list[str], values: Sequence[float | None]) -> list[str]:
@@ -149,8 +140,3 @@ def in_bold(texts: list[str], values: Sequence[float | None]) -> list[str]:
     if not known or best == max(known):
         return texts
     return [f"**{text}**" if value == best else text for text, value in zip(texts, values, strict=True)]
-
-
-def write_markdown(path: Path, records: Sequence[dict]) -> None:
-    with whole_file(path) as out:
-        out.write(markdown(records))

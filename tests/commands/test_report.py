@@ -43,7 +43,8 @@ def test_every_score_file_has_a_record_and_every_condition_a_table_and_a_plot(av
     assert text in said
     assert "## t, clean" in text
     assert "## t, noisy-0.6" in text
-    assert sorted(path.name for path in results.glob("det_*")) == ["det_t@clean.png", "det_t@noisy-0.6.png"]
+    assert sorted(path.name for path in results.glob("det_*")) == ["det_t@clean.svg", "det_t@noisy-0.6.svg"]
+    assert (results / "index.html").read_text().startswith("<!doctype html>")
 
 
 def test_priors_may_stand_before_the_folders(avsv, experiment):
@@ -51,11 +52,23 @@ def test_priors_may_stand_before_the_folders(avsv, experiment):
     assert "minDCF(0.5)" in (experiment.folder / "exp/results/results.md").read_text()
 
 
+def test_subsets_and_a_reference_may_be_asked_for(avsv, experiment):
+    genders = experiment.folder / "spk2gender"
+    genders.write_text(
+        "".join(f"test{person:02d}-{clip} {'fm'[person % 2]}\n" for person in range(8) for clip in range(5))
+    )
+    assert report(avsv, experiment, "--by", genders, "--reference", "voice", "--resamples", "20")[0] == 0
+    records = json.loads((experiment.folder / "exp/results/results.json").read_text())
+    assert records[0]["reference"][0] == "voice"
+    assert set(records[0]["subsets"]["spk2gender"]) == {"f-f", "f-m", "m-m"}
+
+
 def test_damaged_scores_are_named(avsv, experiment):
     (experiment.folder / "exp/face/scores/t.cosine").write_text("test00-0 test00-1\n")
     status, said = report(avsv, experiment)
     assert status == 1
-    assert 'exp/face/scores/t.cosine, line 1: expected "enroll test score", found 2 fields' in said
+    assert 'exp/face/scores/t.cosine, line 1: expected "enroll test score"' in said
+    assert "found 2 fields" in said
 
 
 def test_nothing_to_report_is_an_error(avsv, experiment):

@@ -2,12 +2,9 @@
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from avsv.errors import UserError
-from avsv.evaluation.det import det_points, plot_det
-from avsv.evaluation.errors import count_errors
 from avsv.evaluation.results import find_score_files, markdown, parse_score_file
 
 
@@ -62,19 +59,12 @@ def test_the_best_of_each_column_is_bold():
     assert "| face | cosine | **1.50** (-) | 0.5000 | 3,000 |" in text
 
 
-def test_det_curve_passes_through_the_rates():
-    rng = np.random.default_rng(0)
-    labels = rng.random(300) < 0.5
-    counts = count_errors(rng.standard_normal(300) + labels, labels)
-    fpr, fnr = det_points(counts)
-    assert set(zip(fpr, fnr)) <= set(zip(counts.fpr, counts.fnr))
-    assert (np.diff(fpr) <= 0).all()
-    assert (np.diff(fnr) >= 0).all()
-
-
-@pytest.mark.parametrize("kind", ["png", "svg"])
-def test_det_plot_is_drawn_for_perfect_and_for_useless_scores(tmp_path, kind):
-    labels = np.arange(20) < 8
-    curves = {"perfect": count_errors(labels.astype(float), labels), "useless": count_errors(np.zeros(20), labels)}
-    plot_det(tmp_path / f"det.{kind}", "t, clean", curves)
-    assert (tmp_path / f"det.{kind}").stat().st_size > 1000
+def test_differences_from_the_reference_have_a_column():
+    base = {"trials": "t", "condition": "clean", "backend": "plda", "n_target": 10, "n_nontarget": 20, "min_dcf": {},
+            "eer_ci95": None, "eer_percent": 1.0, "reference": ["voice", "plda"]}  # fmt: skip
+    against = {"eer_percent": {"difference": -0.5, "ci95": [-1.0, 0.25]}}
+    text = markdown([base | {"system": "voice", "against_reference": None},
+                     base | {"system": "face", "against_reference": against}])  # fmt: skip
+    assert "| EER % (95 %) | against voice, plda (95 %) |" in text
+    assert "| voice | plda | 1.00 (-) | reference |" in text
+    assert "| face | plda | 1.00 (-) | -0.50 (-1.00 to +0.25) |" in text

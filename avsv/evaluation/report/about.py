@@ -1,0 +1,124 @@
+"""What the report tells of how the results came about: what was skipped and why, configurations, versions."""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from avsv.errors import UserError
+from avsv.evaluation.report.html import Markup, tag
+from avsv.kaldi.tables import read_lines, read_table
+
+SHOWN = 200  # names in one list; the rest is counted
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """What one step left out.
+
+    path : the file that tells
+    reasons : reason -> names with all that was said of each
+    """
+
+    path: Path
+    reasons: dict[str, list[str]]
+
+    @property
+    def total(self) -> int:
+        return sum(map(len, self.reasons.values()))
+
+
+def find_skipped(exp_dir: Path) -> list[Skipped]:
+    """SYSTEM/SET/skipped of an experiment by reason, and SYSTEM/scores/*.missing; empty ones are left out."""
+    found = []
+    for path in sorted(exp_dir.glob("*/*/skipped")):
+        reasons: dict[str, list[str]] = {}
+        for name, said in read_table(path).items():
+            reasons.setdefault(general(said), []).append(f"{name} {said}")
+        found.append(Skipped(path, reasons))
+    for path in sorted(exp_dir.glob("*/scores/*.missing")):
+        found.append(Skipped(path, {"no embedding: its trials were scored as --missing told": read_lines(path)}))
+    return [one for one in found if one.total]
+
+
+def general(reason: str) -> str:
+    """A reason without the file and the numbers, so that equal ones are counted together.
+
+    Examples
+    --------
+    >>> general("/data/x.wav: the sound lasts 0.051 s, less than 0.1 s")
+    'the sound lasts … s, less than … s'
+    >>> general("no face was found in 5 frames")
+    'no face was found in … frames'
+    """
+    said = re.sub(r"^\S*/\S*: ", "", reason)
+    return re.sub(r"(?<![\w/.])-?\d+(\.\d+)?(?![\w/])", "…", said) or "no reason was given"
+
+
+def skipped_section(skipped: Sequence[Skipped], exp_dir: Path) -> Markup:
+    """A table with one line for each file and reason; the names fold out."""
+    if not skipped:
+        return tag("p", "Nothing was skipped: no file of skipped clips or missing embeddings has a line.")
+    rows = [
+        tag("tr", tag("td", str(one.path.relative_to(exp_dir))), tag("td", f"{len(names):,}", class_="number"),
+            tag("td", folded(reason, names)))
+        for one in skipped
+        for reason, names in sorted(one.reasons.items(), key=lambda item: (-len(item[1]), item[0]))
+    ]  # fmt: skip
+    head = tag("tr", tag("th", "File", scope="col"), tag("th", "Clips", scope="col", class_="number"),
+               tag("th", "Reason", scope="col"))  # fmt: skip
+    return tag("div", tag("table", tag("thead", head), tag("tbody", rows), class_="plain"), class_="wide")
+
+
+def folded(title: str, lines: Sequence[str]) -> Markup:
+    more = f"\n… and {len(lines) - SHOWN:,} more" if len(lines) > SHOWN else ""
+    return tag("details", tag("summary", title), tag("pre", "\n".join(lines[:SHOWN]) + more))
+
+
+def configuration_section(exp_dir: Path, about: Sequence[tuple[str, str]]) -> list[Markup]:
+    """How this report was computed, and each trained system's configuration, command line and versions.
+
+    about : what the report itself was made with, name and value
+    """
+    parts = [tag("dl", [[tag("dt", name), tag("dd", value)] for name, value in about])]
+    for path in sorted(exp_dir.glob("*/config.yaml")):
+        folder = path.parent
+        text = "\n".join(read_lines(path))
+        shown = [tag("summary", tag("b", folder.name), " ", tag("span", last_epoch(folder), class_="quiet"))]
+        run = read_json(folder / "run.json")
+        if command := run.get("command"):
+            shown += [tag("h4", "Command"), tag("pre", command)]
+        if isinstance(versions := run.get("versions"), dict):
+            shown += [tag("h4", "Versions"), tag("pre", "  ".join(f"{k} {v}" for k, v in versions.items()))]
+        parts.append(tag("details", shown, tag("h4", "config.yaml"), tag("pre", text)))
+    for path in sorted(exp_dir.glob("*/scores/*.json")):
+        summary = tag("summary", tag("b", path.parent.parent.name), " ", path.name)
+        parts.append(tag("details", summary, tag("pre", json.dumps(read_json(path), indent=2))))
+    return parts
+
+
+def read_json(path: Path) -> dict:
+    """What a file beside a configuration tells; nothing where it is absent. UserError where it is no JSON object."""
+    if not path.exists():
+        return {}
+    try:
+        found = json.loads("\n".join(read_lines(path)))
+    except ValueError as error:
+        raise UserError(f"{path}: is no JSON: {error}") from None
+    if not isinstance(found, dict):
+        raise UserError(f"{path}: expected a JSON object")
+    return found
+
+
+def last_epoch(folder: Path) -> str:
+    """The last line of history.jsonl in words, such as "epoch 30: loss 0.12"."""
+    path = folder / "history.jsonl"
+    lines = read_lines(path) if path.exists() else []
+    try:
+        record = json.loads(lines[-1]) if lines else {}
+    except ValueError:
+        raise UserError(f"{path}, line {len(lines)}: is no JSON") from None
+    numbers = {key: value for key, value in record.items() if key != "epoch" and isinstance(value, int | float)}
+    said = ", ".join(f"{key} {value:.4g}" for key, value in numbers.items())
+    return f"epoch {record['epoch']}: {said}" if "epoch" in record else ""

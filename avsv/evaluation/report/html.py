@@ -1,0 +1,47 @@
+"""HTML and SVG elements for the report: every text is escaped, whatever a name in the data may hold."""
+
+import html
+from collections.abc import Iterable
+
+VOID = {"img", "br"}  # elements of HTML that have no end; those of SVG all have one
+
+
+class Markup(str):
+    """Text that is HTML already."""
+
+
+def text_of(part) -> str:
+    """A part of an element as HTML: markup as it is, None as nothing, all else escaped."""
+    if isinstance(part, Markup):
+        return part
+    return "" if part is None else html.escape(str(part))
+
+
+def joined(parts: Iterable, between: str = "") -> Markup:
+    """Parts one after the other; a list within the parts is joined too."""
+    return Markup(between.join(joined(part) if isinstance(part, list | tuple) else text_of(part) for part in parts))
+
+
+def tag(name: str, *parts, **attributes) -> Markup:
+    """An element.
+
+    Parameters
+    ----------
+    parts : strings (escaped), markup, numbers, lists of these, None
+    attributes : `class_` is written class, and an underscore inside a name a hyphen; True is an attribute without a
+        value, None and False leave it out
+
+    Examples
+    --------
+    >>> print(tag("a", "1 < 2", href="#x", class_="y", hidden=True, title=None))
+    <a href="#x" class="y" hidden>1 &lt; 2</a>
+    """
+    said = []
+    for key, value in attributes.items():
+        key = key.rstrip("_").replace("_", "-")
+        if value is True:
+            said.append(f" {key}")
+        elif value is not None and value is not False:
+            said.append(f' {key}="{html.escape(str(value))}"')
+    head = f"<{name}{''.join(said)}>"
+    return Markup(head if name in VOID else f"{head}{joined(parts)}</{name}>")

@@ -1,0 +1,195 @@
+"""Sound and pictures beside the report: short, small, each recording once, under names that come from no data."""
+
+import hashlib
+import io
+import json
+import logging
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from PIL import Image
+
+from avsv.errors import UserError
+from avsv.files import whole_file
+from avsv.kaldi.damage import MISSING, read_damage
+from avsv.kaldi.data_dir import DataDir, read_data_dir
+from avsv.media.pictures import read_frames
+from avsv.media.sound import read_sound
+
+log = logging.getLogger("avsv")
+SECONDS, RATE = 10, 16000
+SIDE = 160  # pixels of a picture at most
+OURS = re.compile(r"[0-9a-f]{16}\.(mp3|jpg)")
+
+
+@dataclass(frozen=True)
+class Clip:
+    """What the report shows of a recording.
+
+    person, gender : empty where not known
+    sound, picture : paths relative to the report; None where there is none
+    notes : what could not be shown and why, what was damaged
+    """
+
+    name: str
+    person: str = ""
+    gender: str = ""
+    sound: str | None = None
+    picture: str | None = None
+    notes: tuple[str, ...] = ()
+
+
+class MediaFolder:
+    """Writes the media of the recordings asked for.
+
+    Parameters
+    ----------
+    out_dir : of the report; media go to its folder media/
+    data : condition -> data directory; a condition that is not in it shows names only
+    """
+
+    def __init__(self, out_dir: Path, data: Mapping[str, Path]):
+        self.folder = out_dir / "media"
+        self.sets = {condition: SourceTables(path) for condition, path in data.items()}
+        self.written: dict[str, str] = {}  # file name -> why it could not be made, or nothing
+        self.clips: dict[tuple[str, str], Clip] = {}
+
+    def clip(self, condition: str, name: str) -> Clip:
+        """What there is of a recording, written to files."""
+        key = (condition, name)
+        if key not in self.clips:
+            there = condition in self.sets and name in self.sets[condition].data.utt2spk
+            self.clips[key] = self.make(self.sets[condition], name) if there else Clip(name)
+        return self.clips[key]
+
+    def make(self, tables: "SourceTables", name: str) -> Clip:
+        person = tables.data.utt2spk[name]
+        notes = []
+        sound, picture = self.sound(tables, name, notes), self.picture(tables, name, notes)
+        return Clip(name, person, tables.genders.get(person, ""), sound, picture, tuple(notes))
+
+    def sound(self, tables: "SourceTables", name: str, notes: list[str]) -> str | None:
+        damage = tables.voice_damage.get(name)
+        entry = tables.data.wav.get(name)
+        if entry is None:
+            return None
+        if entry.endswith("|"):
+            notes.append("the sound is made by a command, which a report does not run")
+            return None
+        if damage:
+            notes.append(f"voice: {said_of(damage)}, played so")
+        file = file_name(f"sound {entry} {json.dumps(damage, sort_keys=True)}", "mp3")
+        return self.write(file, lambda: encode_sound(entry, damage), notes)
+
+    def picture(self, tables: "SourceTables", name: str, notes: list[str]) -> str | None:
+        damage = tables.face_damage.get(name)
+        entry = tables.data.video.get(name)
+        if entry is None:
+            return None
+        if damage:
+            notes.append(f"face in the test: {said_of(damage)}; shown without")
+        return self.write(file_name(f"picture {entry}", "jpg"), lambda: encode_picture(entry), notes)
+
+    def write(self, file: str, encode, notes: list[str]) -> str | None:
+        """Write a file where it was not written yet; its path in the report, or None and a note why not."""
+        if file not in self.written:
+            try:
+                content = encode()
+                with whole_file(self.folder / file, "wb") as out:
+                    out.write(content)
+                self.written[file] = ""
+            except UserError as error:
+                log.warning("not in the report: %s", error)
+                self.written[file] = str(error)
+        if self.written[file]:
+            notes.append(self.written[file])
+            return None
+        return f"media/{file}"
+
+    def remove_old(self) -> None:
+        """Remove files of an earlier report that this one does not show."""
+        for path in self.folder.glob("*"):
+            if OURS.fullmatch(path.name) and path.name not in self.written:
+                path.unlink()
+
+
+class SourceTables:
+    """Tables of one condition's data directory."""
+
+    def __init__(self, path: Path):
+        self.data: DataDir = read_data_dir(path)
+        self.genders = self.data.table("spk2gender")
+        self.voice_damage = playable(read_damage(path, "voice"))
+        self.face_damage = playable(read_damage(path, "face"))
+
+
+def playable(damage: dict[str, dict]) -> dict[str, dict]:
+    """Damage that leaves something; what is missing is not in wav.scp or video.scp either."""
+    return {utt: what for utt, what in damage.items() if what["kind"] != MISSING}
+
+
+def find_data(data_dir: Path | None, trials_dir: Path, conditions: list[str]) -> dict[str, Path]:
+    """Condition -> data directory: SET of the clean condition, SET_CONDITION of another.
+
+    Parameters
+    ----------
+    data_dir : SET; None for the folder that `trials_dir` lies in, where that is a data directory
+
+    Raises
+    ------
+    UserError : `data_dir` is given and is none
+    """
+    if data_dir is None:
+        data_dir = trials_dir.resolve().parent
+    elif not (data_dir / "utt2spk").is_file():
+        raise UserError(f"{data_dir}: expected a data directory with utt2spk, wav.scp, video.scp")
+    places = {name: data_dir if name == "clean" else Path(f"{data_dir}_{name}") for name in conditions}
+    return {name: path for name, path in places.items() if is_data_dir(path)}
+
+
+def is_data_dir(path: Path) -> bool:
+    return (path / "utt2spk").is_file() and ((path / "wav.scp").is_file() or (path / "video.scp").is_file())
+
+
+def file_name(content: str, ending: str) -> str:
+    """A name that depends on what is shown alone, and that holds nothing of what a table may hold."""
+    return f"{hashlib.sha256(content.encode()).hexdigest()[:16]}.{ending}"
+
+
+def said_of(damage: Mapping) -> str:
+    """Damage in words: its kind and its first number, which is its severity.
+
+    Examples
+    --------
+    >>> said_of({"modality": "voice", "kind": "babble", "sources": [["a.wav", 0.5]], "snr": 4.2})
+    'babble, snr 4.2'
+    """
+    numbers = [f", {key} {value:.3g}" for key, value in damage.items() if isinstance(value, int | float)]
+    return f"{damage['kind']}{''.join(numbers[:1])}"
+
+
+def encode_sound(path: str, damage: Mapping | None) -> bytes:
+    """The first seconds of a recording as MP3, which every browser plays; damaged first, where it was for the test."""
+    from avsv.features.sound_damage import damage_sound  # brings scipy.signal, a second of importing
+
+    sound = read_sound(path, RATE)
+    try:
+        sound = damage_sound(sound, dict(damage)) if damage else sound
+    except (KeyError, TypeError, ValueError, IndexError):
+        raise UserError(f"{path}: what utt2damage says of it is not understood: {said_of(damage)}") from None
+    out = io.BytesIO()
+    soundfile.write(out, np.clip(sound[: SECONDS * RATE], -1, 1), RATE, format="MP3", subtype="MPEG_LAYER_III")
+    return out.getvalue()
+
+
+def encode_picture(path: str) -> bytes:
+    """The middle picture of a clip as a small JPEG."""
+    picture = Image.fromarray(np.ascontiguousarray(read_frames(path, 1)[0][:, :, ::-1]))
+    picture.thumbnail((SIDE, SIDE))
+    out = io.BytesIO()
+    picture.save(out, "JPEG", quality=82)
+    return out.getvalue()

@@ -1,0 +1,270 @@
+"""The page of the report: its sections put together, and the main result in one sentence."""
+
+import base64
+import hashlib
+import platform
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from string import Template
+
+import numpy as np
+
+import avsv
+from avsv.evaluation.published import Published
+from avsv.evaluation.report.about import Skipped, configuration_section, skipped_section
+from avsv.evaluation.report.figures import (
+    calibration_plot,
+    det_plot,
+    histogram_plot,
+    legend,
+    name_of,
+    subset_plot,
+)
+from avsv.evaluation.report.html import Markup, joined, tag, text_of
+from avsv.evaluation.report.media import Clip, MediaFolder
+from avsv.evaluation.report.results import SINGLE, Errors, Options, Subsets, Table
+from avsv.evaluation.report.svg import key_of, standalone
+from avsv.evaluation.report.tables import MINUS, overview, result_table, sources
+from avsv.evaluation.report.trials import WorstTrial
+from avsv.evaluation.results import ScoreFile
+from avsv.evaluation.tables import shown
+
+HERE = Path(__file__).parent
+
+
+def page(
+    title: str,
+    exp_dir: Path,
+    files: Sequence[ScoreFile],
+    tables: Sequence[Table],
+    main: str,
+    options: Options,
+    published: Sequence[Published],
+    media: MediaFolder,
+    skipped: Sequence[Skipped],
+) -> str:
+    """The whole of index.html.
+
+    main : the trial list that the first sentence is about
+    """
+    numbers = {system: number for number, system in enumerate(sorted({file.system for file in files}))}
+    sections = [
+        ("results", "Results", results_section(tables, numbers, published)),
+        ("curves", "Curves", curves_section(tables)),
+        ("errors", "The worst errors", errors_section(tables, media)),
+        ("skipped", "What was skipped", skipped_section(skipped, exp_dir)),
+        ("configuration", "Configuration", configuration_section(exp_dir, about(files, tables, options))),
+    ]
+    links = [tag("a", name, href=f"#{anchor}") for anchor, name, _ in sections]
+    header = tag("header", tag("h1", title), tag("p", main_result(tables, main), class_="lead"),
+                 tag("p", sizes(tables), class_="note"), tag("nav", links))  # fmt: skip
+    body = [tag("section", tag("h2", name), content, id=anchor) for anchor, name, content in sections]
+    script = (HERE / "page.js").read_text(encoding="utf-8")
+    # the hash is of what stands between the script's tags: the page runs this script and no other
+    digest = hashlib.sha256(f"\n{script}".encode()).digest()
+    return Template((HERE / "page.html").read_text(encoding="utf-8")).substitute(
+        title=text_of(title),
+        style=(HERE / "page.css").read_text(encoding="utf-8") + (HERE / "svg.css").read_text(encoding="utf-8"),
+        script=script,
+        script_hash=f"sha256-{base64.b64encode(digest).decode()}",
+        body=joined([header, tag("main", body)]),
+    )
+
+
+def main_result(tables: Sequence[Table], main: str) -> Markup:
+    """The best system of the main list, and how far it is ahead."""
+    table = next((t for t in tables if t.trials == main and t.curves), None)
+    if table is None:
+        return Markup("No error rate is defined: the trials are of one class only.")
+    best, reference = table.curves[0].record, table.reference
+    said = [f"On {table.trials}, {table.condition}, ", tag("b", best["system"]), f" ({best['backend']}) has the lowest "
+            "equal error rate: ", tag("b", f"{shown(best['eer_percent'], 2)} %"), interval_words(best)]  # fmt: skip
+    if reference is not None and reference is not best:
+        said += against_words(best, reference)
+    elif len(table.curves) > 1:
+        second = table.curves[1].record
+        said.append(f", ahead of {second['system']} ({second['backend']}) at {shown(second['eer_percent'], 2)} %")
+    return joined([*said, "."])
+
+
+def interval_words(record: dict) -> str:
+    ends = record["eer_ci95"]
+    return f" (95 % interval {ends[0]:.2f} to {ends[1]:.2f})" if ends else ""
+
+
+def against_words(best: dict, reference: dict) -> list[str]:
+    """`, 47 % below voice (cosine), the best single modality, at 4.46 %`."""
+    found = best["against_reference"]["eer_percent"]
+    relative, loses = found["relative_percent"], found["loses"]
+    how = "the best single modality, " if reference["system"] in SINGLE else ""
+    ahead = f"{abs(relative):.0f} % {'below' if relative < 0 else 'above'}" if relative else "level with"
+    said = [f", {ahead} {reference['system']} ({reference['backend']}), {how}at {shown(reference['eer_percent'], 2)} %"]
+    if loses is not None:
+        said.append(f"; the order holds in {100 * (1 - loses):.3g} % of the resamples of people")
+    return said
+
+
+def sizes(tables: Sequence[Table]) -> str:
+    """How much there is: results, systems, lists, conditions."""
+    n_records = sum(len(table.records) for table in tables)
+    systems = {record["system"] for table in tables for record in table.records}
+    lists = list(dict.fromkeys(table.trials for table in tables))
+    conditions = list(dict.fromkeys(table.condition for table in tables))
+    return (
+        f"{n_records} results of {len(systems)} systems; trial lists: {', '.join(lists)}; "
+        f"conditions: {', '.join(conditions)}. The best back-end of a system is chosen on the trials it is shown for."
+    )
+
+
+def results_section(
+    tables: Sequence[Table], numbers: Mapping[str, int], published: Sequence[Published]
+) -> list[Markup | None]:
+    parts = []
+    if len(tables) > 1:
+        parts += [tag("h3", "EER in percent, all lists and conditions"), overview(tables)]
+    for table in tables:
+        n_target, n_nontarget = table.records[0]["n_target"], table.records[0]["n_nontarget"]
+        size = (f"{n_target + n_nontarget:,} trials of {table.n_people:,} people: {n_target:,} target, "
+                f"{n_nontarget:,} nontarget.")  # fmt: skip
+        parts += [tag("h3", heading(table)), tag("p", size, class_="note"), result_table(table, numbers, published)]
+    said = (
+        "Best of each column in bold. Intervals are 95 %, from resampling people, as trials of the same people are not "
+        "independent; differences are paired: both systems in the same resamples, and grey where the interval holds 0. "
+        "minDCF and actDCF are normalised; actDCF and Cllr take scores for log-likelihood ratios, which "
+        "uncalibrated ones are not. A click on a head sorts."
+    )
+    cited = [p for p in published if p.list in {table.trials for table in tables}]
+    listed = [tag("h4", "Published figures are from"), sources(published)] if cited else []
+    return [*parts, tag("p", said, class_="note"), *listed]
+
+
+def heading(table: Table) -> str:
+    return f"{table.trials}, {table.condition}"
+
+
+def curves_section(tables: Sequence[Table]) -> list[Markup]:
+    return [
+        tag("div", tag("h3", heading(table)), legend(table.curves), main_figures(table), histograms(table))
+        for table in tables if table.curves
+    ]  # fmt: skip
+
+
+def main_figures(table: Table) -> Markup:
+    """DET and calibration side by side, then EER by subset."""
+    band = "; bands: 95 % of the resamples of people" if any(c.band for c in table.curves) else ""
+    figures = [
+        figure("Detection error tradeoff", f"both axes on the scale of the normal distribution{band}",
+               det_plot(table.curves)),
+        figure("Calibration", "cost of decisions at each prior, solid; the least at any threshold, dashed; "
+               "above 1 the scores do harm as log-likelihood ratios", calibration_plot(table.curves)),
+    ]  # fmt: skip
+    return tag("div", figures, [subset_figure(s) for s in table.subsets], class_="figures")
+
+
+def figure(title: str, note: str, picture: Markup) -> Markup:
+    return tag("figure", tag("figcaption", tag("b", title), tag("span", note, class_="quiet")), picture)
+
+
+def subset_figure(subsets: Subsets) -> Markup | None:
+    """Bars of the subsets that have an EER; the others are named."""
+    grouping, rows = subsets.grouping, subsets.rows
+    defined = [label for label in grouping.labels if any(m[label]["eer_percent"] is not None for _, _, m in rows)]
+    without = [label for label in grouping.labels if label not in defined]
+    note = "; ".join(part for part in (grouping.note, f"without EER: {', '.join(without)}" if without else "") if part)
+    if not defined:
+        return tag("figure", tag("figcaption", tag("b", f"EER by {grouping.name}"), tag("span", note, class_="quiet")))
+    return figure(f"EER by {grouping.name}", note, subset_plot(rows, defined))
+
+
+def histograms(table: Table) -> Markup:
+    drawn = [
+        tag("figure", tag("figcaption", key_of(c.number), f" {name_of(c)}"), histogram_plot(c)) for c in table.curves
+    ]
+    said = " targets in colour, nontargets grey; dashed: the threshold of the EER"
+    caption = tag("p", tag("b", "Scores"), tag("span", said, class_="quiet"))
+    return tag("div", caption, tag("div", drawn, class_="small-figures"))
+
+
+def errors_section(tables: Sequence[Table], media: MediaFolder) -> list[Markup]:
+    """Of the main list: each condition, each system, the worst of both kinds of error."""
+    note = (
+        "On the shortest trial list, each system's best back-end at the threshold of its EER; of each pair of people "
+        "the worst trial. Sound is cut to ten seconds."
+    )
+    parts = [tag("p", note, class_="note")]
+    for table in (table for table in tables if table.errors):
+        parts.append(tag("h3", heading(table)))
+        parts += [errors_of(e, table.condition, media, not place) for place, e in enumerate(table.errors)]
+    return parts
+
+
+def errors_of(errors: Errors, condition: str, media: MediaFolder, is_open: bool) -> Markup:
+    (accepts, n_accepts), (rejects, n_rejects) = errors.accepts, errors.rejects
+    counted = f"{n_accepts:,} false accepts, {n_rejects:,} false rejects"
+    summary = tag("summary", tag("b", errors.curves.record["system"]), f" {errors.curves.record['backend']} ",
+                  tag("span", counted, class_="quiet"))  # fmt: skip
+    parts = [
+        [
+            tag("h4", title),
+            tag("div", [card(trial, whose, errors, condition, media) for trial in trials], class_="trials"),
+        ]
+        for title, whose, trials in (
+            ("False accepts: different people with the highest scores", "of these two", accepts),
+            ("False rejects: the same person with the lowest scores", "of this person", rejects),
+        )
+        if trials
+    ]
+    return tag("details", summary, parts, open=is_open)
+
+
+def card(trial: WorstTrial, whose: str, errors: Errors, condition: str, media: MediaFolder) -> Markup:
+    """One trial: score and threshold, the two faces side by side, the two voices to play."""
+    more = f"{trial.others} more error{'s' if trial.others > 1 else ''} {whose}" if trial.others else None
+    score = tag("b", signed(trial.score))
+    head = tag("p", tag("span", "score ", score, f", threshold {signed(errors.curves.threshold)}"),
+               tag("span", more, class_="quiet"))  # fmt: skip
+    sides = [side(media.clip(condition, name)) for name in (trial.enroll, trial.test)]
+    return tag("article", head, tag("div", sides, class_="sides"), class_="trial")
+
+
+def signed(score: float) -> str:
+    return f"{score:.3g}".replace("inf", "∞").translate(MINUS)
+
+
+def side(clip: Clip) -> Markup:
+    who = ", ".join(part for part in (clip.person, clip.gender) if part)
+    known = bool(clip.person)
+    if clip.picture:
+        face = tag("img", src=clip.picture, alt=f"face of {clip.name}", loading="lazy")
+    else:
+        face = tag("div", "no face", class_="no-picture") if known else None
+    if clip.sound:
+        voice = tag("audio", src=clip.sound, controls=True, preload="none", aria_label=f"voice of {clip.name}")
+    else:
+        voice = tag("div", "no voice", class_="no-sound") if known else None
+    notes = [tag("div", note, class_="note") for note in clip.notes]
+    name = tag("div", clip.name, class_="name")
+    return tag("div", face, voice, tag("div", tag("b", who)) if who else None, name, notes, class_="clip")
+
+
+def about(files: Sequence[ScoreFile], tables: Sequence[Table], options: Options) -> list[tuple[str, str]]:
+    """What this report was made with and from."""
+    newest = np.datetime64(int(max(file.path.stat().st_mtime for file in files)), "s")
+    intervals = f"{options.n_resamples} resamples of people" if options.n_resamples else "none"
+    people = f"people of {options.utt2spk}" if options.utt2spk else "people as target trials connect recordings"
+    return [
+        ("Scores", f"{len(files)} files, the last written {str(newest).replace('T', ' ')} UTC"),
+        ("Trials", "; ".join(dict.fromkeys(f"{t.trials}: {t.records[0]['n_target'] + t.records[0]['n_nontarget']:,}"
+                                           for t in tables))),
+        ("Target priors", ", ".join(f"{p:g}" for p in options.p_target)),
+        ("Intervals", f"{intervals}; {people}"),
+        ("Versions", f"avsv {avsv.__version__}, Python {platform.python_version()}, numpy {np.__version__}"),
+    ]  # fmt: skip
+
+
+def det_file(table: Table) -> str:
+    """A table's DET plot as an SVG file of its own, for papers and READMEs."""
+    rows = [(c.number, f"{name_of(c)}: EER {shown(c.record['eer_percent'], 2)} %") for c in table.curves]
+    style = (HERE / "svg.css").read_text(encoding="utf-8")
+    root = (HERE / "page.css").read_text(encoding="utf-8").partition("@media")[0].partition("*/")[2]
+    return standalone(det_plot(table.curves), heading(table), rows, root + style)

@@ -1,0 +1,186 @@
+"""The report's tables of results: one for each trial list and condition, and one over all of them."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from avsv.evaluation.published import Published, cite
+from avsv.evaluation.report.figures import whisker
+from avsv.evaluation.report.html import Markup, joined, tag
+from avsv.evaluation.report.results import Table
+from avsv.evaluation.tables import shown, span
+
+MINUS = str.maketrans({"-": "−"})  # as wide as a plus
+BESIDE_EER = 3  # the column of published figures, after the EER, its interval, and the same drawn
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of numbers.
+
+    title, below : of its head, in two lines; hint : the head's explanation
+    value : record -> number to sort by and to find the best of; None where there is none
+    text : record -> what is shown
+    best : whether the smallest is in bold
+    """
+
+    title: str
+    value: Callable[[dict], float | None]
+    text: Callable[[dict], str | Markup | None]
+    best: bool = False
+    hint: str | None = None
+    below: str | None = None
+    class_: str = "number"
+
+    @property
+    def head(self) -> Markup:
+        below = [tag("br"), tag("small", self.below)] if self.below else None
+        return tag("th", self.title, below, scope="col", class_=self.class_, title=self.hint)
+
+
+def result_table(table: Table, numbers: Mapping[str, int], published: Sequence[Published]) -> Markup:
+    """One trial list under one condition; sortable, best of each column in bold.
+
+    published : figures of this list, with sources numbered in their order
+    """
+    columns = columns_of(table, numbers)
+    mine = [p for p in published if p.list == table.trials] if table.condition == "clean" else []
+    if mine:
+        columns.insert(BESIDE_EER, published_column(mine, cite(published)))
+    head = [tag("th", name, scope="col") for name in ("System", "Back-end")]
+    head += [column.head for column in columns]
+    best = [least([c.value(r) for r in table.records]) if c.best else None for c in columns]
+    rows = [
+        tag("tr", tag("th", r["system"], scope="row"), tag("td", r["backend"]),
+            [cell(c, r, good) for c, good in zip(columns, best, strict=True)])
+        for r in table.records
+    ]  # fmt: skip
+    for name in sorted({p.system for p in mine} - {r["system"] for r in table.records}):  # published, none of ours
+        cells = [tag("td", "–", class_=c.class_) for c in columns]
+        cells[BESIDE_EER] = cell(columns[BESIDE_EER], {"system": name}, None)
+        rows.append(tag("tr", tag("th", name, scope="row"), tag("td", "published"), cells))
+    return tag("div", tag("table", tag("thead", tag("tr", head)), tag("tbody", rows), class_="sortable"), class_="wide")
+
+
+def columns_of(table: Table, numbers: Mapping[str, int]) -> list[Column]:
+    """What is measured: EER and its interval, as numbers and drawn, the difference, costs, Cllr."""
+    records = table.records
+    highest = max([end for r in records for end in (r["eer_ci95"] or [r["eer_percent"] or 0])], default=1) or 1
+    columns = [
+        Column("EER %", lambda r: r["eer_percent"], lambda r: shown(r["eer_percent"], 2), best=True),
+        Column("95 %", lambda r: (r["eer_ci95"] or [None])[0], lambda r: dashed(span(r["eer_ci95"], 2)),
+               hint="interval from resampling people", below="interval"),
+        Column("", lambda r: r["eer_percent"],
+               lambda r: whisker(r, highest, numbers[r["system"]]), below=f"0 to {highest:.2g} %",
+               class_="drawn"),
+    ]  # fmt: skip
+    if table.reference:
+        columns.append(difference_column(table.reference))
+    for prior in records[0]["min_dcf"]:
+        for kind, title in (("min_dcf", "minDCF"), ("act_dcf", "actDCF")):
+            columns.append(at_prior(kind, title, prior))
+    for key, title in (("cllr", "Cllr"), ("min_cllr", "minCllr")):
+        columns.append(
+            Column(title, lambda r, key=key: r[key], lambda r, key=key: shown(r[key], 3), best=True, hint="bits")
+        )
+    return columns
+
+
+def at_prior(kind: str, title: str, prior: str) -> Column:
+    return Column(title, lambda r: r[kind][prior], lambda r: shown(r[kind][prior], 4), best=True, below=prior,
+                  hint=f"normalised, at target prior {prior}")  # fmt: skip
+
+
+def difference_column(reference: dict) -> Column:
+    """EER less that of the reference, its interval, and how often the better of the two loses."""
+
+    def value(record: dict) -> float | None:
+        found = record["against_reference"]
+        return found["eer_percent"]["difference"] if found else 0.0
+
+    def text(record: dict) -> Markup:
+        if record is reference:
+            return tag("span", "reference", class_="quiet")
+        found = record["against_reference"]["eer_percent"]
+        if found["difference"] is None:
+            return Markup("–")
+        ends = found["ci95"]
+        surely = ends and (ends[0] > 0 or ends[1] < 0)
+        parts = [tag("span", f"{found['difference']:+.2f}".translate(MINUS), class_=None if surely else "quiet")]
+        if ends:
+            said = f"{ends[0]:+.2f} to {ends[1]:+.2f}".translate(MINUS)
+            lost = "" if found["loses"] is None else f"; {100 * found['loses']:.3g} %"
+            parts.append(tag("small", f" ({said}{lost})"))
+        return joined(parts)
+
+    against = f"against {reference['system']}, {reference['backend']}"
+    hint = (
+        "difference of EERs in percent, its paired 95 % interval, and the share of resamples of people in which the "
+        "better of the two is the worse one"
+    )
+    return Column(against, value, text, below="difference (95 %; better one loses)", hint=hint)
+
+
+def published_column(published: Sequence[Published], numbers: Mapping[str, int]) -> Column:
+    """What sources tell, each figure with its source's number; never measured here."""
+
+    def text(record: dict) -> Markup | str:
+        said = []
+        for one in published:
+            if one.system == record["system"]:
+                eer = None if one.eer_percent is None else f"{one.eer_percent:g} %"
+                cost = None if one.min_dcf is None else f"minDCF({one.p_target:g}) {one.min_dcf:g}"
+                number = numbers[one.source]
+                source = tag("a", f"[{number}]", href=f"#source-{number}")
+                said.append(joined([", ".join(part for part in (eer, cost) if part), " ", source]))
+        return joined(said, "; ") or "–"
+
+    def value(record: dict) -> float | None:
+        eers = [p.eer_percent for p in published if p.system == record["system"] and p.eer_percent is not None]
+        return min(eers, default=None)
+
+    hint = "from the literature, not measured here"
+    return Column("published", value, text, hint=hint, below="not measured", class_="number published")
+
+
+def cell(column: Column, record: dict, best: float | None) -> Markup:
+    value, text = column.value(record), column.text(record)
+    text = tag("b", text) if best is not None and value == best else text
+    return tag("td", text, class_=column.class_, data_v=None if value is None else f"{value:.9g}")
+
+
+def least(values: Sequence[float | None]) -> float | None:
+    """The smallest value; None where there is none, or all are equal."""
+    known = [value for value in values if value is not None]
+    return min(known) if known and min(known) < max(known) else None
+
+
+def dashed(interval: str) -> str:
+    return interval.replace("-", "–")
+
+
+def overview(tables: Sequence[Table]) -> Markup:
+    """EER of every system and back-end on every list and condition."""
+    rows: dict[tuple[str, str], dict[int, dict]] = {}
+    for number, table in enumerate(tables):
+        for record in table.records:
+            rows.setdefault((record["system"], record["backend"]), {})[number] = record
+    best = [least([r["eer_percent"] for r in table.records]) for table in tables]
+    columns = [
+        Column(table.trials, lambda cells, n=n: cells[n]["eer_percent"] if n in cells else None,
+               lambda cells, n=n: shown(cells[n]["eer_percent"], 2) if n in cells else "–", below=table.condition)
+        for n, table in enumerate(tables)
+    ]  # fmt: skip
+    head = [tag("th", name, scope="col") for name in ("System", "Back-end")]
+    head += [column.head for column in columns]
+    body = [
+        tag("tr", tag("th", system, scope="row"), tag("td", backend),
+            [cell(column, cells, good) for column, good in zip(columns, best, strict=True)])
+        for (system, backend), cells in sorted(rows.items())
+    ]  # fmt: skip
+    return tag("div", tag("table", tag("thead", tag("tr", head)), tag("tbody", body), class_="sortable"), class_="wide")
+
+
+def sources(published: Sequence[Published]) -> Markup | None:
+    """The list of sources that the published figures cite."""
+    items = [tag("li", source, id=f"source-{number}") for source, number in cite(published).items()]
+    return tag("ol", items, class_="sources") if items else None

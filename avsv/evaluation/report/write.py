@@ -1,0 +1,60 @@
+"""Writing a report: the measures, the page, and what lies beside it."""
+
+import logging
+from pathlib import Path
+
+from avsv.evaluation.published import read_published
+from avsv.evaluation.report.about import find_skipped
+from avsv.evaluation.report.media import MediaFolder, find_data
+from avsv.evaluation.report.page import det_file, page
+from avsv.evaluation.report.results import Options, make_tables
+from avsv.evaluation.results import find_lists, find_score_files, markdown
+from avsv.files import whole_file, write_json
+
+log = logging.getLogger("avsv")
+
+
+def write_report(
+    exp_dir: Path,
+    out_dir: Path,
+    trials_dir: Path,
+    options: Options,
+    data_dir: Path | None = None,
+    published: Path | None = None,
+) -> None:
+    """Write index.html, media/, results.json, results.md and det_LIST@CONDITION.svg.
+
+    The same files give the same bytes.
+
+    Parameters
+    ----------
+    exp_dir : holds SYSTEM/scores/LIST[@CONDITION].BACKEND
+    trials_dir : holds the lists
+    data_dir : of the test set, None for the folder of `trials_dir`; DIR_CONDITION is that of a condition
+    published : file of published figures
+
+    Raises
+    ------
+    UserError : no list, no score file, a score file that does not fit its list, an option that names nothing
+    """
+    lists = find_lists(trials_dir)
+    files = find_score_files(exp_dir, lists)
+    figures = read_published(published) if published else []
+    conditions = list(dict.fromkeys(file.condition for file in files))
+    media = MediaFolder(out_dir, find_data(data_dir, trials_dir, conditions))
+    main = min({file.trials for file in files}, key=lambda name: (lists[name].stat().st_size, name))
+    tables = list(make_tables(files, lists, options, with_errors=main))
+    records = [record for table in tables for record in table.records]
+    title = f"{exp_dir.resolve().parent.name}/{exp_dir.resolve().name}"
+    content = page(title, exp_dir, files, tables, main, options, figures, media, find_skipped(exp_dir))
+    media.remove_old()
+    write_json(out_dir / "results.json", records)
+    text = markdown(records)
+    for name, said in (("results.md", text), ("index.html", content)):
+        with whole_file(out_dir / name) as out:
+            out.write(said)
+    for table in (table for table in tables if table.curves):
+        with whole_file(out_dir / f"det_{table.trials}@{table.condition}.svg") as out:
+            out.write(det_file(table))
+    print(text, end="")
+    log.info("%s: %d results in %d tables; open %s", out_dir, len(records), len(tables), out_dir / "index.html")

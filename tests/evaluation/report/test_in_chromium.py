@@ -1,0 +1,138 @@
+"""The report as a browser shows it, from disk: no error, sorting, sound, pictures, a phone's width, print."""
+
+import shutil
+
+import pytest
+
+from tests.evaluation.report.small_report import make_experiment
+
+PROGRAMS = {name: shutil.which(name) for name in ("chromium", "chromedriver")}
+pytestmark = pytest.mark.skipif(
+    not all(PROGRAMS.values()), reason="Chromium is absent: apt-get install -y chromium chromium-driver"
+)
+OPTIONS = (
+    "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync --autoplay-policy=no-user-gesture-required --mute-audio"
+)
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    webdriver = pytest.importorskip("selenium.webdriver")
+    from selenium.webdriver.chrome.service import Service
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = PROGRAMS["chromium"]
+    for option in (*OPTIONS.split(), f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
+        options.add_argument(option)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options=options, service=Service(PROGRAMS["chromedriver"]))
+    driver.set_script_timeout(20)
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory):
+    return (make_experiment(tmp_path_factory.mktemp("experiment")).report() / "index.html").as_uri()
+
+
+@pytest.fixture
+def page(browser, address):
+    browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    browser.get(address)
+    return browser
+
+
+def column(page, number, position):
+    """The texts of a column of the table of that number."""
+    return page.execute_script(
+        "const table = document.querySelectorAll('table.sortable')[arguments[0]];"
+        "return [...table.tBodies[0].rows].map((row) => row.cells[arguments[1]].textContent)", number, position,
+    )  # fmt: skip
+
+
+def heads(page, number):
+    return page.find_elements("css selector", "table.sortable")[number].find_elements("css selector", "thead button")
+
+
+def test_it_loads_without_a_message_on_the_console(page):
+    assert page.title.endswith("/exp")
+    assert page.get_log("browser") == []
+
+
+def test_a_click_on_a_head_sorts_and_another_one_turns_it_round(page):
+    head = heads(page, 0)[2]
+    head.click()
+    ascending = [float(text) for text in column(page, 0, 2)]
+    head.click()
+    descending = [float(text) for text in column(page, 0, 2)]
+    assert ascending == sorted(ascending)
+    assert descending == ascending[::-1] != ascending
+    assert head.find_element("xpath", "..").get_attribute("aria-sort") == "descending"
+
+
+def test_the_keyboard_sorts_names_too(page):
+    from selenium.webdriver.common.keys import Keys
+
+    head = heads(page, 0)[0]
+    head.send_keys(Keys.ENTER)
+    head.send_keys(Keys.SPACE)
+    assert column(page, 0, 0) == ["voice", "face"]
+
+
+def test_every_sound_has_a_source_that_plays(page):
+    lengths = page.execute_async_script("""
+        const done = arguments[0];
+        for (const fold of document.querySelectorAll("details")) fold.open = true;
+        const length = (sound) => new Promise((tell) => {
+          sound.onloadedmetadata = () => tell(sound.duration);
+          sound.onerror = () => tell(0);
+          sound.preload = "metadata";
+          sound.load();
+        });
+        Promise.all([...document.querySelectorAll("audio")].map(length)).then(done);
+    """)
+    assert len(lengths) > 10
+    assert min(lengths) > 0.2
+
+
+def test_every_picture_shows(page):
+    widths = page.execute_async_script("""
+        const done = arguments[0], pictures = [...document.images];
+        for (const fold of document.querySelectorAll("details")) fold.open = true;
+        for (const picture of pictures) picture.loading = "eager";
+        const widths = () => done(pictures.map((one) => one.naturalWidth));
+        Promise.allSettled(pictures.map((one) => one.decode())).then(widths);
+    """)
+    assert len(widths) > 10
+    assert min(widths) > 0
+
+
+@pytest.mark.parametrize("width", [360, 1200])
+def test_the_page_does_not_scroll_sideways(page, width):
+    page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride",
+                         {"width": width, "height": 740, "deviceScaleFactor": 1, "mobile": width < 500})  # fmt: skip
+    page.refresh()
+    page.execute_script("for (const fold of document.querySelectorAll('details')) fold.open = true")
+    root = "document.documentElement"
+    assert page.execute_script(f"return {root}.scrollWidth - {root}.clientWidth") == 0
+
+
+def test_it_asks_nothing_of_the_network(page):
+    names = page.execute_script("return performance.getEntriesByType('resource').map((entry) => entry.name)")
+    assert [name for name in names if not name.startswith(("file:", "data:"))] == []
+
+
+def test_a_script_that_got_in_would_not_run(page):
+    page.execute_script("""
+        const script = document.createElement("script");
+        script.textContent = "window.intruder = true";
+        document.body.append(script);
+    """)
+    assert page.execute_script("return window.intruder") is None
+    assert "Content Security Policy" in page.get_log("browser")[0]["message"]
+
+
+def test_it_prints(page):
+    assert page.print_page()
