@@ -9,7 +9,6 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 
 nsc=                  # folder with embeddings.npz and pt{1,2,3}_trials.csv
 systems="ecapa xvect" # arrays of embeddings.npz
-lda_dim=100           # dimensions that LDA keeps, before the cosine and in PLDA
 top_n=50              # cohort speakers of as-norm
 groups=5              # of speakers: a fold's trials are between two of them, its training speakers are the others
 stage=0
@@ -38,8 +37,8 @@ if stage 7 "scores: cosine, LDA and cosine, PLDA"; then
       here=exp/$system/folds/${fold##*/}
       mkdir -p "$here"
       awk 'NR == FNR { wanted[$1]; next } $1 in wanted' "$fold/utt2spk" "$all" >"$here/train.scp"
-      avsv lda --embeddings "$here/train.scp" --utt2spk "$fold/utt2spk" --dim "$lda_dim" "$here/lda"
-      avsv plda --embeddings "$here/train.scp" --utt2spk "$fold/utt2spk" --lda-dim "$lda_dim" "$here/plda"
+      avsv lda --embeddings "$here/train.scp" --utt2spk "$fold/utt2spk" "$here/lda"
+      avsv plda --embeddings "$here/train.scp" --utt2spk "$fold/utt2spk" "$here/plda"
       avsv score --trials "$fold/trials" --enroll "$all" --center "$here/lda/mean.vec" \
         --transform "$here/lda/transform.mat" "$here/lda-cosine"
       avsv score --trials "$fold/trials" --enroll "$all" --backend plda --plda "$here/plda" "$here/plda.scores"

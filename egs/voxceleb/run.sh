@@ -15,10 +15,11 @@ voice=speechbrain/spkrec-ecapa-voxceleb   # SpeechBrain source, a folder of that
 face=buffalo_l        # InsightFace pack, a folder of that form, or a configuration to train (conf/face.yaml)
 face_detector=buffalo_l  # pack whose detector finds the faces that conf/face.yaml trains on
 fusion=conf/avn_e.yaml   # configuration of the fusion network
-held_out=40           # people of VoxCeleb2 kept out of all training, for the logistic regression of scores
+held_out=40           # people of VoxCeleb2 kept out of all training, for calibration and score fusion; their clips are damaged, too
 frames_per_clip=5     # faces embedded and averaged
-noisy=0.6             # share of the clips of the noisy test set that have a modality damaged or missing
+noisy=0.6             # share of the clips of the noisy test set, and of the held-out people's, that have a modality damaged or missing
 top_n=300             # cohort members of as-norm
+published=conf/published.tsv   # figures of papers, shown beside ours; empty for none, as on another corpus than VoxCeleb
 max_skipped=0.05      # share of the clips that may be unreadable, or without a face, before a stage fails
 allow_pipes=false     # run commands that wav.scp holds
 train_options=        # more key=value for every avsv train, such as "epochs=1"
@@ -39,6 +40,8 @@ case $voice in *.yaml) voice_model=exp/voice ;; *) voice_model=$voice ;; esac
 case $face in *.yaml) face_model=exp/face ;; *) face_model=$face ;; esac
 read -ra train_options <<<"device=$device $train_options"
 case $test_set in *_*) condition=@${test_set#*_} ;; *) condition= ;; esac
+# scores_of SYSTEM SET LIST: its score files, without the back-end; those of the held-out people stay out of the results
+scores_of() { if [ "$2" = dev_noisy ]; then echo "exp/$1/dev_noisy/$3"; else echo "exp/$1/scores/$3$condition"; fi; }
 pipes=()
 if $allow_pipes; then pipes=(--allow-pipes); fi
 
@@ -47,7 +50,8 @@ if stage 0 "data directories and trial lists"; then
   local/prepare_voxceleb1.py "$voxceleb1" data/vox1
   local/prepare_voxceleb2.py --held-out "$held_out" --held-out-dir data/dev "$voxceleb2" data/vox2
   local/prepare_musan.py "$musan" "$rirs" data/musan
-  for set in vox1 vox2 dev musan; do avsv check data/$set; done
+  avsv damage --noises data/musan --probability "$noisy" data/dev data/dev_noisy
+  for set in vox1 vox2 dev dev_noisy musan; do avsv check data/$set; done
 fi
 
 if stage 1 "filter banks and voice activity"; then
@@ -69,7 +73,7 @@ if stage 2 "voice and face front ends"; then
 fi
 
 if stage 3 "voice embeddings"; then
-  for set in "$test_set" vox2 dev; do
+  for set in "$test_set" vox2 dev_noisy; do
     $cpu_cmd "JOB=1:$nj" "exp/voice/$set/log/embed.JOB.log" \
       avsv embed-voice "${pipes[@]}" --model "$voice_model" --device "$device" --max-skipped "$max_skipped" \
         --shard "JOB/$nj" "data/$set" "exp/voice/$set"
@@ -77,7 +81,7 @@ if stage 3 "voice embeddings"; then
 fi
 
 if stage 4 "face embeddings"; then
-  for set in "$test_set" vox2 dev; do
+  for set in "$test_set" vox2 dev_noisy; do
     $cpu_cmd "JOB=1:$nj" "exp/face/$set/log/embed.JOB.log" \
       avsv embed-face --model "$face_model" --device "$device" --max-skipped "$max_skipped" \
         --frames-per-clip "$frames_per_clip" --shard "JOB/$nj" "data/$set" "exp/face/$set"
@@ -89,7 +93,7 @@ if stage 5 "fusion network"; then
 fi
 
 if stage 6 "fused embeddings"; then
-  for set in "$test_set" vox2 dev; do
+  for set in "$test_set" vox2 dev_noisy; do
     avsv embed-pair --model exp/avn_e --voice "exp/voice/$set/embedding.scp" --face "exp/face/$set/embedding.scp" \
       "exp/avn_e/$set"
   done
@@ -98,31 +102,47 @@ fi
 if stage 7 "scores: cosine and PLDA"; then
   for system in voice face avn_e; do
     avsv plda --embeddings exp/$system/vox2/embedding.scp --utt2spk data/vox2/utt2spk exp/$system/plda
-    for trials in "data/$test_set/trials/"*; do
-      # --missing 0: a trial that lacks a voice or a face gets the score 0, and is counted
-      scores=exp/$system/scores/${trials##*/}$condition
-      for backend in cosine plda; do
-        avsv score --backend $backend --plda exp/$system/plda --missing 0 --trials "$trials" \
-          --enroll "exp/$system/$test_set/embedding.scp" "$scores.$backend"
+    for set in dev_noisy "$test_set"; do
+      for trials in "data/$set/trials/"*; do
+        # --missing 0: a trial that lacks a voice or a face gets the score 0, and is counted and listed
+        for backend in cosine plda; do
+          avsv score --backend $backend --plda exp/$system/plda --missing 0 --trials "$trials" \
+            --enroll "exp/$system/$set/embedding.scp" "$(scores_of $system "$set" "${trials##*/}").$backend"
+        done
       done
     done
-    avsv score --missing 0 --trials data/dev/trials/dev --enroll exp/$system/dev/embedding.scp exp/$system/dev/dev.cosine
   done
 fi
 
-if stage 8 "score normalisation and score fusion"; then
+if stage 8 "score normalisation, calibration and score fusion"; then
+  for system in voice face avn_e; do
+    for set in dev_noisy "$test_set"; do
+      for trials in "data/$set/trials/"*; do
+        scores=$(scores_of $system "$set" "${trials##*/}")
+        avsv normalize --method as-norm --top-n "$top_n" --missing keep --trials "$trials" --scores "$scores.cosine" \
+          --enroll "exp/$system/$set/embedding.scp" --cohort exp/$system/vox2/embedding.scp "$scores.cosine_as-norm"
+      done
+    done
+  done
+  # What is trained here is trained on the held-out people. --missing rest: a trial is judged by the modalities that it
+  # has; without any its log-likelihood ratio is 0.
   for trials in "data/$test_set/trials/"*; do
     list=${trials##*/}$condition
     for system in voice face avn_e; do
-      avsv normalize --method as-norm --top-n "$top_n" --missing keep --trials "$trials" \
-        --scores "exp/$system/scores/$list.cosine" --enroll "exp/$system/$test_set/embedding.scp" \
-        --cohort exp/$system/vox2/embedding.scp "exp/$system/scores/$list.cosine_as-norm"
+      avsv calibrate --missing rest --trials "$trials" --scores "exp/$system/scores/$list.cosine_as-norm" \
+        --train-trials data/dev_noisy/trials/dev --train-scores exp/$system/dev_noisy/dev.cosine_as-norm \
+        "exp/$system/scores/$list.cosine_as-norm_calibrated"
     done
-    for method in mean logistic; do
-      avsv fuse --method $method --trials "$trials" --scores {exp/voice,exp/face}/scores/"$list.cosine" \
-        --train-trials data/dev/trials/dev --train-scores {exp/voice,exp/face}/dev/dev.cosine \
-        "exp/$method/scores/$list.cosine"
-    done
+    fuse=(avsv fuse --missing rest --trials "$trials" --scores "exp/voice/scores/$list.cosine" "exp/face/scores/$list.cosine")
+    "${fuse[@]}" --method mean "exp/mean/scores/$list.cosine"
+    fuse+=(--method logistic --train-trials data/dev_noisy/trials/dev
+      --train-scores exp/voice/dev_noisy/dev.cosine exp/face/dev_noisy/dev.cosine)
+    "${fuse[@]}" "exp/logistic/scores/$list.cosine"
+    # knowing how good the clips are: magnitudes of both embeddings, noise in the sound, sharpness of the face
+    "${fuse[@]}" --quality exp/voice/"$test_set"/utt2{magnitude,snr} "exp/face/$test_set/utt2magnitude" \
+        "log:exp/face/$test_set/utt2sharpness" \
+      --train-quality exp/voice/dev_noisy/utt2{magnitude,snr} exp/face/dev_noisy/utt2magnitude \
+        log:exp/face/dev_noisy/utt2sharpness "exp/logistic/scores/$list.cosine_qmf"
   done
 fi
 
@@ -132,5 +152,7 @@ if stage 9 "noisy test set: one modality damaged or missing in $noisy of the cli
 fi
 
 if stage 10 "results"; then
-  avsv report --trials-dir data/vox1/trials --utt2spk data/vox1/utt2spk exp exp/results
+  # another toolkit's score file, as exp/NAME/scores/vox1-O.cosine, is shown and compared like our own
+  avsv report --trials-dir data/vox1/trials --utt2spk data/vox1/utt2spk --by data/vox1/spk2gender \
+    --by data/vox1/spk2nationality --by data/vox1/utt2dur ${published:+--published "$published"} exp exp/results
 fi
