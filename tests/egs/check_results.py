@@ -1,27 +1,32 @@
-"""check_results.py RESULTS.json CONDITION ...: every system and back-end is there, with sane figures."""
+"""check_results.py RESULTS.json audio-visual|nsc CONDITION ...: all systems and back-ends are there, with sane figures."""
 
 import json
 import sys
 
-SYSTEMS = [
-    (system, backend) for system in ("voice", "face", "avn_e") for backend in ("cosine", "plda", "cosine+as-norm")
-]
-SYSTEMS += [("mean", "cosine"), ("logistic", "cosine")]
+MODALITIES = [(system, backend) for system in ("voice", "face", "avn_e")
+              for backend in ("cosine", "plda", "cosine+as-norm", "cosine+as-norm+calibrated")]  # fmt: skip
+SYSTEMS = {
+    "audio-visual": [*MODALITIES, ("mean", "cosine"), ("logistic", "cosine"), ("logistic", "cosine+qmf")],
+    "nsc": [("ecapa", "lda-cosine")] + [("ecapa", backend + kind) for backend in ("cosine", "plda", "cosine+as-norm")
+                                        for kind in ("", "+calibrated", "+qmf")],
+}  # fmt: skip
 
 
-def main(path: str, conditions: list[str]) -> None:
+def main(path: str, kind: str, conditions: list[str]) -> None:
     with open(path, encoding="utf-8") as file:
         rows = json.load(file)
     lists = {row["trials"] for row in rows}
     found = {(row["system"], row["backend"], row["trials"], row["condition"]) for row in rows}
-    expected = {(*system, trials, condition) for system in SYSTEMS for trials in lists for condition in conditions}
+    expected = {
+        (*system, trials, condition) for system in SYSTEMS[kind] for trials in lists for condition in conditions
+    }
     assert found == expected, f"missing: {sorted(expected - found)}; unexpected: {sorted(found - expected)}"
     for row in rows:
         low, high = row["eer_ci95"]
         assert 0 <= low <= high <= 100 and 0 <= row["eer_percent"] <= 100, row
         assert row["n_target"] > 0 and row["n_nontarget"] > 0, row
-    print(f"{path}: {len(rows)} results of {len(SYSTEMS)} systems, as expected")
+    print(f"{path}: {len(rows)} results of {len(SYSTEMS[kind])} systems, as expected")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2:])
+    main(sys.argv[1], sys.argv[2], sys.argv[3:])

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Both recipes from media files to results, on a few people and a few steps of training: does the way hold together?
+# The recipes from media files to results, on a few people and a few steps of training: does the way hold together?
 # The figures mean nothing. The second needs the real data (AVSV_REAL_DATA, or shared/data beside the checkout).
 #
 #   bash tests/egs/run_recipes.sh
@@ -24,7 +24,7 @@ done
 mini=(bash egs/mini/run.sh --people 12 --clips 4 --held-out 2 --max-skipped 0.5 --voice "$work/voice.yaml"
   --face "$work/face.yaml" --face-detector "$work/face_detector.yaml" --fusion "$work/avn_e.yaml")
 "${mini[@]}"
-python tests/egs/check_results.py egs/mini/exp/results/results.json clean noisy-0.6
+python tests/egs/check_results.py egs/mini/exp/results/results.json audio-visual clean noisy-0.6
 
 echo "== egs/mini again, killed after 5, 8, 12, ... seconds until it gets through: the same bytes in the end"
 mv egs/mini/exp undisturbed
@@ -50,5 +50,10 @@ python tests/egs/few_people.py "$data/minivox" "$work/few" 6 8
 bash egs/voxceleb/run.sh --voxceleb1 "$work/few/vox1" --voxceleb2 "$work/few/vox2" --musan "$work/few/musan" \
   --rirs "$work/few/RIRS_NOISES" --voice conf/voice_small.yaml --face "$data/models/mobileface" --held-out 2 --nj 2 \
   --train-options "epochs=2"
-python tests/egs/check_results.py egs/voxceleb/exp/results/results.json clean noisy-0.6
-echo "2 recipes passed"
+python tests/egs/check_results.py egs/voxceleb/exp/results/results.json audio-visual clean noisy-0.6
+if [ -d "$data/nsc" ]; then
+  echo "== egs/nsc in three folds"
+  bash egs/nsc/run.sh --nsc "$data/nsc" --systems ecapa --groups 2
+  python tests/egs/check_results.py egs/nsc/exp/results/results.json nsc clean
+fi
+echo "all recipes passed"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-RECIPES = ["mini", "voxceleb"]
+RECIPES = ["mini", "voxceleb", "nsc"]
 
 
 def run(recipe, *options, cwd=ROOT):
@@ -51,7 +51,7 @@ def test_a_wrong_or_absent_corpus_is_one_line(tmp_path):
     assert status == 1 and "expected wav/ID/VIDEO/CLIP.wav" in said.splitlines()[-1]
 
 
-@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize("recipe", ["mini", "voxceleb"])
 def test_a_stage_without_what_it_needs_says_what_is_absent(recipe):
     folder = ROOT / "egs" / recipe
     status, said = run(recipe, "--stage", "3", "--stop-stage", "3", "--test-set", "absent-set", cwd=folder)
