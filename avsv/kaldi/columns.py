@@ -114,12 +114,17 @@ def read_pieces(path: Path | str) -> Iterator[tuple[bytes, int]]:
 
 
 def open_table(path: Path | str):
+    """Open a table that is read twice: its first lines tell its form."""
     try:
-        return open(path, "rb")
+        table = open(path, "rb")  # noqa: SIM115  (the caller closes it)
     except FileNotFoundError:
         raise UserError(f"{path}: there is no such file") from None
     except IsADirectoryError:
         raise UserError(f"{path}: is a folder, expected a text file") from None
+    if not table.seekable():
+        table.close()
+        raise UserError(f"{path}: is a pipe, which can be read only once; write it to a file first")
+    return table
 
 
 def cut_fields(data: bytes, fields: int, path, first_line: int, shape: str) -> tuple[np.ndarray, np.ndarray]:

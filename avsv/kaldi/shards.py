@@ -134,6 +134,7 @@ def make_archives(
     shard: Shard | None = None,
     max_skipped: float = 0.05,
     tables: Sequence[str] = (),
+    may_be_empty: bool = False,
 ) -> bool:
     """Make the archives `names` and the `tables` of one shard in `out_dir`, unless they are there already.
 
@@ -144,6 +145,7 @@ def make_archives(
     work : called with this shard's keys and the writer; it writes or skips every key
     max_skipped : the share of a shard's keys that may be skipped before the job fails
     tables : names, such as "utt2snr", of what `work` notes beside; archives made without them are made again
+    may_be_empty : no input at all is no mistake, and makes empty archives
 
     Returns
     -------
@@ -155,7 +157,7 @@ def make_archives(
     """
     out_dir, shard = Path(out_dir), shard or Shard()
     keys = sorted(inputs, key=str.encode)
-    if not keys:
+    if not keys and not may_be_empty:
         raise UserError(f"{out_dir}: nothing to do: there is no input")
     mine = list(shard.take(keys))
     if tables:

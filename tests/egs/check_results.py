@@ -1,4 +1,4 @@
-"""check_results.py RESULTS.json audio-visual|nsc CONDITION ...: all systems and back-ends are there, with sane figures."""
+"""check_results.py RESULTS.json audio-visual|nsc CONDITION ...: every system is there, with sane figures."""
 
 import json
 import sys

@@ -1,5 +1,8 @@
 """Score files: matched to trials in any order, and refused where they do not fit."""
 
+import os
+import threading
+
 import numpy as np
 import pytest
 
@@ -105,3 +108,11 @@ def test_voxceleb_paths_in_a_score_file_are_utterances(scored):
 def test_names_with_slashes_are_taken_as_they_are_where_the_trials_have_them(scored):
     trials = Trials(["a/b.wav"], ["c/d.wav"], np.array([[0, 0]], np.int32))
     assert scored("a/b.wav c/d.wav 0.5\n", trials) == [0.5]
+
+
+def test_a_pipe_is_refused_with_what_to_do(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    writer = threading.Thread(target=lambda: (tmp_path / "pipe").write_text("a c 1\n"), daemon=True)
+    writer.start()
+    with pytest.raises(UserError, match="is a pipe, which can be read only once; write it to a file"):
+        read_scores(tmp_path / "pipe", TRIALS)

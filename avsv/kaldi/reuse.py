@@ -1,0 +1,65 @@
+"""Embeddings taken over from earlier archives, of clips whose input and settings are the same.
+
+An embedding command notes in the table `utt2input` what each vector was made from, as a hash: where the clip is, what
+damage was done to it, the model and the options. A noisy test set finds there the clips that it leaves as they were,
+and `--reuse` copies their vectors and measures instead of decoding and embedding the clips again.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from avsv.errors import UserError
+from avsv.kaldi.embeddings import read_embeddings
+from avsv.kaldi.shards import ShardWriter, digest
+from avsv.kaldi.tables import read_table
+
+log = logging.getLogger("avsv")
+INPUT = "utt2input"
+
+
+def take_over(
+    earlier: Sequence[Path],
+    utts: Sequence[str],
+    inputs: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    tables: Sequence[str],
+    out: ShardWriter,
+) -> list[str]:
+    """Copy to archive "embedding" what folders of earlier runs hold of `utts`, and note the inputs of all of them.
+
+    Parameters
+    ----------
+    earlier : OUT_DIRs of the same command, the first that has a clip gives it
+    inputs, settings : as `make_archives` gets them
+    tables : of measures, copied with the vectors
+
+    Returns
+    -------
+    the utterances that are still to be done
+
+    Raises
+    ------
+    UserError : a folder without embeddings, or whose embeddings were made before there was utt2input
+    """
+    wanted = {utt: digest([settings, inputs[utt]]) for utt in utts}
+    for utt, value in wanted.items():
+        out.note(INPUT, utt, value)
+    left = dict(wanted)
+    for folder in earlier:
+        if not (folder / INPUT).exists():
+            raise UserError(f"--reuse {folder}: has no {INPUT}; make its embeddings with this version first")
+        made_from = read_table(folder / INPUT)
+        same = [utt for utt, value in left.items() if made_from.get(utt) == value]
+        found = read_embeddings(folder / "embedding.scp", only=same)
+        for utt, vector in zip(found.ids, found.vectors, strict=True):
+            out.write("embedding", utt, vector)
+            del left[utt]
+        taken = set(found.ids)
+        for name in tables:
+            for utt, value in read_table(folder / name).items():
+                if utt in taken:
+                    out.note(name, utt, value)
+        log.info("%s: %d of %d clips are the same there", folder, len(found), len(utts))
+    return list(left)
