@@ -14,9 +14,13 @@ all but the number are means over the clip's faces:
   utt2magnitude   Euclidean length of a face's embedding, before it is scaled to length 1
 With faces.scp, score and size are those that align-faces wrote to DATA_DIR.
 
+A noisy set leaves many clips as they are. With --reuse exp/face/vox1 those that were embedded there, by the same
+networks and options, are copied; the table utt2input proves it, a hash of what each vector was made from.
+
 example:
   avsv embed-face --model buffalo_l data/vox1 exp/face/vox1
   avsv embed-face --model exp/face --device cuda --shard 2/4 data/vox1 exp/face/vox1
+  avsv embed-face --model exp/face --reuse exp/face/vox1 data/vox1_noisy-0.6 exp/face/vox1_noisy-0.6
 """
 
 import logging
@@ -42,6 +46,8 @@ def add_arguments(parser):
     parser.add_argument("--det-thresh", type=prior, default=0.5, help="least score of a face, 0 to 1 (default: 0.5)")
     parser.add_argument("--shard", type=Shard.parse, default=Shard(), metavar="J/N", help="do part J of N")
     parser.add_argument("--max-skipped", type=float, default=0.05, help="share of clips that may fail (default: 0.05)")
+    parser.add_argument("--reuse", type=Path, action="append", default=[], metavar="DIR",
+                        help="another set's OUT_DIR: clips that are the same there are copied; repeatable")  # fmt: skip
 
 
 def run(args):
@@ -49,19 +55,23 @@ def run(args):
     from avsv.errors import UserError
     from avsv.features.face_pack import load_pack
     from avsv.features.quality import FACE_TABLES
+    from avsv.kaldi.reuse import INPUT, take_over
     from avsv.kaldi.tables import read_table, write_table
 
     data = read_data_dir(args.data_dir)
     aligned = {utt: entry for utt, entry in data.table("faces.scp").items() if utt in data.utt2spk}
-    if not aligned and not data.video:
-        raise UserError(f"{args.data_dir}: has neither video.scp nor faces.scp, so there are no faces to embed")
-    source, tasks = (aligned, ("recognition",)) if aligned else (data.video, ("detection", "recognition"))
-    log.info("%s: %d of %d clips have a %s", args.data_dir, len(source), len(data.utts),
-             "face in faces.scp" if aligned else "picture; faces are found on the way")  # fmt: skip
-    detected = detection_of_archived(data) if aligned else {}
     damage = read_damage(args.data_dir, "face")
+    missing = {utt: "missing by design" for utt, what in damage.items() if what["kind"] == MISSING}
+    if not aligned and not data.video and not missing:
+        raise UserError(f"{args.data_dir}: has neither video.scp nor faces.scp, so there are no faces to embed")
+    source, tasks = data.video, ("detection", "recognition")
+    if aligned or not data.video:
+        source, tasks = aligned, ("recognition",)
+    log.info("%s: %d of %d clips have a %s", args.data_dir, len(source), len(data.utts),
+             "face in faces.scp" if source is aligned else "picture; faces are found on the way")  # fmt: skip
+    detected = detection_of_archived(data) if aligned else {}
     without = {utt: "no face was found by avsv align-faces" for utt in data.video if utt not in source}
-    without |= {utt: "missing by design" for utt, what in damage.items() if what["kind"] == MISSING}
+    without |= missing
     pack = load_pack(args.model, args.device, tasks, threads=1 if args.shard.total > 1 else None)
     embedder = FaceEmbedder(pack.recognition, args.batch_size)
     settings = {
@@ -76,11 +86,14 @@ def run(args):
             read = archived_faces(aligned, args.frames_per_clip)
         else:
             read = media_faces(data.video, pack.detection, args.frames_per_clip, args.det_thresh)
-        embed_clips(embedder, damaged(read, damage), utts, out, detected)
+        left = take_over(args.reuse, utts, inputs, settings, FACE_TABLES, out)
+        embed_clips(embedder, damaged(read, damage), left, out, detected)
 
     inputs = {utt: [where, damage.get(utt), *detected.get(utt, {}).values()]
               for utt, where in source.items() if utt not in without}  # fmt: skip
-    if make_archives(args.out_dir, ["embedding"], inputs, settings, work, args.shard, args.max_skipped, FACE_TABLES):
+    # a set in which all faces are missing by design has no embedding, and that is no mistake
+    if make_archives(args.out_dir, ["embedding"], inputs, settings, work, args.shard, args.max_skipped,
+                     (*FACE_TABLES, INPUT), may_be_empty=bool(missing)):  # fmt: skip
         # clips that could not have an embedding are listed, but do not count as failures
         write_table(args.out_dir / "skipped", {**read_table(args.out_dir / "skipped"), **without})
         log.info("%s: %d clips without a face embedding, listed in skipped", args.out_dir,

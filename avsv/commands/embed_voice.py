@@ -9,9 +9,13 @@ Quality measures of what was embedded, for calibrate --quality and evaluate --by
   utt2snr        signal-to-noise ratio in dB, estimated from the loud and the quiet frames
   utt2magnitude  Euclidean length of the embedding
 
+A noisy set leaves many clips as they are. With --reuse exp/voice/vox1 those that were embedded there, by the same model
+and options, are copied; the table utt2input proves it, a hash of what each vector was made from.
+
 example:
   avsv embed-voice --model speechbrain/spkrec-ecapa-voxceleb data/vox1 exp/voice/vox1
   avsv embed-voice --model exp/voice --shard 1/4 data/vox1 exp/voice/vox1
+  avsv embed-voice --model exp/voice --reuse exp/voice/vox1 data/vox1_noisy-0.6 exp/voice/vox1_noisy-0.6
 """
 
 from pathlib import Path
@@ -27,6 +31,8 @@ def add_arguments(parser):
     parser.add_argument("--shard", type=Shard.parse, default=Shard(), metavar="J/N", help="do part J of N")
     parser.add_argument("--batch-seconds", type=float, default=60, help="sound in a batch (default: 60)")
     parser.add_argument("--max-skipped", type=float, default=0.05, help="share of clips that may fail (default: 0.05)")
+    parser.add_argument("--reuse", type=Path, action="append", default=[], metavar="DIR",
+                        help="another set's OUT_DIR: clips that are the same there are copied; repeatable")  # fmt: skip
     parser.add_argument("--allow-pipes", action="store_true", help="run the commands that wav.scp holds")
 
 
@@ -34,6 +40,7 @@ def run(args):
     from avsv.features.quality import VOICE_TABLES
     from avsv.kaldi.damage import MISSING, read_damage
     from avsv.kaldi.data_dir import read_data_dir
+    from avsv.kaldi.reuse import INPUT, take_over
     from avsv.kaldi.shards import file_digest, make_archives
 
     data = read_data_dir(args.data_dir)
@@ -42,12 +49,17 @@ def run(args):
     settings = {"model": file_digest(weights) if weights.exists() else args.model, "batch": args.batch_seconds}
 
     def work(utts, out):
+        left = take_over(args.reuse, utts, inputs, settings, VOICE_TABLES, out)
+        if not left:  # then torch need not be imported
+            return
         from avsv.embeddings.voice import embed_clips, make_voice_embedder
 
         embed = make_voice_embedder(args.model, args.device)
-        wav = {utt: data.wav[utt] for utt in utts}
+        wav = {utt: data.wav[utt] for utt in left}
         embed_clips(embed, wav, data.seconds(), damage, out, args.batch_seconds, args.allow_pipes)
 
-    there = {utt: path for utt, path in data.wav.items() if damage.get(utt, {}).get("kind") != MISSING}
-    inputs = {utt: [path, damage.get(utt)] for utt, path in there.items()}
-    make_archives(args.out_dir, ["embedding"], inputs, settings, work, args.shard, args.max_skipped, VOICE_TABLES)
+    missing = {utt for utt, what in damage.items() if what["kind"] == MISSING}
+    inputs = {utt: [path, damage.get(utt)] for utt, path in data.wav.items() if utt not in missing}
+    # a set in which all voices are missing by design has no embedding, and that is no mistake
+    make_archives(args.out_dir, ["embedding"], inputs, settings, work, args.shard, args.max_skipped,
+                  (*VOICE_TABLES, INPUT), may_be_empty=bool(missing))  # fmt: skip

@@ -69,6 +69,35 @@ def occlusion(face: np.ndarray, share: float, aspect: float, x: float, y: float,
     return damaged
 
 
+def down_scaling(face: np.ndarray, side: int) -> np.ndarray:
+    """Seen from afar: as few as `side` x `side` pixels, enlarged again bilinearly, as alignment does it."""
+    require(1 <= side <= SIDE, "side is 1 to 112 pixels")
+    small = cv2.resize(face, (side, side), interpolation=cv2.INTER_AREA)
+    return cv2.resize(small, face.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+
+
+def low_light(face: np.ndarray, light: float, photons: float, seed: int) -> np.ndarray:
+    """Dark and grainy: less light on the sensor, and the shot noise of the photons that it counts.
+
+    Parameters
+    ----------
+    light : share of the light that there was, 0 to 1; in linear light, which is the picture's values to the power 2.2
+    photons : that a white pixel counts at full light
+    seed : draws the noise, together with the picture: frames of one clip have noises of their own
+    """
+    require(0 < light <= 1 and photons > 0, "light is above 0 and at most 1, photons are above 0")
+    expected = (face / 255.0) ** 2.2 * (light * photons)
+    counted = np.random.default_rng([seed, int(face.sum())]).poisson(expected) / photons
+    return np.round(255 * np.minimum(counted, 1) ** (1 / 2.2)).astype(np.uint8)
+
+
+def jpeg(face: np.ndarray, quality: int) -> np.ndarray:
+    """Compressed too much; `quality` 1 to 100 as libjpeg has it."""
+    require(1 <= quality <= 100, "quality is 1 to 100")
+    _, compressed = cv2.imencode(".jpg", face, [cv2.IMWRITE_JPEG_QUALITY, int(quality)])
+    return cv2.imdecode(compressed, cv2.IMREAD_COLOR)
+
+
 def require(holds: bool, rule: str) -> None:
     if not holds:
         raise ValueError(rule)
@@ -95,18 +124,44 @@ def draw_occlusion(rng: np.random.Generator, share: tuple[float, float] = (0.15,
     }
 
 
+def draw_side(rng: np.random.Generator, side: tuple[int, int] = (10, 20)) -> dict[str, Any]:
+    return {"side": int(rng.integers(side[0], side[1] + 1))}
+
+
+def draw_light(rng: np.random.Generator, light: tuple[float, float] = (0.005, 0.02)) -> dict[str, Any]:
+    # 1,000 photons at a white pixel of a well-lit picture: the small sensor of a telephone; our choice
+    return {"light": round(rng.uniform(*light), 4), "photons": 1000, "seed": int(rng.integers(1 << 31))}
+
+
+def draw_quality(rng: np.random.Generator, quality: tuple[int, int] = (3, 10)) -> dict[str, Any]:
+    return {"quality": int(rng.integers(quality[0], quality[1] + 1))}
+
+
 # kind -> what does it ; kind -> what draws its parameters (an argument of the drawing function: the severity)
 KINDS: dict[str, Callable[..., np.ndarray]] = {
     "gaussian-blur": gaussian_blur,
     "motion-blur-vertical": motion_blur_vertical,
     "motion-blur-horizontal": motion_blur_horizontal,
     "occlusion": occlusion,
+    "down-scaling": down_scaling,
+    "low-light": low_light,
+    "jpeg": jpeg,
 }
 DRAW: dict[str, Callable[..., dict[str, Any]]] = {
     "gaussian-blur": draw_blur,
     "motion-blur-vertical": draw_motion,
     "motion-blur-horizontal": draw_motion,
     "occlusion": draw_occlusion,
+    "down-scaling": draw_side,
+    "low-light": draw_light,
+    "jpeg": draw_quality,
+}
+# what happens to a face in the noisy test sets (Qian et al., TASLP 2021), at the severities above, which are ours
+NOISY: dict[str, dict[str, Any]] = {
+    "gaussian-blur": {},
+    "motion-blur-vertical": {},
+    "motion-blur-horizontal": {},
+    "occlusion": {},
 }
 
 
@@ -116,8 +171,8 @@ def draw_face_damage(rng: np.random.Generator, kinds: Mapping[str, Mapping[str, 
     Parameters
     ----------
     rng : the only source of chance
-    kinds : kind -> severity, such as {"gaussian-blur": {"sigma": (0.5, 2)}}; None for every kind at the severity of the
-        noisy test sets
+    kinds : kind -> severity, such as {"gaussian-blur": {"sigma": (0.5, 2)}}, or {} for the one that is written beside
+        the drawing function; None for those of the noisy test sets
 
     Returns
     -------
@@ -128,7 +183,7 @@ def draw_face_damage(rng: np.random.Generator, kinds: Mapping[str, Mapping[str, 
     >>> draw_face_damage(np.random.default_rng(1), {"gaussian-blur": {"sigma": (2, 5)}})
     {'modality': 'face', 'kind': 'gaussian-blur', 'sigma': 3.535}
     """
-    severities = {kind: {} for kind in KINDS} if kinds is None else kinds
+    severities = NOISY if kinds is None else kinds
     kind = str(rng.choice(list(severities)))
     return {"modality": "face", "kind": kind, **DRAW[kind](rng, **severities[kind])}
 

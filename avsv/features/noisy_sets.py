@@ -1,17 +1,26 @@
-"""Noisy test sets: which clip loses what. The damage itself is done by embed-voice and embed-face."""
+"""Noisy test sets: which clip loses what. The damage itself is done by embed-voice and embed-face.
 
-import json
+The name of a condition says all of it (`find_condition`); a kind of damage is a condition of the same name. What
+happens to a clip depends on the condition, the seed and the clip's own name alone: it is the same in every list and
+subset, and conditions can be compared clip by clip. The clips damaged in noisy-0.3 are damaged in the same way in
+noisy-0.6; both-noisy is voice-noisy and face-noisy; snr-0 and snr-5 add the same noise.
+"""
+
 from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from avsv.features.face_damage import KINDS as FACE_KINDS
+from avsv.errors import UserError
+from avsv.features import face_damage, sound_damage
 from avsv.features.face_damage import draw_face_damage
-from avsv.features.sound_damage import KINDS as SOUND_KINDS
+from avsv.features.faces import SIDE
 from avsv.features.sound_damage import draw_sound_damage
 from avsv.files import whole_file
-from avsv.kaldi.damage import MISSING
+from avsv.kaldi.damage import MISSING, damage_table
 from avsv.kaldi.data_dir import DataDir, write_data_dir
 
 FACES = ("faces.scp", "utt2face_score", "utt2face_size")
@@ -19,44 +28,145 @@ COPIED = ("wav.scp", "video.scp", "utt2spk", "utt2vid", "spk2gender", "utt2dur",
 MEDIA = {"voice": ("wav.scp", "utt2dur"), "face": ("video.scp", *FACES)}
 
 
-def draw_damage(data: DataDir, probability: float, noises: dict[str, list[str]], seed: int) -> dict[str, dict]:
-    """Damage exactly one modality of a share of the clips that have both.
+@dataclass(frozen=True)
+class Condition:
+    """What may happen to the clips of a set.
 
-    The set is that of Qian et al. (TASLP 2021); its severities are not published, ours are in the modules that do the
-    damage; that going missing is as likely as each noise is our choice too.
-    The modality is drawn uniformly, then what happens to it: one of its noises or going missing, all as likely.
-    A clip's lot depends on the seed and on its own name alone, so that it is the same in every list and subset.
+    voice : kinds of damage, one of which is drawn, all as likely; MISSING may be among them
+    face : the same, kind -> severity
+    snr : dB, from ... to; None for the noisy test sets' own
+    share : of the clips that are damaged
+    exclusive : of clips with voice and face exactly one is damaged, either as likely; otherwise all that are named
+    """
+
+    voice: Sequence[str] = ()
+    face: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    snr: tuple[float, float] | None = None
+    share: float = 1.0
+    exclusive: bool = False
+
+
+def noisy(probability: float) -> Condition:
+    """The set of Qian et al. (TASLP 2021): exactly one modality is damaged, or missing, in a share of the clips.
+
+    That going missing is as likely as each noise is our choice.
+    """
+    if not 0 <= probability <= 1:
+        raise ValueError("the share of the clips is 0 to 1")
+    face = {**face_damage.NOISY, MISSING: {}}
+    return Condition((*sound_damage.NOISY, MISSING), face, share=probability, exclusive=True)
+
+
+def one_snr(snr: float) -> Condition:
+    if not abs(snr) <= 100:
+        raise ValueError("the signal-to-noise ratio is -100 to 100 dB")
+    return Condition(voice=sound_damage.NOISES, snr=(snr, snr))
+
+
+def one_blur(sigma: float) -> Condition:
+    if not 0 < sigma <= SIDE:
+        raise ValueError(f"sigma is above 0 and at most {SIDE} pixels")
+    return Condition(face={"gaussian-blur": {"sigma": (sigma, sigma)}})
+
+
+CONDITIONS = {
+    "voice-noisy": Condition(voice=sound_damage.NOISY),
+    "face-noisy": Condition(face=face_damage.NOISY),
+    "both-noisy": Condition(voice=sound_damage.NOISY, face=face_damage.NOISY),
+    "no-voice": Condition(voice=(MISSING,)),
+    "no-face": Condition(face={MISSING: {}}),
+    "half-missing": Condition((MISSING,), {MISSING: {}}, share=0.5, exclusive=True),
+    **{kind: Condition(voice=(kind,)) for kind in sound_damage.KINDS},
+    **{kind: Condition(face={kind: {}}) for kind in face_damage.KINDS},
+}
+# conditions whose name ends with a number
+SWEEPS: dict[str, Callable[[float], Condition]] = {"noisy": noisy, "snr": one_snr, "blur": one_blur}
+
+
+def find_condition(name: str) -> Condition:
+    """The condition of this name; UserError where there is none.
+
+    Examples
+    --------
+    >>> find_condition("noisy-0.6").share, find_condition("snr-5").snr, find_condition("babble").voice
+    (0.6, (5.0, 5.0), ('babble',))
+    """
+    if name in CONDITIONS:
+        return CONDITIONS[name]
+    sweep, _, number = name.partition("-")
+    if sweep not in SWEEPS:
+        known = ", ".join([*(f"{sweep}-NUMBER" for sweep in SWEEPS), *CONDITIONS])
+        raise UserError(f'there is no condition "{name}"; expected one of {known}')
+    try:
+        return SWEEPS[sweep](float(number))
+    except ValueError as error:
+        raise UserError(f'condition "{name}": {error}') from None
+
+
+def needs_noises(condition: Condition) -> bool:
+    """Whether recordings are needed to do it."""
+    return any(kind in sound_damage.SOURCES for kind in condition.voice)
+
+
+def draw_damage(data: DataDir, condition: Condition, noises: dict[str, list[str]], seed: int) -> dict[str, list[dict]]:
+    """Draw what happens to each clip.
+
+    No clip loses the only modality that it has; where exactly one of two is damaged, a clip with one keeps it whole.
+
+    Parameters
+    ----------
+    noises : as `read_noises` gives them; may be empty where the condition adds none to a voice
 
     Returns
     -------
-    utterance -> damage, as `utt2damage` holds it
+    utterance -> records, one a modality, as `utt2damage` holds them; clips without damage are not in it
     """
-    damage = {}
-    for utt in sorted(data.wav.keys() & data.video.keys()):
+    drawn = {}
+    for utt in sorted(data.wav.keys() | data.video.keys()):
+        there = [modality for modality, table in (("voice", data.wav), ("face", data.video)) if utt in table]
+        records = draw_clip(condition, there, noises, seed, utt)
+        if records:
+            drawn[utt] = records
+    return drawn
+
+
+def draw_clip(condition: Condition, there: list[str], noises: dict[str, list[str]], seed: int, utt: str) -> list[dict]:
+    """Damage to one clip that has the modalities `there`."""
+    kinds = {"voice": condition.voice, "face": condition.face}
+    if condition.exclusive:
         rng = np.random.default_rng([seed, *utt.encode()])
-        if rng.random() >= probability:
-            continue
-        modality, n_noises = ("voice", len(SOUND_KINDS)) if rng.random() < 0.5 else ("face", len(FACE_KINDS))
-        if rng.random() < 1 / (n_noises + 1):
-            damage[utt] = {"modality": modality, "kind": MISSING}
-        else:
-            damage[utt] = draw_sound_damage(rng, noises) if modality == "voice" else draw_face_damage(rng)
-    return damage
+        if len(there) < 2 or rng.random() >= condition.share:
+            return []
+        modality = "voice" if rng.random() < 0.5 else "face"
+        return [draw_record(rng, condition, modality, noises)]
+    hit = [modality for modality in there if kinds[modality] and (len(there) == 2 or MISSING not in kinds[modality])]
+    # a stream for each modality: what happens to the voice is the same whether the face is damaged too or not
+    streams = {modality: np.random.default_rng([seed, *f"{utt} {modality}".encode()]) for modality in hit}
+    return [draw_record(rng, condition, modality, noises) for modality, rng in streams.items()]
 
 
-def write_noisy_set(data: DataDir, out_dir: Path, damage: dict[str, dict]) -> Counter:
+def draw_record(rng: np.random.Generator, condition: Condition, modality: str, noises: dict[str, list[str]]) -> dict:
+    kinds = condition.voice if modality == "voice" else condition.face
+    if MISSING in kinds and rng.random() < 1 / len(kinds):
+        return {"modality": modality, "kind": MISSING}
+    if modality == "voice":
+        return draw_sound_damage(rng, noises, [kind for kind in kinds if kind != MISSING], condition.snr)
+    return draw_face_damage(rng, {kind: severity for kind, severity in condition.face.items() if kind != MISSING})
+
+
+def write_noisy_set(data: DataDir, out_dir: Path, damage: dict[str, list[dict]]) -> Counter:
     """Write a data directory with the same clips and trials, and `utt2damage`; counts by modality and kind.
 
     What goes missing is not in wav.scp or video.scp any more, so that `utt2modality` tells of it.
     """
     tables = {name: table for name in COPIED if (table := data.table(name))}
-    for utt, what in damage.items():
-        if what["kind"] == MISSING:
-            for name in MEDIA[what["modality"]]:
-                tables.get(name, {}).pop(utt, None)
-    tables["utt2damage"] = {utt: json.dumps(what) for utt, what in damage.items()}
+    lost = [(utt, what["modality"]) for utt, records in damage.items() for what in records if what["kind"] == MISSING]
+    for utt, modality in lost:
+        for name in MEDIA[modality]:
+            tables.get(name, {}).pop(utt, None)
+    tables["utt2damage"] = damage_table(damage)
     write_data_dir(out_dir, tables)
     for file in sorted((data.path / "trials").glob("*")):
         with whole_file(out_dir / "trials" / file.name, "wb") as out:
             out.write(file.read_bytes())
-    return Counter(f"{what['modality']} {what['kind']}" for what in damage.values())
+    return Counter(f"{what['modality']} {what['kind']}" for records in damage.values() for what in records)

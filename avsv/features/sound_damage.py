@@ -1,10 +1,10 @@
-"""Damage to sound: noise, music, babble and reverberation, for training and for the noisy test sets.
+"""Damage to sound: noise, music, babble, reverberation and speed, for training and for the noisy test sets.
 
 What is done to a clip is a small dict that JSON holds (`draw_sound_damage`), drawn once; doing it (`damage_sound`)
 needs nothing random, so that a manifest of such dicts is the damaged set.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +12,16 @@ from scipy.signal import fftconvolve
 
 from avsv.errors import UserError
 from avsv.kaldi.data_dir import read_data_dir
-from avsv.media.sound import read_part
+from avsv.media.sound import read_part, resample
 
-KINDS = ("noise", "music", "babble", "reverberation")
-SNR = {"noise": (0.0, 10.0), "music": (0.0, 10.0), "babble": (0.0, 10.0)}  # dB; systems.md has none of the paper: ours
+NOISES = ("noise", "music", "babble")  # what is added
+NOISY = (*NOISES, "reverberation")  # what happens to a voice in the noisy test sets
+KINDS = (*NOISY, "speed")
+SNR = (0.0, 10.0)  # dB; Qian et al. (TASLP 2021) publish no range: ours
+SPEEDS = (0.9, 1.1)  # Ko et al., Interspeech 2015, beside the speed as it is
 SOURCES = {"noise": "noise", "music": "music", "babble": "speech", "reverberation": "rir"}
+RATE = 16000
+SILENT = 1e-10  # power, 100 dB below full scale: less than the rounding errors of 16 bits
 
 
 def read_noises(data_dir: Path | str) -> dict[str, list[str]]:
@@ -36,54 +41,94 @@ def read_noises(data_dir: Path | str) -> dict[str, list[str]]:
     return noises
 
 
-def draw_sound_damage(rng: np.random.Generator, noises: dict[str, list[str]], kinds: tuple[str, ...] = KINDS,
+def draw_sound_damage(rng: np.random.Generator, noises: dict[str, list[str]], kinds: Sequence[str] = NOISY,
                       snr: tuple[float, float] | None = None) -> dict:  # fmt: skip
     """Choose what is done to a clip, uniformly over `kinds`.
 
+    Parameters
+    ----------
+    noises : sort -> paths, as `read_noises` gives them; speed needs none
+    snr : dB, drawn uniformly from this range; None for 0 to 10
+
     Returns
     -------
-    dict : kind, sources (list of [path, begin as a share]), and snr (dB) but for reverberation; babble is 3-5 voices
+    dict : modality, kind, and what the kind needs: sources (a list of [path, begin as a share]) and snr (dB) for what
+        is added, babble being 3-5 voices; sources alone for reverberation; factor for speed
+
+    Examples
+    --------
+    >>> draw_sound_damage(np.random.default_rng(0), {"noise": ["rain.wav"]}, ("noise",), (5, 15))
+    {'modality': 'voice', 'kind': 'noise', 'sources': [['rain.wav', 0.637]], 'snr': 7.7}
     """
     kind = str(rng.choice(kinds))
+    if kind == "speed":
+        return {"modality": "voice", "kind": kind, "factor": float(rng.choice(SPEEDS))}
     n_sources = int(rng.integers(3, 6)) if kind == "babble" else 1
     paths = noises[SOURCES[kind]]
     sources = [[paths[int(rng.integers(len(paths)))], round(float(rng.random()), 4)] for _ in range(n_sources)]
     damage = {"modality": "voice", "kind": kind, "sources": sources}
-    if kind != "reverberation":
-        damage["snr"] = round(float(rng.uniform(*(snr or SNR[kind]))), 2)
+    if kind in NOISES:
+        damage["snr"] = round(float(rng.uniform(*(snr or SNR))), 2)
     return damage
 
 
 def damage_sound(
-    sound: np.ndarray, damage: dict, read: Callable[[str, float, int], np.ndarray] = read_part
+    sound: np.ndarray, damage: dict, read: Callable[[str, float, int | None], np.ndarray] = read_part
 ) -> np.ndarray:
     """Do to `sound` what `damage` says.
 
     Parameters
     ----------
-    sound : (n,) float32
-    read : (path, begin, n samples) -> (n,) float32
+    sound : (n,) float32 at 16 kHz
+    read : (path, begin, n samples, or None for the whole recording) -> float32
 
     Returns
     -------
-    (n,) float32; at most full scale: a louder sum is scaled down as a whole
+    (n,) float32, about (n / factor,) for speed; at most full scale: a louder sum is scaled down as a whole
+
+    Raises
+    ------
+    UserError : an unknown kind, a noise that cannot be read or is silent
     """
-    if damage["kind"] == "reverberation":
-        damaged = reverberate(sound, read(damage["sources"][0][0], 0.0, 16000))
-    else:
-        noise = sum(level(read(path, begin, len(sound))) for path, begin in damage["sources"])
+    kind = damage["kind"]
+    if kind == "speed":
+        return change_speed(sound, damage["factor"])
+    if kind == "reverberation":
+        damaged = reverberate(sound, read(damage["sources"][0][0], 0.0, None))
+    elif kind in NOISES:
+        noise = sum(read_noise(read, path, begin, len(sound)) for path, begin in damage["sources"])
         damaged = add_noise(sound, noise, damage["snr"])
+    else:
+        raise UserError(f'there is no voice damage "{kind}"; expected one of {", ".join(KINDS)}')
     peak = np.abs(damaged).max()
     return (damaged / peak if peak > 1 else damaged).astype(np.float32)
 
 
+def read_noise(read: Callable, path: str, begin: float, n_samples: int) -> np.ndarray:
+    """`n_samples` of a recording at power 1, so that every voice of a babble counts.
+
+    Where it is silent at `begin`, it is read a quarter of it later: a signal-to-noise ratio with silence is none.
+    """
+    for later in (0, 0.25, 0.5, 0.75):
+        noise = read(path, (begin + later) % 1 if later else begin, n_samples)
+        if power(noise) > SILENT:
+            return noise / np.sqrt(power(noise))
+    raise UserError(f"{path}: is silent, so that it is no noise to add; leave it out of the noises")
+
+
+def change_speed(sound: np.ndarray, factor: float) -> np.ndarray:
+    """Play faster (`factor` above 1) or slower; pitch and formants move with it, as on a tape.
+
+    Examples
+    --------
+    >>> len(change_speed(np.zeros(9000, np.float32), 0.9))
+    10000
+    """
+    return resample(sound, round(RATE * factor), RATE)
+
+
 def power(sound: np.ndarray) -> float:
     return float(np.mean(np.square(sound, dtype=np.float64)))
-
-
-def level(sound: np.ndarray) -> np.ndarray:
-    """The same sound at power 1, so that every voice of a babble counts."""
-    return sound / np.sqrt(max(power(sound), 1e-10))
 
 
 def add_noise(sound: np.ndarray, noise: np.ndarray, snr: float) -> np.ndarray:
@@ -97,11 +142,11 @@ def add_noise(sound: np.ndarray, noise: np.ndarray, snr: float) -> np.ndarray:
     >>> round(float(10 * np.log10(power(speech) / power(added))), 6)
     10.0
     """
-    return sound + noise * np.sqrt(power(sound) / max(power(noise), 1e-10) / 10 ** (snr / 10))
+    return sound + noise * np.sqrt(power(sound) / max(power(noise), SILENT) / 10 ** (snr / 10))
 
 
 def reverberate(sound: np.ndarray, response: np.ndarray) -> np.ndarray:
     """Convolve with a room's impulse response; the direct sound stays where it was and the power stays the same."""
     direct = int(np.abs(response).argmax())
     wet = fftconvolve(sound, response)[direct : direct + len(sound)]
-    return wet * np.sqrt(power(sound) / max(power(wet), 1e-10))
+    return wet * np.sqrt(power(sound) / max(power(wet), SILENT))

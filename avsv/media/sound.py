@@ -102,12 +102,12 @@ def decode(container, stream) -> Iterator[np.ndarray]:
         yield data.mean(axis=0, dtype=np.float32)
 
 
-def read_part(path: str, begin: float, n_samples: int, rate: int = 16000) -> np.ndarray:
-    """`n_samples` of a recording from `begin` (a share of it, 0-1), going round at its end.
+def read_part(path: str, begin: float, n_samples: int | None, rate: int = 16000) -> np.ndarray:
+    """`n_samples` of a recording from `begin` (a share of it, 0-1), going round at its end; None for all of it.
 
     Of a file that libsndfile reads at `rate` only that part is decoded: MUSAN's files last many minutes.
     """
-    if Path(path).suffix.lower() in SNDFILE_ENDINGS:
+    if n_samples is not None and Path(path).suffix.lower() in SNDFILE_ENDINGS:
         try:
             with soundfile.SoundFile(path) as file:
                 if file.samplerate == rate and file.frames >= n_samples:
@@ -119,8 +119,10 @@ def read_part(path: str, begin: float, n_samples: int, rate: int = 16000) -> np.
     return take_part(read_sound(path, rate), begin, n_samples)
 
 
-def take_part(sound: np.ndarray, begin: float, n_samples: int) -> np.ndarray:
-    """`n_samples` from `begin` (a share of it); a shorter sound is repeated."""
+def take_part(sound: np.ndarray, begin: float, n_samples: int | None) -> np.ndarray:
+    """`n_samples` from `begin` (a share of it), or with None all; a shorter sound is repeated."""
+    if n_samples is None:
+        return sound
     if len(sound) < n_samples:
         return np.resize(np.roll(sound, -int(begin * len(sound))), n_samples)
     start = start_of(begin, len(sound), n_samples)
@@ -156,7 +158,7 @@ class SoundStore:
             self.kept[path] = np.round(sound.clip(-1, 1) * 32767).astype(np.int16)
             left -= 2 * len(sound)
 
-    def part(self, path: str, begin: float, n_samples: int) -> np.ndarray:
+    def part(self, path: str, begin: float, n_samples: int | None) -> np.ndarray:
         """As `read_part`."""
         if path not in self.kept:
             return read_part(path, begin, n_samples)

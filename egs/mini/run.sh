@@ -16,7 +16,7 @@ face_detector=conf/face_detector.yaml     # finds the faces that conf/face.yaml 
 fusion=conf/avn_e.yaml                    # configuration of the fusion network
 held_out=10           # people kept out of all training, for calibration and score fusion; their clips are damaged, too
 frames_per_clip=3     # faces embedded and averaged
-noisy=0.6             # share of the clips of the noisy test set, and of the held-out people's, that have a modality damaged or missing
+conditions=noisy-0.6  # noisy test sets that stage 9 makes, such as "noisy-0.6 no-voice snr-5": see avsv damage --help
 top_n=300             # cohort members of as-norm
 max_skipped=0.05      # share of the clips that may be unreadable, or without a face, before a stage fails
 train_options=        # more key=value for every avsv train, such as "epochs=1"
@@ -36,7 +36,12 @@ case $voice in *.yaml) voice_model=exp/voice ;; *) voice_model=$voice ;; esac
 case $face in *.yaml) face_model=exp/face ;; *) face_model=$face ;; esac
 case $face_detector in *.yaml) detector_model=exp/face_detector ;; *) detector_model=$face_detector ;; esac
 read -ra train_options <<<"device=$device $train_options"
-case $test_set in *_*) condition=@${test_set#*_} ;; *) condition= ;; esac
+# A noisy test set is scored by the models that are there; what its clips share with the clean set is not embedded again.
+others=(train dev_noisy) condition='' reuse_voice=() reuse_face=()
+case $test_set in
+  *_*) others=() condition=@${test_set#*_}
+    reuse_voice=(--reuse "exp/voice/${test_set%%_*}") reuse_face=(--reuse "exp/face/${test_set%%_*}") ;;
+esac
 # scores_of SYSTEM SET LIST: its score files, without the back-end; those of the held-out people stay out of the results
 scores_of() { if [ "$2" = dev_noisy ]; then echo "exp/$1/dev_noisy/$3"; else echo "exp/$1/scores/$3$condition"; fi; }
 
@@ -46,7 +51,7 @@ if stage 0 "the corpus, data directories and trial lists"; then
   $prepare/prepare_voxceleb2.py --landmarks --held-out "$held_out" --held-out-dir data/dev corpus data/train
   $prepare/prepare_voxceleb2.py --part test --trials corpus/test/veri_test2.txt corpus data/test
   $prepare/prepare_musan.py corpus/musan corpus/RIRS_NOISES data/musan
-  avsv damage --noises data/musan --probability "$noisy" data/dev data/dev_noisy
+  avsv damage --condition noisy-0.6 --noises data/musan data/dev data/dev_noisy
   for set in train dev dev_noisy test musan; do avsv check data/$set; done
 fi
 
@@ -72,18 +77,18 @@ if stage 2 "voice and face front ends"; then
 fi
 
 if stage 3 "voice embeddings"; then
-  for set in "$test_set" train dev_noisy; do
+  for set in "$test_set" "${others[@]}"; do
     $cpu_cmd "JOB=1:$nj" "exp/voice/$set/log/embed.JOB.log" \
       avsv embed-voice --model "$voice_model" --device "$device" --max-skipped "$max_skipped" \
-        --shard "JOB/$nj" "data/$set" "exp/voice/$set"
+        "${reuse_voice[@]}" --shard "JOB/$nj" "data/$set" "exp/voice/$set"
   done
 fi
 
 if stage 4 "face embeddings"; then
-  for set in "$test_set" train dev_noisy; do
+  for set in "$test_set" "${others[@]}"; do
     $cpu_cmd "JOB=1:$nj" "exp/face/$set/log/embed.JOB.log" \
       avsv embed-face --model "$face_model" --device "$device" --max-skipped "$max_skipped" \
-        --frames-per-clip "$frames_per_clip" --shard "JOB/$nj" "data/$set" "exp/face/$set"
+        --frames-per-clip "$frames_per_clip" "${reuse_face[@]}" --shard "JOB/$nj" "data/$set" "exp/face/$set"
   done
 fi
 
@@ -92,7 +97,7 @@ if stage 5 "fusion network"; then
 fi
 
 if stage 6 "fused embeddings"; then
-  for set in "$test_set" train dev_noisy; do
+  for set in "$test_set" "${others[@]}"; do
     avsv embed-pair --model exp/avn_e --voice "exp/voice/$set/embedding.scp" --face "exp/face/$set/embedding.scp" \
       "exp/avn_e/$set"
   done
@@ -100,8 +105,10 @@ fi
 
 if stage 7 "scores: cosine and PLDA"; then
   for system in voice face avn_e; do
-    avsv plda --embeddings exp/$system/train/embedding.scp --utt2spk data/train/utt2spk exp/$system/plda
-    for set in dev_noisy "$test_set"; do
+    if [ -z "$condition" ]; then
+      avsv plda --embeddings exp/$system/train/embedding.scp --utt2spk data/train/utt2spk exp/$system/plda
+    fi
+    for set in ${others[0]:+dev_noisy} "$test_set"; do
       for trials in "data/$set/trials/"*; do
         # --missing 0: a trial that lacks a voice or a face gets the score 0, and is counted and listed
         for backend in cosine plda; do
@@ -115,7 +122,7 @@ fi
 
 if stage 8 "score normalisation, calibration and score fusion"; then
   for system in voice face avn_e; do
-    for set in dev_noisy "$test_set"; do
+    for set in ${others[0]:+dev_noisy} "$test_set"; do
       for trials in "data/$set/trials/"*; do
         scores=$(scores_of $system "$set" "${trials##*/}")
         avsv normalize --method as-norm --top-n "$top_n" --missing keep --trials "$trials" --scores "$scores.cosine" \
@@ -145,9 +152,11 @@ if stage 8 "score normalisation, calibration and score fusion"; then
   done
 fi
 
-if stage 9 "noisy test set: one modality damaged or missing in $noisy of the clips"; then
-  avsv damage --noises data/musan --probability "$noisy" data/test "data/test_noisy-$noisy"
-  (cd "$caller" && bash "$recipe/run.sh" "${options[@]}" --test-set "test_noisy-$noisy" --stage 3 --stop-stage 8)
+if stage 9 "noisy test sets: $conditions"; then
+  for name in $conditions; do
+    avsv damage --condition "$name" --noises data/musan data/test "data/test_$name"
+    (cd "$caller" && bash "$recipe/run.sh" "${options[@]}" --test-set "test_$name" --stage 3 --stop-stage 8)
+  done
 fi
 
 if stage 10 "results"; then

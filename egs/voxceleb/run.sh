@@ -17,7 +17,7 @@ face_detector=buffalo_l  # pack whose detector finds the faces that conf/face.ya
 fusion=conf/avn_e.yaml   # configuration of the fusion network
 held_out=40           # people of VoxCeleb2 kept out of all training, for calibration and score fusion; their clips are damaged, too
 frames_per_clip=5     # faces embedded and averaged
-noisy=0.6             # share of the clips of the noisy test set, and of the held-out people's, that have a modality damaged or missing
+conditions=noisy-0.6  # noisy test sets that stage 9 makes, such as "noisy-0.6 no-voice snr-5": see avsv damage --help
 top_n=300             # cohort members of as-norm
 published=conf/published.tsv   # figures of papers, shown beside ours; empty for none, as on another corpus than VoxCeleb
 max_skipped=0.05      # share of the clips that may be unreadable, or without a face, before a stage fails
@@ -39,7 +39,12 @@ voice=$(from_user "$voice") face=$(from_user "$face") face_detector=$(from_user 
 case $voice in *.yaml) voice_model=exp/voice ;; *) voice_model=$voice ;; esac
 case $face in *.yaml) face_model=exp/face ;; *) face_model=$face ;; esac
 read -ra train_options <<<"device=$device $train_options"
-case $test_set in *_*) condition=@${test_set#*_} ;; *) condition= ;; esac
+# A noisy test set is scored by the models that are there; what its clips share with the clean set is not embedded again.
+others=(vox2 dev_noisy) condition='' reuse_voice=() reuse_face=()
+case $test_set in
+  *_*) others=() condition=@${test_set#*_}
+    reuse_voice=(--reuse "exp/voice/${test_set%%_*}") reuse_face=(--reuse "exp/face/${test_set%%_*}") ;;
+esac
 # scores_of SYSTEM SET LIST: its score files, without the back-end; those of the held-out people stay out of the results
 scores_of() { if [ "$2" = dev_noisy ]; then echo "exp/$1/dev_noisy/$3"; else echo "exp/$1/scores/$3$condition"; fi; }
 pipes=()
@@ -50,7 +55,7 @@ if stage 0 "data directories and trial lists"; then
   local/prepare_voxceleb1.py "$voxceleb1" data/vox1
   local/prepare_voxceleb2.py --held-out "$held_out" --held-out-dir data/dev "$voxceleb2" data/vox2
   local/prepare_musan.py "$musan" "$rirs" data/musan
-  avsv damage --noises data/musan --probability "$noisy" data/dev data/dev_noisy
+  avsv damage --condition noisy-0.6 --noises data/musan data/dev data/dev_noisy
   for set in vox1 vox2 dev dev_noisy musan; do avsv check data/$set; done
 fi
 
@@ -73,18 +78,18 @@ if stage 2 "voice and face front ends"; then
 fi
 
 if stage 3 "voice embeddings"; then
-  for set in "$test_set" vox2 dev_noisy; do
+  for set in "$test_set" "${others[@]}"; do
     $cpu_cmd "JOB=1:$nj" "exp/voice/$set/log/embed.JOB.log" \
       avsv embed-voice "${pipes[@]}" --model "$voice_model" --device "$device" --max-skipped "$max_skipped" \
-        --shard "JOB/$nj" "data/$set" "exp/voice/$set"
+        "${reuse_voice[@]}" --shard "JOB/$nj" "data/$set" "exp/voice/$set"
   done
 fi
 
 if stage 4 "face embeddings"; then
-  for set in "$test_set" vox2 dev_noisy; do
+  for set in "$test_set" "${others[@]}"; do
     $cpu_cmd "JOB=1:$nj" "exp/face/$set/log/embed.JOB.log" \
       avsv embed-face --model "$face_model" --device "$device" --max-skipped "$max_skipped" \
-        --frames-per-clip "$frames_per_clip" --shard "JOB/$nj" "data/$set" "exp/face/$set"
+        --frames-per-clip "$frames_per_clip" "${reuse_face[@]}" --shard "JOB/$nj" "data/$set" "exp/face/$set"
   done
 fi
 
@@ -93,7 +98,7 @@ if stage 5 "fusion network"; then
 fi
 
 if stage 6 "fused embeddings"; then
-  for set in "$test_set" vox2 dev_noisy; do
+  for set in "$test_set" "${others[@]}"; do
     avsv embed-pair --model exp/avn_e --voice "exp/voice/$set/embedding.scp" --face "exp/face/$set/embedding.scp" \
       "exp/avn_e/$set"
   done
@@ -101,8 +106,10 @@ fi
 
 if stage 7 "scores: cosine and PLDA"; then
   for system in voice face avn_e; do
-    avsv plda --embeddings exp/$system/vox2/embedding.scp --utt2spk data/vox2/utt2spk exp/$system/plda
-    for set in dev_noisy "$test_set"; do
+    if [ -z "$condition" ]; then
+      avsv plda --embeddings exp/$system/vox2/embedding.scp --utt2spk data/vox2/utt2spk exp/$system/plda
+    fi
+    for set in ${others[0]:+dev_noisy} "$test_set"; do
       for trials in "data/$set/trials/"*; do
         # --missing 0: a trial that lacks a voice or a face gets the score 0, and is counted and listed
         for backend in cosine plda; do
@@ -116,7 +123,7 @@ fi
 
 if stage 8 "score normalisation, calibration and score fusion"; then
   for system in voice face avn_e; do
-    for set in dev_noisy "$test_set"; do
+    for set in ${others[0]:+dev_noisy} "$test_set"; do
       for trials in "data/$set/trials/"*; do
         scores=$(scores_of $system "$set" "${trials##*/}")
         avsv normalize --method as-norm --top-n "$top_n" --missing keep --trials "$trials" --scores "$scores.cosine" \
@@ -146,9 +153,11 @@ if stage 8 "score normalisation, calibration and score fusion"; then
   done
 fi
 
-if stage 9 "noisy test set: one modality damaged or missing in $noisy of the clips"; then
-  avsv damage --noises data/musan --probability "$noisy" data/vox1 "data/vox1_noisy-$noisy"
-  (cd "$caller" && bash "$recipe/run.sh" "${options[@]}" --test-set "vox1_noisy-$noisy" --stage 3 --stop-stage 8)
+if stage 9 "noisy test sets: $conditions"; then
+  for name in $conditions; do
+    avsv damage --condition "$name" --noises data/musan data/vox1 "data/vox1_$name"
+    (cd "$caller" && bash "$recipe/run.sh" "${options[@]}" --test-set "vox1_$name" --stage 3 --stop-stage 8)
+  done
 fi
 
 if stage 10 "results"; then

@@ -212,6 +212,40 @@ def test_shards_note_the_same_numbers(avsv, pack, data, tmp_path):
         assert (tmp_path / "one" / table).read_bytes() == (tmp_path / "two" / table).read_bytes()
 
 
+@pytest.mark.parametrize("aligned", [True, False])
+def test_clips_that_a_noisy_set_leaves_as_they_were_are_copied(avsv, pack, data, tmp_path, caplog, aligned):
+    caplog.set_level("INFO", logger="avsv")
+    if aligned:
+        avsv("align-faces", "--model", pack, *ALLOW, data, tmp_path / "faces")
+    avsv("embed-face", "--model", pack, *ALLOW, data, tmp_path / "clean")
+    damage = {
+        "p-0": [{"modality": "voice", "kind": "speed"}, {"modality": "face", "kind": "gaussian-blur", "sigma": 5}],
+        "p-1": {"modality": "voice", "kind": "babble"},
+        "p-2": {"modality": "face", "kind": "missing"},
+    }
+    (data / "utt2damage").write_text("".join(f"{utt} {json.dumps(what)}\n" for utt, what in damage.items()))
+    avsv("embed-face", "--model", pack, *ALLOW, data, tmp_path / "anew")
+    for job, taken in ((1, "1 of 2"), (2, "2 of 2" if aligned else "2 of 3")):  # p-dark is tried again
+        status, _ = avsv("embed-face", "--model", pack, *ALLOW, "--shard", f"{job}/2", "--reuse", tmp_path / "clean",
+                            data, tmp_path / "noisy")  # fmt: skip
+        assert status == 0 and f"{taken} clips are the same there" in caplog.text
+    assert equal(tmp_path / "noisy", tmp_path / "anew")
+    for table in (*FACE_TABLES, "utt2input"):
+        assert read_table(tmp_path / "noisy" / table) == read_table(tmp_path / "anew" / table)
+    skipped = read_table(tmp_path / "noisy" / "skipped")
+    assert skipped == read_table(tmp_path / "anew" / "skipped") and set(skipped) == {"p-2", "p-dark"}
+
+
+def test_a_set_without_any_face_by_design_has_an_empty_archive(avsv, pack, data, tmp_path):
+    (data / "utt2damage").write_text("".join(f'p-{i} {{"modality": "face", "kind": "missing"}}\n' for i in range(5)))
+    (data / "video.scp").write_text("")
+    (data / "wav.scp").write_text("".join(f"p-{i} x.wav\n" for i in range(5)))
+    status, said = avsv("embed-face", "--model", pack, data, tmp_path / "out")
+    assert status == 0, said
+    assert (tmp_path / "out" / "embedding.scp").read_text() == ""
+    assert list(read_table(tmp_path / "out" / "skipped")) == [f"p-{i}" for i in range(5)]
+
+
 def test_too_many_clips_without_a_face_fail_and_name_the_first(avsv, pack, data, tmp_path):
     status, said = avsv("align-faces", "--model", pack, data, tmp_path / "faces")
     assert status == 1 and "1 of 6 clips could not be used" in said and "p-dark: no face was found" in said

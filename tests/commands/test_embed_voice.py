@@ -71,6 +71,41 @@ def test_quality_is_that_of_the_damaged_sound_and_a_missing_one_has_none(avsv, e
     assert numbers(tmp_path / "out", "utt2snr")["p-2"] == pytest.approx(3, abs=1)
 
 
+def test_clips_that_a_noisy_set_leaves_as_they_were_are_copied(avsv, encoder, data, tmp_path, caplog):
+    avsv("embed-voice", "--model", encoder, data, tmp_path / "clean")
+    hiss = [str(tmp_path / "sounds/hiss.wav"), 0.0]
+    damage = {
+        "p-2": [
+            {"modality": "voice", "kind": "noise", "sources": [hiss], "snr": 3.0},
+            {"modality": "face", "kind": "a"},
+        ],
+        "p-3": {"modality": "voice", "kind": "missing"},
+        "p-4": {"modality": "face", "kind": "jpeg", "quality": 3},
+    }
+    write_table(data / "utt2damage", {utt: json.dumps(what) for utt, what in damage.items()})
+    reuse = ("--reuse", tmp_path / "clean")
+    status, said = avsv("embed-voice", "--model", encoder, *reuse, data, tmp_path / "noisy")
+    assert status == 0 and "2 of 3 clips are the same there" in caplog.text + said
+    avsv("embed-voice", "--model", encoder, data, tmp_path / "anew")
+    clean, noisy, anew = (kaldiio.load_scp(str(tmp_path / d / "embedding.scp")) for d in ("clean", "noisy", "anew"))
+    assert list(noisy) == list(anew) == ["p-1", "p-2", "p-4"]
+    assert all(np.array_equal(noisy[utt], clean[utt]) for utt in ("p-1", "p-4"))
+    assert all(np.allclose(noisy[utt], anew[utt], rtol=1e-4, atol=1e-5) for utt in noisy)
+    assert not np.allclose(noisy["p-2"], clean["p-2"], rtol=1e-2)
+    for table in VOICE_TABLES:
+        assert numbers(tmp_path / "noisy", table) == pytest.approx(numbers(tmp_path / "anew", table), rel=1e-4)
+
+
+def test_a_set_without_any_voice_by_design_has_an_empty_archive(avsv, encoder, data, tmp_path):
+    write_table(data / "utt2damage", {f"p-{i}": '{"modality": "voice", "kind": "missing"}' for i in range(1, 5)})
+    write_table(data / "wav.scp", {})
+    write_table(data / "video.scp", {f"p-{i}": "x.mp4" for i in range(1, 5)})
+    for shard in ("1/1", "1/2", "2/2"):
+        status, said = avsv("embed-voice", "--model", encoder, "--shard", shard, data, tmp_path / shard[-1])
+        assert status == 0, said
+    assert (tmp_path / "1" / "embedding.scp").read_text() == (tmp_path / "2" / "embedding.scp").read_text() == ""
+
+
 def test_a_clip_that_cannot_be_read_has_no_line(avsv, encoder, data, tmp_path):
     (tmp_path / "sounds/3.wav").write_bytes(b"")
     status, said = avsv("embed-voice", "--model", encoder, "--max-skipped", 0.5, data, tmp_path / "out")

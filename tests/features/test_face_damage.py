@@ -2,11 +2,14 @@
 
 import json
 
+import cv2
 import numpy as np
 import pytest
+from scipy.optimize import curve_fit
+from scipy.special import erf
 
 from avsv.errors import UserError
-from avsv.features.face_damage import DRAW, KINDS, damage_face, damage_faces, draw_face_damage, streak
+from avsv.features.face_damage import DRAW, KINDS, NOISY, damage_face, damage_faces, draw_face_damage, streak
 
 FACE = np.random.default_rng(0).integers(0, 256, (112, 112, 3), np.uint8)
 POINT = np.zeros((112, 112, 3), np.uint8)
@@ -25,6 +28,54 @@ def test_a_gaussian_blur_spreads_a_point_by_sigma():
     lit[46:67, 46:67] = 255  # uniform over 21 pixels: variance (21^2 - 1) / 12
     down, across = spread(damage_face(lit, "gaussian-blur", {"sigma": 4.0}))
     assert down == pytest.approx(np.sqrt(4.0**2 + 440 / 12), rel=0.02) and across == pytest.approx(down, rel=1e-3)
+
+
+@pytest.mark.parametrize("sigma", [2.0, 3.3, 5.0, 8.0])
+def test_the_sigma_of_a_blurred_edge_is_the_one_in_the_record(sigma):
+    edge = np.zeros((112, 112, 3), np.uint8)
+    edge[:, 56:] = 200
+    profile = damage_face(edge, "gaussian-blur", {"sigma": sigma})[50, :, 0].astype(float)
+    (found, middle), _ = curve_fit(lambda x, s, m: 100 * (1 + erf((x - m) / (s * np.sqrt(2)))), np.arange(112.0),
+                                   profile, (3.0, 55.0))  # fmt: skip
+    assert found == pytest.approx(sigma, rel=0.03) and middle == pytest.approx(55.5, abs=0.1)
+
+
+@pytest.mark.parametrize("side", [8, 14, 28])
+def test_down_scaling_leaves_no_detail_finer_than_its_pixels(side):
+    waves = 127.5 + 100 * np.sin(2 * np.pi * np.arange(112) * 0.75 * side / 112)  # above Nyquist's side / 2 waves
+    slow = 127.5 + 100 * np.sin(2 * np.pi * np.arange(112) * 0.1 * side / 112)
+    fine, coarse = (np.tile(w[None, :, None], (112, 1, 3)).round().astype(np.uint8) for w in (waves, slow))
+    spectrum = [np.abs(np.fft.rfft(damage_face(p, "down-scaling", {"side": side})[56, :, 0] - 127.5)) for p in
+                (fine, coarse)]  # fmt: skip
+    place = round(0.75 * side)
+    assert spectrum[0][place] < 0.25 * np.abs(np.fft.rfft(waves - 127.5))[place]
+    assert spectrum[1].max() > 0.8 * np.abs(np.fft.rfft(slow - 127.5)).max()
+
+
+@pytest.mark.parametrize("light", [0.02, 0.1, 0.5])
+def test_low_light_leaves_that_share_of_the_light_and_the_noise_of_its_photons(light):
+    grey = np.full((112, 112, 3), 200, np.uint8)
+    dark = damage_face(grey, "low-light", {"light": light, "photons": 1000, "seed": 3})
+    linear = (dark / 255.0) ** 2.2
+    expected = light * (200 / 255) ** 2.2
+    assert linear.mean() == pytest.approx(expected, rel=0.02)
+    assert linear.std() == pytest.approx(np.sqrt(expected / 1000), rel=0.1)  # Poisson: variance = mean
+
+
+def test_low_light_has_another_noise_in_another_frame_of_the_clip():
+    frames = np.stack([np.full((112, 112, 3), v, np.uint8) for v in (200, 201)])
+    dark = damage_faces(frames, {"kind": "low-light", "light": 0.05, "photons": 1000, "seed": 0}).astype(float)
+    assert abs(np.corrcoef(dark[0].ravel(), dark[1].ravel())[0, 1]) < 0.05
+
+
+def test_jpeg_of_lower_quality_takes_fewer_bytes_and_is_further_from_the_picture():
+    face = cv2.GaussianBlur(FACE, (0, 0), 2)
+    sizes, errors = [], []
+    for quality in (3, 10, 30, 90):
+        poor = damage_face(face, "jpeg", {"quality": quality})
+        sizes.append(len(cv2.imencode(".png", poor)[1]))
+        errors.append(np.abs(poor.astype(int) - face).mean())
+    assert sizes == sorted(sizes) and errors == sorted(errors, reverse=True) and errors[-1] < 3 < errors[0]
 
 
 @pytest.mark.parametrize("kind, moved, still", [("motion-blur-vertical", 0, 1), ("motion-blur-horizontal", 1, 0)])
@@ -53,19 +104,28 @@ def test_an_occlusion_hides_its_share_and_nothing_else(fill, x, y):
 
 def test_drawn_damage_is_of_every_kind_within_its_severity_and_json():
     rng = np.random.default_rng(0)
-    drawn = [draw_face_damage(rng) for _ in range(400)]
+    drawn = [draw_face_damage(rng, {kind: {} for kind in KINDS}) for _ in range(400)]
     assert {d["kind"] for d in drawn} == set(KINDS) == set(DRAW)
     for damage in drawn:
         assert damage["modality"] == "face" and json.loads(json.dumps(damage)) == damage
         assert 2 <= damage.get("sigma", 2) <= 5
         assert 10 <= damage.get("length", 10) <= 20
         assert 0.15 <= damage.get("share", 0.15) <= 0.30
+        assert 10 <= damage.get("side", 10) <= 20
+        assert 0.005 <= damage.get("light", 0.01) <= 0.02
+        assert 3 <= damage.get("quality", 3) <= 10
 
 
-@pytest.mark.parametrize("seed", range(12))
-def test_the_same_record_does_the_same_damage(seed):
-    damage = draw_face_damage(np.random.default_rng(seed))
-    assert damage == draw_face_damage(np.random.default_rng(seed))
+def test_without_a_word_the_kinds_of_the_noisy_sets_are_drawn():
+    rng = np.random.default_rng(0)
+    assert {draw_face_damage(rng)["kind"] for _ in range(100)} == set(NOISY)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("seed", range(3))
+def test_the_same_record_does_the_same_damage(kind, seed):
+    damage = draw_face_damage(np.random.default_rng(seed), {kind: {}})
+    assert damage == draw_face_damage(np.random.default_rng(seed), {kind: {}})
     once, again = (damage_faces(np.stack([FACE, FACE]), damage) for _ in range(2))
     assert once.shape == (2, 112, 112, 3) and once.dtype == np.uint8
     assert np.array_equal(once, again) and np.array_equal(once[0], once[1]) and not np.array_equal(once[0], FACE)
@@ -79,8 +139,8 @@ def test_other_severities_can_be_drawn_for_training():
 
 def test_the_picture_given_is_left_as_it_was():
     before = FACE.copy()
-    for seed in range(8):
-        damage_faces(FACE[None], draw_face_damage(np.random.default_rng(seed)))
+    for kind in KINDS:
+        damage_faces(FACE[None], draw_face_damage(np.random.default_rng(0), {kind: {}}))
     assert np.array_equal(FACE, before)
 
 
@@ -91,6 +151,9 @@ def test_the_picture_given_is_left_as_it_was():
     ("occlusion", {"share": 2, "aspect": 1, "x": 0, "y": 0, "fill": "noise", "seed": 1}),
     ("occlusion", {"share": 0.2, "aspect": 1, "x": 3, "y": 0, "fill": "noise", "seed": 1}),
     ("occlusion", {"share": 0.2, "aspect": 1, "x": 0, "y": 0, "fill": "lace", "seed": 1}),
+    ("down-scaling", {"side": 0}), ("down-scaling", {"side": 500}), ("down-scaling", {"side": "small"}),
+    ("low-light", {"light": 0, "photons": 1000, "seed": 1}), ("low-light", {"light": 2, "photons": 1, "seed": 1}),
+    ("jpeg", {"quality": 0}), ("jpeg", {"quality": 101}),
 ])  # fmt: skip
 def test_a_record_that_makes_no_sense_is_refused(kind, parameters):
     with pytest.raises(UserError, match=f'face damage "{kind}"'):

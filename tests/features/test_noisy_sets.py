@@ -1,15 +1,24 @@
-import json
+"""Noisy test sets: what each condition does to whom, and that it depends on nothing but seed and clip."""
 
+import hashlib
+import json
+from collections import Counter
+
+import numpy as np
 import pytest
 
-from avsv.features.noisy_sets import draw_damage, write_noisy_set
+from avsv.errors import UserError
+from avsv.features import face_damage, sound_damage
+from avsv.features.noisy_sets import CONDITIONS, draw_damage, find_condition, needs_noises, write_noisy_set
 from avsv.kaldi.data_dir import check, read_data_dir, write_data_dir
 
 NOISES = {sort: [f"{sort}{n}.wav" for n in range(4)] for sort in ("noise", "music", "speech", "rir")}
+EVERY = [*CONDITIONS, "noisy-0.6", "snr-5", "blur-4"]
 
 
 @pytest.fixture
 def data(tmp_path):
+    """1,000 clips: 10 with a face only, 10 with a voice only."""
     utts = [f"s{n:03d}-v-1" for n in range(1000)]
     write_data_dir(tmp_path / "clean", {
         "wav.scp": {utt: f"{utt}.wav" for utt in utts[:990]},
@@ -21,35 +30,122 @@ def data(tmp_path):
     return read_data_dir(tmp_path / "clean")
 
 
-def test_the_share_and_the_kinds_are_as_asked_for(data):
-    damage = draw_damage(data, 0.6, NOISES, seed=0)
-    assert 540 < len(damage) < 640
-    kinds = [f"{what['modality']} {what['kind']}" for what in damage.values()]
-    assert len(set(kinds)) == 10
-    assert all(30 < kinds.count(kind) < 90 for kind in set(kinds))
+def draw(data, name, seed=0):
+    return draw_damage(data, find_condition(name), NOISES, seed)
 
 
-def test_a_clip_with_one_modality_keeps_it(data):
-    damage = draw_damage(data, 1.0, NOISES, seed=0)
-    assert set(damage) == set(data.wav) & set(data.video)
+def of(damage, modality):
+    return {utt: what for utt, records in damage.items() for what in records if what["modality"] == modality}
 
 
-def test_the_draw_depends_on_seed_and_clip_alone(data, tmp_path):
-    damage = draw_damage(data, 0.6, NOISES, seed=0)
-    assert damage == draw_damage(data, 0.6, NOISES, seed=0) != draw_damage(data, 0.6, NOISES, seed=1)
-    few = {utt: path for utt, path in data.wav.items() if utt < "s500"}
-    part = type(data)(data.path, data.utt2spk, few, data.video)
-    assert draw_damage(part, 0.6, NOISES, seed=0) == {utt: what for utt, what in damage.items() if utt in few}
+def kinds(damage, modality):
+    return Counter(what["kind"] for what in of(damage, modality).values())
 
 
-def test_the_set_has_the_same_clips_and_trials_and_marks_what_is_missing(data, tmp_path):
-    damage = draw_damage(data, 0.6, NOISES, seed=0)
-    write_noisy_set(data, tmp_path / "noisy", damage)
+def without(record, *keys):
+    return {key: value for key, value in record.items() if key not in keys}
+
+
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.8])
+def test_a_noisy_set_damages_one_modality_of_its_share_of_the_clips_by_all_kinds(data, share):
+    damage = draw(data, f"noisy-{share}")
+    assert len(damage) == pytest.approx(980 * share, abs=4 * np.sqrt(980 * share * (1 - share)))
+    assert all(len(records) == 1 for records in damage.values())
+    for modality, noisy in (("voice", sound_damage.NOISY), ("face", face_damage.NOISY)):
+        counts = kinds(damage, modality)
+        assert set(counts) == {*noisy, "missing"}
+        assert all(0.5 < 10 * count / len(damage) < 1.6 for count in counts.values())
+
+
+def test_the_noisy_set_is_the_one_that_published_results_are_of(data):
+    """Hashes of what was drawn before there were other conditions (numpy 2.4.6)."""
+    for name, seed, expected in (("noisy-0.6", 0, "96257bc6406605f2"), ("noisy-0.3", 1, "03d8e82ee15a5333")):
+        drawn = {utt: records[0] for utt, records in draw(data, name, seed).items()}
+        assert hashlib.sha256(json.dumps(drawn).encode()).hexdigest()[:16] == expected
+
+
+def test_clips_damaged_in_a_set_are_damaged_alike_in_those_with_more(data):
+    few, more = draw(data, "noisy-0.3"), draw(data, "noisy-0.8")
+    assert few == {utt: records for utt, records in more.items() if utt in few} and len(few) < len(more)
+
+
+def test_both_noisy_is_voice_noisy_and_face_noisy(data):
+    voice, face, both = (draw(data, name) for name in ("voice-noisy", "face-noisy", "both-noisy"))
+    assert set(kinds(voice, "voice")) == set(sound_damage.NOISY) and not of(voice, "face")
+    assert set(kinds(face, "face")) == set(face_damage.NOISY) and not of(face, "voice")
+    assert of(voice, "voice").keys() == data.wav.keys() and of(face, "face").keys() == data.video.keys()
+    assert of(both, "voice") == of(voice, "voice") and of(both, "face") == of(face, "face")
+
+
+def test_what_happens_to_the_voice_tells_nothing_of_what_happens_to_the_face(data):
+    both = draw(data, "both-noisy")
+    pairs = Counter(tuple(what["kind"] for what in records) for records in both.values() if len(records) == 2)
+    assert len(pairs) == 16 and all(30 < count < 95 for count in pairs.values())
+
+
+def test_a_missing_modality_is_missing_of_all_clips_that_have_another(data):
+    both = data.wav.keys() & data.video.keys()
+    for name, modality in (("no-voice", "voice"), ("no-face", "face")):
+        assert draw(data, name) == {utt: [{"modality": modality, "kind": "missing"}] for utt in both}
+    half = draw(data, "half-missing")
+    assert 430 < len(half) < 550 and half.keys() <= both
+    assert set(kinds(half, "voice")) == set(kinds(half, "face")) == {"missing"}
+    assert 190 < len(of(half, "voice")) < 300
+
+
+@pytest.mark.parametrize("kind", [*sound_damage.KINDS, *face_damage.KINDS])
+def test_a_kind_of_damage_is_a_condition_in_which_every_clip_has_it(data, kind):
+    damage = draw(data, kind)
+    modality, table = ("voice", data.wav) if kind in sound_damage.KINDS else ("face", data.video)
+    assert {what["kind"] for records in damage.values() for what in records} == {kind}
+    assert of(damage, modality).keys() == damage.keys() == table.keys()
+
+
+def test_a_sweep_has_one_severity_and_the_same_noise_at_each(data):
+    low, high = (of(draw(data, name), "voice") for name in ("snr--5", "snr-12.5"))
+    assert {what["snr"] for what in low.values()} == {-5} and {what["snr"] for what in high.values()} == {12.5}
+    assert {utt: without(what, "snr") for utt, what in low.items()} == {
+        utt: without(what, "snr") for utt, what in high.items()
+    }
+    assert {what["kind"] for what in low.values()} == {"noise", "music", "babble"} and low.keys() == data.wav.keys()
+    blur = of(draw(data, "blur-4"), "face")
+    assert all(what == {"modality": "face", "kind": "gaussian-blur", "sigma": 4} for what in blur.values())
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_the_draw_depends_on_seed_and_clip_alone(data, name):
+    damage = draw(data, name)
+    few = [{utt: path for utt, path in reversed(table.items()) if utt < "s500"} for table in (data.wav, data.video)]
+    part = type(data)(data.path, data.utt2spk, *few)
+    assert draw(part, name) == {utt: what for utt, what in damage.items() if utt < "s500"}
+    if name not in ("no-voice", "no-face", "blur-4"):  # these leave nothing to chance
+        assert draw(data, name, seed=1) != damage
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_noises_are_needed_where_they_are_used(data, name):
+    damage = draw(data, name)
+    assert needs_noises(find_condition(name)) == any("sources" in w for records in damage.values() for w in records)
+
+
+@pytest.mark.parametrize("name", ["noisy", "noisy-2", "noisy--0.1", "noisy-nan", "snr-", "snr-x", "snr-inf", "blur-0",
+                                  "blur-nan", "blur-200", "babble-3", "Noisy-0.6", ""])  # fmt: skip
+def test_a_name_that_is_no_condition_is_told(name):
+    with pytest.raises(UserError, match=f'condition "{name}"'):
+        find_condition(name)
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_the_set_has_the_same_clips_and_trials_and_marks_what_is_missing(data, tmp_path, name):
+    damage = draw(data, name)
+    counts = write_noisy_set(data, tmp_path / "noisy", damage)
     noisy = read_data_dir(tmp_path / "noisy")
     assert noisy.utts == data.utts and check(tmp_path / "noisy") == []
     assert (tmp_path / "noisy/trials/list").read_bytes() == (tmp_path / "clean/trials/list").read_bytes()
-    no_voice = {utt for utt, what in damage.items() if (what["modality"], what["kind"]) == ("voice", "missing")}
-    assert data.wav.keys() - noisy.wav.keys() == no_voice
     states = noisy.table("utt2modality")
-    assert all(states[utt] == "face" for utt in no_voice)
-    assert json.loads(noisy.table("utt2damage")[next(iter(damage))]) == next(iter(damage.values()))
+    for modality, before, after in (("voice", data.wav, noisy.wav), ("face", data.video, noisy.video)):
+        missing = {utt for utt, what in of(damage, modality).items() if what["kind"] == "missing"}
+        assert before.keys() - after.keys() == missing and counts[f"{modality} missing"] == len(missing)
+        assert all(states[utt] not in (modality, "both") for utt in missing)
+    said = {utt: json.loads(text) for utt, text in noisy.table("utt2damage").items()}
+    assert {utt: what if isinstance(what, list) else [what] for utt, what in said.items()} == damage

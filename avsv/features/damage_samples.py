@@ -1,0 +1,84 @@
+"""Samples of a noisy test set, to hear and to see: each clip as it was and as it is embedded."""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+
+import cv2
+import numpy as np
+import soundfile
+
+from avsv.errors import UserError
+from avsv.features.face_damage import damage_faces
+from avsv.features.faces import SIDE, read_faces
+from avsv.features.sound_damage import RATE, damage_sound
+from avsv.files import whole_file
+from avsv.kaldi.damage import MISSING, read_damage
+from avsv.kaldi.data_dir import DataDir, read_data_dir
+from avsv.media.pictures import read_frames
+from avsv.media.sound import read_sound
+
+log = logging.getLogger("avsv")
+
+
+def write_samples(noisy_dir: Path, folder: Path, n: int) -> int:
+    """Write `n` samples of what utt2damage says, every kind of damage in turn; gives their number.
+
+    A voice is UTT.clean.wav and UTT.KIND.wav, a face UTT.KIND.png, clean and damaged side by side. A clip that cannot
+    be read is left out, with a warning; of what is missing there is nothing to hear or see.
+    """
+    data = read_data_dir(noisy_dir)
+    aligned = data.table("faces.scp")
+    waiting: dict[tuple[str, str], list[tuple[str, dict]]] = {}
+    for modality in ("voice", "face"):
+        clips = list(read_damage(noisy_dir, modality).items())
+        for row in np.random.default_rng(0).permutation(len(clips)):  # not the first person alone
+            utt, damage = clips[row]
+            if damage["kind"] != MISSING:
+                waiting.setdefault((modality, damage["kind"]), []).append((utt, damage))
+    if not aligned and any(modality == "face" for modality, _ in waiting):
+        log.warning("%s/faces.scp: is absent, so that whole pictures are shown, damaged as if they were aligned faces",
+                    noisy_dir)  # fmt: skip
+    written = 0
+    while written < n and any(waiting.values()):
+        for (modality, kind), clips in waiting.items():
+            if clips and written < n:
+                utt, damage = clips.pop(0)
+                try:
+                    if modality == "voice":
+                        write_voice(data, utt, damage, folder)
+                    else:
+                        write_face(middle_face(data, aligned, utt), utt, damage, folder)
+                    written += 1
+                except UserError as error:
+                    log.warning("no sample of %s, %s: %s", utt, kind, error)
+    return written
+
+
+def write_voice(data: DataDir, utt: str, damage: dict, folder: Path) -> None:
+    clean = read_sound(data.wav[utt])
+    for name, sound in (("clean", clean), (damage["kind"], damage_sound(clean, damage))):
+        with whole_file(folder / f"{utt}.{name}.wav", "wb") as out:
+            soundfile.write(out, sound, RATE, format="WAV")
+
+
+def write_face(clean: np.ndarray, utt: str, damage: dict, folder: Path) -> None:
+    _, png = cv2.imencode(".png", np.hstack([clean, damage_faces(clean[None], damage)[0]]))
+    with whole_file(folder / f"{utt}.{damage['kind']}.png", "wb") as out:
+        out.write(png.tobytes())
+
+
+def middle_face(data: DataDir, aligned: Mapping[str, str], utt: str) -> np.ndarray:
+    """The aligned face in the middle of a clip, (112, 112, 3) uint8 BGR.
+
+    Where it is not in `aligned` (faces.scp), the middle square of the middle picture, scaled to that size: nearly the
+    aligned face in VoxCeleb, whose pictures are cut around it, but a smaller one, which looks damaged more than it is.
+    """
+    if utt in aligned:
+        clip = read_faces(aligned[utt])
+        return clip[len(clip) // 2]
+    picture = read_frames(data.video[utt], 1)[0]
+    height, width = picture.shape[:2]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    return cv2.resize(picture[top : top + side, left : left + side], (SIDE, SIDE), interpolation=cv2.INTER_AREA)
