@@ -6,6 +6,7 @@ recordings went through ("clean" where there is none), BACKEND "cosine", "plda",
 """
 
 import logging
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,7 +55,18 @@ def find_score_files(exp_dir: Path, lists: Iterable[str]) -> list[ScoreFile]:
             f"{exp_dir}: there are no score files SYSTEM/scores/LIST[@CONDITION].BACKEND of the lists "
             f"{', '.join(sorted(by_length))}"
         )
-    return sorted(files, key=lambda f: (f.trials, f.condition != "clean", f.condition, f.system, f.backend))
+    return sorted(files, key=lambda f: (f.trials, f.condition != "clean", in_numbers(f.condition), f.system, f.backend))
+
+
+def in_numbers(name: str) -> list[tuple[bool, float, str]]:
+    """A key that sorts snr-5 before snr-10.
+
+    Examples
+    --------
+    >>> sorted(["snr-10", "snr-5", "blur-2"], key=in_numbers)
+    ['blur-2', 'snr-5', 'snr-10']
+    """
+    return [(part.isdigit(), float(part) if part.isdigit() else 0.0, part) for part in re.split(r"(\d+)", name)]
 
 
 def parse_score_file(path: Path, lists: Sequence[str]) -> ScoreFile | None:
@@ -90,9 +102,20 @@ def by_table(records: Sequence[dict]) -> dict[tuple[str, str], list[dict]]:
     return tables
 
 
+def by_list(records: Sequence[dict]) -> dict[str, list[dict]]:
+    """Records by trial list."""
+    lists: dict[str, list[dict]] = {}
+    for record in records:
+        lists.setdefault(record["trials"], []).append(record)
+    return lists
+
+
 def markdown(records: Sequence[dict]) -> str:
-    """A table for each trial list and condition; the best of each column is bold."""
+    """A table of all conditions for each trial list, then one for each list and condition; the best is bold."""
     parts = ["# Results", ""]
+    for trials, of_list in by_list(records).items():
+        if len({record["condition"] for record in of_list}) > 1:
+            parts += [f"## {trials}, EER % in every condition", "", *markdown_overview(of_list), ""]
     for (trials, condition), rows in by_table(records).items():
         n_target, n_nontarget = rows[0]["n_target"], rows[0]["n_nontarget"]
         parts += [f"## {trials}, {condition}", ""]
@@ -103,6 +126,21 @@ def markdown(records: Sequence[dict]) -> str:
         "Best of each column in bold."
     )
     return "\n".join(parts) + "\n"
+
+
+def markdown_overview(records: Sequence[dict]) -> list[str]:
+    """A row for each system and back-end of one trial list, a column of EER for each condition."""
+    conditions = list(dict.fromkeys(record["condition"] for record in records))
+    found = {(r["system"], r["backend"], r["condition"]): r["eer_percent"] for r in records}
+    rows = sorted({(r["system"], r["backend"]) for r in records})
+    columns = []
+    for condition in conditions:
+        column = [found.get((*row, condition)) for row in rows]
+        columns.append(in_bold([shown(value, 2) for value in column], column))
+    lines = ["| " + " | ".join(["System", "Back-end", *conditions]) + " |", "|---|---|" + "---:|" * len(conditions)]
+    for number, row in enumerate(rows):
+        lines.append("| " + " | ".join([*row, *(column[number] for column in columns)]) + " |")
+    return lines
 
 
 def markdown_table(rows: Sequence[dict]) -> list[str]:

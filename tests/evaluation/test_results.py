@@ -68,3 +68,23 @@ def test_differences_from_the_reference_have_a_column():
     assert "| EER % (95 %) | against voice, plda (95 %) |" in text
     assert "| voice | plda | 1.00 (-) | reference |" in text
     assert "| face | plda | 1.00 (-) | -0.50 (-1.00 to +0.25) |" in text
+
+
+def test_all_conditions_of_a_list_are_in_one_table():
+    base = {"trials": "t", "system": "voice", "n_target": 10, "n_nontarget": 20, "min_dcf": {}, "eer_ci95": None}
+    text = markdown([base | {"backend": "cosine", "condition": "clean", "eer_percent": 1.0},
+                     base | {"backend": "plda", "condition": "clean", "eer_percent": 2.0},
+                     base | {"backend": "cosine", "condition": "no-face", "eer_percent": 3.0}])  # fmt: skip
+    assert "## t, EER % in every condition" in text
+    assert "| System | Back-end | clean | no-face |" in text
+    assert "| voice | cosine | **1.00** | 3.00 |" in text
+    assert "| voice | plda | 2.00 | - |" in text
+
+
+def test_conditions_are_in_the_order_of_their_numbers(tmp_path):
+    folder = tmp_path / "voice" / "scores"
+    folder.mkdir(parents=True)
+    for name in ("t@snr-10.cosine", "t@snr-5.cosine", "t.cosine", "t@noisy-0.6.cosine"):
+        (folder / name).touch()
+    found = [file.condition for file in find_score_files(tmp_path, ["t"])]
+    assert found == ["clean", "noisy-0.6", "snr-5", "snr-10"]
