@@ -18,6 +18,8 @@ from avsv.kaldi.tables import read_lines
 Arrays = Mapping[str, np.ndarray]
 Strings = Mapping[str, Sequence[str]]
 SHOWN = 8  # arrays that a message lists
+# of safetensors; of its other types numpy knows some only where a package has told it of them
+NUMBERS = ("F16", "F32", "F64", "I8", "I16", "I32", "I64", "U8", "U16", "U32", "U64", "BOOL")
 ALONE = ""  # the key of an array in a file of one, which has no name
 
 
@@ -66,13 +68,12 @@ def read_safetensors(path: Path | str) -> tuple[Arrays, Strings]:
                 if (names := json_strings(value)) is not None:
                     strings[key] = names
             for key in file.keys():  # noqa: SIM118 - it is no dict
-                try:
-                    arrays[key] = file.get_tensor(key)
-                except (TypeError, AttributeError, KeyError):
-                    kind = file.get_slice(key).get_dtype()
+                kind = file.get_slice(key).get_dtype()
+                if kind not in NUMBERS:
                     raise UserError(
                         f'{path}: the tensor "{key}" has numbers of type {kind}, which numpy has not: save float32'
-                    ) from None
+                    )
+                arrays[key] = file.get_tensor(key)
     except SafetensorError as error:
         raise UserError(f"{path}: is damaged, or no safetensors file: {error}") from None
     return arrays, strings
