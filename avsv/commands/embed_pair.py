@@ -1,7 +1,8 @@
 """avsv embed-pair: fused embeddings from voice and face embeddings.
 
-A clip that has only one of the two gets the network's embedding of what there is; the counts are told. Writes
-OUT_DIR/embedding.{ark,scp}, and OUT_DIR/weights: how much of each modality the attention took ("utt voice face").
+A clip that has only one of the two gets the network's embedding of what there is; the counts are told. A network that
+was trained with quality tables (voice_quality, face_quality) reads them from beside the embeddings. Writes
+OUT_DIR/embedding.{ark,scp}, and OUT_DIR/weights: how much of each modality entered ("utt voice face").
 
 example:
   avsv embed-pair --model exp/avn_e --voice exp/voice/vox1/embedding.scp --face exp/face/vox1/embedding.scp \\
@@ -22,14 +23,16 @@ def add_arguments(parser):
 
 
 def run(args):
-    from avsv.embeddings.pair import fuse_pairs, load_fusion
+    from avsv.embeddings.pair import fuse_pairs, load_fusion, pair_quality
     from avsv.kaldi.embeddings import write_embeddings
     from avsv.kaldi.pairs import join_embeddings
     from avsv.kaldi.tables import write_table
 
     fusion = load_fusion(args.model)
     voice, face, present, utts = join_embeddings(args.voice, args.face)
-    vectors, weights = fuse_pairs(fusion, voice, face, present)
+    vectors, weights = fuse_pairs(
+        fusion, voice, face, present, pair_quality(fusion.options, args.voice, args.face, utts)
+    )
     write_embeddings(args.out_dir / "embedding.ark", args.out_dir / "embedding.scp", utts, vectors)
     write_table(args.out_dir / "weights", zip(utts, (f"{v:.4f} {f:.4f}" for v, f in weights), strict=True))
     both = int(present.all(1).sum())

@@ -1,27 +1,37 @@
 """avsv train: train a voice encoder, a face encoder or a fusion network from a configuration.
 
-What is trained is written to the configuration's exp_dir, with the configuration, versions, log and checkpoint. A
-training that was stopped goes on where it was; one that is complete is not done again.
+What is trained is written to exp_dir of the configuration, with the configuration, versions, log, curves, checkpoints.
+A training that was stopped goes on where it was; one that is complete is not done again. --dry-run needs no data: it
+makes steps on random numbers and tells parameters, memory and the time that the training would take on this machine.
 
 example:
   avsv train conf/voice.yaml
   avsv train conf/voice.yaml epochs=20 optimizer.lr=0.002 exp_dir=exp/voice_slow
+  avsv train conf/voice.yaml batch_size=64 --dry-run      # options come last
+  torchrun --standalone --nproc-per-node 4 --no-python avsv train conf/voice.yaml      # 4 GPUs, one process each
 """
 
 import importlib
 from pathlib import Path
+
+from avsv.commands._arguments import at_least_one
 
 TASKS = {
     "voice": ("voice", "VoiceConfig", "train_voice"),
     "face": ("face", "FaceConfig", "train_face"),
     "face_detector": ("face_detector", "FaceDetectorConfig", "train_face_detector"),
     "avn_e": ("fusion", "FusionConfig", "train_fusion"),
+    "avn_f": ("avn_f", "AvnFConfig", "train_avn_f"),
+    "avn_j": ("avn_j", "AvnJConfig", "train_avn_j"),
 }
 
 
 def add_arguments(parser):
     parser.add_argument("config", type=Path, help="YAML; its key `task` says what is trained")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="change the configuration")
+    parser.add_argument("--dry-run", action="store_true", help="train nothing: tell what it would cost")
+    parser.add_argument("--people", type=at_least_one, help="of a dry run (those of data_dir, or VoxCeleb2's 5994)")
+    parser.add_argument("--clips", type=at_least_one, help="of a dry run (those of data_dir, or VoxCeleb2's 1092009)")
 
 
 def run(args):
@@ -34,4 +44,15 @@ def run(args):
         raise UserError(f'{args.config}: "task: {task}": expected one of {", ".join(TASKS)}')
     module, schema, train = TASKS[task]
     module = importlib.import_module(f"avsv.training.{module}")
-    getattr(module, train)(apply_schema(given, getattr(module, schema), args.config))
+    config = apply_schema(given, getattr(module, schema), args.config)
+    if args.dry_run:
+        from avsv.training.dry_run import dry_run
+
+        if not hasattr(module, "rehearse"):
+            raise UserError(f"{args.config}: a dry run of task {task} is not to be had")
+        for line in dry_run(config, module.rehearse, args.people, args.clips):
+            print(line, flush=True)
+    elif args.people or args.clips:
+        raise UserError("--people and --clips go with --dry-run")
+    else:
+        getattr(module, train)(config)

@@ -1,66 +1,92 @@
-"""Fused embeddings: voice and face vectors through a trained AVN-E."""
+"""Fused embeddings: voice and face vectors through a trained AVN-E, and the folder that holds it."""
 
-import logging
+import json
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
 
+from avsv.embeddings.quality import read_quality
 from avsv.errors import UserError
-from avsv.models.avn_e import SoftAttentionFusion
+from avsv.files import whole_file
+from avsv.models.avn_e import Fusion, FusionOptions
 
-log = logging.getLogger("avsv")
 BLOCK = 8192  # rows at a time
+NAME = "fusion.safetensors"
 
 
-def load_fusion(exp_dir: Path | str) -> SoftAttentionFusion:
+def save_fusion(exp_dir: Path | str, fusion: Fusion) -> None:
+    """Write `fusion.safetensors`: the weights and, as metadata, sizes and options to build the network again."""
+    network = {"n_voice": fusion.n_voice, "n_face": fusion.n_face, "options": asdict(fusion.options)}
+    state = {name: tensor.cpu().contiguous() for name, tensor in fusion.state_dict().items()}
+    with whole_file(Path(exp_dir) / NAME, "wb") as out:
+        out.write(save(state, {"network": json.dumps(network)}))
+
+
+def load_fusion(exp_dir: Path | str) -> Fusion:
     """The network that `avsv train` wrote.
 
     Raises
     ------
     UserError : the folder has no finished fusion network
     """
-    path = Path(exp_dir) / "fusion.safetensors"
+    path = Path(exp_dir) / NAME
     try:
-        state = load_file(path)
+        with safe_open(path, "pt") as file:
+            network = json.loads((file.metadata() or {})["network"])
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no mapping)
+        fusion = Fusion(network["n_voice"], network["n_face"], FusionOptions(**network["options"]))
+        fusion.load_state_dict(state)
     except FileNotFoundError:
         raise UserError(f"{path}: there is no such file; is {exp_dir} a finished training of task avn_e?") from None
     except SafetensorError as error:
         raise UserError(f"{path}: is damaged: {error}") from None
-    size, n_voice = state["voice.weight"].shape
-    fusion = SoftAttentionFusion(n_voice, state["face.weight"].shape[1], size)
-    fusion.load_state_dict(state)
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise UserError(f"{path}: is not of this version of avsv train: {error}; train it again") from None
     return fusion.eval()
 
 
+def pair_quality(options: FusionOptions, voice_scp: Path | str, face_scp: Path | str, utts: list[str]) -> np.ndarray:
+    """Values of the network's quality tables, voice's first, from beside the embeddings: (n, n tables) float32."""
+    voice = read_quality(voice_scp, options.voice_quality, utts)
+    return np.concatenate([voice, read_quality(face_scp, options.face_quality, utts)], 1)
+
+
 def fuse_pairs(
-    fusion: SoftAttentionFusion, voice: np.ndarray, face: np.ndarray, present: np.ndarray
+    fusion: Fusion, voice: np.ndarray, face: np.ndarray, present: np.ndarray, quality: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Fuse many pairs.
 
     Parameters
     ----------
     voice : (n, n_voice), face : (n, n_face), float32 ; present : (n, 2) bool
+    quality : (n, n tables) of `pair_quality`; None takes every clip for an average one
 
     Returns
     -------
-    (n, size) float32 embeddings ; (n, 2) float32 weights of voice and face
+    (n, out_size) float32 embeddings ; (n, 2) float32 weights of voice and face
 
     Raises
     ------
     UserError : the sizes are not those the network was trained on
     """
-    expected = (len(fusion.voice_mean), len(fusion.face_mean))
+    expected = (fusion.n_voice, fusion.n_face)
+    # a modality that no clip of the set has, by design, has no size either
+    voice, face = (x if x.size else np.zeros((len(x), n), np.float32) for x, n in zip((voice, face), expected))
     found = (voice.shape[1], face.shape[1])
     if found != expected:
         raise UserError(f"the network was trained on voice and face embeddings of sizes {expected}, found {found}")
-    outs, weights = [], []
+    if quality is None:
+        quality = np.full((len(voice), len(fusion.quality_mean)), np.nan, np.float32)
+    outs = np.empty((len(voice), fusion.out_size), np.float32)
+    weights = np.empty((len(voice), 2), np.float32)
+    device = fusion.voice_mean.device
     with torch.inference_mode():
         for begin in range(0, len(voice), BLOCK):
             rows = slice(begin, begin + BLOCK)
-            out, weight = fusion(*(torch.from_numpy(x[rows]) for x in (voice, face, present)))
-            outs.append(out.numpy())
-            weights.append(weight.numpy())
-    return np.concatenate(outs), np.concatenate(weights)
+            fused = fusion(*(torch.from_numpy(x[rows]).to(device) for x in (voice, face, present, quality)))
+            outs[rows], weights[rows] = fused.out.cpu(), fused.weights.cpu()
+    return outs, weights

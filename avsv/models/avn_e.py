@@ -1,49 +1,269 @@
 """AVN-E: a voice and a face embedding become one (Qian, Chen, Wang, TASLP 2021; soft attention of Shon, ICASSP 2019).
 
-    v, f          embeddings, the training mean taken off, of length 1
-    V, F          W_v v, W_f f                         one Linear each, to `size`
-    a             softmax(W_a [f; v] + b_a)            two weights
-    out           a_f F + a_v V
+    v, f       embeddings, the training mean taken off, of length 1
+    v', f'     r_v v + (1 - r_v) s_v, the same for f: r is how far a modality can be trusted, 0 where it is missing,
+               s its learned state of absence (reliability.py; without it r is 1 where there is an embedding)
+    V, F       W_v v', W_f f'                                  depth 1: one Linear each to `size`; depth 0: as they are
 
-A missing modality is a state: its vector is 0, its weight is 0 and the other's is 1, so that the output is the
-transform of what there is. Training meets that state (it is the all-zero corruption of the paper's augmentation).
+| form | output | weights of its own (without biases) |
+|---|---|---|
+| concat | MLP([F; V]), blocks of Linear-BN-ReLU-dropout, the last Linear | (n_F + n_V) size + (depth - 1) size^2 |
+| sum | (F + V) / 2 | none |
+| soft_attention | a_f F + a_v V, a = softmax(Linear([f'; v'])) | 2 (n_f + n_v) |
+| soft_attention_concat | [a_f F; a_v V] | the same |
+| gated | z t(F) + (1 - z) t(V), z = sigmoid(Linear(ReLU(BN(Linear([f'; v'] -> 64))))) | 64 (n_f + n_v) + 64 size |
+| compact_bilinear | IFFT(FFT(sketch(F)) FFT(sketch(V))) | none; two random sketches |
+
+Widths of the MLP and its dropout are our choice: no readable source gives them.
 """
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from avsv.errors import UserError
+from avsv.models.reliability import Reliability
 
-class SoftAttentionFusion(nn.Module):
-    """Soft attention over the two modalities.
+
+@dataclass
+class FusionOptions:
+    """What a fusion network is made of: everything needed to build it again, but the sizes of the embeddings."""
+
+    fusion: str = "soft_attention"  # one of FORMS
+    size: int = 512  # of the transformed embeddings, and of the output but for soft_attention_concat
+    transform_depth: int = 1  # layers of W_v and W_f; 0: embeddings go in as they are
+    attention_depth: int = 1  # layers of the attention; each halves the width
+    attention_on: str = "embeddings"  # embeddings | reliability | both: what the attention sees
+    missing: str = "mask"  # mask: nothing enters, the other has all the weight; learned: a learned vector stands for it
+    reliability: bool = False  # a damaged modality counts as partly missing
+    voice_quality: list[str] = field(default_factory=list)  # tables beside the embeddings, such as "log:utt2magnitude"
+    face_quality: list[str] = field(default_factory=list)
+    mlp_depth: int = 2  # of concat
+    dropout: float = 0.1  # of concat
+    gate_tanh: bool = True  # of gated: t = tanh; false: identity
+
+
+class Fused(NamedTuple):
+    """What comes out for a batch.
+
+    out : (batch, out_size) fused embeddings
+    weights : (batch, 2) how much of voice and face entered: attention times trust, of sum 1
+    damage : (batch, 2) log-odds that the voice, the face is damaged; None without `reliability`
+    """
+
+    out: Tensor
+    weights: Tensor
+    damage: Tensor | None
+
+
+def masked_softmax(scores: Tensor, present: Tensor) -> Tensor:
+    return scores.masked_fill(~present, float("-inf")).softmax(1)
+
+
+def halving_layers(n_in: int, n_out: int, depth: int) -> nn.Sequential:
+    """Linear layers with ReLU between, each half as wide as the one before: 1024 -> 512 -> ... -> n_out.
+
+    Examples
+    --------
+    >>> [layer.out_features for layer in halving_layers(1024, 2, 3) if isinstance(layer, nn.Linear)]
+    [512, 256, 2]
+    """
+    layers: list[nn.Module] = []
+    for _ in range(depth - 1):
+        layers += [nn.Linear(n_in, max(n_out, n_in // 2)), nn.ReLU()]
+        n_in = max(n_out, n_in // 2)
+    return nn.Sequential(*layers, nn.Linear(n_in, n_out))
+
+
+class Concat(nn.Module):
+    """[F; V] through an MLP."""
+
+    def __init__(self, n_voice: int, n_face: int, n_cues: int, options: FusionOptions):
+        super().__init__()
+        self.out_size = size = options.size
+        widths = [n_voice + n_face] + [size] * options.mlp_depth
+        layers: list[nn.Module] = []
+        for n_in in widths[:-2]:
+            layers += [nn.Linear(n_in, size), nn.BatchNorm1d(size), nn.ReLU(), nn.Dropout(options.dropout)]
+        self.mlp = nn.Sequential(*layers, nn.Linear(widths[-2], size))
+
+    def forward(self, voice: Tensor, face: Tensor, present: Tensor, cues: Tensor) -> tuple[Tensor, Tensor]:
+        return self.mlp(torch.cat([face, voice], 1)), voice.new_full((len(voice), 2), 0.5)
+
+
+class Sum(nn.Module):
+    """(F + V) / 2."""
+
+    def __init__(self, n_voice: int, n_face: int, n_cues: int, options: FusionOptions):
+        super().__init__()
+        self.out_size = same_size(n_voice, n_face, options)
+
+    def forward(self, voice: Tensor, face: Tensor, present: Tensor, cues: Tensor) -> tuple[Tensor, Tensor]:
+        return (face + voice) / 2, voice.new_full((len(voice), 2), 0.5)
+
+
+class SoftAttentionConcat(nn.Module):
+    """[a_f F; a_v V]."""
+
+    def __init__(self, n_voice: int, n_face: int, n_cues: int, options: FusionOptions):
+        super().__init__()
+        self.out_size = n_voice + n_face
+        self.attention = halving_layers(n_cues, 2, options.attention_depth)
+        # our choice: training starts from equal weights, that is from the sum
+        nn.init.zeros_(self.attention[-1].weight)
+        nn.init.zeros_(self.attention[-1].bias)
+
+    def forward(self, voice: Tensor, face: Tensor, present: Tensor, cues: Tensor) -> tuple[Tensor, Tensor]:
+        weights = masked_softmax(self.attention(cues).flip(1), present)
+        return self.join(weights[:, :1] * voice, weights[:, 1:] * face), weights
+
+    def join(self, voice: Tensor, face: Tensor) -> Tensor:
+        return torch.cat([face, voice], 1)
+
+
+class SoftAttention(SoftAttentionConcat):
+    """a_f F + a_v V."""
+
+    def __init__(self, n_voice: int, n_face: int, n_cues: int, options: FusionOptions):
+        super().__init__(n_voice, n_face, n_cues, options)
+        self.out_size = same_size(n_voice, n_face, options)
+
+    def join(self, voice: Tensor, face: Tensor) -> Tensor:
+        return face + voice
+
+
+class Gated(nn.Module):
+    """z t(F) + (1 - z) t(V): a gated multimodal unit (Arevalo et al., 2017); z is the weight of the face."""
+
+    def __init__(self, n_voice: int, n_face: int, n_cues: int, options: FusionOptions):
+        super().__init__()
+        self.out_size = same_size(n_voice, n_face, options)
+        self.squash = torch.tanh if options.gate_tanh else nn.Identity()
+        self.gate = nn.Sequential(
+            nn.Linear(n_cues, 64), nn.BatchNorm1d(64), nn.ReLU(), nn.Linear(64, self.out_size), nn.Sigmoid()
+        )
+
+    def forward(self, voice: Tensor, face: Tensor, present: Tensor, cues: Tensor) -> tuple[Tensor, Tensor]:
+        z = self.gate(cues).masked_fill(~present[:, :1], 1.0).masked_fill(~present[:, 1:], 0.0)
+        share = z.mean(1, keepdim=True)
+        return z * self.squash(face) + (1 - z) * self.squash(voice), torch.cat([1 - share, share], 1)
+
+
+class CompactBilinear(nn.Module):
+    """Count sketches of F and V, convolved by FFT (Gao et al., CVPR 2016).
+
+    The inner product of two outputs is, in expectation over the sketches, that of the outer products F V':
+    <F1, F2> <V1, V2>. A masked modality is the unit of convolution, so that the sketch of the other comes out.
+    """
+
+    def __init__(self, n_voice: int, n_face: int, n_cues: int, options: FusionOptions):
+        super().__init__()
+        self.out_size = options.size
+        for name, n_in in (("voice", n_voice), ("face", n_face)):
+            self.register_buffer(f"{name}_place", torch.randint(self.out_size, (n_in,)))
+            self.register_buffer(f"{name}_sign", torch.randint(2, (n_in,)) * 2.0 - 1)
+
+    def spectrum(self, vectors: Tensor, place: Tensor, sign: Tensor, present: Tensor) -> Tensor:
+        sketch = vectors.new_zeros(len(vectors), self.out_size).index_add(1, place, vectors * sign)
+        return torch.fft.rfft(sketch.float()).masked_fill(~present, 1.0)
+
+    def forward(self, voice: Tensor, face: Tensor, present: Tensor, cues: Tensor) -> tuple[Tensor, Tensor]:
+        voices = self.spectrum(voice, self.voice_place, self.voice_sign, present[:, :1])
+        faces = self.spectrum(face, self.face_place, self.face_sign, present[:, 1:])
+        return torch.fft.irfft(voices * faces, self.out_size), voice.new_full((len(voice), 2), 0.5)
+
+
+FORMS = {
+    "concat": Concat,
+    "sum": Sum,
+    "soft_attention": SoftAttention,
+    "soft_attention_concat": SoftAttentionConcat,
+    "gated": Gated,
+    "compact_bilinear": CompactBilinear,
+}
+
+
+def same_size(n_voice: int, n_face: int, options: FusionOptions) -> int:
+    if n_voice != n_face:
+        raise UserError(f"fusion: {options.fusion} adds voice to face, and {n_voice} and {n_face} numbers do not add; "
+                        "set transform_depth: 1, or fusion: soft_attention_concat")  # fmt: skip
+    return n_voice
+
+
+def make_transforms(n_voice: int, n_face: int, options: FusionOptions) -> tuple[nn.Module, nn.Module]:
+    """W_v and W_f.
+
+    Single layers start as isometries (our choice), into directions of their own where `size` has room for both, so
+    that training starts from the sum of the two cosines and leaves it only for something better.
+    """
+    size, depth = options.size, options.transform_depth
+    if depth == 0:
+        return nn.Identity(), nn.Identity()
+    pair = []
+    for n_in in (n_voice, n_face):
+        layers: list[nn.Module] = [nn.Linear(n_in, size, bias=False)]
+        for _ in range(depth - 1):
+            layers += [nn.ReLU(), nn.Linear(size, size, bias=False)]
+        pair.append(nn.Sequential(*layers))
+    first = [layers[0].weight for layers in pair]
+    if size >= n_voice + n_face:
+        both = nn.init.orthogonal_(torch.empty(size, n_voice + n_face))
+        with torch.no_grad():
+            first[0].copy_(both[:, :n_voice])
+            first[1].copy_(both[:, n_voice:])
+    else:
+        for weight in first:
+            nn.init.orthogonal_(weight)
+    return pair[0], pair[1]
+
+
+class Fusion(nn.Module):
+    """AVN-E with any of the six forms.
 
     Parameters
     ----------
     n_voice, n_face : sizes of the embeddings
-    size : of the transforms and of the output
+    options : form and sizes
+
+    Raises
+    ------
+    UserError : an unknown form, or options that do not go together
 
     Examples
     --------
-    >>> fusion = SoftAttentionFusion(192, 512, 256)
+    >>> fusion = Fusion(192, 512, FusionOptions(fusion="soft_attention", size=256))
     >>> both = torch.tensor([[True, True], [True, False]])
-    >>> out, weights = fusion(torch.randn(2, 192), torch.randn(2, 512), both)
-    >>> out.shape, weights[1].tolist()
+    >>> fused = fusion(torch.randn(2, 192), torch.randn(2, 512), both)
+    >>> fused.out.shape, fused.weights[1].tolist()
     (torch.Size([2, 256]), [1.0, 0.0])
     """
 
-    def __init__(self, n_voice: int, n_face: int, size: int = 512):
+    def __init__(self, n_voice: int, n_face: int, options: FusionOptions):
         super().__init__()
+        refuse_unknown(options)
+        self.options, self.n_voice, self.n_face = options, n_voice, n_face
+        n_tables = (len(options.voice_quality), len(options.face_quality))
         self.register_buffer("voice_mean", torch.zeros(n_voice))
         self.register_buffer("face_mean", torch.zeros(n_face))
-        self.voice = nn.Linear(n_voice, size, bias=False)
-        self.face = nn.Linear(n_face, size, bias=False)
-        self.attention = nn.Linear(n_voice + n_face, 2)
-        # Our choice: transforms start as (scaled) isometries and weights as equal, so that training starts from the
-        # sum of the two cosines and can only leave it for something better on the training people.
-        nn.init.orthogonal_(self.voice.weight)
-        nn.init.orthogonal_(self.face.weight)
-        nn.init.zeros_(self.attention.weight)
-        nn.init.zeros_(self.attention.bias)
+        self.register_buffer("quality_mean", torch.zeros(sum(n_tables)))
+        self.register_buffer("quality_std", torch.ones(sum(n_tables)))
+        self.reliability = Reliability(n_voice, n_face, *n_tables) if options.reliability else None
+        if options.missing == "learned":
+            # not 0: a state that starts at 0 has, in a product with the other modality, no gradient
+            self.voice_state = nn.Parameter(torch.randn(n_voice) * 0.01)
+            self.face_state = nn.Parameter(torch.randn(n_face) * 0.01)
+        self.voice, self.face = make_transforms(n_voice, n_face, options)
+        n_cues = 0
+        if options.attention_on in ("embeddings", "both"):
+            n_cues += n_voice + n_face
+        if options.attention_on in ("reliability", "both"):
+            n_cues += self.reliability.n_evidence
+        sizes = (options.size, options.size) if options.transform_depth else (n_voice, n_face)
+        self.head = FORMS[options.fusion](*sizes, n_cues, options)
+        self.out_size = self.head.out_size
 
     def normalize(self, voice: Tensor, face: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
         """Take off the means, scale to length 1, and put 0 where a modality is missing."""
@@ -51,22 +271,53 @@ class SoftAttentionFusion(nn.Module):
         face = F.normalize(face - self.face_mean) * present[:, 1:]
         return voice, face
 
-    def forward(self, voice: Tensor, face: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, voice: Tensor, face: Tensor, present: Tensor, quality: Tensor | None = None) -> Fused:
         """Fuse raw embeddings.
 
         Parameters
         ----------
         voice : (batch, n_voice) ; face : (batch, n_face)
         present : (batch, 2) bool, is there a voice, is there a face; at least one of them
-
-        Returns
-        -------
-        (batch, size) fused embeddings ; (batch, 2) weights of voice and face
+        quality : (batch, n) values of the tables, voice's first, NaN where a clip has none; None without tables
         """
-        return self.fuse(*self.normalize(voice, face, present), present)
+        return self.fuse(*self.normalize(voice, face, present), present, quality)
 
-    def fuse(self, voice: Tensor, face: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
-        """Fuse normalised embeddings; training damages them between `normalize` and this."""
-        scores = self.attention(torch.cat([face, voice], 1)).flip(1)
-        weights = scores.masked_fill(~present, float("-inf")).softmax(1)
-        return weights[:, :1] * self.voice(voice) + weights[:, 1:] * self.face(face), weights
+    def fuse(self, voice: Tensor, face: Tensor, present: Tensor, quality: Tensor | None = None) -> Fused:
+        """Fuse normalised embeddings; training may change them between `normalize` and this."""
+        damage = evidence = None
+        trust = present.to(voice.dtype)
+        if self.reliability is not None:
+            damage, evidence, trust = self.reliability(voice, face, trust, self.standardize(quality, len(voice)))
+        mask = present
+        voice, face = voice * trust[:, :1], face * trust[:, 1:]
+        if self.options.missing == "learned":
+            voice = voice + (1 - trust[:, :1]) * self.voice_state
+            face = face + (1 - trust[:, 1:]) * self.face_state
+            mask = torch.ones_like(present)
+        cues = {"embeddings": [face, voice], "reliability": [evidence], "both": [face, voice, evidence]}
+        cues = torch.cat(cues[self.options.attention_on], 1)
+        out, attention = self.head(self.voice(voice), self.face(face), mask, cues)
+        weights = attention * trust
+        return Fused(out, weights / weights.sum(1, keepdim=True), damage)
+
+    def standardize(self, quality: Tensor | None, n: int) -> Tensor:
+        """Quality in standard deviations of the training set, at most 5; a value that is missing is the mean."""
+        if quality is None:
+            quality = self.quality_mean.expand(n, -1)
+        return ((quality - self.quality_mean) / self.quality_std).clamp(-5, 5).nan_to_num(0.0)
+
+
+def refuse_unknown(options: FusionOptions) -> None:
+    """UserError where an option has no meaning, or none beside the others."""
+    known = {"fusion": tuple(FORMS), "missing": ("mask", "learned"),
+             "attention_on": ("embeddings", "reliability", "both")}  # fmt: skip
+    for key, values in known.items():
+        if getattr(options, key) not in values:
+            raise UserError(f"{key}: {getattr(options, key)}: expected one of {', '.join(values)}")
+    least = {"size": 1, "transform_depth": 0, "attention_depth": 1, "mlp_depth": 1}
+    for key, value in least.items():
+        if getattr(options, key) < value:
+            raise UserError(f"{key}: {getattr(options, key)}: expected at least {value}")
+    if not options.reliability and (options.attention_on != "embeddings" or options.voice_quality
+                                    or options.face_quality):  # fmt: skip
+        raise UserError("attention_on, voice_quality and face_quality speak of reliability; set reliability: true")

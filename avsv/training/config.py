@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -40,7 +40,12 @@ class TrainingConfig:
     workers: int = 1  # processes that prepare batches; 0: the training process itself
     threads: int = 0  # of torch; 0: all cores
     device: str = "auto"  # auto | cpu | cuda
-    precision: str = "float32"  # float32 | bfloat16
+    precision: str = "float32"  # float32 | bfloat16 | float16 (with the loss scaled, so that small gradients survive)
+    init: str = ""  # an experiment whose weights are started from, such as exp/voice; empty: from random ones
+    valid_dir: str = ""  # data directory of held-out people, whose EER is measured after each epoch; empty: none is
+    valid_clips: int = 500  # of valid_dir at most, the same ones after each epoch
+    weights: str = "last"  # last | best | average: the epochs whose weights are the outcome; best: the lowest EER
+    average_last: int = 5  # epochs that `weights: average` is over
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
 
 
@@ -85,7 +90,10 @@ def explain(error: OmegaConfBaseException, schema: type) -> str:
     said = str(error).splitlines()[0]
     unknown = re.search(r"Key '(\w+)' not in '(\w+)'", said)
     if unknown:
-        known = [f.name for f in fields(OptimizerConfig if unknown[2] == "OptimizerConfig" else schema)]
+        nested = {
+            f.default_factory.__name__: f.default_factory for f in fields(schema) if is_dataclass(f.default_factory)
+        }
+        known = [f.name for f in fields(nested.get(unknown[2], schema))]
         near = difflib.get_close_matches(unknown[1], known, 1)
         return f'unknown key "{unknown[1]}"' + (
             f'; did you mean "{near[0]}"?' if near else f"; known: {', '.join(known)}"

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import torch
 from torch import nn
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from avsv.errors import UserError
 from avsv.features.face_damage import damage_faces, draw_face_damage
@@ -20,11 +20,13 @@ from avsv.features.face_pack import load_pack
 from avsv.features.faces import SIDE, read_faces
 from avsv.kaldi.data_dir import read_data_dir
 from avsv.kaldi.shards import digest, file_digest
-from avsv.losses.margin import AAMSoftmax
+from avsv.losses.margin import AAMSoftmax, warmed_margin
 from avsv.models.iresnet import IResNet, save_onnx
 from avsv.training.config import TrainingConfig
-from avsv.training.pictures import change_colour, fast_layout, move_matrix, plan_batches, to_input, warp
-from avsv.training.trainer import Trainer, finish_experiment, start_experiment
+from avsv.training.dry_run import Rehearsal
+from avsv.training.pictures import fast_layout, plan_batches, to_input, vary_face
+from avsv.training.trainer import Step, Trainer, finish_experiment, load_batches, start_experiment
+from avsv.training.validation import held_out_eer, read_held_out
 
 log = logging.getLogger("avsv")
 # milder than a noisy test set: a picture with nothing left to see teaches nothing (our choice)
@@ -76,11 +78,8 @@ class Faces(Dataset):
 
     def change(self, face: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """One face moved, mirrored, recoloured and sometimes damaged."""
-        config, middle = self.config, SIDE / 2
-        x, y, zoom, degrees = rng.normal(size=4) * [config.shift, config.shift, config.zoom, config.rotation]
-        target, flip = (middle + x, middle + y), bool(rng.random() < 0.5)
-        matrix = move_matrix((middle, middle), target, float(np.exp(zoom)), degrees, flip)
-        face = change_colour(warp(face, matrix, SIDE), rng, config.colour)
+        config = self.config
+        face = vary_face(face, rng, config.shift, config.zoom, config.rotation, config.colour)
         if rng.random() < config.damage_share:
             face = damage_faces(face[None], draw_face_damage(rng, DAMAGE))[0]
         return face
@@ -96,6 +95,10 @@ class FaceModel(nn.Module):
 
     def __init__(self, config: FaceConfig, n_people: int):
         super().__init__()
+        if not len(config.blocks) == len(config.channels) > 0:
+            raise UserError(f"blocks={list(config.blocks)} channels={list(config.channels)}: expected one of each a "
+                            "stage")  # fmt: skip
+        self.config = config
         self.net = IResNet(config.blocks, config.channels, config.embedding_size, config.stem_stride, config.dropout)
         self.layout = fast_layout(self.net)
         self.net.to(memory_format=self.layout)
@@ -106,15 +109,43 @@ class FaceModel(nn.Module):
         return self.net(((pictures.float() - 127.5) / 127.5).contiguous(memory_format=self.layout))
 
 
+def read_middle(entry: str) -> torch.Tensor:
+    """The middle one of a held-out clip's faces."""
+    faces = read_faces(entry)
+    return to_input(faces[len(faces) // 2])
+
+
+def make_step(model: FaceModel, trainer: Trainer) -> Step:
+    """The step on a batch of pictures (batch, 3, 112, 112) uint8 and people (batch,)."""
+    config = model.config
+
+    def step(batch):
+        pictures, label = (part.to(trainer.device, non_blocking=True) for part in batch)
+        model.loss.margin = warmed_margin(config.margin, trainer.epoch / config.epochs, config.margin_warmup)
+        loss, logits = model.loss(model(pictures), label)
+        return loss, {"accuracy": (logits.argmax(1) == label).float().mean()}
+
+    return step
+
+
+def rehearse(config: FaceConfig, n_people: int, n_clips: int) -> Rehearsal:
+    """A dry run on pictures of noise."""
+    model = FaceModel(config, n_people)
+
+    def make_batch(n):
+        return torch.randint(256, (n, 3, SIDE, SIDE), dtype=torch.uint8), torch.randint(n_people, (n,))
+
+    examples = n_clips * config.faces_per_clip
+    return Rehearsal(model, lambda trainer: make_step(model, trainer), make_batch, examples, "a face")
+
+
 def train_face(config: FaceConfig) -> None:
     """Train, and write a face pack in `config.exp_dir`.
 
     Raises
     ------
-    UserError : not as many blocks as channels, no faces.scp, faces of fewer than 2 people, no detector in the pack
+    UserError : no faces.scp, faces of fewer than 2 people, no detector in the pack, not as many blocks as channels
     """
-    if not len(config.blocks) == len(config.channels) > 0:
-        raise UserError(f"blocks={list(config.blocks)} channels={list(config.channels)}: expected one of each a stage")
     data = read_data_dir(config.data_dir)
     entries = {utt: entry for utt, entry in data.table("faces.scp").items() if utt in data.utt2spk}
     if not entries:
@@ -124,6 +155,7 @@ def train_face(config: FaceConfig) -> None:
     people = sorted({data.utt2spk[utt] for utt in clips})
     if len(people) < 2:
         raise UserError(f"{config.data_dir}: has faces of {len(people)} people, at least 2 are needed to train")
+    held_out = read_held_out(config, set(people))
     detector = load_pack(config.detector, tasks=("detection",)).files("detection")[0] if config.detector else None
     inputs = {
         "data": digest([[utt, data.utt2spk[utt], entries[utt]] for utt in clips]),
@@ -140,17 +172,12 @@ def train_face(config: FaceConfig) -> None:
     trainer = Trainer(model, config)
     log.info("%s: %d clips of %d people", config.data_dir, len(clips), len(people))
 
-    def step(batch):
-        pictures, label = (part.to(trainer.device) for part in batch)
-        grown = trainer.epoch / max(1.0, config.margin_warmup * config.epochs)
-        model.loss.margin = config.margin * min(1.0, grown)
-        loss, logits = model.loss(model(pictures), label)
-        return loss, {"accuracy": (logits.argmax(1) == label).float().mean().item()}
-
     def batches(epoch):
-        return DataLoader(faces, batch_sampler=faces.plan(epoch), num_workers=config.workers)
+        return load_batches(faces, faces.plan(epoch), config)
 
-    trainer.fit(step, batches, len(faces.plan(0)))
+    validate = held_out and held_out_eer(config, held_out, held_out.table("faces.scp"), read_middle,
+                                         lambda model, pictures: model(pictures.to(trainer.device)))  # fmt: skip
+    trainer.fit(make_step(model, trainer), batches, len(faces.plan(0)), validate)
     save_onnx(model.net, Path(config.exp_dir) / "recognition.onnx")
     if detector:
         shutil.copyfile(detector, Path(config.exp_dir) / "detector.onnx")

@@ -11,7 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from avsv.errors import UserError
 from avsv.features.face_pack import load_pack
@@ -23,8 +23,9 @@ from avsv.media.pictures import evenly_spaced, frame_times, read_video
 from avsv.models.face_detector import FaceDetector, detector_loss, save_onnx
 from avsv.progress import progress
 from avsv.training.config import TrainingConfig
+from avsv.training.dry_run import Rehearsal
 from avsv.training.pictures import change_colour, fast_layout, move_matrix, plan_batches, to_input, warp
-from avsv.training.trainer import Trainer, finish_experiment, start_experiment
+from avsv.training.trainer import Step, Trainer, finish_experiment, load_batches, start_experiment
 
 log = logging.getLogger("avsv")
 MIRRORED = [1, 0, 2, 4, 3]  # key points of a mirrored face: left and right change places
@@ -103,6 +104,34 @@ class Pictures(Dataset):
         return to_input(picture), torch.tensor(box, dtype=torch.float32), torch.tensor(points, dtype=torch.float32)
 
 
+def make_step(model: FaceDetector, trainer: Trainer) -> Step:
+    """The step on a batch of pictures (batch, 3, side, side) uint8, boxes (batch, 4) and points (batch, 5, 2)."""
+    layout = fast_layout(model)
+    model.to(memory_format=layout)
+
+    def step(batch):
+        inputs, boxes, points = (part.to(trainer.device, non_blocking=True) for part in batch)
+        inputs = ((inputs.float() - 127.5) / 128).contiguous(memory_format=layout)
+        return detector_loss(model(inputs), boxes, points, tuple(inputs.shape[2:])), {}
+
+    return step
+
+
+def rehearse(config: FaceDetectorConfig, _n_people: int, n_clips: int) -> Rehearsal:
+    """A dry run on noise with a face of half the side in the middle."""
+    model, side = FaceDetector(config.width), config.side
+
+    def make_batch(n):
+        box = torch.tensor([side / 4, side / 4, 3 * side / 4, 3 * side / 4])
+        points = side / 4 + side / 2 * torch.rand(n, 5, 2)
+        return torch.randint(256, (n, 3, side, side), dtype=torch.uint8), box.expand(n, 4), points
+
+    what = f"a picture of {side} pixels"
+    return Rehearsal(
+        model, lambda trainer: make_step(model, trainer), make_batch, n_clips * config.frames_per_clip, what
+    )
+
+
 def train_face_detector(config: FaceDetectorConfig) -> None:
     """Train, and write `config.exp_dir`/detector.onnx.
 
@@ -133,23 +162,15 @@ def train_face_detector(config: FaceDetectorConfig) -> None:
         raise UserError(f"{config.data_dir}: no clip of landmarks.scp can be used")
     pictures = Pictures(config, examples)
     model = FaceDetector(config.width)
-    layout = fast_layout(model)
-    model.to(memory_format=layout)
     trainer = Trainer(model, config)
-    size = (config.side, config.side)
-
-    def step(batch):
-        inputs, boxes, points = (part.to(trainer.device) for part in batch)
-        inputs = ((inputs.float() - 127.5) / 128).contiguous(memory_format=layout)
-        return detector_loss(model(inputs), boxes, points, size), {}
 
     def plan(epoch):
         return plan_batches(list(range(len(examples))), config.batch_size, config.seed, epoch)
 
     def batches(epoch):
-        return DataLoader(pictures, batch_sampler=plan(epoch), num_workers=config.workers)
+        return load_batches(pictures, plan(epoch), config)
 
-    trainer.fit(step, batches, len(plan(0)))
+    trainer.fit(make_step(model, trainer), batches, len(plan(0)))
     save_onnx(model, Path(config.exp_dir) / "detector.onnx")
     found, error = measure(config.exp_dir, examples[:: max(1, len(examples) // 200)])
     log.info("%s: finds %.1f %% of the training faces, key points %.2f pixels off", config.exp_dir, 100 * found, error)

@@ -1,132 +1,265 @@
-"""Training AVN-E on voice and face embeddings, with the paper's embedding-level augmentation (version 1)."""
+"""Training AVN-E on voice and face embeddings: any fusion form, embedding-level augmentation, weighted losses."""
 
 import logging
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from avsv.embeddings.pair import fuse_pairs, pair_quality, save_fusion
 from avsv.errors import UserError
 from avsv.kaldi.pairs import join_embeddings
 from avsv.kaldi.shards import digest, file_digest
 from avsv.kaldi.tables import read_table
-from avsv.losses.margin import AAMSoftmax
-from avsv.models.avn_e import SoftAttentionFusion
+from avsv.losses.margin import AAMSoftmax, warmed_margin
+from avsv.losses.pairs import VerificationLoss, contrastive_loss, kept_share
+from avsv.models.avn_e import Fused, Fusion, FusionOptions
 from avsv.training.config import TrainingConfig
-from avsv.training.trainer import Trainer, finish_experiment, start_experiment
+from avsv.training.distributed import share
+from avsv.training.dry_run import Rehearsal
+from avsv.training.pair_noise import PairNoise, PairNoiseOptions, Pairs, input_files
+from avsv.training.trainer import Step, Trainer, finish_experiment, start_experiment
+from avsv.training.validation import choose_clips, pairs_eer
 
 log = logging.getLogger("avsv")
 
 
 @dataclass
-class FusionConfig(TrainingConfig):
+class LossWeights:
+    """What the loss is a sum of; 0 leaves a term out."""
+
+    aam: float = 1.0  # AAM-softmax over the training people
+    contrastive: float = 0.0  # with aggressive sampling; the paper has 0.1
+    verification: float = 0.0  # cross-entropy of the batch's pairs
+    damage: float = 0.0  # cross-entropy of the detectors of damage; needs reliability
+    attention: float = 0.0  # minus the logarithm of the clean modality's weight where the other is damaged
+
+
+@dataclass
+class FusionConfig(FusionOptions, PairNoiseOptions, TrainingConfig):
     """`task: avn_e`; `data_dir` is used for its utt2spk."""
 
     voice: str = "???"  # embedding.scp of the training set
     face: str = "???"
-    size: int = 512  # of the fused embedding
+    valid_voice: str = ""  # of the held-out people of valid_dir, clean or damaged
+    valid_face: str = ""
+    losses: LossWeights = field(default_factory=LossWeights)
     scale: float = 32.0
     margin: float = 0.2
-    damage_share: float = 0.5  # p: share of the pairs in which one modality, either as likely, is corrupted
-    noise_std: float = 0.5  # of the mildest corruption, in standard deviations of the embedding
-
-
-def damage_embeddings(
-    voice: Tensor, face: Tensor, present: Tensor, share: float, noise_std: float
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Corrupt one modality of a share of the pairs (augmentation v1 of Qian et al.).
-
-    The corruption is one of three, each as likely: the modality goes missing (the all-zero vector), becomes a random
-    direction (N(0, I)), or has noise added (e + noise_std * std(e) * N(0, 1)). A pair that has one modality only is
-    left as it is.
-
-    Parameters
-    ----------
-    voice : (batch, n), face : (batch, m), of length 1 ; present : (batch, 2) bool
-
-    Returns
-    -------
-    the same three, changed
-    """
-    n = len(voice)
-    hit = (torch.rand(n, device=voice.device) < share) & present.all(1)
-    which = torch.randint(2, (n,), device=voice.device)  # 0: the voice, 1: the face
-    kind = torch.randint(3, (n,), device=voice.device)
-    present = present.clone()
-    damaged = []
-    for modality, vectors in enumerate((voice, face)):
-        chosen = hit & (which == modality)
-        present[:, modality] &= ~(chosen & (kind == 0))
-        noise = torch.randn_like(vectors)
-        mild = F.normalize(vectors + noise_std * vectors.std(1, keepdim=True) * noise)
-        wild = F.normalize(noise)
-        options = torch.stack([torch.zeros_like(vectors), wild, mild])
-        changed = options[kind, torch.arange(n, device=voice.device)]
-        damaged.append(torch.where(chosen[:, None], changed, vectors))
-    return damaged[0], damaged[1], present
+    margin_warmup: float = 0.0  # share of the training in which the margin grows from 0
+    sub_centres: int = 1
+    inter_top_k: int = 0  # nearest other people that are penalised
+    inter_top_penalty: float = 0.06
+    target_prior: float = 0.1  # of the verification loss
+    clips_per_person: int = 0  # in a batch, so that it holds pairs of one person; 0: clips as they come
 
 
 class FusionModel(nn.Module):
+    """The network and its criteria."""
+
     def __init__(self, n_voice: int, n_face: int, n_people: int, config: FusionConfig):
         super().__init__()
-        self.fusion = SoftAttentionFusion(n_voice, n_face, config.size)
-        self.loss = AAMSoftmax(config.size, n_people, config.scale, config.margin)
+        options = FusionOptions(**{f.name: getattr(config, f.name) for f in fields(FusionOptions)})
+        self.config, self.fusion = config, Fusion(n_voice, n_face, options)
+        if config.losses.damage and not config.reliability:
+            raise UserError("losses.damage: trains the detectors of reliability; set reliability: true")
+        if config.losses.aam:
+            self.aam = AAMSoftmax(self.fusion.out_size, n_people, config.scale, config.margin, config.sub_centres,
+                                  config.inter_top_k, config.inter_top_penalty)  # fmt: skip
+        if config.losses.verification:
+            self.verification = VerificationLoss(config.target_prior)
+
+    def forward(self, fused: Fused, labels: Tensor, present: Tensor, damaged: Tensor,
+                done: float) -> tuple[Tensor, dict[str, Tensor]]:  # fmt: skip
+        """The weighted sum of the losses, and each of them.
+
+        Parameters
+        ----------
+        labels : (batch,) int64
+        present, damaged : (batch, 2) bool
+        done : share of the training that is behind
+        """
+        weights, config = self.config.losses, self.config
+        terms, figures = {}, {}
+        if weights.aam:
+            self.aam.margin = warmed_margin(config.margin, done, config.margin_warmup)
+            terms["aam"], logits = self.aam(fused.out, labels)
+            figures["accuracy"] = (logits.detach().argmax(1) == labels).float().mean()
+        if weights.contrastive:
+            terms["contrastive"] = contrastive_loss(fused.out, labels, kept_share(done))
+        if weights.verification:
+            terms["verification"] = self.verification(fused.out, labels)
+        if weights.damage:
+            terms["damage"] = F.binary_cross_entropy_with_logits(fused.damage[present], damaged[present].float())
+        if weights.attention:
+            terms["attention"] = attention_loss(fused.weights, present, damaged)
+        figures |= {name: term.detach() for name, term in terms.items()} if len(terms) > 1 else {}
+        return sum(getattr(weights, name) * term for name, term in terms.items()), figures
 
 
-def read_pairs(config: FusionConfig) -> tuple[Tensor, Tensor, Tensor, list[str]]:
+def attention_loss(weights: Tensor, present: Tensor, damaged: Tensor) -> Tensor:
+    """Minus the logarithm of the clean modality's weight, over the pairs that have one clean and one damaged.
+
+    Divided by the number of all pairs, so that a batch with few of them is not louder.
+
+    Examples
+    --------
+    >>> both = torch.tensor([[True, True], [True, True]])
+    >>> hit = torch.tensor([[False, True], [False, False]])
+    >>> round(attention_loss(torch.tensor([[0.5, 0.5], [0.9, 0.1]]), both, hit).item(), 4)  # ln 2 / 2
+    0.3466
+    """
+    one = present.all(1) & (damaged.sum(1) == 1)
+    clean = (weights * ~damaged).sum(1)
+    return -(clean.clamp(min=1e-4).log() * one).sum() / len(weights)
+
+
+def read_pairs(data_dir: str, voice_scp: str, face_scp: str,
+               options: FusionOptions) -> tuple[Pairs, list[str], list[str]]:  # fmt: skip
     """Both embeddings of every clip that has either, in the order of the identifiers.
 
     Returns
     -------
-    (n, n_voice) ; (n, n_face) ; (n, 2) bool ; n people's names
+    Pairs ; n utterances ; n people's names
     """
-    utt2spk = read_table(Path(config.data_dir) / "utt2spk", fields=2, shape="utterance speaker")
-    voice, face, present, utts = join_embeddings(config.voice, config.face)
+    utt2spk = read_table(Path(data_dir) / "utt2spk", fields=2, shape="utterance speaker")
+    voice, face, present, utts = join_embeddings(voice_scp, face_scp)
     unknown = [utt for utt in utts if utt not in utt2spk]
     if unknown:
-        raise UserError(
-            f"{config.data_dir}/utt2spk: {len(unknown)} embedded utterances are not in it, such as {unknown[0]}"
-        )
-    return torch.from_numpy(voice), torch.from_numpy(face), torch.from_numpy(present), [utt2spk[u] for u in utts]
+        raise UserError(f"{data_dir}/utt2spk: {len(unknown)} embedded utterances are not in it, such as {unknown[0]}")
+    quality = pair_quality(options, voice_scp, face_scp, utts)
+    pairs = Pairs(*(torch.from_numpy(x) for x in (voice, face, present, quality, np.zeros_like(present))))
+    return pairs, utts, [utt2spk[u] for u in utts]
+
+
+def make_validation(config: FusionConfig, people: set[str]) -> Callable[[FusionModel], dict[str, float]] | None:
+    """What measures the EER over all pairs of (some of) the held-out people's clips; None where there are none."""
+    if not config.valid_dir:
+        return None
+    if not (config.valid_voice and config.valid_face):
+        raise UserError("valid_dir: needs the embeddings of its clips too: valid_voice and valid_face")
+    pairs, utts, spk = read_pairs(config.valid_dir, config.valid_voice, config.valid_face, config)
+    if trained := sorted(set(spk) & people):
+        raise UserError(f"{config.valid_dir}: {len(trained)} of its people are trained on, such as {trained[0]}")
+    rows_of = {utt: row for row, utt in enumerate(utts)}
+    rows = [rows_of[utt] for utt in choose_clips(dict(zip(utts, spk, strict=True)), config.valid_clips)]
+    who, arrays = [spk[row] for row in rows], [x[rows].numpy() for x in pairs[:4]]
+    if not 1 < len(set(who)) < len(who):
+        raise UserError(f"{config.valid_dir}: {len(who)} clips of {len(set(who))} people make no pairs to validate on")
+    return lambda model: {"eer_percent": pairs_eer(fuse_pairs(model.fusion, *arrays)[0], who)}
+
+
+def set_statistics(fusion: Fusion, pairs: Pairs) -> None:
+    """Means of the embeddings, and mean and spread of the quality tables, of the training set."""
+    fusion.voice_mean.copy_(pairs.voice[pairs.present[:, 0]].mean(0))
+    fusion.face_mean.copy_(pairs.face[pairs.present[:, 1]].mean(0))
+    tables = [*fusion.options.voice_quality, *fusion.options.face_quality]
+    for column, name in enumerate(tables):
+        values = pairs.quality[:, column]
+        values = values[~values.isnan()]
+        if len(values) < 2:
+            raise UserError(f"{name}: {len(values)} training clips have a value, at least 2 are needed")
+        fusion.quality_mean[column] = values.mean()
+        fusion.quality_std[column] = values.std().clamp(min=1e-6)
+
+
+def plan_batches(labels: Tensor, size: int, clips_per_person: int, seed: list[int]) -> list[Tensor]:
+    """Rows of each batch of an epoch: as many batches as the clips fill.
+
+    With `clips_per_person` k, a batch has k clips of each of size / k people, drawn without replacement where a person
+    has as many; people take turns, so that those with few clips are seen as often as those with many.
+    """
+    rng = np.random.default_rng(seed)
+    n_batches = len(labels) // size
+    if not clips_per_person:
+        order = torch.from_numpy(rng.permutation(len(labels)))
+        return list(order[: n_batches * size].split(size))
+    order = np.argsort(labels.numpy(), kind="stable")
+    clips = np.split(order, np.cumsum(np.bincount(labels.numpy()))[:-1])
+    n_people = min(len(clips), max(2, size // clips_per_person))
+    turns = np.concatenate([rng.permutation(len(clips)) for _ in range(n_batches * n_people // len(clips) + 1)])
+    batches = []
+    for people in turns[: n_batches * n_people].reshape(n_batches, n_people):
+        drawn = [rng.choice(clips[p], clips_per_person, replace=len(clips[p]) < clips_per_person) for p in people]
+        batches.append(torch.from_numpy(np.concatenate(drawn)))
+    return batches
+
+
+def make_step(model: FusionModel, trainer: Trainer, noise: PairNoise, pairs: Pairs, labels: Tensor) -> Step:
+    """The step on rows of `pairs` and the share of the training that is behind."""
+
+    def step(batch):
+        rows, done = batch
+        raw = noise.damage_raw(Pairs(*(x[rows].to(trainer.device) for x in pairs)), rows)
+        voice, face = model.fusion.normalize(raw.voice, raw.face, raw.present)
+        voice, face, present, damaged = noise.damage_unit(voice, face, raw.present, raw.damaged)
+        fused = model.fusion.fuse(voice, face, present, raw.quality)
+        loss, figures = model(fused, labels[rows].to(trainer.device), present, damaged, done)
+        return loss, {**figures, **measure_weights(fused.weights.detach(), present, damaged)}
+
+    return step
+
+
+def rehearse(config: FusionConfig, n_people: int, n_clips: int) -> Rehearsal:
+    """A dry run on random embeddings of the published encoders' sizes; none is damaged where that takes files."""
+    sizes, n = (192, 512), min(config.batch_size, n_clips)
+    options = replace(config, damage=config.damage if config.damage == "v1" else "none")
+    noise = PairNoise(options, (config.voice_quality, config.face_quality), [], sizes)
+    quality = torch.randn(n, len(config.voice_quality) + len(config.face_quality))
+    both = torch.ones(n, 2, dtype=torch.bool)
+    pairs = Pairs(torch.randn(n, sizes[0]), torch.randn(n, sizes[1]), both, quality, ~both)
+    model, labels = FusionModel(*sizes, n_people, config), torch.randint(n_people, (n,))
+    what = f"a pair of embeddings ({sizes[0]}, {sizes[1]})"
+    return Rehearsal(model, lambda trainer: make_step(model, trainer, noise, pairs, labels),
+                     lambda size: (torch.arange(size), 1.0), n_clips, what)  # fmt: skip
 
 
 def train_fusion(config: FusionConfig) -> None:
     """Train, and write `fusion.safetensors` in `config.exp_dir`."""
-    voice, face, present, people = read_pairs(config)
+    pairs, utts, people = read_pairs(config.data_dir, config.voice, config.face, config)
     names = sorted(set(people))
     if len(names) < 2:
         raise UserError(f"{config.data_dir}: has embeddings of {len(names)} people, at least 2 are needed to train")
-    if not start_experiment(config, {"data": [digest(people), file_digest(config.voice), file_digest(config.face)]}):
-        return
-    counts = present.sum(0).tolist()
-    log.info("%d clips of %d people, %d with a voice, %d with a face", len(people), len(names), *counts)
+    sizes = (pairs.voice.shape[1], pairs.face.shape[1])
     torch.manual_seed(config.seed)
+    model = FusionModel(*sizes, len(names), config)
+    noise = PairNoise(config, (config.voice_quality, config.face_quality), utts, sizes)
+    files = [config.voice, config.face, *input_files(config)]
+    quality = [digest(pairs.quality.nan_to_num(-1e9).tolist())] if pairs.quality.shape[1] else []
+    if not start_experiment(config, {"data": [digest(people), *map(file_digest, files), *quality]}):
+        return
+    counts = pairs.present.sum(0).tolist()
+    log.info("%d clips of %d people, %d with a voice, %d with a face", len(people), len(names), *counts)
     numbers = {spk: number for number, spk in enumerate(names)}
     labels = torch.tensor([numbers[spk] for spk in people])
-    model = FusionModel(voice.shape[1], face.shape[1], len(names), config)
-    model.fusion.voice_mean.copy_(voice[present[:, 0]].mean(0))
-    model.fusion.face_mean.copy_(face[present[:, 1]].mean(0))
+    set_statistics(model.fusion, pairs)
     trainer = Trainer(model, config)
     size = min(config.batch_size, len(people))
+    n_batches = len(people) // size
 
     def batches(epoch):
-        order = torch.from_numpy(np.random.default_rng([config.seed, epoch]).permutation(len(people)))
-        return [order[begin : begin + size] for begin in range(0, len(order) - size + 1, size)]
+        plan = plan_batches(labels, size, config.clips_per_person, [config.seed, epoch])
+        return [(share(rows), (epoch + i / n_batches) / config.epochs) for i, rows in enumerate(plan)]
 
-    def step(rows):
-        v, f, there = (x[rows].to(trainer.device) for x in (voice, face, present))
-        v, f = model.fusion.normalize(v, f, there)
-        v, f, there = damage_embeddings(v, f, there, config.damage_share, config.noise_std)
-        fused, weights = model.fusion.fuse(v, f, there)
-        target = labels[rows].to(trainer.device)
-        loss, logits = model.loss(fused, target)
-        accuracy = (logits.argmax(1) == target).float().mean().item()
-        return loss, {"accuracy": accuracy, "voice_weight": weights[there.all(1), 0].mean().item()}
-
-    trainer.fit(step, batches, len(batches(0)))
-    save_file(model.fusion.state_dict(), Path(config.exp_dir) / "fusion.safetensors")
+    validate = make_validation(config, set(names))
+    trainer.fit(make_step(model, trainer, noise, pairs, labels), batches, n_batches, validate)
+    save_fusion(config.exp_dir, model.fusion)
     finish_experiment(config)
+
+
+def measure_weights(weights: Tensor, present: Tensor, damaged: Tensor) -> dict[str, Tensor]:
+    """The voice's mean weight over pairs of two clean modalities, and where the voice, or the face, is damaged.
+
+    A state that the batch lacks gets the mean of all pairs, so that every batch has the same figures.
+    """
+    both = present.all(1)
+    states = {"voice_weight": ~damaged.any(1)}
+    if damaged.any():
+        states |= {"voice_weight_voice_hit": damaged[:, 0] & ~damaged[:, 1],
+                   "voice_weight_face_hit": damaged[:, 1] & ~damaged[:, 0]}  # fmt: skip
+    rows = {name: both & state for name, state in states.items()}
+    return {name: (weights[row, 0] if row.any() else weights[:, 0]).mean() for name, row in rows.items()}

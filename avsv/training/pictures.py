@@ -4,6 +4,8 @@ import cv2
 import numpy as np
 import torch
 
+from avsv.features.faces import SIDE
+
 
 def plan_batches(items: list[int], batch_size: int, seed: int, epoch: int) -> list[list[tuple[int, int]]]:
     """Batches of (item, seed) pairs, a random order for each epoch and the same one whenever it is asked for.
@@ -55,6 +57,23 @@ def change_colour(picture: np.ndarray, rng: np.random.Generator, strength: float
     contrast = np.exp(rng.normal(0, strength / 2))
     values = ((values - middle) * contrast + middle + rng.normal(0, 60 * strength / 2)) * gain
     return values.clip(0, 255).astype(np.uint8)
+
+
+def vary_face(face: np.ndarray, rng: np.random.Generator, shift: float, zoom: float, rotation: float,
+              colour: float) -> np.ndarray:  # fmt: skip
+    """An aligned face moved, mirrored and recoloured, as alignment and cameras vary.
+
+    Parameters
+    ----------
+    face : (112, 112, 3) uint8 BGR
+    shift, zoom, rotation : standard deviations: pixels, share of the size, degrees
+    colour : as `change_colour` has it
+    """
+    middle = SIDE / 2
+    x, y, log_zoom, degrees = rng.normal(size=4) * [shift, shift, zoom, rotation]
+    target, flip = (middle + x, middle + y), bool(rng.random() < 0.5)
+    matrix = move_matrix((middle, middle), target, float(np.exp(log_zoom)), degrees, flip)
+    return change_colour(warp(face, matrix, SIDE), rng, colour)
 
 
 def warp(picture: np.ndarray, matrix: np.ndarray, side: int, replicate: bool = False) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Training a speaker encoder: SpeechBrain's ECAPA-TDNN and AAM-softmax on random crops of damaged sound."""
+"""Training a speaker encoder: SpeechBrain's ECAPA-TDNN or a ResNet, AAM-softmax, random crops of damaged sound."""
 
 import logging
 from dataclasses import dataclass
@@ -7,20 +7,23 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import nn
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from avsv.errors import UserError
 from avsv.features.sound_damage import damage_sound, draw_sound_damage, read_noises
 from avsv.kaldi.data_dir import read_data_dir
 from avsv.kaldi.shards import digest
-from avsv.losses.margin import AAMSoftmax
-from avsv.media.sound import SoundStore, resample
-from avsv.models.ecapa import ecapa_options, make_ecapa, make_frontend, save_speechbrain_folder
+from avsv.losses.margin import AAMSoftmax, warmed_margin
+from avsv.media.sound import SoundStore, read_part, resample
+from avsv.models.ecapa import ecapa_options, make_frontend, make_speaker_encoder, save_speechbrain_folder
 from avsv.training.config import TrainingConfig
-from avsv.training.trainer import Trainer, finish_experiment, start_experiment
+from avsv.training.dry_run import Rehearsal
+from avsv.training.trainer import Step, Trainer, finish_experiment, load_batches, start_experiment
+from avsv.training.validation import held_out_eer, read_held_out
 
 log = logging.getLogger("avsv")
 RATE = 16000
+VALID_SECONDS = 4.0  # from the middle of each held-out clip
 
 
 @dataclass
@@ -34,8 +37,10 @@ class VoiceConfig(TrainingConfig):
     crop_seconds: tuple[float, float] = (2.0, 3.0)
     crops_per_clip: int = 1  # an epoch has this many of each clip at each speed
     cache_mib: int = 2000  # memory for decoded sound
-    channels: int = 1024
-    attention_channels: int = 128
+    encoder: str = "ecapa"  # ecapa | resnet
+    channels: int = 1024  # resnet: of the first stage, 32 as published
+    attention_channels: int = 128  # ecapa alone
+    blocks: tuple[int, ...] = (3, 4, 6, 3)  # resnet alone: in each stage
     embedding_size: int = 192
     scale: float = 30.0
     margin: float = 0.2
@@ -95,6 +100,14 @@ def take_length(sound: np.ndarray, n_samples: int) -> np.ndarray:
     return np.resize(sound, n_samples) if len(sound) < n_samples else sound[:n_samples]
 
 
+def encoder_options(config: VoiceConfig) -> dict:
+    """Arguments of the network that `config` names."""
+    if config.encoder == "ecapa":
+        return ecapa_options(80, config.channels, config.attention_channels, config.embedding_size)
+    sizes = {"channels": config.channels, "blocks": list(config.blocks), "lin_neurons": config.embedding_size}
+    return {"input_size": 80, **sizes}
+
+
 class VoiceModel(nn.Module):
     """Filter banks, encoder and loss in one module."""
 
@@ -102,7 +115,7 @@ class VoiceModel(nn.Module):
         super().__init__()
         self.config = config
         self.fbank, self.normalize = make_frontend()
-        self.encoder = make_ecapa(80, config.channels, config.attention_channels, config.embedding_size)
+        self.encoder = make_speaker_encoder(config.encoder, encoder_options(config))
         self.loss = AAMSoftmax(config.embedding_size, n_people * len(config.speeds), config.scale, config.margin)
 
     def forward(self, sound: torch.Tensor) -> torch.Tensor:
@@ -127,6 +140,35 @@ def mask(features: torch.Tensor, longest: int, dim: int) -> None:
     features.masked_fill_(hit.unsqueeze(2 if dim == 1 else 1), 0.0)
 
 
+def read_middle(path: str) -> torch.Tensor:
+    """The middle seconds of a held-out recording; a shorter one is repeated."""
+    return torch.from_numpy(read_part(path, 0.5, int(VALID_SECONDS * RATE)).copy())
+
+
+def make_step(model: VoiceModel, trainer: Trainer) -> Step:
+    """The step on a batch of sounds (batch, n) and classes (batch,)."""
+    config = model.config
+
+    def step(batch):
+        sound, label = (part.to(trainer.device, non_blocking=True) for part in batch)
+        model.loss.margin = warmed_margin(config.margin, trainer.epoch / config.epochs, config.margin_warmup)
+        loss, logits = model.loss(model(sound), label)
+        return loss, {"accuracy": (logits.argmax(1) == label).float().mean()}
+
+    return step
+
+
+def rehearse(config: VoiceConfig, n_people: int, n_clips: int) -> Rehearsal:
+    """A dry run on sounds of the longest crop."""
+    model, seconds = VoiceModel(config, n_people), config.crop_seconds[1]
+
+    def make_batch(n):
+        return 0.1 * torch.randn(n, int(seconds * RATE)), torch.randint(n_people, (n,))
+
+    examples = n_clips * len(config.speeds) * config.crops_per_clip
+    return Rehearsal(model, lambda trainer: make_step(model, trainer), make_batch, examples, f"{seconds:g} s of sound")
+
+
 def train_voice(config: VoiceConfig) -> None:
     """Train, and write a SpeechBrain folder in `config.exp_dir`."""
     data = read_data_dir(config.data_dir)
@@ -134,6 +176,7 @@ def train_voice(config: VoiceConfig) -> None:
     people = sorted({data.utt2spk[utt] for utt in clips})
     if len(people) < 2:
         raise UserError(f"{config.data_dir}: has sound of {len(people)} people, at least 2 are needed to train")
+    held_out = read_held_out(config, set(people))
     if not start_experiment(config, {"data": digest([[u, data.utt2spk[u], data.wav[u]] for u in clips])}):
         return
     torch.manual_seed(config.seed)
@@ -143,18 +186,13 @@ def train_voice(config: VoiceConfig) -> None:
     model = VoiceModel(config, len(people))
     trainer = Trainer(model, config)
 
-    def step(batch):
-        sound, label = (part.to(trainer.device) for part in batch)
-        grown = trainer.epoch / max(1.0, config.margin_warmup * config.epochs)
-        model.loss.margin = config.margin * min(1.0, grown)
-        loss, logits = model.loss(model(sound), label)
-        return loss, {"accuracy": (logits.argmax(1) == label).float().mean().item()}
-
     def batches(epoch):
-        return DataLoader(crops, batch_sampler=crops.plan(epoch), num_workers=config.workers)
+        return load_batches(crops, crops.plan(epoch), config)
 
-    trainer.fit(step, batches, len(crops.plan(0)))
-    options = ecapa_options(80, config.channels, config.attention_channels, config.embedding_size)
+    validate = held_out and held_out_eer(config, held_out, held_out.wav, read_middle,
+                                         lambda model, sound: model(sound.to(trainer.device)))  # fmt: skip
+    trainer.fit(make_step(model, trainer), batches, len(crops.plan(0)), validate)
     names = [spk if speed == 1 else f"{spk}@{speed:g}" for speed in config.speeds for spk in people]
-    save_speechbrain_folder(Path(config.exp_dir), model.encoder, model.loss.weight.detach(), names, options)
+    save_speechbrain_folder(Path(config.exp_dir), model.encoder, model.loss.weight.detach(), names,
+                            encoder_options(config), config.encoder)  # fmt: skip
     finish_experiment(config)

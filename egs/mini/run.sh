@@ -37,7 +37,7 @@ case $face in *.yaml) face_model=exp/face ;; *) face_model=$face ;; esac
 case $face_detector in *.yaml) detector_model=exp/face_detector ;; *) detector_model=$face_detector ;; esac
 read -ra train_options <<<"device=$device $train_options"
 # A noisy test set is scored by the models that are there; what its clips share with the clean set is not embedded again.
-others=(train dev_noisy) condition='' reuse_voice=() reuse_face=()
+others=(train train_damaged dev_noisy) condition='' reuse_voice=() reuse_face=()
 case $test_set in
   *_*) others=() condition=@${test_set#*_}
     reuse_voice=(--reuse "exp/voice/${test_set%%_*}") reuse_face=(--reuse "exp/face/${test_set%%_*}") ;;
@@ -52,6 +52,7 @@ if stage 0 "the corpus, data directories and trial lists"; then
   $prepare/prepare_voxceleb2.py --part test --trials corpus/test/veri_test2.txt corpus data/test
   $prepare/prepare_musan.py corpus/musan corpus/RIRS_NOISES data/musan
   avsv damage --condition noisy-0.6 --noises data/musan data/dev data/dev_noisy
+  avsv damage --condition both-noisy --seed 1 --noises data/musan data/train data/train_damaged
   for set in train dev dev_noisy test musan; do avsv check data/$set; done
 fi
 

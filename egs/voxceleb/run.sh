@@ -40,7 +40,7 @@ case $voice in *.yaml) voice_model=exp/voice ;; *) voice_model=$voice ;; esac
 case $face in *.yaml) face_model=exp/face ;; *) face_model=$face ;; esac
 read -ra train_options <<<"device=$device $train_options"
 # A noisy test set is scored by the models that are there; what its clips share with the clean set is not embedded again.
-others=(vox2 dev_noisy) condition='' reuse_voice=() reuse_face=()
+others=(vox2 vox2_damaged dev_noisy) condition='' reuse_voice=() reuse_face=()
 case $test_set in
   *_*) others=() condition=@${test_set#*_}
     reuse_voice=(--reuse "exp/voice/${test_set%%_*}") reuse_face=(--reuse "exp/face/${test_set%%_*}") ;;
@@ -56,6 +56,7 @@ if stage 0 "data directories and trial lists"; then
   local/prepare_voxceleb2.py --held-out "$held_out" --held-out-dir data/dev "$voxceleb2" data/vox2
   local/prepare_musan.py "$musan" "$rirs" data/musan
   avsv damage --condition noisy-0.6 --noises data/musan data/dev data/dev_noisy
+  avsv damage --condition both-noisy --seed 1 --noises data/musan data/vox2 data/vox2_damaged
   for set in vox1 vox2 dev dev_noisy musan; do avsv check data/$set; done
 fi
 

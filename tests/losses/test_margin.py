@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from avsv.losses.margin import AAMSoftmax
+from avsv.losses.margin import AAMSoftmax, warmed_margin
 from avsv.models.ecapa import import_speechbrain
 
 
@@ -37,3 +37,39 @@ def test_gradient_is_finite_where_an_embedding_is_its_centre_or_the_opposite():
         embedding = (sign * loss.weight[:1]).detach().requires_grad_()
         loss(embedding, torch.tensor([0]))[0].backward()
         assert torch.isfinite(embedding.grad).all()
+
+
+def loop_loss(loss, embeddings, labels):
+    """Sub-centres and inter-top-k penalty, example by example."""
+    total = 0.0
+    centres = torch.nn.functional.normalize(loss.weight.double()).reshape(-1, loss.sub_centres, embeddings.shape[1])
+    for x, label in zip(embeddings.double(), labels.tolist(), strict=True):
+        angles = [math.acos(max((c @ x / x.norm()).item() for c in people)) for people in centres]
+        others = sorted((a for i, a in enumerate(angles) if i != label))
+        penalty = loss.top_penalty * loss.margin / loss.final_margin
+        logits = [math.cos(a - penalty) if rank < loss.top_k else math.cos(a) for rank, a in enumerate(others)]
+        target = loss.scale * math.cos(angles[label] + loss.margin)
+        total += math.log(sum(math.exp(loss.scale * x - target) for x in logits) + 1)
+    return total / len(labels)
+
+
+@pytest.mark.parametrize(("sub_centres", "top_k"), [(1, 0), (3, 0), (1, 2), (3, 2)])
+def test_sub_centres_and_inter_top_k_penalty_are_those_of_a_plain_loop(sub_centres, top_k):
+    torch.manual_seed(0)
+    loss = AAMSoftmax(6, 5, 8, 0.2, sub_centres, top_k, 0.06).double()
+    embeddings, labels = torch.randn(9, 6), torch.randint(5, (9,))
+    for margin in (0.2, 0.1):  # the penalty is warmed up with the margin
+        loss.margin = margin
+        value, logits = loss(embeddings, labels)
+        assert value.item() == pytest.approx(loop_loss(loss, embeddings, labels), abs=1e-4)
+        assert logits.shape == (9, 5)
+
+
+def test_no_more_people_are_penalised_than_there_are():
+    value, _ = AAMSoftmax(6, 3, top_k=5)(torch.randn(4, 6), torch.tensor([0, 1, 2, 0]))
+    assert torch.isfinite(value)
+
+
+def test_margin_grows_linearly_and_stays():
+    assert [warmed_margin(0.3, done, 0.5) for done in (0, 0.25, 0.5, 0.9)] == pytest.approx([0, 0.15, 0.3, 0.3])
+    assert warmed_margin(0.3, 0, 0) == 0.3

@@ -1,7 +1,17 @@
-import pytest
+import importlib
+from dataclasses import dataclass, field
+from pathlib import Path
 
+import pytest
+import torch
+from omegaconf import OmegaConf
+
+from avsv.commands.train import TASKS
 from avsv.errors import UserError
 from avsv.training.config import TrainingConfig, apply_schema, read_config, to_yaml
+from avsv.training.schedule import learning_rate, make_optimizer
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def load(tmp_path, text, *overrides):
@@ -40,9 +50,32 @@ def test_mistakes_are_told(tmp_path, text, overrides, message):
         load(tmp_path, text, *overrides)
 
 
+def test_an_unknown_nested_key_is_told_with_those_of_its_group(tmp_path):
+    @dataclass
+    class Losses:
+        margin: float = 0.2
+
+    @dataclass
+    class Config(TrainingConfig):
+        losses: Losses = field(default_factory=Losses)
+
+    given = OmegaConf.create({"losses": {"margn": 0.1}})
+    with pytest.raises(UserError, match='unknown key "margn"; did you mean "margin"'):
+        apply_schema(given, Config, tmp_path)
+
+
 def test_an_unknown_task_and_an_absent_file(tmp_path, avsv):
     (tmp_path / "c.yaml").write_text("task: magic\n")
     status, said = avsv("train", tmp_path / "c.yaml")
     assert status == 1 and "expected one of voice, face, face_detector, avn_e" in said
     status, said = avsv("train", tmp_path / "absent.yaml")
     assert status == 1 and "no such configuration" in said
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "egs").glob("*/conf/*.yaml")), ids=lambda p: f"{p.parts[-3]}/{p.name}")
+def test_configurations_of_the_recipes_have_no_unknown_key(path):
+    given = read_config(path, [])
+    module, schema, _ = TASKS[given.task]
+    config = apply_schema(given, getattr(importlib.import_module(f"avsv.training.{module}"), schema), path)
+    make_optimizer(torch.nn.Linear(1, 1), config.optimizer)
+    assert learning_rate(config.optimizer, 0, 100) >= 0

@@ -97,6 +97,20 @@ def test_an_interrupted_training_ends_with_the_same_network(data, trained, detec
     assert (tmp_path / "face" / "recognition.onnx").read_bytes() == (trained / "recognition.onnx").read_bytes()
 
 
+def test_the_eer_of_held_out_people_is_measured(data, detector_pack, tmp_path):
+    other = tmp_path / "held out"
+    other.mkdir()
+    for name in ("utt2spk", "video.scp", "faces.scp"):
+        lines = (data / name).read_text().splitlines()
+        (other / name).write_text("".join(f"q{line}\n".replace(" p", " qp") if name == "utt2spk" else f"q{line}\n"
+                                          for line in lines))  # fmt: skip
+    train_face(tiny(data, tmp_path / "face", valid_dir=str(other), epochs=1))
+    record = json.loads((tmp_path / "face" / "history.jsonl").read_text())
+    assert 0 <= record["eer_percent"] <= 100
+    with pytest.raises(UserError, match="3 of its people are trained on, such as p0"):
+        train_face(tiny(data, tmp_path / "other", valid_dir=str(data)))
+
+
 def test_an_epoch_has_every_clip_and_is_repeatable(data):
     faces = Faces(tiny(data, "x", faces_per_clip=2), list(read_table(data / "faces.scp").values()), np.arange(12) // 4)
     plan = faces.plan(0)

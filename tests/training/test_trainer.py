@@ -1,12 +1,19 @@
 import json
+import re
+import subprocess
 
 import pytest
 import torch
 from torch import nn
 
+import avsv.training.trainer as trainer_module
 from avsv.errors import UserError
+from avsv.training.checkpoints import load_state
 from avsv.training.config import OptimizerConfig, TrainingConfig
-from avsv.training.trainer import Trainer, finish_experiment, learning_rate, start_experiment
+from avsv.training.curves import EVENTS
+from avsv.training.experiment import git_state
+from avsv.training.schedule import learning_rate
+from avsv.training.trainer import Trainer, finish_experiment, start_experiment
 
 
 def config(tmp_path, **more):
@@ -51,6 +58,60 @@ def test_the_loss_falls_and_is_recorded(tmp_path):
     assert lines == history and history[-1]["loss"] < history[0]["loss"]
 
 
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_half_precision_learns_the_same_and_goes_on_after_a_kill(tmp_path, precision):
+    more = {"optimizer": OptimizerConfig(lr=0.02), "precision": precision}
+    whole, history = train(tmp_path / "whole", **more)
+    _, single = train(tmp_path / "float32", optimizer=OptimizerConfig(lr=0.02))
+    assert [r["loss"] for r in history] == pytest.approx([r["loss"] for r in single], rel=0.25)
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path / "killed", stop_after=2, **more)
+    resumed, _ = train(tmp_path / "killed", **more)
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+
+
+def test_float16_scales_the_loss_and_keeps_the_scale(tmp_path):
+    train(tmp_path, precision="float16")
+    assert load_state(tmp_path / "exp/checkpoint.pt")["scaler"]["scale"] > 1
+
+
+def test_an_unknown_precision_is_told(tmp_path):
+    with pytest.raises(UserError, match="precision=float8: expected one of float32, bfloat16, float16"):
+        train(tmp_path, precision="float8")
+
+
+def test_a_step_is_told_how_far_training_is(tmp_path):
+    seen = []
+    model = nn.Linear(1, 1)
+    trainer = Trainer(model, config(tmp_path))
+
+    def step(batch):
+        seen.append(trainer.done)
+        return model(batch).mean(), {}
+
+    trainer.fit(step, lambda epoch: [torch.ones(1, 1)] * 2, 2)
+    assert seen == [i / 8 for i in range(8)]
+
+
+def test_long_epochs_speak_in_the_log(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(trainer_module, "LINE_EVERY", -1.0)
+    with caplog.at_level("INFO", logger="avsv"):
+        train(tmp_path)
+    line = next(r.getMessage() for r in caplog.records if "batch 2/5" in r.getMessage())
+    assert re.fullmatch(r"epoch 1/4, batch 2/5: loss [\d.]+, error [\d.]+, [\d.e+]+ batches/s, [\d.]+ \w+ left", line)
+
+
+def test_a_killed_training_ends_with_the_same_curves(tmp_path):
+    train(tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path / "killed", stop_after=2)
+    train(tmp_path / "killed")
+    whole, killed = ((tmp_path / name / "exp").joinpath(EVENTS).stat().st_size for name in ("whole", "killed"))
+    assert whole == killed
+    tables = [(tmp_path / name / "exp/curves.tsv").read_text().splitlines() for name in ("whole", "killed")]
+    assert [line.split("\t")[:4] for line in tables[0]] == [line.split("\t")[:4] for line in tables[1]]
+
+
 def test_a_loss_that_is_not_finite_stops_with_a_message(tmp_path):
     model = nn.Linear(1, 1)
     trainer = Trainer(model, config(tmp_path))
@@ -77,4 +138,30 @@ def test_an_experiment_is_not_done_twice_nor_mixed_with_another(tmp_path):
         start_experiment(config(tmp_path, seed=5), {"data": 1})
     with pytest.raises(UserError, match="other data"):
         start_experiment(first, {"data": 2})
-    assert json.loads((tmp_path / "exp/run.json").read_text())["versions"]["torch"] == torch.__version__
+    run = json.loads((tmp_path / "exp/run.json").read_text())
+    assert run["versions"]["torch"] == torch.__version__ and run["seed"] == 0 and "git" in run
+
+
+def test_what_changes_nothing_may_differ_and_new_keys_are_at_their_defaults(tmp_path):
+    assert start_experiment(config(tmp_path), {})
+    path = tmp_path / "exp/config.yaml"
+    path.write_text("".join(line for line in path.read_text().splitlines(True) if not line.startswith("valid_clips")))
+    assert start_experiment(config(tmp_path, threads=3, workers=0), {})
+    with pytest.raises(UserError, match=r"new: optimizer\.lr: 0\.5; optimizer\.cycles: 2"):
+        start_experiment(config(tmp_path, optimizer=OptimizerConfig(lr=0.5, cycles=2)), {})
+
+
+def test_the_git_state_is_the_commit_and_what_was_changed_since(tmp_path):
+    def git(*argv):
+        who = ["-c", "user.name=a", "-c", "user.email=a@b"]
+        subprocess.run(["git", "-C", tmp_path, *who, *argv], check=True, capture_output=True)
+
+    assert git_state(tmp_path) is None
+    git("init", "-q")
+    (tmp_path / "a.py").write_text("1")
+    git("add", "a.py")
+    git("commit", "-qm", "first")
+    clean = git_state(tmp_path)
+    assert re.fullmatch("[0-9a-f]{40}", clean["commit"]) and clean["changed"] == []
+    (tmp_path / "a.py").write_text("2")
+    assert git_state(tmp_path)["changed"] == ["a.py"]

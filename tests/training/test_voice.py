@@ -1,5 +1,7 @@
 """A tiny speaker encoder, from sound files to a folder that SpeechBrain itself loads."""
 
+import json
+
 import numpy as np
 import pytest
 import soundfile
@@ -79,6 +81,40 @@ def test_the_same_seed_gives_the_same_encoder(data, trained, tmp_path):
         torch.load(folder / "embedding_model.ckpt", weights_only=True) for folder in (trained, tmp_path / "again")
     ]
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+
+
+@pytest.fixture(scope="module")
+def held_out(data):
+    """Two other people, whose sounds are those of two of `data`."""
+    folder = data / "held out"
+    folder.mkdir()
+    for name in ("utt2spk", "wav.scp"):
+        lines = [line.replace("p0", "q0").replace("p1", "q1") for line in (data / name).read_text().splitlines(True)]
+        kept = [line.replace("/q", "/p") for line in lines if line.startswith("q")]
+        (folder / name).write_text("".join(kept))
+    return folder
+
+
+def test_the_eer_of_held_out_people_is_measured_and_the_best_epoch_kept(data, held_out, trained, tmp_path):
+    train_voice(tiny(data, tmp_path / "exp", valid_dir=str(held_out), weights="best"))
+    errors = [json.loads(line)["eer_percent"] for line in (tmp_path / "exp/history.jsonl").read_text().splitlines()]
+    assert len(errors) == 2 and all(0 <= error <= 100 for error in errors)
+    # looking at held-out people changes nothing else
+    losses = [[json.loads(line)["loss"] for line in (d / "history.jsonl").read_text().splitlines()]
+              for d in (trained, tmp_path / "exp")]  # fmt: skip
+    assert losses[0] == losses[1]
+    encoder = torch.load(tmp_path / "exp/embedding_model.ckpt", weights_only=True)
+    best = torch.load(tmp_path / "exp/best.pt", weights_only=True)["model"]
+    assert all(torch.equal(value, best[f"encoder.{name}"]) for name, value in encoder.items())
+
+
+def test_large_margin_fine_tuning_starts_from_a_trained_encoder(data, trained, tmp_path):
+    more = {"margin": 0.5, "margin_warmup": 0.0, "init": str(trained)}
+    config = tiny(data, tmp_path / "exp", **more)
+    config.optimizer.lr = config.optimizer.final_lr = 1e-9
+    train_voice(config)
+    tuned, first = (torch.load(d / "classifier.ckpt", weights_only=True)["weight"] for d in (tmp_path / "exp", trained))
+    assert torch.allclose(tuned, first, atol=1e-6)  # the centres of the people, too
 
 
 def test_masks_are_runs_within_their_bounds():

@@ -1,0 +1,113 @@
+"""Losses over pairs of embeddings: contrastive with aggressive sampling, and verification by logistic regression."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+def pair_cosines(embeddings: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Cosines of all pairs of one person, and of all pairs of different people; each pair once.
+
+    Parameters
+    ----------
+    embeddings : (batch, n)
+    labels : (batch,) int64
+
+    Returns
+    -------
+    (n positive pairs,) ; (n negative pairs,)
+
+    Examples
+    --------
+    >>> positive, negative = pair_cosines(torch.eye(3), torch.tensor([0, 0, 1]))
+    >>> len(positive), len(negative)
+    (1, 2)
+    """
+    unit = F.normalize(embeddings.float())
+    one, other = torch.triu_indices(len(unit), len(unit), 1, device=unit.device)
+    cosines = (unit @ unit.T)[one, other]
+    same = labels[one] == labels[other]
+    return cosines[same], cosines[~same]
+
+
+def kept_share(done: float, first: float = 0.2, last: float = 0.05) -> float:
+    """Share of the hardest pairs kept when a share `done` of the training is behind (Qian et al., TASLP 2021).
+
+    r(t) = r0 + (r1 - r0) (1 - exp((t / T) ln 0.02)).
+
+    Examples
+    --------
+    >>> [round(kept_share(done), 4) for done in (0.0, 0.5, 1.0)]
+    [0.2, 0.0712, 0.053]
+    """
+    return first + (last - first) * (1 - math.exp(done * math.log(0.02)))
+
+
+def contrastive_loss(embeddings: Tensor, labels: Tensor, share: float) -> Tensor:
+    """Mean cosine of the hardest negative pairs minus that of the hardest positive pairs, plus 2.
+
+    The batch's positive pairs and as many of its negative ones, drawn at random, make pairs half and half; the hardest
+    `share` of each is kept (aggressive sampling). 0 where the batch lacks either kind.
+
+    Parameters
+    ----------
+    embeddings : (batch, n)
+    labels : (batch,) int64
+    share : of either kind; one pair at least
+
+    Examples
+    --------
+    >>> round(contrastive_loss(torch.tensor([[1.0, 0], [1, 0], [0, 1]]), torch.tensor([0, 0, 1]), 1.0).item(), 4)
+    1.0
+    """
+    positive, negative = pair_cosines(embeddings, labels)
+    if not len(positive) or not len(negative):
+        return embeddings.sum() * 0
+    n_pairs = min(len(positive), len(negative))
+    positive = positive[torch.randperm(len(positive), device=positive.device)[:n_pairs]]
+    negative = negative[torch.randperm(len(negative), device=negative.device)[:n_pairs]]
+    n_kept = max(1, round(share * n_pairs))
+    return negative.topk(n_kept).values.mean() - positive.topk(n_kept, largest=False).values.mean() + 2
+
+
+class VerificationLoss(nn.Module):
+    """Verification itself as the criterion: scale * cosine + offset is the log-likelihood ratio of every pair.
+
+    The loss is the cross-entropy at a target prior over that of a system that knows the prior only, as in logistic
+    regression of scores (Brummer and du Preez, 2006): 1 says nothing, 0 is perfect. Unlike a softmax over training
+    people it goes on teaching when all people are told apart, since clean, damaged and missing modalities meet in the
+    pairs, and one threshold must do for all of them.
+
+    Parameters
+    ----------
+    prior : of a target pair
+    """
+
+    def __init__(self, prior: float = 0.1):
+        super().__init__()
+        self.prior = prior
+        self.scale, self.offset = nn.Parameter(torch.tensor(10.0)), nn.Parameter(torch.tensor(-1.0))
+
+    def forward(self, embeddings: Tensor, labels: Tensor) -> Tensor:
+        """Mean over the batch's pairs; 0 where it lacks pairs of one person, or of different people.
+
+        Parameters
+        ----------
+        embeddings : (batch, n)
+        labels : (batch,) int64
+
+        Examples
+        --------
+        >>> VerificationLoss()(torch.tensor([[1.0, 0], [1, 0], [0, 1]]), torch.tensor([0, 0, 1])).item() < 1
+        True
+        """
+        positive, negative = pair_cosines(embeddings, labels)
+        if not len(positive) or not len(negative):
+            return embeddings.sum() * 0
+        threshold = math.log(self.prior / (1 - self.prior))
+        misses = F.softplus(-(self.scale * positive + self.offset + threshold)).mean()
+        alarms = F.softplus(self.scale * negative + self.offset + threshold).mean()
+        entropy = -self.prior * math.log(self.prior) - (1 - self.prior) * math.log(1 - self.prior)
+        return (self.prior * misses + (1 - self.prior) * alarms) / entropy

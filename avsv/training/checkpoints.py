@@ -1,0 +1,117 @@
+"""Checkpoints: the state to go on from, the weights of the best and of the last epochs, and their average.
+
+    checkpoint.pt            everything after the last epoch: model, optimiser, history
+    epochs/0012.pt           weights alone, of the last `average_last` epochs, where `weights: average`
+    best.pt, average.pt      weights alone, of the epoch with the lowest EER; averaged over the last epochs
+
+Each is written whole, so that a training killed at any moment goes on from the epoch before.
+"""
+
+import json
+import logging
+from pathlib import Path
+
+import torch
+from omegaconf import OmegaConf
+from torch import Tensor, nn
+
+from avsv.errors import UserError
+from avsv.files import whole_file
+from avsv.losses.margin import AAMSoftmax
+
+log = logging.getLogger("avsv")
+Weights = dict[str, Tensor]
+FILES = {"last": "checkpoint.pt", "best": "best.pt", "average": "average.pt"}
+
+
+def save_state(path: Path, state: dict) -> None:
+    with whole_file(path, "wb") as out:
+        torch.save(state, out)
+
+
+def load_state(path: Path) -> dict:
+    """What `save_state` wrote, in memory of the CPU; UserError where the file is damaged."""
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise UserError(f"{path}: there is no such checkpoint") from None
+    except Exception:  # pickle's, zip's and torch's own
+        raise UserError(f"{path}: is no checkpoint, or is damaged") from None
+
+
+def weights_file(exp_dir: Path | str) -> Path:
+    """The checkpoint with the weights that a finished experiment has.
+
+    Raises
+    ------
+    UserError : no experiment, or not finished
+    """
+    folder = Path(exp_dir)
+    if not (folder / "config.yaml").exists() or not (folder / "done").exists():
+        raise UserError(f"{folder}: is no finished experiment of avsv train (it has no config.yaml, or no file done)")
+    return folder / FILES[OmegaConf.load(folder / "config.yaml").get("weights", "last")]
+
+
+def load_weights(exp_dir: Path | str) -> Weights:
+    """The weights that a finished experiment has, by their names in the model that was trained."""
+    return load_state(weights_file(exp_dir))["model"]
+
+
+def start_from(model: nn.Module, source: Path | str, exp_dir: Path | str) -> None:
+    """Put another experiment's weights into `model`.
+
+    The centres of a margin loss, one or more a person, are taken where both experiments have the same data, or else
+    start anew, and the log says so.
+
+    Raises
+    ------
+    UserError : the networks are not of one shape
+    """
+    there, here = load_weights(source), model.state_dict()
+    inputs = [json.loads((Path(d) / "run.json").read_text(encoding="utf-8"))["inputs"] for d in (source, exp_dir)]
+    differ = [name for name in here if name not in there or there[name].shape != here[name].shape]
+    centres = [f"{name}.weight" for name, module in model.named_modules() if isinstance(module, AAMSoftmax)]
+    if inputs[0].get("data") != inputs[1].get("data"):
+        differ = sorted({*differ, *centres})
+    other = [name for name in differ if name not in centres]
+    if other:
+        found = f"of the shape {tuple(there[other[0]].shape)}" if other[0] in there else "absent"
+        raise UserError(f"init={source}: is another network: {other[0]} is {found} there and of the shape "
+                        f"{tuple(here[other[0]].shape)} here")  # fmt: skip
+    model.load_state_dict({**here, **{name: there[name] for name in here if name not in differ}})
+    log.info("%s: starts from %s%s", exp_dir, source, f"; anew: {', '.join(differ)} (other people)" if differ else "")
+
+
+def keep_last(folder: Path, epoch: int, weights: dict, n: int) -> None:
+    """Keep the weights after `epoch` (from 1), and those of the `n` - 1 epochs before."""
+    save_state(folder / "epochs" / f"{epoch:04d}.pt", weights)
+    for path in (folder / "epochs").glob("[0-9]*.pt"):
+        if int(path.stem) <= epoch - n:
+            path.unlink()
+
+
+def average_weights(paths: list[Path]) -> Weights:
+    """The mean of checkpoints' weights and running statistics; whole numbers (counts) are the last one's.
+
+    Only one checkpoint is in memory at a time.
+    """
+    sums: Weights = {}
+    for path in paths:
+        weights = load_state(path)["model"]
+        for name, value in weights.items():
+            if not value.is_floating_point():
+                sums[name] = value
+            elif name in sums:
+                sums[name] += value
+            else:
+                sums[name] = value.double()
+    return {name: (total / len(paths)).to(weights[name].dtype) if total.is_floating_point() else total
+            for name, total in sums.items()}  # fmt: skip
+
+
+def final_weights(exp_dir: Path, which: str) -> Weights:
+    """The weights an experiment ends with: those of the last epoch, of the best, or the average, which is written."""
+    if which == "average":
+        model = average_weights(sorted((exp_dir / "epochs").glob("[0-9]*.pt")))
+        save_state(exp_dir / FILES[which], {"model": model})
+    return load_state(exp_dir / FILES[which])["model"]

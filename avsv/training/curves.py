@@ -1,0 +1,185 @@
+"""What is seen of a training: means of figures over steps and processes; curves as a table, a picture, for TensorBoard.
+
+TensorBoard's event files are written here, without the package `tensorboard` and all that it brings: a file of records,
+each its length, a checksum of that, a message in protobuf's form (tensorflow/core/util/event.proto) and a checksum.
+"""
+
+import json
+import os
+import struct
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from avsv.files import whole_file
+from avsv.training.distributed import gather
+
+EVENTS = "events.out.tfevents.avsv"
+PICTURE_EVERY = 60.0  # seconds between drawings of the curves
+
+
+class Figures:
+    """Means of the figures of many steps. Tensors stay on their device until a mean is asked for: no step waits."""
+
+    def __init__(self):
+        self.recent: dict[str, list[float | Tensor]] = {}  # since the last `take`
+        self.sums: dict[str, tuple[float, int]] = {}  # of all steps that were taken
+        self.taken: dict[str, float] = {}
+
+    def add(self, figures: Mapping[str, float | Tensor]) -> None:
+        for name, value in figures.items():
+            self.recent.setdefault(name, []).append(value)
+
+    def recent_sums(self, device: torch.device | str = "cpu") -> dict[str, tuple[float, int]]:
+        """Name -> sum and number of values since the last `take`; a figure need not be there in every step."""
+        if not self.recent:
+            return {}
+        columns = [torch.stack([torch.as_tensor(v, device=device) for v in values]) for values in self.recent.values()]
+        sums = torch.stack([column.double().sum() for column in columns]).tolist()  # one wait for the device
+        return {name: (total, len(self.recent[name])) for name, total in zip(self.recent, sums, strict=True)}
+
+    def take(self, device: torch.device) -> dict[str, float]:
+        """Name -> mean over the steps since the last call, and over the processes."""
+        window: dict[str, tuple[float, int]] = {}
+        for sums in gather(self.recent_sums(device)):
+            add_sums(window, sums)
+        add_sums(self.sums, window)
+        self.recent = {}
+        self.taken = means_of(window)
+        return self.taken
+
+    def means(self) -> dict[str, float]:
+        """Name -> mean over all steps that were taken."""
+        return means_of(self.sums)
+
+    def __str__(self) -> str:
+        """The means of the newest steps, of this process."""
+        means = means_of(self.recent_sums()) or self.taken
+        return ", ".join(f"{name} {mean:.4g}" for name, mean in means.items())
+
+
+def add_sums(total: dict[str, tuple[float, int]], more: dict[str, tuple[float, int]]) -> None:
+    for name, (value, count) in more.items():
+        old_value, old_count = total.get(name, (0.0, 0))
+        total[name] = (old_value + value, old_count + count)
+
+
+def means_of(sums: dict[str, tuple[float, int]]) -> dict[str, float]:
+    return {name: value / count for name, (value, count) in sums.items()}
+
+
+def write_curves(exp_dir: Path, history: list[dict]) -> None:
+    """One record an epoch to history.jsonl, and the same to curves.tsv."""
+    with whole_file(exp_dir / "history.jsonl") as out:
+        out.writelines(json.dumps(record) + "\n" for record in history)
+    names = list(dict.fromkeys(name for record in history for name in record))
+    with whole_file(exp_dir / "curves.tsv") as out:
+        out.write("\t".join(names) + "\n")
+        for record in history:
+            out.write("\t".join(f"{record[name]:.6g}" if name in record else "" for name in names) + "\n")
+
+
+def draw_curves(exp_dir: Path, history: list[dict]) -> None:
+    """A small plot of each figure over the epochs, curves.svg."""
+    import matplotlib
+
+    matplotlib.use("agg")
+    from matplotlib import pyplot
+    from matplotlib.ticker import MaxNLocator
+
+    names = [
+        name for name in dict.fromkeys(n for record in history for n in record) if name not in ("epoch", "seconds")
+    ]
+    figure, axes = pyplot.subplots(-(-len(names) // 3), 3, squeeze=False, layout="constrained",
+                                   figsize=(10, 2.6 * -(-len(names) // 3)))  # fmt: skip
+    for axis, name in zip(axes.flat, names, strict=False):
+        there = [record for record in history if name in record]
+        axis.plot([record["epoch"] for record in there], [record[name] for record in there], marker=".")
+        axis.set_title(name.replace("_", " "))
+        axis.set_xlabel("epoch")
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axis.grid(alpha=0.3)
+    for axis in axes.flat[len(names) :]:
+        axis.remove()
+    with matplotlib.rc_context({"svg.hashsalt": "avsv"}), whole_file(exp_dir / "curves.svg", "wb") as out:
+        figure.savefig(out, format="svg", metadata={"Date": None})
+    pyplot.close(figure)
+
+
+class EventFile:
+    """A file of curves for TensorBoard: `tensorboard --logdir exp`.
+
+    Parameters
+    ----------
+    exp_dir : where the file is, or will be
+    size : of what is kept of it, bytes: what was there at the checkpoint that training goes on from
+    """
+
+    def __init__(self, exp_dir: Path, size: int):
+        self.path = exp_dir / EVENTS
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.file = open(self.path, "ab")  # noqa: SIM115 (open as long as training goes)
+        if size and size <= os.fstat(self.file.fileno()).st_size:
+            self.file.truncate(size)
+        else:
+            self.file.truncate(0)
+            self.write(field(3, b"brain.Event:2"))
+
+    def add(self, step: int, figures: Mapping[str, float]) -> None:
+        """One point of each figure's curve."""
+        values = [field(1, field(1, name.encode()) + b"\x15" + struct.pack("<f", v)) for name, v in figures.items()]
+        self.write(b"\x10" + varint(step) + field(5, b"".join(values)))
+
+    def write(self, event: bytes) -> None:
+        event = b"\x09" + struct.pack("<d", time.time()) + event
+        length = struct.pack("<Q", len(event))
+        self.file.write(length + checksum(length) + event + checksum(event))
+
+    def save(self) -> int:
+        """Write out what is waiting; the size of the file."""
+        self.file.flush()
+        return os.fstat(self.file.fileno()).st_size
+
+
+def varint(number: int) -> bytes:
+    """A whole number from 0 on in protobuf's form: seven bits a byte, the lowest first."""
+    parts = []
+    while number > 127:
+        parts.append(number & 127 | 128)
+        number >>= 7
+    return bytes([*parts, number])
+
+
+def field(number: int, content: bytes) -> bytes:
+    """A field of a message that holds bytes, text or a message."""
+    return varint(number << 3 | 2) + varint(len(content)) + content
+
+
+def crc_table() -> list[int]:
+    table = []
+    for value in range(256):
+        for _ in range(8):
+            value = value >> 1 ^ (0x82F63B78 if value & 1 else 0)
+        table.append(value)
+    return table
+
+
+TABLE = crc_table()
+
+
+def checksum(content: bytes) -> bytes:
+    """The masked CRC-32C of TFRecord files, four bytes.
+
+    Examples
+    --------
+    >>> checksum(b"123456789").hex()  # of the CRC e3069283
+    'e5b08ac7'
+    """
+    crc = 0xFFFFFFFF
+    for byte in content:
+        crc = crc >> 8 ^ TABLE[(crc ^ byte) & 255]
+    crc ^= 0xFFFFFFFF
+    return struct.pack("<I", ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF)

@@ -1,0 +1,179 @@
+"""Several processes, one a GPU or one a share of the cores, that train one model together: what `torchrun` starts.
+
+    torchrun --standalone --nproc-per-node 4 --no-python avsv train conf/voice.yaml
+
+`batch_size` stays the size of the whole batch: each process works on its share of it, gradients are averaged, and batch
+norm is over the whole batch. So the losses are those of one process, but for rounding and for random numbers that are
+drawn within a step (dropout, masks), which each process draws for its own share.
+"""
+
+import logging
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from avsv.errors import UserError
+from avsv.models.device import pick_device
+
+
+def n_processes() -> int:
+    """How many train together; 1 without torchrun."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def rank() -> int:
+    """This process's number, from 0; the first one writes files and speaks."""
+    return int(os.environ.get("RANK", "0")) if n_processes() > 1 else 0
+
+
+def join_processes(device: str) -> None:
+    """Meet the other processes that torchrun started, if it did; those that are not the first fall silent."""
+    if n_processes() == 1 or dist.is_initialized():
+        return
+    if rank():
+        logging.getLogger("avsv").setLevel(logging.ERROR)
+    if pick_device(device).type == "cuda":
+        own = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+        torch.cuda.set_device(own)
+        dist.init_process_group("nccl", device_id=own)
+    else:
+        dist.init_process_group("gloo")
+
+
+def wait_for_all() -> None:
+    if dist.is_initialized():
+        dist.barrier()
+
+
+def leave_processes() -> None:
+    """The end of what is done together: the first process goes on alone, the others end here."""
+    if dist.is_initialized():
+        dist.barrier()
+        dist.destroy_process_group()
+        if rank():
+            raise SystemExit(0)
+
+
+def share(batch: Sequence) -> Sequence:
+    """This process's part of a whole batch: every n-th example.
+
+    Raises
+    ------
+    UserError : the batch cannot be shared out equally
+
+    Examples
+    --------
+    >>> share([5, 6, 7])
+    [5, 6, 7]
+    """
+    n = n_processes()
+    if len(batch) % n:
+        raise UserError(f"a batch of {len(batch)} cannot be shared equally by {n} processes; choose batch_size, or "
+                        "the number of processes, so that it can")  # fmt: skip
+    return batch if n == 1 else batch[rank() :: n]
+
+
+def gather(value: Any) -> list[Any]:
+    """What each process has, in their order, in all of them.
+
+    Examples
+    --------
+    >>> gather({"loss": 0.5})
+    [{'loss': 0.5}]
+    """
+    if not dist.is_initialized():
+        return [value]
+    found = [None] * n_processes()
+    dist.all_gather_object(found, value)
+    return found
+
+
+class SharedStep(nn.Module):
+    """A task's step as the `forward` of a module, for DistributedDataParallel watches over a forward."""
+
+    def __init__(self, model: nn.Module, step: Callable):
+        super().__init__()
+        self.model, self.step = model, step
+
+    def forward(self, batch: Any) -> tuple[Tensor, dict]:
+        return self.step(batch)
+
+
+class AveragedStep:
+    """A step whose gradients are averaged over the processes; also where some parameters are frozen for some epochs."""
+
+    def __init__(self, model: nn.Module, step: Callable):
+        self.model, self.step = model, step
+        self.trainable: list[bool] = []
+        self.shared: nn.Module | None = None
+
+    def __call__(self, batch: Any) -> tuple[Tensor, dict]:
+        trainable = [p.requires_grad for p in self.model.parameters()]
+        if trainable != self.trainable:
+            self.shared = None  # the old one takes its hooks off the parameters first
+            self.trainable = trainable
+            self.shared = DistributedDataParallel(SharedStep(self.model, self.step), forward_sync_buffers=False)
+        return self.shared(batch)
+
+
+def average_gradients(model: nn.Module, step: Callable) -> Callable:
+    """`step`, with the gradients of `model` averaged over the processes; `step` itself where there is one."""
+    return AveragedStep(model, step) if dist.is_initialized() else step
+
+
+class MeanOverProcesses(torch.autograd.Function):
+    """The mean of a tensor over the processes; so is its gradient, for each process's loss depends on all of them."""
+
+    @staticmethod
+    def forward(_context: Any, x: Tensor) -> Tensor:
+        total = x.clone()
+        dist.all_reduce(total)
+        return total / n_processes()
+
+    backward = forward
+
+
+class WholeBatchNorm(nn.modules.batchnorm._BatchNorm):
+    """Batch norm over the batches of all processes, all of one size, on any device; torch's own is for GPUs only."""
+
+    def _check_input_dim(self, x: Tensor) -> None:
+        """Any shape will do: (batch, channels, ...)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training:
+            return super().forward(x)
+        dims = [d for d in range(x.ndim) if d != 1]
+        shape = [1, -1, *[1] * (x.ndim - 2)]
+        wide = x.to(self.running_mean.dtype)
+        mean = MeanOverProcesses.apply(wide.mean(dims))
+        centred = wide - mean.view(shape)
+        variance = MeanOverProcesses.apply(centred.square().mean(dims))
+        n = x.numel() // x.shape[1] * n_processes()
+        with torch.no_grad():
+            self.num_batches_tracked += 1
+            self.running_mean.lerp_(mean, self.momentum)
+            self.running_var.lerp_(variance * n / (n - 1), self.momentum)
+        scale = (variance + self.eps).rsqrt() * self.weight
+        return (centred * scale.view(shape) + self.bias.view(shape)).to(x.dtype)
+
+
+def share_batch_norm(model: nn.Module, device: torch.device) -> None:
+    """Put batch norm over the whole batch in the place of each that is over one process's part; names are kept."""
+    if not dist.is_initialized():
+        return
+    for parent in list(model.modules()):
+        for name, old in parent.named_children():
+            if not isinstance(old, nn.modules.batchnorm._BatchNorm):
+                continue
+            kind = nn.SyncBatchNorm if device.type == "cuda" else WholeBatchNorm
+            new = kind(old.num_features, old.eps, old.momentum, old.affine, old.track_running_stats)
+            new.weight, new.bias = old.weight, old.bias
+            for buffer, value in old.named_buffers():
+                setattr(new, buffer, value)
+            new.train(old.training)
+            setattr(parent, name, new)

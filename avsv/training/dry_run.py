@@ -1,0 +1,132 @@
+"""A dry run: what a training would cost on this machine, from a few steps on random numbers; it needs no data.
+
+A network of the configured size is built and makes steps of growing batches. Time and memory grow as a + b x batch, so
+small batches tell whether the whole one fits and will not take all day; if so, it is run and what is told is measured,
+or else the line through the two small ones is followed, and that is said.
+"""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+from torch import nn
+
+from avsv.kaldi.tables import read_table
+from avsv.training.config import TrainingConfig
+from avsv.training.trainer import Step, Trainer, duration
+
+VOXCELEB2 = (5994, 1_092_009)  # people and clips of its training part
+PATIENCE = 120.0  # seconds that a step may take to be run rather than estimated; several short ones take a sixth
+GIB = 2**30
+
+
+@dataclass
+class Rehearsal:
+    """What a task brings to its dry run.
+
+    model : of the configured size
+    make_step : trainer -> the step that training takes
+    make_batch : number of examples -> a batch of random numbers, as the data set gives them
+    examples : in an epoch
+    what : one example in words, such as "a sound of 3 s"
+    """
+
+    model: nn.Module
+    make_step: Callable[[Trainer], Step]
+    make_batch: Callable[[int], Any]
+    examples: int
+    what: str
+
+
+def count_data(config: TrainingConfig, people: int | None, clips: int | None) -> tuple[int, int, str]:
+    """Numbers of people and clips, and in words where they come from: given, counted in data_dir, or VoxCeleb2's."""
+    path = Path(config.data_dir) / "utt2spk"
+    if people and clips:
+        return people, clips, "as given"
+    if path.exists():
+        utt2spk = read_table(path, fields=2, shape="utterance speaker")
+        counted, source = (len(set(utt2spk.values())), len(utt2spk)), f"as {path} has them"
+    else:
+        counted, source = VOXCELEB2, f"VoxCeleb2's, for {config.data_dir} is not there (--people, --clips)"
+    return people or counted[0], clips or counted[1], source
+
+
+def dry_run(
+    config: TrainingConfig, rehearse: Callable[[TrainingConfig, int, int], Rehearsal], people: int | None,
+    clips: int | None,
+) -> Iterator[str]:  # fmt: skip
+    """Make steps and tell parameters, memory, steps an epoch and the estimated time, a line at a time.
+
+    Parameters
+    ----------
+    rehearse : configuration, numbers of people and clips -> what the task brings
+    people, clips : None: what data_dir has, or VoxCeleb2
+    """
+    busy, cores = os.getloadavg()[0], len(os.sched_getaffinity(0))
+    if busy > cores / 2:
+        yield f"other programs are busy here (load {busy:.1f} on {cores} cores): alone, steps are quicker"
+    torch.manual_seed(config.seed)
+    n_people, n_clips, source = count_data(config, people, clips)
+    yield f"data: {n_clips} clips of {n_people} people, {source}"
+    rehearsal = rehearse(config, n_people, n_clips)
+    trainer = Trainer(rehearsal.model, config)
+    trainer.model.train()
+    step = rehearsal.make_step(trainer)
+    parts = {name: sum(p.numel() for p in part.parameters()) for name, part in trainer.model.named_children()}
+    total = sum(p.numel() for p in trainer.model.parameters())
+    yield f"parameters: {total / 1e6:.2f} M ({', '.join(f'{name} {n / 1e6:.2f} M' for name, n in parts.items() if n)})"
+    size = min(config.batch_size, rehearsal.examples)
+    seconds, memory, how = measure(trainer, step, rehearsal.make_batch, size)
+    on = f"{torch.get_num_threads()} threads" if trainer.device.type == "cpu" else torch.cuda.get_device_name()
+    yield (f"a step: {size} x {rehearsal.what}, {duration(seconds)} on {trainer.device} ({on}, {config.precision}), "
+           f"{memory / GIB:.2f} GiB at its peak; {how}")  # fmt: skip
+    one = rehearsal.examples // size
+    every = config.epochs * one
+    yield f"an epoch: {one} steps, {duration(one * seconds)}"
+    yield (f"all {config.epochs} epochs: {every} steps, {duration(every * seconds)}; reading and preparing data and "
+           "validation are not in it")  # fmt: skip
+
+
+def measure(trainer: Trainer, step: Step, make_batch: Callable[[int], Any], size: int) -> tuple[float, float, str]:
+    """Seconds and peak bytes of a step of `size` examples, and in words how they are known."""
+    sizes = [max(2, size // 16), max(4, size // 8)]
+    if size > sizes[1]:
+        small = [time_step(trainer, step, make_batch(n)) for n in sizes]
+        seconds, memory = (max(b, b + (size - sizes[1]) * (b - a) / (sizes[1] - sizes[0])) for a, b in zip(*small))
+        room = memory_free(trainer.device)
+        if memory - small[1][1] > 0.9 * room:
+            return seconds, memory, f"estimated from {sizes[0]} and {sizes[1]}: it needs more than the memory free here"
+        if seconds > PATIENCE:
+            return seconds, memory, f"estimated from {sizes[0]} and {sizes[1]}"
+    return *time_step(trainer, step, make_batch(size)), "measured"
+
+
+def time_step(trainer: Trainer, step: Step, batch: Any) -> tuple[float, float]:
+    """Seconds of a step, without the first of several, which warms up, where steps are short; peak bytes so far."""
+    on_gpu, times = trainer.device.type == "cuda", []
+    while len(times) < 10 and sum(times) < PATIENCE / 6:
+        begin = time.monotonic()
+        trainer.update(step, batch)
+        if on_gpu:
+            torch.cuda.synchronize()
+        times.append(time.monotonic() - begin)
+    peak = torch.cuda.max_memory_allocated() if on_gpu else kernel_says("/proc/self/status", "VmHWM")
+    return median(times[1:] or times), peak
+
+
+def memory_free(device: torch.device) -> int:
+    return torch.cuda.mem_get_info()[0] if device.type == "cuda" else kernel_says("/proc/meminfo", "MemAvailable")
+
+
+def kernel_says(path: str, key: str) -> int:
+    """A line of one of the kernel's tables of memory, in bytes."""
+    for line in Path(path).read_text(encoding="utf-8").splitlines():
+        name, _, value = line.partition(":")
+        if name == key:
+            return 1024 * int(value.split()[0])
+    return 0

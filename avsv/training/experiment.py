@@ -1,0 +1,139 @@
+"""An experiment's folder: what it was made with and from, whether it is complete, and its log."""
+
+import json
+import logging
+import platform
+import shlex
+import subprocess
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+import avsv
+from avsv.errors import UserError
+from avsv.files import whole_file, write_json
+from avsv.kaldi.shards import file_digest
+from avsv.training.checkpoints import weights_file
+from avsv.training.config import TrainingConfig, apply_schema, to_yaml
+from avsv.training.distributed import join_processes, n_processes, rank, wait_for_all
+
+log = logging.getLogger("avsv")
+PACKAGES = ("torch", "speechbrain", "numpy", "onnxruntime")
+FREE = {"threads", "workers", "device"}  # where it is computed, not what
+
+
+def start_experiment(config: TrainingConfig, inputs: Any) -> bool:
+    """Prepare the experiment's folder; False where it is finished with this configuration and these data already.
+
+    Writes config.yaml, run.json (command line, inputs, seed, versions, git state) and begins train.log. Of several
+    processes the first one does, and the others wait for it.
+
+    Parameters
+    ----------
+    inputs : what else the outcome depends on (a hash of the data), compared with that of an earlier run
+
+    Raises
+    ------
+    UserError : the folder holds a training with another configuration or other data
+    """
+    join_processes(config.device)
+    goes_on = prepare_folder(config, inputs) if rank() == 0 else True
+    wait_for_all()
+    return goes_on and not (Path(config.exp_dir) / "done").exists()
+
+
+def prepare_folder(config: TrainingConfig, inputs: Any) -> bool:
+    exp_dir = Path(config.exp_dir)
+    inputs = json.loads(json.dumps(inputs))
+    if config.init:
+        inputs["init"] = file_digest(weights_file(config.init))
+    if (exp_dir / "config.yaml").exists():
+        refuse_other_config(exp_dir, config)
+        if json.loads((exp_dir / "run.json").read_text(encoding="utf-8"))["inputs"] != inputs:
+            raise UserError(f"{exp_dir}: was trained on other data than {config.data_dir} holds now; "
+                            f"delete {exp_dir} or choose another exp_dir")  # fmt: skip
+        if (exp_dir / "done").exists():
+            log.info("%s: trained already", exp_dir)
+            return False
+    versions = {"avsv": avsv.__version__, "python": platform.python_version()}
+    versions |= {package: find_version(package) for package in PACKAGES}
+    write_json(exp_dir / "run.json", {
+        "command": shlex.join(sys.argv),
+        "inputs": inputs,
+        "seed": config.seed,
+        "processes": n_processes(),
+        "versions": versions,
+        "git": git_state(Path(avsv.__file__).parent.parent),
+    })  # fmt: skip
+    with whole_file(exp_dir / "config.yaml") as out:
+        out.write(to_yaml(config))
+    close_log(config)
+    handler = logging.FileHandler(exp_dir / "train.log", encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    log.addHandler(handler)
+    return True
+
+
+def finish_experiment(config: TrainingConfig) -> None:
+    """Mark an experiment as complete: everything it should hold is written."""
+    with whole_file(Path(config.exp_dir) / "done") as out:
+        out.write("complete\n")
+    close_log(config)
+
+
+def close_log(config: TrainingConfig) -> None:
+    path = str((Path(config.exp_dir) / "train.log").absolute())
+    for handler in list(log.handlers):
+        if getattr(handler, "baseFilename", None) == path:
+            log.removeHandler(handler)
+            handler.close()
+
+
+def refuse_other_config(exp_dir: Path, config: TrainingConfig) -> None:
+    """UserError where the folder's configuration differs in what matters; keys that it lacks are at their defaults."""
+    path = exp_dir / "config.yaml"
+    old = lines_of(apply_schema(OmegaConf.load(path), type(config), path))
+    changed = [line for line in lines_of(config) if line not in old and line.partition(":")[0] not in FREE]
+    if changed:
+        raise UserError(f"{exp_dir}: was trained with another configuration; new: {'; '.join(changed)}. "
+                        "Delete the folder or choose another exp_dir")  # fmt: skip
+
+
+def lines_of(config: TrainingConfig) -> list[str]:
+    """One line a key, nested keys with dots: "optimizer.lr: 0.001"."""
+    lines = []
+    for key, value in OmegaConf.to_container(OmegaConf.structured(config)).items():
+        if isinstance(value, dict):
+            lines += [f"{key}.{name}: {of_it}" for name, of_it in value.items()]
+        else:
+            lines.append(f"{key}: {value}")
+    return lines
+
+
+def find_version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "absent"
+
+
+def git_state(folder: Path) -> dict | None:
+    """Commit and changed files of the checkout that the code runs from; None where it is no checkout.
+
+    Examples
+    --------
+    >>> git_state(Path("/"))
+    """
+    if not (folder / ".git").exists():
+        return None
+    try:
+        commit, changed = (
+            subprocess.run(["git", "-C", str(folder), *command], capture_output=True, text=True, check=True, timeout=20)
+            for command in (["rev-parse", "HEAD"], ["status", "--porcelain", "--untracked-files=no"])
+        )
+    except (OSError, subprocess.SubprocessError):  # no git here, or somebody else's folder
+        return None
+    return {"commit": commit.stdout.strip(), "changed": [line[3:] for line in changed.stdout.splitlines()]}

@@ -1,0 +1,251 @@
+"""Damage to pairs of embeddings while AVN-E is trained: embedding-level augmentation (Qian et al., TASLP 2021).
+
+A share of the pairs has exactly one modality damaged, either as likely, or both. What damage is:
+
+v1    the all-zero vector (it goes missing), N(0, I), or e + noise_std std(e) N(0, 1), all as likely
+v2    noise distribution matching: e + mu_k + sigma_k N(0, 1) with the statistics of a random type k of noise
+real  embeddings of the same clip from damaged sound or pictures, made beforehand
+none  none
+
+Apart from that, a share of the pairs loses one modality altogether (modality dropout).
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from avsv.embeddings.quality import read_quality
+from avsv.errors import UserError
+from avsv.kaldi.damage import MISSING, read_damage
+from avsv.kaldi.embeddings import read_embeddings
+from avsv.training.noise_statistics import NoiseStatistics, read_noise
+
+MODALITIES = ("voice", "face")
+KINDS = ("v1", "v2", "real", "none")
+
+
+@dataclass
+class DamagedSet:
+    """A data directory that `avsv damage` wrote, and the embeddings of it."""
+
+    data_dir: str = "???"
+    voice: str = "???"
+    face: str = "???"
+
+
+@dataclass
+class PairNoiseOptions:
+    """Embedding-level augmentation."""
+
+    damage: str = "v1"  # v1 | v2 | real | none
+    damage_share: float = 0.5  # p: share of the pairs that are damaged
+    damage_both: bool = False  # both modalities of these pairs, not exactly one
+    missing_share: float = 0.0  # share of the pairs that lose a modality, beside what damage takes
+    noise_std: float = 0.5  # of the mildest corruption of v1, in standard deviations of the embedding
+    voice_noise: str = ""  # of v2: what avsv noise-statistics measured
+    face_noise: str = ""
+    damaged_sets: list[DamagedSet] = field(default_factory=list)  # of real
+
+
+class Pairs(NamedTuple):
+    """Raw embeddings of some clips.
+
+    voice : (n, n_voice) ; face : (n, n_face) ; present : (n, 2) bool
+    quality : (n, q) values of the quality tables, voice's first
+    damaged : (n, 2) bool, which were damaged and are still there
+    """
+
+    voice: Tensor
+    face: Tensor
+    present: Tensor
+    quality: Tensor
+    damaged: Tensor
+
+
+class PairNoise:
+    """Draws damage for batches; `damage_raw` before, `damage_unit` after embeddings are normalised."""
+
+    def __init__(self, options: PairNoiseOptions, quality: tuple[list[str], list[str]], utts: list[str],
+                 sizes: tuple[int, int]):  # fmt: skip
+        refuse_noise(options, quality)
+        self.options = options
+        self.n_voice_quality = len(quality[0])
+        if options.damage == "v2":
+            files = (options.voice_noise, options.face_noise)
+            self.statistics = [read_statistics(*one) for one in zip(files, quality, sizes, strict=True)]
+        if options.damage == "real":
+            self.versions = [read_versions(m, options.damaged_sets, q, utts)
+                             for m, q in zip(MODALITIES, quality, strict=True)]  # fmt: skip
+
+    def draw(self, present: Tensor) -> Tensor:
+        """Which modalities are hit, (n, 2) bool. A pair that has one modality only is left as it is."""
+        n, device = len(present), present.device
+        hit = (torch.rand(n, device=device) < self.options.damage_share) & present.all(1)
+        if self.options.damage == "none":
+            hit = torch.zeros_like(hit)
+        which = F.one_hot(torch.randint(2, (n,), device=device), 2).bool()
+        return hit[:, None] & (which | self.options.damage_both)
+
+    def damage_raw(self, pairs: Pairs, rows: Tensor) -> Pairs:
+        """Damage as clips meet it: v2 and real; v1 only notes what will be hit.
+
+        Parameters
+        ----------
+        rows : (n,) which training clips these are
+        """
+        hit = self.draw(pairs.present)
+        change = {"v2": self.match_noise, "real": self.swap}.get(self.options.damage)
+        vectors, quality = [pairs.voice, pairs.face], list(self.split(pairs.quality))
+        if change:
+            for modality in (0, 1):
+                changed = change(modality, vectors[modality], quality[modality], hit[:, modality], rows)
+                vectors[modality], quality[modality], hit[:, modality] = changed
+        return Pairs(vectors[0], vectors[1], pairs.present, torch.cat(quality, 1), hit)
+
+    def split(self, quality: Tensor) -> tuple[Tensor, Tensor]:
+        return quality[:, : self.n_voice_quality], quality[:, self.n_voice_quality :]
+
+    def match_noise(self, modality: int, vectors: Tensor, quality: Tensor, hit: Tensor, rows: Tensor) -> tuple:
+        noise = self.statistics[modality]
+        kind = torch.randint(len(noise.kinds), (len(rows),))
+
+        def gaussian(mean: np.ndarray, std: np.ndarray, like: Tensor) -> Tensor:
+            mean, std = (torch.from_numpy(x.astype(np.float32))[kind].to(like.device) for x in (mean, std))
+            return mean + std * torch.randn_like(like)
+
+        changed = vectors + gaussian(noise.mean, noise.std, vectors)
+        measured = gaussian(noise.quality_mean, noise.quality_std, quality)
+        return torch.where(hit[:, None], changed, vectors), torch.where(hit[:, None], measured, quality), hit
+
+    def swap(self, modality: int, vectors: Tensor, quality: Tensor, hit: Tensor, rows: Tensor) -> tuple:
+        versions = self.versions[modality]
+        there = versions.row_of[:, rows.cpu()] >= 0
+        hit = hit & there.any(0).to(hit.device)  # what has no damaged version stays as it is
+        if not hit.any():
+            return vectors, quality, hit
+        chosen = torch.where(there.any(0), there.T.float().add(1e-12).multinomial(1)[:, 0], 0)
+        places = versions.row_of[chosen, rows.cpu()].clamp(min=0)
+        vectors = torch.where(hit[:, None], versions.vectors[places].to(vectors), vectors)
+        return vectors, torch.where(hit[:, None], versions.quality[places].to(quality), quality), hit
+
+    def damage_unit(self, voice: Tensor, face: Tensor, present: Tensor, hit: Tensor) -> tuple[Tensor, ...]:
+        """What is done to embeddings of length 1: v1, and modality dropout.
+
+        Returns
+        -------
+        voice, face, present, damaged (hit, and still there)
+        """
+        if self.options.damage == "v1":
+            voice, face, present = damage_embeddings(voice, face, present, hit, self.options.noise_std)
+        if self.options.missing_share:
+            lost = (torch.rand(len(present), device=present.device) < self.options.missing_share) & present.all(1)
+            which = torch.randint(2, (len(present),), device=present.device)
+            present = present & ~(lost[:, None] & F.one_hot(which, 2).bool())
+        return voice * present[:, :1], face * present[:, 1:], present, hit & present
+
+
+def damage_embeddings(
+    voice: Tensor, face: Tensor, present: Tensor, hit: Tensor, noise_std: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Corrupt what is hit (augmentation v1 of Qian et al.).
+
+    The corruption is one of three, each as likely: the modality goes missing (the all-zero vector), becomes a random
+    direction (N(0, I)), or has noise added (e + noise_std * std(e) * N(0, 1)). What goes missing alone: where both are
+    hit, one of them stays.
+
+    Parameters
+    ----------
+    voice : (batch, n), face : (batch, m), of length 1 ; present : (batch, 2) bool ; hit : (batch, 2) bool
+
+    Returns
+    -------
+    the first three, changed
+    """
+    n = len(voice)
+    present, damaged = present.clone(), []
+    for modality, vectors in enumerate((voice, face)):
+        kind = torch.randint(3, (n,), device=voice.device)
+        chosen = hit[:, modality]
+        present[:, modality] &= ~(chosen & (kind == 0) & present[:, 1 - modality])
+        noise = torch.randn_like(vectors)
+        mild = F.normalize(vectors + noise_std * vectors.std(1, keepdim=True) * noise)
+        changed = torch.where((kind == 2)[:, None], mild, F.normalize(noise))
+        changed = torch.where(chosen[:, None], changed, vectors)
+        damaged.append(changed * present[:, modality : modality + 1].clone())  # it changes, and gradients need it
+    return damaged[0], damaged[1], present
+
+
+def refuse_noise(options: PairNoiseOptions, quality: tuple[list[str], list[str]]) -> None:
+    """UserError where the augmentation is unknown or lacks what it needs."""
+    if options.damage not in KINDS:
+        raise UserError(f"damage: {options.damage}: expected one of {', '.join(KINDS)}")
+    if options.damage == "v1" and any(quality):
+        raise UserError("damage: v1 changes embeddings and leaves quality tables as they are, so that training would "
+                        "learn to ignore them; use v2 or real, or leave the quality tables out")  # fmt: skip
+    if options.damage == "v2" and not (options.voice_noise and options.face_noise):
+        raise UserError("damage: v2 needs voice_noise and face_noise; avsv noise-statistics makes them")
+    if options.damage == "real" and not options.damaged_sets:
+        raise UserError("damage: real needs damaged_sets: a list of data_dir, voice, face of damaged training sets")
+
+
+def read_statistics(path: str, quality: list[str], size: int) -> NoiseStatistics:
+    noise = read_noise(path)
+    if noise.mean.shape[1] != size or list(noise.quality) != list(quality):
+        raise UserError(
+            f"{path}: is of embeddings of size {noise.mean.shape[1]} and quality tables {list(noise.quality)}, "
+            f"expected {size} and {list(quality)}; measure it again with avsv noise-statistics"
+        )
+    return noise
+
+
+class Versions(NamedTuple):
+    """Damaged embeddings of one modality.
+
+    vectors : (m, d) ; quality : (m, q)
+    row_of : (sets, clips) row of a clip's damaged embedding in each set, -1 where it has none
+    """
+
+    vectors: Tensor
+    quality: Tensor
+    row_of: Tensor
+
+
+def read_versions(modality: str, sets: list[DamagedSet], quality: list[str], utts: list[str]) -> Versions:
+    """Embeddings of the clips whose `modality` the sets damage.
+
+    Raises
+    ------
+    UserError : none of the training clips has one
+    """
+    place = {utt: i for i, utt in enumerate(utts)}
+    row_of = torch.full((len(sets), len(utts)), -1)
+    vectors, values, begin = [], [], 0
+    for number, one in enumerate(sets):
+        hit = {utt for utt, what in read_damage(one.data_dir, modality).items() if what["kind"] != MISSING}
+        scp = getattr(one, modality)
+        found = read_embeddings(scp, only=[utt for utt in utts if utt in hit])
+        row_of[number, [place[utt] for utt in found.ids]] = begin + torch.arange(len(found))
+        begin += len(found)
+        if len(found):
+            vectors.append(torch.from_numpy(found.vectors))
+            values.append(torch.from_numpy(read_quality(scp, quality, found.ids)))
+    if not vectors:
+        names = ", ".join(one.data_dir for one in sets)
+        raise UserError(f"{names}: damage no {modality} of a training clip; make them with avsv damage of the training "
+                        f"set, and embed them with embed-{modality}")  # fmt: skip
+    return Versions(torch.cat(vectors), torch.cat(values), row_of)
+
+
+def input_files(options: PairNoiseOptions) -> list[Path]:
+    """Files that the augmentation reads: training again with others is another experiment."""
+    if options.damage == "v2":
+        return [Path(options.voice_noise), Path(options.face_noise)]
+    if options.damage == "real":
+        return [Path(path) for one in options.damaged_sets
+                for path in (f"{one.data_dir}/utt2damage", one.voice, one.face)]  # fmt: skip
+    return []

@@ -1,0 +1,79 @@
+"""Folders of fusion networks, and quality tables beside embeddings."""
+
+import numpy as np
+import pytest
+import torch
+
+from avsv.embeddings.pair import fuse_pairs, load_fusion, pair_quality, save_fusion
+from avsv.embeddings.quality import read_quality
+from avsv.errors import UserError
+from avsv.models.avn_e import FORMS, Fusion, FusionOptions
+
+
+def arrays(n=6):
+    rng = np.random.default_rng(0)
+    present = np.ones((n, 2), bool)
+    present[0, 1] = False
+    return rng.normal(size=(n, 5)).astype(np.float32), rng.normal(size=(n, 6)).astype(np.float32), present
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_folder_holds_what_is_needed_to_build_the_network_again(tmp_path, form):
+    options = FusionOptions(fusion=form, size=16, attention_depth=2, reliability=True, attention_on="both",
+                            missing="learned", voice_quality=["utt2snr"], gate_tanh=False)  # fmt: skip
+    fusion = Fusion(5, 6, options)
+    for parameter in fusion.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    save_fusion(tmp_path, fusion)
+    again = load_fusion(tmp_path)
+    quality = np.arange(6, dtype=np.float32)[:, None]
+    ours, theirs = (fuse_pairs(network, *arrays(), quality) for network in (fusion.eval(), again))
+    assert again.options == options
+    assert np.array_equal(ours[0], theirs[0]) and np.array_equal(ours[1], theirs[1])
+
+
+def test_blocks_do_not_change_what_comes_out(monkeypatch):
+    fusion = Fusion(5, 6, FusionOptions(size=16)).eval()
+    whole = fuse_pairs(fusion, *arrays())
+    monkeypatch.setattr("avsv.embeddings.pair.BLOCK", 4)
+    parts = fuse_pairs(fusion, *arrays())
+    assert np.allclose(whole[0], parts[0], atol=1e-6) and np.allclose(whole[1], parts[1], atol=1e-6)
+
+
+@pytest.mark.parametrize("content", [b"", b"rubbish" * 10])
+def test_a_damaged_network_is_named(tmp_path, content):
+    (tmp_path / "fusion.safetensors").write_bytes(content)
+    with pytest.raises(UserError, match=r"fusion\.safetensors: is damaged"):
+        load_fusion(tmp_path)
+
+
+def test_a_file_of_something_else_is_named(tmp_path):
+    from safetensors.torch import save_file
+
+    save_file({"x": torch.ones(1)}, tmp_path / "fusion.safetensors")
+    with pytest.raises(UserError, match="is not of this version"):
+        load_fusion(tmp_path)
+
+
+def test_quality_tables_lie_beside_the_embeddings(tmp_path):
+    for name, text in (("voice/utt2snr", "a 3\nb 4\n"), ("face/utt2magnitude", "b 10\n")):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_text(text)
+    options = FusionOptions(voice_quality=["utt2snr"], face_quality=["log:utt2magnitude"])
+    found = pair_quality(options, tmp_path / "voice/e.scp", tmp_path / "face/e.scp", ["a", "b"])
+    assert found == pytest.approx(np.array([[3, np.nan], [4, np.log(10)]]), abs=1e-6, nan_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "said"),
+    [
+        (None, "utt2snr", "there is no such table"),
+        ("a loud\n", "utt2snr", "expected \"utterance value\""),
+        ("a 0\n", "log:utt2snr", "a has the value 0, which has no logarithm"),
+    ],
+)  # fmt: skip
+def test_tables_that_are_no_measures_are_refused(tmp_path, text, name, said):
+    if text:
+        (tmp_path / "utt2snr").write_text(text)
+    with pytest.raises(UserError, match=said):
+        read_quality(tmp_path / "e.scp", [name], ["a"])

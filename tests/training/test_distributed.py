@@ -1,0 +1,107 @@
+"""Two processes that train together do what one does alone."""
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+
+import pytest
+import torch
+
+from avsv.errors import UserError
+from avsv.training import distributed
+from avsv.training.checkpoints import load_state
+from avsv.training.distributed import WholeBatchNorm, share
+
+SCRIPT = """
+import sys
+import torch
+from torch import nn
+from torch.utils.data import TensorDataset
+from avsv.training.config import OptimizerConfig, TrainingConfig
+from avsv.training.trainer import Trainer, finish_experiment, load_batches, start_experiment
+
+config = TrainingConfig(task="t", exp_dir=sys.argv[1], data_dir="d", epochs=3, device="cpu", threads=1, workers=0,
+                        optimizer=OptimizerConfig(name="sgd", lr=0.05))
+assert start_experiment(config, {})
+torch.manual_seed(0)
+model = nn.Sequential(nn.Conv1d(3, 8, 3), nn.BatchNorm1d(8), nn.ReLU(), nn.Flatten(), nn.Linear(48, 1))
+trainer = Trainer(model, config)
+x = torch.randn(40, 3, 8, generator=torch.Generator().manual_seed(1))
+data = TensorDataset(x, torch.arange(40))
+
+def batches(epoch):
+    model[0].requires_grad_(epoch > 0)     # frozen at first
+    rows = torch.randperm(40, generator=torch.Generator().manual_seed(epoch)).tolist()
+    return load_batches(data, [rows[i : i + 10] for i in range(0, 40, 10)], config)
+
+def step(batch):
+    loss = (model(batch[0]) - batch[0].sum((1, 2))[:, None] ** 2 / 8).pow(2).mean()
+    return loss, {"seen": batch[1].float().mean()} if 0 in batch[1] else {}     # a figure that is not always there
+
+trainer.fit(step, batches, 4, lambda model: {"eer_percent": model(x).mean().item()})
+finish_experiment(config)
+"""
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """Folders of one training by 1 and by 2 processes, and what the two said."""
+    folder = tmp_path_factory.mktemp("processes")
+    (folder / "script.py").write_text(textwrap.dedent(SCRIPT))
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
+    together = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    for name, launcher in (("one", []), ("two", together)):
+        done = subprocess.run([sys.executable, *launcher, folder / "script.py", folder / name], env=environment,
+                              capture_output=True, text=True, check=False)  # fmt: skip
+        assert done.returncode == 0, done.stderr
+    return folder / "one", folder / "two"
+
+
+def test_losses_and_figures_are_those_of_one_process(trained):
+    one, two = ([json.loads(line) for line in (d / "history.jsonl").read_text().splitlines()] for d in trained)
+    assert len(one) == len(two) == 3
+    for alone, together in zip(one, two, strict=True):
+        for name in ("loss", "eer_percent", "lr"):
+            assert together[name] == pytest.approx(alone[name], rel=1e-4), name
+    assert one[-1]["loss"] < 0.9 * one[0]["loss"]
+
+
+def test_weights_and_running_statistics_are_those_of_one_process(trained):
+    one, two = (load_state(folder / "checkpoint.pt")["model"] for folder in trained)
+    assert one.keys() == two.keys()
+    for name, value in one.items():
+        assert torch.allclose(value.float(), two[name].float(), rtol=1e-3, atol=1e-5), name
+
+
+def test_the_first_process_alone_writes_and_the_folder_is_finished(trained):
+    assert json.loads((trained[1] / "run.json").read_text())["processes"] == 2
+    assert (trained[1] / "done").exists() and (trained[1] / "curves.svg").exists()
+    assert not list(trained[1].glob(".*.part"))
+
+
+def test_shares_make_up_the_whole_batch(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    parts = []
+    for rank in range(3):
+        monkeypatch.setenv("RANK", str(rank))
+        parts += share([4, 5, 6, 7, 8, 9])
+    assert sorted(parts) == [4, 5, 6, 7, 8, 9]
+    with pytest.raises(UserError, match="a batch of 7 cannot be shared equally by 3"):
+        share(list(range(7)))
+
+
+def test_batch_norm_over_one_process_is_torchs(monkeypatch):
+    monkeypatch.setattr(distributed.dist, "all_reduce", lambda tensor: None)
+    for shape, kind in (((6, 4), torch.nn.BatchNorm1d), ((6, 4, 5), torch.nn.BatchNorm1d),
+                        ((6, 4, 3, 2), torch.nn.BatchNorm2d)):  # fmt: skip
+        theirs, ours = kind(4), WholeBatchNorm(4)
+        outs = []
+        for norm in (theirs, ours):
+            x = torch.randn(shape, generator=torch.Generator().manual_seed(0)).requires_grad_(True)
+            out = norm(x)
+            (out**3).sum().backward()
+            outs.append((out, x.grad, norm.weight.grad, norm.running_mean, norm.running_var, norm.eval()(x)))
+        for a, b in zip(*outs, strict=True):
+            assert torch.allclose(a, b, atol=1e-4), shape

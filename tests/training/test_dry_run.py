@@ -1,0 +1,88 @@
+import re
+
+import pytest
+import torch
+from torch import nn
+
+from avsv.training import dry_run as dry_run_module
+from avsv.training.config import TrainingConfig
+from avsv.training.dry_run import Rehearsal, count_data, dry_run
+
+VOICE = """
+task: voice
+exp_dir: {folder}/exp
+data_dir: {folder}/data
+channels: 16
+attention_channels: 8
+embedding_size: 12
+crop_seconds: [0.4, 0.5]
+batch_size: 4
+device: cpu
+epochs: 3
+"""
+
+
+def test_a_dry_run_needs_no_data_and_writes_nothing(tmp_path, avsv):
+    (tmp_path / "voice.yaml").write_text(VOICE.format(folder=tmp_path))
+    status, said = avsv("train", tmp_path / "voice.yaml", "--dry-run", "--people", "5", "--clips", "100")
+    assert status == 0
+    assert "data: 100 clips of 5 people, as given" in said
+    assert re.search(r"parameters: 0\.\d\d M \(encoder 0\.\d\d M, loss 0\.00 M\)", said)
+    assert re.search(r"a step: 4 x 0\.5 s of sound, [\d.]+ \w+ on cpu \(\d+ threads, float32\), [\d.]+ GiB", said)
+    assert "an epoch: 75 steps" in said and "all 3 epochs: 225 steps" in said  # three speeds
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["voice.yaml"]
+
+
+def test_people_and_clips_are_of_a_dry_run(tmp_path, avsv):
+    (tmp_path / "voice.yaml").write_text(VOICE.format(folder=tmp_path))
+    status, said = avsv("train", tmp_path / "voice.yaml", "--people", "5")
+    assert status == 1 and "--people and --clips go with --dry-run" in said
+
+
+def test_numbers_are_given_or_those_of_data_dir_or_voxceleb2s(tmp_path):
+    config = TrainingConfig(task="t", exp_dir="e", data_dir=str(tmp_path))
+    assert count_data(config, 3, 4) == (3, 4, "as given")
+    assert count_data(config, None, 4)[:2] == (5994, 4)
+    (tmp_path / "utt2spk").write_text("a-1 a\na-2 a\nb-1 b\n")
+    assert count_data(config, None, None) == (2, 3, f"as {tmp_path}/utt2spk has them")
+
+
+@pytest.fixture
+def rehearsed(monkeypatch):
+    """Run a rehearsal whose steps take 1 + 0.5 x batch seconds and 10 + batch GiB; what it says."""
+    sizes = []
+
+    def time_step(trainer, step, batch):
+        sizes.append(len(batch))
+        trainer.update(step, batch)
+        return 1 + 0.5 * len(batch), (10 + len(batch)) * 2**30
+
+    def rehearse(config, n_people, n_clips):
+        model = nn.Linear(2, 1)
+        return Rehearsal(model, lambda trainer: lambda batch: (model(batch).mean(), {}), lambda n: torch.ones(n, 2),
+                         n_clips, "a pair")  # fmt: skip
+
+    def run(free_gib, batch_size):
+        monkeypatch.setattr(dry_run_module, "time_step", time_step)
+        monkeypatch.setattr(dry_run_module, "memory_free", lambda device: free_gib * 2**30)
+        config = TrainingConfig(task="t", exp_dir="e", data_dir="d", device="cpu", threads=1, batch_size=batch_size)
+        return sizes, "\n".join(dry_run(config, rehearse, 3, 6400))
+
+    return run
+
+
+def test_a_batch_that_fits_is_measured(rehearsed):
+    sizes, said = rehearsed(free_gib=100, batch_size=64)
+    assert sizes == [4, 8, 64] and "33 s on cpu" in said and "74.00 GiB at its peak; measured" in said
+    assert "an epoch: 100 steps, 55.0 min" in said
+
+
+def test_a_batch_that_does_not_fit_is_estimated_along_a_line(rehearsed):
+    sizes, said = rehearsed(free_gib=20, batch_size=64)
+    assert sizes == [4, 8] and "33 s on cpu" in said and "74.00 GiB at its peak; estimated from 4 and 8" in said
+    assert "more than the memory free" in said
+
+
+def test_a_batch_that_takes_minutes_is_estimated(rehearsed):
+    sizes, said = rehearsed(free_gib=1000, batch_size=320)
+    assert sizes == [20, 40] and "2.7 min on cpu" in said and "estimated from 20 and 40" in said
