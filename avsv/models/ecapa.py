@@ -1,5 +1,9 @@
-"""SpeechBrain's ECAPA-TDNN: importing the library, building the network, the folder its EncoderClassifier loads."""
+"""SpeechBrain's ECAPA-TDNN: importing the library, building the network, the folder its EncoderClassifier loads.
 
+A folder may hold our ResNet34 (resnet.py) as well: SpeechBrain builds whatever its hyperparams.yaml names.
+"""
+
+import importlib
 import logging
 import os
 import sys
@@ -67,25 +71,21 @@ def ecapa_options(n_mels: int, channels: int, attention_channels: int, embedding
     }
 
 
+NETWORKS = {"ecapa": "speechbrain.lobes.models.ECAPA_TDNN.ECAPA_TDNN", "resnet": "avsv.models.resnet.SpeakerResNet"}
 HYPERPARAMS = """\
 # A speaker encoder trained by avsv, in the form that SpeechBrain's EncoderClassifier.from_hparams loads.
 pretrained_path: {path}
 sample_rate: 16000
-n_mels: {input_size}
+n_mels: {options[input_size]}
 compute_features: !new:speechbrain.lobes.features.Fbank
     n_mels: !ref <n_mels>
 mean_var_norm: !new:speechbrain.processing.features.InputNormalization
     norm_type: sentence
     std_norm: False
-embedding_model: !new:speechbrain.lobes.models.ECAPA_TDNN.ECAPA_TDNN
-    input_size: !ref <n_mels>
-    channels: {channels}
-    kernel_sizes: {kernel_sizes}
-    dilations: {dilations}
-    attention_channels: {attention_channels}
-    lin_neurons: {lin_neurons}
+embedding_model: !new:{network}
+{arguments}
 classifier: !new:speechbrain.lobes.models.ECAPA_TDNN.Classifier
-    input_size: {lin_neurons}
+    input_size: {options[lin_neurons]}
     out_neurons: {n_classes}
 modules:
     compute_features: !ref <compute_features>
@@ -105,6 +105,29 @@ pretrainer: !new:speechbrain.utils.parameter_transfer.Pretrainer
 """
 
 
+def make_speaker_encoder(kind: str, options: dict) -> nn.Module:
+    """A speaker encoder by its name.
+
+    Parameters
+    ----------
+    kind : "ecapa" or "resnet"
+    options : what `ecapa_options` gives, or the arguments of `SpeakerResNet`
+
+    Returns
+    -------
+    module : (batch, t, n_mels) and relative lengths -> (batch, 1, embedding size)
+
+    Raises
+    ------
+    UserError : another kind
+    """
+    if kind not in NETWORKS:
+        raise UserError(f"encoder={kind}: expected one of {', '.join(NETWORKS)}")
+    import_speechbrain()
+    module, _, name = NETWORKS[kind].rpartition(".")
+    return getattr(importlib.import_module(module), name)(**options)
+
+
 def make_frontend() -> tuple[nn.Module, nn.Module]:
     """SpeechBrain's filter banks and mean normalisation, as its published speaker encoders have them.
 
@@ -120,7 +143,12 @@ def make_frontend() -> tuple[nn.Module, nn.Module]:
 
 
 def save_speechbrain_folder(
-    folder: Path, ecapa: nn.Module, class_weight: torch.Tensor, people: list[str], options: dict
+    folder: Path,
+    encoder: nn.Module,
+    class_weight: torch.Tensor,
+    people: list[str],
+    options: dict,
+    kind: str = "ecapa",
 ) -> None:
     """Write a trained encoder as a folder that `EncoderClassifier.from_hparams(source=folder)` loads.
 
@@ -128,16 +156,25 @@ def save_speechbrain_folder(
     ----------
     class_weight : (n_classes, embedding size), the centres of the margin loss
     people : names of the classes
-    options : what `ecapa_options` gave
+    options, kind : what `make_speaker_encoder` was given
     """
-    for name, state in (("embedding_model", ecapa.state_dict()), ("classifier", {"weight": class_weight})):
+    for name, state in (("embedding_model", encoder.state_dict()), ("classifier", {"weight": class_weight})):
         with whole_file(folder / f"{name}.ckpt", "wb") as out:
             torch.save(state, out)
     with whole_file(folder / "label_encoder.txt") as out:
         out.writelines(f"'{name}' => {index}\n" for index, name in enumerate(people))
         out.write("================\n'starting_index' => 0\n")
+    arguments = "\n".join(f"    {name}: {value}" for name, value in options.items())
+    text = HYPERPARAMS.format(
+        path=folder.absolute(), n_classes=len(people), network=NETWORKS[kind], arguments=arguments, options=options
+    )
     with whole_file(folder / "hyperparams.yaml") as out:
-        out.write(HYPERPARAMS.format(path=folder.absolute(), n_classes=len(people), **options))
+        out.write(text)
+
+
+def encoder_folder(source: str) -> Path:
+    """Where the files of an encoder are: the folder itself, or the cache of a published model."""
+    return Path(source) if Path(source).is_dir() else Path.home() / ".cache" / "avsv" / source.replace("/", "--")
 
 
 def load_encoder(source: str, device: str) -> nn.Module:
@@ -162,9 +199,10 @@ def load_encoder(source: str, device: str) -> nn.Module:
         )  # fmt: skip
     if source.startswith((".", "/", "exp/")) or source.count("/") != 1:
         raise UserError(f"{source}: there is no such folder")
-    cache = Path.home() / ".cache" / "avsv" / source.replace("/", "--")
     try:
-        return EncoderClassifier.from_hparams(source=source, savedir=str(cache), run_opts={"device": device})
+        return EncoderClassifier.from_hparams(
+            source=source, savedir=str(encoder_folder(source)), run_opts={"device": device}
+        )
     except (OSError, ValueError) as error:
         raise UserError(f"{source}: cannot be fetched ({' '.join(str(error).split())[:200]}). "
                         "Copy the model's folder here and name that folder instead") from None  # fmt: skip

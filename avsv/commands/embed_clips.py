@@ -1,0 +1,94 @@
+"""avsv embed-clips: embeddings from sound and faces at once, by a network that takes both (AVN-F).
+
+Writes OUT_DIR/embedding.{ark,scp}, one vector a clip, of its whole sound and all its faces; utt2modality, what there
+was of it (both | voice | face), and utt2voice_weight, the attention's mean weight of the voice. Faces are taken from
+DATA_DIR/faces.scp where avsv align-faces made it; otherwise they are found with the detector in EXP_DIR. Sound and
+faces are damaged first where DATA_DIR/utt2damage says so. OUT_DIR/skipped lists every clip that has neither, and why.
+
+AVN-J needs no command of its own: its experiment holds a voice encoder, a face pack and a fusion network, for
+avsv embed-voice --model exp/avn_j/voice, embed-face --model exp/avn_j/face and embed-pair --model exp/avn_j.
+
+example:
+  avsv embed-clips --model exp/avn_f data/test exp/avn_f/test
+  avsv embed-clips --model exp/avn_f --reuse exp/avn_f/test data/test_noisy-0.6 exp/avn_f/test_noisy-0.6
+"""
+
+import logging
+from pathlib import Path
+
+from avsv.commands._arguments import at_least_one, prior
+from avsv.kaldi.shards import Shard
+
+log = logging.getLogger("avsv")
+
+
+def add_arguments(parser):
+    parser.add_argument("data_dir", type=Path, help="has utt2spk, and wav.scp, video.scp or faces.scp")
+    parser.add_argument("out_dir", type=Path)
+    parser.add_argument(
+        "--model", type=Path, required=True, metavar="EXP_DIR", help="a finished training of task avn_f"
+    )
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--frames-per-clip", type=at_least_one, default=5, help="most faces of a clip (default: 5)")
+    parser.add_argument("--det-thresh", type=prior, default=0.5, help="least score of a face, 0 to 1 (default: 0.5)")
+    parser.add_argument("--shard", type=Shard.parse, default=Shard(), metavar="J/N", help="do part J of N")
+    parser.add_argument("--max-skipped", type=float, default=0.05, help="share of clips that may fail (default: 0.05)")
+    parser.add_argument("--reuse", type=Path, action="append", default=[], metavar="DIR",
+                        help="another set's OUT_DIR: clips that are the same there are copied; repeatable")  # fmt: skip
+    parser.add_argument("--allow-pipes", action="store_true", help="run the commands that wav.scp holds")
+
+
+def run(args):
+    from avsv.embeddings.clips import NAME, TABLES, embed_clips, load_avn_f, make_clip_embedder
+    from avsv.embeddings.face import archived_faces, damaged, media_faces
+    from avsv.embeddings.voice import read_clip
+    from avsv.kaldi.damage import MISSING, read_damage
+    from avsv.kaldi.data_dir import read_data_dir
+    from avsv.kaldi.reuse import INPUT, take_over
+    from avsv.kaldi.shards import file_digest, make_archives
+
+    data = read_data_dir(args.data_dir)
+    damage = [read_damage(args.data_dir, modality) for modality in ("voice", "face")]
+    sources = [data.wav, {u: entry for u, entry in data.table("faces.scp").items() if u in data.utt2spk} or data.video]
+    sources = [{utt: where for utt, where in source.items() if hurt.get(utt, {}).get("kind") != MISSING}
+               for source, hurt in zip(sources, damage, strict=True)]  # fmt: skip
+    wav, pictures = sources
+    load_avn_f(args.model)  # a folder without one is told at once
+    detector = None
+    if pictures and not data.table("faces.scp"):
+        detector = load_detector(args)
+    settings = {
+        "model": file_digest(args.model / NAME),
+        "detector": detector and file_digest(detector.model_file),
+        "frames": args.frames_per_clip,
+        "det_thresh": args.det_thresh,
+    }
+    inputs = {
+        utt: [wav.get(utt), pictures.get(utt), *(hurt.get(utt) for hurt in damage)] for utt in {**wav, **pictures}
+    }
+
+    def work(utts, out):
+        left = take_over(args.reuse, utts, inputs, settings, TABLES, out)
+        if detector:
+            read_faces = media_faces(pictures, detector, args.frames_per_clip, args.det_thresh)
+        else:
+            read_faces = archived_faces(pictures, args.frames_per_clip)
+        readers = (
+            lambda utt: read_clip(wav[utt], damage[0].get(utt), args.allow_pipes),
+            damaged(read_faces, damage[1]),
+        )
+        there = {utt: (utt in wav, utt in pictures) for utt in left}
+        embed_clips(make_clip_embedder(args.model, args.device), left, readers, there, out)
+
+    make_archives(args.out_dir, ["embedding"], inputs, settings, work, args.shard, args.max_skipped, (*TABLES, INPUT))
+
+
+def load_detector(args):
+    from avsv.errors import UserError
+    from avsv.features.face_pack import load_pack
+
+    if not (args.model / "detector.onnx").exists():
+        raise UserError(f"{args.data_dir}: has no faces.scp, and {args.model} has no detector.onnx to find faces with; "
+                        f"run avsv align-faces --model PACK {args.data_dir} OUT_DIR first")  # fmt: skip
+    threads = 1 if args.shard.total > 1 else None
+    return load_pack(args.model, args.device, ("detection",), threads).detection

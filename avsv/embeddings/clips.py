@@ -1,0 +1,174 @@
+"""Embeddings of clips from sound and faces at once, by AVN-F, and the folder that holds the network."""
+
+import json
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from avsv.embeddings.face import FaceReader
+from avsv.embeddings.voice import RATE
+from avsv.errors import UserError
+from avsv.features.faces import SIDE
+from avsv.files import whole_file
+from avsv.kaldi.shards import ShardWriter
+from avsv.models.avn_f import AVNF, AVNFOptions, FromSound
+from avsv.models.device import pick_device
+from avsv.progress import progress
+
+log = logging.getLogger("avsv")
+NAME = "avn_f.safetensors"
+BATCH = 16  # pairs of sound and face at a time
+WEIGHTS, MODALITY = "utt2voice_weight", "utt2modality"
+TABLES = (WEIGHTS, MODALITY)
+SoundReader = Callable[[str], np.ndarray]  # utterance -> its sound; UserError where there is none
+
+
+def save_avn_f(exp_dir: Path | str, net: AVNF, crop_seconds: float) -> None:
+    """Write `avn_f.safetensors`: the weights and, as metadata, the options to build the network again.
+
+    Parameters
+    ----------
+    crop_seconds : of the sound that it was trained on; test sound is cut to the same length
+    """
+    network = {"options": asdict(net.options), "crop_seconds": crop_seconds}
+    state = {name: tensor.cpu().contiguous() for name, tensor in net.state_dict().items()}
+    with whole_file(Path(exp_dir) / NAME, "wb") as out:
+        out.write(save(state, {"network": json.dumps(network)}))
+
+
+def load_avn_f(exp_dir: Path | str) -> tuple[AVNF, float]:
+    """The network that `avsv train` wrote, and the length of its sound in seconds.
+
+    Raises
+    ------
+    UserError : the folder has no finished AVN-F
+    """
+    path = Path(exp_dir) / NAME
+    try:
+        with safe_open(path, "pt") as file:
+            network = json.loads((file.metadata() or {})["network"])
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no mapping)
+        net = AVNF(AVNFOptions(**network["options"]))
+        net.load_state_dict(state)
+    except FileNotFoundError:
+        raise UserError(f"{path}: there is no such file; is {exp_dir} a finished training of task avn_f? "
+                        "(AVN-J is embedded by embed-voice, embed-face and embed-pair)") from None  # fmt: skip
+    except SafetensorError as error:
+        raise UserError(f"{path}: is damaged: {error}") from None
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise UserError(f"{path}: is not of this version of avsv train: {error}; train it again") from None
+    return net.eval(), network["crop_seconds"]
+
+
+def windows(sound: np.ndarray, n_samples: int) -> np.ndarray:
+    """A sound in evenly spaced pieces of one length that leave nothing out, (k, n_samples); a shorter one is repeated.
+
+    Examples
+    --------
+    >>> windows(np.arange(7), 3)
+    array([[0, 1, 2],
+           [2, 3, 4],
+           [4, 5, 6]])
+    """
+    if len(sound) <= n_samples:
+        return np.resize(sound, (1, n_samples))
+    n_pieces = -(-len(sound) // n_samples)
+    begins = np.linspace(0, len(sound) - n_samples, n_pieces).round().astype(int)
+    return np.stack([sound[begin : begin + n_samples] for begin in begins])
+
+
+class ClipEmbedder:
+    """Whole sound and all faces of a clip -> one vector.
+
+    The network saw pieces of sound of one length, each with one face. So a clip's sound is cut to such pieces; pieces
+    and faces make pairs, of which there are as many as of what there is more of, and the mean of the pairs' embeddings
+    at length 1 is the clip's (our choice).
+
+    Parameters
+    ----------
+    net : AVN-F
+    crop_seconds : length of a piece
+    """
+
+    def __init__(self, net: nn.Module, crop_seconds: float, device: torch.device):
+        self.net, self.device = net.to(device).eval(), device
+        self.n_samples = round(crop_seconds * RATE)
+
+    def embed(self, sound: np.ndarray | None, faces: np.ndarray | None) -> tuple[np.ndarray, float]:
+        """One clip.
+
+        Parameters
+        ----------
+        sound : (n,) float32 at 16 kHz ; faces : (k, 112, 112, 3) uint8 BGR; None for the one that is missing
+
+        Returns
+        -------
+        (size,) float32 ; the mean weight of the voice
+        """
+        pieces = np.zeros((1, self.n_samples), np.float32) if sound is None else windows(sound, self.n_samples)
+        pictures = np.zeros((1, SIDE, SIDE, 3), np.uint8) if faces is None else faces
+        n_pairs = max(len(pieces), len(pictures))
+        turn = np.arange(n_pairs)
+        pieces = torch.from_numpy(pieces[turn % len(pieces)])
+        rgb = np.ascontiguousarray(pictures[turn % len(pictures)][..., ::-1].transpose(0, 3, 1, 2))
+        present = torch.tensor([[sound is not None, faces is not None]]).expand(n_pairs, 2)
+        total, weight = torch.zeros(()), 0.0
+        for begin in range(0, n_pairs, BATCH):
+            rows = slice(begin, begin + BATCH)
+            out, weights = self.forward(pieces[rows], torch.from_numpy(rgb[rows]), present[rows])
+            total, weight = total + out.sum(0), weight + weights[:, 0].sum().item()
+        return (total / n_pairs).numpy(), weight / n_pairs
+
+    def forward(self, *batch: Tensor) -> tuple[Tensor, Tensor]:
+        with torch.inference_mode():
+            out, weights = self.net(*(part.to(self.device) for part in batch))
+        return torch.nn.functional.normalize(out.float()).cpu(), weights.float().cpu()
+
+
+def make_clip_embedder(exp_dir: Path | str, device: str = "cpu") -> ClipEmbedder:
+    """An embedder with the AVN-F of a finished experiment; `device` cpu | cuda."""
+    net, crop_seconds = load_avn_f(exp_dir)
+    return ClipEmbedder(FromSound(net), crop_seconds, pick_device(device))
+
+
+def embed_clips(
+    embedder: ClipEmbedder,
+    utts: Iterable[str],
+    readers: tuple[SoundReader, FaceReader],
+    there: Mapping[str, tuple[bool, bool]],
+    out: ShardWriter,
+) -> None:
+    """Embed clips into archive "embedding"; one that has neither sound nor face is skipped.
+
+    What was used of a clip goes to the table utt2modality (both | voice | face), the weight of the voice to
+    utt2voice_weight.
+
+    Parameters
+    ----------
+    there : utterance -> should it have a sound, a face; what then cannot be read is said, and the other one used
+    """
+    for utt in progress(utts, "embed clips"):
+        found, reasons = [], []
+        for wanted, read in zip(there[utt], readers, strict=True):
+            try:
+                found.append(read(utt) if wanted else None)
+            except UserError as error:
+                found.append(None)
+                reasons.append(str(error))
+        sound, faces = found
+        if sound is None and faces is None:
+            out.skip(utt, "; ".join(reasons))
+            continue
+        for reason in reasons:
+            log.warning("%s: embedded by its %s alone: %s", utt, "face" if sound is None else "voice", reason)
+        vector, weight = embedder.embed(sound, None if faces is None else faces.pictures)
+        out.write("embedding", utt, vector)
+        out.note(WEIGHTS, utt, weight)
+        out.note(MODALITY, utt, "face" if sound is None else "voice" if faces is None else "both")

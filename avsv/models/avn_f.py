@@ -1,0 +1,248 @@
+"""AVN-F: feature maps of sound and face, weighed by attention, go through one trunk (Qian, Chen, Wang, TASLP 2021).
+
+From the paper: maps M_a of filter banks and M_v of a face picture by a few convolutions, 64 channels each; one of the
+attention modules; the maps side by side, 128 channels; a trunk like ResNet34 that both share; pooling; an embedding.
+Its layer tables are in no source that we could read, so that every kernel, stride, map size and pooling below is OURS,
+as are: a picture's map is resized to the sound's, coefficients are squashed by a sigmoid (attention 1, 2), the
+convolution of attention 2 and 3 is followed by BN and ReLU, and attention 3 has it too.
+
+For 2 s of sound (80 mel bands x 200 frames) and a face of 112 x 112:
+
+    layer           kernel, stride   output                    parameters (attention 1 / 2 / 3)
+    sound conv 1    3 x 3, 1         32 x  80 x 200                 352  (with BN, as all below)
+    sound conv 2    3 x 3, 2         64 x  40 x 100              18,560
+    face conv 1     3 x 3, 1         32 x 112 x 112                 928
+    face conv 2     3 x 3, 2         64 x  56 x  56              18,560
+    face resize     bilinear         64 x  40 x 100                   -
+    attention       128 -> 8 -> 128 (3: -> 2)            2,184 / 76,168 / 75,034
+    side by side                    128 x  40 x 100                   -
+    stage 1         3 blocks, 1      64 x  40 x 100             267,136
+    stage 2         4 blocks, 2     128 x  20 x  50           1,116,416
+    stage 3         6 blocks, 2     256 x  10 x  25           6,822,400
+    stage 4         3 blocks, 2     512 x   5 x  13          13,114,368
+    pooling         mean, deviation  2 x 512 x 5                      -
+    Linear                           512                      2,621,952
+    all             without attention                        23,980,672
+
+A missing modality is a state: its map is 0, the attention sees 0 for it and gives it no weight.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from avsv.errors import UserError
+from avsv.models.ecapa import make_frontend
+from avsv.models.resnet import BLOCKS, make_stages, pool_statistics
+
+BOTTLENECK = 8  # the paper's: Linear 128 -> 8 -> 128 or 2
+
+
+def conv_bn_relu(n_in: int, n_out: int, stride: int = 1) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(n_in, n_out, 3, stride, padding=1, bias=False), nn.BatchNorm2d(n_out), nn.ReLU(inplace=True)
+    )
+
+
+def where_present(net: Callable[[Tensor], Tensor], inputs: Tensor, there: Tensor) -> Tensor:
+    """What `net` makes of the examples that are there; 0 for the others, which do not touch batch norm's statistics.
+
+    Parameters
+    ----------
+    inputs : (batch, ...) ; there : (batch,) bool
+    """
+    if there.all() or there.sum() < 2:  # batch norm needs two
+        out = net(inputs)
+        return out * there.view(-1, *[1] * (out.ndim - 1))
+    some = net(inputs[there])
+    return some.new_zeros(len(inputs), *some.shape[1:]).index_put((there.nonzero()[:, 0],), some)
+
+
+class NoAttention(nn.Module):
+    """Both maps as they are."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+
+    def forward(self, sound: Tensor, face: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
+        return present[:, :1].to(sound.dtype), present[:, 1:].to(face.dtype)
+
+
+class ChannelAttention(nn.Module):
+    """Attention 1: a coefficient for each channel of each map, from the means of all channels of both.
+
+        [alpha_a; alpha_v] = sigmoid(W_2 relu(W_1 [GAP(M_a); GAP(M_v)]))
+
+    Parameters
+    ----------
+    channels : of one map
+
+    Examples
+    --------
+    >>> both = torch.tensor([[True, True], [True, False]])
+    >>> of_sound, of_face = ChannelAttention(4)(torch.ones(2, 4, 5, 6), torch.ones(2, 4, 5, 6), both)
+    >>> of_sound.shape, of_face[1].tolist()
+    (torch.Size([2, 4]), [0.0, 0.0, 0.0, 0.0])
+    """
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.squeeze = nn.Linear(2 * channels, BOTTLENECK)
+        self.excite = nn.Linear(BOTTLENECK, self.n_coefficients(channels))
+
+    def n_coefficients(self, channels: int) -> int:
+        return 2 * channels
+
+    def means(self, sound: Tensor, face: Tensor, present: Tensor) -> Tensor:
+        """What is known of both maps, (batch, 2 channels); 0 for a missing one."""
+        return torch.cat([maps.mean((2, 3)) * present[:, i : i + 1] for i, maps in enumerate((sound, face))], 1)
+
+    def scores(self, sound: Tensor, face: Tensor, present: Tensor) -> Tensor:
+        return self.excite(torch.relu(self.squeeze(self.means(sound, face, present))))
+
+    def forward(self, sound: Tensor, face: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
+        """Coefficients of the maps' channels.
+
+        Parameters
+        ----------
+        sound, face : (batch, channels, rows, columns)
+        present : (batch, 2) bool
+
+        Returns
+        -------
+        (batch, channels) each, or (batch, 1) where all channels have the same
+        """
+        of_sound, of_face = torch.sigmoid(self.scores(sound, face, present)).chunk(2, 1)
+        return of_sound * present[:, :1], of_face * present[:, 1:]
+
+
+class ConvolvedAttention(ChannelAttention):
+    """Attention 2: as attention 1, from maps that passed a convolution first, for a plain mean loses information."""
+
+    def __init__(self, channels: int):
+        super().__init__(channels)
+        self.sound, self.face = conv_bn_relu(channels, channels), conv_bn_relu(channels, channels)
+
+    def means(self, sound: Tensor, face: Tensor, present: Tensor) -> Tensor:
+        return super().means(self.sound(sound), self.face(face), present)
+
+
+class ModalityAttention(ConvolvedAttention):
+    """Attention 3: one weight a modality, softmax, for a modality in a bad state is bad in all its channels."""
+
+    def n_coefficients(self, channels: int) -> int:
+        return 2
+
+    def forward(self, sound: Tensor, face: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
+        scores = self.scores(sound, face, present).float().masked_fill(~present, float("-inf"))
+        of_sound, of_face = scores.softmax(1).chunk(2, 1)
+        return of_sound, of_face
+
+
+ATTENTION = {"none": NoAttention, "1": ChannelAttention, "2": ConvolvedAttention, "3": ModalityAttention}
+
+
+@dataclass
+class AVNFOptions:
+    """What AVN-F is made of: everything needed to build it again."""
+
+    attention: str = "3"  # none | 1 | 2 | 3, the paper's numbers
+    channels: int = 64  # of each modality's map
+    trunk_channels: tuple[int, ...] = (64, 128, 256, 512)  # of each stage
+    blocks: tuple[int, ...] = BLOCKS  # in each stage
+    embedding_size: int = 512
+    stem_stride: int = 1  # as in the table above; 2 looks at a quarter of the positions, for a laptop
+
+    @classmethod
+    def of(cls, config: "AVNFOptions") -> "AVNFOptions":
+        """The options alone of a configuration that has more."""
+        return cls(**{f.name: getattr(config, f.name) for f in fields(cls)})
+
+
+class AVNF(nn.Module):
+    """Filter banks and a face picture -> one embedding.
+
+    Parameters
+    ----------
+    options : attention and sizes
+    n_mels : rows of the filter banks
+
+    Raises
+    ------
+    UserError : there is no such attention, or not as many blocks as channels
+
+    Examples
+    --------
+    >>> options = AVNFOptions("3", channels=8, trunk_channels=(8, 16), blocks=(1, 1), embedding_size=32, stem_stride=2)
+    >>> net = AVNF(options).eval()
+    >>> both = torch.tensor([[True, True], [False, True]])
+    >>> out, weights = net(torch.zeros(2, 200, 80), torch.zeros(2, 3, 112, 112), both)
+    >>> out.shape, weights[1].tolist()
+    (torch.Size([2, 32]), [0.0, 1.0])
+    """
+
+    def __init__(self, options: AVNFOptions, n_mels: int = 80):
+        super().__init__()
+        if options.attention not in ATTENTION:
+            raise UserError(f"attention: {options.attention}: expected one of {', '.join(ATTENTION)}")
+        blocks, widths = options.blocks, options.trunk_channels
+        if not len(widths) == len(blocks) > 0:
+            raise UserError(f"blocks={list(blocks)} trunk_channels={list(widths)}: expected one of each a stage")
+        self.options, channels, stride = options, options.channels, options.stem_stride
+        stem = max(1, channels // 2)
+        self.sound = nn.Sequential(conv_bn_relu(1, stem, stride), conv_bn_relu(stem, channels, 2))
+        self.face = nn.Sequential(conv_bn_relu(3, stem, stride), conv_bn_relu(stem, channels, 2))
+        self.attention = ATTENTION[options.attention](channels)
+        self.trunk = nn.Sequential(*make_stages(2 * channels, widths, blocks))
+        rows = n_mels
+        for step in (stride, 2, *[2] * (len(blocks) - 1)):
+            rows = -(-rows // step)
+        self.embedding = nn.Linear(2 * widths[-1] * rows, options.embedding_size)
+
+    def maps(self, features: Tensor, pictures: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
+        """M_a and M_v on one grid, (batch, channels, rows, columns) each; a missing one is 0."""
+        sound = where_present(self.sound, features.transpose(1, 2).unsqueeze(1), present[:, 0])
+        face = where_present(self.face, pictures, present[:, 1])
+        return sound, F.interpolate(face, sound.shape[2:], mode="bilinear", align_corners=False)
+
+    def forward(self, features: Tensor, pictures: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
+        """Embed pairs.
+
+        Parameters
+        ----------
+        features : (batch, t, n_mels) float, each band's mean over time taken off
+        pictures : (batch, 3, 112, 112) float, RGB, (x - 127.5) / 127.5
+        present : (batch, 2) bool, is there a sound, is there a face; at least one of them
+
+        Returns
+        -------
+        (batch, embedding_size), not normalised ; (batch, 2) shares of the coefficients of sound and face, of sum 1
+        """
+        sound, face = self.maps(features, pictures, present)
+        of_sound, of_face = self.attention(sound, face, present)
+        both = torch.cat([sound * of_sound[:, :, None, None], face * of_face[:, :, None, None]], 1)
+        shares = torch.stack([of_sound.float().mean(1), of_face.float().mean(1)], 1)
+        return self.embedding(pool_statistics(self.trunk(both))), shares / shares.sum(1, keepdim=True).clamp(min=1e-12)
+
+
+class FromSound(nn.Module):
+    """AVN-F with its filter banks: sound and pictures as bytes, as they come from files."""
+
+    def __init__(self, net: AVNF):
+        super().__init__()
+        self.net = net
+        self.fbank, self.normalize = make_frontend()
+
+    def forward(self, sound: Tensor, pictures: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
+        """As `AVNF.forward`.
+
+        Parameters
+        ----------
+        sound : (batch, n) float at 16 kHz ; pictures : (batch, 3, 112, 112) uint8 RGB ; present : (batch, 2) bool
+        """
+        with torch.no_grad(), torch.autocast(sound.device.type, enabled=False):
+            features = self.normalize(self.fbank(sound), torch.ones(len(sound), device=sound.device))
+        return self.net(features, (pictures.float() - 127.5) / 127.5, present)

@@ -1,0 +1,243 @@
+"""Sound and face of the same clips, for networks that are trained on both: crops, changed and damaged at random."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.data import Dataset
+
+from avsv.errors import UserError
+from avsv.features.face_damage import NOISY as FACE_DAMAGE
+from avsv.features.face_damage import damage_faces, draw_face_damage
+from avsv.features.faces import SIDE, read_faces
+from avsv.features.sound_damage import NOISY as VOICE_DAMAGE
+from avsv.features.sound_damage import damage_sound, draw_sound_damage, read_noises
+from avsv.kaldi.data_dir import DataDir
+from avsv.kaldi.shards import digest
+from avsv.media.sound import SoundStore, read_part
+from avsv.training.config import TrainingConfig
+from avsv.training.fusion import plan_batches as plan_people
+from avsv.training.pictures import plan_batches, to_input, vary_face
+from avsv.training.validation import held_out_eer
+from avsv.training.voice import take_length
+
+log = logging.getLogger("avsv")
+RATE = 16000
+MODES = ("none", "one", "both")
+
+
+@dataclass
+class ClipsConfig(TrainingConfig):
+    """What the trainings on sound and face have in common."""
+
+    noise_dir: str = ""  # data directory of local/prepare_musan.py
+    noise_snr: tuple[float, float] = (0.0, 15.0)  # dB
+    voice_damage: tuple[str, ...] = VOICE_DAMAGE  # kinds, each as likely
+    face_damage: tuple[str, ...] = tuple(FACE_DAMAGE)
+    feature_damage: str = "one"  # none | one | both: what is damaged in a damaged clip; "one" is either, as likely
+    feature_damage_share: float = 0.5  # of the clips that are damaged
+    drop_share: float = 0.1  # of the clips that lose one modality altogether (modality dropout)
+    crop_seconds: float = 2.0
+    crops_per_clip: int = 1  # an epoch has this many of each clip
+    clips_per_person: int = 0  # in a batch, so that it holds pairs of one person; 0: clips as they come
+    cache_mib: int = 2000  # memory for decoded sound
+    shift: float = 3.0  # pixels of 112; how faces are varied
+    zoom: float = 0.05
+    rotation: float = 5.0  # degrees
+    colour: float = 0.3
+
+
+class Clip(NamedTuple):
+    """One example, or a batch of them with one more axis before.
+
+    sound : (n,) float32 at 16 kHz ; picture : (3, 112, 112) uint8 RGB ; zeros where it is missing
+    present : (2,) bool, is there a sound, is there a face
+    damaged : (2,) bool, of what is there
+    label : number of the person
+    """
+
+    sound: torch.Tensor
+    picture: torch.Tensor
+    present: torch.Tensor
+    damaged: torch.Tensor
+    label: torch.Tensor
+
+
+@dataclass(frozen=True)
+class ClipList:
+    """The clips of a data directory that have a sound or aligned faces, in the order of their names.
+
+    wav : path or None, faces : entry of faces.scp or None, speakers : names, each as long as `utts`
+    """
+
+    utts: list[str]
+    wav: list[str | None]
+    faces: list[str | None]
+    speakers: list[str]
+
+    @property
+    def people(self) -> list[str]:
+        return sorted(set(self.speakers))
+
+
+def list_clips(data: DataDir) -> ClipList:
+    """Read which clips there are; a clip may lack its sound or its faces.
+
+    Raises
+    ------
+    UserError : no sound, no faces.scp, or fewer than two people
+    """
+    faces = data.table("faces.scp")
+    if not data.wav or not faces:
+        how = f"; make it: avsv align-faces --model PACK {data.path} OUT_DIR" if data.wav else ""
+        raise UserError(
+            f"{data.path}: has no {'faces.scp' if data.wav else 'wav.scp'}; sound and faces are needed{how}"
+        )
+    utts = sorted(utt for utt in data.utt2spk if utt in data.wav or utt in faces)
+    clips = ClipList(utts, *([table.get(utt) for utt in utts] for table in (data.wav, faces, data.utt2spk)))
+    if len(clips.people) < 2:
+        raise UserError(f"{data.path}: has clips of {len(clips.people)} people, at least 2 are needed to train")
+    return clips
+
+
+class Clips(Dataset):
+    """Random crops of sound with a random face of the same clip; an item is asked for by (clip, seed)."""
+
+    def __init__(self, config: ClipsConfig, clips: ClipList):
+        if config.feature_damage not in MODES:
+            raise UserError(f"feature_damage: {config.feature_damage}: expected one of {', '.join(MODES)}")
+        self.damages = config.feature_damage != "none" and config.feature_damage_share > 0
+        if self.damages and not config.noise_dir:
+            raise UserError("noise_dir must be given, for sound is to be damaged; or set feature_damage: none")
+        cv2.setNumThreads(1)  # processes that prepare batches do one picture at a time
+        self.config, self.clips = config, clips
+        numbers = {name: number for number, name in enumerate(clips.people)}
+        self.labels = [numbers[name] for name in clips.speakers]
+        self.noises = read_noises(config.noise_dir) if self.damages else {}
+        paths = [path for path in clips.wav if path]
+        self.store = SoundStore([*paths, *sorted({p for sort in self.noises.values() for p in sort})], config.cache_mib)
+        if len(self.store.bad) > 0.05 * len(paths):
+            raise UserError(f"{len(self.store.bad)} recordings cannot be read; the first: "
+                            f"{next(iter(self.store.bad.values()))}")  # fmt: skip
+        for reason in self.store.bad.values():
+            log.warning("left out: %s", reason)
+        self.noises = {sort: [p for p in paths if p not in self.store.bad] for sort, paths in self.noises.items()}
+        self.has = np.array([(bool(w) and w not in self.store.bad, bool(f)) for w, f in zip(clips.wav, clips.faces)])
+        self.usable = [int(clip) for clip in np.flatnonzero(self.has.any(1))]
+        log.info("%s: %d clips of %d people, %d with a sound, %d with a face", config.data_dir, len(self.usable),
+                 len(clips.people), *self.has.sum(0))  # fmt: skip
+
+    def __getitem__(self, item: tuple[int, int]) -> Clip:
+        clip, seed = item
+        rng = np.random.default_rng(seed)
+        there, hit = draw_fate(rng, self.has[clip], self.config)
+        sound = torch.zeros(round(self.config.crop_seconds * RATE))
+        picture = torch.zeros(3, SIDE, SIDE, dtype=torch.uint8)
+        if there[0]:
+            sound = torch.from_numpy(self.draw_sound(self.clips.wav[clip], rng, hit[0]))
+        if there[1]:
+            picture = to_input(self.draw_face(self.clips.faces[clip], rng, hit[1]))
+        return Clip(sound, picture, torch.from_numpy(there), torch.from_numpy(hit), torch.tensor(self.labels[clip]))
+
+    def draw_sound(self, path: str, rng: np.random.Generator, damaged: bool) -> np.ndarray:
+        n_samples = round(self.config.crop_seconds * RATE)
+        sound = self.store.part(path, rng.random(), n_samples)
+        if damaged:
+            damage = draw_sound_damage(rng, self.noises, self.config.voice_damage, self.config.noise_snr)
+            sound = take_length(damage_sound(sound, damage, self.store.part), n_samples)
+        return sound
+
+    def draw_face(self, entry: str, rng: np.random.Generator, damaged: bool) -> np.ndarray:
+        config, faces = self.config, read_faces(entry)
+        face = faces[rng.integers(len(faces))]
+        face = vary_face(face, rng, config.shift, config.zoom, config.rotation, config.colour)
+        if damaged:
+            face = damage_faces(face[None], draw_face_damage(rng, {kind: {} for kind in config.face_damage}))[0]
+        return face
+
+    def plan(self, epoch: int) -> list[list[tuple[int, int]]]:
+        """Batches of one epoch: `crops_per_clip` times every clip, in a random order, or some clips of each person."""
+        config, items = self.config, self.usable * self.config.crops_per_clip
+        if not config.clips_per_person:
+            return plan_batches(items, config.batch_size, config.seed, epoch)
+        labels = torch.tensor([self.labels[clip] for clip in items])
+        size = min(config.batch_size, len(items))
+        seeds = np.random.default_rng([config.seed, epoch, 1])
+        return [[(items[row], int(seeds.integers(2**62))) for row in rows]
+                for rows in plan_people(labels, size, config.clips_per_person, [config.seed, epoch])]  # fmt: skip
+
+
+def draw_fate(rng: np.random.Generator, there: np.ndarray, config: ClipsConfig) -> tuple[np.ndarray, np.ndarray]:
+    """What of a clip is left, and what of that is damaged: (2,) bool each, sound and face.
+
+    A clip with one modality keeps it, so that there is always something to learn from.
+
+    Examples
+    --------
+    >>> config = ClipsConfig(feature_damage="both", feature_damage_share=1.0, drop_share=0.0)
+    >>> [flags.tolist() for flags in draw_fate(np.random.default_rng(0), np.array([True, False]), config)]
+    [[True, False], [True, False]]
+    """
+    there = there.copy()
+    dropped, damaged = rng.random(2) < [config.drop_share, config.feature_damage_share]
+    lost, hit = rng.integers(2, size=2)
+    if dropped and there.all():
+        there[lost] = False
+    chosen = np.zeros(2, bool)
+    if damaged and config.feature_damage == "both":
+        chosen[:] = True
+    elif damaged and config.feature_damage == "one":
+        chosen[hit] = True
+    return there, chosen & there
+
+
+def to_device(clip: Clip, device: torch.device) -> Clip:
+    return Clip(*(part.to(device, non_blocking=True) for part in clip))
+
+
+def digest_clips(clips: ClipList) -> str:
+    """What a training depends on: which clips there are, and of whom."""
+    return digest([clips.utts, clips.wav, clips.faces, clips.speakers])
+
+
+def random_clips(config: ClipsConfig, n: int, n_people: int) -> Clip:
+    """A batch of noise, for a dry run."""
+    return Clip(
+        0.1 * torch.randn(n, round(config.crop_seconds * RATE)),
+        torch.randint(256, (n, 3, SIDE, SIDE), dtype=torch.uint8),
+        torch.ones(n, 2, dtype=torch.bool),
+        torch.zeros(n, 2, dtype=torch.bool),
+        torch.randint(n_people, (n,)),
+    )
+
+
+def validate_clips(
+    config: ClipsConfig, data: DataDir, embed: Callable[[nn.Module, Clip], Tensor], device: torch.device
+) -> Callable[[nn.Module], dict[str, float]]:
+    """The EER of held-out clips, from the middle of the sound and the middle one of the faces, undamaged.
+
+    Parameters
+    ----------
+    embed : model and a batch of clips -> (batch, d)
+    """
+    clips = list_clips(data)
+    n_samples = round(config.crop_seconds * RATE)
+
+    def read(entry: tuple[str | None, str | None]) -> Clip:
+        wav, faces = entry
+        sound, picture = torch.zeros(n_samples), torch.zeros(3, SIDE, SIDE, dtype=torch.uint8)
+        if wav:
+            sound = torch.from_numpy(read_part(wav, 0.5, n_samples).copy())
+        if faces:
+            pictures = read_faces(faces)
+            picture = to_input(pictures[len(pictures) // 2])
+        present = torch.tensor([bool(wav), bool(faces)])
+        return Clip(sound, picture, present, torch.zeros(2, dtype=torch.bool), torch.tensor(0))
+
+    entries = dict(zip(clips.utts, zip(clips.wav, clips.faces, strict=True), strict=True))
+    return held_out_eer(config, data, entries, read, lambda model, clip: embed(model, to_device(clip, device)))

@@ -1,0 +1,119 @@
+"""Encoders to train further: read from the folders of earlier trainings, and written as folders of the same kind."""
+
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from avsv.errors import UserError
+from avsv.files import whole_file
+from avsv.kaldi.shards import file_digest
+from avsv.models.ecapa import encoder_folder, load_encoder, make_speaker_encoder, save_speechbrain_folder
+from avsv.models.iresnet import IResNet, save_onnx
+from avsv.training.checkpoints import load_weights, weights_file
+from avsv.training.config import apply_schema, read_config
+from avsv.training.face import FaceConfig
+from avsv.training.voice import VoiceConfig, encoder_options
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """A network to train.
+
+    net : sound features or pictures -> embeddings
+    size : of the embedding
+    source : the folder it came from; a configuration, where it is new
+    digest : of its weights, or of the configuration
+    """
+
+    net: nn.Module
+    size: int
+    source: Path
+    digest: str
+
+
+def is_new(source: str | Path) -> bool:
+    """A configuration instead of a folder: an encoder with random weights, for trials and dry runs."""
+    return Path(source).suffix in (".yaml", ".yml")
+
+
+def read_voice_encoder(source: str) -> Encoder:
+    """A speaker encoder.
+
+    Parameters
+    ----------
+    source : SpeechBrain's name of a published model, a folder of that form such as a finished training of task voice,
+        or a configuration of task voice
+    """
+    if is_new(source):
+        config = apply_schema(read_config(source, []), VoiceConfig, source)
+        net = make_speaker_encoder(config.encoder, encoder_options(config))
+        return Encoder(net, config.embedding_size, Path(source), file_digest(source))
+    net = load_encoder(source, "cpu").mods["embedding_model"].requires_grad_(True)
+    with torch.no_grad():
+        size = net.eval()(torch.zeros(1, 100, 80), torch.ones(1)).shape[-1]
+    folder = encoder_folder(source)
+    return Encoder(net, size, folder, file_digest(folder / "embedding_model.ckpt"))
+
+
+def read_face_encoder(source: str) -> Encoder:
+    """A face encoder.
+
+    Parameters
+    ----------
+    source : the folder of a finished training of task face, or a configuration of task face
+
+    Raises
+    ------
+    UserError : an ONNX pack, which cannot be trained, another task, a training that is not finished
+    """
+    path = Path(source)
+    given = path if is_new(source) else path / "config.yaml"
+    if not given.exists():
+        if list(path.glob("*.onnx")) or path.name == source:
+            raise UserError(
+                f"face: {source}: is an ONNX pack, or the name of one. It embeds faces, but cannot be trained; train a "
+                "face network (avsv train conf/face.yaml) and give its exp_dir"
+            )
+        raise UserError(f"face: {given}: there is no such file; is {source} a finished training of task face?")
+    config = read_config(given, [])
+    if config.get("task") != "face":
+        raise UserError(f"face: {given}: is of task {config.get('task')}, expected face")
+    config = apply_schema(config, FaceConfig, given)
+    net = IResNet(config.blocks, config.channels, config.embedding_size, config.stem_stride, config.dropout)
+    if is_new(source):
+        return Encoder(net, config.embedding_size, path, file_digest(path))
+    weights = load_weights(path)
+    net.load_state_dict({name.removeprefix("net."): w for name, w in weights.items() if name.startswith("net.")})
+    return Encoder(net, config.embedding_size, path, file_digest(weights_file(path)))
+
+
+def save_voice_encoder(net: nn.Module, source: Path, folder: Path) -> None:
+    """Write a SpeechBrain folder with the trained weights; the classifier beside them is the old one."""
+    if is_new(source):
+        config = apply_schema(read_config(source, []), VoiceConfig, source)
+        nobody = torch.zeros(1, config.embedding_size)
+        save_speechbrain_folder(folder, net, nobody, ["nobody"], encoder_options(config), config.encoder)
+        return
+    for file in sorted(source.glob("*.ckpt")) + sorted(source.glob("label_encoder.*")):
+        if file.name != "embedding_model.ckpt":
+            with whole_file(folder / file.name, "wb") as out:
+                out.write(file.read_bytes())
+    if not (folder / "label_encoder.txt").exists():  # SpeechBrain's cache of a published model has another name for it
+        shutil.copyfile(folder / "label_encoder.ckpt", folder / "label_encoder.txt")
+    settings = (source / "hyperparams.yaml").read_text(encoding="utf-8")
+    with whole_file(folder / "hyperparams.yaml") as out:  # which would lead to the old weights
+        out.write(re.sub(r"(?m)^pretrained_path:.*$", lambda _: f"pretrained_path: {folder.absolute()}", settings))
+    with whole_file(folder / "embedding_model.ckpt", "wb") as out:
+        torch.save(net.state_dict(), out)
+
+
+def save_face_encoder(net: IResNet, source: Path, folder: Path) -> None:
+    """Write a face pack with the trained network, and the detector of `source` where it has one."""
+    folder.mkdir(parents=True, exist_ok=True)
+    save_onnx(net.eval(), folder / "recognition.onnx")
+    if (source / "detector.onnx").exists():
+        shutil.copyfile(source / "detector.onnx", folder / "detector.onnx")

@@ -1,0 +1,136 @@
+#!/usr/bin/env bash
+# Every network, fusion form, attention module and augmentation, on the clean and on every noisy test set: one table.
+# Run it after run.sh, whose voice and face embeddings of all test sets it takes: run.sh --conditions "noisy-0.3 noisy-0.6
+# noisy-0.8 voice-noisy face-noisy both-noisy no-voice no-face half-missing".
+# Results are in exp/ablation/results; exp/ablation/seeds.md has mean and spread over the seeds.
+#
+# example: local/run_ablation.sh --seeds "0 1 2" --stage 2
+set -euo pipefail
+# AVSV_RECIPE: the folder of another recipe, see egs/mini/local/run_ablation.sh
+cd "${AVSV_RECIPE:-$(dirname "${BASH_SOURCE[0]}")/..}"
+
+train=vox2            # data directory of the training people; TRAIN_damaged is what stage 0 of run.sh made of it
+test=vox1             # data directory of the test people; TEST_CONDITION are its noisy versions
+detector=buffalo_l    # pack, or experiment, whose detector finds the faces that AVN-F and AVN-J train on
+ours=conf/avn_e_small.yaml    # configuration of the recipe's own AVN-E
+avn_f=conf/avn_f_small.yaml   # of AVN-F
+avn_j=conf/avn_j_small.yaml   # of AVN-J
+face=conf/face_small.yaml     # where AVN-J's face encoder starts from: a configuration to train, or exp/face where that is one
+seeds=0               # of AVN-E's trainings
+heads="concat sum soft_attention soft_attention_concat gated compact_bilinear"
+attentions="none 1 2 3"       # of AVN-F
+nj=2                  # parallel jobs
+stage=1
+stop_stage=6
+# shellcheck source=../path.sh
+. ./path.sh
+# shellcheck source=../cmd.sh
+. ./cmd.sh
+# shellcheck source=../../../utils/parse_options.sh
+. parse_options.sh
+
+here=exp/ablation
+# Trainings of the paper's kind at laptop size: AAM-softmax, one Linear a modality, attention on the embeddings.
+paper=(reliability=false 'voice_quality=[]' 'face_quality=[]' attention_on=embeddings missing=mask transform_depth=1
+  'losses={aam: 1}' missing_share=0 clips_per_person=0 batch_size=64 epochs=30
+  'optimizer={name: adam, lr: 1.0e-4, final_lr: 1.0e-6, weight_decay: 1.0e-4, schedule: exponential}')
+sets=(data/"$test" data/"${test}"_*)
+sets=("${sets[@]##*/}")
+
+# score SYSTEM: cosine scores of all lists and conditions from exp/ablation/SYSTEM/SET/embedding.scp
+score() {
+  local set trials condition
+  for set in "${sets[@]}"; do
+    condition=${set#"$test"}
+    for trials in "data/$set/trials/"*; do
+      avsv score --missing 0 --trials "$trials" --enroll "$here/$1/$set/embedding.scp" \
+        "$here/$1/scores/${trials##*/}${condition:+@${condition#_}}.cosine"
+    done
+  done
+}
+
+# train_pairs SYSTEM key=value ...: an AVN-E on the embeddings of stages 3 and 4 of run.sh, one for each seed
+train_pairs() {
+  local name=$1 seed system set
+  shift
+  for seed in $seeds; do
+    system=$name.seed$seed
+    $train_cmd "$here/$system/log/train.log" avsv train "$ours" "$@" seed="$seed" exp_dir="$here/$system"
+    for set in "${sets[@]}"; do
+      avsv embed-pair --model "$here/$system" --voice "exp/voice/$set/embedding.scp" \
+        --face "exp/face/$set/embedding.scp" "$here/$system/$set"
+    done
+    score "$system"
+  done
+}
+
+if stage 1 "what it is compared with: voice, face, mean of scores, logistic fusion, and with quality"; then
+  for system in voice face mean logistic; do
+    mkdir -p "$here/$system/scores"
+    cp exp/$system/scores/*.cosine "$here/$system/scores/"
+    if [ $system = logistic ]; then cp exp/$system/scores/*.cosine_qmf "$here/$system/scores/"; fi
+  done
+fi
+
+if stage 2 "AVN-E: fusion forms, as in the paper with augmentation v1"; then
+  for head in $heads; do train_pairs "avn_e-$head" fusion="$head" damage=v1 "${paper[@]}"; done
+fi
+
+if stage 3 "AVN-E: augmentations, and ours"; then
+  for modality in voice face; do
+    avsv noise-statistics --modality $modality --utt2damage "data/${train}_damaged/utt2damage" \
+      "exp/$modality/$train/embedding.scp" "exp/$modality/${train}_damaged/embedding.scp" "$here/noise_$modality.npz"
+  done
+  train_pairs avn_e-soft_attention-none fusion=soft_attention damage=none "${paper[@]}"
+  train_pairs avn_e-soft_attention-v2 fusion=soft_attention damage=v2 "${paper[@]}" \
+    voice_noise="$here/noise_voice.npz" face_noise="$here/noise_face.npz"
+  train_pairs avn_e-soft_attention-real fusion=soft_attention damage=real "${paper[@]}"
+  train_pairs avn_e-ours-no-quality 'voice_quality=[]' 'face_quality=[]'
+  train_pairs avn_e-ours-v1 damage=v1
+  train_pairs avn_e-ours
+fi
+
+if stage 4 "AVN-F: attention modules"; then
+  if [ ! -e "data/$train/faces.scp" ]; then
+    $cpu_cmd "JOB=1:$nj" "exp/align/$train/log/align.JOB.log" \
+      avsv align-faces --model "$detector" --shard "JOB/$nj" "data/$train" "exp/align/$train"
+  fi
+  for attention in $attentions; do
+    system=avn_f-$attention
+    $train_cmd "$here/$system/log/train.log" \
+      avsv train "$avn_f" attention="$attention" detector="$detector" exp_dir="$here/$system"
+    for set in "${sets[@]}"; do
+      reuse=()
+      if [ "$set" != "$test" ]; then reuse=(--reuse "$here/$system/$test"); fi
+      $cpu_cmd "JOB=1:$nj" "$here/$system/$set/log/embed.JOB.log" \
+        avsv embed-clips --model "$here/$system" "${reuse[@]}" --shard "JOB/$nj" "data/$set" "$here/$system/$set"
+    done
+    score "$system"
+  done
+fi
+
+if stage 5 "AVN-J: encoders and fusion together"; then
+  case $face in *.yaml)
+    $train_cmd exp/face_small/log/train.log avsv train "$face" detector="$detector" exp_dir=exp/face_small
+    face=exp/face_small ;;
+  esac
+  system=avn_j
+  $train_cmd "$here/$system/log/train.log" avsv train "$avn_j" face="$face" exp_dir="$here/$system"
+  for set in "${sets[@]}"; do
+    for modality in voice face; do
+      reuse=()
+      if [ "$set" != "$test" ]; then reuse=(--reuse "$here/$system/$modality/$test"); fi
+      $cpu_cmd "JOB=1:$nj" "$here/$system/$modality/$set/log/embed.JOB.log" \
+        avsv embed-$modality --model "$here/$system/$modality" "${reuse[@]}" --shard "JOB/$nj" "data/$set" \
+          "$here/$system/$modality/$set"
+    done
+    avsv embed-pair --model "$here/$system" --voice "$here/$system/voice/$set/embedding.scp" \
+      --face "$here/$system/face/$set/embedding.scp" "$here/$system/$set"
+  done
+  score "$system"
+fi
+
+if stage 6 "results"; then
+  avsv report --trials-dir "data/$test/trials" --utt2spk "data/$test/utt2spk" "$here" "$here/results"
+  "$AVSV_ROOT/egs/voxceleb/local/summarize_seeds.py" "$here/results/results.json" "$here/seeds.md"
+fi

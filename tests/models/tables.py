@@ -1,0 +1,19 @@
+"""Layer tables of docstrings, read by the tests that hold them to the networks."""
+
+import re
+
+from torch import nn
+
+
+def layer_table(text: str) -> dict[str, list[int]]:
+    """Layer -> the whole numbers of its line in the order they stand; names are before the first two spaces."""
+    rows = {}
+    for line in text.splitlines():
+        name, gap, rest = line.strip().partition("  ")
+        if gap and re.search(r"\d", rest):
+            rows[name] = [int(number.replace(",", "")) for number in re.findall(r"\d[\d,]*", rest)]
+    return rows
+
+
+def n_parameters(module: nn.Module) -> int:
+    return sum(p.numel() for p in module.parameters())

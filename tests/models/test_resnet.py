@@ -1,0 +1,67 @@
+"""ResNet34 for speakers: the docstring's table, SpeechBrain's way of calling it, and its pooling."""
+
+import numpy as np
+import pytest
+import torch
+
+from avsv.errors import UserError
+from avsv.models import resnet
+from avsv.models.ecapa import load_encoder, make_speaker_encoder, save_speechbrain_folder
+from avsv.models.resnet import SpeakerResNet, pool_statistics
+from tests.models.tables import layer_table, n_parameters
+
+
+def test_parameters_are_those_of_the_table():
+    with torch.device("meta"):
+        net = SpeakerResNet()
+    parts = {"stem": net.stem, "Linear": net.embedding} | {f"stage {i + 1}": s for i, s in enumerate(net.stages)}
+    table = layer_table(resnet.__doc__)
+    assert {name: n_parameters(part) for name, part in parts.items()} == {name: table[name][-1] for name in parts}
+    # WeSpeaker's ResNet34 with statistics pooling and 256 dimensions is published as of 6.63 M
+    assert n_parameters(net) / 1e6 == pytest.approx(6.63, abs=0.005)
+    assert f"{n_parameters(net):,}" in resnet.__doc__
+
+
+def test_maps_are_those_of_the_table():
+    with torch.device("meta"):
+        net = SpeakerResNet()
+        maps = net.stem(torch.zeros(1, 1, 80, 200))
+        for channels, rows, columns, stage in ((32, 80, 200, 0), (64, 40, 100, 1), (128, 20, 50, 2), (256, 10, 25, 3)):
+            maps = net.stages[stage](maps)
+            assert maps.shape == (1, channels, rows, columns)
+        assert net.embedding.in_features == 5120
+
+
+def test_pooling_is_numpys_mean_and_deviation():
+    maps = torch.randn(2, 3, 4, 10)
+    expected = maps.numpy().reshape(2, 12, 10)
+    pooled = pool_statistics(maps).numpy()
+    assert np.allclose(pooled, np.concatenate([expected.mean(2), expected.std(2)], 1), atol=1e-5)
+
+
+def test_padding_is_not_pooled():
+    maps = torch.randn(1, 2, 3, 10)
+    padded = torch.cat([maps, torch.full((1, 2, 3, 10), 7.0)], 3)
+    assert torch.allclose(pool_statistics(padded, torch.tensor([0.5])), pool_statistics(maps), atol=1e-6)
+
+
+def test_gradients_are_finite_where_a_channel_is_silent():
+    maps = torch.zeros(1, 2, 2, 5, requires_grad=True)
+    pool_statistics(maps).sum().backward()
+    assert torch.isfinite(maps.grad).all()
+
+
+def test_another_encoder_is_refused():
+    with pytest.raises(UserError, match="encoder=xvector: expected one of ecapa, resnet"):
+        make_speaker_encoder("xvector", {})
+
+
+def test_speechbrain_loads_it_from_a_folder(tmp_path):
+    options = {"input_size": 80, "channels": 4, "blocks": [1, 1], "lin_neurons": 6}
+    net = make_speaker_encoder("resnet", options).eval()
+    save_speechbrain_folder(tmp_path, net, torch.zeros(2, 6), ["a", "b"], options, "resnet")
+    encoder = load_encoder(str(tmp_path), "cpu")
+    sound = torch.randn(2, 16000)
+    features = encoder.mods.mean_var_norm(encoder.mods.compute_features(sound), torch.ones(2))
+    with torch.no_grad():
+        assert torch.allclose(encoder.encode_batch(sound), net(features, torch.ones(2)), atol=1e-6)
