@@ -19,7 +19,9 @@ from avsv.files import write_json
 from avsv.scoring.quality import Measure
 
 log = logging.getLogger("avsv")
-RIDGE = 1e-6  # on weights of features of unit variance: they stay finite where a threshold separates all trials
+# On weights of features of unit variance. Those of scores stay finite where a threshold separates all trials. Those of
+# quality measures are held back: few people's recordings make a measure look telling that tells nothing of others.
+RIDGE, QUALITY_RIDGE = 1e-6, 1e-3
 BLOCK = 1 << 15  # trials worked on at a time
 
 
@@ -163,7 +165,7 @@ def train_fusion(
             continue
         present = [bool(code >> number & 1) for number in range(n_systems)]
         features = take_features(scores, quality, which, np.array(present))
-        weights, offset = train_map(features, labels[which], target_prior)
+        weights, offset = train_map(features, labels[which], target_prior, sum(present))
         fusion.maps.append(Map(present, weights.tolist(), offset))
     if not fusion.maps:
         raise UserError(
@@ -173,19 +175,24 @@ def train_fusion(
     return fusion
 
 
-def train_map(features: np.ndarray, labels: np.ndarray, target_prior: float) -> tuple[np.ndarray, float]:
+def train_map(
+    features: np.ndarray, labels: np.ndarray, target_prior: float, n_scores: int | None = None
+) -> tuple[np.ndarray, float]:
     """Weights (k,) and offset for the features (n, k), by Newton's method with step halving.
 
-    The cost is convex; gradient and Hessian are exact. A feature that is constant gets no weight.
+    The first `n_scores` features are scores (None: all), the others quality measures. The cost is convex; gradient and
+    Hessian are exact. A feature that is constant gets no weight.
     """
     n_target = int(labels.sum())
     class_weights = (1 - target_prior) / (len(labels) - n_target), target_prior / n_target
     middle, scale = features.mean(axis=0), features.std(axis=0)
     scale = np.where(scale > 1e-12 * np.abs(middle), scale, np.inf)
     prior_logit = np.log(target_prior / (1 - target_prior))
+    ridge = np.full(features.shape[1], RIDGE)
+    ridge[features.shape[1] if n_scores is None else n_scores :] = QUALITY_RIDGE
 
     def terms(x: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
-        return cost_terms(x, features, labels, class_weights, middle, scale, prior_logit)
+        return cost_terms(x, features, labels, class_weights, middle, scale, prior_logit, np.append(ridge, 0))
 
     x = np.zeros(features.shape[1] + 1)
     cost, gradient, hessian = terms(x)
@@ -205,13 +212,15 @@ def train_map(features: np.ndarray, labels: np.ndarray, target_prior: float) -> 
     return weights, float(x[-1] - weights @ middle)
 
 
-def cost_terms(x, features, labels, class_weights, middle, scale, prior_logit) -> tuple[float, np.ndarray, np.ndarray]:
+def cost_terms(
+    x, features, labels, class_weights, middle, scale, prior_logit, ridge
+) -> tuple[float, np.ndarray, np.ndarray]:
     """Weighted cross-entropy in nats of features made to have mean 0 and variance 1, gradient and Hessian.
 
     x : (k + 1,), the weights and the offset
     class_weights : of a nontarget and of a target trial
+    ridge : (k + 1,)
     """
-    ridge = np.append(np.full(len(x) - 1, RIDGE), 0)
     cost, gradient, hessian = 0.5 * ridge @ x**2, ridge * x, np.diag(ridge + 1e-15)
     for start in range(0, len(features), BLOCK):
         part = slice(start, start + BLOCK)

@@ -142,7 +142,7 @@ def test_quality_is_weighed_beside_the_scores():
     quality = RNG.standard_normal((2000, 2))
     measures = [Measure("utt2snr", False, 0.0)]
     fusion = train_fusion(SCORES, LABELS, 0.1, quality=quality, measures=measures, patterns=[1, 3])
-    weights, offset = train_map(np.column_stack([SCORES, quality]), LABELS, 0.1)
+    weights, offset = train_map(np.column_stack([SCORES, quality]), LABELS, 0.1, n_scores=2)
     expected = SCORES @ weights[:2] + quality @ weights[2:] + offset
     assert fusion.apply(SCORES, quality) == pytest.approx(expected)
     weights, offset = train_map(np.column_stack([SCORES[:, 0], quality]), LABELS, 0.1)
@@ -177,3 +177,13 @@ def test_one_class_and_infinite_scores_are_refused():
         train_fusion(SCORES, np.zeros(2000, bool))
     with pytest.raises(UserError, match="finite scores"):
         train_fusion(np.where(SCORES > 4, np.inf, SCORES), LABELS)
+
+
+def test_a_quality_measure_that_few_trials_make_look_telling_is_held_back():
+    rng = np.random.default_rng(3)
+    scores, labels = rng.standard_normal((12, 1)), np.arange(12) < 6
+    scores[labels] += 2
+    quality = rng.standard_normal((12, 3))
+    as_scores, _ = train_map(np.column_stack([scores, quality]), labels, 0.01)
+    as_quality, _ = train_map(np.column_stack([scores, quality]), labels, 0.01, n_scores=1)
+    assert np.abs(as_quality[1:]).max() < np.abs(as_scores[1:]).max() / 3

@@ -32,7 +32,7 @@ stop_stage=6
 here=exp/ablation
 # Trainings of the paper's kind at laptop size: AAM-softmax, one Linear a modality, attention on the embeddings.
 paper=(reliability=false 'voice_quality=[]' 'face_quality=[]' attention_on=embeddings missing=mask transform_depth=1
-  'losses={aam: 1}' missing_share=0 clips_per_person=0 batch_size=64 epochs=30
+  'losses={aam: 1, verification: 0, damage: 0, attention: 0}' missing_share=0 clips_per_person=0 batch_size=64 epochs=30
   'optimizer={name: adam, lr: 1.0e-4, final_lr: 1.0e-6, weight_decay: 1.0e-4, schedule: exponential}')
 sets=(data/"$test" data/"${test}"_*)
 sets=("${sets[@]##*/}")
