@@ -40,6 +40,11 @@ for file in $(cd undisturbed && find . -path "*/scores/*" -o -name "embedding*.a
 done
 echo "the same bytes after all"
 
+echo "== the ablation of egs/mini, a network of each kind"
+for task in avn_f avn_j; do sed "s/^epochs: .*/epochs: 2/; s/^freeze_epochs: .*/freeze_epochs: 1/" "egs/mini/conf/$task.yaml" >"$work/$task.yaml"; done
+bash egs/mini/local/run_ablation.sh --seeds "0 1" --heads gated --attentions 3 --ours "$work/avn_e.yaml" \
+  --avn-f "$work/avn_f.yaml" --avn-j "$work/avn_j.yaml"
+
 data=${AVSV_REAL_DATA:-$root/../shared/data}
 if [ ! -d "$data/minivox" ]; then
   echo "skipped: egs/voxceleb needs the real data; set AVSV_REAL_DATA to their folder"
