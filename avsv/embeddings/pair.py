@@ -41,7 +41,7 @@ def load_fusion(exp_dir: Path | str) -> Fusion:
         fusion = Fusion(network["n_voice"], network["n_face"], FusionOptions(**network["options"]))
         fusion.load_state_dict(state)
     except FileNotFoundError:
-        raise UserError(f"{path}: there is no such file; is {exp_dir} a finished training of task avn_e or avn_j?") from None
+        raise UserError(f"{path}: is absent; is {exp_dir} a finished training of task avn_e or avn_j?") from None
     except SafetensorError as error:
         raise UserError(f"{path}: is damaged: {error}") from None
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
