@@ -86,7 +86,7 @@ if stage 3 "AVN-E: augmentations, and ours"; then
     voice_noise="$here/noise_voice.npz" face_noise="$here/noise_face.npz"
   train_pairs avn_e-soft_attention-real fusion=soft_attention damage=real "${paper[@]}"
   train_pairs avn_e-ours-no-quality 'voice_quality=[]' 'face_quality=[]'
-  train_pairs avn_e-ours-v1 damage=v1
+  train_pairs avn_e-ours-v1 damage=v1 'voice_quality=[]' 'face_quality=[]'
   train_pairs avn_e-ours
 fi
 
