@@ -228,8 +228,11 @@ def crossings(fnr: np.ndarray, fpr: np.ndarray) -> np.ndarray:
     gap = fnr - fpr
     after = np.clip((gap < 0).sum(axis=0), 1, len(gap) - 1)
     before, column = after - 1, np.arange(gap.shape[1])
+    rise = gap[after, column] - gap[before, column]
     with np.errstate(invalid="ignore", divide="ignore"):
-        step = -gap[before, column] / (gap[after, column] - gap[before, column])
+        step = np.where(
+            rise == 0, 0.0, -gap[before, column] / rise
+        )  # no rise: no error near, they are equal throughout
     return fnr[before, column] + step * (fnr[after, column] - fnr[before, column])
 
 

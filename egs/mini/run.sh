@@ -52,7 +52,6 @@ if stage 0 "the corpus, data directories and trial lists"; then
   $prepare/prepare_voxceleb2.py --part test --trials corpus/test/veri_test2.txt corpus data/test
   $prepare/prepare_musan.py corpus/musan corpus/RIRS_NOISES data/musan
   avsv damage --condition noisy-0.6 --noises data/musan data/dev data/dev_noisy
-  avsv damage --condition both-noisy --seed 1 --noises data/musan data/train data/train_damaged
   for set in train dev dev_noisy test musan; do avsv check data/$set; done
 fi
 
@@ -75,6 +74,8 @@ if stage 2 "voice and face front ends"; then
       avsv align-faces --model "$detector_model" --max-skipped "$max_skipped" --shard "JOB/$nj" data/train exp/align/train
     $train_cmd exp/face/log/train.log avsv train "$face" "${train_options[@]}" detector="$detector_model" ;;
   esac
+  # for the fusion network to learn from; here, so that its faces are those that were just aligned
+  avsv damage --condition both-noisy --seed 1 --noises data/musan data/train data/train_damaged
 fi
 
 if stage 3 "voice embeddings"; then

@@ -56,7 +56,6 @@ if stage 0 "data directories and trial lists"; then
   local/prepare_voxceleb2.py --held-out "$held_out" --held-out-dir data/dev "$voxceleb2" data/vox2
   local/prepare_musan.py "$musan" "$rirs" data/musan
   avsv damage --condition noisy-0.6 --noises data/musan data/dev data/dev_noisy
-  avsv damage --condition both-noisy --seed 1 --noises data/musan data/vox2 data/vox2_damaged
   for set in vox1 vox2 dev dev_noisy musan; do avsv check data/$set; done
 fi
 
@@ -76,6 +75,8 @@ if stage 2 "voice and face front ends"; then
       avsv align-faces --model "$face_detector" --max-skipped "$max_skipped" --shard "JOB/$nj" data/vox2 exp/align/vox2
     $train_cmd exp/face/log/train.log avsv train "$face" "${train_options[@]}" detector="$face_detector" ;;
   esac
+  # for the fusion network to learn from; here, so that its faces are those that were just aligned
+  avsv damage --condition both-noisy --seed 1 --noises data/musan data/vox2 data/vox2_damaged
 fi
 
 if stage 3 "voice embeddings"; then

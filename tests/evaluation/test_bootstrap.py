@@ -200,3 +200,15 @@ def test_the_same_seed_gives_the_same_interval():
     counts = count_errors(scores, labels)
     first, second = (SpeakerBootstrap(people, labels, 50).eer_interval(scores, counts) for _ in range(2))
     assert first == second
+
+
+def test_a_resample_without_any_error_in_the_window_has_an_eer_of_zero():
+    none, some = np.zeros(3), np.array([0.0, 0.5, 1.0])
+    fnr, fpr = np.stack([none, some], axis=1), np.stack([none, some[::-1]], axis=1)
+    assert module.crossings(fnr, fpr).tolist() == [0.0, 0.5]
+
+
+def test_a_resample_of_one_class_has_no_eer():
+    rates = np.linspace(0, 1, 3)[:, None]
+    unknown = np.full((3, 1), np.nan)
+    assert np.isnan(module.crossings(rates, unknown)).all() and np.isnan(module.crossings(unknown, rates)).all()
