@@ -57,8 +57,8 @@ bash egs/voxceleb/run.sh --voxceleb1 "$work/few/vox1" --voxceleb2 "$work/few/vox
   --train-options "epochs=2"
 python tests/egs/check_results.py egs/voxceleb/exp/results/results.json audio-visual clean noisy-0.6
 if [ -d "$data/nsc" ]; then
-  echo "== egs/nsc in three folds"
-  bash egs/nsc/run.sh --nsc "$data/nsc" --systems ecapa --groups 2
+  echo "== egs/nsc in six folds"
+  bash egs/nsc/run.sh --nsc "$data/nsc" --systems ecapa --groups 3
   python tests/egs/check_results.py egs/nsc/exp/results/results.json nsc clean
 fi
 echo "all recipes passed"

@@ -29,6 +29,10 @@ PARTS = ("pt1", "pt2", "pt3")
 
 
 def main(args):
+    if args.groups < 3:
+        raise UserError(
+            f"--groups {args.groups}: expected at least 3, for a fold is tested on two and trained on the others"
+        )
     with np.load(need(args.nsc / "embeddings.npz", "the embeddings"), allow_pickle=False) as arrays:
         utt2spk = {utt: utt.rpartition("_")[0] for utt in arrays["keys"].tolist()}
     trials, strata = {}, {}
