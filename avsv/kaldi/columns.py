@@ -334,6 +334,38 @@ def group_equal(numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return first[by_appearance], inverse
 
 
+class Growing:
+    """Rows that are added part by part to one array, which doubles when it is full.
+
+    A list of parts would need twice the memory when it is joined, and leave holes where its parts lay.
+
+    Examples
+    --------
+    >>> rows = Growing(np.int32, 2)
+    >>> for part in ([[1, 2]], [[3, 4], [5, 6]]):
+    ...     rows.add(np.array(part))
+    >>> rows.array().tolist()
+    [[1, 2], [3, 4], [5, 6]]
+    """
+
+    def __init__(self, kind: type, *shape: int):
+        self.rows, self.n = np.empty((1 << 16, *shape), kind), 0
+
+    def add(self, part: np.ndarray) -> None:
+        end = self.n + len(part)
+        if end > len(self.rows):
+            more = np.empty(
+                (2 * end, *self.rows.shape[1:]), self.rows.dtype
+            )  # takes memory only where it is written to
+            more[: self.n] = self.rows[: self.n]
+            self.rows = more
+        self.rows[self.n : end] = part
+        self.n = end
+
+    def array(self) -> np.ndarray:
+        return self.rows[: self.n]
+
+
 def as_bytes(names: Sequence[str]) -> np.ndarray:
     """Identifiers as an array of byte strings of one size, in whole words, zeros at their ends."""
     encoded = [name.encode() for name in names]

@@ -11,6 +11,7 @@ from avsv.errors import UserError
 from avsv.files import whole_file
 from avsv.kaldi.columns import (
     Block,
+    Growing,
     Identifiers,
     as_bytes,
     as_words,
@@ -58,7 +59,10 @@ class Trials:
     @property
     def keys(self) -> np.ndarray:
         """One number for each trial, equal where the recordings are. (n,) int64"""
-        return self.pairs[:, 0].astype(np.int64) * len(self.test_ids) + self.pairs[:, 1]
+        keys = self.pairs[:, 0].astype(np.int64)
+        keys *= len(self.test_ids)  # in place: of 40 million trials each copy is 320 MB
+        keys += self.pairs[:, 1]
+        return keys
 
     @cached_property
     def repeats(self) -> tuple[np.ndarray, np.ndarray]:
@@ -111,7 +115,7 @@ def read_trials(path: Path | str) -> Trials:
     fields, label_field, shape = recognise(path)
     sides = [field for field in range(fields) if field != label_field]
     enroll, test = Identifiers(), Identifiers()
-    pairs, labels = [], []
+    pairs, labels = Growing(np.int32, 2), Growing(bool)
 
     def work(block: Block):
         found = None if label_field is None else read_labels(block, label_field, path, shape)
@@ -119,12 +123,13 @@ def read_trials(path: Path | str) -> Trials:
 
     for block, (keys, found) in read_blocks(path, fields, shape, work):
         rows = [side.rows(block, key, field) for side, key, field in zip((enroll, test), keys, sides, strict=True)]
-        pairs.append(np.stack(rows, axis=1))
-        labels.append(found)
+        pairs.add(np.stack(rows, axis=1))
+        if found is not None:
+            labels.add(found)
     names = [side.names(path) for side in (enroll, test)]
     if shape == VOXCELEB:
         names = [[utterance_id(name) for name in side] for side in names]
-    trials = Trials(*names, np.concatenate(pairs), None if label_field is None else np.concatenate(labels))
+    trials = Trials(*names, pairs.array(), None if label_field is None else labels.array())
     refuse_contradictions(trials, path)
     return trials
 

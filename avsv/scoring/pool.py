@@ -152,8 +152,8 @@ def find_models(recordings: dict[str, list[str]], row_of: dict[str, int]) -> Mod
 
 def take_rows(trials: Trials, enroll: dict[str, int], test: dict[str, int]) -> np.ndarray:
     """(trials, 2) int32 row of each trial's embeddings, -1 where there is none."""
-    columns = []
+    found = np.empty((len(trials), 2), np.int32)
     for side, (ids, rows) in enumerate(((trials.enroll_ids, enroll), (trials.test_ids, test))):
         of_id = np.array([rows.get(name, -1) for name in ids], np.int32)
-        columns.append(of_id[trials.pairs[:, side]])
-    return np.stack(columns, axis=1)
+        np.take(of_id, trials.pairs[:, side], out=found[:, side], mode="clip")
+    return found

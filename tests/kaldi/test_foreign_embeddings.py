@@ -238,7 +238,7 @@ def test_an_archive_of_any_bytes_is_read_or_refused(tmp_path_factory, tail):
     try:
         checked(path, read_foreign(path))
     except UserError as error:
-        assert "any.ark, record" in str(error)
+        assert "any.ark" in str(error)  # the bytes may look like another form, safetensors for one
 
 
 def test_damaged_archives_tell_the_record(tmp_path, refused):
