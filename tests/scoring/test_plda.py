@@ -15,21 +15,10 @@ from avsv.scoring.plda import Gaussians, Plda, Ratio, diagonalise, fixed_length,
 from avsv.scoring.plda_files import read_gaussians, read_plda, write_gaussians, write_plda
 from avsv.scoring.plda_training import train_plda
 from avsv.scoring.projection import Projection
+from tests.scoring.two_covariance import covariance, draw
 
 RNG = np.random.default_rng(0)
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def covariance(d, seed=0):
-    a = np.random.default_rng(seed).standard_normal((d, d))
-    return a @ a.T + 0.1 * np.eye(d)
-
-
-def draw(between, within, counts, rng):
-    people = np.repeat(np.arange(len(counts)), counts)
-    d = len(within)
-    places = rng.multivariate_normal(np.zeros(d), between, len(counts))
-    return people, places[people] + rng.multivariate_normal(np.ones(d), within, len(people))
 
 
 def test_ratio_is_that_of_full_gaussians():

@@ -11,18 +11,7 @@ from avsv.kaldi.embeddings import Embeddings
 from avsv.scoring.lda import class_statistics, shrink
 from avsv.scoring.plda import Gaussians, Ratio, diagonalise
 from avsv.scoring.plda_training import group_by_count, shrink_between, train_gaussians, train_plda
-
-
-def covariance(d, seed=0):
-    a = np.random.default_rng(seed).standard_normal((d, d))
-    return a @ a.T + 0.1 * np.eye(d)
-
-
-def draw(between, within, counts, rng):
-    people = np.repeat(np.arange(len(counts)), counts)
-    d = len(within)
-    places = rng.multivariate_normal(np.zeros(d), between, len(counts))
-    return people, places[people] + rng.multivariate_normal(np.ones(d), within, len(people))
+from tests.scoring.two_covariance import covariance, draw
 
 
 def covariances(model):
