@@ -70,6 +70,10 @@ def choose_precision(name: str, device: torch.device) -> torch.dtype:
     return PRECISIONS[name] if name != "auto" else torch.bfloat16 if native else torch.float32
 
 
+def name_of(precision: torch.dtype) -> str:
+    return str(precision).removeprefix("torch.")
+
+
 class Trainer:
     """Trains `model` in `config.exp_dir`, from its last checkpoint where there is one.
 
@@ -135,7 +139,7 @@ class Trainer:
         n_parameters = sum(p.numel() for p in self.model.parameters())
         shared = f", {n_processes()} processes" if n_processes() > 1 else ""
         log.info("%s: %.2f M parameters, %d epochs of %d batches on %s (%s)%s", self.exp_dir, n_parameters / 1e6,
-                 self.config.epochs, n_batches, self.device, str(self.precision).removeprefix("torch."), shared)  # fmt: skip
+                 self.config.epochs, n_batches, self.device, name_of(self.precision), shared)  # fmt: skip
         step, clock = average_gradients(self.model, step), Clock(self.epoch * n_batches, self.config.epochs * n_batches)
         drawn = time.monotonic()
         while self.epoch < self.config.epochs:
