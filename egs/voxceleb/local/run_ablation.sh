@@ -19,15 +19,16 @@ face=conf/face_small.yaml     # where AVN-J's face encoder starts from: a config
 seeds=0               # of AVN-E's trainings
 heads="concat sum soft_attention soft_attention_concat gated compact_bilinear"
 attentions="none 1 2 3"       # of AVN-F
+cmd=run.py            # how jobs are run: on this machine, or through a cluster by slurm.py or sge.py, see cmd.sh
 nj=2                  # parallel jobs
 stage=1
 stop_stage=6
 # shellcheck source=../path.sh
 . ./path.sh
-# shellcheck source=../cmd.sh
-. ./cmd.sh
 # shellcheck source=../../../utils/parse_options.sh
 . parse_options.sh
+# shellcheck source=../cmd.sh
+. ./cmd.sh
 
 here=exp/ablation
 # Trainings of the paper's kind at laptop size: AAM-softmax, one Linear a modality, attention on the embeddings.
