@@ -9,8 +9,8 @@ from pathlib import Path
 from job_frame import THREAD_VARIABLES
 from jobs import Jobs, here, on_nodes
 
-# What a job keeps of where it was submitted; the rest is made by path.sh. PATH is set in the script, too, for Grid Engine
-# starts a login shell, whose files may set another.
+# What a job keeps of where it was submitted; the rest is made by path.sh. PATH is set in the script, for Grid Engine
+# starts login shells, whose files may set another.
 SETTINGS = re.compile(r"AVSV_\w+|PATH|PYTHONPATH")
 
 SCRIPT = """\
