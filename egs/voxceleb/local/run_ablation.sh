@@ -87,6 +87,7 @@ if stage 3 "AVN-E: augmentations, and ours"; then
   train_pairs avn_e-soft_attention-real fusion=soft_attention damage=real "${paper[@]}"
   train_pairs avn_e-ours-no-quality 'voice_quality=[]' 'face_quality=[]'
   train_pairs avn_e-ours-v1 damage=v1 'voice_quality=[]' 'face_quality=[]'
+  train_pairs avn_e-ours-no-state state_size=0
   train_pairs avn_e-ours
 fi
 
