@@ -15,6 +15,7 @@ from avsv.errors import UserError
 log = logging.getLogger("avsv")
 PICTURE_ENDINGS = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
 MOST_PIXELS = 40_000_000  # of a picture: 8K video has 33 million; decoded it takes three bytes each, several times
+MOST_SIDE = 16384  # pixels: a border in proportion to the longer side is put around a picture to find faces in it
 SEEKABLE = {"mov", "mp4", "matroska", "webm"}  # containers with an index, where a seek lands on the keyframe asked for
 
 
@@ -105,8 +106,9 @@ def read_picture(path: Path) -> np.ndarray:
 
 def refuse_large(path: Path, width: int, height: int) -> None:
     """UserError where a header promises a picture that would fill the memory."""
-    if width * height > MOST_PIXELS:
-        raise UserError(f"{path}: has pictures of {width} x {height} pixels, more than {MOST_PIXELS} in all")
+    if width * height > MOST_PIXELS or max(width, height) > MOST_SIDE:
+        raise UserError(f"{path}: has pictures of {width} x {height} pixels, expected at most {MOST_SIDE} on a side and "
+                        f"{MOST_PIXELS} in all")  # fmt: skip
 
 
 def read_video(path: Path, n: int) -> list[np.ndarray]:
