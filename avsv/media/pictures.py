@@ -107,8 +107,8 @@ def read_picture(path: Path) -> np.ndarray:
 def refuse_large(path: Path, width: int, height: int) -> None:
     """UserError where a header promises a picture that would fill the memory."""
     if width * height > MOST_PIXELS or max(width, height) > MOST_SIDE:
-        raise UserError(f"{path}: has pictures of {width} x {height} pixels, expected at most {MOST_SIDE} on a side and "
-                        f"{MOST_PIXELS} in all")  # fmt: skip
+        most = f"{MOST_PIXELS} in all and {MOST_SIDE} on a side"
+        raise UserError(f"{path}: has pictures of {width} x {height} pixels, expected at most {most}")
 
 
 def read_video(path: Path, n: int) -> list[np.ndarray]:
