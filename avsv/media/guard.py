@@ -11,12 +11,9 @@ it decodes can hand over numbers and text only.
 """
 
 import contextlib
-import ctypes
-import importlib
 import json
 import logging
 import os
-import resource
 import select
 import signal
 import struct
@@ -32,6 +29,7 @@ from typing import Any
 import numpy as np
 
 from avsv.errors import UserError
+from avsv.media.guarded import Died, send
 
 log = logging.getLogger("avsv")
 SECONDS = 120.0  # for a clip, by the clock: a long video on a slow disk takes seconds
@@ -40,11 +38,12 @@ TO_START = 60.0  # seconds, on a busy machine; it is half a second as a rule
 MOST_TEXT = 1 << 24  # bytes of an answer's JSON
 PIPE = 1 << 20  # bytes that may wait in the pipe, where the system allows it
 F_SETPIPE_SZ = 1031  # of fcntl.h; Python 3.10 names it, on Linux only
+FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP)  # no decoder sends them to itself
 KINDS = ("b", "i", "u", "f")  # of numbers in arrays that are taken from a child
 
 
-class Died(Exception):
-    """The child ended, or does not answer; the message says how."""
+class Killed(Died):
+    """The child was ended by a signal that comes from outside; it may be tried again."""
 
 
 class Guard(threading.local):
@@ -69,6 +68,7 @@ class Guard(threading.local):
         self.seconds, self.mib = seconds, mib
         self.child: subprocess.Popen | None = None
         self.owner = 0
+        self.request: dict = {}  # the last one
 
     def call(self, function: Callable, path: str | Path, *more: Any) -> Any:
         """`function(path, *more)` in the child.
@@ -115,14 +115,20 @@ class Guard(threading.local):
     def ask(self, function: Callable, path: str | Path, *more: Any) -> None:
         if self.child is None or self.owner != os.getpid():  # a process forked since has none
             self.start()
-        request = {"function": f"{function.__module__}:{function.__qualname__}", "arguments": [str(path), *more]}
+        self.request = {"function": f"{function.__module__}:{function.__qualname__}", "arguments": [str(path), *more]}
         with contextlib.suppress(Died):  # the answer will tell
-            send(self.child.stdin.fileno(), json.dumps(request).encode())
+            send(self.child.stdin.fileno(), json.dumps(self.request).encode())
 
     def answer(self, path: str | Path) -> Any:
         """The value of what was asked last; see `call`."""
         try:
-            answer, arrays = self.receive(time.monotonic() + self.seconds)
+            try:
+                answer, arrays = self.receive(time.monotonic() + self.seconds)
+            except Killed:  # by somebody, or because the machine had no memory left: not the file's fault
+                self.stop()
+                self.start()
+                send(self.child.stdin.fileno(), json.dumps(self.request).encode())
+                answer, arrays = self.receive(time.monotonic() + self.seconds)
         except Died as reason:
             self.stop()
             raise UserError(f"{path}: the decoder {reason}; the file is damaged, or made to do so") from None
@@ -142,7 +148,11 @@ class Guard(threading.local):
         variables = {"PYTHONPATH": os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))}
         variables |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")  # it multiplies no matrices
         self.child = subprocess.Popen(
-            [sys.executable, "-c", f"from avsv.media.guard import serve; serve({self.mib}, {1.1 * self.seconds + 1})"],
+            [
+                sys.executable,
+                "-c",
+                f"from avsv.media.guarded import serve; serve({self.mib}, {1.1 * self.seconds + 1})",
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             bufsize=0,
@@ -197,39 +207,24 @@ class Guard(threading.local):
                 raise Died(f"gave no answer within {self.seconds:g} s and was stopped")
             n_read = os.readv(pipe, [view])
             if not n_read:
-                raise Died(said_of(self.child))
+                raise death_of(self.child)
             view = view[n_read:]
         return place
 
 
-def said_of(child: subprocess.Popen) -> str:
+def death_of(child: subprocess.Popen) -> Died:
     """How a child ended, in words."""
     try:
         code = child.wait(5)
     except subprocess.TimeoutExpired:
-        return "closed its output"
+        return Died("closed its output")
     if code >= 0:
-        return f"ended with status {code}"
-    with contextlib.suppress(ValueError):
-        return f"died of {signal.Signals(-code).name}"
-    return f"died of signal {-code}"
-
-
-def send(pipe: int, text: bytes, arrays: list[np.ndarray] = ()) -> None:
-    """Write a message: how long its text is, the text, and the arrays' bytes; Died where nobody reads."""
+        return Died(f"ended with status {code}")
     try:
-        write_all(pipe, struct.pack("<I", len(text)) + text)
-        for array in arrays:
-            if array.size:
-                write_all(pipe, memoryview(array.reshape(-1)).cast("B"))
-    except BrokenPipeError:
-        raise Died("ended before it was asked") from None
-
-
-def write_all(pipe: int, data: Any) -> None:
-    view = memoryview(data)
-    while len(view):
-        view = view[os.write(pipe, view) :]
+        name = signal.Signals(-code).name
+    except ValueError:
+        name = f"signal {-code}"
+    return (Killed if -code in FROM_OUTSIDE else Died)(f"died of {name}")
 
 
 DECODER = Guard()
@@ -251,68 +246,3 @@ def returned(value: Any) -> Any:
 
 def raised(error: Exception) -> Any:
     raise error
-
-
-# What follows runs in the child.
-
-
-class Warnings(logging.Handler):
-    """Keeps what is logged, to be handed over with the answer."""
-
-    def __init__(self):
-        super().__init__()
-        self.said: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.said.append(record.getMessage())
-
-
-def serve(mib: int, seconds: float) -> None:
-    """Answer requests on standard input until it ends, which it does with the process that asks.
-
-    Parameters
-    ----------
-    mib : memory that may be allocated
-    seconds : after which a call is ended by the system, in case nobody is left to do so
-    """
-    requests, answers = os.dup(0), os.dup(1)
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    os.dup2(2, 1)  # libraries may print; the pipe is for answers
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the process that asks
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_DATA, (mib << 20, mib << 20))
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).mallopt(-8, 1)  # M_ARENA_MAX: one heap, whatever the threads of ffmpeg
-    log.addHandler(said := Warnings())
-    log.propagate = False
-    import soundfile  # noqa: F401 (here, where the time for a clip does not run)
-
-    send(answers, b"{}")
-    with contextlib.suppress(Died), open(requests, "rb") as pipe:
-        while len(size := pipe.read(4)) == 4:
-            request = json.loads(pipe.read(*struct.unpack("<I", size)))
-            signal.setitimer(signal.ITIMER_REAL, seconds)
-            answer, arrays = work(request, mib)
-            signal.setitimer(signal.ITIMER_REAL, 0)  # who asked may be busy for long before reading this
-            send(answers, json.dumps(answer | {"warnings": said.said}).encode(), arrays)
-            said.said.clear()
-
-
-def work(request: dict, mib: int) -> tuple[dict, list[np.ndarray]]:
-    """Call the function that is asked for; its value as JSON and arrays, or its error."""
-    module, _, name = request["function"].partition(":")
-    arguments = request["arguments"]
-    try:
-        value = getattr(importlib.import_module(module), name)(*arguments)
-    except UserError as error:
-        return {"error": str(error)}, []
-    except MemoryError:
-        return {"error": f"{arguments[0]}: takes more than {mib} MiB of memory to decode"}, []
-    except Exception as error:  # a decoder's own: some raise IndexError, struct.error or their like for a bad file
-        return {"error": f"{arguments[0]}: cannot be decoded: {type(error).__name__}: {error}"}, []
-    if isinstance(value, (int, float)):
-        return {"number": float(value)}, []
-    arrays = [np.ascontiguousarray(array) for array in (value if isinstance(value, list) else [value])]
-    about = [[array.dtype.str, array.shape] for array in arrays]
-    return {"arrays": about, "list": isinstance(value, list)}, arrays

@@ -23,6 +23,13 @@ def die(path, signal):
     os.kill(os.getpid(), signal)
 
 
+def die_once(path, signal):
+    if not os.path.exists(path):
+        open(path, "w").close()
+        os.kill(os.getpid(), signal)
+    return 8.0
+
+
 def leave(path, status):
     os._exit(status)
 

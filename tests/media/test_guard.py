@@ -42,6 +42,10 @@ def test_a_decoder_that_dies_costs_one_clip(guard, number):
     assert guard.call(decoders.number, "good.wav", 1) == 1.0
 
 
+def test_a_decoder_that_somebody_kills_is_asked_again(guard, tmp_path):
+    assert guard.call(decoders.die_once, str(tmp_path / "mark"), int(signal.SIGKILL)) == 8.0
+
+
 def test_a_decoder_that_leaves_costs_one_clip(guard):
     with pytest.raises(UserError, match=r"bad\.wav: the decoder ended with status 3"):
         guard.call(decoders.leave, "bad.wav", 3)
