@@ -17,6 +17,7 @@ import soundfile
 
 from avsv.errors import UserError
 from avsv.media.containers import open_container
+from avsv.processes import end_with_parent
 from avsv.progress import progress
 
 SNDFILE_ENDINGS = {".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".au", ".sph"}
@@ -260,7 +261,7 @@ def all_seconds(paths: dict[str, str], jobs: int) -> tuple[dict[str, float], dic
     -------
     key -> seconds of those that can be read; key -> reason of the others
     """
-    with ProcessPoolExecutor(jobs) as pool:
+    with ProcessPoolExecutor(jobs, initializer=end_with_parent) as pool:
         found = pool.map(seconds_or_reason, paths.values(), chunksize=64)
         answers = dict(zip(paths, progress(found, "lengths", len(paths)), strict=True))
     return (
