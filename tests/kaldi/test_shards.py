@@ -167,3 +167,13 @@ make(Path(sys.argv[1]), work)
     assert make(tmp_path, lambda keys, out: calls.append(keys))
     assert not calls and first.wait(timeout=5) == 0
     assert len(kaldiio.load_scp(str(tmp_path / "feats.scp"))) == len(INPUTS)
+
+
+@pytest.mark.parametrize("proof", ["", "1e999", "[]", '{"shards": null}', "[" * 20000])
+def test_a_damaged_proof_is_told_by_merge_and_its_shard_done_again(tmp_path, proof):
+    make(tmp_path, shard=Shard(1, 2))
+    make(tmp_path, shard=Shard(2, 2))
+    (tmp_path / "done.2.json").write_text(proof)
+    with pytest.raises(UserError, match=r"done\.2\.json: not as a finished shard writes it"):
+        merge(tmp_path)
+    assert make(tmp_path, shard=Shard(2, 2))
