@@ -83,7 +83,7 @@ def dry_run(
     size = min(config.batch_size, rehearsal.examples)
     seconds, memory, how = measure(trainer, step, rehearsal.make_batch, size)
     on = f"{torch.get_num_threads()} threads" if trainer.device.type == "cpu" else torch.cuda.get_device_name()
-    yield (f"a step: {size} x {rehearsal.what}, {duration(seconds)} on {trainer.device} ({on}, {config.precision}), "
+    yield (f"a step: {size} x {rehearsal.what}, {duration(seconds)} on {trainer.device} ({on}, {str(trainer.precision).removeprefix('torch.')}), "
            f"{memory / GIB:.2f} GiB at its peak; {how}")  # fmt: skip
     one = rehearsal.examples // size
     every = config.epochs * one
