@@ -3,7 +3,8 @@
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Lock
 from typing import TypeVar
 
 Item, Result = TypeVar("Item"), TypeVar("Result")
@@ -41,3 +42,30 @@ def map_ahead(
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
+
+
+class ReadOnce:
+    """`read(path)` for several threads: who asks for what another is reading, or read lately, gets the same answer.
+
+    Parameters
+    ----------
+    read : path -> answer; what it raises is an answer as well
+    keep : how many of the latest answers are kept
+    """
+
+    def __init__(self, read: Callable[[str], Result], keep: int = 4):
+        self.read, self.keep = read, keep
+        self.lock, self.latest = Lock(), {}
+
+    def __call__(self, path: str) -> Result:
+        with self.lock:
+            mine = path not in self.latest
+            answer = self.latest.setdefault(path, Future())
+            while len(self.latest) > self.keep:
+                del self.latest[next(iter(self.latest))]  # whoever waits for it holds it
+        if mine:
+            try:
+                answer.set_result(self.read(path))
+            except BaseException as error:
+                answer.set_exception(error)
+        return answer.result()

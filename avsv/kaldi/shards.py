@@ -24,6 +24,7 @@ from avsv.files import whole_file, write_json
 from avsv.kaldi.tables import read_table, write_table
 
 log = logging.getLogger("avsv")
+MERGED = "merged.json"  # which shards the merged tables are of
 FLOAT, COMPRESSED = (
     None,
     2,
@@ -116,6 +117,23 @@ def digest(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
+def digest_pairs(keys: Sequence[str], values: Mapping[str, Any]) -> str:
+    """`digest` of the list of [key, value], made piece by piece: a million lists at once are slow and large.
+
+    Examples
+    --------
+    >>> digest_pairs(["a", "b"], {"a": 1, "b": "x"}) == digest([["a", 1], ["b", "x"]])
+    True
+    """
+    total = hashlib.sha256(b"[")
+    for begin in range(0, len(keys), 1000):
+        pairs = [[key, values[key]] for key in keys[begin : begin + 1000]]
+        text = json.dumps(pairs, sort_keys=True, default=str)[1:-1]
+        total.update(f"{', ' if begin else ''}{text}".encode())
+    total.update(b"]")
+    return total.hexdigest()[:16]
+
+
 def file_digest(path: Path | str) -> str:
     """A short hash of a file's bytes, or of all files in a folder."""
     path = Path(path)
@@ -156,13 +174,13 @@ def make_archives(
     UserError : there is no input at all, or more than `max_skipped` of it could not be used
     """
     out_dir, shard = Path(out_dir), shard or Shard()
-    keys = sorted(inputs, key=str.encode)
+    keys = sorted(inputs)  # by code points, which is the order of their UTF-8 bytes
     if not keys and not may_be_empty:
         raise UserError(f"{out_dir}: nothing to do: there is no input")
     mine = list(shard.take(keys))
     if tables:
         settings = {**settings, "tables": list(tables)}
-    proof = {"shards": shard.total, "settings": digest(settings), "inputs": digest([[k, inputs[k]] for k in mine])}
+    proof = {"shards": shard.total, "settings": digest(settings), "inputs": digest_pairs(mine, inputs)}
     record = out_dir / f"done{shard.suffix}.json"
     if is_done(record, proof, out_dir, names, tables, shard.suffix):
         log.info("%s: %s%s: complete already, %d clips", out_dir, names[0], shard.suffix, len(mine))
@@ -210,15 +228,23 @@ def merge_when_complete(out_dir: Path, names: Sequence[str], tables: Sequence[st
     """Join the shards' scp files into `NAME.scp`, and their tables; False while a shard's proof is missing."""
     if total == 1:
         return True
+    proofs = []
     for job in range(1, total + 1):
         proof = read_proof(out_dir / f"done.{job}.json")
         if (proof.get("shards"), proof.get("settings")) != (total, settings):
             return False
+        proofs.append(proof)
+    record, merged = out_dir / MERGED, {"proofs": digest(proofs), "files": [*names, *tables]}
+    files = [*(f"{name}.scp" for name in names), *tables, "skipped"]
+    if read_proof(record) == merged and all((out_dir / file).exists() for file in files):
+        return True  # a million lines need not be joined again
+    record.unlink(missing_ok=True)
     for name, end in [*((name, ".scp") for name in names), *((name, "") for name in [*tables, "skipped"])]:
         rows: dict[str, str] = {}
         for job in range(1, total + 1):
             rows.update(read_table(out_dir / f"{name}.{job}{end}"))
         write_table(out_dir / f"{name}{end}", rows)
+    write_json(record, merged)
     log.info("%s: %d shards merged, %d skipped", out_dir, total, len(rows))
     return True
 
