@@ -16,15 +16,13 @@ def n_cores() -> int:
 
 
 def n_allowed() -> int:
-    """Cores that this job may use: what OMP_NUM_THREADS says, as utils/run.py sets it for jobs side by side, else all."""
+    """Cores that this job may use: OMP_NUM_THREADS, which utils/run.py sets for jobs side by side, else all."""
     said = os.environ.get("OMP_NUM_THREADS", "")
     return int(said) if said.isdecimal() and int(said) else n_cores()
 
 
-def map_ahead(
-    work: Callable[[Item], Result], items: Iterable[Item], n_threads: int | None = None
-) -> Iterator[Result]:
-    """`map(work, items)` by `n_threads`, one a core by default; no more items are taken than are worked on and one more.
+def map_ahead(work: Callable[[Item], Result], items: Iterable[Item], n_threads: int | None = None) -> Iterator[Result]:
+    """`map(work, items)` by `n_threads`, one a core by default; no more items are taken than threads and one more.
 
     So memory stays flat however many items there are, and items may be read from a file by the caller's thread.
 

@@ -35,8 +35,8 @@ def split_data_dir(path: Path | str, n_parts: int) -> list[int]:
     begins = np.flatnonzero(np.concatenate([[True], speakers[1:] != speakers[:-1]]))[: len(speakers)]
     names = speakers[begins]
     if (names[1:] <= names[:-1]).any():
-        raise UserError(f"{path}/utt2spk: utterances and speakers are not in one order; a speaker's name must begin the "
-                        f"names of the utterances. See: avsv check {path}")  # fmt: skip
+        raise UserError(f"{path}/utt2spk: utterances and speakers are not in one order; a speaker's name must begin "
+                        f"those of the utterances. See: avsv check {path}")  # fmt: skip
     if len(names) < n_parts:
         raise UserError(f"{path}: has {len(names)} speakers, too few for {n_parts} parts of whole speakers")
     firsts = choose_firsts(begins, len(speakers), n_parts)

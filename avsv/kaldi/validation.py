@@ -174,7 +174,9 @@ def fix(path: Path | str) -> tuple[int, int]:
         bad = rows_of(utt2dur.keys[rows], utts)
         keep[bad[bad >= 0]] = False
     if not keep.any():
-        raise UserError(f"{path}: no utterance of {len(utts)} has a speaker and a sound or picture; nothing was changed")
+        raise UserError(
+            f"{path}: no utterance of {len(utts)} has a speaker and a sound or picture; nothing was changed"
+        )
     before, utts, speakers = len(utts), utts[keep], speakers[keep]
     for name in ("utt2spk", *BY_UTT, "spk2gender"):
         if (path / name).exists():

@@ -74,7 +74,7 @@ def in_torch(encoder: nn.Module) -> Network:
 
 
 def in_onnxruntime(encoder: nn.Module, n_mels: int) -> Network:
-    """The network of an encoder as a session of one thread, or in torch where the session cannot be had: the log says why.
+    """The network of an encoder as a session of one thread; in torch where there can be none, and the log says why.
 
     Parameters
     ----------

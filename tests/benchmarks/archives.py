@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A random crop of 200 frames from archives of one-minute feature matrices, beside kaldiio reading the whole matrix.
 
-    python tests/benchmarks/archives.py
+python tests/benchmarks/archives.py
 """
 
 import sys

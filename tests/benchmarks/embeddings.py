@@ -4,9 +4,10 @@
     python tests/benchmarks/embeddings.py --clips 60
 
 Voice: ECAPA-TDNN of the published size (1,024 channels, random weights) on clips of 2 to 20 s, cut from real
-recordings; beside a loop over `EncoderClassifier.encode_batch`, and over batches of 8 clips that are padded. Face: five
-faces of each mp4 of 160 px with the pack in AVSV_REAL_DATA/models/mobileface, beside `FaceAnalysis.get` on the same five
-frames after decoding the video up to the last of them. Answers are compared in the same run: the least cosine is printed.
+recordings; beside a loop over `EncoderClassifier.encode_batch`, and over batches of 8 clips that are padded. Face:
+five faces of each mp4 of 160 px with the pack in AVSV_REAL_DATA/models/mobileface, beside `FaceAnalysis.get` on the
+same five frames after decoding the video up to the last of them. Answers are compared in the same run: the least cosine
+is printed.
 """
 
 import contextlib
@@ -72,7 +73,7 @@ def voice(args) -> bool:
     embed, encoder, theirs = make_voice_embedder(str(source)), load_encoder(str(source), "cpu"), {}
 
     def ours():
-        with ShardWriter(args.dir, ["embedding"], "", VOICE_TABLES + ("utt2input",)) as out:
+        with ShardWriter(args.dir, ["embedding"], "", (*VOICE_TABLES, "utt2input")) as out:
             embed_voices(embed, wav, {}, {}, out)
 
     def loop():

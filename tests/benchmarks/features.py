@@ -3,13 +3,15 @@
 
     python tests/benchmarks/features.py --clips 240
 
-The peer writes nothing. Ours is the command as the recipe starts it, with one thread a job: two jobs side by side, which
-are to be 1.6 times as fast as the peer, and one job, which may take 15 % longer; starting the command is part of it.
+The peer writes nothing. Ours is the command as the recipe starts it, with one thread a job: two jobs side by side,
+which are to be 1.6 times as fast as the peer, and one job, which may take 15 % longer; starting the command is part of
+it.
 """
 
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -47,7 +49,8 @@ def jobs(folder: Path, total: int) -> None:
                          env=os.environ | ONE_THREAD, stderr=subprocess.DEVNULL)
         for job in range(1, total + 1)
     ]  # fmt: skip
-    assert not any([job.wait() for job in running])
+    failed = [job.wait() for job in running]
+    assert not any(failed)
 
 
 def peer(wav: dict[str, str]) -> None:
@@ -73,7 +76,7 @@ def main() -> int:
         wav = make_data(folder, args.clips, ending)
         for total, target in ((2, 1.6), (1, 1 / 1.15)):
             name = f"fbank of {ending}, {total} job{'s' * (total > 1)}"
-            met &= beside(name, lambda: jobs(folder, total), lambda: peer(wav), len(wav), target, args.repeats)
+            met &= beside(name, partial(jobs, folder, total), partial(peer, wav), len(wav), target, args.repeats)
     return not met
 
 

@@ -3,8 +3,9 @@
 
     python tests/benchmarks/loader.py
 
-The voice encoder of egs/voxceleb/conf/voice_small.yaml (256 channels, batches of 32 crops of 2 s) on real recordings and
-noises. "read" decodes every crop from its file; "kept" has them in memory, as the cache of a training does. The workers
+The voice encoder of egs/voxceleb/conf/voice_small.yaml (256 channels, batches of 32 crops of 2 s) on real recordings
+and noises. "read" decodes every crop from
+its file; "kept" has them in memory, as the cache of a training does. The workers
 share the cores with the step, so on a CPU the loader costs at least its own processor time.
 """
 

@@ -53,7 +53,7 @@ def test_too_few_speakers_are_refused(data):
 def test_an_unsorted_table_is_refused_and_nothing_is_left_behind(data):
     lines = (data / "wav.scp").read_text().splitlines(keepends=True)
     (data / "wav.scp").write_text("".join(lines[::-1]))
-    with pytest.raises(UserError, match="wav.scp: is not sorted.*avsv fix"):
+    with pytest.raises(UserError, match=r"wav.scp: is not sorted.*avsv fix"):
         split_data_dir(data, 2)
     assert not (data / "split2").exists()
 
