@@ -51,7 +51,8 @@ def mel_bands(n_mels: int) -> list[tuple[slice, slice, np.ndarray]]:
 def fbank_and_energy(sound: np.ndarray, n_mels: int = 80) -> tuple[np.ndarray, np.ndarray]:
     """Log mel energies and log energy of 25 ms frames every 10 ms.
 
-    As Kaldi's `compute-fbank-feats --num-mel-bins=80 --low-freq=20 --high-freq=7600 --use-energy=true --dither=0`. Many frames are computed at once: a fifth of the time of kaldi-native-fbank.
+    As Kaldi's `compute-fbank-feats --num-mel-bins=80 --low-freq=20 --high-freq=7600 --use-energy=true --dither=0`,
+    many frames at once: a fifth of the time of kaldi-native-fbank.
 
     Parameters
     ----------

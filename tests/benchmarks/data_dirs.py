@@ -4,10 +4,10 @@
     python tests/benchmarks/data_dirs.py                  minutes; 3 GB in --dir
     python tests/benchmarks/data_dirs.py --clips 100000   a twelfth of it
 
-The directory is text alone: 7,245 people, nine tables, no media. "mend" is fix where a clip has lost its sound in
-the middle of every table, a line is bad and another stands twice; "resume" is avsv fbank on a stage whose archives and
-proofs are there already, as one job and as the last of four. Each command is run --repeats times and the fastest counts:
-machines are shared; processor seconds are told as well. The exit status is 1 where a target is missed.
+The directory is text alone: 7,245 people, nine tables, no media. "mend" is fix where a clip has lost its sound in the
+middle of every table, a line is bad and another stands twice; "resume" is avsv fbank on a stage whose archives and
+proofs are there already, as one job and as the last of four. Each command is run --repeats times and the fastest
+counts: machines are shared; processor seconds are told as well. The exit status is 1 where a target is missed.
 """
 
 import argparse
