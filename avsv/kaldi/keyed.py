@@ -146,6 +146,7 @@ def join_runs(table: KeyedTable, rows: np.ndarray) -> bytes:
     """The lines of `rows` in their order, each as "key value": runs of lines that are so already are copied at once."""
     plain = table.values[rows, 0] - table.starts[rows] == np.strings.str_len(table.keys[rows]) + 1
     plain &= table.values[rows, 1] == table.ends[rows]
+    plain &= np.frombuffer(table.data, np.uint8)[table.values[rows, 0] - 1] == SPACE  # and no tab
     follows = plain[1:] & plain[:-1] & (table.ends[rows[:-1]] + 1 == table.starts[rows[1:]])
     begins = np.flatnonzero(np.concatenate([[True], ~follows])) if len(rows) else np.zeros(0, int)
     ends = np.append(begins[1:], len(rows)) - 1
