@@ -1,6 +1,7 @@
 """Voice embeddings: sound through a SpeechBrain speaker encoder."""
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from itertools import groupby
 from typing import NamedTuple
 
@@ -11,7 +12,8 @@ from avsv.errors import UserError
 from avsv.features.quality import voice_quality
 from avsv.features.sound_damage import damage_sound
 from avsv.kaldi.shards import ShardWriter
-from avsv.media.sound import read_sound, sound_seconds
+from avsv.media.guard import guarded
+from avsv.media.sound import read_part, read_sound, sound_seconds
 from avsv.models.device import pick_device
 from avsv.models.ecapa import load_encoder
 from avsv.models.whole_clip import in_onnxruntime
@@ -20,6 +22,7 @@ from avsv.threads import map_ahead, n_allowed
 
 RATE = 16000
 SHORTEST = 0.1  # seconds; the encoder's widest convolution spans less
+LONGEST = 300.0  # seconds; the activations of ECAPA-TDNN's widest layers take memory in proportion
 
 
 class VoiceEmbedder:
@@ -102,7 +105,7 @@ def embed_clips(
 
     def work(utts: list[str]) -> list[Embedded]:
         torch.set_num_threads(1)  # of each of these threads; they are as many as there are cores
-        return embed_batch(embed, {utt: wav[utt] for utt in utts}, damage, allow_pipes)
+        return embed_batch(embed, {utt: wav[utt] for utt in utts}, damage, allow_pipes, batch_seconds)
 
     batches: Iterable[list[str]] = ([utt] for utt in wav)
     if not embed.alone:
@@ -118,17 +121,25 @@ def embed_clips(
         bar.close()
 
 
-def embed_batch(embed: VoiceEmbedder, wav: dict[str, str], damage: dict, allow_pipes: bool) -> list[Embedded]:
+def embed_batch(
+    embed: VoiceEmbedder, wav: dict[str, str], damage: dict, allow_pipes: bool, batch_seconds: float
+) -> list[Embedded]:
     """Read some clips and embed those that can be read."""
-    sounds, bad = {}, []
+    sounds, done = {}, []
     for utt, path in wav.items():
         try:
             sounds[utt] = read_clip(path, damage.get(utt), allow_pipes)
         except UserError as error:
-            bad.append(Embedded(utt, reason=str(error)))
+            done.append(Embedded(utt, reason=str(error)))
+        if sum(map(len, sounds.values())) > 2 * batch_seconds * RATE:  # their lengths were lies
+            done += embed_sounds(embed, sounds)
+            sounds = {}
+    return done + embed_sounds(embed, sounds)
+
+
+def embed_sounds(embed: VoiceEmbedder, sounds: dict[str, np.ndarray]) -> list[Embedded]:
     vectors = embed(list(sounds.values())) if sounds else ()
-    good = [Embedded(utt, vector, voice_quality(sounds[utt])) for utt, vector in zip(sounds, vectors, strict=True)]
-    return good + bad
+    return [Embedded(utt, vector, voice_quality(sounds[utt])) for utt, vector in zip(sounds, vectors, strict=True)]
 
 
 def note(clip: Embedded, out: ShardWriter) -> None:
@@ -146,21 +157,25 @@ def known_lengths(wav: dict[str, str], seconds: dict[str, float], out: ShardWrit
     lengths = {}
     for utt, path in wav.items():
         try:
-            lengths[utt] = seconds.get(utt) or (float("inf") if path.endswith("|") else sound_seconds(path))
+            lengths[utt] = seconds.get(utt) or (float("inf") if path.endswith("|") else guarded(sound_seconds, path))
         except UserError as error:
             out.skip(utt, str(error))
     return lengths
 
 
 def read_clip(path: str, damage: dict | None, allow_pipes: bool) -> np.ndarray:
-    sound = check_sound(read_sound(path, allow_pipes=allow_pipes), path)
-    return damage_sound(sound, damage) if damage else sound
+    sound = check_sound(guarded(read_sound, path, RATE, allow_pipes), path)
+    return damage_sound(sound, damage, partial(guarded, read_part)) if damage else sound
 
 
 def check_sound(sound: np.ndarray, path: str) -> np.ndarray:
-    """The sound itself; UserError where it is too short to embed, or silent."""
+    """The sound itself; UserError where it is too short or too long to embed, or silent."""
     if len(sound) < SHORTEST * RATE:
         raise UserError(f"{path}: the sound lasts {len(sound) / RATE:.3f} s, less than {SHORTEST} s")
+    if len(sound) > LONGEST * RATE:
+        raise UserError(
+            f"{path}: the sound lasts {len(sound) / RATE:.0f} s, more than {LONGEST:g} s; cut it into pieces"
+        )
     if not np.any(sound):
         raise UserError(f"{path}: the sound is silent, every sample is 0")
     return sound

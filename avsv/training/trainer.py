@@ -31,7 +31,7 @@ from avsv.training.distributed import (
     n_processes,
     rank,
     share,
-    share_batch_norm,
+    share_layers,
 )
 from avsv.training.experiment import finish_experiment, start_experiment
 from avsv.training.schedule import learning_rate, make_optimizer
@@ -70,6 +70,10 @@ def choose_precision(name: str, device: torch.device) -> torch.dtype:
     return PRECISIONS[name] if name != "auto" else torch.bfloat16 if native else torch.float32
 
 
+def name_of(precision: torch.dtype) -> str:
+    return str(precision).removeprefix("torch.")
+
+
 class Trainer:
     """Trains `model` in `config.exp_dir`, from its last checkpoint where there is one.
 
@@ -100,7 +104,7 @@ class Trainer:
         self.device = pick_device(config.device)
         self.precision = choose_precision(config.precision, self.device)
         self.model = model.to(self.device)
-        share_batch_norm(model, self.device)
+        share_layers(model, self.device)
         self.optimizer = make_optimizer(model, config.optimizer)
         # float16 has no room for small gradients: the loss is multiplied first, and the gradients divided after
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.precision == torch.float16)
@@ -135,11 +139,11 @@ class Trainer:
         n_parameters = sum(p.numel() for p in self.model.parameters())
         shared = f", {n_processes()} processes" if n_processes() > 1 else ""
         log.info("%s: %.2f M parameters, %d epochs of %d batches on %s (%s)%s", self.exp_dir, n_parameters / 1e6,
-                 self.config.epochs, n_batches, self.device, str(self.precision).removeprefix("torch."), shared)  # fmt: skip
+                 self.config.epochs, n_batches, self.device, name_of(self.precision), shared)  # fmt: skip
         step, clock = average_gradients(self.model, step), Clock(self.epoch * n_batches, self.config.epochs * n_batches)
         drawn = time.monotonic()
         while self.epoch < self.config.epochs:
-            torch.manual_seed(self.config.seed * 100_003 + self.epoch + 1_000_000_007 * rank())
+            torch.manual_seed(self.config.seed * 100_003 + self.epoch)
             record = self.run_epoch(step, batches(self.epoch), n_batches, clock)
             if validate:
                 record |= self.validate(validate)
