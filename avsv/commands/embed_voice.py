@@ -46,6 +46,7 @@ def run(args):
     data = read_data_dir(args.data_dir)
     damage = read_damage(args.data_dir, "voice")
     weights = Path(args.model) / "embedding_model.ckpt"
+    # "padding": embeddings of earlier versions, which depended on their batches, are made again
     settings = {"model": file_digest(weights) if weights.exists() else args.model, "padding": "none"}
 
     def work(utts, out):
