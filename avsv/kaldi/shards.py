@@ -186,6 +186,7 @@ def make_archives(
         with one_at_a_time(out_dir / f".lock{shard.suffix}"):
             if not (done := is_done(record, proof, out_dir, names, tables, shard.suffix)):  # by the run waited for
                 record.unlink(missing_ok=True)
+                (out_dir / MERGED).unlink(missing_ok=True)  # what was skipped may not be so this time
                 do_shard(out_dir, names, tables, mine, work, shard, max_skipped)
                 write_json(record, proof)
     if done:
@@ -274,4 +275,5 @@ def merge(out_dir: Path | str) -> None:
         raise UserError(f"{out_dir}: shards {missing} of {total} are not finished")
     names = sorted(p.name.removesuffix(".1.scp") for p in out_dir.glob("*.1.scp"))
     tables = sorted(p.name.removesuffix(".1") for p in out_dir.glob("utt2*.1"))
+    (out_dir / MERGED).unlink(missing_ok=True)
     merge_when_complete(out_dir, names, tables, total, settings)
