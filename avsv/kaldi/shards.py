@@ -241,7 +241,8 @@ def merge_when_complete(out_dir: Path, names: Sequence[str], tables: Sequence[st
         if (proof.get("shards"), proof.get("settings")) != (total, settings):
             return False
         proofs.append(proof)
-    record, merged = out_dir / MERGED, {"proofs": digest(proofs), "files": [*names, *tables]}
+    record = out_dir / MERGED
+    merged = {"shards": total, "settings": settings, "inputs": digest([proofs, list(names), list(tables)])}
     files = [*(f"{name}.scp" for name in names), *tables, "skipped"]
     if read_proof(record) == merged and all((out_dir / file).exists() for file in files):
         return True  # a million lines need not be joined again
