@@ -113,10 +113,10 @@ def test_a_signal_cancels_what_was_submitted(program, number, tmp_path):
     )  # fmt: skip
     job = started(tmp_path, "a")
     process.send_signal(number)
-    _, said = process.communicate(timeout=30)
+    _, said = process.communicate(timeout=120)
     assert process.returncode == 2
     assert f"{number.name} came; job {job} was cancelled" in said
-    wait_for(lambda: not there(program, job), 10)
+    wait_for(lambda: not there(program, job))
 
 
 @BOTH
@@ -127,7 +127,7 @@ def test_the_end_of_the_calling_script_cancels_them_too(program, tmp_path):
     job = started(tmp_path, "a.1")
     script.kill()
     script.wait()
-    wait_for(lambda: not there(program, job), 30)
+    wait_for(lambda: not there(program, job))
 
 
 @BOTH
@@ -153,7 +153,7 @@ def test_a_job_that_somebody_cancels_stays_so(program, tmp_path):
     )  # fmt: skip
     job = started(tmp_path, "a")
     subprocess.run(["scancel" if program == "slurm.py" else "qdel", job], capture_output=True, check=True)
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=120)
     assert process.returncode == 1
     assert "job 1 was cancelled: " in said and "submitted again" not in said
 
