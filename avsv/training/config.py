@@ -31,7 +31,7 @@ class OptimizerConfig:
 class TrainingConfig:
     """What every kind of training has."""
 
-    task: str = "???"  # voice | face | face_detector | avn_e | avn_f | avn_j
+    task: str = "???"  # voice | face | face_detector | avn_e | avn_f | avn_j | association | association_media
     exp_dir: str = "???"  # where everything is written
     data_dir: str = "???"  # training data directory
     seed: int = 0
