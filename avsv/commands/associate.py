@@ -3,8 +3,8 @@
 LISTS is a folder made by avsv association-lists, or the published lists of VoxCeleb1 as they are (veriflist/,
 matching/, retrieval/). --voice and --face are embeddings in one space (see avsv embed-association), compared by their
 cosine. Verification: EER and AUC; matching: accuracy for each N from 2 to the number of candidates on a line;
-retrieval: mean average precision both ways. Equal scores count as chance, not by their order. Each measure stands beside what
-chance gives and has a 95 % interval from 1,000 resamples of the people.
+retrieval: mean average precision both ways. Equal scores count as chance, not by their order. Each measure stands
+beside what chance gives and has a 95 % interval from 1,000 resamples of the people.
 
 Names in published lists are paths (A.R._Rahman/1.6/VIDEO/0067975.jpg, id10002/VIDEO/00001.wav); they are found as
 id10002-VIDEO-0067975 and id10002-VIDEO-00001, with --ids for the people's names: lines "A.R._Rahman id10002".

@@ -34,7 +34,8 @@ def info_nce(voice: Tensor, face: Tensor, labels: Tensor, scale: Tensor | float)
 def orthogonal_projection(embeddings: Tensor, labels: Tensor, negative_weight: float = 0.7) -> Tensor:
     """(1 - mean positive cosine) + 0.7 |mean negative cosine| over all pairs of a batch.
 
-    FOP (Saeed et al., ICASSP 2022). An embedding's pair with itself is left out; a batch without pairs of one kind has 0 for that term.
+    FOP (Saeed et al., ICASSP 2022). An embedding's pair with itself is left out; a batch without pairs of one kind has
+    0 for that term.
 
     Parameters
     ----------

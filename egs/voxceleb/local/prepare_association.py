@@ -73,7 +73,9 @@ def main(args):
     utt2spk = {utt: spk for one in data for utt, spk in one.utt2spk.items()}
     if len(utt2spk) < sum(len(one.utts) for one in data):
         raise UserError(f"{' '.join(map(str, args.data_dirs))}: have clips in common")
-    wav, video = ({utt: where for one in data for utt, where in getattr(one, kind).items()} for kind in ("wav", "video"))
+    wav, video = (
+        {utt: where for one in data for utt, where in getattr(one, kind).items()} for kind in ("wav", "video")
+    )
     both = {utt2spk[utt] for utt in wav} & {utt2spk[utt] for utt in video}
     names = read_meta(need(args.meta, "VoxCeleb1's meta file"), "VGGFace1 ID", "VoxCeleb1 ID") if args.meta else {}
     if names:

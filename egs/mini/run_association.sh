@@ -1,0 +1,120 @@
+#!/usr/bin/env bash
+# Whose face goes with this voice, for people never seen or heard before? Face-voice association on a corpus that this
+# recipe makes for itself: more people than run.sh's, whose voice and face share sex, age and build, as in life.
+# Read it from top to bottom; run a part of it with --stage N --stop-stage M. Results are in exp/association/results.
+set -euo pipefail
+caller=$PWD
+cd "$(dirname "${BASH_SOURCE[0]}")"
+
+people=240            # of the corpus; a third of them are unseen and unheard in training
+clips=6               # of each person, in three sessions; the last session of training people is the set "seen"
+seed=1                # of the corpus; another one than run.sh's, so that these people are not those of the encoders
+split="140 20 80"     # people for training, validation, unseen test
+voice=exp/voice       # front ends: those of run.sh, trained here where they are absent; or a published model, a pack
+face=exp/face
+systems="infonce fop ssnet dimnet pins svhf"   # on the front ends' embeddings: conf/association/SYSTEM.yaml
+heads="no-fusion ce-only cosine-only full"     # of the single-stream network: its ablation; empty: leave it out
+frames_per_clip=3     # faces of a clip
+max_skipped=0.05      # share of the clips that may be unreadable, or without a face, before a stage fails
+train_options=        # more key=value for every avsv train, such as "epochs=1"
+resamples=1000        # of people, for the intervals
+device=cpu            # of embeddings and training: cpu or cuda
+nj=2                  # parallel jobs in stages 0 and 1
+stage=0
+stop_stage=6
+. ./path.sh
+. ./cmd.sh
+. parse_options.sh
+
+# What follows from the options, the same in every stage.
+voice=$(from_user "$voice") face=$(from_user "$face")
+read -ra train_options <<<"device=$device $train_options"
+read -ra split <<<"$split"
+data=data/association exp=exp/association
+sets=(train seen valid unseen)
+tests=(unseen seen)
+
+if stage 0 "the corpus, the sets of people and their lists"; then
+  local/make_corpus.py --people "$people" --clips "$clips" --seed "$seed" --jobs "$nj" corpus_association
+  prepare=../voxceleb/local
+  $prepare/prepare_voxceleb2.py --landmarks corpus_association $data/corpus_dev
+  $prepare/prepare_voxceleb2.py --landmarks --part test corpus_association $data/corpus_test
+  local/describe_people.py corpus_association $data/corpus_dev $data/corpus_test
+  $prepare/prepare_association.py --counts "${split[@]}" $data/corpus_dev $data/corpus_test $data
+  for set in "${sets[@]}"; do avsv check $data/$set; done
+  for set in "${tests[@]}"; do avsv association-lists $data/$set $exp/lists/$set; done
+fi
+
+if stage 1 "front ends, embeddings, aligned faces"; then
+  if [ "$voice $face" = "exp/voice exp/face" ] && ! [ -e exp/voice/done -a -e exp/face/done ]; then
+    (cd "$caller" && bash "$OLDPWD/run.sh" --nj "$nj" --stop-stage 2)
+  fi
+  for set in "${sets[@]}"; do
+    $cpu_cmd "JOB=1:$nj" $exp/voice/$set/log/embed.JOB.log \
+      avsv embed-voice --model "$voice" --device "$device" --max-skipped "$max_skipped" \
+        --shard "JOB/$nj" $data/$set $exp/voice/$set
+    $cpu_cmd "JOB=1:$nj" $exp/align/$set/log/align.JOB.log \
+      avsv align-faces --model "$face" --device "$device" --max-skipped "$max_skipped" \
+        --frames-per-clip "$frames_per_clip" --shard "JOB/$nj" $data/$set $exp/align/$set
+    $cpu_cmd "JOB=1:$nj" $exp/face/$set/log/embed.JOB.log \
+      avsv embed-face --model "$face" --device "$device" --max-skipped "$max_skipped" \
+        --frames-per-clip "$frames_per_clip" --shard "JOB/$nj" $data/$set $exp/face/$set
+  done
+fi
+
+if stage 2 "systems on the front ends' embeddings: $systems"; then
+  for system in $systems; do
+    $train_cmd $exp/$system/log/train.log avsv train conf/association/$system.yaml "${train_options[@]}"
+    for set in "${tests[@]}"; do
+      # svhf tells which one of N it is and embeds nothing: it takes the front ends' embeddings in stage 5
+      [ "$system" = svhf ] || avsv embed-association --model $exp/$system \
+        --voice $exp/voice/$set/embedding.scp --face $exp/face/$set/embedding.scp $exp/$system/$set
+    done
+  done
+fi
+
+if stage 3 "the single-stream network: one Inception-ResNet for faces and spectrograms"; then
+  if [ -n "$heads" ]; then
+    $train_cmd $exp/single_stream/log/train.log avsv train conf/association/single_stream.yaml "${train_options[@]}"
+    for set in train "${tests[@]}"; do
+      avsv embed-association --model $exp/single_stream --device "$device" --max-skipped "$max_skipped" \
+        --data $data/$set $exp/single_stream/$set
+    done
+  fi
+fi
+
+if stage 4 "heads of the single-stream network: $heads"; then
+  for head in $heads; do
+    case $head in
+      no-fusion) continue ;;   # the shared network's vectors as they are
+      ce-only) options=(alpha=0) ;;
+      cosine-only) options=(ce_weight=0) ;;
+      full) options=() ;;
+    esac
+    $train_cmd $exp/single_stream_$head/log/train.log avsv train conf/association/single_stream_head.yaml \
+      exp_dir=$exp/single_stream_$head "${options[@]}" "${train_options[@]}"
+    for set in "${tests[@]}"; do
+      avsv embed-association --model $exp/single_stream_$head --voice $exp/single_stream/$set/voice.scp \
+        --face $exp/single_stream/$set/face.scp $exp/single_stream_$head/$set
+    done
+  done
+fi
+
+if stage 5 "verification, matching, retrieval: ${tests[*]}"; then
+  for set in "${tests[@]}"; do
+    measure=(avsv associate --lists $exp/lists/$set --utt2spk $data/$set/utt2spk --resamples "$resamples")
+    for system in $systems ${heads:+single_stream} $heads; do
+      case $system in
+        svhf) where=(--odd-one-out $exp/svhf --voice $exp/voice/$set/embedding.scp --face $exp/face/$set/embedding.scp) ;;
+        no-fusion) continue ;;
+        ce-only|cosine-only|full) system=single_stream_$system ;;&
+        *) where=(--voice $exp/$system/$set/voice.scp --face $exp/$system/$set/face.scp) ;;
+      esac
+      "${measure[@]}" "${where[@]}" $exp/results/$set/$system.json
+    done
+  done
+fi
+
+if stage 6 "results"; then
+  avsv report-association --results $exp/results --exp $exp --data $data --lists $exp/lists $exp/results
+fi
