@@ -113,8 +113,8 @@ def embed_media(exp_dir: Path, data_dir: Path, out_dir: Path, device: str, max_s
         n_skipped = len(entries) - len(vectors)
         if n_skipped > max_skipped * len(entries):
             write_table(out_dir / "skipped", skipped)
-            raise UserError(f"{data_dir}: {n_skipped} of {len(entries)} {name}s could not be used, more than --max-skipped "
-                            f"{max_skipped:g} of them; all are in {out_dir}/skipped")  # fmt: skip
+            raise UserError(f"{data_dir}: {n_skipped} of {len(entries)} {name}s could not be used, more than "
+                            f"--max-skipped {max_skipped:g} of them; all are in {out_dir}/skipped")  # fmt: skip
         write_embeddings(out_dir / f"{name}.ark", out_dir / f"{name}.scp", list(vectors), np.stack([*vectors.values()]))
         log.info("%s: %d %ss, %d skipped", out_dir, len(vectors), name, n_skipped)
     write_table(out_dir / "skipped", skipped)

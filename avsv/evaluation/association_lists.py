@@ -22,6 +22,7 @@ log = logging.getLogger("avsv")
 TRAITS = {"G": "spk2gender", "N": "spk2nationality", "A": "spk2age"}
 GROUPS = ("U", "G", "N", "A", "GN", "GNA")
 CANDIDATES = 10  # of a query in the list of group U; two in the other groups, as published
+ROUNDS = 20  # most queries of one clip, each with other candidates: few would leave the measure to the draw
 
 
 @dataclass(frozen=True)
@@ -107,14 +108,15 @@ def draw_clip(clips: Clips, rows: np.ndarray, rng: np.random.Generator) -> int:
 
 def draw_matching(queries: Clips, others: Clips, alike: np.ndarray, n_candidates: int, rng: np.random.Generator,
                   most: int) -> Matching | None:  # fmt: skip
-    """One query a clip, at most `most`, with one right candidate and others of as many people who are alike.
+    """Queries with one right candidate and others of as many people who are alike: up to 20 a clip, at most `most`.
 
     A query whose person has too few people alike is left out; None where none is left.
     """
     of_person = {p: np.flatnonzero(others.people == p) for p in np.unique(others.people).tolist()}
     there = np.array(sorted(of_person))
     asked, offered = [], []
-    for query in np.sort(rng.permutation(len(queries.utts))[:most]).tolist():
+    rounds = min(ROUNDS, max(1, most // len(queries.utts)))
+    for query in np.sort(np.tile(rng.permutation(len(queries.utts))[:most], rounds)).tolist():
         person = int(queries.people[query])
         right = right_partners(query, queries, others)
         like = there[(alike[there] == alike[person]) & (there != person)]

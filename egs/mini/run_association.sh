@@ -46,7 +46,7 @@ if stage 0 "the corpus, the sets of people and their lists"; then
 fi
 
 if stage 1 "front ends, embeddings, aligned faces"; then
-  if [ "$voice $face" = "exp/voice exp/face" ] && ! [ -e exp/voice/done -a -e exp/face/done ]; then
+  if [ "$voice $face" = "exp/voice exp/face" ] && ! { [ -e exp/voice/done ] && [ -e exp/face/done ]; }; then
     (cd "$caller" && bash "$OLDPWD/run.sh" --nj "$nj" --stop-stage 2)
   fi
   for set in "${sets[@]}"; do
@@ -102,19 +102,19 @@ fi
 
 if stage 5 "verification, matching, retrieval: ${tests[*]}"; then
   for set in "${tests[@]}"; do
-    measure=(avsv associate --lists $exp/lists/$set --utt2spk $data/$set/utt2spk --resamples "$resamples")
+    measure=(avsv associate --lists "$exp/lists/$set" --utt2spk "$data/$set/utt2spk" --resamples "$resamples")
     for system in $systems ${heads:+single_stream} $heads; do
       case $system in
-        svhf) where=(--odd-one-out $exp/svhf --voice $exp/voice/$set/embedding.scp --face $exp/face/$set/embedding.scp) ;;
-        no-fusion) continue ;;
-        ce-only|cosine-only|full) system=single_stream_$system ;;&
-        *) where=(--voice $exp/$system/$set/voice.scp --face $exp/$system/$set/face.scp) ;;
+        svhf) ends=(--odd-one-out "$exp/svhf" --voice "$exp/voice/$set/embedding.scp" --face "$exp/face/$set/embedding.scp") ;;
+        no-fusion) continue ;;   # that is single_stream itself
+        ce-only | cosine-only | full) system=single_stream_$system ;;
       esac
-      "${measure[@]}" "${where[@]}" $exp/results/$set/$system.json
+      [ "$system" = svhf ] || ends=(--voice "$exp/$system/$set/voice.scp" --face "$exp/$system/$set/face.scp")
+      "${measure[@]}" "${ends[@]}" "$exp/$system/measures/$set.json"
     done
   done
 fi
 
 if stage 6 "results"; then
-  avsv report-association --results $exp/results --exp $exp --data $data --lists $exp/lists $exp/results
+  avsv report-association $exp $data $exp/results
 fi
