@@ -113,7 +113,7 @@ fi
 if stage 6 "verification, matching, retrieval: ${tests[*]}"; then
   for set in "${tests[@]}"; do
     measure=(avsv associate --lists "$exp/lists/$set" --resamples "$resamples")
-    if [ "$set" = listed ]; then measure+=(--ids $data/ids); else measure+=(--utt2spk "$data/$set/utt2spk"); fi
+    if [ "$set" = listed ]; then measure+=(--ids "$data/ids"); else measure+=(--utt2spk "$data/$set/utt2spk"); fi
     for system in $systems ${heads:+single_stream} $heads; do
       case $system in
         svhf) ends=(--odd-one-out "$exp/svhf" --voice "$exp/voice/$set/embedding.scp" --face "$exp/face/$set/embedding.scp") ;;

@@ -4,7 +4,7 @@
 Each sound is a clip ID-VIDEO-CLIP with a wav, each picture a clip ID-VIDEO-FRAME with that picture alone, so that one
 embedding a picture is compared, as the lists want it. What the corpus lacks is counted and named in the log.
 
-example: local/prepare_listed.py --ids data/association/ids --lists association /corpora/voxceleb1 data/association/listed
+example: local/prepare_listed.py --ids data/association/ids --lists association /corpora/voxceleb1 data/listed
 """
 
 import argparse
