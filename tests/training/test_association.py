@@ -136,12 +136,21 @@ def test_stripes_are_hidden_in_place_and_no_more_than_the_share():
         assert (picture != before).sum() <= 2 * 10 * 50
 
 
-@pytest.mark.parametrize("name", ["association: infonce", "association_media: ssnet"])
-def test_a_dry_run_needs_no_data(tmp_path, avsv, name):
-    task, system = name.split(": ")
-    (tmp_path / "c.yaml").write_text(f"task: {task}\nsystem: {system}\nexp_dir: {tmp_path}/e\ndata_dir: {tmp_path}/d\n"
-                                     "threads: 1\nbatch_size: 4\ndevice: cpu\n"
-                                     + ("voice: v\nface: f\n" if task == "association" else
-                                        "side: 80\nwidth: 0.125\nblocks: [1, 1, 1]\ntrunk_size: 16\nsize: 16\nhidden: 0\n"))  # fmt: skip
+DRY = "exp_dir: e\ndata_dir: d\nthreads: 1\nbatch_size: 4\ndevice: cpu\n"
+EMBEDDINGS = "task: association\nsystem: infonce\nvoice: v\nface: f\n"
+MEDIA = """task: association_media
+system: ssnet
+side: 80
+width: 0.125
+blocks: [1, 1, 1]
+trunk_size: 16
+size: 16
+hidden: 0
+"""
+
+
+@pytest.mark.parametrize("text", [EMBEDDINGS, MEDIA], ids=["embeddings", "media"])
+def test_a_dry_run_needs_no_data(tmp_path, avsv, text):
+    (tmp_path / "c.yaml").write_text(DRY + text)
     status, said = avsv("train", tmp_path / "c.yaml", "--dry-run", "--people", "6", "--clips", "40")
     assert status == 0 and "an epoch: 10 steps" in said
