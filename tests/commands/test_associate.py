@@ -18,8 +18,8 @@ def people(tmp_path):
         trait = np.array([3 * (-1) ** person, *rng.normal(size=3)])
         for session in range(3):
             utts[f"p{person:02d}-v{session}-1"] = f"p{person:02d}"
-            voice.append(trait + 0.3 * rng.normal(size=4))
-            face.append(trait + 0.3 * rng.normal(size=4))
+            voice.append(trait + 0.7 * rng.normal(size=4))
+            face.append(trait + 0.7 * rng.normal(size=4))
     data = tmp_path / "data/unseen"
     write_data_dir(data, {"utt2spk": utts, "wav.scp": dict.fromkeys(utts, "no.wav"),
                           "video.scp": dict.fromkeys(utts, "no.mp4"), "utt2vid": {u: u[:-2] for u in utts},
@@ -82,7 +82,8 @@ def test_every_list_is_measured_beside_chance(avsv, people, lists):
             ("retrieval", w, None) for w in ("v2f", "f2v")}  # fmt: skip
     found = {(r["protocol"], r["list"], r.get("candidates")): r for r in records}
     assert found["verification", "U", None]["eer_percent"] < 30
-    assert found["matching", "v2f_U", 2]["accuracy_percent"] > 80 > found["matching", "v2f_U", 10]["accuracy_percent"]
+    accuracy = [found["matching", "v2f_U", n]["accuracy_percent"] for n in (2, 4, 10)]
+    assert accuracy[0] > 75 and accuracy == sorted(accuracy, reverse=True)
     assert found["matching", "v2f_U", 10]["chance_percent"] == 10
     assert all(r["chance_percent"] < 51 for r in records)
 
