@@ -21,12 +21,13 @@ max_skipped=0.05      # share of the clips that may be unreadable, or without a 
 train_options=        # more key=value for every avsv train, such as "epochs=1"
 resamples=1000        # of people, for the intervals
 device=cpu            # of embeddings and training: cpu or cuda
+cmd=run.py            # how jobs are run: on this machine, or through a cluster by slurm.py or sge.py, see cmd.sh
 nj=2                  # parallel jobs in stages 0, 1 and 2
 stage=0
 stop_stage=7
 . ./path.sh
-. ./cmd.sh
 . parse_options.sh
+. ./cmd.sh
 
 # What follows from the options, the same in every stage.
 voice=$(from_user "$voice") face=$(from_user "$face") face_detector=$(from_user "$face_detector")
@@ -63,7 +64,7 @@ if stage 1 "front ends, trained on the training people"; then
       exp_dir=$exp/front_detector "$(epochs_of detector)" "${train_options[@]}" ;;
   esac
   for set in "${sets[@]}"; do
-    $cpu_cmd "JOB=1:$nj" $exp/align/$set/log/align.JOB.log \
+    $embed_cmd "JOB=1:$nj" $exp/align/$set/log/align.JOB.log \
       avsv align-faces --model "$detector_model" --device "$device" --max-skipped "$max_skipped" \
         --frames-per-clip "$frames_per_clip" --shard "JOB/$nj" $data/$set $exp/align/$set
   done
@@ -75,10 +76,10 @@ fi
 
 if stage 2 "voice and face embeddings"; then
   for set in "${sets[@]}"; do
-    $cpu_cmd "JOB=1:$nj" $exp/voice/$set/log/embed.JOB.log \
+    $embed_cmd "JOB=1:$nj" $exp/voice/$set/log/embed.JOB.log \
       avsv embed-voice --model "$voice_model" --device "$device" --max-skipped "$max_skipped" \
         --shard "JOB/$nj" $data/$set $exp/voice/$set
-    $cpu_cmd "JOB=1:$nj" $exp/face/$set/log/embed.JOB.log \
+    $embed_cmd "JOB=1:$nj" $exp/face/$set/log/embed.JOB.log \
       avsv embed-face --model "$face_model" --device "$device" --max-skipped "$max_skipped" \
         --frames-per-clip "$frames_per_clip" --shard "JOB/$nj" $data/$set $exp/face/$set
   done

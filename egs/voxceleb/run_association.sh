@@ -22,12 +22,13 @@ max_skipped=0.05      # share of the clips that may be unreadable, or without a 
 train_options=        # more key=value for every avsv train, such as "epochs=1"
 resamples=1000        # of people, for the intervals
 device=cpu            # of embeddings and training: cpu or cuda
+cmd=run.py            # how jobs are run: on this machine, or through a cluster by slurm.py or sge.py, see cmd.sh
 nj=4                  # parallel jobs in stages 1 and 2
 stage=0
 stop_stage=7
 . ./path.sh
-. ./cmd.sh
 . parse_options.sh
+. ./cmd.sh
 
 # What follows from the options, the same in every stage.
 splits=$(from_user "$splits") meta=$(from_user "$meta") lists=$(from_user "$lists") voxceleb1=$(from_user "$voxceleb1")
@@ -41,7 +42,7 @@ tests=(unseen seen)
 if [ -n "$lists" ]; then sets+=(listed) tests+=(listed); fi
 
 if stage 0 "the sets of people and their lists"; then
-  if [ -n "$splits" ]; then how=(--splits "$splits"); else how=(--counts "${split[@]}"); need split; fi
+  if [ -n "$splits" ]; then how=(--splits "$splits"); else need split; how=(--counts "${split[@]}"); fi
   local/prepare_association.py "${how[@]}" ${meta:+--meta "$meta"} "${from[@]}" $data
   for set in train seen valid unseen; do avsv check $data/$set; done
   for set in unseen seen; do avsv association-lists $data/$set $exp/lists/$set; done
@@ -55,7 +56,7 @@ fi
 
 if stage 1 "aligned faces"; then
   for set in "${sets[@]}"; do
-    $cpu_cmd "JOB=1:$nj" $exp/align/$set/log/align.JOB.log \
+    $embed_cmd "JOB=1:$nj" $exp/align/$set/log/align.JOB.log \
       avsv align-faces --model "$face" --device "$device" --max-skipped "$max_skipped" \
         --frames-per-clip "$frames_per_clip" --shard "JOB/$nj" $data/$set $exp/align/$set
   done
@@ -63,10 +64,10 @@ fi
 
 if stage 2 "voice and face embeddings"; then
   for set in "${sets[@]}"; do
-    $cpu_cmd "JOB=1:$nj" $exp/voice/$set/log/embed.JOB.log \
+    $embed_cmd "JOB=1:$nj" $exp/voice/$set/log/embed.JOB.log \
       avsv embed-voice --model "$voice" --device "$device" --max-skipped "$max_skipped" \
         --shard "JOB/$nj" $data/$set $exp/voice/$set
-    $cpu_cmd "JOB=1:$nj" $exp/face/$set/log/embed.JOB.log \
+    $embed_cmd "JOB=1:$nj" $exp/face/$set/log/embed.JOB.log \
       avsv embed-face --model "$face" --device "$device" --max-skipped "$max_skipped" \
         --frames-per-clip "$frames_per_clip" --shard "JOB/$nj" $data/$set $exp/face/$set
   done
