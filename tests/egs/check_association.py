@@ -8,7 +8,7 @@ def main(path: str, systems: list[str]) -> None:
     with open(path, encoding="utf-8") as file:
         rows = json.load(file)
     found = {(row["set"], row["system"], row["protocol"]) for row in rows}
-    protocols = {system: ("verification", "matching", "retrieval") for system in systems} | {"svhf": ("matching",)}
+    protocols = dict.fromkeys(systems, ("verification", "matching", "retrieval")) | {"svhf": ("matching",)}
     expected = {(name, s, p) for name in ("unseen", "seen") for s in systems for p in protocols[s]}
     assert found == expected, f"missing: {sorted(expected - found)}; unexpected: {sorted(found - expected)}"
     for row in rows:
