@@ -7,7 +7,6 @@ from avsv.evaluation.tables import aligned, markdown_rows, shown, span
 MEASURES = {"verification": ("eer_percent", "auc_percent"), "matching": ("accuracy_percent",),
             "retrieval": ("map_percent",)}  # fmt: skip
 TITLES = {"eer_percent": "EER", "auc_percent": "AUC", "accuracy_percent": "accuracy", "map_percent": "mAP"}
-WAYS = {"v2f": "voice to face", "f2v": "face to voice"}
 
 
 def said_of(record: Mapping) -> str:
@@ -34,11 +33,6 @@ def cell(record: Mapping | None, measure: str) -> str:
     return shown(record[measure], 1) + (f" ({span(ends, 1)})" if ends else "")
 
 
-def chance_of(record: Mapping, measure: str) -> float | None:
-    """What chance gives of a measure: 50 % of EER and AUC, 1/N of matching, that of a random order for retrieval."""
-    return record["chance_percent"]
-
-
 def table(records: Sequence[Mapping]) -> str:
     """Measures of one system as aligned text."""
     rows = [["list", "measure", "%", "95 % interval", "chance", "people"]]
@@ -46,7 +40,7 @@ def table(records: Sequence[Mapping]) -> str:
         for measure in MEASURES[record["protocol"]]:
             ends = record[interval_key(measure)]
             rows.append([said_of(record), TITLES[measure], shown(record[measure], 2), span(ends, 2),
-                         shown(chance_of(record, measure), 2), str(record["n_people"])])  # fmt: skip
+                         shown(record["chance_percent"], 2), str(record["n_people"])])  # fmt: skip
     return aligned(rows)
 
 
@@ -79,6 +73,6 @@ def markdown_tables(by_system: Mapping[str, Sequence[Mapping]]) -> list[str]:
             found = {said_of(record): record for record in records}
             rows.append([system, *(cell(found.get(name), measure) for name, measure in columns)])
         some = {said_of(record): record for record in every}
-        rows.append(["chance", *(shown(chance_of(some[name], measure), 1) for name, measure in columns)])
+        rows.append(["chance", *(shown(some[name]["chance_percent"], 1) for name, _ in columns)])
         lines += [f"### {protocol}", "", *markdown_rows(rows), ""]
     return lines

@@ -19,7 +19,6 @@ from avsv.models.association.family import COVARIATES, AssociationOptions, Famil
 from avsv.models.association.svhf import OddOneOut
 from avsv.models.association.systems import make_family
 from avsv.training.config import TrainingConfig
-from avsv.training.distributed import share
 from avsv.training.dry_run import Rehearsal
 from avsv.training.fusion import plan_batches
 from avsv.training.trainer import Step, Trainer, finish_experiment, start_experiment
@@ -146,9 +145,8 @@ def make_step(family: Family, trainer: Trainer, sides: list[Side], people: Train
     """The step on rows of voices and rows of faces."""
 
     def step(batch):
-        rows = [share(r) for r in batch]
-        voice, face = (side.vectors[r].to(trainer.device) for side, r in zip(sides, rows, strict=True))
-        labels = sides[0].people[rows[0]]
+        voice, face = (side.vectors[rows].to(trainer.device) for side, rows in zip(sides, batch, strict=True))
+        labels = sides[0].people[batch[0]]
         covariates = {name: values[labels].to(trainer.device) for name, values in people.values.items()}
         return family.loss(Pairs(voice, face, labels.to(trainer.device), covariates), trainer.done)
 

@@ -18,6 +18,7 @@ from avsv.features.spectrogram import LENGTH, drop_silence, magnitude_picture
 from avsv.kaldi.data_dir import DataDir, read_data_dir
 from avsv.kaldi.shards import digest
 from avsv.media.sound import SoundStore, read_sound
+from avsv.models.association.family import Pairs
 from avsv.models.association.media import MediaNetwork
 from avsv.models.inception_resnet import TrunkOptions
 from avsv.training.association import (
@@ -30,6 +31,7 @@ from avsv.training.association import (
     plan_pairs,
     random_values,
 )
+from avsv.training.distributed import from_all
 from avsv.training.dry_run import Rehearsal
 from avsv.training.pictures import vary_face
 from avsv.training.trainer import Step, Trainer, finish_experiment, load_batches, start_experiment
@@ -126,8 +128,10 @@ def make_step(model: MediaNetwork, trainer: Trainer, people: TrainingPeople) -> 
 
     def step(batch):
         voice, face, labels = (part.to(trainer.device, non_blocking=True) for part in batch)
+        # of several processes each has a share of the pictures, and the family works on the vectors of them all
+        voice, face, labels = (from_all(x) for x in (*model.trunk_pairs(voice, face), labels))
         covariates = {name: values.to(trainer.device)[labels] for name, values in people.values.items()}
-        return model.loss(voice, face, labels, covariates, trainer.done)
+        return model.family.loss(Pairs(voice, face, labels, covariates), trainer.done)
 
     return step
 

@@ -57,6 +57,8 @@ class Family(nn.Module):
     options : see AssociationOptions
     """
 
+    whole_batch = True  # pairs are formed over all of it: of several processes each works on the whole batch
+
     def __init__(self, sizes: Sequence[int], n_classes: Mapping[str, int], options: AssociationOptions):
         super().__init__()
         self.sizes, self.n_classes, self.options = tuple(sizes), dict(n_classes), options

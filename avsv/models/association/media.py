@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from avsv.models.association.family import AssociationOptions, Pairs
+from avsv.models.association.family import AssociationOptions
 from avsv.models.association.systems import make_family
 from avsv.models.inception_resnet import InceptionResNetV1, TrunkOptions
 
@@ -54,18 +54,15 @@ class MediaNetwork(nn.Module):
         """(batch, 3, side, side) uint8 RGB -> (batch, size)."""
         return self.family.face(self.trunk_face(pictures))
 
-    def loss(self, voice: Tensor, face: Tensor, labels: Tensor, covariates: Mapping[str, Tensor],
-             done: float) -> tuple[Tensor, dict[str, Tensor]]:  # fmt: skip
-        """The family's loss on a batch of pictures.
+    def trunk_pairs(self, voice: Tensor, face: Tensor) -> tuple[Tensor, Tensor]:
+        """Pictures of speech and of faces of one batch -> (batch, trunk size) twice.
 
-        A shared trunk gets voices and faces in one batch, so that its norms see one distribution, as in the test.
+        A shared trunk gets both in one pass, so that its norms see one distribution, as in the test.
         """
-        if self.shared:
-            grey = scaled(voice)[:, None].expand(-1, 3, -1, -1)
-            voice, face = self.trunks[0](torch.cat([grey, scaled(face)])).chunk(2)
-        else:
-            voice, face = self.trunk_voice(voice), self.trunk_face(face)
-        return self.family.loss(Pairs(voice, face, labels, covariates), done)
+        if not self.shared:
+            return self.trunk_voice(voice), self.trunk_face(face)
+        grey = scaled(voice)[:, None].expand(-1, 3, -1, -1)
+        return self.trunks[0](torch.cat([grey, scaled(face)])).chunk(2)
 
 
 def scaled(pictures: Tensor) -> Tensor:
