@@ -1,6 +1,6 @@
 """Which one of N candidates it is, by a trained SVHF network: scores of matching lists."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +10,7 @@ import torch
 from avsv.embeddings.association import embed_side, load_family
 from avsv.errors import UserError
 from avsv.evaluation.association import JointSpace
-from avsv.kaldi.association import Protocols
+from avsv.kaldi.association import Matching, Protocols
 from avsv.kaldi.embeddings import Embeddings
 from avsv.models.association.svhf import OddOneOut
 
@@ -45,16 +45,16 @@ class OddOneOutScores:
             raise UserError(f"there is no matching list {way}_GROUP, the direction that the network was trained for")
         return replace(protocols, verification={}, matching=lists, retrieval=None)
 
-    def score(self, queries: Sequence[str], candidates: Sequence[Sequence[str]], voice_is_given: bool) -> np.ndarray:
-        """Scores of each query's candidates, (n, N); see avsv.evaluation.association."""
-        lists, n = Path("matching list"), len(candidates[0])
+    def score(self, matching: Matching, n: int, voice_is_given: bool) -> np.ndarray:
+        """Scores of each query's first `n` candidates, (queries, n); see avsv.evaluation.association."""
+        lists = Path("matching list")
         sides = [torch.from_numpy(side.vectors) for side in (self.space.voice, self.space.face)]
         asked, offered = sides if voice_is_given else reversed(sides)
-        rows = self.space.rows(queries, voice_is_given, lists)
-        others = self.space.rows([name for row in candidates for name in row], not voice_is_given, lists).reshape(-1, n)
+        query = self.space.rows(matching.query_ids, voice_is_given, lists)[matching.queries]
+        others = self.space.rows(matching.candidate_ids, not voice_is_given, lists)[matching.candidates[:, :n]]
         with torch.inference_mode():
-            parts = [self.family.choose(asked[rows[i : i + BLOCK]], offered[others[i : i + BLOCK]])
-                     for i in range(0, len(rows), BLOCK)]  # fmt: skip
+            parts = [self.family.choose(asked[query[i : i + BLOCK]], offered[others[i : i + BLOCK]])
+                     for i in range(0, len(query), BLOCK)]  # fmt: skip
         return torch.cat(parts).float().numpy()
 
 

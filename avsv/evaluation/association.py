@@ -14,13 +14,21 @@ from avsv.evaluation.people import connected_components
 from avsv.evaluation.resamples import Resamples
 from avsv.evaluation.retrieval import measure_retrieval
 from avsv.evaluation.roc import auc
-from avsv.kaldi.association import Protocols, direction, item_id, read_gallery, read_matching, read_verification
+from avsv.kaldi.association import (
+    Matching,
+    Protocols,
+    direction,
+    item_id,
+    read_gallery,
+    read_matching,
+    read_verification,
+)
 from avsv.kaldi.embeddings import Embeddings
 from avsv.scoring.cosine import cosine_scores, inner_products, unit_length
 
 BINS = 2048  # of scores, in a resampled area under the curve; with no more distinct scores it is exact
-# scores of a matching list: names of queries (n) and of their candidates (n x N), True where a voice is given -> (n, N)
-ScoreMatching = Callable[[Sequence[str], Sequence[Sequence[str]], bool], np.ndarray]
+# a matching list, how many of a line's candidates take part, True where a voice is given -> scores (queries, N)
+ScoreMatching = Callable[[Matching, int, bool], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -150,16 +158,13 @@ def matching_records(path: Path, score: ScoreMatching, utt2spk: Mapping[str, str
                      n_resamples: int) -> list[dict]:  # fmt: skip
     """A record for each N from 2 to the number of candidates on a line: the first N of them."""
     matching = read_matching(path)
-    queries = [matching.query_ids[q] for q in matching.queries.tolist()]
-    candidates = [[matching.candidate_ids[c] for c in row] for row in matching.candidates.tolist()]
     keys = [[person_key(n, utt2spk, ids) for n in side] for side in (matching.query_ids, matching.candidate_ids)]
     people = number_people(keys, (matching.queries, matching.candidates[:, 0]))[1][matching.candidates]
     if wrong := np.flatnonzero((people[:, 1:] == people[:, :1]).any(1))[:1].tolist():
         raise UserError(f"{path}, line {wrong[0] + 1}: a wrong candidate is of the true one's person")
     voice_is_given, found = direction(path) == "v2f", []
     for n in range(2, matching.candidates.shape[1] + 1):
-        scores = score(queries, [row[:n] for row in candidates], voice_is_given)
-        found.append(measure_matching(scores, people[:, :n], n_resamples))
+        found.append(measure_matching(score(matching, n, voice_is_given), people[:, :n], n_resamples))
     return found
 
 
@@ -167,11 +172,10 @@ def by_cosine(space: JointSpace, path: Path) -> ScoreMatching:
     """Cosine of the query and each candidate."""
     unit = {True: unit_length(space.voice.vectors), False: unit_length(space.face.vectors)}
 
-    def score(queries, candidates, voice_is_given):
-        n = len(candidates[0])
-        flat = [name for row in candidates for name in row]
-        rows = space.rows(queries, voice_is_given, path), space.rows(flat, not voice_is_given, path)
-        pairs = np.stack([np.repeat(rows[0], n), rows[1]], 1)
+    def score(matching: Matching, n: int, voice_is_given: bool) -> np.ndarray:
+        query = space.rows(matching.query_ids, voice_is_given, path)[matching.queries]
+        candidates = space.rows(matching.candidate_ids, not voice_is_given, path)[matching.candidates[:, :n]]
+        pairs = np.stack([np.repeat(query, n), candidates.ravel()], 1)
         return inner_products(unit[voice_is_given], unit[not voice_is_given], pairs).reshape(-1, n)
 
     return score
