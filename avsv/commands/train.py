@@ -26,6 +26,8 @@ TASKS = {
     "avn_e": ("fusion", "FusionConfig", "train_fusion"),
     "avn_f": ("avn_f", "AvnFConfig", "train_avn_f"),
     "avn_j": ("avn_j", "AvnJConfig", "train_avn_j"),
+    "association": ("association", "AssociationConfig", "train_association"),
+    "association_media": ("association_media", "AssociationMediaConfig", "train_association_media"),
 }
 
 

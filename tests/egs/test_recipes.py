@@ -10,7 +10,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-RECIPES = ["mini", "voxceleb", "nsc"]
+RECIPES = ["mini", "voxceleb", "nsc", "mini/run_association.sh", "voxceleb/run_association.sh"]
+
+
+def script_of(recipe):
+    """run.sh of a recipe, or the script that is named."""
+    return ROOT / "egs" / (recipe if recipe.endswith(".sh") else f"{recipe}/run.sh")
 
 
 def run(recipe, *options, cwd=ROOT):
@@ -19,7 +24,7 @@ def run(recipe, *options, cwd=ROOT):
         "AVSV_VENV": "none",
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
     }
-    done = subprocess.run(["bash", ROOT / "egs" / recipe / "run.sh", *options], cwd=cwd, env=environment,
+    done = subprocess.run(["bash", script_of(recipe), *options], cwd=cwd, env=environment,
                           capture_output=True, text=True, check=False)  # fmt: skip
     assert "Traceback" not in done.stdout + done.stderr
     return done.returncode, (done.stdout + done.stderr).strip()
@@ -35,7 +40,7 @@ def test_an_unknown_option_is_one_line(recipe):
 def test_every_option_is_in_the_help_with_a_comment(recipe):
     status, said = run(recipe, "--help")
     assert status == 0
-    script = (ROOT / "egs" / recipe / "run.sh").read_text().split("parse_options.sh")[0]
+    script = script_of(recipe).read_text().split("parse_options.sh")[0]
     for option in re.findall(r"^([a-z]\w*)=", script, re.MULTILINE):
         if option not in ("options", "caller", "recipe"):
             assert re.search(rf"--{option.replace('_', '-')} +\S", said), option
@@ -49,6 +54,11 @@ def test_a_wrong_or_absent_corpus_is_one_line(tmp_path):
         options += [f"--{name}", str(tmp_path)]
     status, said = run("voxceleb", "--stop-stage", "0", *options, cwd=tmp_path)
     assert status == 1 and "expected wav/ID/VIDEO/CLIP.wav" in said.splitlines()[-1]
+
+
+def test_association_without_a_split_of_people_is_one_line():
+    status, said = run("voxceleb/run_association.sh", "--stop-stage", "0")
+    assert status == 1 and "--split must be given" in said.splitlines()[-1]
 
 
 @pytest.mark.parametrize("recipe", ["mini", "voxceleb"])
