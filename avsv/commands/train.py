@@ -23,6 +23,8 @@ TASKS = {
     "avn_e": ("fusion", "FusionConfig", "train_fusion"),
     "avn_f": ("avn_f", "AvnFConfig", "train_avn_f"),
     "avn_j": ("avn_j", "AvnJConfig", "train_avn_j"),
+    "voice_embedder": ("voice_embedder", "VoiceEmbedderConfig", "train_voice_embedder"),
+    "voice_to_face": ("voice_to_face", "VoiceToFaceConfig", "train_voice_to_face"),
 }
 
 

@@ -10,7 +10,7 @@ FRAME, HOP, BLOCK = 400, 160, 80  # samples; frames and hops are whole blocks, w
 FULL_SCALE = 32768.0  # Kaldi's features are of samples as 16-bit integers
 
 
-def fbank_options(n_mels: int = 80) -> knf.FbankOptions:
+def fbank_options(n_mels: int = 80, high_freq: float = 7600) -> knf.FbankOptions:
     """Kaldi's `compute-fbank-feats --num-mel-bins=80 --low-freq=20 --high-freq=7600 --use-energy=true --dither=0`."""
     options = knf.FbankOptions()
     options.frame_opts.samp_freq = RATE
@@ -18,18 +18,19 @@ def fbank_options(n_mels: int = 80) -> knf.FbankOptions:
     options.frame_opts.snip_edges = True
     options.mel_opts.num_bins = n_mels
     options.mel_opts.low_freq = 20
-    options.mel_opts.high_freq = 7600  # as Kaldi's VoxCeleb recipes: codecs leave nothing above
+    options.mel_opts.high_freq = high_freq  # 7600 in Kaldi's VoxCeleb recipes: codecs leave nothing above
     options.use_energy = True
     options.raw_energy = True
     return options
 
 
-def fbank_and_energy(sound: np.ndarray, n_mels: int = 80) -> tuple[np.ndarray, np.ndarray]:
+def fbank_and_energy(sound: np.ndarray, n_mels: int = 80, high_freq: float = 7600) -> tuple[np.ndarray, np.ndarray]:
     """Log mel energies and log energy of 25 ms frames every 10 ms.
 
     Parameters
     ----------
     sound : (n,) float32 at 16 kHz, full scale is 1
+    high_freq : upper end of the highest band, Hz
 
     Returns
     -------
@@ -45,7 +46,7 @@ def fbank_and_energy(sound: np.ndarray, n_mels: int = 80) -> tuple[np.ndarray, n
     >>> features.shape, energy.shape
     ((98, 80), (98,))
     """
-    computer = knf.OnlineFbank(fbank_options(n_mels))
+    computer = knf.OnlineFbank(fbank_options(n_mels, high_freq))
     computer.accept_waveform(RATE, sound * FULL_SCALE)
     computer.input_finished()
     n_frames = computer.num_frames_ready
