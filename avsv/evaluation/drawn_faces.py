@@ -200,7 +200,8 @@ def measure_drawn(drawn: Faces, real: Faces, train: Faces, sex: Mapping[str, str
     for name, within in (("matching", None), ("matching_same_sex", sex)):
         pairs = draw_pairs(drawn.people, real.people, within)
         if not len(pairs):
-            raise UserError("nobody has a voice, a face, and others to be told from")
+            others = "another person of the same sex" if within else "another person"
+            raise UserError(f"nobody has a voice and a face, and {others} with a face to be told from")
         found[name] = measure_matching(pair_scores(drawn, real, pairs), pair_people(real, pairs), n_resamples)
     right = SexClassifier.train(train, sex).agrees(drawn, sex)
     found["sex"] = measure_share(right, drawn.people, n_resamples)

@@ -44,7 +44,8 @@ fi
 
 if stage 1 "aligned faces"; then
   case $face_detector in *.yaml)
-    $train_cmd $exp/face_detector/log/train.log avsv train "$face_detector" "${train_options[@]}" \
+    # half the epochs, twice the clips of run.sh
+    $train_cmd $exp/face_detector/log/train.log avsv train "$face_detector" epochs=5 "${train_options[@]}" \
       data_dir=$data/train exp_dir=$exp/face_detector ;;
   esac
   for set in train dev test; do
@@ -55,7 +56,7 @@ fi
 
 if stage 2 "the face network that judges"; then
   case $face in *.yaml)
-    $train_cmd $exp/face/log/train.log avsv train "$face" "${train_options[@]}" \
+    $train_cmd $exp/face/log/train.log avsv train "$face" epochs=20 "${train_options[@]}" \
       data_dir=$data/train exp_dir=$exp/face detector="$detector_model" ;;
   esac
 fi
