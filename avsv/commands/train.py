@@ -20,6 +20,7 @@ TASKS = {
     "voice": ("voice", "VoiceConfig", "train_voice"),
     "face": ("face", "FaceConfig", "train_face"),
     "face_detector": ("face_detector", "FaceDetectorConfig", "train_face_detector"),
+    "face_pool": ("face_pool", "FacePoolConfig", "train_face_pool"),
     "avn_e": ("fusion", "FusionConfig", "train_fusion"),
     "avn_f": ("avn_f", "AvnFConfig", "train_avn_f"),
     "avn_j": ("avn_j", "AvnJConfig", "train_avn_j"),

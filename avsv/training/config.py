@@ -32,7 +32,9 @@ class OptimizerConfig:
 class TrainingConfig:
     """What every kind of training has."""
 
-    task: str = "???"  # voice | face | face_detector | avn_e | avn_f | avn_j | voice_embedder | voice_to_face
+    task: str = (
+        "???"  # voice | face | face_detector | face_pool | avn_e | avn_f | avn_j | voice_embedder | voice_to_face
+    )
     exp_dir: str = "???"  # where everything is written
     data_dir: str = "???"  # training data directory
     seed: int = 0
@@ -41,7 +43,9 @@ class TrainingConfig:
     workers: int = 1  # processes that prepare batches; 0: the training process itself
     threads: int = 0  # of torch; 0: all cores
     device: str = "auto"  # auto | cpu | cuda
-    precision: str = "float32"  # float32 | bfloat16 | float16 (with the loss scaled, so that small gradients survive)
+    # float32 | bfloat16 | float16 (with the loss scaled, so that small gradients survive) | auto: bfloat16 where the
+    # processor has it, float32 elsewhere
+    precision: str = "float32"
     init: str = ""  # an experiment whose weights are started from, such as exp/voice; empty: from random ones
     valid_dir: str = ""  # data directory of held-out people, whose EER is measured after each epoch; empty: none is
     valid_clips: int = 500  # of valid_dir at most, the same ones after each epoch

@@ -17,6 +17,7 @@ face_detector=buffalo_l  # pack whose detector finds the faces that conf/face.ya
 fusion=conf/avn_e.yaml   # configuration of the fusion network
 held_out=40           # people of VoxCeleb2 kept out of all training, for calibration and score fusion; their clips are damaged, too
 frames_per_clip=5     # faces embedded and averaged
+face_pool=            # conf/face_pool.yaml: a clip's faces are pooled by attention on their quality; empty: averaged
 conditions=noisy-0.6  # noisy test sets that stage 9 makes, such as "noisy-0.6 no-voice snr-5": see avsv damage --help
 top_n=300             # cohort members of as-norm
 published=conf/published.tsv   # figures of papers, shown beside ours; empty for none, as on another corpus than VoxCeleb
@@ -38,6 +39,7 @@ musan=$(from_user "$musan") rirs=$(from_user "$rirs")
 voice=$(from_user "$voice") face=$(from_user "$face") face_detector=$(from_user "$face_detector") fusion=$(from_user "$fusion")
 case $voice in *.yaml) voice_model=exp/voice ;; *) voice_model=$voice ;; esac
 case $face in *.yaml) face_model=exp/face ;; *) face_model=$face ;; esac
+face_pool=$(from_user "$face_pool") pool=(${face_pool:+--pool exp/face_pool})
 read -ra train_options <<<"device=$device $train_options"
 # A noisy test set is scored by the models that are there; what its clips share with the clean set is not embedded again.
 others=(vox2 vox2_damaged dev_noisy) condition='' reuse_voice=() reuse_face=()
@@ -88,9 +90,19 @@ if stage 3 "voice embeddings"; then
 fi
 
 if stage 4 "face embeddings"; then
+  if [ -n "$face_pool" ] && [ -z "$condition" ]; then
+    # the attention learns from clean and damaged faces of the held-out people
+    avsv damage --condition face-noisy data/dev data/dev_face-noisy
+    for set in dev dev_face-noisy; do
+      $cpu_cmd "JOB=1:$nj" "exp/face/$set/log/embed.JOB.log" \
+        avsv embed-face --model "$face_model" --device "$device" --max-skipped "$max_skipped" --keep-faces \
+          --frames-per-clip "$frames_per_clip" --shard "JOB/$nj" "data/$set" "exp/face/$set"
+    done
+    $train_cmd exp/face_pool/log/train.log avsv train "$face_pool" "${train_options[@]}"
+  fi
   for set in "$test_set" "${others[@]}"; do
     $cpu_cmd "JOB=1:$nj" "exp/face/$set/log/embed.JOB.log" \
-      avsv embed-face --model "$face_model" --device "$device" --max-skipped "$max_skipped" \
+      avsv embed-face --model "$face_model" --device "$device" --max-skipped "$max_skipped" "${pool[@]}" \
         --frames-per-clip "$frames_per_clip" "${reuse_face[@]}" --shard "JOB/$nj" "data/$set" "exp/face/$set"
   done
 fi
