@@ -17,8 +17,9 @@ import torch
 from torch import nn
 
 from avsv.kaldi.tables import read_table
+from avsv.training.clock import duration
 from avsv.training.config import TrainingConfig
-from avsv.training.trainer import Step, Trainer, duration, name_of
+from avsv.training.trainer import Step, Trainer, name_of
 
 VOXCELEB2 = (5994, 1_092_009)  # people and clips of its training part
 PATIENCE = 120.0  # seconds that a step may take to be run rather than estimated; several short ones take a sixth
