@@ -11,32 +11,33 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 RECIPES = ["mini", "voxceleb", "nsc"]
+SCRIPTS = [*((recipe, "run.sh") for recipe in RECIPES), *((recipe, "run_voice_to_face.sh") for recipe in RECIPES[:2])]
 
 
-def run(recipe, *options, cwd=ROOT):
+def run(recipe, *options, cwd=ROOT, script="run.sh"):
     environment = {
         **os.environ,
         "AVSV_VENV": "none",
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
     }
-    done = subprocess.run(["bash", ROOT / "egs" / recipe / "run.sh", *options], cwd=cwd, env=environment,
+    done = subprocess.run(["bash", ROOT / "egs" / recipe / script, *options], cwd=cwd, env=environment,
                           capture_output=True, text=True, check=False)  # fmt: skip
     assert "Traceback" not in done.stdout + done.stderr
     return done.returncode, (done.stdout + done.stderr).strip()
 
 
-@pytest.mark.parametrize("recipe", RECIPES)
-def test_an_unknown_option_is_one_line(recipe):
-    status, said = run(recipe, "--voxcelb", "x")
+@pytest.mark.parametrize("recipe, script", SCRIPTS)
+def test_an_unknown_option_is_one_line(recipe, script):
+    status, said = run(recipe, "--voxcelb", "x", script=script)
     assert status == 1 and "invalid option --voxcelb" in said and len(said.splitlines()) == 1
 
 
-@pytest.mark.parametrize("recipe", RECIPES)
-def test_every_option_is_in_the_help_with_a_comment(recipe):
-    status, said = run(recipe, "--help")
+@pytest.mark.parametrize("recipe, script", SCRIPTS)
+def test_every_option_is_in_the_help_with_a_comment(recipe, script):
+    status, said = run(recipe, "--help", script=script)
     assert status == 0
-    script = (ROOT / "egs" / recipe / "run.sh").read_text().split("parse_options.sh")[0]
-    for option in re.findall(r"^([a-z]\w*)=", script, re.MULTILINE):
+    text = (ROOT / "egs" / recipe / script).read_text().split("parse_options.sh")[0]
+    for option in re.findall(r"^([a-z]\w*)=", text, re.MULTILINE):
         if option not in ("options", "caller", "recipe"):
             assert re.search(rf"--{option.replace('_', '-')} +\S", said), option
 
