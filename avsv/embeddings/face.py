@@ -13,6 +13,7 @@ from avsv.features.face_damage import damage_faces
 from avsv.features.faces import ClipFaces, find_faces, read_faces
 from avsv.features.quality import face_quality, sharpness
 from avsv.kaldi.shards import ShardWriter
+from avsv.media.guard import guarded
 from avsv.media.pictures import evenly_spaced, read_frames
 from avsv.progress import progress
 
@@ -24,7 +25,7 @@ def media_faces(video: Mapping[str, str], detector: Any, n_frames: int, det_thre
 
     @lru_cache(maxsize=1)  # the clips of one VoxCeleb1 video share a folder of pictures, and come one after the other
     def read(path: str) -> ClipFaces:
-        return find_faces(read_frames(path, n_frames), detector, det_thresh)
+        return find_faces(guarded(read_frames, path, n_frames), detector, det_thresh)
 
     return lambda utt: read(video[utt])
 

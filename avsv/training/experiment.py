@@ -71,10 +71,18 @@ def prepare_folder(config: TrainingConfig, inputs: Any) -> bool:
     with whole_file(exp_dir / "config.yaml") as out:
         out.write(to_yaml(config))
     close_log(config)
-    handler = logging.FileHandler(exp_dir / "train.log", encoding="utf-8")
+    handler = LogFile(exp_dir / "train.log", encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
     log.addHandler(handler)
     return True
+
+
+class LogFile(logging.FileHandler):
+    """A log whose failure ends the training as any other file's does: on a full disk no checkpoint would follow."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        error = sys.exc_info()[1]
+        raise OSError(error.errno, error.strerror, self.baseFilename) if isinstance(error, OSError) else error
 
 
 def finish_experiment(config: TrainingConfig) -> None:

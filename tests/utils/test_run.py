@@ -46,7 +46,8 @@ def test_options_are_read_before_and_after_the_range():
 
 def test_sge_switches_have_their_own_number_of_values():
     parsed = jobs.parse("-V -pe smp 4 -tc 2 log true".split())
-    assert (parsed.options["max-jobs-run"], parsed.options["pe"], parsed.command) == ("2", "smp 4", "true")
+    assert (parsed.options, parsed.command) == ({"max-jobs-run": "2"}, "true")
+    assert parsed.native == ("-V", "-pe", "smp", "4")
 
 
 def test_any_identifier_stands_for_the_number():
