@@ -9,8 +9,9 @@ import soundfile
 import torch
 from PIL import Image
 
+from avsv.commands import evaluate_voice_to_face
 from avsv.embeddings.drawn_faces import FaceDrawer, draw_lengths, read_speech_of_videos
-from avsv.features.speech import normalise_bands
+from avsv.features.speech import FRAMES_A_SECOND, LEAST_FRAMES, normalise_bands
 from avsv.kaldi.data_dir import read_data_dir
 from avsv.models.iresnet import IResNet, save_onnx
 from avsv.models.voice_to_face import VoiceEmbedder, normalise_embeddings
@@ -168,6 +169,10 @@ def test_what_cannot_be_used_is_counted_and_named(avsv, exp, judge, sets, tmp_pa
     assert counts == [2, 3, 1, 1, 2]
     status, said = evaluate(avsv, exp, judge, sets, tmp_path / "out", "--seconds", "9", test=folder)
     assert status == 1 and "0 people have a video with 9 s of speech" in said
+
+
+def test_the_shortest_length_is_what_the_embedder_needs():
+    assert evaluate_voice_to_face.LEAST == LEAST_FRAMES / FRAMES_A_SECOND
 
 
 def test_people_who_were_trained_on_and_odd_lengths_are_refused(avsv, exp, judge, sets, tmp_path):
