@@ -100,7 +100,7 @@ class Generator(nn.Module):
     ----------
     channels : of the layers but the last; five for a face of 64 x 64
     size : of the embedding
-    batch_norm : before each ReLU (ours: without it, as published, short trainings stay smears)
+    batch_norm : before each ReLU (ours, for short trainings; the published one has none)
 
     Examples
     --------
