@@ -9,8 +9,9 @@ from pathlib import Path
 from job_frame import THREAD_VARIABLES
 from jobs import Jobs, here, on_nodes
 
-# Besides PATH a job gets what path.sh sets, and the settings of the package as they were where it was submitted.
-SETTINGS = re.compile(r"AVSV_\w+|PYTHONPATH")
+# What a job keeps of where it was submitted; the rest is made by path.sh. PATH is set in the script, for Grid Engine
+# starts login shells, whose files may set another.
+SETTINGS = re.compile(r"AVSV_\w+|PATH|PYTHONPATH")
 
 SCRIPT = """\
 #!/usr/bin/env bash

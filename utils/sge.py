@@ -77,7 +77,7 @@ class GridEngine:
     program, name, conf = "sge.py", "Grid Engine", "sge.conf"
 
     def __init__(self):
-        self.tasks: dict[str, list[int]] = {}  # of each job, in the order of Grid Engine's own numbers for them
+        self.tasks: dict[str, list[int]] = {}  # of each array, in the order of Grid Engine's own numbers for them
 
     def handled(self, jobs: Jobs) -> tuple[str, ...]:
         """With --nodes the threads belong to a slot: a job has one parallel environment."""
@@ -92,7 +92,7 @@ class GridEngine:
   mapfile -t hosts < <(awk '{{ for (slot = 0; slot < $2; slot++) print $1 }}' "$PE_HOSTFILE")
   meeting=("${{#hosts[@]}}" "$(hostname)" "$((20000 + JOB_ID % 20000))" "$task")
   for rank in "${{!hosts[@]}}"; do
-    if [ "$rank" = 0 ]; then there=(); else there=(qrsh -inherit -nostdin -v PATH "${{hosts[rank]}}"); fi
+    if [ "$rank" = 0 ]; then there=(); else there=(qrsh -inherit -nostdin "${{hosts[rank]}}"); fi
     "${{there[@]}}" /bin/bash {script} node "${{meeting[@]}}" "$rank" &
   done
   for _ in "${{hosts[@]}}"; do wait -n || {{ code=$?; kill $(jobs -p) 2>/dev/null || true; exit "$code"; }}; done
@@ -107,7 +107,8 @@ class GridEngine:
         number = done.stdout.strip().split(".")[0]  # 12.1-4:1
         if done.returncode or not number.isdigit():
             raise cluster.not_taken([*command, str(queue.script)], done)
-        self.tasks[number] = tasks
+        if queue.jobs.name:
+            self.tasks[number] = tasks
         return number
 
     def states(self, number: str) -> dict[int, State] | None:
@@ -127,13 +128,14 @@ class GridEngine:
         return found
 
     def verdict(self, number: str, task: int) -> State | None:
-        own = self.tasks[number]
-        done = cluster.ask(["qacct", "-j", number, "-t", str(own.index(task) + 1)])
+        own = self.tasks.get(number)
+        which = ["-t", str(own.index(task) + 1)] if own else []
+        done = cluster.ask(["qacct", "-j", number, *which])
         return read_record(done.stdout) if done.returncode == 0 else None
 
     def cancel(self, number: str, tasks: list[int] | None = None) -> None:
-        own = self.tasks.get(number, [])
-        cluster.ask(["qdel", *([f"{number}.{own.index(task) + 1}" for task in tasks] if tasks else [number])])
+        own = self.tasks.get(number)
+        cluster.ask(["qdel", *([f"{number}.{own.index(task) + 1}" for task in tasks] if tasks and own else [number])])
 
 
 if __name__ == "__main__":

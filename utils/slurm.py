@@ -90,6 +90,9 @@ class Slurm:
         'bash {script} node "$SLURM_NNODES" "$(hostname)" "$((20000 + SLURM_JOB_ID % 20000))" "$task"'
     )
 
+    def __init__(self):
+        self.arrays: set[str] = set()
+
     def handled(self, jobs: Jobs) -> tuple[str, ...]:
         return ("max-jobs-run",)
 
@@ -108,6 +111,8 @@ class Slurm:
         number = done.stdout.strip().split(";")[0]  # 12;cluster
         if done.returncode or not number.isdigit():
             raise cluster.not_taken(command, done)
+        if jobs.name:
+            self.arrays.add(number)
         return number
 
     def states(self, number: str) -> dict[int, State] | None:
@@ -124,12 +129,14 @@ class Slurm:
         """From Slurm's accounting, where there is one."""
         if not shutil.which("sacct"):
             return None
-        done = cluster.ask(["sacct", "-nPX", "-j", f"{number}_{task}", "-o", "State"])
+        name = f"{number}_{task}" if number in self.arrays else number
+        done = cluster.ask(["sacct", "-nPX", "-j", name, "-o", "State"])
         state = done.stdout.split("\n")[0].split(" ")[0]
         return read_state(state, "") if done.returncode == 0 and state else None
 
     def cancel(self, number: str, tasks: list[int] | None = None) -> None:
-        cluster.ask(["scancel", *([f"{number}_{task}" for task in tasks] if tasks else [number])])
+        names = [f"{number}_{task}" for task in tasks or []] if number in self.arrays else []
+        cluster.ask(["scancel", *(names or [number])])
 
 
 if __name__ == "__main__":

@@ -181,10 +181,14 @@ def is_done(record: Path, proof: dict, out_dir: Path, names: Sequence[str], tabl
 
 
 def read_proof(record: Path) -> dict:
+    """What a shard's proof says; empty where there is none, or something else."""
     try:
-        return json.loads(record.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        proof = json.loads(record.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
         return {}
+    expected = {"shards": int, "settings": str, "inputs": str}
+    right = isinstance(proof, dict) and all(type(proof.get(key)) is kind for key, kind in expected.items())
+    return proof if right else {}
 
 
 def do_shard(out_dir, names, tables, keys, work, shard, max_skipped) -> None:
@@ -231,13 +235,15 @@ def merge(out_dir: Path | str) -> None:
     records = {p: read_proof(p) for p in sorted(out_dir.glob("done.*.json"))}
     if not records:
         raise UserError(f"{out_dir}: there are no finished shards here (done.J.json)")
-    totals = {(r.get("shards"), r.get("settings")) for r in records.values()}
+    if damaged := [str(path) for path, record in records.items() if not record]:
+        raise UserError(f"{', '.join(damaged)}: not as a finished shard writes it; delete it and run the shard again")
+    totals = {(r["shards"], r["settings"]) for r in records.values()}
     if len(totals) > 1:
         raise UserError(
             f"{out_dir}: shards of different runs lie here; delete {out_dir}/done.*.json and run them again"
         )
     ((total, settings),) = totals
-    missing = [job for job in range(1, total + 1) if not (out_dir / f"done.{job}.json").exists()]
+    missing = [job for job in range(1, min(total, 100_000) + 1) if not (out_dir / f"done.{job}.json").exists()]
     if missing:
         raise UserError(f"{out_dir}: shards {missing} of {total} are not finished")
     names = sorted(p.name.removesuffix(".1.scp") for p in out_dir.glob("*.1.scp"))

@@ -6,11 +6,15 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+import yaml
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
+from yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent
 
 from avsv.errors import UserError
+
+DEEPEST, MOST_ALIASES = 20, 10  # of a configuration; those of the recipes have two levels and no alias
 
 
 @dataclass
@@ -68,14 +72,26 @@ def read_config(path: Path | str, overrides: list[str]) -> DictConfig:
         if "=" not in override:
             raise UserError(f'"{override}": expected key=value, such as optimizer.lr=0.001')
     try:
+        refuse_bombs(path)
         given = OmegaConf.merge(OmegaConf.load(path), OmegaConf.from_dotlist(overrides))
     except FileNotFoundError:
         raise UserError(f"{path}: there is no such configuration") from None
-    except (OmegaConfBaseException, YAMLError, ValueError, OSError) as error:
+    except (OmegaConfBaseException, YAMLError, ValueError, TypeError, OSError, RecursionError) as error:
         raise UserError(f"{path}: is not a YAML mapping: {' '.join(str(error).split())}") from None
     if not OmegaConf.is_dict(given):
         raise UserError(f"{path}: is not a YAML mapping")
     return given
+
+
+def refuse_bombs(path: Path | str) -> None:
+    """ValueError where a small file would become a huge one: aliases of aliases double it, deep levels break it."""
+    depth = aliases = 0
+    with open(path, encoding="utf-8") as text:
+        for event in yaml.parse(text, Loader=yaml.SafeLoader):
+            depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
+            aliases += isinstance(event, AliasEvent)
+            if depth > DEEPEST or aliases > MOST_ALIASES:
+                raise ValueError(f"it has more than {DEEPEST} levels, or more than {MOST_ALIASES} aliases")
 
 
 def apply_schema(given: DictConfig, schema: type[Schema], path: Path | str) -> Schema:
@@ -89,6 +105,8 @@ def apply_schema(given: DictConfig, schema: type[Schema], path: Path | str) -> S
         return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(schema), given))
     except OmegaConfBaseException as error:
         raise UserError(f"{path}: {explain(error, schema)}") from None
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise UserError(f"{path}: does not fit what task {schema.__name__} takes: {error}") from None
 
 
 def explain(error: OmegaConfBaseException, schema: type) -> str:

@@ -20,7 +20,6 @@ from avsv.kaldi.shards import digest, file_digest
 from avsv.kaldi.tables import read_table
 from avsv.losses.pairs import VerificationLoss
 from avsv.training.config import TrainingConfig
-from avsv.training.distributed import share
 from avsv.training.fusion import plan_batches
 from avsv.training.trainer import Trainer, finish_experiment, start_experiment
 
@@ -134,7 +133,7 @@ def train_face_pool(config: FacePoolConfig) -> None:
         return model.loss(pooled, labels[rows].to(trainer.device)), {}
 
     def batches(epoch: int) -> list[Tensor]:
-        return [share(rows) for rows in plan_batches(labels, size, config.clips_per_person, [config.seed, epoch])]
+        return plan_batches(labels, size, config.clips_per_person, [config.seed, epoch])
 
     trainer.fit(step, batches, len(people) // size)
     pool = FacePool(*(tuple(x.tolist()) for x in (model.mean.cpu(), model.std.cpu(), model.weight.detach().cpu())))

@@ -38,7 +38,7 @@ from avsv.training.distributed import (
     n_processes,
     rank,
     share,
-    share_batch_norm,
+    share_layers,
 )
 from avsv.training.experiment import finish_experiment, start_experiment
 from avsv.training.schedule import learning_rate, make_optimizer
@@ -117,7 +117,7 @@ class Trainer:
         self.device = pick_device(config.device)
         self.precision = choose_precision(config.precision, self.device)
         self.model = model.to(self.device)
-        share_batch_norm(model, self.device)
+        share_layers(model, self.device)
         self.players = list(players) or [model]
         self.optimizers = [make_optimizer(player, config.optimizer) for player in self.players]
         # float16 has no room for small gradients: the loss is multiplied first, and the gradients divided after
@@ -165,7 +165,7 @@ class Trainer:
         clock = Clock(self.epoch * n_batches, self.config.epochs * n_batches)
         drawn = time.monotonic()
         while self.epoch < self.config.epochs:
-            torch.manual_seed(self.config.seed * 100_003 + self.epoch + 1_000_000_007 * rank())
+            torch.manual_seed(self.config.seed * 100_003 + self.epoch)
             record = self.run_epoch(steps, batches(self.epoch), n_batches, clock)
             if validate:
                 record |= self.evaluate(validate)

@@ -25,13 +25,14 @@ max_skipped=0.05      # share of the clips that may be unreadable, or without a 
 allow_pipes=false     # run commands that wav.scp holds
 train_options=        # more key=value for every avsv train, such as "epochs=1"
 device=cpu            # of embeddings and training: cpu or cuda
+cmd=run.py            # how jobs are run: on this machine, or through a cluster by slurm.py or sge.py, see cmd.sh
 nj=4                  # parallel jobs in stages 1, 3, 4 and 9
 test_set=vox1         # data/ directory that stages 3, 4 and 6-8 test on; stage 9 calls them again for its noisy set
 stage=0
 stop_stage=10
 . ./path.sh
-. ./cmd.sh
 . parse_options.sh
+. ./cmd.sh
 
 # What follows from the options, the same in every stage.
 voxceleb1=$(from_user "$voxceleb1") voxceleb2=$(from_user "$voxceleb2")
@@ -83,7 +84,7 @@ fi
 
 if stage 3 "voice embeddings"; then
   for set in "$test_set" "${others[@]}"; do
-    $cpu_cmd "JOB=1:$nj" "exp/voice/$set/log/embed.JOB.log" \
+    $embed_cmd "JOB=1:$nj" "exp/voice/$set/log/embed.JOB.log" \
       avsv embed-voice "${pipes[@]}" --model "$voice_model" --device "$device" --max-skipped "$max_skipped" \
         "${reuse_voice[@]}" --shard "JOB/$nj" "data/$set" "exp/voice/$set"
   done
@@ -94,14 +95,14 @@ if stage 4 "face embeddings"; then
     # the attention learns from clean and damaged faces of the held-out people
     avsv damage --condition face-noisy data/dev data/dev_face-noisy
     for set in dev dev_face-noisy; do
-      $cpu_cmd "JOB=1:$nj" "exp/face/$set/log/embed.JOB.log" \
+      $embed_cmd "JOB=1:$nj" "exp/face/$set/log/embed.JOB.log" \
         avsv embed-face --model "$face_model" --device "$device" --max-skipped "$max_skipped" --keep-faces \
           --frames-per-clip "$frames_per_clip" --shard "JOB/$nj" "data/$set" "exp/face/$set"
     done
     $train_cmd exp/face_pool/log/train.log avsv train "$face_pool" "${train_options[@]}"
   fi
   for set in "$test_set" "${others[@]}"; do
-    $cpu_cmd "JOB=1:$nj" "exp/face/$set/log/embed.JOB.log" \
+    $embed_cmd "JOB=1:$nj" "exp/face/$set/log/embed.JOB.log" \
       avsv embed-face --model "$face_model" --device "$device" --max-skipped "$max_skipped" "${pool[@]}" \
         --frames-per-clip "$frames_per_clip" "${reuse_face[@]}" --shard "JOB/$nj" "data/$set" "exp/face/$set"
   done
@@ -130,6 +131,10 @@ if stage 7 "scores: cosine and PLDA"; then
           avsv score --backend $backend --plda exp/$system/plda --missing 0 --trials "$trials" \
             --enroll "exp/$system/$set/embedding.scp" "$(scores_of $system "$set" "${trials##*/}").$backend"
         done
+        if [ $system = avn_e ]; then   # by what both clips have: voice with voice, face with face
+          avsv score --weights "exp/avn_e/$set/weights" --missing 0 --trials "$trials" \
+            --enroll "exp/avn_e/$set/embedding.scp" "$(scores_of avn_e "$set" "${trials##*/}").cosine_shared"
+        fi
       done
     done
   done
@@ -149,10 +154,11 @@ if stage 8 "score normalisation, calibration and score fusion"; then
   # has; without any its log-likelihood ratio is 0.
   for trials in "data/$test_set/trials/"*; do
     list=${trials##*/}$condition
-    for system in voice face avn_e; do
-      avsv calibrate --missing rest --trials "$trials" --scores "exp/$system/scores/$list.cosine_as-norm" \
-        --train-trials data/dev_noisy/trials/dev --train-scores exp/$system/dev_noisy/dev.cosine_as-norm \
-        "exp/$system/scores/$list.cosine_as-norm_calibrated"
+    for scores in voice:cosine_as-norm face:cosine_as-norm avn_e:cosine_as-norm avn_e:cosine_shared; do
+      system=${scores%:*} backend=${scores#*:}
+      avsv calibrate --missing rest --trials "$trials" --scores "exp/$system/scores/$list.$backend" \
+        --train-trials data/dev_noisy/trials/dev --train-scores "exp/$system/dev_noisy/dev.$backend" \
+        "exp/$system/scores/$list.${backend}_calibrated"
     done
     fuse=(avsv fuse --missing rest --trials "$trials" --scores "exp/voice/scores/$list.cosine" "exp/face/scores/$list.cosine")
     "${fuse[@]}" --method mean "exp/mean/scores/$list.cosine"

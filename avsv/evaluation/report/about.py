@@ -38,7 +38,7 @@ def find_skipped(exp_dir: Path) -> list[Skipped]:
             reasons.setdefault(general(said), []).append(f"{name} {said}")
         found.append(Skipped(path, reasons))
     for path in sorted(exp_dir.glob("*/scores/*.missing")):
-        found.append(Skipped(path, {"no embedding: its trials were scored as --missing told": read_lines(path)}))
+        found.append(Skipped(path, {"no embedding, or nothing in common: scored as --missing told": read_lines(path)}))
     return [one for one in found if one.total]
 
 
@@ -104,7 +104,7 @@ def read_json(path: Path) -> dict:
         return {}
     try:
         found = json.loads("\n".join(read_lines(path)))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: is no JSON: {error}") from None
     if not isinstance(found, dict):
         raise UserError(f"{path}: expected a JSON object")
@@ -117,7 +117,7 @@ def last_epoch(folder: Path) -> str:
     lines = read_lines(path) if path.exists() else []
     try:
         record = json.loads(lines[-1]) if lines else {}
-    except ValueError:
+    except (ValueError, RecursionError):
         raise UserError(f"{path}, line {len(lines)}: is no JSON") from None
     numbers = {key: value for key, value in record.items() if key != "epoch" and isinstance(value, int | float)}
     said = ", ".join(f"{key} {value:.4g}" for key, value in numbers.items())
