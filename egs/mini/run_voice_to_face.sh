@@ -19,12 +19,13 @@ seconds=0.5,1,2       # lengths of speech that faces are drawn from, beside all 
 max_skipped=0.05      # share of the clips that may be unreadable, or without a face, before a stage fails
 train_options=        # more key=value for every avsv train, such as "epochs=1"
 device=cpu            # cpu or cuda
+cmd=run.py            # how jobs are run: on this machine, or through a cluster by slurm.py or sge.py, see cmd.sh
 nj=2                  # parallel jobs in stages 0 and 1
 stage=0
 stop_stage=5
 . ./path.sh
-. ./cmd.sh
 . parse_options.sh
+. ./cmd.sh
 
 # What follows from the options, the same in every stage.
 face=$(from_user "$face") face_detector=$(from_user "$face_detector")

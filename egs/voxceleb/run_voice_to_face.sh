@@ -18,12 +18,13 @@ frames_per_clip=5     # faces of each clip to learn from
 max_skipped=0.05      # share of the clips that may be unreadable, or without a face, before a stage fails
 train_options=        # more key=value for every avsv train, such as "epochs=1"
 device=cpu            # cpu or cuda
+cmd=run.py            # how jobs are run: on this machine, or through a cluster by slurm.py or sge.py, see cmd.sh
 nj=4                  # parallel jobs in stage 1
 stage=0
 stop_stage=4
 . ./path.sh
-. ./cmd.sh
 . parse_options.sh
+. ./cmd.sh
 
 # What follows from the options, the same in every stage.
 voxceleb1=$(from_user "$voxceleb1") voxceleb2=$(from_user "$voxceleb2")
