@@ -111,6 +111,7 @@ if stage 3 "AVN-E: augmentations, and ours"; then
   train_pairs avn_e-soft_attention-real fusion=soft_attention damage=real "${paper[@]}"
   train_pairs avn_e-ours-no-quality 'voice_quality=[]' 'face_quality=[]'
   train_pairs avn_e-ours-v1 damage=v1 'voice_quality=[]' 'face_quality=[]'
+  train_pairs avn_e-ours-attention 'losses={aam: 0, verification: 1, damage: 0.3, attention: 0.5}'
   train_pairs avn_e-ours
   for seed in $seeds; do score_shared "avn_e-ours.seed$seed"; done
 fi
