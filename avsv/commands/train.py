@@ -28,6 +28,8 @@ TASKS = {
     "avn_j": ("avn_j", "AvnJConfig", "train_avn_j"),
     "association": ("association", "AssociationConfig", "train_association"),
     "association_media": ("association_media", "AssociationMediaConfig", "train_association_media"),
+    "voice_embedder": ("voice_embedder", "VoiceEmbedderConfig", "train_voice_embedder"),
+    "voice_to_face": ("voice_to_face", "VoiceToFaceConfig", "train_voice_to_face"),
 }
 
 

@@ -26,9 +26,9 @@ def povey_window() -> np.ndarray:
 
 
 @cache
-def mel_weights(n_mels: int) -> np.ndarray:
+def mel_weights(n_mels: int, high: float = HIGH) -> np.ndarray:
     """Kaldi's triangular filters on the mel scale 1127 ln(1 + f/700): (256, n_mels) float32, bins of 31.25 Hz."""
-    mel_low, mel_high = 1127 * np.log1p(np.array([LOW, HIGH]) / 700)
+    mel_low, mel_high = 1127 * np.log1p(np.array([LOW, high]) / 700)
     corners = mel_low + (mel_high - mel_low) / (n_mels + 1) * np.arange(n_mels + 2)
     left, centre, right = corners[:-2], corners[1:-1], corners[2:]
     mels = 1127 * np.log1p(np.arange(N_FFT // 2)[:, None] * (RATE / N_FFT) / 700)
@@ -37,9 +37,9 @@ def mel_weights(n_mels: int) -> np.ndarray:
 
 
 @cache
-def mel_bands(n_mels: int) -> list[tuple[slice, slice, np.ndarray]]:
+def mel_bands(n_mels: int, high: float = HIGH) -> list[tuple[slice, slice, np.ndarray]]:
     """The filters in groups of neighbours: which they are, the bins where they are not 0, and their weights there."""
-    weights, bands = mel_weights(n_mels), []
+    weights, bands = mel_weights(n_mels, high), []
     for begin in range(0, n_mels, WIDTH):
         filters = slice(begin, min(begin + WIDTH, n_mels))
         used = np.flatnonzero(weights[:, filters].any(axis=1))
@@ -48,7 +48,7 @@ def mel_bands(n_mels: int) -> list[tuple[slice, slice, np.ndarray]]:
     return bands
 
 
-def fbank_and_energy(sound: np.ndarray, n_mels: int = 80) -> tuple[np.ndarray, np.ndarray]:
+def fbank_and_energy(sound: np.ndarray, n_mels: int = 80, high: float = HIGH) -> tuple[np.ndarray, np.ndarray]:
     """Log mel energies and log energy of 25 ms frames every 10 ms.
 
     As Kaldi's `compute-fbank-feats --num-mel-bins=80 --low-freq=20 --high-freq=7600 --use-energy=true --dither=0`,
@@ -57,6 +57,7 @@ def fbank_and_energy(sound: np.ndarray, n_mels: int = 80) -> tuple[np.ndarray, n
     Parameters
     ----------
     sound : (n,) float32 at 16 kHz, full scale is 1
+    high : upper end of the highest band, Hz
 
     Returns
     -------
@@ -79,7 +80,7 @@ def fbank_and_energy(sound: np.ndarray, n_mels: int = 80) -> tuple[np.ndarray, n
     for begin in range(0, len(frames), AT_ONCE):
         part = slice(begin, begin + AT_ONCE)
         spectra = power_spectra(frames[part])
-        for filters, bins, weights in mel_bands(n_mels):
+        for filters, bins, weights in mel_bands(n_mels, high):
             np.matmul(spectra[:, bins], weights, out=features[part, filters])
     np.log(np.maximum(features, FLOOR, out=features), out=features)
     return features, log_energy(sound).astype(np.float32)

@@ -4,6 +4,7 @@ A clip of VoxCeleb2 is a video, one of VoxCeleb1 a folder of jpgs; `read_frames`
 file ends in a UserError that names it, so that whoever reads many clips can skip one.
 """
 
+import io
 import logging
 from bisect import bisect_right
 from pathlib import Path
@@ -177,3 +178,18 @@ def upright(frame) -> np.ndarray:
     """A decoded frame as (height, width, 3) uint8 BGR, turned as the video's rotation metadata says."""
     picture = frame.to_ndarray(format="bgr24")
     return np.ascontiguousarray(np.rot90(picture, round(frame.rotation / 90) % 4))
+
+
+def encode_png(picture: np.ndarray) -> bytes:
+    """A picture, (height, width, 3) uint8 RGB, as the bytes of a PNG file.
+
+    Examples
+    --------
+    >>> encode_png(np.zeros((2, 3, 3), np.uint8))[:4]
+    b'\x89PNG'
+    """
+    from PIL import Image
+
+    out = io.BytesIO()
+    Image.fromarray(picture).save(out, "PNG")
+    return out.getvalue()

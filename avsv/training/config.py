@@ -28,6 +28,7 @@ class OptimizerConfig:
     final_lr: float = 1e-5
     warmup: float = 0.05  # share of the steps in which the rate rises from 0
     cycles: int = 1  # of the cyclic (triangular) schedule
+    betas: tuple[float, float] = (0.9, 0.999)  # of adam and adamw: decay of the means of gradients and their squares
     clip_norm: float = 5.0  # gradients of a larger norm are scaled down; 0: never
 
 
@@ -35,7 +36,7 @@ class OptimizerConfig:
 class TrainingConfig:
     """What every kind of training has."""
 
-    task: str = "???"  # voice | face | face_detector | face_pool | avn_e | avn_f | avn_j | association[_media]
+    task: str = "???"  # what is trained: a name of TASKS in avsv/commands/train.py
     exp_dir: str = "???"  # where everything is written
     data_dir: str = "???"  # training data directory
     seed: int = 0

@@ -134,6 +134,13 @@ class EventFile:
         values = [field(1, field(1, name.encode()) + b"\x15" + struct.pack("<f", v)) for name, v in figures.items()]
         self.write(b"\x10" + varint(step) + field(5, b"".join(values)))
 
+    def add_picture(self, step: int, name: str, png: bytes, shape: tuple[int, ...]) -> None:
+        """A PNG of (height, width, 3) pixels, as a message Summary.Image."""
+        height, width, colours = shape
+        sizes = b"".join(varint(number << 3) + varint(size) for number, size in ((1, height), (2, width), (3, colours)))
+        value = field(1, name.encode()) + field(4, sizes + field(4, png))
+        self.write(b"\x10" + varint(step) + field(5, field(1, value)))
+
     def write(self, event: bytes) -> None:
         event = b"\x09" + struct.pack("<d", time.time()) + event
         length = struct.pack("<Q", len(event))

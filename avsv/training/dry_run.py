@@ -7,7 +7,7 @@ or else the line through the two small ones is followed, and that is said.
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -17,8 +17,9 @@ import torch
 from torch import nn
 
 from avsv.kaldi.tables import read_table
+from avsv.training.clock import duration
 from avsv.training.config import TrainingConfig
-from avsv.training.trainer import Step, Trainer, duration, name_of
+from avsv.training.trainer import Step, Trainer, name_of
 
 VOXCELEB2 = (5994, 1_092_009)  # people and clips of its training part
 PATIENCE = 120.0  # seconds that a step may take to be run rather than estimated; several short ones take a sixth
@@ -30,17 +31,19 @@ class Rehearsal:
     """What a task brings to its dry run.
 
     model : of the configured size
-    make_step : trainer -> the step that training takes
+    make_step : trainer -> the step that training takes, or one for each player
     make_batch : number of examples -> a batch of random numbers, as the data set gives them
     examples : in an epoch
     what : one example in words, such as "a sound of 3 s"
+    players : parts of the model that the trainer trains against each other
     """
 
     model: nn.Module
-    make_step: Callable[[Trainer], Step]
+    make_step: Callable[[Trainer], Step | Sequence[Step]]
     make_batch: Callable[[int], Any]
     examples: int
     what: str
+    players: Sequence[nn.Module] = ()
 
 
 def count_data(config: TrainingConfig, people: int | None, clips: int | None) -> tuple[int, int, str]:
@@ -74,7 +77,7 @@ def dry_run(
     n_people, n_clips, source = count_data(config, people, clips)
     yield f"data: {n_clips} clips of {n_people} people, {source}"
     rehearsal = rehearse(config, n_people, n_clips)
-    trainer = Trainer(rehearsal.model, config)
+    trainer = Trainer(rehearsal.model, config, rehearsal.players)
     trainer.model.train()
     step = rehearsal.make_step(trainer)
     parts = {name: sum(p.numel() for p in part.parameters()) for name, part in trainer.model.named_children()}
@@ -93,7 +96,9 @@ def dry_run(
            "validation are not in it")  # fmt: skip
 
 
-def measure(trainer: Trainer, step: Step, make_batch: Callable[[int], Any], size: int) -> tuple[float, float, str]:
+def measure(
+    trainer: Trainer, step: Step | Sequence[Step], make_batch: Callable[[int], Any], size: int
+) -> tuple[float, float, str]:
     """Seconds and peak bytes of a step of `size` examples, and in words how they are known."""
     sizes = [max(2, size // 16), max(4, size // 8)]
     if size > sizes[1]:
@@ -107,7 +112,7 @@ def measure(trainer: Trainer, step: Step, make_batch: Callable[[int], Any], size
     return *time_step(trainer, step, make_batch(size)), "measured"
 
 
-def time_step(trainer: Trainer, step: Step, batch: Any) -> tuple[float, float]:
+def time_step(trainer: Trainer, step: Step | Sequence[Step], batch: Any) -> tuple[float, float]:
     """Seconds of a step, without the first of several, which warms up, where steps are short; peak bytes so far."""
     on_gpu, times = trainer.device.type == "cuda", []
     while len(times) < 10 and sum(times) < PATIENCE / 6:

@@ -87,7 +87,8 @@ def fast_layout(model: torch.nn.Module) -> torch.memory_format:
 
     Not for narrow networks: with 8 or 12 channels the CPU kernels of torch 2.13 end in a segmentation fault.
     """
-    widths = [m.out_channels for m in model.modules() if isinstance(m, torch.nn.Conv2d) and m.kernel_size != (1, 1)]
+    kinds = (torch.nn.Conv2d, torch.nn.ConvTranspose2d)
+    widths = [m.out_channels for m in model.modules() if isinstance(m, kinds) and m.kernel_size != (1, 1)]
     return torch.contiguous_format if any(width < 16 or width % 8 for width in widths) else torch.channels_last
 
 

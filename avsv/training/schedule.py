@@ -42,7 +42,7 @@ def make_optimizer(model: nn.Module, config: OptimizerConfig) -> torch.optim.Opt
     kinds = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
     if config.name not in kinds:
         raise UserError(f"optimizer.name={config.name}: expected one of {', '.join(kinds)}")
-    more = {"momentum": 0.9, "nesterov": True} if config.name == "sgd" else {}
+    more = {"momentum": 0.9, "nesterov": True} if config.name == "sgd" else {"betas": tuple(config.betas)}
     found: dict[tuple[float, bool], list[nn.Parameter]] = {}  # (rate_share, is decayed) -> parameters
     for p in model.parameters():
         # norms and biases are not decayed: shrinking them changes the function, not its complexity

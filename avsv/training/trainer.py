@@ -3,6 +3,9 @@
 What a network brings: a module whose parameters are all that is learned, a `step` that turns a batch into a loss and
 figures to show, `batches(epoch)`, which gives the same batches for the same epoch whenever it is asked, and, with
 held-out people, `validate(model)`, which gives figures with `eer_percent` among them.
+
+Two networks that play against each other (a GAN) are parts of one model: each has a step and an optimiser of its own,
+and they take turns on every batch.
 """
 
 import ctypes
@@ -10,18 +13,22 @@ import logging
 import os
 import platform
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from avsv.errors import UserError
+from avsv.files import whole_file
+from avsv.media.pictures import encode_png
 from avsv.models.device import has_bfloat16, pick_device
 from avsv.progress import progress
 from avsv.training.checkpoints import FILES, final_weights, keep_last, load_state, save_state, start_from
+from avsv.training.clock import Clock
 from avsv.training.config import TrainingConfig
 from avsv.training.curves import PICTURE_EVERY, EventFile, Figures, draw_curves, write_curves
 from avsv.training.distributed import (
@@ -41,6 +48,7 @@ __all__ = ["Trainer", "finish_experiment", "load_batches", "start_experiment"]
 log = logging.getLogger("avsv")
 Step = Callable[[Any], tuple[Tensor, dict[str, float | Tensor]]]
 Validate = Callable[[nn.Module], dict[str, float]]
+Draw = Callable[[nn.Module], np.ndarray]
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 WINDOW = 100  # steps that a point of TensorBoard's curves is the mean of
 LINE_EVERY = 60.0  # seconds between lines in the log within an epoch
@@ -80,6 +88,11 @@ class Trainer:
     Writes checkpoints (see checkpoints.py) and curves: history.jsonl and curves.tsv (one line an epoch), curves.svg and
     TensorBoard's event file. Under torchrun the first process writes, and after `fit` the others end.
 
+    Parameters
+    ----------
+    players : parts of the model that are trained against each other, in the order of their turns; without any the model
+        is trained as one. While it is one player's turn the others' parameters get no gradients
+
     Attributes
     ----------
     device : where the model is; a step moves its batch there
@@ -92,7 +105,7 @@ class Trainer:
     UserError : a precision, an optimiser or weights of unknown names
     """
 
-    def __init__(self, model: nn.Module, config: TrainingConfig):
+    def __init__(self, model: nn.Module, config: TrainingConfig, players: Sequence[nn.Module] = ()):
         if config.precision not in (*PRECISIONS, "auto"):
             raise UserError(f"precision={config.precision}: expected one of {', '.join(PRECISIONS)}, auto")
         if config.weights not in FILES:
@@ -105,24 +118,32 @@ class Trainer:
         self.precision = choose_precision(config.precision, self.device)
         self.model = model.to(self.device)
         share_layers(model, self.device)
-        self.optimizer = make_optimizer(model, config.optimizer)
+        self.players = list(players) or [model]
+        self.optimizers = [make_optimizer(player, config.optimizer) for player in self.players]
         # float16 has no room for small gradients: the loss is multiplied first, and the gradients divided after
-        self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.precision == torch.float16)
+        scaled = self.precision == torch.float16
+        self.scalers = [torch.amp.GradScaler(self.device.type, enabled=scaled) for _ in self.players]
         self.epoch, self.done = 0, 0.0
         self.history: list[dict] = []
         self.events: EventFile | None = None  # of the first process, once training goes
 
     def fit(
-        self, step: Step, batches: Callable[[int], Iterable], n_batches: int, validate: Validate | None = None
+        self,
+        step: Step | Sequence[Step],
+        batches: Callable[[int], Iterable],
+        n_batches: int,
+        validate: Validate | None = None,
+        draw: Draw | None = None,
     ) -> list[dict]:
         """Run the remaining epochs, and put the weights into the model that `config.weights` asks for.
 
         Parameters
         ----------
-        step : batch -> mean loss over it, and figures, numbers or tensors, such as its accuracy
+        step : batch -> mean loss over it, and figures, numbers or tensors, such as its accuracy; one for each player
         batches : epoch from 0 -> its batches (under torchrun this process's share of each)
         n_batches : in each epoch
         validate : model in its evaluation mode -> figures; a lower "eer_percent" is better
+        draw : model in its evaluation mode -> (h, w, 3) uint8 RGB, kept after each epoch: samples/0001.png, TensorBoard
 
         Returns
         -------
@@ -140,13 +161,16 @@ class Trainer:
         shared = f", {n_processes()} processes" if n_processes() > 1 else ""
         log.info("%s: %.2f M parameters, %d epochs of %d batches on %s (%s)%s", self.exp_dir, n_parameters / 1e6,
                  self.config.epochs, n_batches, self.device, name_of(self.precision), shared)  # fmt: skip
-        step, clock = average_gradients(self.model, step), Clock(self.epoch * n_batches, self.config.epochs * n_batches)
+        steps = [average_gradients(player, turn) for player, turn in zip(self.players, turns_of(step), strict=True)]
+        clock = Clock(self.epoch * n_batches, self.config.epochs * n_batches)
         drawn = time.monotonic()
         while self.epoch < self.config.epochs:
             torch.manual_seed(self.config.seed * 100_003 + self.epoch)
-            record = self.run_epoch(step, batches(self.epoch), n_batches, clock)
+            record = self.run_epoch(steps, batches(self.epoch), n_batches, clock)
             if validate:
-                record |= self.validate(validate)
+                record |= self.evaluate(validate)
+            if draw and self.events:
+                self.keep_picture(self.evaluate(draw), (self.epoch + 1) * n_batches)
             self.epoch += 1
             self.history.append(record)
             said = ", ".join(f"{name} {value:.4g}" for name, value in record.items() if name != "epoch")
@@ -165,7 +189,7 @@ class Trainer:
         self.model.eval()
         return self.history
 
-    def run_epoch(self, step: Step, batches: Iterable, n_batches: int, clock: "Clock") -> dict[str, float]:
+    def run_epoch(self, steps: list[Step], batches: Iterable, n_batches: int, clock: "Clock") -> dict[str, float]:
         self.model.train()
         figures = Figures()
         begin = spoken = shown = time.monotonic()
@@ -175,9 +199,9 @@ class Trainer:
             number = self.epoch * n_batches + index
             self.done = (number - 1) / n_steps
             rate = learning_rate(self.config.optimizer, number - 1, n_steps)
-            for group in self.optimizer.param_groups:
+            for group in (group for optimizer in self.optimizers for group in optimizer.param_groups):
                 group["lr"] = rate * group.get("rate_share", 1.0)
-            figures.add(self.update(step, batch))
+            figures.add(self.update(steps, batch))
             now = time.monotonic()
             if index % WINDOW == 0 or index == n_batches:
                 means = figures.take(self.device)
@@ -194,26 +218,43 @@ class Trainer:
                 spoken = now
         return {"epoch": self.epoch + 1, **figures.means(), "lr": rate, "seconds": time.monotonic() - begin}
 
-    def update(self, step: Step, batch: Any) -> dict[str, float | Tensor]:
-        """One step of the optimiser; its figures, "loss" first."""
-        with self.autocast():
-            loss, figures = step(batch)
-        self.optimizer.zero_grad(set_to_none=True)
-        self.scaler.scale(loss).backward()
-        if self.config.optimizer.clip_norm:
-            self.scaler.unscale_(self.optimizer)
-            nn.utils.clip_grad_norm_(self.model.parameters(), self.config.optimizer.clip_norm)
-        self.scaler.step(self.optimizer)
-        self.scaler.update()
-        return {"loss": loss.detach(), **figures}
+    def update(self, step: Step | Sequence[Step], batch: Any) -> dict[str, float | Tensor]:
+        """One step of each optimiser; figures of all, "loss" first, the sum of the losses."""
+        total, said = 0.0, {}
+        turns = zip(turns_of(step), self.optimizers, self.scalers, strict=True)
+        for number, (turn, optimizer, scaler) in enumerate(turns):
+            self.give_turn(number)
+            with self.autocast():
+                loss, figures = turn(batch)
+            optimizer.zero_grad(set_to_none=True)
+            scaler.scale(loss).backward()
+            if self.config.optimizer.clip_norm:
+                scaler.unscale_(optimizer)
+                nn.utils.clip_grad_norm_(self.players[number].parameters(), self.config.optimizer.clip_norm)
+            scaler.step(optimizer)
+            scaler.update()
+            total, said = total + loss.detach(), {**said, **figures}
+        return {"loss": total, **said}
+
+    def give_turn(self, number: int) -> None:
+        """Let gradients go to one player alone; a model without players is left as its task has it."""
+        if len(self.players) > 1:
+            for other, player in enumerate(self.players):
+                player.requires_grad_(other == number)
 
     def autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, self.precision, enabled=self.precision != torch.float32)
 
-    def validate(self, validate: Validate) -> dict[str, float]:
+    def evaluate(self, function: Callable[[nn.Module], Any]) -> Any:
         self.model.eval()
         with torch.no_grad(), self.autocast():
-            return validate(self.model)
+            return function(self.model)
+
+    def keep_picture(self, picture: np.ndarray, step: int) -> None:
+        encoded = encode_png(picture)
+        self.events.add_picture(step, "samples", encoded, picture.shape)
+        with whole_file(self.exp_dir / "samples" / f"{self.epoch + 1:04d}.png", "wb") as out:
+            out.write(encoded)
 
     def refuse_infinite(self, loss: float) -> None:
         if not abs(loss) < float("inf"):
@@ -229,8 +270,8 @@ class Trainer:
             keep_last(self.exp_dir, self.epoch, weights, self.config.average_last)
         save_state(self.exp_dir / FILES["last"], {
             **weights,
-            "optimizer": self.optimizer.state_dict(),
-            "scaler": self.scaler.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+            "scalers": [scaler.state_dict() for scaler in self.scalers],
             "epoch": self.epoch,
             "history": self.history,
             "events_size": self.events.save(),
@@ -249,41 +290,15 @@ class Trainer:
             return 0
         state = load_state(path)
         self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.scaler.load_state_dict(state.get("scaler", {}))
+        for optimizer, scaler, of_optimizer, of_scaler in zip(
+            self.optimizers, self.scalers, state["optimizers"], state["scalers"], strict=True
+        ):
+            optimizer.load_state_dict(of_optimizer)
+            scaler.load_state_dict(of_scaler)
         self.epoch, self.history = state["epoch"], state["history"]
         log.info("%s: going on after epoch %d", self.exp_dir, self.epoch)
         return state.get("events_size", 0)
 
 
-class Clock:
-    """Speed of the steps done so far and the time that those to come will take, as text.
-
-    Examples
-    --------
-    >>> clock = Clock(0, 100)
-    >>> clock.begin, clock.step = time.monotonic() - 50, 25
-    >>> str(clock)
-    '0.5 batches/s, 2.5 min left'
-    """
-
-    def __init__(self, step: int, n_steps: int):
-        self.begin, self.first, self.step, self.n_steps = time.monotonic(), step, step, n_steps
-
-    def __str__(self) -> str:
-        speed = max(1, self.step - self.first) / (time.monotonic() - self.begin)
-        return f"{speed:.3g} batches/s, {duration((self.n_steps - self.step) / speed)} left"
-
-
-def duration(seconds: float) -> str:
-    """Seconds in words.
-
-    Examples
-    --------
-    >>> duration(0.02), duration(42), duration(5400), duration(200_000)
-    ('20 ms', '42 s', '1.5 h', '2.3 days')
-    """
-    for size, unit in ((86400, "days"), (3600, "h"), (60, "min")):
-        if seconds >= size:
-            return f"{seconds / size:.1f} {unit}"
-    return f"{1000 * seconds:.0f} ms" if 0 < seconds < 1 else f"{seconds:.0f} s"
+def turns_of(step: Step | Sequence[Step]) -> list[Step]:
+    return [step] if callable(step) else list(step)

@@ -35,6 +35,17 @@ bash egs/mini/run_association.sh --people 12 --clips 4 --split "6 2 4" --max-ski
   --face-detector exp/face_detector --systems "infonce svhf" --heads "" --resamples 50 --nj 1 \
   --train-options "epochs=2 batch_size=6"
 python tests/egs/check_association.py egs/mini/exp/association/results/results.json infonce svhf
+echo "== a face from a voice, on the same people, with the networks that find and embed faces there"
+sed "s/^epochs: .*/epochs: 2/; s/^steps_per_epoch: .*/steps_per_epoch: 4/" egs/mini/conf/voice_to_face.yaml >"$work/voice_to_face.yaml"
+sed "s/^epochs: .*/epochs: 2/" egs/mini/conf/voice_embedder.yaml >"$work/voice_embedder.yaml"
+mkdir egs/mini/data/voice_to_face
+cp -r egs/mini/corpus egs/mini/data/voice_to_face/corpus
+bash egs/mini/run_voice_to_face.sh --people 12 --clips 4 --held-out 2 --max-skipped 0.5 --seconds 0.5,1 \
+  --face exp/face --face-detector exp/face_detector --voice "$work/voice_embedder.yaml" --generator "$work/voice_to_face.yaml"
+grep -q "^| 1:2 matching, one sex, % | 50 |" egs/mini/exp/voice_to_face/test/results.md
+clip=$(find egs/mini/corpus/test/mp4 -name "*.mp4" | sort | head -n 1)
+avsv voice-to-face --model egs/mini/exp/voice_to_face/gan "$clip" "$work/face.png"
+test -s "$work/face.png"
 
 data=${AVSV_REAL_DATA:-$root/../shared/data}
 if [ ! -d "$data/minivox" ]; then

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-RECIPES = ["mini", "voxceleb", "nsc", "mini/run_association.sh", "voxceleb/run_association.sh"]
+RECIPES = ["mini", "voxceleb", "nsc"]
+RECIPES += [f"{recipe}/run_{what}.sh" for recipe in RECIPES[:2] for what in ("association", "voice_to_face")]
 
 
 def script_of(recipe):

@@ -114,11 +114,11 @@ def test_encoders_move_at_their_share_of_the_rate(data, noises, encoders, tmp_pa
     settings.optimizer = OptimizerConfig(name="sgd", lr=0.01)
     model, _, _ = make_avn_j(settings, 3)
     trainer = Trainer(model, settings)
-    share = {id(p): group["rate_share"] for group in trainer.optimizer.param_groups for p in group["params"]}
+    share = {id(p): group["rate_share"] for group in trainer.optimizers[0].param_groups for p in group["params"]}
     assert {share[id(p)] for p in model.encoders.parameters()} == {0.1}
     assert {share[id(p)] for p in [*model.head.parameters(), *model.single.parameters()]} == {1.0}
     trainer.fit(lambda batch: (torch.zeros((), requires_grad=True), {}), lambda epoch: [None], 1)
-    rates = {group["rate_share"]: group["lr"] for group in trainer.optimizer.param_groups}
+    rates = {group["rate_share"]: group["lr"] for group in trainer.optimizers[0].param_groups}
     assert rates[0.1] == pytest.approx(rates[1.0] / 10)
 
 

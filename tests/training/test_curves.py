@@ -50,8 +50,8 @@ def read_message(content):
     return fields
 
 
-def read_events(path):
-    """(step, {name: value}) of each event after the first, checksums compared."""
+def read_messages(path):
+    """The fields of each event after the first, checksums compared."""
     content, found = path.read_bytes(), []
     while content:
         length = struct.unpack("<Q", content[:8])[0]
@@ -62,10 +62,19 @@ def read_events(path):
         fields = read_message(event)
         if 3 in fields:
             assert fields[3] == [b"brain.Event:2"]
-            continue
-        values = [read_message(v) for v in read_message(fields[5][0])[1]]
-        found.append((fields[2][0], {v[1][0].decode(): v[2][0] for v in values}))
+        else:
+            found.append(fields)
     return found
+
+
+def read_values(fields):
+    """The messages Summary.Value of an event."""
+    return [read_message(v) for v in read_message(fields[5][0])[1]]
+
+
+def read_events(path):
+    """(step, {name: value}) of each event."""
+    return [(fields[2][0], {v[1][0].decode(): v[2][0] for v in read_values(fields)}) for fields in read_messages(path)]
 
 
 def test_events_are_in_tensorboards_form(tmp_path):

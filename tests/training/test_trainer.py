@@ -72,7 +72,7 @@ def test_half_precision_learns_the_same_and_goes_on_after_a_kill(tmp_path, preci
 
 def test_float16_scales_the_loss_and_keeps_the_scale(tmp_path):
     train(tmp_path, precision="float16")
-    assert load_state(tmp_path / "exp/checkpoint.pt")["scaler"]["scale"] > 1
+    assert load_state(tmp_path / "exp/checkpoint.pt")["scalers"][0]["scale"] > 1
 
 
 def test_an_unknown_precision_is_told(tmp_path):

@@ -1,0 +1,69 @@
+"""Crops of speech as log mel spectrograms, for the voice-to-face networks."""
+
+import logging
+
+import numpy as np
+
+from avsv.errors import UserError
+from avsv.features.speech import normalise_bands, speech_frames, take_frames
+from avsv.media.sound import read_sound
+from avsv.progress import progress
+
+log = logging.getLogger("avsv")
+MOST_BAD = 0.05  # share of the recordings that may be unusable
+
+
+def read_speech(path: str) -> np.ndarray:
+    """Frames with speech of a recording, (t, 64) float32; UserError names the recording that has too few."""
+    try:
+        return speech_frames(read_sound(path))
+    except UserError as error:
+        raise UserError(str(error) if str(error).startswith(path) else f"{path}: {error}") from None
+
+
+class SpeechStore:
+    """Spectrograms for random crops: as many as fit are kept in memory (16 bits), the rest is made when asked for.
+
+    Parameters
+    ----------
+    paths : in the order of preference
+    max_mib : memory for frames; worker processes that are forked later share it
+
+    Raises
+    ------
+    UserError : more than 5 % of the recordings cannot be used
+    """
+
+    def __init__(self, paths: list[str], max_mib: float):
+        self.kept: dict[str, np.ndarray] = {}
+        self.bad: dict[str, str] = {}
+        left = max_mib * 2**20
+        for path in progress(paths, "reading speech"):
+            if left <= 0:
+                log.info("cache_mib=%g: %d of %d recordings are kept in memory", max_mib, len(self.kept), len(paths))
+                break
+            try:
+                self.kept[path] = read_speech(path).astype(np.float16)
+            except UserError as error:
+                self.bad[path] = str(error)
+                continue
+            left -= self.kept[path].nbytes
+        for reason in self.bad.values():
+            log.warning("left out: %s", reason)
+        if len(self.bad) > MOST_BAD * len(paths):
+            raise UserError(f"{len(self.bad)} of {len(paths)} recordings cannot be used; the first: "
+                            f"{next(iter(self.bad.values()))}")  # fmt: skip
+
+    def crop(self, path: str, begin: float, n_frames: int) -> np.ndarray:
+        """`n_frames` from `begin` (a share of the recording), normalised, (64, n_frames) float32."""
+        frames = self.kept[path] if path in self.kept else read_speech(path)
+        return normalise_bands(take_frames(frames, begin, n_frames).astype(np.float32))
+
+    def crop_of_any(self, paths: list[str], begin: float, n_frames: int) -> np.ndarray:
+        """A crop of the first of some recordings that can be used; those before it are named in the log."""
+        for path in paths:
+            try:
+                return self.crop(path, begin, n_frames)
+            except UserError as error:
+                log.warning("left out: %s", error)
+        raise UserError(f"none of a person's {len(paths)} recordings can be used; the first: {paths[0]}")
