@@ -49,7 +49,7 @@ if stage 0 "the corpus, data directories and trial lists"; then
   local/make_corpus.py --people "$people" --clips "$clips" --seed "$seed" --jobs "$nj" corpus
   prepare=../voxceleb/local
   $prepare/prepare_voxceleb2.py --landmarks --held-out "$held_out" --held-out-dir data/dev corpus data/train
-  $prepare/prepare_voxceleb2.py --part test --trials corpus/test/veri_test2.txt corpus data/test
+  $prepare/prepare_voxceleb2.py --landmarks --part test --trials corpus/test/veri_test2.txt corpus data/test
   $prepare/prepare_musan.py corpus/musan corpus/RIRS_NOISES data/musan
   avsv damage --condition noisy-0.6 --noises data/musan data/dev data/dev_noisy
   for set in train dev dev_noisy test musan; do avsv check data/$set; done
