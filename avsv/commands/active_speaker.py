@@ -71,19 +71,17 @@ def look_at(path, embedder, detector, det_thresh):
     import numpy as np
 
     from avsv.errors import UserError
-    from avsv.features.face_tracks import track_faces
     from avsv.features.fbank import HOP, RATE, energy_vad, log_energy
     from avsv.features.mouth_activity import RATE as MOUTH_RATE
     from avsv.features.mouth_activity import mouth_activity
-    from avsv.features.mouths import cut_mouths
-    from avsv.media.frames import timed_sound, video_frames
+    from avsv.features.mouths import find_all_mouths
+    from avsv.media.frames import timed_sound
     from avsv.scoring.speakers import find_speakers, resample_flags
     from avsv.scoring.synchrony import distance_matrix
 
     sound = timed_sound(str(path))
     try:
-        tracks = track_faces((frame for _, frame in video_frames(path)), detector, det_thresh)
-        mouths = cut_mouths(path, tracks)
+        tracks, mouths = find_all_mouths(path, detector, det_thresh)
         vectors = [embedder.embed(one, sound) for one in mouths]
         matrices = [distance_matrix(one) for one in vectors]
         n, step = max(one.last for one in vectors), vectors[0].step

@@ -6,7 +6,7 @@ around the mouth is cut that is twice as wide as a mouth (our choice; the papers
 
 import io
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -74,9 +74,8 @@ def cut_mouth(frame: np.ndarray, points: np.ndarray) -> np.ndarray:
     return cv2.warpAffine(grey, matrix, (WIDTH, HEIGHT), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
-def cut_mouths(video: Path | str, tracks: Sequence[FaceTrack]) -> list[Mouths]:
-    """The mouths of the faces of a video, in one pass."""
-    times = [time for time, _ in video_frames(video)]
+def cut_mouths(video: Path | str, tracks: Sequence[FaceTrack], times: Sequence[float]) -> list[Mouths]:
+    """The mouths of the faces of a video, whose frames come at `times`, in one pass."""
     paths = [smooth_path(t.points, np.array(times[t.first : t.first + len(t.points)])) for t in tracks]
     cuts: list[list[np.ndarray]] = [[] for _ in tracks]
     for number, (_, frame) in enumerate(video_frames(video)):
@@ -86,36 +85,48 @@ def cut_mouths(video: Path | str, tracks: Sequence[FaceTrack]) -> list[Mouths]:
     return [Mouths(np.stack(cut), np.array(times[t.first : t.first + len(cut)])) for t, cut in zip(tracks, cuts)]
 
 
-def find_mouths(video: Path | str, detector: Any, det_thresh: float = 0.5) -> Mouths:
-    """The mouth of the face that a video is about; other faces are passed over.
+def find_all_mouths(
+    video: Path | str, detector: Any, det_thresh: float = 0.5, most: int | None = None
+) -> tuple[list[FaceTrack], list[Mouths]]:
+    """All faces of a video and their mouths, the most prominent one first.
 
     Parameters
     ----------
     detector : InsightFace's SCRFD object
+    most : faces, if there are more
 
     Raises
     ------
-    UserError : no face, no video, a video longer than 16,000 frames
+    UserError : no face, no video, a face that is there for more than 16,000 frames
     """
-    tracks = track_faces((frame for _, frame in video_frames(video)), detector, det_thresh)
-    return refuse_long(cut_mouths(video, tracks[:1])[0], video)
+    times: list[float] = []
+
+    def frames() -> Iterator[np.ndarray]:
+        for time, frame in video_frames(video):
+            times.append(time)
+            yield frame
+
+    tracks = track_faces(frames(), detector, det_thresh)[:most]
+    if max(len(track.points) for track in tracks) > MOST:
+        raise UserError(f"{video}: a face is there for more than {MOST} frames, which is the most; cut the video")
+    return tracks, cut_mouths(video, tracks, times)
+
+
+def find_mouths(video: Path | str, detector: Any, det_thresh: float = 0.5) -> Mouths:
+    """The mouth of the face that a video is about; other faces are passed over. As `find_all_mouths`."""
+    return find_all_mouths(video, detector, det_thresh, most=1)[1][0]
 
 
 def known_mouths(video: Path | str, landmarks: str) -> Mouths:
     """The mouth of a video whose key points the corpus has; UserError where it has other frames."""
     rows = read_landmarks(landmarks)
+    times = [time for time, _ in video_frames(video)]
+    if len(times) != len(rows):
+        raise UserError(f"{landmarks}: has {len(rows)} lines, but {video} has {len(times)} frames")
+    if len(times) > MOST:
+        raise UserError(f"{video}: has {len(times)} frames, {MOST} are the most; cut the video")
     track = FaceTrack(0, rows[:, 4:].reshape(-1, 5, 2), rows[:, :4].mean(0), 1.0)
-    mouths = cut_mouths(video, [track])[0]
-    n_frames = sum(1 for _ in video_frames(video)) if len(mouths.times) == len(rows) else len(mouths.times)
-    if n_frames != len(rows):
-        raise UserError(f"{landmarks}: has {len(rows)} lines, but {video} has {n_frames} frames")
-    return refuse_long(mouths, video)
-
-
-def refuse_long(mouths: Mouths, video: Path | str) -> Mouths:
-    if len(mouths.times) > MOST:
-        raise UserError(f"{video}: the face is there for {len(mouths.times)} frames, at most {MOST} are kept; cut it")
-    return mouths
+    return cut_mouths(video, [track], times)[0]
 
 
 def encode_mouths(mouths: Mouths) -> bytes:
