@@ -77,23 +77,31 @@ def look_at(path, embedder, detector, det_thresh):
     from avsv.features.mouths import find_all_mouths
     from avsv.media.frames import timed_sound
     from avsv.scoring.speakers import find_speakers, resample_flags
-    from avsv.scoring.synchrony import distance_matrix
+    from avsv.scoring.synchrony import distance_matrix, find_offset
 
     sound = timed_sound(str(path))
+    faces, reason = [], None
     try:
-        tracks, mouths = find_all_mouths(path, detector, det_thresh)
-        vectors = [embedder.embed(one, sound) for one in mouths]
-        matrices = [distance_matrix(one) for one in vectors]
-        n, step = max(one.last for one in vectors), vectors[0].step
-        voice = resample_flags(energy_vad(log_energy(sound)) > 0, RATE / HOP, step, n)
-        moving = [resample_flags(mouth_activity(one), MOUTH_RATE, step, n) for one in mouths]
-        threshold = embedder.net.threshold or 0.0
-        faces = [(one.first, matrix) for one, (_, matrix) in zip(vectors, matrices, strict=True)]
-        found = find_speakers(matrices[0][0], faces, step, voice, moving, threshold)
+        for track, mouths in zip(*find_all_mouths(path, detector, det_thresh), strict=True):
+            try:
+                vectors = embedder.embed(mouths, sound)
+                offsets, matrix = distance_matrix(vectors)
+                find_offset(offsets, matrix)
+                faces.append((track, mouths, vectors, matrix))
+            except UserError as error:  # there for too short a time
+                reason = error
+                log.info("%s: a face from %.2f to %.2f s is passed over: %s", path, *mouths.times[[0, -1]], error)
+        if not faces:
+            raise reason
     except UserError as error:
         raise UserError(str(error) if str(path) in str(error) else f"{path}: {error}") from None
+    n, step = max(vectors.last for _, _, vectors, _ in faces), embedder.step
+    voice = resample_flags(energy_vad(log_energy(sound)) > 0, RATE / HOP, step, n)
+    moving = [resample_flags(mouth_activity(mouths), MOUTH_RATE, step, n) for _, mouths, _, _ in faces]
+    rows = [(vectors.first, matrix) for _, _, vectors, matrix in faces]
+    found = find_speakers(offsets, rows, step, voice, moving, embedder.net.threshold or 0.0)
     records = []
-    for row, (track, one) in enumerate(zip(tracks, mouths, strict=True)):
+    for row, (track, one, _, _) in enumerate(faces):
         records.append({
             "from": float(one.times[0]), "to": float(one.times[-1]), "box": [float(side) for side in track.box],
             "mouth_moves_s": float(step * moving[row].sum()), "score": float(found.overall[row]),

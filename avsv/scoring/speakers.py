@@ -66,7 +66,9 @@ def find_speakers(
     n = len(voice)
     scores = np.full((len(faces), n), np.nan)
     for row, (first, matrix) in enumerate(faces):
-        gain = np.nanmedian(matrix, 1) - matrix[:, column]
+        gain = np.full(len(matrix), np.nan)
+        there = ~np.isnan(matrix).all(1)
+        gain[there] = np.nanmedian(matrix[there], 1) - matrix[there, column]
         end = min(n, first + len(gain))
         scores[row, first:end] = smooth(gain[: end - first], round(SMOOTH / step))
     overall = np.array([mean_where(row, voice) for row in scores])
