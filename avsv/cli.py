@@ -1,9 +1,11 @@
 """avsv VERB: finds the command, imports nothing else until it is called."""
 
 import argparse
+import errno
 import importlib
 import logging
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -47,9 +49,25 @@ def say_and_exit(verb: str, message: str) -> int:
 
 
 def describe(error: OSError) -> str:
-    """A system error as a sentence: which file, and what the system said."""
+    """A system error as a sentence: which file, what the system said, and of a full disk which one it is."""
     where = f"{error.filename}: " if error.filename else ""
-    return f"{where}{error.strerror or error}"
+    return f"{where}{error.strerror or error}{disk_of(error)}"
+
+
+def disk_of(error: OSError) -> str:
+    """Of a full disk: where it is mounted and how much is free; of anything else nothing."""
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return ""
+    advice = "; make room and run this again: what was complete before is kept"
+    if not error.filename or error.errno == errno.EFBIG:
+        return advice
+    folder = Path(error.filename).absolute().parent
+    while not folder.exists():
+        folder = folder.parent
+    usage = shutil.disk_usage(folder)
+    while not folder.is_mount():
+        folder = folder.parent
+    return f" ({usage.free / 2**20:.1f} of {usage.total / 2**20:.0f} MiB are free on {folder}){advice}"
 
 
 def main(argv: list[str] | None = None) -> int:

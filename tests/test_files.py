@@ -1,4 +1,5 @@
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -6,11 +7,11 @@ import sys
 import pytest
 
 from avsv.errors import UserError
-from avsv.files import whole_file
+from avsv.files import one_at_a_time, whole_file
 
 SLOW = """
 import sys, time
-from avsv.files import whole_file
+from avsv.files import one_at_a_time, whole_file
 with whole_file(sys.argv[1]) as out:
     out.write("half")
     out.flush()
@@ -86,3 +87,53 @@ def test_many_writers_of_the_same_table_take_turns(tmp_path):
     writers = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "t")]) for _ in range(4)]
     assert [writer.wait() for writer in writers] == [0] * 4
     assert (tmp_path / "t").read_text() == "a 1\nb 2\n" and os.listdir(tmp_path) == ["t"]
+
+
+HOLD = """
+import sys, time
+from avsv.files import one_at_a_time
+with one_at_a_time(sys.argv[1]):
+    print("held", flush=True)
+    time.sleep(float(sys.argv[2]))
+"""
+
+
+def hold(path, seconds):
+    holder = subprocess.Popen([sys.executable, "-c", HOLD, str(path), str(seconds)], stdout=subprocess.PIPE, text=True)
+    assert holder.stdout.readline() == "held\n"
+    return holder
+
+
+def test_a_second_run_waits_for_the_first_and_says_for_whom(tmp_path, caplog):
+    caplog.set_level("INFO", logger="avsv")
+    holder = hold(tmp_path / "exp" / ".lock", 1)
+    with one_at_a_time(tmp_path / "exp" / ".lock", every=0.02):
+        assert holder.wait(timeout=5) == 0
+    assert f"{tmp_path}/exp: another run is at work here, process {holder.pid} on " in caplog.text
+    assert os.listdir(tmp_path / "exp") == []
+
+
+def test_the_lock_of_a_killed_run_goes_with_it(tmp_path, caplog):
+    holder = hold(tmp_path / ".lock", 60)
+    holder.kill()
+    holder.wait()
+    caplog.set_level("INFO", logger="avsv")
+    with one_at_a_time(tmp_path / ".lock"):
+        assert (tmp_path / ".lock").read_text().startswith(f"process {os.getpid()} on ")
+    assert "another run" not in caplog.text
+
+
+def test_a_library_that_drops_a_write_error_does_not_make_a_whole_file(tmp_path):
+    def limit():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+
+    code = """
+import contextlib, sys
+from avsv.files import one_at_a_time, whole_file
+with whole_file(sys.argv[1], "wb") as out, contextlib.suppress(OSError):
+    out.raw.write(b"x" * 1000)
+    out.raw.write(b"y")
+"""
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "f")], preexec_fn=limit, capture_output=True,
+                          text=True, check=False)  # fmt: skip
+    assert f"File too large: '{tmp_path}/f'" in done.stderr and os.listdir(tmp_path) == []

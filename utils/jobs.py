@@ -6,6 +6,7 @@ Every JOB in LOG and in the command is replaced by the job's number. The command
 space as they are, so that `\\|` and `\\>` make pipes and redirections of the job; arguments with a space are quoted.
 """
 
+import os
 import re
 import shlex
 import time
@@ -29,6 +30,7 @@ class Jobs:
     first: int = 1
     last: int = 1
     options: dict[str, str] = field(default_factory=dict)  # {"mem": "4G", "num-threads": "2"}
+    native: tuple[str, ...] = ()  # a cluster's own switches, as they are: ("-q", "long.q")
 
     @property
     def numbers(self) -> range:
@@ -45,14 +47,20 @@ class Jobs:
         """The logs as a shell would name them all: exp/log/train.*.log."""
         return self.log.replace(self.name, "*") if self.name else self.log
 
-    def positive_option(self, name: str) -> int | None:
+    def count(self, name: str, least: int = 1) -> int | None:
         """An option that counts something, or None where it was not given."""
         value = self.options.get(name)
         if value is None:
             return None
-        if not re.fullmatch(r"[1-9]\d*", value):
-            raise UsageError(f"option --{name} takes a positive number, not {value!r}")
+        if not re.fullmatch(r"\d+", value) or int(value) < least:
+            kind = "positive number" if least else "number"
+            raise UsageError(f"option --{name} takes a {kind}, not {value!r}")
         return int(value)
+
+    def alone(self, number: int) -> str:
+        """What to type to run one job by itself, here, with its output on the terminal."""
+        setup = " && . ./path.sh" if os.path.exists("path.sh") else ""
+        return f"(cd {shlex.quote(here())}{setup} && {self.command_of(number)})"
 
 
 def parse(arguments: list[str]) -> Jobs:
@@ -67,9 +75,9 @@ def parse(arguments: list[str]) -> Jobs:
     ('exp/log/a.2.log', 'wc -l data/2.txt | sort')
     """
     rest = list(arguments)
-    options = take_options(rest)
+    options, native = take_options(rest)
     name, first, last = take_range(rest)
-    options |= take_options(rest)
+    more_options, more_native = take_options(rest)
     if len(rest) < 2:
         raise UsageError("expected: [options] [JOB=1:N] LOG command ...")
     log, *command = rest
@@ -77,24 +85,33 @@ def parse(arguments: list[str]) -> Jobs:
         raise UsageError(f"not a range of jobs: {suspicious.group()!r}; write JOB=1:N, with 1 <= N")
     if first != last and name not in log:
         raise UsageError(f"{last - first + 1} jobs cannot share one log: put {name} into its name, {log!r}")
-    return Jobs(log, " ".join(quote(word) for word in command), name, first, last, options)
+    command = " ".join(quote(word) for word in command)
+    return Jobs(log, command, name, first, last, options | more_options, (*native, *more_native))
 
 
-def take_options(rest: list[str]) -> dict[str, str]:
-    """Remove the leading options from `rest`; `-tc`, SGE's name for --max-jobs-run, is read too."""
-    options = {}
+def take_options(rest: list[str]) -> tuple[dict[str, str], list[str]]:
+    """Remove the leading options from `rest`: those of the grammar, and a cluster's own, with one dash.
+
+    `-tc`, SGE's name for --max-jobs-run, is read too.
+    """
+    options, native = {}, []
     while rest and rest[0].startswith("-"):
         switch = rest.pop(0)
-        if "=" in switch:
+        if switch.startswith("--") and "=" in switch:
             switch, _, value = switch.partition("=")
+            values = [value]
         else:
             count = VALUES_OF_SWITCH.get(switch, 1)
             if len(rest) < count:
                 raise UsageError(f"option {switch} needs a value")
-            value = " ".join(rest.pop(0) for _ in range(count))
-        name = {"-tc": "max-jobs-run"}.get(switch) or switch.lstrip("-").replace("_", "-")
-        options[name] = value
-    return options
+            values = [rest.pop(0) for _ in range(count)]
+        if switch == "-tc":
+            switch = "--max-jobs-run"
+        if switch.startswith("--"):
+            options[switch[2:].replace("_", "-")] = values[0]
+        else:
+            native += [switch, *values]
+    return options, native
 
 
 def take_range(rest: list[str]) -> tuple[str, int, int]:
@@ -116,6 +133,12 @@ def quote(word: str) -> str:
     ('|', "'my file'", "''")
     """
     return word if re.fullmatch(r"\S+", word) else shlex.quote(word)
+
+
+def here() -> str:
+    """The current folder by the name that the shell has for it: other hosts may not know what it links to."""
+    shown = os.environ.get("PWD", "")
+    return shown if os.path.isdir(shown) and os.path.samefile(shown, ".") else os.getcwd()
 
 
 def date() -> str:
@@ -150,14 +173,24 @@ def last_lines(path: str, count: int = 10) -> list[str]:
     return [line for line in lines if line and not line.startswith("#")][-count:]
 
 
-def failure(jobs: Jobs, failed: list[int]) -> str:
-    """What the user is told when jobs failed: how many, where their logs are, and how the first one ends."""
-    count = len(jobs.numbers)
-    said = (
-        f"job failed, log is in {jobs.log_of(failed[0])}"
-        if count == 1
-        else f"{len(failed)} / {count} failed, log is in {jobs.all_logs}"
-    )
+def failure(jobs: Jobs, failed: list[int], notes: list[str] | None = None) -> str:
+    """What the user is told when jobs failed: which, where their logs are, how the first one ends, how to run it alone.
+
+    Parameters
+    ----------
+    notes : what is known of them besides, one line each
+    """
     log = jobs.log_of(failed[0])
-    end = "".join(f"\n  {line}" for line in last_lines(log))
-    return said + (f"\nThe end of {log}:{end}" if end else "")
+    said = f"job failed, log is in {log}"
+    if len(jobs.numbers) > 1:
+        which = " ".join(map(str, failed[:20])) + (" ..." if len(failed) > 20 else "")
+        said = f"{len(failed)} / {len(jobs.numbers)} failed, log is in {jobs.all_logs}\nThese failed: {which}"
+    said += "".join(f"\n{note}" for note in notes or [])
+    if lines := last_lines(log):
+        said += f"\nThe end of {log}:" + "".join(f"\n  {line}" for line in lines)
+    return said + f"\nTo run it alone: {jobs.alone(failed[0])}"
+
+
+def on_nodes(jobs: Jobs) -> int:
+    """Processes on each node that torchrun starts for --nodes: one a GPU, or one."""
+    return max(1, jobs.count("gpu", 0) or 0)

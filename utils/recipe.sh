@@ -6,7 +6,24 @@ stage() {
   # the recipe's options
   # shellcheck disable=SC2154
   { [ "$1" -ge "$stage" ] && [ "$1" -le "$stop_stage" ]; } || return 1
+  one_run
   echo "$(date +%H:%M:%S) stage $1: $2"
+}
+
+# one_run: of two runs in one folder the second waits until the first ends. The lock is the kernel's and belongs to the
+# run and to all that it started: after a kill -9 the next run begins when the last job of the killed one has ended.
+one_run() {
+  if [ -n "${AVSV_RUN:-}" ]; then   # this run holds it, or was called by one that did
+    kill -0 "$AVSV_RUN" 2>/dev/null || { echo "${0##*/}: the run that called this one is gone" >&2; exit 1; }
+    return
+  fi
+  mkdir -p exp && exec 9>>exp/.lock || exit 1
+  if ! flock --nonblock 9; then
+    echo "${0##*/}: another run is at work in $PWD/exp: $(<exp/.lock); waiting until it ends" >&2
+    flock 9 || exit 1
+  fi
+  echo "process $$ on $(uname -n) since $(date '+%F %T')" >exp/.lock
+  export AVSV_RUN=$$
 }
 
 # from_user PATH: a path as the user meant it. A relative one counts from $caller, where the user stood when the recipe was

@@ -10,25 +10,29 @@ fail it says how many and where their logs are, shows the end of the first of th
   --max-jobs-run M   at most M jobs at a time (default: as many as there are cores, or GPUs with --gpu)
   --num-threads T    threads of a job (default: the cores divided among the jobs that run at a time)
   --gpu G            GPUs of a job: it sees only its own in CUDA_VISIBLE_DEVICES; without any GPU it runs all the same
+  --retry N          run a failed job again, at most N times (default 0); its log goes on in the same file
+  --nodes 1          the command is started by torchrun, one process for each GPU of --gpu: training on several GPUs
 
-Options meant for a cluster (--mem 4G, --time ...) are ignored here. INT, TERM, or the end of the script that called
-run.py end the jobs too.
+Options meant for a cluster (--mem 4G, --time ...; see slurm.py, sge.py) are ignored here. INT, TERM, or the end of the
+script that called run.py end the jobs too.
 """
 
 import contextlib
 import ctypes
 import os
+import shlex
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import job_frame
 import jobs as grammar
+from job_frame import THREAD_VARIABLES
 from jobs import Jobs, UsageError
 
 PROGRAM = "run.py"
-THREAD_VARIABLES = ["OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS"]
 
 
 def cores() -> int:
@@ -50,14 +54,11 @@ def gpus() -> list[str]:
 
 def slots(jobs: Jobs) -> list[dict[str, str]]:
     """One entry for each job that may run at a time: the environment variables that it gets."""
-    threads = jobs.positive_option("num-threads")
-    wanted = jobs.options.get("gpu", "0")
-    if not wanted.isdigit():
-        raise UsageError(f"option --gpu takes a number, not {wanted!r}")
-    per_job = int(wanted)
+    threads = jobs.count("num-threads")
+    per_job = jobs.count("gpu", 0) or 0
     there = gpus() if per_job else []
     devices = [",".join(there[i : i + per_job]) for i in range(0, len(there) - per_job + 1, per_job)] if per_job else []
-    count = jobs.positive_option("max-jobs-run") or len(devices) or max(1, cores() // (threads or 1))
+    count = jobs.count("max-jobs-run") or len(devices) or max(1, cores() // (threads or 1))
     count = min(count, len(jobs.numbers))
     # More threads than cores make each other wait; what the user has set stays.
     shared = str(threads or max(1, cores() // count))
@@ -71,15 +72,26 @@ def end_with_parent() -> None:
         ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
 
 
-class Job:
-    """One running command with its log."""
+def command_of(jobs: Jobs, number: int) -> str:
+    """The command of a job, started by torchrun where --nodes asks for it."""
+    command, nodes = jobs.command_of(number), jobs.count("nodes")
+    if nodes is None:
+        return command
+    if nodes > 1:
+        raise UsageError(f"--nodes {nodes}: this machine is one node; slurm.py and sge.py run jobs on several")
+    torchrun = f"torchrun --standalone --nproc-per-node {grammar.on_nodes(jobs)} --no-python"
+    return f"{torchrun} bash -o pipefail -c {shlex.quote(command)}"
 
-    def __init__(self, jobs: Jobs, number: int, variables: dict[str, str]):
-        command = jobs.command_of(number)
+
+class Job:
+    """One running command with its log, which goes on where the job was run before."""
+
+    def __init__(self, jobs: Jobs, number: int, variables: dict[str, str], again: bool):
+        command = command_of(jobs, number)
         self.number, self.variables, self.started = number, variables, time.monotonic()
         path = Path(jobs.log_of(number))
         path.parent.mkdir(parents=True, exist_ok=True)
-        self.log = open(path, "w", encoding="utf-8")  # noqa: SIM115 - open as long as the job runs
+        self.log = open(path, "a" if again else "w", encoding="utf-8")  # noqa: SIM115 - open as long as the job runs
         self.log.write(grammar.header(command))
         self.log.flush()
         # A session of its own, so that what the command starts can be ended with it.
@@ -124,84 +136,46 @@ def stop(running: list[Job], patience: float = 5.0) -> None:
         job.close()
 
 
-class Interrupted(Exception):
-    """A signal came, or the calling script is gone."""
-
-
-signals: list[str] = []  # names of those that came; looked at between two steps, so that no job is lost half started
-
-
 def show(jobs: Jobs, done: int, failed: int, running: list[Job]) -> None:
     """On a terminal: one line that counts the jobs, with the last line of a running job's log."""
-    if not sys.stderr.isatty():
-        return
     line = f"{done} / {len(jobs.numbers)} jobs done" + (f", {failed} failed" if failed else "")
     if running:
         line += "".join(f" | {last}" for last in grammar.last_lines(jobs.log_of(running[0].number), 1))
-    width = os.get_terminal_size(sys.stderr.fileno()).columns
-    print("\r\033[K" + (line[: width - 1] if width else line), end="" if running else "\n", file=sys.stderr, flush=True)
+    job_frame.show(line, last=not running)
 
 
-def run(jobs: Jobs) -> list[int]:
-    """Run all jobs; the numbers of those that failed."""
-    parent = os.getppid()
-    free = slots(jobs)
+def run(jobs: Jobs) -> str:
+    """Run all jobs; what the user is told of those that failed."""
+    free, retry = slots(jobs), jobs.count("retry", 0) or 0
     waiting = list(jobs.numbers)
     running: list[Job] = []
-    failed: list[int] = []
+    failures: dict[int, int] = {}  # of each job that failed at least once, until it is done
     shown = 0.0
     try:
         while waiting or running:
             while waiting and free:
-                running.append(Job(jobs, waiting.pop(0), free.pop(0)))
+                running.append(Job(jobs, waiting[0], free.pop(0), waiting[0] in failures))
+                waiting.pop(0)
             time.sleep(0.02)
             for job in [job for job in running if job.finished()]:
                 running.remove(job)
                 free.append(job.variables)
-                if job.close():
-                    failed.append(job.number)
+                code, times = job.close(), failures.pop(job.number, 0)
+                if code:
+                    failures[job.number] = times + 1
+                if code and times < retry:
+                    job_frame.say(PROGRAM, f"job {job.number} failed (code {code}), run again ({times + 1} of {retry})")
+                    waiting.append(job.number)
                 shown = 0.0
             if time.monotonic() - shown > 0.5:
-                show(jobs, len(jobs.numbers) - len(waiting) - len(running), len(failed), running)
+                to_come = {*waiting, *(job.number for job in running)}
+                show(jobs, len(jobs.numbers) - len(to_come), len(failures.keys() - to_come), running)
                 shown = time.monotonic()
-            if os.getppid() != parent:
-                raise Interrupted("the script that called run.py is gone")
-            if signals:
-                raise Interrupted(f"{signals[0]} came")
+            job_frame.check(PROGRAM)
     finally:
         stop(running)
-    return sorted(failed)
-
-
-def interrupt(number: int, frame: object) -> None:
-    signals.append(signal.Signals(number).name)
-
-
-def main(arguments: list[str]) -> int:
-    if not arguments or arguments[0] in ("-h", "--help"):
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # run.py --help | head
-        print(__doc__.strip())
-        return 0 if arguments else 2
-    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(each) != signal.SIG_IGN:  # nohup
-            signal.signal(each, interrupt)
-    try:
-        jobs = grammar.parse(arguments)
-        failed = run(jobs)
-    except UsageError as error:
-        print(f"{PROGRAM}: {error}", file=sys.stderr)
-        return 2
-    except OSError as error:
-        print(f"{PROGRAM}: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)
-        return 1
-    except Interrupted as reason:
-        print(f"{PROGRAM}: jobs ended: {reason}", file=sys.stderr)
-        return 2
-    if failed:
-        print(f"{PROGRAM}: {grammar.failure(jobs, failed)}", file=sys.stderr)
-        return 1
-    return 0
+    return grammar.failure(jobs, sorted(failures)) if failures else ""
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(job_frame.main(PROGRAM, __doc__, run, sys.argv[1:]))

@@ -21,6 +21,7 @@ The name of the condition says what is done:
   snr-DB        every voice: noise, music or babble at this signal-to-noise ratio, the same noise in the whole sweep
   blur-SIGMA    every face: gaussian blur of this sigma, in pixels of a 112 px face. Both faces of a trial are blurred
                 alike, which is easier than a blurred and a sharp one
+  frames-P      face-noisy in a share P of each clip's faces: for embed-face --pool
 
 example:
   avsv damage --condition noisy-0.6 --noises data/musan data/vox1 data/vox1_noisy-0.6

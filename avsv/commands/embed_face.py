@@ -14,6 +14,9 @@ all but the number are means over the clip's faces:
   utt2magnitude   Euclidean length of a face's embedding, before it is scaled to length 1
 With faces.scp, score and size are those that align-faces wrote to DATA_DIR.
 
+With --pool the mean is a weighted one: attention on the faces' quality, a training of task face_pool, which learns from
+every face's own embedding: --keep-faces writes them too (faces.{ark,scp}, a matrix a clip, and faces_sharpness).
+
 A noisy set leaves many clips as they are. With --reuse exp/face/vox1 those that were embedded there, by the same
 networks and options, are copied; the table utt2input proves it, a hash of what each vector was made from.
 
@@ -21,6 +24,7 @@ example:
   avsv embed-face --model buffalo_l data/vox1 exp/face/vox1
   avsv embed-face --model exp/face --device cuda --shard 2/4 data/vox1 exp/face/vox1
   avsv embed-face --model exp/face --reuse exp/face/vox1 data/vox1_noisy-0.6 exp/face/vox1_noisy-0.6
+  avsv embed-face --model exp/face --pool exp/face_pool data/vox1 exp/face/vox1
 """
 
 import logging
@@ -46,18 +50,24 @@ def add_arguments(parser):
     parser.add_argument("--det-thresh", type=prior, default=0.5, help="least score of a face, 0 to 1 (default: 0.5)")
     parser.add_argument("--shard", type=Shard.parse, default=Shard(), metavar="J/N", help="do part J of N")
     parser.add_argument("--max-skipped", type=float, default=0.05, help="share of clips that may fail (default: 0.05)")
+    parser.add_argument("--pool", type=Path, metavar="DIR", help="attention on the faces' quality (default: mean)")
+    parser.add_argument("--keep-faces", action="store_true", help="also write each face's embedding; not with --reuse")
     parser.add_argument("--reuse", type=Path, action="append", default=[], metavar="DIR",
                         help="another set's OUT_DIR: clips that are the same there are copied; repeatable")  # fmt: skip
 
 
 def run(args):
     from avsv.embeddings.face import FaceEmbedder, archived_faces, damaged, embed_clips, media_faces
+    from avsv.embeddings.face_pool import load_face_pool
     from avsv.errors import UserError
     from avsv.features.face_pack import load_pack
     from avsv.features.quality import FACE_TABLES
     from avsv.kaldi.reuse import INPUT, take_over
     from avsv.kaldi.tables import read_table, write_table
 
+    if args.keep_faces and args.reuse:
+        raise UserError("--keep-faces: what --reuse copies has no faces of its own; leave out one of the two")
+    pool = load_face_pool(args.pool) if args.pool else None
     data = read_data_dir(args.data_dir)
     aligned = {utt: entry for utt, entry in data.table("faces.scp").items() if utt in data.utt2spk}
     damage = read_damage(args.data_dir, "face")
@@ -79,7 +89,9 @@ def run(args):
         "frames": args.frames_per_clip,
         "det_thresh": args.det_thresh,
         "batch": embedder.batch_size,
+        **({"pool": [*pool.mean, *pool.std, *pool.weight]} if pool else {}),
     }
+    archives = ["embedding", *(["faces", "faces_sharpness"] if args.keep_faces else [])]
 
     def work(utts, out):
         if aligned:
@@ -87,12 +99,12 @@ def run(args):
         else:
             read = media_faces(data.video, pack.detection, args.frames_per_clip, args.det_thresh)
         left = take_over(args.reuse, utts, inputs, settings, FACE_TABLES, out)
-        embed_clips(embedder, damaged(read, damage), left, out, detected)
+        embed_clips(embedder, damaged(read, damage), left, out, detected, pool, args.keep_faces)
 
     inputs = {utt: [where, damage.get(utt), *detected.get(utt, {}).values()]
               for utt, where in source.items() if utt not in without}  # fmt: skip
     # a set in which all faces are missing by design has no embedding, and that is no mistake
-    if make_archives(args.out_dir, ["embedding"], inputs, settings, work, args.shard, args.max_skipped,
+    if make_archives(args.out_dir, archives, inputs, settings, work, args.shard, args.max_skipped,
                      (*FACE_TABLES, INPUT), may_be_empty=bool(missing)):  # fmt: skip
         # clips that could not have an embedding are listed, but do not count as failures
         write_table(args.out_dir / "skipped", {**read_table(args.out_dir / "skipped"), **without})

@@ -28,13 +28,15 @@ def run(args):
 
     def work(utts, out):
         from avsv.errors import UserError
-        from avsv.features.fbank import energy_vad, fbank_and_energy
+        from avsv.features.fbank import RATE, energy_vad, fbank_and_energy
+        from avsv.media.guard import guarded_each
         from avsv.media.sound import read_sound
         from avsv.progress import progress
 
-        for utt in progress(utts, "fbank"):
+        sounds = guarded_each(read_sound, [data.wav[utt] for utt in utts], RATE, args.allow_pipes)
+        for utt, read in zip(progress(utts, "fbank"), sounds):
             try:
-                features, energy = fbank_and_energy(read_sound(data.wav[utt], allow_pipes=args.allow_pipes))
+                features, energy = fbank_and_energy(read())
             except UserError as error:
                 out.skip(utt, str(error))
                 continue

@@ -1,7 +1,8 @@
 """avsv train: train a voice encoder, a face encoder, a fusion or a synchrony network from a configuration.
 
 What is trained is written to exp_dir of the configuration, with the configuration, versions, log, curves, checkpoints.
-A training that was stopped goes on where it was; one that is complete is not done again. --dry-run needs no data: it
+A training that was stopped goes on where it was; one that is complete is not done again, and a second one at the same
+time waits for the first. --dry-run needs no data: it
 makes steps on random numbers and tells parameters, memory and the time that the training would take on this machine.
 
 example:
@@ -12,6 +13,7 @@ example:
 """
 
 import importlib
+import os
 from pathlib import Path
 
 from avsv.commands._arguments import at_least_one
@@ -20,6 +22,7 @@ TASKS = {
     "voice": ("voice", "VoiceConfig", "train_voice"),
     "face": ("face", "FaceConfig", "train_face"),
     "face_detector": ("face_detector", "FaceDetectorConfig", "train_face_detector"),
+    "face_pool": ("face_pool", "FacePoolConfig", "train_face_pool"),
     "avn_e": ("fusion", "FusionConfig", "train_fusion"),
     "avn_f": ("avn_f", "AvnFConfig", "train_avn_f"),
     "avn_j": ("avn_j", "AvnJConfig", "train_avn_j"),
@@ -38,6 +41,7 @@ def add_arguments(parser):
 
 def run(args):
     from avsv.errors import UserError
+    from avsv.files import one_at_a_time
     from avsv.training.config import apply_schema, read_config
 
     given = read_config(args.config, args.overrides)
@@ -56,5 +60,10 @@ def run(args):
             print(line, flush=True)
     elif args.people or args.clips:
         raise UserError("--people and --clips go with --dry-run")
-    else:
+    elif (
+        os.environ.get("RANK", "0") != "0"
+    ):  # under torchrun: the first process holds the lock, and lets the others go on
         getattr(module, train)(config)
+    else:
+        with one_at_a_time(Path(config.exp_dir) / ".lock"):
+            getattr(module, train)(config)

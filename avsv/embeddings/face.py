@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from avsv.embeddings.face_pool import FacePool, face_measures
 from avsv.errors import UserError
 from avsv.features.face_damage import damage_faces
 from avsv.features.faces import ClipFaces, find_faces, read_faces
-from avsv.features.quality import face_quality
+from avsv.features.quality import face_quality, sharpness
 from avsv.kaldi.shards import ShardWriter
+from avsv.media.guard import guarded
 from avsv.media.pictures import evenly_spaced, read_frames
 from avsv.progress import progress
 
@@ -23,7 +25,7 @@ def media_faces(video: Mapping[str, str], detector: Any, n_frames: int, det_thre
 
     @lru_cache(maxsize=1)  # the clips of one VoxCeleb1 video share a folder of pictures, and come one after the other
     def read(path: str) -> ClipFaces:
-        return find_faces(read_frames(path, n_frames), detector, det_thresh)
+        return find_faces(guarded(read_frames, path, n_frames), detector, det_thresh)
 
     return lambda utt: read(video[utt])
 
@@ -119,6 +121,8 @@ def embed_clips(
     utts: Iterable[str],
     out: ShardWriter,
     detected: Mapping[str, Mapping[str, str]],
+    pool: FacePool | None = None,
+    keep_faces: bool = False,
 ) -> None:
     """Embed the faces of clips into archive "embedding"; clips that cannot be read are skipped.
 
@@ -128,7 +132,10 @@ def embed_clips(
     Parameters
     ----------
     detected : utterance -> table -> value, what is known of faces from an archive
+    pool : attention on the faces' quality; None for the mean
+    keep_faces : also write every face's embedding and sharpness, to archives "faces" and "faces_sharpness"
     """
+    sharp: dict[str, np.ndarray] = {}  # of clips that wait for their embeddings
 
     def clips() -> Iterator[tuple[str, np.ndarray]]:
         for utt in progress(utts, "embed faces"):
@@ -139,14 +146,21 @@ def embed_clips(
                 continue
             for table, value in {**detected.get(utt, {}), **face_quality(faces)}.items():
                 out.note(table, utt, value)
+            if pool or keep_faces:
+                sharp[utt] = sharpness(faces.pictures)
             yield utt, faces.pictures
 
     for utt, embeddings in embedder.embed_faces_of_clips(clips()):
-        out.write("embedding", utt, clip_embedding(embeddings))
+        measured = sharp.pop(utt, None)
+        shares = pool.attention(face_measures(embeddings, measured)) if pool else None
+        out.write("embedding", utt, clip_embedding(embeddings, shares))
+        if keep_faces:
+            out.write("faces", utt, embeddings)
+            out.write("faces_sharpness", utt, measured)
         out.note("utt2magnitude", utt, float(np.linalg.norm(embeddings, axis=1).mean()))
 
 
-def clip_embedding(embeddings: np.ndarray) -> np.ndarray:
+def clip_embedding(embeddings: np.ndarray, shares: np.ndarray | None = None) -> np.ndarray:
     """One vector from the embeddings of a clip's faces: each is scaled to length 1, then they are averaged.
 
     A blurred or turned face often has a short embedding; at length 1 every face has the same say. The mean is not
@@ -155,6 +169,7 @@ def clip_embedding(embeddings: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     embeddings : (n, d) float
+    shares : (n,) float of sum 1, each face's say; None for the same
 
     Returns
     -------
@@ -166,4 +181,5 @@ def clip_embedding(embeddings: np.ndarray) -> np.ndarray:
     array([0.5, 0.5], dtype=float32)
     """
     lengths = np.maximum(np.linalg.norm(embeddings, axis=1, keepdims=True), 1e-12)
-    return (embeddings / lengths).mean(axis=0).astype(np.float32)
+    unit = embeddings / lengths
+    return (unit.mean(axis=0) if shares is None else shares @ unit).astype(np.float32)

@@ -1,6 +1,7 @@
 """Voice embeddings: sound through a SpeechBrain speaker encoder."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 import torch
@@ -9,13 +10,15 @@ from avsv.errors import UserError
 from avsv.features.quality import voice_quality
 from avsv.features.sound_damage import damage_sound
 from avsv.kaldi.shards import ShardWriter
-from avsv.media.sound import read_sound, sound_seconds
+from avsv.media.guard import guarded
+from avsv.media.sound import read_part, read_sound, sound_seconds
 from avsv.models.device import pick_device
 from avsv.models.ecapa import load_encoder
 from avsv.progress import progress
 
 RATE = 16000
 SHORTEST = 0.1  # seconds; the encoder's widest convolution spans less
+LONGEST = 300.0  # seconds; the activations of ECAPA-TDNN's widest layers take memory in proportion
 SPREAD = (
     1.02  # longest over shortest sound of a batch: with so little padding an embedding does not depend on its batch
 )
@@ -71,7 +74,7 @@ def embed_clips(
     lengths = {}
     for utt, path in wav.items():
         try:  # a pipe has no header to look at: it goes last, alone
-            lengths[utt] = seconds.get(utt) or (float("inf") if path.endswith("|") else sound_seconds(path))
+            lengths[utt] = seconds.get(utt) or (float("inf") if path.endswith("|") else guarded(sound_seconds, path))
         except UserError as error:
             out.skip(utt, str(error))
     bar = progress([], "voice embeddings", len(lengths))
@@ -82,26 +85,37 @@ def embed_clips(
                 sounds[utt] = read_clip(wav[utt], damage.get(utt), allow_pipes)
             except UserError as error:
                 out.skip(utt, str(error))
-        # the lengths were hearsay; what is batched together must really be of one length
-        for batch in batches_by_length({utt: len(sound) / RATE for utt, sound in sounds.items()}, batch_seconds):
-            for utt, vector in zip(batch, embed([sounds[utt] for utt in batch]), strict=True):
-                out.write("embedding", utt, vector)
-                for table, value in voice_quality(sounds[utt]).items():
-                    out.note(table, utt, value)
-                out.note("utt2magnitude", utt, float(np.linalg.norm(vector)))
+            if sum(map(len, sounds.values())) > 2 * batch_seconds * RATE:  # their lengths were lies
+                embed_sounds(embed, sounds, batch_seconds, out)
+                sounds = {}
+        embed_sounds(embed, sounds, batch_seconds, out)
         bar.update(len(utts))
     bar.close()
 
 
+def embed_sounds(embed: Callable, sounds: dict[str, np.ndarray], batch_seconds: float, out: ShardWriter) -> None:
+    """Embed sounds in batches of what is really of one length: the lengths known beforehand were hearsay."""
+    for batch in batches_by_length({utt: len(sound) / RATE for utt, sound in sounds.items()}, batch_seconds):
+        for utt, vector in zip(batch, embed([sounds[utt] for utt in batch]), strict=True):
+            out.write("embedding", utt, vector)
+            for table, value in voice_quality(sounds[utt]).items():
+                out.note(table, utt, value)
+            out.note("utt2magnitude", utt, float(np.linalg.norm(vector)))
+
+
 def read_clip(path: str, damage: dict | None, allow_pipes: bool) -> np.ndarray:
-    sound = check_sound(read_sound(path, allow_pipes=allow_pipes), path)
-    return damage_sound(sound, damage) if damage else sound
+    sound = check_sound(guarded(read_sound, path, RATE, allow_pipes), path)
+    return damage_sound(sound, damage, partial(guarded, read_part)) if damage else sound
 
 
 def check_sound(sound: np.ndarray, path: str) -> np.ndarray:
-    """The sound itself; UserError where it is too short to embed, or silent."""
+    """The sound itself; UserError where it is too short or too long to embed, or silent."""
     if len(sound) < SHORTEST * RATE:
         raise UserError(f"{path}: the sound lasts {len(sound) / RATE:.3f} s, less than {SHORTEST} s")
+    if len(sound) > LONGEST * RATE:
+        raise UserError(
+            f"{path}: the sound lasts {len(sound) / RATE:.0f} s, more than {LONGEST:g} s; cut it into pieces"
+        )
     if not np.any(sound):
         raise UserError(f"{path}: the sound is silent, every sample is 0")
     return sound

@@ -110,8 +110,11 @@ def by_list(records: Sequence[dict]) -> dict[str, list[dict]]:
     return lists
 
 
-def markdown(records: Sequence[dict]) -> str:
-    """A table of all conditions for each trial list, then one for each list and condition; the best is bold."""
+def markdown(records: Sequence[dict], more: Sequence[str] = ()) -> str:
+    """A table of all conditions for each trial list, then one for each list and condition; the best is bold.
+
+    more : lines to stand after the tables
+    """
     parts = ["# Results", ""]
     for trials, of_list in by_list(records).items():
         if len({record["condition"] for record in of_list}) > 1:
@@ -121,6 +124,7 @@ def markdown(records: Sequence[dict]) -> str:
         parts += [f"## {trials}, {condition}", ""]
         parts += [f"{n_target + n_nontarget:,} trials: {n_target:,} target, {n_nontarget:,} nontarget.", ""]
         parts += [*markdown_table(rows), ""]
+    parts += more
     parts.append(
         "EER in percent, with its 95 % interval from resampling people. minDCF is normalised; P is the target prior. "
         "Best of each column in bold."

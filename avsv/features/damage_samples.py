@@ -15,6 +15,7 @@ from avsv.features.sound_damage import RATE, damage_sound
 from avsv.files import whole_file
 from avsv.kaldi.damage import MISSING, read_damage
 from avsv.kaldi.data_dir import DataDir, read_data_dir
+from avsv.media.guard import guarded
 from avsv.media.pictures import read_frames
 from avsv.media.sound import read_sound
 
@@ -56,7 +57,7 @@ def write_samples(noisy_dir: Path, folder: Path, n: int) -> int:
 
 
 def write_voice(data: DataDir, utt: str, damage: dict, folder: Path) -> None:
-    clean = read_sound(data.wav[utt])
+    clean = guarded(read_sound, data.wav[utt])
     for name, sound in (("clean", clean), (damage["kind"], damage_sound(clean, damage))):
         with whole_file(folder / f"{utt}.{name}.wav", "wb") as out:
             soundfile.write(out, sound, RATE, format="WAV")
@@ -77,7 +78,7 @@ def middle_face(data: DataDir, aligned: Mapping[str, str], utt: str) -> np.ndarr
     if utt in aligned:
         clip = read_faces(aligned[utt])
         return clip[len(clip) // 2]
-    picture = read_frames(data.video[utt], 1)[0]
+    picture = guarded(read_frames, data.video[utt], 1)[0]
     height, width = picture.shape[:2]
     side = min(height, width)
     top, left = (height - side) // 2, (width - side) // 2

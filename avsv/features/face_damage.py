@@ -218,12 +218,24 @@ def damage_face(face: np.ndarray, kind: str, parameters: Mapping[str, Any]) -> n
 
 
 def damage_faces(faces: np.ndarray, damage: Mapping[str, Any]) -> np.ndarray:
-    """Damage all faces of a clip in the same way, as a lens or a hand does; `damage` is a record of utt2damage.
+    """Damage the faces of a clip in the same way, as a lens or a hand does.
 
     Parameters
     ----------
     faces : (n, 112, 112, 3) uint8
+    damage : a record of utt2damage; with "frames", that share of the faces is hit, one at least, chosen by "order"
+
+    Examples
+    --------
+    >>> blur = {"modality": "face", "kind": "jpeg", "quality": 3, "frames": 0.5, "order": 0}
+    >>> grey = np.arange(112, dtype=np.uint8)[:, None, None] * np.ones((4, 1, 112, 3), np.uint8)
+    >>> sorted((damage_faces(grey, blur) == grey).all(axis=(1, 2, 3)).tolist())
+    [False, False, True, True]
     """
     assert faces.shape[1:3] == (SIDE, SIDE)
-    parameters = {key: value for key, value in damage.items() if key not in ("modality", "kind")}
-    return np.stack([damage_face(face, damage["kind"], parameters) for face in faces])
+    parameters = {key: value for key, value in damage.items() if key not in ("modality", "kind", "frames", "order")}
+    hit = np.ones(len(faces), bool)
+    if "frames" in damage:
+        order = np.random.default_rng(damage.get("order", 0)).permutation(len(faces))
+        hit = order < max(1, round(damage["frames"] * len(faces)))
+    return np.stack([damage_face(f, damage["kind"], parameters) if h else f for f, h in zip(faces, hit, strict=True)])

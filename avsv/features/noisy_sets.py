@@ -3,7 +3,8 @@
 The name of a condition says all of it (`find_condition`); a kind of damage is a condition of the same name. What
 happens to a clip depends on the condition, the seed and the clip's own name alone: it is the same in every list and
 subset, and conditions can be compared clip by clip. The clips damaged in noisy-0.3 are damaged in the same way in
-noisy-0.6; both-noisy is voice-noisy and face-noisy; snr-0 and snr-5 add the same noise.
+noisy-0.6; both-noisy is voice-noisy and face-noisy; snr-0 and snr-5 add the same noise; frames-0.5 is face-noisy in
+half of each clip's faces.
 """
 
 from collections import Counter
@@ -37,6 +38,7 @@ class Condition:
     snr : dB, from ... to; None for the noisy test sets' own
     share : of the clips that are damaged
     exclusive : of clips with voice and face exactly one is damaged, either as likely; otherwise all that are named
+    frames : share of a damaged clip's faces that are hit
     """
 
     voice: Sequence[str] = ()
@@ -44,6 +46,7 @@ class Condition:
     snr: tuple[float, float] | None = None
     share: float = 1.0
     exclusive: bool = False
+    frames: float = 1.0
 
 
 def noisy(probability: float) -> Condition:
@@ -69,6 +72,12 @@ def one_blur(sigma: float) -> Condition:
     return Condition(face={"gaussian-blur": {"sigma": (sigma, sigma)}})
 
 
+def some_frames(share: float) -> Condition:
+    if not 0 < share <= 1:
+        raise ValueError("the share of each clip's faces is above 0 and at most 1")
+    return Condition(face=face_damage.NOISY, frames=share)
+
+
 CONDITIONS = {
     "voice-noisy": Condition(voice=sound_damage.NOISY),
     "face-noisy": Condition(face=face_damage.NOISY),
@@ -80,7 +89,12 @@ CONDITIONS = {
     **{kind: Condition(face={kind: {}}) for kind in face_damage.KINDS},
 }
 # conditions whose name ends with a number
-SWEEPS: dict[str, Callable[[float], Condition]] = {"noisy": noisy, "snr": one_snr, "blur": one_blur}
+SWEEPS: dict[str, Callable[[float], Condition]] = {
+    "noisy": noisy,
+    "snr": one_snr,
+    "blur": one_blur,
+    "frames": some_frames,
+}
 
 
 def find_condition(name: str) -> Condition:
@@ -151,7 +165,10 @@ def draw_record(rng: np.random.Generator, condition: Condition, modality: str, n
         return {"modality": modality, "kind": MISSING}
     if modality == "voice":
         return draw_sound_damage(rng, noises, [kind for kind in kinds if kind != MISSING], condition.snr)
-    return draw_face_damage(rng, {kind: severity for kind, severity in condition.face.items() if kind != MISSING})
+    damage = draw_face_damage(rng, {kind: severity for kind, severity in condition.face.items() if kind != MISSING})
+    if condition.frames < 1:
+        damage |= {"frames": condition.frames, "order": int(rng.integers(1 << 31))}
+    return damage
 
 
 def write_noisy_set(data: DataDir, out_dir: Path, damage: dict[str, list[dict]]) -> Counter:

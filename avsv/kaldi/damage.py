@@ -45,7 +45,7 @@ def read_damage(data_dir: Path | str, modality: str) -> dict[str, dict]:
             said = json.loads(text)
             records = [{"kind": record["kind"], **record} for record in (said if isinstance(said, list) else [said])]
             mine = [record for record in records if record["modality"] == modality]
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, RecursionError):
             raise UserError(
                 f'{path}, utterance {utt}: expected a JSON object with "modality" and "kind", or a list of them: {text}'
             ) from None

@@ -99,7 +99,7 @@ def read_scp(scp: Path | str) -> tuple[list[str], list[str], list[int]]:
     for number, line in enumerate(lines, 1):
         name, _, place = line.partition(" ")
         archive, _, offset = place.rpartition(":")
-        if not archive or not offset.isdecimal():
+        if not archive or not is_offset(offset):
             name, archive, offset = odd_line(scp, number, line)
         names.append(name)
         archives.append(archive)
@@ -111,11 +111,15 @@ def read_scp(scp: Path | str) -> tuple[list[str], list[str], list[int]]:
     return names, archives, offsets
 
 
+def is_offset(text: str) -> bool:
+    return text.isdecimal() and len(text) < 20  # Python refuses to read numbers of thousands of digits
+
+
 def odd_line(scp: Path | str, number: int, line: str) -> tuple[str, str, str]:
     """Name, archive and offset of a line with other white space; UserError for a pipe and anything else."""
     name, _, place = line.strip().replace("\t", " ", 1).partition(" ")
     archive, _, offset = place.strip().rpartition(":")
-    if name and archive and offset.isdecimal():
+    if name and archive and is_offset(offset):
         return name, archive, offset
     hint = " (commands are not run here: write the archive to a file)" if "|" in place else ""
     raise UserError(f'{scp}, line {number}: expected "utterance archive:offset", found "{line.strip()}"{hint}')

@@ -25,7 +25,11 @@ ALONE = ""  # the key of an array in a file of one, which has no name
 
 def read_npz(path: Path | str) -> tuple[Arrays, Strings]:
     """Arrays of numbers, and one-dimensional arrays of strings."""
-    with np.load(path, allow_pickle=False) as archive:
+    try:
+        archive = np.load(path, allow_pickle=False)
+    except Exception as error:  # zipfile's own
+        raise UserError(f"{path}: is damaged, the file may be cut short: {error}") from None
+    with archive:
         return sort_out(path, {key: member(path, archive, key) for key in archive.files})
 
 
@@ -47,7 +51,7 @@ def read_npy(path: Path | str) -> tuple[Arrays, Strings]:
     """The one array of a file."""
     try:
         return {ALONE: np.load(path, allow_pickle=False)}, {}
-    except ValueError as error:
+    except Exception as error:  # ValueError, and whatever reading the header as Python's text raises
         if "pickle" not in str(error):
             raise UserError(f"{path}: is damaged, the file may be cut short: {error}") from None
         command = "python -c \"import numpy; numpy.savez('out.npz', **numpy.load('{}', allow_pickle=True).item())\""
@@ -86,7 +90,7 @@ def json_strings(value: str) -> list[str] | None:
     """The list of strings that a metadata value is, if it is one."""
     try:
         found = json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return found if isinstance(found, list) and found and all(isinstance(name, str) for name in found) else None
 

@@ -5,6 +5,7 @@ Compressed (read only): a token (`CM `, `CM2 `, `CM3 `), the least value and the
 int32 without marks, then whole numbers that tell where in the range each value lies.
 """
 
+import mmap
 import re
 import struct
 from pathlib import Path
@@ -135,6 +136,27 @@ def read_array(path: Path | str) -> np.ndarray:
         raise UserError(f"{path}: there is no such file") from None
     except NotKaldi as error:
         raise UserError(f"{path}: {error}") from None
+
+
+def read_entry(entry: str) -> np.ndarray:
+    """The vector or matrix that a line of an scp file points to, `path:offset`.
+
+    Raises
+    ------
+    UserError : no such archive, another form of entry, or no vector or matrix at that place
+    """
+    path, _, offset = entry.rpartition(":")
+    if not (path and offset.isdigit()):
+        raise UserError(f'{entry}: expected "path:offset"')
+    try:
+        with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            return decode_any(data, int(offset))[0].copy()
+    except OSError as error:
+        raise UserError(f"{entry}: {error.strerror or error}") from None
+    except NotKaldi as error:
+        raise UserError(f"{entry}: {error}; the archive is cut short or another one") from None
+    except ValueError:  # a file without a byte cannot be mapped
+        raise UserError(f"{entry}: the archive is empty") from None
 
 
 def encode_text(array: np.ndarray) -> bytes:

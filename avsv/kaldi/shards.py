@@ -4,7 +4,7 @@ A shard J of N writes `NAME.J.ark` and `NAME.J.scp` (`NAME.ark`, `NAME.scp` wher
 `skipped.J` of what could not be done and why, and last of all `done.J.json`, the proof that it is complete: what was
 asked for, as hashes. Numbers that are found on the way, one a clip, go to tables such as `utt2snr.J`, merged in the
 same way. A shard whose proof fits what is asked for is not done again; anything else is done from new, so that a
-killed job leaves nothing that counts.
+killed job leaves nothing that counts. Of two runs in one folder the second waits for the first, shard by shard.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ import kaldiio
 import numpy as np
 
 from avsv.errors import UserError
-from avsv.files import whole_file, write_json
+from avsv.files import one_at_a_time, whole_file, write_json
 from avsv.kaldi.tables import read_table, write_table
 
 log = logging.getLogger("avsv")
@@ -164,12 +164,14 @@ def make_archives(
         settings = {**settings, "tables": list(tables)}
     proof = {"shards": shard.total, "settings": digest(settings), "inputs": digest([[k, inputs[k]] for k in mine])}
     record = out_dir / f"done{shard.suffix}.json"
-    if is_done(record, proof, out_dir, names, tables, shard.suffix):
+    if not (done := is_done(record, proof, out_dir, names, tables, shard.suffix)):
+        with one_at_a_time(out_dir / f".lock{shard.suffix}"):
+            if not (done := is_done(record, proof, out_dir, names, tables, shard.suffix)):  # by the run waited for
+                record.unlink(missing_ok=True)
+                do_shard(out_dir, names, tables, mine, work, shard, max_skipped)
+                write_json(record, proof)
+    if done:
         log.info("%s: %s%s: complete already, %d clips", out_dir, names[0], shard.suffix, len(mine))
-    else:
-        record.unlink(missing_ok=True)
-        do_shard(out_dir, names, tables, mine, work, shard, max_skipped)
-        write_json(record, proof)
     return merge_when_complete(out_dir, names, tables, shard.total, proof["settings"])
 
 
@@ -179,10 +181,14 @@ def is_done(record: Path, proof: dict, out_dir: Path, names: Sequence[str], tabl
 
 
 def read_proof(record: Path) -> dict:
+    """What a shard's proof says; empty where there is none, or something else."""
     try:
-        return json.loads(record.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        proof = json.loads(record.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
         return {}
+    expected = {"shards": int, "settings": str, "inputs": str}
+    right = isinstance(proof, dict) and all(type(proof.get(key)) is kind for key, kind in expected.items())
+    return proof if right else {}
 
 
 def do_shard(out_dir, names, tables, keys, work, shard, max_skipped) -> None:
@@ -229,13 +235,15 @@ def merge(out_dir: Path | str) -> None:
     records = {p: read_proof(p) for p in sorted(out_dir.glob("done.*.json"))}
     if not records:
         raise UserError(f"{out_dir}: there are no finished shards here (done.J.json)")
-    totals = {(r.get("shards"), r.get("settings")) for r in records.values()}
+    if damaged := [str(path) for path, record in records.items() if not record]:
+        raise UserError(f"{', '.join(damaged)}: not as a finished shard writes it; delete it and run the shard again")
+    totals = {(r["shards"], r["settings"]) for r in records.values()}
     if len(totals) > 1:
         raise UserError(
             f"{out_dir}: shards of different runs lie here; delete {out_dir}/done.*.json and run them again"
         )
     ((total, settings),) = totals
-    missing = [job for job in range(1, total + 1) if not (out_dir / f"done.{job}.json").exists()]
+    missing = [job for job in range(1, min(total, 100_000) + 1) if not (out_dir / f"done.{job}.json").exists()]
     if missing:
         raise UserError(f"{out_dir}: shards {missing} of {total} are not finished")
     names = sorted(p.name.removesuffix(".1.scp") for p in out_dir.glob("*.1.scp"))

@@ -165,9 +165,8 @@ def read_labels(block: Block, field: int, path: Path | str, shape: str) -> np.nd
         negative = (words[0] == NON) & (length == 9) & ((words[1] if len(words) > 1 else 0) == TARGET_END)
     if wrong := np.flatnonzero(~(positive | negative))[:1].tolist():
         line = b" ".join(block.values(f, slice(wrong[0], wrong[0] + 1))[0] for f in range(block.starts.shape[1]))
-        raise UserError(
-            f'{path}, line {block.first_line + wrong[0]}: expected "{shape}" as on line 1, found "{line.decode()}"'
-        )
+        found = line.decode(errors="replace")
+        raise UserError(f'{path}, line {block.first_line + wrong[0]}: expected "{shape}" as on line 1, found "{found}"')
     return positive
 
 

@@ -14,6 +14,8 @@ from avsv.errors import UserError
 
 log = logging.getLogger("avsv")
 PICTURE_ENDINGS = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
+MOST_PIXELS = 40_000_000  # of a picture: 8K video has 33 million; decoded it takes three bytes each, several times
+MOST_SIDE = 16384  # pixels: a border in proportion to the longer side is put around a picture to find faces in it
 SEEKABLE = {"mov", "mp4", "matroska", "webm"}  # containers with an index, where a seek lands on the keyframe asked for
 
 
@@ -93,12 +95,20 @@ def read_picture(path: Path) -> np.ndarray:
 
     try:
         with Image.open(path) as picture:
+            refuse_large(path, *picture.size)
             rgb = np.asarray(ImageOps.exif_transpose(picture).convert("RGB"))
     except Image.UnidentifiedImageError:
         raise UserError(f"{path}: is not a picture in any format known here") from None
     except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
         raise UserError(f"{path}: cannot be read as a picture: {getattr(error, 'strerror', None) or error}") from None
     return np.ascontiguousarray(rgb[:, :, ::-1])
+
+
+def refuse_large(path: Path, width: int, height: int) -> None:
+    """UserError where a header promises a picture that would fill the memory."""
+    if width * height > MOST_PIXELS or max(width, height) > MOST_SIDE:
+        most = f"{MOST_PIXELS} in all and {MOST_SIDE} on a side"
+        raise UserError(f"{path}: has pictures of {width} x {height} pixels, expected at most {most}")
 
 
 def read_video(path: Path, n: int) -> list[np.ndarray]:
@@ -126,6 +136,9 @@ def frame_times(path: Path) -> tuple[list[int], list[int]]:
         if not container.streams.video:
             raise UserError(f"{path}: there is no picture in it")
         stream = container.streams.video[0]
+        if stream.codec_context is None:
+            raise UserError(f"{path}: no decoder is known for its pictures")
+        refuse_large(path, stream.width, stream.height)
         packets = [(p.pts, p.is_keyframe) for p in container.demux(stream) if p.size and p.pts is not None]
         if len(packets) < 0.9 * stream.frames:
             raise UserError(f"{path}: is cut short: {len(packets)} of {stream.frames} frames are there")

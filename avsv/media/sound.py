@@ -1,8 +1,14 @@
-"""Sound from files: wav, flac, ogg through libsndfile; m4a, mp4, mpg and the rest through ffmpeg's libraries."""
+"""Sound from files: wav, flac, ogg through libsndfile; m4a, mp4, mpg and the rest through ffmpeg's libraries.
+
+However long a file says it is, and however many channels it has, memory stays at two times MOST_SAMPLES: pieces are
+decoded and averaged one after the other.
+"""
 
 import io
+import os
+import struct
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -13,6 +19,9 @@ from avsv.errors import UserError
 from avsv.progress import progress
 
 SNDFILE_ENDINGS = {".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".au", ".sph"}
+MOST_SAMPLES = 1 << 26  # of a recording: 70 minutes at 16 kHz, 23 at 48 kHz; 256 MiB
+PIECE = 1 << 22  # samples of all channels, decoded at a time
+OPEN_END = 0x7FFFF000  # bytes; who writes a wav file to a pipe does not know its size, and says this or more
 
 
 def read_sound(source: str, rate: int = 16000, allow_pipes: bool = False) -> np.ndarray:
@@ -30,7 +39,8 @@ def read_sound(source: str, rate: int = 16000, allow_pipes: bool = False) -> np.
 
     Raises
     ------
-    UserError : no such file, no sound in it, no samples, NaN or infinite samples, a pipe where none is allowed
+    UserError : no such file, no sound in it, no samples, NaN or infinite samples, more than MOST_SAMPLES, a wav or flac
+        file cut short, a pipe where none is allowed
     """
     if source.rstrip().endswith("|"):
         sound, found = read_pipe(source.rstrip()[:-1], allow_pipes)
@@ -38,13 +48,19 @@ def read_sound(source: str, rate: int = 16000, allow_pipes: bool = False) -> np.
         sound, found = read_sndfile(source, source)
     else:
         sound, found = read_ffmpeg(source)
-    if sound.ndim > 1:
-        sound = sound.mean(axis=1, dtype=np.float32)
     if not len(sound):
         raise UserError(f"{source}: the sound has no samples")
     if not np.isfinite(sound).all():
         raise UserError(f"{source}: the sound has NaN or infinite samples")
-    return sound if found == rate else resample(sound, found, rate)
+    if found == rate:
+        return sound
+    if len(sound) * rate > MOST_SAMPLES * found:
+        raise too_long(source)
+    return resample(sound, found, rate)
+
+
+def too_long(name: str) -> UserError:
+    return UserError(f"{name}: has more than {MOST_SAMPLES} samples, over an hour at 16 kHz; cut it into pieces")
 
 
 def resample(sound: np.ndarray, found: int, wanted: int) -> np.ndarray:
@@ -55,12 +71,59 @@ def resample(sound: np.ndarray, found: int, wanted: int) -> np.ndarray:
 
 
 def read_sndfile(source: str | io.BytesIO, name: str) -> tuple[np.ndarray, int]:
+    """Mono sound, (n,) float32, and its rate."""
+    if isinstance(source, str) and not Path(source).is_file():  # a named pipe would wait for ever
+        raise UserError(f"{name}: {'is no file' if Path(source).exists() else 'there is no such file'}")
     try:
-        return soundfile.read(source, dtype="float32")
+        with soundfile.SoundFile(source) as file:
+            declared, rate = file.frames, file.samplerate
+            sound = join(name, pieces_of(file))
     except soundfile.LibsndfileError as error:
-        if isinstance(source, str) and not Path(source).exists():
-            raise UserError(f"{name}: there is no such file") from None
         raise UserError(f"{name}: cannot be read as sound: {error.error_string}") from None
+    if isinstance(source, str):
+        share = wav_share(source)
+        if share < 1 or len(sound) < declared < MOST_SAMPLES:
+            there = f"{100 * share:.0f} % of its data" if share < 1 else f"{len(sound)} of {declared} samples"
+            raise UserError(f"{name}: is cut short: {there} are there")
+    return sound, rate
+
+
+def pieces_of(file: soundfile.SoundFile) -> Iterator[np.ndarray]:
+    """Mono float32 pieces; channels are averaged. The last one is shorter than was asked for."""
+    n_frames = max(1, PIECE // file.channels)
+    while True:
+        piece = file.read(n_frames, dtype="float32", always_2d=True)
+        yield piece[:, 0] if file.channels == 1 else piece.mean(axis=1, dtype=np.float32)
+        if len(piece) < n_frames:
+            return
+
+
+def join(name: str, pieces: Iterable[np.ndarray]) -> np.ndarray:
+    """The pieces in one array; UserError beyond MOST_SAMPLES."""
+    parts, n_samples = [], 0
+    for piece in pieces:
+        parts.append(piece)
+        n_samples += len(piece)
+        if n_samples > MOST_SAMPLES:
+            raise too_long(name)
+    return parts[0] if len(parts) == 1 else np.concatenate(parts) if parts else np.zeros(0, np.float32)
+
+
+def wav_share(path: str) -> float:
+    """The share of a wav file's data, 0 to 1, that is there; 1 where the file has another form, or its end is open.
+
+    libsndfile takes what there is of a file that was cut off, and does not tell.
+    """
+    n_bytes = os.path.getsize(path)
+    with open(path, "rb") as file:
+        if file.read(12)[:4] != b"RIFF":
+            return 1.0
+        while len(head := file.read(8)) == 8:
+            name, size = struct.unpack("<4sI", head)
+            if name == b"data":
+                return 1.0 if not 0 < size < OPEN_END else min(1.0, (n_bytes - file.tell()) / size)
+            file.seek(size + size % 2, os.SEEK_CUR)
+    return 1.0
 
 
 def read_pipe(command: str, allowed: bool) -> tuple[np.ndarray, int]:
@@ -83,8 +146,9 @@ def read_ffmpeg(source: str) -> tuple[np.ndarray, int]:
             if not container.streams.audio:
                 raise UserError(f"{source}: there is no sound in it")
             stream = container.streams.audio[0]
-            chunks = list(decode(container, stream))
-            return (np.concatenate(chunks) if chunks else np.zeros(0, np.float32)), stream.rate
+            if stream.codec_context is None:
+                raise UserError(f"{source}: no decoder is known for its sound")
+            return join(source, decode(container, stream)), stream.rate
     except (av.FFmpegError, ValueError) as error:
         raise UserError(f"{source}: cannot be read as sound: {getattr(error, 'strerror', None) or error}") from None
 

@@ -257,7 +257,7 @@ def read_fusion(path: Path | str) -> Fusion:
         raise UserError(f"{path}: there is no such file") from None
     except KeyError as error:
         raise UserError(f"{path}: is no model of avsv calibrate or avsv fuse: it has no {error}") from None
-    except (ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise UserError(f"{path}: is no model of avsv calibrate or avsv fuse: {error}") from None
 
 

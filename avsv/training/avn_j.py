@@ -35,7 +35,7 @@ from avsv.training.clips import (
     to_device,
     validate_clips,
 )
-from avsv.training.distributed import gather
+from avsv.training.distributed import from_all, gather
 from avsv.training.dry_run import Rehearsal
 from avsv.training.encoders import (
     Encoder,
@@ -136,14 +136,16 @@ class AvnJModel(nn.Module):
     def forward(self, clip: Clip, done: float) -> tuple[Tensor, dict]:
         """Loss and figures of a batch."""
         fusion, config = self.head.fusion, self.config
-        voice, face, quality = self.embed_apart(clip)
-        voice, face = fusion.normalize(voice, face, clip.present)
-        singles = self.single_losses((voice, face), clip, done)
-        hit = self.noise.draw(clip.present)
-        voice, face, present, hit = self.noise.damage_unit(voice, face, clip.present, hit)
-        damaged = (hit | clip.damaged) & present
+        # the encoders had this process's share; the losses are over pairs, and go on with the whole batch
+        voice, face, quality = (from_all(x) for x in self.embed_apart(clip))
+        there, damaged, label = (from_all(x) for x in (clip.present, clip.damaged, clip.label))
+        voice, face = fusion.normalize(voice, face, there)
+        singles = self.single_losses((voice, face), there, label, done)
+        hit = self.noise.draw(there)
+        voice, face, present, hit = self.noise.damage_unit(voice, face, there, hit)
+        damaged = (hit | damaged) & present
         fused = fusion.fuse(voice, face, present, quality)
-        loss, figures = self.head(fused, clip.label, present, damaged, done)
+        loss, figures = self.head(fused, label, present, damaged, done)
         figures |= {f"{name}_aam": value.detach() for name, value in singles.items()}
         figures |= measure_weights(fused.weights.detach(), present, damaged)
         weights = {"voice": config.voice_loss, "face": config.face_loss}
@@ -167,16 +169,18 @@ class AvnJModel(nn.Module):
         quality = torch.stack(columns, 1) if columns else voice.new_zeros(len(voice), 0)
         return voice, F.normalize(face), quality
 
-    def single_losses(self, vectors: tuple[Tensor, Tensor], clip: Clip, done: float) -> dict[str, Tensor]:
+    def single_losses(
+        self, vectors: tuple[Tensor, Tensor], present: Tensor, label: Tensor, done: float
+    ) -> dict[str, Tensor]:
         """AAM-softmax of each modality's embeddings, over the clips that have it."""
         losses = {}
         for number, (name, criterion) in enumerate(zip(("voice", "face"), self.single, strict=True)):
-            there = clip.present[:, number]
+            there = present[:, number]
             if isinstance(criterion, AAMSoftmax):
                 criterion.margin = warmed_margin(self.config.margin, done, self.config.margin_warmup)
                 # a batch without any still touches the parameters: processes that train together all must
                 losses[name] = (
-                    criterion(vectors[number][there], clip.label[there])[0]
+                    criterion(vectors[number][there], label[there])[0]
                     if there.any()
                     else 0 * (criterion.weight.sum() + vectors[number].sum())
                 )

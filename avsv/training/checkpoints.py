@@ -12,12 +12,12 @@ import logging
 from pathlib import Path
 
 import torch
-from omegaconf import OmegaConf
 from torch import Tensor, nn
 
 from avsv.errors import UserError
 from avsv.files import whole_file
 from avsv.losses.margin import AAMSoftmax
+from avsv.training.config import read_config
 
 log = logging.getLogger("avsv")
 Weights = dict[str, Tensor]
@@ -49,7 +49,10 @@ def weights_file(exp_dir: Path | str) -> Path:
     folder = Path(exp_dir)
     if not (folder / "config.yaml").exists() or not (folder / "done").exists():
         raise UserError(f"{folder}: is no finished experiment of avsv train (it has no config.yaml, or no file done)")
-    return folder / FILES[OmegaConf.load(folder / "config.yaml").get("weights", "last")]
+    which = read_config(folder / "config.yaml", []).get("weights", "last")
+    if which not in FILES:
+        raise UserError(f"{folder}/config.yaml: weights: {which}: expected one of {', '.join(FILES)}")
+    return folder / FILES[which]
 
 
 def load_weights(exp_dir: Path | str) -> Weights:

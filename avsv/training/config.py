@@ -6,11 +6,15 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+import yaml
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
+from yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent
 
 from avsv.errors import UserError
+
+DEEPEST, MOST_ALIASES = 20, 10  # of a configuration; those of the recipes have two levels and no alias
 
 
 @dataclass
@@ -31,7 +35,7 @@ class OptimizerConfig:
 class TrainingConfig:
     """What every kind of training has."""
 
-    task: str = "???"  # voice | face | face_detector | avn_e | avn_f | avn_j
+    task: str = "???"  # voice | face | face_detector | face_pool | avn_e | avn_f | avn_j
     exp_dir: str = "???"  # where everything is written
     data_dir: str = "???"  # training data directory
     seed: int = 0
@@ -40,7 +44,9 @@ class TrainingConfig:
     workers: int = 1  # processes that prepare batches; 0: the training process itself
     threads: int = 0  # of torch; 0: all cores
     device: str = "auto"  # auto | cpu | cuda
-    precision: str = "float32"  # float32 | bfloat16 | float16 (with the loss scaled, so that small gradients survive)
+    # float32 | bfloat16 | float16 (with the loss scaled, so that small gradients survive) | auto: bfloat16 where the
+    # processor has it, float32 elsewhere
+    precision: str = "float32"
     init: str = ""  # an experiment whose weights are started from, such as exp/voice; empty: from random ones
     valid_dir: str = ""  # data directory of held-out people, whose EER is measured after each epoch; empty: none is
     valid_clips: int = 500  # of valid_dir at most, the same ones after each epoch
@@ -63,14 +69,26 @@ def read_config(path: Path | str, overrides: list[str]) -> DictConfig:
         if "=" not in override:
             raise UserError(f'"{override}": expected key=value, such as optimizer.lr=0.001')
     try:
+        refuse_bombs(path)
         given = OmegaConf.merge(OmegaConf.load(path), OmegaConf.from_dotlist(overrides))
     except FileNotFoundError:
         raise UserError(f"{path}: there is no such configuration") from None
-    except (OmegaConfBaseException, YAMLError, ValueError, OSError) as error:
+    except (OmegaConfBaseException, YAMLError, ValueError, TypeError, OSError, RecursionError) as error:
         raise UserError(f"{path}: is not a YAML mapping: {' '.join(str(error).split())}") from None
     if not OmegaConf.is_dict(given):
         raise UserError(f"{path}: is not a YAML mapping")
     return given
+
+
+def refuse_bombs(path: Path | str) -> None:
+    """ValueError where a small file would become a huge one: aliases of aliases double it, deep levels break it."""
+    depth = aliases = 0
+    with open(path, encoding="utf-8") as text:
+        for event in yaml.parse(text, Loader=yaml.SafeLoader):
+            depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
+            aliases += isinstance(event, AliasEvent)
+            if depth > DEEPEST or aliases > MOST_ALIASES:
+                raise ValueError(f"it has more than {DEEPEST} levels, or more than {MOST_ALIASES} aliases")
 
 
 def apply_schema(given: DictConfig, schema: type[Schema], path: Path | str) -> Schema:
@@ -84,6 +102,8 @@ def apply_schema(given: DictConfig, schema: type[Schema], path: Path | str) -> S
         return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(schema), given))
     except OmegaConfBaseException as error:
         raise UserError(f"{path}: {explain(error, schema)}") from None
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise UserError(f"{path}: does not fit what task {schema.__name__} takes: {error}") from None
 
 
 def explain(error: OmegaConfBaseException, schema: type) -> str:

@@ -4,6 +4,7 @@ TensorBoard's event files are written here, without the package `tensorboard` an
 each its length, a checksum of that, a message in protobuf's form (tensorflow/core/util/event.proto) and a checksum.
 """
 
+import io
 import json
 import os
 import struct
@@ -14,7 +15,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from avsv.files import whole_file
+from avsv.files import NamedFile, whole_file
 from avsv.training.distributed import gather
 
 EVENTS = "events.out.tfevents.avsv"
@@ -121,7 +122,7 @@ class EventFile:
     def __init__(self, exp_dir: Path, size: int):
         self.path = exp_dir / EVENTS
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.file = open(self.path, "ab")  # noqa: SIM115 (open as long as training goes)
+        self.file = io.BufferedWriter(NamedFile(self.path, "a", self.path))
         if size and size <= os.fstat(self.file.fileno()).st_size:
             self.file.truncate(size)
         else:

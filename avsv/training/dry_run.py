@@ -18,7 +18,7 @@ from torch import nn
 
 from avsv.kaldi.tables import read_table
 from avsv.training.config import TrainingConfig
-from avsv.training.trainer import Step, Trainer, duration
+from avsv.training.trainer import Step, Trainer, duration, name_of
 
 VOXCELEB2 = (5994, 1_092_009)  # people and clips of its training part
 PATIENCE = 120.0  # seconds that a step may take to be run rather than estimated; several short ones take a sixth
@@ -83,7 +83,8 @@ def dry_run(
     size = min(config.batch_size, rehearsal.examples)
     seconds, memory, how = measure(trainer, step, rehearsal.make_batch, size)
     on = f"{torch.get_num_threads()} threads" if trainer.device.type == "cpu" else torch.cuda.get_device_name()
-    yield (f"a step: {size} x {rehearsal.what}, {duration(seconds)} on {trainer.device} ({on}, {config.precision}), "
+    on = f"{on}, {name_of(trainer.precision)}"
+    yield (f"a step: {size} x {rehearsal.what}, {duration(seconds)} on {trainer.device} ({on}), "
            f"{memory / GIB:.2f} GiB at its peak; {how}")  # fmt: skip
     one = rehearsal.examples // size
     every = config.epochs * one

@@ -17,7 +17,7 @@ from avsv.errors import UserError
 from avsv.files import whole_file, write_json
 from avsv.kaldi.shards import file_digest
 from avsv.training.checkpoints import weights_file
-from avsv.training.config import TrainingConfig, apply_schema, to_yaml
+from avsv.training.config import TrainingConfig, apply_schema, read_config, to_yaml
 from avsv.training.distributed import join_processes, n_processes, rank, wait_for_all
 
 log = logging.getLogger("avsv")
@@ -71,10 +71,18 @@ def prepare_folder(config: TrainingConfig, inputs: Any) -> bool:
     with whole_file(exp_dir / "config.yaml") as out:
         out.write(to_yaml(config))
     close_log(config)
-    handler = logging.FileHandler(exp_dir / "train.log", encoding="utf-8")
+    handler = LogFile(exp_dir / "train.log", encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
     log.addHandler(handler)
     return True
+
+
+class LogFile(logging.FileHandler):
+    """A log whose failure ends the training as any other file's does: on a full disk no checkpoint would follow."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        error = sys.exc_info()[1]
+        raise OSError(error.errno, error.strerror, self.baseFilename) if isinstance(error, OSError) else error
 
 
 def finish_experiment(config: TrainingConfig) -> None:
@@ -95,7 +103,7 @@ def close_log(config: TrainingConfig) -> None:
 def refuse_other_config(exp_dir: Path, config: TrainingConfig) -> None:
     """UserError where the folder's configuration differs in what matters; keys that it lacks are at their defaults."""
     path = exp_dir / "config.yaml"
-    old = lines_of(apply_schema(OmegaConf.load(path), type(config), path))
+    old = lines_of(apply_schema(read_config(path, []), type(config), path))
     changed = [line for line in lines_of(config) if line not in old and line.partition(":")[0] not in FREE]
     if changed:
         raise UserError(f"{exp_dir}: was trained with another configuration; new: {'; '.join(changed)}. "

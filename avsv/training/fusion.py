@@ -19,7 +19,6 @@ from avsv.losses.margin import AAMSoftmax, warmed_margin
 from avsv.losses.pairs import VerificationLoss, contrastive_loss, kept_share
 from avsv.models.avn_e import Fused, Fusion, FusionOptions
 from avsv.training.config import TrainingConfig
-from avsv.training.distributed import share
 from avsv.training.dry_run import Rehearsal
 from avsv.training.pair_noise import PairNoise, PairNoiseOptions, Pairs, input_files
 from avsv.training.trainer import Step, Trainer, finish_experiment, start_experiment
@@ -59,7 +58,12 @@ class FusionConfig(FusionOptions, PairNoiseOptions, TrainingConfig):
 
 
 class FusionModel(nn.Module):
-    """The network and its criteria."""
+    """The network and its criteria.
+
+    It is so small, and its losses are over pairs, that of several processes each works on the whole batch.
+    """
+
+    whole_batch = True  # see distributed.py
 
     def __init__(self, n_voice: int, n_face: int, n_people: int, config: FusionConfig):
         super().__init__()
@@ -243,7 +247,7 @@ def train_fusion(config: FusionConfig) -> None:
 
     def batches(epoch):
         plan = plan_batches(labels, size, config.clips_per_person, [config.seed, epoch])
-        return [(share(rows), (epoch + i / n_batches) / config.epochs) for i, rows in enumerate(plan)]
+        return [(rows, (epoch + i / n_batches) / config.epochs) for i, rows in enumerate(plan)]
 
     validate = make_validation(config, set(names))
     trainer.fit(make_step(model, trainer, noise, pairs, labels), batches, n_batches, validate)

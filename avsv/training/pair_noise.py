@@ -31,11 +31,11 @@ KINDS = ("v1", "v2", "real", "none")
 
 @dataclass
 class DamagedSet:
-    """A data directory that `avsv damage` wrote, and the embeddings of it."""
+    """A data directory that `avsv damage` wrote, and the embeddings of it; empty where a modality has none to give."""
 
     data_dir: str = "???"
-    voice: str = "???"
-    face: str = "???"
+    voice: str = ""
+    face: str = ""
 
 
 @dataclass
@@ -189,7 +189,7 @@ def refuse_noise(options: PairNoiseOptions, quality: tuple[list[str], list[str]]
                         "learn to ignore them; use v2 or real, or leave the quality tables out")  # fmt: skip
     if options.damage == "v2" and not (options.voice_noise and options.face_noise):
         raise UserError("damage: v2 needs voice_noise and face_noise; avsv noise-statistics makes them")
-    if options.damage == "real" and not options.damaged_sets:
+    if options.damage == "real" and not any(one.voice or one.face for one in options.damaged_sets):
         raise UserError("damage: real needs damaged_sets: a list of data_dir, voice, face of damaged training sets")
 
 
@@ -216,12 +216,15 @@ class Versions(NamedTuple):
 
 
 def read_versions(modality: str, sets: list[DamagedSet], quality: list[str], utts: list[str]) -> Versions:
-    """Embeddings of the clips whose `modality` the sets damage.
+    """Embeddings of the clips whose `modality` the sets damage; none where no set names embeddings of it.
 
     Raises
     ------
-    UserError : none of the training clips has one
+    UserError : none of the training clips has one, though a set names some
     """
+    sets = [one for one in sets if getattr(one, modality)]
+    if not sets:
+        return Versions(torch.zeros(1, 1), torch.zeros(1, len(quality)), torch.full((1, len(utts)), -1))
     place = {utt: i for i, utt in enumerate(utts)}
     row_of = torch.full((len(sets), len(utts)), -1)
     vectors, values, begin = [], [], 0
@@ -247,5 +250,5 @@ def input_files(options: PairNoiseOptions) -> list[Path]:
         return [Path(options.voice_noise), Path(options.face_noise)]
     if options.damage == "real":
         return [Path(path) for one in options.damaged_sets
-                for path in (f"{one.data_dir}/utt2damage", one.voice, one.face)]  # fmt: skip
+                for path in (f"{one.data_dir}/utt2damage", one.voice, one.face) if path]  # fmt: skip
     return []

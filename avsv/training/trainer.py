@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from avsv.errors import UserError
-from avsv.models.device import pick_device
+from avsv.models.device import has_bfloat16, pick_device
 from avsv.progress import progress
 from avsv.training.checkpoints import FILES, final_weights, keep_last, load_state, save_state, start_from
 from avsv.training.config import TrainingConfig
@@ -31,7 +31,7 @@ from avsv.training.distributed import (
     n_processes,
     rank,
     share,
-    share_batch_norm,
+    share_layers,
 )
 from avsv.training.experiment import finish_experiment, start_experiment
 from avsv.training.schedule import learning_rate, make_optimizer
@@ -61,6 +61,19 @@ def keep_freed_memory() -> None:
         libc.mallopt(m_trim_threshold, (1 << 31) - 1)
 
 
+def choose_precision(name: str, device: torch.device) -> torch.dtype:
+    """What `config.precision` means on this processor; what would be slow is said."""
+    native = has_bfloat16(device)
+    if name == "bfloat16" and not native:
+        log.warning("precision=bfloat16: this %s has no such numbers and imitates them, many times slower; "
+                    "float32 or auto is quicker", device.type)  # fmt: skip
+    return PRECISIONS[name] if name != "auto" else torch.bfloat16 if native else torch.float32
+
+
+def name_of(precision: torch.dtype) -> str:
+    return str(precision).removeprefix("torch.")
+
+
 class Trainer:
     """Trains `model` in `config.exp_dir`, from its last checkpoint where there is one.
 
@@ -72,6 +85,7 @@ class Trainer:
     device : where the model is; a step moves its batch there
     epoch : finished epochs
     done : share of all steps that is behind, 0 before the first: what a growing margin goes by
+    precision : of the products in a step
 
     Raises
     ------
@@ -79,8 +93,8 @@ class Trainer:
     """
 
     def __init__(self, model: nn.Module, config: TrainingConfig):
-        if config.precision not in PRECISIONS:
-            raise UserError(f"precision={config.precision}: expected one of {', '.join(PRECISIONS)}")
+        if config.precision not in (*PRECISIONS, "auto"):
+            raise UserError(f"precision={config.precision}: expected one of {', '.join(PRECISIONS)}, auto")
         if config.weights not in FILES:
             raise UserError(f"weights={config.weights}: expected one of {', '.join(FILES)}")
         torch.set_num_threads(config.threads or int(os.environ.get("OMP_NUM_THREADS") or len(os.sched_getaffinity(0))))
@@ -88,11 +102,12 @@ class Trainer:
         join_processes(config.device)
         self.config, self.exp_dir = config, Path(config.exp_dir)
         self.device = pick_device(config.device)
+        self.precision = choose_precision(config.precision, self.device)
         self.model = model.to(self.device)
-        share_batch_norm(model, self.device)
+        share_layers(model, self.device)
         self.optimizer = make_optimizer(model, config.optimizer)
         # float16 has no room for small gradients: the loss is multiplied first, and the gradients divided after
-        self.scaler = torch.amp.GradScaler(self.device.type, enabled=config.precision == "float16")
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.precision == torch.float16)
         self.epoch, self.done = 0, 0.0
         self.history: list[dict] = []
         self.events: EventFile | None = None  # of the first process, once training goes
@@ -123,12 +138,12 @@ class Trainer:
         self.events = EventFile(self.exp_dir, size) if rank() == 0 else None
         n_parameters = sum(p.numel() for p in self.model.parameters())
         shared = f", {n_processes()} processes" if n_processes() > 1 else ""
-        log.info("%s: %.2f M parameters, %d epochs of %d batches on %s%s", self.exp_dir, n_parameters / 1e6,
-                 self.config.epochs, n_batches, self.device, shared)  # fmt: skip
+        log.info("%s: %.2f M parameters, %d epochs of %d batches on %s (%s)%s", self.exp_dir, n_parameters / 1e6,
+                 self.config.epochs, n_batches, self.device, name_of(self.precision), shared)  # fmt: skip
         step, clock = average_gradients(self.model, step), Clock(self.epoch * n_batches, self.config.epochs * n_batches)
         drawn = time.monotonic()
         while self.epoch < self.config.epochs:
-            torch.manual_seed(self.config.seed * 100_003 + self.epoch + 1_000_000_007 * rank())
+            torch.manual_seed(self.config.seed * 100_003 + self.epoch)
             record = self.run_epoch(step, batches(self.epoch), n_batches, clock)
             if validate:
                 record |= self.validate(validate)
@@ -193,8 +208,7 @@ class Trainer:
         return {"loss": loss.detach(), **figures}
 
     def autocast(self) -> torch.autocast:
-        precision = PRECISIONS[self.config.precision]
-        return torch.autocast(self.device.type, precision, enabled=precision != torch.float32)
+        return torch.autocast(self.device.type, self.precision, enabled=self.precision != torch.float32)
 
     def validate(self, validate: Validate) -> dict[str, float]:
         self.model.eval()

@@ -17,6 +17,7 @@ from avsv.losses.margin import AAMSoftmax, warmed_margin
 from avsv.media.sound import SoundStore, read_part, resample
 from avsv.models.ecapa import ecapa_options, make_frontend, make_speaker_encoder, save_speechbrain_folder
 from avsv.training.config import TrainingConfig
+from avsv.training.distributed import draw_share
 from avsv.training.dry_run import Rehearsal
 from avsv.training.trainer import Step, Trainer, finish_experiment, load_batches, start_experiment
 from avsv.training.validation import held_out_eer, read_held_out
@@ -133,8 +134,9 @@ def mask(features: torch.Tensor, longest: int, dim: int) -> None:
     if not longest:
         return
     size = features.shape[dim]
-    widths = torch.randint(0, longest + 1, (len(features), 1), device=features.device)
-    begins = (torch.rand(len(features), 1, device=features.device) * (size - widths)).long()
+    where, count = features.device, len(features)
+    widths = draw_share(lambda n: torch.randint(0, longest + 1, (n, 1), device=where), count)
+    begins = (draw_share(lambda n: torch.rand(n, 1, device=where), count) * (size - widths)).long()
     places = torch.arange(size, device=features.device)
     hit = (places >= begins) & (places < begins + widths)
     features.masked_fill_(hit.unsqueeze(2 if dim == 1 else 1), 0.0)

@@ -1,5 +1,24 @@
 # shellcheck shell=bash
-# How jobs are run. utils/run.py runs them on this machine, as many at a time as there are cores:
+# How jobs are run; sourced after the recipe's options. --cmd names the program, all of which speak Kaldi's job grammar:
+#
 #   $cpu_cmd JOB=1:4 exp/log/embed.JOB.log avsv embed-voice --shard JOB/4 ...
-export cpu_cmd="run.py"            # work in many shards: features, embeddings
-export train_cmd="run.py --gpu 1"  # training: one job with every core, and a GPU where there is one
+#
+#   --cmd run.py                                            on this machine (the default)
+#   --cmd "slurm.py --mem 4G --time 12:00:00 -p long"       through Slurm; the options are for all jobs
+#   --cmd "sge.py --mem 4G --retry 1"                       through Grid Engine
+#
+# slurm.py --help lists the options. conf/slurm.conf and conf/sge.conf of the repository say what they become for sbatch and
+# qsub; a recipe's own conf/slurm.conf comes before. What one kind of job needs besides is added here, for example
+#
+#   train_cmd="$cmd --num-threads 8 --gpu 4 --nodes 2"
+#
+# trains on two nodes of four GPUs each, by torchrun: the batch of the configuration is shared by the eight.
+# What takes seconds or minutes stays where the recipe runs: data directories, fused embeddings, scores, the report.
+gpu=
+case ${device:-cpu} in cuda*) gpu=" --gpu 1" ;; esac
+
+export cpu_cmd="${cmd:-run.py}"          # work in many shards: features
+export embed_cmd="$cpu_cmd$gpu"          # embeddings, in many shards: with a GPU where --device says so
+export train_cmd="$cpu_cmd$gpu"          # training: one job
+# On this machine the shards share the GPUs there are.
+case $embed_cmd in run.py*--gpu*) embed_cmd+=" --max-jobs-run ${nj:-1}" ;; esac

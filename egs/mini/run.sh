@@ -16,18 +16,20 @@ face_detector=conf/face_detector.yaml     # finds the faces that conf/face.yaml 
 fusion=conf/avn_e.yaml                    # configuration of the fusion network
 held_out=10           # people kept out of all training, for calibration and score fusion; their clips are damaged, too
 frames_per_clip=3     # faces embedded and averaged
+face_pool=            # conf/face_pool.yaml: a clip's faces are pooled by attention on their quality; empty: averaged
 conditions=noisy-0.6  # noisy test sets that stage 9 makes, such as "noisy-0.6 no-voice snr-5": see avsv damage --help
 top_n=300             # cohort members of as-norm
 max_skipped=0.05      # share of the clips that may be unreadable, or without a face, before a stage fails
 train_options=        # more key=value for every avsv train, such as "epochs=1"
 device=cpu            # of embeddings and training: cpu or cuda
+cmd=run.py            # how jobs are run: on this machine, or through a cluster by slurm.py or sge.py, see cmd.sh
 nj=2                  # parallel jobs in stages 0, 1, 3, 4 and 9
 test_set=test         # data/ directory that stages 3, 4 and 6-8 test on; stage 9 calls them again for its noisy set
 stage=0
 stop_stage=10
 . ./path.sh
-. ./cmd.sh
 . parse_options.sh
+. ./cmd.sh
 
 # What follows from the options, the same in every stage.
 voice=$(from_user "$voice") face=$(from_user "$face") fusion=$(from_user "$fusion")
@@ -35,6 +37,7 @@ face_detector=$(from_user "$face_detector")
 case $voice in *.yaml) voice_model=exp/voice ;; *) voice_model=$voice ;; esac
 case $face in *.yaml) face_model=exp/face ;; *) face_model=$face ;; esac
 case $face_detector in *.yaml) detector_model=exp/face_detector ;; *) detector_model=$face_detector ;; esac
+face_pool=$(from_user "$face_pool") pool=(${face_pool:+--pool exp/face_pool})
 read -ra train_options <<<"device=$device $train_options"
 # A noisy test set is scored by the models that are there; what its clips share with the clean set is not embedded again.
 others=(train train_damaged dev_noisy) condition='' reuse_voice=() reuse_face=()
@@ -80,16 +83,26 @@ fi
 
 if stage 3 "voice embeddings"; then
   for set in "$test_set" "${others[@]}"; do
-    $cpu_cmd "JOB=1:$nj" "exp/voice/$set/log/embed.JOB.log" \
+    $embed_cmd "JOB=1:$nj" "exp/voice/$set/log/embed.JOB.log" \
       avsv embed-voice --model "$voice_model" --device "$device" --max-skipped "$max_skipped" \
         "${reuse_voice[@]}" --shard "JOB/$nj" "data/$set" "exp/voice/$set"
   done
 fi
 
 if stage 4 "face embeddings"; then
+  if [ -n "$face_pool" ] && [ -z "$condition" ]; then
+    # the attention learns from clean and damaged faces of the held-out people
+    avsv damage --condition face-noisy data/dev data/dev_face-noisy
+    for set in dev dev_face-noisy; do
+      $embed_cmd "JOB=1:$nj" "exp/face/$set/log/embed.JOB.log" \
+        avsv embed-face --model "$face_model" --device "$device" --max-skipped "$max_skipped" --keep-faces \
+          --frames-per-clip "$frames_per_clip" --shard "JOB/$nj" "data/$set" "exp/face/$set"
+    done
+    $train_cmd exp/face_pool/log/train.log avsv train "$face_pool" "${train_options[@]}"
+  fi
   for set in "$test_set" "${others[@]}"; do
-    $cpu_cmd "JOB=1:$nj" "exp/face/$set/log/embed.JOB.log" \
-      avsv embed-face --model "$face_model" --device "$device" --max-skipped "$max_skipped" \
+    $embed_cmd "JOB=1:$nj" "exp/face/$set/log/embed.JOB.log" \
+      avsv embed-face --model "$face_model" --device "$device" --max-skipped "$max_skipped" "${pool[@]}" \
         --frames-per-clip "$frames_per_clip" "${reuse_face[@]}" --shard "JOB/$nj" "data/$set" "exp/face/$set"
   done
 fi

@@ -14,7 +14,6 @@ groups=5              # of speakers: a fold's trials are between two of them, it
 stage=0
 stop_stage=10
 . ./path.sh
-. ./cmd.sh
 . parse_options.sh
 need nsc
 nsc=$(from_user "$nsc")

@@ -17,6 +17,7 @@ face_detector=buffalo_l  # pack whose detector finds the faces that conf/face.ya
 fusion=conf/avn_e.yaml   # configuration of the fusion network
 held_out=40           # people of VoxCeleb2 kept out of all training, for calibration and score fusion; their clips are damaged, too
 frames_per_clip=5     # faces embedded and averaged
+face_pool=            # conf/face_pool.yaml: a clip's faces are pooled by attention on their quality; empty: averaged
 conditions=noisy-0.6  # noisy test sets that stage 9 makes, such as "noisy-0.6 no-voice snr-5": see avsv damage --help
 top_n=300             # cohort members of as-norm
 published=conf/published.tsv   # figures of papers, shown beside ours; empty for none, as on another corpus than VoxCeleb
@@ -24,13 +25,14 @@ max_skipped=0.05      # share of the clips that may be unreadable, or without a 
 allow_pipes=false     # run commands that wav.scp holds
 train_options=        # more key=value for every avsv train, such as "epochs=1"
 device=cpu            # of embeddings and training: cpu or cuda
+cmd=run.py            # how jobs are run: on this machine, or through a cluster by slurm.py or sge.py, see cmd.sh
 nj=4                  # parallel jobs in stages 1, 3, 4 and 9
 test_set=vox1         # data/ directory that stages 3, 4 and 6-8 test on; stage 9 calls them again for its noisy set
 stage=0
 stop_stage=10
 . ./path.sh
-. ./cmd.sh
 . parse_options.sh
+. ./cmd.sh
 
 # What follows from the options, the same in every stage.
 voxceleb1=$(from_user "$voxceleb1") voxceleb2=$(from_user "$voxceleb2")
@@ -38,6 +40,7 @@ musan=$(from_user "$musan") rirs=$(from_user "$rirs")
 voice=$(from_user "$voice") face=$(from_user "$face") face_detector=$(from_user "$face_detector") fusion=$(from_user "$fusion")
 case $voice in *.yaml) voice_model=exp/voice ;; *) voice_model=$voice ;; esac
 case $face in *.yaml) face_model=exp/face ;; *) face_model=$face ;; esac
+face_pool=$(from_user "$face_pool") pool=(${face_pool:+--pool exp/face_pool})
 read -ra train_options <<<"device=$device $train_options"
 # A noisy test set is scored by the models that are there; what its clips share with the clean set is not embedded again.
 others=(vox2 vox2_damaged dev_noisy) condition='' reuse_voice=() reuse_face=()
@@ -81,16 +84,26 @@ fi
 
 if stage 3 "voice embeddings"; then
   for set in "$test_set" "${others[@]}"; do
-    $cpu_cmd "JOB=1:$nj" "exp/voice/$set/log/embed.JOB.log" \
+    $embed_cmd "JOB=1:$nj" "exp/voice/$set/log/embed.JOB.log" \
       avsv embed-voice "${pipes[@]}" --model "$voice_model" --device "$device" --max-skipped "$max_skipped" \
         "${reuse_voice[@]}" --shard "JOB/$nj" "data/$set" "exp/voice/$set"
   done
 fi
 
 if stage 4 "face embeddings"; then
+  if [ -n "$face_pool" ] && [ -z "$condition" ]; then
+    # the attention learns from clean and damaged faces of the held-out people
+    avsv damage --condition face-noisy data/dev data/dev_face-noisy
+    for set in dev dev_face-noisy; do
+      $embed_cmd "JOB=1:$nj" "exp/face/$set/log/embed.JOB.log" \
+        avsv embed-face --model "$face_model" --device "$device" --max-skipped "$max_skipped" --keep-faces \
+          --frames-per-clip "$frames_per_clip" --shard "JOB/$nj" "data/$set" "exp/face/$set"
+    done
+    $train_cmd exp/face_pool/log/train.log avsv train "$face_pool" "${train_options[@]}"
+  fi
   for set in "$test_set" "${others[@]}"; do
-    $cpu_cmd "JOB=1:$nj" "exp/face/$set/log/embed.JOB.log" \
-      avsv embed-face --model "$face_model" --device "$device" --max-skipped "$max_skipped" \
+    $embed_cmd "JOB=1:$nj" "exp/face/$set/log/embed.JOB.log" \
+      avsv embed-face --model "$face_model" --device "$device" --max-skipped "$max_skipped" "${pool[@]}" \
         --frames-per-clip "$frames_per_clip" "${reuse_face[@]}" --shard "JOB/$nj" "data/$set" "exp/face/$set"
   done
 fi

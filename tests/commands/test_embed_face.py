@@ -12,9 +12,11 @@ import pytest
 import torch
 from torch import nn
 
+from avsv.embeddings.face_pool import FacePool, save_face_pool
 from avsv.errors import UserError
 from avsv.features.face_pack import find_pack, load_pack
 from avsv.features.faces import TEMPLATE, read_faces
+from avsv.kaldi.matrices import read_entry
 from avsv.kaldi.tables import read_table
 from avsv.models.face_detector import STRIDES
 from avsv.models.iresnet import IResNet, save_onnx
@@ -234,6 +236,26 @@ def test_clips_that_a_noisy_set_leaves_as_they_were_are_copied(avsv, pack, data,
         assert read_table(tmp_path / "noisy" / table) == read_table(tmp_path / "anew" / table)
     skipped = read_table(tmp_path / "noisy" / "skipped")
     assert skipped == read_table(tmp_path / "anew" / "skipped") and set(skipped) == {"p-2", "p-dark"}
+
+
+def test_pooled_by_attention_the_sharp_face_has_more_say(avsv, pack, data, tmp_path):
+    avsv("embed-face", "--model", pack, *ALLOW, "--keep-faces", data, tmp_path / "mean")
+    faces = {utt: read_entry(entry) for utt, entry in read_table(tmp_path / "mean" / "faces.scp").items()}
+    sharp = {utt: read_entry(entry) for utt, entry in read_table(tmp_path / "mean" / "faces_sharpness.scp").items()}
+    assert set(faces) == set(embeddings(tmp_path / "mean"))
+    assert all(len(faces[utt]) == len(sharp[utt]) == 3 for utt in list(faces)[1:])
+    save_face_pool(tmp_path / "pool", FacePool((0.0, 8.0), (1.0, 0.01), (0.0, 1.0)))
+    status, said = avsv("embed-face", "--model", pack, *ALLOW, "--pool", tmp_path / "pool", data, tmp_path / "pooled")
+    assert status == 0, said
+    for utt, vector in embeddings(tmp_path / "pooled").items():
+        logits = np.clip((np.log1p(sharp[utt].astype(float)) - 8) / 0.01, -5, 5)
+        unit = faces[utt] / np.linalg.norm(faces[utt], axis=1, keepdims=True)
+        assert np.allclose(vector, np.exp(logits) / np.exp(logits).sum() @ unit, atol=1e-5)
+
+
+def test_faces_cannot_be_kept_of_what_is_copied(avsv, pack, data, tmp_path):
+    status, said = avsv("embed-face", "--model", pack, "--keep-faces", "--reuse", tmp_path, data, tmp_path / "out")
+    assert status == 1 and "--keep-faces" in said
 
 
 def test_a_set_without_any_face_by_design_has_an_empty_archive(avsv, pack, data, tmp_path):

@@ -4,25 +4,10 @@
 #
 #   bash tests/egs/run_recipes.sh
 set -euo pipefail
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
-. "$root/utils/env.sh"
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-
-# A recipe writes into its own folder; a copy of the checkout keeps the user's results out of this.
-mkdir "$work/avsv"
-(cd "$root" && tar -cf - --exclude=./.git --exclude='./.venv*' --exclude=./egs/*/exp --exclude=./egs/*/data \
-  --exclude=./egs/*/corpus .) | tar -xf - -C "$work/avsv"
-cd "$work/avsv"
-export AVSV_VENV=none PYTHONPATH=$work/avsv   # the environment that env.sh just put on PATH, with the code of the copy
+# shellcheck source=tests/egs/short_mini.sh
+. "$(dirname "${BASH_SOURCE[0]}")/short_mini.sh"
 
 echo "== egs/mini on 12 people"
-# A few steps each; but a detector that has learnt nothing finds no face, and the recipe rightly stops.
-for task in voice:2 face:2 face_detector:60 avn_e:2; do
-  sed "s/^epochs: .*/epochs: ${task#*:}/" "egs/mini/conf/${task%:*}.yaml" >"$work/${task%:*}.yaml"
-done
-mini=(bash egs/mini/run.sh --people 12 --clips 4 --held-out 2 --max-skipped 0.5 --voice "$work/voice.yaml"
-  --face "$work/face.yaml" --face-detector "$work/face_detector.yaml" --fusion "$work/avn_e.yaml")
 "${mini[@]}"
 python tests/egs/check_results.py egs/mini/exp/results/results.json audio-visual clean noisy-0.6
 

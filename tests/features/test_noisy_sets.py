@@ -13,7 +13,7 @@ from avsv.features.noisy_sets import CONDITIONS, draw_damage, find_condition, ne
 from avsv.kaldi.data_dir import check, read_data_dir, write_data_dir
 
 NOISES = {sort: [f"{sort}{n}.wav" for n in range(4)] for sort in ("noise", "music", "speech", "rir")}
-EVERY = [*CONDITIONS, "noisy-0.6", "snr-5", "blur-4"]
+EVERY = [*CONDITIONS, "noisy-0.6", "snr-5", "blur-4", "frames-0.5"]
 
 
 @pytest.fixture
@@ -149,3 +149,9 @@ def test_the_set_has_the_same_clips_and_trials_and_marks_what_is_missing(data, t
         assert all(states[utt] not in (modality, "both") for utt in missing)
     said = {utt: json.loads(text) for utt, text in noisy.table("utt2damage").items()}
     assert {utt: what if isinstance(what, list) else [what] for utt, what in said.items()} == damage
+
+
+def test_in_some_frames_the_damage_is_that_of_all_frames(data):
+    every, half = of(draw(data, "face-noisy"), "face"), of(draw(data, "frames-0.5"), "face")
+    assert half.keys() == every.keys() and all(what["frames"] == 0.5 for what in half.values())
+    assert {utt: without(what, "frames", "order") for utt, what in half.items()} == every

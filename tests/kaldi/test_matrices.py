@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from avsv.errors import UserError
-from avsv.kaldi.matrices import decode, read_array, write_array
+from avsv.kaldi.matrices import decode, read_array, read_entry, write_array
 
 
 @pytest.mark.parametrize("shape", [(3,), (2, 3), (1, 3)])
@@ -68,3 +68,22 @@ def test_damage_is_named(tmp_path, data):
     (tmp_path / "mean.vec").write_bytes(data)
     with pytest.raises(UserError, match=r"mean\.vec: "):
         read_array(tmp_path / "mean.vec")
+
+
+def test_an_entry_of_an_scp_is_read_where_it_lies(tmp_path):
+    one, other = np.eye(3, dtype=np.float32), np.arange(4, dtype=np.float32)
+    kaldiio.save_ark(str(tmp_path / "a.ark"), {"one": one, "other": other}, scp=str(tmp_path / "a.scp"))
+    first, second = (line.split()[1] for line in (tmp_path / "a.scp").read_text().splitlines())
+    assert np.array_equal(read_entry(first), one) and np.array_equal(read_entry(second), other)
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [("none.ark:3", "No such file"), ("a.ark:1", "cut short"), ("a.ark", "expected"), ("empty.ark:0", "is empty")],
+)
+def test_a_wrong_entry_is_told(tmp_path, monkeypatch, entry, said):
+    monkeypatch.chdir(tmp_path)
+    kaldiio.save_ark("a.ark", {"one": np.eye(3, dtype=np.float32)})
+    (tmp_path / "empty.ark").write_bytes(b"")
+    with pytest.raises(UserError, match=said):
+        read_entry(entry)

@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import kaldiio
 import numpy as np
 import pytest
@@ -143,3 +146,24 @@ def test_bad_shards_are_refused(text):
 def test_no_input_is_an_error(tmp_path):
     with pytest.raises(UserError, match="no input"):
         make_archives(tmp_path, ["feats"], {}, {}, write_all)
+
+
+def test_a_second_run_waits_for_the_first_and_finds_its_work_done(tmp_path):
+    code = """
+import sys, time
+from tests.kaldi.test_shards import make, write_all
+from pathlib import Path
+
+def work(keys, out):
+    print("begun", flush=True)
+    time.sleep(1)
+    write_all(keys, out)
+
+make(Path(sys.argv[1]), work)
+"""
+    first = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    assert first.stdout.readline() == "begun\n"
+    calls = []
+    assert make(tmp_path, lambda keys, out: calls.append(keys))
+    assert not calls and first.wait(timeout=5) == 0
+    assert len(kaldiio.load_scp(str(tmp_path / "feats.scp"))) == len(INPUTS)

@@ -14,33 +14,44 @@ from avsv.training import distributed
 from avsv.training.checkpoints import load_state
 from avsv.training.distributed import WholeBatchNorm, share
 
+# In double precision, where rounding stays small: ECAPA with all that draws random numbers or looks at the whole batch.
 SCRIPT = """
 import sys
 import torch
 from torch import nn
 from torch.utils.data import TensorDataset
+from avsv.losses.pairs import VerificationLoss
+from avsv.models.ecapa import ecapa_options, make_speaker_encoder
 from avsv.training.config import OptimizerConfig, TrainingConfig
+from avsv.training.distributed import from_all
 from avsv.training.trainer import Trainer, finish_experiment, load_batches, start_experiment
+from avsv.training.voice import mask
 
 config = TrainingConfig(task="t", exp_dir=sys.argv[1], data_dir="d", epochs=3, device="cpu", threads=1, workers=0,
-                        optimizer=OptimizerConfig(name="sgd", lr=0.05))
+                        optimizer=OptimizerConfig(name="adam", lr=0.003))
 assert start_experiment(config, {})
+torch.set_default_dtype(torch.float64)
 torch.manual_seed(0)
-model = nn.Sequential(nn.Conv1d(3, 8, 3), nn.BatchNorm1d(8), nn.ReLU(), nn.Flatten(), nn.Linear(48, 1))
+encoder = make_speaker_encoder("ecapa", ecapa_options(10, 16, 8, 12))
+model = nn.ModuleList([encoder, nn.Dropout(0.2), nn.Linear(12, 5), VerificationLoss()])
 trainer = Trainer(model, config)
-x = torch.randn(40, 3, 8, generator=torch.Generator().manual_seed(1))
-data = TensorDataset(x, torch.arange(40))
+x, speakers = torch.randn(40, 24, 10, generator=torch.Generator().manual_seed(1)), torch.arange(40) % 5
+data = TensorDataset(x + speakers[:, None, None] / 5, speakers, torch.arange(40))
 
 def batches(epoch):
-    model[0].requires_grad_(epoch > 0)     # frozen at first
+    encoder.blocks[0].requires_grad_(epoch > 0)     # frozen at first
     rows = torch.randperm(40, generator=torch.Generator().manual_seed(epoch)).tolist()
     return load_batches(data, [rows[i : i + 10] for i in range(0, 40, 10)], config)
 
 def step(batch):
-    loss = (model(batch[0]) - batch[0].sum((1, 2))[:, None] ** 2 / 8).pow(2).mean()
-    return loss, {"seen": batch[1].float().mean()} if 0 in batch[1] else {}     # a figure that is not always there
+    features, speaker, number = batch[0].clone(), batch[1], batch[2]
+    mask(features, 6, dim=1)
+    embeddings = encoder(features, torch.ones(len(features))).squeeze(1)
+    loss = nn.functional.cross_entropy(model[2](model[1](embeddings)), speaker)
+    loss = loss + model[3](from_all(embeddings), from_all(speaker))
+    return loss, {"seen": number.double().mean()} if 0 in number else {}     # a figure that is not always there
 
-trainer.fit(step, batches, 4, lambda model: {"eer_percent": model(x).mean().item()})
+trainer.fit(step, batches, 4, lambda model: {"eer_percent": encoder(x, torch.ones(40)).mean().item()})
 finish_experiment(config)
 """
 
@@ -64,15 +75,15 @@ def test_losses_and_figures_are_those_of_one_process(trained):
     assert len(one) == len(two) == 3
     for alone, together in zip(one, two, strict=True):
         for name in ("loss", "eer_percent", "lr"):
-            assert together[name] == pytest.approx(alone[name], rel=1e-4), name
-    assert one[-1]["loss"] < 0.9 * one[0]["loss"]
+            assert together[name] == pytest.approx(alone[name], rel=1e-9), name
+    assert one[-1]["loss"] < 0.95 * one[0]["loss"]
 
 
 def test_weights_and_running_statistics_are_those_of_one_process(trained):
     one, two = (load_state(folder / "checkpoint.pt")["model"] for folder in trained)
     assert one.keys() == two.keys()
     for name, value in one.items():
-        assert torch.allclose(value.float(), two[name].float(), rtol=1e-3, atol=1e-5), name
+        assert torch.allclose(value.double(), two[name].double(), rtol=1e-7, atol=1e-9), name
 
 
 def test_the_first_process_alone_writes_and_the_folder_is_finished(trained):

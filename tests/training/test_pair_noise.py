@@ -149,6 +149,17 @@ def test_augmentation_that_lacks_something_is_refused(options, said):
         PairNoise(PairNoiseOptions(**options), (["utt2snr"], []), [], (2, 3))
 
 
+def test_a_modality_without_damaged_embeddings_stays_as_it_is(damaged_sets):
+    face_only = [DamagedSet(one.data_dir, "", one.face) for one in damaged_sets]
+    options = PairNoiseOptions(damage="real", damage_share=1.0, damage_both=True, damaged_sets=face_only)
+    noise = PairNoise(options, ([], []), ["a", "b", "c"], (2, 3))
+    present = torch.ones(3, 2, dtype=torch.bool)
+    pairs = Pairs(torch.ones(3, 2), torch.ones(3, 3), present, torch.zeros(3, 0), ~present)
+    found = noise.damage_raw(pairs, torch.arange(3))
+    assert torch.equal(found.voice, pairs.voice) and not found.damaged[:, 0].any()
+    assert not torch.equal(found.face, pairs.face) and found.damaged[:, 1].any()
+
+
 def test_sets_that_damage_nothing_are_refused(damaged_sets):
     with pytest.raises(UserError, match="damage no voice of a training clip"):
         PairNoise(PairNoiseOptions(damage="real", damaged_sets=damaged_sets), ([], []), ["d"], (2, 3))

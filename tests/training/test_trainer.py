@@ -13,7 +13,7 @@ from avsv.training.config import OptimizerConfig, TrainingConfig
 from avsv.training.curves import EVENTS
 from avsv.training.experiment import git_state
 from avsv.training.schedule import learning_rate
-from avsv.training.trainer import Trainer, finish_experiment, start_experiment
+from avsv.training.trainer import Trainer, choose_precision, finish_experiment, start_experiment
 
 
 def config(tmp_path, **more):
@@ -76,7 +76,7 @@ def test_float16_scales_the_loss_and_keeps_the_scale(tmp_path):
 
 
 def test_an_unknown_precision_is_told(tmp_path):
-    with pytest.raises(UserError, match="precision=float8: expected one of float32, bfloat16, float16"):
+    with pytest.raises(UserError, match="precision=float8: expected one of float32, bfloat16, float16, auto"):
         train(tmp_path, precision="float8")
 
 
@@ -165,3 +165,15 @@ def test_the_git_state_is_the_commit_and_what_was_changed_since(tmp_path):
     assert re.fullmatch("[0-9a-f]{40}", clean["commit"]) and clean["changed"] == []
     (tmp_path / "a.py").write_text("2")
     assert git_state(tmp_path)["changed"] == ["a.py"]
+
+
+@pytest.mark.parametrize(("native", "expected"), [(True, torch.bfloat16), (False, torch.float32)])
+def test_auto_is_bfloat16_where_the_processor_has_it(monkeypatch, native, expected):
+    monkeypatch.setattr("avsv.training.trainer.has_bfloat16", lambda device: native)
+    assert choose_precision("auto", torch.device("cpu")) == expected
+
+
+def test_bfloat16_that_is_imitated_is_told(monkeypatch, caplog):
+    monkeypatch.setattr("avsv.training.trainer.has_bfloat16", lambda device: False)
+    assert choose_precision("bfloat16", torch.device("cpu")) == torch.bfloat16
+    assert "many times slower" in caplog.text

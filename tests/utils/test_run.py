@@ -46,7 +46,8 @@ def test_options_are_read_before_and_after_the_range():
 
 def test_sge_switches_have_their_own_number_of_values():
     parsed = jobs.parse("-V -pe smp 4 -tc 2 log true".split())
-    assert (parsed.options["max-jobs-run"], parsed.options["pe"], parsed.command) == ("2", "smp 4", "true")
+    assert (parsed.options, parsed.command) == ({"max-jobs-run": "2"}, "true")
+    assert parsed.native == ("-V", "-pe", "smp", "4")
 
 
 def test_any_identifier_stands_for_the_number():
@@ -173,6 +174,39 @@ def test_each_job_sees_its_own_gpu(tmp_path):
     job = "echo $CUDA_VISIBLE_DEVICES; sleep 0.2"
     run("--gpu", 1, "JOB=1:2", "JOB.log", "bash", "-c", job, cwd=tmp_path, env=visible)
     assert sorted((tmp_path / f"{n}.log").read_text().splitlines()[3] for n in (1, 2)) == ["4", "5"]
+
+
+def test_retry_runs_a_failed_job_again_and_its_log_goes_on(tmp_path):
+    job = "echo run >>count.JOB; test JOB = 3 || test $(wc -l <count.JOB) = 2"  # all but 3 fail at first
+    done = run("--retry", 2, "JOB=1:3", "JOB.log", "bash", "-c", job, cwd=tmp_path)
+    assert done.returncode == 0
+    assert [len((tmp_path / f"count.{n}").read_text().split()) for n in (1, 2, 3)] == [2, 2, 1]
+    assert "run.py: job 2 failed (code 1), run again (1 of 2)\n" in done.stderr
+    assert re.findall(r"code \d", (tmp_path / "2.log").read_text()) == ["code 1", "code 0"]
+
+
+def test_retries_end(tmp_path):
+    assert run("--retry", 2, "log", "bash", "-c", "echo run >>count; false", cwd=tmp_path).returncode == 1
+    assert (tmp_path / "count").read_text() == "run\n" * 3
+
+
+def test_the_command_that_is_shown_runs_a_failed_job_alone(tmp_path):
+    (tmp_path / "path.sh").write_text("export FROM_PATH_SH=there\n")
+    done = run("JOB=1:3", "JOB.log", "bash", "-c", "echo it is JOB $FROM_PATH_SH; exit 7", cwd=tmp_path)
+    alone = re.search(r"^To run it alone: (.*)", done.stderr, re.MULTILINE)[1]
+    again = subprocess.run(["bash", "-c", alone], capture_output=True, text=True, check=False)
+    assert (again.returncode, again.stdout) == (7, "it is 1 there\n")
+
+
+def test_nodes_asks_torchrun_for_a_process_a_gpu(tmp_path):
+    for name in ("torchrun", "nvidia-smi"):
+        (tmp_path / name).write_text('#!/bin/sh\necho "$0 $*"\n')
+        (tmp_path / name).chmod(0o755)
+    visible = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}", "CUDA_VISIBLE_DEVICES": "0,1"}
+    assert run("--nodes", 1, "--gpu", 2, "log", "avsv", "train", "x", cwd=tmp_path, env=visible).returncode == 0
+    assert "torchrun --standalone --nproc-per-node 2 --no-python bash -o pipefail -c avsv train x\n" in (
+        tmp_path / "log").read_text()  # fmt: skip
+    assert "this machine is one node" in run("--nodes", 2, "log", "true", cwd=tmp_path).stderr
 
 
 # Ending

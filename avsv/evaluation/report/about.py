@@ -104,7 +104,7 @@ def read_json(path: Path) -> dict:
         return {}
     try:
         found = json.loads("\n".join(read_lines(path)))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: is no JSON: {error}") from None
     if not isinstance(found, dict):
         raise UserError(f"{path}: expected a JSON object")
@@ -117,7 +117,7 @@ def last_epoch(folder: Path) -> str:
     lines = read_lines(path) if path.exists() else []
     try:
         record = json.loads(lines[-1]) if lines else {}
-    except ValueError:
+    except (ValueError, RecursionError):
         raise UserError(f"{path}, line {len(lines)}: is no JSON") from None
     numbers = {key: value for key, value in record.items() if key != "epoch" and isinstance(value, int | float)}
     said = ", ".join(f"{key} {value:.4g}" for key, value in numbers.items())

@@ -17,6 +17,7 @@ from avsv.errors import UserError
 from avsv.files import whole_file
 from avsv.kaldi.damage import MISSING, read_damage
 from avsv.kaldi.data_dir import DataDir, read_data_dir
+from avsv.media.guard import guarded
 from avsv.media.pictures import read_frames
 from avsv.media.sound import read_sound
 
@@ -176,7 +177,7 @@ def encode_sound(path: str, damage: Mapping | None) -> bytes:
     """The first seconds of a recording as MP3, which every browser plays; damaged first, where it was for the test."""
     from avsv.features.sound_damage import damage_sound  # brings scipy.signal, a second of importing
 
-    sound = read_sound(path, RATE)
+    sound = guarded(read_sound, path, RATE)
     try:
         sound = damage_sound(sound, dict(damage)) if damage else sound
     except (KeyError, TypeError, ValueError, IndexError):
@@ -188,7 +189,7 @@ def encode_sound(path: str, damage: Mapping | None) -> bytes:
 
 def encode_picture(path: str) -> bytes:
     """The middle picture of a clip as a small JPEG."""
-    picture = Image.fromarray(np.ascontiguousarray(read_frames(path, 1)[0][:, :, ::-1]))
+    picture = Image.fromarray(np.ascontiguousarray(guarded(read_frames, path, 1)[0][:, :, ::-1]))
     picture.thumbnail((SIDE, SIDE))
     out = io.BytesIO()
     picture.save(out, "JPEG", quality=82)

@@ -12,6 +12,7 @@ import numpy as np
 import avsv
 from avsv.evaluation.published import Published
 from avsv.evaluation.report.about import Skipped, configuration_section, skipped_section
+from avsv.evaluation.report.attention import Attention, attention_section
 from avsv.evaluation.report.figures import (
     calibration_plot,
     det_plot,
@@ -42,6 +43,7 @@ def page(
     published: Sequence[Published],
     media: MediaFolder,
     skipped: Sequence[Skipped],
+    attention: Sequence[Attention] = (),
 ) -> str:
     """The whole of index.html.
 
@@ -51,6 +53,7 @@ def page(
     sections = [
         ("results", "Results", results_section(tables, numbers, published)),
         ("curves", "Curves", curves_section(tables)),
+        *([("attention", "Attention", attention_section(attention))] if attention else []),
         ("errors", "The worst errors", errors_section(tables, media)),
         ("skipped", "What was skipped", skipped_section(skipped, exp_dir)),
         ("configuration", "Configuration", configuration_section(exp_dir, about(files, tables, options))),

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from avsv.evaluation.published import read_published
 from avsv.evaluation.report.about import find_skipped
+from avsv.evaluation.report.attention import attention_markdown, find_attention
 from avsv.evaluation.report.media import MediaFolder, find_data
 from avsv.evaluation.report.page import det_file, page
 from avsv.evaluation.report.results import Options, make_tables
@@ -41,15 +42,16 @@ def write_report(
     files = find_score_files(exp_dir, lists)
     figures = read_published(published) if published else []
     conditions = list(dict.fromkeys(file.condition for file in files))
-    media = MediaFolder(out_dir, find_data(data_dir, trials_dir, conditions))
+    data = find_data(data_dir, trials_dir, conditions)
+    media, attention = MediaFolder(out_dir, data), find_attention(exp_dir, data)
     main = min({file.trials for file in files}, key=lambda name: (lists[name].stat().st_size, name))
     tables = list(make_tables(files, lists, options, with_errors=main))
     records = [record for table in tables for record in table.records]
     title = f"{exp_dir.resolve().parent.name}/{exp_dir.resolve().name}"
-    content = page(title, exp_dir, files, tables, main, options, figures, media, find_skipped(exp_dir))
+    content = page(title, exp_dir, files, tables, main, options, figures, media, find_skipped(exp_dir), attention)
     media.remove_old()
     write_json(out_dir / "results.json", records)
-    text = markdown(records)
+    text = markdown(records, attention_markdown(attention))
     for name, said in (("results.md", text), ("index.html", content)):
         with whole_file(out_dir / name) as out:
             out.write(said)

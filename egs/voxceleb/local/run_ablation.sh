@@ -15,19 +15,22 @@ detector=buffalo_l    # pack, or experiment, whose detector finds the faces that
 ours=conf/avn_e_small.yaml    # configuration of the recipe's own AVN-E
 avn_f=conf/avn_f_small.yaml   # of AVN-F
 avn_j=conf/avn_j_small.yaml   # of AVN-J
+pack=buffalo_l        # whose face embeddings run.sh took; their pooling is compared
+pool=conf/face_pool.yaml      # attention on the quality of a clip's faces
 face=conf/face_small.yaml     # where AVN-J's face encoder starts from: a configuration to train, or exp/face where that is one
 seeds=0               # of AVN-E's trainings
 heads="concat sum soft_attention soft_attention_concat gated compact_bilinear"
 attentions="none 1 2 3"       # of AVN-F
+cmd=run.py            # how jobs are run: on this machine, or through a cluster by slurm.py or sge.py, see cmd.sh
 nj=2                  # parallel jobs
 stage=1
-stop_stage=6
+stop_stage=7
 # shellcheck source=../path.sh
 . ./path.sh
-# shellcheck source=../cmd.sh
-. ./cmd.sh
 # shellcheck source=../../../utils/parse_options.sh
 . parse_options.sh
+# shellcheck source=../cmd.sh
+. ./cmd.sh
 
 here=exp/ablation
 # Trainings of the paper's kind at laptop size: AAM-softmax, one Linear a modality, attention on the embeddings.
@@ -87,6 +90,7 @@ if stage 3 "AVN-E: augmentations, and ours"; then
   train_pairs avn_e-soft_attention-real fusion=soft_attention damage=real "${paper[@]}"
   train_pairs avn_e-ours-no-quality 'voice_quality=[]' 'face_quality=[]'
   train_pairs avn_e-ours-v1 damage=v1 'voice_quality=[]' 'face_quality=[]'
+  train_pairs avn_e-ours-no-state state_size=0
   train_pairs avn_e-ours
 fi
 
@@ -130,7 +134,30 @@ if stage 5 "AVN-J: encoders and fusion together"; then
   score "$system"
 fi
 
-if stage 6 "results"; then
+if stage 6 "faces of a clip: their mean, and attention on their quality"; then
+  avsv damage --condition face-noisy data/dev data/dev_face-noisy
+  avsv damage --condition frames-0.5 "data/$test" "$here/data/${test}_frames-0.5"
+  for set in dev dev_face-noisy; do
+    avsv embed-face --model "$pack" --keep-faces "data/$set" "$here/faces/$set"
+  done
+  $train_cmd "$here/faces/pool/log/train.log" avsv train "$pool" exp_dir="$here/faces/pool" \
+    faces="$here/faces/dev/faces.scp" damaged_faces="$here/faces/dev_face-noisy/faces.scp"
+  for system in face-mean face-attention; do
+    how=()
+    if [ $system = face-attention ]; then how=(--pool "$here/faces/pool"); fi
+    for set in "data/$test" "$here/data/${test}_frames-0.5"; do
+      condition=${set##*/}
+      condition=${condition#"$test"}
+      avsv embed-face --model "$pack" "${how[@]}" "$set" "$here/$system/${set##*/}"
+      for trials in "$set/trials/"*; do
+        avsv score --trials "$trials" --enroll "$here/$system/${set##*/}/embedding.scp" \
+          "$here/$system/scores/${trials##*/}${condition:+@${condition#_}}.cosine"
+      done
+    done
+  done
+fi
+
+if stage 7 "results"; then
   avsv report --trials-dir "data/$test/trials" --utt2spk "data/$test/utt2spk" "$here" "$here/results"
   "$AVSV_ROOT/egs/voxceleb/local/summarize_seeds.py" "$here/results/results.json" "$here/seeds.md"
 fi

@@ -1,0 +1,90 @@
+"""One vector from a clip's faces by attention on their quality: a blurred face has less say than a sharp one.
+
+Two measures of each face decide, both known where faces are embedded: the length of its embedding (a face that the
+network did not see clearly often has a short one; Meng et al., MagFace, CVPR 2021) and its sharpness. `avsv train` with
+task face_pool learns their weights; which measures, and that the attention is linear in them, is our choice. How far a
+face agrees with the clip's others was tried too: blurred faces agree best, and training then preferred strangers.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from avsv.errors import UserError
+from avsv.files import write_json
+
+MEASURES = ("log magnitude", "log sharpness")
+NAME = "face_pool.json"
+
+
+def face_measures(embeddings: np.ndarray, sharpness: np.ndarray) -> np.ndarray:
+    """What the attention sees of each face of one clip.
+
+    Parameters
+    ----------
+    embeddings : (n, d) float, not normalised
+    sharpness : (n,) float, of `avsv.features.quality.sharpness`
+
+    Returns
+    -------
+    (n, 2) float, `MEASURES`
+
+    Examples
+    --------
+    >>> face_measures(np.array([[3.0, 4.0], [0.0, 1.0]]), np.array([np.e - 1, 0.0])).round(4).tolist()
+    [[1.6094, 1.0], [0.0, 0.0]]
+    """
+    magnitude = np.maximum(np.linalg.norm(embeddings, axis=1), 1e-12)
+    return np.stack([np.log(magnitude), np.log1p(sharpness)], 1)
+
+
+@dataclass(frozen=True)
+class FacePool:
+    """Trained attention: logits of a clip's faces are `weight` times the standardised measures.
+
+    mean, std : of the measures over the training faces ; weight : of each, 0 for the plain mean
+    """
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    weight: tuple[float, ...]
+
+    def attention(self, measures: np.ndarray) -> np.ndarray:
+        """Shares of the faces of one clip, (n,) of sum 1, from their measures, (n, 2).
+
+        Examples
+        --------
+        >>> FacePool((0.0, 0.0), (1.0, 1.0), (1.0, 0.0)).attention(np.log([[3, 1], [1, 1]]))
+        array([0.75, 0.25])
+        """
+        logits = ((measures - np.array(self.mean)) / np.array(self.std)).clip(-5, 5) @ np.array(self.weight)
+        shares = np.exp(logits - logits.max())
+        return shares / shares.sum()
+
+
+def save_face_pool(exp_dir: Path | str, pool: FacePool) -> None:
+    """Write `face_pool.json`."""
+    write_json(Path(exp_dir) / NAME, {"measures": list(MEASURES), **asdict(pool)})
+
+
+def load_face_pool(exp_dir: Path | str) -> FacePool:
+    """The attention that `avsv train` wrote.
+
+    Raises
+    ------
+    UserError : the folder has no finished training of task face_pool
+    """
+    path = Path(exp_dir) / NAME
+    try:
+        said = json.loads(path.read_text(encoding="utf-8"))
+        pool = FacePool(*(tuple(float(number) for number in said[key]) for key in ("mean", "std", "weight")))
+        sizes = {len(pool.mean), len(pool.std), len(pool.weight), len(MEASURES)}
+        if said["measures"] != list(MEASURES) or len(sizes) > 1:
+            raise ValueError(f"measures {said['measures']}")
+    except FileNotFoundError:
+        raise UserError(f"{path}: is absent; is {exp_dir} a finished training of task face_pool?") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path}: is not of this version of avsv train: {error}; train it again") from None
+    return pool

@@ -1,0 +1,248 @@
+"""Decoding in a process of its own, so that a file that kills its decoder, or hangs it, costs one clip and not the job.
+
+Sound and pictures come from anywhere, and the libraries that decode them are large and written in C: one damaged file
+can end the process, or take all time or memory. `guarded(read_sound, path)` does what `read_sound(path)` does, in a
+child process that is started once and imports nothing but the decoders. The child may use MIB of memory and SECONDS
+for a clip; where it dies, hangs or wants more, the clip is a UserError like any other bad file, and the next clip gets
+a new child.
+
+Nothing is pickled: a request is JSON, an answer is JSON and the bytes of arrays, so that a child taken over by the file
+it decodes can hand over numbers and text only.
+"""
+
+import contextlib
+import json
+import logging
+import os
+import select
+import signal
+import struct
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from avsv.errors import UserError
+from avsv.media.guarded import Died, send
+
+log = logging.getLogger("avsv")
+SECONDS = 120.0  # for a clip, by the clock: a long video on a slow disk takes seconds
+MIB = 1024  # of the child's own memory; an hour of sound at 16 kHz takes 500
+TO_START = 60.0  # seconds, on a busy machine; it is half a second as a rule
+MOST_TEXT = 1 << 24  # bytes of an answer's JSON
+PIPE = 1 << 20  # bytes that may wait in the pipe, where the system allows it
+F_SETPIPE_SZ = 1031  # of fcntl.h; Python 3.10 names it, on Linux only
+FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP)  # no decoder sends them to itself
+KINDS = ("b", "i", "u", "f")  # of numbers in arrays that are taken from a child
+
+
+class Killed(Died):
+    """The child was ended by a signal that comes from outside; it may be tried again."""
+
+
+class Guard(threading.local):
+    """A child process that decodes, started when it is first needed; each thread that asks has one of its own.
+
+    Parameters
+    ----------
+    seconds : that a call may take
+    mib : memory that the child may allocate
+
+    Examples
+    --------
+    >>> from avsv.media.sound import read_sound
+    >>> try:
+    ...     Guard().call(read_sound, "/absent.wav")
+    ... except UserError as error:
+    ...     print(error)
+    /absent.wav: there is no such file
+    """
+
+    def __init__(self, seconds: float = SECONDS, mib: int = MIB):
+        self.seconds, self.mib = seconds, mib
+        self.child: subprocess.Popen | None = None
+        self.owner = 0
+        self.request: dict = {}  # the last one
+
+    def call(self, function: Callable, path: str | Path, *more: Any) -> Any:
+        """`function(path, *more)` in the child.
+
+        Parameters
+        ----------
+        function : of a module of avsv that is cheap to import; gives an array, a list of arrays, or a number
+        path : what is decoded; it is named when the child dies
+        more : numbers, texts, True, False or None
+
+        Raises
+        ------
+        UserError : what the function raises; or the file made the decoder die, hang or take too much memory
+        OSError : the child cannot be started
+        """
+        self.ask(function, path, *more)
+        return self.answer(path)
+
+    def each(self, function: Callable, paths: Sequence[str], *more: Any) -> Iterator[Callable[[], Any]]:
+        """`call` for many files, one ahead of the caller, so that nobody waits for the other.
+
+        Yields
+        ------
+        functions that give what `call` does, or raise what it raises
+        """
+        asked = False
+        try:
+            for number, path in enumerate(paths):
+                if not asked:
+                    self.ask(function, path, *more)
+                asked = False
+                try:
+                    outcome = partial(returned, self.answer(path))
+                except UserError as error:
+                    outcome = partial(raised, error)
+                if number + 1 < len(paths) and self.child is not None:
+                    self.ask(function, paths[number + 1], *more)
+                    asked = True
+                yield outcome
+        finally:
+            if asked:  # the caller went away, or asks something else
+                self.stop()
+
+    def ask(self, function: Callable, path: str | Path, *more: Any) -> None:
+        if self.child is None or self.owner != os.getpid():  # a process forked since has none
+            self.start()
+        self.request = {"function": f"{function.__module__}:{function.__qualname__}", "arguments": [str(path), *more]}
+        with contextlib.suppress(Died):  # the answer will tell
+            send(self.child.stdin.fileno(), json.dumps(self.request).encode())
+
+    def answer(self, path: str | Path) -> Any:
+        """The value of what was asked last; see `call`."""
+        try:
+            try:
+                answer, arrays = self.receive(time.monotonic() + self.seconds)
+            except Killed:  # by somebody, or because the machine had no memory left: not the file's fault
+                self.stop()
+                self.start()
+                send(self.child.stdin.fileno(), json.dumps(self.request).encode())
+                answer, arrays = self.receive(time.monotonic() + self.seconds)
+        except Died as reason:
+            self.stop()
+            raise UserError(f"{path}: the decoder {reason}; the file is damaged, or made to do so") from None
+        except BaseException:  # interrupted half-way: what comes next on the pipe is of this call
+            self.stop()
+            raise
+        for warning in answer.get("warnings", ()):
+            log.warning("%s", warning)
+        if "error" in answer:
+            raise UserError(str(answer["error"]))
+        if "number" in answer:
+            return float(answer["number"])
+        return arrays if answer.get("list") else arrays[0]
+
+    def start(self) -> None:
+        package = str(Path(__file__).resolve().parents[2])
+        variables = {"PYTHONPATH": os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))}
+        variables |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")  # it multiplies no matrices
+        self.child = subprocess.Popen(
+            [
+                sys.executable,
+                "-c",
+                f"from avsv.media.guarded import serve; serve({self.mib}, {1.1 * self.seconds + 1})",
+            ],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            bufsize=0,
+            env=os.environ | variables,
+        )
+        self.owner = os.getpid()
+        with contextlib.suppress(OSError):
+            import fcntl
+
+            fcntl.fcntl(self.child.stdout, F_SETPIPE_SZ, PIPE)
+        try:
+            self.receive(time.monotonic() + TO_START)
+        except Died as reason:
+            self.stop()
+            raise OSError(f"the process that decodes sound and pictures could not be started: it {reason}") from None
+
+    def stop(self) -> None:
+        """End the child; the next call starts another."""
+        child, self.child = self.child, None
+        if child is not None and self.owner == os.getpid():
+            child.kill()
+            child.stdin.close()
+            child.stdout.close()
+            child.wait()
+
+    def receive(self, deadline: float) -> tuple[dict, list[np.ndarray]]:
+        """One answer; Died where none comes, or something else does."""
+        (n_text,) = struct.unpack("<I", self.read(bytearray(4), deadline))
+        if n_text > MOST_TEXT:
+            raise Died("gave an answer that makes no sense")
+        try:
+            answer = json.loads(bytes(self.read(bytearray(n_text), deadline)))
+            shapes = [(np.dtype(kind), tuple(map(int, shape))) for kind, shape in answer.get("arrays", ())]
+            sizes = [kind.itemsize * int(np.prod(shape, dtype=object)) for kind, shape in shapes]
+            known = all(kind.kind in KINDS for kind, _ in shapes) and min([0, *sizes]) >= 0
+        except (ValueError, TypeError, AttributeError, RecursionError):
+            known = False
+        if not known or sum(sizes) > self.mib << 20:
+            raise Died("gave an answer that makes no sense")
+        arrays = [np.empty(shape, kind) for kind, shape in shapes]
+        for array in arrays:
+            self.read(memoryview(array.reshape(-1)).cast("B") if array.size else bytearray(), deadline)
+        return answer, arrays
+
+    def read(self, place: Any, deadline: float) -> Any:
+        """Fill a buffer from the child; Died where it ends before, or the deadline comes."""
+        pipe, view = self.child.stdout.fileno(), memoryview(place)
+        waiting = select.poll()
+        waiting.register(pipe, select.POLLIN)
+        while len(view):
+            if not waiting.poll(max(0.0, 1000 * (deadline - time.monotonic()))):
+                raise Died(f"gave no answer within {self.seconds:g} s and was stopped")
+            n_read = os.readv(pipe, [view])
+            if not n_read:
+                raise death_of(self.child)
+            view = view[n_read:]
+        return place
+
+
+def death_of(child: subprocess.Popen) -> Died:
+    """How a child ended, in words."""
+    try:
+        code = child.wait(5)
+    except subprocess.TimeoutExpired:
+        return Died("closed its output")
+    if code >= 0:
+        return Died(f"ended with status {code}")
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        name = f"signal {-code}"
+    return (Killed if -code in FROM_OUTSIDE else Died)(f"died of {name}")
+
+
+DECODER = Guard()
+
+
+def guarded(function: Callable, path: str | Path, *more: Any) -> Any:
+    """`function(path, *more)` in the process that decodes for this thread; see `Guard.call`."""
+    return DECODER.call(function, path, *more)
+
+
+def guarded_each(function: Callable, paths: Sequence[str], *more: Any) -> Iterator[Callable[[], Any]]:
+    """`guarded` for many files, one ahead of the caller; see `Guard.each`. No other call may come in between."""
+    return DECODER.each(function, paths, *more)
+
+
+def returned(value: Any) -> Any:
+    return value
+
+
+def raised(error: Exception) -> Any:
+    raise error

@@ -1,0 +1,78 @@
+#!/usr/bin/env bash
+# AVN-E on voice embeddings that another toolkit made of VoxCeleb1 and 2 (published ECAPA, WeSpeaker, ...), beside this
+# recipe's faces: for what can be compared without damaged sound, that is clean clips, damaged faces, missing modalities.
+# Run it after run.sh with --conditions "face-noisy no-voice no-face half-missing". Results are in exp/given_voice/results.
+#
+# example: local/run_given_voice.sh --embeddings ecapa_embeddings.npz --array ecapa
+set -euo pipefail
+caller=$PWD
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+embeddings=           # what avsv import-embeddings reads: of training and test clips, together
+array=                # the array with the vectors, where the file has several
+ours=conf/avn_e_small.yaml    # configuration of AVN-E
+conditions="face-noisy no-voice no-face half-missing"   # test sets that run.sh made
+seeds="0 1 2"
+stage=1
+stop_stage=4
+# shellcheck source=../path.sh
+. ./path.sh
+# shellcheck source=../cmd.sh
+. ./cmd.sh
+# shellcheck source=../../../utils/parse_options.sh
+. parse_options.sh
+
+here=exp/given_voice
+sets=(vox1)
+for condition in $conditions; do sets+=("vox1_$condition"); done
+
+# score SYSTEM SET SCP: cosine scores of all lists
+score() {
+  local trials condition=${2#vox1}
+  for trials in "data/$2/trials/"*; do
+    avsv score --missing 0 --trials "$trials" --enroll "$3" "$here/$1/scores/${trials##*/}${condition:+@${condition#_}}.cosine"
+  done
+}
+
+if stage 1 "the embeddings of each set: of the clips that have a voice there"; then
+  need embeddings
+  avsv import-embeddings "$(from_user "$embeddings")" "$here/all" ${array:+--array "$array"} --paths all
+  for set in vox2 "${sets[@]}"; do
+    mkdir -p "$here/voice/$set"
+    awk 'NR == FNR { there[$1]; next } $1 in there' "data/$set/wav.scp" "$here/all/embedding.scp" >"$here/voice/$set/embedding.scp"
+    cp "$here/all/utt2magnitude" "$here/voice/$set/"
+  done
+fi
+
+if stage 2 "AVN-E on them"; then
+  for seed in $seeds; do
+    # of the voices there are no damaged versions: they only go missing; faces are damaged as always
+    $train_cmd "$here/avn_e.seed$seed/log/train.log" \
+      avsv train "$ours" exp_dir="$here/avn_e.seed$seed" seed="$seed" voice="$here/voice/vox2/embedding.scp" \
+        'voice_quality=["log:utt2magnitude"]' \
+        'damaged_sets=[{data_dir: data/vox2_damaged, face: exp/face/vox2_damaged/embedding.scp}]'
+    for set in "${sets[@]}"; do
+      avsv embed-pair --model "$here/avn_e.seed$seed" --voice "$here/voice/$set/embedding.scp" \
+        --face "exp/face/$set/embedding.scp" "$here/avn_e.seed$seed/$set"
+    done
+  done
+fi
+
+if stage 3 "scores"; then
+  for set in "${sets[@]}"; do
+    score voice "$set" "$here/voice/$set/embedding.scp"
+    score face "$set" "exp/face/$set/embedding.scp"
+    for seed in $seeds; do score "avn_e.seed$seed" "$set" "$here/avn_e.seed$seed/$set/embedding.scp"; done
+    for scores in "$here/voice/scores/"*.cosine; do
+      list=${scores##*/}
+      trials=data/vox1/trials/${list%%[@.]*}
+      avsv fuse --missing rest --method mean --trials "$trials" --scores "$scores" "$here/face/scores/$list" \
+        "$here/mean/scores/$list"
+    done
+  done
+fi
+
+if stage 4 "results"; then
+  avsv report --trials-dir data/vox1/trials --utt2spk data/vox1/utt2spk --data data/vox1 "$here" "$here/results"
+  local/summarize_seeds.py "$here/results/results.json" "$here/seeds.md"
+fi

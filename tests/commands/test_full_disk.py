@@ -1,0 +1,107 @@
+"""A disk that fills up in the middle: the message names it, nothing half written counts, and a run after it is whole.
+
+Two ways of having no room: a limit on the size of files, which any machine has, and a small disk in memory, where this
+machine lets the tests mount one.
+"""
+
+import os
+import resource
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import soundfile
+
+from avsv.kaldi.tables import write_table
+
+CLIPS = 24
+
+
+@pytest.fixture
+def data(tmp_path):
+    rng = np.random.default_rng(0)
+    for i in range(CLIPS):
+        soundfile.write(tmp_path / f"{i:02d}.wav", rng.normal(0, 0.1, 32000), 16000)
+    write_table(tmp_path / "data" / "wav.scp", {f"p-{i:02d}": str(tmp_path / f"{i:02d}.wav") for i in range(CLIPS)})
+    write_table(tmp_path / "data" / "utt2spk", {f"p-{i:02d}": "p" for i in range(CLIPS)})
+    return tmp_path / "data"
+
+
+def run(*arguments, most_bytes=None):
+    """Status and output of a command that may write files of `most_bytes` at most."""
+    limit = None if most_bytes is None else lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, most_bytes))
+    done = subprocess.run([sys.executable, "-m", "avsv.cli", *map(str, arguments)], capture_output=True, text=True,
+                          preexec_fn=limit, check=False)  # fmt: skip
+    assert "Traceback" not in done.stderr, done.stderr
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of 256 KiB, and a function that makes it larger."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", folder], capture_output=True, check=False
+    )
+    if mount.returncode:
+        pytest.skip("this machine does not let the tests mount a disk in memory")
+    yield folder, lambda: subprocess.run(["mount", "-o", "remount,size=64m", folder], check=True)
+    subprocess.run(["umount", folder], check=True)
+
+
+def same_files(one, other, names):
+    return all((one / name).read_bytes() == (other / name).read_bytes() for name in names)
+
+
+def test_an_archive_that_finds_no_room_is_told_and_made_anew(data, small_disk, tmp_path):
+    disk, enlarge = small_disk
+    status, said = run("fbank", data, disk / "fbank")
+    assert status == 1 and f"{disk}/fbank/feats.ark: No space left on device" in said
+    assert f"0.2 MiB are free on {disk}); make room and run this again" in said.replace("of 0 MiB", "MiB")
+    assert os.listdir(disk / "fbank") == [] and not (data / "feats.scp").exists()
+    enlarge()
+    assert run("fbank", data, disk / "fbank")[0] == run("fbank", data, tmp_path / "undisturbed")[0] == 0
+    assert same_files(disk / "fbank", tmp_path / "undisturbed", ["feats.ark", "vad.ark"])
+
+
+def test_a_file_that_may_not_grow_is_told_and_made_anew(data, tmp_path):
+    status, said = run("fbank", data, tmp_path / "out", most_bytes=100_000)
+    assert status == 1 and f"{tmp_path}/out/feats.ark: File too large" in said
+    assert os.listdir(tmp_path / "out") == [] and not (data / "feats.scp").exists()
+    assert run("fbank", data, tmp_path / "out")[0] == run("fbank", data, tmp_path / "undisturbed")[0] == 0
+    assert same_files(tmp_path / "out", tmp_path / "undisturbed", ["feats.ark", "vad.ark"])
+
+
+def test_scores_that_find_no_room_are_told(tmp_path, world):
+    out = tmp_path / "scores"
+    status, said = run("score", "--trials", world.trials, "--enroll", world.test, out, most_bytes=4096)
+    assert status == 1 and f"{out}: File too large" in said and not out.exists()
+    assert run("score", "--trials", world.trials, "--enroll", world.test, out)[0] == 0 and out.exists()
+
+
+TRAIN = """
+task: avn_e
+data_dir: {folder}
+voice: {folder}/train.scp
+face: {folder}/train.scp
+exp_dir: {exp}
+epochs: 2
+workers: 0
+"""
+
+
+def test_a_training_that_finds_no_room_is_told_and_goes_on_to_the_same_weights(tmp_path, world, avsv):
+    names = [line.split()[0] for line in world.train.read_text().splitlines()]
+    write_table(tmp_path / "utt2spk", {name: name[:-2] for name in names})
+    write_table(tmp_path / "wav.scp", {name: f"{name}.wav" for name in names})
+    for exp in ("full", "undisturbed"):
+        (tmp_path / f"{exp}.yaml").write_text(TRAIN.format(folder=tmp_path, exp=tmp_path / exp))
+    status, said = run("train", tmp_path / "full.yaml", most_bytes=100_000)
+    assert status == 1 and f"{tmp_path}/full/checkpoint.pt: File too large" in said, said
+    assert not (tmp_path / "full" / "checkpoint.pt").exists() and not (tmp_path / "full" / "done").exists()
+    for exp in ("full", "undisturbed"):
+        status, said = avsv("train", tmp_path / f"{exp}.yaml")
+        assert status == 0, said
+    assert same_files(tmp_path / "full", tmp_path / "undisturbed", ["fusion.safetensors"])

@@ -1,0 +1,63 @@
+#!/usr/bin/env bash
+# Kills egs/mini (12 people, a few steps of training) with SIGKILL at random moments of every stage; what it ends with must
+# be the bytes of an undisturbed run: data directories, archives, models, scores, results.
+#
+#   bash tests/egs/kill_recipe.sh            50 kills
+#   bash tests/egs/kill_recipe.sh 200 7      200 kills, seed 7
+#
+# In turn run.sh alone is killed, one process of those that it started, or all of them at once. The seed gives the moments
+# (a share of the stage's time); what the processes are doing then is the machine's chance.
+set -euo pipefail
+kills=${1:-50}
+RANDOM=${2:-0}
+# shellcheck source=tests/egs/short_mini.sh
+. "$(dirname "${BASH_SOURCE[0]}")/short_mini.sh"
+
+now() { date +%s.%N; }
+since() { awk -v a="$1" -v b="$(now)" 'BEGIN { print b - a }'; }
+below() { local child; for child in $(cat "/proc/$1/task/"*/children 2>/dev/null); do echo "$child"; below "$child"; done; }
+
+echo "== undisturbed"
+declare -A takes   # seconds of each stage
+for ((stage = 0; stage <= 10; stage++)); do
+  begin=$(now)
+  "${mini[@]}" --stage "$stage" --stop-stage "$stage" >"$work/undisturbed.log" 2>&1 || { cat "$work/undisturbed.log"; exit 1; }
+  takes[$stage]=$(since "$begin")
+done
+mkdir undisturbed
+mv egs/mini/exp egs/mini/data egs/mini/corpus undisturbed
+
+done=0 hit_run=0 hit_one=0 hit_all=0
+for ((stage = 0; stage <= 10; stage++)); do
+  while ((done < kills * (stage + 1) / 11)); do
+    begin=$(now)
+    "${mini[@]}" --stage "$stage" --stop-stage "$stage" >"$work/killed.log" 2>&1 &
+    run=$!
+    sleep "$(awk -v t="${takes[$stage]}" -v r="$RANDOM" 'BEGIN { print t * r / 32768 }')"
+    mapfile -t others < <(below "$run")
+    case $((done % 3)) in
+      0) victims=("$run") how=hit_run ;;
+      1) victims=("${others[@]:+${others[RANDOM % ${#others[@]}]}}") how=hit_one ;;
+      2) victims=("$run" "${others[@]}") how=hit_all ;;
+    esac
+    if [ -n "${victims[*]}" ] && kill -KILL "${victims[@]}" 2>/dev/null; then
+      done=$((done + 1)) && declare "$how=$((${!how} + 1))"
+      wait "$run" 2>/dev/null || true
+    elif wait "$run"; then
+      takes[$stage]=$(since "$begin")   # it came through first: there is less to do by now
+    else
+      tail -n 20 "$work/killed.log"; exit 1
+    fi
+  done
+  "${mini[@]}" --stage "$stage" --stop-stage "$stage" >"$work/killed.log" 2>&1 || { tail -n 20 "$work/killed.log"; exit 1; }
+  echo "stage $stage done, $done kills so far"
+done
+
+compared=0
+while read -r file; do
+  cmp "undisturbed/$file" "egs/mini/$file"
+  compared=$((compared + 1))
+done < <(cd undisturbed && find . -type f ! -path '*/log/*' ! -name '*.log' ! -name 'history.jsonl' ! -name 'curves.*' \
+  ! -name 'events.*' ! -name run.json ! -name checkpoint.pt ! -name '.*' ! -path '*/results/*' -print)
+cmp undisturbed/exp/results/results.json egs/mini/exp/results/results.json
+echo "$done kills ($hit_run of run.sh, $hit_one of one process below, $hit_all of all at once): $compared files are the same bytes"

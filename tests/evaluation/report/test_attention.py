@@ -1,0 +1,67 @@
+"""The attention's weights, by what was done to the clips."""
+
+import json
+
+import numpy as np
+import pytest
+
+from avsv.errors import UserError
+from avsv.evaluation.report.attention import attention_markdown, attention_section, find_attention
+from avsv.kaldi.tables import write_table
+
+
+@pytest.fixture
+def world(tmp_path):
+    """A fusion network whose weights are in a clean and two noisy sets, one of which has more kinds of damage."""
+    utts = [f"p-{n}" for n in range(8)]
+    hit = {
+        "p-1": ("voice", "babble"),
+        "p-2": ("voice", "noise"),
+        "p-3": ("face", "occlusion"),
+        "p-4": ("face", "missing"),
+    }
+    damage = {utt: json.dumps({"modality": what, "kind": kind}) for utt, (what, kind) in hit.items()}
+    damage["p-5"] = json.dumps([{"modality": what, "kind": "jpeg"} for what in ("voice", "face")])
+    weights = [0.5, 0.2, 0.3, 0.9, 1.0, 0.4, 0.6, 0.55]
+    for name, table in (("t", {}), ("t_noisy", damage), ("t_babble", {"p-1": damage["p-1"]})):
+        write_table(tmp_path / "data" / name / "utt2damage", table)
+        write_table(tmp_path / "exp/avn" / name / "weights", {u: f"{w} {1 - w:.2f}" for u, w in zip(utts, weights)})
+    data = {"clean": "t", "noisy": "t_noisy", "babble": "t_babble"}
+    return tmp_path / "exp", {condition: tmp_path / "data" / name for condition, name in data.items()}
+
+
+def test_the_condition_with_most_kinds_is_shown_and_its_clips_are_grouped(world):
+    [found] = find_attention(*world)
+    assert (found.system, found.condition) == ("avn", "noisy")
+    assert {kind: w.tolist() for kind, w in found.weights.items()} == {
+        "clean": [0.5, 0.6, 0.55], "voice: babble": [0.2], "voice: noise": [0.3], "face: missing": [1.0],
+        "face: occlusion": [0.9], "voice and face": [0.4],
+    }  # fmt: skip
+    assert list(found.weights)[:2] == ["clean", "voice: babble"]
+
+
+def test_means_are_of_what_is_damaged_and_still_there(world):
+    [found] = find_attention(*world)
+    assert [found.mean(state) for state in ("clean", "voice", "face")] == pytest.approx([0.55, 0.25, 0.9])
+    assert attention_markdown([found])[-2] == "| avn | noisy | 0.55 | 0.25 | 0.90 |"
+
+
+def test_each_kind_is_drawn_at_its_quartiles(world):
+    [found] = find_attention(*world)
+    found.weights["clean"] = np.linspace(0, 1, 101)
+    drawn = attention_section([found])
+    assert drawn.count("<rect") == len(found.weights) and "voice: babble" in drawn
+    left, width = 170, 420 - 170 - 14
+    assert f'x="{left + 0.25 * width:.0f}"' in drawn and f'width="{0.5 * width:.0f}"' in drawn
+
+
+def test_without_damage_there_is_nothing_to_show(world):
+    exp, data = world
+    assert find_attention(exp, {"clean": data["clean"]}) == [] and attention_markdown([]) == []
+
+
+def test_weights_of_another_form_are_told(world):
+    exp, data = world
+    (exp / "avn/t_noisy/weights").write_text("p-1 much\n")
+    with pytest.raises(UserError, match="weights: expected"):
+        find_attention(exp, data)

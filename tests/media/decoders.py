@@ -1,0 +1,83 @@
+"""Decoders as bad as can be, for the guard's child to run; not tests themselves."""
+
+import json
+import logging
+import os
+import struct
+import time
+
+import numpy as np
+
+from avsv.errors import UserError
+
+
+def number(path, value):
+    return float(value)
+
+
+def pictures(path, n):
+    return [np.full((height, 5, 3), height, np.uint8) for height in range(n)]
+
+
+def die(path, signal):
+    os.kill(os.getpid(), signal)
+
+
+def die_once(path, signal):
+    if not os.path.exists(path):
+        open(path, "w").close()
+        os.kill(os.getpid(), signal)
+    return 8.0
+
+
+def leave(path, status):
+    os._exit(status)
+
+
+def hang(path):
+    time.sleep(600)
+
+
+def hang_without_the_interpreter(path):
+    """In C, with the interpreter locked, so that no handler of Python's can run: a prime's pattern that backtracks."""
+    import re
+
+    re.match(r"(a+)+$", "a" * 60 + "b")
+
+
+def eat(path, mib):
+    return np.ones(mib << 20, np.uint8)
+
+
+def fail(path):
+    return 1 / 0
+
+
+def chatter(path):
+    print("a library says hello")
+    os.write(1, b"on file descriptor 1 as well")
+    logging.getLogger("avsv").warning("left out a picture")
+    return 5.0
+
+
+def either(path):
+    if path == "die":
+        os.kill(os.getpid(), 11)
+    if path == "bad":
+        raise UserError(f"{path}: no number")
+    return float(path)
+
+
+def lie(path, how):
+    """Write to the answers' pipe, as code in a child taken over could."""
+    text = {
+        "objects": json.dumps({"arrays": [["|O", [1]]]}).encode(),
+        "nonsense": b"[1, 2",
+        "boundless": json.dumps({"arrays": [["|u1", [1 << 40]]]}).encode(),
+    }[how]
+    for descriptor in range(3, 20):
+        try:
+            os.write(descriptor, struct.pack("<I", len(text)) + text)
+        except OSError:
+            continue
+    time.sleep(1)

@@ -1,0 +1,190 @@
+"""Media that lie: files cut, flipped bit by bit, with the header of another form, with sizes that are not true.
+
+`write_hostile` makes them from sound and pictures of its own, the same ones for the same seed. What of a file's content
+cannot be recovered is for the decoder to say; what must be refused and what must be read is known for some.
+"""
+
+import io
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import soundfile
+
+RATE = 16000
+FORMS = ("wav", "flac", "m4a", "mp4", "jpg")
+CUTS = (0.02, 0.1, 0.3, 0.5, 0.7, 0.9, 0.97)  # shares of the file that are left
+SHORT = (0, 1, 3, 11, 43)  # bytes that are left
+FLIPS = (1, 1, 4, 4, 16, 16, 64, 64, 256)  # bits
+MINUTES = 20
+
+
+def speech(seconds: float, seed: int = 0) -> np.ndarray:
+    """Noise that comes and goes, (n,) float32."""
+    n = round(seconds * RATE)
+    return (np.random.default_rng(seed).normal(0, 0.1, n) * (np.arange(n) // 4000 % 2 + 0.01)).astype(np.float32)
+
+
+def sound_bytes(sound: np.ndarray, form: str, rate: int = RATE) -> bytes:
+    out = io.BytesIO()
+    soundfile.write(out, sound, rate, format=form.upper())
+    return out.getvalue()
+
+
+def face_picture(n: int = 140) -> np.ndarray:
+    """A white square under a noisy frame: a face for the detector of the tests."""
+    picture = np.random.default_rng(0).integers(0, 90, (n, n, 3), np.uint8)
+    picture[30:110, 30:110] = 255
+    return picture
+
+
+def movie_bytes(sound: np.ndarray | None, n_pictures: int) -> bytes:
+    """An mp4 file with AAC sound, H.264 pictures, both, or nothing."""
+    out = io.BytesIO()
+    with av.open(out, "w", format="mp4") as container:
+        streams = []
+        if sound is not None:
+            streams.append((container.add_stream("aac", rate=RATE, layout="mono"), sound_frames(sound)))
+        if n_pictures:
+            stream = container.add_stream("h264", rate=25)
+            stream.width = stream.height = 140
+            stream.pix_fmt, stream.gop_size = "yuv420p", 5
+            picture = face_picture()
+            streams.append((stream, (av.VideoFrame.from_ndarray(picture) for _ in range(n_pictures))))
+        for stream, frames in streams:
+            for frame in frames:
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode(None))
+    return out.getvalue()
+
+
+def sound_frames(sound: np.ndarray) -> Iterator[av.AudioFrame]:
+    for begin in range(0, len(sound), 1024):
+        frame = av.AudioFrame.from_ndarray(sound[None, begin : begin + 1024], "fltp", "mono")
+        frame.rate, frame.pts = RATE, begin
+        yield frame
+
+
+def good_files() -> dict[str, bytes]:
+    """One good file of each form."""
+    _, jpg = cv2.imencode(".jpg", face_picture())
+    sound = speech(1.5)
+    return {
+        "wav": sound_bytes(sound, "wav"),
+        "flac": sound_bytes(sound, "flac"),
+        "m4a": movie_bytes(sound, 0),
+        "mp4": movie_bytes(sound, 20),
+        "jpg": jpg.tobytes(),
+    }
+
+
+def flip_bits(data: bytes, n: int, rng: np.random.Generator, within: int) -> bytes:
+    """`n` bits of the first `within` bytes turned."""
+    changed = bytearray(data)
+    for place in rng.integers(0, 8 * min(within, len(data)), n):
+        changed[place // 8] ^= 1 << place % 8
+    return bytes(changed)
+
+
+def patch(data: bytes, place: int, form: str, value: int) -> bytes:
+    return data[:place] + struct.pack(form, value) + data[place + struct.calcsize(form) :]
+
+
+def lying_wavs(wav: bytes) -> dict[str, bytes]:
+    """A wav file's 44 bytes of header, one number of it untrue."""
+    changes = {"riff-size": (4, "<I"), "fmt-size": (16, "<I"), "codec": (20, "<H"), "channels": (22, "<H"),
+               "rate": (24, "<I"), "align": (32, "<H"), "bits": (34, "<H"), "data-size": (40, "<I")}  # fmt: skip
+    most = {"<I": 0xFFFFFFFF, "<H": 0xFFFF}
+    values = {"zero": lambda form: 0, "most": lambda form: most[form], "half": lambda form: most[form] // 2 + 1}
+    return {f"{name}-{word}": patch(wav, place, form, value(form))
+            for name, (place, form) in changes.items() for word, value in values.items()}  # fmt: skip
+
+
+def lying_flacs(flac: bytes) -> dict[str, bytes]:
+    """A flac file whose STREAMINFO (from byte 8: block sizes, frame sizes, rate, channels, bits, samples) is untrue."""
+    (fields,) = struct.unpack(">Q", flac[18:26])
+    samples, rest = fields & ((1 << 36) - 1), fields >> 36
+    return {
+        "samples-most": patch(flac, 18, ">Q", rest << 36 | (1 << 36) - 1),
+        "samples-double": patch(flac, 18, ">Q", rest << 36 | 2 * samples),
+        "samples-unknown": patch(flac, 18, ">Q", rest << 36),
+        "rate-zero": patch(flac, 18, ">Q", (rest & 0xFF) << 36 | samples),
+        "rate-most": patch(flac, 18, ">Q", ((1 << 20) - 1) << 44 | (rest & 0xFF) << 36 | samples),
+        "channels-8": patch(flac, 18, ">Q", (rest | 7 << 5) << 36 | samples),
+        "blocks-zero": patch(flac, 8, ">I", 0),
+        "blocks-most": patch(flac, 8, ">I", 0xFFFFFFFF),
+    }
+
+
+def lying_movies(movie: bytes) -> dict[str, bytes]:
+    """An mp4 file, one box of it with another size, or one table of it with another number of entries."""
+    found = {}
+    for box in ("ftyp", "moov", "mdat", "trak", "mdia", "stsd", "stsz", "stts", "stco", "stsc"):
+        place = movie.find(box.encode()) - 4
+        for word, value in (("zero", 0), ("one", 1), ("most", 0xFFFFFFFF), ("half", 0x7FFFFFFF)):
+            if word in ("zero", "most") or box in ("moov", "stsz"):
+                found[f"{box}-size-{word}"] = patch(movie, place, ">I", value)
+        if box in ("stsz", "stts", "stco", "stsc"):
+            entries = place + (16 if box == "stsz" else 12)
+            found[f"{box}-entries-most"] = patch(movie, entries, ">I", 0xFFFFFFFF)
+            found[f"{box}-entries-many"] = patch(movie, entries, ">I", 0x00FFFFFF)
+    return found
+
+
+def lying_jpgs(jpg: bytes) -> dict[str, bytes]:
+    """A jpg file that says it has another size (bytes 5-8 of the frame header, 0xFFC0)."""
+    place = jpg.find(b"\xff\xc0") + 5
+    sizes = {"65500": (65500, 65500), "12000": (12000, 12000), "8000x4000": (4000, 8000), "flat": (1, 65500),
+             "zero": (0, 0), "one": (1, 1)}  # fmt: skip
+    return {f"size-{name}": patch(patch(jpg, place, ">H", h), place + 2, ">H", w) for name, (h, w) in sizes.items()}
+
+
+def write_hostile(folder: Path, seed: int = 0) -> dict[str, Path]:
+    """Write all damaged files; name -> path. Names say the form and what was done, such as "wav-cut-0.5"."""
+    rng = np.random.default_rng(seed)
+    good = good_files()
+    files = {}
+    lies = {"wav": lying_wavs, "flac": lying_flacs, "m4a": lying_movies, "mp4": lying_movies, "jpg": lying_jpgs}
+    others = {"text": b"not a sound, not a picture\n" * 40, "zip": b"PK\x03\x04" + bytes(2000), "zeros": bytes(5000),
+              "noise": rng.bytes(5000), "program": b"\x7fELF" + rng.bytes(3000)}  # fmt: skip
+    for form, data in good.items():
+        made = {f"short-{n}": data[:n] for n in SHORT}
+        made |= {f"cut-{share}": data[: int(share * len(data))] for share in CUTS}
+        made |= {f"flip-{n}-{i}": flip_bits(data, n, rng, len(data)) for i, n in enumerate(FLIPS)}
+        made |= {f"flip-head-{n}-{i}": flip_bits(data, n, rng, 200) for i, n in enumerate(FLIPS[:6])}
+        made |= {f"is-{name}": content for name, content in others.items()}
+        made |= {f"is-{other}": content for other, content in good.items() if other != form}
+        made |= {f"lies-{name}": content for name, content in lies[form](data).items()}
+        files |= {f"{form}-{what}.{form}": content for what, content in made.items()}
+    files["m4a-no-streams.m4a"] = files["mp4-no-streams.mp4"] = good["m4a"].replace(b"trak", b"free")
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+    return {Path(name).stem if name.count(".") == 1 else name.rpartition(".")[0]: folder / name for name in files}
+
+
+def write_odd(folder: Path) -> dict[str, Path]:
+    """Write sound that is well made and yet odd: one sample, eight channels, 6 kHz, twenty minutes."""
+    long = np.zeros(MINUTES * 60 * RATE, np.float32)  # nearly silent, for it is soon encoded so
+    long[: 10 * RATE] = speech(10)
+    eight = np.repeat(speech(2)[:, None], 8, 1)
+    files = {
+        "odd-one.wav": sound_bytes(speech(1)[:1], "wav"),
+        "odd-one.flac": sound_bytes(speech(1)[:1], "flac"),
+        "odd-none.wav": sound_bytes(speech(1)[:0], "wav"),
+        "odd-eight.wav": sound_bytes(eight, "wav"),
+        "odd-eight.flac": sound_bytes(eight, "flac"),
+        "odd-6khz.wav": sound_bytes(speech(2), "wav", 6000),
+        "odd-6khz.flac": sound_bytes(speech(2), "flac", 6000),
+        "odd-1hz.wav": sound_bytes(speech(2), "wav", 1),
+        "odd-long.wav": sound_bytes(long, "wav"),
+        "odd-long.m4a": movie_bytes(long, 0),
+        "odd-long-eight.flac": sound_bytes(np.repeat(long[:, None], 8, 1), "flac"),
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+    return {name.replace(".", "-"): folder / name for name in files}

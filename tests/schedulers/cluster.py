@@ -1,0 +1,66 @@
+"""What the tests of real clusters share: calling slurm.py and sge.py, and asking the scheduler what is there."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+ASK = {"slurm.py": ["sinfo"], "sge.py": ["qhost"]}
+MISSING = "no {} runs here; bash tests/schedulers/run.sh starts one where Debian's packages are installed"
+
+
+def runs(program: str) -> bool:
+    """Does a scheduler of ours answer? One of the user's own is left alone: tests make nodes fail."""
+    setting = os.environ.get({"slurm.py": "SLURM_CONF", "sge.py": "SGE_ROOT"}[program], "")
+    if not setting.startswith(("/tmp", os.environ.get("TMPDIR", "/tmp"))) or not shutil.which(ASK[program][0]):
+        return False
+    return subprocess.run(ASK[program], capture_output=True, check=False).returncode == 0
+
+
+HERE = {program: runs(program) for program in ASK}
+NAMES = {"slurm.py": "Slurm", "sge.py": "Grid Engine"}
+
+
+def on(*programs: str):
+    """Run a test once for each of these programs, where its scheduler runs."""
+    cases = [
+        pytest.param(p, marks=pytest.mark.skipif(not HERE[p], reason=MISSING.format(NAMES[p])), id=p.split(".")[0])
+        for p in programs
+    ]
+    return pytest.mark.parametrize("program", cases)
+
+
+def command(program, *words):
+    return [sys.executable, str(ROOT / "utils" / program), *map(str, words)]
+
+
+def run(program, *words, cwd):
+    return subprocess.run(command(program, *words), cwd=cwd, capture_output=True, text=True, timeout=150, check=False)
+
+
+def queued(program) -> str:
+    """All jobs that wait or run, by any user."""
+    listing = ["squeue", "--noheader"] if program == "slurm.py" else ["qstat", "-u", "*"]
+    return subprocess.run(listing, capture_output=True, text=True, check=True).stdout
+
+
+def there(program, number) -> bool:
+    return number in queued(program).replace("_", " ").split()
+
+
+def wait_for(condition, seconds=60.0):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.1)
+
+
+def started(cwd, name, log="log/a.1.log") -> str:
+    """Wait until a job's command runs; the scheduler's number of the job."""
+    wait_for(lambda: (cwd / log).exists() and "\n#\n" in (cwd / log).read_text())
+    return (cwd / f"q/{name}.submitted").read_text().strip()

@@ -1,0 +1,35 @@
+"""What a real Slurm does to jobs besides: preemption, lost nodes."""
+
+import subprocess
+
+from tests.schedulers.cluster import command, on, started
+
+SLURM = on("slurm.py")
+ONCE = "echo run >>count; test $(wc -l <count) = 2 || sleep 120"  # the second run ends at once
+
+
+def start(tmp_path, *options, job=ONCE):
+    return subprocess.Popen(command("slurm.py", *options, "log/a.1.log", "bash", "-c", job), cwd=tmp_path,
+                            stderr=subprocess.PIPE, text=True)  # fmt: skip
+
+
+@SLURM
+def test_a_preempted_job_is_submitted_again(program, tmp_path):
+    process = start(tmp_path, "-p", "patient", "--num-threads", 4)
+    started(tmp_path, "a.1")
+    subprocess.run(["srun", "-p", "urgent", "-n", "1", "-c", "4", "true"], check=True, timeout=60, capture_output=True)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 0, said
+    assert "job 1 was killed by Slurm: preempted; submitted again (1 of 3)" in said
+
+
+@SLURM
+def test_a_job_whose_node_is_lost_is_submitted_again(program, tmp_path):
+    (tmp_path / "my.conf").write_text("command sbatch --export=PATH --no-requeue -p frail\n")
+    process = start(tmp_path, "--config", "my.conf")
+    started(tmp_path, "a.1")
+    for state in ("DOWN", "RESUME"):
+        subprocess.run(["scontrol", "update", "NodeName=frail", f"State={state}", "Reason=test"], check=True)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 0, said
+    assert "job 1 was killed by Slurm: its node was lost; submitted again (1 of 3)" in said

@@ -1,0 +1,185 @@
+"""utils/cluster.py with a scheduler of our own making: what it says decides what is told and submitted again.
+
+Real ones are in tests/schedulers. Here are the ends that they cannot be brought to: late files, lost memory of a job.
+"""
+
+import subprocess
+
+import cluster
+import job_frame
+import jobs
+import pytest
+from cluster import State
+
+
+class Pretended:
+    """Runs the script for each task at once; `fates` says what becomes of a task: run, then what the scheduler says.
+
+    fates : (attempt from 1, task) -> (runs, state when asked); a state of None is a job that the scheduler forgot
+    """
+
+    program, name, conf, launch = "slurm.py", "Slurm", "slurm.conf", ""
+
+    def __init__(self, fates):
+        self.fates, self.submissions, self.cancelled, self.final = fates, [], [], {}
+
+    def handled(self, jobs):
+        return ("max-jobs-run",)
+
+    def task(self, tasks):
+        return "$TASK"
+
+    def submit(self, words, queue, tasks):
+        self.submissions.append(tasks)
+        for task in tasks:
+            runs, _ = self.fates.get((len(self.submissions), task), (True, None))
+            if runs:
+                subprocess.run(["bash", queue.script], env={"TASK": str(task), "PATH": "/usr/bin:/bin"}, check=False)
+        return str(len(self.submissions))
+
+    def states(self, number):
+        fates = {task: self.fates.get((int(number), task), (True, State("ended")))[1] for task in self.submissions[-1]}
+        return {task: state for task, state in fates.items() if state}
+
+    def verdict(self, number, task):
+        return self.final.get(task)
+
+    def cancel(self, number, tasks=None):
+        self.cancelled.append((number, tasks))
+        self.fates = {}
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """Call cluster.run: what the user is told, on the way and in the end."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PWD", str(tmp_path))
+    monkeypatch.setattr(cluster, "ASK_EVERY", (0.0, 0.01))
+    monkeypatch.setattr(cluster, "PATIENCE", 0.3)
+    said = []
+    monkeypatch.setattr(job_frame, "say", lambda program, text: said.append(text))
+
+    def call(scheduler, line):
+        said.clear()
+        end = cluster.run(scheduler, jobs.parse(line.split()))
+        return "\n".join([*said, end])
+
+    return call
+
+
+def killed(why):
+    return (False, State("killed", why))
+
+
+def test_only_what_the_cluster_killed_is_submitted_again(run):
+    scheduler = Pretended({(1, 2): killed("out of memory"), (1, 4): killed("preempted"), (2, 4): killed("preempted")})
+    said = run(scheduler, "JOB=1:4 log/a.JOB.log echo JOB")
+    assert scheduler.submissions == [[1, 2, 3, 4], [2, 4], [4]]
+    assert said == (
+        "job 2 was killed by Slurm: out of memory; submitted again (1 of 3)\n"
+        "job 4 was killed by Slurm: preempted; submitted again (1 of 3)\n"
+        "job 4 was killed by Slurm: preempted; submitted again (2 of 3)\n"
+    )
+
+
+def test_it_is_given_up_after_three_times_and_told_with_the_queues_log(run, tmp_path):
+    scheduler = Pretended({(attempt, 1): killed("time limit") for attempt in range(1, 9)})
+    submit = scheduler.submit
+
+    def submit_and_warn(words, queue, tasks):
+        (queue.folder / "a.log").write_text("CANCELLED DUE TO TIME LIMIT\n")
+        return submit(words, queue, tasks)
+
+    scheduler.submit = submit_and_warn
+    said = run(scheduler, "log/a.log sleep 100")
+    assert len(scheduler.submissions) == 4
+    assert said.endswith(
+        "job failed, log is in log/a.log\njob 1 was killed by Slurm: time limit (4 times)\n"
+        f"The queue's log, {tmp_path}/q/a.log:\n  CANCELLED DUE TO TIME LIMIT\n"
+        f"To run it alone: (cd {tmp_path} && sleep 100)"
+    )
+
+
+def test_a_failed_job_is_not_submitted_again_without_retry(run):
+    scheduler = Pretended({})
+    assert "job 2 failed with status 3\n" in run(scheduler, "JOB=1:2 log/a.JOB.log test JOB = 1 || exit 3")
+    assert scheduler.submissions == [[1, 2]]
+
+
+def test_a_status_that_is_late_is_waited_for(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(cluster, "PATIENCE", 30.0)
+    scheduler = Pretended({(1, 1): (False, State("ended"))})
+    asked = []
+
+    def states(number):
+        asked.append(number)
+        if len(asked) == 5:
+            (tmp_path / "q/a.log.status").write_text("0\n")
+        return {1: State("ended")}
+
+    scheduler.states = states
+    assert run(scheduler, "log/a.log true") == ""
+    assert scheduler.submissions == [[1]] and len(asked) >= 5
+
+
+def test_a_job_that_ends_without_a_word_counts_as_killed(run):
+    said = run(Pretended({(1, 1): (False, State("ended"))}), "log/a.log true")
+    assert said == "job 1 was killed by Slurm: it ended without noting its status; submitted again (1 of 3)\n"
+
+
+def test_a_job_that_the_scheduler_forgot_is_looked_up_in_its_accounts(run):
+    scheduler = Pretended({(1, 1): (False, None)})
+    scheduler.final = {1: State("killed", "limit of -l h_rt=3")}
+    assert "killed by Slurm: limit of -l h_rt=3; submitted again" in run(scheduler, "log/a.log true")
+
+
+def test_a_job_killed_by_a_signal_that_the_scheduler_does_not_explain_is_told_apart(run):
+    said = run(Pretended({}), "log/a.log test -e again || { touch again; kill -9 $$; }")
+    assert said.startswith("job 1 was killed by Slurm: signal 9, which is how Linux ends what takes too much memory;")
+
+
+def test_a_status_of_a_run_that_the_cluster_starts_again_by_itself_is_not_believed(run, tmp_path):
+    """Preemption with requeueing: the command ended with TERM's status, and the job waits once more."""
+    scheduler = Pretended({(1, 1): (False, None)})
+    phases = ["running", "waiting", "waiting", "running"]
+
+    def states(number):
+        if phases:
+            if phases[0] == "waiting":
+                (tmp_path / "q/a.log.status").write_text("143\n")
+            return {1: State(phases.pop(0))}
+        (tmp_path / "q/a.log.status").write_text("0\n")
+        return {1: State("running")}
+
+    scheduler.states = states
+    assert run(scheduler, "log/a.log true") == ""
+    assert scheduler.submissions == [[1]]
+
+
+def test_a_scheduler_that_does_not_answer_is_asked_again(run):
+    scheduler = Pretended({(1, 1): (False, None)})
+    answers = [None, None, None, {1: State("killed", "preempted")}]
+    scheduler.states = lambda number: answers.pop(0) if answers else {}
+    assert run(scheduler, "log/a.log true") == "job 1 was killed by Slurm: preempted; submitted again (1 of 3)\n"
+
+
+def test_a_job_that_can_never_start_is_cancelled_and_told(run):
+    scheduler = Pretended({(1, 2): (False, State("stuck", "DependencyNeverSatisfied"))})
+    said = run(scheduler, "JOB=1:2 log/a.JOB.log true")
+    assert "job 2 cannot start: DependencyNeverSatisfied\n" in said
+    assert scheduler.cancelled == [("1", [2])] and scheduler.submissions == [[1, 2]]
+
+
+def test_what_earlier_runs_noted_does_not_count(run, tmp_path):
+    (tmp_path / "q").mkdir()
+    (tmp_path / "q/a.log.status").write_text("0\n")
+    said = run(Pretended({(attempt, 1): killed("preempted") for attempt in range(1, 9)}), "log/a.log true")
+    assert "job failed" in said
+
+
+def test_an_interruption_cancels_what_was_submitted(run, monkeypatch):
+    scheduler = Pretended({(1, 1): (False, State("running"))})
+    monkeypatch.setattr(job_frame, "signals", ["SIGTERM"])
+    with pytest.raises(job_frame.Interrupted, match="SIGTERM came; job 1 was cancelled"):
+        run(scheduler, "log/a.log true")
+    assert scheduler.cancelled == [("1", None)]

@@ -1,0 +1,234 @@
+"""What slurm.py and sge.py share: submit an array of jobs, wait for it, submit again what the cluster killed, and tell.
+
+A job notes its status in q/ when its command ends. 0 is believed at once; for anything else, and for jobs that noted
+nothing, the scheduler is asked what became of them: one that it killed (time, memory, a lost node, preemption) is
+submitted again up to RESUBMISSIONS times, one that failed up to --retry times.
+"""
+
+import contextlib
+import subprocess
+import time
+from collections import Counter
+from dataclasses import dataclass
+from typing import Protocol
+
+import job_frame
+import jobs as grammar
+from cluster_conf import submit_words
+from job_frame import Interrupted
+from job_script import Queue
+from jobs import Jobs
+
+RESUBMISSIONS = 3  # of a job that the cluster killed; --retry N with a larger N raises it
+PATIENCE = 60.0  # seconds that a job's status may be late: files on NFS, Grid Engine's accounting
+ASK_EVERY = (1.0, 20.0)  # seconds between two questions to the scheduler: at first, in the long run
+SIGNALLED = {137: "signal 9, which is how Linux ends what takes too much memory", 143: "signal 15"}
+
+
+@dataclass(frozen=True)
+class State:
+    """What a scheduler says of a job.
+
+    phase : waiting | running | ended (by itself) | killed (by the cluster) | cancelled (by a person)
+        | held (could not be started) | stuck (can never start)
+    """
+
+    phase: str
+    why: str = ""
+
+
+class Scheduler(Protocol):
+    """What slurm.py and sge.py tell of theirs."""
+
+    program: str  # slurm.py
+    name: str  # Slurm
+    conf: str  # name of its file in conf/
+    launch: str  # shell text: start the script on all nodes
+
+    def handled(self, jobs: Jobs) -> tuple[str, ...]:
+        """Options that need no line in the file."""
+
+    def task(self, tasks: list[int]) -> str:
+        """Shell text that tells the script which of `tasks` it is."""
+
+    def submit(self, words: list[str], queue: Queue, tasks: list[int]) -> str:
+        """Submit the script for these tasks; the scheduler's number of them."""
+
+    def states(self, number: str) -> dict[int, State] | None:
+        """The state of each task that the scheduler still knows; None where it does not answer."""
+
+    def verdict(self, number: str, task: int) -> State | None:
+        """What became of a task that `states` no longer has; None where that is not known (yet)."""
+
+    def cancel(self, number: str, tasks: list[int] | None = None) -> None:
+        """Cancel these tasks, or all."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a job ended: done | failed | killed | cancelled | stuck."""
+
+    kind: str
+    why: str = ""
+
+
+def ask(command: list[str]) -> subprocess.CompletedProcess:
+    """Call a program of the scheduler, out of reach of the terminal's Ctrl-C."""
+    try:
+        return subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, start_new_session=True)
+    except FileNotFoundError:
+        raise job_frame.Refused(f"{command[0]}: not found; is this a host that may submit?") from None
+
+
+def not_taken(command: list[str], done: subprocess.CompletedProcess) -> job_frame.Refused:
+    said = (done.stderr.strip() or done.stdout.strip() or f"status {done.returncode}").replace("\n", "\n  ")
+    return job_frame.Refused(f"the cluster did not take the jobs:\n  {' '.join(command)}\n  {said}")
+
+
+def run(scheduler: Scheduler, jobs: Jobs) -> str:
+    """Run all jobs; what the user is told of those that failed, empty where all are done."""
+    words = submit_words(jobs, scheduler.conf, scheduler.handled(jobs))
+    retry = jobs.count("retry", 0) or 0
+    queue = Queue(jobs)
+    queue.prepare()
+    cancel_leftover(scheduler, queue)
+    limit = {"failed": retry, "killed": max(retry, RESUBMISSIONS)}
+    times: Counter = Counter()  # (task, kind of end) -> how often
+    last: dict[int, Outcome] = {}
+    todo = list(jobs.numbers)
+    while todo:
+        outcomes = Submission(scheduler, queue, words, todo, len(jobs.numbers) - len(todo)).wait()
+        todo = []
+        for task, outcome in sorted(outcomes.items()):
+            last[task] = outcome
+            times[task, outcome.kind] += 1
+            count, most = times[task, outcome.kind], limit.get(outcome.kind, 0)
+            if count <= most:
+                said = describe(scheduler, task, outcome)
+                job_frame.say(scheduler.program, f"{said}; submitted again ({count} of {most})")
+                todo.append(task)
+    queue.forget([task for task, outcome in last.items() if outcome.kind == "done"])
+    failed = sorted(task for task, outcome in last.items() if outcome.kind != "done")
+    return report(scheduler, queue, failed, last, times) if failed else ""
+
+
+def describe(scheduler: Scheduler, task: int, outcome: Outcome) -> str:
+    how = {"failed": "failed with", "killed": f"was killed by {scheduler.name}:", "cancelled": "was cancelled:",
+           "stuck": "cannot start:"}  # fmt: skip
+    return f"job {task} {how[outcome.kind]} {outcome.why}"
+
+
+def report(scheduler: Scheduler, queue: Queue, failed: list[int], last: dict[int, Outcome], times: Counter) -> str:
+    """What the user is told: which, why, the end of the first one's logs, and how to run it alone."""
+    notes = []
+    for task in failed[:10]:
+        count = times[task, last[task].kind]
+        notes.append(describe(scheduler, task, last[task]) + (f" ({count} times)" if count > 1 else ""))
+    if lines := grammar.last_lines(queue.log_of(failed[0]), 5):
+        notes += [f"The queue's log, {queue.log_of(failed[0])}:", *(f"  {line}" for line in lines)]
+    return grammar.failure(queue.jobs, failed, notes)
+
+
+def cancel_leftover(scheduler: Scheduler, queue: Queue) -> None:
+    """Where an earlier run of these jobs was killed, what it submitted may still be there: two would write one file."""
+    with contextlib.suppress(OSError):
+        number = queue.submitted.read_text().strip()
+        if number and scheduler.states(number):
+            job_frame.say(
+                scheduler.program, f"cancelling job {number} of an earlier run: it would write the same files"
+            )
+            cancel_and_wait(scheduler, number)
+
+
+def cancel_and_wait(scheduler: Scheduler, number: str, patience: float = 60.0) -> None:
+    """Cancel all, and give the cluster some time to end what runs."""
+    scheduler.cancel(number)
+    deadline = time.monotonic() + patience
+    while time.monotonic() < deadline:
+        states = scheduler.states(number)
+        if states is not None and not any(state.phase in ("waiting", "running") for state in states.values()):
+            return
+        time.sleep(0.5)
+    job_frame.say(scheduler.program, f"job {number} is still there {patience:.0f} s after it was cancelled")
+
+
+class Submission:
+    """Some tasks, submitted together."""
+
+    def __init__(self, scheduler: Scheduler, queue: Queue, words: list[str], tasks: list[int], done: int):
+        self.scheduler, self.queue, self.left, self.done = scheduler, queue, list(tasks), done
+        queue.forget(tasks)
+        queue.write_script(scheduler.program, scheduler.task(tasks), scheduler.launch)
+        self.number = scheduler.submit(words, queue, tasks)
+        queue.submitted.write_text(self.number + "\n")
+        self.outcomes: dict[int, Outcome] = {}
+        self.over_since: dict[int, float] = {}  # tasks that the scheduler says are over, and whose end is not clear yet
+        self.asked, self.pause = time.monotonic(), ASK_EVERY[0]
+
+    def wait(self) -> dict[int, Outcome]:
+        """How each task ended. Whatever comes in between cancels them."""
+        try:
+            while self.left:
+                statuses = self.queue.statuses(self.left)
+                for task in [task for task, status in statuses.items() if status == 0]:
+                    self.conclude(task, Outcome("done"))
+                since = time.monotonic() - self.asked
+                if self.left and since > (ASK_EVERY[0] if statuses or self.over_since else self.pause):
+                    self.ask_scheduler()
+                job_frame.check(self.scheduler.program)
+                time.sleep(0.1 if self.pause < 5 else 0.5)
+        except BaseException as reason:
+            cancel_and_wait(self.scheduler, self.number, 10.0)
+            if isinstance(reason, Interrupted):
+                raise Interrupted(f"{reason}; job {self.number} was cancelled") from None
+            raise
+        finally:
+            self.queue.submitted.unlink(missing_ok=True)
+        return self.outcomes
+
+    def conclude(self, task: int, outcome: Outcome) -> None:
+        self.left.remove(task)
+        self.outcomes[task] = outcome
+
+    def ask_scheduler(self) -> None:
+        """Find those that are over without being done."""
+        states = self.scheduler.states(self.number)
+        self.asked, self.pause = time.monotonic(), min(1.3 * self.pause, ASK_EVERY[1])
+        if states is None:
+            return
+        statuses = self.queue.statuses(self.left)  # after the question: who was over then has noted it by now
+        for task in list(self.left):
+            state = states.get(task)
+            if state and state.phase in ("waiting", "running"):
+                self.over_since.pop(task, None)  # the cluster has started it again by itself
+                continue
+            if state and state.phase in ("stuck", "held"):
+                self.scheduler.cancel(self.number, [task])
+            outcome = self.judge(task, statuses.get(task), state)
+            if outcome:
+                self.conclude(task, outcome)
+        self.show(states)
+
+    def judge(self, task: int, status: int | None, state: State | None) -> Outcome | None:
+        """How a task ended that the scheduler says is over; None where that is still to be seen."""
+        if status == 0:
+            return Outcome("done")
+        state = state or self.scheduler.verdict(self.number, task)
+        if state and state.phase != "ended":
+            return Outcome("killed" if state.phase == "held" else state.phase, state.why)
+        late = time.monotonic() - self.over_since.setdefault(task, time.monotonic()) > PATIENCE
+        if status in SIGNALLED and (state or late):
+            return Outcome("killed", SIGNALLED[status])
+        if status is not None and status not in SIGNALLED:
+            return Outcome("failed", f"status {status}")
+        return Outcome("killed", "it ended without noting its status") if late else None
+
+    def show(self, states: dict[int, State]) -> None:
+        """One line on a terminal: how many are done, run and wait, and what for."""
+        now = [states[task] for task in self.left if task in states]
+        running = sum(state.phase == "running" for state in now)
+        waiting = [state for state in now if state.phase == "waiting"]
+        line = f"{self.done + len(self.outcomes)} / {len(self.queue.jobs.numbers)} jobs done, {running} running"
+        if waiting:
+            line += f", {len(waiting)} waiting" + (f" ({waiting[0].why})" if waiting[0].why else "")
+        job_frame.show(line, last=not self.left)

@@ -1,0 +1,89 @@
+"""The frame of run.py, slurm.py and sge.py: help, exit codes, signals, and what is shown while jobs run.
+
+Exit codes: 0 all jobs are done, 1 jobs failed, 2 the command line is not in the grammar, or jobs were ended.
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+
+import jobs as grammar
+from jobs import Jobs, UsageError
+
+THREAD_VARIABLES = ["OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS"]
+
+signals: list[str] = []  # names of those that came; looked at between two steps, so that no job is lost half started
+parent = os.getppid()
+
+
+class Interrupted(Exception):
+    """A signal came, or the calling script is gone."""
+
+
+class Refused(Exception):
+    """What the jobs need is not there; the message is for the user."""
+
+
+def note_signals() -> None:
+    """Keep INT, TERM and HUP for `check`, except where they are ignored (nohup, background jobs)."""
+
+    def keep(number: int, _frame: object) -> None:
+        signals.append(signal.Signals(number).name)
+
+    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(each) != signal.SIG_IGN:
+            signal.signal(each, keep)
+
+
+def check(program: str) -> None:
+    """Between two steps: raise Interrupted where the jobs must end."""
+    if os.getppid() != parent:
+        raise Interrupted(f"the script that called {program} is gone")
+    if signals:
+        raise Interrupted(f"{signals[0]} came")
+
+
+def show(text: str, last: bool = False) -> None:
+    """Write over the line that counts jobs, on a terminal; elsewhere nothing."""
+    if sys.stderr.isatty():
+        width = os.get_terminal_size(sys.stderr.fileno()).columns
+        text = text[: width - 1] if width else text
+        print(f"\r\033[K{text}", end="\n" if last else "", file=sys.stderr, flush=True)
+
+
+def say(program: str, text: str) -> None:
+    """A message on a line of its own."""
+    start = "\r\033[K" if sys.stderr.isatty() else ""
+    print(f"{start}{program}: {text}", file=sys.stderr, flush=True)
+
+
+def main(program: str, help_text: str, run: Callable[[Jobs], str], arguments: list[str]) -> int:
+    """Parse, run, and turn what happened into an exit code.
+
+    Parameters
+    ----------
+    run : jobs -> what the user is told of failed ones, empty where all are done
+    """
+    if not arguments or arguments[0] in ("-h", "--help"):
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # run.py --help | head
+        print(help_text.strip())
+        return 0 if arguments else 2
+    note_signals()
+    try:
+        failure = run(grammar.parse(arguments))
+    except UsageError as error:
+        say(program, str(error))
+        return 2
+    except Refused as error:
+        say(program, str(error))
+        return 1
+    except OSError as error:
+        say(program, f"{error.filename or ''}: {error.strerror or error}")
+        return 1
+    except Interrupted as reason:
+        say(program, f"jobs ended: {reason}")
+        return 2
+    if failure:
+        say(program, failure)
+    return 1 if failure else 0
