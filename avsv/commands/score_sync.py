@@ -49,6 +49,9 @@ def run(args):
         raise UserError(f"{args.data_dir}: no clip has mouths (mouths.scp, run avsv mouths) and sound (wav.scp)")
     log.info("%s: %d of %d clips have mouths and sound", args.data_dir, len(mouths), len(data.utts))
     threshold = load_network(args.model).threshold if args.confidence is None else args.confidence
+    if threshold is None:
+        raise UserError(f"{args.model}: was trained without held-out people (valid_dir) and has no threshold of its "
+                        "own; give --confidence")  # fmt: skip
     inputs = {utt: [entry, data.wav[utt]] for utt, entry in mouths.items()}
     settings = {"model": file_digest(args.model / NAME), "largest": args.largest, "threshold": threshold}
 

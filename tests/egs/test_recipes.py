@@ -10,7 +10,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-RECIPES = ["mini", "voxceleb", "nsc"]
+RECIPES = ["mini", "voxceleb", "nsc", "mini/run_synchrony.sh", "voxceleb/run_synchrony.sh"]
+
+
+def script_of(recipe):
+    return ROOT / "egs" / (recipe if recipe.endswith(".sh") else f"{recipe}/run.sh")
 
 
 def run(recipe, *options, cwd=ROOT):
@@ -19,7 +23,7 @@ def run(recipe, *options, cwd=ROOT):
         "AVSV_VENV": "none",
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
     }
-    done = subprocess.run(["bash", ROOT / "egs" / recipe / "run.sh", *options], cwd=cwd, env=environment,
+    done = subprocess.run(["bash", script_of(recipe), *options], cwd=cwd, env=environment,
                           capture_output=True, text=True, check=False)  # fmt: skip
     assert "Traceback" not in done.stdout + done.stderr
     return done.returncode, (done.stdout + done.stderr).strip()
@@ -35,7 +39,7 @@ def test_an_unknown_option_is_one_line(recipe):
 def test_every_option_is_in_the_help_with_a_comment(recipe):
     status, said = run(recipe, "--help")
     assert status == 0
-    script = (ROOT / "egs" / recipe / "run.sh").read_text().split("parse_options.sh")[0]
+    script = script_of(recipe).read_text().split("parse_options.sh")[0]
     for option in re.findall(r"^([a-z]\w*)=", script, re.MULTILINE):
         if option not in ("options", "caller", "recipe"):
             assert re.search(rf"--{option.replace('_', '-')} +\S", said), option
