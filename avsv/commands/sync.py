@@ -36,12 +36,13 @@ def run(args):
     from avsv.scoring.synchrony import describe_offset, distance_matrix, find_offset
 
     embedder = make_synchrony_embedder(args.model, args.device)
+    detector = load_pack(args.face, args.device, ("detection",)).detection
     sound = timed_sound(str(args.file))
-    mouths = find_mouths(args.file, load_pack(args.face, args.device, ("detection",)).detection, args.det_thresh)
     try:
+        mouths = find_mouths(args.file, detector, args.det_thresh)
         found = find_offset(*distance_matrix(embedder.embed(mouths, sound), args.largest))
     except UserError as error:
-        raise UserError(f"{args.file}: {error}") from None
+        raise UserError(str(error) if str(args.file) in str(error) else f"{args.file}: {error}") from None
     print(f"{args.file}: {describe_offset(found.offset)}, confidence {found.confidence:.2f}")
     threshold = embedder.net.threshold
     if threshold is None:

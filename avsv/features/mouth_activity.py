@@ -6,6 +6,7 @@ from avsv.features.mouths import HEIGHT, WIDTH, Mouths
 
 RATE = 25  # a second, at which activity is told
 INSIDE = (slice(10, 50), slice(20, 80))  # rows and columns of the lips, and where they go
+STILL = 0.5  # grey levels of change in a frame that are none: what a codec does to a still picture
 RATIO = 1.5  # of the motion inside to that around, at least
 REACH = 6  # frames to each side over which motion is averaged: a quarter of a second
 
@@ -34,7 +35,7 @@ def mouth_motion(mouths: Mouths) -> np.ndarray:
     around = (change.sum((1, 2)) - inside * n_inside) / (HEIGHT * WIDTH - n_inside)
     kernel = np.ones(2 * REACH + 1)
     inside, around = (np.convolve(part, kernel)[REACH : REACH + len(part)] for part in (inside, around))
-    return inside / np.maximum(around, 1e-3 * len(kernel))
+    return inside / np.maximum(around, STILL * len(kernel))
 
 
 def mouth_activity(mouths: Mouths) -> np.ndarray:

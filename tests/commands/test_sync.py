@@ -63,7 +63,7 @@ def test_the_offset_is_told_in_words(call, tmp_path, rng, frames, said):
 def test_other_frame_rates_change_nothing(call, tmp_path, rng, fps):
     opening = talk(rng, N)
     times = np.arange(3 * fps) / fps
-    frames = opening[np.minimum((times * 25 + 1e-6).astype(int), N - 1)]
+    frames = opening[np.minimum(((times + 0.5 / fps) * 25).astype(int), N - 1)]  # as in the middle of the frame
     write_talk(tmp_path / "a.mp4", frames[:, None], times, shifted(voice(opening, rng), 3))
     assert "is late by 120 ms" in call("sync", tmp_path / "a.mp4")[1]
 

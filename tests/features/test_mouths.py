@@ -103,7 +103,8 @@ def test_mouths_come_back_from_an_archive(tmp_path):
     (tmp_path / "m.ark").write_bytes(archive)
     for entry, pictures in zip(entries, shades, strict=True):
         found = read_mouths(entry)
-        assert np.abs(found.pictures.astype(int) - pictures).max() <= 2 and len(found.times) == len(pictures)
+        assert found.pictures.shape == pictures.shape and len(found.times) == len(pictures)
+        assert np.abs(found.pictures.astype(int) - pictures).max() < 6  # of 255: they went through a JPEG
     (tmp_path / "m.ark").write_bytes(archive[:-20])
     for entry in (entries[-1], f"{tmp_path}/m.ark:3", f"{tmp_path}/m.ark", f"{tmp_path}/absent:4"):
         with pytest.raises(UserError, match="mouths"):

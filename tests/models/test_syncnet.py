@@ -26,6 +26,7 @@ def test_maps_are_those_of_the_table():
                      (256, 1, 2), (512, 1, 1)]  # fmt: skip
     assert sound == [(64, 13, 20), (192, 13, 20), (192, 11, 9), (384, 11, 9), (256, 11, 9), (256, 11, 9), (256, 5, 4),
                      (512, 1, 1)]  # fmt: skip
+    net.eval()
     assert net.embed_mouths(torch.zeros(1, 5, 60, 100)).shape == net.embed_sound(torch.zeros(1, 20, 13)).shape
 
 

@@ -30,7 +30,8 @@ def config(folder, task="syncnet", **more):
                "optimizer": OptimizerConfig(name="adamw", lr=0.003)}  # fmt: skip
     if task == "coupled_cnn":
         options |= {"stride": 1, "shift": (0.3, 0.3), "selection": "adaptive", "selection_margin": 0.4}
-    return SynchronyConfig(task=task, exp_dir=str(folder / "exp"), data_dir=str(folder / "data"), **{**options, **more})
+    options |= {"exp_dir": str(folder / "exp"), "data_dir": str(folder / "data")}
+    return SynchronyConfig(task=task, **{**options, **more})
 
 
 @pytest.fixture(scope="module")

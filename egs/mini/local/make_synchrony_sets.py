@@ -94,7 +94,7 @@ def make_two_faces(data: DataDir, out: Path, n: int, seed: int) -> None:
         length = min(map(len, pictures))
         sound = timed_sound(data.wav[utt])[: length * RATE // FPS]
         pair = pictures if left else pictures[::-1]
-        part = path.with_suffix(".part.mp4")
+        part = path.with_name(f".{utt}.mp4")  # hidden from the recipe until it is whole
         write_mp4(part, (np.hstack([a, b]) for a, b in zip(*pair, strict=False)), FPS, sound, RATE, CRF, AUDIO_BITS)
         part.rename(path)
     write_data_dir(out, {"utt2spk": people, "wav.scp": video, "video.scp": video})
