@@ -15,6 +15,7 @@ selections="none fixed adaptive"         # online pair selections that it is tra
 syncnet=conf/syncnet.yaml                # configuration of SyncNet
 face_detector=conf/face_detector.yaml    # finds the faces of clips with two: a configuration to train, or a pack
 shifts="0.1 0.2 0.3 0.4 0.5"             # seconds that the sound of impostors is shifted by in the results
+folds=10              # of the test people, that means and deviations are over
 pairs=100             # test clips with two faces and one voice
 max_skipped=0.05      # share of the clips that may be without a face or too short before a stage fails
 train_options=        # more key=value for every avsv train, such as "epochs=1"
@@ -84,6 +85,6 @@ if stage 5 "results"; then
       --speakers data/synchrony/two_faces/utt2place "exp/$system/synchrony/utt2speaker")
   done
   mkdir -p exp/synchrony
-  avsv evaluate-sync --utt2spk data/test/utt2spk --shift "${shifts[@]}" --json exp/synchrony/results.json "${options[@]}" |
-    tee exp/synchrony/results.txt
+  avsv evaluate-sync --utt2spk data/test/utt2spk --folds "$folds" --shift "${shifts[@]}" \
+    --json exp/synchrony/results.json "${options[@]}" | tee exp/synchrony/results.txt
 fi
