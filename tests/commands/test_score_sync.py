@@ -82,8 +82,8 @@ def test_measures_are_printed_and_written(avsv, data, model, tmp_path):
     write_table(tmp_path / "boxes", {utts[0]: "10 20 90 100", utts[1]: "60 20 90 100"})
     status, said = avsv(
         "evaluate-sync", "--utt2spk", data / "utt2spk", "--folds", "2", "--shift", "0.2", "0.4",
-        "--json", tmp_path / "j", "--system", f"ours={tmp_path}/out", "--replaced", tmp_path / "out", "--offsets", tmp_path / "true",
-        tmp_path / "out", "--speakers", tmp_path / "places", tmp_path / "boxes", "--system", tmp_path / "out",
+        "--json", tmp_path / "j", "--system", f"ours={tmp_path}/out", "--replaced", tmp_path / "out",
+        "--offsets", tmp_path / "true", tmp_path / "out", "--speakers", tmp_path / "places", tmp_path / "boxes", "--system", tmp_path / "out",
     )  # fmt: skip
     assert status == 0, said
     ours, other = json.loads((tmp_path / "j").read_text())
