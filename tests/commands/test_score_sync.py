@@ -80,13 +80,14 @@ def test_measures_are_printed_and_written(avsv, data, model, tmp_path):
     write_table(tmp_path / "true", {utt: f"{v:.3f}" for utt, v in true.items()})
     write_table(tmp_path / "places", dict.fromkeys(utts[:4], "50 60"))
     write_table(tmp_path / "boxes", {utts[0]: "10 20 90 100", utts[1]: "60 20 90 100"})
+    out = tmp_path / "out"
     status, said = avsv(
-        "evaluate-sync", "--utt2spk", data / "utt2spk", "--folds", "2", "--shift", "0.2", "0.4",
-        "--json", tmp_path / "j", "--system", f"ours={tmp_path}/out", "--replaced", tmp_path / "out",
-        "--offsets", tmp_path / "true", tmp_path / "out", "--speakers", tmp_path / "places", tmp_path / "boxes", "--system", tmp_path / "out",
+        "evaluate-sync", "--utt2spk", data / "utt2spk", "--folds", "2", "--shift", "0.2", "0.4", "--json", out / "j",
+        "--system", f"ours={out}", "--replaced", out, "--offsets", tmp_path / "true", out,
+        "--speakers", tmp_path / "places", tmp_path / "boxes", "--system", out,
     )  # fmt: skip
     assert status == 0, said
-    ours, other = json.loads((tmp_path / "j").read_text())
+    ours, other = json.loads((tmp_path / "out/j").read_text())
     assert ours["system"] == "ours" and [row["shift"] for row in ours["pairs"]] == [0.2, 0.4]
     assert ours["offsets"]["within_frame_percent"] == 50 and ours["replaced"]["eer_percent"] == 50
     assert (ours["speakers"]["right_percent"], ours["speakers"]["found"]) == (25, 2)
