@@ -35,12 +35,11 @@ setup(
         "onnx>=1.17",
         "onnxruntime>=1.20",
         "opencv-python>=4.10",
-        # sound and video from files, Kaldi's features and archives, a voice for the mini corpus
+        # sound and video from files, Kaldi's archives, a voice for the mini corpus
         "av>=17",
         "soundfile>=0.13",
         "soxr>=0.5",
         "pillow>=11",
-        "kaldi-native-fbank>=1.22",
         "kaldiio>=2.18",
         "espeakng-loader>=0.2.4",
         # numbers, configuration, plots
@@ -52,12 +51,14 @@ setup(
         "tqdm>=4.66",
     ],
     extras_require={
-        # scikit-learn: the independent computation that tests compare ours with; selenium: the report in a browser
+        # scikit-learn, kaldi-native-fbank: independent computations that tests compare ours with; selenium: the report
+        # in a browser
         "test": [
             "pytest>=8",
             "pytest-xdist>=3.6",
             "hypothesis>=6.100",
             "scikit-learn>=1.5",
+            "kaldi-native-fbank>=1.22",
             "selenium>=4.20",
             "ruff>=0.12",
         ],

@@ -3,7 +3,8 @@
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Lock
 from typing import TypeVar
 
 Item, Result = TypeVar("Item"), TypeVar("Result")
@@ -14,8 +15,14 @@ def n_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def map_ahead(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-    """`map(work, items)`, with a thread a core; no more items are taken than are worked on and one more.
+def n_allowed() -> int:
+    """Cores that this job may use: OMP_NUM_THREADS, which utils/run.py sets for jobs side by side, else all."""
+    said = os.environ.get("OMP_NUM_THREADS", "")
+    return int(said) if said.isdecimal() and int(said) else n_cores()
+
+
+def map_ahead(work: Callable[[Item], Result], items: Iterable[Item], n_threads: int | None = None) -> Iterator[Result]:
+    """`map(work, items)` by `n_threads`, one a core by default; no more items are taken than threads and one more.
 
     So memory stays flat however many items there are, and items may be read from a file by the caller's thread.
 
@@ -24,7 +31,7 @@ def map_ahead(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator
     >>> list(map_ahead(abs, [-1, 2, -3]))
     [1, 2, 3]
     """
-    n_threads = n_cores()
+    n_threads = n_threads or n_cores()
     with ThreadPoolExecutor(n_threads) as threads:
         waiting = deque()
         for item in items:
@@ -33,3 +40,30 @@ def map_ahead(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
+
+
+class ReadOnce:
+    """`read(path)` for several threads: who asks for what another is reading, or read lately, gets the same answer.
+
+    Parameters
+    ----------
+    read : path -> answer; what it raises is an answer as well
+    keep : how many of the latest answers are kept
+    """
+
+    def __init__(self, read: Callable[[str], Result], keep: int = 4):
+        self.read, self.keep = read, keep
+        self.lock, self.latest = Lock(), {}
+
+    def __call__(self, path: str) -> Result:
+        with self.lock:
+            mine = path not in self.latest
+            answer = self.latest.setdefault(path, Future())
+            while len(self.latest) > self.keep:
+                del self.latest[next(iter(self.latest))]  # whoever waits for it holds it
+        if mine:
+            try:
+                answer.set_result(self.read(path))
+            except BaseException as error:
+                answer.set_exception(error)
+        return answer.result()

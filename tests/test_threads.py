@@ -5,7 +5,7 @@ import time
 import pytest
 
 from avsv import threads
-from avsv.threads import map_ahead
+from avsv.threads import ReadOnce, map_ahead, n_allowed
 
 
 def test_results_are_in_the_order_of_the_items():
@@ -32,3 +32,36 @@ def test_an_error_comes_where_its_result_would():
     assert [next(results), next(results)] == [0, 1]
     with pytest.raises(ZeroDivisionError):
         next(results)
+
+
+def test_threads_that_ask_for_one_thing_share_one_reading():
+    asked = []
+
+    def read(path):
+        asked.append(path)
+        time.sleep(0.05)
+        return path.upper()
+
+    assert list(map_ahead(ReadOnce(read), ["a"] * 6 + ["b"] * 3, 4)) == ["A"] * 6 + ["B"] * 3
+    assert asked == ["a", "b"]
+
+
+def test_an_error_is_an_answer_to_all_who_ask_and_only_the_latest_answers_are_kept():
+    asked = []
+
+    def read(path):
+        asked.append(path)
+        raise ValueError(path)
+
+    once = ReadOnce(read, keep=2)
+    for path in "aabbca":
+        with pytest.raises(ValueError, match=path):
+            once(path)
+    assert asked == ["a", "b", "c", "a"]
+
+
+def test_a_job_uses_the_cores_that_it_is_told_of(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    assert n_allowed() == 3
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    assert n_allowed() == threads.n_cores()

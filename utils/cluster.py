@@ -5,7 +5,6 @@ nothing, the scheduler is asked what became of them: one that it killed (time, m
 submitted again up to RESUBMISSIONS times, one that failed up to --retry times.
 """
 
-import contextlib
 import subprocess
 import time
 from collections import Counter
@@ -90,8 +89,8 @@ def run(scheduler: Scheduler, jobs: Jobs) -> str:
     words = submit_words(jobs, scheduler.conf, scheduler.handled(jobs))
     retry = jobs.count("retry", 0) or 0
     queue = Queue(jobs)
-    queue.prepare()
     cancel_leftover(scheduler, queue)
+    queue.prepare()
     limit = {"failed": retry, "killed": max(retry, RESUBMISSIONS)}
     times: Counter = Counter()  # (task, kind of end) -> how often
     last: dict[int, Outcome] = {}
@@ -131,13 +130,16 @@ def report(scheduler: Scheduler, queue: Queue, failed: list[int], last: dict[int
 
 def cancel_leftover(scheduler: Scheduler, queue: Queue) -> None:
     """Where an earlier run of these jobs was killed, what it submitted may still be there: two would write one file."""
-    with contextlib.suppress(OSError):
-        number = queue.submitted.read_text().strip()
-        if number and scheduler.states(number):
-            job_frame.say(
-                scheduler.program, f"cancelling job {number} of an earlier run: it would write the same files"
-            )
-            cancel_and_wait(scheduler, number)
+    number = queue.submitted.read_text().strip() if queue.submitted.exists() else ""
+    if number and is_there(scheduler, number):
+        job_frame.say(scheduler.program, f"cancelling job {number} of an earlier run: it would write the same files")
+        cancel_and_wait(scheduler, number)
+
+
+def is_there(scheduler: Scheduler, number: str) -> bool:
+    """Does any of its tasks wait or run? Yes where the scheduler does not answer."""
+    states = scheduler.states(number)
+    return states is None or any(state.phase in ("waiting", "running", "held") for state in states.values())
 
 
 def cancel_and_wait(scheduler: Scheduler, number: str, patience: float = 60.0) -> None:
@@ -145,8 +147,7 @@ def cancel_and_wait(scheduler: Scheduler, number: str, patience: float = 60.0) -
     scheduler.cancel(number)
     deadline = time.monotonic() + patience
     while time.monotonic() < deadline:
-        states = scheduler.states(number)
-        if states is not None and not any(state.phase in ("waiting", "running") for state in states.values()):
+        if not is_there(scheduler, number):
             return
         time.sleep(0.5)
     job_frame.say(scheduler.program, f"job {number} is still there {patience:.0f} s after it was cancelled")

@@ -33,7 +33,7 @@ def add_arguments(parser):
 
 
 def run(args):
-    from avsv.embeddings.face import media_faces
+    from avsv.embeddings.face import media_faces, read_ahead
     from avsv.errors import UserError
     from avsv.features.face_pack import load_pack
     from avsv.features.faces import encode_faces
@@ -45,7 +45,7 @@ def run(args):
     if not data.video:
         raise UserError(f"{args.data_dir}/video.scp: is absent or empty, so there are no faces to align")
     log.info("%s: %d of %d clips have a picture", args.data_dir, len(data.video), len(data.utts))
-    pack = load_pack(args.model, args.device, ("detection",), threads=1 if args.shard.total > 1 else None)
+    pack = load_pack(args.model, args.device, ("detection",), threads=1)
     settings = {
         "detector": [file_digest(file) for file in pack.files("detection")],
         "frames": args.frames_per_clip,
@@ -54,11 +54,9 @@ def run(args):
 
     def work(utts, out):
         read = media_faces(data.video, pack.detection, args.frames_per_clip, args.det_thresh)
-        for utt in progress(utts, "align faces"):
-            try:
-                faces = read(utt)
-            except UserError as error:
-                out.skip(utt, str(error))
+        for utt, faces in read_ahead(read, progress(utts, "align faces")):
+            if isinstance(faces, UserError):
+                out.skip(utt, str(faces))
                 continue
             out.write_bytes("faces", utt, encode_faces(faces.pictures))
             quality = face_quality(faces)

@@ -82,7 +82,7 @@ def run(args):
     detected = detection_of_archived(data) if aligned else {}
     without = {utt: "no face was found by avsv align-faces" for utt in data.video if utt not in source}
     without |= missing
-    pack = load_pack(args.model, args.device, tasks, threads=1 if args.shard.total > 1 else None)
+    pack = load_pack(args.model, args.device, tasks, threads=1)
     embedder = FaceEmbedder(pack.recognition, args.batch_size)
     settings = {
         "networks": [file_digest(file) for file in pack.files(*tasks)],

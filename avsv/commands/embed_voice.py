@@ -29,7 +29,7 @@ def add_arguments(parser):
     parser.add_argument("out_dir", type=Path)
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--shard", type=Shard.parse, default=Shard(), metavar="J/N", help="do part J of N")
-    parser.add_argument("--batch-seconds", type=float, default=60, help="sound in a batch (default: 60)")
+    parser.add_argument("--batch-seconds", type=float, default=60, help="sound in a batch on a GPU (default: 60)")
     parser.add_argument("--max-skipped", type=float, default=0.05, help="share of clips that may fail (default: 0.05)")
     parser.add_argument("--reuse", type=Path, action="append", default=[], metavar="DIR",
                         help="another set's OUT_DIR: clips that are the same there are copied; repeatable")  # fmt: skip
@@ -46,7 +46,8 @@ def run(args):
     data = read_data_dir(args.data_dir)
     damage = read_damage(args.data_dir, "voice")
     weights = Path(args.model) / "embedding_model.ckpt"
-    settings = {"model": file_digest(weights) if weights.exists() else args.model, "batch": args.batch_seconds}
+    # "padding": embeddings of earlier versions, which depended on their batches, are made again
+    settings = {"model": file_digest(weights) if weights.exists() else args.model, "padding": "none"}
 
     def work(utts, out):
         left = take_over(args.reuse, utts, inputs, settings, VOICE_TABLES, out)

@@ -8,7 +8,7 @@ example:
 
 from pathlib import Path
 
-from avsv.kaldi.data_dir import fix
+from avsv.kaldi.validation import fix
 
 
 def add_arguments(parser):

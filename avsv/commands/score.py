@@ -4,10 +4,16 @@ A trial whose embedding is missing stops the command, unless --missing says what
 in OUT.missing. With --enroll-spk2utt the trials' enrolment names are models of several recordings; one that lacks some
 of them counts as missing too, and where --missing lets it pass it is made of the others.
 
+--weights takes what embed-pair wrote beside fused embeddings: a cosine is then over what both clips rest on, so that a
+voice is compared with the voice of a clip that has both, at its full weight. Trials whose clips share nothing, a voice
+and a face, count as missing, and OUT.missing lists them as "enroll test". For AVN-E with soft_attention_concat.
+
 example:
   avsv score --trials data/vox1/trials/vox1-O --enroll exp/voice/vox1/embedding.scp exp/voice/scores/vox1-O.cosine
   avsv score --backend plda --plda exp/voice/plda --enroll-spk2utt data/enroll/spk2utt --enroll-method by-the-book \\
     --trials data/test/trials/all --enroll exp/voice/enroll/embedding.scp --test exp/voice/test/embedding.scp scores
+  avsv score --weights exp/avn_e/vox1/weights --missing 0 --trials data/vox1/trials/vox1-O \\
+    --enroll exp/avn_e/vox1/embedding.scp exp/avn_e/scores/vox1-O.cosine_shared
 """
 
 import logging
@@ -24,8 +30,12 @@ def add_arguments(parser):
     parser.add_argument("--trials", type=Path, required=True, help="enroll test [target|nontarget], or VoxCeleb's list")
     add_backend_arguments(parser)
     parser.add_argument(
+        "--weights", type=Path, nargs="+", metavar="FILE",
+        help="weights of voice and face beside fused embeddings: compare by what both clips have",
+    )  # fmt: skip
+    parser.add_argument(
         "--missing", type=missing_policy("error", "drop", "score"), default="error", metavar="error|drop|NUMBER",
-        help="trials without an embedding: stop, leave out, or give this score (error)",
+        help="trials without an embedding, or with nothing in common: stop, leave out, or give this score (error)",
     )  # fmt: skip
     parser.add_argument("out", type=Path, metavar="OUT", help="enroll test score")
 
@@ -38,11 +48,29 @@ def run(args):
 
     trials = read_trials(args.trials)
     pool, left, right, _ = read_sides(args, trials)
-    complete = pool.complete
+    complete, shared = pool.complete, None
+    if args.weights:
+        complete, shared = what_is_shared(args, trials, pool)
     pairs = pool.pairs if complete.all() else pool.pairs[complete]
-    scores = args.missing.fill(complete, inner_products(left, right, pairs))
-    args.missing.note(args.out, trials, pool)
+    found = inner_products(left, right, pairs)
+    scores = args.missing.fill(complete, found if shared is None else found / shared)
+    args.missing.note(args.out, trials, pool, pool.complete & ~complete)
     if args.missing.policy == "drop":
         trials = trials.take(complete)
     write_scores(args.out, trials, scores)
     log.info("%s: %d %s scores", args.out, len(scores), args.backend)
+
+
+def what_is_shared(args, trials, pool):
+    """Which trials can be scored, (trials,) bool, and of these what their clips share."""
+    from avsv.errors import UserError
+    from avsv.scoring.shared import LEAST, read_weights, shared_weights
+
+    if args.backend != "cosine" or args.center or args.enroll_spk2utt:
+        raise UserError("--weights goes with plain cosine scores of recordings: without --backend plda, --center and "
+                        "--enroll-spk2utt")  # fmt: skip
+    complete = pool.complete
+    shared = shared_weights(read_weights(args.weights, pool.embeddings.ids), pool.pairs[complete])
+    args.missing.check_apart(trials, complete.nonzero()[0][shared < LEAST])
+    complete[complete] = shared >= LEAST
+    return complete, shared[shared >= LEAST]

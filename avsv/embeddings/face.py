@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from avsv.kaldi.shards import ShardWriter
 from avsv.media.guard import guarded
 from avsv.media.pictures import evenly_spaced, read_frames
 from avsv.progress import progress
+from avsv.threads import ReadOnce, map_ahead, n_allowed
 
 FaceReader = Callable[[str], ClipFaces]  # utterance -> its faces, at least one; UserError where there is none
 
@@ -23,11 +23,23 @@ FaceReader = Callable[[str], ClipFaces]  # utterance -> its faces, at least one;
 def media_faces(video: Mapping[str, str], detector: Any, n_frames: int, det_thresh: float = 0.5) -> FaceReader:
     """A reader that finds and aligns the faces of up to `n_frames` frames of a clip."""
 
-    @lru_cache(maxsize=1)  # the clips of one VoxCeleb1 video share a folder of pictures, and come one after the other
     def read(path: str) -> ClipFaces:
         return find_faces(guarded(read_frames, path, n_frames), detector, det_thresh)
 
-    return lambda utt: read(video[utt])
+    once = ReadOnce(read)  # the clips of one VoxCeleb1 video share a folder of pictures, and come one after the other
+    return lambda utt: once(video[utt])
+
+
+def read_ahead(read: FaceReader, utts: Iterable[str]) -> Iterator[tuple[str, ClipFaces | UserError]]:
+    """Clips and their faces, in order, or why there are none; read by as many threads as the job may use."""
+
+    def faces_or_error(utt: str) -> tuple[str, ClipFaces | UserError]:
+        try:
+            return utt, read(utt)
+        except UserError as error:
+            return utt, error
+
+    return map_ahead(faces_or_error, utts, n_allowed())
 
 
 def archived_faces(faces: Mapping[str, str], n_frames: int) -> FaceReader:
@@ -55,7 +67,7 @@ class FaceEmbedder:
 
     onnxruntime may choose other kernels for another batch size, and then the last digits differ. So faces of
     consecutive clips fill batches of `batch_size`, the last one is filled up with zeros, and a face's embedding
-    depends neither on its neighbours nor on how clips are shared out among jobs.
+    depends neither on its neighbours nor on how clips are shared out among jobs. Batches are shared among threads.
 
     Parameters
     ----------
@@ -91,20 +103,23 @@ class FaceEmbedder:
         ------
         (key, (n, d) float32, not normalised), in the same order
         """
-        waiting: list[tuple[str, int]] = []  # clips with faces in `faces`
-        faces: list[np.ndarray] = []
-        done: list[np.ndarray] = []  # embeddings of faces whose clip is not complete
-        for key, clip in clips:
-            waiting.append((key, len(clip)))
-            faces.extend(clip)
-            n_full = len(faces) // self.batch_size * self.batch_size
-            if n_full:
-                done.extend(self.embed_faces(np.stack(faces[:n_full])))
-                del faces[:n_full]
-                yield from self.complete(waiting, done)
-        if faces:
-            done.extend(self.embed_faces(np.stack(faces)))
-        yield from self.complete(waiting, done)
+        waiting: list[tuple[str, int]] = []  # clips that are not complete
+
+        def batches() -> Iterator[np.ndarray]:
+            faces: list[np.ndarray] = []
+            for key, clip in clips:
+                waiting.append((key, len(clip)))
+                faces.extend(clip)
+                while len(faces) >= self.batch_size:
+                    yield np.stack(faces[: self.batch_size])
+                    del faces[: self.batch_size]
+            if faces:
+                yield np.stack(faces)
+
+        done: list[np.ndarray] = []  # embeddings of the faces of clips that are not complete
+        for embeddings in map_ahead(self.embed_faces, batches(), n_allowed()):
+            done.extend(embeddings)
+            yield from self.complete(waiting, done)
 
     @staticmethod
     def complete(waiting: list[tuple[str, int]], done: list[np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:
@@ -138,11 +153,9 @@ def embed_clips(
     sharp: dict[str, np.ndarray] = {}  # of clips that wait for their embeddings
 
     def clips() -> Iterator[tuple[str, np.ndarray]]:
-        for utt in progress(utts, "embed faces"):
-            try:
-                faces = read(utt)
-            except UserError as error:
-                out.skip(utt, str(error))
+        for utt, faces in read_ahead(read, progress(utts, "embed faces")):
+            if isinstance(faces, UserError):
+                out.skip(utt, str(faces))
                 continue
             for table, value in {**detected.get(utt, {}), **face_quality(faces)}.items():
                 out.note(table, utt, value)

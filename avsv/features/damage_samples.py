@@ -59,13 +59,24 @@ def write_samples(noisy_dir: Path, folder: Path, n: int) -> int:
 def write_voice(data: DataDir, utt: str, damage: dict, folder: Path) -> None:
     clean = guarded(read_sound, data.wav[utt])
     for name, sound in (("clean", clean), (damage["kind"], damage_sound(clean, damage))):
-        with whole_file(folder / f"{utt}.{name}.wav", "wb") as out:
+        with whole_file(folder / f"{file_name(utt)}.{name}.wav", "wb") as out:
             soundfile.write(out, sound, RATE, format="WAV")
+
+
+def file_name(utt: str) -> str:
+    """An utterance's name as that of a file: a slash in it leads into no other folder.
+
+    Examples
+    --------
+    >>> file_name("../a"), file_name("id1-a-1")
+    ('..%2Fa', 'id1-a-1')
+    """
+    return utt.replace("%", "%25").replace("/", "%2F")
 
 
 def write_face(clean: np.ndarray, utt: str, damage: dict, folder: Path) -> None:
     _, png = cv2.imencode(".png", np.hstack([clean, damage_faces(clean[None], damage)[0]]))
-    with whole_file(folder / f"{utt}.{damage['kind']}.png", "wb") as out:
+    with whole_file(folder / f"{file_name(utt)}.{damage['kind']}.png", "wb") as out:
         out.write(png.tobytes())
 
 

@@ -81,7 +81,7 @@ def load_pack(model: str | Path, device: str = "cpu", tasks: tuple[str, ...] = (
     ----------
     model : a folder or a published name
     device : "cpu" or "cuda"
-    threads : of a session, where OMP_NUM_THREADS does not say; None for onnxruntime's choice, all cores
+    threads : of a session: 1 where several threads run it; None for what OMP_NUM_THREADS says, else all cores
 
     Raises
     ------
@@ -128,7 +128,7 @@ def load_onnx(file: Path, providers: list[str], threads: int | None = None) -> A
 
     onnxruntime.set_default_logger_severity(3)
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = int(os.environ.get("OMP_NUM_THREADS") or threads or 0)  # 0: all cores
+    options.intra_op_num_threads = threads or int(os.environ.get("OMP_NUM_THREADS") or 0)  # 0: all cores
     options.inter_op_num_threads = 1
     options.add_session_config_entry(
         "session.intra_op.allow_spinning", "0"

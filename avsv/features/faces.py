@@ -1,5 +1,7 @@
 """Faces of a clip: found, aligned by five key points to ArcFace's 112 x 112 template, and kept in archives."""
 
+import contextlib
+import io
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,9 +9,11 @@ from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
+from PIL import Image
 
 from avsv.errors import UserError
 
+MOST_FACES = 500  # of a clip in an archive: a JPEG is at most 65535 pixels high
 SIDE = 112  # pixels; ArcFace's template
 # Where the eyes, the nose and the corners of the mouth come to lie, x y in pixels (left as the picture shows it first):
 # the template of ArcFace (Deng et al., CVPR 2019), which InsightFace's packs are trained with.
@@ -192,7 +196,11 @@ def decode_faces(data: bytes) -> np.ndarray:
     jpeg = np.frombuffer(data, np.uint8, offset=4) if len(data) > 6 else np.zeros(0, np.uint8)
     column = None
     if len(jpeg) and struct.unpack("<I", data[:4])[0] == len(jpeg) and tuple(jpeg[:2]) == (0xFF, 0xD8):
-        column = cv2.imdecode(jpeg, cv2.IMREAD_COLOR)
+        # a few damaged bytes may promise gigabytes of pixels: the size is looked at first
+        with contextlib.suppress(OSError, ValueError, SyntaxError, Image.DecompressionBombError, cv2.error):
+            width, height = Image.open(io.BytesIO(data[4:])).size
+            if width == SIDE and height <= MOST_FACES * SIDE:
+                column = cv2.imdecode(jpeg, cv2.IMREAD_COLOR)
     if column is None or column.shape[1] != SIDE or column.shape[0] % SIDE:
         raise UserError("there are no aligned faces here")
     return column.reshape(-1, SIDE, SIDE, 3)

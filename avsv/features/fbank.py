@@ -1,31 +1,58 @@
 """Kaldi's filter banks and energy-based voice activity detection."""
 
-import kaldi_native_fbank as knf
+from functools import cache
+
 import numpy as np
+import scipy.fft
 
 from avsv.errors import UserError
 
 RATE = 16000
 FRAME, HOP, BLOCK = 400, 160, 80  # samples; frames and hops are whole blocks, whose sums are shared
 FULL_SCALE = 32768.0  # Kaldi's features are of samples as 16-bit integers
+N_FFT = 512
+LOW, HIGH = 20.0, 7600.0  # Hz, as Kaldi's VoxCeleb recipes: codecs leave nothing above
+PREEMPHASIS = 0.97
+AT_ONCE = 96  # frames, whose products are so small that OpenBLAS makes them itself: to wake its threads costs more
+WIDTH = 27  # mel filters that are multiplied together: neighbours share their bins, and elsewhere they are 0
+FLOOR = np.finfo(np.float32).eps
 
 
-def fbank_options(n_mels: int = 80) -> knf.FbankOptions:
-    """Kaldi's `compute-fbank-feats --num-mel-bins=80 --low-freq=20 --high-freq=7600 --use-energy=true --dither=0`."""
-    options = knf.FbankOptions()
-    options.frame_opts.samp_freq = RATE
-    options.frame_opts.dither = 0.0  # the same file gives the same features
-    options.frame_opts.snip_edges = True
-    options.mel_opts.num_bins = n_mels
-    options.mel_opts.low_freq = 20
-    options.mel_opts.high_freq = 7600  # as Kaldi's VoxCeleb recipes: codecs leave nothing above
-    options.use_energy = True
-    options.raw_energy = True
-    return options
+@cache
+def povey_window() -> np.ndarray:
+    """Kaldi's window, a Hann window to the power of 0.85: (400,) float32."""
+    hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(FRAME) / (FRAME - 1))
+    return (hann**0.85).astype(np.float32)
+
+
+@cache
+def mel_weights(n_mels: int) -> np.ndarray:
+    """Kaldi's triangular filters on the mel scale 1127 ln(1 + f/700): (256, n_mels) float32, bins of 31.25 Hz."""
+    mel_low, mel_high = 1127 * np.log1p(np.array([LOW, HIGH]) / 700)
+    corners = mel_low + (mel_high - mel_low) / (n_mels + 1) * np.arange(n_mels + 2)
+    left, centre, right = corners[:-2], corners[1:-1], corners[2:]
+    mels = 1127 * np.log1p(np.arange(N_FFT // 2)[:, None] * (RATE / N_FFT) / 700)
+    rising, falling = (mels - left) / (centre - left), (right - mels) / (right - centre)
+    return np.maximum(np.minimum(rising, falling), 0).astype(np.float32)
+
+
+@cache
+def mel_bands(n_mels: int) -> list[tuple[slice, slice, np.ndarray]]:
+    """The filters in groups of neighbours: which they are, the bins where they are not 0, and their weights there."""
+    weights, bands = mel_weights(n_mels), []
+    for begin in range(0, n_mels, WIDTH):
+        filters = slice(begin, min(begin + WIDTH, n_mels))
+        used = np.flatnonzero(weights[:, filters].any(axis=1))
+        bins = slice(int(used[0]), int(used[-1]) + 1)
+        bands.append((filters, bins, np.ascontiguousarray(weights[bins, filters])))
+    return bands
 
 
 def fbank_and_energy(sound: np.ndarray, n_mels: int = 80) -> tuple[np.ndarray, np.ndarray]:
     """Log mel energies and log energy of 25 ms frames every 10 ms.
+
+    As Kaldi's `compute-fbank-feats --num-mel-bins=80 --low-freq=20 --high-freq=7600 --use-energy=true --dither=0`,
+    many frames at once: a fifth of the time of kaldi-native-fbank.
 
     Parameters
     ----------
@@ -45,14 +72,30 @@ def fbank_and_energy(sound: np.ndarray, n_mels: int = 80) -> tuple[np.ndarray, n
     >>> features.shape, energy.shape
     ((98, 80), (98,))
     """
-    computer = knf.OnlineFbank(fbank_options(n_mels))
-    computer.accept_waveform(RATE, sound * FULL_SCALE)
-    computer.input_finished()
-    n_frames = computer.num_frames_ready
-    if not n_frames:
+    if len(sound) < FRAME:
         raise UserError(f"the sound lasts {len(sound) / RATE:.4f} s, less than one frame of 0.025 s")
-    frames = np.stack([computer.get_frame(i) for i in range(n_frames)])
-    return frames[:, 1:], frames[:, 0]
+    frames = np.lib.stride_tricks.sliding_window_view(sound, FRAME)[::HOP]
+    features = np.empty((len(frames), n_mels), np.float32)
+    for begin in range(0, len(frames), AT_ONCE):
+        part = slice(begin, begin + AT_ONCE)
+        spectra = power_spectra(frames[part])
+        for filters, bins, weights in mel_bands(n_mels):
+            np.matmul(spectra[:, bins], weights, out=features[part, filters])
+    np.log(np.maximum(features, FLOOR, out=features), out=features)
+    return features, log_energy(sound).astype(np.float32)
+
+
+def power_spectra(frames: np.ndarray) -> np.ndarray:
+    """(t, 400) frames of sound -> (t, 256): mean removed, pre-emphasis, window, squared FFT without the last bin."""
+    frames = frames * np.float32(FULL_SCALE)
+    frames -= frames.mean(axis=1, keepdims=True)
+    emphasised = np.empty_like(frames)
+    np.multiply(frames[:, :-1], np.float32(-PREEMPHASIS), out=emphasised[:, 1:])
+    emphasised[:, 1:] += frames[:, 1:]
+    emphasised[:, 0] = frames[:, 0] * np.float32(1 - PREEMPHASIS)
+    emphasised *= povey_window()
+    spectra = scipy.fft.rfft(emphasised, N_FFT)[:, : N_FFT // 2]
+    return np.square(spectra.real) + np.square(spectra.imag)
 
 
 def log_energy(sound: np.ndarray) -> np.ndarray:
@@ -78,7 +121,7 @@ def log_energy(sound: np.ndarray) -> np.ndarray:
         np.lib.stride_tricks.sliding_window_view(of_blocks, FRAME // BLOCK)[:: HOP // BLOCK].sum(axis=1)
         for of_blocks in (blocks.sum(axis=1), np.square(blocks).sum(axis=1))
     )
-    return np.log(np.maximum(squares - sums**2 / FRAME, np.finfo(np.float32).eps))
+    return np.log(np.maximum(squares - sums**2 / FRAME, FLOOR))
 
 
 def energy_vad(log_energy: np.ndarray, threshold: float = 5.5, mean_scale: float = 0.5, context: int = 2,

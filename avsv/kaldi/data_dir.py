@@ -1,4 +1,4 @@
-"""Data directories: what is in one, whether it keeps Kaldi's rules, and how to mend it.
+"""Data directories: what is in one.
 
     wav.scp     utt  path of the sound (wav, flac, m4a, mp4), or Kaldi's `command |`
     video.scp   utt  path of the picture: a video, or a folder of pictures
@@ -10,12 +10,11 @@ An utterance is a clip of one person. It may have a sound and no picture, or the
 """
 
 import logging
-import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from avsv.errors import UserError
-from avsv.kaldi.tables import invert, read_lines, read_table, write_table
+from avsv.kaldi.tables import invert, read_table, write_table
 
 log = logging.getLogger("avsv")
 BY_UTT = ("wav.scp", "video.scp", "utt2vid", "utt2dur", "utt2num_frames", "utt2modality", "feats.scp", "vad.scp",
@@ -67,9 +66,9 @@ def read_data_dir(path: Path | str) -> DataDir:
     data = DataDir(path, utt2spk)
     for name, table in (("wav.scp", data.wav), ("video.scp", data.video)):
         table.update(data.table(name))
-        for utt in table:
-            if utt not in utt2spk:
-                raise UserError(f'{path}/{name}: "{utt}" is not in {path}/utt2spk. Mend it, or run: avsv fix {path}')
+        if not table.keys() <= utt2spk.keys():
+            utt = next(utt for utt in table if utt not in utt2spk)
+            raise UserError(f'{path}/{name}: "{utt}" is not in {path}/utt2spk. Mend it, or run: avsv fix {path}')
     if not data.wav and not data.video:
         raise UserError(f"{path}: has neither wav.scp nor video.scp, or both are empty")
     return data
@@ -88,124 +87,8 @@ def write_data_dir(path: Path | str, tables: dict[str, dict[str, str]]) -> None:
              len(set(tables["utt2spk"].values())), counts["both"], counts["voice"], counts["face"])  # fmt: skip
 
 
-def check(path: Path | str) -> list[str]:
-    """Defects of a data directory against Kaldi's rules, one sentence each; an empty list where there are none."""
-    path = Path(path)
-    if not path.is_dir():
-        return [f"{path}: there is no such data directory"]
-    defects: list[str] = []
-    tables = {}
-    for name in ("utt2spk", "spk2utt", "spk2gender", *BY_UTT):
-        if (path / name).exists():
-            tables[name] = check_table(path / name, defects)
-    if not tables.get("utt2spk"):
-        return [*defects, f"{path}/utt2spk: is absent or empty"]
-    utt2spk = tables["utt2spk"]
-    for utt, spk in utt2spk.items():
-        if not utt.startswith(spk):
-            defects.append(f'{path}/utt2spk: speaker "{spk}" is not a prefix of utterance "{utt}"')
-    if tables.get("spk2utt") != invert(utt2spk):
-        defects.append(f"{path}/spk2utt: is absent or does not invert utt2spk")
-    for name in BY_UTT:
-        for utt in tables.get(name, {}).keys() - utt2spk.keys():
-            defects.append(f'{path}/{name}: utterance "{utt}" is not in utt2spk')
-    for utt in utt2spk.keys() - tables.get("wav.scp", {}).keys() - tables.get("video.scp", {}).keys():
-        defects.append(f'{path}: utterance "{utt}" is neither in wav.scp nor in video.scp')
-    defects += check_values(path, tables) + check_trials(path, utt2spk)
-    return defects
-
-
-def check_table(path: Path, defects: list[str]) -> dict[str, str]:
-    """Read a table, noting every bad line instead of stopping at the first."""
-    table: dict[str, str] = {}
-    previous = b""
-    try:
-        lines = read_lines(path)
-        if lines and not path.read_bytes().endswith(b"\n"):
-            defects.append(f"{path}: the last line has no end")
-    except UserError as error:
-        defects.append(str(error))
-        return table
-    for number, line in enumerate(lines, 1):
-        parts = line.split(None, 1)
-        n_fields = len(line.split())
-        if n_fields < 2 or (path.name in TWO_FIELDS and n_fields != 2):
-            defects.append(f'{path}, line {number}: expected "key value", found {n_fields} fields: "{line}"')
-            continue
-        key = parts[0].encode()
-        if parts[0] in table:
-            defects.append(f'{path}, line {number}: "{parts[0]}" stands in the table twice')
-        elif key < previous:
-            defects.append(f'{path}, line {number}: "{parts[0]}" is not in LC_ALL=C order')
-        table[parts[0]], previous = parts[1].strip(), key
-    return table
-
-
-def check_values(path: Path, tables: dict[str, dict[str, str]]) -> list[str]:
-    defects = []
-    people = set(tables["utt2spk"].values())
-    genders = tables.get("spk2gender", {})
-    defects += [f'{path}/spk2gender: {s} is "{g}", expected m or f' for s, g in genders.items() if g not in ("m", "f")]
-    if genders:
-        defects += [f'{path}/spk2gender: speaker "{s}" is missing' for s in sorted(people - genders.keys())]
-    for utt, text in tables.get("utt2dur", {}).items():
-        if not is_positive(text):
-            defects.append(f'{path}/utt2dur: {utt} lasts "{text}", expected seconds above 0')
-    return defects
-
-
-def check_trials(path: Path, utt2spk: dict[str, str]) -> list[str]:
-    from avsv.kaldi.trials import read_trials
-
-    defects = []
-    for file in sorted((path / "trials").glob("*")):
-        try:
-            trials = read_trials(file)
-        except UserError as error:
-            defects.append(str(error))
-            continue
-        unknown = sorted((set(trials.enroll_ids) | set(trials.test_ids)) - utt2spk.keys())
-        if unknown:
-            defects.append(f'{file}: {len(unknown)} utterances are not in utt2spk, such as "{unknown[0]}"')
-    return defects
-
-
 def is_positive(text: str) -> bool:
     try:
         return float(text) > 0
     except ValueError:
         return False
-
-
-def fix(path: Path | str) -> tuple[int, int]:
-    """Mend a data directory: sort, drop bad lines and utterances that lack a speaker or any medium.
-
-    What it replaces is kept in `.backup/`.
-
-    Returns
-    -------
-    (kept, before) : numbers of utterances
-
-    Raises
-    ------
-    UserError : nothing would be left
-    """
-    path = Path(path)
-    if not (path / "utt2spk").exists():
-        raise UserError(f"{path}/utt2spk: there is no such file, so there is nothing to mend from")
-    tables = {n: check_table(path / n, []) for n in ("utt2spk", "spk2gender", *BY_UTT) if (path / n).exists()}
-    before = len(tables["utt2spk"])
-    bad = {utt for utt, text in tables.get("utt2dur", {}).items() if not is_positive(text)}
-    media = tables.get("wav.scp", {}).keys() | tables.get("video.scp", {}).keys()
-    keep = {utt: spk for utt, spk in tables["utt2spk"].items() if utt in media and utt not in bad}
-    if not keep:
-        raise UserError(f"{path}: no utterance of {before} has a speaker and a sound or picture; nothing was changed")
-    people = set(keep.values())
-    backup = path / ".backup"
-    backup.mkdir(exist_ok=True)
-    for name, table in tables.items():
-        shutil.copy2(path / name, backup / name)
-        wanted = people if name == "spk2gender" else keep
-        write_table(path / name, {key: value for key, value in table.items() if key in wanted})
-    write_table(path / "spk2utt", invert(keep))
-    return len(keep), before

@@ -8,6 +8,7 @@ int32 without marks, then whole numbers that tell where in the range each value 
 import mmap
 import re
 import struct
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,13 @@ KINDS = {b"FV ": ("<f4", 1), b"DV ": ("<f8", 1), b"FM ": ("<f4", 2), b"DM ": ("<
 TOKENS = {kind: token for token, kind in KINDS.items()}
 COMPRESSED = {b"CM ": 1, b"CM2": 2, b"CM3": 1}  # bytes a value takes
 NUMBERS = re.compile(rb"\s*\[([^\]]*)\]")
+
+
+Rows = Callable[[int], slice]
+
+
+def every_row(n_rows: int) -> slice:
+    return slice(n_rows)
 
 
 class NotKaldi(ValueError):
@@ -58,19 +66,22 @@ def read_header(data: bytes, start: int) -> tuple[str, tuple[int, ...], int]:
     return number_type, marks_and_sizes[1::2], end
 
 
-def decode(data: bytes, start: int = 0) -> tuple[np.ndarray, int]:
-    """The binary vector or matrix whose token is at `start`, and the place behind it; raises NotKaldi."""
+def decode(data: bytes, start: int = 0, pick: Rows = every_row) -> tuple[np.ndarray, int]:
+    """The binary vector or matrix whose token is at `start`, and the place behind it; raises NotKaldi.
+
+    Only the rows that `pick` chooses are looked at: number of rows -> slice.
+    """
     if bytes(data[start : start + 3]) in COMPRESSED:
-        return decode_compressed(data, start)
+        return decode_compressed(data, start, pick)
     number_type, shape, first = read_header(data, start)
     size = int(np.prod(shape, dtype=np.int64))
     end = first + size * np.dtype(number_type).itemsize
     if end > len(data):
         raise NotKaldi("the file ends in the middle of it")
-    return np.frombuffer(data, number_type, size, first).reshape(shape), end
+    return np.frombuffer(data, number_type, size, first).reshape(shape)[pick(shape[0])], end
 
 
-def decode_compressed(data: bytes, start: int = 0) -> tuple[np.ndarray, int]:
+def decode_compressed(data: bytes, start: int = 0, pick: Rows = every_row) -> tuple[np.ndarray, int]:
     """The compressed matrix whose token is at `start`, as float32, and the place behind it; raises NotKaldi.
 
     What Kaldi's `CompressedMatrix` writes: `CM2` and `CM3` hold each value as a share of the matrix's range, in 16 or 8
@@ -99,10 +110,10 @@ def decode_compressed(data: bytes, start: int = 0) -> tuple[np.ndarray, int]:
     numbers = np.frombuffer(data, f"<u{COMPRESSED[token]}", rows * columns, first + 2 * n_percentiles)
     if token != b"CM ":
         steps = np.float32(65535 if token == b"CM2" else 255)
-        return (least + numbers * (extent / steps)).reshape(rows, columns), end
+        return least + numbers.reshape(rows, columns)[pick(rows)] * (extent / steps), end
     percentiles = np.frombuffer(data, "<u2", n_percentiles, first).reshape(columns, 4, 1)
     p0, p25, p75, p100 = np.moveaxis(least + percentiles * (extent / np.float32(65535)), 1, 0)
-    numbers = numbers.reshape(columns, rows).astype(np.float32)
+    numbers = numbers.reshape(columns, rows)[:, pick(rows)].astype(np.float32)
     low = p0 + (p25 - p0) * (numbers / 64)
     middle = p25 + (p75 - p25) * ((numbers - 64) / 128)
     high = p75 + (p100 - p75) * ((numbers - 192) / 63)
@@ -138,8 +149,8 @@ def read_array(path: Path | str) -> np.ndarray:
         raise UserError(f"{path}: {error}") from None
 
 
-def read_entry(entry: str) -> np.ndarray:
-    """The vector or matrix that a line of an scp file points to, `path:offset`.
+def read_entry(entry: str, pick: Rows = every_row) -> np.ndarray:
+    """The vector or matrix that a line of an scp file points to, `path:offset`, or the rows of it that `pick` chooses.
 
     Raises
     ------
@@ -150,13 +161,53 @@ def read_entry(entry: str) -> np.ndarray:
         raise UserError(f'{entry}: expected "path:offset"')
     try:
         with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            return decode_any(data, int(offset))[0].copy()
+            if data[int(offset) : int(offset) + 2] == BINARY:
+                return decode(data, int(offset) + 2, pick)[0].copy()
+            whole = decode_text(data, int(offset))[0]  # text has no places to go to: all of it is read
+            return whole[pick(len(whole))]
     except OSError as error:
         raise UserError(f"{entry}: {error.strerror or error}") from None
     except NotKaldi as error:
         raise UserError(f"{entry}: {error}; the archive is cut short or another one") from None
     except ValueError:  # a file without a byte cannot be mapped
         raise UserError(f"{entry}: the archive is empty") from None
+
+
+def read_crop(entry: str, begin: float, n_rows: int) -> np.ndarray:
+    """Some consecutive rows of a matrix in an archive, such as a random crop of features; no others are read.
+
+    Parameters
+    ----------
+    entry : `path:offset`, a value of an scp file; float, double and compressed matrices, vectors too
+    begin : where the rows begin, as a share of what there is, 0 to 1
+    n_rows : how many; a shorter matrix is repeated
+
+    Returns
+    -------
+    (n_rows, columns) float
+
+    Raises
+    ------
+    UserError : what `read_entry` raises; a matrix without rows
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> ark = Path(tempfile.mkdtemp()) / "feats.ark"
+    >>> _ = ark.write_bytes(b"a " + BINARY + encode(np.arange(8, dtype="<f4").reshape(4, 2)))
+    >>> read_crop(f"{ark}:2", 0.5, 2)
+    array([[2., 3.],
+           [4., 5.]], dtype=float32)
+    """
+
+    def pick(there: int) -> slice:
+        start = min(int(begin * (there - n_rows + 1)), there - n_rows) if there > n_rows else 0
+        return slice(start, start + n_rows)
+
+    rows = read_entry(entry, pick)
+    if not len(rows):
+        raise UserError(f"{entry}: the matrix has no rows")
+    return rows if len(rows) == n_rows else np.resize(rows, (n_rows, *rows.shape[1:]))
 
 
 def encode_text(array: np.ndarray) -> bytes:

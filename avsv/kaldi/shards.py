@@ -24,6 +24,7 @@ from avsv.files import one_at_a_time, whole_file, write_json
 from avsv.kaldi.tables import read_table, write_table
 
 log = logging.getLogger("avsv")
+MERGED = "merged.json"  # which shards the merged tables are of
 FLOAT, COMPRESSED = (
     None,
     2,
@@ -116,6 +117,23 @@ def digest(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
+def digest_pairs(keys: Sequence[str], values: Mapping[str, Any]) -> str:
+    """`digest` of the list of [key, value], made piece by piece: a million lists at once are slow and large.
+
+    Examples
+    --------
+    >>> digest_pairs(["a", "b"], {"a": 1, "b": "x"}) == digest([["a", 1], ["b", "x"]])
+    True
+    """
+    total = hashlib.sha256(b"[")
+    for begin in range(0, len(keys), 1000):
+        pairs = [[key, values[key]] for key in keys[begin : begin + 1000]]
+        text = json.dumps(pairs, sort_keys=True, default=str)[1:-1]
+        total.update(f"{', ' if begin else ''}{text}".encode())
+    total.update(b"]")
+    return total.hexdigest()[:16]
+
+
 def file_digest(path: Path | str) -> str:
     """A short hash of a file's bytes, or of all files in a folder."""
     path = Path(path)
@@ -156,18 +174,19 @@ def make_archives(
     UserError : there is no input at all, or more than `max_skipped` of it could not be used
     """
     out_dir, shard = Path(out_dir), shard or Shard()
-    keys = sorted(inputs, key=str.encode)
+    keys = sorted(inputs)  # by code points, which is the order of their UTF-8 bytes
     if not keys and not may_be_empty:
         raise UserError(f"{out_dir}: nothing to do: there is no input")
     mine = list(shard.take(keys))
     if tables:
         settings = {**settings, "tables": list(tables)}
-    proof = {"shards": shard.total, "settings": digest(settings), "inputs": digest([[k, inputs[k]] for k in mine])}
+    proof = {"shards": shard.total, "settings": digest(settings), "inputs": digest_pairs(mine, inputs)}
     record = out_dir / f"done{shard.suffix}.json"
     if not (done := is_done(record, proof, out_dir, names, tables, shard.suffix)):
         with one_at_a_time(out_dir / f".lock{shard.suffix}"):
             if not (done := is_done(record, proof, out_dir, names, tables, shard.suffix)):  # by the run waited for
                 record.unlink(missing_ok=True)
+                (out_dir / MERGED).unlink(missing_ok=True)  # what was skipped may not be so this time
                 do_shard(out_dir, names, tables, mine, work, shard, max_skipped)
                 write_json(record, proof)
     if done:
@@ -216,15 +235,24 @@ def merge_when_complete(out_dir: Path, names: Sequence[str], tables: Sequence[st
     """Join the shards' scp files into `NAME.scp`, and their tables; False while a shard's proof is missing."""
     if total == 1:
         return True
+    proofs = []
     for job in range(1, total + 1):
         proof = read_proof(out_dir / f"done.{job}.json")
         if (proof.get("shards"), proof.get("settings")) != (total, settings):
             return False
+        proofs.append(proof)
+    record = out_dir / MERGED
+    merged = {"shards": total, "settings": settings, "inputs": digest([proofs, list(names), list(tables)])}
+    files = [*(f"{name}.scp" for name in names), *tables, "skipped"]
+    if read_proof(record) == merged and all((out_dir / file).exists() for file in files):
+        return True  # a million lines need not be joined again
+    record.unlink(missing_ok=True)
     for name, end in [*((name, ".scp") for name in names), *((name, "") for name in [*tables, "skipped"])]:
         rows: dict[str, str] = {}
         for job in range(1, total + 1):
             rows.update(read_table(out_dir / f"{name}.{job}{end}"))
         write_table(out_dir / f"{name}{end}", rows)
+    write_json(record, merged)
     log.info("%s: %d shards merged, %d skipped", out_dir, total, len(rows))
     return True
 
@@ -248,4 +276,5 @@ def merge(out_dir: Path | str) -> None:
         raise UserError(f"{out_dir}: shards {missing} of {total} are not finished")
     names = sorted(p.name.removesuffix(".1.scp") for p in out_dir.glob("*.1.scp"))
     tables = sorted(p.name.removesuffix(".1") for p in out_dir.glob("utt2*.1"))
+    (out_dir / MERGED).unlink(missing_ok=True)
     merge_when_complete(out_dir, names, tables, total, settings)

@@ -25,6 +25,8 @@ def read_table(path: Path | str, fields: int | None = None, shape: str = "key va
     UserError : the file is absent, not text, has a line of another shape or a key twice
     """
     path = Path(path)
+    if (plain := read_plain(path, fields)) is not None:
+        return plain
     table: dict[str, str] = {}
     for number, line in enumerate(read_lines(path), 1):
         key, _, value = line.strip().partition(" ") if "\t" not in line else line.replace("\t", " ", 1).partition(" ")
@@ -36,6 +38,28 @@ def read_table(path: Path | str, fields: int | None = None, shape: str = "key va
             raise UserError(f'{path}, line {number}: "{key}" stands in the table twice')
         table[key] = value
     return table
+
+
+def read_plain(path: Path, fields: int | None) -> dict[str, str] | None:
+    """The table where every line is `key value` with one space, the key once; None where anything is otherwise.
+
+    So it is in what this package writes, and a million lines take a second.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None
+    odd = ("\t", "\r", "\v", "\f", "  ", " \n", "\n ", "\n\n")
+    if fields not in (None, 2) or not text.endswith("\n") or text[0] in " \n" or any(what in text for what in odd):
+        return None
+    lines = text.splitlines()
+    if fields == 2 and text.count(" ") != len(lines):
+        return None
+    try:
+        table = dict(line.split(" ", 1) for line in lines)
+    except ValueError:  # a line without a value
+        return None
+    return table if len(table) == len(lines) else None
 
 
 def read_lines(path: Path | str) -> list[str]:

@@ -115,7 +115,8 @@ class Guard(threading.local):
     def ask(self, function: Callable, path: str | Path, *more: Any) -> None:
         if self.child is None or self.owner != os.getpid():  # a process forked since has none
             self.start()
-        self.request = {"function": f"{function.__module__}:{function.__qualname__}", "arguments": [str(path), *more]}
+        name = f"{function.__module__}:{function.__qualname__}"
+        self.request = {"function": name, "arguments": [str(path), *more], "folder": os.getcwd()}
         with contextlib.suppress(Died):  # the answer will tell
             send(self.child.stdin.fileno(), json.dumps(self.request).encode())
 

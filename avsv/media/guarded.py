@@ -87,6 +87,7 @@ def work(request: dict, mib: int) -> tuple[dict, list[np.ndarray]]:
     module, _, name = request["function"].partition(":")
     arguments = request["arguments"]
     try:
+        os.chdir(request["folder"])  # what relative paths count from
         value = getattr(importlib.import_module(module), name)(*arguments)
     except UserError as error:
         return {"error": str(error)}, []

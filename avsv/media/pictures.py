@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from avsv.errors import UserError
+from avsv.media.containers import open_container
 
 log = logging.getLogger("avsv")
 PICTURE_ENDINGS = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
@@ -130,9 +131,8 @@ def frame_times(path: Path) -> tuple[list[int], list[int]]:
 
     There are no keyframes where the container has no index, for a seek might land anywhere.
     """
-    import av
 
-    with av.open(str(path)) as container:
+    with open_container(path) as container:
         if not container.streams.video:
             raise UserError(f"{path}: there is no picture in it")
         stream = container.streams.video[0]
@@ -152,11 +152,10 @@ def decode_at(path: Path, wanted: list[int], keys: list[int]) -> list[np.ndarray
     Decoding jumps to the last keyframe before a wanted time and stops at the last wanted frame. A damaged frame is
     replaced by the next good one.
     """
-    import av
 
     frames: list[np.ndarray] = []
     wanted = list(wanted)
-    with av.open(str(path)) as container:
+    with open_container(path) as container:
         stream = container.streams.video[0]
         decoder, reached = container.decode(stream), keys[0] if keys else 0
         while wanted:

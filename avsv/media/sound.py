@@ -16,6 +16,8 @@ import numpy as np
 import soundfile
 
 from avsv.errors import UserError
+from avsv.media.containers import open_container
+from avsv.processes import end_with_parent
 from avsv.progress import progress
 
 SNDFILE_ENDINGS = {".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".au", ".sph"}
@@ -142,7 +144,7 @@ def read_ffmpeg(source: str) -> tuple[np.ndarray, int]:
     if not Path(source).is_file():
         raise UserError(f"{source}: there is no such file")
     try:
-        with av.open(source) as container:
+        with open_container(source) as container:
             if not container.streams.audio:
                 raise UserError(f"{source}: there is no sound in it")
             stream = container.streams.audio[0]
@@ -241,7 +243,7 @@ def sound_seconds(path: str) -> float:
     import av
 
     try:
-        with av.open(path) as container:
+        with open_container(path) as container:
             if not container.streams.audio:
                 raise UserError(f"{path}: there is no sound in it")
             stream = container.streams.audio[0]
@@ -259,7 +261,7 @@ def all_seconds(paths: dict[str, str], jobs: int) -> tuple[dict[str, float], dic
     -------
     key -> seconds of those that can be read; key -> reason of the others
     """
-    with ProcessPoolExecutor(jobs) as pool:
+    with ProcessPoolExecutor(jobs, initializer=end_with_parent) as pool:
         found = pool.map(seconds_or_reason, paths.values(), chunksize=64)
         answers = dict(zip(paths, progress(found, "lengths", len(paths)), strict=True))
     return (

@@ -15,10 +15,6 @@
 | compact_bilinear | IFFT(FFT(sketch(F)) FFT(sketch(V))) | none; two random sketches |
 
 Widths of the MLP and its dropout are our choice: no readable source gives them.
-
-With `state_size`, a few numbers more tell what the embedding rests on (voice, face, damage, quality; ours). Their
-product is an offset of the score that depends on both clips' states: what a voice is worth beside a voice, a damaged
-face, or nothing that it shares with the other clip, is then learnt, where a plain cosine has one threshold for all.
 """
 
 from dataclasses import dataclass, field
@@ -45,7 +41,6 @@ class FusionOptions:
     reliability: bool = False  # a damaged modality counts as partly missing
     voice_quality: list[str] = field(default_factory=list)  # tables beside the embeddings, such as "log:utt2magnitude"
     face_quality: list[str] = field(default_factory=list)
-    state_size: int = 0  # numbers of the embedding that tell what it rests on; needs reliability
     mlp_depth: int = 2  # of concat
     dropout: float = 0.1  # of concat
     gate_tanh: bool = True  # of gated: t = tanh; false: identity
@@ -268,12 +263,7 @@ class Fusion(nn.Module):
             n_cues += self.reliability.n_evidence
         sizes = (options.size, options.size) if options.transform_depth else (n_voice, n_face)
         self.head = FORMS[options.fusion](*sizes, n_cues, options)
-        self.out_size = self.head.out_size + options.state_size
-        if options.state_size:
-            # small, so that training starts from the cosine; not 0, where a product with itself has no gradient
-            self.state = nn.Linear(self.reliability.n_evidence, options.state_size)
-            nn.init.normal_(self.state.weight, std=0.05)
-            nn.init.zeros_(self.state.bias)
+        self.out_size = self.head.out_size
 
     def normalize(self, voice: Tensor, face: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
         """Take off the means, scale to length 1, and put 0 where a modality is missing."""
@@ -307,8 +297,6 @@ class Fusion(nn.Module):
         cues = {"embeddings": [face, voice], "reliability": [evidence], "both": [face, voice, evidence]}
         cues = torch.cat(cues[self.options.attention_on], 1)
         out, attention = self.head(self.voice(voice), self.face(face), mask, cues)
-        if self.options.state_size:
-            out = torch.cat([out, self.state(evidence)], 1)
         weights = attention * trust
         return Fused(out, weights / weights.sum(1, keepdim=True), damage)
 
@@ -326,11 +314,10 @@ def refuse_unknown(options: FusionOptions) -> None:
     for key, values in known.items():
         if getattr(options, key) not in values:
             raise UserError(f"{key}: {getattr(options, key)}: expected one of {', '.join(values)}")
-    least = {"size": 1, "transform_depth": 0, "attention_depth": 1, "state_size": 0, "mlp_depth": 1}
+    least = {"size": 1, "transform_depth": 0, "attention_depth": 1, "mlp_depth": 1}
     for key, value in least.items():
         if getattr(options, key) < value:
             raise UserError(f"{key}: {getattr(options, key)}: expected at least {value}")
     if not options.reliability and (options.attention_on != "embeddings" or options.voice_quality
-                                    or options.face_quality or options.state_size):  # fmt: skip
-        raise UserError("attention_on, voice_quality, face_quality and state_size speak of reliability; "
-                        "set reliability: true")  # fmt: skip
+                                    or options.face_quality):  # fmt: skip
+        raise UserError("attention_on, voice_quality and face_quality speak of reliability; set reliability: true")

@@ -15,6 +15,7 @@ from torch import nn
 
 from avsv.errors import UserError
 from avsv.files import whole_file
+from avsv.models.hyperparams import refuse_code
 
 
 def import_speechbrain() -> None:
@@ -186,20 +187,26 @@ def load_encoder(source: str, device: str) -> nn.Module:
     """
     import_speechbrain()
     from speechbrain.inference.speaker import EncoderClassifier
-    from speechbrain.utils.fetching import LocalStrategy
+    from speechbrain.utils.fetching import LocalStrategy, fetch
 
     if Path(source).is_dir():
         folder = Path(source).absolute()
         if not (folder / "hyperparams.yaml").exists():
             raise UserError(f"{folder}: has no hyperparams.yaml, so it is no SpeechBrain speaker encoder (training "
                             "not finished?)")  # fmt: skip
-        return EncoderClassifier.from_hparams(
-            source=str(folder), savedir=str(folder), overrides={"pretrained_path": str(folder)},
-            run_opts={"device": device}, local_strategy=LocalStrategy.NO_LINK,
-        )  # fmt: skip
+        refuse_code(folder / "hyperparams.yaml")
+        try:
+            return EncoderClassifier.from_hparams(
+                source=str(folder), savedir=str(folder), overrides={"pretrained_path": str(folder)},
+                run_opts={"device": device}, local_strategy=LocalStrategy.NO_LINK,
+            )  # fmt: skip
+        except Exception as error:  # torch's, pickle's, HyperPyYAML's and SpeechBrain's own
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+            raise UserError(f"{folder}: cannot be loaded as a SpeechBrain speaker encoder: {reason}") from None
     if source.startswith((".", "/", "exp/")) or source.count("/") != 1:
         raise UserError(f"{source}: there is no such folder")
     try:
+        refuse_code(Path(fetch("hyperparams.yaml", source, savedir=str(encoder_folder(source)))))
         return EncoderClassifier.from_hparams(
             source=source, savedir=str(encoder_folder(source)), run_opts={"device": device}
         )

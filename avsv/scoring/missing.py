@@ -44,6 +44,13 @@ class Missing:
         if self.policy == "drop" and n_incomplete == len(trials):
             raise UserError(f"{scp}: no trial is left: not one has both embeddings; the first absent: {absent[0]}")
 
+    def check_apart(self, trials: "Trials", apart: "np.ndarray") -> None:
+        """UserError where trials, of these numbers, have nothing in common, and that is to stop the work."""
+        if len(apart) and self.policy == "error":
+            enroll, test = trials[int(apart[0])]
+            raise UserError(f"{len(apart)} of {len(trials)} trials compare clips that have nothing in common, a voice "
+                            f"with a face, the first: {enroll} {test}; see --missing")  # fmt: skip
+
     def fill(self, complete: "np.ndarray", scores: "np.ndarray", before: "np.ndarray | None" = None) -> "np.ndarray":
         """Scores of all trials, or of the complete ones where the others are dropped.
 
@@ -61,19 +68,29 @@ class Missing:
         filled[complete] = scores
         return filled
 
-    def note(self, out: Path, trials: "Trials", pool: "Pool") -> None:
+    def note(self, out: Path, trials: "Trials", pool: "Pool", apart: "np.ndarray | None" = None) -> None:
         """Say how many trials lack an embedding and what became of them.
 
-        OUT.missing lists the recordings, and the models that have none at all.
+        OUT.missing lists the recordings, and the models that have none at all; then the trials of `apart`.
+
+        Parameters
+        ----------
+        apart : (trials,) bool, those whose clips have embeddings, and nothing in common
         """
         listing = missing_list(out)
         absent = pool.absent(trials)
-        if not absent:
+        numbers = [] if apart is None else apart.nonzero()[0].tolist()
+        if not absent and not numbers:
             listing.unlink(missing_ok=True)  # of an earlier run
             return
         with whole_file(listing) as file:
             file.writelines(f"{name}\n" for name in sorted({*absent, *without_embedding(trials, pool)}))
+            file.writelines(" ".join(trials[number]) + "\n" for number in numbers)
         done = {"drop": "left out", "keep": "kept as they were"}.get(self.policy, f"given the score {self.value:g}")
+        if numbers:
+            log.warning("%s: %d of %d trials compare a voice with a face: %s", out, len(numbers), len(trials), done)
+        if not absent:
+            return
         n_incomplete = int((~pool.complete).sum())
         if pool.models is not None and pool.models.n_short:
             log.warning("%s: %d models are made of fewer recordings than they have", out, pool.models.n_short)
@@ -97,7 +114,7 @@ def missing_list(scores: Path) -> Path:
 
 
 def made_up(scores: Path, trials: "Trials") -> "np.ndarray":
-    """(trials,) bool: a name in the trial is listed as one without an embedding, so that its score tells nothing.
+    """(trials,) bool: the trial or a name in it is listed as one without, so that its score tells nothing.
 
     Examples
     --------
@@ -105,9 +122,9 @@ def made_up(scores: Path, trials: "Trials") -> "np.ndarray":
     >>> import numpy as np
     >>> from avsv.kaldi.trials import Trials
     >>> scores = Path(tempfile.mkdtemp()) / "scores"
-    >>> _ = missing_list(scores).write_text("c\\n")
-    >>> made_up(scores, Trials(["a"], ["b", "c"], np.array([[0, 0], [0, 1]]))).tolist()
-    [False, True]
+    >>> _ = missing_list(scores).write_text("c\\na d\\n")
+    >>> made_up(scores, Trials(["a"], ["b", "c", "d"], np.array([[0, 0], [0, 1], [0, 2]]))).tolist()
+    [False, True, True]
     """
     import numpy as np
 
@@ -116,9 +133,17 @@ def made_up(scores: Path, trials: "Trials") -> "np.ndarray":
     listing = missing_list(scores)
     if not listing.exists():
         return np.zeros(len(trials), bool)
-    names = set(map(str.strip, read_lines(listing)))
-    enroll, test = (np.array([name in names for name in ids], bool) for ids in (trials.enroll_ids, trials.test_ids))
-    return enroll[trials.pairs[:, 0]] | test[trials.pairs[:, 1]]
+    lines = [line.split() for line in read_lines(listing)]
+    names, apart = {line[0] for line in lines if len(line) == 1}, [line for line in lines if len(line) == 2]
+    sides = trials.enroll_ids, trials.test_ids
+    enroll, test = (np.array([name in names for name in ids], bool) for ids in sides)
+    found = enroll[trials.pairs[:, 0]] | test[trials.pairs[:, 1]]
+    if apart:
+        # as numbers: enroll row x number of test names + test row
+        rows = [{name: row for row, name in enumerate(ids)} for ids in sides]
+        keys = [rows[0][a] * len(sides[1]) + rows[1][b] for a, b in apart if a in rows[0] and b in rows[1]]
+        found |= np.isin(trials.pairs[:, 0].astype(np.int64) * len(sides[1]) + trials.pairs[:, 1], keys)
+    return found
 
 
 def missing_policy(*words: str) -> Callable[[str], Missing]:

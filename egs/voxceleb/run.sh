@@ -142,6 +142,10 @@ if stage 7 "scores: cosine and PLDA"; then
           avsv score --backend $backend --plda exp/$system/plda --missing 0 --trials "$trials" \
             --enroll "exp/$system/$set/embedding.scp" "$(scores_of $system "$set" "${trials##*/}").$backend"
         done
+        if [ $system = avn_e ]; then   # by what both clips have: voice with voice, face with face
+          avsv score --weights "exp/avn_e/$set/weights" --missing 0 --trials "$trials" \
+            --enroll "exp/avn_e/$set/embedding.scp" "$(scores_of avn_e "$set" "${trials##*/}").cosine_shared"
+        fi
       done
     done
   done
@@ -161,10 +165,11 @@ if stage 8 "score normalisation, calibration and score fusion"; then
   # has; without any its log-likelihood ratio is 0.
   for trials in "data/$test_set/trials/"*; do
     list=${trials##*/}$condition
-    for system in voice face avn_e; do
-      avsv calibrate --missing rest --trials "$trials" --scores "exp/$system/scores/$list.cosine_as-norm" \
-        --train-trials data/dev_noisy/trials/dev --train-scores exp/$system/dev_noisy/dev.cosine_as-norm \
-        "exp/$system/scores/$list.cosine_as-norm_calibrated"
+    for scores in voice:cosine_as-norm face:cosine_as-norm avn_e:cosine_as-norm avn_e:cosine_shared; do
+      system=${scores%:*} backend=${scores#*:}
+      avsv calibrate --missing rest --trials "$trials" --scores "exp/$system/scores/$list.$backend" \
+        --train-trials data/dev_noisy/trials/dev --train-scores "exp/$system/dev_noisy/dev.$backend" \
+        "exp/$system/scores/$list.${backend}_calibrated"
     done
     fuse=(avsv fuse --missing rest --trials "$trials" --scores "exp/voice/scores/$list.cosine" "exp/face/scores/$list.cosine")
     "${fuse[@]}" --method mean "exp/mean/scores/$list.cosine"

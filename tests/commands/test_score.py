@@ -232,3 +232,46 @@ def test_published_embeddings_of_voices_give_the_published_error_rates(avsv, rea
         (found,) = json.loads((tmp_path / "j").read_text()).values()
         assert found["eer_percent"] == pytest.approx(expected, abs=0.006)
         assert found["eer_ci95"][0] < expected < found["eer_ci95"][1]
+
+
+def shared(world, names, weights):
+    (world.folder / "weights").write_text("".join(f"{name} {w}\n" for name, w in zip(names, weights)))
+    return "score", "--weights", world.folder / "weights", "--trials", world.trials, "--enroll", world.test
+
+
+def test_clips_are_compared_by_what_they_share(avsv, world):
+    names = [line.split()[0] for line in world.test.read_text().splitlines()]
+    avsv("score", "--trials", world.trials, "--enroll", world.test, world.folder / "plain")
+    command = shared(world, names, ["0.6 0.8", *["1 0"] * (len(names) - 1)])
+    status, said = avsv(*command, world.folder / "shared")
+    assert status == 0, said
+    pairs = [line.split()[:2] for line in world.trials.read_text().splitlines()]
+    factor = [0.6 if (names[0] in pair) and pair[0] != pair[1] else 1.0 for pair in pairs]
+    assert np.allclose(world.scores("shared"), world.scores("plain") / factor, rtol=1e-4)
+
+
+def test_a_voice_and_a_face_have_no_score_unless_the_user_says_which(avsv, world):
+    names = [line.split()[0] for line in world.test.read_text().splitlines()]
+    command = shared(world, names, ["0 1", *["1 0"] * (len(names) - 1)])
+    status, said = avsv(*command, world.folder / "shared")
+    assert status == 1 and "have nothing in common, a voice with a face, the first" in said
+    status, said = avsv(*command, "--missing", 0, world.folder / "shared")
+    assert status == 0 and "compare a voice with a face" in said
+    listed = (world.folder / "shared.missing").read_text().splitlines()
+    pairs = [line.split()[:2] for line in world.trials.read_text().splitlines()]
+    apart = [" ".join(pair) for pair in pairs if (names[0] in pair) and pair[0] != pair[1]]
+    assert listed == apart and apart
+    zero = [score == 0 for score in world.scores("shared")]
+    assert zero == [" ".join(pair) in apart for pair in pairs]
+    # and calibration takes them for no evidence
+    status, said = avsv("calibrate", "--missing", "rest", "--trials", world.trials, "--scores", world.folder / "shared",
+                        world.folder / "calibrated")  # fmt: skip
+    assert status == 0 and [score == 0 for score in world.scores("calibrated")] == zero
+
+
+def test_shared_scores_are_of_plain_cosines(avsv, world):
+    names = [line.split()[0] for line in world.test.read_text().splitlines()]
+    write_array(world.folder / "mean.vec", read_embeddings(world.test).vectors.mean(axis=0))
+    command = shared(world, names, ["1 1"] * len(names))
+    status, said = avsv(*command, "--center", world.folder / "mean.vec", world.folder / "out")
+    assert status == 1 and "--weights goes with plain cosine" in said

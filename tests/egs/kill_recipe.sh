@@ -33,7 +33,8 @@ for ((stage = 0; stage <= 10; stage++)); do
     begin=$(now)
     "${mini[@]}" --stage "$stage" --stop-stage "$stage" >"$work/killed.log" 2>&1 &
     run=$!
-    sleep "$(awk -v t="${takes[$stage]}" -v r="$RANDOM" 'BEGIN { print t * r / 32768 }')"
+    moment=$(awk -v t="${takes[$stage]}" -v r="$RANDOM" 'BEGIN { print t * r / 32768 }')
+    while kill -0 "$run" 2>/dev/null && awk -v a="$(since "$begin")" -v b="$moment" 'BEGIN { exit !(a < b) }'; do sleep 0.02; done
     mapfile -t others < <(below "$run")
     case $((done % 3)) in
       0) victims=("$run") how=hit_run ;;

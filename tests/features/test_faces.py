@@ -1,10 +1,13 @@
 """Finding, aligning and keeping faces."""
 
+import struct
+
 import numpy as np
 import pytest
 
 from avsv.errors import UserError
 from avsv.features.faces import (
+    SIDE,
     TEMPLATE,
     align_face,
     decode_faces,
@@ -111,3 +114,12 @@ def test_bytes_that_are_no_faces_are_refused():
     for data in (b"", b"abc", encode_faces(np.zeros((1, 112, 112, 3), np.uint8))[:-1]):
         with pytest.raises(UserError, match="no aligned faces"):
             decode_faces(data)
+
+
+@pytest.mark.parametrize("height, width", [(65500, 65500), (30000, 30000), (65500, 112), (112, 65500), (0, 0)])
+def test_faces_whose_header_promises_gigabytes_are_no_faces(height, width):
+    data = bytearray(encode_faces(np.zeros((1, SIDE, SIDE, 3), np.uint8)))
+    place = data.index(b"\xff\xc0") + 5
+    data[place : place + 4] = struct.pack(">HH", height, width)
+    with pytest.raises(UserError, match="no aligned faces here"):
+        decode_faces(bytes(data))

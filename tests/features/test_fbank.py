@@ -20,6 +20,24 @@ def test_features_are_kaldis():
     assert np.abs(theirs[:, 0].numpy() - energy).max() < 1e-3
 
 
+@pytest.mark.parametrize("n", [400, 16037, 16000 * 3])
+def test_features_are_those_of_kaldi_native_fbank(n):
+    """The library that Kaldi's own code was carried over to; blocks of frames, the last one not full, leave no seam."""
+    knf = pytest.importorskip("kaldi_native_fbank")
+    options = knf.FbankOptions()
+    options.frame_opts.dither, options.mel_opts.num_bins = 0.0, 80
+    options.mel_opts.low_freq, options.mel_opts.high_freq = 20, 7600
+    options.use_energy = options.raw_energy = True
+    sound = np.random.default_rng(n).normal(0.01, 0.1, n).astype(np.float32)
+    computer = knf.OnlineFbank(options)
+    computer.accept_waveform(16000, sound * 32768)
+    computer.input_finished()
+    theirs = np.stack([computer.get_frame(frame) for frame in range(computer.num_frames_ready)])
+    ours, energy = fbank_and_energy(sound)
+    assert ours == pytest.approx(theirs[:, 1:], abs=2e-3)
+    assert energy == pytest.approx(theirs[:, 0], abs=1e-3)
+
+
 @pytest.mark.parametrize("n", [400, 479, 559, 560, 16037])
 def test_energies_alone_are_those_beside_the_features(n):
     sound = np.random.default_rng(n).normal(0.05, 0.1, n).astype(np.float32)

@@ -10,7 +10,8 @@ import pytest
 from avsv.errors import UserError
 from avsv.features import face_damage, sound_damage
 from avsv.features.noisy_sets import CONDITIONS, draw_damage, find_condition, needs_noises, write_noisy_set
-from avsv.kaldi.data_dir import check, read_data_dir, write_data_dir
+from avsv.kaldi.data_dir import read_data_dir, write_data_dir
+from avsv.kaldi.validation import check
 
 NOISES = {sort: [f"{sort}{n}.wav" for n in range(4)] for sort in ("noise", "music", "speech", "rir")}
 EVERY = [*CONDITIONS, "noisy-0.6", "snr-5", "blur-4", "frames-0.5"]

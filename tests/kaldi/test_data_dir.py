@@ -1,7 +1,8 @@
 import pytest
 
 from avsv.errors import UserError
-from avsv.kaldi.data_dir import check, fix, read_data_dir, write_data_dir
+from avsv.kaldi.data_dir import read_data_dir, write_data_dir
+from avsv.kaldi.validation import check, fix
 
 GOOD = {
     "wav.scp": {"a-1": "1.wav", "b-1": "2.wav"},

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from avsv.errors import UserError
-from avsv.kaldi.matrices import decode, read_array, read_entry, write_array
+from avsv.kaldi.matrices import decode, read_array, read_crop, read_entry, write_array
 
 
 @pytest.mark.parametrize("shape", [(3,), (2, 3), (1, 3)])
@@ -87,3 +87,34 @@ def test_a_wrong_entry_is_told(tmp_path, monkeypatch, entry, said):
     (tmp_path / "empty.ark").write_bytes(b"")
     with pytest.raises(UserError, match=said):
         read_entry(entry)
+
+
+@pytest.mark.parametrize("method", [None, 2, 3, 5], ids=["float", "CM", "CM2", "CM3"])
+@pytest.mark.parametrize(("begin", "first"), [(0.0, 0), (0.5, 7), (0.999, 13), (1.0, 13)])
+def test_a_crop_is_those_rows_of_what_kaldiio_reads(tmp_path, method, begin, first):
+    array = np.random.default_rng(0).standard_normal((20, 4)).astype(np.float32)
+    kaldiio.save_ark(str(tmp_path / "a"), {"x": array, "y": array[::-1]}, compression_method=method)
+    whole = kaldiio.load_mat(f"{tmp_path}/a:2")
+    assert read_crop(f"{tmp_path}/a:2", begin, 7) == pytest.approx(whole[first : first + 7], abs=1e-6)
+
+
+def test_a_crop_of_text_and_of_a_vector(tmp_path):
+    (tmp_path / "a").write_bytes(b"x  [\n 1 2\n 3 4\n 5 6 ]\ny  [ 7 8 9 ]\n")
+    assert read_crop(f"{tmp_path}/a:2", 1.0, 2).tolist() == [[3, 4], [5, 6]]
+    assert read_crop(f"{tmp_path}/a:25", 0.0, 2).tolist() == [7, 8]
+
+
+def test_a_matrix_shorter_than_the_crop_is_repeated_and_an_empty_one_refused(tmp_path):
+    write_array(tmp_path / "x", np.arange(4, dtype="<f4").reshape(2, 2))
+    assert read_crop(f"{tmp_path}/x:0", 0.7, 5)[:, 0].tolist() == [0, 2, 0, 2, 0]
+    write_array(tmp_path / "x", np.zeros((0, 2), "<f4"))
+    with pytest.raises(UserError, match="has no rows"):
+        read_crop(f"{tmp_path}/x:0", 0.5, 2)
+
+
+def test_a_crop_of_an_archive_that_is_cut_short_is_refused(tmp_path):
+    write_array(tmp_path / "x", np.zeros((50, 4), "<f4"))
+    data = (tmp_path / "x").read_bytes()
+    (tmp_path / "x").write_bytes(data[:-4])
+    with pytest.raises(UserError, match="cut short"):
+        read_crop(f"{tmp_path}/x:0", 0.0, 2)

@@ -31,6 +31,17 @@ def test_shards_together_are_the_whole_and_kaldiio_reads_it(tmp_path, total):
     assert all((feats[key] == INPUTS[key]).all() and feats[key].dtype == np.float32 for key in INPUTS)
 
 
+def test_what_is_merged_is_left_alone_until_a_shard_is_done_again(tmp_path):
+    """A clip that was skipped and has been mended since: its shard's record is deleted, and nothing else differs."""
+    for job in (1, 2):
+        make(tmp_path, skip_two if job == 1 else write_all, Shard(job, 2), max_skipped=1.0)
+    before = (tmp_path / "feats.scp").stat().st_mtime_ns
+    assert make(tmp_path, shard=Shard(2, 2)) and (tmp_path / "feats.scp").stat().st_mtime_ns == before
+    assert len(read_table(tmp_path / "feats.scp")) < 7
+    (tmp_path / "done.1.json").unlink()
+    assert make(tmp_path, shard=Shard(1, 2)) and len(read_table(tmp_path / "feats.scp")) == 7
+
+
 def test_compressed_matrices_are_kaldis(tmp_path):
     matrix = np.random.default_rng(0).normal(size=(50, 8)).astype(np.float32)
     make_archives(tmp_path, ["feats"], {"a": 0}, {}, lambda keys, out: out.write("feats", "a", matrix, COMPRESSED))
@@ -167,3 +178,13 @@ make(Path(sys.argv[1]), work)
     assert make(tmp_path, lambda keys, out: calls.append(keys))
     assert not calls and first.wait(timeout=5) == 0
     assert len(kaldiio.load_scp(str(tmp_path / "feats.scp"))) == len(INPUTS)
+
+
+@pytest.mark.parametrize("proof", ["", "1e999", "[]", '{"shards": null}', "[" * 20000])
+def test_a_damaged_proof_is_told_by_merge_and_its_shard_done_again(tmp_path, proof):
+    make(tmp_path, shard=Shard(1, 2))
+    make(tmp_path, shard=Shard(2, 2))
+    (tmp_path / "done.2.json").write_text(proof)
+    with pytest.raises(UserError, match=r"done\.2\.json: not as a finished shard writes it"):
+        merge(tmp_path)
+    assert make(tmp_path, shard=Shard(2, 2))

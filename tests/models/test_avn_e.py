@@ -192,19 +192,3 @@ def test_options_without_sense_are_refused(options, said):
 
 def test_without_transforms_embeddings_of_one_size_can_be_added():
     assert Sum(4, 4, 0, FusionOptions(transform_depth=0)).out_size == 4
-
-
-def test_the_state_of_two_clips_moves_their_score_by_what_they_rest_on():
-    fusion = make("soft_attention_concat", reliability=True, missing="learned", transform_depth=0, state_size=3)
-    assert fusion.out_size == N_VOICE + N_FACE + 3
-    present = torch.tensor([[True, True], [True, False], [True, False], [False, True]])
-    states = fusion(*draw(4), present).out[:, -3:]
-    assert torch.equal(states[1], states[2]) and not torch.allclose(states[0], states[1])
-    assert not torch.allclose(states[1], states[3])
-    states.square().sum().backward()
-    assert fusion.state.weight.grad.abs().sum() > 0
-
-
-def test_a_state_needs_reliability():
-    with pytest.raises(UserError, match="state_size speak of reliability"):
-        make(state_size=2)

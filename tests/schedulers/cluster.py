@@ -40,7 +40,7 @@ def command(program, *words):
 
 
 def run(program, *words, cwd):
-    return subprocess.run(command(program, *words), cwd=cwd, capture_output=True, text=True, timeout=150, check=False)
+    return subprocess.run(command(program, *words), cwd=cwd, capture_output=True, text=True, timeout=300, check=False)
 
 
 def queued(program) -> str:
@@ -53,7 +53,7 @@ def there(program, number) -> bool:
     return number in queued(program).replace("_", " ").split()
 
 
-def wait_for(condition, seconds=60.0):
+def wait_for(condition, seconds=120.0):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "waited in vain"

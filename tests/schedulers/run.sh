@@ -16,5 +16,9 @@ if lacking=$(bash -c '. tests/schedulers/start.sh && schedulers_can_start'); the
 else
   echo "skipped: no job goes through Slurm and Grid Engine here, for $lacking"
 fi
-# Most of the time a test waits for the cluster.
-python -m pytest -n 5 --dist loadgroup -q "$@" tests/schedulers
+# Most of the time a test waits for the cluster; the recipe's share one corpus.
+python -m pytest -q "$@" tests/schedulers/test_recipe.py &
+recipe=$! status=0
+python -m pytest -q -n 4 "$@" tests/schedulers --ignore=tests/schedulers/test_recipe.py || status=1
+wait "$recipe" || status=1
+exit "$status"

@@ -38,7 +38,6 @@ def content(folder):
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
-@pytest.mark.xdist_group("recipe")
 @on("slurm.py", "sge.py")
 def test_a_stage_through_a_cluster_makes_the_same_bytes(program, recipe):
     for cmd in ("run.py", program):
@@ -52,7 +51,6 @@ def test_a_stage_through_a_cluster_makes_the_same_bytes(program, recipe):
     assert content(recipe / "exp/fbank") == here
 
 
-@pytest.mark.xdist_group("recipe")
 @on("slurm.py")
 def test_two_nodes_learn_what_one_does(program, recipe):
     losses = []

@@ -17,8 +17,8 @@ def start(tmp_path, *options, job=ONCE):
 def test_a_preempted_job_is_submitted_again(program, tmp_path):
     process = start(tmp_path, "-p", "patient", "--num-threads", 4)
     started(tmp_path, "a.1")
-    subprocess.run(["srun", "-p", "urgent", "-n", "1", "-c", "4", "true"], check=True, timeout=60, capture_output=True)
-    _, said = process.communicate(timeout=60)
+    subprocess.run(["srun", "-p", "urgent", "-n", "1", "-c", "4", "true"], check=True, timeout=120, capture_output=True)
+    _, said = process.communicate(timeout=120)
     assert process.returncode == 0, said
     assert "job 1 was killed by Slurm: preempted; submitted again (1 of 3)" in said
 
@@ -30,6 +30,6 @@ def test_a_job_whose_node_is_lost_is_submitted_again(program, tmp_path):
     started(tmp_path, "a.1")
     for state in ("DOWN", "RESUME"):
         subprocess.run(["scontrol", "update", "NodeName=frail", f"State={state}", "Reason=test"], check=True)
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=120)
     assert process.returncode == 0, said
     assert "job 1 was killed by Slurm: its node was lost; submitted again (1 of 3)" in said

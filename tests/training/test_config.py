@@ -79,3 +79,11 @@ def test_configurations_of_the_recipes_have_no_unknown_key(path):
     config = apply_schema(given, getattr(importlib.import_module(f"avsv.training.{module}"), schema), path)
     make_optimizer(torch.nn.Linear(1, 1), config.optimizer)
     assert learning_rate(config.optimizer, 0, 100) >= 0
+
+
+@pytest.mark.parametrize("text", ["[" * 30000, "a: &a [1, 1]\n" + "".join(
+    f"{b}: &{b} [{', '.join(['*' + a] * 9)}]\n" for a, b in zip("abcdefgh", "bcdefghi"))])  # fmt: skip
+def test_a_small_file_that_would_become_a_huge_one_is_refused(tmp_path, text):
+    (tmp_path / "bomb.yaml").write_text(text)
+    with pytest.raises(UserError, match=r"more than 20 levels, or more than 10 aliases"):
+        read_config(tmp_path / "bomb.yaml", [])

@@ -38,7 +38,7 @@ def find_skipped(exp_dir: Path) -> list[Skipped]:
             reasons.setdefault(general(said), []).append(f"{name} {said}")
         found.append(Skipped(path, reasons))
     for path in sorted(exp_dir.glob("*/scores/*.missing")):
-        found.append(Skipped(path, {"no embedding: its trials were scored as --missing told": read_lines(path)}))
+        found.append(Skipped(path, {"no embedding, or nothing in common: scored as --missing told": read_lines(path)}))
     return [one for one in found if one.total]
 
 

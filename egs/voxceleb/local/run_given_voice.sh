@@ -17,10 +17,10 @@ stage=1
 stop_stage=4
 # shellcheck source=../path.sh
 . ./path.sh
-# shellcheck source=../cmd.sh
-. ./cmd.sh
 # shellcheck source=../../../utils/parse_options.sh
 . parse_options.sh
+# shellcheck source=../cmd.sh
+. ./cmd.sh
 
 here=exp/given_voice
 sets=(vox1)

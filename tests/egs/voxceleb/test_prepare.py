@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from avsv.kaldi.data_dir import check, read_data_dir
+from avsv.kaldi.data_dir import read_data_dir
+from avsv.kaldi.validation import check
 
 LOCAL = Path(__file__).resolve().parents[3] / "egs" / "voxceleb" / "local"
 

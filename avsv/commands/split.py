@@ -1,0 +1,24 @@
+"""avsv split: cut a data directory into parts of whole speakers, DATA_DIR/splitN/1 to N.
+
+For steps that run on a part each, as Kaldi's split_data.sh: every table is cut but the trials, and no speaker is in two
+parts. Commands with --shard J/N need no split.
+
+example:
+  avsv split data/vox2 100
+  avsv check data/vox2/split100/7
+"""
+
+from pathlib import Path
+
+from avsv.commands._arguments import at_least_one
+from avsv.kaldi.split import split_data_dir
+
+
+def add_arguments(parser):
+    parser.add_argument("data_dir", type=Path)
+    parser.add_argument("parts", type=at_least_one, metavar="N")
+
+
+def run(args):
+    sizes = split_data_dir(args.data_dir, args.parts)
+    print(f"{args.data_dir}/split{args.parts}: {len(sizes)} parts of {min(sizes)} to {max(sizes)} utterances")

@@ -1,0 +1,89 @@
+"""A data directory cut into parts of whole speakers, as Kaldi's split_data.sh does: DATA_DIR/splitN/1 to N."""
+
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+
+from avsv.errors import UserError
+from avsv.kaldi.data_dir import BY_UTT, TWO_FIELDS
+from avsv.kaldi.keyed import KeyedTable, read_keyed
+
+OF_SPEAKERS = ("spk2utt", "spk2gender")
+
+
+def split_data_dir(path: Path | str, n_parts: int) -> list[int]:
+    """Write `splitN/1` to `splitN/N` in a data directory, each with its share of every table but the trials.
+
+    A part holds whole speakers, neighbours in the order of their names, and as near to 1/N of the utterances as these
+    allow. What an earlier split of as many parts left there is replaced as a whole.
+
+    Returns
+    -------
+    utterances in each part
+
+    Raises
+    ------
+    UserError : fewer speakers than parts, or a table that is not sorted or has bad lines
+    """
+    path = Path(path)
+    if not path.is_dir():
+        raise UserError(f"{path}: there is no such data directory")
+    utt2spk = read_sorted(path / "utt2spk")
+    speakers = utt2spk.value_strings()
+    begins = np.flatnonzero(np.concatenate([[True], speakers[1:] != speakers[:-1]]))[: len(speakers)]
+    names = speakers[begins]
+    if (names[1:] <= names[:-1]).any():
+        raise UserError(f"{path}/utt2spk: utterances and speakers are not in one order; a speaker's name must begin "
+                        f"those of the utterances. See: avsv check {path}")  # fmt: skip
+    if len(names) < n_parts:
+        raise UserError(f"{path}: has {len(names)} speakers, too few for {n_parts} parts of whole speakers")
+    firsts = choose_firsts(begins, len(speakers), n_parts)
+    part = path / f".split{n_parts}.part"
+    shutil.rmtree(part, ignore_errors=True)
+    for number in range(1, n_parts + 1):
+        (part / str(number)).mkdir(parents=True)
+    for name in ("utt2spk", *OF_SPEAKERS, *BY_UTT):
+        if (path / name).exists():
+            table = utt2spk if name == "utt2spk" else read_sorted(path / name)
+            write_parts(part, table, names[firsts] if name in OF_SPEAKERS else utt2spk.keys[begins[firsts]])
+    shutil.rmtree(path / f"split{n_parts}", ignore_errors=True)
+    os.rename(part, path / f"split{n_parts}")
+    return np.diff(begins[firsts], append=len(speakers)).tolist()
+
+
+def choose_firsts(begins: np.ndarray, total: int, n_parts: int) -> list[int]:
+    """Which speaker begins each part: the one nearest to where equal parts would begin, each part at least one.
+
+    Parameters
+    ----------
+    begins : where each speaker's utterances begin, ascending from 0
+    total : utterances
+
+    Examples
+    --------
+    >>> choose_firsts(np.array([0, 7, 8, 9]), 10, 3)
+    [0, 1, 2]
+    """
+    firsts = [0]
+    for number in range(1, n_parts):
+        nearest = int(np.abs(begins - total * number / n_parts).argmin())
+        firsts.append(min(max(nearest, firsts[-1] + 1), len(begins) - (n_parts - number)))
+    return firsts
+
+
+def read_sorted(path: Path) -> KeyedTable:
+    """A table whose lines can be cut into parts as they are; UserError where it is not sorted or has bad lines."""
+    table = read_keyed(path, path.name in TWO_FIELDS)
+    if table.bad or not table.ascending:
+        raise UserError(f"{path}: is not sorted, or has bad lines. Mend it: avsv fix {path.parent}")
+    return table
+
+
+def write_parts(folder: Path, table: KeyedTable, firsts: np.ndarray) -> None:
+    """Write the lines from each first key on to the next to `folder/1` and so on; one without lines is empty."""
+    places = np.append(table.starts, len(table.data))[np.searchsorted(table.keys, firsts)]
+    places[0] = 0
+    for number, (begin, end) in enumerate(zip(places, [*places[1:], len(table.data)], strict=True), 1):
+        (folder / str(number) / table.path.name).write_bytes(table.data[begin:end])

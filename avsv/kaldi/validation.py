@@ -1,0 +1,206 @@
+"""Whether a data directory keeps Kaldi's rules, and how to mend one: 1.2 million clips in seconds, table by table."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+
+from avsv.errors import UserError
+from avsv.files import whole_file
+from avsv.kaldi.data_dir import BY_UTT, TWO_FIELDS, is_positive
+from avsv.kaldi.decimals import read_decimals
+from avsv.kaldi.keyed import KeyedTable, join_runs, read_keyed, rows_of
+
+MEDIA = ("wav.scp", "video.scp")
+
+
+def check(path: Path | str) -> list[str]:
+    """Defects of a data directory against Kaldi's rules, one sentence each; an empty list where there are none."""
+    path = Path(path)
+    if not path.is_dir():
+        return [f"{path}: there is no such data directory"]
+    defects: list[str] = []
+    of_people = {name: check_table(path / name, defects) for name in ("utt2spk", "spk2utt", "spk2gender")}
+    utt2spk = of_people["utt2spk"]
+    if utt2spk is None or not len(utt2spk):
+        return [*defects, f"{path}/utt2spk: is absent or empty"]
+    utts, speakers = latest(utt2spk)
+    strange, has_media = [], np.zeros(len(utts), bool)
+    for name in BY_UTT:
+        table = check_table(path / name, defects)
+        if table is None:
+            continue
+        rows = rows_of(table.keys, utts)
+        strange += [f'{path}/{name}: utterance "{text(key)}" is not in utt2spk'
+                    for key in sorted(set(table.keys[rows < 0].tolist()))]  # fmt: skip
+        if name in MEDIA:
+            has_media[rows[rows >= 0]] = True
+        if name == "utt2dur":
+            strange += check_seconds(table)
+    return [
+        *defects,
+        *check_people(path, utts, speakers, of_people["spk2utt"]),
+        *strange,
+        *[f'{path}: utterance "{text(utt)}" is neither in wav.scp nor in video.scp' for utt in utts[~has_media]],
+        *check_genders(path, set(np.unique(speakers).tolist()), of_people["spk2gender"]),
+        *check_trials(path, utts),
+    ]
+
+
+def text(value: bytes) -> str:
+    return bytes(value).decode()
+
+
+def check_table(path: Path, defects: list[str]) -> KeyedTable | None:
+    """Read a table where it is there, noting every bad line instead of stopping at the first."""
+    if not path.exists():
+        return None
+    try:
+        table = read_keyed(path, path.name in TWO_FIELDS)
+    except UserError as error:
+        defects.append(str(error))
+        return None
+    if not table.complete:
+        defects.append(f"{path}: the last line has no end")
+    found = [(n, f'expected "key value", found {fields} fields: "{line}"') for n, fields, line in table.bad]
+    if not table.ascending:
+        order = np.argsort(table.keys, kind="stable")
+        ranked = table.keys[order]
+        twice = np.zeros(len(table), bool)
+        twice[order[1:][ranked[1:] == ranked[:-1]]] = True
+        late = np.concatenate([[False], table.keys[1:] < table.keys[:-1]])
+        for row in np.flatnonzero(twice | late).tolist():
+            what = "stands in the table twice" if twice[row] else "is not in LC_ALL=C order"
+            found.append((int(table.numbers[row]), f'"{text(table.keys[row])}" {what}'))
+    defects += [f"{path}, line {number}: {what}" for number, what in sorted(found)]
+    return table
+
+
+def latest(utt2spk: KeyedTable) -> tuple[np.ndarray, np.ndarray]:
+    """Utterances in C order and their speakers; of one that stands there twice the last line counts."""
+    rows = np.flatnonzero(~utt2spk.superseded())
+    if not utt2spk.ascending:
+        rows = rows[np.argsort(utt2spk.keys[rows], kind="stable")]
+    return utt2spk.keys[rows], utt2spk.value_strings()[rows]
+
+
+def invert(utts: np.ndarray, speakers: np.ndarray) -> bytes:
+    """The table spk2utt of utterances in C order."""
+    if (speakers[1:] < speakers[:-1]).any():
+        order = np.argsort(speakers, kind="stable")
+        utts, speakers = utts[order], speakers[order]
+    begins = np.flatnonzero(np.concatenate([[True], speakers[1:] != speakers[:-1]]))
+    names = utts.tolist()
+    groups = zip(begins.tolist(), [*begins[1:].tolist(), len(names)], strict=True)
+    return b"".join(bytes(speakers[a]) + b" " + b" ".join(names[a:b]) + b"\n" for a, b in groups)
+
+
+def check_people(path: Path, utts: np.ndarray, speakers: np.ndarray, spk2utt: KeyedTable | None) -> list[str]:
+    strange = np.flatnonzero(~np.strings.startswith(utts, speakers)).tolist()
+    defects = [f'{path}/utt2spk: speaker "{text(speakers[row])}" is not a prefix of utterance "{text(utts[row])}"'
+               for row in strange]  # fmt: skip
+    if spk2utt is None or spk2utt.data != invert(utts, speakers):
+        defects.append(f"{path}/spk2utt: is absent or does not invert utt2spk")
+    return defects
+
+
+def check_genders(path: Path, people: set[bytes], spk2gender: KeyedTable | None) -> list[str]:
+    if spk2gender is None:
+        return []
+    genders = dict(zip(spk2gender.keys.tolist(), spk2gender.value_strings().tolist(), strict=True))
+    defects = [f'{path}/spk2gender: {text(spk)} is "{text(gender)}", expected m or f'
+               for spk, gender in genders.items() if gender not in (b"m", b"f")]  # fmt: skip
+    missing = sorted(people - genders.keys()) if genders else []
+    return defects + [f'{path}/spk2gender: speaker "{text(spk)}" is missing' for spk in missing]
+
+
+def not_positive(utt2dur: KeyedTable) -> np.ndarray:
+    """Rows of utt2dur that hold no number above 0."""
+    if not len(utt2dur):
+        return np.zeros(0, int)
+    suspect = np.flatnonzero(~(read_decimals(utt2dur.value_block(), 0) > 0)).tolist()
+    return np.array([row for row in suspect if not is_positive(utt2dur.text(row))], int)
+
+
+def check_seconds(utt2dur: KeyedTable) -> list[str]:
+    return [f'{utt2dur.path}: {text(utt2dur.keys[row])} lasts "{utt2dur.text(row)}", expected seconds above 0'
+            for row in not_positive(utt2dur).tolist()]  # fmt: skip
+
+
+def check_trials(path: Path, utts: np.ndarray) -> list[str]:
+    from avsv.kaldi.trials import read_trials
+
+    defects = []
+    for file in sorted((path / "trials").glob("*")):
+        try:
+            trials = read_trials(file)
+        except UserError as error:
+            defects.append(str(error))
+            continue
+        names = sorted(set(trials.enroll_ids) | set(trials.test_ids), key=str.encode)
+        rows = rows_of(np.array([name.encode() for name in names]), utts)
+        unknown = [names[row] for row in np.flatnonzero(rows < 0).tolist()]
+        if unknown:
+            defects.append(f'{file}: {len(unknown)} utterances are not in utt2spk, such as "{unknown[0]}"')
+    return defects
+
+
+def fix(path: Path | str) -> tuple[int, int]:
+    """Mend a data directory: sort, drop bad lines and utterances that lack a speaker or any medium.
+
+    A table that is right already is left alone; what is replaced is kept in `.backup/`.
+
+    Returns
+    -------
+    (kept, before) : numbers of utterances
+
+    Raises
+    ------
+    UserError : nothing would be left, or a table that is no text
+    """
+    path = Path(path)
+    if not (path / "utt2spk").exists():
+        raise UserError(f"{path}/utt2spk: there is no such file, so there is nothing to mend from")
+    utts, speakers = latest(read_keyed(path / "utt2spk", True))
+    keep = np.zeros(len(utts), bool)
+    for name in MEDIA:
+        if (path / name).exists():
+            rows = rows_of(read_keyed(path / name, False).keys, utts)
+            keep[rows[rows >= 0]] = True
+    if (path / "utt2dur").exists():
+        utt2dur = read_keyed(path / "utt2dur", True)
+        current = ~utt2dur.superseded()
+        rows = [row for row in not_positive(utt2dur).tolist() if current[row]]
+        bad = rows_of(utt2dur.keys[rows], utts)
+        keep[bad[bad >= 0]] = False
+    if not keep.any():
+        raise UserError(
+            f"{path}: no utterance of {len(utts)} has a speaker and a sound or picture; nothing was changed"
+        )
+    before, utts, speakers = len(utts), utts[keep], speakers[keep]
+    for name in ("utt2spk", *BY_UTT, "spk2gender"):
+        if (path / name).exists():
+            table = read_keyed(path / name, name in TWO_FIELDS)
+            replace(table.path, table, wanted_lines(table, np.unique(speakers) if name == "spk2gender" else utts))
+    replace(path / "spk2utt", None, invert(utts, speakers))
+    return len(utts), before
+
+
+def wanted_lines(table: KeyedTable, wanted: np.ndarray) -> bytes:
+    """The table's lines with keys of `wanted`, which ascends; in C order, the last one of those with one key."""
+    rows = np.flatnonzero((rows_of(table.keys, wanted) >= 0) & ~table.superseded())
+    if not table.ascending:
+        rows = rows[np.argsort(table.keys[rows], kind="stable")]
+    return join_runs(table, rows)
+
+
+def replace(path: Path, old: KeyedTable | None, new: bytes) -> None:
+    """Write a table that has changed, and keep the old one."""
+    before = (old.data if old.complete else None) if old else (path.read_bytes() if path.exists() else None)
+    if new == before:
+        return
+    if path.exists():
+        (path.parent / ".backup").mkdir(exist_ok=True)
+        shutil.copy2(path, path.parent / ".backup" / path.name)
+    with whole_file(path, "wb") as out:
+        out.write(new)

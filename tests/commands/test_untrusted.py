@@ -1,0 +1,206 @@
+"""Data directories and models from anybody: nothing that they hold is run, and nothing is written outside OUT_DIR."""
+
+import json
+import os
+import pickle
+import shutil
+
+import av
+import numpy as np
+import onnx
+import pytest
+import soundfile
+import torch
+
+from avsv.errors import UserError
+from avsv.features.face_pack import load_pack
+from avsv.kaldi.tables import read_table, write_table
+from avsv.media.pictures import read_frames
+from avsv.media.sound import read_sound
+from avsv.models.ecapa import load_encoder
+from avsv.models.hyperparams import refuse_code
+from avsv.training.checkpoints import load_state
+from tests.commands.test_embed_face import draw_clip, pack  # noqa: F401 (fixtures)
+from tests.commands.test_embed_voice import encoder  # noqa: F401
+from tests.media.hostile import movie_bytes, speech
+
+
+class Bomb:
+    """Unpickled, it makes a file."""
+
+    def __init__(self, mark):
+        self.mark = mark
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.mark),)
+
+
+@pytest.fixture
+def mark(tmp_path):
+    """What malicious data try to make."""
+    return tmp_path / "it-ran"
+
+
+@pytest.fixture
+def piped(tmp_path, mark):
+    """A data directory whose every table of media is a command."""
+    folder = tmp_path / "data"
+    for table in ("wav.scp", "video.scp", "feats.scp", "vad.scp", "faces.scp"):
+        write_table(folder / table, {"a-1": f"mkdir {mark} |"})
+    write_table(folder / "utt2spk", {"a-1": "a"})
+    write_table(folder / "spk2utt", {"a": "a-1"})
+    return folder
+
+
+def test_commands_in_a_data_directory_do_not_run(avsv, piped, pack, encoder, world, mark, tmp_path):  # noqa: F811
+    out = ("--max-skipped", 1, piped, tmp_path / "out")
+    (tmp_path / "pipe.scp").write_text(f"test00-0 mkdir {mark} |\n")
+    for command in (("fbank", *out), ("embed-voice", "--model", encoder, *out), ("embed-face", "--model", pack, *out),
+                    ("align-faces", "--model", pack, *out), ("check", piped), ("fix", piped),
+                    ("damage", "--condition", "gaussian-blur", "--listen", 5, piped, tmp_path / "noisy"),
+                    ("damage", "--condition", "speed", "--noises", piped, "--listen", 5, piped, tmp_path / "noisy2"),
+                    ("score", "--trials", world.trials, "--enroll", tmp_path / "pipe.scp", tmp_path / "scores"),
+                    ("import-embeddings", tmp_path / "pipe.scp", tmp_path / "imported")):  # fmt: skip
+        avsv(*command)
+        assert not mark.exists(), command
+    avsv("fbank", "--allow-pipes", "--max-skipped", 1, piped, tmp_path / "allowed")
+    assert mark.exists()  # so the command would have worked
+
+
+def test_paths_are_read_as_the_data_say_and_names_lead_out_of_no_folder(avsv, pack, encoder, tmp_path, monkeypatch):  # noqa: F811
+    monkeypatch.chdir(tmp_path)
+    data = "work/data"
+    names = ["../../a-1", "/a-2", "a/../../a-3"]
+    (tmp_path / "media").mkdir()
+    soundfile.write("media/x.wav", speech(1), 16000)
+    draw_clip(tmp_path / "media" / "faces", 0)
+    write_table("work/data/wav.scp", dict.fromkeys(names, "work/../media/x.wav"))
+    write_table("work/data/video.scp", dict.fromkeys(names, str(tmp_path / "media" / "faces")))
+    write_table("work/data/utt2spk", dict.fromkeys(names, "a"))
+    before = {path for path in tmp_path.rglob("*") if "work" not in path.parts}
+    listen = ("--listen", 3, data)
+    for command in (("fbank", data, "work/fbank"), ("embed-voice", "--model", encoder, data, "work/voice"),
+                    ("embed-face", "--model", pack, data, "work/face"),
+                    ("damage", "--condition", "gaussian-blur", *listen, "work/noisy"),
+                    ("damage", "--condition", "speed", "--noises", data, *listen, "work/fast")):  # fmt: skip
+        status, said = avsv(*command)
+        assert status == 0, said
+    assert read_table("work/fbank/feats.scp").keys() == set(names)
+    assert len(list((tmp_path / "work/noisy/listen").iterdir())) == 3
+    assert {path for path in tmp_path.rglob("*") if "work" not in path.parts} == before
+
+
+def test_a_playlist_under_the_name_of_a_video_opens_no_other_file(tmp_path):
+    (tmp_path / "real.mp4").write_bytes(movie_bytes(speech(1), 5))
+    concat, hls = tmp_path / "concat.mp4", tmp_path / "hls.mp4"
+    concat.write_text("ffconcat version 1.0\nfile real.mp4\n")
+    hls.write_text("#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\nreal.mp4\n#EXT-X-ENDLIST\n")
+    with av.open(str(concat)) as container:  # what would be done otherwise
+        assert container.format.name == "concat"
+    for path in (concat, hls):
+        for read in (lambda path: read_frames(path, 1), read_sound):
+            with pytest.raises(UserError, match="cannot be read"):
+                read(str(path))
+
+
+def test_a_pickle_for_a_checkpoint_does_not_run(tmp_path, mark):
+    for name, write in (("pickle.pt", pickle.dump), ("torch.pt", torch.save)):
+        with open(tmp_path / name, "wb") as out:
+            write({"model": Bomb(mark)}, out)
+        with pytest.raises(UserError, match="is no checkpoint, or is damaged"):
+            load_state(tmp_path / name)
+    assert not mark.exists()
+
+
+def test_a_pickle_in_a_speaker_encoder_does_not_run(avsv, encoder, tmp_path, mark):  # noqa: F811
+    soundfile.write(tmp_path / "x.wav", speech(1), 16000)
+    write_table(tmp_path / "data" / "wav.scp", {"a-1": str(tmp_path / "x.wav")})
+    write_table(tmp_path / "data" / "utt2spk", {"a-1": "a"})
+    for name in ("embedding_model.ckpt", "classifier.ckpt"):
+        shutil.copytree(encoder, tmp_path / name)
+        torch.save(Bomb(mark), tmp_path / name / name)
+        status, said = avsv("embed-voice", "--model", tmp_path / name, tmp_path / "data", tmp_path / f"out-{name}")
+        assert status == 1 and "cannot be loaded as a SpeechBrain speaker encoder" in said and not mark.exists(), said
+
+
+@pytest.mark.parametrize("line", [
+    "x: !apply:os.mkdir [MARK]", "x: !new:subprocess.Popen [[mkdir, MARK]]", "x: !name:os.mkdir",
+    "x: !module:antigravity", "x: !!python/object/apply:os.mkdir [MARK]", "x: !include:other.yaml",
+    "x: !new:speechbrain.utils.superpowers.run_shell [mkdir MARK]", "x: !new:torch.nn.utils.parametrize.cached",
+])  # fmt: skip
+def test_a_speechbrain_folder_that_names_other_code_is_refused(encoder, tmp_path, mark, line):  # noqa: F811
+    folder = shutil.copytree(encoder, tmp_path / "model")
+    with open(folder / "hyperparams.yaml", "a") as out:
+        out.write(line.replace("MARK", str(mark)) + "\n")
+    with pytest.raises(UserError, match=r"hyperparams.yaml, line \d+: .* is no part of a speaker encoder"):
+        load_encoder(str(folder), "cpu")
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize(
+    "place", ["https://example.org/model.ckpt", "!ref <pretrained_path>/../../model.ckpt", "a/b/c"]
+)
+def test_weights_from_elsewhere_are_refused(encoder, tmp_path, place):  # noqa: F811
+    text = (encoder / "hyperparams.yaml").read_text()
+    (tmp_path / "h.yaml").write_text(text.replace("!ref <pretrained_path>/embedding_model.ckpt", place))
+    with pytest.raises(UserError, match="expected weights beside this file"):
+        refuse_code(tmp_path / "h.yaml")
+
+
+def test_the_published_speaker_encoders_name_nothing_else(tmp_path):
+    """The tags of SpeechBrain's spkrec-ecapa, spkrec-xvect and spkrec-resnet models."""
+    (tmp_path / "h.yaml").write_text("""
+compute_features: !new:speechbrain.lobes.features.Fbank
+    n_mels: 80
+mean_var_norm: !new:speechbrain.processing.features.InputNormalization
+    norm_type: sentence
+one: !new:speechbrain.lobes.models.ECAPA_TDNN.ECAPA_TDNN
+    channels: [1024, 1024]
+two: !new:speechbrain.lobes.models.Xvector.Xvector
+    activation: !name:torch.nn.LeakyReLU
+three: !new:speechbrain.lobes.models.ResNet.ResNet
+classifier: !new:speechbrain.lobes.models.Xvector.Classifier
+label_encoder: !new:speechbrain.dataio.encoder.CategoricalEncoder
+pretrained_path: speechbrain/spkrec-ecapa-voxceleb
+pretrainer: !new:speechbrain.utils.parameter_transfer.Pretrainer
+    loadables:
+        embedding_model: !ref <one>
+    paths:
+        embedding_model: !ref <pretrained_path>/embedding_model.ckpt
+""")
+    refuse_code(tmp_path / "h.yaml")
+
+
+def test_a_network_that_takes_its_weights_from_another_folder_is_refused(pack, tmp_path):  # noqa: F811
+    folder = tmp_path / "inner" / "pack"
+    folder.mkdir(parents=True)
+    model = onnx.load(pack / "recognition.onnx")
+    weights = max(model.graph.initializer, key=lambda tensor: len(tensor.raw_data))
+    (tmp_path / "secret").write_bytes(weights.raw_data)
+    weights.ClearField("raw_data")
+    weights.data_location = onnx.TensorProto.EXTERNAL
+    for key, value in (("location", "../../secret"), ("offset", "0")):
+        entry = weights.external_data.add()
+        entry.key, entry.value = key, value
+    (folder / "recognition.onnx").write_bytes(model.SerializeToString())
+    with pytest.raises(UserError, match=r"recognition\.onnx: cannot be loaded as an ONNX network"):
+        load_pack(folder, tasks=("recognition",))
+
+
+@pytest.mark.parametrize("head", [b"\xff" * 8, (1 << 40).to_bytes(8, "little"), (90).to_bytes(8, "little") + b"[" * 90,
+                                  (60).to_bytes(8, "little") + json.dumps({"a": {"dtype": "F32", "shape": [1 << 40],
+                                  "data_offsets": [0, 1 << 42]}}).encode().ljust(60)])  # fmt: skip
+def test_a_safetensors_file_that_promises_the_world_is_damaged(avsv, world, tmp_path, head):
+    (tmp_path / "exp").mkdir()
+    (tmp_path / "exp" / "fusion.safetensors").write_bytes(head + bytes(100))
+    status, said = avsv("embed-pair", "--model", tmp_path / "exp", "--voice", world.test, "--face", world.test,
+                        tmp_path / "out")  # fmt: skip
+    assert status == 1 and "fusion.safetensors: is damaged" in said
+
+
+def test_arrays_of_objects_are_not_unpickled(avsv, tmp_path, mark):
+    np.savez(tmp_path / "x.npz", a=np.array([Bomb(mark)], dtype=object))
+    np.save(tmp_path / "x.npy", np.array([Bomb(mark)], dtype=object))
+    for name in ("x.npz", "x.npy"):
+        status, said = avsv("import-embeddings", tmp_path / name, tmp_path / "out")
+        assert status == 1 and "can run any program" in said and not mark.exists()
