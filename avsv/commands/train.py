@@ -28,6 +28,8 @@ TASKS = {
     "avn_j": ("avn_j", "AvnJConfig", "train_avn_j"),
     "coupled_cnn": ("synchrony", "SynchronyConfig", "train_synchrony"),
     "syncnet": ("synchrony", "SynchronyConfig", "train_synchrony"),
+    "association": ("association", "AssociationConfig", "train_association"),
+    "association_media": ("association_media", "AssociationMediaConfig", "train_association_media"),
 }
 
 

@@ -144,11 +144,13 @@ def rows_of(keys: np.ndarray, ranked: np.ndarray) -> np.ndarray:
 
 def join_runs(table: KeyedTable, rows: np.ndarray) -> bytes:
     """The lines of `rows` in their order, each as "key value": runs of lines that are so already are copied at once."""
+    if not len(rows):
+        return b""
     plain = table.values[rows, 0] - table.starts[rows] == np.strings.str_len(table.keys[rows]) + 1
     plain &= table.values[rows, 1] == table.ends[rows]
     plain &= np.frombuffer(table.data, np.uint8)[table.values[rows, 0] - 1] == SPACE  # and no tab
     follows = plain[1:] & plain[:-1] & (table.ends[rows[:-1]] + 1 == table.starts[rows[1:]])
-    begins = np.flatnonzero(np.concatenate([[True], ~follows])) if len(rows) else np.zeros(0, int)
+    begins = np.flatnonzero(np.concatenate([[True], ~follows]))
     ends = np.append(begins[1:], len(rows)) - 1
     pieces = []
     for begin, end in zip(begins.tolist(), ends.tolist(), strict=True):

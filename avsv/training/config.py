@@ -35,7 +35,8 @@ class OptimizerConfig:
 class TrainingConfig:
     """What every kind of training has."""
 
-    task: str = "???"  # voice | face | face_detector | face_pool | avn_e | avn_f | avn_j | coupled_cnn | syncnet
+    # what is trained: a key of TASKS in avsv/commands/train.py
+    task: str = "???"
     exp_dir: str = "???"  # where everything is written
     data_dir: str = "???"  # training data directory
     seed: int = 0

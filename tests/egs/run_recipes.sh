@@ -36,6 +36,12 @@ for task in avn_f avn_j; do sed "s/^epochs: .*/epochs: 2/; s/^freeze_epochs: .*/
 bash egs/mini/local/run_ablation.sh --seeds "0 1" --heads gated --attentions 3 --ours "$work/avn_e.yaml" \
   --avn-f "$work/avn_f.yaml" --avn-j "$work/avn_j.yaml"
 
+echo "== association of egs/mini on 12 people, with the front ends of the run before"
+bash egs/mini/run_association.sh --people 12 --clips 4 --split "6 2 4" --max-skipped 0.5 --voice exp/voice --face exp/face \
+  --face-detector exp/face_detector --systems "infonce svhf" --heads "" --resamples 50 --nj 1 \
+  --train-options "epochs=2 batch_size=6"
+python tests/egs/check_association.py egs/mini/exp/association/results/results.json infonce svhf
+
 data=${AVSV_REAL_DATA:-$root/../shared/data}
 if [ ! -d "$data/minivox" ]; then
   echo "skipped: egs/voxceleb needs the real data; set AVSV_REAL_DATA to their folder"

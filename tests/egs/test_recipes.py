@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-RECIPES = ["mini", "voxceleb", "nsc", "mini/run_synchrony.sh", "voxceleb/run_synchrony.sh"]
+RECIPES = ["mini", "voxceleb", "nsc", "mini/run_association.sh", "voxceleb/run_association.sh", "mini/run_synchrony.sh",
+           "voxceleb/run_synchrony.sh"]  # fmt: skip
 
 
 def script_of(recipe):
+    """run.sh of a recipe, or the script that is named."""
     return ROOT / "egs" / (recipe if recipe.endswith(".sh") else f"{recipe}/run.sh")
 
 
@@ -53,6 +55,11 @@ def test_a_wrong_or_absent_corpus_is_one_line(tmp_path):
         options += [f"--{name}", str(tmp_path)]
     status, said = run("voxceleb", "--stop-stage", "0", *options, cwd=tmp_path)
     assert status == 1 and "expected wav/ID/VIDEO/CLIP.wav" in said.splitlines()[-1]
+
+
+def test_association_without_a_split_of_people_is_one_line():
+    status, said = run("voxceleb/run_association.sh", "--stop-stage", "0")
+    assert status == 1 and "--split must be given" in said.splitlines()[-1]
 
 
 @pytest.mark.parametrize("recipe", ["mini", "voxceleb"])

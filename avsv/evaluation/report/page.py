@@ -58,9 +58,14 @@ def page(
         ("skipped", "What was skipped", skipped_section(skipped, exp_dir)),
         ("configuration", "Configuration", configuration_section(exp_dir, about(files, tables, options))),
     ]
+    return whole_page(title, main_result(tables, main), sizes(tables), sections)
+
+
+def whole_page(title: str, lead: Markup, note: str, sections: Sequence[tuple[str, str, Markup | list]]) -> str:
+    """A page as a file: its main sentence, a note, and sections (anchor, name, content)."""
     links = [tag("a", name, href=f"#{anchor}") for anchor, name, _ in sections]
-    header = tag("header", tag("h1", title), tag("p", main_result(tables, main), class_="lead"),
-                 tag("p", sizes(tables), class_="note"), tag("nav", links))  # fmt: skip
+    header = tag("header", tag("h1", title), tag("p", lead, class_="lead"), tag("p", note, class_="note"),
+                 tag("nav", links))  # fmt: skip
     body = [tag("section", tag("h2", name), content, id=anchor) for anchor, name, content in sections]
     script = (HERE / "page.js").read_text(encoding="utf-8")
     # the hash is of what stands between the script's tags: the page runs this script and no other

@@ -1,0 +1,47 @@
+"""SSNet / SBNet (Nawaz et al., DICTA 2019; Saeed et al., ICASSP 2023): one branch that voices and faces share.
+
+512 -> 128 -> 128 on pre-extracted vectors of one size; where their sizes differ, a Linear of each modality first brings
+them to the larger one (ours). With `hidden: 0` and vectors of an end-to-end trunk that both modalities share, it is the
+criterion of the single-stream network: softmax + (lambda / 2) x cross-modal centre loss.
+"""
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from avsv.losses.cross_modal import cross_modal_centre
+from avsv.models.association.family import Family, Pairs, accuracy, branch
+
+
+class SharedBranch(Family):
+    """One branch and one classifier of the training people for both modalities."""
+
+    def __init__(self, sizes, n_classes, options):
+        super().__init__(sizes, n_classes, options)
+        wide = max(sizes)
+        self.adapters = nn.ModuleList(nn.Identity() if n == wide else nn.Linear(n, wide) for n in sizes)
+        self.branch = branch(wide, options.hidden, options.size, options.dropout)
+        self.classifier = nn.Linear(options.size, n_classes["identity"])
+
+    def voice(self, x: Tensor) -> Tensor:
+        return self.branch(self.adapters[0](self.prepare(x, True)))
+
+    def face(self, x: Tensor) -> Tensor:
+        return self.branch(self.adapters[1](self.prepare(x, False)))
+
+    def loss(self, pairs: Pairs, done: float) -> tuple[Tensor, dict[str, Tensor]]:
+        voice, face = self.voice(pairs.voice), self.face(pairs.face)
+        return softmax_centre(self.classifier, voice, face, pairs.labels, self.options.centre_weight)
+
+
+def softmax_centre(classifier: nn.Module, voice: Tensor, face: Tensor, labels: Tensor,
+                   weight: float) -> tuple[Tensor, dict[str, Tensor]]:  # fmt: skip
+    """Mean cross-entropy of both modalities + (weight / 2) x centre loss of the vectors, brought to length 1.
+
+    The centre loss is divided by the number of vectors. That and the length are ours: a lambda of 1 then means the same
+    at any batch and any size, and the softmax is not drowned.
+    """
+    logits = [classifier(x) for x in (voice, face)]
+    softmax = sum(F.cross_entropy(x, labels) for x in logits) / 2
+    centre = cross_modal_centre(F.normalize(voice.float()), F.normalize(face.float()), labels) / (2 * len(labels))
+    figures = {"accuracy": sum(accuracy(x, labels) for x in logits) / 2, "centre": centre.detach()}
+    return softmax + weight / 2 * centre, figures

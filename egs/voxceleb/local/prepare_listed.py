@@ -1,0 +1,79 @@
+#!/usr/bin/env python3
+"""Published face-voice lists -> a data directory of the sounds and pictures that they name.
+
+Each sound is a clip ID-VIDEO-CLIP with a wav, each picture a clip ID-VIDEO-FRAME with that picture alone, so that one
+embedding a picture is compared, as the lists want it. What the corpus lacks is counted and named in the log.
+
+example: local/prepare_listed.py --ids data/association/ids --lists association /corpora/voxceleb1 data/listed
+"""
+
+import argparse
+from pathlib import Path
+
+from corpus import log, run
+
+from avsv.errors import UserError
+from avsv.kaldi.association import find_protocols, item_id, read_gallery, read_matching, read_verification
+from avsv.kaldi.data_dir import write_data_dir
+from avsv.kaldi.tables import read_table
+
+
+def listed_names(folder: Path) -> set[str]:
+    """Every path that the lists of a folder name."""
+    lists = find_protocols(folder)
+    names: set[str] = set()
+    for path in lists.verification.values():
+        trials = read_verification(path)
+        names |= {*trials.enroll_ids, *trials.test_ids}
+    for path in lists.matching.values():
+        matching = read_matching(path)
+        names |= {*matching.query_ids, *matching.candidate_ids}
+    for path in lists.retrieval or ():
+        names |= set(read_gallery(path))
+    return names
+
+
+def place_of(utt: str, is_sound: bool, names: dict[str, str]) -> Path:
+    """Where the corpus has a clip: wav/ID/VIDEO/CLIP.wav, or unzippedFaces/NAME/1.6/VIDEO/FRAME.jpg.
+
+    Examples
+    --------
+    >>> place_of("id10001-a-b-00001", True, {}), place_of("id10001-a-b-0000001", False, {"id10001": "Jim"})
+    (PosixPath('wav/id10001/a-b/00001.wav'), PosixPath('unzippedFaces/Jim/1.6/a-b/0000001.jpg'))
+    """
+    person, _, rest = utt.partition("-")
+    video, _, clip = rest.rpartition("-")
+    if is_sound:
+        return Path("wav", person, video, f"{clip}.wav")
+    return Path("unzippedFaces", names.get(person, person), "1.6", video, f"{clip}.jpg")
+
+
+def main(args):
+    corpus, ids = args.corpus.resolve(), read_table(args.ids, 2, "name id")
+    names = {spk: name for name, spk in ids.items()}
+    wav, video, absent = {}, {}, []
+    for name in sorted(listed_names(args.lists)):
+        utt, is_sound = item_id(name, ids), name.endswith(".wav")
+        path = corpus / place_of(utt, is_sound, names)
+        if path.exists():
+            (wav if is_sound else video)[utt] = str(path)
+        else:
+            absent.append(str(path))
+    for path in absent[:10]:
+        log.warning("not in the corpus: %s", path)
+    if absent:
+        log.warning("%d of %d sounds and pictures of the lists are not in the corpus", len(absent),
+                    len(absent) + len(wav) + len(video))  # fmt: skip
+    if not wav or not video:
+        raise UserError(f"{corpus}: has {len(wav)} sounds and {len(video)} pictures of the lists in {args.lists}")
+    utt2spk = {utt: utt.partition("-")[0] for utt in sorted({*wav, *video})}
+    write_data_dir(args.out_dir, {"utt2spk": utt2spk, "wav.scp": wav, "video.scp": video})
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("corpus", type=Path, help="the folder of VoxCeleb1")
+    parser.add_argument("out_dir", type=Path)
+    parser.add_argument("--ids", type=Path, required=True, help="name id; prepare_association.py --meta writes it")
+    parser.add_argument("--lists", type=Path, required=True, metavar="DIR", help="folder of the published lists")
+    run(main, parser)

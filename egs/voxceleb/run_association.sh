@@ -1,0 +1,132 @@
+#!/usr/bin/env bash
+# Whose face goes with this voice, for people never seen or heard before? Face-voice association on VoxCeleb1: 901 people
+# for training, 100 for validation, 250 unseen and unheard. After stages 0 to 2 of run.sh, whose data and front ends it takes.
+# Read it from top to bottom; run a part of it with --stage N --stop-stage M. Results are in exp/association/results.
+set -euo pipefail
+caller=$PWD
+cd "$(dirname "${BASH_SOURCE[0]}")"
+
+from="data/vox1"      # data directories whose people are split: on VoxCeleb1 all 1,251 people must be in data/vox1
+splits=               # identity_splits.txt, the published split of VoxCeleb1; or
+split=                # how many people for training, validation and unseen test, drawn with a seed: "46 6 22"
+meta=                 # vox1_meta.csv: the identifiers of the names in the published split and lists
+lists=                # folder of published lists (veriflist/, matching/, retrieval/), measured beside those drawn here
+voxceleb1=            # with --lists: the corpus, for the pictures and sounds that they name
+voice=speechbrain/spkrec-ecapa-voxceleb   # front ends: a SpeechBrain source or folder, such as exp/voice
+face=buffalo_l        # an InsightFace pack, or a folder such as exp/face
+conf=conf/association # configurations of the systems: conf/association/small is for some tens of people and a laptop
+systems="infonce fop ssnet dimnet pins svhf"   # on the front ends' embeddings
+heads="no-fusion ce-only cosine-only full"     # of the single-stream network: its ablation; empty: leave it out
+frames_per_clip=5     # faces of a clip
+max_skipped=0.05      # share of the clips that may be unreadable, or without a face, before a stage fails
+train_options=        # more key=value for every avsv train, such as "epochs=1"
+resamples=1000        # of people, for the intervals
+device=cpu            # of embeddings and training: cpu or cuda
+cmd=run.py            # how jobs are run: on this machine, or through a cluster by slurm.py or sge.py, see cmd.sh
+nj=4                  # parallel jobs in stages 1 and 2
+stage=0
+stop_stage=7
+. ./path.sh
+. parse_options.sh
+. ./cmd.sh
+
+# What follows from the options, the same in every stage.
+splits=$(from_user "$splits") meta=$(from_user "$meta") lists=$(from_user "$lists") voxceleb1=$(from_user "$voxceleb1")
+voice=$(from_user "$voice") face=$(from_user "$face") conf=$(from_user "$conf")
+read -ra train_options <<<"device=$device $train_options"
+read -ra split <<<"$split"
+read -ra from <<<"$from"
+data=data/association exp=exp/association
+sets=(train seen valid unseen)
+tests=(unseen seen)
+if [ -n "$lists" ]; then sets+=(listed) tests+=(listed); fi
+
+if stage 0 "the sets of people and their lists"; then
+  if [ -n "$splits" ]; then how=(--splits "$splits"); else need split; how=(--counts "${split[@]}"); fi
+  local/prepare_association.py "${how[@]}" ${meta:+--meta "$meta"} "${from[@]}" $data
+  for set in train seen valid unseen; do avsv check $data/$set; done
+  for set in unseen seen; do avsv association-lists $data/$set $exp/lists/$set; done
+  if [ -n "$lists" ]; then
+    need meta voxceleb1
+    local/prepare_listed.py --ids $data/ids --lists "$lists" "$voxceleb1" $data/listed
+    mkdir -p $exp/lists
+    ln -sfn "$(cd "$lists" && pwd)" $exp/lists/listed
+  fi
+fi
+
+if stage 1 "aligned faces"; then
+  for set in "${sets[@]}"; do
+    $embed_cmd "JOB=1:$nj" $exp/align/$set/log/align.JOB.log \
+      avsv align-faces --model "$face" --device "$device" --max-skipped "$max_skipped" \
+        --frames-per-clip "$frames_per_clip" --shard "JOB/$nj" $data/$set $exp/align/$set
+  done
+fi
+
+if stage 2 "voice and face embeddings"; then
+  for set in "${sets[@]}"; do
+    $embed_cmd "JOB=1:$nj" $exp/voice/$set/log/embed.JOB.log \
+      avsv embed-voice --model "$voice" --device "$device" --max-skipped "$max_skipped" \
+        --shard "JOB/$nj" $data/$set $exp/voice/$set
+    $embed_cmd "JOB=1:$nj" $exp/face/$set/log/embed.JOB.log \
+      avsv embed-face --model "$face" --device "$device" --max-skipped "$max_skipped" \
+        --frames-per-clip "$frames_per_clip" --shard "JOB/$nj" $data/$set $exp/face/$set
+  done
+fi
+
+if stage 3 "systems on the front ends' embeddings: $systems"; then
+  for system in $systems; do
+    $train_cmd $exp/$system/log/train.log avsv train "$conf/$system.yaml" "${train_options[@]}"
+    for set in "${tests[@]}"; do
+      # svhf tells which one of N it is and embeds nothing: it takes the front ends' embeddings in stage 6
+      [ "$system" = svhf ] || avsv embed-association --model $exp/$system \
+        --voice $exp/voice/$set/embedding.scp --face $exp/face/$set/embedding.scp $exp/$system/$set
+    done
+  done
+fi
+
+if stage 4 "the single-stream network: one Inception-ResNet for faces and spectrograms"; then
+  if [ -n "$heads" ]; then
+    $train_cmd $exp/single_stream/log/train.log avsv train "$conf/single_stream.yaml" "${train_options[@]}"
+    for set in train "${tests[@]}"; do
+      avsv embed-association --model $exp/single_stream --device "$device" --max-skipped "$max_skipped" \
+        --data $data/$set $exp/single_stream/$set
+    done
+  fi
+fi
+
+if stage 5 "heads of the single-stream network: $heads"; then
+  for head in $heads; do
+    case $head in
+      no-fusion) continue ;;   # the shared network's vectors as they are
+      ce-only) options=(alpha=0) ;;
+      cosine-only) options=(ce_weight=0) ;;
+      full) options=() ;;
+    esac
+    $train_cmd $exp/single_stream_$head/log/train.log avsv train "$conf/single_stream_head.yaml" \
+      exp_dir=$exp/single_stream_$head "${options[@]}" "${train_options[@]}"
+    for set in "${tests[@]}"; do
+      avsv embed-association --model $exp/single_stream_$head --voice $exp/single_stream/$set/voice.scp \
+        --face $exp/single_stream/$set/face.scp $exp/single_stream_$head/$set
+    done
+  done
+fi
+
+if stage 6 "verification, matching, retrieval: ${tests[*]}"; then
+  for set in "${tests[@]}"; do
+    measure=(avsv associate --lists "$exp/lists/$set" --resamples "$resamples")
+    if [ "$set" = listed ]; then measure+=(--ids "$data/ids"); else measure+=(--utt2spk "$data/$set/utt2spk"); fi
+    for system in $systems ${heads:+single_stream} $heads; do
+      case $system in
+        svhf) ends=(--odd-one-out "$exp/svhf" --voice "$exp/voice/$set/embedding.scp" --face "$exp/face/$set/embedding.scp") ;;
+        no-fusion) continue ;;   # that is single_stream itself
+        ce-only | cosine-only | full) system=single_stream_$system ;;
+      esac
+      [ "$system" = svhf ] || ends=(--voice "$exp/$system/$set/voice.scp" --face "$exp/$system/$set/face.scp")
+      "${measure[@]}" "${ends[@]}" "$exp/$system/measures/$set.json"
+    done
+  done
+fi
+
+if stage 7 "results"; then
+  avsv report-association $exp $data $exp/results
+fi
