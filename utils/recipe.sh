@@ -40,7 +40,7 @@ from_user() {
 need() {
   local name
   for name in "$@"; do
-    if [ -z "${!name}" ]; then
+    if [ -z "${!name:-}" ]; then
       echo "${0##*/}: --${name//_/-} must be given; ${0##*/} --help lists the options" >&2
       exit 1
     fi

@@ -1,4 +1,4 @@
-"""avsv train: train a voice encoder, a face encoder or a fusion network from a configuration.
+"""avsv train: train a voice encoder, a face encoder, a fusion or a synchrony network from a configuration.
 
 What is trained is written to exp_dir of the configuration, with the configuration, versions, log, curves, checkpoints.
 A training that was stopped goes on where it was; one that is complete is not done again, and a second one at the same
@@ -26,6 +26,8 @@ TASKS = {
     "avn_e": ("fusion", "FusionConfig", "train_fusion"),
     "avn_f": ("avn_f", "AvnFConfig", "train_avn_f"),
     "avn_j": ("avn_j", "AvnJConfig", "train_avn_j"),
+    "coupled_cnn": ("synchrony", "SynchronyConfig", "train_synchrony"),
+    "syncnet": ("synchrony", "SynchronyConfig", "train_synchrony"),
     "association": ("association", "AssociationConfig", "train_association"),
     "association_media": ("association_media", "AssociationMediaConfig", "train_association_media"),
     "voice_embedder": ("voice_embedder", "VoiceEmbedderConfig", "train_voice_embedder"),

@@ -1,4 +1,4 @@
-"""The receiver operating characteristic: area under it, errors at a given false match rate, its points."""
+"""The receiver operating characteristic: area under it, average precision, errors at a false match rate, points."""
 
 from bisect import bisect_left
 from collections.abc import Mapping
@@ -30,6 +30,25 @@ def auc(counts: ErrorCounts) -> float:
         doubled += int(at_score @ (misses[:-1].astype(np.int64) + misses[1:]))
     pairs = counts.n_target * counts.n_nontarget
     return (2 * pairs - doubled) / (2 * pairs)
+
+
+def average_precision(counts: ErrorCounts) -> float:
+    """Precision averaged over the targets found, 0 to 1: sum of (R_n - R_n-1) P_n over thresholds from high to low.
+
+    P is the share of targets among the accepted trials and R the share of targets that are accepted; equal scores are
+    one threshold, and nothing is interpolated. NaN where one class has no trial.
+
+    Examples
+    --------
+    >>> from avsv.evaluation.errors import count_errors
+    >>> average_precision(count_errors(np.array([3.0, 2.0, 1.0]), np.array([True, False, True]))).__round__(4)
+    0.8333
+    """
+    if not counts.two_classes:
+        return float("nan")
+    hits = (counts.n_target - counts.misses[::-1]).astype(np.float64)
+    precision = hits[1:] / (hits[1:] + counts.false_alarms[::-1][1:])
+    return float(np.diff(hits) @ precision / counts.n_target)
 
 
 def fnmr_at_fmr(counts: ErrorCounts, fmr: float) -> float:

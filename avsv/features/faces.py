@@ -52,33 +52,58 @@ class ClipFaces:
 
 
 def detect_face(picture: np.ndarray, detector: Any, det_thresh: float = 0.5) -> Detection | None:
-    """Find the one face that a clip is about.
-
-    That is the face with the greatest score x area x exp(-(d / r)^2), d the distance of its box's centre from the
-    picture's centre and r half the picture's shorter side: large, certain and central, each in its measure. Our choice.
+    """Find the one face that a clip is about: the one with the greatest `prominence`; None where there is no face.
 
     Parameters
     ----------
     picture : (h, w, 3) uint8 BGR
     detector : InsightFace's SCRFD object, as `FacePack.detection`
     det_thresh : the least score that counts as a face, 0 to 1
+    """
+    boxes, points = detect_faces(picture, detector, det_thresh)
+    if not len(boxes):
+        return None
+    best = np.argmax(prominence(boxes, picture.shape[:2]))
+    area = (boxes[best, 2] - boxes[best, 0]) * (boxes[best, 3] - boxes[best, 1])
+    return Detection(points[best], float(boxes[best, 4]), float(np.sqrt(area)))
+
+
+def detect_faces(picture: np.ndarray, detector: Any, det_thresh: float = 0.5) -> tuple[np.ndarray, np.ndarray]:
+    """Find all faces of a picture; parameters as of `detect_face`.
 
     Returns
     -------
-    Detection; None where there is no face
+    (n, 5) float32, left, top, right, bottom in pixels, and score ; (n, 5, 2) float32, key points x y
     """
-    height, width = picture.shape[:2]
-    border = round(BORDER * max(height, width))
+    border = round(BORDER * max(picture.shape[:2]))
     padded = cv2.copyMakeBorder(picture, border, border, border, border, cv2.BORDER_CONSTANT)
     for size in sizes_to_try(max(padded.shape[:2])):
         boxes, points = detector.detect(padded, input_size=(size, size), det_thresh=det_thresh)
         if len(boxes):
-            x, y = (boxes[:, :2] + boxes[:, 2:4]).T / 2 - border
-            distance2 = ((x - width / 2) ** 2 + (y - height / 2) ** 2) / (min(height, width) / 2) ** 2
-            area = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
-            best = np.argmax(boxes[:, 4] * area * np.exp(-distance2))
-            return Detection(points[best] - np.float32(border), float(boxes[best, 4]), float(np.sqrt(area[best])))
-    return None
+            return boxes - np.float32([border] * 4 + [0]), points - np.float32(border)
+    return np.zeros((0, 5), np.float32), np.zeros((0, 5, 2), np.float32)
+
+
+def prominence(boxes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """How likely a clip is about each face: score x area x exp(-(d / r)^2). Our choice.
+
+    d is the distance of the box's centre from the picture's centre and r half the picture's shorter side: large,
+    certain and central, each in its measure.
+
+    Parameters
+    ----------
+    boxes : (n, 5), as of `detect_faces`
+    size : height and width of the picture
+
+    Returns
+    -------
+    (n,) float
+    """
+    height, width = size
+    x, y = (boxes[:, :2] + boxes[:, 2:4]).T / 2
+    distance2 = ((x - width / 2) ** 2 + (y - height / 2) ** 2) / (min(height, width) / 2) ** 2
+    area = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+    return boxes[:, 4] * area * np.exp(-distance2)
 
 
 def sizes_to_try(side: int) -> list[int]:

@@ -3,8 +3,8 @@
     wav.scp     utt  path of the sound (wav, flac, m4a, mp4), or Kaldi's `command |`
     video.scp   utt  path of the picture: a video, or a folder of pictures
     utt2spk, spk2utt, spk2gender, utt2vid (session), utt2dur (seconds), utt2modality (both | voice | face)
-    feats.scp, vad.scp, faces.scp (with utt2face_score, utt2face_size), landmarks.scp, utt2damage, trials/LIST
-                where they were made
+    feats.scp, vad.scp, faces.scp (with utt2face_score, utt2face_size), landmarks.scp, utt2damage, mouths.scp,
+                utt2speaking, trials/LIST where they were made
 
 An utterance is a clip of one person. It may have a sound and no picture, or the reverse: `utt2modality` says so.
 """
@@ -18,7 +18,8 @@ from avsv.kaldi.tables import invert, read_table, write_table
 
 log = logging.getLogger("avsv")
 BY_UTT = ("wav.scp", "video.scp", "utt2vid", "utt2dur", "utt2num_frames", "utt2modality", "feats.scp", "vad.scp",
-          "faces.scp", "utt2face_score", "utt2face_size", "landmarks.scp", "utt2damage")  # fmt: skip
+          "faces.scp", "utt2face_score", "utt2face_size", "landmarks.scp", "utt2damage", "mouths.scp",
+          "utt2speaking")  # fmt: skip
 TWO_FIELDS = ("utt2spk", "utt2vid", "utt2dur", "utt2num_frames", "utt2modality", "spk2gender")
 
 

@@ -1,7 +1,6 @@
 """Training a small face detector on clips whose key points are known, such as those of a drawn corpus.
 
-DATA_DIR/landmarks.scp goes from utterance to a text file, one line a frame after a header, tab separated:
-FRAME X Y W H and five points x y (the eyes, the nose, the corners of the mouth), in pixels.
+DATA_DIR/landmarks.scp says where they are; see avsv/features/landmarks.py for the form.
 """
 
 import logging
@@ -16,9 +15,9 @@ from torch.utils.data import Dataset
 from avsv.errors import UserError
 from avsv.features.face_pack import load_pack
 from avsv.features.faces import detect_face
+from avsv.features.landmarks import read_landmarks
 from avsv.kaldi.data_dir import read_data_dir
 from avsv.kaldi.shards import digest
-from avsv.kaldi.tables import read_lines
 from avsv.media.pictures import evenly_spaced, frame_times, read_video
 from avsv.models.face_detector import FaceDetector, detector_loss, save_onnx
 from avsv.progress import progress
@@ -50,17 +49,6 @@ class Example:
     picture: np.ndarray  # (h, w, 3) uint8 BGR
     box: np.ndarray  # (4,) x y w h, pixels
     points: np.ndarray  # (5, 2) x y, pixels
-
-
-def read_landmarks(path: str) -> np.ndarray:
-    """Boxes and key points of a clip, (frames, 14) float; UserError where the file is of another form."""
-    try:
-        rows = np.array([line.split("\t")[1:] for line in read_lines(path)[1:] if line.strip()], dtype=np.float64)
-    except ValueError:
-        rows = np.zeros((0, 0))
-    if rows.ndim != 2 or rows.shape[1] != 14 or not len(rows):
-        raise UserError(f"{path}: expected a header and lines of FRAME, X Y W H and five points x y, tab separated")
-    return rows
 
 
 def read_examples(video: str, landmarks: str, n: int) -> list[Example]:

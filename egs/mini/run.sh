@@ -19,6 +19,7 @@ frames_per_clip=3     # faces embedded and averaged
 face_pool=            # conf/face_pool.yaml: a clip's faces are pooled by attention on their quality; empty: averaged
 conditions=noisy-0.6  # noisy test sets that stage 9 makes, such as "noisy-0.6 no-voice snr-5": see avsv damage --help
 top_n=300             # cohort members of as-norm
+synchrony=            # a network of run_synchrony.sh, such as exp/syncnet: stage 4 marks clips whose face is not the speaker's
 max_skipped=0.05      # share of the clips that may be unreadable, or without a face, before a stage fails
 train_options=        # more key=value for every avsv train, such as "epochs=1"
 device=cpu            # of embeddings and training: cpu or cuda
@@ -33,7 +34,7 @@ stop_stage=10
 
 # What follows from the options, the same in every stage.
 voice=$(from_user "$voice") face=$(from_user "$face") fusion=$(from_user "$fusion")
-face_detector=$(from_user "$face_detector")
+face_detector=$(from_user "$face_detector") synchrony=$(from_user "$synchrony")
 case $voice in *.yaml) voice_model=exp/voice ;; *) voice_model=$voice ;; esac
 case $face in *.yaml) face_model=exp/face ;; *) face_model=$face ;; esac
 case $face_detector in *.yaml) detector_model=exp/face_detector ;; *) detector_model=$face_detector ;; esac
@@ -52,7 +53,7 @@ if stage 0 "the corpus, data directories and trial lists"; then
   local/make_corpus.py --people "$people" --clips "$clips" --seed "$seed" --jobs "$nj" corpus
   prepare=../voxceleb/local
   $prepare/prepare_voxceleb2.py --landmarks --held-out "$held_out" --held-out-dir data/dev corpus data/train
-  $prepare/prepare_voxceleb2.py --part test --trials corpus/test/veri_test2.txt corpus data/test
+  $prepare/prepare_voxceleb2.py --landmarks --part test --trials corpus/test/veri_test2.txt corpus data/test
   $prepare/prepare_musan.py corpus/musan corpus/RIRS_NOISES data/musan
   avsv damage --condition noisy-0.6 --noises data/musan data/dev data/dev_noisy
   for set in train dev dev_noisy test musan; do avsv check data/$set; done
@@ -105,6 +106,16 @@ if stage 4 "face embeddings"; then
       avsv embed-face --model "$face_model" --device "$device" --max-skipped "$max_skipped" "${pool[@]}" \
         --frames-per-clip "$frames_per_clip" "${reuse_face[@]}" --shard "JOB/$nj" "data/$set" "exp/face/$set"
   done
+  # data/SET/utt2speaking: is the face the speaker's, yes or no; of clean sets, for a noisy one has the same mouths
+  if [ -n "$synchrony" ] && [ -z "$condition" ]; then
+    for set in "$test_set" train; do
+      $cpu_cmd "JOB=1:$nj" "exp/mouths_found/$set/log/mouths.JOB.log" \
+        avsv mouths --model "$detector_model" --max-skipped "$max_skipped" --shard "JOB/$nj" "data/$set" \
+          "exp/mouths_found/$set"
+      avsv score-sync --model "$synchrony" --device "$device" --max-skipped "$max_skipped" "data/$set" \
+        "exp/speaking/$set"
+    done
+  fi
 fi
 
 if stage 5 "fusion network"; then
@@ -181,6 +192,7 @@ fi
 
 if stage 10 "results"; then
   # another toolkit's score file, as exp/NAME/scores/test.cosine, is shown and compared like our own
-  avsv report --trials-dir data/test/trials --utt2spk data/test/utt2spk --by data/test/spk2gender \
-    --by data/test/utt2dur exp exp/results
+  by=(--by data/test/spk2gender --by data/test/utt2dur)
+  if [ -n "$synchrony" ]; then by+=(--by data/test/utt2speaking); fi
+  avsv report --trials-dir data/test/trials --utt2spk data/test/utt2spk "${by[@]}" exp exp/results
 fi

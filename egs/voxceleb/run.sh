@@ -21,6 +21,7 @@ face_pool=            # conf/face_pool.yaml: a clip's faces are pooled by attent
 conditions=noisy-0.6  # noisy test sets that stage 9 makes, such as "noisy-0.6 no-voice snr-5": see avsv damage --help
 top_n=300             # cohort members of as-norm
 published=conf/published.tsv   # figures of papers, shown beside ours; empty for none, as on another corpus than VoxCeleb
+synchrony=            # a network of run_synchrony.sh, such as exp/syncnet: stage 4 marks clips of VoxCeleb2 whose face is not the speaker's
 max_skipped=0.05      # share of the clips that may be unreadable, or without a face, before a stage fails
 allow_pipes=false     # run commands that wav.scp holds
 train_options=        # more key=value for every avsv train, such as "epochs=1"
@@ -38,6 +39,7 @@ stop_stage=10
 voxceleb1=$(from_user "$voxceleb1") voxceleb2=$(from_user "$voxceleb2")
 musan=$(from_user "$musan") rirs=$(from_user "$rirs")
 voice=$(from_user "$voice") face=$(from_user "$face") face_detector=$(from_user "$face_detector") fusion=$(from_user "$fusion")
+synchrony=$(from_user "$synchrony")
 case $voice in *.yaml) voice_model=exp/voice ;; *) voice_model=$voice ;; esac
 case $face in *.yaml) face_model=exp/face ;; *) face_model=$face ;; esac
 face_pool=$(from_user "$face_pool") pool=(${face_pool:+--pool exp/face_pool})
@@ -106,6 +108,15 @@ if stage 4 "face embeddings"; then
       avsv embed-face --model "$face_model" --device "$device" --max-skipped "$max_skipped" "${pool[@]}" \
         --frames-per-clip "$frames_per_clip" "${reuse_face[@]}" --shard "JOB/$nj" "data/$set" "exp/face/$set"
   done
+  # data/vox2/utt2speaking: is the face the speaker's, yes or no; VoxCeleb1's pictures, one a second, cannot tell
+  if [ -n "$synchrony" ] && [ -z "$condition" ]; then
+    $cpu_cmd "JOB=1:$nj" exp/mouths/vox2/log/mouths.JOB.log \
+      avsv mouths --model "$face_detector" --device "$device" --max-skipped "$max_skipped" --shard "JOB/$nj" \
+        data/vox2 exp/mouths/vox2
+    $cpu_cmd "JOB=1:$nj" exp/speaking/vox2/log/score.JOB.log \
+      avsv score-sync --model "$synchrony" --device "$device" --max-skipped "$max_skipped" --shard "JOB/$nj" \
+        data/vox2 exp/speaking/vox2
+  fi
 fi
 
 if stage 5 "fusion network"; then

@@ -25,6 +25,12 @@ for file in $(cd undisturbed && find . -path "*/scores/*" -o -name "embedding*.a
 done
 echo "the same bytes after all"
 
+echo "== egs/mini/run_synchrony.sh, an epoch of each network"
+for task in syncnet coupled_cnn; do sed "s/^epochs: .*/epochs: 1/" "egs/mini/conf/$task.yaml" >"$work/$task.yaml"; done
+bash egs/mini/run_synchrony.sh --people 12 --clips 4 --held-out 2 --max-skipped 0.5 --folds 2 --pairs 3 --selections adaptive \
+  --syncnet "$work/syncnet.yaml" --coupled "$work/coupled_cnn.yaml" --face-detector "$work/face_detector.yaml"
+grep -q '"right_percent"' egs/mini/exp/synchrony/results.json
+
 echo "== the ablation of egs/mini, a network of each kind"
 for task in avn_f avn_j; do sed "s/^epochs: .*/epochs: 2/; s/^freeze_epochs: .*/freeze_epochs: 1/" "egs/mini/conf/$task.yaml" >"$work/$task.yaml"; done
 bash egs/mini/local/run_ablation.sh --seeds "0 1" --heads gated --attentions 3 --ours "$work/avn_e.yaml" \

@@ -11,7 +11,9 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 RECIPES = ["mini", "voxceleb", "nsc"]
-RECIPES += [f"{recipe}/run_{what}.sh" for recipe in RECIPES[:2] for what in ("association", "voice_to_face")]
+RECIPES += [
+    f"{recipe}/run_{what}.sh" for recipe in RECIPES[:2] for what in ("association", "synchrony", "voice_to_face")
+]
 
 
 def script_of(recipe):

@@ -11,13 +11,14 @@ import torch
 from avsv.errors import UserError
 from avsv.features.face_pack import load_pack
 from avsv.features.faces import TEMPLATE, encode_faces
+from avsv.features.landmarks import read_landmarks
 from avsv.kaldi.shards import make_archives
 from avsv.kaldi.tables import read_table
 from avsv.models.face_detector import FaceDetector, save_onnx
 from avsv.training import face_detector
 from avsv.training.config import OptimizerConfig
 from avsv.training.face import FaceConfig, Faces, train_face
-from avsv.training.face_detector import FaceDetectorConfig, Pictures, read_landmarks, train_face_detector
+from avsv.training.face_detector import FaceDetectorConfig, Pictures, train_face_detector
 from avsv.training.pictures import move_matrix, plan_batches
 
 

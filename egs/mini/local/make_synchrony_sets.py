@@ -1,0 +1,128 @@
+#!/usr/bin/env python3
+"""Test sets for synchrony from a data directory of talking people, every clip made from a seed.
+
+  OUT_DIR/shifted     the sound comes late or leads by up to --most seconds (utt2shift): wav files
+  OUT_DIR/replaced    the sound is somebody else's: no new files
+  OUT_DIR/two_faces   two people side by side and the voice of one of them: mp4 files; utt2place says where the face is
+                      that speaks, "x y" in pixels
+
+Picture, mouths and key points of the first two are those of DATA_DIR.
+
+example: local/make_synchrony_sets.py data/test data/synchrony
+"""
+
+import argparse
+import logging
+import signal
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+from animation import FPS, SIDE
+from media import write_mp4, write_wav
+from voices import RATE
+
+from avsv.errors import UserError
+from avsv.features.landmarks import read_landmarks
+from avsv.kaldi.data_dir import DataDir, read_data_dir, write_data_dir
+from avsv.kaldi.tables import write_table
+from avsv.media.frames import timed_sound, video_frames
+
+log = logging.getLogger("avsv")
+COPIED = ("utt2spk", "utt2vid", "spk2gender", "utt2dur", "landmarks.scp")
+CRF, AUDIO_BITS = 26, 48_000
+
+
+def shift_sound(sound: np.ndarray, seconds: float) -> np.ndarray:
+    """Make a sound late by silence before it, or let it lead by cutting its beginning off.
+
+    Examples
+    --------
+    >>> shift_sound(np.arange(1.0, 4.0), 1 / RATE).tolist(), shift_sound(np.arange(1.0, 4.0), -1 / RATE).tolist()
+    ([0.0, 1.0, 2.0], [2.0, 3.0, 0.0])
+    """
+    n = round(seconds * RATE)
+    silence = np.zeros(abs(n), sound.dtype)
+    return np.concatenate([silence, sound])[: len(sound)] if n >= 0 else np.concatenate([sound[-n:], silence])
+
+
+def make_shifted(data: DataDir, out: Path, most: float, seed: int) -> None:
+    """Shifts are whole milliseconds."""
+    rng = np.random.default_rng([seed, 0])
+    shifts, wav = {}, {}
+    for utt in sorted(data.wav):
+        shifts[utt] = round(float(rng.uniform(-most, most)), 3)
+        wav[utt] = str((out / "wav" / f"{utt}.wav").absolute())
+        if not Path(wav[utt]).exists():
+            write_wav(Path(wav[utt]), shift_sound(timed_sound(data.wav[utt]), shifts[utt]), RATE, peak=None)
+    write_set(data, out, wav)
+    write_table(out / "utt2shift", {utt: f"{shift:.3f}" for utt, shift in shifts.items()})
+
+
+def make_replaced(data: DataDir, out: Path, seed: int) -> None:
+    rng = np.random.default_rng([seed, 1])
+    utts = sorted(data.wav)
+    wav = {}
+    for utt in utts:
+        others = [other for other in utts if data.utt2spk[other] != data.utt2spk[utt]]
+        wav[utt] = data.wav[others[rng.integers(len(others))]]
+    write_set(data, out, wav)
+
+
+def write_set(data: DataDir, out: Path, wav: dict[str, str]) -> None:
+    tables = {name: data.table(name) for name in COPIED if (data.path / name).exists()}
+    write_data_dir(out, {**tables, "wav.scp": wav, "video.scp": data.video})
+
+
+def make_two_faces(data: DataDir, out: Path, n: int, seed: int) -> None:
+    """Pairs of clips of two people; who stands on the left, and who speaks, is drawn."""
+    rng = np.random.default_rng([seed, 2])
+    utts = sorted(data.wav)
+    first = rng.permutation(utts)[:n]
+    video, places, people = {}, {}, {}
+    for utt in sorted(map(str, first)):
+        others = [other for other in utts if data.utt2spk[other] != data.utt2spk[utt]]
+        silent, left = others[rng.integers(len(others))], bool(rng.random() < 0.5)
+        path = (out / "mp4" / f"{utt}.mp4").absolute()
+        video[utt], people[utt] = str(path), data.utt2spk[utt]
+        points = read_landmarks(data.table("landmarks.scp")[utt])[:, 4:].reshape(-1, 5, 2).mean((0, 1))
+        places[utt] = f"{points[0] + (0 if left else SIDE):.0f} {points[1]:.0f}"
+        if path.exists():
+            continue
+        pictures = [[frame for _, frame in video_frames(data.video[who])] for who in (utt, silent)]
+        length = min(map(len, pictures))
+        sound = timed_sound(data.wav[utt])[: length * RATE // FPS]
+        pair = pictures if left else pictures[::-1]
+        part = path.with_name(f".{utt}.mp4")  # hidden from the recipe until it is whole
+        write_mp4(part, (np.hstack([a, b]) for a, b in zip(*pair, strict=False)), FPS, sound, RATE, CRF, AUDIO_BITS)
+        part.rename(path)
+    write_data_dir(out, {"utt2spk": people, "wav.scp": video, "video.scp": video})
+    write_table(out / "utt2place", places)
+
+
+def main(args: argparse.Namespace) -> None:
+    data = read_data_dir(args.data_dir)
+    if not data.table("landmarks.scp"):
+        raise UserError(
+            f"{args.data_dir}/landmarks.scp: is absent or empty; make it with prepare_voxceleb2.py --landmarks"
+        )
+    cv2.setNumThreads(1)
+    make_shifted(data, args.out_dir / "shifted", args.most, args.seed)
+    make_replaced(data, args.out_dir / "replaced", args.seed)
+    make_two_faces(data, args.out_dir / "two_faces", args.pairs, args.seed)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data_dir", type=Path)
+    parser.add_argument("out_dir", type=Path)
+    parser.add_argument("--most", type=float, default=0.4, help="seconds of a shift (default: 0.4)")
+    parser.add_argument("--pairs", type=int, default=100, help="clips with two faces (default: 100)")
+    parser.add_argument("--seed", type=int, default=0)
+    logging.basicConfig(level="INFO", format="%(message)s", stream=sys.stderr)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        main(parser.parse_args())
+    except UserError as error:
+        sys.exit(f"make_synchrony_sets.py: {error}")

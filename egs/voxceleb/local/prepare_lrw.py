@@ -1,0 +1,37 @@
+#!/usr/bin/env python3
+"""Lip Reading in the Wild -> data directories for synchrony: mp4 files with a face and its sound, 29 frames each.
+
+Reads, and never writes, in the corpus: WORD/PART/WORD_NUMBER.mp4, PART being train, val or test. LRW does not say who
+speaks, so that the word stands for the person: folds and held-out sets are of words.
+
+example: local/prepare_lrw.py --part train /corpora/lrw/lipread_mp4 data/lrw_train
+"""
+
+import argparse
+import os
+from pathlib import Path
+
+from corpus import need, run, write_set
+
+from avsv.errors import UserError
+
+
+def main(args):
+    corpus = need(args.corpus.resolve(), "the folder of LRW, with WORD/train, WORD/val and WORD/test")
+    clips = {f"{path.parts[-3]}-{args.part}-{path.stem}": path for path in corpus.glob(f"*/{args.part}/*.mp4")}
+    if not clips:
+        raise UserError(f"{corpus}: there is no WORD/{args.part}/*.mp4")
+    words = {utt.partition("-")[0] for utt in clips}
+    write_set(args.out_dir, clips, clips, dict.fromkeys(words, "m"), args.jobs)
+    (args.out_dir / "spk2gender").unlink()  # words have none
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("corpus", type=Path)
+    parser.add_argument("out_dir", type=Path)
+    parser.add_argument("--part", choices=["train", "val", "test"], default="train")
+    parser.add_argument(
+        "--jobs", type=int, default=os.cpu_count(), help="processes that read lengths (default: all cores)"
+    )
+    run(main, parser)

@@ -1,0 +1,87 @@
+"""Small talking videos for tests: green faces whose black mouths open as told, and a detector that finds them."""
+
+from fractions import Fraction
+
+import av
+import cv2
+import numpy as np
+
+from avsv.features.faces import TEMPLATE
+
+FACE = 112  # pixels of a face's side; the template's
+GREEN = (60, 200, 60)
+
+
+def draw(openings, side=160):
+    """Faces beside each other, each in a square of `side` pixels; an opening of None is no face."""
+    picture = np.full((side, side * len(openings), 3), 40, np.uint8)
+    for column, opening in enumerate(openings):
+        if opening is None:
+            continue
+        left, top = column * side + (side - FACE) // 2, (side - FACE) // 2
+        picture[top : top + FACE, left : left + FACE] = GREEN
+        x, y = (TEMPLATE[3:].mean(0) + np.array([left, top])).round().astype(int)
+        corners = (int(x) - 14, int(y) - 1), (int(x) + 14, int(y) + round(9 * float(opening)))
+        cv2.rectangle(picture, *corners, (0, 0, 0), -1)
+    return picture
+
+
+def write_talk(path, openings, times, sound=None, sound_at=0.0, turned=False):
+    """A video of the frames `openings`, (n, faces), shown at `times` (seconds), with sound (16 kHz) from `sound_at` on.
+
+    turned : as a phone writes it that is held sideways: the frames lie on their side, and the metadata says so
+    """
+    base = Fraction(1, 90000)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=90000, options={"crf": "18"})
+        stream.time_base = base
+        stream.codec_context.time_base = base
+        track = container.add_stream("aac", rate=16000, layout="mono") if sound is not None else None
+        for number, (row, time) in enumerate(zip(openings, times, strict=True)):
+            picture = np.ascontiguousarray(np.rot90(draw(row), 3 if turned else 0))
+            if number == 0:
+                stream.height, stream.width, stream.pix_fmt = *picture.shape[:2], "yuv420p"
+            frame = av.VideoFrame.from_ndarray(picture, format="bgr24")
+            frame.pts, frame.time_base = round(time / base), base
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+        if track is not None:
+            for start in range(0, len(sound), 1024):
+                piece = np.ascontiguousarray(sound[None, start : start + 1024], np.float32)
+                frame = av.AudioFrame.from_ndarray(piece, format="fltp", layout="mono")
+                frame.sample_rate, frame.time_base = 16000, Fraction(1, 16000)
+                frame.pts = start + round(sound_at * 16000)
+                container.mux(track.encode(frame))
+            container.mux(track.encode())
+    if turned:
+        data = bytearray(path.read_bytes())
+        place = data.index(b"tkhd") + 44  # of the matrix
+        a, b, c, d = (int(v * 65536).to_bytes(4, "big", signed=True) for v in (0, -1, 1, 0))
+        data[place : place + 20] = a + b + bytes(4) + c + d
+        path.write_bytes(data)
+    return path
+
+
+def talk(rng, n):
+    """Openings of a mouth, (n,) from 0 to 1: syllables of random length."""
+    syllables = np.repeat(rng.random(n), rng.integers(2, 5, n))[:n]
+    return np.where(rng.random(n) < 0.1, 0, syllables)
+
+
+def voice(opening, rng, fps=25):
+    """Noise as loud as the mouth is open, 16 kHz."""
+    return np.float32(0.3 * np.repeat(opening, 16000 // fps) * rng.standard_normal(len(opening) * (16000 // fps)))
+
+
+class Detector:
+    """Finds the green faces, upright ones only."""
+
+    def detect(self, picture, input_size, det_thresh):
+        green = ((picture[..., 1] > 120) & (picture[..., 2] < 130)).astype(np.uint8)
+        green = cv2.morphologyEx(green, cv2.MORPH_CLOSE, np.ones((21, 21), np.uint8))
+        boxes, points = [], []
+        for left, top, wide, high, area in cv2.connectedComponentsWithStats(green)[2][1:]:
+            if area > 0.5 * FACE**2:
+                boxes.append((left, top, left + wide, top + high, 0.9))
+                points.append(TEMPLATE + np.array([left, top]))
+        return np.array(boxes, np.float32).reshape(-1, 5), np.array(points, np.float32).reshape(-1, 5, 2)

@@ -1,0 +1,51 @@
+"""All frames of a video, and its sound, on one clock."""
+
+import numpy as np
+import pytest
+import soundfile
+
+from avsv.errors import UserError
+from avsv.media.frames import timed_sound, video_frames
+from tests.features.talking import write_talk
+
+
+def shown(path):
+    return [round(time, 3) for time, _ in video_frames(path)]
+
+
+@pytest.mark.parametrize("fps", [24, 25, 30, 50])
+def test_frames_come_at_their_times(tmp_path, fps):
+    times = np.arange(12) / fps
+    write_talk(tmp_path / "a.mp4", [[0.5]] * 12, times)
+    assert shown(tmp_path / "a.mp4") == pytest.approx(times.round(3).tolist(), abs=1e-3)
+
+
+def test_a_variable_frame_rate_keeps_its_times(tmp_path):
+    times = [0, 0.04, 0.1, 0.3, 0.32, 0.5]
+    write_talk(tmp_path / "a.mp4", [[0.5]] * 6, times)
+    assert shown(tmp_path / "a.mp4") == pytest.approx(times, abs=1e-3)
+
+
+def test_sound_that_begins_late_is_late(tmp_path):
+    click = np.zeros(16000, np.float32)
+    click[4000:4400] = 0.9
+    for delay in (0.0, 0.25):
+        write_talk(tmp_path / "a.mp4", [[0.5]] * 30, np.arange(30) / 25, click, sound_at=delay)
+        loud = np.abs(timed_sound(str(tmp_path / "a.mp4"))) > 0.3
+        assert np.flatnonzero(loud)[0] / 16000 == pytest.approx(0.25 + delay, abs=0.004)
+
+
+def test_a_sound_file_begins_at_0(tmp_path):
+    soundfile.write(tmp_path / "a.wav", np.full(800, 0.5), 16000)
+    assert len(timed_sound(str(tmp_path / "a.wav"))) == 800
+
+
+def test_what_is_no_video_is_said(tmp_path):
+    (tmp_path / "a.mp4").write_text("no video")
+    soundfile.write(tmp_path / "a.wav", np.zeros(800), 16000)
+    for name, reason in (("b.mp4", "no such file"), ("a.mp4", "be read"), ("a.wav", "no picture"), ("", "no video")):
+        with pytest.raises(UserError, match=reason):
+            list(video_frames(tmp_path / name))
+    write_talk(tmp_path / "silent.mp4", [[0.5]] * 3, np.arange(3) / 25)
+    with pytest.raises(UserError, match="there is no sound in it"):
+        timed_sound(str(tmp_path / "silent.mp4"))
