@@ -14,7 +14,7 @@ import numpy as np
 from avsv.errors import UserError
 from avsv.features.faces import encode_faces, read_faces
 from avsv.kaldi.damage import read_damage
-from avsv.kaldi.data_dir import check, fix, read_data_dir
+from avsv.kaldi.data_dir import read_data_dir
 from avsv.kaldi.embeddings import read_embeddings
 from avsv.kaldi.foreign_archives import read_ark
 from avsv.kaldi.foreign_embeddings import checked
@@ -25,6 +25,7 @@ from avsv.kaldi.scores import read_scores
 from avsv.kaldi.shards import merge
 from avsv.kaldi.tables import read_table
 from avsv.kaldi.trials import Trials, read_trials
+from avsv.kaldi.validation import check, fix
 from avsv.scoring.calibration import read_fusion
 from avsv.scoring.plda_files import read_gaussians
 from avsv.training.config import TrainingConfig, apply_schema, read_config
