@@ -99,7 +99,8 @@ EOF
     /usr/lib/gridengine/spooldefaults usersets /usr/share/gridengine/util/resources/usersets
     /usr/lib/gridengine/spooldefaults managers root
     sge_qmaster
-    qconf -as "$(hostname)"
+    # on a busy machine it takes a while until it answers
+    for _ in $(seq 60); do qconf -as "$(hostname)" && break; sleep 1; done
     sge_execd
     qconf -ssconf | sed "s/^schedule_interval.*/schedule_interval 0:0:1/; s/^flush_\(.*\)_sec.*/flush_\1_sec 1/" \
       >"$folder/scheduler"
