@@ -39,8 +39,10 @@ if stage 1 "the embeddings of each set: of the clips that have a voice there"; t
   avsv import-embeddings "$(from_user "$embeddings")" "$here/all" ${array:+--array "$array"} --paths all
   for set in vox2 "${sets[@]}"; do
     mkdir -p "$here/voice/$set"
-    awk 'NR == FNR { there[$1]; next } $1 in there' "data/$set/wav.scp" "$here/all/embedding.scp" >"$here/voice/$set/embedding.scp"
-    cp "$here/all/utt2magnitude" "$here/voice/$set/"
+    # names may begin with the corpus: vox1/id10270/...
+    sed 's/^vox[12]-//' "$here/all/embedding.scp" |
+      awk 'NR == FNR { there[$1]; next } $1 in there' "data/$set/wav.scp" - >"$here/voice/$set/embedding.scp"
+    sed 's/^vox[12]-//' "$here/all/utt2magnitude" >"$here/voice/$set/utt2magnitude"
   done
 fi
 
