@@ -94,10 +94,10 @@ def run(scheduler: Scheduler, jobs: Jobs) -> str:
     limit = {"failed": retry, "killed": max(retry, RESUBMISSIONS)}
     times: Counter = Counter()  # (task, kind of end) -> how often
     last: dict[int, Outcome] = {}
-    todo = list(jobs.numbers)
-    while todo:
-        outcomes = Submission(scheduler, queue, words, todo, len(jobs.numbers) - len(todo)).wait()
-        todo = []
+    pending = list(jobs.numbers)
+    while pending:
+        outcomes = Submission(scheduler, queue, words, pending, len(jobs.numbers) - len(pending)).wait()
+        pending = []
         for task, outcome in sorted(outcomes.items()):
             last[task] = outcome
             times[task, outcome.kind] += 1
@@ -105,7 +105,7 @@ def run(scheduler: Scheduler, jobs: Jobs) -> str:
             if count <= most:
                 said = describe(scheduler, task, outcome)
                 job_frame.say(scheduler.program, f"{said}; submitted again ({count} of {most})")
-                todo.append(task)
+                pending.append(task)
     queue.forget([task for task, outcome in last.items() if outcome.kind == "done"])
     failed = sorted(task for task, outcome in last.items() if outcome.kind != "done")
     return report(scheduler, queue, failed, last, times) if failed else ""

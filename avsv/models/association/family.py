@@ -1,5 +1,6 @@
 """What the families have in common: their options, their inputs, and the Linear blocks that they are made of."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -47,7 +48,7 @@ class Pairs(NamedTuple):
     covariates: Mapping[str, Tensor]
 
 
-class Family(nn.Module):
+class Family(nn.Module, ABC):
     """A system: two embedding functions into one space, and what teaches them.
 
     Parameters
@@ -76,17 +77,17 @@ class Family(nn.Module):
         x = F.normalize(x.float() - mean) * x.shape[1] ** 0.5
         return x + self.options.noise * torch.randn_like(x) if self.training and self.options.noise else x
 
+    @abstractmethod
     def voice(self, x: Tensor) -> Tensor:
         """(batch, n_voice) -> (batch, size), to be compared by their cosine."""
-        raise NotImplementedError
 
+    @abstractmethod
     def face(self, x: Tensor) -> Tensor:
         """(batch, n_face) -> (batch, size)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def loss(self, pairs: Pairs, done: float) -> tuple[Tensor, dict[str, Tensor]]:
         """Loss over a batch, and figures to show; `done` is the share of the training that is behind."""
-        raise NotImplementedError
 
 
 def branch(n_in: int, hidden: int, size: int, dropout: float) -> nn.Sequential:
