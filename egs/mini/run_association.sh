@@ -8,6 +8,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 
 people=240            # of the corpus; a third of them are unseen and unheard in training
 clips=6               # of each person, in three sessions; the last session of training people is the set "seen"
+show_traits=2         # times as far as in run.sh sex, age and build, which a voice tells as well, move a face
 seed=1                # of the corpus
 split="140 20 80"     # people for training, validation, unseen test
 voice=conf/voice.yaml # run.sh's voice front end: configuration to train, or a SpeechBrain source, or a folder such as exp/voice
@@ -43,7 +44,8 @@ sets=(train seen valid unseen)
 tests=(unseen seen)
 
 if stage 0 "the corpus, the sets of people and their lists"; then
-  local/make_corpus.py --people "$people" --clips "$clips" --seed "$seed" --jobs "$nj" corpus_association
+  local/make_corpus.py --people "$people" --clips "$clips" --seed "$seed" --show-traits "$show_traits" --jobs "$nj" \
+    corpus_association
   prepare=../voxceleb/local
   $prepare/prepare_voxceleb2.py --landmarks corpus_association $data/corpus_dev
   $prepare/prepare_voxceleb2.py --landmarks --part test corpus_association $data/corpus_test

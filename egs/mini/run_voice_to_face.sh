@@ -9,6 +9,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 
 people=200            # of the corpus; a third of them are test people. More than run.sh has: faces differ in many ways
 clips=6               # of each person, in three sessions
+show_traits=2         # times as far as in run.sh sex, age and build, which a voice tells as well, move a face
 seed=0                # of the corpus
 held_out=10           # people kept out of training, whose faces are drawn as it goes: exp/voice_to_face/gan/samples
 face=conf/face.yaml   # face network that judges drawn faces: a configuration to train, or an InsightFace pack
@@ -36,7 +37,8 @@ case $face_detector in *.yaml) detector_model=$exp/face_detector ;; *) detector_
 read -ra train_options <<<"device=$device $train_options"
 
 if stage 0 "the corpus and data directories"; then
-  local/make_corpus.py --people "$people" --clips "$clips" --seed "$seed" --jobs "$nj" $data/corpus
+  local/make_corpus.py --people "$people" --clips "$clips" --seed "$seed" --show-traits "$show_traits" --jobs "$nj" \
+    $data/corpus
   prepare=../voxceleb/local/prepare_voxceleb2.py
   $prepare --landmarks --held-out "$held_out" --held-out-dir $data/dev $data/corpus $data/train
   $prepare --part test $data/corpus $data/test

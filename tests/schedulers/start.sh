@@ -51,6 +51,7 @@ PreemptType=preempt/partition_prio
 PreemptMode=CANCEL
 KillWait=2
 ReturnToService=2
+GetEnvTimeout=120
 GresTypes=gpu
 NodeName=one,two NodeHostname=$(hostname) NodeAddr=127.0.0.1 Port=17001-17002 CPUs=4 Gres=gpu:2
 NodeName=shared,frail NodeHostname=$(hostname) NodeAddr=127.0.0.1 Port=17003-17004 CPUs=4

@@ -38,6 +38,7 @@ class Job:
     clips: int = 0
     name: str = ""
     part: str = ""
+    show: float = 1.0  # of traits in the face, see draw_face
 
 
 def sessions_of(clips: int) -> list[int]:
@@ -59,7 +60,7 @@ def make(job: Job) -> list[tuple[str, str, str]]:
         return []
     traits = traits_of(job.seed, job.number)
     voice = draw_voice(traits, random_stream(job.seed, "voice", job.number))
-    face = draw_face(traits, random_stream(job.seed, "face", job.number))
+    face = draw_face(traits, random_stream(job.seed, "face", job.number), job.show)
     made, last = [], -1
     for clip, session in enumerate(sessions_of(job.clips)):
         if session != last:
@@ -97,12 +98,12 @@ def make_clip(folder: Path, place: Path, voice: Voice, channel: Channel, face: F
     text.write_text("\n".join(rows) + "\n")
 
 
-def jobs_of(folder: Path, people: int, clips: int, seed: int) -> list[Job]:
+def jobs_of(folder: Path, people: int, clips: int, seed: int, show: float) -> list[Job]:
     """Return all work, in a fixed order."""
     ids, first_test = person_ids(seed, people), people - test_people(people)
     work = [Job(folder, seed, kind) for kind in ("speech", "music", "noise", "rooms")]
     for i, name in enumerate(ids):
-        work.append(Job(folder, seed, "person", i, clips, name, "test" if i >= first_test else "dev"))
+        work.append(Job(folder, seed, "person", i, clips, name, "test" if i >= first_test else "dev", show))
     return work
 
 
@@ -113,9 +114,9 @@ def start_worker() -> None:
     cv2.setNumThreads(1)
 
 
-def make_all(folder: Path, people: int, clips: int, seed: int, processes: int) -> None:
+def make_all(folder: Path, people: int, clips: int, seed: int, show: float, processes: int) -> None:
     """Make the whole corpus in `folder`."""
-    work = jobs_of(folder, people, clips, seed)
+    work = jobs_of(folder, people, clips, seed, show)
     # A fresh process for each person, because espeak-ng remembers what it said before (see espeak.py); forked by a
     # server that has already loaded the large packages.
     context = multiprocessing.get_context("forkserver")

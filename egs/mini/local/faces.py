@@ -102,19 +102,20 @@ def muted(colour: np.ndarray) -> np.ndarray:
     return 0.5 * colour + 0.5 * colour.mean(axis=-1, keepdims=True)
 
 
-def draw_face(traits: Traits, rng: np.random.Generator) -> Face:
-    """Draw a person's face: sex, age and build set its centre, independent numbers the rest."""
-    male, age, build = traits.sex == "m", traits.ageing, traits.build
-    shape = {name: (men if male else women) + FACE_SPREAD * deviation * float(spread(rng))
+def draw_face(traits: Traits, rng: np.random.Generator, show: float = 1.0) -> Face:
+    """Draw a person's face: sex, age and build set its centre, `show` times as far from others'; chance sets the rest."""
+    male, age, build = traits.sex == "m", traits.ageing, show * traits.build
+    apart, older = (show - 1) / 2 * (1 if male else -1), show * (age - 0.4)
+    shape = {name: (men if male else women) + apart * (men - women) + FACE_SPREAD * deviation * float(spread(rng))
              for name, (men, women, deviation) in SHAPE.items()}  # fmt: skip
     # A heavy build shows in width and jaw; age in thin lips, low brows and a long nose and ears.
     shape["width"] += 1.6 * build
     shape["jaw"] += 0.03 * build
     shape["chin"] += 0.02 * build
-    shape["cheek"] += 0.5 * build - 0.6 * (age - 0.4)
+    shape["cheek"] += 0.5 * build - 0.6 * older
     for name, change in (("upper_lip", -1.0), ("lower_lip", -0.8), ("nose_y", 1.5), ("ear", 1.5), ("eye_height", -0.7),
                          ("brow_y", 1.2), ("lid", 0.8), ("mouth_curve", -1.0)):  # fmt: skip
-        shape[name] += change * (age - 0.4)
+        shape[name] += change * older
     for name, least in (("eye_height", 2.8), ("brow_thick", 0.8), ("upper_lip", 1.0), ("lower_lip", 1.8), ("lid", 1.2)):
         shape[name] = max(shape[name], least)
 

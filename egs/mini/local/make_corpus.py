@@ -21,10 +21,10 @@ class UserError(Exception):
     """Something that the user can put right; the message says how."""
 
 
-def settings_of(people: int, clips: int, seed: int) -> dict:
+def settings_of(people: int, clips: int, seed: int, show: float) -> dict:
     """Return what decides the corpus, knobs included, so that a folder made otherwise is not taken for this one."""
     knobs = {name: getattr(import_module(module), name) for module, names in KNOBS.items() for name in names}
-    settings = {"people": people, "clips": clips, "seed": seed, "knobs": knobs}
+    settings = {"people": people, "clips": clips, "seed": seed, "show_traits": show, "knobs": knobs}
     return json.loads(json.dumps(settings))  # tuples become lists, as they are when read back
 
 
@@ -56,7 +56,9 @@ def run(args: argparse.Namespace) -> None:
                                      ("seed", args.seed, 0, 2**63), ("jobs", args.jobs, 1, 1024)):  # fmt: skip
         if not least <= value <= most:
             raise UserError(f"--{name} is {value}: give a whole number from {least} to {most}")
-    out, settings = args.out_dir.absolute(), settings_of(args.people, args.clips, args.seed)
+    if not 0 <= args.show_traits <= 3:
+        raise UserError(f"--show-traits is {args.show_traits}: give a number from 0 to 3")
+    out, settings = args.out_dir.absolute(), settings_of(args.people, args.clips, args.seed, args.show_traits)
     if already_made(out, settings):
         print(f"{args.out_dir}: complete, nothing to do")
         return
@@ -68,7 +70,7 @@ def run(args: argparse.Namespace) -> None:
     try:
         from corpus import make_all  # here: it loads large packages, and a mistake should be told at once
 
-        make_all(part, args.people, args.clips, args.seed, args.jobs)
+        make_all(part, args.people, args.clips, args.seed, args.show_traits, args.jobs)
         (part / SETTINGS).write_text(json.dumps(settings, indent=2) + "\n")
         part.chmod(0o755)  # mkdtemp's own is for one user only
         part.rename(out)
@@ -88,6 +90,10 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--clips", type=int, default=8, help="of each person, two a session (default 8)")
     parser.add_argument("--seed", type=int, default=0, help="another seed makes other people (default 0)")
+    parser.add_argument(
+        "--show-traits", type=float, default=1.0, metavar="TIMES",
+        help="how far sex, age and build, which voice and face share, move a face; 0: only the voice has them (default 1)",
+    )  # fmt: skip
     parser.add_argument(
         "--jobs", type=int, default=2, help="processes; the files are the same with any number (default 2)"
     )

@@ -154,12 +154,29 @@ def test_a_complete_corpus_is_left_alone(corpus):
 
 
 @pytest.mark.parametrize("args", [
-    ("--people", 3), ("--clips", 1), ("--seed", -1), ("--jobs", 0), ("--people", 8),
+    ("--people", 3), ("--clips", 1), ("--seed", -1), ("--jobs", 0), ("--people", 8), ("--show-traits", 9),
+    ("--show-traits", 2),
 ])  # fmt: skip
 def test_a_mistake_is_one_line_and_exit_1(corpus, args):
     done = make_corpus(corpus, *SMALL, *args)
     assert done.returncode == 1 and done.stdout == ""
     assert done.stderr.count("\n") == 1 and done.stderr.startswith("make_corpus.py: ")
+
+
+def test_traits_that_show_twice_move_the_faces_of_the_sexes_twice_as_far_apart_and_nothing_else():
+    script = """
+import json
+from faces import draw_face
+from people import Traits, random_stream
+faces = [draw_face(Traits(sex, 42.0, 0.0), random_stream(0, "face", 0), show) for show in (1, 2) for sex in "mf"]
+print(json.dumps([[face.shape["jaw"], face.shape["iris"], face.front, face.texture_seed] for face in faces]))
+"""
+    done = subprocess.run([sys.executable, "-c", script], cwd=COMMAND.parent, capture_output=True, text=True, check=True)
+    man, woman, manly, womanly = json.loads(done.stdout)
+    for column in (0, 1):
+        assert manly[column] - womanly[column] == pytest.approx(2 * (man[column] - woman[column]))
+        assert manly[column] + womanly[column] == pytest.approx(man[column] + woman[column])
+    assert (manly[2:], womanly[2:]) == (man[2:], woman[2:])
 
 
 def test_a_folder_of_other_things_is_not_touched(tmp_path):
