@@ -47,7 +47,7 @@ class FaceDrawer:
         self.embedder: VoiceEmbedder = embedder_of(weights).to(self.device)
         size = self.embedder.layers[-1].out_channels
         self.generator = Generator(tuple(config.channels), size, config.batch_norm)
-        part = "generator."
+        part = "mean.module." if config.get("average_decay") else "generator."
         self.generator.load_state_dict({n.removeprefix(part): w for n, w in weights.items() if n.startswith(part)})
         self.generator.to(self.device).eval()
 

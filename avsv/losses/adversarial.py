@@ -31,14 +31,15 @@ def critic_loss(real: Tensor, drawn: Tensor, person: Tensor, label: Tensor) -> T
     )
 
 
-def generator_loss(drawn: Tensor, person: Tensor, label: Tensor) -> Tensor:
-    """BCE(drawn faces, real) + CE(drawn faces, whose voice).
+def generator_loss(drawn: Tensor, person: Tensor, label: Tensor, person_weight: float = 1.0) -> Tensor:
+    """BCE(drawn faces, real) + person_weight * CE(drawn faces, whose voice).
 
     Parameters
     ----------
     drawn : (batch,) logits that a drawn face is real
     person : (batch, people) logits of the drawn faces
     label : (batch,) whose voices they were drawn from
+    person_weight : 1 in the paper
 
     Examples
     --------
@@ -46,4 +47,4 @@ def generator_loss(drawn: Tensor, person: Tensor, label: Tensor) -> Tensor:
     2.0794
     """
     passes = F.binary_cross_entropy_with_logits(drawn.float(), torch.ones_like(drawn, dtype=torch.float32))
-    return passes + F.cross_entropy(person.float(), label)
+    return passes + person_weight * F.cross_entropy(person.float(), label)

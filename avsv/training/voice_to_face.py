@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import Dataset
 
 from avsv.errors import UserError
@@ -51,6 +52,8 @@ class VoiceToFaceConfig(TrainingConfig):
     critic_channels: tuple[int, ...] = (32, 64, 128, 256, 512)
     critic_size: int = 64  # of what discriminator and classifier look at
     batch_norm: bool = False  # in the generator (ours, for short trainings)
+    person_weight: float = 1.0  # of being recognised, in the generator's loss (published: 1)
+    average_decay: float = 0.0  # of a running mean of the generator's weights, which draws the faces (ours); 0: none
     cache_mib: int = 4000  # memory for spectrograms
     optimizer: OptimizerConfig = field(default_factory=published_optimizer)
 
@@ -75,17 +78,31 @@ class VoiceToFace(nn.Module):
         self.layout = fast_layout(nn.ModuleList([self.generator, self.critic]))
         self.generator.to(memory_format=self.layout)
         self.critic.to(memory_format=self.layout)
+        self.mean: AveragedModel | None = None
+        if config.average_decay:
+            decay = get_ema_multi_avg_fn(config.average_decay)
+            self.mean = AveragedModel(self.generator, multi_avg_fn=decay, use_buffers=True).requires_grad_(False)
 
     def train(self, mode: bool = True) -> "VoiceToFace":
         super().train(mode)
         self.embedder.eval()
         return self
 
-    def forward(self, mels: Tensor) -> Tensor:
-        """Normalised log mel spectrograms (batch, 64, frames) -> faces (batch, 3, 64, 64) RGB, about -1 to 1."""
+    def average(self) -> None:
+        """Let the generator's weights, as they are now, into their running mean, if one is kept."""
+        if self.mean is not None:
+            self.mean.update_parameters(self.generator)
+
+    def listen(self, mels: Tensor) -> Tensor:
+        """Normalised log mel spectrograms (batch, 64, frames) -> embeddings (batch, d), with noise in training."""
         voices = self.embedder(mels)
         noise = self.noise * torch.randn_like(voices, dtype=torch.float32) if self.training else None
-        return self.generator(normalise_embeddings(voices, noise))
+        return normalise_embeddings(voices, noise)
+
+    def forward(self, mels: Tensor) -> Tensor:
+        """Normalised log mel spectrograms (batch, 64, frames) -> faces (batch, 3, 64, 64) RGB, about -1 to 1."""
+        draw = self.generator if self.training or self.mean is None else self.mean
+        return draw(self.listen(mels))
 
 
 def embedder_of(weights: dict[str, Tensor]) -> VoiceEmbedder:
@@ -163,11 +180,15 @@ def to_pixels(faces: Tensor) -> np.ndarray:
 def make_steps(model: VoiceToFace, trainer: Trainer) -> list[Step]:
     """The steps of critic and generator on spectrograms (batch, 64, frames), whose, faces (batch, 3, 64, 64), whose."""
 
+    voices = None  # both draw from the same
+
     def critic_step(batch):
+        nonlocal voices
         mels, _, pictures, owner = (part.to(trainer.device, non_blocking=True) for part in batch)
         pictures = ((pictures.float() - 127.5) / 127.5).contiguous(memory_format=model.layout)
         with torch.no_grad():
-            drawn = model(mels)
+            voices = model.listen(mels)
+            drawn = model.generator(voices)
         real, person = model.critic(pictures)
         fooled, _ = model.critic(drawn)
         return critic_loss(real, fooled, person, owner), {
@@ -177,9 +198,10 @@ def make_steps(model: VoiceToFace, trainer: Trainer) -> list[Step]:
         }
 
     def generator_step(batch):
-        mels, speaker = (part.to(trainer.device, non_blocking=True) for part in batch[:2])
-        drawn, person = model.critic(model(mels))
-        loss = generator_loss(drawn, person, speaker)
+        speaker = batch[1].to(trainer.device, non_blocking=True)
+        model.average()  # what the step before has made of it
+        drawn, person = model.critic(model.generator(voices))
+        loss = generator_loss(drawn, person, speaker, trainer.config.person_weight)
         return loss, {
             "generator_loss": loss.detach(),
             "speaker_accuracy": (person.argmax(1) == speaker).float().mean(),

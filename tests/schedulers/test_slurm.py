@@ -30,7 +30,7 @@ def test_a_job_whose_node_is_lost_is_submitted_again(program, tmp_path):
     started(tmp_path, "a.1")
     update = ["scontrol", "update", "NodeName=frail", "Reason=test"]
     subprocess.run([*update, "State=DOWN"], check=True)
-    subprocess.run([*update, "State=RESUME"], check=False)  # refused where the node is back already, as its daemon lives
+    subprocess.run([*update, "State=RESUME"], check=False)  # refused where it is back already: its daemon lives
     _, said = process.communicate(timeout=120)
     assert process.returncode == 0, said
     assert "job 1 was killed by Slurm: its node was lost; submitted again (1 of 3)" in said

@@ -51,7 +51,7 @@ def embedder_config(data, exp_dir, **more):
 def gan_config(data, voice, exp_dir, **more):
     options = {"channels": (16,) * 5, "critic_channels": (16,) * 5, "critic_size": 8, "crop_frames": (40, 60),
                "epochs": 2, "steps_per_epoch": 3, "batch_size": 4, "workers": 0, "threads": 1,
-               "device": "cpu"}  # fmt: skip
+               "average_decay": 0.5, "device": "cpu"}  # fmt: skip
     return VoiceToFaceConfig(task="voice_to_face", exp_dir=str(exp_dir), data_dir=str(data), voice=str(voice),
                              **{**options, **more})  # fmt: skip
 
@@ -178,6 +178,25 @@ def test_voices_and_faces_are_of_the_people_they_are_said_to_be(data, voice):
         assert middle == pytest.approx([60 + 60 * person, 90, 200 - 50 * person], abs=15)
 
 
+def test_faces_are_drawn_by_the_running_mean_of_the_generator(voice):
+    config = VoiceToFaceConfig(task="t", exp_dir="x", data_dir="d", channels=(8,) * 5, critic_channels=(8,) * 5,
+                               average_decay=0.75, batch_norm=True)  # fmt: skip
+    torch.manual_seed(0)
+    model = VoiceToFace(config, embedder_of(load_weights(voice)), 3)
+    expected, mels = None, torch.randn(2, 64, 50)
+    for _ in range(3):
+        for weights in model.generator.state_dict().values():
+            weights.copy_(weights + torch.rand(weights.shape) if weights.is_floating_point() else weights)
+        model.average()
+        now = {name: w.clone() for name, w in model.generator.state_dict().items() if w.is_floating_point()}
+        expected = {n: 0.75 * expected[n] + 0.25 * now[n] for n in now} if expected else now
+    model.eval()
+    found = model.mean.module.state_dict()
+    assert all(torch.allclose(found[name], weights, atol=1e-6) for name, weights in expected.items())
+    assert torch.equal(model(mels), model.mean(model.listen(mels)))
+    assert not torch.equal(model(mels), model.generator(model.listen(mels)))
+
+
 @pytest.mark.parametrize("idle", [0, 1])
 def test_each_player_learns_in_its_own_turn_alone(data, voice, tmp_path, idle):
     config = gan_config(data, voice, tmp_path, optimizer=OptimizerConfig(name="sgd", lr=0.1))
@@ -189,7 +208,8 @@ def test_each_player_learns_in_its_own_turn_alone(data, voice, tmp_path, idle):
     batch = (torch.randn(4, 64, 50), torch.arange(4) % 3, torch.randint(256, (4, 3, 64, 64), dtype=torch.uint8),
              torch.arange(4) % 3)  # fmt: skip
     steps = make_steps(model, trainer)
-    steps[idle] = lambda _batch: (sum(0 * p.sum() for p in players[idle].parameters()), {})
+    step = steps[idle]
+    steps[idle] = lambda batch: (0 * step(batch)[0] + sum(0 * p.sum() for p in players[idle].parameters()), {})
     before = [[p.clone() for p in part.parameters()] for part in players]
     trainer.update(steps, batch)
     moved = [any(not torch.equal(a, b) for a, b in zip(old, part.parameters())) for old, part in zip(before, players)]

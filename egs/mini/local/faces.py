@@ -103,7 +103,7 @@ def muted(colour: np.ndarray) -> np.ndarray:
 
 
 def draw_face(traits: Traits, rng: np.random.Generator, show: float = 1.0) -> Face:
-    """Draw a person's face: sex, age and build set its centre, `show` times as far from others'; chance sets the rest."""
+    """Draw a person's face: sex, age and build set its centre, `show` times as far away; chance the rest."""
     male, age, build = traits.sex == "m", traits.ageing, show * traits.build
     apart, older = (show - 1) / 2 * (1 if male else -1), show * (age - 0.4)
     shape = {name: (men if male else women) + apart * (men - women) + FACE_SPREAD * deviation * float(spread(rng))

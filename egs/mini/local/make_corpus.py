@@ -92,7 +92,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0, help="another seed makes other people (default 0)")
     parser.add_argument(
         "--show-traits", type=float, default=1.0, metavar="TIMES",
-        help="how far sex, age and build, which voice and face share, move a face; 0: only the voice has them (default 1)",
+        help="how far sex, age and build, which voices have too, move a face; 0: not at all (default 1)",
     )  # fmt: skip
     parser.add_argument(
         "--jobs", type=int, default=2, help="processes; the files are the same with any number (default 2)"

@@ -171,7 +171,8 @@ from people import Traits, random_stream
 faces = [draw_face(Traits(sex, 42.0, 0.0), random_stream(0, "face", 0), show) for show in (1, 2) for sex in "mf"]
 print(json.dumps([[face.shape["jaw"], face.shape["iris"], face.front, face.texture_seed] for face in faces]))
 """
-    done = subprocess.run([sys.executable, "-c", script], cwd=COMMAND.parent, capture_output=True, text=True, check=True)
+    run = [sys.executable, "-c", script]
+    done = subprocess.run(run, cwd=COMMAND.parent, capture_output=True, text=True, check=True)
     man, woman, manly, womanly = json.loads(done.stdout)
     for column in (0, 1):
         assert manly[column] - womanly[column] == pytest.approx(2 * (man[column] - woman[column]))
