@@ -6,6 +6,7 @@ from avsv.evaluation.tables import aligned, markdown_rows, shown, span
 
 MEASURES = {"verification": ("eer_percent", "auc_percent"), "matching": ("accuracy_percent",),
             "retrieval": ("map_percent",)}  # fmt: skip
+GROUPS = ("U", "G", "N", "A", "GN", "GNA")  # wrong candidates are anybody's, or of the same gender, nationality, age
 TITLES = {"eer_percent": "EER", "auc_percent": "AUC", "accuracy_percent": "accuracy", "map_percent": "mAP"}
 
 
@@ -44,10 +45,22 @@ def table(records: Sequence[Mapping]) -> str:
     return aligned(rows)
 
 
+def place(record: Mapping) -> tuple[bool, int]:
+    """Where a list belongs: voice to face first, then anybody's, then of people who are more and more alike.
+
+    Examples
+    --------
+    >>> sorted([{"list": "f2v_U"}, {"list": "v2f_GN"}, {"list": "v2f_U"}, {"list": "v2f_A"}], key=place)
+    [{'list': 'v2f_U'}, {'list': 'v2f_A'}, {'list': 'v2f_GN'}, {'list': 'f2v_U'}]
+    """
+    way, _, group = record["list"].rpartition("_")
+    return way == "f2v", GROUPS.index(group) if group in GROUPS else len(GROUPS)
+
+
 def columns_of(records: Iterable[Mapping]) -> list[tuple[str, str]]:
     """What the summary shows of the lists there are: (said_of, measure); of 1:N matching N = 2, 4, 6, 8, 10."""
     found: dict[tuple[str, str], None] = {}
-    for record in records:
+    for record in sorted(records, key=place):
         if record.get("candidates", 2) % 2 == 0:
             for measure in MEASURES[record["protocol"]]:
                 found[said_of(record), measure] = None
