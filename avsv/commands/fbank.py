@@ -24,7 +24,7 @@ def add_arguments(parser):
 
 
 def run(args):
-    data = read_data_dir(args.data_dir)
+    data = read_data_dir(args.data_dir, ("wav.scp",))
 
     def work(utts, out):
         from avsv.errors import UserError

@@ -50,12 +50,16 @@ class DataDir:
         return lengths
 
 
-def read_data_dir(path: Path | str) -> DataDir:
+def read_data_dir(path: Path | str, media: tuple[str, ...] = ("wav.scp", "video.scp")) -> DataDir:
     """Read `utt2spk`, `wav.scp` and `video.scp`.
+
+    Parameters
+    ----------
+    media : which of the two tables; what needs sound alone does not wait for a million lines of the other
 
     Raises
     ------
-    UserError : no such folder, no utt2spk, no utterance, no wav.scp and no video.scp, or an utterance without a speaker
+    UserError : no such folder, no utt2spk, no utterance, none of `media`, or an utterance without a speaker
     """
     path = Path(path)
     if not path.is_dir():
@@ -65,12 +69,12 @@ def read_data_dir(path: Path | str) -> DataDir:
         raise UserError(f"{path}/utt2spk: is empty, expected one utterance a line")
     data = DataDir(path, utt2spk)
     for name, table in (("wav.scp", data.wav), ("video.scp", data.video)):
-        table.update(data.table(name))
+        table.update(data.table(name) if name in media else {})
         if not table.keys() <= utt2spk.keys():
             utt = next(utt for utt in table if utt not in utt2spk)
             raise UserError(f'{path}/{name}: "{utt}" is not in {path}/utt2spk. Mend it, or run: avsv fix {path}')
     if not data.wav and not data.video:
-        raise UserError(f"{path}: has neither wav.scp nor video.scp, or both are empty")
+        raise UserError(f"{path}: has no {' and no '.join(media)}, or what is there is empty")
     return data
 
 

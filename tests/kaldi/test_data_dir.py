@@ -69,7 +69,7 @@ def test_fix_of_nothing_usable_changes_nothing(good):
     [
         ({}, "no such file"),
         ({"utt2spk": ""}, "is empty"),
-        ({"utt2spk": "a-1 a\n"}, "neither wav.scp nor video.scp"),
+        ({"utt2spk": "a-1 a\n"}, "no wav.scp and no video.scp"),
         ({"utt2spk": "a-1 a\n", "wav.scp": "b-1 x.wav\n"}, '"b-1" is not in'),
     ],
 )
@@ -87,3 +87,16 @@ def test_check_and_fix_as_commands(good, avsv):
     assert status == 1 and "avsv fix" in said
     status, said = avsv("fix", good)
     assert status == 0 and "kept 2 utterances out of 2" in said
+
+
+def test_media_that_are_not_asked_for_are_not_read(tmp_path):
+    (tmp_path / "utt2spk").write_text("a-1 a\n")
+    (tmp_path / "wav.scp").write_text("a-1 a.wav\n")
+    (tmp_path / "video.scp").write_text("nobody b.mp4\n")
+    data = read_data_dir(tmp_path, ("wav.scp",))
+    assert (data.wav, data.video) == ({"a-1": "a.wav"}, {})
+    with pytest.raises(UserError, match='"nobody" is not in'):
+        read_data_dir(tmp_path)
+    (tmp_path / "wav.scp").unlink()
+    with pytest.raises(UserError, match="has no wav"):
+        read_data_dir(tmp_path, ("wav.scp",))
