@@ -68,7 +68,7 @@ sed "s/^epochs: .*/epochs: 2/; s/^steps_per_epoch: .*/steps_per_epoch: 4/" egs/m
 sed "s/^epochs: .*/epochs: 2/" egs/mini/conf/voice_embedder.yaml >"$work/voice_embedder.yaml"
 mkdir egs/mini/data/voice_to_face
 cp -r egs/mini/corpus egs/mini/data/voice_to_face/corpus
-bash egs/mini/run_voice_to_face.sh --people 12 --clips 4 --held-out 2 --max-skipped 0.5 --seconds 0.5,1 \
+bash egs/mini/run_voice_to_face.sh --people 12 --clips 4 --show-traits 1 --held-out 2 --max-skipped 0.5 --seconds 0.5,1 \
   --face exp/face --face-detector exp/face_detector --voice "$work/voice_embedder.yaml" --generator "$work/voice_to_face.yaml"
 grep -q "^| 1:2 matching, one sex, % | 50 |" egs/mini/exp/voice_to_face/test/results.md
 clip=$(find egs/mini/corpus/test/mp4 -name "*.mp4" | sort | head -n 1)
