@@ -38,7 +38,7 @@ mv egs/mini/exp undisturbed
 rm -rf egs/mini/data
 seconds=4
 until timeout -s KILL "$seconds" "${mini[@]}" >>killed.log 2>&1; do
-  [ "$seconds" -lt 2000 ] || { tail -n 20 killed.log; exit 1; }
+  [ "$seconds" -lt 600 ] || { tail -n 20 killed.log; exit 1; }
   echo "killed after $seconds s"
   seconds=$((seconds * 4))
 done
