@@ -2,16 +2,17 @@
 
 from functools import lru_cache
 
-import kaldi_native_fbank as knf
 import numpy as np
+import scipy.fft
 
 from avsv.errors import UserError
-from avsv.features.fbank import FULL_SCALE, RATE
+from avsv.features.fbank import RATE, fbank_and_energy
 
 WINDOW = 320  # samples: 20 ms at 16 kHz, without overlap (Torfi et al., 2017)
 FFT = 1024
 N_MFEC = 40
-N_MFCC = 13
+N_MFCC, N_MFCC_BANDS = 13, 23
+LIFTER = 22  # Kaldi's --cepstral-lifter
 MFEC_RATE, MFCC_RATE = RATE // WINDOW, 100  # frames a second
 DELTA_REACH = 2  # frames on each side that a derivative is taken over
 FLOOR = 1e-10  # of an energy; full scale is 1, and 16 bits end at 1e-9
@@ -120,6 +121,9 @@ def mfec(sound: np.ndarray) -> np.ndarray:
 def mfcc(sound: np.ndarray) -> np.ndarray:
     """Kaldi's 13 cepstral coefficients of 25 ms frames every 10 ms, each less its mean over the recording.
 
+    As `compute-mfcc-feats --high-freq=7600 --dither=0`: the cosine transform of 23 log mel energies, liftered; the
+    first coefficient is the frame's log energy.
+
     Parameters
     ----------
     sound : (n,) float32 at 16 kHz, full scale is 1
@@ -137,13 +141,8 @@ def mfcc(sound: np.ndarray) -> np.ndarray:
     >>> mfcc(np.ones(16000, np.float32)).shape
     (98, 13)
     """
-    options = knf.MfccOptions()
-    options.frame_opts.dither = 0.0  # the same file gives the same features
-    options.mel_opts.high_freq = 7600
-    computer = knf.OnlineMfcc(options)
-    computer.accept_waveform(RATE, with_floor(sound) * FULL_SCALE)
-    computer.input_finished()
-    if not computer.num_frames_ready:
-        raise UserError(f"the sound lasts {len(sound) / RATE:.4f} s, less than one frame of 0.025 s")
-    frames = np.stack([computer.get_frame(i) for i in range(computer.num_frames_ready)])
+    bands, energy = fbank_and_energy(with_floor(sound), N_MFCC_BANDS)
+    lifter = 1 + LIFTER / 2 * np.sin(np.pi * np.arange(N_MFCC) / LIFTER)
+    frames = scipy.fft.dct(bands, norm="ortho")[:, :N_MFCC] * lifter.astype(np.float32)
+    frames[:, 0] = energy
     return frames - frames.mean(0)

@@ -82,6 +82,20 @@ def test_cepstra_are_the_cosine_transform_of_kaldis_energies():
     assert np.allclose(mfcc(SOUND), expected - expected.mean(0), atol=2e-2)
 
 
+@pytest.mark.parametrize("seconds", [0.025, 0.3, 2.0])
+def test_cepstra_are_those_of_kaldi(seconds):
+    import kaldi_native_fbank as knf
+
+    options = knf.MfccOptions()
+    options.frame_opts.dither, options.mel_opts.high_freq = 0.0, 7600
+    computer = knf.OnlineMfcc(options)
+    sound = np.random.default_rng(2).normal(0, 0.1, int(16000 * seconds)).astype(np.float32)
+    computer.accept_waveform(16000, with_floor(sound) * 32768)
+    computer.input_finished()
+    expected = np.stack([computer.get_frame(i) for i in range(computer.num_frames_ready)])
+    assert np.allclose(mfcc(sound), expected - expected.mean(0), atol=2e-3)
+
+
 def test_a_sound_shorter_than_a_window_is_told():
     with pytest.raises(UserError, match="less than one window"):
         mfec(np.zeros(300, np.float32))
