@@ -5,6 +5,7 @@ import io
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import cv2
@@ -222,6 +223,8 @@ def read_faces(entry: str) -> np.ndarray:
     UserError : no such archive, one that is cut short, or no faces at that place
     """
     path, _, offset = entry.rpartition(":")
+    if not Path(path).is_file():  # a FIFO would block
+        raise UserError(f"{entry}: there is no such archive; run avsv align-faces again")
     try:
         with open(path, "rb") as archive:
             archive.seek(int(offset))
@@ -229,8 +232,6 @@ def read_faces(entry: str) -> np.ndarray:
             size = struct.unpack("<I", head)[0] if len(head) == 4 else 0
             data = head + archive.read(min(size, 1 << 26))
         return decode_faces(data)
-    except FileNotFoundError:
-        raise UserError(f"{entry}: there is no such archive; run avsv align-faces again") from None
     except ValueError:
         raise UserError(f'{entry}: expected "path:offset", as avsv align-faces writes it') from None
     except UserError as error:

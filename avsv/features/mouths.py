@@ -175,14 +175,14 @@ def read_mouths(entry: str) -> Mouths:
     UserError : no such archive, one that is cut short, or no mouths at that place
     """
     path, _, offset = entry.rpartition(":")
+    if not Path(path).is_file():  # a FIFO would block
+        raise UserError(f"{entry}: there is no such archive; run avsv mouths again")
     try:
         with open(path, "rb") as archive:
             archive.seek(int(offset))
             head = archive.read(4)
             size = struct.unpack("<I", head)[0] if len(head) == 4 else 0
             return decode_mouths(head + archive.read(min(size, 1 << 30)))
-    except FileNotFoundError:
-        raise UserError(f"{entry}: there is no such archive; run avsv mouths again") from None
     except ValueError:
         raise UserError(f'{entry}: expected "path:offset", as avsv mouths writes it') from None
     except UserError as error:

@@ -24,6 +24,7 @@ import numpy as np
 
 from avsv.errors import UserError
 from avsv.files import whole_file
+from avsv.inputs import open_regular, without_marks
 from avsv.kaldi.tables import read_lines
 from avsv.kaldi.trials import Trials, read_labelled_trials
 
@@ -98,9 +99,9 @@ def read_verification(path: Path | str) -> Trials:
     ------
     UserError : a line of another form, a pair with both labels
     """
-    with open(path, encoding="utf-8", errors="replace") as file:
-        first = file.readline().strip()
-    if first != HEAD:
+    with open_regular(path) as file:
+        first = without_marks(file.readline(len(HEAD) + 9)).strip()
+    if first != HEAD.encode():
         return read_labelled_trials(path)
     voices, faces = Numbered(), Numbered()
     pairs, labels = [], []

@@ -13,6 +13,7 @@ from typing import TypeVar
 import numpy as np
 
 from avsv.errors import UserError
+from avsv.inputs import open_regular, without_marks
 from avsv.threads import map_ahead
 
 BLOCK = 1 << 20  # bytes read at a time: what is made of them stays in the processor's cache
@@ -105,26 +106,13 @@ def read_blocks(
 def read_pieces(path: Path | str) -> Iterator[tuple[bytes, int]]:
     """Whole lines of a file, about BLOCK bytes at a time, and the number of the first of them, from 1."""
     first_line = 1
-    with open_table(path) as table:
+    with open_regular(path) as table:
         while data := table.read(BLOCK) + table.readline():
+            data = without_marks(data)
             if not data.endswith(b"\n"):
                 data += b"\n"
             yield data, first_line
             first_line += data.count(b"\n")
-
-
-def open_table(path: Path | str):
-    """Open a table that is read twice: its first lines tell its form."""
-    try:
-        table = open(path, "rb")  # noqa: SIM115  (the caller closes it)
-    except FileNotFoundError:
-        raise UserError(f"{path}: there is no such file") from None
-    except IsADirectoryError:
-        raise UserError(f"{path}: is a folder, expected a text file") from None
-    if not table.seekable():
-        table.close()
-        raise UserError(f"{path}: is a pipe, which can be read only once; write it to a file first")
-    return table
 
 
 def cut_fields(data: bytes, fields: int, path, first_line: int, shape: str) -> tuple[np.ndarray, np.ndarray]:
@@ -160,8 +148,8 @@ def bad_line(path, number: int, shape: str, line: bytes) -> UserError:
 
 def first_fields(path: Path | str) -> list[bytes]:
     """The fields of a table's first line; empty where the file is."""
-    with open_table(path) as table:
-        return table.readline(1 << 16).split()
+    with open_regular(path) as table:
+        return without_marks(table.readline(1 << 16)).split()
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Embeddings in Kaldi archives: thousands of vectors of one size, read at once."""
 
 import mmap
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ import numpy as np
 
 from avsv.errors import UserError
 from avsv.files import whole_file
+from avsv.inputs import as_text, open_regular, read_bytes
 from avsv.kaldi.matrices import BINARY, NotKaldi, decode_any, encode, read_header
 from avsv.kaldi.trials import utterance_id
 
@@ -87,12 +89,7 @@ def read_vectors(scp: Path | str, ids: Sequence[str], archives: Sequence[str], o
 
 def read_scp(scp: Path | str) -> tuple[list[str], list[str], list[int]]:
     """Utterances, their archives and offsets; UserError where a line is not `utterance archive:offset`."""
-    try:
-        lines = Path(scp).read_text(encoding="utf-8").split("\n")
-    except FileNotFoundError:
-        raise UserError(f"{scp}: there is no such file") from None
-    except UnicodeDecodeError:
-        raise UserError(f'{scp}: is not a text file; expected lines "utterance archive:offset"') from None
+    lines = as_text(scp, read_bytes(scp)).split("\n")
     if lines[-1] == "":
         lines.pop()
     names, archives, offsets = [], [], []
@@ -126,11 +123,13 @@ def odd_line(scp: Path | str, number: int, line: str) -> tuple[str, str, str]:
 
 
 def open_archive(scp: Path | str, archive: str, name: str) -> mmap.mmap:
+    if not os.path.exists(archive):
+        raise UserError(f"{scp}: {name}: its archive {archive} is not there")
     try:
-        with open(archive, "rb") as file:
+        with open_regular(archive) as file:
             return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    except FileNotFoundError:
-        raise UserError(f"{scp}: {name}: its archive {archive} is not there") from None
+    except UserError as error:
+        raise UserError(f"{scp}: {name}: its archive cannot be used: {error}") from None
     except (OSError, ValueError) as error:  # ValueError: an empty file
         raise UserError(f"{scp}: {name}: cannot read its archive {archive}: {error}") from None
 

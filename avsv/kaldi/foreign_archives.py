@@ -7,6 +7,7 @@ matrices of one row.
 from pathlib import Path
 
 from avsv.errors import UserError
+from avsv.inputs import read_bytes
 from avsv.kaldi.embeddings import read_embeddings
 from avsv.kaldi.foreign_embeddings import Foreign
 from avsv.kaldi.matrices import NotKaldi, decode_any
@@ -16,7 +17,7 @@ NAME = 1 << 12  # bytes a name may have
 
 def read_ark(path: Path | str) -> Foreign:
     """Vectors, or matrices of one row, compressed ones too, from an archive without its scp."""
-    data = Path(path).read_bytes()
+    data = read_bytes(path)
     names, vectors, place = [], [], 0
     while (place := skip_white(data, place)) < len(data):
         end = data.find(b" ", place, place + NAME)

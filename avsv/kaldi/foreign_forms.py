@@ -12,6 +12,7 @@ import zipfile
 from pathlib import Path
 
 from avsv.errors import UserError
+from avsv.inputs import open_regular, without_marks
 from avsv.kaldi.foreign_archives import read_ark, read_moved_scp
 from avsv.kaldi.foreign_arrays import ARRAYS, choose
 from avsv.kaldi.foreign_embeddings import Foreign
@@ -34,11 +35,8 @@ def recognise_embeddings(path: Path | str) -> str:
     path = Path(path)
     if path.is_dir():
         raise UserError(f"{path}: is a folder, expected a file: {FORMS}")
-    try:
-        with open(path, "rb") as file:
-            head = file.read(HEAD)
-    except FileNotFoundError:
-        raise UserError(f"{path}: there is no such file") from None
+    with open_regular(path) as file:
+        head = without_marks(file.read(HEAD))
     first_line = head.partition(b"\n")[0]
     _, _, after_name = first_line.partition(b" ")
     if not head.strip():

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from avsv.errors import UserError
+from avsv.inputs import as_text, read_bytes, without_marks
 from avsv.kaldi.columns import NEWLINE, SPACE, Block
 
 PIECE = 1 << 18  # bytes cut at a time: what is made of them stays in the cache, and comes from memory used before
@@ -27,6 +27,7 @@ class KeyedTable:
     bad : the lines that are none of a key and a value: number from 1, fields, text
     numbers : (n,) int64, the lines' numbers from 1
     complete : whether the last line had an end
+    marked : whether there were byte order marks in the file; `data` has none
     """
 
     path: Path
@@ -38,6 +39,7 @@ class KeyedTable:
     bad: list[tuple[int, int, str]]
     numbers: np.ndarray
     complete: bool
+    marked: bool = False
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -77,19 +79,12 @@ def read_keyed(path: Path, two_fields: bool) -> KeyedTable:
 
     Raises
     ------
-    UserError : the file is absent, or not UTF-8 text
+    UserError : the file is absent, no regular file, or not UTF-8 text
     """
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        raise UserError(f"{path}: there is no such file") from None
-    except IsADirectoryError:
-        raise UserError(f"{path}: is a folder, expected a text file") from None
+    raw = read_bytes(path)
+    data = without_marks(raw)
     if not data.isascii():
-        try:
-            data.decode()
-        except UnicodeDecodeError as error:
-            raise UserError(f"{path}: is not a text file (byte {error.start} is not UTF-8)") from None
+        as_text(path, data)
     complete = not data or data.endswith(b"\n")
     data = data if complete else data + b"\n"
     parts, bad, begin, first_line = [], [], 0, 1
@@ -102,7 +97,9 @@ def read_keyed(path: Path, two_fields: bool) -> KeyedTable:
         nothing = np.zeros(0, np.int64)
         parts = [(np.zeros(0, "S1"), nothing, nothing, np.zeros((0, 2), np.int64), nothing)]
     keys, starts, ends, values, numbers = (np.concatenate(columns) for columns in zip(*parts, strict=True))
-    return KeyedTable(path, data, keys, starts, ends, values, bad, numbers, complete)
+    return KeyedTable(
+        path, data, keys, starts, ends, values, bad, numbers, complete, len(data) - (not complete) < len(raw)
+    )
 
 
 def cut_lines(path: Path, data: bytes, offset: int, first_line: int, two_fields: bool, bad: list) -> tuple:

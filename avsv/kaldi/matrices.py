@@ -6,6 +6,7 @@ int32 without marks, then whole numbers that tell where in the range each value 
 """
 
 import mmap
+import os
 import re
 import struct
 from collections.abc import Callable
@@ -15,6 +16,7 @@ import numpy as np
 
 from avsv.errors import UserError
 from avsv.files import whole_file
+from avsv.inputs import open_regular, read_bytes
 
 BINARY = b"\0B"
 KINDS = {b"FV ": ("<f4", 1), b"DV ": ("<f8", 1), b"FM ": ("<f4", 2), b"DM ": ("<f8", 2)}
@@ -142,9 +144,7 @@ def decode_any(data: bytes, start: int = 0) -> tuple[np.ndarray, int]:
 def read_array(path: Path | str) -> np.ndarray:
     """A file with one vector or matrix (`mean.vec`, `transform.mat`), binary or text."""
     try:
-        return decode_any(Path(path).read_bytes())[0]
-    except FileNotFoundError:
-        raise UserError(f"{path}: there is no such file") from None
+        return decode_any(read_bytes(path))[0]
     except NotKaldi as error:
         raise UserError(f"{path}: {error}") from None
 
@@ -160,13 +160,16 @@ def read_entry(entry: str, pick: Rows = every_row) -> np.ndarray:
     if not (path and offset.isdigit()):
         raise UserError(f'{entry}: expected "path:offset"')
     try:
-        with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        os.stat(path)
+        with open_regular(path) as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             if data[int(offset) : int(offset) + 2] == BINARY:
                 return decode(data, int(offset) + 2, pick)[0].copy()
             whole = decode_text(data, int(offset))[0]  # text has no places to go to: all of it is read
             return whole[pick(len(whole))]
     except OSError as error:
         raise UserError(f"{entry}: {error.strerror or error}") from None
+    except UserError as error:
+        raise UserError(f"{entry}: {error}") from None
     except NotKaldi as error:
         raise UserError(f"{entry}: {error}; the archive is cut short or another one") from None
     except ValueError:  # a file without a byte cannot be mapped

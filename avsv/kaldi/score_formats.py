@@ -18,7 +18,8 @@ from itertools import islice
 from pathlib import Path
 
 from avsv.errors import UserError
-from avsv.kaldi.columns import bad_line, open_table
+from avsv.inputs import open_regular, without_marks
+from avsv.kaldi.columns import bad_line
 
 LINES = 1000  # looked at
 LABELS = {b"target": True, b"1": True, b"True": True, b"nontarget": False, b"0": False, b"False": False}
@@ -64,8 +65,8 @@ def recognise_scores(path: Path | str) -> ScoreFormat:
     >>> recognise_scores(path)
     ScoreFormat(fields=4, enroll=0, test=1, score=3, label=2, star=False, shape='enroll test label score')
     """
-    with open_table(path) as table:
-        lines = [line.split() for line in islice(table, LINES)]
+    with open_regular(path) as table:
+        lines = [without_marks(line).split() for line in islice(table, LINES)]
     if not lines:
         raise UserError(f'{path}: there are no scores in it, expected "{KALDI}"')
     if form := espnet(path, lines):

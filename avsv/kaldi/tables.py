@@ -5,6 +5,7 @@ from pathlib import Path
 
 from avsv.errors import UserError
 from avsv.files import whole_file
+from avsv.inputs import as_text, read_bytes
 
 
 def read_table(path: Path | str, fields: int | None = None, shape: str = "key value") -> dict[str, str]:
@@ -45,10 +46,7 @@ def read_plain(path: Path, fields: int | None) -> dict[str, str] | None:
 
     So it is in what this package writes, and a million lines take a second.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        return None
+    text = as_text(path, read_bytes(path))
     odd = ("\t", "\r", "\v", "\f", "  ", " \n", "\n ", "\n\n")
     if fields not in (None, 2) or not text.endswith("\n") or text[0] in " \n" or any(what in text for what in odd):
         return None
@@ -63,16 +61,8 @@ def read_plain(path: Path, fields: int | None) -> dict[str, str] | None:
 
 
 def read_lines(path: Path | str) -> list[str]:
-    """The lines of a text file without their ends; UserError where it is absent or not UTF-8 text."""
-    path = Path(path)
-    try:
-        return path.read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError:
-        raise UserError(f"{path}: there is no such file") from None
-    except IsADirectoryError:
-        raise UserError(f"{path}: is a folder, expected a text file") from None
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: is not a text file (byte {error.start} is not UTF-8)") from None
+    """The lines of a text file without their ends; UserError where it is absent, no regular file, or not UTF-8 text."""
+    return as_text(path, read_bytes(path)).splitlines()
 
 
 def write_table(path: Path | str, table: Mapping[str, str] | Iterable[tuple[str, str]]) -> None:

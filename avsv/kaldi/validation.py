@@ -7,6 +7,7 @@ import numpy as np
 
 from avsv.errors import UserError
 from avsv.files import whole_file
+from avsv.inputs import read_bytes
 from avsv.kaldi.data_dir import BY_UTT, TWO_FIELDS, is_positive
 from avsv.kaldi.decimals import read_decimals
 from avsv.kaldi.keyed import KeyedTable, join_runs, read_keyed, rows_of
@@ -62,6 +63,8 @@ def check_table(path: Path, defects: list[str]) -> KeyedTable | None:
         return None
     if not table.complete:
         defects.append(f"{path}: the last line has no end")
+    if table.marked:
+        defects.append(f"{path}: has a byte order mark, which Kaldi's programs take for a part of the first key")
     found = [(n, f'expected "key value", found {fields} fields: "{line}"') for n, fields, line in table.bad]
     if not table.ascending:
         order = np.argsort(table.keys, kind="stable")
@@ -196,7 +199,10 @@ def wanted_lines(table: KeyedTable, wanted: np.ndarray) -> bytes:
 
 def replace(path: Path, old: KeyedTable | None, new: bytes) -> None:
     """Write a table that has changed, and keep the old one."""
-    before = (old.data if old.complete else None) if old else (path.read_bytes() if path.exists() else None)
+    if old:
+        before = old.data if old.complete and not old.marked else None
+    else:
+        before = read_bytes(path) if path.exists() else None
     if new == before:
         return
     if path.exists():

@@ -1,0 +1,156 @@
+"""Files that are read: regular files only, and text in UTF-8 with or without a byte order mark.
+
+A FIFO or a device blocks whoever opens it, and a data directory may come from anywhere: every reader of text, tables,
+JSON and archives opens its files here. Windows programs begin UTF-8 text with a byte order mark; it is skipped in
+reading (also in the middle, where such files were joined) and never written.
+"""
+
+import json
+import os
+import stat
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from avsv.errors import UserError
+
+MARK = b"\xef\xbb\xbf"
+UTF16 = (b"\xff\xfe", b"\xfe\xff")
+MOST_TEXT = 1 << 28  # bytes of a file that is read as one text: JSON, settings, lists
+
+
+def open_regular(path: Path | str) -> BinaryIO:
+    """Open a regular file for reading in binary mode, without ever waiting for it.
+
+    Use this for every file that is not decoded as media: tables, archives, trials, scores, JSON, configurations.
+
+    Raises
+    ------
+    UserError : no such file, a folder, a FIFO, a socket or a device, a file that may not be read
+
+    Examples
+    --------
+    >>> open_regular("/dev/zero")
+    Traceback (most recent call last):
+    ...
+    avsv.errors.UserError: /dev/zero: is a device, expected a file
+    """
+    try:
+        refuse_special(path, os.stat(path).st_mode)  # before it is opened: opening one may do something already
+        file = open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")  # noqa: SIM115
+    except FileNotFoundError:
+        raise UserError(f"{path}: there is no such file") from None
+    except ValueError:  # a null byte in the name
+        raise UserError(f"{str(path)!r}: is no file name") from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
+    try:
+        refuse_special(path, os.fstat(file.fileno()).st_mode)
+    except UserError:
+        file.close()
+        raise
+    return file
+
+
+def refuse_special(path: Path | str, mode: int) -> None:
+    """UserError where a file's mode is not that of a regular file."""
+    if stat.S_ISDIR(mode):
+        raise UserError(f"{path}: is a folder, expected a file")
+    if stat.S_ISFIFO(mode):
+        raise UserError(f"{path}: is a pipe, which can be read only once; write it to a file first")
+    if not stat.S_ISREG(mode):
+        raise UserError(f"{path}: is a {'socket' if stat.S_ISSOCK(mode) else 'device'}, expected a file")
+
+
+def read_bytes(path: Path | str) -> bytes:
+    """All bytes of a regular file; UserError as for `open_regular`."""
+    with open_regular(path) as file:
+        return file.read()
+
+
+def without_marks(data: bytes) -> bytes:
+    """Whole lines of text without byte order marks at the beginning of any line.
+
+    Examples
+    --------
+    >>> without_marks(MARK + b"a 1\\n" + MARK + b"b 2\\n")
+    b'a 1\\nb 2\\n'
+    """
+    if MARK not in data:
+        return data
+    return data.removeprefix(MARK).replace(b"\n" + MARK, b"\n")
+
+
+def as_text(path: Path | str, data: bytes) -> str:
+    """A file's bytes as text; UserError where they are not UTF-8."""
+    try:
+        return without_marks(data).decode()
+    except UnicodeDecodeError as error:
+        raise not_utf8(path, data, error) from None
+
+
+def not_utf8(path: Path | str, data: bytes, error: UnicodeDecodeError) -> UserError:
+    """The error for a file that should be text."""
+    if data.startswith(UTF16):
+        return UserError(f"{path}: is not a text file in UTF-8 but in UTF-16. Convert it: iconv -f UTF-16 -t UTF-8")
+    return UserError(f"{path}: is not a text file (byte {error.start} is not UTF-8)")
+
+
+def read_text(path: Path | str) -> str:
+    """The text of a regular file, without byte order marks.
+
+    Raises
+    ------
+    UserError : what `open_regular` raises; bytes that are not UTF-8; more than 256 MiB
+    """
+    with open_regular(path) as file:
+        data = file.read(MOST_TEXT + 1)
+    if len(data) > MOST_TEXT:
+        raise UserError(f"{path}: has more than {MOST_TEXT >> 20} MiB of text; is this the right file?")
+    return as_text(path, data)
+
+
+def read_json(path: Path | str) -> Any:
+    """The value of a JSON file. The caller checks that it has the keys and types it needs.
+
+    Raises
+    ------
+    UserError : what `read_text` raises; no JSON (names the line); NaN and infinite numbers; a key twice in one object
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "a.json"
+    >>> _ = path.write_text('{"a": [1, 2]}')
+    >>> read_json(path)
+    {'a': [1, 2]}
+    """
+    return parse_json(read_text(path), str(path))
+
+
+def parse_json(text: str, where: str) -> Any:
+    """The value of JSON text; UserError begins with `where`. See `read_json`."""
+    try:
+        return json.loads(text, parse_constant=refuse_constant, parse_float=finite, object_pairs_hook=unique)
+    except json.JSONDecodeError as error:
+        raise UserError(f"{where}: is not JSON (line {error.lineno}, column {error.colno}): {error.msg}") from None
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{where}: is not JSON that can be used: {str(error)[:200]}") from None
+
+
+def refuse_constant(name: str) -> None:
+    raise ValueError(f"it holds the number {name}")
+
+
+def finite(text: str) -> float:
+    number = float(text)
+    if number in (float("inf"), float("-inf")):
+        raise ValueError(f"it holds the number {text}, too large for a float")
+    return number
+
+
+def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f'the key "{next(name for name in names if names.count(name) > 1)}" stands in an object twice')
+    return value
