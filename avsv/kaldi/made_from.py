@@ -1,0 +1,262 @@
+"""What a file was made from: a small record beside it, by which a stale result is told from a current one.
+
+The record of `scores/test.cosine` is `scores/.test.cosine.made_from.json`. It holds size, modification time and hash of
+every input, so that a check costs one stat() an input; only an input whose time has changed is hashed again. A record
+belongs to its file as long as size and time of the file are those that it notes: a file that something else wrote in
+the same place has no record. Inputs that are absent (removed to save space, left behind when an experiment was copied)
+cannot be checked, and do not count as changed.
+"""
+
+import hashlib
+import json
+import os
+import stat
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from avsv.errors import UserError
+from avsv.files import write_json
+
+LARGE = 1 << 26  # bytes; of a larger file size and time alone count: hashing it would take longer than its use
+PIECE = 1 << 20  # bytes hashed at a time
+LARGEST_RECORD = 1 << 20  # bytes
+MOST_ARCHIVES = 1000  # of an scp file; of one with more its own text alone counts
+Paths = Path | str | Sequence[Path | str] | None
+State = tuple[int, int]  # size in bytes, modification time in ns
+
+
+@dataclass(frozen=True)
+class Source:
+    """An input as it was: its path from the folder of the output, its size, its time, its hash ("": not hashed)."""
+
+    role: str
+    path: str
+    size: int
+    mtime_ns: int
+    digest: str
+
+
+@dataclass(frozen=True)
+class Record:
+    """What a file was made from.
+
+    facts : what else is known of it, such as the hash of the model, as JSON values
+    """
+
+    sources: Sequence[Source]
+    facts: Mapping[str, Any]
+
+
+class MadeFrom:
+    """Notes the inputs of a command before it reads them, and writes the record when the output is complete.
+
+    Parameters
+    ----------
+    inputs : role -> path, or paths, or None; with an scp file its archives are noted too. What is no regular file (a
+        pipe, a model by its public name) is left out
+    facts : JSON values to be kept with the record
+
+    Raises
+    ------
+    UserError : an input is stale itself (see `refuse_stale`)
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> _ = (folder / "embeddings").write_text("1")
+    >>> made = MadeFrom({"enroll": folder / "embeddings"}, {"backend": "cosine"})
+    >>> _ = (folder / "scores").write_text("2")
+    >>> made.write(folder / "scores")
+    >>> refuse_stale(folder / "scores")
+    >>> _ = (folder / "embeddings").write_text("other")
+    >>> find_stale(folder / "scores").role
+    'enroll'
+    """
+
+    def __init__(self, inputs: Mapping[str, Paths], facts: Mapping[str, Any] | None = None):
+        given = [(role, path) for role, paths in inputs.items() for path in each(paths)]
+        refuse_stale(*(path for _, path in given))
+        self.facts = dict(facts or {})
+        self.files = [(role, file, state) for role, path in given for file in with_archives(path)
+                      if (state := state_of(file))]  # fmt: skip
+        self.hasher = ThreadPoolExecutor(1)  # beside the command's own work
+        self.digests = [self.hasher.submit(digest_of, file, state) for _, file, state in self.files]
+        self.hasher.shutdown(wait=False)
+
+    def write(self, out: Path | str) -> None:
+        """Write the record of `out`, which is complete; nothing where it is no regular file, such as /dev/stdout."""
+        out = Path(out)
+        state = state_of(out)
+        if state is None:
+            return
+        here = out.parent.absolute()
+        sources = [
+            {"role": role, "path": os.path.relpath(file.absolute(), here), "size": size, "mtime_ns": mtime_ns,
+             "digest": digest.result()}
+            for (role, file, (size, mtime_ns)), digest in zip(self.files, self.digests, strict=True)
+        ]  # fmt: skip
+        record = {"size": state[0], "mtime_ns": state[1], "facts": self.facts, "made_from": sources}
+        write_json(record_path(out), record)
+
+
+@dataclass(frozen=True)
+class Stale:
+    """A file whose input has changed since it was made."""
+
+    file: Path
+    role: str
+    source: Path
+
+
+def refuse_stale(*paths: Path | str) -> None:
+    """UserError where a file, or what it was made from, was made from an input that has changed since."""
+    for path in paths:
+        if found := find_stale(path):
+            whose = "" if found.file == Path(os.path.abspath(path)) else f", which {path} rests on,"
+            raise UserError(
+                f"{shown(found.file)}{whose} was made from another {shown(found.source)} than is there now; make it "
+                f"again, or delete {shown(record_path(found.file))} to use it nevertheless"
+            )
+
+
+def find_stale(path: Path | str) -> Stale | None:
+    """The first file, of `path` and all that it was made from, with an input that has changed; None: all are current.
+
+    Raises
+    ------
+    UserError : a record that is not as `MadeFrom` writes it
+    """
+    for file, record in chain(path):
+        for source in record.sources:
+            where = source_path(file, source)
+            now = state_of(where)
+            if now is None or now == (source.size, source.mtime_ns):
+                continue
+            if now[0] != source.size or not source.digest or digest_of(where, now) != source.digest:
+                return Stale(file, source.role, where)
+    return None
+
+
+def facts_of(path: Path | str, name: str) -> list[Any]:
+    """The fact `name` of a file and of all that it was made from, the file's own first, each value once.
+
+    Such as "model": for scores of fused embeddings the hashes of the fusion network and of both encoders.
+    """
+    found: list[Any] = []
+    for _, record in chain(path):
+        if name in record.facts and record.facts[name] not in found:
+            found.append(record.facts[name])
+    return found
+
+
+def sources_of(path: Path | str) -> list[Path]:
+    """All that a file was made from, as far as records tell, each once."""
+    return list(dict.fromkeys(source_path(file, source) for file, record in chain(path) for source in record.sources))
+
+
+def chain(path: Path | str) -> Iterator[tuple[Path, Record]]:
+    """A file and all that it was made from, with their records; those without one are left out."""
+    waiting = [Path(os.path.abspath(path))]
+    seen = set(waiting)
+    while waiting:
+        file = waiting.pop(0)
+        record = read_record(file)
+        if record is None:
+            continue
+        yield file, record
+        for source in record.sources:
+            if (where := source_path(file, source)) not in seen:
+                seen.add(where)
+                waiting.append(where)
+
+
+def read_record(path: Path | str) -> Record | None:
+    """A file's record; None where it has none, or one that is of an earlier file in the same place.
+
+    Raises
+    ------
+    UserError : the record is not as `MadeFrom` writes it
+    """
+    place = record_path(path)
+    state = state_of(place)
+    if state is None or (of_file := state_of(path)) is None:
+        return None
+    if state[0] > LARGEST_RECORD:
+        raise UserError(f"{place}: is too large for a record; delete it")
+    try:
+        said = json.loads(place.read_bytes())
+        if (said["size"], said["mtime_ns"]) != of_file:
+            return None
+        sources = [Source(**one) for one in said["made_from"]]
+        wrong = not isinstance(said["facts"], dict) or any(
+            not isinstance(value, kind)
+            for one in sources
+            for value, kind in zip(vars(one).values(), (str, str, int, int, str), strict=True)
+        )
+    except (OSError, ValueError, RecursionError, TypeError, KeyError):
+        wrong = True
+    if wrong:
+        raise UserError(f"{place}: is not as avsv writes it; delete it, and make {path} again")
+    return Record(sources, said["facts"])
+
+
+def record_path(path: Path | str) -> Path:
+    return Path(path).with_name(f".{Path(path).name}.made_from.json")
+
+
+def source_path(file: Path, source: Source) -> Path:
+    return Path(os.path.normpath(file.parent / source.path))
+
+
+def shown(path: Path) -> str:
+    """A path as a user would write it: from the working directory where it lies below it."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+
+
+def state_of(path: Path | str) -> State | None:
+    """Size and modification time of a regular file; None for anything else."""
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):  # ValueError: a NUL in the name
+        return None
+    return (found.st_size, found.st_mtime_ns) if stat.S_ISREG(found.st_mode) else None
+
+
+def digest_of(path: Path | str, state: State) -> str:
+    """Hash of a file's bytes; "" where it is large, or cannot be read."""
+    if state[0] > LARGE:
+        return ""
+    total = hashlib.sha256()
+    try:
+        with open(path, "rb") as file:
+            while piece := file.read(PIECE):
+                total.update(piece)
+    except OSError:
+        return ""
+    return total.hexdigest()[:32]
+
+
+def each(paths: Paths) -> list[Path]:
+    if paths is None:
+        return []
+    return [Path(paths)] if isinstance(paths, Path | str) else [Path(path) for path in paths]
+
+
+def with_archives(path: Path) -> Iterable[Path]:
+    """A file, and where it is an scp file the archives that its lines point to, each once."""
+    if path.suffix != ".scp" or state_of(path) is None:
+        return [path]
+    # of a million lines nearly all point to the archive of the line before: a pass for each archive, none for each line
+    lines, archives = [line for line in path.read_bytes().split(b"\n") if b":" in line], []
+    while lines:
+        if len(archives) == MOST_ARCHIVES:
+            return [path]
+        archive = lines[0].partition(b" ")[2].rpartition(b":")[0]
+        archives.append(Path(os.fsdecode(archive)))
+        lines = [line for line in lines[1:] if b" " + archive + b":" not in line]
+    return [path, *archives]

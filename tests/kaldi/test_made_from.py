@@ -1,0 +1,185 @@
+"""Records of what files were made from: what has changed is found, and nothing else."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from avsv.errors import UserError
+from avsv.kaldi.embeddings import write_embeddings
+from avsv.kaldi.made_from import LARGE, MadeFrom, facts_of, find_stale, record_path, refuse_stale, sources_of
+
+FIXED = (1_700_000_000_000_000_000, 1_700_000_000_000_000_000)
+
+
+@pytest.fixture
+def chained(tmp_path):
+    """model -> embedding.scp -> scores -> calibrated: each made from the one before."""
+    (tmp_path / "exp/e").mkdir(parents=True)
+    (tmp_path / "data").mkdir()
+    files = {name: tmp_path / "exp" / name for name in ("model", "e/embedding.scp", "scores", "calibrated")}
+    files["trials"] = tmp_path / "data/trials"
+    files["model"].write_text("weights 1")
+    files["trials"].write_text("a b target\n")
+    embed(files)
+    score(files)
+    calibrate(files)
+    return files
+
+
+def embed(files, value=1.0):
+    made = MadeFrom({"model": files["model"]}, {"model": files["model"].read_text()})
+    ark = files["e/embedding.scp"].with_suffix(".ark")
+    write_embeddings(ark, files["e/embedding.scp"], ["a", "b"], np.full((2, 3), value))
+    made.write(files["e/embedding.scp"])
+
+
+def score(files):
+    made = MadeFrom({"trials": files["trials"], "enroll": files["e/embedding.scp"], "test": None})
+    files["scores"].write_text("a b 0.5\n")
+    made.write(files["scores"])
+
+
+def calibrate(files):
+    made = MadeFrom({"scores": [files["scores"]]})
+    files["calibrated"].write_text("a b 1.5\n")
+    made.write(files["calibrated"])
+
+
+def test_what_has_not_changed_is_current(chained):
+    for file in chained.values():
+        refuse_stale(file)
+
+
+def test_each_change_along_the_chain_is_found_and_named(chained):
+    archive = chained["e/embedding.scp"].with_suffix(".ark")
+    for changed, file, source in (
+        (chained["trials"], chained["scores"], chained["trials"]),
+        (chained["model"], chained["e/embedding.scp"], chained["model"]),
+        (archive, chained["scores"], archive),
+        (chained["e/embedding.scp"], chained["scores"], chained["e/embedding.scp"]),
+        (chained["scores"], chained["calibrated"], chained["scores"]),
+    ):
+        before, times = changed.read_bytes(), os.stat(changed)
+        changed.write_bytes(before[:-1] + b"!")  # of the same size
+        found = find_stale(chained["calibrated"])
+        assert (found.file, found.source) == (file, source)
+        with pytest.raises(UserError, match=str(source)):
+            refuse_stale(chained["calibrated"])
+        changed.write_bytes(before)
+        os.utime(changed, ns=(times.st_atime_ns, times.st_mtime_ns))
+        refuse_stale(chained["calibrated"])
+
+
+def test_vectors_that_changed_under_the_same_scp_are_found(chained):
+    before = chained["e/embedding.scp"].read_bytes()
+    embed(chained, value=2.0)
+    assert chained["e/embedding.scp"].read_bytes() == before
+    assert find_stale(chained["scores"]).source.name == "embedding.ark"
+
+
+def test_a_command_refuses_stale_inputs(chained):
+    chained["model"].write_text("weights 2")
+    with pytest.raises(UserError, match=r"embedding\.scp"):
+        MadeFrom({"enroll": chained["e/embedding.scp"]})
+
+
+def test_the_same_bytes_written_again_are_no_change(chained):
+    embed(chained)
+    os.utime(chained["trials"], ns=FIXED)
+    refuse_stale(chained["calibrated"])
+
+
+def test_a_large_file_counts_by_size_and_time(tmp_path):
+    large, out = tmp_path / "large", tmp_path / "out"
+    with large.open("wb") as file:
+        file.truncate(LARGE + 1)
+    made = MadeFrom({"scores": large})
+    out.write_text("x")
+    made.write(out)
+    refuse_stale(out)
+    os.utime(large, ns=FIXED)
+    assert find_stale(out).source == large
+
+
+def test_a_file_that_something_else_wrote_has_no_record(chained):
+    chained["scores"].write_text("a b 0.123456\n")
+    chained["trials"].write_text("a b nontarget\n")
+    assert find_stale(chained["scores"]) is None
+    assert sources_of(chained["scores"]) == []
+
+
+def test_absent_inputs_cannot_be_checked(chained):
+    chained["e/embedding.scp"].with_suffix(".ark").unlink()
+    chained["trials"].unlink()
+    refuse_stale(chained["calibrated"])
+
+
+def test_a_copy_of_the_tree_is_checked_against_itself(chained, tmp_path, tmp_path_factory):
+    there = tmp_path_factory.mktemp("copy") / "x"
+    shutil.copytree(tmp_path, there)
+    (there / "data/trials").write_text("a b nontarget\n")
+    assert find_stale(there / "exp/scores").source == there / "data/trials"
+    refuse_stale(chained["scores"])
+
+
+def test_inputs_are_those_at_the_beginning(tmp_path):
+    (tmp_path / "in").write_text("1")
+    made = MadeFrom({"x": tmp_path / "in"})
+    (tmp_path / "in").write_text("22")
+    (tmp_path / "out").write_text("of 1")
+    made.write(tmp_path / "out")
+    assert find_stale(tmp_path / "out").source == tmp_path / "in"
+
+
+def test_facts_of_the_whole_chain(chained):
+    assert facts_of(chained["calibrated"], "model") == ["weights 1"]
+    assert facts_of(chained["calibrated"], "absent") == []
+
+
+def test_pipes_and_names_are_left_out(tmp_path):
+    os.mkfifo(tmp_path / "fifo")
+    made = MadeFrom({"a": tmp_path / "fifo", "b": "speechbrain/spkrec-ecapa-voxceleb", "c": tmp_path / "absent.scp"})
+    (tmp_path / "out").write_text("x")
+    made.write(tmp_path / "out")
+    made.write("/dev/null")
+    refuse_stale(tmp_path / "out")
+    assert sources_of(tmp_path / "out") == []
+
+
+@pytest.mark.parametrize("said", ["", "[]", "{}", "{", '{"size": 1, "mtime_ns": MTIME}', "null", "[" * 100_000,
+                                  '{"size": 1, "mtime_ns": MTIME, "facts": [], "made_from": []}',
+                                  '{"size": 1, "mtime_ns": MTIME, "facts": {}, "made_from": [1]}',
+                                  '{"size": 1, "mtime_ns": MTIME, "facts": {}, "made_from": [{"role": 1, "path": "a", '
+                                  '"size": 1, "mtime_ns": 1, "digest": ""}]}'])  # fmt: skip
+def test_a_damaged_record_is_named(tmp_path, said):
+    (tmp_path / "out").write_text("x")
+    record_path(tmp_path / "out").write_text(said.replace("MTIME", str((tmp_path / "out").stat().st_mtime_ns)))
+    with pytest.raises(UserError, match=r"\.out\.made_from\.json"):
+        find_stale(tmp_path / "out")
+
+
+def test_a_record_that_names_itself_ends(tmp_path):
+    (tmp_path / "out").write_text("x")
+    made = MadeFrom({"x": tmp_path / "out"})
+    made.write(tmp_path / "out")
+    assert find_stale(tmp_path / "out") is None
+
+
+def test_a_million_lines_take_less_than_reading_them_as_embeddings(tmp_path):
+    """Two archives in turns, the worst order: measured, 0.3 s."""
+    lines = (f"utterance{i:07d} /somewhere/far/embedding.{i % 2}.ark:{i * 800}\n" for i in range(1_000_000))
+    (tmp_path / "e.scp").write_text("".join(lines))
+    done = subprocess.run([sys.executable, "-c", f"""
+import time
+from avsv.kaldi.made_from import with_archives
+from pathlib import Path
+begin = time.process_time()
+found = with_archives(Path({str(tmp_path / "e.scp")!r}))
+print(len(found), time.process_time() - begin)
+"""], capture_output=True, text=True, check=True)  # fmt: skip
+    n, seconds = done.stdout.split()
+    assert int(n) == 3 and float(seconds) < 5
