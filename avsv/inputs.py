@@ -7,11 +7,11 @@ reading (also in the middle, where such files were joined) and never written.
 
 import json
 import os
-import stat
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from avsv.errors import UserError
+from avsv.regular import refuse_special
 
 MARK = b"\xef\xbb\xbf"
 UTF16 = (b"\xff\xfe", b"\xfe\xff")
@@ -32,7 +32,7 @@ def open_regular(path: Path | str) -> BinaryIO:
     >>> open_regular("/dev/zero")
     Traceback (most recent call last):
     ...
-    avsv.errors.UserError: /dev/zero: is a device, expected a file
+    avsv.errors.UserError: /dev/zero: is a device, expected an ordinary file
     """
     try:
         refuse_special(path, os.stat(path).st_mode)  # before it is opened: opening one may do something already
@@ -49,16 +49,6 @@ def open_regular(path: Path | str) -> BinaryIO:
         file.close()
         raise
     return file
-
-
-def refuse_special(path: Path | str, mode: int) -> None:
-    """UserError where a file's mode is not that of a regular file."""
-    if stat.S_ISDIR(mode):
-        raise UserError(f"{path}: is a folder, expected a file")
-    if stat.S_ISFIFO(mode):
-        raise UserError(f"{path}: is a pipe, which can be read only once; write it to a file first")
-    if not stat.S_ISREG(mode):
-        raise UserError(f"{path}: is a {'socket' if stat.S_ISSOCK(mode) else 'device'}, expected a file")
 
 
 def read_bytes(path: Path | str) -> bytes:

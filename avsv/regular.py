@@ -6,8 +6,8 @@ from pathlib import Path
 
 from avsv.errors import UserError
 
-KINDS = {stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device",
-         stat.S_IFDIR: "a folder"}  # fmt: skip
+PIPE = "a pipe, which can be read only once; write it to a file first"
+KINDS = {stat.S_IFDIR: "a folder", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
 
 
 def regular_file(path: Path | str) -> Path:
@@ -24,9 +24,15 @@ def regular_file(path: Path | str) -> Path:
     avsv.errors.UserError: /dev/null: is a device, expected an ordinary file
     """
     try:
-        kind = stat.S_IFMT(os.stat(path).st_mode)
+        mode = os.stat(path).st_mode
     except (OSError, ValueError):  # absent, or no path at all: a zero byte
         return Path(path)
-    if kind != stat.S_IFREG:
-        raise UserError(f"{path}: is {KINDS.get(kind, 'no file')}, expected an ordinary file")
+    refuse_special(path, mode)
     return Path(path)
+
+
+def refuse_special(path: Path | str, mode: int) -> None:
+    """UserError where a file's mode (`st_mode`) is not that of a regular file."""
+    if not stat.S_ISREG(mode):
+        kind = KINDS.get(stat.S_IFMT(mode), "something else")
+        raise UserError(f"{path}: is {PIPE if stat.S_ISFIFO(mode) else f'{kind}, expected an ordinary file'}")
