@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from avsv.errors import UserError
+from avsv.media.containers import open_container
 from avsv.media.pictures import upright
 from avsv.media.sound import SNDFILE_ENDINGS, read_sound
 
@@ -29,7 +30,7 @@ def video_frames(path: Path | str) -> Iterator[tuple[float, np.ndarray]]:
     if not path.is_file():
         raise UserError(f"{path}: there is no such file" if not path.exists() else f"{path}: is no video file")
     try:
-        with av.open(str(path)) as container:
+        with open_container(path) as container:
             if not container.streams.video:
                 raise UserError(f"{path}: there is no picture in it")
             for frame in container.decode(container.streams.video[0]):
@@ -48,7 +49,7 @@ def sound_begins(path: str) -> float:
     if path.rstrip().endswith("|") or Path(path).suffix.lower() in SNDFILE_ENDINGS:
         return 0.0
     try:
-        with av.open(path) as container:
+        with open_container(path) as container:
             first = next(container.decode(container.streams.audio[0]), None)
             return float(first.pts * first.time_base) if first is not None and first.pts is not None else 0.0
     except (av.FFmpegError, ValueError, IndexError):  # read_sound tells what is wrong
