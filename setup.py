@@ -4,15 +4,33 @@
 CPU build of onnxruntime, because insightface requires that one by name and a setup.py cannot see a GPU; for a GPU:
     pip uninstall -y onnxruntime && pip install --no-deps onnxruntime-gpu
 (never both: they share a folder, and the CPU build wins in silence). utils/install.sh does so by itself.
+
+avsv/avsv-torchaudio.pth also goes into site-packages itself: see avsv/torchaudio_library.py. An editable install
+leaves it out; utils/install.sh copies it.
 """
 
 import re
 from pathlib import Path
 
 from setuptools import find_packages, setup
+from setuptools.command.install_lib import install_lib
 
 here = Path(__file__).parent
 readme = here / "README.md"
+
+PTH = here / "avsv/avsv-torchaudio.pth"
+
+
+class InstallLib(install_lib):
+    """Installs the .pth file into site-packages too, where Python looks for it."""
+
+    def run(self):
+        super().run()
+        self.copy_file(str(PTH), self.install_dir)
+
+    def get_outputs(self):
+        return [*super().get_outputs(), str(Path(self.install_dir) / PTH.name)]
+
 
 setup(
     name="avsv",
@@ -21,8 +39,9 @@ setup(
     long_description=readme.read_text(encoding="utf-8") if readme.exists() else "",
     long_description_content_type="text/markdown",
     python_requires=">=3.10,<3.14",
+    cmdclass={"install_lib": InstallLib},
     packages=find_packages(include=["avsv", "avsv.*"]),
-    package_data={"avsv": ["**/*.yaml", "**/*.json", "**/*.html", "**/*.css", "**/*.js"]},
+    package_data={"avsv": ["**/*.yaml", "**/*.json", "**/*.html", "**/*.css", "**/*.js", "*.pth"]},
     entry_points={"console_scripts": ["avsv = avsv.cli:main"]},
     install_requires=[
         # torch, torchaudio and speechbrain move together: each torchaudio is compiled for few releases of torch
@@ -30,7 +49,7 @@ setup(
         "torchaudio==2.11.*",
         "speechbrain==1.1.*",
         "safetensors>=0.5",
-        # faces; insightface requires the three below it as well
+        # faces; insightface requires the three below it as well, and torch.onnx.export needs onnx
         "insightface>=2.1,<3",
         "onnx>=1.17",
         "onnxruntime>=1.20",
@@ -51,12 +70,13 @@ setup(
         "tqdm>=4.66",
     ],
     extras_require={
-        # scikit-learn, kaldi-native-fbank: independent computations that tests compare ours with; selenium: the report
-        # in a browser
+        # scikit-learn, scikit-image, kaldi-native-fbank: independent computations that tests compare ours with;
+        # selenium: the report in a browser
         "test": [
             "pytest>=8",
             "pytest-xdist>=3.6",
             "hypothesis>=6.100",
+            "scikit-image>=0.24",
             "scikit-learn>=1.5",
             "kaldi-native-fbank>=1.22",
             "selenium>=4.20",

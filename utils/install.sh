@@ -80,7 +80,8 @@ from importlib.util import find_spec
 sys.path = [p for p in sys.path if p]  # what lies in the current folder is not installed
 root, extras = sys.argv[1:]
 remedy = f'Run: python -m pip install -c "{root}/constraints.txt" -e "{root}{"[test]" if extras == "test" else ""}"'
-modules = {"opencv-python": "cv2", "pyyaml": "yaml", "pillow": "PIL", "scikit-learn": "sklearn", "pytest-xdist": "xdist"}
+modules = {"opencv-python": "cv2", "pyyaml": "yaml", "pillow": "PIL", "scikit-learn": "sklearn", "scikit-image": "skimage",
+           "pytest-xdist": "xdist"}
 where = f"the active environment ({sys.prefix}, as AVSV_VENV=none asks)"
 try:
     needs = requires("avsv") or []
@@ -283,10 +284,12 @@ install_packages() {
   printf '[egg_info]\negg_base = %s\n[build]\nbuild_base = %s\n' "$venv/build" "$venv/build" >"$venv/build/setup.cfg"
   DIST_EXTRA_CONFIG=$venv/build/setup.cfg \
     pip_or_die install --no-build-isolation -c constraints.txt -e ".$of_test"
+  # where torchaudio's library does not fit this torch, `import torchaudio` works all the same
+  cp -- avsv/avsv-torchaudio.pth "$("$python" -I -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/"
   one_onnxruntime
   one_opencv
   local module
-  for module in torch cv2 onnxruntime soundfile av avsv.cli; do
+  for module in torch torchaudio speechbrain cv2 onnxruntime soundfile av avsv.cli; do
     imports "$module" && continue
     tail -n 15 -- "$log" >&2
     die "the packages are installed, but $module cannot be imported: see above."

@@ -16,24 +16,12 @@ from torch import nn
 from avsv.errors import UserError
 from avsv.files import whole_file
 from avsv.models.hyperparams import refuse_code
+from avsv.torchaudio_library import make_optional
 
 
 def import_speechbrain() -> None:
-    """Import speechbrain also where torchaudio's compiled library does not fit this torch (a CPU build).
-
-    Torchaudio 2.11 works without that library, but only where the file is absent; with an unusable one its import
-    dies. A stand-in for the module that loads it gives the state of an absent file. SpeechBrain needs none of it.
-    """
-    try:
-        import torchaudio
-    except OSError:
-        for name in [name for name in sys.modules if name.partition(".")[0] == "torchaudio"]:
-            del sys.modules[name]
-        stand_in = types.ModuleType("torchaudio._extension")
-        stand_in._IS_TORCHAUDIO_EXT_AVAILABLE = False
-        stand_in.fail_if_no_align = lambda function: function
-        sys.modules["torchaudio._extension"] = stand_in
-        import torchaudio  # noqa: F401
+    """Import speechbrain, quietly, also where torchaudio's compiled library does not fit this torch."""
+    make_optional()
     # it tells of its quirks, and of every file that it opens, each through loggers of its own
     os.environ.setdefault("SB_LOG_LEVEL", "WARNING")
     logging.getLogger("speechbrain").setLevel(logging.WARNING)
