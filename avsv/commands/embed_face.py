@@ -62,6 +62,7 @@ def run(args):
     from avsv.errors import UserError
     from avsv.features.face_pack import load_pack
     from avsv.features.quality import FACE_TABLES
+    from avsv.kaldi.origin import face_model
     from avsv.kaldi.reuse import INPUT, take_over
     from avsv.kaldi.tables import read_table, write_table
 
@@ -84,12 +85,13 @@ def run(args):
     without |= missing
     pack = load_pack(args.model, args.device, tasks, threads=1)
     embedder = FaceEmbedder(pack.recognition, args.batch_size)
+    attention = [*pool.mean, *pool.std, *pool.weight] if pool else None
     settings = {
         "networks": [file_digest(file) for file in pack.files(*tasks)],
         "frames": args.frames_per_clip,
         "det_thresh": args.det_thresh,
         "batch": embedder.batch_size,
-        **({"pool": [*pool.mean, *pool.std, *pool.weight]} if pool else {}),
+        **({"pool": attention} if attention else {}),
     }
     archives = ["embedding", *(["faces", "faces_sharpness"] if args.keep_faces else [])]
 
@@ -105,7 +107,8 @@ def run(args):
               for utt, where in source.items() if utt not in without}  # fmt: skip
     # a set in which all faces are missing by design has no embedding, and that is no mistake
     if make_archives(args.out_dir, archives, inputs, settings, work, args.shard, args.max_skipped,
-                     (*FACE_TABLES, INPUT), may_be_empty=bool(missing)):  # fmt: skip
+                     (*FACE_TABLES, INPUT), may_be_empty=bool(missing),
+                     model=face_model(*pack.files("recognition"), attention)):  # fmt: skip
         # clips that could not have an embedding are listed, but do not count as failures
         write_table(args.out_dir / "skipped", {**read_table(args.out_dir / "skipped"), **without})
         log.info("%s: %d clips without a face embedding, listed in skipped", args.out_dir,

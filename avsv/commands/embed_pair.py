@@ -23,9 +23,12 @@ def add_arguments(parser):
 
 
 def run(args):
-    from avsv.embeddings.pair import fuse_pairs, load_fusion, pair_quality
+    from avsv.embeddings.pair import NAME, fuse_pairs, load_fusion, pair_quality
+    from avsv.files import write_json
     from avsv.kaldi.embeddings import write_embeddings
+    from avsv.kaldi.origin import embeddings_model
     from avsv.kaldi.pairs import join_embeddings
+    from avsv.kaldi.shards import digest, file_digest
     from avsv.kaldi.tables import write_table
 
     fusion = load_fusion(args.model)
@@ -33,8 +36,12 @@ def run(args):
     vectors, weights = fuse_pairs(
         fusion, voice, face, present, pair_quality(fusion.options, args.voice, args.face, utts)
     )
+    parts = [file_digest(args.model / NAME), embeddings_model(args.voice), embeddings_model(args.face)]
+    record = args.out_dir / "done.json"  # see kaldi/origin.py
+    record.unlink(missing_ok=True)
     write_embeddings(args.out_dir / "embedding.ark", args.out_dir / "embedding.scp", utts, vectors)
     write_table(args.out_dir / "weights", zip(utts, (f"{v:.4f} {f:.4f}" for v, f in weights), strict=True))
+    write_json(record, {"model": f"pair:{digest(parts)}"})
     both = int(present.all(1).sum())
     n_voice, n_face = present.sum(0)
     log.info("%s: %d clips: %d with voice and face, %d voice only, %d face only", args.out_dir, len(utts), both,

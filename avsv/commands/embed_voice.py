@@ -40,14 +40,15 @@ def run(args):
     from avsv.features.quality import VOICE_TABLES
     from avsv.kaldi.damage import MISSING, read_damage
     from avsv.kaldi.data_dir import read_data_dir
+    from avsv.kaldi.origin import voice_model
     from avsv.kaldi.reuse import INPUT, take_over
-    from avsv.kaldi.shards import file_digest, make_archives
+    from avsv.kaldi.shards import make_archives
 
     data = read_data_dir(args.data_dir)
     damage = read_damage(args.data_dir, "voice")
-    weights = Path(args.model) / "embedding_model.ckpt"
+    model = voice_model(args.model)
     # "padding": embeddings of earlier versions, which depended on their batches, are made again
-    settings = {"model": file_digest(weights) if weights.exists() else args.model, "padding": "none"}
+    settings = {"model": model.removeprefix("voice:"), "padding": "none"}
 
     def work(utts, out):
         left = take_over(args.reuse, utts, inputs, settings, VOICE_TABLES, out)
@@ -63,4 +64,4 @@ def run(args):
     inputs = {utt: [path, damage.get(utt)] for utt, path in data.wav.items() if utt not in missing}
     # a set in which all voices are missing by design has no embedding, and that is no mistake
     make_archives(args.out_dir, ["embedding"], inputs, settings, work, args.shard, args.max_skipped,
-                  (*VOICE_TABLES, INPUT), may_be_empty=bool(missing))  # fmt: skip
+                  (*VOICE_TABLES, INPUT), may_be_empty=bool(missing), model=model)  # fmt: skip

@@ -60,6 +60,7 @@ def run(args):
         example = next((a, b) for a, b in zip(as_written.ids, embeddings.ids) if a != b)
         log.info("%d of %d names are paths and become utterance identifiers: %s -> %s",
                  n_paths, len(embeddings), *example)  # fmt: skip
+    (args.out_dir / "done.json").unlink(missing_ok=True)  # of another model's embeddings, see kaldi/origin.py
     write_embeddings(args.out_dir / "embedding.ark", args.out_dir / "embedding.scp", embeddings.ids, embeddings.vectors)
     lengths = np.linalg.norm(embeddings.vectors, axis=1).tolist()
     write_table(args.out_dir / "utt2magnitude", zip(embeddings.ids, (f"{length:.6g}" for length in lengths)))

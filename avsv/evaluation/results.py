@@ -16,7 +16,7 @@ from avsv.evaluation.measures import interval_text
 from avsv.evaluation.tables import shown, span
 
 log = logging.getLogger("avsv")
-ASIDE = (".json", ".missing")  # what commands leave beside a score file
+ASIDE = (".json", ".missing", ".system")  # what commands leave beside a score file
 
 
 @dataclass(frozen=True)

@@ -153,6 +153,7 @@ def make_archives(
     max_skipped: float = 0.05,
     tables: Sequence[str] = (),
     may_be_empty: bool = False,
+    model: str | None = None,
 ) -> bool:
     """Make the archives `names` and the `tables` of one shard in `out_dir`, unless they are there already.
 
@@ -164,6 +165,7 @@ def make_archives(
     max_skipped : the share of a shard's keys that may be skipped before the job fails
     tables : names, such as "utt2snr", of what `work` notes beside; archives made without them are made again
     may_be_empty : no input at all is no mistake, and makes empty archives
+    model : name of the model that makes the vectors (see origin.py), for the record
 
     Returns
     -------
@@ -181,6 +183,7 @@ def make_archives(
     if tables:
         settings = {**settings, "tables": list(tables)}
     proof = {"shards": shard.total, "settings": digest(settings), "inputs": digest_pairs(mine, inputs)}
+    record_of = {**proof, "model": model} if model else proof
     record = out_dir / f"done{shard.suffix}.json"
     if not (done := is_done(record, proof, out_dir, names, tables, shard.suffix)):
         with one_at_a_time(out_dir / f".lock{shard.suffix}"):
@@ -188,15 +191,24 @@ def make_archives(
                 record.unlink(missing_ok=True)
                 (out_dir / MERGED).unlink(missing_ok=True)  # what was skipped may not be so this time
                 do_shard(out_dir, names, tables, mine, work, shard, max_skipped)
-                write_json(record, proof)
+                write_json(record, record_of)
     if done:
+        if read_proof(record) != record_of:  # made before models were recorded: the settings prove which one it is
+            write_json(record, record_of)
         log.info("%s: %s%s: complete already, %d clips", out_dir, names[0], shard.suffix, len(mine))
     return merge_when_complete(out_dir, names, tables, shard.total, proof["settings"])
 
 
 def is_done(record: Path, proof: dict, out_dir: Path, names: Sequence[str], tables: Sequence[str], suffix: str) -> bool:
     files = [f"{name}{suffix}.{end}" for name in names for end in ("ark", "scp")] + [f"{t}{suffix}" for t in tables]
-    return all((out_dir / file).exists() for file in files) and read_proof(record) == proof
+    return all((out_dir / file).exists() for file in files) and is_of(record, proof)
+
+
+def is_of(record: Path, proof: dict) -> bool:
+    """Whether a record proves this, whether or not it names the model."""
+    found = read_proof(record)
+    found.pop("model", None)
+    return found == proof
 
 
 def read_proof(record: Path) -> dict:

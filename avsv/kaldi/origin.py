@@ -1,0 +1,166 @@
+"""Which model made embeddings and scores, so that results of different models are not mixed.
+
+A model is named by its modality and a hash of its weights, "voice:0123456789abcdef". Commands that embed put the name
+into the record of the shard, `done.json`, beside the archive. A score file has SCORES.system beside it, with the model
+and how its embeddings were compared: "voice:0123456789abcdef cosine". Where there is no record, as with imported
+embeddings and foreign score files, the origin is unknown, None.
+"""
+
+import json
+import logging
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from avsv.errors import UserError
+from avsv.files import write_json
+from avsv.kaldi.schema import read_json
+from avsv.kaldi.shards import digest, file_digest
+from avsv.kaldi.tables import read_lines
+
+log = logging.getLogger("avsv")
+TRAINED_ON = "trained_on.json"  # in the folder of a back-end
+SYSTEM = ".system"  # suffix of the record beside a score file
+SHARD = re.compile(r"(\.\d+)?\.ark$")
+
+
+def voice_model(source: Path | str) -> str:
+    """The name of a voice encoder: a hash of its weights, or the hub's name where they are not on this machine."""
+    weights = Path(source) / "embedding_model.ckpt"
+    return f"voice:{file_digest(weights) if weights.exists() else source}"
+
+
+def face_model(recognition: Path | str, pool: Sequence[float] | None = None) -> str:
+    """The name of a recognition network, with the attention that pools a clip's faces if there is any."""
+    hashed = file_digest(recognition)
+    return f"face:{digest([hashed, *pool]) if pool else hashed}"
+
+
+def embeddings_model(scp: Path | str) -> str | None:
+    """The model that made the embeddings of an scp file, None where that is not known.
+
+    Raises
+    ------
+    UserError : its archives are of different models
+    """
+    archives = {line.strip().partition(" ")[2].strip().rpartition(":")[0] for line in read_lines(scp)} - {""}
+    models = {archive_model(Path(archive)) for archive in archives}
+    if not archives:  # a noisy set in which this modality is missing by design
+        models = {read_record(record, "model") for record in Path(scp).parent.glob("done*.json")}
+    if len(named := sorted(models - {None})) > 1:
+        raise UserError(f"{scp}: its archives are of different models ({', '.join(named)}): embed the clips again")
+    return models.pop() if len(models) == 1 else None
+
+
+def archive_model(archive: Path) -> str | None:
+    """What the record of an archive's shard says of the model."""
+    suffix = (SHARD.search(archive.name) or ["", None])[1] or ""
+    return read_record(archive.with_name(f"done{suffix}.json"), "model")
+
+
+def read_record(path: Path, key: str) -> str | None:
+    """A string of a record; None where there is no record, or something else in it."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    except (OSError, ValueError, RecursionError):
+        return None
+    value = found.get(key) if isinstance(found, dict) else None
+    return value if isinstance(value, str) else None
+
+
+def same_model(what: dict[Path, str | None]) -> str | None:
+    """The one model of several files; None, and a message, where it is not known of all of them.
+
+    Parameters
+    ----------
+    what : file -> its model
+
+    Raises
+    ------
+    UserError : two files are of different models
+    """
+    known = {path: model for path, model in what.items() if model is not None}
+    if len(set(known.values())) > 1:
+        first = next(iter(known))
+        other = next(path for path in known if known[path] != known[first])
+        raise UserError(f"{first} was made with the model {known[first]}, {other} with {known[other]}: vectors of "
+                        "different models cannot be compared")  # fmt: skip
+    if len(what) > 1 and len(known) < len(what):
+        unknown = ", ".join(str(path) for path in what if path not in known)
+        log.warning("%s: the model is not recorded, so avsv cannot check that it is the same as of the others", unknown)
+        return None
+    return next(iter(known.values()), None)
+
+
+def write_trained_on(folder: Path, model: str | None) -> None:
+    """Record in the folder of a back-end which model's embeddings it was trained on."""
+    if model is None:
+        (folder / TRAINED_ON).unlink(missing_ok=True)
+    else:
+        write_json(folder / TRAINED_ON, {"model": model})
+
+
+def trained_on(folder: Path) -> str | None:
+    """What `write_trained_on` recorded."""
+    return read_record(folder / TRAINED_ON, "model")
+
+
+def write_system(scores: Path, system: str | None) -> None:
+    """Record beside a score file which system made it; an unknown system removes the record of an earlier one."""
+    record = system_record(scores)
+    if system is None or not scores.is_file():  # a pipe, /dev/stdout
+        record.unlink(missing_ok=True)
+    else:
+        write_json(record, {"system": system, "bytes": scores.stat().st_size})
+
+
+def read_system(scores: Path) -> str | None:
+    """The system that made a score file; None where there is no record, or the file was replaced since."""
+    record = system_record(scores)
+    if not record.exists() or not scores.is_file():
+        return None
+    found = read_json(record, {"system": str, "bytes": int}, "record of a score file")
+    return found["system"] if found["bytes"] == scores.stat().st_size else None
+
+
+def system_record(scores: Path) -> Path:
+    return scores.with_name(scores.name + SYSTEM)
+
+
+def match_systems(
+    wanted: Sequence[str | None], given: Sequence[str | None], names: Sequence[str], source: Path | str
+) -> list[int]:
+    """For each system wanted, the number of the given one; unknown systems are taken by their position.
+
+    Parameters
+    ----------
+    names : of the given ones, for the message
+    source : what wants them
+
+    Raises
+    ------
+    UserError : a system that is wanted is not among the given ones
+
+    Examples
+    --------
+    >>> match_systems(["voice:1 cosine", "face:2 cosine"], ["face:2 cosine", "voice:1 cosine"], ["a", "b"], "model")
+    [1, 0]
+    """
+    rest, order = list(range(len(given))), {}
+    for number, system in enumerate(wanted):
+        found = next((place for place in rest if system is not None and given[place] == system), None)
+        if found is not None:
+            order[number] = found
+            rest.remove(found)
+    for number in (number for number in range(len(wanted)) if number not in order):
+        order[number] = found = rest.pop(0)
+        if wanted[number] is not None and given[found] is not None:
+            raise UserError(f"{source}: is for scores of {describe(wanted)}; {names[found]} is of {given[found]}")
+    if None in (*wanted, *given):
+        log.info("%s: not all scores have a record of their models, so avsv cannot check that they are those that %s "
+                 "is for; they are taken in the order given", ", ".join(names), source)  # fmt: skip
+    return [order[number] for number in range(len(wanted))]
+
+
+def describe(systems: Iterable[str | None]) -> str:
+    return ", ".join(system or "an unknown system" for system in systems)
