@@ -1,3 +1,4 @@
+import contextlib
 import os
 import resource
 import signal
@@ -7,7 +8,7 @@ import sys
 import pytest
 
 from avsv.errors import UserError
-from avsv.files import one_at_a_time, whole_file
+from avsv.files import one_at_a_time, own_folder, replaced_together, whole_file
 
 SLOW = """
 import sys, time
@@ -137,3 +138,118 @@ with whole_file(sys.argv[1], "wb") as out, contextlib.suppress(OSError):
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "f")], preexec_fn=limit, capture_output=True,
                           text=True, check=False)  # fmt: skip
     assert f"File too large: '{tmp_path}/f'" in done.stderr and os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("make", [os.symlink, os.link])
+@pytest.mark.parametrize("write", ["part", "lock"])
+def test_a_link_in_a_place_of_avsvs_own_is_refused_and_nothing_behind_it_touched(tmp_path, make, write):
+    (tmp_path / "exp").mkdir()
+    (tmp_path / "precious").write_text("precious")
+    make(tmp_path / "precious", tmp_path / "exp" / (".f.part" if write == "part" else ".lock"))
+    with pytest.raises(UserError, match=f"{tmp_path}/exp/\\..*delete it"):
+        if write == "part":
+            with whole_file(tmp_path / "exp" / "f") as out:
+                out.write("theirs")
+        else:
+            with one_at_a_time(tmp_path / "exp" / ".lock"):
+                pass
+    assert (tmp_path / "precious").read_text() == "precious" and not (tmp_path / "exp" / "f").exists()
+
+
+def test_a_link_to_nowhere_makes_no_file_there(tmp_path):
+    (tmp_path / ".f.part").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(UserError), whole_file(tmp_path / "f"):
+        pass
+    assert not (tmp_path / "elsewhere").exists()
+
+
+@pytest.mark.parametrize("target", ["precious", "/dev/full", "absent"])
+def test_a_link_in_the_place_of_a_result_is_replaced_and_not_followed(tmp_path, target):
+    (tmp_path / "precious").write_text("precious")
+    (tmp_path / "f").symlink_to(target)
+    with whole_file(tmp_path / "f") as out:
+        out.write("new")
+    assert (tmp_path / "f").read_text() == "new" and not (tmp_path / "f").is_symlink()
+    assert (tmp_path / "precious").read_text() == "precious"
+
+
+def test_a_users_own_folder_may_be_a_link_and_avsvs_may_not(tmp_path):
+    (tmp_path / "scratch").mkdir()
+    (tmp_path / "exp").symlink_to("scratch")
+    with whole_file(tmp_path / "exp" / "a" / "f") as out:
+        out.write("x")
+    assert (tmp_path / "scratch" / "a" / "f").read_text() == "x"
+    with pytest.raises(UserError, match=f"{tmp_path}/exp: is a link"):
+        own_folder(tmp_path / "exp")
+
+
+NAMES = ("gate", "a", "b", "c")
+
+
+def write_set(folder, text):
+    with replaced_together(folder / "gate", folder / "old"):
+        for name in NAMES:
+            with whole_file(folder / name) as out:
+                out.write(text)
+
+
+def read_set(folder):
+    """Old or new, or None where the set cannot be read; fails where it is a mixture."""
+    if not (folder / "gate").exists():
+        return None
+    texts = {(folder / name).read_text() for name in NAMES}
+    assert len(texts) == 1
+    return texts.pop()
+
+
+class Killed(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("function", ["replace", "fsync", "open", "Path.unlink"])
+def test_a_set_is_old_new_or_unreadable_at_whatever_step_its_writer_ends(tmp_path, monkeypatch, function):
+    """Each call of a function of the system in turn is the one at which it ends: before it, and after it."""
+    from avsv import files
+
+    owner, name = (files.Path, "unlink") if function == "Path.unlink" else (files.os, function)
+    real, seen = getattr(owner, name), set()
+    for after in (False, True):
+        for step in range(100):
+            folder, calls = tmp_path / f"{after}{step}", []
+            write_set(folder, "old")
+
+            def dies(*args, real=real, calls=calls, step=step, after=after, **kwargs):
+                calls.append(args)
+                if len(calls) <= step:
+                    return real(*args, **kwargs)
+                if after:
+                    real(*args, **kwargs)
+                raise Killed  # and at every call from then on: nothing is cleaned up
+
+            with monkeypatch.context() as patch, contextlib.suppress(Killed):
+                patch.setattr(owner, name, dies)
+                write_set(folder, "new")
+            seen.add(read_set(folder))
+            if len(calls) <= step:
+                break
+            write_set(folder, "again")
+            assert read_set(folder) == "again"
+    assert "new" in seen and step < 99
+
+
+def test_a_set_that_finds_no_room_is_the_old_one(tmp_path):
+    write_set(tmp_path, "old")
+    with pytest.raises(OSError), replaced_together(tmp_path / "gate"):
+        for name in NAMES[:-1]:
+            with whole_file(tmp_path / name) as out:
+                out.write("new")
+        raise OSError
+    assert read_set(tmp_path) == "old" and sorted(os.listdir(tmp_path)) == sorted(NAMES)
+
+
+def test_a_file_written_twice_in_a_set_is_the_later_one(tmp_path):
+    with replaced_together(tmp_path / "f"):
+        for text in ("first", "second"):
+            with whole_file(tmp_path / "f") as out:
+                out.write(text)
+    assert (tmp_path / "f").read_text() == "second" and os.listdir(tmp_path) == ["f"]

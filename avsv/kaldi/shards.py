@@ -21,6 +21,7 @@ import numpy as np
 
 from avsv.errors import UserError
 from avsv.files import one_at_a_time, whole_file, write_json
+from avsv.kaldi.records import read_proof
 from avsv.kaldi.tables import read_table, write_table
 
 log = logging.getLogger("avsv")
@@ -209,17 +210,6 @@ def is_of(record: Path, proof: dict) -> bool:
     found = read_proof(record)
     found.pop("model", None)
     return found == proof
-
-
-def read_proof(record: Path) -> dict:
-    """What a shard's proof says; empty where there is none, or something else."""
-    try:
-        proof = json.loads(record.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    expected = {"shards": int, "settings": str, "inputs": str}
-    right = isinstance(proof, dict) and all(type(proof.get(key)) is kind for key, kind in expected.items())
-    return proof if right else {}
 
 
 def do_shard(out_dir, names, tables, keys, work, shard, max_skipped) -> None:

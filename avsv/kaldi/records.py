@@ -1,0 +1,131 @@
+"""What archives are made of: the record beside them, and digests by which a result that depends on them knows them.
+
+`done.json` (`done.J.json` of shard J) is written last of all. It holds digests: "settings" (model and options),
+"inputs" (the clips and their media), "model" (the network alone, where the command names one), and how many clips were
+skipped. Archives of other programs have no record, and nothing is known of what made them.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from avsv.errors import UserError
+from avsv.regular import regular_file
+
+if TYPE_CHECKING:
+    from avsv.kaldi.embeddings import Embeddings
+
+ARCHIVE = re.compile(r".+?(\.\d+)?\.ark")
+
+
+def read_proof(record: Path) -> dict:
+    """What a shard's proof says; empty where there is none, or something else."""
+    try:
+        proof = json.loads(regular_file(record).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError, UserError):
+        return {}
+    expected = {"shards": int, "settings": str, "inputs": str}
+    right = isinstance(proof, dict) and all(type(proof.get(key)) is kind for key, kind in expected.items())
+    return proof if right else {}
+
+
+def records_of(archives: Iterable[str]) -> dict[str, dict]:
+    """Archive -> the record of the shard that it belongs to; empty where there is none.
+
+    Raises
+    ------
+    UserError : archives of one folder that were made by different models or options, or some of which have no record:
+        a shard is being made again, or was not finished
+    """
+    found: dict[str, dict] = {}
+    folders: dict[Path, list[str]] = {}
+    for archive in dict.fromkeys(archives):
+        path = Path(archive)
+        name = ARCHIVE.fullmatch(path.name)
+        found[archive] = read_proof(path.with_name(f"done{(name and name[1]) or ''}.json"))
+        folders.setdefault(path.parent, []).append(archive)
+    for folder, names in folders.items():
+        records = [found[name] for name in names]
+        if any(records) and len({(r.get("shards"), r.get("settings")) for r in records}) > 1:
+            raise UserError(f"{folder}: its shards are not of one run (another model or other options), or one of them "
+                            "is being made again; finish all of them with the command that made them")  # fmt: skip
+    return found
+
+
+def archives_of(scp: Path | str) -> list[str]:
+    """The archives that an scp file points to, each once; UserError where it is absent or no text."""
+    try:
+        lines = regular_file(scp).read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        raise UserError(f"{scp}: there is no such file") from None
+    except UnicodeDecodeError:
+        raise UserError(f'{scp}: is not a text file; expected lines "utterance archive:offset"') from None
+    places = (line.split(maxsplit=1)[1] for line in lines if len(line.split(maxsplit=1)) == 2)
+    return list(dict.fromkeys(place.rpartition(":")[0] for place in places))
+
+
+def model_digest_of(scp: Path | str) -> str | None:
+    """The digest of the network that made the embeddings of an scp file; merged shards and subsets have one as well.
+
+    Returns
+    -------
+    None where nothing is known: another program's archives, or those of an earlier version
+
+    Raises
+    ------
+    UserError : no such file, or vectors of different models
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> _ = (folder / "embedding.scp").write_text(f"a {folder}/embedding.ark:2\\n")
+    >>> _ = (folder / "done.json").write_text('{"shards": 1, "settings": "5", "inputs": "7", "model": "9f"}')
+    >>> model_digest_of(folder / "embedding.scp")
+    '9f'
+    """
+    models = {record.get("model") for record in records_of(archives_of(scp)).values()}
+    known = models - {None}
+    if len(known) > 1:
+        raise UserError(f"{scp}: its vectors are of {len(known)} different models, which cannot be compared")
+    return known.pop() if len(models) == 1 and known else None
+
+
+def embeddings_digest(embeddings: "Embeddings") -> str:
+    """A short hash of names and vectors: what a training on them depends on, however they are cut into archives.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from avsv.kaldi.embeddings import Embeddings
+    >>> embeddings_digest(Embeddings(["a"], np.ones((1, 2), np.float32)))
+    '464eb8ea21b7aac4'
+    """
+    total = hashlib.sha256("\n".join(embeddings.ids).encode())
+    total.update(embeddings.vectors.tobytes())
+    return total.hexdigest()[:16]
+
+
+def archives_stamp(scp: Path | str) -> list:
+    """What tells of large archives (faces, features) without reading them that they are others now.
+
+    Returns
+    -------
+    JSON: a hash of the scp file, then size and time of each archive's last change
+
+    Raises
+    ------
+    UserError : the scp file or an archive is absent
+    """
+    archives = archives_of(scp)
+    stamps: list = [hashlib.sha256(Path(scp).read_bytes()).hexdigest()[:16]]
+    for archive in archives:
+        try:
+            found = regular_file(archive).stat()
+        except FileNotFoundError:
+            raise UserError(f"{scp}: its archive {archive} is not there") from None
+        stamps.append([found.st_size, found.st_mtime_ns])
+    return stamps
