@@ -15,10 +15,17 @@ from avsv.errors import UserError
 from avsv.features.faces import SIDE
 
 
-def gaussian_blur(face: np.ndarray, sigma: float) -> np.ndarray:
-    """Out of focus; `sigma` in pixels."""
+def gaussian_blur(face: np.ndarray, sigma: float, size: int = 0) -> np.ndarray:
+    """Out of focus.
+
+    Parameters
+    ----------
+    sigma : of the Gaussian, pixels
+    size : side of the kernel, odd, pixels; 0: wide enough for sigma
+    """
     require(0 < sigma <= SIDE, "sigma is above 0 and at most 112 pixels")
-    return cv2.GaussianBlur(face, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
+    require(size == 0 or (size % 2 == 1 and 1 <= size <= SIDE), "size is 0, or odd and at most 111 pixels")
+    return cv2.GaussianBlur(face, (size, size), sigma, borderType=cv2.BORDER_REPLICATE)
 
 
 def motion_blur_vertical(face: np.ndarray, length: float) -> np.ndarray:
@@ -103,8 +110,8 @@ def require(holds: bool, rule: str) -> None:
         raise ValueError(rule)
 
 
-def draw_blur(rng: np.random.Generator, sigma: tuple[float, float] = (2.0, 5.0)) -> dict[str, Any]:
-    return {"sigma": round(rng.uniform(*sigma), 3)}
+def draw_blur(rng: np.random.Generator, sigma: tuple[float, float] = (2.0, 5.0), size: int = 0) -> dict[str, Any]:
+    return {"sigma": round(rng.uniform(*sigma), 3), **({"size": size} if size else {})}
 
 
 def draw_motion(rng: np.random.Generator, length: tuple[float, float] = (10.0, 20.0)) -> dict[str, Any]:
@@ -178,6 +185,10 @@ def draw_face_damage(rng: np.random.Generator, kinds: Mapping[str, Mapping[str, 
     -------
     the record {"modality": "face", "kind": ..., parameters}, which JSON can hold
 
+    Raises
+    ------
+    UserError : an unknown kind, or a severity that the kind does not have
+
     Examples
     --------
     >>> draw_face_damage(np.random.default_rng(1), {"gaussian-blur": {"sigma": (2, 5)}})
@@ -185,7 +196,21 @@ def draw_face_damage(rng: np.random.Generator, kinds: Mapping[str, Mapping[str, 
     """
     severities = NOISY if kinds is None else kinds
     kind = str(rng.choice(list(severities)))
-    return {"modality": "face", "kind": kind, **DRAW[kind](rng, **severities[kind])}
+    if kind not in DRAW:
+        raise UserError(f'unknown face damage "{kind}"; expected one of {", ".join(DRAW)}')
+    try:
+        return {"modality": "face", "kind": kind, **DRAW[kind](rng, **severities[kind])}
+    except (TypeError, ValueError, OverflowError) as error:
+        raise UserError(f'severity of face damage "{kind}", {severities[kind]}: {error}') from None
+
+
+def check_severities(kinds: Mapping[str, Mapping[str, Any]]) -> None:
+    """Draw each kind once and damage a face with it; UserError for what no face can have."""
+    face, rng = np.zeros((SIDE, SIDE, 3), np.uint8), np.random.default_rng(0)
+    for kind, severity in kinds.items():
+        if not isinstance(severity, Mapping):
+            raise UserError(f'face damage "{kind}": expected its severity, such as {{}}, found {severity!r}')
+        damage_faces(face[None], draw_face_damage(rng, {kind: severity}))
 
 
 def damage_face(face: np.ndarray, kind: str, parameters: Mapping[str, Any]) -> np.ndarray:

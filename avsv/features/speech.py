@@ -1,8 +1,8 @@
 """Log mel spectrograms of the speech in recordings, as the voice-to-face networks take them.
 
-64 bands from 20 to 7200 Hz of 25 ms frames, only those with speech, each band of mean 0 and variance 1: Wen, Raj and
-Singh, NeurIPS 2019. They do not say how far frames lie apart, which voice activity detection they use, or over what the
-mean and the variance go: 10 ms, Kaldi's by energy, and the frames that are given to the network are OURS.
+64 bands from 20 to 7200 Hz, 25 ms frames, 100 a second, only those with speech, each band normalised to mean 0 and
+variance 1 over the whole recording, before any crop is cut: Wen, Raj and Singh, NeurIPS 2019. They detect speech with
+WebRTC's detector in mode 2; Kaldi's detection by energy is OURS.
 """
 
 import numpy as np
@@ -61,11 +61,11 @@ def take_frames(frames: np.ndarray, begin: float, n: int) -> np.ndarray:
 
 
 def normalise_bands(frames: np.ndarray) -> np.ndarray:
-    """Each band to mean 0 and variance 1 over the frames; a band that does not change becomes 0.
+    """Normalise each band to mean 0 and variance 1 over the frames; a constant band becomes 0.
 
     Parameters
     ----------
-    frames : (t, bands)
+    frames : (t, bands), all speech frames of a recording
 
     Returns
     -------

@@ -4,6 +4,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from avsv.errors import UserError
+
+# form of the orthogonal projection -> weight of its second term
+PROJECTIONS = {"paper": 1.0, "code": 0.7}
+
 
 def info_nce(voice: Tensor, face: Tensor, labels: Tensor, scale: Tensor | float) -> Tensor:
     """Symmetric InfoNCE (CLIP, Radford et al., ICML 2021, figure 3) over the batch's voices and faces.
@@ -31,16 +36,24 @@ def info_nce(voice: Tensor, face: Tensor, labels: Tensor, scale: Tensor | float)
     return (F.cross_entropy(logits, right) + F.cross_entropy(logits.T, right)) / 2
 
 
-def orthogonal_projection(embeddings: Tensor, labels: Tensor, negative_weight: float = 0.7) -> Tensor:
-    """(1 - mean positive cosine) + 0.7 |mean negative cosine| over all pairs of a batch.
+def orthogonal_projection(embeddings: Tensor, labels: Tensor, form: str = "paper") -> Tensor:
+    """Orthogonal projection over all pairs of a batch, FOP (Saeed et al., ICASSP 2022), in one of two forms.
 
-    FOP (Saeed et al., ICASSP 2022). An embedding's pair with itself is left out; a batch without pairs of one kind has
-    0 for that term.
+    paper  (1 - mean positive cosine) + |mean negative cosine|
+    code   (1 - mean positive cosine) + 0.7 mean |negative cosine|: the authors' public code, which also pushes apart
+           opposite directions, where the paper's mean lets them cancel
+
+    An embedding's pair with itself is left out; a batch without pairs of one kind has 0 for that term.
 
     Parameters
     ----------
     embeddings : (batch, n)
     labels : (batch,) int64
+    form : "paper" | "code"
+
+    Raises
+    ------
+    UserError : an unknown form
 
     Examples
     --------
@@ -48,14 +61,17 @@ def orthogonal_projection(embeddings: Tensor, labels: Tensor, negative_weight: f
     >>> orthogonal_projection(x, torch.tensor([0, 0, 1])).item()
     0.0
     """
+    if form not in PROJECTIONS:
+        raise UserError(f"projection={form}: expected {' | '.join(PROJECTIONS)}")
     unit = F.normalize(embeddings.float())
     cosines = unit @ unit.T
     same = labels[:, None] == labels[None]
     positive = same & ~torch.eye(len(labels), dtype=torch.bool, device=labels.device)
     n_positive, n_negative = positive.sum(), (~same).sum()
     attract = torch.where(n_positive > 0, 1 - (cosines * positive).sum() / n_positive.clamp(min=1), 0.0)
-    repel = ((cosines * ~same).sum() / n_negative.clamp(min=1)).abs()
-    return attract + negative_weight * repel
+    negative = cosines * ~same
+    total = negative.sum().abs() if form == "paper" else negative.abs().sum()
+    return attract + PROJECTIONS[form] * total / n_negative.clamp(min=1)
 
 
 def cross_modal_centre(voice: Tensor, face: Tensor, labels: Tensor) -> Tensor:

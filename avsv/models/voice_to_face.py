@@ -28,13 +28,13 @@ whose it is. For a log mel spectrogram of 64 x T and a face of 64 x 64, with N p
     f 3      64 -> 128, 4 / 2, 1, LeakyReLU 0.2   128 x 16 x 16           131,200
     f 4      128 -> 256, 4 / 2, 1, LeakyReLU 0.2  256 x 8 x 8             524,544
     f 5      256 -> 512, 4 / 2, 1, LeakyReLU 0.2  512 x 4 x 4           2,097,664
-    f 6      512 -> 64, 4 / 1, 0                  64                      524,352
+    f 6      512 -> 64, 4 / 1, 0, no activation   64                      524,352
     f all                                                               3,310,720
-    d        Linear 64 -> 1                       1                            65
-    c        Linear 64 -> N                       N                        65 * N
+    d        Linear 64 -> 1, no bias              1                            64
+    c        Linear 64 -> N, no bias              N                        64 * N
 
-What our sources do not tell, and so is OURS: convolutions before batch norm have no bias, all others and both Linear
-layers have one; nothing squashes g's last layer; f 6 is followed by LeakyReLU 0.2.
+Our sources do not say which convolutions have a bias, nor what follows g's last layer. OURS: convolutions before batch
+norm have no bias, all others have one; nothing follows g 6.
 """
 
 from collections.abc import Sequence
@@ -139,7 +139,8 @@ class FaceTrunk(nn.Module):
         layers = []
         for number, (n_in, n_out) in enumerate(zip((3, *channels), (*channels, size), strict=True)):
             how = (1, 1, 0) if number == 0 else (4, 1, 0) if number == len(channels) else (4, 2, 1)
-            layers.append(nn.Sequential(nn.Conv2d(n_in, n_out, *how), nn.LeakyReLU(0.2, inplace=True)))
+            activation = [nn.LeakyReLU(0.2, inplace=True)] if number < len(channels) else []
+            layers.append(nn.Sequential(nn.Conv2d(n_in, n_out, *how), *activation))
         self.layers = nn.Sequential(*layers)
 
     def forward(self, faces: Tensor) -> Tensor:
@@ -161,8 +162,8 @@ class FaceCritic(nn.Module):
     def __init__(self, n_people: int, channels: Sequence[int] = (32, 64, 128, 256, 512), size: int = 64):
         super().__init__()
         self.trunk = FaceTrunk(channels, size)
-        self.discriminator = nn.Linear(size, 1)
-        self.classifier = nn.Linear(size, n_people)
+        self.discriminator = nn.Linear(size, 1, bias=False)
+        self.classifier = nn.Linear(size, n_people, bias=False)
 
     def forward(self, faces: Tensor) -> tuple[Tensor, Tensor]:
         """(batch, 3, 64, 64) -> logits that it is real, (batch,), and of each person, (batch, people)."""

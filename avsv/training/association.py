@@ -215,8 +215,21 @@ def random_values(config: AssociationOptions, n_people: int) -> dict[str, Tensor
     return values | {c: torch.arange(n_people) % sizes[c] for c in config.covariates if c in sizes}
 
 
+def refuse_lone_clips(config: AssociationConfig) -> None:
+    """UserError where batches would leave FOP's loss without pairs of one person to draw together."""
+    if config.system == "fop" and config.fusion != "none" and config.alpha and config.clips_per_person == 1:
+        raise UserError("clips_per_person=1: system fop draws fused vectors of one person together, and a batch would "
+                        "hold one of each; set clips_per_person to 2 or more, or alpha to 0")  # fmt: skip
+
+
 def train_association(config: AssociationConfig) -> None:
-    """Train, and write `association.safetensors` in `config.exp_dir`."""
+    """Train, and write `association.safetensors` in `config.exp_dir`.
+
+    Raises
+    ------
+    UserError : options that contradict, data that cannot be read or are too few
+    """
+    refuse_lone_clips(config)
     data = read_data_dir(config.data_dir)
     sides, names = read_sides(data, config.voice, config.face)
     people = number_people(data, names, config.covariates if config.system == "dimnet" else ())

@@ -2,8 +2,8 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -12,8 +12,7 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from avsv.errors import UserError
-from avsv.features.face_damage import NOISY as FACE_DAMAGE
-from avsv.features.face_damage import damage_faces, draw_face_damage
+from avsv.features.face_damage import check_severities, damage_faces, draw_face_damage
 from avsv.features.faces import SIDE, read_faces
 from avsv.features.sound_damage import NOISY as VOICE_DAMAGE
 from avsv.features.sound_damage import damage_sound, draw_sound_damage, read_noises
@@ -38,7 +37,9 @@ class ClipsConfig(TrainingConfig):
     noise_dir: str = ""  # data directory of local/prepare_musan.py
     noise_snr: tuple[float, float] = (0.0, 15.0)  # dB
     voice_damage: tuple[str, ...] = VOICE_DAMAGE  # kinds, each as likely
-    face_damage: tuple[str, ...] = tuple(FACE_DAMAGE)
+    # kind -> severity, such as {gaussian-blur: {sigma: [3, 3], size: 7}}, {} for that of the noisy test sets; each kind
+    # as likely; empty: the kinds of the noisy test sets
+    face_damage: dict[str, Any] = field(default_factory=dict)
     feature_damage: str = "one"  # none | one | both: what is damaged in a damaged clip; "one" is either, as likely
     feature_damage_share: float = 0.5  # of the clips that are damaged
     drop_share: float = 0.1  # of the clips that lose one modality altogether (modality dropout)
@@ -111,6 +112,7 @@ class Clips(Dataset):
     def __init__(self, config: ClipsConfig, clips: ClipList):
         if config.feature_damage not in MODES:
             raise UserError(f"feature_damage: {config.feature_damage}: expected one of {', '.join(MODES)}")
+        check_severities(config.face_damage)
         self.damages = config.feature_damage != "none" and config.feature_damage_share > 0
         if self.damages and not config.noise_dir:
             raise UserError("noise_dir must be given, for sound is to be damaged; or set feature_damage: none")
@@ -157,7 +159,7 @@ class Clips(Dataset):
         face = faces[rng.integers(len(faces))]
         face = vary_face(face, rng, config.shift, config.zoom, config.rotation, config.colour)
         if damaged:
-            face = damage_faces(face[None], draw_face_damage(rng, {kind: {} for kind in config.face_damage}))[0]
+            face = damage_faces(face[None], draw_face_damage(rng, config.face_damage or None))[0]
         return face
 
     def plan(self, epoch: int) -> list[list[tuple[int, int]]]:

@@ -24,6 +24,7 @@ class OptimizerConfig:
     name: str = "adam"  # adam | adamw | sgd
     lr: float = 1e-3
     weight_decay: float = 0.0
+    decay_all: bool = False  # decay biases and norms too
     schedule: str = "cosine"  # cosine | cyclic | exponential: how the rate goes from lr to final_lr
     final_lr: float = 1e-5
     warmup: float = 0.05  # share of the steps in which the rate rises from 0

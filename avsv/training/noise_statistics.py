@@ -40,7 +40,10 @@ class NoiseStatistics:
 
 
 def measure_noise(
-    clean_scp: Path | str, noisy: Sequence[tuple[Path | str, dict[str, str] | str]], quality: Sequence[str] = ()
+    clean_scp: Path | str,
+    noisy: Sequence[tuple[Path | str, dict[str, str] | str]],
+    quality: Sequence[str] = (),
+    wanted: Sequence[str] = (),
 ) -> NoiseStatistics:
     """Compare damaged embeddings with the clean ones of the same clips.
 
@@ -49,10 +52,12 @@ def measure_noise(
     clean_scp : embeddings of clean clips
     noisy : embeddings of damaged clips, and how they are damaged: utterance -> kind, or one kind for all
     quality : tables beside the embeddings, such as "utt2snr" or "log:utt2magnitude"
+    wanted : kinds to measure; empty: all
 
     Raises
     ------
-    UserError : nothing to compare, a kind with a single clip, or embeddings of other sizes
+    UserError : nothing to compare, a wanted kind that no clip has, a kind with a single clip, or embeddings of other
+        sizes
     """
     clean = read_embeddings(clean_scp)
     row_of = {utt: row for row, utt in enumerate(clean.ids)}
@@ -74,7 +79,10 @@ def measure_noise(
     if not differences:
         raise UserError(f"{', '.join(str(scp) for scp, _ in noisy)}: no clip is damaged and has a clean embedding in "
                         f"{clean_scp}; does --modality name what the table damages?")  # fmt: skip
-    kinds = sorted(differences)
+    if absent := sorted(set(wanted) - set(differences)):
+        raise UserError(f"{', '.join(str(scp) for scp, _ in noisy)}: no clip is damaged by {', '.join(absent)}; there "
+                        f"are {', '.join(sorted(differences))}")  # fmt: skip
+    kinds = sorted(wanted or differences)
     change = [np.concatenate(differences[kind]) for kind in kinds]
     value = [np.concatenate(qualities[kind]) for kind in kinds]
     for kind, rows in zip(kinds, change, strict=True):

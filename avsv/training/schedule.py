@@ -45,8 +45,8 @@ def make_optimizer(model: nn.Module, config: OptimizerConfig) -> torch.optim.Opt
     more = {"momentum": 0.9, "nesterov": True} if config.name == "sgd" else {"betas": tuple(config.betas)}
     found: dict[tuple[float, bool], list[nn.Parameter]] = {}  # (rate_share, is decayed) -> parameters
     for p in model.parameters():
-        # norms and biases are not decayed: shrinking them changes the function, not its complexity
-        found.setdefault((getattr(p, "rate_share", 1.0), p.ndim > 1), []).append(p)
+        # norms and biases are not decayed unless asked for: shrinking them changes the function, not its complexity
+        found.setdefault((getattr(p, "rate_share", 1.0), p.ndim > 1 or config.decay_all), []).append(p)
     groups = [{"params": those, "weight_decay": config.weight_decay if decayed else 0.0, "rate_share": share}
               for (share, decayed), those in sorted(found.items(), key=lambda kind: kind[0], reverse=True)]  # fmt: skip
     return kinds[config.name](groups, lr=config.lr, **more)

@@ -13,6 +13,11 @@ log = logging.getLogger("avsv")
 MOST_BAD = 0.05  # share of the recordings that may be unusable
 
 
+def read_normalised(path: str) -> np.ndarray:
+    """`read_speech` with each band normalised over the whole recording, (t, 64) float32."""
+    return normalise_bands(read_speech(path)).T
+
+
 def read_speech(path: str) -> np.ndarray:
     """Frames with speech of a recording, (t, 64) float32; UserError names the recording that has too few."""
     try:
@@ -22,7 +27,7 @@ def read_speech(path: str) -> np.ndarray:
 
 
 class SpeechStore:
-    """Spectrograms for random crops: as many as fit are kept in memory (16 bits), the rest is made when asked for.
+    """Normalised spectrograms for random crops: as many as fit stay in memory (16 bits), the rest is made on demand.
 
     Parameters
     ----------
@@ -43,7 +48,7 @@ class SpeechStore:
                 log.info("cache_mib=%g: %d of %d recordings are kept in memory", max_mib, len(self.kept), len(paths))
                 break
             try:
-                self.kept[path] = read_speech(path).astype(np.float16)
+                self.kept[path] = read_normalised(path).astype(np.float16)
             except UserError as error:
                 self.bad[path] = str(error)
                 continue
@@ -55,9 +60,9 @@ class SpeechStore:
                             f"{next(iter(self.bad.values()))}")  # fmt: skip
 
     def crop(self, path: str, begin: float, n_frames: int) -> np.ndarray:
-        """`n_frames` from `begin` (a share of the recording), normalised, (64, n_frames) float32."""
-        frames = self.kept[path] if path in self.kept else read_speech(path)
-        return normalise_bands(take_frames(frames, begin, n_frames).astype(np.float32))
+        """`n_frames` from `begin` (a share of the recording) of the normalised spectrogram, (64, n_frames) float32."""
+        frames = self.kept[path] if path in self.kept else read_normalised(path)
+        return np.ascontiguousarray(take_frames(frames, begin, n_frames).T, np.float32)
 
     def crop_of_any(self, paths: list[str], begin: float, n_frames: int) -> np.ndarray:
         """A crop of the first of some recordings that can be used; those before it are named in the log."""

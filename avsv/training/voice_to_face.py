@@ -2,7 +2,7 @@
 
 In each step the critic learns from real faces and from faces drawn from voices, then the generator learns to pass for
 real and to be recognised as the speaker. The voice embedder (`task: voice_embedder`) stays as it was. Voices and real
-faces of a batch are drawn independently of each other: of random people, each as likely, a random clip.
+faces of a batch are drawn independently of each other, each clip as likely: people with more clips come more often.
 """
 
 import logging
@@ -122,28 +122,30 @@ def embedder_of(weights: dict[str, Tensor]) -> VoiceEmbedder:
 
 
 class VoicesAndFaces(Dataset):
-    """A voice of one person and a face of another or the same; an item is (voice, frames, face, seed)."""
+    """A voice of one person and a face of another or the same; an item is (voice clip, frames, face clip, seed)."""
 
     def __init__(self, config: VoiceToFaceConfig, data: DataDir, entries: dict[str, str], people: list[str]):
         self.config, self.people = config, people
-        self.wav: list[list[str]] = [[] for _ in people]
-        self.faces: list[list[str]] = [[] for _ in people]
         numbers = {name: number for number, name in enumerate(people)}
-        for table, kept in ((data.wav, self.wav), (entries, self.faces)):
-            for utt in sorted(table):
-                if data.utt2spk[utt] in numbers:
-                    kept[numbers[data.utt2spk[utt]]].append(table[utt])
-        self.store = SpeechStore([path for paths in self.wav for path in paths], config.cache_mib)
-        self.wav = [[path for path in paths if path not in self.store.bad] for paths in self.wav]
+        voices, self.faces = ([(table[utt], numbers[data.utt2spk[utt]]) for utt in sorted(table)
+                               if data.utt2spk[utt] in numbers] for table in (data.wav, entries))  # fmt: skip
+        self.store = SpeechStore([path for path, _ in voices], config.cache_mib)
+        self.voices = [(path, person) for path, person in voices if path not in self.store.bad]
+        self.wav: list[list[str]] = [[] for _ in people]
+        for path, person in self.voices:
+            self.wav[person].append(path)
         empty = [people[number] for number, paths in enumerate(self.wav) if not paths]
         if empty:
             raise UserError(f"{config.data_dir}: no recording of {empty[0]} can be used; leave this person out")
 
     def __getitem__(self, item: tuple[int, int, int, int]) -> tuple[Tensor, int, Tensor, int]:
-        speaker, n_frames, person, seed = item
+        voice, n_frames, picture, seed = item
         rng = np.random.default_rng(seed)
-        mels = self.store.crop_of_any(list(rng.permutation(self.wav[speaker])), rng.random(), n_frames)
-        faces = read_faces(str(rng.choice(self.faces[person])))
+        path, speaker = self.voices[voice]
+        others = [str(other) for other in rng.permutation(self.wav[speaker]) if other != path]
+        mels = self.store.crop_of_any([path, *others], rng.random(), n_frames)
+        entry, person = self.faces[picture]
+        faces = read_faces(entry)
         face = small_face(faces[rng.integers(len(faces))])
         return torch.from_numpy(mels), speaker, to_input(face[:, ::-1] if rng.random() < 0.5 else face), person
 
@@ -154,9 +156,10 @@ class VoicesAndFaces(Dataset):
         batches = []
         for _ in range(config.steps_per_epoch):
             n_frames = int(rng.integers(config.crop_frames[0], config.crop_frames[1] + 1))
-            speakers, people = rng.integers(len(self.people), size=(2, config.batch_size)).tolist()
+            voices = rng.integers(len(self.voices), size=config.batch_size).tolist()
+            pictures = rng.integers(len(self.faces), size=config.batch_size).tolist()
             seeds = rng.integers(0, 2**62, config.batch_size).tolist()
-            batches.append([(s, n_frames, p, seed) for s, p, seed in zip(speakers, people, seeds, strict=True)])
+            batches.append([(v, n_frames, p, seed) for v, p, seed in zip(voices, pictures, seeds, strict=True)])
         return batches
 
 

@@ -97,7 +97,7 @@ fi
 if stage 5 "heads of the single-stream network: $heads"; then
   for head in $heads; do
     case $head in
-      no-fusion) continue ;;   # the shared network's vectors as they are
+      no-fusion) options=(fusion=none) ;;   # FOP's loss on the transformed vectors; the trunk alone is single_stream
       ce-only) options=(alpha=0) ;;
       cosine-only) options=(ce_weight=0) ;;
       full) options=() ;;
@@ -118,8 +118,7 @@ if stage 6 "verification, matching, retrieval: ${tests[*]}"; then
     for system in $systems ${heads:+single_stream} $heads; do
       case $system in
         svhf) ends=(--odd-one-out "$exp/svhf" --voice "$exp/voice/$set/embedding.scp" --face "$exp/face/$set/embedding.scp") ;;
-        no-fusion) continue ;;   # that is single_stream itself
-        ce-only | cosine-only | full) system=single_stream_$system ;;
+        no-fusion | ce-only | cosine-only | full) system=single_stream_$system ;;
       esac
       [ "$system" = svhf ] || ends=(--voice "$exp/$system/$set/voice.scp" --face "$exp/$system/$set/face.scp")
       "${measure[@]}" "${ends[@]}" "$exp/$system/measures/$set.json"

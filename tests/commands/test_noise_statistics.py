@@ -45,6 +45,19 @@ def test_kinds_come_from_the_table_of_damage(sets, avsv):
         assert noise.quality_std[row] == pytest.approx([quality.std()], abs=1e-6)
 
 
+def test_only_the_kinds_asked_for_are_measured(sets, avsv):
+    folder, clean, noisy = sets
+    how = ("noise-statistics", "--modality", "voice", "--utt2damage", folder / "utt2damage")
+    files = (folder / "clean/e.scp", folder / "noisy/e.scp", folder / "out.npz")
+    status, said = avsv(*how, "--kind", "music", *files)
+    assert status == 0, said
+    noise = read_noise(folder / "out.npz")
+    assert noise.kinds == ("music",)
+    assert noise.mean[0] == pytest.approx((noisy - clean)[[1, 4, 7, 10]].mean(0), abs=1e-6)
+    status, said = avsv(*how, "--kind", "noise", *files)
+    assert status == 1 and "noise" in said and "babble, music" in said
+
+
 def test_a_kind_may_be_named_with_the_embeddings(sets, avsv):
     folder, clean, noisy = sets
     status, said = avsv("noise-statistics", folder / "clean/e.scp", f"{folder}/noisy/e.scp@hum", folder / "out.npz")

@@ -9,7 +9,16 @@ from scipy.optimize import curve_fit
 from scipy.special import erf
 
 from avsv.errors import UserError
-from avsv.features.face_damage import DRAW, KINDS, NOISY, damage_face, damage_faces, draw_face_damage, streak
+from avsv.features.face_damage import (
+    DRAW,
+    KINDS,
+    NOISY,
+    check_severities,
+    damage_face,
+    damage_faces,
+    draw_face_damage,
+    streak,
+)
 
 FACE = np.random.default_rng(0).integers(0, 256, (112, 112, 3), np.uint8)
 POINT = np.zeros((112, 112, 3), np.uint8)
@@ -158,3 +167,26 @@ def test_the_picture_given_is_left_as_it_was():
 def test_a_record_that_makes_no_sense_is_refused(kind, parameters):
     with pytest.raises(UserError, match=f'face damage "{kind}"'):
         damage_face(FACE, kind, parameters)
+
+
+def test_the_paper_s_blur_is_a_kernel_of_seven_pixels():
+    dot = np.zeros((112, 112, 3), np.uint8)
+    dot[50, 60] = 255
+    damage = draw_face_damage(np.random.default_rng(0), {"gaussian-blur": {"sigma": [3, 3], "size": 7}})
+    assert (damage["sigma"], damage["size"]) == (3.0, 7)
+    blurred = damage_faces(dot[None], damage)[0, :, :, 0]
+    weights = np.exp(-np.arange(-3, 4) ** 2 / (2 * 3.0**2))
+    weights /= weights.sum()
+    assert np.abs(blurred[47:54, 57:64] - 255 * np.outer(weights, weights)).max() <= 1
+    assert not blurred[46].any() and not blurred[:, 64].any()
+
+
+@pytest.mark.parametrize(
+    "severities",
+    [{"fog": {}}, {"gaussian-blur": {"size": 6}}, {"gaussian-blur": {"sigma": [-1, -1]}}, {"gaussian-blur": 3},
+     {"motion-blur-vertical": {"length": [0, 0.5]}}, {"occlusion": {"sigma": [1, 2]}},
+     {"jpeg": {"quality": ["a", "b"]}}],
+)  # fmt: skip
+def test_severities_that_no_face_can_have_are_refused(severities):
+    with pytest.raises(UserError):
+        check_severities(severities)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from avsv.errors import UserError
 from avsv.losses.cross_modal import (
     cross_modal_centre,
     curriculum_contrastive,
@@ -39,18 +40,32 @@ def test_info_nce_agrees_with_plain_loops(batch):
     assert info_nce(voice, face, torch.tensor(LABELS), 4.0).item() == pytest.approx(total, rel=1e-5)
 
 
-def test_orthogonal_projection_agrees_with_plain_loops(batch):
+@pytest.mark.parametrize("form", ["paper", "code"])
+def test_orthogonal_projection_agrees_with_plain_loops(batch, form):
     x = batch[0]
     pairs = [(i, j) for i in range(7) for j in range(7) if i != j]
     same = [cosine(x[i], x[j]) for i, j in pairs if LABELS[i] == LABELS[j]]
     different = [cosine(x[i], x[j]) for i, j in pairs if LABELS[i] != LABELS[j]]
-    expected = (1 - np.mean(same)) + 0.7 * abs(np.mean(different))
-    assert orthogonal_projection(x, torch.tensor(LABELS)).item() == pytest.approx(expected, rel=1e-5)
+    repulsion = {"paper": abs(np.mean(different)), "code": 0.7 * np.mean(np.abs(different))}[form]
+    expected = (1 - np.mean(same)) + repulsion
+    assert orthogonal_projection(x, torch.tensor(LABELS), form).item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_opposite_strangers_cancel_in_the_paper_s_projection_and_not_in_the_code_s():
+    x = torch.tensor([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, 1.0]])
+    labels = torch.tensor([0, 1, 2, 3])  # negative cosines: -1 and 1 once each, the rest 0
+    assert orthogonal_projection(x, labels, "paper").item() == pytest.approx(0.0)
+    assert orthogonal_projection(x, labels, "code").item() == pytest.approx(0.7 * 2 / 6)
+
+
+def test_an_unknown_form_of_the_projection_is_an_error():
+    with pytest.raises(UserError, match="projection=both"):
+        orthogonal_projection(torch.eye(2), torch.tensor([0, 1]), "both")
 
 
 def test_orthogonal_projection_of_a_batch_without_positive_pairs_is_the_other_term():
     x = torch.tensor([[1.0, 0.0], [1.0, 1.0]])
-    assert orthogonal_projection(x, torch.tensor([0, 1])).item() == pytest.approx(0.7 * math.sqrt(0.5))
+    assert orthogonal_projection(x, torch.tensor([0, 1])).item() == pytest.approx(math.sqrt(0.5))
 
 
 def test_centre_loss_agrees_with_plain_loops(batch):

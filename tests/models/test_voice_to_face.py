@@ -40,7 +40,7 @@ def test_parameters_in_all(nets):
     assert n_parameters(nets["e"]) == embedder == TABLE["e all"][-1]
     assert n_parameters(nets["g"]) == generator == TABLE["g all"][-1]
     assert n_parameters(nets["f"].trunk) == trunk == TABLE["f all"][-1]
-    assert n_parameters(nets["f"].discriminator) == 65 and n_parameters(nets["f"].classifier) == 65 * 7
+    assert n_parameters(nets["f"].discriminator) == 64 and n_parameters(nets["f"].classifier) == 64 * 7
 
 
 def test_what_each_layer_gives_is_of_the_size_in_the_table(nets):
@@ -82,6 +82,13 @@ def test_how_loud_an_embedding_is_changes_no_face():
 def test_noise_is_added_to_a_voice_of_length_one_and_the_sum_has_length_one():
     voice, noise = torch.tensor([[2.0, 0.0]]), torch.tensor([[0.0, 0.75]])
     assert normalise_embeddings(voice, noise).tolist()[0] == pytest.approx([0.8, 0.6])
+
+
+def test_nothing_follows_the_trunk_s_last_convolution():
+    critic = FaceCritic(5, (4, 4, 4, 4, 4), 64)
+    faces = torch.randn(3, 3, 64, 64)
+    last = critic.trunk.layers[-1][0]
+    torch.testing.assert_close(critic.trunk(faces), last(critic.trunk.layers[:-1](faces)).flatten(1))
 
 
 def test_the_critic_sees_each_face_by_itself():

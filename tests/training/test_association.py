@@ -54,6 +54,14 @@ def test_unseen_people_with_a_common_trait_are_told_apart(config, tmp_path):
     assert eer < 35
 
 
+def test_fop_is_refused_where_no_batch_has_two_clips_of_a_person(config):
+    with pytest.raises(UserError, match="clips_per_person=1"):
+        train_association(replace(config, system="fop", clips_per_person=1))
+    batches = plan_pairs(torch.arange(24).repeat(3), torch.arange(24).repeat(3), replace(config, clips_per_person=2), 0)
+    for rows, _ in batches:  # clips 0 to 71, of person clip % 24
+        assert (torch.bincount(rows % 24) != 1).all()
+
+
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others(config):
     weights = []
     for number, seed in enumerate((3, 3, 4)):

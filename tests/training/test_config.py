@@ -8,7 +8,7 @@ from omegaconf import OmegaConf
 
 from avsv.commands.train import TASKS
 from avsv.errors import UserError
-from avsv.training.config import TrainingConfig, apply_schema, read_config, to_yaml
+from avsv.training.config import OptimizerConfig, TrainingConfig, apply_schema, read_config, to_yaml
 from avsv.training.schedule import learning_rate, make_optimizer
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -87,3 +87,10 @@ def test_a_small_file_that_would_become_a_huge_one_is_refused(tmp_path, text):
     (tmp_path / "bomb.yaml").write_text(text)
     with pytest.raises(UserError, match=r"more than 20 levels, or more than 10 aliases"):
         read_config(tmp_path / "bomb.yaml", [])
+
+
+@pytest.mark.parametrize("all_of_them", [False, True])
+def test_biases_are_decayed_only_if_asked_for(all_of_them):
+    optimizer = make_optimizer(torch.nn.Linear(2, 3), OptimizerConfig(weight_decay=0.5, decay_all=all_of_them))
+    decay = {p.ndim: group["weight_decay"] for group in optimizer.param_groups for p in group["params"]}
+    assert decay == {2: 0.5, 1: 0.5 if all_of_them else 0.0}

@@ -1,5 +1,7 @@
 """The trainings of voice to face on three people who are bands of noise and shades of colour; the trainer's players."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import soundfile
@@ -13,7 +15,7 @@ from avsv.kaldi.data_dir import read_data_dir
 from avsv.training.checkpoints import load_state, load_weights
 from avsv.training.config import OptimizerConfig, TrainingConfig
 from avsv.training.curves import EVENTS
-from avsv.training.speech import SpeechStore
+from avsv.training.speech import SpeechStore, read_speech
 from avsv.training.trainer import Trainer
 from avsv.training.voice_embedder import SpeechCrops, VoiceEmbedderConfig, train_voice_embedder
 from avsv.training.voice_to_face import (
@@ -171,11 +173,34 @@ def test_voices_and_faces_are_of_the_people_they_are_said_to_be(data, voice):
     plan = pairs.plan(0)
     assert plan == pairs.plan(0) != pairs.plan(1) and len(plan) == 3 and {len(batch) for batch in plan} == {4}
     for speaker, person in ((0, 2), (1, 1), (2, 0)):
-        mels, said, face, shown = pairs[speaker, 50, person, 9]
+        mels, said, face, shown = pairs[4 * speaker + 1, 50, 4 * person + 2, 9]  # four clips each
         assert (said, shown) == (speaker, person) and mels.shape == (64, 50)
         assert face.shape == (3, 64, 64) and face.dtype == torch.uint8
         middle = face[:, 20:50, 22:40].float().mean((1, 2)).tolist()
         assert middle == pytest.approx([60 + 60 * person, 90, 200 - 50 * person], abs=15)
+
+
+def test_clips_are_drawn_and_not_people(data, voice):
+    clips = read_data_dir(data)
+    wav = {utt: path for utt, path in clips.wav.items() if utt[:2] != "p1" or utt == "p1-0"}
+    few = dataclasses.replace(clips, wav=wav)
+    faces = {utt: entry for utt, entry in clips.table("faces.scp").items() if utt[:2] != "p2" or utt == "p2-0"}
+    config = gan_config(data, voice, "x", steps_per_epoch=100, batch_size=36)
+    pairs = VoicesAndFaces(config, few, faces, ["p0", "p1", "p2"])
+    items = [item for batch in pairs.plan(0) for item in batch]
+    for place, of, counts in ((0, pairs.voices, (4, 1, 4)), (2, pairs.faces, (4, 4, 1))):
+        drawn = np.bincount([of[item[place]][1] for item in items], minlength=3) / len(items)
+        assert drawn == pytest.approx(np.array(counts) / 9, abs=0.03)  # 3,600 draws: 0.025 is three sigma
+
+
+def test_statistics_are_of_the_whole_recording_before_a_crop_is_cut(data):
+    path = read_data_dir(data).wav["p0-0"]
+    frames = read_speech(path)
+    whole = (frames - frames.mean(0)) / frames.std(0)
+    n = len(frames) // 3
+    for store in (SpeechStore([], 0), SpeechStore([path], 10)):
+        assert np.allclose(store.crop(path, 1.0, n), whole[-n:].T, atol=2e-2)
+    assert abs(whole[-n:].mean(0)).max() > 0.1  # so a crop by itself would have come out differently
 
 
 def test_faces_are_drawn_by_the_running_mean_of_the_generator(voice):

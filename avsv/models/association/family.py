@@ -26,6 +26,7 @@ class AssociationOptions:
     transform: str = "relu"  # fop: relu (Linear, BN, ReLU, Dropout, L2) | tanh (of a Linear, L2: the single stream's)
     ce_weight: float = 1.0  # fop: of cross-entropy
     alpha: float = 1.0  # fop: of the orthogonal projection
+    projection: str = "paper"  # fop: paper (|mean cosine| of strangers) | code (0.7 x mean |cosine|)
     centre_weight: float = 1.0  # ssnet: lambda of softmax + (lambda / 2) centre loss
     covariates: tuple[str, ...] = ("identity", "gender", "nationality")  # dimnet: what is classified
     margin: float = 0.6  # pins
@@ -97,8 +98,12 @@ def branch(n_in: int, hidden: int, size: int, dropout: float) -> nn.Sequential:
     """
     if not hidden:
         return nn.Sequential() if n_in == size else nn.Sequential(nn.Linear(n_in, size))
-    return nn.Sequential(nn.Linear(n_in, hidden), nn.BatchNorm1d(hidden), nn.ReLU(), nn.Dropout(dropout),
-                         nn.Linear(hidden, size))  # fmt: skip
+    return nn.Sequential(*layer(n_in, hidden, dropout), nn.Linear(hidden, size))
+
+
+def layer(n_in: int, size: int, dropout: float) -> nn.Sequential:
+    """Linear, BN, ReLU, Dropout."""
+    return nn.Sequential(nn.Linear(n_in, size), nn.BatchNorm1d(size), nn.ReLU(), nn.Dropout(dropout))
 
 
 def accuracy(logits: Tensor, labels: Tensor) -> Tensor:

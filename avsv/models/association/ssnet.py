@@ -1,15 +1,23 @@
 """SSNet / SBNet (Nawaz et al., DICTA 2019; Saeed et al., ICASSP 2023): one branch that voices and faces share.
 
-512 -> 128 -> 128 on pre-extracted vectors of one size; where their sizes differ, a Linear of each modality first brings
-them to the larger one (ours). With `hidden: 0` and vectors of an end-to-end trunk that both modalities share, it is the
-criterion of the single-stream network: softmax + (lambda / 2) x cross-modal centre loss.
+512 -> 128 -> 128 on pre-extracted vectors of one size: twice Linear, BN, ReLU, Dropout, then length 1. Where the sizes
+differ, a Linear of each modality first brings them to the larger one (ours). With `hidden: 0` and vectors of an
+end-to-end trunk that both modalities share, the vectors themselves are classified: the criterion of the single-stream
+network, softmax + (lambda / 2) x cross-modal centre loss.
 """
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from avsv.losses.cross_modal import cross_modal_centre
-from avsv.models.association.family import Family, Pairs, accuracy, branch
+from avsv.models.association.family import Family, Pairs, accuracy, branch, layer
+
+
+class UnitLength(nn.Module):
+    """Vectors (batch, n) to length 1."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.normalize(x)
 
 
 class SharedBranch(Family):
@@ -19,7 +27,12 @@ class SharedBranch(Family):
         super().__init__(sizes, n_classes, options)
         wide = max(sizes)
         self.adapters = nn.ModuleList(nn.Identity() if n == wide else nn.Linear(n, wide) for n in sizes)
-        self.branch = branch(wide, options.hidden, options.size, options.dropout)
+        hidden, size = options.hidden, options.size
+        if hidden:
+            layers = layer(wide, hidden, options.dropout), layer(hidden, size, options.dropout)
+            self.branch = nn.Sequential(*layers, UnitLength())
+        else:
+            self.branch = branch(wide, 0, size, options.dropout)
         self.classifier = nn.Linear(options.size, n_classes["identity"])
 
     def voice(self, x: Tensor) -> Tensor:

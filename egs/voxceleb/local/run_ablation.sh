@@ -101,8 +101,11 @@ if stage 2 "AVN-E: fusion forms, as in the paper with augmentation v1"; then
 fi
 
 if stage 3 "AVN-E: augmentations, and ours"; then
+  # the paper's three types of damage for each modality
+  declare -A kinds=([voice]="noise music babble" [face]="gaussian-blur motion-blur-vertical motion-blur-horizontal")
   for modality in voice face; do
-    avsv noise-statistics --modality $modality --utt2damage "data/${train}_damaged/utt2damage" \
+    read -ra of_paper <<<"${kinds[$modality]}"
+    avsv noise-statistics --modality $modality "${of_paper[@]/#/--kind=}" --utt2damage "data/${train}_damaged/utt2damage" \
       "exp/$modality/$train/embedding.scp" "exp/$modality/${train}_damaged/embedding.scp" "$here/noise_$modality.npz"
   done
   train_pairs avn_e-soft_attention-none fusion=soft_attention damage=none "${paper[@]}"

@@ -5,8 +5,9 @@ import torch
 import torch.nn.functional as F
 
 from avsv.errors import UserError
+from avsv.losses.cross_modal import orthogonal_projection
 from avsv.models.association.family import AssociationOptions, Pairs
-from avsv.models.association.fop import GatedUnit
+from avsv.models.association.fop import GatedFusion, GatedUnit
 from avsv.models.association.svhf import choose_strangers
 from avsv.models.association.systems import SYSTEMS, make_family
 
@@ -47,10 +48,10 @@ def test_voices_and_faces_come_to_one_size(system):
 
 def test_a_gated_unit_agrees_with_plain_loops():
     torch.manual_seed(1)
-    unit, u, v = GatedUnit(3), torch.randn(2, 3), torch.randn(2, 3)
-    found = unit(u, v)
+    unit, e, b, u, v = GatedUnit((4, 2), 3), torch.randn(2, 4), torch.randn(2, 2), torch.randn(2, 3), torch.randn(2, 3)
+    found = unit(e, b, u, v)
     for row in range(2):
-        both = [*u[row].tolist(), *v[row].tolist()]
+        both = [*e[row].tolist(), *b[row].tolist()]
         for i in range(3):
             logit = sum(w * x for w, x in zip(unit.gate.weight[i].tolist(), both)) + unit.gate.bias[i].item()
             k = 1 / (1 + 2.718281828459045**-logit)
@@ -62,6 +63,37 @@ def test_the_single_stream_s_transform_is_the_tanh_of_a_linear_at_length_one():
     linear = family.transforms[0][0]
     wanted = F.normalize(torch.tanh(F.normalize(x) * SIZES[0] ** 0.5 @ linear.weight.T + linear.bias))
     torch.testing.assert_close(family.voice(x), wanted)
+
+
+def test_the_single_stream_s_gate_is_not_constant_at_the_start():
+    family, pairs = make("fop", transform="tanh", fusion="gated").eval(), draw(64)
+    inputs = family.prepare(pairs.voice, True), family.prepare(pairs.face, False)
+    assert all(x.square().mean().item() == pytest.approx(1, rel=1e-4) for x in inputs)
+    gate = torch.sigmoid(family.fusion.gate(torch.cat(inputs, 1)))
+    # W has elements uniform within 1 / sqrt(n): a third of a unit square input's variance reaches the logit
+    assert torch.logit(gate).std(0).mean().item() == pytest.approx(3**-0.5, rel=0.25)
+
+
+def test_linear_fusion_of_fop_is_two_scalars():
+    family, pairs = make("fop", fusion="linear", dropout=0.0).eval(), draw()
+    assert [p.shape for p in family.fusion.parameters()] == [(2,)]
+    family.fusion.weights.data = torch.tensor([2.0, -3.0])
+    fused = 2 * family.voice(pairs.voice) - 3 * family.face(pairs.face)
+    expected = F.cross_entropy(family.classifier(fused), pairs.labels) + orthogonal_projection(fused, pairs.labels)
+    assert family.loss(pairs, 0.0)[0].item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_the_gate_of_fop_has_a_hidden_layer_on_the_unit_vectors_and_fuses_their_tanh():
+    torch.manual_seed(3)
+    fusion, u, v = GatedFusion(3, 5).eval(), F.normalize(torch.randn(2, 3)), F.normalize(torch.randn(2, 3))
+    hidden, norm, _, last = fusion.gate
+    norm.running_mean.normal_()
+    for row in range(2):
+        x = hidden.weight @ torch.cat([u[row], v[row]]) + hidden.bias
+        x = ((x - norm.running_mean) / (norm.running_var + norm.eps).sqrt()).clamp(min=0)
+        k = 1 / (1 + torch.exp(-(last.weight @ x + last.bias)))
+        expected = k * torch.tanh(u[row]) + (1 - k) * torch.tanh(v[row])
+        torch.testing.assert_close(fusion(None, None, u, v)[row], expected)
 
 
 def test_fop_without_a_term_is_the_other_one():
@@ -85,6 +117,18 @@ def test_one_branch_serves_both_modalities_of_ssnet():
     face = torch.randn(2, 9)
     family.adapters[0] = torch.nn.Identity()
     torch.testing.assert_close(family.branch(family.prepare(face, False)), family.face(face))
+
+
+def test_ssnet_is_two_layers_with_batch_norm_relu_and_dropout_and_length_one():
+    torch.manual_seed(0)
+    family = make_family((512, 512), CLASSES, AssociationOptions("ssnet", size=128, hidden=128)).eval()
+    kinds = [torch.nn.Linear, torch.nn.BatchNorm1d, torch.nn.ReLU, torch.nn.Dropout]
+    assert [type(part) for block in family.branch[:2] for part in block] == 2 * kinds
+    # 512 x 128 + 128 and 128 x 128 + 128, two numbers for each channel of batch norm
+    assert sum(p.numel() for p in family.branch.parameters()) == 513 * 128 + 129 * 128 + 4 * 128
+    out = family.voice(torch.randn(5, 512))
+    torch.testing.assert_close(out.norm(dim=1), torch.ones(5))
+    assert (out >= 0).all()
 
 
 @pytest.mark.parametrize("n", [2, 5])
