@@ -42,7 +42,7 @@ need() {
   for name in "$@"; do
     if [ -z "${!name:-}" ]; then
       echo "${0##*/}: --${name//_/-} must be given; ${0##*/} --help lists the options" >&2
-      exit 1
+      exit 2
     fi
   done
 }

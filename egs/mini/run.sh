@@ -28,8 +28,8 @@ nj=2                  # parallel jobs in stages 0, 1, 3, 4 and 9
 test_set=test         # data/ directory that stages 3, 4 and 6-8 test on; stage 9 calls them again for its noisy set
 stage=0
 stop_stage=10
+. ../../utils/parse_options.sh
 . ./path.sh
-. parse_options.sh
 . ./cmd.sh
 
 # What follows from the options, the same in every stage.

@@ -23,9 +23,9 @@ device=cpu            # of training and scoring: cpu or cuda
 nj=2                  # parallel jobs in stages 0, 1 and 3
 stage=0
 stop_stage=5
+. ../../utils/parse_options.sh
 . ./path.sh
 . ./cmd.sh
-. parse_options.sh
 
 # What follows from the options, the same in every stage.
 coupled=$(from_user "$coupled") syncnet=$(from_user "$syncnet") face_detector=$(from_user "$face_detector")

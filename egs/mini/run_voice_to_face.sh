@@ -24,8 +24,8 @@ cmd=run.py            # how jobs are run: on this machine, or through a cluster 
 nj=2                  # parallel jobs in stages 0 and 1
 stage=0
 stop_stage=5
+. ../../utils/parse_options.sh
 . ./path.sh
-. parse_options.sh
 . ./cmd.sh
 
 # What follows from the options, the same in every stage.

@@ -13,8 +13,8 @@ top_n=50              # cohort speakers of as-norm
 groups=5              # of speakers: a fold's trials are between two of them, its training speakers are the others
 stage=0
 stop_stage=10
+. ../../utils/parse_options.sh
 . ./path.sh
-. parse_options.sh
 need nsc
 nsc=$(from_user "$nsc")
 

@@ -31,8 +31,8 @@ nj=4                  # parallel jobs in stages 1, 3, 4 and 9
 test_set=vox1         # data/ directory that stages 3, 4 and 6-8 test on; stage 9 calls them again for its noisy set
 stage=0
 stop_stage=10
+. ../../utils/parse_options.sh
 . ./path.sh
-. parse_options.sh
 . ./cmd.sh
 
 # What follows from the options, the same in every stage.

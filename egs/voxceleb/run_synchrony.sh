@@ -19,9 +19,9 @@ device=cpu            # of face detection, training and scoring: cpu or cuda
 nj=4                  # parallel jobs in stages 1 and 3
 stage=0
 stop_stage=4
+. ../../utils/parse_options.sh
 . ./path.sh
 . ./cmd.sh
-. parse_options.sh
 
 # What follows from the options, the same in every stage.
 voxceleb2=$(from_user "$voxceleb2") lrw=$(from_user "$lrw") face_detector=$(from_user "$face_detector")

@@ -22,8 +22,8 @@ cmd=run.py            # how jobs are run: on this machine, or through a cluster 
 nj=4                  # parallel jobs in stage 1
 stage=0
 stop_stage=4
+. ../../utils/parse_options.sh
 . ./path.sh
-. parse_options.sh
 . ./cmd.sh
 
 # What follows from the options, the same in every stage.

@@ -11,6 +11,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 RECIPES = ["mini", "voxceleb", "nsc"]
+SCRIPTS = sorted(path for path in ROOT.glob("egs/*/**/*.sh") if "parse_options.sh" in path.read_text())
 RECIPES += [
     f"{recipe}/run_{what}.sh" for recipe in RECIPES[:2] for what in ("association", "synchrony", "voice_to_face")
 ]
@@ -36,7 +37,25 @@ def run(recipe, *options, cwd=ROOT):
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_an_unknown_option_is_one_line(recipe):
     status, said = run(recipe, "--voxcelb", "x")
-    assert status == 1 and "invalid option --voxcelb" in said and len(said.splitlines()) == 1
+    assert status == 2 and "invalid option --voxcelb" in said and len(said.splitlines()) == 1
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda p: str(p.relative_to(ROOT)))
+def test_help_and_wrong_options_need_no_environment(script, tmp_path):
+    """There is nothing on PATH but the tools of a bare system, and no folder to make an environment in."""
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    for name in ("bash", "dirname", "awk", "sed", "sort", "tr"):
+        (tools / name).symlink_to(shutil.which(name))
+    environment = {"PATH": str(tools), "AVSV_VENV": "/dev/null/venv"}
+    folder = script.parents[1] if script.parent.name == "local" else tmp_path
+    for options, status in (["--help", 0], ["--stage five", 2], ["--stage 99", 2], ["--no-such-option 1", 2]):
+        done = subprocess.run([tools / "bash", script, *options.split()], cwd=folder, env=environment,
+                              capture_output=True, text=True, check=False)  # fmt: skip
+        assert done.returncode == status, done.stderr
+        assert ("Usage: " in done.stdout) == (status == 0)
+        assert len(done.stderr.splitlines()) == (status > 0)
+    assert not Path("/dev/null/venv").exists() and list(tmp_path.iterdir()) == [tools]
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
@@ -51,7 +70,7 @@ def test_every_option_is_in_the_help_with_a_comment(recipe):
 
 def test_a_wrong_or_absent_corpus_is_one_line(tmp_path):
     status, said = run("voxceleb", "--stop-stage", "0")
-    assert status == 1 and "--voxceleb1 must be given" in said
+    assert status == 2 and "--voxceleb1 must be given" in said
     options = []
     for name in ("voxceleb1", "voxceleb2", "musan", "rirs"):
         options += [f"--{name}", str(tmp_path)]
@@ -61,7 +80,7 @@ def test_a_wrong_or_absent_corpus_is_one_line(tmp_path):
 
 def test_association_without_a_split_of_people_is_one_line():
     status, said = run("voxceleb/run_association.sh", "--stop-stage", "0")
-    assert status == 1 and "--split must be given" in said.splitlines()[-1]
+    assert status == 2 and "--split must be given" in said.splitlines()[-1]
 
 
 @pytest.mark.parametrize("recipe", ["mini", "voxceleb"])

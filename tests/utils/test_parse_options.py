@@ -40,7 +40,7 @@ def recipe(tmp_path):
 
 
 def failure(done):
-    assert (done.returncode, done.stdout) == (1, "")
+    assert (done.returncode, done.stdout) == (2, "")
     return done.stderr
 
 
@@ -77,6 +77,54 @@ def test_an_equals_sign_is_an_error(recipe):
 
 def test_true_and_false_take_nothing_else(recipe):
     assert "--augment takes true or false, not 'yes'" in failure(recipe("--augment", "yes"))
+
+
+@pytest.mark.parametrize("value", ["x", "", "0", "-1", "2.5", "4 5", "1e3", "four", "4;date", "99999999999999999999"])
+def test_a_number_of_jobs_is_a_whole_number_from_one(recipe, value):
+    said = failure(recipe("--nj", value))
+    assert "--nj" in said and len(said.splitlines()) == 1
+
+
+def test_a_number_takes_numbers_or_a_list_of_them(recipe):
+    text = RECIPE.replace("nj=4", "rate=0.05").replace("$nj", "$rate")
+    for value in ("1", ".5", "2.", "1e-3", "-1", "0 1 2"):
+        assert recipe("--rate", value, text=text).stdout.split("|")[1] == value
+    for value in ("", "x", "0.5x", "1,2", "1 x", "0x10", "--help"):
+        assert "--rate" in failure(recipe("--rate", value, text=text))
+
+
+def test_a_config_file_is_held_to_the_same_kinds(recipe, tmp_path):
+    for line, option in (("nj=many", "--nj"), ("augment=yes", "--augment"), ("nj=0", "--nj")):
+        (tmp_path / "my.conf").write_text(line + "\n")
+        assert option in failure(recipe("--config", "my.conf"))
+
+
+STAGES = RECIPE.replace("augment=true", "stage=0\nstop_stage=7\naugment=true") + """
+if stage 0 "first"; then :; fi
+  if stage 4 "second"; then :; fi
+if stage 7 "third"; then :; fi
+"""
+
+
+@pytest.mark.parametrize("options", [
+    "--stage five", "--stage=5", "--stage 12", "--stage 5 --stop-stage 3", "--stage 1 --stop-stage 3", "--stage 0.5",
+    "--stage -1", "--stop-stage x", "--stage 8 --stop-stage 99",
+])  # fmt: skip
+def test_stages_that_are_not_there_are_an_error(recipe, options):
+    said = failure(recipe(*options.split(), text=STAGES))
+    assert "stage" in said and len(said.splitlines()) == 1
+
+
+def test_an_empty_stage_is_an_error(recipe):
+    assert "--stage" in failure(recipe("--stage", "", text=STAGES))
+
+
+@pytest.mark.parametrize(
+    "options", ["", "--stage 7", "--stage 4 --stop-stage 4", "--stage 1", "--stop-stage 99", "--stage 04"]
+)
+def test_stages_that_are_there_are_none(recipe, options):
+    done = recipe(*options.split(), text="stage() { :; }\n" + STAGES)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_a_recipe_takes_no_other_arguments(recipe):

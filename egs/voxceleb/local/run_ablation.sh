@@ -25,10 +25,10 @@ cmd=run.py            # how jobs are run: on this machine, or through a cluster 
 nj=2                  # parallel jobs
 stage=1
 stop_stage=7
+# shellcheck source=../../../utils/parse_options.sh
+. ../../utils/parse_options.sh
 # shellcheck source=../path.sh
 . ./path.sh
-# shellcheck source=../../../utils/parse_options.sh
-. parse_options.sh
 # shellcheck source=../cmd.sh
 . ./cmd.sh
 

@@ -15,10 +15,10 @@ conditions="face-noisy no-voice no-face half-missing"   # test sets that run.sh 
 seeds="0 1 2"
 stage=1
 stop_stage=4
+# shellcheck source=../../../utils/parse_options.sh
+. ../../utils/parse_options.sh
 # shellcheck source=../path.sh
 . ./path.sh
-# shellcheck source=../../../utils/parse_options.sh
-. parse_options.sh
 # shellcheck source=../cmd.sh
 . ./cmd.sh
 
