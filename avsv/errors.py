@@ -1,5 +1,20 @@
 """The one exception for what a user can put right."""
 
+from collections.abc import Iterable
+from typing import Any
+
+
+def refuse_unknown(name: str, value: Any, known: Iterable[Any]) -> None:
+    """UserError where an option's value is not one of those that are known.
+
+    Examples
+    --------
+    >>> refuse_unknown("method", "s-norm", ["z-norm", "s-norm"])
+    """
+    known = list(known)
+    if value not in known:
+        raise UserError(f"{name}: expected {', '.join(map(str, known))}, found {value!r}")
+
 
 class UserError(Exception):
     """The input is wrong; the message says which file, which line, what was expected and what to do.

@@ -63,3 +63,26 @@ def read_sides(
     args.missing.check(trials, pool, args.test or args.enroll)
     left, right, backend = both_sides(backend, pool, args.enroll_method or METHODS[0])
     return pool, left, right, backend
+
+
+def system_of(args: argparse.Namespace, *more: Path) -> str | None:
+    """The model and back-end of the scores that the options make; None where the model is not known.
+
+    Parameters
+    ----------
+    more : other files of embeddings, or of weights beside them, that must be of the same model
+
+    Raises
+    ------
+    UserError : embeddings or the back-end are of different models
+    """
+    from avsv.kaldi.origin import embeddings_model, folder_model, same_model, trained_on
+
+    models = {path: embeddings_model(path) for path in (args.enroll, args.test) if path is not None}
+    models |= {path: embeddings_model(path) if path.suffix == ".scp" else folder_model(path.parent) for path in more}
+    if args.backend == "plda":
+        models[args.plda] = trained_on(args.plda)
+    models |= {path: trained_on(path.parent) for path in (args.center, args.transform) if path is not None}
+    model = same_model(models)
+    parts = [args.backend, *(name for name in ("center", "transform") if getattr(args, name) is not None)]
+    return model and f"{model} {'+'.join(parts)}"

@@ -30,6 +30,7 @@ def run(args):
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # the matrices are small: threads would wait for each other
     from avsv.errors import UserError
     from avsv.kaldi.embeddings import read_embeddings
+    from avsv.kaldi.origin import embeddings_model, write_trained_on
     from avsv.scoring.lda import class_statistics, train_lda
     from avsv.scoring.people import people_numbers
     from avsv.scoring.projection import Projection, write_projection
@@ -44,6 +45,8 @@ def run(args):
         people = people_numbers(embeddings, args.utt2spk, args.embeddings)
         statistics = class_statistics(embeddings.vectors, people)
         projection = Projection(statistics.center, train_lda(statistics, args.dim))
+    model = embeddings_model(args.embeddings)
     write_projection(args.out, projection, args.text)
+    write_trained_on(args.out, model)
     done = {"lda": "LDA", "whiten": "whitening"}[args.method]
     log.info("%s: %s to %d dimensions from %d embeddings", args.out, done, len(projection.transform), len(embeddings))

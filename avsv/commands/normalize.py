@@ -19,7 +19,7 @@ import os
 from pathlib import Path
 
 from avsv.commands._arguments import at_least_one, prior
-from avsv.commands._backend import add_backend_arguments, read_sides
+from avsv.commands._backend import add_backend_arguments, read_sides, system_of
 from avsv.scoring.missing import missing_policy
 
 log = logging.getLogger("avsv")
@@ -64,20 +64,26 @@ def run(args):
     import numpy as np
 
     from avsv.errors import UserError
-    from avsv.kaldi.scores import read_scores, write_scores
+    from avsv.kaldi.origin import read_system
+    from avsv.kaldi.scores import read_scores
     from avsv.kaldi.tables import write_table
     from avsv.kaldi.trials import read_trials
     from avsv.scoring.cohort import read_cohort
     from avsv.scoring.cohort_statistics import cohort_statistics
-    from avsv.scoring.normalization import n_highest, normalize
+    from avsv.scoring.finite import write_finite
+    from avsv.scoring.normalization import n_highest, normalize, refuse_other_scores
 
     refuse_options_of_as_norm(args)
     trials = read_trials(args.trials)
-    pool, recordings, _, backend = read_sides(args, trials)
+    pool, recordings, tests, backend = read_sides(args, trials)
+    system = system_of(args, args.cohort)
+    if None not in (system, made := read_system(args.scores)) and made != system:
+        raise UserError(f"{args.scores}: its scores are of {made}, the embeddings and options make {system}")
     complete = pool.complete
     raw = read_scores(args.scores, trials, incomplete=args.missing.policy == "drop")
     if np.isnan(raw[complete]).any():
         raise UserError(f"{args.scores}: trials whose embeddings are there have no score in it")
+    refuse_other_scores(args.scores, trials, raw, pool, recordings, tests)
     by_person = args.cohort_of == "speakers" or (args.cohort_of is None and args.cohort_utt2spk is not None)
     cohort = read_cohort(args.cohort, pool.embeddings, args.cohort_utt2spk, args.utt2spk, by_person)
     size, cohort_size = pool.embeddings.vectors.shape[1], cohort.vectors.shape[1]
@@ -98,7 +104,7 @@ def run(args):
     args.missing.note(args.out, trials, pool)
     if args.missing.policy == "drop":
         trials = trials.take(complete)
-    write_scores(args.out, trials, scores)
+    write_finite(args.out, trials, scores, system and f"{system}+{args.method}")
     log.info("%s: %d scores, %s against %d cohort members", args.out, len(scores), args.method, len(cohort))
 
 

@@ -8,6 +8,9 @@ of them counts as missing too, and where --missing lets it pass it is made of th
 voice is compared with the voice of a clip that has both, at its full weight. Trials whose clips share nothing, a voice
 and a face, count as missing, and OUT.missing lists them as "enroll test". For AVN-E with soft_attention_concat.
 
+Embeddings, weights, and what a back-end was trained on must be of one model. Where that is recorded (not of imported
+embeddings), another model is an error; otherwise the log says so. OUT.system records the model for avsv fuse.
+
 example:
   avsv score --trials data/vox1/trials/vox1-O --enroll exp/voice/vox1/embedding.scp exp/voice/scores/vox1-O.cosine
   avsv score --backend plda --plda exp/voice/plda --enroll-spk2utt data/enroll/spk2utt --enroll-method by-the-book \\
@@ -20,7 +23,7 @@ import logging
 import os
 from pathlib import Path
 
-from avsv.commands._backend import add_backend_arguments, read_sides
+from avsv.commands._backend import add_backend_arguments, read_sides, system_of
 from avsv.scoring.missing import missing_policy
 
 log = logging.getLogger("avsv")
@@ -42,12 +45,13 @@ def add_arguments(parser):
 
 def run(args):
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # reading and writing take the time: threads would only wait
-    from avsv.kaldi.scores import write_scores
     from avsv.kaldi.trials import read_trials
     from avsv.scoring.cosine import inner_products
+    from avsv.scoring.finite import write_finite
 
     trials = read_trials(args.trials)
     pool, left, right, _ = read_sides(args, trials)
+    system = system_of(args, *(args.weights or []))
     complete, shared = pool.complete, None
     if args.weights:
         complete, shared = what_is_shared(args, trials, pool)
@@ -57,7 +61,7 @@ def run(args):
     args.missing.note(args.out, trials, pool, pool.complete & ~complete)
     if args.missing.policy == "drop":
         trials = trials.take(complete)
-    write_scores(args.out, trials, scores)
+    write_finite(args.out, trials, scores, system and system + "+shared" * bool(args.weights))
     log.info("%s: %d %s scores", args.out, len(scores), args.backend)
 
 

@@ -44,11 +44,17 @@ def embeddings_model(scp: Path | str) -> str | None:
     UserError : its archives are of different models
     """
     archives = {line.strip().partition(" ")[2].strip().rpartition(":")[0] for line in read_lines(scp)} - {""}
-    models = {archive_model(Path(archive)) for archive in archives}
     if not archives:  # a noisy set in which this modality is missing by design
-        models = {read_record(record, "model") for record in Path(scp).parent.glob("done*.json")}
+        return folder_model(Path(scp).parent)
+    models = {archive_model(Path(archive)) for archive in archives}
     if len(named := sorted(models - {None})) > 1:
         raise UserError(f"{scp}: its archives are of different models ({', '.join(named)}): embed the clips again")
+    return models.pop() if len(models) == 1 else None
+
+
+def folder_model(folder: Path) -> str | None:
+    """The one model of the archives in a folder; None where there is none, or several."""
+    models = {read_record(record, "model") for record in folder.glob("done*.json")}
     return models.pop() if len(models) == 1 else None
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from avsv.errors import UserError
+from avsv.errors import UserError, refuse_unknown
 from avsv.kaldi.embeddings import Embeddings
 from avsv.scoring.cosine import unit_length
 from avsv.scoring.plda import Ratio
@@ -18,6 +18,8 @@ from avsv.scoring.plda_files import read_plda
 from avsv.scoring.pool import Pool
 from avsv.scoring.projection import Projection, read_projection
 
+BACKENDS = ("cosine", "plda")
+METHODS = ("embedding-average", "score-average", "by-the-book")
 Sides = tuple[np.ndarray, np.ndarray]
 Backend = Callable[[Embeddings], Sides]
 
@@ -53,8 +55,9 @@ def make_backend(
 
     Raises
     ------
-    UserError : an option is missing, or one that would be without effect is given
+    UserError : the name is unknown, an option is missing, or one that would be without effect is given
     """
+    refuse_unknown("back-end", name, BACKENDS)
     if name == "plda":
         if plda is None:
             raise UserError("--backend plda needs --plda DIR, what avsv plda made")
@@ -87,8 +90,9 @@ def both_sides(backend: Backend, pool: Pool, method: str) -> tuple[np.ndarray, n
 
     Raises
     ------
-    UserError : the method needs PLDA
+    UserError : the method is unknown, or needs PLDA
     """
+    refuse_unknown("enrolment method", method, METHODS)
     models = pool.models
     if models is None:
         return *backend(pool.embeddings), backend

@@ -6,16 +6,16 @@ There is a map for every set of systems that a trial may have scores of: a trial
 what the voice alone is worth.
 """
 
-import json
 import logging
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from avsv.errors import UserError
 from avsv.files import write_json
+from avsv.kaldi.schema import read_json
 from avsv.scoring.quality import Measure
 
 log = logging.getLogger("avsv")
@@ -23,6 +23,13 @@ log = logging.getLogger("avsv")
 # quality measures are held back: few people's recordings make a measure look telling that tells nothing of others.
 RIDGE, QUALITY_RIDGE = 1e-6, 1e-3
 BLOCK = 1 << 15  # trials worked on at a time
+SHAPE = {
+    "systems": [str],
+    "target_prior": float,
+    "measures": [{"table": str, "log": bool, "median": float}],
+    "maps": [{"present": [bool], "weights": [float], "offset": float}],
+}
+ONE_MAP = {"systems": [str], "target_prior": float, "weights": [float], "offset": float}
 
 
 @dataclass(frozen=True)
@@ -47,12 +54,15 @@ class Fusion:
     target_prior : for which it was trained
     measures : of quality, two features each
     maps : one for each set of present systems
+    trained_on : for each system the model and back-end that made its training scores (see kaldi/origin.py), or None
+        where they have no record
     """
 
     systems: list[str]
     target_prior: float
     measures: list[Measure]
     maps: list[Map]
+    trained_on: list[str | None] = field(default_factory=list)
 
     def apply(self, scores: np.ndarray, quality: np.ndarray | None = None) -> np.ndarray:
         """Log-likelihood ratios; 0, no evidence, where a trial has no score at all.
@@ -126,6 +136,7 @@ def train_fusion(
     quality: np.ndarray | None = None,
     measures: Sequence[Measure] = (),
     patterns: Iterable[int] | None = None,
+    trained_on: Sequence[str | None] = (),
 ) -> Fusion:
     """Find the weights and offsets with the least prior-weighted cross-entropy.
 
@@ -138,6 +149,7 @@ def train_fusion(
     patterns : sets of systems (see `pattern_code`) that get a map; None for that of all systems. A map is trained on
         the trials that have at least its systems, so trials that lack nothing serve for all. A set without trials of
         both classes gets none, and a warning
+    trained_on : the systems' origins (see Fusion)
 
     Raises
     ------
@@ -154,7 +166,7 @@ def train_fusion(
         raise UserError("calibration needs finite scores; some are infinite")
     codes = pattern_codes(scores)
     names = [*systems] or [f"system {number}" for number in range(1, n_systems + 1)]
-    fusion = Fusion(names, target_prior, list(measures), [])
+    fusion = Fusion(names, target_prior, list(measures), [], [*trained_on] or [None] * n_systems)
     for code in [(1 << n_systems) - 1] if patterns is None else sorted(patterns, reverse=True):
         has = codes & code == code
         which = slice(None) if has.all() else np.flatnonzero(has)
@@ -241,32 +253,42 @@ def write_fusion(path: Path | str, fusion: Fusion) -> None:
 
 
 def read_fusion(path: Path | str) -> Fusion:
-    """Read a model that `write_fusion` wrote; UserError where it is absent or something else."""
-    try:
-        model = json.loads(Path(path).read_text(encoding="utf-8"))
-        if "weights" in model:  # of one map, as it was written before there were several
-            one = {"present": [True] * len(model["weights"]), "weights": model["weights"], "offset": model["offset"]}
-            names, prior = model["systems"], model["target_prior"]
-            model = {"systems": names, "target_prior": prior, "measures": [], "maps": [one]}
-        measures = [Measure(**measure) for measure in model.pop("measures")]
-        maps = [Map(**one) for one in model.pop("maps")]
-        fusion = Fusion(**model, measures=measures, maps=maps)
-        refuse_nonsense(fusion)
-        return fusion
-    except FileNotFoundError:
-        raise UserError(f"{path}: there is no such file") from None
-    except KeyError as error:
-        raise UserError(f"{path}: is no model of avsv calibrate or avsv fuse: it has no {error}") from None
-    except (ValueError, TypeError, AttributeError, RecursionError) as error:
-        raise UserError(f"{path}: is no model of avsv calibrate or avsv fuse: {error}") from None
+    """Read a model that `write_fusion` wrote.
+
+    Raises
+    ------
+    UserError : the file is absent, has another shape than SHAPE, holds a number that is not finite, or its maps do not
+        fit its systems and measures
+    """
+    shape = ({**SHAPE, "trained_on?": [(str, None)]}, ONE_MAP)
+    model = read_json(path, shape, "model of avsv calibrate or avsv fuse")
+    if "weights" in model:  # of one map, as it was written before there were several
+        one = {"present": [True] * len(model["weights"]), "weights": model["weights"], "offset": model["offset"]}
+        model = {"systems": model["systems"], "target_prior": model["target_prior"], "measures": [], "maps": [one]}
+    measures = [Measure(**measure) for measure in model.pop("measures")]
+    maps = [Map(**one) for one in model.pop("maps")]
+    unknown = {"trained_on": [None] * len(model["systems"])}
+    fusion = Fusion(**{**unknown, **model}, measures=measures, maps=maps)
+    if wrong := unfitting(fusion):
+        raise UserError(f"{path}: is not a model of avsv calibrate or avsv fuse: {wrong}")
+    return fusion
 
 
-def refuse_nonsense(fusion: Fusion) -> None:
-    """ValueError where a map does not fit the systems and measures, or holds anything but numbers."""
-    for one in fusion.maps:
-        np.array([*one.weights, one.offset], float)
+def unfitting(fusion: Fusion) -> str | None:
+    """What does not fit together in a model; None where all does."""
+    n_systems = len(fusion.systems)
+    if not n_systems or not fusion.maps:
+        return "it has no systems or no maps"
+    if len(fusion.trained_on) != n_systems:
+        return f"trained_on has {len(fusion.trained_on)} entries for {n_systems} systems"
+    if not 0 < fusion.target_prior < 1:
+        return f"target_prior: expected a number between 0 and 1, found {fusion.target_prior}"
+    for number, one in enumerate(fusion.maps):
         n_weights = sum(one.present) + 2 * len(fusion.measures)
-        if len(one.present) != len(fusion.systems) or len(one.weights) != n_weights:
-            raise ValueError(f"a map of {len(fusion.systems)} systems has weights of another number")
-    for measure in fusion.measures:
-        float(measure.median)
+        if len(one.present) != n_systems or not any(one.present):
+            return f"maps[{number}].present: expected {n_systems} values, at least one of them true"
+        if len(one.weights) != n_weights:
+            return f"maps[{number}].weights: expected {n_weights} numbers, found {len(one.weights)}"
+    if len({pattern_code(one.present) for one in fusion.maps}) < len(fusion.maps):
+        return "two maps are for the same systems"
+    return None

@@ -10,10 +10,12 @@ highest with the other recording of the trial (adaptive s-norm 2).
 """
 
 import logging
+from pathlib import Path
 
 import numpy as np
 
-from avsv.errors import UserError
+from avsv.errors import UserError, refuse_unknown
+from avsv.kaldi.trials import Trials
 from avsv.scoring.cohort_statistics import (
     all_statistics,
     chosen_statistics,
@@ -21,8 +23,11 @@ from avsv.scoring.cohort_statistics import (
     statistics_among_themselves,
     take,
 )
+from avsv.scoring.cosine import inner_products
+from avsv.scoring.pool import Pool
 
 log = logging.getLogger("avsv")
+SAMPLE, TOLERANCE = 10_000, 0.01  # trials scored again, and how far their scores may be off, absolute and relative
 METHODS = ("z-norm", "t-norm", "zt-norm", "s-norm", "as-norm")
 CHOICES = ("own", "other")
 
@@ -56,7 +61,8 @@ def normalize(
 
     Raises
     ------
-    UserError : fewer than two cohort scores, or those of a recording are all equal: no standard deviation
+    UserError : fewer than two cohort scores, those of a recording are all equal (no standard deviation), an unknown
+        method or choice
 
     Examples
     --------
@@ -64,6 +70,8 @@ def normalize(
     >>> normalize("s-norm", np.array([0.0]), np.array([[0, 1]]), np.eye(2), (cohort, cohort))
     array([-1.])
     """
+    refuse_unknown("method", method, METHODS)
+    refuse_unknown("choice", choice, CHOICES)
     members = cohort[1]
     n_best = n_best if method == "as-norm" and n_best is not None else len(members)
     # of a member's scores zt-norm leaves out that with itself
@@ -81,6 +89,35 @@ def normalize(
     else:
         mean, deviation, rows = side_statistics(recordings, pairs[:, sides], members, n_best)
     return sum((scores - mean[side]) / deviation[side] for side in rows.T) / len(sides)
+
+
+def refuse_other_scores(
+    source: Path | str, trials: Trials, scores: np.ndarray, pool: Pool, left: np.ndarray, right: np.ndarray
+) -> None:
+    """UserError where raw scores are not those of the embeddings and the back-end that score the cohort.
+
+    Cohort scores of one system say nothing about the scores of another. A sample of the trials, evenly spaced, is
+    scored again; rounding to two digits behind the point is let pass.
+
+    Parameters
+    ----------
+    source : file of the scores
+    scores : (trials,) float
+    left, right : enrolment and test sides of the rows that `pool.pairs` names
+    """
+    rows = np.flatnonzero(pool.complete)
+    rows = rows[:: -(-len(rows) // SAMPLE) or 1]
+    again = inner_products(left, right, pool.pairs[rows]).astype(np.float64)
+    differ = np.abs(again - scores[rows]) > TOLERANCE * (1 + np.abs(again))
+    if not differ.any():
+        return
+    first = int(np.argmax(differ))
+    names = " ".join(trials[int(rows[first])])
+    raise UserError(
+        f"{source}: {differ.sum()} of {len(rows)} scores differ from those that the embeddings give, the first: {names} "
+        f"has {scores[rows[first]]:.4f} in the file and {again[first]:.4f} from the embeddings. Give the "
+        "embeddings and the back-end options that made these scores"
+    )
 
 
 def n_highest(n_cohort: int, top_n: int | None = None, top_share: float | None = None) -> int:

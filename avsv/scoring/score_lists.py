@@ -2,15 +2,18 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from avsv.errors import UserError
-from avsv.kaldi.scores import read_scores, write_scores
+from avsv.kaldi.origin import match_systems, read_system
+from avsv.kaldi.scores import read_scores
+from avsv.kaldi.shards import digest
 from avsv.kaldi.trials import Trials, read_labelled_trials, read_trials
 from avsv.scoring.calibration import Fusion, pattern_codes, read_fusion, train_fusion, write_fusion
+from avsv.scoring.finite import write_finite
 from avsv.scoring.missing import made_up, missing_list
 from avsv.scoring.quality import QualityTable, read_quality
 
@@ -30,6 +33,18 @@ class ScoreList:
     trials: Path
     scores: Sequence[Path]
     quality: Sequence[QualityTable] = field(default_factory=list)
+
+    @property
+    def origins(self) -> list[str | None]:
+        """For each system the model and back-end that made the scores, None where there is no record."""
+        return [read_system(Path(path)) for path in self.scores]
+
+    def in_order_of(self, wanted: Sequence[str | None], source: Path | str) -> "ScoreList":
+        """The same with the systems in the order `wanted`; UserError where one of them is not here (see origin.py)."""
+        order = match_systems(wanted, self.origins, [str(path) for path in self.scores], source)
+        if order != list(range(len(order))):
+            log.info("%s: the scores are put into the order of %s", ", ".join(map(str, self.scores)), source)
+        return replace(self, scores=[self.scores[place] for place in order])
 
 
 def read_score_columns(trials: Trials, paths: Sequence[Path], rest: bool = False) -> np.ndarray:
@@ -59,10 +74,11 @@ def average_files(out: Path, given: ScoreList, rest: bool = False) -> None:
     """Write the mean of several systems' scores; with `rest` of those that a trial has, 0 where it has none."""
     listed = read_trials(given.trials)
     columns = read_score_columns(listed, given.scores, rest)
+    warn_reversed(given, columns, listed.labels)
     here = ~np.isnan(columns)
     with np.errstate(invalid="ignore"):  # opposite infinities, refused below
         means = np.where(here, columns, 0).sum(axis=1) / np.maximum(here.sum(axis=1), 1)
-    write_fused(out, listed, means)
+    write_fused(out, listed, means, fused_system(given.origins, "mean"))
     tell_patterns(out, given.scores, columns)
     log.info("%s: %d scores, mean of %d systems", out, len(listed), len(given.scores))
 
@@ -88,23 +104,31 @@ def fuse_files(
     ------
     UserError : the model, the training scores or the quality tables are of another number
     """
-    if train is not None and len(train.scores) != len(given.scores):
-        raise UserError(f"--scores has {len(given.scores)} systems, --train-scores {len(train.scores)}")
-    listed = read_trials(given.trials)
-    columns = read_score_columns(listed, given.scores, rest)
+    if train is not None:
+        if len(train.scores) != len(given.scores):
+            raise UserError(f"--scores has {len(given.scores)} systems, --train-scores {len(train.scores)}")
+        train = train.in_order_of(given.origins, "--scores")
     if model is not None:
         fusion = read_fusion(model)
         if len(fusion.systems) != len(given.scores):
             raise UserError(f"{model}: is a model of {len(fusion.systems)} systems, --scores has {len(given.scores)}")
-    else:
+        given = given.in_order_of(fusion.trained_on, model)
+    listed = read_trials(given.trials)
+    columns = read_score_columns(listed, given.scores, rest)
+    if model is None:
         if train is None:
             log.warning("%s: trained on the trials it is applied to, which flatters it; see --train-trials", out)
         fusion = train_on_files(train or given, target_prior, columns if rest else None)
     quality = read_quality(given.quality, listed, rest, fusion.measures)[0]
-    write_fused(out, listed, fusion.apply(columns, quality))
+    write_fused(out, listed, fusion.apply(columns, quality), fused_system(given.origins, "logistic"))
     write_fusion(out.with_name(out.name + ".json"), fusion)
     tell_patterns(out, given.scores, columns)
     log.info("%s: %d log-likelihood ratios", out, len(listed))
+
+
+def fused_system(origins: Sequence[str | None], how: str) -> str | None:
+    """The origin of scores made of several systems' scores; None where one of theirs is not known."""
+    return None if None in origins else f"fused:{digest([*origins])} {how}"
 
 
 def train_on_files(train: ScoreList, target_prior: float, applied: np.ndarray | None = None) -> Fusion:
@@ -125,9 +149,10 @@ def train_on_files(train: ScoreList, target_prior: float, applied: np.ndarray | 
         raise UserError(
             f"{train.trials}: all trials are of one class; logistic regression needs target and nontarget trials"
         )
+    warn_reversed(train, columns, labelled.labels)
     quality, measures = read_quality(train.quality, labelled, rest)
     patterns = which_patterns(columns, applied) if rest else None
-    fusion = train_fusion(columns, labelled.labels, target_prior, names, quality, measures, patterns)
+    fusion = train_fusion(columns, labelled.labels, target_prior, names, quality, measures, patterns, train.origins)
     labels = short_names(train.scores)
     for one in fusion.maps:
         used = [name for name, here in zip(labels, one.present, strict=True) if here]
@@ -145,11 +170,26 @@ def which_patterns(*columns: np.ndarray) -> set[int]:
     return {int(code) for part in columns for code in np.unique(pattern_codes(part))} - {0} | {(1 << n_systems) - 1}
 
 
-def write_fused(out: Path, trials: Trials, scores: np.ndarray) -> None:
+def warn_reversed(given: ScoreList, columns: np.ndarray, labels: np.ndarray | None) -> None:
+    """Warn of systems whose targets score lower than their nontargets, by more than chance explains."""
+    if labels is None or labels.all() or not labels.any():
+        return
+    for path, column in zip(given.scores, columns.T, strict=True):
+        finite = np.isfinite(column)
+        target, nontarget = column[finite & labels], column[finite & ~labels]
+        if not len(target) or not len(nontarget):
+            continue
+        error = np.sqrt(target.var() / len(target) + nontarget.var() / len(nontarget))
+        if target.mean() < nontarget.mean() - error:
+            log.warning("%s: targets have lower scores than nontargets (mean %.4g, %.4g) on %s: are these distances, "
+                        "or are the labels reversed?", path, target.mean(), nontarget.mean(), given.trials)  # fmt: skip
+
+
+def write_fused(out: Path, trials: Trials, scores: np.ndarray, system: str | None) -> None:
     if len(bad := np.flatnonzero(np.isnan(scores))):
         names = " ".join(trials[int(bad[0])])
         raise UserError(f"{out}: {len(bad)} trials have no sum, as their scores are infinite, the first: {names}")
-    write_scores(out, trials, scores)
+    write_finite(out, trials, scores, system)
 
 
 def tell_patterns(out: Path, paths: Sequence[Path], columns: np.ndarray) -> None:
