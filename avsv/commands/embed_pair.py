@@ -37,11 +37,12 @@ def run(args):
         fusion, voice, face, present, pair_quality(fusion.options, args.voice, args.face, utts)
     )
     parts = [file_digest(args.model / NAME), embeddings_model(args.voice), embeddings_model(args.face)]
-    record = args.out_dir / "done.json"  # see kaldi/origin.py
+    record = args.out_dir / "done.json"  # see kaldi/records.py
     record.unlink(missing_ok=True)
     write_embeddings(args.out_dir / "embedding.ark", args.out_dir / "embedding.scp", utts, vectors)
     write_table(args.out_dir / "weights", zip(utts, (f"{v:.4f} {f:.4f}" for v, f in weights), strict=True))
-    write_json(record, {"model": f"pair:{digest(parts)}"})
+    hashed = digest(parts)
+    write_json(record, {"shards": 1, "settings": hashed, "inputs": digest(utts), "model": f"pair:{hashed}"})
     both = int(present.all(1).sum())
     n_voice, n_face = present.sum(0)
     log.info("%s: %d clips: %d with voice and face, %d voice only, %d face only", args.out_dir, len(utts), both,

@@ -8,20 +8,18 @@ embeddings and foreign score files, the origin is unknown, None.
 
 import json
 import logging
-import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from avsv.errors import UserError
 from avsv.files import write_json
+from avsv.kaldi.records import archives_of, model_digest_of, read_proof
 from avsv.kaldi.schema import read_json
 from avsv.kaldi.shards import digest, file_digest
-from avsv.kaldi.tables import read_lines
 
 log = logging.getLogger("avsv")
 TRAINED_ON = "trained_on.json"  # in the folder of a back-end
 SYSTEM = ".system"  # suffix of the record beside a score file
-SHARD = re.compile(r"(\.\d+)?\.ark$")
 
 
 def voice_model(source: Path | str) -> str:
@@ -43,25 +41,15 @@ def embeddings_model(scp: Path | str) -> str | None:
     ------
     UserError : its archives are of different models
     """
-    archives = {line.strip().partition(" ")[2].strip().rpartition(":")[0] for line in read_lines(scp)} - {""}
-    if not archives:  # a noisy set in which this modality is missing by design
-        return folder_model(Path(scp).parent)
-    models = {archive_model(Path(archive)) for archive in archives}
-    if len(named := sorted(models - {None})) > 1:
-        raise UserError(f"{scp}: its archives are of different models ({', '.join(named)}): embed the clips again")
-    return models.pop() if len(models) == 1 else None
+    if archives_of(scp):
+        return model_digest_of(scp)
+    return folder_model(Path(scp).parent)  # a noisy set in which this modality is missing by design
 
 
 def folder_model(folder: Path) -> str | None:
     """The one model of the archives in a folder; None where there is none, or several."""
-    models = {read_record(record, "model") for record in folder.glob("done*.json")}
+    models = {read_proof(record).get("model") for record in folder.glob("done*.json")}
     return models.pop() if len(models) == 1 else None
-
-
-def archive_model(archive: Path) -> str | None:
-    """What the record of an archive's shard says of the model."""
-    suffix = (SHARD.search(archive.name) or ["", None])[1] or ""
-    return read_record(archive.with_name(f"done{suffix}.json"), "model")
 
 
 def read_record(path: Path, key: str) -> str | None:

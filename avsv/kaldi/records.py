@@ -29,6 +29,7 @@ def read_proof(record: Path) -> dict:
         return {}
     expected = {"shards": int, "settings": str, "inputs": str}
     right = isinstance(proof, dict) and all(type(proof.get(key)) is kind for key, kind in expected.items())
+    right = right and type(proof.get("model", "")) is str
     return proof if right else {}
 
 

@@ -114,8 +114,8 @@ def refuse_other_scores(
     first = int(np.argmax(differ))
     names = " ".join(trials[int(rows[first])])
     raise UserError(
-        f"{source}: {differ.sum()} of {len(rows)} scores differ from those that the embeddings give, the first: {names} "
-        f"has {scores[rows[first]]:.4f} in the file and {again[first]:.4f} from the embeddings. Give the "
+        f"{source}: {differ.sum()} of {len(rows)} scores differ from those that the embeddings give, the first: {names}"
+        f" has {scores[rows[first]]:.4f} in the file and {again[first]:.4f} from the embeddings. Give the "
         "embeddings and the back-end options that made these scores"
     )
 

@@ -60,7 +60,7 @@ def test_imported_embeddings_and_damaged_records_are_unknown(tmp_path):
 
 def test_a_set_that_lacks_the_modality_has_the_model_of_its_record(tmp_path):
     (tmp_path / "embedding.scp").write_text("")
-    (tmp_path / "done.json").write_text(json.dumps({"model": "voice:1"}))
+    (tmp_path / "done.json").write_text(json.dumps({"shards": 1, "settings": "", "inputs": "", "model": "voice:1"}))
     assert embeddings_model(tmp_path / "embedding.scp") == "voice:1"
 
 
