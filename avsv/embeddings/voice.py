@@ -11,6 +11,7 @@ import torch
 from avsv.errors import UserError
 from avsv.features.quality import voice_quality
 from avsv.features.sound_damage import damage_sound
+from avsv.kaldi.segments import Source, is_pipe
 from avsv.kaldi.shards import ShardWriter
 from avsv.media.guard import guarded
 from avsv.media.sound import read_part, read_sound, sound_seconds
@@ -83,7 +84,7 @@ class Embedded(NamedTuple):
 
 def embed_clips(
     embed: VoiceEmbedder,
-    wav: dict[str, str],
+    wav: dict[str, Source],
     seconds: dict[str, float],
     damage: dict[str, dict],
     out: ShardWriter,
@@ -97,7 +98,7 @@ def embed_clips(
 
     Parameters
     ----------
-    wav : utt -> path
+    wav : utt -> path, or segment of a recording
     seconds : utt -> about how long it lasts (utt2dur); where it is absent the file's header tells
     damage : utt -> what is done to the sound first
     batch_seconds : the most sound in a batch, on a GPU
@@ -122,7 +123,7 @@ def embed_clips(
 
 
 def embed_batch(
-    embed: VoiceEmbedder, wav: dict[str, str], damage: dict, allow_pipes: bool, batch_seconds: float
+    embed: VoiceEmbedder, wav: dict[str, Source], damage: dict, allow_pipes: bool, batch_seconds: float
 ) -> list[Embedded]:
     """Read some clips and embed those that can be read."""
     sounds, done = {}, []
@@ -152,23 +153,23 @@ def note(clip: Embedded, out: ShardWriter) -> None:
         out.note(table, clip.utt, value)
 
 
-def known_lengths(wav: dict[str, str], seconds: dict[str, float], out: ShardWriter) -> dict[str, float]:
+def known_lengths(wav: dict[str, Source], seconds: dict[str, float], out: ShardWriter) -> dict[str, float]:
     """About how long each clip lasts; one whose header cannot be read is skipped, a pipe, which has none, goes last."""
     lengths = {}
     for utt, path in wav.items():
         try:
-            lengths[utt] = seconds.get(utt) or (float("inf") if path.endswith("|") else guarded(sound_seconds, path))
+            lengths[utt] = seconds.get(utt) or (float("inf") if is_pipe(path) else guarded(sound_seconds, path))
         except UserError as error:
             out.skip(utt, str(error))
     return lengths
 
 
-def read_clip(path: str, damage: dict | None, allow_pipes: bool) -> np.ndarray:
+def read_clip(path: Source, damage: dict | None, allow_pipes: bool) -> np.ndarray:
     sound = check_sound(guarded(read_sound, path, RATE, allow_pipes), path)
     return damage_sound(sound, damage, partial(guarded, read_part)) if damage else sound
 
 
-def check_sound(sound: np.ndarray, path: str) -> np.ndarray:
+def check_sound(sound: np.ndarray, path: Source) -> np.ndarray:
     """The sound itself; UserError where it is too short or too long to embed, or silent."""
     if len(sound) < SHORTEST * RATE:
         raise UserError(f"{path}: the sound lasts {len(sound) / RATE:.3f} s, less than {SHORTEST} s")

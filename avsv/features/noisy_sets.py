@@ -177,6 +177,7 @@ def write_noisy_set(data: DataDir, out_dir: Path, damage: dict[str, list[dict]])
     What goes missing is not in wav.scp or video.scp any more, so that `utt2modality` tells of it.
     """
     tables = {name: table for name in COPIED if (table := data.table(name))}
+    tables |= {"wav.scp": dict(data.wav)} if data.wav else {}  # segments, where they cut its recordings
     lost = [(utt, what["modality"]) for utt, records in damage.items() for what in records if what["kind"] == MISSING]
     for utt, modality in lost:
         for name in MEDIA[modality]:

@@ -1,6 +1,7 @@
 """Data directories: what is in one.
 
     wav.scp     utt  path of the sound (wav, flac, m4a, mp4), or Kaldi's `command |`
+    segments    utt  recording, start, end: then wav.scp has recordings (segments.py); pictures are not cut
     video.scp   utt  path of the picture: a video, or a folder of pictures
     utt2spk, spk2utt, spk2gender, utt2vid (session), utt2dur (seconds), utt2modality (both | voice | face)
     feats.scp, vad.scp, faces.scp (with utt2face_score, utt2face_size), landmarks.scp, utt2damage, mouths.scp,
@@ -14,22 +15,26 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from avsv.errors import UserError
+from avsv.kaldi.segments import TO_THE_END, Segment, Source, cut_recordings, segment_line
 from avsv.kaldi.tables import invert, read_table, write_table
 
 log = logging.getLogger("avsv")
-BY_UTT = ("wav.scp", "video.scp", "utt2vid", "utt2dur", "utt2num_frames", "utt2modality", "feats.scp", "vad.scp",
-          "faces.scp", "utt2face_score", "utt2face_size", "landmarks.scp", "utt2damage", "mouths.scp",
+BY_UTT = ("wav.scp", "segments", "video.scp", "utt2vid", "utt2dur", "utt2num_frames", "utt2modality", "feats.scp",
+          "vad.scp", "faces.scp", "utt2face_score", "utt2face_size", "landmarks.scp", "utt2damage", "mouths.scp",
           "utt2speaking")  # fmt: skip
 TWO_FIELDS = ("utt2spk", "utt2vid", "utt2dur", "utt2num_frames", "utt2modality", "spk2gender")
 
 
 @dataclass(frozen=True)
 class DataDir:
-    """A data directory in memory; every dict goes from utterance to value."""
+    """A data directory in memory; every dict goes from utterance to value.
+
+    `wav` has paths, or where the directory has a file `segments` parts of recordings.
+    """
 
     path: Path
     utt2spk: dict[str, str]
-    wav: dict[str, str] = field(default_factory=dict)
+    wav: dict[str, Source] = field(default_factory=dict)
     video: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -41,8 +46,9 @@ class DataDir:
         return read_table(self.path / name) if (self.path / name).exists() else {}
 
     def seconds(self) -> dict[str, float]:
-        """Lengths from `utt2dur`; UserError where one is no number above 0."""
-        lengths = {}
+        """Lengths from `utt2dur`, else from `segments`; UserError where one is no number above 0."""
+        lengths = {utt: source.end - source.start for utt, source in self.wav.items()
+                   if isinstance(source, Segment) and source.end != TO_THE_END}  # fmt: skip
         for utt, text in self.table("utt2dur").items():
             if not is_positive(text):
                 raise UserError(f'{self.path}/utt2dur: {utt} lasts "{text}", expected seconds above 0')
@@ -51,7 +57,7 @@ class DataDir:
 
 
 def read_data_dir(path: Path | str, media: tuple[str, ...] = ("wav.scp", "video.scp")) -> DataDir:
-    """Read `utt2spk`, `wav.scp` and `video.scp`.
+    """Read `utt2spk`, `wav.scp` with `segments`, and `video.scp`.
 
     Parameters
     ----------
@@ -59,7 +65,8 @@ def read_data_dir(path: Path | str, media: tuple[str, ...] = ("wav.scp", "video.
 
     Raises
     ------
-    UserError : no such folder, no utt2spk, no utterance, none of `media`, or an utterance without a speaker
+    UserError : no such folder, no utt2spk, no utterance, none of `media`, an utterance without a speaker, or a video
+        that is the whole recording of a segment
     """
     path = Path(path)
     if not path.is_dir():
@@ -68,24 +75,49 @@ def read_data_dir(path: Path | str, media: tuple[str, ...] = ("wav.scp", "video.
     if not utt2spk:
         raise UserError(f"{path}/utt2spk: is empty, expected one utterance a line")
     data = DataDir(path, utt2spk)
-    for name, table in (("wav.scp", data.wav), ("video.scp", data.video)):
-        table.update(data.table(name) if name in media else {})
+    cut = (path / "segments").exists()
+    wav = data.table("wav.scp") if "wav.scp" in media or cut else {}
+    if cut:
+        wav = cut_recordings(path / "segments", wav)
+    video = data.table("video.scp") if "video.scp" in media else {}
+    for name, table in (("segments" if cut else "wav.scp", wav), ("video.scp", video)):
         if not table.keys() <= utt2spk.keys():
             utt = next(utt for utt in table if utt not in utt2spk)
             raise UserError(f'{path}/{name}: "{utt}" is not in {path}/utt2spk. Mend it, or run: avsv fix {path}')
+    if cut:
+        refuse_uncut(path, wav, video)
+    data.wav.update(wav if "wav.scp" in media else {})
+    data.video.update(video)
     if not data.wav and not data.video:
         raise UserError(f"{path}: has no {' and no '.join(media)}, or what is there is empty")
     return data
 
 
-def write_data_dir(path: Path | str, tables: dict[str, dict[str, str]]) -> None:
-    """Write a new data directory from its tables; `spk2utt` and `utt2modality` follow from the others."""
+def refuse_uncut(path: Path, wav: dict[str, Segment], video: dict[str, str]) -> None:
+    """UserError where the picture of an utterance is the whole of a recording of which it is a part."""
+    for utt, picture in video.items():
+        if utt in wav and wav[utt].path == picture:
+            raise UserError(f"{path}/video.scp: {utt} has the whole video {picture}, and segments cuts its sound only. "
+                            f"Cut the videos (ffmpeg -ss START -to END), or take video.scp away")  # fmt: skip
+
+
+def write_data_dir(path: Path | str, tables: dict[str, dict[str, Source]]) -> None:
+    """Write a new data directory from its tables; `spk2utt` and `utt2modality` follow from the others.
+
+    Segments in "wav.scp" become the table `segments` and a wav.scp of their recordings.
+    """
     path = Path(path)
+    parts = {utt: source for utt, source in tables.get("wav.scp", {}).items() if isinstance(source, Segment)}
     wav, video = tables.get("wav.scp", {}), tables.get("video.scp", {})
     states = {(True, True): "both", (True, False): "voice", (False, True): "face"}
     modality = {utt: states[utt in wav, utt in video] for utt in tables["utt2spk"]}
+    if parts:
+        lines = {utt: segment_line(part) for utt, part in parts.items()}
+        tables = {**tables, "segments": lines, "wav.scp": {part.recording: part.path for part in parts.values()}}
     for name, table in {**tables, "utt2modality": modality, "spk2utt": invert(tables["utt2spk"])}.items():
         write_table(path / name, table)
+    if not parts:
+        (path / "segments").unlink(missing_ok=True)  # of an earlier set: it would cut these recordings
     counts = {state: sum(m == state for m in modality.values()) for state in states.values()}
     log.info("%s: %d clips of %d people: %d with voice and face, %d voice only, %d face only", path, len(modality),
              len(set(tables["utt2spk"].values())), counts["both"], counts["voice"], counts["face"])  # fmt: skip

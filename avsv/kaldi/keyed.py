@@ -60,6 +60,15 @@ class KeyedTable:
         """The values as byte strings, (n,); for tables of short ones."""
         return strings(self.value_block(), 0) if len(self) else np.zeros(0, "S1")
 
+    def without(self, rows: np.ndarray, bad: list[tuple[int, int, str]]) -> "KeyedTable":
+        """The table without some rows, which turned out to be bad lines."""
+        keep = np.ones(len(self), bool)
+        keep[rows] = False
+        columns = (column[keep] for column in (self.keys, self.starts, self.ends, self.values))
+        return KeyedTable(
+            self.path, self.data, *columns, [*self.bad, *bad], self.numbers[keep], self.complete, self.marked
+        )
+
     def superseded(self) -> np.ndarray:
         """Rows whose key stands in the table again later, (n,) bool."""
         again = np.zeros(len(self), bool)

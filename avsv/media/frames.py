@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from avsv.errors import UserError
+from avsv.kaldi.segments import Segment, Source
 from avsv.media.containers import open_container
 from avsv.media.pictures import upright
 from avsv.media.sound import SNDFILE_ENDINGS, read_sound
@@ -42,11 +43,11 @@ def video_frames(path: Path | str) -> Iterator[tuple[float, np.ndarray]]:
         raise UserError(f"{path}: cannot be read as video: {getattr(error, 'strerror', None) or error}") from None
 
 
-def sound_begins(path: str) -> float:
+def sound_begins(path: Source) -> float:
     """When the first sample of a container is heard, seconds on the clock of its pictures; 0 for sound files."""
     import av
 
-    if path.rstrip().endswith("|") or Path(path).suffix.lower() in SNDFILE_ENDINGS:
+    if isinstance(path, Segment) or path.rstrip().endswith("|") or Path(path).suffix.lower() in SNDFILE_ENDINGS:
         return 0.0
     try:
         with open_container(path) as container:
@@ -56,7 +57,7 @@ def sound_begins(path: str) -> float:
         return 0.0
 
 
-def timed_sound(path: str, rate: int = 16000, allow_pipes: bool = False) -> np.ndarray:
+def timed_sound(path: Source, rate: int = 16000, allow_pipes: bool = False) -> np.ndarray:
     """Mono sound whose first sample is at time 0 of the clock of `video_frames`: filled up with silence, or cut.
 
     Parameters

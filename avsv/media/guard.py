@@ -29,6 +29,7 @@ from typing import Any
 import numpy as np
 
 from avsv.errors import UserError
+from avsv.kaldi.segments import Segment
 from avsv.media.guarded import Died, send
 
 log = logging.getLogger("avsv")
@@ -116,7 +117,11 @@ class Guard(threading.local):
         if self.child is None or self.owner != os.getpid():  # a process forked since has none
             self.start()
         name = f"{function.__module__}:{function.__qualname__}"
-        self.request = {"function": name, "arguments": [str(path), *more], "folder": os.getcwd()}
+        self.request = {
+            "function": name,
+            "arguments": [path if isinstance(path, Segment) else str(path), *more],
+            "folder": os.getcwd(),
+        }
         with contextlib.suppress(Died):  # the answer will tell
             send(self.child.stdin.fileno(), json.dumps(self.request).encode())
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from avsv.errors import UserError
+from avsv.kaldi.segments import Segment
 
 log = logging.getLogger("avsv")
 
@@ -86,6 +87,8 @@ def work(request: dict, mib: int) -> tuple[dict, list[np.ndarray]]:
     """Call the function that is asked for; its value as JSON and arrays, or its error."""
     module, _, name = request["function"].partition(":")
     arguments = request["arguments"]
+    if isinstance(arguments[0], list):
+        arguments[0] = Segment(*arguments[0])
     try:
         os.chdir(request["folder"])  # what relative paths count from
         value = getattr(importlib.import_module(module), name)(*arguments)

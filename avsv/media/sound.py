@@ -8,6 +8,7 @@ import io
 import os
 import struct
 import subprocess
+import threading
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -16,6 +17,7 @@ import numpy as np
 import soundfile
 
 from avsv.errors import UserError
+from avsv.kaldi.segments import Segment, Source
 from avsv.media.containers import open_container
 from avsv.processes import end_with_parent
 from avsv.progress import progress
@@ -26,12 +28,12 @@ PIECE = 1 << 22  # samples of all channels, decoded at a time
 OPEN_END = 0x7FFFF000  # bytes; who writes a wav file to a pipe does not know its size, and says this or more
 
 
-def read_sound(source: str, rate: int = 16000, allow_pipes: bool = False) -> np.ndarray:
-    """Read a recording as mono sound, channels averaged.
+def read_sound(source: Source, rate: int = 16000, allow_pipes: bool = False) -> np.ndarray:
+    """Read a recording, or a segment of one, as mono sound, channels averaged.
 
     Parameters
     ----------
-    source : a path, or Kaldi's `command |` where `allow_pipes`
+    source : a path, or Kaldi's `command |` where `allow_pipes`; or a Segment of one of them
     rate : samples a second wanted; other rates are resampled (soxr, high quality)
     allow_pipes : run commands from data files; off by default, for a data file may be anybody's
 
@@ -42,14 +44,13 @@ def read_sound(source: str, rate: int = 16000, allow_pipes: bool = False) -> np.
     Raises
     ------
     UserError : no such file, no sound in it, no samples, NaN or infinite samples, more than MOST_SAMPLES, a wav or flac
-        file cut short, a pipe where none is allowed
+        file cut short, a pipe where none is allowed; a segment that is not in its recording
     """
-    if source.rstrip().endswith("|"):
-        sound, found = read_pipe(source.rstrip()[:-1], allow_pipes)
-    elif Path(source).suffix.lower() in SNDFILE_ENDINGS:
-        sound, found = read_sndfile(source, source)
+    if isinstance(source, Segment):
+        sound, found = kept_recording(source.path, allow_pipes)
+        sound = sound[source.samples(found, len(sound))]
     else:
-        sound, found = read_ffmpeg(source)
+        sound, found = read_recording(source, allow_pipes)
     if not len(sound):
         raise UserError(f"{source}: the sound has no samples")
     if not np.isfinite(sound).all():
@@ -59,6 +60,37 @@ def read_sound(source: str, rate: int = 16000, allow_pipes: bool = False) -> np.
     if len(sound) * rate > MOST_SAMPLES * found:
         raise too_long(source)
     return resample(sound, found, rate)
+
+
+def read_recording(source: str, allow_pipes: bool) -> tuple[np.ndarray, int]:
+    """Mono sound of a path or `command |`, (n,) float32, and its rate."""
+    if source.rstrip().endswith("|"):
+        return read_pipe(source.rstrip()[:-1], allow_pipes)
+    if Path(source).suffix.lower() in SNDFILE_ENDINGS:
+        return read_sndfile(source, source)
+    return read_ffmpeg(source)
+
+
+class Kept(threading.local):
+    """The last recording of which a segment was read; segments of one recording follow each other."""
+
+    about: tuple = ()
+    sound: np.ndarray | None = None
+    rate: int = 0
+
+
+KEPT = Kept()
+
+
+def kept_recording(source: str, allow_pipes: bool) -> tuple[np.ndarray, int]:
+    """`read_recording`, but the last one is decoded once."""
+    file = None if source.rstrip().endswith("|") or not os.path.exists(source) else os.stat(source)
+    about = (os.getcwd(), source, allow_pipes, file and (file.st_ino, file.st_size, file.st_mtime_ns))
+    if KEPT.about != about:
+        KEPT.about, KEPT.sound = (), None  # two recordings need not fit at once
+        KEPT.sound, KEPT.rate = read_recording(source, allow_pipes)
+        KEPT.about = about
+    return KEPT.sound, KEPT.rate
 
 
 def too_long(name: str) -> UserError:
@@ -168,12 +200,12 @@ def decode(container, stream) -> Iterator[np.ndarray]:
         yield data.mean(axis=0, dtype=np.float32)
 
 
-def read_part(path: str, begin: float, n_samples: int | None, rate: int = 16000) -> np.ndarray:
-    """`n_samples` of a recording from `begin` (a share of it, 0-1), going round at its end; None for all of it.
+def read_part(path: Source, begin: float, n_samples: int | None, rate: int = 16000) -> np.ndarray:
+    """`n_samples` of a recording or segment from `begin` (a share of it, 0-1), going round at its end; None: all.
 
     Of a file that libsndfile reads at `rate` only that part is decoded: MUSAN's files last many minutes.
     """
-    if n_samples is not None and Path(path).suffix.lower() in SNDFILE_ENDINGS:
+    if n_samples is not None and not isinstance(path, Segment) and Path(path).suffix.lower() in SNDFILE_ENDINGS:
         try:
             with soundfile.SoundFile(path) as file:
                 if file.samplerate == rate and file.frames >= n_samples:
@@ -231,8 +263,10 @@ class SoundStore:
         return take_part(self.kept[path], begin, n_samples).astype(np.float32) / 32767
 
 
-def sound_seconds(path: str) -> float:
-    """Length of a recording from its header, in seconds; UserError where there is no sound in it."""
+def sound_seconds(path: Source) -> float:
+    """Length of a recording from its header, or of a segment, in seconds; UserError where there is no sound in it."""
+    if isinstance(path, Segment):
+        return path.seconds(sound_seconds(path.path))
     if not Path(path).is_file():
         raise UserError(f"{path}: there is no such file")
     if Path(path).suffix.lower() in SNDFILE_ENDINGS:

@@ -6,6 +6,7 @@ import numpy as np
 
 from avsv.errors import UserError
 from avsv.features.speech import normalise_bands, speech_frames, take_frames
+from avsv.kaldi.segments import Source
 from avsv.media.sound import read_sound
 from avsv.progress import progress
 
@@ -13,17 +14,17 @@ log = logging.getLogger("avsv")
 MOST_BAD = 0.05  # share of the recordings that may be unusable
 
 
-def read_normalised(path: str) -> np.ndarray:
+def read_normalised(path: Source) -> np.ndarray:
     """`read_speech` with each band normalised over the whole recording, (t, 64) float32."""
     return normalise_bands(read_speech(path)).T
 
 
-def read_speech(path: str) -> np.ndarray:
+def read_speech(path: Source) -> np.ndarray:
     """Frames with speech of a recording, (t, 64) float32; UserError names the recording that has too few."""
     try:
         return speech_frames(read_sound(path))
     except UserError as error:
-        raise UserError(str(error) if str(error).startswith(path) else f"{path}: {error}") from None
+        raise UserError(str(error) if str(error).startswith(str(path)) else f"{path}: {error}") from None
 
 
 class SpeechStore:

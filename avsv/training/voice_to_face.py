@@ -142,7 +142,8 @@ class VoicesAndFaces(Dataset):
         voice, n_frames, picture, seed = item
         rng = np.random.default_rng(seed)
         path, speaker = self.voices[voice]
-        others = [str(other) for other in rng.permutation(self.wav[speaker]) if other != path]
+        wav = self.wav[speaker]
+        others = [wav[row] for row in rng.permutation(len(wav)) if wav[row] != path]
         mels = self.store.crop_of_any([path, *others], rng.random(), n_frames)
         entry, person = self.faces[picture]
         faces = read_faces(entry)

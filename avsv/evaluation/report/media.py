@@ -17,6 +17,7 @@ from avsv.errors import UserError
 from avsv.files import whole_file
 from avsv.kaldi.damage import MISSING, read_damage
 from avsv.kaldi.data_dir import DataDir, read_data_dir
+from avsv.kaldi.segments import is_pipe
 from avsv.media.guard import guarded
 from avsv.media.pictures import read_frames
 from avsv.media.sound import read_sound
@@ -78,7 +79,7 @@ class MediaFolder:
         entry = tables.data.wav.get(name)
         if entry is None:
             return None
-        if entry.endswith("|"):
+        if is_pipe(entry):
             notes.append("the sound is made by a command, which a report does not run")
             return None
         if damage:

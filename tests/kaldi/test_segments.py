@@ -1,0 +1,116 @@
+"""Kaldi's segments: the samples that extract-segments would cut, and bad lines by their numbers."""
+
+import numpy as np
+import pytest
+import soundfile
+
+from avsv.errors import UserError
+from avsv.kaldi.data_dir import read_data_dir, write_data_dir
+from avsv.kaldi.segments import Segment, read_segments, segment_line
+from avsv.media.guard import guarded
+from avsv.media.sound import read_part, read_sound, sound_seconds
+
+RATE, SECONDS = 16000, 3
+
+
+@pytest.fixture
+def recording(tmp_path):
+    sound = np.random.default_rng(0).normal(size=SECONDS * RATE).clip(-4, 4) / 8
+    soundfile.write(tmp_path / "two words.wav", sound, RATE)
+    return tmp_path / "two words.wav"
+
+
+@pytest.fixture
+def data_dir(tmp_path, recording):
+    """A data directory with one recording and these segments."""
+
+    def write(*lines):
+        folder = tmp_path / "d"
+        folder.mkdir(exist_ok=True)
+        (folder / "wav.scp").write_text(f"rec {recording}\n")
+        (folder / "segments").write_text("".join(f"{line}\n" for line in lines))
+        utts = sorted({line.split()[0] for line in lines})
+        (folder / "utt2spk").write_text("".join(f"{utt} s\n" for utt in utts))
+        (folder / "spk2utt").write_text(f"s {' '.join(utts)}\n")
+        return folder
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("line", "begin", "end"),
+    [("s-1 rec 0 1", 0, 16000), ("s-1 rec 1.25 2.5", 20000, 40000), ("s-1 rec 2.5 -1", 40000, 48000),
+     ("s-1 rec 2.5 3.49", 40000, 48000), ("s-1\trec  2.3\t2.4 ", 36800, 38400), ("s-1 rec 1e0 1.5", 16000, 24000),
+     ("s-1 rec 0.5 1 0", 8000, 16000)],
+)  # fmt: skip
+def test_a_segment_is_the_samples_that_its_times_say(data_dir, recording, line, begin, end):
+    whole, _ = soundfile.read(recording, dtype="float32")
+    segment = read_data_dir(data_dir(line)).wav["s-1"]
+    for found in (read_sound(segment), guarded(read_sound, segment), read_part(segment, 0, None)):
+        np.testing.assert_array_equal(found, whole[begin:end])
+    assert sound_seconds(segment) == pytest.approx((end - begin) / RATE)
+    crop = read_part(segment, 0.5, 800)
+    middle = (end - begin - 800 + 1) // 2
+    np.testing.assert_array_equal(crop, whole[begin:end][middle : middle + 800])
+
+
+@pytest.mark.parametrize("line", ["s-1 rec 3 3.2", "s-1 rec 2 3.5", "s-1 rec 1 1.05", "s-1 rec 2.95 3.2"])
+def test_a_segment_that_is_not_in_its_recording_costs_the_utterance_alone(data_dir, line):
+    segments = read_data_dir(data_dir(line, "s-2 rec 0 1")).wav
+    assert len(read_sound(segments["s-2"])) == RATE
+    with pytest.raises(UserError, match="two words"):
+        read_sound(segments["s-1"])
+
+
+@pytest.mark.parametrize("line", ["s-2 rec 1", "s-2 rec 1 2 0 0", "s-2 other 1 2", "s-2 rec -1 2", "s-2 rec 2 1",
+                                  "s-2 rec 1 1", "s-2 rec 0 0", "s-2 rec nan 1", "s-2 rec 0 inf", "s-2 rec 0 x",
+                                  "s-2 rec 0 1 x", "s-2 rec 0 1 -1", "s-2 rec 0 1 0.5", "s-1 rec 1 2", "s-2 rec 0 -2",
+                                  "s-2 rec inf -1"])  # fmt: skip
+def test_a_bad_line_is_named_by_its_number(data_dir, line):
+    with pytest.raises(UserError, match="segments, line 2: "):
+        read_data_dir(data_dir("s-1 rec 0 1", line))
+
+
+def test_many_lines_are_read_as_a_loop_reads_them(tmp_path):
+    rng = np.random.default_rng(1)
+    rows = [(f"u{i:06d}", f"r{i % 7}", round(float(rng.uniform(0, 99)), 3), i % 3 == 0) for i in range(10_000)]
+    lines = [f"{u} {r} {s} {s + 1.5:.3f}{' 1' if c else ''}\n" for u, r, s, c in rows]
+    (tmp_path / "segments").write_text("".join(lines))
+    found = read_segments(tmp_path / "segments")
+    assert found.table.keys.tolist() == [u.encode() for u, *_ in rows]
+    assert found.recordings.tolist() == [r.encode() for _, r, *_ in rows]
+    assert found.starts.tolist() == [s for *_, s, _ in rows]
+    assert found.ends.tolist() == [float(f"{s + 1.5:.3f}") for *_, s, _ in rows]
+    assert found.channels.tolist() == [1 if c else -1 for *_, c in rows]
+
+
+def test_lengths_come_from_the_segments_unless_utt2dur_has_them(data_dir):
+    folder = data_dir("s-1 rec 0 1", "s-2 rec 1 2.5", "s-3 rec 1 -1")
+    (folder / "utt2dur").write_text("s-1 0.9\n")
+    assert read_data_dir(folder).seconds() == {"s-1": 0.9, "s-2": 1.5}
+
+
+def test_a_written_directory_has_its_segments_again(data_dir, tmp_path):
+    data = read_data_dir(data_dir("s-1 rec 0 1", "s-2 rec 0.1 -1 0"))
+    write_data_dir(tmp_path / "copy", {"utt2spk": data.utt2spk, "wav.scp": data.wav})
+    assert read_data_dir(tmp_path / "copy").wav == data.wav
+    whole = {utt: segment.path for utt, segment in data.wav.items()}
+    write_data_dir(tmp_path / "copy", {"utt2spk": data.utt2spk, "wav.scp": whole})
+    assert read_data_dir(tmp_path / "copy").wav == whole  # the old segments are gone
+
+
+def test_a_whole_video_is_no_picture_of_a_segment(data_dir, recording):
+    folder = data_dir("s-1 rec 0 1")
+    (folder / "video.scp").write_text(f"s-1 {recording}\n")
+    for media in (("wav.scp", "video.scp"), ("video.scp",)):
+        with pytest.raises(UserError, match=r"video\.scp"):
+            read_data_dir(folder, media)
+    assert read_data_dir(folder, ("wav.scp",)).video == {}
+    (folder / "video.scp").write_text("s-1 cut.mp4\n")
+    assert read_data_dir(folder).video == {"s-1": "cut.mp4"}
+
+
+def test_lines_are_exact():
+    segment = Segment("a.wav", 0.1, 1 / 3, 1, "rec")
+    name, start, end, channel = segment_line(segment).split()
+    assert (name, float(start), float(end), int(channel)) == ("rec", 0.1, 1 / 3, 1)
