@@ -251,12 +251,13 @@ def with_archives(path: Path) -> Iterable[Path]:
     """A file, and where it is an scp file the archives that its lines point to, each once."""
     if path.suffix != ".scp" or state_of(path) is None:
         return [path]
-    # of a million lines nearly all point to the archive of the line before: a pass for each archive, none for each line
-    lines, archives = [line for line in path.read_bytes().split(b"\n") if b":" in line], []
-    while lines:
-        if len(archives) == MOST_ARCHIVES:
-            return [path]
-        archive = lines[0].partition(b" ")[2].rpartition(b":")[0]
-        archives.append(Path(os.fsdecode(archive)))
-        lines = [line for line in lines[1:] if b" " + archive + b":" not in line]
-    return [path, *archives]
+    archives, last = {}, b"\n"
+    for line in path.read_bytes().split(b"\n"):
+        if last not in line:  # a million lines, nearly all of the archive of the line before
+            archive = line.partition(b" ")[2].rpartition(b":")[0]
+            last = b" " + archive + b":"
+            if archive:
+                archives[archive] = None
+            if len(archives) > MOST_ARCHIVES:
+                return [path]
+    return [path, *(Path(os.fsdecode(archive)) for archive in archives)]
