@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # a command's --help needs this file, but no numpy
+    from avsv.kaldi.made_from import MadeFrom
     from avsv.scoring.score_lists import ScoreList
 
 
@@ -98,6 +99,20 @@ def read_score_lists(args: argparse.Namespace) -> "tuple[ScoreList, ScoreList | 
     if args.train_trials is None:
         return given, None
     return given, ScoreList(args.train_trials, [Path(file) for file in args.train_scores], train_quality or quality)
+
+
+def made_from_lists(given: "ScoreList", train: "ScoreList | None", model: Path | None) -> "MadeFrom":
+    """The record of a calibration or fusion; UserError where one of its files is stale."""
+    from avsv.kaldi.made_from import MadeFrom
+    from avsv.scoring.missing import missing_list
+
+    inputs: dict[str, Path | list[Path] | None] = {"model": model}
+    for role, files in (("", given), ("train ", train)):
+        if files is not None:
+            inputs[f"{role}trials"] = files.trials
+            inputs[f"{role}scores"] = [*files.scores, *map(missing_list, files.scores)]
+            inputs[f"{role}quality"] = [table.path for table in files.quality]
+    return MadeFrom(inputs)
 
 
 class Priors(argparse.Action):

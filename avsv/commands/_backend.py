@@ -40,6 +40,15 @@ def add_backend_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
+def backend_inputs(args: argparse.Namespace) -> "dict[str, Path | list[Path] | None]":
+    """Role -> the files that the scores depend on, as MadeFrom takes them."""
+    plda = args.plda if args.backend == "plda" else None
+    if plda is not None and plda.is_dir():
+        plda = [file for file in sorted(plda.iterdir()) if not file.name.startswith(".")]
+    sides = {"enroll": args.enroll, "test": args.test, "models": args.enroll_spk2utt}
+    return {"trials": args.trials, **sides, "plda": plda, "center": args.center, "transform": args.transform}
+
+
 def read_sides(
     args: argparse.Namespace, trials: "Trials"
 ) -> "tuple[Pool, np.ndarray, np.ndarray, Callable[[Embeddings], tuple[np.ndarray, np.ndarray]]]":

@@ -44,8 +44,12 @@ def run(args):
     from avsv.files import write_json
     from avsv.kaldi.association import find_protocols
     from avsv.kaldi.embeddings import read_embeddings
+    from avsv.kaldi.made_from import MadeFrom
     from avsv.kaldi.tables import read_table
 
+    network_file = args.odd_one_out and args.odd_one_out / "association.safetensors"
+    inputs = {"voice": args.voice, "face": args.face, "model": network_file, "people": [args.utt2spk, args.ids]}
+    made = MadeFrom(inputs)
     protocols = find_protocols(args.lists)
     utt2spk = read_table(args.utt2spk, 2, "utterance speaker") if args.utt2spk else {}
     ids = read_table(args.ids, 2, "name id") if args.ids else {}
@@ -64,4 +68,5 @@ def run(args):
                         record["n_left_out"])  # fmt: skip
     print(table(records))
     write_json(args.out, records)
+    made.write(args.out)
     log.info("%d measures to %s", len(records), args.out)

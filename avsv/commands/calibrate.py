@@ -20,7 +20,7 @@ example:
 
 from pathlib import Path
 
-from avsv.commands._arguments import add_out, add_training_options, read_score_lists, take_out
+from avsv.commands._arguments import add_out, add_training_options, made_from_lists, read_score_lists, take_out
 
 
 def add_arguments(parser):
@@ -39,4 +39,7 @@ def run(args):
     args.scores = [args.scores]
     args.train_scores = args.train_scores and [args.train_scores]
     given, train = read_score_lists(args)
+    made = made_from_lists(given, train, args.model)
     fuse_files(Path(args.out), given, train, args.target_prior, args.model, args.missing == "rest")
+    made.write(args.out)
+    made.write(f"{args.out}.json")

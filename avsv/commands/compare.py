@@ -45,9 +45,11 @@ def run(args):
     from avsv.evaluation.comparison import compare, comparison_markdown, comparison_text
     from avsv.evaluation.measures import make_bootstrap
     from avsv.files import whole_file, write_json
+    from avsv.kaldi.made_from import refuse_stale
     from avsv.kaldi.scores import read_scores
 
     paths = system_paths(args)
+    refuse_stale(*paths.values())
     published = read_figures(args)
     trials = read_two_classes(args.trials)
     scores = {name: read_scores(path, trials) for name, path in paths.items()}

@@ -37,11 +37,15 @@ def run(args):
 
         embed_media(args.model, args.data, args.out_dir, args.device, args.max_skipped)
         return
-    from avsv.embeddings.association import embed_side, load_family
+    from avsv.embeddings.association import NAME, embed_side, load_family
+    from avsv.kaldi.made_from import MadeFrom
 
     family = load_family(args.model)
+    network = args.model / NAME
     for name, scp in (("voice", args.voice), ("face", args.face)):
+        made = MadeFrom({"model": network, name: scp})
         side = read_embeddings(scp)
         vectors = embed_side(family, side.vectors, name == "voice")
         write_embeddings(args.out_dir / f"{name}.ark", args.out_dir / f"{name}.scp", side.ids, vectors)
+        made.write(args.out_dir / f"{name}.scp")
         log.info("%s: %d %ss", args.out_dir, len(vectors), name)

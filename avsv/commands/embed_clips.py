@@ -44,6 +44,7 @@ def run(args):
     from avsv.embeddings.voice import read_clip
     from avsv.kaldi.damage import MISSING, read_damage
     from avsv.kaldi.data_dir import read_data_dir
+    from avsv.kaldi.made_from import MadeFrom
     from avsv.kaldi.reuse import INPUT, take_over
     from avsv.kaldi.shards import file_digest, make_archives
 
@@ -80,7 +81,11 @@ def run(args):
         there = {utt: (utt in wav, utt in pictures) for utt in left}
         embed_clips(make_clip_embedder(args.model, args.device), left, readers, there, out)
 
-    make_archives(args.out_dir, ["embedding"], inputs, settings, work, args.shard, args.max_skipped, (*TABLES, INPUT))
+    sources = [args.data_dir / name for name in ("wav.scp", "video.scp" if detector else "faces.scp", "utt2damage")]
+    made = MadeFrom({"model": args.model / NAME, "data": sources})
+    if make_archives(args.out_dir, ["embedding"], inputs, settings, work, args.shard, args.max_skipped,
+                     (*TABLES, INPUT)):  # fmt: skip
+        made.write(args.out_dir / "embedding.scp")
 
 
 def load_detector(args):

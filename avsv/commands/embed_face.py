@@ -58,10 +58,11 @@ def add_arguments(parser):
 
 def run(args):
     from avsv.embeddings.face import FaceEmbedder, archived_faces, damaged, embed_clips, media_faces
-    from avsv.embeddings.face_pool import load_face_pool
+    from avsv.embeddings.face_pool import NAME, load_face_pool
     from avsv.errors import UserError
     from avsv.features.face_pack import load_pack
     from avsv.features.quality import FACE_TABLES
+    from avsv.kaldi.made_from import MadeFrom
     from avsv.kaldi.origin import face_model
     from avsv.kaldi.reuse import INPUT, take_over
     from avsv.kaldi.tables import read_table, write_table
@@ -105,10 +106,15 @@ def run(args):
 
     inputs = {utt: [where, damage.get(utt), *detected.get(utt, {}).values()]
               for utt, where in source.items() if utt not in without}  # fmt: skip
+    networks = [*pack.files(*tasks), args.pool and args.pool / NAME]
+    tables = ("faces.scp" if source is aligned else "video.scp", "utt2damage")
+    made = MadeFrom({"model": networks, "data": [args.data_dir / name for name in tables]})
     # a set in which all faces are missing by design has no embedding, and that is no mistake
     if make_archives(args.out_dir, archives, inputs, settings, work, args.shard, args.max_skipped,
                      (*FACE_TABLES, INPUT), may_be_empty=bool(missing),
                      model=face_model(*pack.files("recognition"), attention)):  # fmt: skip
+        for name in archives[:2]:
+            made.write(args.out_dir / f"{name}.scp")
         # clips that could not have an embedding are listed, but do not count as failures
         write_table(args.out_dir / "skipped", {**read_table(args.out_dir / "skipped"), **without})
         log.info("%s: %d clips without a face embedding, listed in skipped", args.out_dir,

@@ -24,14 +24,21 @@ def add_arguments(parser):
 
 def run(args):
     from avsv.embeddings.pair import NAME, fuse_pairs, load_fusion, pair_quality
+    from avsv.embeddings.quality import quality_file
     from avsv.files import write_json
     from avsv.kaldi.embeddings import write_embeddings
+    from avsv.kaldi.made_from import MadeFrom
     from avsv.kaldi.origin import embeddings_model
     from avsv.kaldi.pairs import join_embeddings
     from avsv.kaldi.shards import digest, file_digest
     from avsv.kaldi.tables import write_table
 
     fusion = load_fusion(args.model)
+    network = args.model / NAME
+    tables = [quality_file(args.voice, name) for name in fusion.options.voice_quality]
+    tables += [quality_file(args.face, name) for name in fusion.options.face_quality]
+    inputs = {"model": network, "voice": args.voice, "face": args.face, "quality": tables}
+    made = MadeFrom(inputs)
     voice, face, present, utts = join_embeddings(args.voice, args.face)
     vectors, weights = fuse_pairs(
         fusion, voice, face, present, pair_quality(fusion.options, args.voice, args.face, utts)
@@ -43,6 +50,8 @@ def run(args):
     write_table(args.out_dir / "weights", zip(utts, (f"{v:.4f} {f:.4f}" for v, f in weights), strict=True))
     hashed = digest(parts)
     write_json(record, {"shards": 1, "settings": hashed, "inputs": digest(utts), "model": f"pair:{hashed}"})
+    for name in ("embedding.scp", "weights"):
+        made.write(args.out_dir / name)
     both = int(present.all(1).sum())
     n_voice, n_face = present.sum(0)
     log.info("%s: %d clips: %d with voice and face, %d voice only, %d face only", args.out_dir, len(utts), both,

@@ -40,6 +40,7 @@ def run(args):
     from avsv.features.quality import VOICE_TABLES
     from avsv.kaldi.damage import MISSING, read_damage
     from avsv.kaldi.data_dir import read_data_dir
+    from avsv.kaldi.made_from import MadeFrom
     from avsv.kaldi.origin import voice_model
     from avsv.kaldi.reuse import INPUT, take_over
     from avsv.kaldi.shards import make_archives
@@ -63,5 +64,9 @@ def run(args):
     missing = {utt for utt, what in damage.items() if what["kind"] == MISSING}
     inputs = {utt: [path, damage.get(utt)] for utt, path in data.wav.items() if utt not in missing}
     # a set in which all voices are missing by design has no embedding, and that is no mistake
-    make_archives(args.out_dir, ["embedding"], inputs, settings, work, args.shard, args.max_skipped,
-                  (*VOICE_TABLES, INPUT), may_be_empty=bool(missing), model=model)  # fmt: skip
+    made = MadeFrom(
+        {"model": Path(args.model) / "embedding_model.ckpt",
+         "data": [args.data_dir / "wav.scp", args.data_dir / "utt2damage"]})  # fmt: skip
+    if make_archives(args.out_dir, ["embedding"], inputs, settings, work, args.shard, args.max_skipped,
+                     (*VOICE_TABLES, INPUT), may_be_empty=bool(missing), model=model):  # fmt: skip
+        made.write(args.out_dir / "embedding.scp")

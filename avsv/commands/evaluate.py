@@ -58,12 +58,14 @@ def run(args):
     from avsv.evaluation.roc import roc_points, write_roc
     from avsv.evaluation.subsets import measure_subsets, read_groupings, subset_table
     from avsv.files import write_json
+    from avsv.kaldi.made_from import refuse_stale
     from avsv.kaldi.scores import read_scores
     from avsv.kaldi.trials import read_labelled_trials
 
     paths = [*args.scores, *args.more_scores]
     if not paths:
         args.fail("the following arguments are required: SCORES")
+    refuse_stale(*paths)
     trials = read_labelled_trials(args.trials)
     if trials.labels.all() or not trials.labels.any():
         log.warning("%s: all trials are of one class, so error rates are not defined", args.trials)

@@ -18,7 +18,7 @@ example:
 
 from pathlib import Path
 
-from avsv.commands._arguments import Files, add_out, add_training_options, read_score_lists, take_out
+from avsv.commands._arguments import Files, add_out, add_training_options, made_from_lists, read_score_lists, take_out
 
 
 def add_arguments(parser):
@@ -41,9 +41,13 @@ def run(args):
 
     take_out(args)
     given, train = read_score_lists(args)
+    made = made_from_lists(given, train, args.model)
     if args.method == "logistic":
         fuse_files(Path(args.out), given, train, args.target_prior, args.model, args.missing == "rest")
+        made.write(args.out)
+        made.write(f"{args.out}.json")
         return
     if given.quality or args.model:
         raise UserError("--quality and --model go with --method logistic: the mean weighs nothing")
     average_files(Path(args.out), given, args.missing == "rest")
+    made.write(args.out)

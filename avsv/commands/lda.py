@@ -30,6 +30,7 @@ def run(args):
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # the matrices are small: threads would wait for each other
     from avsv.errors import UserError
     from avsv.kaldi.embeddings import read_embeddings
+    from avsv.kaldi.made_from import MadeFrom
     from avsv.kaldi.origin import embeddings_model, write_trained_on
     from avsv.scoring.lda import class_statistics, train_lda
     from avsv.scoring.people import people_numbers
@@ -38,6 +39,7 @@ def run(args):
 
     if (args.method == "lda") != (args.utt2spk is not None):
         raise UserError("--method lda needs --utt2spk FILE; --method whiten has no use for it")
+    made = MadeFrom({"embeddings": args.embeddings, "people": args.utt2spk})
     embeddings = read_embeddings(args.embeddings)
     if args.method == "whiten":
         projection = train_whitening(embeddings.vectors, args.dim)
@@ -48,5 +50,7 @@ def run(args):
     model = embeddings_model(args.embeddings)
     write_projection(args.out, projection, args.text)
     write_trained_on(args.out, model)
+    for name in ("mean.vec", "transform.mat"):
+        made.write(args.out / name)
     done = {"lda": "LDA", "whiten": "whitening"}[args.method]
     log.info("%s: %s to %d dimensions from %d embeddings", args.out, done, len(projection.transform), len(embeddings))

@@ -19,7 +19,7 @@ import os
 from pathlib import Path
 
 from avsv.commands._arguments import at_least_one, prior
-from avsv.commands._backend import add_backend_arguments, read_sides, system_of
+from avsv.commands._backend import add_backend_arguments, backend_inputs, read_sides, system_of
 from avsv.scoring.missing import missing_policy
 
 log = logging.getLogger("avsv")
@@ -64,6 +64,7 @@ def run(args):
     import numpy as np
 
     from avsv.errors import UserError
+    from avsv.kaldi.made_from import MadeFrom
     from avsv.kaldi.origin import read_system
     from avsv.kaldi.scores import read_scores
     from avsv.kaldi.tables import write_table
@@ -74,6 +75,8 @@ def run(args):
     from avsv.scoring.normalization import n_highest, normalize, refuse_other_scores
 
     refuse_options_of_as_norm(args)
+    more = {"scores": args.scores, "cohort": args.cohort, "people": [args.cohort_utt2spk, args.utt2spk]}
+    record = MadeFrom({**backend_inputs(args), **more})
     trials = read_trials(args.trials)
     pool, recordings, tests, backend = read_sides(args, trials)
     system = system_of(args, args.cohort)
@@ -105,6 +108,7 @@ def run(args):
     if args.missing.policy == "drop":
         trials = trials.take(complete)
     write_finite(args.out, trials, scores, system and f"{system}+{args.method}")
+    record.write(args.out)
     log.info("%s: %d scores, %s against %d cohort members", args.out, len(scores), args.method, len(cohort))
 
 

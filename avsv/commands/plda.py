@@ -32,12 +32,14 @@ def add_arguments(parser):
 def run(args):
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # the matrices are small: threads would wait for each other
     from avsv.kaldi.embeddings import read_embeddings
+    from avsv.kaldi.made_from import MadeFrom
     from avsv.kaldi.origin import embeddings_model, same_model, write_trained_on
     from avsv.scoring.adaptation import coral
     from avsv.scoring.people import people_numbers
     from avsv.scoring.plda_files import write_plda
     from avsv.scoring.plda_training import train_plda
 
+    made = MadeFrom({"embeddings": args.embeddings, "people": args.utt2spk, "domain": args.coral})
     model = same_model({path: embeddings_model(path) for path in (args.embeddings, args.coral) if path is not None})
     embeddings = read_embeddings(args.embeddings)
     people = people_numbers(embeddings, args.utt2spk, args.embeddings)
@@ -47,6 +49,7 @@ def run(args):
     plda, likelihoods = train_plda(vectors, people, args.lda_dim, args.iterations)
     write_plda(args.out, plda, args.text)
     write_trained_on(args.out, model)
+    made.write(args.out / "plda")
     log.info(
         "%s: PLDA of %d dimensions from %d embeddings of %d people, log-likelihood per embedding %.3f -> %.3f",
         args.out, len(plda.gaussians.psi), len(embeddings), people.max() + 1, likelihoods[0], likelihoods[-1],

@@ -23,7 +23,7 @@ import logging
 import os
 from pathlib import Path
 
-from avsv.commands._backend import add_backend_arguments, read_sides, system_of
+from avsv.commands._backend import add_backend_arguments, backend_inputs, read_sides, system_of
 from avsv.scoring.missing import missing_policy
 
 log = logging.getLogger("avsv")
@@ -45,10 +45,12 @@ def add_arguments(parser):
 
 def run(args):
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # reading and writing take the time: threads would only wait
+    from avsv.kaldi.made_from import MadeFrom
     from avsv.kaldi.trials import read_trials
     from avsv.scoring.cosine import inner_products
     from avsv.scoring.finite import write_finite
 
+    made = MadeFrom({**backend_inputs(args), "weights": args.weights})
     trials = read_trials(args.trials)
     pool, left, right, _ = read_sides(args, trials)
     system = system_of(args, *(args.weights or []))
@@ -62,6 +64,7 @@ def run(args):
     if args.missing.policy == "drop":
         trials = trials.take(complete)
     write_finite(args.out, trials, scores, system and system + "+shared" * bool(args.weights))
+    made.write(args.out)
     log.info("%s: %d %s scores", args.out, len(scores), args.backend)
 
 

@@ -11,6 +11,17 @@ from avsv.kaldi.tables import read_table
 LOG = "log:"
 
 
+def quality_file(scp: Path | str, name: str) -> Path:
+    """Where the table `name`, or `log:name`, of embeddings lies.
+
+    Examples
+    --------
+    >>> print(quality_file("exp/voice/test/embedding.scp", "log:utt2magnitude"))
+    exp/voice/test/utt2magnitude
+    """
+    return Path(scp).parent / name.removeprefix(LOG)
+
+
 def read_quality(scp: Path | str, names: Sequence[str], utts: Sequence[str]) -> np.ndarray:
     """Values of the tables `names` in the folder of `scp`; NaN where a clip has none.
 
@@ -30,7 +41,7 @@ def read_quality(scp: Path | str, names: Sequence[str], utts: Sequence[str]) -> 
     """
     values = np.full((len(utts), len(names)), np.nan, np.float32)
     for column, name in enumerate(names):
-        path = Path(scp).parent / name.removeprefix(LOG)
+        path = quality_file(scp, name)
         if not path.exists():
             raise UserError(f"{path}: there is no such table; embed-voice and embed-face write theirs beside the "
                             "embeddings: make these again, or leave it out of the quality tables")  # fmt: skip

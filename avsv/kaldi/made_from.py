@@ -15,7 +15,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from avsv.errors import UserError
 from avsv.files import write_json
@@ -24,7 +23,7 @@ LARGE = 1 << 26  # bytes; of a larger file size and time alone count: hashing it
 PIECE = 1 << 20  # bytes hashed at a time
 LARGEST_RECORD = 1 << 20  # bytes
 MOST_ARCHIVES = 1000  # of an scp file; of one with more its own text alone counts
-Paths = Path | str | Sequence[Path | str] | None
+Paths = Path | str | Sequence[Path | str | None] | None
 State = tuple[int, int]  # size in bytes, modification time in ns
 
 
@@ -39,17 +38,6 @@ class Source:
     digest: str
 
 
-@dataclass(frozen=True)
-class Record:
-    """What a file was made from.
-
-    facts : what else is known of it, such as the hash of the model, as JSON values
-    """
-
-    sources: Sequence[Source]
-    facts: Mapping[str, Any]
-
-
 class MadeFrom:
     """Notes the inputs of a command before it reads them, and writes the record when the output is complete.
 
@@ -57,7 +45,6 @@ class MadeFrom:
     ----------
     inputs : role -> path, or paths, or None; with an scp file its archives are noted too. What is no regular file (a
         pipe, a model by its public name) is left out
-    facts : JSON values to be kept with the record
 
     Raises
     ------
@@ -68,7 +55,7 @@ class MadeFrom:
     >>> import tempfile
     >>> folder = Path(tempfile.mkdtemp())
     >>> _ = (folder / "embeddings").write_text("1")
-    >>> made = MadeFrom({"enroll": folder / "embeddings"}, {"backend": "cosine"})
+    >>> made = MadeFrom({"enroll": folder / "embeddings"})
     >>> _ = (folder / "scores").write_text("2")
     >>> made.write(folder / "scores")
     >>> refuse_stale(folder / "scores")
@@ -77,10 +64,9 @@ class MadeFrom:
     'enroll'
     """
 
-    def __init__(self, inputs: Mapping[str, Paths], facts: Mapping[str, Any] | None = None):
+    def __init__(self, inputs: Mapping[str, Paths]):
         given = [(role, path) for role, paths in inputs.items() for path in each(paths)]
         refuse_stale(*(path for _, path in given))
-        self.facts = dict(facts or {})
         self.files = [(role, file, state) for role, path in given for file in with_archives(path)
                       if (state := state_of(file))]  # fmt: skip
         self.hasher = ThreadPoolExecutor(1)  # beside the command's own work
@@ -99,7 +85,7 @@ class MadeFrom:
              "digest": digest.result()}
             for (role, file, (size, mtime_ns)), digest in zip(self.files, self.digests, strict=True)
         ]  # fmt: skip
-        record = {"size": state[0], "mtime_ns": state[1], "facts": self.facts, "made_from": sources}
+        record = {"size": state[0], "mtime_ns": state[1], "made_from": sources}
         write_json(record_path(out), record)
 
 
@@ -130,8 +116,8 @@ def find_stale(path: Path | str) -> Stale | None:
     ------
     UserError : a record that is not as `MadeFrom` writes it
     """
-    for file, record in chain(path):
-        for source in record.sources:
+    for file, sources in chain(path):
+        for source in sources:
             where = source_path(file, source)
             now = state_of(where)
             if now is None or now == (source.size, source.mtime_ns):
@@ -141,41 +127,28 @@ def find_stale(path: Path | str) -> Stale | None:
     return None
 
 
-def facts_of(path: Path | str, name: str) -> list[Any]:
-    """The fact `name` of a file and of all that it was made from, the file's own first, each value once.
-
-    Such as "model": for scores of fused embeddings the hashes of the fusion network and of both encoders.
-    """
-    found: list[Any] = []
-    for _, record in chain(path):
-        if name in record.facts and record.facts[name] not in found:
-            found.append(record.facts[name])
-    return found
-
-
 def sources_of(path: Path | str) -> list[Path]:
     """All that a file was made from, as far as records tell, each once."""
-    return list(dict.fromkeys(source_path(file, source) for file, record in chain(path) for source in record.sources))
+    return list(dict.fromkeys(source_path(file, source) for file, sources in chain(path) for source in sources))
 
 
-def chain(path: Path | str) -> Iterator[tuple[Path, Record]]:
-    """A file and all that it was made from, with their records; those without one are left out."""
+def chain(path: Path | str) -> Iterator[tuple[Path, Sequence[Source]]]:
+    """A file and all that it was made from, each with its inputs; those without a record are left out."""
     waiting = [Path(os.path.abspath(path))]
     seen = set(waiting)
     while waiting:
         file = waiting.pop(0)
-        record = read_record(file)
-        if record is None:
-            continue
-        yield file, record
-        for source in record.sources:
+        sources = read_record(file)
+        if sources:
+            yield file, sources
+        for source in sources:
             if (where := source_path(file, source)) not in seen:
                 seen.add(where)
                 waiting.append(where)
 
 
-def read_record(path: Path | str) -> Record | None:
-    """A file's record; None where it has none, or one that is of an earlier file in the same place.
+def read_record(path: Path | str) -> Sequence[Source]:
+    """A file's inputs; none where it has no record, or one that is of an earlier file in the same place.
 
     Raises
     ------
@@ -184,15 +157,15 @@ def read_record(path: Path | str) -> Record | None:
     place = record_path(path)
     state = state_of(place)
     if state is None or (of_file := state_of(path)) is None:
-        return None
+        return []
     if state[0] > LARGEST_RECORD:
         raise UserError(f"{place}: is too large for a record; delete it")
     try:
         said = json.loads(place.read_bytes())
         if (said["size"], said["mtime_ns"]) != of_file:
-            return None
+            return []
         sources = [Source(**one) for one in said["made_from"]]
-        wrong = not isinstance(said["facts"], dict) or any(
+        wrong = any(
             not isinstance(value, kind)
             for one in sources
             for value, kind in zip(vars(one).values(), (str, str, int, int, str), strict=True)
@@ -201,7 +174,7 @@ def read_record(path: Path | str) -> Record | None:
         wrong = True
     if wrong:
         raise UserError(f"{place}: is not as avsv writes it; delete it, and make {path} again")
-    return Record(sources, said["facts"])
+    return sources
 
 
 def record_path(path: Path | str) -> Path:
@@ -244,7 +217,7 @@ def digest_of(path: Path | str, state: State) -> str:
 def each(paths: Paths) -> list[Path]:
     if paths is None:
         return []
-    return [Path(paths)] if isinstance(paths, Path | str) else [Path(path) for path in paths]
+    return [Path(paths)] if isinstance(paths, Path | str) else [Path(path) for path in paths if path is not None]
 
 
 def with_archives(path: Path) -> Iterable[Path]:

@@ -10,7 +10,7 @@ import pytest
 
 from avsv.errors import UserError
 from avsv.kaldi.embeddings import write_embeddings
-from avsv.kaldi.made_from import LARGE, MadeFrom, facts_of, find_stale, record_path, refuse_stale, sources_of
+from avsv.kaldi.made_from import LARGE, MadeFrom, find_stale, record_path, refuse_stale, sources_of
 
 FIXED = (1_700_000_000_000_000_000, 1_700_000_000_000_000_000)
 
@@ -31,7 +31,7 @@ def chained(tmp_path):
 
 
 def embed(files, value=1.0):
-    made = MadeFrom({"model": files["model"]}, {"model": files["model"].read_text()})
+    made = MadeFrom({"model": files["model"]})
     ark = files["e/embedding.scp"].with_suffix(".ark")
     write_embeddings(ark, files["e/embedding.scp"], ["a", "b"], np.full((2, 3), value))
     made.write(files["e/embedding.scp"])
@@ -135,11 +135,6 @@ def test_inputs_are_those_at_the_beginning(tmp_path):
     assert find_stale(tmp_path / "out").source == tmp_path / "in"
 
 
-def test_facts_of_the_whole_chain(chained):
-    assert facts_of(chained["calibrated"], "model") == ["weights 1"]
-    assert facts_of(chained["calibrated"], "absent") == []
-
-
 def test_pipes_and_names_are_left_out(tmp_path):
     os.mkfifo(tmp_path / "fifo")
     made = MadeFrom({"a": tmp_path / "fifo", "b": "speechbrain/spkrec-ecapa-voxceleb", "c": tmp_path / "absent.scp"})
@@ -151,9 +146,8 @@ def test_pipes_and_names_are_left_out(tmp_path):
 
 
 @pytest.mark.parametrize("said", ["", "[]", "{}", "{", '{"size": 1, "mtime_ns": MTIME}', "null", "[" * 100_000,
-                                  '{"size": 1, "mtime_ns": MTIME, "facts": [], "made_from": []}',
-                                  '{"size": 1, "mtime_ns": MTIME, "facts": {}, "made_from": [1]}',
-                                  '{"size": 1, "mtime_ns": MTIME, "facts": {}, "made_from": [{"role": 1, "path": "a", '
+                                  '{"size": 1, "mtime_ns": MTIME, "made_from": [1]}',
+                                  '{"size": 1, "mtime_ns": MTIME, "made_from": [{"role": 1, "path": "a", '
                                   '"size": 1, "mtime_ns": 1, "digest": ""}]}'])  # fmt: skip
 def test_a_damaged_record_is_named(tmp_path, said):
     (tmp_path / "out").write_text("x")
