@@ -48,9 +48,10 @@ def run(args):
     from avsv.kaldi.tables import read_table
 
     network_file = args.odd_one_out and args.odd_one_out / "association.safetensors"
-    inputs = {"voice": args.voice, "face": args.face, "model": network_file, "people": [args.utt2spk, args.ids]}
-    made = MadeFrom(inputs)
     protocols = find_protocols(args.lists)
+    lists = [path for path in sorted(args.lists.rglob("*")) if path.is_file()]
+    made = MadeFrom({"voice": args.voice, "face": args.face, "model": network_file, "lists": lists,
+                     "people": [args.utt2spk, args.ids]})  # fmt: skip
     utt2spk = read_table(args.utt2spk, 2, "utterance speaker") if args.utt2spk else {}
     ids = read_table(args.ids, 2, "name id") if args.ids else {}
     voice, face = read_embeddings(args.voice), read_embeddings(args.face)

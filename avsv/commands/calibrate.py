@@ -42,4 +42,3 @@ def run(args):
     made = made_from_lists(given, train, args.model)
     fuse_files(Path(args.out), given, train, args.target_prior, args.model, args.missing == "rest")
     made.write(args.out)
-    made.write(f"{args.out}.json")

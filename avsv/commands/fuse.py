@@ -45,7 +45,6 @@ def run(args):
     if args.method == "logistic":
         fuse_files(Path(args.out), given, train, args.target_prior, args.model, args.missing == "rest")
         made.write(args.out)
-        made.write(f"{args.out}.json")
         return
     if given.quality or args.model:
         raise UserError("--quality and --model go with --method logistic: the mean weighs nothing")

@@ -175,7 +175,7 @@ def test_the_paper_s_blur_is_a_kernel_of_seven_pixels():
     damage = draw_face_damage(np.random.default_rng(0), {"gaussian-blur": {"sigma": [3, 3], "size": 7}})
     assert (damage["sigma"], damage["size"]) == (3.0, 7)
     blurred = damage_faces(dot[None], damage)[0, :, :, 0]
-    weights = np.exp(-np.arange(-3, 4) ** 2 / (2 * 3.0**2))
+    weights = np.exp(-(np.arange(-3, 4) ** 2) / (2 * 3.0**2))
     weights /= weights.sum()
     assert np.abs(blurred[47:54, 57:64] - 255 * np.outer(weights, weights)).max() <= 1
     assert not blurred[46].any() and not blurred[:, 64].any()

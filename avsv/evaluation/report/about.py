@@ -92,7 +92,7 @@ def configuration_section(exp_dir: Path, about: Sequence[tuple[str, str]]) -> li
         if isinstance(versions := run.get("versions"), dict):
             shown += [tag("h4", "Versions"), tag("pre", "  ".join(f"{k} {v}" for k, v in versions.items()))]
         parts.append(tag("details", shown, tag("h4", "config.yaml"), tag("pre", text)))
-    for path in sorted(exp_dir.glob("*/scores/*.json")):
+    for path in sorted(exp_dir.glob("*/scores/[!.]*.json")):
         summary = tag("summary", tag("b", path.parent.parent.name), " ", path.name)
         parts.append(tag("details", summary, tag("pre", json.dumps(read_json(path), indent=2))))
     return parts

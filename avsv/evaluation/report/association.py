@@ -18,6 +18,7 @@ from avsv.evaluation.tables import shown
 from avsv.files import whole_file, write_json
 from avsv.kaldi.data_dir import DataDir, read_data_dir
 from avsv.kaldi.embeddings import read_embeddings
+from avsv.kaldi.made_from import refuse_stale
 from avsv.scoring.cosine import unit_length
 
 log = logging.getLogger("avsv")
@@ -39,10 +40,11 @@ def read_sets(exp_dir: Path, data_dir: Path) -> list[TestSet]:
 
     Raises
     ------
-    UserError : there is no such file
+    UserError : there is no such file, or one is older than the embeddings that it was made from
     """
     found: dict[str, dict[str, list[dict]]] = {}
-    for path in sorted(exp_dir.glob("*/measures/*.json")):
+    for path in sorted(exp_dir.glob("*/measures/[!.]*.json")):
+        refuse_stale(path)
         found.setdefault(path.stem, {})[path.parent.parent.name] = read_records(path)
     if not found:
         raise UserError(f"{exp_dir}: has no SYSTEM/measures/SET.json; make them: avsv associate ... OUT.json")

@@ -11,6 +11,7 @@ from avsv.evaluation.report.page import det_file, page
 from avsv.evaluation.report.results import Options, make_tables
 from avsv.evaluation.results import find_lists, find_score_files, markdown
 from avsv.files import whole_file, write_json
+from avsv.kaldi.made_from import refuse_stale
 
 log = logging.getLogger("avsv")
 
@@ -36,10 +37,12 @@ def write_report(
 
     Raises
     ------
-    UserError : no list, no score file, a score file that does not fit its list, an option that names nothing
+    UserError : no list, no score file, a score file that does not fit its list or is older than what it was made from,
+        an option that names nothing
     """
     lists = find_lists(trials_dir)
     files = find_score_files(exp_dir, lists)
+    refuse_stale(*(file.path for file in files))
     figures = read_published(published) if published else []
     conditions = list(dict.fromkeys(file.condition for file in files))
     data = find_data(data_dir, trials_dir, conditions)
