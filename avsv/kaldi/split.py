@@ -8,7 +8,8 @@ import numpy as np
 
 from avsv.errors import UserError
 from avsv.kaldi.data_dir import BY_UTT, TWO_FIELDS
-from avsv.kaldi.keyed import KeyedTable, read_keyed
+from avsv.kaldi.keyed import KeyedTable, join_runs, read_keyed, rows_of
+from avsv.kaldi.segments import read_segments
 
 OF_SPEAKERS = ("spk2utt", "spk2gender")
 
@@ -44,8 +45,11 @@ def split_data_dir(path: Path | str, n_parts: int) -> list[int]:
     shutil.rmtree(part, ignore_errors=True)
     for number in range(1, n_parts + 1):
         (part / str(number)).mkdir(parents=True)
+    cut = (path / "segments").exists()
     for name in ("utt2spk", *OF_SPEAKERS, *BY_UTT):
-        if (path / name).exists():
+        if name == "wav.scp" and cut:
+            write_recordings(part, path, utt2spk.keys[begins[firsts]])
+        elif (path / name).exists():
             table = utt2spk if name == "utt2spk" else read_sorted(path / name)
             write_parts(part, table, names[firsts] if name in OF_SPEAKERS else utt2spk.keys[begins[firsts]])
     shutil.rmtree(path / f"split{n_parts}", ignore_errors=True)
@@ -79,6 +83,18 @@ def read_sorted(path: Path) -> KeyedTable:
     if table.bad or not table.ascending:
         raise UserError(f"{path}: is not sorted, or has bad lines. Mend it: avsv fix {path.parent}")
     return table
+
+
+def write_recordings(folder: Path, path: Path, firsts: np.ndarray) -> None:
+    """Write the recordings that each part's segments are of to `folder/1/wav.scp` and so on; one may be in several."""
+    segments, wav = read_segments(path / "segments"), read_sorted(path / "wav.scp")
+    if defects := segments.defects(wav.keys):
+        raise UserError(f"{path}/segments, line {defects[0][1]}: {defects[0][2]}. Mend it: avsv fix {path}")
+    places = np.searchsorted(segments.table.keys, firsts)
+    places[0] = 0
+    for number, (begin, end) in enumerate(zip(places, [*places[1:], len(segments.table)], strict=True), 1):
+        used = np.flatnonzero(rows_of(wav.keys, np.unique(segments.recordings[begin:end])) >= 0)
+        (folder / str(number) / "wav.scp").write_bytes(join_runs(wav, used))
 
 
 def write_parts(folder: Path, table: KeyedTable, firsts: np.ndarray) -> None:

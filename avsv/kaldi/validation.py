@@ -6,13 +6,16 @@ from pathlib import Path
 import numpy as np
 
 from avsv.errors import UserError
-from avsv.files import whole_file
+from avsv.files import refuse_link, replaced_together, whole_file
 from avsv.inputs import read_bytes
-from avsv.kaldi.data_dir import BY_UTT, TWO_FIELDS, is_positive
+from avsv.kaldi.data_dir import BY_UTT, TWO_FIELDS, is_positive, read_data_dir
 from avsv.kaldi.decimals import read_decimals
+from avsv.kaldi.dropped import Dropped
 from avsv.kaldi.keyed import KeyedTable, join_runs, read_keyed, rows_of
+from avsv.kaldi.segments import SHAPE, read_segments
 
 MEDIA = ("wav.scp", "video.scp")
+SHAPES = {"utt2spk": "utterance speaker", "spk2gender": "speaker gender"}
 
 
 def check(path: Path | str) -> list[str]:
@@ -26,15 +29,17 @@ def check(path: Path | str) -> list[str]:
     if utt2spk is None or not len(utt2spk):
         return [*defects, f"{path}/utt2spk: is absent or empty"]
     utts, speakers = latest(utt2spk)
-    strange, has_media = [], np.zeros(len(utts), bool)
+    strange, has_media, cut = [], np.zeros(len(utts), bool), (path / "segments").exists()
     for name in BY_UTT:
-        table = check_table(path / name, defects)
+        if name == "wav.scp" and cut:  # has recordings; see check_segments
+            continue
+        table = check_segments(path, defects) if name == "segments" else check_table(path / name, defects)
         if table is None:
             continue
         rows = rows_of(table.keys, utts)
         strange += [f'{path}/{name}: utterance "{text(key)}" is not in utt2spk'
                     for key in sorted(set(table.keys[rows < 0].tolist()))]  # fmt: skip
-        if name in MEDIA:
+        if name in MEDIA or name == "segments":
             has_media[rows[rows >= 0]] = True
         if name == "utt2dur":
             strange += check_seconds(table)
@@ -61,11 +66,41 @@ def check_table(path: Path, defects: list[str]) -> KeyedTable | None:
     except UserError as error:
         defects.append(str(error))
         return None
+    note_form(table, defects)
+    return table
+
+
+def check_segments(path: Path, defects: list[str]) -> KeyedTable | None:
+    """Read `segments` and the recordings of wav.scp; note bad lines, and recordings without a segment."""
+    if not (path / "segments").exists():
+        return None
+    wav = check_table(path / "wav.scp", defects)
+    try:
+        found = read_segments(path / "segments")
+    except UserError as error:
+        defects.append(str(error))
+        return None
+    note_form(found.table, defects, SHAPE)
+    recordings = np.unique(wav.keys) if wav else np.zeros(0, "S1")
+    defects += [f"{path}/segments, line {number}: {why}" for _, number, why in found.defects(recordings)]
+    unused = recordings[~np.isin(recordings, found.recordings)]
+    defects += [f'{path}/wav.scp: recording "{text(name)}" has no segment' for name in unused]
+    if (path / "video.scp").exists():
+        try:
+            read_data_dir(path)
+        except UserError as error:
+            defects += [str(error)] if "whole video" in str(error) else []
+    return found.table
+
+
+def note_form(table: KeyedTable, defects: list[str], shape: str = "key value") -> None:
+    """Note every bad line, key that stands there twice, and key out of order."""
+    path = table.path
     if not table.complete:
         defects.append(f"{path}: the last line has no end")
     if table.marked:
         defects.append(f"{path}: has a byte order mark, which Kaldi's programs take for a part of the first key")
-    found = [(n, f'expected "key value", found {fields} fields: "{line}"') for n, fields, line in table.bad]
+    found = [(n, f'expected "{shape}", found {fields} fields: "{line}"') for n, fields, line in table.bad]
     if not table.ascending:
         order = np.argsort(table.keys, kind="stable")
         ranked = table.keys[order]
@@ -76,7 +111,6 @@ def check_table(path: Path, defects: list[str]) -> KeyedTable | None:
             what = "stands in the table twice" if twice[row] else "is not in LC_ALL=C order"
             found.append((int(table.numbers[row]), f'"{text(table.keys[row])}" {what}'))
     defects += [f"{path}, line {number}: {what}" for number, what in sorted(found)]
-    return table
 
 
 def latest(utt2spk: KeyedTable) -> tuple[np.ndarray, np.ndarray]:
@@ -151,11 +185,12 @@ def check_trials(path: Path, utts: np.ndarray) -> list[str]:
 def fix(path: Path | str) -> tuple[int, int]:
     """Mend a data directory: sort, drop bad lines and utterances that lack a speaker or any medium.
 
-    A table that is right already is left alone; what is replaced is kept in `.backup/`.
+    A table that is right already is left alone; what is replaced is kept in `.backup/`, and every line that is dropped
+    is listed with the reason in `.backup/dropped` and counted in the log.
 
     Returns
     -------
-    (kept, before) : numbers of utterances
+    (kept, before) : numbers of utterances; a line of utt2spk that cannot be read is one as well
 
     Raises
     ------
@@ -164,29 +199,78 @@ def fix(path: Path | str) -> tuple[int, int]:
     path = Path(path)
     if not (path / "utt2spk").exists():
         raise UserError(f"{path}/utt2spk: there is no such file, so there is nothing to mend from")
-    utts, speakers = latest(read_keyed(path / "utt2spk", True))
+    dropped = Dropped()
+    utt2spk = read_keyed(path / "utt2spk", True)
+    utts, speakers = latest(utt2spk)
+    before = len(utts) + sum(fields > 0 for _, fields, _ in utt2spk.bad)
+    segments = good_segments(path, dropped)
     keep = np.zeros(len(utts), bool)
     for name in MEDIA:
         if (path / name).exists():
-            rows = rows_of(read_keyed(path / name, False).keys, utts)
+            table = segments if name == "wav.scp" and segments is not None else read_keyed(path / name, False)
+            rows = rows_of(table.keys, utts)
             keep[rows[rows >= 0]] = True
+    silent = utts[~keep]
+    lengthless = np.zeros(0, utts.dtype)
     if (path / "utt2dur").exists():
         utt2dur = read_keyed(path / "utt2dur", True)
         current = ~utt2dur.superseded()
         rows = [row for row in not_positive(utt2dur).tolist() if current[row]]
         bad = rows_of(utt2dur.keys[rows], utts)
         keep[bad[bad >= 0]] = False
+        lengthless = np.setdiff1d(utts[bad[bad >= 0]], silent)
     if not keep.any():
-        raise UserError(
-            f"{path}: no utterance of {len(utts)} has a speaker and a sound or picture; nothing was changed"
-        )
-    before, utts, speakers = len(utts), utts[keep], speakers[keep]
-    for name in ("utt2spk", *BY_UTT, "spk2gender"):
-        if (path / name).exists():
+        raise UserError(f"{path}: no utterance of {before} has a speaker and a sound or picture; nothing was changed")
+    dropped.rows(utt2spk, rows_with(utt2spk, silent), "the utterance has no sound and no picture")
+    dropped.rows(utt2spk, rows_with(utt2spk, lengthless), "its length in utt2dur is no number above 0")
+    known, people, utts, speakers = utts, np.unique(speakers), utts[keep], speakers[keep]
+    with replaced_together():
+        for name in ("utt2spk", *BY_UTT, "spk2gender"):
+            if not (path / name).exists():
+                continue
+            wanted, all_keys, whose = utts, known, "the utterance is not in utt2spk"
             table = read_keyed(path / name, name in TWO_FIELDS)
-            replace(table.path, table, wanted_lines(table, np.unique(speakers) if name == "spk2gender" else utts))
-    replace(path / "spk2utt", None, invert(utts, speakers))
+            if name == "segments":
+                table = segments
+            elif name == "spk2gender":
+                wanted, all_keys, whose = np.unique(speakers), people, "the speaker is not in utt2spk"
+            elif name == "wav.scp" and segments is not None:
+                used = segment_recordings(segments, utts)
+                wanted, all_keys, whose = used, used, "no segment is of this recording"
+            if name != "segments":
+                dropped.bad_lines(table, SHAPES.get(name, "key value"))
+            dropped.rows(table, np.flatnonzero(table.superseded()), "the key stands in the table again")
+            dropped.rows(table, np.flatnonzero(rows_of(table.keys, all_keys) < 0), whose)
+            replace(table.path, table, wanted_lines(table, wanted))
+        replace(path / "spk2utt", None, invert(utts, speakers))
+        dropped.write(path / ".backup")
     return len(utts), before
+
+
+def good_segments(path: Path, dropped: Dropped) -> KeyedTable | None:
+    """The lines of `segments` that can be cut; None where the data directory has no such file."""
+    if not (path / "segments").exists():
+        return None
+    found = read_segments(path / "segments")
+    wav = path / "wav.scp"
+    recordings = np.unique(read_keyed(wav, False).keys) if wav.exists() else np.zeros(0, "S1")
+    dropped.bad_lines(found.table, SHAPE)
+    defects = found.defects(recordings)
+    for row, _, why in defects:
+        dropped.rows(found.table, np.array([row]), why)
+    return found.table.without(np.array([row for row, _, _ in defects], int), [])
+
+
+def segment_recordings(segments: KeyedTable, utts: np.ndarray) -> np.ndarray:
+    """Recordings of which some utterances are parts, ascending."""
+    rows = np.flatnonzero((rows_of(segments.keys, utts) >= 0) & ~segments.superseded())
+    names = {segments.data[begin:end].split(None, 1)[0] for begin, end in segments.values[rows].tolist()}
+    return np.array(sorted(names) or [b""])
+
+
+def rows_with(table: KeyedTable, keys: np.ndarray) -> np.ndarray:
+    """Rows with these keys, which ascend; of a key that stands there again the last one."""
+    return np.flatnonzero((rows_of(table.keys, keys) >= 0) & ~table.superseded())
 
 
 def wanted_lines(table: KeyedTable, wanted: np.ndarray) -> bytes:
@@ -206,7 +290,7 @@ def replace(path: Path, old: KeyedTable | None, new: bytes) -> None:
     if new == before:
         return
     if path.exists():
-        (path.parent / ".backup").mkdir(exist_ok=True)
+        refuse_link(path.parent / ".backup").mkdir(exist_ok=True)
         shutil.copy2(path, path.parent / ".backup" / path.name)
     with whole_file(path, "wb") as out:
         out.write(new)

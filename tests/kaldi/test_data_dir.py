@@ -52,7 +52,7 @@ def test_each_defect_is_named(good, file, text, defect):
 
 def test_fix_mends_and_keeps_a_copy(good):
     (good / "utt2spk").write_text("c-1 c\nb-1 b m\na-1 a\nq-1 q\n")
-    assert fix(good) == (2, 3)
+    assert fix(good) == (2, 4)
     assert check(good) == []
     assert "b-1 b m" in (good / ".backup" / "utt2spk").read_text()
 
@@ -86,7 +86,7 @@ def test_check_and_fix_as_commands(good, avsv):
     status, said = avsv("check", good)
     assert status == 1 and "avsv fix" in said
     status, said = avsv("fix", good)
-    assert status == 0 and "kept 2 utterances out of 2" in said
+    assert status == 0 and "kept 2 utterances out of 3" in said
 
 
 def test_media_that_are_not_asked_for_are_not_read(tmp_path):

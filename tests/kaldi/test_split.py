@@ -69,3 +69,20 @@ def test_split_as_a_command(data, avsv):
     status, said = avsv("split", data, 2)
     assert status == 0 and f"{data}/split2: 2 parts of 10 to 11 utterances" in said
     assert avsv("split", data, 0)[0] == 2
+
+
+def test_parts_of_a_directory_with_segments_have_the_recordings_that_they_cut(tmp_path):
+    for name, text in {
+        "wav.scp": "rec1 /x y/1.wav\nrec2 2.wav\n",
+        "segments": "a-1 rec1 0 1\na-2 rec2 0 1\nb-1 rec1 1 2.5\n",
+        "utt2spk": "a-1 a\na-2 a\nb-1 b\n",
+        "spk2utt": "a a-1 a-2\nb b-1\n",
+    }.items():
+        (tmp_path / name).write_text(text)
+    assert split_data_dir(tmp_path, 2) == [2, 1]
+    parts = [tmp_path / "split2" / number for number in "12"]
+    assert [check(part) for part in parts] == [[], []]
+    assert [read_table(part / "wav.scp") for part in parts] == [
+        {"rec1": "/x y/1.wav", "rec2": "2.wav"},
+        {"rec1": "/x y/1.wav"},
+    ]
