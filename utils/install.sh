@@ -33,6 +33,8 @@ stamp=$venv/avsv-stamp            # written last: what is in the environment, se
 unfinished=$venv/avsv-unfinished  # there while packages are being installed; stays where that failed or was killed
 log=$venv/avsv-install.log        # pip's output
 
+# Without a home pip would make a folder called "~" where it runs.
+if [ -z "${HOME:-}" ] || [ ! -d "$HOME" ]; then export PIP_NO_CACHE_DIR=1; fi
 # The user's settings for pip elsewhere (--user, --target, ...) would lead the packages astray.
 export PIP_USER=0 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 PIP_USE_PEP517=1
 unset PIP_TARGET PIP_PREFIX PIP_ROOT
@@ -50,7 +52,7 @@ version_of() { "$1" -I -S -c 'import sys; print("%d.%d" % sys.version_info[:2])'
 
 supported() { case $1 in 3.10|3.11|3.12|3.13) ;; *) return 1 ;; esac; }
 
-# Stamp: four lines of what the environment was made from, and a fifth that lists what is in it.
+# Stamp, and the notes of an unfinished install: four lines of what the environment was made from, and a fifth that lists what is in it.
 wanted_stamp() {
   local version
   version=$(version_of "$python") || return 1
@@ -66,6 +68,28 @@ up_to_date() {
   [ "$wanted" = "$have" ] || return 1
   [ "$extras" = base ] || [ "$has_extras" = test ] || return 1
   [ -z "${AVSV_PYTHON:-}" ] || [ "python $(version_of "$AVSV_PYTHON")" = "$(sed -n 2p "$stamp")" ]
+}
+
+# The checkout that an environment was made for, or that avsv was installed from by hand; nothing where none is known.
+owner() {
+  local made=$stamp
+  [ -f "$stamp" ] || made=$unfinished
+  if [ -s "$made" ]; then   # its folder comes first: in a copied checkout it is another one, and the copy is of no use
+    [ "$(sed -n 1p "$made")" != "$venv" ] || sed -n 3p "$made"
+  elif [ -x "$python" ]; then
+    "$python" -I -c 'import importlib.metadata, json, urllib.parse
+found = json.loads(importlib.metadata.distribution("avsv").read_text("direct_url.json"))["url"]
+print(urllib.parse.unquote(found.removeprefix("file://")))' 2>/dev/null || true
+  fi
+}
+
+# Two checkouts in one environment: each install would put its own avsv in place of the other one's.
+refuse_others() {
+  local other
+  other=$(owner)
+  if [ -z "$other" ] || [ "$other" = "$root" ] || [ ! -e "$other/setup.py" ] || [ "$other" -ef "$root" ]; then return; fi
+  die "the environment $venv belongs to the checkout $other, which would then run the code of $root." \
+    "Set AVSV_VENV to another folder (unset, it is .venv in each checkout), or remove $venv."
 }
 
 # AVSV_VENV=none: every package that avsv asks for can be found, and the command is on PATH.
@@ -273,7 +297,7 @@ install_packages() {
     [ -z "$(installed torch)" ]; then
     say "no NVIDIA driver here: AVSV_TORCH_INDEX can save several GB, see utils/install.sh --help"
   fi
-  : >"$unfinished"
+  wanted_stamp >"$unfinished"
   : >"$log"
   cd -- "$root"
   # torch first, by itself: with its index, and its setuptools then builds avsv, so that offline no second one is needed.
@@ -285,7 +309,7 @@ install_packages() {
   DIST_EXTRA_CONFIG=$venv/build/setup.cfg \
     pip_or_die install --no-build-isolation -c constraints.txt -e ".$of_test"
   # where torchaudio's library does not fit this torch, `import torchaudio` works all the same
-  cp -- avsv/avsv-torchaudio.pth "$("$python" -I -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/"
+  "$python" -I -c 'import shutil, sysconfig; shutil.copy("avsv/avsv-torchaudio.pth", sysconfig.get_path("purelib"))'
   one_onnxruntime
   one_opencv
   local module
@@ -305,11 +329,13 @@ if [ "$venv" = none ]; then
   exit 0
 fi
 if ! up_to_date; then
+  refuse_others
   # The environment's own Python only as a last resort: another install may be making it anew just now.
   any_python=$(find_python 2>/dev/null) || any_python=$python
   version_of "$any_python" >/dev/null || any_python=$(find_python)  # fails, and says what is missing
   lock "$any_python"
   if ! up_to_date; then  # not so where the install that we waited for has done it
+    refuse_others
     # What is there already for the tests stays up to date too.
     [ ! -f "$stamp" ] || [ "$(sed -n 5p "$stamp")" != test ] || extras='test'
     make_venv

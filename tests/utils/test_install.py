@@ -58,16 +58,17 @@ esac
 class House:
     """A checkout in a folder with a space, on a machine with nothing but a few tools and the pretended Python."""
 
-    def __init__(self, folder: Path):
-        self.root, self.bin, self.state = folder / "a house", folder / "bin", folder / "state"
-        for each in (self.root / "utils", self.bin, self.state):
-            each.mkdir(parents=True)
+    def __init__(self, folder: Path, name: str = "a house"):
+        self.root, self.bin, self.state = folder / name, folder / "bin", folder / "state"
+        for each in (self.root / "utils", self.root / "avsv", self.bin, self.state):
+            each.mkdir(parents=True, exist_ok=True)
         for name in ("install.sh", "env.sh"):
             shutil.copy(UTILS / name, self.root / "utils" / name)
         for name in ("setup.py", "constraints.txt"):
             (self.root / name).write_text(name)
         for tool in TOOLS:
-            (self.bin / tool).symlink_to(shutil.which(tool))
+            if not (self.bin / tool).exists():
+                (self.bin / tool).symlink_to(shutil.which(tool))
         self.python = self.bin / "python3"
         self.python.write_text(FAKE_PYTHON.replace("REAL", sys.executable))
         self.python.chmod(0o755)
@@ -191,6 +192,80 @@ def test_the_environment_may_be_elsewhere(house, tmp_path):
     elsewhere = tmp_path / "my venv"
     assert house.install(AVSV_VENV=str(elsewhere)).out == f"{elsewhere}/bin\n"
     assert not house.venv.exists()
+
+
+@pytest.fixture
+def other(tmp_path):
+    """A second checkout on the same machine."""
+    return House(tmp_path, "another house")
+
+
+@pytest.mark.parametrize("end", ["finished", "interrupted"])
+def test_the_environment_of_another_checkout_is_not_taken_over(house, other, tmp_path, end):
+    shared = str(tmp_path / "shared venv")
+    if end == "finished":
+        house.installed(AVSV_VENV=shared)
+    else:
+        house.set("pip-says", "something went wrong")
+        house.install(AVSV_VENV=shared)
+        (house.state / "pip-says").unlink()
+    house.set("calls")
+    done = other.install(AVSV_VENV=shared)
+    assert (done.returncode, done.out) == (1, "")
+    assert shared in done.err and str(house.root) in done.err
+    assert house.calls() == []
+    house.installed(AVSV_VENV=shared)
+    assert house.installed(AVSV_VENV=shared) == []
+
+
+def test_of_two_checkouts_that_install_at_once_the_second_is_refused(house, other, tmp_path):
+    house.set("slow")
+    shared = str(tmp_path / "shared venv")
+    both = [house.start(AVSV_VENV=shared), other.start(AVSV_VENV=shared)]
+    codes = [process.communicate(timeout=20) and process.returncode for process in both]
+    assert sorted(codes) == [0, 1]
+    assert sum("-e ." in call for call in house.calls()) == 1
+
+
+def test_the_environment_of_a_checkout_that_is_gone_is_taken_over(house, other, tmp_path):
+    shared = str(tmp_path / "shared venv")
+    house.installed(AVSV_VENV=shared)
+    shutil.rmtree(house.root)
+    assert other.installed(AVSV_VENV=shared)[-1].endswith("-e .")
+
+
+def test_a_copied_checkout_makes_its_own_environment(house, tmp_path):
+    house.installed()
+    shutil.copytree(house.root, tmp_path / "copy", symlinks=True)
+    house.root = tmp_path / "copy"
+    assert house.installed()[0] == "venv"
+    assert house.installed() == []
+
+
+def test_a_link_to_the_checkout_is_the_same_checkout(house, tmp_path):
+    shared = str(tmp_path / "shared venv")
+    house.installed(AVSV_VENV=shared)
+    (tmp_path / "link").symlink_to(house.root)
+    house.root = tmp_path / "link"
+    assert house.installed(AVSV_VENV=shared) == []
+
+
+def test_an_environment_with_avsv_of_another_checkout_installed_by_hand_is_not_taken_over(house, other, tmp_path):
+    """A real environment: what pip notes of an editable install says whose it is."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "theirs"], check=True)
+    packages = next((tmp_path / "theirs/lib").glob("python3*/site-packages"))
+    (packages / "avsv-1.dist-info").mkdir()
+    (packages / "avsv-1.dist-info/METADATA").write_text("Name: avsv\nVersion: 1\n")
+    url = f"file://{str(other.root).replace(' ', '%20')}"
+    (packages / "avsv-1.dist-info/direct_url.json").write_text(f'{{"dir_info": {{"editable": true}}, "url": "{url}"}}')
+    assert f"belongs to the checkout {other.root}" in house.failed(AVSV_VENV=str(tmp_path / "theirs"))
+
+
+def test_without_a_home_nothing_is_written_beside_the_checkout(house):
+    del house.environment["HOME"]
+    house.installed()
+    assert {path.name for path in house.root.iterdir()} == {
+        ".venv", ".venv.lock", "avsv", "utils", "setup.py", "constraints.txt"}  # fmt: skip
 
 
 def test_a_folder_that_is_no_environment_is_left_alone(house, tmp_path):
