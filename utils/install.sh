@@ -52,7 +52,8 @@ version_of() { "$1" -I -S -c 'import sys; print("%d.%d" % sys.version_info[:2])'
 
 supported() { case $1 in 3.10|3.11|3.12|3.13) ;; *) return 1 ;; esac; }
 
-# Stamp, and the notes of an unfinished install: four lines of what the environment was made from, and a fifth that lists what is in it.
+# Stamp, and the notes of an unfinished install: four lines of what the environment was made from, and a fifth that lists
+# what is in it.
 wanted_stamp() {
   local version
   version=$(version_of "$python") || return 1

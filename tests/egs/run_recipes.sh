@@ -3,10 +3,13 @@
 # The figures mean nothing. Those of real data (AVSV_REAL_DATA, or shared/data beside the checkout) run beside those of
 # egs/mini, as most of the time one core waits in either; what they say is shown at the end.
 #
-#   bash tests/egs/run_recipes.sh
+#   bash tests/egs/run_recipes.sh         AVSV_INSTALLED=1 before it: with the avsv that is on PATH, see tests/install/plain.sh
 set -euo pipefail
 # shellcheck source=tests/egs/short_mini.sh
 . "$(dirname "${BASH_SOURCE[0]}")/short_mini.sh"
+# shellcheck source=tests/install/verbs.sh
+. tests/install/verbs.sh
+note_verbs "$work/verbs/run"
 
 data=${AVSV_REAL_DATA:-$root/../shared/data}
 real_data() {
@@ -74,6 +77,10 @@ grep -q "^| 1:2 matching, one sex, % | 50 |" egs/mini/exp/voice_to_face/test/res
 clip=$(find egs/mini/corpus/test/mp4 -name "*.mp4" | sort | head -n 1)
 avsv voice-to-face --model egs/mini/exp/voice_to_face/gan "$clip" "$work/face.png"
 test -s "$work/face.png"
+
+echo "== the verbs that no recipe calls"
+(cd egs/mini && other_verbs "$work/verbs")
+all_verbs "$work/verbs/run"
 
 wait "$real" && passed=yes || passed=no
 cat "$work/real_data.log"

@@ -10,7 +10,9 @@ mkdir "$work/avsv"
 (cd "$root" && tar -cf - --exclude=./.git --exclude='./.venv*' --exclude=./egs/*/exp --exclude=./egs/*/data \
   --exclude=./egs/*/corpus .) | tar -xf - -C "$work/avsv"
 cd "$work/avsv" || exit 1
-export AVSV_VENV=none PYTHONPATH=$work/avsv   # the environment that env.sh just put on PATH, with the code of the copy
+export AVSV_VENV=none   # the environment that env.sh just put on PATH
+# With the code of the copy, unless avsv is installed there (tests/install/plain.sh) and is to be tried as it is.
+[ -n "${AVSV_INSTALLED:-}" ] || export PYTHONPATH=$work/avsv
 
 # A few steps each; but a detector that has learnt nothing finds no face, and the recipe rightly stops.
 for task in voice:2 face:2 face_detector:60 avn_e:2; do

@@ -1,0 +1,34 @@
+# shellcheck shell=bash
+# Sourced by run_recipes.sh. note_verbs FILE puts an `avsv` first on PATH that notes in FILE which verb it was called for;
+# other_verbs runs those that no recipe calls, in egs/mini after its recipes; all_verbs FILE fails where one was not run.
+
+note_verbs() {
+  local bin=${1%/*}/bin
+  mkdir -p "$bin"
+  printf '#!/bin/bash\necho "$1" >>%q\nexec %q "$@"\n' "$1" "$(command -v avsv)" >"$bin/avsv"
+  chmod +x "$bin/avsv"
+  export PATH=$bin:$PATH
+}
+
+other_verbs() {
+  local out=$1 clips trials=data/test/trials/test scp=exp/voice/test/embedding.scp
+  mapfile -t clips < <(cut -d' ' -f2 data/test/video.scp | head -n 2)
+  avsv verify --voice exp/voice --face exp/face --calibration exp/logistic/scores/test.cosine.json "${clips[@]}"
+  avsv sync --model exp/syncnet --face exp/face_detector "${clips[0]}"
+  avsv active-speaker --model exp/syncnet --face exp/face_detector "${clips[0]}"
+  avsv import-embeddings "$scp" "$out/imported"
+  avsv lda --embeddings exp/voice/train/embedding.scp --utt2spk data/train/utt2spk --dim 4 "$out/lda"
+  avsv adapt-plda --plda exp/voice/plda --embeddings "$scp" "$out/plda"
+  avsv evaluate --trials $trials exp/voice/scores/test.cosine
+  avsv compare --trials $trials voice=exp/voice/scores/test.cosine face=exp/face/scores/test.cosine
+  avsv merge exp/voice/test
+  cp -r data/test "$out/data"
+  avsv fix "$out/data"
+  avsv split "$out/data" 2
+}
+
+all_verbs() {
+  local missing
+  missing=$(comm -23 <(avsv --help | sed -n 's/^  \([a-z][a-z-]*\) .*/\1/p' | sort) <(sort -u "$1"))
+  [ -z "$missing" ] || { echo "no recipe and no test here runs: ${missing//$'\n'/ }"; return 1; }
+}
