@@ -2,10 +2,10 @@
 
 import contextlib
 import io
+import os
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import cv2
@@ -223,7 +223,7 @@ def read_faces(entry: str) -> np.ndarray:
     UserError : no such archive, one that is cut short, or no faces at that place
     """
     path, _, offset = entry.rpartition(":")
-    if not Path(path).is_file():  # a FIFO would block
+    if not os.path.isfile(path):  # a FIFO would block
         raise UserError(f"{entry}: there is no such archive; run avsv align-faces again")
     try:
         with open(path, "rb") as archive:

@@ -5,6 +5,7 @@ around the mouth is cut that is twice as wide as a mouth (our choice; the papers
 """
 
 import io
+import os
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -175,7 +176,7 @@ def read_mouths(entry: str) -> Mouths:
     UserError : no such archive, one that is cut short, or no mouths at that place
     """
     path, _, offset = entry.rpartition(":")
-    if not Path(path).is_file():  # a FIFO would block
+    if not os.path.isfile(path):  # a FIFO would block
         raise UserError(f"{entry}: there is no such archive; run avsv mouths again")
     try:
         with open(path, "rb") as archive:

@@ -2,7 +2,7 @@
 
 import mmap
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from avsv.errors import UserError
 from avsv.files import whole_file
 from avsv.inputs import as_text, open_regular, read_bytes
 from avsv.kaldi.matrices import BINARY, NotKaldi, decode_any, encode, read_header
+from avsv.kaldi.places import Place, Range, is_offset, parse_place, take
 from avsv.kaldi.trials import utterance_id
 
 RECORDS = 1024  # copied out of an archive at a time: they stay in the processor's cache
@@ -40,7 +41,8 @@ def read_embeddings(scp: Path | str, only: Iterable[str] | None = None) -> Embed
 
     Parameters
     ----------
-    scp : lines `utterance archive:offset`; nothing is run, so a pipe is refused
+    scp : lines `utterance archive:offset`, or a file without offset, and after either a range `[0:0]` as Kaldi has
+        it; nothing is run, so a pipe is refused
     only : read these, in this order, under these names; those that the scp does not hold are left out. A path such as
         `id10270/x6uYqmx31kE/00001.wav` finds the utterance identifier that trials.py makes of it
 
@@ -53,7 +55,7 @@ def read_embeddings(scp: Path | str, only: Iterable[str] | None = None) -> Embed
     UserError : names the utterance whose archive is absent or cut short, whose vector has another size than the first,
         or holds a value that is not finite
     """
-    names, archives, offsets = read_scp(scp)
+    names, archives, offsets, parts = read_scp(scp)
     if only is None:
         ids, rows = names, range(len(names))
     else:
@@ -63,13 +65,16 @@ def read_embeddings(scp: Path | str, only: Iterable[str] | None = None) -> Embed
         rows = [found[name] for name in ids]
     if not ids:
         return Embeddings([], np.empty((0, 0), np.float32))
-    vectors = read_vectors(scp, ids, [archives[row] for row in rows], [offsets[row] for row in rows])
+    parts = {place: parts[row] for place, row in enumerate(rows) if row in parts} if parts else {}
+    vectors = read_vectors(scp, ids, [archives[row] for row in rows], [offsets[row] for row in rows], parts)
     refuse_not_finite(scp, ids, vectors)
     return Embeddings(ids, vectors)
 
 
-def read_vectors(scp: Path | str, ids: Sequence[str], archives: Sequence[str], offsets: Sequence[int]) -> np.ndarray:
-    """Vectors of `ids` from their archives, (n, d) float32."""
+def read_vectors(
+    scp: Path | str, ids: Sequence[str], archives: Sequence[str], offsets: Sequence[int], parts: Mapping[int, Range]
+) -> np.ndarray:
+    """Vectors of `ids` from their archives, (n, d) float32; `parts`: ranges of some of them, by row."""
     by_archive: dict[str, list[int]] = {}
     for row, archive in enumerate(archives):
         by_archive.setdefault(archive, []).append(row)
@@ -77,27 +82,33 @@ def read_vectors(scp: Path | str, ids: Sequence[str], archives: Sequence[str], o
     for archive, rows in by_archive.items():
         with open_archive(scp, archive, ids[rows[0]]) as data:
             if not vectors.size:
-                size = decode_record(scp, archive, ids[0], data, offsets[0]).size
+                size = decode_record(scp, archive, ids[0], data, offsets[0], parts.get(0)).size
                 vectors = np.empty((len(ids), size), np.float32)
             for start in range(0, len(rows), RECORDS):
                 part = rows[start : start + RECORDS]
                 places = [offsets[row] for row in part]
-                if not copy_alike(data, places, vectors, part):
-                    copy_one_by_one(scp, archive, data, places, ids, vectors, part)
+                if (parts and not parts.keys().isdisjoint(part)) or not copy_alike(data, places, vectors, part):
+                    copy_one_by_one(scp, archive, data, places, ids, vectors, part, parts)
     return vectors
 
 
-def read_scp(scp: Path | str) -> tuple[list[str], list[str], list[int]]:
-    """Utterances, their archives and offsets; UserError where a line is not `utterance archive:offset`."""
+def read_scp(scp: Path | str) -> tuple[list[str], list[str], list[int], dict[int, Range]]:
+    """Utterances, their archives and offsets, and the ranges of those rows that have one.
+
+    Raises
+    ------
+    UserError : a line that is not `utterance archive:offset`, or an utterance twice
+    """
     lines = as_text(scp, read_bytes(scp)).split("\n")
     if lines[-1] == "":
         lines.pop()
-    names, archives, offsets = [], [], []
+    names, archives, offsets, parts = [], [], [], {}
     for number, line in enumerate(lines, 1):
         name, _, place = line.partition(" ")
         archive, _, offset = place.rpartition(":")
         if not archive or not is_offset(offset):
-            name, archive, offset = odd_line(scp, number, line)
+            name, (archive, offset, part) = odd_line(scp, number, line)
+            parts |= {} if part is None else {len(names): part}
         names.append(name)
         archives.append(archive)
         offsets.append(int(offset))
@@ -105,20 +116,18 @@ def read_scp(scp: Path | str) -> tuple[list[str], list[str], list[int]]:
         seen: set[str] = set()
         twice = next(number for number, name in enumerate(names) if name in seen or seen.add(name))
         raise UserError(f'{scp}, line {twice + 1}: "{names[twice]}" stands in the table twice')
-    return names, archives, offsets
+    return names, archives, offsets, parts
 
 
-def is_offset(text: str) -> bool:
-    return text.isdecimal() and len(text) < 20  # Python refuses to read numbers of thousands of digits
-
-
-def odd_line(scp: Path | str, number: int, line: str) -> tuple[str, str, str]:
-    """Name, archive and offset of a line with other white space; UserError for a pipe and anything else."""
-    name, _, place = line.strip().replace("\t", " ", 1).partition(" ")
-    archive, _, offset = place.strip().rpartition(":")
-    if name and archive and is_offset(offset):
-        return name, archive, offset
-    hint = " (commands are not run here: write the archive to a file)" if "|" in place else ""
+def odd_line(scp: Path | str, number: int, line: str) -> tuple[str, Place]:
+    """Name and place of a line with other white space, no offset, or a range; UserError for a pipe and the rest."""
+    fields = line.split(None, 1)
+    try:
+        if len(fields) == 2:
+            return fields[0], parse_place(fields[1])
+        hint = ""
+    except ValueError as error:
+        hint = f": {error}"
     raise UserError(f'{scp}, line {number}: expected "utterance archive:offset", found "{line.strip()}"{hint}')
 
 
@@ -153,10 +162,10 @@ def copy_alike(data: mmap.mmap, offsets: Sequence[int], vectors: np.ndarray, row
     return True
 
 
-def copy_one_by_one(scp, archive, data, offsets, ids, vectors, rows) -> None:
+def copy_one_by_one(scp, archive, data, offsets, ids, vectors, rows, parts) -> None:
     """Copy records of several kinds, with a message for the one that is wrong."""
     for row, offset in zip(rows, offsets, strict=True):
-        vector = decode_record(scp, archive, ids[row], data, offset)
+        vector = decode_record(scp, archive, ids[row], data, offset, parts.get(row))
         if vector.size != vectors.shape[1]:
             raise UserError(
                 f"{scp}: embeddings of differing size: {ids[row]} has {vector.size} values, "
@@ -165,14 +174,14 @@ def copy_one_by_one(scp, archive, data, offsets, ids, vectors, rows) -> None:
         vectors[row] = vector
 
 
-def decode_record(scp, archive, name, data, offset) -> np.ndarray:
+def decode_record(scp, archive, name, data, offset, part) -> np.ndarray:
     """The vector of one utterance; UserError names it where it cannot be had."""
     try:
         if offset >= len(data):
             raise NotKaldi("the file ends before it")
         array, _ = decode_any(data, offset)
-        array = array.copy()  # the archive is closed later
-    except NotKaldi as error:
+        array = take(array.copy(), part)  # the archive is closed later
+    except ValueError as error:  # NotKaldi, or a range that is not there
         raise UserError(f"{scp}: {name}: cannot read {archive}:{offset}: {error}") from None
     if array.ndim == 2 and len(array) != 1:
         raise UserError(f"{scp}: {name}: expected a vector, {archive}:{offset} holds a matrix of {len(array)} rows")

@@ -7,6 +7,7 @@
 Nothing is unpickled: a pickle can run any program.
 """
 
+import os
 import re
 import zipfile
 from pathlib import Path
@@ -55,7 +56,13 @@ def recognise_embeddings(path: Path | str) -> str:
         return "ark"
     if b"\0" in head:
         raise UserError(f"{path}: is in no form that is known here, expected embeddings: {FORMS}")
-    return "scp" if SCP_LINE.fullmatch(first_line) else "text"
+    return "scp" if SCP_LINE.fullmatch(first_line) or names_a_file(first_line) else "text"
+
+
+def names_a_file(line: bytes) -> bool:
+    """Whether a line is `name path`, as in an scp without offsets."""
+    fields = line.split(None, 1)
+    return len(fields) == 2 and os.path.isfile(os.fsdecode(fields[1].strip()))
 
 
 def zip_form(path: Path) -> str:

@@ -17,6 +17,7 @@ import numpy as np
 from avsv.errors import UserError
 from avsv.files import whole_file
 from avsv.inputs import open_regular, read_bytes
+from avsv.kaldi.places import Range, parse_place, row_slice, take
 
 BINARY = b"\0B"
 KINDS = {b"FV ": ("<f4", 1), b"DV ": ("<f8", 1), b"FM ": ("<f4", 2), b"DM ": ("<f8", 2)}
@@ -150,21 +151,28 @@ def read_array(path: Path | str) -> np.ndarray:
 
 
 def read_entry(entry: str, pick: Rows = every_row) -> np.ndarray:
-    """The vector or matrix that a line of an scp file points to, `path:offset`, or the rows of it that `pick` chooses.
+    """The vector or matrix that a line of an scp file points to, or the rows of it that `pick` chooses.
+
+    Parameters
+    ----------
+    entry : `path:offset`, or a file without offset; after either a range `[0:9]`, of which `pick` then chooses
 
     Raises
     ------
     UserError : no such archive, another form of entry, or no vector or matrix at that place
     """
-    path, _, offset = entry.rpartition(":")
-    if not (path and offset.isdigit()):
-        raise UserError(f'{entry}: expected "path:offset"')
+    try:
+        path, offset, part = parse_place(entry)
+    except ValueError as error:
+        raise UserError(f'{entry}: expected "path:offset": {error}') from None
+    if part:
+        return read_range(f"{path}:{offset}", part, pick)
     try:
         os.stat(path)
         with open_regular(path) as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            if data[int(offset) : int(offset) + 2] == BINARY:
-                return decode(data, int(offset) + 2, pick)[0].copy()
-            whole = decode_text(data, int(offset))[0]  # text has no places to go to: all of it is read
+            if data[offset : offset + 2] == BINARY:
+                return decode(data, offset + 2, pick)[0].copy()
+            whole = decode_text(data, offset)[0]  # text has no places to go to: all of it is read
             return whole[pick(len(whole))]
     except OSError as error:
         raise UserError(f"{entry}: {error.strerror or error}") from None
@@ -174,6 +182,23 @@ def read_entry(entry: str, pick: Rows = every_row) -> np.ndarray:
         raise UserError(f"{entry}: {error}; the archive is cut short or another one") from None
     except ValueError:  # a file without a byte cannot be mapped
         raise UserError(f"{entry}: the archive is empty") from None
+
+
+def read_range(entry: str, part: Range, pick: Rows) -> np.ndarray:
+    """The rows that `pick` chooses of a part of what is at `path:offset`; no other rows are decoded."""
+
+    def pick_rows(n_rows: int) -> slice:
+        try:
+            return row_slice(part, n_rows)
+        except ValueError as error:
+            raise UserError(str(error)) from None
+
+    rows = read_entry(entry, pick_rows)
+    try:
+        found = take(rows, Range(None, part.columns))
+    except ValueError as error:
+        raise UserError(f"{entry}: {error}") from None
+    return found[pick(len(found))]
 
 
 def read_crop(entry: str, begin: float, n_rows: int) -> np.ndarray:

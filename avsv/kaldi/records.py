@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from avsv.errors import UserError
+from avsv.inputs import as_text, read_bytes
+from avsv.kaldi.places import archive_of
 from avsv.regular import regular_file
 
 if TYPE_CHECKING:
@@ -58,14 +60,9 @@ def records_of(archives: Iterable[str]) -> dict[str, dict]:
 
 def archives_of(scp: Path | str) -> list[str]:
     """The archives that an scp file points to, each once; UserError where it is absent or no text."""
-    try:
-        lines = regular_file(scp).read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError:
-        raise UserError(f"{scp}: there is no such file") from None
-    except UnicodeDecodeError:
-        raise UserError(f'{scp}: is not a text file; expected lines "utterance archive:offset"') from None
+    lines = as_text(scp, read_bytes(scp)).splitlines()
     places = (line.split(maxsplit=1)[1] for line in lines if len(line.split(maxsplit=1)) == 2)
-    return list(dict.fromkeys(place.rpartition(":")[0] for place in places))
+    return list(dict.fromkeys(map(archive_of, places)))
 
 
 def model_digest_of(scp: Path | str) -> str | None:

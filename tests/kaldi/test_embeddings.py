@@ -129,7 +129,12 @@ def test_matrix_is_no_embedding(tmp_path):
     [
         ("a copy-vector x.ark - |", 'line 1: expected "utterance archive:offset".*commands are not run'),
         ("a", 'line 1: expected "utterance archive:offset", found "a"'),
-        ("a x.ark", "line 1: expected"),
+        ("a /absent/x.vec", "a: its archive /absent/x.vec is not there"),
+        ("a x.ark:1[2:1]", "line 1: expected"),
+        ("a x.ark:1[1:2:3]", "line 1: expected"),
+        ("a x.ark:1[1:2,3:4,5:6]", "line 1: expected"),
+        ("a |x.ark", "line 1: expected"),
+        ("a -", "line 1: expected"),
         ("a x.ark:1\na x.ark:2", 'line 2: "a" stands in the table twice'),
     ],
 )
@@ -151,3 +156,39 @@ def test_a_path_finds_the_utterance_that_it_stands_for(tmp_path):
     found = read_embeddings(tmp_path / "e.scp", ["b.wav", "id1/v/1.wav", "id1/v/2.wav"])
     assert found.ids == ["b.wav", "id1/v/1.wav"]
     assert found.vectors.tolist() == [[0, 1], [1, 0]]
+
+
+def test_an_scp_may_name_files_without_offsets_and_ranges(tmp_path):
+    rng = np.random.default_rng(5)
+    matrix, vector = rng.normal(size=(6, 4)).astype("f4"), rng.normal(size=4).astype("f4")
+    kaldiio.save_mat(str(tmp_path / "my one.vec"), vector)
+    kaldiio.save_mat(str(tmp_path / "12:30.mat"), matrix[:1])
+    kaldiio.save_ark(str(tmp_path / "m.ark"), {"m": matrix})
+    kaldiio.save_ark(str(tmp_path / "v.ark"), {"v": np.append(vector, vector)})
+    lines = {
+        "a": ("my one.vec", vector),
+        "b": ("12:30.mat", matrix[0]),
+        "c": ("m.ark:2[3:3]", matrix[3]),
+        "d": ("v.ark:2[4:7]", vector),
+        "e": ("12:30.mat[0:0,:]", matrix[0]),
+        "f": ("12:30.mat[:,0:3]", matrix[0]),
+        "g": ("m.ark:2[5:5,0:3]", matrix[5]),
+        "h": ("m.ark:2[5:8]", matrix[5]),  # Kaldi takes ends that are up to 3 rows too late
+        "i": ("my one.vec[]", vector),
+    }
+    (tmp_path / "x.scp").write_text("".join(f"{name} {tmp_path}/{place}\n" for name, (place, _) in lines.items()))
+    found = read_embeddings(tmp_path / "x.scp")
+    assert found.ids == list(lines)
+    np.testing.assert_array_equal(found.vectors, np.stack([expected for _, expected in lines.values()]))
+    some = read_embeddings(tmp_path / "x.scp", only=["g", "a", "c"])
+    np.testing.assert_array_equal(some.vectors, np.stack([matrix[5], vector, matrix[3]]))
+
+
+@pytest.mark.parametrize("place", ["m.ark:2[6:6]", "m.ark:2[5:9]", "m.ark:2[0:0,0:4]", "m.ark:2[0:1]", "v.vec[0:4]",
+                                   "v.vec[0:0,0:0]", "m.ark[0:0]"])  # fmt: skip
+def test_ranges_that_are_not_there_name_the_utterance(tmp_path, place):
+    kaldiio.save_ark(str(tmp_path / "m.ark"), {"m": np.ones((6, 4), "f4")})
+    kaldiio.save_mat(str(tmp_path / "v.vec"), np.ones(4, "f4"))
+    (tmp_path / "x.scp").write_text(f"a {tmp_path}/{place}\n")
+    with pytest.raises(UserError, match=r"x\.scp: a: "):
+        read_embeddings(tmp_path / "x.scp")

@@ -118,3 +118,17 @@ def test_a_crop_of_an_archive_that_is_cut_short_is_refused(tmp_path):
     (tmp_path / "x").write_bytes(data[:-4])
     with pytest.raises(UserError, match="cut short"):
         read_crop(f"{tmp_path}/x:0", 0.0, 2)
+
+
+def test_an_entry_may_have_a_range_and_no_offset(tmp_path):
+    whole = np.arange(40, dtype="f4").reshape(10, 4)
+    kaldiio.save_mat(str(tmp_path / "m.mat"), whole)
+    kaldiio.save_ark(str(tmp_path / "m.ark"), {"m": whole}, compression_method=2)
+    entry = f"{tmp_path}/m.mat"
+    assert read_entry(entry).tolist() == whole.tolist()
+    assert read_entry(f"{entry}[2:5,1:2]").tolist() == whole[2:6, 1:3].tolist()
+    assert read_crop(f"{entry}[2:7]", 1.0, 3).tolist() == whole[5:8].tolist()
+    assert read_entry(f"{tmp_path}/m.ark:2[2:5]") == pytest.approx(whole[2:6], abs=0.2)
+    for bad in ("[9:13]", "[10:10]", "[0:0,0:4]", "[a:b]", "[1]"):
+        with pytest.raises(UserError, match=r"m\.mat"):
+            read_entry(entry + bad)
