@@ -179,8 +179,7 @@ def decode_record(scp, archive, name, data, offset, part) -> np.ndarray:
     try:
         if offset >= len(data):
             raise NotKaldi("the file ends before it")
-        array, _ = decode_any(data, offset)
-        array = take(array.copy(), part)  # the archive is closed later
+        array = take(decode_any(data, offset)[0].copy(), part)  # a copy: the archive is closed later
     except ValueError as error:  # NotKaldi, or a range that is not there
         raise UserError(f"{scp}: {name}: cannot read {archive}:{offset}: {error}") from None
     if array.ndim == 2 and len(array) != 1:
