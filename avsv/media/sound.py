@@ -1,74 +1,122 @@
-"""Sound from files: wav, flac, ogg through libsndfile; m4a, mp4, mpg and the rest through ffmpeg's libraries.
+"""Sound from files, as one channel at one rate: the one place where recordings are read.
 
+A file is taken for what its content says, whatever its name. Its sound is on the clock of clock.py, its channels
+become one and its samples are brought to full scale 1 as channels.py says, and headers.py tells what is cut short.
 However long a file says it is, and however many channels it has, memory stays at two times MOST_SAMPLES: pieces are
-decoded and averaged one after the other.
+decoded, averaged and resampled one after the other.
 """
 
-import io
+import logging
 import os
-import struct
 import subprocess
 import threading
-from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from pathlib import Path
 
 import numpy as np
-import soundfile
+import soxr
 
 from avsv.errors import UserError
-from avsv.kaldi.segments import Segment, Source
-from avsv.media.containers import open_container
+from avsv.kaldi.segments import MIXED, Segment, Source, is_pipe
+from avsv.media.channels import Mixer
+from avsv.media.containers import open_container, time_zero
+from avsv.media.decoding import look, n_tracks, open_sndfile, pieces, sound_stream
+from avsv.media.headers import Header
 from avsv.processes import end_with_parent
 from avsv.progress import progress
 
-SNDFILE_ENDINGS = {".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".au", ".sph"}
-MOST_SAMPLES = 1 << 26  # of a recording: 70 minutes at 16 kHz, 23 at 48 kHz; 256 MiB
-PIECE = 1 << 22  # samples of all channels, decoded at a time
-OPEN_END = 0x7FFFF000  # bytes; who writes a wav file to a pipe does not know its size, and says this or more
+log = logging.getLogger("avsv")
+MOST_SAMPLES = 1 << 26  # of a recording at the rate that is asked for: 70 minutes at 16 kHz; 256 MiB
+SILENT = 2.0**-15  # peak of a track with nothing in it
+LOUD = 100 * SILENT
 
 
-def read_sound(source: Source, rate: int = 16000, allow_pipes: bool = False) -> np.ndarray:
-    """Read a recording, or a segment of one, as mono sound, channels averaged.
+class TooLong(UserError):
+    """More samples than are kept in memory."""
+
+
+def read_sound(source: Source, rate: int = 16000, allow_pipes: bool = False, track: int | None = None) -> np.ndarray:
+    """Read a recording, or a segment of one, as mono sound; channels are averaged, see channels.py.
 
     Parameters
     ----------
     source : a path, or Kaldi's `command |` where `allow_pipes`; or a Segment of one of them
     rate : samples a second wanted; other rates are resampled (soxr, high quality)
     allow_pipes : run commands from data files; off by default, for a data file may be anybody's
+    track : number of the sound track, from 1; None for the one that the file says is the default, or else the first
 
     Returns
     -------
-    (n,) float32, full scale is 1
+    (n,) float32, full scale is 1, from time 0 of the file on (clock.py)
 
     Raises
     ------
-    UserError : no such file, no sound in it, no samples, NaN or infinite samples, more than MOST_SAMPLES, a wav or flac
-        file cut short, a pipe where none is allowed; a segment that is not in its recording
+    UserError : no such file, no sound in it, no samples, NaN or infinite samples, or without a scale, more than
+        MOST_SAMPLES, a file cut short, a silent track beside others, a pipe where none is allowed; a segment that is
+        not in its recording
     """
-    if isinstance(source, Segment):
-        sound, found = kept_recording(source.path, allow_pipes)
-        sound = sound[source.samples(found, len(sound))]
-    else:
-        sound, found = read_recording(source, allow_pipes)
-    if not len(sound):
-        raise UserError(f"{source}: the sound has no samples")
-    if not np.isfinite(sound).all():
-        raise UserError(f"{source}: the sound has NaN or infinite samples")
-    if found == rate:
-        return sound
-    if len(sound) * rate > MOST_SAMPLES * found:
-        raise too_long(source)
-    return resample(sound, found, rate)
+    if not isinstance(source, Segment):
+        return read_recording(source, rate, allow_pipes, track)[0]
+    sound, found = kept_recording(source, rate, allow_pipes, track)
+    sound = sound[source.samples(found, len(sound))]
+    return sound if found == rate else resample(sound, found, rate)
 
 
-def read_recording(source: str, allow_pipes: bool) -> tuple[np.ndarray, int]:
-    """Mono sound of a path or `command |`, (n,) float32, and its rate."""
+def read_recording(
+    source: str, rate: int | None, allow_pipes: bool, track: int | None, channel: int | None = None
+) -> tuple[np.ndarray, int]:
+    """Mono sound of a path or `command |`, (n,) float32, and its rate: `rate`, or the file's where that is None."""
+    content: str | bytes = source
+    name = source
     if source.rstrip().endswith("|"):
-        return read_pipe(source.rstrip()[:-1], allow_pipes)
-    if Path(source).suffix.lower() in SNDFILE_ENDINGS:
-        return read_sndfile(source, source)
-    return read_ffmpeg(source)
+        name = source.rstrip()[:-1]
+        content = read_pipe(name, allow_pipes)
+    header = look(content, name)
+    sound, found, mixer = mix(content, name, header, rate, track, channel)
+    if channel is None and (loudest := mixer.cancelling()) is not None:
+        log.warning("%s: its channels cancel each other; channel %d alone is used", name, loudest + 1)
+        sound, found, _ = mix(content, name, header, rate, track, loudest)
+    if not len(sound):
+        raise UserError(f"{name}: the sound has no samples")
+    if not np.isfinite(sound).all():
+        raise UserError(f"{name}: the sound has NaN or infinite samples")
+    scale = mixer.scale(name)
+    if header.odd:
+        log.warning("%s: %s; it is read to its end", name, header.odd)
+    if mixer.peak <= SILENT and track is None and header.reader == "ffmpeg":
+        refuse_silent_track(content, name, header)
+    return (sound if scale == 1 else sound / np.float32(scale)), found
+
+
+def mix(
+    content: str | bytes, name: str, header: Header, rate: int | None, track: int | None, channel: int | None = None
+) -> tuple[np.ndarray, int, Mixer]:
+    """The mean of the channels, or one of them (from 0), (n,) float32; its rate; and what was seen of the channels."""
+    parts: list[np.ndarray] = []
+    mixer, resampler, n_found, n_samples = None, None, 0, 0
+    for found, piece in pieces(content, name, header, track):
+        if mixer is None:
+            mixer = Mixer(found)
+            if rate is None:
+                rate = found
+            elif found != rate:
+                resampler = soxr.ResampleStream(found, rate, 1, "float32", "HQ")
+        n_found += len(piece)
+        mixed = mixer.mix(piece)
+        if channel is not None:
+            if channel >= piece.shape[1]:
+                raise UserError(f"{name}: there is no channel {channel}; it has {piece.shape[1]}, counted from 0")
+            mixed = np.ascontiguousarray(piece[:, channel])
+        parts.append(resampler.resample_chunk(mixed) if resampler else mixed)
+        n_samples += len(parts[-1])
+        if n_samples > MOST_SAMPLES:
+            raise TooLong(f"{name}: has more than {MOST_SAMPLES} samples, over an hour at 16 kHz; cut it into pieces")
+    if mixer is None:
+        raise UserError(f"{name}: the sound has no samples")
+    if resampler:
+        parts.append(resampler.resample_chunk(np.zeros(0, np.float32), last=True))
+    if n_found < header.samples:
+        raise UserError(f"{name}: is cut short: {n_found} of {header.samples} samples are there")
+    return parts[0] if len(parts) == 1 else np.concatenate(parts), rate, mixer
 
 
 class Kept(threading.local):
@@ -82,138 +130,67 @@ class Kept(threading.local):
 KEPT = Kept()
 
 
-def kept_recording(source: str, allow_pipes: bool) -> tuple[np.ndarray, int]:
-    """`read_recording`, but the last one is decoded once."""
-    file = None if source.rstrip().endswith("|") or not os.path.exists(source) else os.stat(source)
-    about = (os.getcwd(), source, allow_pipes, file and (file.st_ino, file.st_size, file.st_mtime_ns))
+def kept_recording(segment: Segment, rate: int, allow_pipes: bool, track: int | None) -> tuple[np.ndarray, int]:
+    """The sound of a segment's recording, and its rate; the last one is decoded once.
+
+    The rate is the file's, since Kaldi cuts before it resamples; or `rate` where the recording would be too long.
+    """
+    file = None if is_pipe(segment) or not os.path.exists(segment.path) else os.stat(segment.path)
+    about = (os.getcwd(), segment.path, segment.channel, rate, allow_pipes, track,
+             file and (file.st_ino, file.st_size, file.st_mtime_ns))  # fmt: skip
     if KEPT.about != about:
         KEPT.about, KEPT.sound = (), None  # two recordings need not fit at once
-        KEPT.sound, KEPT.rate = read_recording(source, allow_pipes)
+        rest = allow_pipes, track, None if segment.channel == MIXED else segment.channel
+        try:
+            KEPT.sound, KEPT.rate = read_recording(segment.path, None, *rest)
+        except TooLong:
+            KEPT.sound, KEPT.rate = read_recording(segment.path, rate, *rest)
         KEPT.about = about
     return KEPT.sound, KEPT.rate
 
 
-def too_long(name: str) -> UserError:
-    return UserError(f"{name}: has more than {MOST_SAMPLES} samples, over an hour at 16 kHz; cut it into pieces")
+def refuse_silent_track(content: str | bytes, name: str, header: Header) -> None:
+    """UserError where a file whose default track is silent has others that are not."""
+    if header.content is not None:
+        return
+    n, used = n_tracks(content)
+    for track in range(1, n + 1):
+        if track != used and any(len(p) and np.abs(p).max() > LOUD for _, p in pieces(content, name, header, track)):
+            raise UserError(f"{name}: sound track {used} of {n} is silent, and track {track} is not; add "
+                            f"--audio-track {track}")  # fmt: skip
 
 
 def resample(sound: np.ndarray, found: int, wanted: int) -> np.ndarray:
     """Change the sample rate; (n,) float32 -> (about n * wanted / found,) float32."""
-    import soxr
-
     return soxr.resample(sound, found, wanted, quality="HQ").astype(np.float32, copy=False)
 
 
-def read_sndfile(source: str | io.BytesIO, name: str) -> tuple[np.ndarray, int]:
-    """Mono sound, (n,) float32, and its rate."""
-    if isinstance(source, str) and not Path(source).is_file():  # a named pipe would wait for ever
-        raise UserError(f"{name}: {'is no file' if Path(source).exists() else 'there is no such file'}")
-    try:
-        with soundfile.SoundFile(source) as file:
-            declared, rate = file.frames, file.samplerate
-            sound = join(name, pieces_of(file))
-    except soundfile.LibsndfileError as error:
-        raise UserError(f"{name}: cannot be read as sound: {error.error_string}") from None
-    if isinstance(source, str):
-        share = wav_share(source)
-        if share < 1 or len(sound) < declared < MOST_SAMPLES:
-            there = f"{100 * share:.0f} % of its data" if share < 1 else f"{len(sound)} of {declared} samples"
-            raise UserError(f"{name}: is cut short: {there} are there")
-    return sound, rate
-
-
-def pieces_of(file: soundfile.SoundFile) -> Iterator[np.ndarray]:
-    """Mono float32 pieces; channels are averaged. The last one is shorter than was asked for."""
-    n_frames = max(1, PIECE // file.channels)
-    while True:
-        piece = file.read(n_frames, dtype="float32", always_2d=True)
-        yield piece[:, 0] if file.channels == 1 else piece.mean(axis=1, dtype=np.float32)
-        if len(piece) < n_frames:
-            return
-
-
-def join(name: str, pieces: Iterable[np.ndarray]) -> np.ndarray:
-    """The pieces in one array; UserError beyond MOST_SAMPLES."""
-    parts, n_samples = [], 0
-    for piece in pieces:
-        parts.append(piece)
-        n_samples += len(piece)
-        if n_samples > MOST_SAMPLES:
-            raise too_long(name)
-    return parts[0] if len(parts) == 1 else np.concatenate(parts) if parts else np.zeros(0, np.float32)
-
-
-def wav_share(path: str) -> float:
-    """The share of a wav file's data, 0 to 1, that is there; 1 where the file has another form, or its end is open.
-
-    libsndfile takes what there is of a file that was cut off, and does not tell.
-    """
-    n_bytes = os.path.getsize(path)
-    with open(path, "rb") as file:
-        if file.read(12)[:4] != b"RIFF":
-            return 1.0
-        while len(head := file.read(8)) == 8:
-            name, size = struct.unpack("<4sI", head)
-            if name == b"data":
-                return 1.0 if not 0 < size < OPEN_END else min(1.0, (n_bytes - file.tell()) / size)
-            file.seek(size + size % 2, os.SEEK_CUR)
-    return 1.0
-
-
-def read_pipe(command: str, allowed: bool) -> tuple[np.ndarray, int]:
+def read_pipe(command: str, allowed: bool) -> bytes:
     if not allowed:
         raise UserError(f'"{command} |" is a command. If you trust this data directory, add --allow-pipes')
     done = subprocess.run(["bash", "-c", command], capture_output=True, check=False)
     if done.returncode:
         said = done.stderr.decode(errors="replace").strip().splitlines()[-1:] or ["nothing"]
         raise UserError(f'"{command}" ended with status {done.returncode} and said: {said[0]}')
-    return read_sndfile(io.BytesIO(done.stdout), command)
-
-
-def read_ffmpeg(source: str) -> tuple[np.ndarray, int]:
-    import av
-
-    if not Path(source).is_file():
-        raise UserError(f"{source}: there is no such file")
-    try:
-        with open_container(source) as container:
-            if not container.streams.audio:
-                raise UserError(f"{source}: there is no sound in it")
-            stream = container.streams.audio[0]
-            if stream.codec_context is None:
-                raise UserError(f"{source}: no decoder is known for its sound")
-            return join(source, decode(container, stream)), stream.rate
-    except (av.FFmpegError, ValueError) as error:
-        raise UserError(f"{source}: cannot be read as sound: {getattr(error, 'strerror', None) or error}") from None
-
-
-def decode(container, stream) -> Iterator[np.ndarray]:
-    """Mono float32 pieces; channels are averaged."""
-    for frame in container.decode(stream):
-        data = frame.to_ndarray()
-        n_channels = len(frame.layout.channels)
-        if data.dtype.kind == "i":
-            data = data.astype(np.float32) / np.float32(2.0 ** (8 * data.dtype.itemsize - 1))
-        elif data.dtype.kind == "u":
-            data = (data.astype(np.float32) - 128) / 128
-        data = data if frame.format.is_planar else data.reshape(-1, n_channels).T
-        yield data.mean(axis=0, dtype=np.float32)
+    return done.stdout
 
 
 def read_part(path: Source, begin: float, n_samples: int | None, rate: int = 16000) -> np.ndarray:
     """`n_samples` of a recording or segment from `begin` (a share of it, 0-1), going round at its end; None: all.
 
-    Of a file that libsndfile reads at `rate` only that part is decoded: MUSAN's files last many minutes.
+    Of a mono file of integers that libsndfile reads at `rate` only that part is decoded: MUSAN's files last many
+    minutes. Of others the whole tells what becomes of channels and scale.
     """
-    if n_samples is not None and not isinstance(path, Segment) and Path(path).suffix.lower() in SNDFILE_ENDINGS:
-        try:
-            with soundfile.SoundFile(path) as file:
-                if file.samplerate == rate and file.frames >= n_samples:
+    if n_samples is not None and not isinstance(path, Segment):
+        header = look(path, path)
+        if header.reader == "libsndfile":
+            with open_sndfile(path, path, header) as file:
+                plain = file.channels == 1 and file.subtype.startswith("PCM")
+                if plain and file.samplerate == rate and file.frames >= n_samples:
                     file.seek(start_of(begin, file.frames, n_samples))
-                    sound = file.read(n_samples, dtype="float32", always_2d=True)
-                    return sound.mean(axis=1, dtype=np.float32)
-        except soundfile.LibsndfileError as error:
-            raise UserError(f"{path}: cannot be read as sound: {error.error_string}") from None
+                    sound = file.read(n_samples, dtype="float32")
+                    if len(sound) == n_samples:
+                        return sound
     return take_part(read_sound(path, rate), begin, n_samples)
 
 
@@ -242,7 +219,7 @@ class SoundStore:
     """
 
     def __init__(self, paths: list[str], max_mib: float):
-        self.kept: dict[str, np.ndarray] = {}
+        self.kept: dict[str, tuple[np.ndarray, float]] = {}  # samples, and what one step of them is
         self.bad: dict[str, str] = {}
         left = max_mib * 2**20
         for path in progress(paths, "reading sound", unit="file"):
@@ -253,39 +230,37 @@ class SoundStore:
             except UserError as error:
                 self.bad[path] = str(error)
                 continue
-            self.kept[path] = np.round(sound.clip(-1, 1) * 32767).astype(np.int16)
+            step = max(1.0, float(np.abs(sound).max())) / 32767  # floats may go beyond full scale
+            self.kept[path] = np.round(sound / step).astype(np.int16), step
             left -= 2 * len(sound)
 
     def part(self, path: str, begin: float, n_samples: int | None) -> np.ndarray:
         """As `read_part`."""
         if path not in self.kept:
             return read_part(path, begin, n_samples)
-        return take_part(self.kept[path], begin, n_samples).astype(np.float32) / 32767
+        sound, step = self.kept[path]
+        return take_part(sound, begin, n_samples) * np.float32(step)
 
 
 def sound_seconds(path: Source) -> float:
-    """Length of a recording from its header, or of a segment, in seconds; UserError where there is no sound in it."""
+    """Seconds of a recording by its header, or of a segment; UserError where it has no sound, or is cut short."""
     if isinstance(path, Segment):
         return path.seconds(sound_seconds(path.path))
-    if not Path(path).is_file():
-        raise UserError(f"{path}: there is no such file")
-    if Path(path).suffix.lower() in SNDFILE_ENDINGS:
-        try:
-            return soundfile.info(path).duration
-        except soundfile.LibsndfileError as error:
-            raise UserError(f"{path}: cannot be read as sound: {error.error_string}") from None
+    header = look(path, path)
+    if header.reader == "libsndfile":
+        with open_sndfile(path, path, header) as file:
+            return file.frames / file.samplerate
     import av
 
     try:
         with open_container(path) as container:
-            if not container.streams.audio:
-                raise UserError(f"{path}: there is no sound in it")
-            stream = container.streams.audio[0]
+            stream = sound_stream(container, path)
             if stream.duration:
-                return float(stream.duration * stream.time_base)
+                begin = float((stream.start_time or 0) * stream.time_base) - time_zero(container)
+                return max(0.0, begin) + float(stream.duration * stream.time_base)
             return (container.duration or 0) / av.time_base
-    except av.FFmpegError as error:
-        raise UserError(f"{path}: cannot be read as sound: {error.strerror}") from None
+    except (av.FFmpegError, ValueError) as error:
+        raise UserError(f"{path}: cannot be read as sound: {getattr(error, 'strerror', None) or error}") from None
 
 
 def all_seconds(paths: dict[str, str], jobs: int) -> tuple[dict[str, float], dict[str, str]]:

@@ -1,0 +1,182 @@
+"""Sound files in pieces, on the clock of their container: libsndfile for files of sound alone, ffmpeg for the rest.
+
+Sample k is heard k / rate seconds after the file begins; see clock.py.
+"""
+
+import io
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import BinaryIO
+
+import numpy as np
+import soundfile
+
+from avsv.errors import UserError
+from avsv.media.clock import Clock
+from avsv.media.containers import open_container, time_zero
+from avsv.media.headers import Header, read_header
+from avsv.regular import regular_file
+
+PIECE = 1 << 22  # samples of all channels, decoded at a time
+GATHERED = 1 << 16  # samples; frames are short
+Piece = tuple[int, np.ndarray]  # samples a second ; (n, channels) float32, full scale is 1
+
+
+@contextmanager
+def opened(source: str | bytes, name: str) -> Iterator[tuple[BinaryIO, int]]:
+    """A file, or the output of a pipe, and how many bytes it has; UserError where it cannot be opened."""
+    if isinstance(source, bytes):
+        yield io.BytesIO(source), len(source)
+        return
+    try:
+        with open(regular_file(source), "rb") as file:
+            yield file, os.fstat(file.fileno()).st_size
+    except (FileNotFoundError, NotADirectoryError):
+        raise UserError(f"{name}: there is no such file") from None
+    except (OSError, ValueError) as error:
+        raise UserError(f"{name}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+
+
+def look(source: str | bytes, name: str) -> Header:
+    """The header of a sound file; UserError where the file is absent, empty or cut short."""
+    with opened(source, name) as (file, n_bytes):
+        header = read_header(file, n_bytes)
+    if header.cut:
+        raise UserError(f"{name}: cannot be read as sound, it is cut short: {header.cut}")
+    return header
+
+
+def pieces(source: str | bytes, name: str, header: Header, track: int | None = None) -> Iterator[Piece]:
+    """Decode a recording.
+
+    Parameters
+    ----------
+    source : a path, or the content of a file
+    name : for messages
+    track : number of the sound track, from 1; None for the one that the file says is the default, or the first
+    """
+    if header.content is not None:
+        with opened(source, name) as (file, _):
+            file.seek(header.content[0])
+            source = file.read(header.content[1] - header.content[0])
+    if header.reader == "libsndfile":
+        if track not in (None, 1):
+            raise UserError(f"{name}: there is no sound track {track}; it has 1")
+        yield from sndfile_pieces(source, name, header)
+    else:
+        yield from ffmpeg_pieces(source, name, track)
+
+
+class Patched(io.RawIOBase):
+    """A file whose header has other bytes in some places; for libsndfile, which believes what a header says."""
+
+    def __init__(self, file: BinaryIO, n_bytes: int, patches: dict[int, bytes]):
+        super().__init__()
+        self.file, self.patches = file, patches
+        self.n_bytes, self.place = n_bytes, 0
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        self.place = offset + (0, self.place, self.n_bytes)[whence]
+        return self.place
+
+    def tell(self) -> int:
+        return self.place
+
+    def readinto(self, buffer) -> int:
+        self.file.seek(self.place)
+        data = bytearray(self.file.read(len(buffer)))
+        for place, patch in self.patches.items():
+            for offset, byte in enumerate(patch, place - self.place):
+                if 0 <= offset < len(data):
+                    data[offset] = byte
+        buffer[: len(data)] = data
+        self.place += len(data)
+        return len(data)
+
+
+@contextmanager
+def open_sndfile(source: str | bytes, name: str, header: Header) -> Iterator[soundfile.SoundFile]:
+    """A file that libsndfile reads, its header put right; UserError for what it cannot read, there or in the block."""
+    try:
+        with opened(source, name) as (file, n_bytes):
+            # a path of "-" would be standard input
+            whole = isinstance(source, str) and not header.patches
+            place = os.path.abspath(source) if whole else Patched(file, n_bytes, header.patches)
+            with soundfile.SoundFile(place) as sound:
+                yield sound
+    except soundfile.LibsndfileError as error:
+        raise UserError(f"{name}: cannot be read as sound: {error.error_string}") from None
+
+
+def sndfile_pieces(source: str | bytes, name: str, header: Header) -> Iterator[Piece]:
+    n_samples = 0
+    with open_sndfile(source, name, header) as file:
+        n_frames = max(1, PIECE // file.channels)
+        while True:
+            piece = file.read(n_frames, dtype="float32", always_2d=True)
+            n_samples += len(piece)
+            yield file.samplerate, piece
+            if len(piece) < n_frames:
+                break
+        if n_samples < file.frames < 1 << 32:  # more is a lie, of a flac file that was written to a pipe
+            raise UserError(f"{name}: is cut short: {n_samples} of {file.frames} samples are there")
+
+
+def sound_stream(container, name: str, track: int | None = None):
+    """The stream of a sound track, see `pieces`; UserError where there is none, or no decoder for it."""
+    from av.stream import Disposition
+
+    streams = container.streams.audio
+    if not streams:
+        raise UserError(f"{name}: there is no sound in it")
+    if track is not None and not 1 <= track <= len(streams):
+        raise UserError(f"{name}: there is no sound track {track}; it has {len(streams)}")
+    default = next((stream for stream in streams if stream.disposition & Disposition.default), streams[0])
+    stream = streams[track - 1] if track is not None else default
+    if stream.codec_context is None:
+        raise UserError(f"{name}: no decoder is known for its sound")
+    return stream
+
+
+def n_tracks(source: str | bytes) -> tuple[int, int]:
+    """How many sound tracks a file has, and the number of the one that is read; from 1."""
+    with open_container(io.BytesIO(source) if isinstance(source, bytes) else source) as container:
+        return len(container.streams.audio), 1 + container.streams.audio.index(sound_stream(container, ""))
+
+
+def ffmpeg_pieces(source: str | bytes, name: str, track: int | None) -> Iterator[Piece]:
+    import av
+
+    try:
+        with open_container(io.BytesIO(source) if isinstance(source, bytes) else source) as container:
+            stream = sound_stream(container, name, track)
+            seconds = container.duration / av.time_base if container.duration else float("inf")
+            clock = Clock(name, time_zero(container), seconds)
+            gathered, n_samples, rate = [], 0, 0
+            for frame in container.decode(stream):
+                rate = rate or frame.rate
+                if frame.rate != rate:
+                    raise UserError(f"{name}: its sample rate changes from {rate} to {frame.rate}; convert it first")
+                for part in clock.place(frame, samples_of(frame)):
+                    if gathered and (n_samples > GATHERED or part.shape[1] != gathered[0].shape[1]):
+                        yield rate, np.concatenate(gathered)
+                        gathered, n_samples = [], 0
+                    gathered.append(part)
+                    n_samples += len(part)
+            if gathered:
+                yield rate, np.concatenate(gathered)
+            clock.report()
+    except (av.FFmpegError, ValueError) as error:
+        raise UserError(f"{name}: cannot be read as sound: {getattr(error, 'strerror', None) or error}") from None
+
+
+def samples_of(frame) -> np.ndarray:
+    """Samples of a decoded frame, (n, channels) float32."""
+    data = frame.to_ndarray()
+    if data.dtype.kind == "i":
+        data = data.astype(np.float32) / np.float32(2.0 ** (8 * data.dtype.itemsize - 1))
+    elif data.dtype.kind == "u":
+        data = (data.astype(np.float32) - 128) / 128
+    data = data.T if frame.format.is_planar else data.reshape(-1, len(frame.layout.channels))
+    return data.astype(np.float32, copy=False)
