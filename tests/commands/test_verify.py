@@ -1,66 +1,235 @@
-"""avsv verify with made-up embedders: what is printed, and what is refused."""
+"""avsv verify with small networks and real files: what is compared, by which map, and what is refused."""
 
 import json
-from types import SimpleNamespace
+import math
+from fractions import Fraction
 
+import av
+import cv2
+import kaldiio
 import numpy as np
 import pytest
+import soundfile
 
-from avsv.errors import UserError
+from avsv.embeddings.verification import ClipEmbedder
+from avsv.kaldi.tables import write_table
+from tests.commands.test_embed_face import pack  # noqa: F401 (a fixture: a face is where a picture is white)
+from tests.commands.test_embed_voice import encoder  # noqa: F401 (a fixture)
 
-VECTORS = {"a.mp4": (1.0, 0.0), "b.mp4": (0.6, 0.8), "c.mp4": (-1.0, 0.0)}
+UNDECIDED = 3
+MAPS = {(True, True): ([2.0, 3.0], -1.0), (True, False): ([4.0], 0.5), (False, True): ([-5.0], 0.25)}
+
+
+def sound(seed):
+    rng = np.random.default_rng(seed)
+    return (0.2 * rng.standard_normal(16000) * np.hanning(16000)).astype(np.float32)
+
+
+def picture(seed, face=True):
+    rng = np.random.default_rng(seed)
+    drawn = rng.integers(0, 90, (140, 140, 3), np.uint8)
+    if face:
+        drawn[30:110, 30:110] = 255
+        drawn[40:100, 40:100] -= rng.integers(0, 40, (60, 60, 3), np.uint8)
+    return drawn
+
+
+def write_video(path, pictures=(), samples=None):
+    with av.open(str(path), "w") as out:
+        video = out.add_stream("mpeg4", rate=5)
+        video.width, video.height, video.pix_fmt, video.bit_rate = 140, 140, "yuv420p", 4_000_000
+        if samples is not None:
+            audio = out.add_stream("aac", rate=16000, layout="mono")
+        for number, drawn in enumerate(pictures):
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(drawn), format="bgr24")
+            frame.pts, frame.time_base = number, Fraction(1, 5)
+            out.mux(video.encode(frame))
+        out.mux(video.encode(None))
+        if samples is not None:
+            frame = av.AudioFrame.from_ndarray(samples[None], format="fltp", layout="mono")
+            frame.rate, frame.pts = 16000, 0
+            out.mux(audio.encode(frame))
+            out.mux(audio.encode(None))
+
+
+@pytest.fixture(scope="module")
+def media(tmp_path_factory):
+    """Two videos, silent videos, recordings, a picture, and a video without a face."""
+    folder = tmp_path_factory.mktemp("media")
+    for seed, name in enumerate("ab"):
+        write_video(folder / f"{name}.mp4", [picture(seed)] * 3, sound(seed))
+        write_video(folder / f"{name}-silent.mp4", [picture(seed + 5)] * 3)
+        soundfile.write(folder / f"{name}.wav", sound(seed + 7), 16000)
+    write_video(folder / "dark.mp4", [picture(0, face=False)] * 3, sound(9))
+    cv2.imwrite(str(folder / "c.png"), picture(3))
+    (folder / "clips").mkdir()
+    cv2.imwrite(str(folder / "clips" / "1.png"), picture(4))
+    write_video(folder / "nothing.mp4", [picture(0, face=False)] * 3)
+    soundfile.write(folder / "still.wav", np.zeros(16000), 16000)
+    (folder / "notes.txt").write_text("no media")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def vectors(media, encoder, pack):  # noqa: F811
+    """What the commands that embed data directories make of the same files: name -> modality -> vector; the models."""
+    from avsv.cli import main
+
+    names = [path.name for path in sorted(media.iterdir())]
+    data, found, models = media.parent / "data", {name: {} for name in names}, {}
+    for table in ("wav.scp", "video.scp"):
+        write_table(data / table, {name: str(media / name) for name in names})
+    write_table(data / "utt2spk", {name: name for name in names})
+    for modality, model in (("voice", encoder), ("face", pack)):
+        out = media.parent / modality
+        assert main([f"embed-{modality}", "--model", str(model), "--max-skipped", "1", str(data), str(out)]) == 0
+        for name, vector in kaldiio.load_scp(str(out / "embedding.scp")).items():
+            found[name][modality] = vector
+        models[modality] = json.loads((out / "done.json").read_text())["model"]
+    return found, models
+
+
+def calibration(path, models, order=("voice", "face"), patterns=tuple(MAPS), **changes):
+    """A model whose maps are MAPS, with the systems in any order."""
+    maps = []
+    for has_voice, has_face in patterns:
+        weights, offset = MAPS[has_voice, has_face]
+        present = dict(zip(("voice", "face"), (has_voice, has_face)))
+        of = dict(zip([modality for modality in ("voice", "face") if present[modality]], weights))
+        maps.append({"present": [present[modality] for modality in order],
+                     "weights": [of[modality] for modality in order if modality in of], "offset": offset})  # fmt: skip
+    model = {"systems": [f"exp/{modality}/s" for modality in order], "target_prior": 0.5, "measures": [], "maps": maps,
+             "trained_on": [f"{models[modality]} cosine" for modality in order]}  # fmt: skip
+    path.write_text(json.dumps({**model, **changes}))
+    return path
+
+
+@pytest.fixture(scope="module")
+def embedder(encoder, pack):  # noqa: F811
+    return ClipEmbedder(str(encoder), str(pack))
 
 
 @pytest.fixture
-def verify(avsv, tmp_path, monkeypatch):
-    """Clips whose voice and face are both the vector of their name."""
-    vector = {name: np.array(values) for name, values in VECTORS.items()}
+def verify(avsv, embedder, media, vectors, tmp_path, monkeypatch):
+    """The command with networks that are loaded once."""
+    monkeypatch.setattr("avsv.embeddings.verification.ClipEmbedder", lambda *_: embedder)
 
-    def media_faces(clips, *_):
-        def read(name):
-            if clips[name] not in vector:
-                raise UserError(f"{clips[name]}: no face was found")
-            return SimpleNamespace(pictures=vector[clips[name]])
-
-        return read
-
-    class Embedder:
-        def __init__(self, _):
-            pass
-
-        def embed_clips(self, clips):
-            return clips
-
-    monkeypatch.setattr("avsv.embeddings.face.media_faces", media_faces)
-    monkeypatch.setattr("avsv.embeddings.face.FaceEmbedder", Embedder)
-    monkeypatch.setattr(
-        "avsv.features.face_pack.load_pack", lambda *_: SimpleNamespace(detection=None, recognition=None)
-    )
-    monkeypatch.setattr("avsv.embeddings.voice.read_clip", lambda path, *_, **__: vector[path])
-    monkeypatch.setattr("avsv.embeddings.voice.make_voice_embedder", lambda *_: lambda sounds: np.stack(sounds))
-
-    def call(a, b, *options, weights=(2.0, 3.0)):
-        model = {"weights": weights, "offset": -1.0, "target_prior": 0.5, "systems": ["s"] * len(weights)}
-        (tmp_path / "m.json").write_text(json.dumps(model))
-        return avsv("verify", "--voice", "v", "--face", "f", "--calibration", tmp_path / "m.json", *options, a, b)
+    def call(a, b, *options, **changes):
+        model = calibration(tmp_path / "m.json", vectors[1], **changes)
+        clips = media / a, media / b
+        return avsv("verify", "--voice", "v", "--face", "f", "--calibration", model, *options, *clips)
 
     return call
 
 
-def test_score_and_verdict(verify):
-    status, said = verify("a.mp4", "b.mp4")
-    assert status == 0
-    assert [line.split()[1] for line in said.splitlines()[:3]] == ["0.6000", "0.6000", f"{0.6 * 5 - 1:.4f}"]
-    assert said.splitlines()[-1] == "the same person"
-    assert verify("a.mp4", "c.mp4")[1].splitlines()[-1] == "different people"
+def cosine(vectors, modality, a, b):
+    a, b = vectors[0][a][modality], vectors[0][b][modality]
+    return float(a @ b / np.linalg.norm(a) / np.linalg.norm(b))
+
+
+def ratio_of(said):
+    return float(next(line for line in said.splitlines() if line.startswith("score")).split()[1])
+
+
+PAIRS = [
+    ("a.mp4", "b.mp4", "voice face"), ("a.mp4", "a.mp4", "voice face"), ("a.wav", "b.wav", "voice"),
+    ("a.mp4", "b.wav", "voice"), ("dark.mp4", "b.mp4", "voice"), ("a-silent.mp4", "b-silent.mp4", "face"),
+    ("a-silent.mp4", "b.mp4", "face"), ("c.png", "a.mp4", "face"), ("c.png", "clips", "face"), ("a.wav", "c.png", ""),
+    ("dark.mp4", "a-silent.mp4", ""),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("a, b, shared", PAIRS)
+def test_clips_are_judged_on_the_modalities_that_both_have(verify, vectors, a, b, shared):
+    cosines = {modality: cosine(vectors, modality, a, b) for modality in shared.split()}
+    weights, offset = MAPS.get(("voice" in cosines, "face" in cosines), ([], 0.0))
+    expected = np.dot(weights, [*cosines.values()]) + offset
+    status, said = verify(a, b)
+    assert ratio_of(said) == pytest.approx(expected, abs=2e-3)  # four digits, and faces of a batch of two clips
+    for modality in ("voice", "face"):
+        value = next(line for line in said.splitlines() if line.startswith(modality)).split()[1]
+        assert (value == "-") == (modality not in cosines)
+    if cosines:
+        assert status == 0
+        assert said.splitlines()[-1] == ("the same person" if expected > 0 else "different people")
+    else:
+        assert status == UNDECIDED and "no verdict" in said and "the same person" not in said
+
+
+def test_the_order_of_a_calibrations_systems_does_not_matter(verify):
+    one = [verify(a, b)[1].splitlines()[-2:] for a, b, _ in PAIRS[:6]]
+    assert one == [verify(a, b, order=("face", "voice"))[1].splitlines()[-2:] for a, b, _ in PAIRS[:6]]
 
 
 def test_the_verdict_depends_on_the_prior(verify):
-    assert verify("a.mp4", "b.mp4", "--target-prior", "0.01")[1].splitlines()[-1] == "different people"
+    ratio = ratio_of(verify("a.mp4", "b.mp4")[1])
+    assert abs(ratio) < 6
+    for prior, verdict in ((0.999, "the same person"), (0.001, "different people")):
+        status, said = verify("a.mp4", "b.mp4", "--target-prior", prior)
+        assert status == 0 and said.splitlines()[-1] == verdict
+        assert f"{math.log((1 - prior) / prior):.4f}" in said
 
 
-def test_a_clip_without_a_face_and_a_calibration_of_one_system_are_told(verify):
-    status, said = verify("a.mp4", "none.mp4")
-    assert status == 1 and "none.mp4: no face was found" in said
-    status, said = verify("a.mp4", "b.mp4", weights=(2.0,))
-    assert status == 1 and "is for 1 scores, expected those of voice and face" in said
+def test_a_pattern_without_a_map_is_an_error(verify):
+    status, said = verify("a.wav", "b.wav", patterns=[(True, True)])
+    assert status == 1 and "--missing rest" in said
+    assert verify("a.mp4", "b.mp4", patterns=[(True, True)])[0] == 0
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"trained_on": ["voice:other cosine", "face:other cosine"]}, {"trained_on": [None, None]}, {"trained_on": []},
+     {"systems": ["s"]}, {"measures": [{"table": "t", "log": False, "median": 0.0}]}],
+)  # fmt: skip
+def test_a_calibration_for_anything_else_is_refused(verify, changes):
+    status, said = verify("a.mp4", "b.mp4", **changes)
+    assert status == 1 and "m.json" in said and "person" not in said.splitlines()[-1]
+
+
+@pytest.mark.parametrize("how", ["plda", "cosine+as-norm", "cosine+center"])
+def test_a_calibration_of_other_scores_of_the_same_models_is_refused(verify, vectors, how):
+    status, said = verify("a.mp4", "b.mp4", trained_on=[f"{model} {how}" for model in vectors[1].values()])
+    assert status == 1 and how in said
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf, True])
+@pytest.mark.parametrize("place", ["offset", "weights"])
+def test_a_calibration_with_anything_but_numbers_gives_no_verdict(verify, place, number):
+    one = {"present": [True, True], "weights": [1.0, 1.0], "offset": 0.0}
+    one[place] = number if place == "offset" else [1.0, number]
+    status, said = verify("a.mp4", "b.mp4", maps=[one])
+    assert status == 1 and "m.json" in said and "person" not in said.splitlines()[-1]
+
+
+def test_integers_in_place_of_booleans_are_refused(verify):
+    status, said = verify("a.mp4", "b.mp4", maps=[{"present": [1, 1], "weights": [1.0, 1.0], "offset": 0.0}])
+    assert status == 1 and "present[0]" in said
+
+
+@pytest.mark.parametrize("name", ["absent.mp4", "nothing.mp4", "still.wav", "notes.txt"])
+def test_a_clip_with_neither_voice_nor_face_is_an_error(verify, name):
+    status, said = verify("a.mp4", name)
+    assert status == 1 and name in said
+
+
+def test_scores_fusion_and_verdict_belong_together_in_either_order(avsv, encoder, pack, media, vectors, tmp_path):  # noqa: F811
+    """From embeddings to the calibration by the commands, with the files given in either order."""
+    names = ["a.mp4", "b.mp4", "a.wav", "b.wav", "a-silent.mp4", "b-silent.mp4", "c.png", "dark.mp4"]
+    lines = [f"{a} {b} {'target' if a == b else 'nontarget'}\n" for a in names for b in names]
+    (tmp_path / "trials").write_text("".join(lines))
+    common = ["--trials", tmp_path / "trials"]
+    for modality in ("voice", "face"):
+        scp = media.parent / modality / "embedding.scp"
+        assert avsv("score", *common, "--missing", "0", "--enroll", scp, tmp_path / modality)[0] == 0
+    said = {}
+    for order in (("voice", "face"), ("face", "voice")):
+        fused = tmp_path / order[0][0]
+        files = [tmp_path / modality for modality in order]
+        assert avsv("fuse", *common, "--missing", "rest", "--scores", *files, fused)[0] == 0
+        assert json.loads((tmp_path / f"{fused.name}.json").read_text())["trained_on"] == [
+            f"{vectors[1][modality]} cosine" for modality in order
+        ]
+        argv = ["verify", "--voice", encoder, "--face", pack, "--calibration", f"{fused}.json"]
+        said[order] = [avsv(*argv, media / "a.mp4", media / b)[1] for b in ("b.mp4", "b.wav")]
+    for one, other in zip(*said.values(), strict=True):
+        assert ratio_of(one) == pytest.approx(ratio_of(other), abs=2e-3)

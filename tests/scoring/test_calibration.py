@@ -1,7 +1,11 @@
 """Calibration and fusion, against general-purpose optimisers."""
 
+import json
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.optimize import minimize
 from sklearn.linear_model import LogisticRegression
 
@@ -163,6 +167,52 @@ NO_MODELS = [
     ' "maps": [{"present": [true], "weights": [1, 2], "offset": 0}]}',
     '{"weights": "x", "offset": 0, "target_prior": 0.1, "systems": []}',
 ]  # fmt: skip
+
+
+def model(**changes):
+    maps = [{"present": [True, True], "weights": [1.0, 2.0], "offset": 0.5}]
+    return {"systems": ["a", "b"], "target_prior": 0.5, "measures": [], "maps": maps, **changes}
+
+
+def with_map(**changes):
+    return model(maps=[{**model()["maps"][0], **changes}])
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [with_map(present=[1, 1]), with_map(present=[1, 0], weights=[1.0]), with_map(present=[False, False], weights=[]),
+     with_map(present=[True]), with_map(weights=[1.0]), with_map(offset=np.nan), with_map(offset=np.inf),
+     with_map(weights=[1.0, -np.inf]), with_map(weights=[1.0, None]), with_map(weights=[1.0, True]),
+     with_map(offset="0"), with_map(more=1), model(maps=[]), model(maps=2 * model()["maps"]), model(target_prior=0),
+     model(target_prior=1), model(target_prior=2), model(target_prior=np.nan), model(systems=["a"]),
+     model(systems="ab"),
+     model(trained_on=["x"]), model(trained_on=[1, 2]), model(trained_on="xy"), model(extra={}),
+     model(measures=[{"table": "t", "log": 1, "median": 0}]), model(measures=[{"table": "t", "log": True}])],
+)  # fmt: skip
+def test_a_model_of_another_shape_is_refused_whatever_is_wrong(tmp_path, wrong):
+    (tmp_path / "m.json").write_text(json.dumps(model()))
+    assert read_fusion(tmp_path / "m.json").trained_on == [None, None]
+    (tmp_path / "m.json").write_text(json.dumps(wrong))
+    with pytest.raises(UserError, match=r"m\.json"):
+        read_fusion(tmp_path / "m.json")
+
+
+ANY = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
+    max_leaves=4,
+)
+
+
+@given(st.sampled_from([*model(), "trained_on", "weights", "offset", "present"]), ANY)
+def test_a_model_with_any_value_in_any_place_is_read_or_refused(tmp_path_factory, place, value):
+    path = tmp_path_factory.mktemp("m") / "m.json"
+    path.write_text(json.dumps(with_map(**{place: value}) if place in model()["maps"][0] else model(**{place: value})))
+    try:
+        fusion = read_fusion(path)
+    except UserError:
+        return
+    assert fusion.maps and len(fusion.systems) == len(fusion.trained_on) > 0
 
 
 @pytest.mark.parametrize("text", NO_MODELS)
