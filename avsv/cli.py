@@ -12,6 +12,7 @@ from pathlib import Path
 from avsv.errors import UserError
 
 COMMANDS = Path(__file__).parent / "commands"
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
 def verbs() -> dict[str, str]:
@@ -86,7 +87,10 @@ def main(argv: list[str] | None = None) -> int:
         return 2
     # threads that wait for each other sleep instead of spinning: beside one busy process torch is else 5 times slower
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    logging.basicConfig(level=os.environ.get("AVSV_LOG", "INFO"), format="%(message)s", stream=sys.stderr)
+    level = os.environ.get("AVSV_LOG", "").upper() or "INFO"
+    if level not in LEVELS:
+        return say_and_exit(verb, f'AVSV_LOG="{level}" in the environment: expected one of {", ".join(LEVELS)}')
+    logging.basicConfig(level=level, format="%(message)s", stream=sys.stderr)
     try:
         parser, module = make_parser(verb)
         return module.run(parser.parse_args(argv[1:])) or 0

@@ -15,10 +15,21 @@ def n_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def n_asked(said: str | None = None) -> int:
+    """What OMP_NUM_THREADS says: the first number of OpenMP's list, one a level of nesting; 0 where it says nothing.
+
+    Examples
+    --------
+    >>> n_asked("4,2"), n_asked("many")
+    (4, 0)
+    """
+    first = (os.environ.get("OMP_NUM_THREADS", "") if said is None else said).partition(",")[0].strip()
+    return min(int(first[:6]), 1024) if first.isascii() and first.isdigit() else 0
+
+
 def n_allowed() -> int:
     """Cores that this job may use: OMP_NUM_THREADS, which utils/run.py sets for jobs side by side, else all."""
-    said = os.environ.get("OMP_NUM_THREADS", "")
-    return int(said) if said.isdecimal() and int(said) else n_cores()
+    return n_asked() or n_cores()
 
 
 def map_ahead(work: Callable[[Item], Result], items: Iterable[Item], n_threads: int | None = None) -> Iterator[Result]:

@@ -41,6 +41,14 @@ def prior(text: str) -> float:
     return value
 
 
+def add_trust(parser: argparse.ArgumentParser) -> None:
+    """Of every command that takes a model of voices from anywhere."""
+    parser.add_argument(
+        "--trust-model", action="store_true",
+        help="a voice model that is not recognised: run the program that its hyperparams.yaml names",
+    )  # fmt: skip
+
+
 class Files(argparse.Action):
     """An option with several files that may stand right before OUT: argparse gives it OUT too (see take_out)."""
 

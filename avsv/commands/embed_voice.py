@@ -20,6 +20,7 @@ example:
 
 from pathlib import Path
 
+from avsv.commands._arguments import add_trust
 from avsv.kaldi.shards import Shard
 
 
@@ -33,6 +34,7 @@ def add_arguments(parser):
     parser.add_argument("--max-skipped", type=float, default=0.05, help="share of clips that may fail (default: 0.05)")
     parser.add_argument("--reuse", type=Path, action="append", default=[], metavar="DIR",
                         help="another set's OUT_DIR: clips that are the same there are copied; repeatable")  # fmt: skip
+    add_trust(parser)
     parser.add_argument("--allow-pipes", action="store_true", help="run the commands that wav.scp holds")
 
 
@@ -57,7 +59,7 @@ def run(args):
             return
         from avsv.embeddings.voice import embed_clips, make_voice_embedder
 
-        embed = make_voice_embedder(args.model, args.device)
+        embed = make_voice_embedder(args.model, args.device, args.trust_model)
         wav = {utt: data.wav[utt] for utt in left}
         embed_clips(embed, wav, data.seconds(), damage, out, args.batch_seconds, args.allow_pipes)
 

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from avsv.errors import UserError
 from avsv.files import whole_file
 from avsv.models.association.family import AssociationOptions, Family
 from avsv.models.association.systems import make_family
+from avsv.models.weights import load_trained
 
 BLOCK = 8192  # rows at a time
 NAME = "association.safetensors"
@@ -33,20 +33,11 @@ def load_family(exp_dir: Path | str) -> Family:
     ------
     UserError : the folder has no finished training of task association
     """
-    path = Path(exp_dir) / NAME
-    try:
-        with safe_open(path, "pt") as file:
-            network = json.loads((file.metadata() or {})["network"])
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no mapping)
-        family = make_family(network["sizes"], network["n_classes"], AssociationOptions(**network["options"]))
-        family.load_state_dict(state)
-    except FileNotFoundError:
-        raise UserError(f"{path}: is absent; is {exp_dir} a finished training of task association?") from None
-    except SafetensorError as error:
-        raise UserError(f"{path}: is damaged: {error}") from None
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise UserError(f"{path}: is not of this version of avsv train: {error}; train it again") from None
-    return family.eval()
+
+    def build(network: dict) -> Family:
+        return make_family(network["sizes"], network["n_classes"], AssociationOptions(**network["options"]))
+
+    return load_trained(Path(exp_dir) / NAME, "association", build)[0]
 
 
 def embed_side(family: Family, vectors: np.ndarray, is_voice: bool) -> np.ndarray:

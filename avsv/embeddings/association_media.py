@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from avsv.errors import UserError
@@ -24,6 +23,7 @@ from avsv.models.association.family import AssociationOptions
 from avsv.models.association.media import MediaNetwork
 from avsv.models.device import pick_device
 from avsv.models.inception_resnet import TrunkOptions
+from avsv.models.weights import load_trained
 from avsv.progress import progress
 
 log = logging.getLogger("avsv")
@@ -41,21 +41,12 @@ def save_media_network(exp_dir: Path | str, model: MediaNetwork) -> None:
 
 def load_media_network(exp_dir: Path | str) -> MediaNetwork:
     """The network that `avsv train` wrote; UserError where the folder has none, or one that is damaged."""
-    path = Path(exp_dir) / NAME
-    try:
-        with safe_open(path, "pt") as file:
-            network = json.loads((file.metadata() or {})["network"])
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no mapping)
-        model = MediaNetwork(TrunkOptions(**network["trunk"]), network["shared"], network["n_classes"],
-                             AssociationOptions(**network["options"]))  # fmt: skip
-        model.load_state_dict(state)
-    except FileNotFoundError:
-        raise UserError(f"{path}: is absent; is {exp_dir} a finished training of task association_media?") from None
-    except SafetensorError as error:
-        raise UserError(f"{path}: is damaged: {error}") from None
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise UserError(f"{path}: is not of this version of avsv train: {error}; train it again") from None
-    return model.eval()
+
+    def build(network: dict) -> MediaNetwork:
+        return MediaNetwork(TrunkOptions(**network["trunk"]), network["shared"], network["n_classes"],
+                            AssociationOptions(**network["options"]))  # fmt: skip
+
+    return load_trained(Path(exp_dir) / NAME, "association_media", build)[0]
 
 
 def embed_voices(model: MediaNetwork, sound: np.ndarray, device: torch.device, of_trunk: bool = False) -> np.ndarray:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
@@ -20,10 +19,12 @@ from avsv.files import whole_file
 from avsv.kaldi.shards import ShardWriter
 from avsv.models.avn_f import AVNF, AVNFOptions, FromSound
 from avsv.models.device import pick_device
+from avsv.models.weights import load_trained
 from avsv.progress import progress
 
 log = logging.getLogger("avsv")
 NAME = "avn_f.safetensors"
+LONGEST_CROP = 600.0  # seconds that a network may claim to have been trained on
 BATCH = 16  # pairs of sound and face at a time
 WEIGHTS, MODALITY = "utt2voice_weight", "utt2modality"
 TABLES = (WEIGHTS, MODALITY)
@@ -50,21 +51,15 @@ def load_avn_f(exp_dir: Path | str) -> tuple[AVNF, float]:
     ------
     UserError : the folder has no finished AVN-F
     """
-    path = Path(exp_dir) / NAME
-    try:
-        with safe_open(path, "pt") as file:
-            network = json.loads((file.metadata() or {})["network"])
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no mapping)
-        net = AVNF(AVNFOptions(**network["options"]))
-        net.load_state_dict(state)
-    except FileNotFoundError:
-        raise UserError(f"{path}: there is no such file; is {exp_dir} a finished training of task avn_f? "
-                        "(AVN-J is embedded by embed-voice, embed-face and embed-pair)") from None  # fmt: skip
-    except SafetensorError as error:
-        raise UserError(f"{path}: is damaged: {error}") from None
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise UserError(f"{path}: is not of this version of avsv train: {error}; train it again") from None
-    return net.eval(), network["crop_seconds"]
+
+    def build(network: dict) -> AVNF:
+        if not (isinstance(network["crop_seconds"], int | float) and 0 < network["crop_seconds"] <= LONGEST_CROP):
+            raise ValueError(f"crop_seconds {network['crop_seconds']}")
+        return AVNF(AVNFOptions(**network["options"]))
+
+    task = "avn_f (AVN-J is embedded by embed-voice, embed-face and embed-pair)"
+    net, network = load_trained(Path(exp_dir) / NAME, task, build)
+    return net, network["crop_seconds"]
 
 
 def windows(sound: np.ndarray, n_samples: int) -> np.ndarray:

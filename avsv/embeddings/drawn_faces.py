@@ -8,7 +8,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from omegaconf import OmegaConf
 
 from avsv.embeddings.face import FaceEmbedder
 from avsv.errors import UserError
@@ -18,9 +17,11 @@ from avsv.kaldi.data_dir import DataDir
 from avsv.media.sound import read_sound
 from avsv.models.device import pick_device
 from avsv.models.voice_to_face import Generator, VoiceEmbedder, normalise_embeddings
+from avsv.models.weights import part_of
 from avsv.progress import progress
-from avsv.training.checkpoints import load_weights
-from avsv.training.voice_to_face import embedder_of, small_face, to_pixels, usable_faces
+from avsv.training.checkpoints import load_weights, weights_file
+from avsv.training.config import apply_schema, read_config
+from avsv.training.voice_to_face import VoiceToFaceConfig, embedder_of, small_face, to_pixels, usable_faces
 
 log = logging.getLogger("avsv")
 
@@ -40,15 +41,17 @@ class FaceDrawer:
 
     def __init__(self, exp_dir: Path | str, device: str = "cpu"):
         weights = load_weights(exp_dir)
-        config = OmegaConf.load(Path(exp_dir) / "config.yaml")
+        path = Path(exp_dir) / "config.yaml"
+        config = read_config(path, [])
         if config.get("task") != "voice_to_face":
             raise UserError(f"{exp_dir}: is a training of task {config.get('task')}, expected voice_to_face")
+        config = apply_schema(config, VoiceToFaceConfig, path)
         self.device = pick_device(device)
         self.embedder: VoiceEmbedder = embedder_of(weights).to(self.device)
         size = self.embedder.layers[-1].out_channels
         self.generator = Generator(tuple(config.channels), size, config.batch_norm)
-        part = "mean.module." if config.get("average_decay") else "generator."
-        self.generator.load_state_dict({n.removeprefix(part): w for n, w in weights.items() if n.startswith(part)})
+        part = "mean.module." if config.average_decay else "generator."
+        part_of(self.generator, weights, part, weights_file(exp_dir))
         self.generator.to(self.device).eval()
 
     @torch.no_grad()

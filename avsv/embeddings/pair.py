@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from avsv.embeddings.quality import read_quality
 from avsv.errors import UserError
 from avsv.files import whole_file
 from avsv.models.avn_e import Fusion, FusionOptions
+from avsv.models.weights import load_trained
 
 BLOCK = 8192  # rows at a time
 NAME = "fusion.safetensors"
@@ -33,20 +33,11 @@ def load_fusion(exp_dir: Path | str) -> Fusion:
     ------
     UserError : the folder has no finished fusion network
     """
-    path = Path(exp_dir) / NAME
-    try:
-        with safe_open(path, "pt") as file:
-            network = json.loads((file.metadata() or {})["network"])
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no mapping)
-        fusion = Fusion(network["n_voice"], network["n_face"], FusionOptions(**network["options"]))
-        fusion.load_state_dict(state)
-    except FileNotFoundError:
-        raise UserError(f"{path}: is absent; is {exp_dir} a finished training of task avn_e or avn_j?") from None
-    except SafetensorError as error:
-        raise UserError(f"{path}: is damaged: {error}") from None
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise UserError(f"{path}: is not of this version of avsv train: {error}; train it again") from None
-    return fusion.eval()
+
+    def build(network: dict) -> Fusion:
+        return Fusion(network["n_voice"], network["n_face"], FusionOptions(**network["options"]))
+
+    return load_trained(Path(exp_dir) / NAME, "avn_e or avn_j", build)[0]
 
 
 def pair_quality(options: FusionOptions, voice_scp: Path | str, face_scp: Path | str, utts: list[str]) -> np.ndarray:

@@ -1,12 +1,12 @@
 """Networks of synchrony on disk, and what they make of a clip: a vector for every cube of mouth and sound."""
 
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import nn
 
@@ -17,6 +17,7 @@ from avsv.files import whole_file
 from avsv.models.coupled_cnn import CoupledCNN
 from avsv.models.device import pick_device
 from avsv.models.syncnet import SyncNet
+from avsv.models.weights import load_trained
 
 NAME = "synchrony.safetensors"
 NETWORKS: dict[str, type[nn.Module]] = {"coupled_cnn": CoupledCNN, "syncnet": SyncNet}
@@ -46,22 +47,16 @@ def load_network(exp_dir: Path | str) -> nn.Module:
     ------
     UserError : the folder has no finished network of synchrony
     """
-    path = Path(exp_dir) / NAME
-    try:
-        with safe_open(path, "pt") as file:
-            network = json.loads((file.metadata() or {})["network"])
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no mapping)
-        net = NETWORKS[network["kind"]](network["size"], network["width"])
-        net.load_state_dict(state)
-        net.threshold = network["threshold"]
-    except FileNotFoundError:
-        raise UserError(f"{path}: there is no such file; is {exp_dir} a finished training of task coupled_cnn or "
-                        "syncnet?") from None  # fmt: skip
-    except SafetensorError as error:
-        raise UserError(f"{path}: is damaged: {error}") from None
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise UserError(f"{path}: is not of this version of avsv train: {error}; train it again") from None
-    return net.eval()
+
+    def build(network: dict) -> nn.Module:
+        threshold = network["threshold"]
+        if threshold is not None and not (isinstance(threshold, int | float) and math.isfinite(threshold)):
+            raise ValueError(f"threshold {threshold}")
+        return NETWORKS[network["kind"]](network["size"], network["width"])
+
+    net, network = load_trained(Path(exp_dir) / NAME, "coupled_cnn or syncnet", build)
+    net.threshold = network["threshold"]
+    return net
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import numpy as np
 
 from avsv.errors import UserError
 from avsv.kaldi.foreign_arrays import ALONE, Arrays, Strings
+from avsv.model_files import refuse_no_model
 
 
 def read_torch(path: Path | str) -> tuple[Arrays, Strings]:
@@ -20,6 +21,7 @@ def read_torch(path: Path | str) -> tuple[Arrays, Strings]:
     """
     import torch
 
+    refuse_no_model(path)
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception:  # pickle's, zip's and torch's own

@@ -35,12 +35,13 @@ class ClipEmbedder:
     face : as `load_pack` takes it
     n_frames : of a video, in which faces are looked for
     device : "cpu" or "cuda"
+    trust : of the voice model, see `load_encoder`
     """
 
-    def __init__(self, voice: str, face: str, n_frames: int = 5, device: str = "cpu"):
+    def __init__(self, voice: str, face: str, n_frames: int = 5, device: str = "cpu", trust: bool = False):
         self.pack, self.n_frames = load_pack(face, device), n_frames
         self.models = {"voice": voice_model(voice), "face": face_model(*self.pack.files("recognition"))}
-        self.embed_voice = make_voice_embedder(voice, device)
+        self.embed_voice = make_voice_embedder(voice, device, trust)
         self.face = FaceEmbedder(self.pack.recognition)
 
     def __call__(self, path: str) -> Clip:

@@ -67,10 +67,10 @@ class VoiceEmbedder:
         return np.stack(vectors)
 
 
-def make_voice_embedder(source: str, device: str = "cpu") -> VoiceEmbedder:
-    """An embedder with the encoder of a SpeechBrain source, or of a folder of that form; `device` cpu | cuda."""
+def make_voice_embedder(source: str, device: str = "cpu", trust: bool = False) -> VoiceEmbedder:
+    """An embedder with the encoder of a SpeechBrain source, or of a folder of that form; see `load_encoder`."""
     on = pick_device(device)
-    return VoiceEmbedder(load_encoder(source, str(on)), on)
+    return VoiceEmbedder(load_encoder(source, str(on), trust), on)
 
 
 class Embedded(NamedTuple):

@@ -6,16 +6,20 @@ A pack is named by its folder (an `exp/` folder trained here is one too) or by t
 
 import contextlib
 import logging
-import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from avsv.errors import UserError
+from avsv.features.onnx_files import check_onnx
+from avsv.home import home_folder
+from avsv.threads import n_asked
 
 log = logging.getLogger("avsv")
-PUBLISHED = ("buffalo_l", "buffalo_m", "buffalo_s", "buffalo_sc")
+PUBLISHED = ("buffalo_l", "buffalo_m", "buffalo_s", "buffalo_sc", "antelopev2")
 PROVIDERS = {"cpu": ["CPUExecutionProvider"], "cuda": ["CUDAExecutionProvider", "CPUExecutionProvider"]}
 
 
@@ -39,9 +43,9 @@ def find_pack(model: str | Path) -> Path:
     ------
     UserError : no such folder, no ONNX file in it, an unknown name, the download failed
     """
-    folder = Path(model).expanduser()
+    folder = home_folder() / str(model)[2:] if str(model).startswith("~/") else Path(model)
     if not folder.is_dir() and str(model) == folder.name:
-        home = Path("~/.insightface/models").expanduser() / folder.name
+        home = home_folder() / ".insightface" / "models" / folder.name
         folder = home if home.is_dir() or folder.name not in PUBLISHED else fetch_pack(folder.name)
     if folder.is_file():
         raise UserError(f"{folder}: is a file, expected the folder of a face pack")
@@ -51,6 +55,9 @@ def find_pack(model: str | Path) -> Path:
             f"files, or one of {', '.join(PUBLISHED)}"
         )
     if not list(folder.glob("*.onnx")):
+        inner = [sub for sub in sorted(folder.iterdir()) if sub.is_dir() and list(sub.glob("*.onnx"))]
+        if len(inner) == 1:  # antelopev2.zip holds a folder of its own name
+            return inner[0]
         raise UserError(
             f"{folder}: there is no ONNX file in this folder; a face pack has a detector (SCRFD) and a recognition "
             "network (ArcFace), such as det_10g.onnx and w600k_r50.onnx"
@@ -93,7 +100,10 @@ def load_pack(model: str | Path, device: str = "cpu", tasks: tuple[str, ...] = (
     for file in sorted(folder.glob("*.onnx")):  # the first of a kind counts, as in InsightFace
         network = load_onnx(file, providers, threads)
         if network is not None and network.taskname in tasks:
-            found.setdefault(network.taskname, network)
+            first = found.setdefault(network.taskname, network)
+            if first is not network:
+                log.warning("%s: has two %s networks; %s is used, %s is not; keep one of them", folder,
+                            network.taskname, Path(first.model_file).name, file.name)  # fmt: skip
     for task in tasks:
         if task not in found:
             names = ", ".join(sorted(p.name for p in folder.glob("*.onnx")))
@@ -104,7 +114,35 @@ def load_pack(model: str | Path, device: str = "cpu", tasks: tuple[str, ...] = (
             raise UserError(f"{folder}: there is no {task} network among {names}; expected {form}")
     if "detection" in found and not found["detection"].use_kps:
         raise UserError(f"{found['detection'].model_file}: this detector gives no key points, which alignment needs")
+    for network in found.values():
+        try_out(network)
     return FacePack(folder, **found)
+
+
+def try_out(network: Any) -> None:
+    """Let a network look at gray pictures.
+
+    Raises
+    ------
+    UserError : it fails, or what it gives is not what a detector or a recognition network gives
+    """
+    try:
+        if network.taskname == "recognition":
+            fixed = network.input_shape[0]
+            n = fixed if isinstance(fixed, int) and fixed > 0 else 2
+            given = network.get_feat([np.full((112, 112, 3), 127, np.uint8)] * n)
+            expected, good = f"({n}, d) numbers for {n} faces", given.ndim == 2 and len(given) == n and given.shape[1]
+        else:
+            # at a threshold that everything passes: boxes, scores and points must be of one number
+            given, points = network.detect(np.full((160, 160, 3), 127, np.uint8), input_size=(160, 160), det_thresh=0)
+            expected = "boxes with scores, (n, 5), and five points each, (n, 5, 2)"
+            good = given.ndim == 2 and given.shape[1] == 5 and points.shape == (len(given), 5, 2)
+    except Exception as error:  # onnxruntime's, and numpy's on arrays of other shapes
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise UserError(f"{network.model_file}: is no {network.taskname} network that can be used: {reason}") from None
+    if not good or not np.isfinite(given).all():
+        raise UserError(f"{network.model_file}: gives {given.shape}, or numbers that are not finite; expected "
+                        f"{expected} from a {network.taskname} network")  # fmt: skip
 
 
 def usable_providers(device: str) -> list[str]:
@@ -126,9 +164,10 @@ def load_onnx(file: Path, providers: list[str], threads: int | None = None) -> A
     import onnxruntime
     from insightface.model_zoo import model_zoo
 
+    check_onnx(file)
     onnxruntime.set_default_logger_severity(3)
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads or int(os.environ.get("OMP_NUM_THREADS") or 0)  # 0: all cores
+    options.intra_op_num_threads = threads or n_asked()  # 0: all cores
     options.inter_op_num_threads = 1
     options.add_session_config_entry(
         "session.intra_op.allow_spinning", "0"

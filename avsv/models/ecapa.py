@@ -3,9 +3,11 @@
 A folder may hold our ResNet34 (resnet.py) as well: SpeechBrain builds whatever its hyperparams.yaml names.
 """
 
+import contextlib
 import importlib
 import logging
 import os
+import re
 import sys
 import types
 from pathlib import Path
@@ -15,7 +17,10 @@ from torch import nn
 
 from avsv.errors import UserError
 from avsv.files import whole_file
-from avsv.models.hyperparams import refuse_code
+from avsv.home import home_folder
+from avsv.model_files import refuse_no_model
+from avsv.models.hyperparams import ACTIVATION, FBANK, NORMALIZATION, RATE, read_recipe
+from avsv.models.weights import fit, put, read_state
 from avsv.torchaudio_library import make_optional
 
 
@@ -161,43 +166,183 @@ def save_speechbrain_folder(
         out.write(text)
 
 
+class SpeakerEncoder(nn.Module):
+    """Features, normalisation and network of a speaker encoder, with the names of SpeechBrain's EncoderClassifier.
+
+    Parameters
+    ----------
+    features : (batch, n) waveform at 16 kHz -> (batch, t, mel bands)
+    normalization : of these, given relative lengths
+    network : of these and relative lengths -> (batch, 1, d) or (batch, d)
+    """
+
+    def __init__(self, features: nn.Module, normalization: nn.Module, network: nn.Module):
+        super().__init__()
+        self.mods = nn.ModuleDict(
+            {"compute_features": features, "mean_var_norm": normalization, "embedding_model": network}
+        )
+
+    def encode_batch(self, sound: torch.Tensor) -> torch.Tensor:
+        """(batch, n) waveforms at 16 kHz, none of them padded -> (batch, 1, d)."""
+        device = next(self.mods["embedding_model"].parameters()).device
+        sound = sound.to(device).float()
+        lengths = torch.ones(len(sound), device=device)
+        features = self.mods["mean_var_norm"](self.mods["compute_features"](sound), lengths)
+        found = self.mods["embedding_model"](features, lengths)
+        return found.unsqueeze(1) if found.ndim == 2 else found
+
+
 def encoder_folder(source: str) -> Path:
     """Where the files of an encoder are: the folder itself, or the cache of a published model."""
-    return Path(source) if Path(source).is_dir() else Path.home() / ".cache" / "avsv" / source.replace("/", "--")
+    return Path(source) if Path(source).is_dir() else home_folder() / ".cache" / "avsv" / source.replace("/", "--")
 
 
-def load_encoder(source: str, device: str) -> nn.Module:
-    """SpeechBrain's EncoderClassifier from a folder, or by the name of a published model (fetched once, then cached).
+def encoder_files(source: str) -> list[Path]:
+    """The files that `load_encoder` reads of a model that it recognises, hyperparams.yaml and the weights.
 
     Raises
     ------
-    UserError : the folder is no such model, or the published one cannot be fetched
+    UserError : what `read_recipe` raises; the folder has no hyperparams.yaml
+    """
+    settings = settings_of(encoder_folder(source))
+    return [settings, settings.parent / read_recipe(settings).weights]
+
+
+def settings_of(folder: Path) -> Path:
+    settings = folder / "hyperparams.yaml"
+    if not settings.exists():
+        raise UserError(f"{folder}: has no hyperparams.yaml, so it is no SpeechBrain speaker encoder (training "
+                        "not finished?)")  # fmt: skip
+    return refuse_no_model(settings)
+
+
+def load_encoder(source: str, device: str, trust: bool = False) -> nn.Module:
+    """A speaker encoder from a folder, or by the name of a published model (fetched once, then cached).
+
+    The encoders that SpeechBrain publishes and those that avsv trains are built here from the numbers in
+    hyperparams.yaml; nothing that a folder names is run. SpeechBrain computes a published x-vector with noise of about
+    1e-5 on its statistics; here that noise is replaced by its mean, so that an embedding can be computed again.
+
+    Parameters
+    ----------
+    source : a folder, "organisation/model", or "organisation/model@revision" of huggingface.co
+    trust : let SpeechBrain do what hyperparams.yaml says where it is another encoder; that may run any program
+
+    Returns
+    -------
+    SpeakerEncoder, or SpeechBrain's EncoderClassifier of a trusted folder: `mods` and `encode_batch`
+
+    Raises
+    ------
+    UserError : the folder is no such model, its weights do not fit, or the published one cannot be fetched
     """
     import_speechbrain()
-    from speechbrain.inference.speaker import EncoderClassifier
-    from speechbrain.utils.fetching import LocalStrategy, fetch
+    folder = Path(source).absolute() if Path(source).is_dir() else fetch_encoder(source, trust)
+    settings = settings_of(folder)
+    try:
+        recipe = read_recipe(settings)
+    except UserError:
+        if trust:
+            return load_trusted(settings, device)
+        raise
+    weights = folder / recipe.weights
+    if not weights.exists():
+        raise UserError(f"{weights}: there is no such file; {settings} says that the weights are there")
+    features, normalization = part(FBANK, recipe.features), part(NORMALIZATION, recipe.normalization)
+    try:
+        with torch.device("meta"):  # takes no memory, whatever sizes the file claims
+            shapes = part(recipe.network, recipe.options)
+        state = fit(shapes, read_state(weights), weights)
+        network = part(recipe.network, recipe.options)
+        network.load_state_dict({**network.state_dict(), **state})
+        encoder = SpeakerEncoder(features, normalization, without_noise(network)).eval().requires_grad_(False)
+        size = encoder.encode_batch(torch.zeros(1, RATE)).shape
+    except (ValueError, TypeError, RuntimeError, AssertionError, IndexError, ZeroDivisionError) as error:
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise UserError(f"{folder}: cannot be loaded as a SpeechBrain speaker encoder: {reason}") from None
+    if len(size) != 3 or size[:2] != (1, 1):
+        raise UserError(f"{folder}: the network gives {tuple(size)} for one waveform, expected (1, 1, d)")
+    return encoder.to(device)
 
-    if Path(source).is_dir():
-        folder = Path(source).absolute()
-        if not (folder / "hyperparams.yaml").exists():
-            raise UserError(f"{folder}: has no hyperparams.yaml, so it is no SpeechBrain speaker encoder (training "
-                            "not finished?)")  # fmt: skip
-        refuse_code(folder / "hyperparams.yaml")
-        try:
-            return EncoderClassifier.from_hparams(
-                source=str(folder), savedir=str(folder), overrides={"pretrained_path": str(folder)},
-                run_opts={"device": device}, local_strategy=LocalStrategy.NO_LINK,
-            )  # fmt: skip
-        except Exception as error:  # torch's, pickle's, HyperPyYAML's and SpeechBrain's own
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
-            raise UserError(f"{folder}: cannot be loaded as a SpeechBrain speaker encoder: {reason}") from None
+
+def part(name: str, options: dict) -> nn.Module:
+    """An object of a class that `read_recipe` knows by name."""
+    module, _, of = name.rpartition(".")
+    return getattr(importlib.import_module(module), of)(**{key: made(value) for key, value in options.items()})
+
+
+def made(value: object) -> object:
+    """An activation function for its tag; anything else as it is."""
+    found = ACTIVATION.fullmatch(value) if isinstance(value, str) else None
+    return getattr(nn, found[1]) if found else value
+
+
+def without_noise(network: nn.Module) -> nn.Module:
+    """The network itself, its statistics pooling without the random numbers that SpeechBrain adds to the mean."""
+    for module in network.modules():
+        if type(module).__name__ == "StatisticsPooling":
+            middle = 5 * module.eps  # of noise between eps and 9 eps
+            module._get_gauss_noise = lambda size, device="cpu", middle=middle: torch.full(size, middle, device=device)
+    return network
+
+
+def load_trusted(settings: Path, device: str) -> nn.Module:
+    """SpeechBrain's EncoderClassifier of a folder whose program the user wants to run."""
+    from speechbrain.inference.speaker import EncoderClassifier
+    from speechbrain.utils.fetching import LocalStrategy
+
+    folder = settings.parent
+    for file in folder.glob("*.ckpt"):
+        refuse_no_model(file)
+    named = re.search(r"(?m)^pretrained_path:", settings.read_text(encoding="utf-8", errors="replace"))
+    overrides = {"pretrained_path": str(folder)} if named else {}
+    try:
+        encoder = EncoderClassifier.from_hparams(
+            source=str(folder), savedir=str(folder), overrides=overrides, run_opts={"device": device},
+            local_strategy=LocalStrategy.NO_LINK,
+        )  # fmt: skip
+        if getattr(encoder.hparams, "sample_rate", RATE) != RATE:
+            raise ValueError(f"it is for sound at {encoder.hparams.sample_rate} Hz, avsv gives it {RATE} Hz")
+        if (folder / "embedding_model.ckpt").exists():  # SpeechBrain lets parameters be absent
+            put(encoder.mods["embedding_model"], read_state(folder / "embedding_model.ckpt"), folder)
+    except UserError:
+        raise
+    except Exception as error:  # torch's, HyperPyYAML's, SpeechBrain's, and those of the program in the folder
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+        raise UserError(f"{folder}: cannot be loaded as a SpeechBrain speaker encoder: {reason}") from None
+    return encoder
+
+
+def fetch_encoder(source: str, trust: bool) -> Path:
+    """The folder of a published model; its files are fetched where they are not there yet.
+
+    Raises
+    ------
+    UserError : no such model, no network, or an encoder that is not recognised and not trusted
+    """
+    from speechbrain.inference.speaker import EncoderClassifier
+    from speechbrain.utils.fetching import FetchConfig, fetch
+
     if source.startswith((".", "/", "exp/")) or source.count("/") != 1:
         raise UserError(f"{source}: there is no such folder")
+    folder, (name, _, revision) = encoder_folder(source), source.partition("@")
+    options = {"savedir": str(folder), "fetch_config": FetchConfig(revision=revision or None)}
     try:
-        refuse_code(Path(fetch("hyperparams.yaml", source, savedir=str(encoder_folder(source)))))
-        return EncoderClassifier.from_hparams(
-            source=source, savedir=str(encoder_folder(source)), run_opts={"device": device}
-        )
+        settings = Path(fetch("hyperparams.yaml", name, **options))
+        try:
+            recipe = read_recipe(settings)
+        except UserError:
+            if not trust:
+                raise
+            EncoderClassifier.from_hparams(source=name, download_only=True, **options)
+            return folder
+        fetch(recipe.weights, name, **options)
+        for other in recipe.others:  # a training of avn_j copies them
+            with contextlib.suppress(OSError, ValueError):
+                fetch(other, name, **options)
+    except UserError:
+        raise
     except (OSError, ValueError) as error:
         raise UserError(f"{source}: cannot be fetched ({' '.join(str(error).split())[:200]}). "
                         "Copy the model's folder here and name that folder instead") from None  # fmt: skip
+    return folder

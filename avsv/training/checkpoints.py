@@ -17,6 +17,8 @@ from torch import Tensor, nn
 from avsv.errors import UserError
 from avsv.files import whole_file
 from avsv.losses.margin import AAMSoftmax
+from avsv.models.weights import is_mapping, put, read_torch
+from avsv.regular import regular_file
 from avsv.training.config import read_config
 
 log = logging.getLogger("avsv")
@@ -30,13 +32,18 @@ def save_state(path: Path, state: dict) -> None:
 
 
 def load_state(path: Path) -> dict:
-    """What `save_state` wrote, in memory of the CPU; UserError where the file is damaged."""
+    """What `save_state` wrote, in memory of the CPU; UserError where the file is damaged, or of something else."""
+    if not Path(path).exists():
+        raise UserError(f"{path}: there is no such checkpoint")
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise UserError(f"{path}: there is no such checkpoint") from None
-    except Exception:  # pickle's, zip's and torch's own
-        raise UserError(f"{path}: is no checkpoint, or is damaged") from None
+        state = read_torch(path)
+    except UserError as error:
+        raise UserError(f"{path}: is no checkpoint, or is damaged ({str(error).removeprefix(f'{path}: ')})") from None
+    if not is_mapping(state) or not is_mapping(state.get("model")):
+        raise UserError(f"{path}: is no checkpoint of avsv train: it holds no weights under the key model")
+    if not all(isinstance(tensor, Tensor) for tensor in state["model"].values()):
+        raise UserError(f"{path}: is no checkpoint of avsv train: not all of its weights are tensors")
+    return state
 
 
 def weights_file(exp_dir: Path | str) -> Path:
@@ -60,6 +67,27 @@ def load_weights(exp_dir: Path | str) -> Weights:
     return load_state(weights_file(exp_dir))["model"]
 
 
+def read_inputs(exp_dir: Path | str) -> dict:
+    """What a training's run.json says that it was made from.
+
+    Raises
+    ------
+    UserError : absent, damaged, or of another version
+    """
+    path = regular_file(Path(exp_dir) / "run.json")
+    try:
+        inputs = json.loads(path.read_text(encoding="utf-8"))["inputs"]
+    except FileNotFoundError:
+        raise UserError(f"{path}: is absent, so it is not known what {exp_dir} was trained on; delete that folder or "
+                        "choose another exp_dir") from None  # fmt: skip
+    except (ValueError, KeyError, TypeError, RecursionError):
+        inputs = None
+    if not isinstance(inputs, dict):
+        raise UserError(f"{path}: is damaged, or of another version of avsv train: expected a mapping with the key "
+                        f"inputs; delete {exp_dir} or choose another exp_dir")  # fmt: skip
+    return inputs
+
+
 def start_from(model: nn.Module, source: Path | str, exp_dir: Path | str) -> None:
     """Put another experiment's weights into `model`.
 
@@ -71,7 +99,7 @@ def start_from(model: nn.Module, source: Path | str, exp_dir: Path | str) -> Non
     UserError : the networks are not of one shape
     """
     there, here = load_weights(source), model.state_dict()
-    inputs = [json.loads((Path(d) / "run.json").read_text(encoding="utf-8"))["inputs"] for d in (source, exp_dir)]
+    inputs = [read_inputs(folder) for folder in (source, exp_dir)]
     differ = [name for name in here if name not in there or there[name].shape != here[name].shape]
     centres = [f"{name}.weight" for name, module in model.named_modules() if isinstance(module, AAMSoftmax)]
     if inputs[0].get("data") != inputs[1].get("data"):
@@ -81,7 +109,8 @@ def start_from(model: nn.Module, source: Path | str, exp_dir: Path | str) -> Non
         found = f"of the shape {tuple(there[other[0]].shape)}" if other[0] in there else "absent"
         raise UserError(f"init={source}: is another network: {other[0]} is {found} there and of the shape "
                         f"{tuple(here[other[0]].shape)} here")  # fmt: skip
-    model.load_state_dict({**here, **{name: there[name] for name in here if name not in differ}})
+    kept = {name: there[name] for name in here if name not in differ}
+    put(model, {**here, **kept}, weights_file(source))
     log.info("%s: starts from %s%s", exp_dir, source, f"; anew: {', '.join(differ)} (other people)" if differ else "")
 
 
@@ -89,7 +118,7 @@ def keep_last(folder: Path, epoch: int, weights: dict, n: int) -> None:
     """Keep the weights after `epoch` (from 1), and those of the `n` - 1 epochs before."""
     save_state(folder / "epochs" / f"{epoch:04d}.pt", weights)
     for path in (folder / "epochs").glob("[0-9]*.pt"):
-        if int(path.stem) <= epoch - n:
+        if path.stem.isdecimal() and int(path.stem) <= epoch - n:
             path.unlink()
 
 
@@ -101,6 +130,8 @@ def average_weights(paths: list[Path]) -> Weights:
     sums: Weights = {}
     for path in paths:
         weights = load_state(path)["model"]
+        if sums and {n: w.shape for n, w in weights.items()} != {n: w.shape for n, w in sums.items()}:
+            raise UserError(f"{path}: holds other parameters than {paths[0]}; delete the folder epochs of one of them")
         for name, value in weights.items():
             if not value.is_floating_point():
                 sums[name] = value
@@ -115,6 +146,10 @@ def average_weights(paths: list[Path]) -> Weights:
 def final_weights(exp_dir: Path, which: str) -> Weights:
     """The weights an experiment ends with: those of the last epoch, of the best, or the average, which is written."""
     if which == "average":
-        model = average_weights(sorted((exp_dir / "epochs").glob("[0-9]*.pt")))
+        epochs = sorted((exp_dir / "epochs").glob("[0-9]*.pt"))
+        if not epochs:
+            raise UserError(f"{exp_dir}/epochs: has no weights of the last epochs to average; delete {exp_dir} and "
+                            "train again")  # fmt: skip
+        model = average_weights(epochs)
         save_state(exp_dir / FILES[which], {"model": model})
     return load_state(exp_dir / FILES[which])["model"]

@@ -14,7 +14,6 @@ batches are in another order; in double precision those of one and of two proces
 """
 
 import logging
-import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -24,18 +23,19 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from avsv.environment import number_in
 from avsv.errors import UserError
 from avsv.models.device import pick_device
 
 
 def n_processes() -> int:
     """How many train together; 1 without torchrun."""
-    return int(os.environ.get("WORLD_SIZE", "1"))
+    return number_in("WORLD_SIZE", 1)
 
 
 def rank() -> int:
     """This process's number, from 0; the first one writes files and speaks."""
-    return int(os.environ.get("RANK", "0")) if n_processes() > 1 else 0
+    return number_in("RANK") if n_processes() > 1 else 0
 
 
 def join_processes(device: str) -> None:
@@ -45,7 +45,7 @@ def join_processes(device: str) -> None:
     if rank():
         logging.getLogger("avsv").setLevel(logging.ERROR)
     if pick_device(device).type == "cuda":
-        own = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+        own = torch.device("cuda", number_in("LOCAL_RANK"))
         torch.cuda.set_device(own)
         dist.init_process_group("nccl", device_id=own)
     else:

@@ -11,8 +11,18 @@ from torch import nn
 from avsv.errors import UserError
 from avsv.files import whole_file
 from avsv.kaldi.shards import file_digest
-from avsv.models.ecapa import encoder_folder, load_encoder, make_speaker_encoder, save_speechbrain_folder
+from avsv.model_files import refuse_no_model
+from avsv.models.ecapa import (
+    encoder_files,
+    encoder_folder,
+    load_encoder,
+    make_frontend,
+    make_speaker_encoder,
+    save_speechbrain_folder,
+)
+from avsv.models.hyperparams import RATE
 from avsv.models.iresnet import IResNet, save_onnx
+from avsv.models.weights import part_of
 from avsv.training.checkpoints import load_weights, weights_file
 from avsv.training.config import apply_schema, read_config
 from avsv.training.face import FaceConfig
@@ -52,11 +62,23 @@ def read_voice_encoder(source: str) -> Encoder:
         config = apply_schema(read_config(source, []), VoiceConfig, source)
         net = make_speaker_encoder(config.encoder, encoder_options(config))
         return Encoder(net, config.embedding_size, Path(source), file_digest(source))
-    net = load_encoder(source, "cpu").mods["embedding_model"].requires_grad_(True)
+    encoder = load_encoder(source, "cpu")
+    refuse_other_features(encoder, source)
     with torch.no_grad():
-        size = net.eval()(torch.zeros(1, 100, 80), torch.ones(1)).shape[-1]
-    folder = encoder_folder(source)
-    return Encoder(net, size, folder, file_digest(folder / "embedding_model.ckpt"))
+        size = encoder.encode_batch(torch.zeros(1, RATE)).shape[-1]
+    net = encoder.mods["embedding_model"].requires_grad_(True)
+    return Encoder(net, size, encoder_folder(source), file_digest(encoder_files(source)[1]))
+
+
+def refuse_other_features(encoder: nn.Module, source: str) -> None:
+    """UserError where the encoder takes other features than those that it would be trained on here."""
+    sound, lengths = torch.randn(1, RATE, generator=torch.Generator().manual_seed(0)), torch.ones(1)
+    fbank, normalize = make_frontend()
+    ours = normalize(fbank(sound), lengths)
+    theirs = encoder.mods["mean_var_norm"](encoder.mods["compute_features"](sound), lengths)
+    if ours.shape != theirs.shape or not torch.allclose(ours, theirs, atol=1e-3):
+        raise UserError(f"voice: {source}: takes {theirs.shape[-1]} features a frame of its own kind; only encoders of "
+                        "80 log mel energies less their mean can be trained further")  # fmt: skip
 
 
 def read_face_encoder(source: str) -> Encoder:
@@ -86,8 +108,7 @@ def read_face_encoder(source: str) -> Encoder:
     net = IResNet(config.blocks, config.channels, config.embedding_size, config.stem_stride, config.dropout)
     if is_new(source):
         return Encoder(net, config.embedding_size, path, file_digest(path))
-    weights = load_weights(path)
-    net.load_state_dict({name.removeprefix("net."): w for name, w in weights.items() if name.startswith("net.")})
+    part_of(net, load_weights(path), "net.", weights_file(path))
     return Encoder(net, config.embedding_size, path, file_digest(weights_file(path)))
 
 
@@ -98,16 +119,18 @@ def save_voice_encoder(net: nn.Module, source: Path, folder: Path) -> None:
         nobody = torch.zeros(1, config.embedding_size)
         save_speechbrain_folder(folder, net, nobody, ["nobody"], encoder_options(config), config.encoder)
         return
+    weights = encoder_files(str(source))[1].relative_to(source)
     for file in sorted(source.glob("*.ckpt")) + sorted(source.glob("label_encoder.*")):
-        if file.name != "embedding_model.ckpt":
+        if file.name != str(weights):
             with whole_file(folder / file.name, "wb") as out:
-                out.write(file.read_bytes())
-    if not (folder / "label_encoder.txt").exists():  # SpeechBrain's cache of a published model has another name for it
-        shutil.copyfile(folder / "label_encoder.ckpt", folder / "label_encoder.txt")
+                out.write(refuse_no_model(file).read_bytes())
+    named = folder / "label_encoder.txt", folder / "label_encoder.ckpt"
+    if named[1].exists() and not named[0].exists():  # SpeechBrain's cache of a published model has another name for it
+        shutil.copyfile(named[1], named[0])
     settings = (source / "hyperparams.yaml").read_text(encoding="utf-8")
     with whole_file(folder / "hyperparams.yaml") as out:  # which would lead to the old weights
         out.write(re.sub(r"(?m)^pretrained_path:.*$", lambda _: f"pretrained_path: {folder.absolute()}", settings))
-    with whole_file(folder / "embedding_model.ckpt", "wb") as out:
+    with whole_file(folder / weights, "wb") as out:
         torch.save(net.state_dict(), out)
 
 

@@ -16,7 +16,7 @@ import avsv
 from avsv.errors import UserError
 from avsv.files import whole_file, write_json
 from avsv.kaldi.shards import file_digest
-from avsv.training.checkpoints import weights_file
+from avsv.training.checkpoints import read_inputs, weights_file
 from avsv.training.config import TrainingConfig, apply_schema, read_config, to_yaml
 from avsv.training.distributed import join_processes, n_processes, rank, wait_for_all
 
@@ -52,7 +52,7 @@ def prepare_folder(config: TrainingConfig, inputs: Any) -> bool:
         inputs["init"] = file_digest(weights_file(config.init))
     if (exp_dir / "config.yaml").exists():
         refuse_other_config(exp_dir, config)
-        if json.loads((exp_dir / "run.json").read_text(encoding="utf-8"))["inputs"] != inputs:
+        if read_inputs(exp_dir) != inputs:
             raise UserError(f"{exp_dir}: was trained on other data than {config.data_dir} holds now; "
                             f"delete {exp_dir} or choose another exp_dir")  # fmt: skip
         if (exp_dir / "done").exists():

@@ -10,7 +10,6 @@ and they take turns on every batch.
 
 import ctypes
 import logging
-import os
 import platform
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -26,7 +25,9 @@ from avsv.errors import UserError
 from avsv.files import whole_file
 from avsv.media.pictures import encode_png
 from avsv.models.device import has_bfloat16, pick_device
+from avsv.models.weights import is_mapping, put
 from avsv.progress import progress
+from avsv.threads import n_allowed
 from avsv.training.checkpoints import FILES, final_weights, keep_last, load_state, save_state, start_from
 from avsv.training.clock import Clock
 from avsv.training.config import TrainingConfig
@@ -110,7 +111,7 @@ class Trainer:
             raise UserError(f"precision={config.precision}: expected one of {', '.join(PRECISIONS)}, auto")
         if config.weights not in FILES:
             raise UserError(f"weights={config.weights}: expected one of {', '.join(FILES)}")
-        torch.set_num_threads(config.threads or int(os.environ.get("OMP_NUM_THREADS") or len(os.sched_getaffinity(0))))
+        torch.set_num_threads(config.threads or n_allowed())
         keep_freed_memory()
         join_processes(config.device)
         self.config, self.exp_dir = config, Path(config.exp_dir)
@@ -185,7 +186,8 @@ class Trainer:
             draw_curves(self.exp_dir, self.history)
         leave_processes()
         if self.config.weights != "last":
-            self.model.load_state_dict(final_weights(self.exp_dir, self.config.weights))
+            weights = final_weights(self.exp_dir, self.config.weights)
+            put(self.model, weights, self.exp_dir / FILES[self.config.weights])
         self.model.eval()
         return self.history
 
@@ -289,15 +291,43 @@ class Trainer:
                 start_from(self.model, self.config.init, self.exp_dir)
             return 0
         state = load_state(path)
-        self.model.load_state_dict(state["model"])
+        put(self.model, state["model"], path)
+        try:
+            self.take_state(state)
+        except (KeyError, TypeError, ValueError, AttributeError, RuntimeError, IndexError) as error:
+            raise UserError(f"{path}: is damaged, or of another version of avsv train, and training cannot go on from "
+                            f"it ({type(error).__name__}: {error}); delete {self.exp_dir} or choose another exp_dir"
+                            ) from None  # fmt: skip
+        log.info("%s: going on after epoch %d", self.exp_dir, self.epoch)
+        return state.get("events_size", 0)
+
+
+    def take_state(self, state: dict) -> None:
+        """Optimisers, epoch and history of a checkpoint; ValueError and others where they are not such."""
         for optimizer, scaler, of_optimizer, of_scaler in zip(
             self.optimizers, self.scalers, state["optimizers"], state["scalers"], strict=True
         ):
+            refuse_other_moments(optimizer, of_optimizer)
             optimizer.load_state_dict(of_optimizer)
             scaler.load_state_dict(of_scaler)
-        self.epoch, self.history = state["epoch"], state["history"]
-        log.info("%s: going on after epoch %d", self.exp_dir, self.epoch)
-        return state.get("events_size", 0)
+        epoch, history, size = state["epoch"], state["history"], state.get("events_size", 0)
+        figures = isinstance(history, list) and all(is_mapping(record) for record in history)
+        if type(epoch) is not int or epoch < 0 or type(size) is not int or size < 0:
+            raise ValueError(f"epoch {epoch}, events_size {size}")
+        if not figures or not all(isinstance(v, int | float) for record in history for v in record.values()):
+            raise ValueError("the history is no list of figures")
+        if len(history) != epoch:
+            raise ValueError(f"the history is of {len(history)} epochs, the weights are of {epoch}")
+        self.epoch, self.history = epoch, history
+
+
+def refuse_other_moments(optimizer: torch.optim.Optimizer, state: dict) -> None:
+    """ValueError where an optimiser's state is of other parameters: torch takes it, and fails in the first step."""
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    for number, moments in state["state"].items():
+        for name, value in moments.items():
+            if isinstance(value, Tensor) and value.ndim and value.shape != parameters[number].shape:
+                raise ValueError(f"{name} of parameter {number} has the shape {tuple(value.shape)}")
 
 
 def turns_of(step: Step | Sequence[Step]) -> list[Step]:

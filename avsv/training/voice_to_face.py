@@ -22,6 +22,7 @@ from avsv.kaldi.data_dir import DataDir, read_data_dir
 from avsv.kaldi.shards import digest, file_digest
 from avsv.losses.adversarial import critic_loss, generator_loss
 from avsv.models.voice_to_face import FACE_SIDE, FaceCritic, Generator, VoiceEmbedder, normalise_embeddings
+from avsv.models.weights import put
 from avsv.training.checkpoints import load_weights, weights_file
 from avsv.training.config import OptimizerConfig, TrainingConfig
 from avsv.training.dry_run import Rehearsal
@@ -117,8 +118,7 @@ def embedder_of(weights: dict[str, Tensor]) -> VoiceEmbedder:
     if not shapes:
         raise UserError("has no voice embedder; expected a training of task voice_embedder")
     embedder = VoiceEmbedder([shape[0] for shape in shapes[:-1]], shapes[-1][0], shapes[0][1])
-    embedder.load_state_dict(part)
-    return embedder.eval()
+    return put(embedder, part, "its voice embedder").eval()
 
 
 class VoicesAndFaces(Dataset):

@@ -1,0 +1,132 @@
+"""ONNX files from anywhere, looked at before a runtime opens them.
+
+A runtime follows a file's word: weights "outside the file" may be any file of this machine, and a few bytes may ask for
+arrays that no machine holds or a loop that never ends.
+"""
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+from avsv.errors import UserError
+from avsv.model_files import refuse_no_model
+
+LARGEST_FILE = 1 << 31  # bytes; protobuf has no more
+LARGEST_ARRAY = 1 << 28  # numbers in one array that a network of faces computes
+LOOPS = ("Loop", "Scan", "SequenceMap")
+
+
+def check_onnx(path: Path) -> None:
+    """Refuse what is no network of faces before it is loaded.
+
+    Raises
+    ------
+    UserError : no ONNX, weights outside the folder, tensors that are larger than what the file holds, loops
+    """
+    import onnx
+
+    refuse_no_model(path)
+    if path.stat().st_size >= LARGEST_FILE:
+        raise UserError(f"{path}: is larger than 2 GiB, which no ONNX file can be")
+    try:
+        model = onnx.load(str(path), load_external_data=False)
+    except Exception as error:  # protobuf's own
+        raise UserError(f"{path}: cannot be loaded as an ONNX network: {type(error).__name__}") from None
+    if not model.graph.node:
+        raise UserError(f"{path}: cannot be loaded as an ONNX network: it has no nodes")
+    for graph in graphs_of(model):
+        for tensor in tensors_of(graph):
+            if tensor.data_location == onnx.TensorProto.EXTERNAL:
+                refuse_elsewhere(path, tensor)
+            else:
+                refuse_larger_than_its_data(path, tensor)
+        for node in graph.node:
+            if node.op_type in LOOPS:
+                raise UserError(f"{path}: has a node {node.op_type}; a network of faces has no loops, and this one "
+                                "might never end")  # fmt: skip
+    refuse_huge_arrays(path, model)
+
+
+def graphs_of(model) -> Iterator:
+    """All graphs and functions of a model, those inside of nodes too."""
+    waiting = [model.graph, *model.functions]
+    for graph in waiting:
+        yield graph
+        for node in graph.node:
+            for attribute in node.attribute:
+                waiting += [attribute.g] if attribute.HasField("g") else []
+                waiting += attribute.graphs
+
+
+def tensors_of(graph) -> Iterator:
+    """All tensors that a graph holds."""
+    yield from getattr(graph, "initializer", ())
+    for sparse in getattr(graph, "sparse_initializer", ()):
+        yield from (sparse.values, sparse.indices)
+    for node in graph.node:
+        for attribute in node.attribute:
+            yield from attribute.tensors
+            if attribute.HasField("t"):
+                yield attribute.t
+            for sparse in (*attribute.sparse_tensors, *([attribute.sparse_tensor] if attribute.HasField("sparse_tensor")
+                                                        else [])):  # fmt: skip
+                yield from (sparse.values, sparse.indices)
+
+
+def refuse_elsewhere(path: Path, tensor) -> None:
+    """UserError where a tensor's numbers are not in an ordinary file of the same folder."""
+    entries = {entry.key: entry.value for entry in tensor.external_data}
+    location = entries.get("location", "")
+    file, folder = path.parent / location, path.parent.resolve()
+    inside = location and not Path(location).is_absolute() and ".." not in Path(location).parts
+    links = [p for p in (file, *file.parents) if p != path.parent and path.parent in p.parents and p.is_symlink()]
+    if not inside or links or not file.resolve().is_relative_to(folder):
+        raise UserError(f"{path}: takes the weights {tensor.name} from {location or 'nowhere'}, which is outside of "
+                        "its folder; they are not read. Copy the weights into the folder, without links")  # fmt: skip
+    refuse_no_model(file)
+    if not file.is_file():
+        raise UserError(f"{file}: there is no such file; {path} takes weights from it")
+    if file.stat().st_nlink > 1:
+        raise UserError(f"{file}: has another name elsewhere (a hard link), and might be any file of this machine; "
+                        "copy it")  # fmt: skip
+    try:
+        end = int(entries.get("offset", 0)) + int(entries.get("length", 0))
+    except ValueError:
+        end = -1
+    if not 0 <= end <= file.stat().st_size:
+        raise UserError(f"{path}: the weights {tensor.name} are not within {file}, which is damaged or half there")
+
+
+def refuse_larger_than_its_data(path: Path, tensor) -> None:
+    """UserError where a tensor's dimensions are not those of the numbers that the file holds for it."""
+    size = math.prod(tensor.dims) if all(d >= 0 for d in tensor.dims) else -1
+    bits = {2: 8, 3: 8, 4: 16, 5: 16, 9: 8, 10: 16, 1: 32, 6: 32, 7: 64, 11: 64, 12: 32, 13: 64, 14: 64, 15: 128,
+            16: 16}.get(tensor.data_type, 8)  # fmt: skip
+    if tensor.HasField("raw_data"):
+        fits = size * bits == 8 * len(tensor.raw_data) or (tensor.data_type > 16 and size <= 4 * len(tensor.raw_data))
+    else:
+        held = max(len(values) for values in (tensor.float_data, tensor.int32_data, tensor.int64_data,
+                                              tensor.double_data, tensor.uint64_data, tensor.string_data))  # fmt: skip
+        fits = size <= max(held, 0) * (2 if tensor.data_type > 16 else 1) and size >= 0
+    if not fits:
+        raise UserError(f"{path}: the tensor {tensor.name} is said to be {list(tensor.dims)}, but the file holds other "
+                        "numbers: it is damaged")  # fmt: skip
+
+
+def refuse_huge_arrays(path: Path, model) -> None:
+    """UserError where an array on the way, as far as its size can be told beforehand, would not fit into memory."""
+    import onnx
+
+    for graph in graphs_of(model):
+        for tensor in tensors_of(graph):
+            if len(tensor.raw_data) > 4096:  # the sizes are enough to go by
+                tensor.ClearField("raw_data")
+    try:
+        inferred = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
+    except Exception:  # some operator is unknown to it: the runtime decides
+        return
+    for value in (*inferred.value_info, *inferred.output, *inferred.input):
+        dims = [d.dim_value for d in value.type.tensor_type.shape.dim if d.HasField("dim_value")]
+        if math.prod(max(d, 1) for d in dims) > LARGEST_ARRAY:
+            raise UserError(f"{path}: the array {value.name} would have the size {dims}, too large for a network of "
+                            "faces")  # fmt: skip

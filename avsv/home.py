@@ -1,0 +1,14 @@
+"""The user's home folder, where published models are kept."""
+
+from pathlib import Path
+
+from avsv.errors import UserError
+
+
+def home_folder() -> Path:
+    """The home folder; UserError where there is none: a user without a name (docker run --user) and without HOME."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        raise UserError("this user has no home folder, where published models are kept: set HOME to a folder, or give "
+                        "the folder of a model that is here already") from None  # fmt: skip

@@ -1,0 +1,197 @@
+"""Face packs from anywhere: nested, doubled, half, with weights elsewhere, or made to eat the machine."""
+
+import os
+import shutil
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from avsv.errors import UserError
+from avsv.features.face_pack import find_pack, load_pack
+from avsv.features.onnx_files import check_onnx
+from tests.commands.test_embed_face import pack  # noqa: F401 (fixture)
+
+SIZE = 8
+
+
+def network(path, extra=(), weights=None, outputs=(("out", ["b", SIZE]),), side=112, nodes=None, inputs=("input",)):
+    """A recognition network: the mean of the picture added to some weights."""
+    weights = weights if weights is not None else numpy_helper.from_array(np.arange(SIZE, dtype=np.float32), "w")
+    nodes = nodes or [
+        helper.make_node("ReduceMean", ["input"], ["m"], axes=[1, 2, 3], keepdims=0),
+        helper.make_node("Unsqueeze", ["m", "axis"], ["u"]),
+        helper.make_node("Add", ["u", "w"], ["out"]),
+    ]
+    graph = helper.make_graph(
+        [*extra, *nodes], "g",
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["b", 3, side, side]) for name in inputs],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in outputs],
+        [weights, helper.make_tensor("axis", TensorProto.INT64, [1], [1])],
+    )  # fmt: skip
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)])
+    model.ir_version = 8
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
+def external(location, length=4 * SIZE, offset=0):
+    tensor = TensorProto(name="w", data_type=TensorProto.FLOAT, dims=[SIZE], data_location=TensorProto.EXTERNAL)
+    for key, value in (("location", location), ("offset", offset), ("length", length)):
+        entry = tensor.external_data.add()
+        entry.key, entry.value = key, str(value)
+    return tensor
+
+
+def load(path):
+    return load_pack(path.parent, tasks=("recognition",)).recognition
+
+
+def test_weights_beside_the_network_are_read(tmp_path):
+    path = network(tmp_path / "p" / "r.onnx", weights=external("w.bin"))
+    (path.parent / "w.bin").write_bytes(np.arange(SIZE, dtype=np.float32).tobytes())
+    inside = load(network(tmp_path / "q" / "r.onnx"))
+    picture = [np.full((112, 112, 3), 200, np.uint8)]
+    assert np.array_equal(load(path).get_feat(picture), inside.get_feat(picture))
+
+
+@pytest.mark.parametrize("how", ["absolute", "above", "link", "linked folder", "hard link", "short", "fifo", "absent",
+                                 "negative", "huge", "nowhere"])  # fmt: skip
+def test_weights_from_elsewhere_are_not_read(tmp_path, how):
+    secret = tmp_path / "secret"
+    secret.write_bytes(os.urandom(4096))
+    folder = tmp_path / "p"
+    folder.mkdir()
+    tensor = external({"absolute": str(secret), "above": "../secret", "linked folder": "s/secret", "nowhere": ""}.get(
+        how, "w.bin"), length={"huge": 1 << 60, "negative": -4}.get(how, 4 * SIZE))  # fmt: skip
+    {"link": lambda: os.symlink(secret, folder / "w.bin"), "linked folder": lambda: os.symlink(tmp_path, folder / "s"),
+     "hard link": lambda: os.link(secret, folder / "w.bin"), "short": lambda: (folder / "w.bin").write_bytes(b"123"),
+     "huge": lambda: (folder / "w.bin").write_bytes(bytes(99)), "fifo": lambda: os.mkfifo(folder / "w.bin"),
+     "negative": lambda: (folder / "w.bin").write_bytes(bytes(99))}.get(how, lambda: None)()  # fmt: skip
+    path = network(folder / "r.onnx", weights=tensor)
+    with pytest.raises(UserError, match=str(folder)):
+        load(path)
+
+
+def node(kind, inputs, outputs, **attributes):
+    return helper.make_node(kind, inputs, outputs, **attributes)
+
+
+def constant(name, values):
+    return node("Constant", [], [name], value=helper.make_tensor(name, TensorProto.INT64, [len(values)], values))
+
+
+def loop():
+    body = helper.make_graph([node("Identity", ["c"], ["c2"])], "b", [
+        helper.make_tensor_value_info("i", TensorProto.INT64, []),
+        helper.make_tensor_value_info("c", TensorProto.BOOL, []),
+    ], [helper.make_tensor_value_info("c2", TensorProto.BOOL, [])])  # fmt: skip
+    return [node("Loop", ["", "yes"], [], body=body)]
+
+
+@pytest.mark.parametrize("nodes", [
+    [constant("s", [1 << 20, 1 << 20]), node("ConstantOfShape", ["s"], ["x"])],
+    [constant("s", [1 << 40]), node("Expand", ["w", "s"], ["x"])],
+    loop(),
+    [node("Mystery", ["input"], ["x"], domain="some.where")],
+    [node("NoSuchOperator", ["input"], ["x"])],
+], ids=["fill", "expand", "loop", "custom", "unknown"])  # fmt: skip
+def test_a_few_bytes_that_ask_for_the_machine_are_refused(tmp_path, nodes):
+    path = network(tmp_path / "p" / "r.onnx", nodes)
+    with pytest.raises(UserError, match=str(path)):
+        load(path)
+
+
+@pytest.mark.parametrize("dims", [[1 << 40], [1 << 20, 1 << 20], [-1], [4], [SIZE, 2]])
+def test_a_tensor_of_another_size_than_its_numbers_is_damaged(tmp_path, dims):
+    for raw in (True, False):
+        weights = TensorProto(name="w", data_type=TensorProto.FLOAT, dims=dims)
+        if raw:
+            weights.raw_data = bytes(4 * SIZE)
+        elif dims == [4]:
+            continue
+        else:
+            weights.float_data.extend([0.0] * SIZE)
+        with pytest.raises(UserError, match="r\\.onnx"):
+            check_onnx(network(tmp_path / "p" / "r.onnx", weights=weights))
+
+
+@pytest.mark.parametrize("change", [
+    {"outputs": [("out", ["b", SIZE]), ("m", ["b"])]},
+    {"nodes": [node("ReduceMean", ["input"], ["out"], keepdims=0)], "outputs": [("out", [])]},
+    {"nodes": [node("ReduceMean", ["input"], ["out"], axes=[0, 1, 2], keepdims=0)], "outputs": [("out", [112])]},
+    {"nodes": [node("Sqrt", ["input"], ["s"]), node("ReduceMean", ["s"], ["out"], axes=[2, 3], keepdims=0)],
+     "outputs": [("out", ["b", 3])]},  # of negative numbers: not a number
+    {"nodes": [node("Identity", ["input"], ["out"])], "outputs": [("out", ["b", 3, 112, 112])]},
+    {"side": 64}, {"side": "height"},
+    {"inputs": ("input", "other")},
+], ids=["two outputs", "one number", "no batch", "not finite", "a picture", "other side", "any side",
+        "two inputs"])  # fmt: skip
+def test_networks_of_other_shapes_are_refused_when_they_are_loaded(tmp_path, change):
+    path = network(tmp_path / "p" / "r.onnx", **change)
+    with pytest.raises(UserError, match=str(path.parent)):
+        load(path)
+
+
+def test_a_nested_pack_is_found(pack, tmp_path, monkeypatch):  # noqa: F811
+    """antelopev2.zip unpacks to antelopev2/antelopev2/*.onnx."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    inner = tmp_path / ".insightface" / "models" / "antelopev2" / "antelopev2"
+    shutil.copytree(pack, inner)
+    for name in ("antelopev2", inner.parent, inner, "~/.insightface/models/antelopev2"):
+        assert find_pack(name) == inner
+    assert load_pack("antelopev2").recognition.model_file == str(inner / "recognition.onnx")
+    shutil.copytree(pack, inner.parent / "another")
+    with pytest.raises(UserError, match=str(inner.parent)):
+        find_pack("antelopev2")
+
+
+def test_of_two_networks_of_a_kind_the_log_names_the_one_that_is_used(pack, tmp_path, caplog):  # noqa: F811
+    folder = shutil.copytree(pack, tmp_path / "p")
+    shutil.copyfile(folder / "recognition.onnx", folder / "z.onnx")
+    with caplog.at_level("WARNING", "avsv"):
+        assert load_pack(folder).recognition.model_file == str(folder / "recognition.onnx")
+    assert "recognition.onnx" in caplog.text and "z.onnx" in caplog.text
+
+
+@pytest.mark.parametrize("missing", ["recognition", "detector"])
+def test_a_pack_that_lacks_a_network_is_refused(pack, tmp_path, missing):  # noqa: F811
+    folder = shutil.copytree(pack, tmp_path / "p")
+    (folder / f"{missing}.onnx").unlink()
+    with pytest.raises(UserError, match=str(folder)):
+        load_pack(folder)
+
+
+@pytest.mark.parametrize("data", [b"", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n", b"<html>",
+                                  b"\x08\x08", None])  # fmt: skip
+def test_what_is_no_network_is_refused_at_once(pack, tmp_path, data):  # noqa: F811
+    folder = shutil.copytree(pack, tmp_path / "p")
+    path = folder / "detector.onnx"
+    path.unlink()
+    path.write_bytes(data) if data is not None else os.mkfifo(path)
+    with pytest.raises(UserError, match=str(path)):
+        load_pack(folder)
+
+
+def test_half_a_network_is_refused(pack, tmp_path):  # noqa: F811
+    folder = shutil.copytree(pack, tmp_path / "p")
+    data = (folder / "recognition.onnx").read_bytes()
+    for n in (len(data) // 3, len(data) // 2, len(data) - 9):
+        (folder / "recognition.onnx").write_bytes(data[:n])
+        with pytest.raises(UserError, match=r"recognition\.onnx"):
+            load_pack(folder)
+
+
+def test_a_user_without_a_home_is_told_what_to_set(monkeypatch):
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr(os, "getuid", lambda: 4_000_000)
+    with pytest.raises(UserError, match="HOME"):
+        find_pack("buffalo_l")
+
+
+def test_our_own_networks_are_as_they_should_be(pack):  # noqa: F811
+    for path in sorted(pack.glob("*.onnx")):
+        check_onnx(path)
+        onnx.checker.check_model(str(path))

@@ -1,0 +1,201 @@
+"""Weights go into a network whole, or not at all: what does not fit is refused by every loader."""
+
+import json
+import os
+import shutil
+from dataclasses import asdict
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.torch import save_file
+
+from avsv.embeddings.association import load_family, save_family
+from avsv.embeddings.association_media import load_media_network, save_media_network
+from avsv.embeddings.clips import load_avn_f, save_avn_f
+from avsv.embeddings.pair import load_fusion, save_fusion
+from avsv.embeddings.synchrony import NETWORKS, load_network, save_network
+from avsv.errors import UserError
+from avsv.models.association.family import AssociationOptions
+from avsv.models.association.media import MediaNetwork
+from avsv.models.association.systems import make_family
+from avsv.models.avn_e import Fusion, FusionOptions
+from avsv.models.avn_f import AVNF, AVNFOptions
+from avsv.models.ecapa import ecapa_options, load_encoder, make_ecapa, save_speechbrain_folder
+from avsv.models.inception_resnet import TrunkOptions
+from avsv.models.weights import fit, read_state
+from avsv.training.checkpoints import load_state
+
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0000\nsize 83316686\n"
+PAGE = b"\n<!DOCTYPE html><html>Sign in</html>"
+
+
+@pytest.fixture(scope="module")
+def encoder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("encoder")
+    torch.manual_seed(0)
+    options = (80, 8, 4, 6)
+    save_speechbrain_folder(folder, make_ecapa(*options), torch.zeros(2, 6), ["a", "b"], ecapa_options(*options))
+    return folder
+
+
+def embed(folder):
+    sound = torch.from_numpy(np.random.default_rng(0).normal(0, 0.1, (1, 16000)).astype(np.float32))
+    return load_encoder(str(folder), "cpu").encode_batch(sound)
+
+
+@pytest.mark.parametrize("change", [
+    lambda state: {f"module.{name}": w for name, w in state.items()},
+    lambda state: {"classifier.weight": torch.ones(3), **{f"embedding_model.{name}": w for name, w in state.items()}},
+    lambda state: {f"module.embedding_model.{name}": w for name, w in state.items()},
+    lambda state: {"state_dict": state, "epoch": 3},
+    lambda state: {"model": {f"module.{name}": w for name, w in state.items()}, "optimizer": {"lr": 1.0}},
+    lambda state: {"state_dict": {"model": state}},
+    lambda state: {name: w for name, w in state.items() if not name.endswith("num_batches_tracked")},
+    lambda state: {name: w.double() if w.is_floating_point() else w for name, w in state.items()},
+])  # fmt: skip
+def test_known_wrappings_give_the_same_embedding(encoder, tmp_path, change):
+    folder = shutil.copytree(encoder, tmp_path / "m")
+    torch.save(change(torch.load(encoder / "embedding_model.ckpt")), folder / "embedding_model.ckpt")
+    assert torch.equal(embed(folder), embed(encoder))
+
+
+def first(state):
+    return next(iter(state))
+
+
+@pytest.mark.parametrize("change", [
+    lambda state: {},
+    lambda state: {"state_dict": {}},
+    lambda state: {f"other.{name}": w for name, w in state.items()},
+    lambda state: {name: w for name, w in state.items() if name != first(state)},
+    lambda state: dict(list(state.items())[:5]),
+    lambda state: {**state, "extra.weight": torch.zeros(3)},
+    lambda state: {**state, first(state): state[first(state)][:1]},
+    lambda state: {**state, first(state): state[first(state)].to(torch.complex64)},
+    lambda state: {**state, first(state): state[first(state)].long()},
+    lambda state: {**state, first(state): state[first(state)] * float("nan")},
+    lambda state: {**state, first(state): state[first(state)].to_sparse()},
+    lambda state: {**state, first(state): [1.0]},
+    lambda state: [state],
+    lambda state: state[first(state)],
+    lambda state: None,
+])  # fmt: skip
+def test_what_does_not_fit_is_refused_with_its_file(encoder, tmp_path, change):
+    folder = shutil.copytree(encoder, tmp_path / "m")
+    path = folder / "embedding_model.ckpt"
+    torch.save(change(torch.load(encoder / "embedding_model.ckpt")), path)
+    with pytest.raises(UserError, match=str(path)):
+        load_encoder(str(folder), "cpu")
+
+
+def test_how_many_are_missing_is_told(tmp_path):
+    net = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Linear(2, 2), torch.nn.BatchNorm1d(2))
+    state = {name: w for name, w in net.state_dict().items() if not name.startswith("1.")}
+    with pytest.raises(UserError, match=r"x\.pt: 2 of 8 parameters are missing"):
+        fit(net, state, "x.pt")
+
+
+def save_fusion_to(folder):
+    save_fusion(folder, Fusion(6, 5, FusionOptions(size=4)))
+
+
+def save_family_to(folder):
+    save_family(folder, make_family((6, 5), {"people": 3}, AssociationOptions(size=4)))
+
+
+def save_media_to(folder):
+    trunk = TrunkOptions(96, 0.05, (1, 1, 1), 8)
+    save_media_network(folder, MediaNetwork(trunk, True, {"people": 3}, AssociationOptions(size=4)))
+
+
+def save_avn_f_to(folder):
+    options = AVNFOptions(channels=4, trunk_channels=(4, 4, 4, 4), blocks=(1, 1, 1, 1), embedding_size=8)
+    save_avn_f(folder, AVNF(options), 2.0)
+
+
+def save_syncnet_to(folder):
+    save_network(folder, "syncnet", NETWORKS["syncnet"](8, 0.05), 8, 0.05, 0.5)
+
+
+def save_coupled_to(folder):
+    save_network(folder, "coupled_cnn", NETWORKS["coupled_cnn"](8, 0.05), 8, 0.05, None)
+
+
+SAVED = [(save_fusion_to, load_fusion), (save_family_to, load_family), (save_media_to, load_media_network),
+         (save_avn_f_to, load_avn_f), (save_syncnet_to, load_network), (save_coupled_to, load_network)]  # fmt: skip
+
+
+WRONG = (-1, 1 << 40, "x", None, [], float("nan"), {})
+
+
+def tensors(path):
+    from safetensors import safe_open
+
+    with safe_open(path, "pt") as file:
+        return {name: file.get_tensor(name) for name in file.keys()}, file.metadata()  # noqa: SIM118
+
+
+@pytest.mark.parametrize(("save", "load"), SAVED, ids=lambda f: f.__name__)
+def test_every_network_of_ours_is_read_whole_or_refused(tmp_path, save, load):
+    save(tmp_path)
+    path = next(tmp_path.glob("*.safetensors"))
+    state, metadata = tensors(path)
+    load(tmp_path)
+    save_file({f"module.{name}": w for name, w in state.items()}, path, metadata)
+    load(tmp_path)
+    name = max(state, key=lambda name: state[name].numel())
+    network = json.loads(metadata["network"])
+    for damaged, said in (
+        ({}, network), ({**state, "x": torch.zeros(1)}, network),
+        ({n: w for n, w in state.items() if n != name}, network),
+        ({**state, name: torch.zeros(3)}, network), ({**state, name: state[name] * float("inf")}, network),
+        (state, {}), (state, []), (state, None), (state, "x"),
+        *((state, {**network, key: wrong}) for key in network for wrong in WRONG),
+    ):  # fmt: skip
+        if said == {**network, "threshold": None}:
+            continue
+        save_file(damaged, path, {"network": json.dumps(said)})
+        try:
+            load(tmp_path)
+        except UserError as error:
+            assert str(path) in str(error)
+        else:  # a value that is as good: -1 for a threshold
+            assert damaged is state and set(said) == set(network)
+    for data in (b"", POINTER, PAGE, path.read_bytes()[:-9], b"\xff" * 40, (1 << 40).to_bytes(8, "little") * 9):
+        path.write_bytes(data)
+        with pytest.raises(UserError, match=str(path)):
+            load(tmp_path)
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(UserError, match=str(path)):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize("read", [read_state, load_state])
+@pytest.mark.parametrize("data", [b"", POINTER, PAGE, b"PK\x03\x04half", b"\x80\x02}q\x00.", b"\x80\x02]q\x00."])
+def test_what_is_no_checkpoint_is_refused_without_bad_advice(tmp_path, read, data):
+    path = tmp_path / "x.ckpt"
+    path.write_bytes(data)
+    with pytest.raises(UserError, match=str(path)) as error:
+        if not read(path):  # an empty dictionary is one, which no network fits
+            fit(torch.nn.Linear(1, 1), {}, path)
+    assert "weights_only" not in str(error.value)
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_a_changed_description_builds_the_network_or_is_refused(tmp_path_factory, data):
+    folder = tmp_path_factory.mktemp("w")
+    fusion = Fusion(6, 5, FusionOptions(size=4))
+    network = {"n_voice": 6, "n_face": 5, "options": asdict(fusion.options)}
+    odd = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.lists(st.integers())
+    target = data.draw(st.sampled_from([network, network["options"]]))
+    target[data.draw(st.sampled_from(sorted(target)) | st.text(max_size=5))] = data.draw(odd)
+    save_file(fusion.state_dict(), folder / "fusion.safetensors", {"network": json.dumps(network)})
+    try:
+        load_fusion(folder)
+    except UserError as error:
+        assert "fusion.safetensors" in str(error)
