@@ -25,7 +25,7 @@ def add_arguments(parser):
 def run(args):
     from avsv.embeddings.pair import NAME, fuse_pairs, load_fusion, pair_quality
     from avsv.embeddings.quality import quality_file
-    from avsv.files import write_json
+    from avsv.files import replaced_together
     from avsv.kaldi.embeddings import write_embeddings
     from avsv.kaldi.made_from import MadeFrom
     from avsv.kaldi.origin import embeddings_model
@@ -44,14 +44,12 @@ def run(args):
         fusion, voice, face, present, pair_quality(fusion.options, args.voice, args.face, utts)
     )
     parts = [file_digest(args.model / NAME), embeddings_model(args.voice), embeddings_model(args.face)]
-    record = args.out_dir / "done.json"  # see kaldi/records.py
-    record.unlink(missing_ok=True)
-    write_embeddings(args.out_dir / "embedding.ark", args.out_dir / "embedding.scp", utts, vectors)
-    write_table(args.out_dir / "weights", zip(utts, (f"{v:.4f} {f:.4f}" for v, f in weights), strict=True))
-    hashed = digest(parts)
-    write_json(record, {"shards": 1, "settings": hashed, "inputs": digest(utts), "model": f"pair:{hashed}"})
+    out = args.out_dir
+    with replaced_together(out / "weights"):
+        write_embeddings(out / "embedding.ark", out / "embedding.scp", utts, vectors, f"pair:{digest(parts)}")
+        write_table(out / "weights", zip(utts, (f"{v:.4f} {f:.4f}" for v, f in weights), strict=True))
     for name in ("embedding.scp", "weights"):
-        made.write(args.out_dir / name)
+        made.write(out / name)
     both = int(present.all(1).sum())
     n_voice, n_face = present.sum(0)
     log.info("%s: %d clips: %d with voice and face, %d voice only, %d face only", args.out_dir, len(utts), both,

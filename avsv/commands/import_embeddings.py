@@ -41,6 +41,7 @@ def add_arguments(parser):
 def run(args):
     import numpy as np
 
+    from avsv.files import replaced_together
     from avsv.kaldi.embeddings import write_embeddings
     from avsv.kaldi.foreign_arrays import choose
     from avsv.kaldi.foreign_embeddings import checked, name_utterances
@@ -60,8 +61,9 @@ def run(args):
         example = next((a, b) for a, b in zip(as_written.ids, embeddings.ids) if a != b)
         log.info("%d of %d names are paths and become utterance identifiers: %s -> %s",
                  n_paths, len(embeddings), *example)  # fmt: skip
-    (args.out_dir / "done.json").unlink(missing_ok=True)  # of another model's embeddings, see kaldi/origin.py
-    write_embeddings(args.out_dir / "embedding.ark", args.out_dir / "embedding.scp", embeddings.ids, embeddings.vectors)
     lengths = np.linalg.norm(embeddings.vectors, axis=1).tolist()
-    write_table(args.out_dir / "utt2magnitude", zip(embeddings.ids, (f"{length:.6g}" for length in lengths)))
+    out = args.out_dir
+    with replaced_together(out / "utt2magnitude"):
+        write_embeddings(out / "embedding.ark", out / "embedding.scp", embeddings.ids, embeddings.vectors)
+        write_table(out / "utt2magnitude", zip(embeddings.ids, (f"{length:.6g}" for length in lengths)))
     log.info("%s: %d embeddings of %d values", args.out_dir / "embedding.scp", *embeddings.vectors.shape)

@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from avsv.errors import UserError
-from avsv.files import whole_file
+from avsv.files import replaced_together, whole_file, write_json
 from avsv.inputs import as_text, open_regular, read_bytes
 from avsv.kaldi.matrices import BINARY, NotKaldi, decode_any, encode, read_header
 from avsv.kaldi.places import Place, Range, is_offset, parse_place, take
+from avsv.kaldi.records import MERGED, records_of
 from avsv.kaldi.trials import utterance_id
 
 RECORDS = 1024  # copied out of an archive at a time: they stay in the processor's cache
@@ -53,7 +54,7 @@ def read_embeddings(scp: Path | str, only: Iterable[str] | None = None) -> Embed
     Raises
     ------
     UserError : names the utterance whose archive is absent or cut short, whose vector has another size than the first,
-        or holds a value that is not finite
+        or holds a value that is not finite; shards that are not all of one run
     """
     names, archives, offsets, parts = read_scp(scp)
     if only is None:
@@ -65,6 +66,7 @@ def read_embeddings(scp: Path | str, only: Iterable[str] | None = None) -> Embed
         rows = [found[name] for name in ids]
     if not ids:
         return Embeddings([], np.empty((0, 0), np.float32))
+    records_of(archives)  # half a result is none
     parts = {place: parts[row] for place, row in enumerate(rows) if row in parts} if parts else {}
     vectors = read_vectors(scp, ids, [archives[row] for row in rows], [offsets[row] for row in rows], parts)
     refuse_not_finite(scp, ids, vectors)
@@ -199,21 +201,39 @@ def refuse_not_finite(scp: Path | str, ids: Sequence[str], vectors: np.ndarray) 
             )
 
 
-def write_embeddings(ark: Path | str, scp: Path | str, ids: Sequence[str], vectors: np.ndarray) -> None:
+def write_embeddings(
+    ark: Path | str, scp: Path | str, ids: Sequence[str], vectors: np.ndarray, model: str | None = None
+) -> None:
     """Write float vectors as `copy-vector` and kaldiio do: an archive, and an scp that is sorted by name.
+
+    The two take the place of older ones together; records of other runs in the folder go with them.
 
     Parameters
     ----------
     vectors : (len(ids), d), stored as float32
+    model : its name (see origin.py), for the record `done.json`; None where it is not known, then there is no record
+
+    Raises
+    ------
+    UserError : a vector is not finite, or all zero, so that it has no direction; nothing is written
     """
-    vectors = np.ascontiguousarray(vectors, "<f4")
-    ark, entries, place = Path(ark).absolute(), [], 0
-    with whole_file(ark, "wb") as out:
-        for name, vector in zip(ids, vectors, strict=True):
-            key = name.encode() + b" "
-            record = BINARY + encode(vector)
-            out.write(key + record)
-            entries.append((name.encode(), place + len(key)))
-            place += len(key) + len(record)
-    with whole_file(scp) as out:
-        out.writelines(f"{name.decode()} {ark}:{offset}\n" for name, offset in sorted(entries))
+    with np.errstate(over="ignore"):
+        vectors = np.ascontiguousarray(vectors, "<f4")
+    refuse_not_finite(scp, ids, vectors)
+    if len(zero := np.flatnonzero(~vectors.any(axis=1))):
+        raise UserError(f"{scp}: {ids[zero[0]]}: all values are 0, so that the vector has no direction "
+                        f"({len(zero)} such vectors in all)")  # fmt: skip
+    ark, scp, entries, place = Path(ark).absolute(), Path(scp), [], 0
+    records = [ark.parent / "done.json", *ark.parent.glob("done.*.json"), ark.parent / MERGED]
+    with replaced_together(*records, scp):
+        with whole_file(ark, "wb") as out:
+            for name, vector in zip(ids, vectors, strict=True):
+                key = name.encode() + b" "
+                record = BINARY + encode(vector)
+                out.write(key + record)
+                entries.append((name.encode(), place + len(key)))
+                place += len(key) + len(record)
+        with whole_file(scp) as out:
+            out.writelines(f"{name.decode()} {ark}:{offset}\n" for name, offset in sorted(entries))
+        if model is not None:
+            write_json(records[0], {"shards": 1, "settings": model, "inputs": "", "model": model})

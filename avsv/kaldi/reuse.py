@@ -12,6 +12,7 @@ from typing import Any
 
 from avsv.errors import UserError
 from avsv.kaldi.embeddings import read_embeddings
+from avsv.kaldi.records import finished
 from avsv.kaldi.shards import ShardWriter, digest
 from avsv.kaldi.tables import read_table
 
@@ -41,7 +42,8 @@ def take_over(
 
     Raises
     ------
-    UserError : a folder without embeddings, or whose embeddings were made before there was utt2input
+    UserError : a folder without embeddings, or whose embeddings are not complete, change while they are read, or were
+        made before there was utt2input
     """
     wanted = {utt: digest([settings, inputs[utt]]) for utt in utts}
     for utt, value in wanted.items():
@@ -50,6 +52,8 @@ def take_over(
     for folder in earlier:
         if not (folder / INPUT).exists():
             raise UserError(f"--reuse {folder}: has no {INPUT}; make its embeddings with this version first")
+        if not (before := finished(folder)):
+            raise UserError(f"--reuse {folder}: is not complete; run the command that makes it to its end")
         made_from = read_table(folder / INPUT)
         same = [utt for utt, value in left.items() if made_from.get(utt) == value]
         found = read_embeddings(folder / "embedding.scp", only=same)
@@ -61,5 +65,7 @@ def take_over(
             for utt, value in read_table(folder / name).items():
                 if utt in taken:
                     out.note(name, utt, value)
+        if finished(folder) != before:
+            raise UserError(f"--reuse {folder}: is being made again; run this once more when that has ended")
         log.info("%s: %d of %d clips are the same there", folder, len(found), len(utts))
     return list(left)

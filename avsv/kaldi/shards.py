@@ -3,33 +3,33 @@
 A shard J of N writes `NAME.J.ark` and `NAME.J.scp` (`NAME.ark`, `NAME.scp` where there is one shard only), the table
 `skipped.J` of what could not be done and why, and last of all `done.J.json`, the proof that it is complete: what was
 asked for, as hashes. Numbers that are found on the way, one a clip, go to tables such as `utt2snr.J`, merged in the
-same way. A shard whose proof fits what is asked for is not done again; anything else is done from new, so that a
-killed job leaves nothing that counts. Of two runs in one folder the second waits for the first, shard by shard.
+same way. A shard whose proof fits what is asked for is not done again, but for the clips that it skipped, which are
+tried again; anything else is done from new. Of two runs in one folder the second waits for the first, shard by shard.
+
+A shard takes the place of an older one as a whole. Before its first file does, all is removed that reads the older one:
+its proof and scp files, the merged tables, the copies in a data directory, and the shards of a run cut otherwise. So
+whoever reads finds the old archives, the new ones, or none.
 """
 
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import kaldiio
-import numpy as np
-
 from avsv.errors import UserError
-from avsv.files import one_at_a_time, whole_file, write_json
-from avsv.kaldi.records import read_proof
+from avsv.files import one_at_a_time, replaced_together, whole_file, write_json
+from avsv.kaldi.records import MERGED, one_run, other_shards, read_proof
+from avsv.kaldi.shard_writer import COMPRESSED, ShardWriter, shard_files
 from avsv.kaldi.tables import read_table, write_table
+from avsv.regular import regular_file
 
 log = logging.getLogger("avsv")
-MERGED = "merged.json"  # which shards the merged tables are of
-FLOAT, COMPRESSED = (
-    None,
-    2,
-)  # kaldiio's compression_method: 2 is Kaldi's default "speech feature" coding, one byte a value
+__all__ = ["COMPRESSED", "Shard", "ShardWriter", "digest", "file_digest", "make_archives", "merge"]
+EVERYTHING = ".lock.all"  # held while files of several shards are read or replaced
 
 
 @dataclass(frozen=True)
@@ -62,57 +62,6 @@ class Shard:
         return "" if self.total == 1 else f".{self.number}"
 
 
-class ShardWriter:
-    """Writes the archives of one shard; they appear when the `with` block ends without an error."""
-
-    def __init__(self, out_dir: Path, names: Iterable[str], suffix: str, tables: Iterable[str] = ()):
-        self.out_dir, self.suffix = out_dir, suffix
-        self.files = ExitStack()
-        self.arks = {name: self.files.enter_context(whole_file(self.path(name), "wb")) for name in names}
-        self.entries: dict[str, list[tuple[str, str]]] = {name: [] for name in self.arks}
-        self.tables: dict[str, dict[str, str]] = {name: {} for name in tables}
-        self.skipped: dict[str, str] = {}
-
-    def path(self, name: str) -> Path:
-        return (self.out_dir / f"{name}{self.suffix}.ark").absolute()
-
-    def write(self, name: str, key: str, array: np.ndarray, compression: int | None = FLOAT) -> None:
-        """Add a float vector or matrix under `key` to archive `name`."""
-        self.enter(name, key)
-        array = np.ascontiguousarray(array, dtype=np.float32)
-        kaldiio.save_ark(self.arks[name], {key: array}, compression_method=compression)
-
-    def write_bytes(self, name: str, key: str, data: bytes) -> None:
-        """Add bytes that are no Kaldi object (a picture) under `key` to archive `name`."""
-        self.enter(name, key)
-        self.arks[name].write(key.encode() + b" " + data)
-
-    def enter(self, name: str, key: str) -> None:
-        offset = self.arks[name].tell() + len(key.encode()) + 1
-        self.entries[name].append((key, f"{self.path(name)}:{offset}"))
-
-    def note(self, table: str, key: str, value: float | str) -> None:
-        """Add `key value` to a table; a number is written with six digits. A key without a value has no line."""
-        self.tables[table][key] = value if isinstance(value, str) else f"{value:.6g}"
-
-    def skip(self, key: str, reason: str) -> None:
-        """Note that nothing could be written for `key`, and why."""
-        self.skipped[key] = " ".join(reason.split())
-        log.warning("skipped %s: %s", key, self.skipped[key])
-
-    def __enter__(self) -> "ShardWriter":
-        return self
-
-    def __exit__(self, kind, error, traceback) -> None:
-        self.files.__exit__(kind, error, traceback)
-        if error is None:
-            for name, entries in self.entries.items():
-                write_table(self.out_dir / f"{name}{self.suffix}.scp", entries)
-            for name, table in self.tables.items():
-                write_table(self.out_dir / f"{name}{self.suffix}", table)
-            write_table(self.out_dir / f"skipped{self.suffix}", self.skipped)
-
-
 def digest(value: Any) -> str:
     """A short hash of anything JSON can hold."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:16]
@@ -140,7 +89,9 @@ def file_digest(path: Path | str) -> str:
     path = Path(path)
     total = hashlib.sha256()
     for file in sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]:
-        total.update(file.read_bytes())
+        with open(regular_file(file), "rb") as content:
+            while part := content.read(1 << 20):
+                total.update(part)
     return total.hexdigest()[:16]
 
 
@@ -155,18 +106,22 @@ def make_archives(
     tables: Sequence[str] = (),
     may_be_empty: bool = False,
     model: str | None = None,
+    copies: Mapping[str, Path] | None = None,
 ) -> bool:
     """Make the archives `names` and the `tables` of one shard in `out_dir`, unless they are there already.
 
+    Clips that were skipped before are tried again each time.
+
     Parameters
     ----------
-    inputs : key -> what the result depends on (a path, say); the keys, sorted, are shared out among the jobs
+    inputs : key -> what the result depends on (a path and its stamp, say); the keys, sorted, are shared out among jobs
     settings : whatever else the result depends on (options, a hash of the model)
     work : called with this shard's keys and the writer; it writes or skips every key
     max_skipped : the share of a shard's keys that may be skipped before the job fails
     tables : names, such as "utt2snr", of what `work` notes beside; archives made without them are made again
     may_be_empty : no input at all is no mistake, and makes empty archives
     model : name of the model that makes the vectors (see origin.py), for the record
+    copies : table -> where a copy of it belongs, such as feats.scp in a data directory; removed with what it points to
 
     Returns
     -------
@@ -183,78 +138,163 @@ def make_archives(
     mine = list(shard.take(keys))
     if tables:
         settings = {**settings, "tables": list(tables)}
-    proof = {"shards": shard.total, "settings": digest(settings), "inputs": digest_pairs(mine, inputs)}
-    record_of = {**proof, "model": model} if model else proof
-    record = out_dir / f"done{shard.suffix}.json"
-    if not (done := is_done(record, proof, out_dir, names, tables, shard.suffix)):
-        with one_at_a_time(out_dir / f".lock{shard.suffix}"):
-            if not (done := is_done(record, proof, out_dir, names, tables, shard.suffix)):  # by the run waited for
-                record.unlink(missing_ok=True)
-                (out_dir / MERGED).unlink(missing_ok=True)  # what was skipped may not be so this time
-                do_shard(out_dir, names, tables, mine, work, shard, max_skipped)
-                write_json(record, record_of)
-    if done:
-        if read_proof(record) != record_of:  # made before models were recorded: the settings prove which one it is
-            write_json(record, record_of)
+    proof = {"shards": shard.total, "settings": digest(settings), "inputs": digest_pairs(mine, inputs),
+             "clips": hashlib.sha256("\n".join(keys).encode()).hexdigest()[:16],
+             "archives": list(names), "tables": list(tables)}  # fmt: skip
+    job = ShardJob(out_dir, list(names), list(tables), shard, max_skipped, dict(copies or {}), proof, model)
+    if job.skipped_before() == 0:
         log.info("%s: %s%s: complete already, %d clips", out_dir, names[0], shard.suffix, len(mine))
-    return merge_when_complete(out_dir, names, tables, shard.total, proof["settings"])
+        if read_proof(job.record) != job.full_record(0):  # made before models were recorded
+            write_json(job.record, job.full_record(0))
+    else:
+        with one_at_a_time(out_dir / f".lock{shard.suffix}"):
+            job.run(mine, work)
+    complete = merge_when_complete(out_dir, names, tables, proof)
+    if complete:
+        with replaced_together(*job.copies.values()):
+            for name, copy in job.copies.items():
+                with whole_file(copy) as out:
+                    out.write((out_dir / name).read_text(encoding="utf-8"))
+    return complete
 
 
-def is_done(record: Path, proof: dict, out_dir: Path, names: Sequence[str], tables: Sequence[str], suffix: str) -> bool:
-    files = [f"{name}{suffix}.{end}" for name in names for end in ("ark", "scp")] + [f"{t}{suffix}" for t in tables]
-    return all((out_dir / file).exists() for file in files) and is_of(record, proof)
+@dataclass(frozen=True)
+class ShardJob:
+    """One shard of what `make_archives` makes, and its proof."""
+
+    out_dir: Path
+    names: list[str]
+    tables: list[str]
+    shard: Shard
+    max_skipped: float
+    copies: dict[str, Path]
+    proof: dict
+    model: str | None
+
+    @property
+    def record(self) -> Path:
+        return self.out_dir / f"done{self.shard.suffix}.json"
+
+    def skipped_before(self) -> int | None:
+        """How many clips the finished shard has skipped; None where it is not there, or of something else."""
+        suffix = self.shard.suffix
+        files = [*shard_files(self.out_dir, self.names, self.tables, suffix),
+                 *(self.out_dir / f"{name}{suffix}.ark" for name in self.names)]  # fmt: skip
+        proof = read_proof(self.record)
+        skipped, _ = proof.pop("skipped", None), proof.pop("model", None)
+        whole = proof == self.proof and type(skipped) is int and all(path.exists() for path in files)
+        return skipped if whole else None
+
+    def run(self, keys: list[str], work: Callable[[list[str], ShardWriter], None]) -> None:
+        """Make the shard, or what it lacks: another run that was waited for may have done it."""
+        before = self.skipped_before()
+        try:
+            if before is None:
+                self.do(keys, work)
+            elif before:
+                self.try_again(keys, work)
+        except TooManySkipped as error:  # what was there stays, with its own table `skipped`
+            write_table(self.refused, error.skipped)
+            raise
+
+    def do(self, keys: list[str], work: Callable[[list[str], ShardWriter], None]) -> None:
+        with self.writer() as writer:
+            work(keys, writer)
+            self.refuse_too_many(writer.skipped, len(keys))
+        n_skipped = len(writer.skipped)
+        log.info("%s: %s%s: %d clips done, %d skipped", self.out_dir, self.names[0], self.shard.suffix,
+                 len(keys) - n_skipped, n_skipped)  # fmt: skip
+
+    def try_again(self, keys: list[str], work: Callable[[list[str], ShardWriter], None]) -> None:
+        """Do the clips that were skipped, and add those that can be used now."""
+        before = read_table(self.out_dir / f"skipped{self.shard.suffix}")
+        left = [key for key in keys if key in before]
+        log.info("%s: %s%s: complete but for %d skipped clips of %d, which are tried again", self.out_dir,
+                 self.names[0], self.shard.suffix, len(left), len(keys))  # fmt: skip
+        with suppress(NothingNew), self.writer() as writer:
+            work(left, writer)
+            self.refuse_too_many(writer.skipped, len(keys))
+            if len(writer.skipped) == len(left):
+                raise NothingNew
+            writer.take_back()
+            log.info("%s: %s%s: %d clips added", self.out_dir, self.names[0], self.shard.suffix,
+                     len(left) - len(writer.skipped))  # fmt: skip
+
+    @contextmanager
+    def writer(self) -> Iterator[ShardWriter]:
+        """The shard's writer; when it ends, all that reads the older archives goes before they do."""
+        self.out_dir.mkdir(parents=True, exist_ok=True)
+        stale = [self.record]
+        if self.shard.total > 1:
+            stale += [self.out_dir / MERGED, *shard_files(self.out_dir, self.names, self.tables, "")]
+        # the lock is let go when the set has its names
+        with ExitStack() as locked, replaced_together(*stale, *self.copies.values()):
+            with ShardWriter(self.out_dir, self.names, self.shard.suffix, self.tables) as writer:
+                yield writer
+            write_json(self.record, self.full_record(len(writer.skipped)))
+            locked.enter_context(one_at_a_time(self.out_dir / EVERYTHING))
+            with replaced_together(*other_shards(self.out_dir, self.shard.total, self.names, self.tables)):
+                pass
+
+    def full_record(self, n_skipped: int) -> dict:
+        return {**self.proof, **({"model": self.model} if self.model else {}), "skipped": n_skipped}
+
+    @property
+    def refused(self) -> Path:
+        return self.out_dir / f"skipped{self.shard.suffix}{'.refused' if self.record.exists() else ''}"
+
+    def refuse_too_many(self, skipped: dict[str, str], n_keys: int) -> None:
+        if len(skipped) > self.max_skipped * n_keys:
+            key, reason = next(iter(skipped.items()))
+            raise TooManySkipped(
+                f"{len(skipped)} of {n_keys} clips could not be used, more than the {100 * self.max_skipped:g} % "
+                f"allowed by --max-skipped; the first: {key}: {reason}. All are in {self.refused}",
+                skipped,
+            )
 
 
-def is_of(record: Path, proof: dict) -> bool:
-    """Whether a record proves this, whether or not it names the model."""
-    found = read_proof(record)
-    found.pop("model", None)
-    return found == proof
+class TooManySkipped(UserError):
+    """More clips were skipped than may be.
+
+    skipped : clip -> reason
+    """
+
+    def __init__(self, message: str, skipped: dict[str, str]):
+        super().__init__(message)
+        self.skipped = skipped
 
 
-def do_shard(out_dir, names, tables, keys, work, shard, max_skipped) -> None:
-    out_dir.mkdir(parents=True, exist_ok=True)
-    with ShardWriter(out_dir, names, shard.suffix, tables) as writer:
-        work(keys, writer)
-        refuse_too_many(out_dir, len(writer.skipped), len(keys), writer, max_skipped)
-    n_skipped = len(writer.skipped)
-    log.info("%s: %s%s: %d clips done, %d skipped", out_dir, names[0], shard.suffix, len(keys) - n_skipped, n_skipped)
+class NothingNew(Exception):
+    """No clip that was skipped before can be used now: the shard stays as it is."""
 
 
-def refuse_too_many(out_dir: Path, n_skipped: int, n_keys: int, writer: ShardWriter, max_skipped: float) -> None:
-    if n_skipped <= max_skipped * n_keys:
-        return
-    refused = out_dir / f"skipped{writer.suffix}"
-    write_table(refused, writer.skipped)
-    key, reason = next(iter(writer.skipped.items()))
-    raise UserError(
-        f"{n_skipped} of {n_keys} clips could not be used, more than the {100 * max_skipped:g} % allowed by "
-        f"--max-skipped; the first: {key}: {reason}. All are in {refused}"
-    )
+def merge_when_complete(out_dir: Path, names: Sequence[str], tables: Sequence[str], like: Mapping[str, Any]) -> bool:
+    """Join the shards' scp files into `NAME.scp`, and their tables; False while a shard's proof is missing.
 
-
-def merge_when_complete(out_dir: Path, names: Sequence[str], tables: Sequence[str], total: int, settings: str) -> bool:
-    """Join the shards' scp files into `NAME.scp`, and their tables; False while a shard's proof is missing."""
+    Parameters
+    ----------
+    like : the proof of a shard of the run; the others are of the same run, or do not count
+    """
+    total = like["shards"]
     if total == 1:
         return True
-    proofs = []
-    for job in range(1, total + 1):
-        proof = read_proof(out_dir / f"done.{job}.json")
-        if (proof.get("shards"), proof.get("settings")) != (total, settings):
+    with one_at_a_time(out_dir / EVERYTHING):
+        proofs = [read_proof(out_dir / f"done.{job}.json") for job in range(1, total + 1)]
+        if not all(one_run(proof, like) for proof in proofs):
             return False
-        proofs.append(proof)
-    record = out_dir / MERGED
-    merged = {"shards": total, "settings": settings, "inputs": digest([proofs, list(names), list(tables)])}
-    files = [*(f"{name}.scp" for name in names), *tables, "skipped"]
-    if read_proof(record) == merged and all((out_dir / file).exists() for file in files):
-        return True  # a million lines need not be joined again
-    record.unlink(missing_ok=True)
-    for name, end in [*((name, ".scp") for name in names), *((name, "") for name in [*tables, "skipped"])]:
-        rows: dict[str, str] = {}
-        for job in range(1, total + 1):
-            rows.update(read_table(out_dir / f"{name}.{job}{end}"))
-        write_table(out_dir / f"{name}{end}", rows)
-    write_json(record, merged)
+        record = out_dir / MERGED
+        content = digest([proofs, list(names), list(tables)])
+        merged = {"shards": total, "settings": like["settings"], "inputs": content}
+        files = shard_files(out_dir, names, tables, "")
+        if read_proof(record) == merged and all(file.exists() for file in files):
+            return True  # a million lines need not be joined again
+        with replaced_together(record, *files):
+            for name, end in [*((name, ".scp") for name in names), *((name, "") for name in [*tables, "skipped"])]:
+                rows: dict[str, str] = {}
+                for job in range(1, total + 1):
+                    rows.update(read_table(out_dir / f"{name}.{job}{end}"))
+                write_table(out_dir / f"{name}{end}", rows)
+            write_json(record, merged)
     log.info("%s: %d shards merged, %d skipped", out_dir, total, len(rows))
     return True
 
@@ -267,16 +307,20 @@ def merge(out_dir: Path | str) -> None:
         raise UserError(f"{out_dir}: there are no finished shards here (done.J.json)")
     if damaged := [str(path) for path, record in records.items() if not record]:
         raise UserError(f"{', '.join(damaged)}: not as a finished shard writes it; delete it and run the shard again")
-    totals = {(r["shards"], r["settings"]) for r in records.values()}
-    if len(totals) > 1:
+    like = next(iter(records.values()))
+    if not all(one_run(record, like) for record in records.values()):
         raise UserError(
             f"{out_dir}: shards of different runs lie here; delete {out_dir}/done.*.json and run them again"
         )
-    ((total, settings),) = totals
+    if read_proof(out_dir / "done.json") and not read_proof(out_dir / MERGED):
+        raise UserError(f"{out_dir}: holds the result of one job (done.json) and shards of another run; delete "
+                        f"{out_dir}/done.*.json, or done.json and run the shards again")  # fmt: skip
+    total = like["shards"]
     missing = [job for job in range(1, min(total, 100_000) + 1) if not (out_dir / f"done.{job}.json").exists()]
     if missing:
         raise UserError(f"{out_dir}: shards {missing} of {total} are not finished")
-    names = sorted(p.name.removesuffix(".1.scp") for p in out_dir.glob("*.1.scp"))
-    tables = sorted(p.name.removesuffix(".1") for p in out_dir.glob("utt2*.1"))
+    # shards of earlier versions do not name what they hold
+    names = like.get("archives") or sorted(p.name.removesuffix(".1.scp") for p in out_dir.glob("*.1.scp"))
+    tables = like.get("tables") or sorted(p.name.removesuffix(".1") for p in out_dir.glob("utt2*.1"))
     (out_dir / MERGED).unlink(missing_ok=True)
-    merge_when_complete(out_dir, names, tables, total, settings)
+    merge_when_complete(out_dir, names, tables, like)

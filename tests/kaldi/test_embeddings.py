@@ -112,7 +112,9 @@ def test_differing_sizes_are_refused(tmp_path):
 def test_values_that_are_not_finite_are_refused(tmp_path, value):
     bad = VECTORS.copy()
     bad[2, 1] = value
-    write_embeddings(tmp_path / "x.ark", tmp_path / "x.scp", NAMES, bad)
+    with kaldiio.WriteHelper(f"ark,scp:{tmp_path}/x.ark,{tmp_path}/x.scp") as writer:
+        for name, vector in zip(NAMES, bad, strict=True):
+            writer[name] = vector
     with pytest.raises(UserError, match="c: the embedding holds NaN or infinite values"):
         read_embeddings(tmp_path / "x.scp")
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from avsv.errors import UserError
+from avsv.kaldi.embeddings import write_embeddings
 from avsv.kaldi.shards import COMPRESSED, Shard, make_archives, merge
 from avsv.kaldi.tables import read_table
 
@@ -188,3 +189,112 @@ def test_a_damaged_proof_is_told_by_merge_and_its_shard_done_again(tmp_path, pro
     with pytest.raises(UserError, match=r"done\.2\.json: not as a finished shard writes it"):
         merge(tmp_path)
     assert make(tmp_path, shard=Shard(2, 2))
+
+
+@pytest.mark.parametrize("total", [1, 3])
+def test_a_clip_that_was_skipped_is_tried_again_and_the_rest_is_not(tmp_path, total):
+    """A disk that was away for a moment, a permission: nothing that avsv could see has changed since."""
+    calls = []
+
+    def work(keys, out, broken=()):
+        calls.extend(keys)
+        for key in keys:
+            if key in broken:
+                out.skip(key, "away")
+                continue
+            write_all([key], out)
+            out.note("utt2snr", key, INPUTS[key])
+
+    def run(broken):
+        calls.clear()
+        for job in range(1, total + 1):
+            make(tmp_path, lambda keys, out: work(keys, out, broken), Shard(job, total), max_skipped=0.7,
+                 tables=["utt2snr"])  # fmt: skip
+
+    run({"u02", "u05"})
+    assert list(read_table(tmp_path / "skipped")) == ["u02", "u05"] and len(calls) == 7
+    run({"u05"})
+    assert calls == ["u02", "u05"] and list(read_table(tmp_path / "skipped")) == ["u05"]
+    run(set())
+    assert calls == ["u05"] and not read_table(tmp_path / "skipped")
+    run(set())
+    assert calls == []
+    for name in ("feats", "vad"):
+        found = kaldiio.load_scp(str(tmp_path / f"{name}.scp"))
+        assert sorted(found) == sorted(INPUTS)
+    feats = kaldiio.load_scp(str(tmp_path / "feats.scp"))
+    assert all((feats[key] == INPUTS[key]).all() for key in INPUTS)
+    assert read_table(tmp_path / "utt2snr") == {key: str(value) for key, value in INPUTS.items()}
+
+
+def test_a_share_of_skipped_clips_that_was_allowed_once_is_not_allowed_for_ever(tmp_path):
+    make(tmp_path, skip_two, max_skipped=0.5)
+    before = (tmp_path / "feats.ark").read_bytes()
+    with pytest.raises(UserError, match="2 of 7 clips"):
+        make(tmp_path, skip_all)
+    assert (tmp_path / "feats.ark").read_bytes() == before
+    make(tmp_path, skip_all, max_skipped=0.5)
+
+
+def skip_all(keys, out):
+    for key in keys:
+        out.skip(key, "no sound")
+
+
+def test_a_result_stays_where_the_one_that_was_to_replace_it_fails(tmp_path):
+    """The disk with the media is away: all clips are absent, which makes other inputs of them."""
+    make(tmp_path)
+    with pytest.raises(UserError, match=r"7 of 7 clips .* All are in .*/skipped\.refused"):
+        make(tmp_path, skip_all, settings={"media": "absent"})
+    assert len(read_table(tmp_path / "skipped.refused")) == 7 and read_table(tmp_path / "skipped") == {}
+    assert sorted(kaldiio.load_scp(str(tmp_path / "feats.scp"))) == sorted(INPUTS)
+    make(tmp_path, lambda keys, out: pytest.fail("done again"))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e300])
+@pytest.mark.parametrize("compression", [None, COMPRESSED])
+def test_what_is_not_finite_is_never_written_and_its_clip_skipped(tmp_path, value, compression):
+    def work(keys, out):
+        for key in keys:
+            matrix = np.ones((4, 3))
+            matrix[2, 1] = value if key == "u03" else 1
+            out.note("utt2snr", key, 1.0)
+            out.write("vad", key, np.ones(4))
+            out.write("feats", key, matrix, compression)
+            out.note("utt2dur", key, 1.0)
+
+    make(tmp_path, work, max_skipped=0.2, tables=["utt2snr", "utt2dur"])
+    for table in ("feats.scp", "vad.scp", "utt2snr", "utt2dur"):
+        assert sorted(read_table(tmp_path / table)) == sorted(INPUTS.keys() - {"u03"})
+    assert list(read_table(tmp_path / "skipped")) == ["u03"]
+    with pytest.raises(UserError, match="1 of 7 clips"):
+        make(tmp_path / "strict", work, tables=["utt2snr", "utt2dur"])
+
+
+def test_an_embedding_without_a_direction_is_skipped_and_other_zeros_are_not(tmp_path):
+    def work(keys, out):
+        for key in keys:
+            out.write("embedding", key, np.full(4, INPUTS[key]))
+            out.write("vad", key, np.zeros(3))
+
+    make_archives(tmp_path, ["embedding", "vad"], INPUTS, {}, work, max_skipped=0.2)
+    assert list(read_table(tmp_path / "skipped")) == ["u00"] and len(read_table(tmp_path / "vad.scp")) == 6
+
+
+@pytest.mark.parametrize("bad", [np.nan, -np.inf, 0.0])
+def test_embeddings_in_one_piece_are_refused_with_their_name_and_what_was_there_stays(tmp_path, bad):
+    write_embeddings(tmp_path / "e.ark", tmp_path / "e.scp", ["a", "b"], np.eye(2))
+    before = (tmp_path / "e.ark").read_bytes()
+    with pytest.raises(UserError, match=f"{tmp_path}/e.scp: b:"):
+        write_embeddings(tmp_path / "e.ark", tmp_path / "e.scp", ["a", "b"], np.array([[1, 0], [bad, 0]]))
+    assert (tmp_path / "e.ark").read_bytes() == before
+
+
+def test_a_measure_that_is_not_finite_has_no_line(tmp_path):
+    def work(keys, out):
+        write_all(keys, out)
+        for key in keys:
+            out.note("utt2snr", key, float("nan") if key == "u01" else float("-inf") if key == "u02" else 1.0)
+
+    make(tmp_path, work, tables=["utt2snr"])
+    assert sorted(read_table(tmp_path / "utt2snr")) == sorted(INPUTS.keys() - {"u01", "u02"})

@@ -1,0 +1,113 @@
+"""The files of one shard while they are written: archives, their scp files, tables, and what was skipped."""
+
+import logging
+import math
+import shutil
+from collections.abc import Iterable
+from contextlib import ExitStack
+from pathlib import Path
+
+import kaldiio
+import numpy as np
+
+from avsv.files import replaced_together, whole_file
+from avsv.kaldi.tables import read_table, write_table
+from avsv.regular import regular_file
+
+log = logging.getLogger("avsv")
+EMBEDDING = "embedding"  # the archive of vectors that are compared by their direction
+FLOAT = None  # kaldiio's compression_method
+COMPRESSED = 2  # the same: Kaldi's default "speech feature" coding, one byte a value
+
+
+class ShardWriter:
+    """Writes the archives of one shard; they appear together when the `with` block ends without an error.
+
+    A clip whose vector or matrix is not finite is skipped, and so is one whose embedding has no direction (all zero);
+    nothing of a clip that was skipped stays in the scp files and tables.
+    """
+
+    def __init__(self, out_dir: Path, names: Iterable[str], suffix: str, tables: Iterable[str] = ()):
+        self.out_dir, self.suffix = out_dir, suffix
+        names, tables = list(names), list(tables)
+        with ExitStack() as opened:
+            opened.enter_context(replaced_together(*shard_files(out_dir, names, tables, suffix)))
+            self.arks = {name: opened.enter_context(whole_file(self.path(name), "wb")) for name in names}
+            self.files = opened.pop_all()
+        self.entries: dict[str, list[tuple[str, str]]] = {name: [] for name in self.arks}
+        self.tables: dict[str, dict[str, str]] = {name: {} for name in tables}
+        self.skipped: dict[str, str] = {}
+
+    def path(self, name: str) -> Path:
+        return (self.out_dir / f"{name}{self.suffix}.ark").absolute()
+
+    def write(self, name: str, key: str, array: np.ndarray, compression: int | None = FLOAT) -> None:
+        """Add a float vector or matrix under `key` to archive `name`."""
+        with np.errstate(over="ignore"):
+            array = np.ascontiguousarray(array, dtype=np.float32)
+        if not np.isfinite(array).all():
+            return self.skip(key, f"{name}: {(~np.isfinite(array)).sum()} of {array.size} values are NaN or infinite")
+        if name == EMBEDDING and not array.any():
+            return self.skip(key, f"{name}: all {array.size} values are 0, so that it has no direction")
+        self.enter(name, key)
+        kaldiio.save_ark(self.arks[name], {key: array}, compression_method=compression)
+
+    def write_bytes(self, name: str, key: str, data: bytes) -> None:
+        """Add bytes that are no Kaldi object (a picture) under `key` to archive `name`."""
+        self.enter(name, key)
+        self.arks[name].write(key.encode() + b" " + data)
+
+    def enter(self, name: str, key: str) -> None:
+        offset = self.arks[name].tell() + len(key.encode()) + 1
+        self.entries[name].append((key, f"{self.path(name)}:{offset}"))
+
+    def note(self, table: str, key: str, value: float | str) -> None:
+        """Add `key value` to a table; a number is written with six digits.
+
+        A key without a value has no line, nor has one whose value is not finite.
+        """
+        if isinstance(value, str):
+            self.tables[table][key] = value
+        elif math.isfinite(value):
+            self.tables[table][key] = f"{value:.6g}"
+
+    def skip(self, key: str, reason: str) -> None:
+        """Note that nothing could be written for `key`, and why."""
+        self.skipped[key] = " ".join(reason.split())
+        log.warning("skipped %s: %s", key, self.skipped[key])
+
+    def take_back(self) -> None:
+        """Add what this shard's files hold so far: records, table lines; what was written here counts first."""
+        for name, out in self.arks.items():
+            begin, here = out.tell(), {key for key, _ in self.entries[name]}
+            with open(regular_file(self.path(name)), "rb") as old:
+                shutil.copyfileobj(old, out, 1 << 20)
+            for key, place in read_table(self.out_dir / f"{name}{self.suffix}.scp").items():
+                if key not in here:
+                    offset = begin + int(place.rpartition(":")[2])
+                    self.entries[name].append((key, f"{self.path(name)}:{offset}"))
+        for name in self.tables:
+            self.tables[name] = {**read_table(self.out_dir / f"{name}{self.suffix}"), **self.tables[name]}
+
+    def __enter__(self) -> "ShardWriter":
+        return self
+
+    def __exit__(self, kind, error, traceback) -> None:
+        with self.files:
+            if error is not None:
+                raise error
+            for name, entries in self.entries.items():
+                write_table(self.out_dir / f"{name}{self.suffix}.scp", self.good(entries))
+            for name, table in self.tables.items():
+                write_table(self.out_dir / f"{name}{self.suffix}", self.good(table.items()))
+            write_table(self.out_dir / f"skipped{self.suffix}", self.skipped)
+
+    def good(self, rows: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+        return [row for row in rows if row[0] not in self.skipped]
+
+
+def shard_files(out_dir: Path, names: Iterable[str], tables: Iterable[str], suffix: str) -> list[Path]:
+    """What reads a shard's archives, or says what is in them."""
+    return [out_dir / f"{name}{suffix}" for name in (*tables, "skipped")] + [
+        out_dir / f"{name}{suffix}.scp" for name in names
+    ]

@@ -1,0 +1,169 @@
+"""Archives that take the place of others: a process killed at any step leaves the old ones, the new ones, or none."""
+
+import itertools
+import os
+import shutil
+import signal
+
+import numpy as np
+import pytest
+
+from avsv.errors import UserError
+from avsv.kaldi.embeddings import read_embeddings, write_embeddings
+from avsv.kaldi.reuse import INPUT, take_over
+from avsv.kaldi.shards import Shard, make_archives, merge
+from avsv.kaldi.tables import read_table
+
+CLIPS = [f"u{n:02d}" for n in range(9)]
+OLD, NEW = 1.0, 2.0
+
+
+def embed(folder, value, shards, clips=CLIPS, jobs=None):
+    """An embedding command in small: the vectors of model `value`, and a table; a copy of the scp in data/."""
+
+    def work(keys, out):
+        for key in take_over([], keys, inputs, {"model": value}, [], out):
+            out.write("embedding", key, np.array([value, int(key[1:]) + 1]))
+            out.note("utt2value", key, value)
+
+    inputs = dict.fromkeys(clips, "path")
+    for job in jobs or range(1, shards + 1):
+        make_archives(folder / "e", ["embedding"], inputs, {"model": value}, work, Shard(job, shards),
+                      tables=["utt2value", INPUT], copies={"embedding.scp": folder / "data.scp"})  # fmt: skip
+
+
+def read(scp):
+    """The model that all vectors are of, each under its own name; None where they cannot be read."""
+    try:
+        found = read_embeddings(scp)
+    except UserError:
+        return None
+    assert list(found.ids) == CLIPS and (found.vectors[:, 1] == np.arange(9) + 1).all(), "under other names"
+    values = set(found.vectors[:, 0].tolist())
+    assert len(values) == 1, "a mixture"
+    return values.pop()
+
+
+def killed_at(step, function):
+    """Run a function in a child that is killed before its call number `step` that changes a name; True where it was."""
+    pid = os.fork()
+    if not pid:
+        calls, os.fsync = itertools.count(), lambda file: None
+        for name in ("replace", "unlink"):
+            real = getattr(os, name)
+
+            def dies(*args, real=real, **kwargs):
+                if next(calls) == step:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                return real(*args, **kwargs)
+
+            setattr(os, name, dies)
+        try:
+            function()
+        finally:
+            os._exit(0)
+    return os.WIFSIGNALED(os.waitpid(pid, 0)[1])
+
+
+@pytest.mark.parametrize("before, after", [(1, 1), (2, 2), (1, 2), (2, 1)])
+def test_a_result_that_is_made_again_is_old_new_or_absent_whenever_the_job_is_killed(
+    tmp_path, monkeypatch, before, after
+):
+    monkeypatch.setattr(os, "fsync", lambda file: None)  # the process is killed, not the machine
+    embed(tmp_path / "begin", OLD, before)
+    seen = set()
+    for step in range(1000):
+        folder = tmp_path / str(step)
+        shutil.copytree(tmp_path / "begin", folder)
+        for scp in [*folder.glob("e/*.scp"), folder / "data.scp"]:  # they name their archives by absolute paths
+            scp.write_text(scp.read_text().replace("/begin/", f"/{step}/"))
+        shutil.copy(folder / "data.scp", folder / "old.scp")
+        killed = killed_at(step, lambda folder=folder: embed(folder, NEW, after))
+        for name in ("e/embedding.scp", "data.scp"):
+            seen.add(read(folder / name))
+        stale = read(folder / "old.scp")  # somebody's copy: what it reads is never a mixture
+        assert stale in (OLD, NEW, None)
+        value = read(folder / "e" / "embedding.scp")
+        if value and (folder / "e" / "utt2value").exists():
+            assert set(read_table(folder / "e" / "utt2value").values()) == {f"{value:g}"}
+        embed(folder, NEW, after)
+        assert read(folder / "e" / "embedding.scp") == read(folder / "data.scp") == NEW
+        shutil.rmtree(folder)
+        if not killed:
+            break
+    assert seen == {OLD, NEW, None} and step > 5
+
+
+def test_one_shard_made_again_by_another_model_leaves_nothing_to_read_until_all_are(tmp_path):
+    embed(tmp_path, OLD, 2)
+    copy = shutil.copy(tmp_path / "data.scp", tmp_path / "mine.scp")
+    embed(tmp_path, NEW, 2, jobs=[1])
+    assert read(tmp_path / "e" / "embedding.scp") is None and read(tmp_path / "data.scp") is None
+    with pytest.raises(UserError, match="not of one run"):
+        read_embeddings(copy)
+    with pytest.raises(UserError):
+        merge(tmp_path / "e")
+    embed(tmp_path, NEW, 2, jobs=[2])
+    assert read(tmp_path / "e" / "embedding.scp") == NEW
+
+
+@pytest.mark.parametrize("before, after", [(2, 1), (4, 2), (1, 2)])
+def test_shards_cut_otherwise_leave_nothing_of_the_older_run(tmp_path, before, after):
+    embed(tmp_path / "a", OLD, before)
+    embed(tmp_path / "a", NEW, after)
+    embed(tmp_path / "b", NEW, after)
+    assert sorted(os.listdir(tmp_path / "a" / "e")) == sorted(os.listdir(tmp_path / "b" / "e"))
+    if after == 1:
+        with pytest.raises(UserError, match="no finished shards"):
+            merge(tmp_path / "a" / "e")
+    else:
+        merge(tmp_path / "a" / "e")
+    assert read(tmp_path / "a" / "e" / "embedding.scp") == NEW
+
+
+def test_shards_of_a_set_that_has_other_clips_now_are_not_merged(tmp_path):
+    embed(tmp_path, OLD, 2, CLIPS[:6])
+    embed(tmp_path, OLD, 2, CLIPS, jobs=[1])
+    assert not (tmp_path / "e" / "embedding.scp").exists()
+    embed(tmp_path, OLD, 2, CLIPS, jobs=[2])
+    assert read(tmp_path / "e" / "embedding.scp") == OLD
+
+
+def test_what_is_being_made_again_is_not_reused(tmp_path):
+    embed(tmp_path, OLD, 2)
+    (tmp_path / "e" / "done.1.json").unlink()
+
+    def work(keys, out):
+        take_over([tmp_path / "e"], keys, dict.fromkeys(CLIPS, "path"), {"model": OLD}, [], out)
+
+    with pytest.raises(UserError, match=r"--reuse .*/e: is not complete"):
+        make_archives(tmp_path / "other", ["embedding"], dict.fromkeys(CLIPS, "path"), {"model": OLD}, work,
+                      tables=[INPUT])  # fmt: skip
+
+
+def write_one(folder, value, names=CLIPS):
+    vectors = [[value, int(name[1:]) + 1] for name in names]
+    write_embeddings(folder / "embedding.ark", folder / "embedding.scp", names, np.array(vectors))
+
+
+def test_an_archive_in_one_piece_is_old_new_or_absent_whenever_its_writer_is_killed(tmp_path):
+    """As embed-pair and import-embeddings write it; the new one has its records at other places."""
+    seen = set()
+    for step in range(100):
+        folder = tmp_path / str(step)
+        write_one(folder, OLD)
+        killed = killed_at(step, lambda folder=folder: write_one(folder, NEW, CLIPS[::-1]))
+        seen.add(read(folder / "embedding.scp"))
+        write_one(folder, NEW)
+        assert read(folder / "embedding.scp") == NEW
+        if not killed:
+            break
+    assert seen == {OLD, NEW, None}
+
+
+def test_an_archive_that_is_written_over_another_commands_is_no_longer_proved(tmp_path):
+    embed(tmp_path, OLD, 2)
+    write_one(tmp_path / "e", NEW)
+    assert not list((tmp_path / "e").glob("done*.json")) and read(tmp_path / "e" / "embedding.scp") == NEW
+    embed(tmp_path, OLD, 2)
+    assert read(tmp_path / "e" / "embedding.scp") == OLD
