@@ -24,6 +24,7 @@ from avsv.kaldi.association import (
     read_verification,
 )
 from avsv.kaldi.embeddings import Embeddings
+from avsv.kaldi.trials import Trials
 from avsv.scoring.cosine import cosine_scores, inner_products, unit_length
 
 BINS = 2048  # of scores, in a resampled area under the curve; with no more distinct scores it is exact
@@ -144,8 +145,23 @@ def measure_verification(scores: np.ndarray, labels: np.ndarray, people: np.ndar
     }
 
 
+def refuse_other_people(path: Path, trials: Trials, utt2spk: Mapping[str, str]) -> None:
+    """UserError where a label is not what utt2spk says of the pair; items that are not in it may be anybody's."""
+    numbers: dict[str, int] = {}
+    sides = [np.array([numbers.setdefault(utt2spk[name], len(numbers)) if name in utt2spk else -1 for name in ids])
+             for ids in (trials.enroll_ids, trials.test_ids)]  # fmt: skip
+    voices, faces = sides[0][trials.pairs[:, 0]], sides[1][trials.pairs[:, 1]]
+    wrong = (voices >= 0) & (faces >= 0) & ((voices == faces) != trials.labels)
+    if (first := np.flatnonzero(wrong)[:1]).size:
+        voice, face = trials[int(first[0])]
+        kind = "target" if trials.labels[first[0]] else "nontarget"
+        raise UserError(f'{path}: pair {first[0] + 1}, "{voice} {face}", is a {kind} pair, but --utt2spk gives '
+                        f'"{utt2spk[voice]}" and "{utt2spk[face]}"')  # fmt: skip
+
+
 def verification_record(path: Path, space: JointSpace, utt2spk: Mapping[str, str], n_resamples: int) -> dict:
     trials = read_verification(path)
+    refuse_other_people(path, trials, utt2spk)
     rows = [space.rows(trials.enroll_ids, True, path), space.rows(trials.test_ids, False, path)]
     scores = cosine_scores(space.voice.vectors[rows[0]], space.face.vectors[rows[1]], trials.pairs)
     keys = [[person_key(name, utt2spk, space.ids) for name in side] for side in (trials.enroll_ids, trials.test_ids)]
@@ -158,6 +174,9 @@ def matching_records(path: Path, score: ScoreMatching, utt2spk: Mapping[str, str
                      n_resamples: int) -> list[dict]:  # fmt: skip
     """A record for each N from 2 to the number of candidates on a line: the first N of them."""
     matching = read_matching(path)
+    true_ones = np.stack([matching.queries, matching.candidates[:, 0]], 1)
+    alike = Trials(matching.query_ids, matching.candidate_ids, true_ones, np.ones(len(matching), bool))
+    refuse_other_people(path, alike, utt2spk)
     keys = [[person_key(n, utt2spk, ids) for n in side] for side in (matching.query_ids, matching.candidate_ids)]
     people = number_people(keys, (matching.queries, matching.candidates[:, 0]))[1][matching.candidates]
     if wrong := np.flatnonzero((people[:, 1:] == people[:, :1]).any(1))[:1].tolist():
@@ -181,9 +200,15 @@ def by_cosine(space: JointSpace, path: Path) -> ScoreMatching:
     return score
 
 
-def retrieval_records(paths: tuple[Path, Path], space: JointSpace, n_resamples: int) -> dict[str, dict]:
+def retrieval_records(
+    paths: tuple[Path, Path], space: JointSpace, utt2spk: Mapping[str, str], n_resamples: int
+) -> dict[str, dict]:
     """Record of each direction: v2f, f2v."""
     items = [read_gallery(path) for path in paths]
+    for path, side in zip(paths, items, strict=True):
+        for item, person in side.items():
+            if utt2spk.get(item, person) != person:
+                raise UserError(f'{path}: "{item}" is of "{person}", but --utt2spk gives "{utt2spk[item]}"')
     people = sorted({person for side in items for person in side.values()})
     numbers = {person: number for number, person in enumerate(people)}
     owners = [np.array([numbers[person] for person in side.values()]) for side in items]
@@ -221,6 +246,6 @@ def measure_protocols(protocols: Protocols, space: JointSpace | None, utt2spk: M
         for record in matching_records(path, score, utt2spk, ids or (space.ids if space else {}), n_resamples):
             records.append({"protocol": "matching", "list": name, **record})
     if space and protocols.retrieval:
-        for way, record in retrieval_records(protocols.retrieval, space, n_resamples).items():
+        for way, record in retrieval_records(protocols.retrieval, space, utt2spk, n_resamples).items():
             records.append({"protocol": "retrieval", "list": way, **record})
     return records

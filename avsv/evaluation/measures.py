@@ -105,10 +105,10 @@ def intervals(resampled: Resampled | None, p_target: Sequence[float]) -> dict:
 
 def make_bootstrap(trials: Trials, utt2spk: Path | None = None, n_resamples: int = 1000) -> SpeakerBootstrap | None:
     """The resamples of a list's people, for all systems that score it; None where none are wanted."""
-    if not n_resamples:
+    if not n_resamples and not utt2spk:
         return None
-    table = read_table(utt2spk, 2, "utterance speaker") if utt2spk else None
-    return SpeakerBootstrap(people_of(trials, table), trials.labels, n_resamples)
+    people = people_of(trials, read_table(utt2spk, 2, "utterance speaker") if utt2spk else None)  # and checks the table
+    return SpeakerBootstrap(people, trials.labels, n_resamples) if n_resamples else None
 
 
 def measure_file(

@@ -21,7 +21,7 @@ def people_of(trials: Trials, utt2spk: Mapping[str, str] | None = None) -> np.nd
 
     Raises
     ------
-    UserError : a recording is not in `utt2spk`, or a target trial is of two people there
+    UserError : a recording is not in `utt2spk`, or a target trial is of two people there, or a nontarget trial of one
 
     Examples
     --------
@@ -44,10 +44,11 @@ def look_up(trials: Trials, utt2spk: Mapping[str, str]) -> list[np.ndarray]:
         for ids in (trials.enroll_ids, trials.test_ids)
     ]
     differ = people[0][trials.pairs[:, 0]] != people[1][trials.pairs[:, 1]]
-    if trials.labels is not None and (wrong := np.flatnonzero(differ & trials.labels)[:1].tolist()):
+    if trials.labels is not None and (wrong := np.flatnonzero(differ == trials.labels)[:1].tolist()):
         enroll, test = trials[wrong[0]]
+        kind = "target" if trials.labels[wrong[0]] else "nontarget"
         raise UserError(
-            f'--utt2spk: trial {wrong[0] + 1}, "{enroll} {test}", is a target trial, '
+            f'--utt2spk: trial {wrong[0] + 1}, "{enroll} {test}", is a {kind} trial, '
             f'but the table gives "{utt2spk[enroll]}" and "{utt2spk[test]}"'
         )
     return people

@@ -26,7 +26,7 @@ from avsv.errors import UserError
 from avsv.files import whole_file
 from avsv.inputs import open_regular, without_marks
 from avsv.kaldi.tables import read_lines
-from avsv.kaldi.trials import Trials, read_labelled_trials
+from avsv.kaldi.trials import Trials, read_labelled_trials, refuse_contradictions
 
 HEAD = "id,voice-speaker-id,face-speaker-id,label,voice-path,face-path"
 PUBLISHED_VOICE = 2  # parts of NAME/VIDEO_0000001.wav; later lists have ID/VIDEO/00001.wav, of three
@@ -97,7 +97,8 @@ def read_verification(path: Path | str) -> Trials:
 
     Raises
     ------
-    UserError : a line of another form, a pair with both labels
+    UserError : a line of another form, a pair with both labels, a label that contradicts the line's speaker columns, an
+        item with two speakers
     """
     with open_regular(path) as file:
         first = without_marks(file.readline(len(HEAD) + 9)).strip()
@@ -105,15 +106,26 @@ def read_verification(path: Path | str) -> Trials:
         return read_labelled_trials(path)
     voices, faces = Numbered(), Numbered()
     pairs, labels = [], []
+    speakers: dict[tuple[int, str], tuple[str, int]] = {}  # column and item -> its speaker, and the line that says so
     for number, line in enumerate(read_lines(path)[1:], 2):
         fields = line.strip().split(",")
         if len(fields) != 6 or fields[3] not in ("0", "1"):
             raise UserError(f'{path}, line {number}: expected "{HEAD}", label 0 or 1, found "{line.strip()}"')
+        if (fields[3] == "1") != (fields[1] == fields[2]):
+            raise UserError(f'{path}, line {number}: the label {fields[3]} contradicts the speakers "{fields[1]}" and '
+                            f'"{fields[2]}": "{line.strip()}"')  # fmt: skip
+        for column, speaker in ((4, fields[1]), (5, fields[2])):
+            before = speakers.setdefault((column, fields[column]), (speaker, number))
+            if before[0] != speaker:
+                raise UserError(f'{path}, line {number}: {fields[column]} is of "{speaker}" here and of "{before[0]}" '
+                                f"on line {before[1]}")  # fmt: skip
         pairs.append((voices.row(fields[4]), faces.row(fields[5])))
         labels.append(fields[3] == "1")
     if not pairs:
         raise UserError(f"{path}: holds a head and no pairs")
-    return Trials(voices.names, faces.names, np.array(pairs, np.int32), np.array(labels))
+    trials = Trials(voices.names, faces.names, np.array(pairs, np.int32), np.array(labels))
+    refuse_contradictions(trials, path, first_line=2)
+    return trials
 
 
 def read_matching(path: Path | str) -> Matching:

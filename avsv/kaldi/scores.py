@@ -147,7 +147,7 @@ def match_scores(path: Path | str, form: ScoreFormat, trials: Trials, incomplete
     rows = enroll[names.pairs[:, 0]], test[names.pairs[:, 1]]
     keys = np.where((rows[0] < 0) | (rows[1] < 0), -1, rows[0] * len(trials.test_ids) + rows[1])
     refuse_extra(path, names, keys, trials)
-    refuse_conflicts(path, names, scores, *names.repeats)
+    refuse_conflicts(path, names, scores, *Trials(trials.enroll_ids, trials.test_ids, np.stack(rows, axis=1)).repeats)
     order = np.argsort(keys)
     wanted, ranked = trials.keys, keys[order]
     found = np.minimum(np.searchsorted(ranked, wanted), len(keys) - 1)

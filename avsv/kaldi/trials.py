@@ -15,15 +15,14 @@ from avsv.kaldi.columns import (
     Identifiers,
     as_bytes,
     as_words,
-    bad_line,
-    first_fields,
     group_equal,
     join_columns,
     read_blocks,
 )
+from avsv.kaldi.trial_formats import KALDI, VOXCELEB, TrialFormat, recognise_trials
 
-KALDI, UNLABELLED, VOXCELEB = "enroll test target|nontarget", "enroll test", "1|0 enroll.wav test.wav"
 TARGET, NON, TARGET_END = (int.from_bytes(text, "little") for text in (b"target", b"nontarge", b"t"))
+FIRST_SIDES = [ord("a"), ord("A"), ord("1")]  # of a recording of two channels
 LINES = 1 << 16  # written at a time
 MEDIA = (".wav", ".m4a", ".mp4", ".flac")
 
@@ -64,15 +63,27 @@ class Trials:
         keys += self.pairs[:, 1]
         return keys
 
+    @property
+    def spelling_keys(self) -> np.ndarray:
+        """As `keys`, but equal also where only the spelling of the recordings differs."""
+        sides = [same_recordings(ids) for ids in (self.enroll_ids, self.test_ids)]
+        if all(side is None for side in sides):
+            return self.keys
+        rows = [self.pairs[:, n] if side is None else side[self.pairs[:, n]] for n, side in enumerate(sides)]
+        return rows[0].astype(np.int64) * len(self.test_ids) + rows[1]
+
     @cached_property
     def repeats(self) -> tuple[np.ndarray, np.ndarray]:
-        """Trials whose pair was in the list before, and the first trial of that pair. Two arrays of row numbers"""
-        ranked = self.keys
+        """Trials whose pair was in the list before, and the first trial of that pair. Two arrays of row numbers
+
+        Names that are spelt in two ways, `x/1.wav` and `x-1`, are one recording.
+        """
+        keys = self.spelling_keys
+        ranked = keys.copy()
         ranked.sort()  # less memory than the order, and all that most lists need
         repeated = ranked[1:][ranked[1:] == ranked[:-1]]
         if not len(repeated):
             return np.empty(0, np.int64), np.empty(0, np.int64)
-        keys = self.keys
         may_be = np.zeros(1 << 20, bool)  # by the last bits of the number: leaves few to be compared
         may_be[repeated % len(may_be)] = True
         trials = np.flatnonzero(may_be[keys % len(may_be)])
@@ -92,12 +103,29 @@ class Trials:
         return as_words(self.names[0]), as_words(self.names[1])
 
 
-def read_trials(path: Path | str) -> Trials:
-    """Read a trial list, labelled or not, in Kaldi's or VoxCeleb's form.
+def same_recordings(ids: Sequence[str]) -> np.ndarray | None:
+    """The first row of each identifier's recording, (n,) int32; None where none is spelt in two ways.
 
-    The first line tells which form the file has: `enroll test target|nontarget`, `enroll test`, or VoxCeleb's
-    `1 id10270/x6uYqmx31kE/00001.wav id10270/8jEAjG6SegY/00008.wav`. Identifiers stay as written, but VoxCeleb's paths
-    become utterance identifiers: `id10270-x6uYqmx31kE-00001`. A pair may occur twice, with one label.
+    Examples
+    --------
+    >>> same_recordings(["x-1", "y", "x/1.wav"]).tolist()
+    [0, 1, 0]
+    """
+    paths = [row for row, name in enumerate(ids) if "/" in name or name.lower().endswith(MEDIA)]
+    if not paths:
+        return None
+    rows: dict[str, int] = {}
+    utts = [utterance_id(ids[row]) for row in paths]
+    if len(set(utts)) == len(utts) and set(utts).isdisjoint(ids):
+        return None
+    return np.array([rows.setdefault(utterance_id(name), row) for row, name in enumerate(ids)], np.int32)
+
+
+def read_trials(path: Path | str) -> Trials:
+    """Read a trial list, labelled or not; trial_formats.py tells the forms.
+
+    Identifiers stay as written, but the paths of VoxCeleb's form become utterance identifiers:
+    `id10270/x6uYqmx31kE/00001.wav` is `id10270-x6uYqmx31kE-00001`. A pair may occur twice, with one label.
 
     Raises
     ------
@@ -112,26 +140,44 @@ def read_trials(path: Path | str) -> Trials:
     >>> trials.enroll_ids, trials.test_ids, trials.pairs.tolist(), trials.labels.tolist()
     (['a-1'], ['a-2', 'b-1'], [[0, 0], [0, 1]], [True, False])
     """
-    fields, label_field, shape = recognise(path)
-    sides = [field for field in range(fields) if field != label_field]
+    form = recognise_trials(path)
+    sides = (form.enroll, form.test)
     enroll, test = Identifiers(), Identifiers()
     pairs, labels = Growing(np.int32, 2), Growing(bool)
 
     def work(block: Block):
-        found = None if label_field is None else read_labels(block, label_field, path, shape)
-        return [side.keys(block, field) for side, field in zip((enroll, test), sides, strict=True)], found
+        block = form.without_head(block)
+        if not len(block):
+            return block, None, None
+        found = None if form.label is None else read_labels(block, form, path)
+        refuse_sides(block, form, path)
+        return block, [side.keys(block, field) for side, field in zip((enroll, test), sides, strict=True)], found
 
-    for block, (keys, found) in read_blocks(path, fields, shape, work):
+    for _, (block, keys, found) in read_blocks(path, form.fields, form.shape, work, form.separator):
+        if keys is None:
+            continue
         rows = [side.rows(block, key, field) for side, key, field in zip((enroll, test), keys, sides, strict=True)]
         pairs.add(np.stack(rows, axis=1))
         if found is not None:
             labels.add(found)
+    if not pairs.n:
+        raise UserError(f"{path}: has a head and no trials")
     names = [side.names(path) for side in (enroll, test)]
-    if shape == VOXCELEB:
+    if form.paths:
         names = [[utterance_id(name) for name in side] for side in names]
-    trials = Trials(*names, pairs.array(), None if label_field is None else labels.array())
-    refuse_contradictions(trials, path)
+        names = [merge_equal(side, pairs.array()[:, column]) for column, side in enumerate(names)]
+    trials = Trials(*names, pairs.array(), None if form.label is None else labels.array())
+    refuse_contradictions(trials, path, 2 if form.head else 1)
     return trials
+
+
+def merge_equal(names: list[str], rows: np.ndarray) -> list[str]:
+    """The names, each once; `rows`, numbers of names, are renumbered in place."""
+    numbers: dict[str, int] = {}
+    merged = np.array([numbers.setdefault(name, len(numbers)) for name in names], np.int32)
+    if len(numbers) < len(names):
+        rows[:] = merged[rows]
+    return list(numbers)
 
 
 def read_labelled_trials(path: Path | str) -> Trials:
@@ -142,23 +188,10 @@ def read_labelled_trials(path: Path | str) -> Trials:
     return trials
 
 
-def recognise(path: Path | str) -> tuple[int, int | None, str]:
-    """Number of fields, which of them is the label, and the form in words, from the first line."""
-    first = first_fields(path)
-    if not first:
-        raise UserError(f'{path}: the first line is empty, expected trials: "{KALDI}"')
-    if len(first) == 3 and first[2] in (b"target", b"nontarget"):
-        return 3, 2, KALDI
-    if len(first) == 3 and first[0] in (b"1", b"0"):
-        return 3, 0, VOXCELEB
-    if len(first) == 2:
-        return 2, None, UNLABELLED
-    raise bad_line(path, 1, f'{KALDI}" or "{UNLABELLED}" or "{VOXCELEB}', b" ".join(first))
-
-
-def read_labels(block: Block, field: int, path: Path | str, shape: str) -> np.ndarray:
-    words, length = block.words(field), block.lengths(field)
-    if field == 0:
+def read_labels(block: Block, form: TrialFormat, path: Path | str) -> np.ndarray:
+    """The label of each line, (lines,) bool; UserError where one is none."""
+    words, length = block.words(form.label), block.lengths(form.label)
+    if form.digits:
         positive, negative = words[0] == ord("1"), words[0] == ord("0")
     else:
         positive = (words[0] == TARGET) & (length == 6)
@@ -166,8 +199,20 @@ def read_labels(block: Block, field: int, path: Path | str, shape: str) -> np.nd
     if wrong := np.flatnonzero(~(positive | negative))[:1].tolist():
         line = b" ".join(block.values(f, slice(wrong[0], wrong[0] + 1))[0] for f in range(block.starts.shape[1]))
         found = line.decode(errors="replace")
-        raise UserError(f'{path}, line {block.first_line + wrong[0]}: expected "{shape}" as on line 1, found "{found}"')
+        raise UserError(
+            f'{path}, line {block.first_line + wrong[0]}: expected "{form.shape}" as on line 1, found "{found}"'
+        )
     return positive
+
+
+def refuse_sides(block: Block, form: TrialFormat, path: Path | str) -> None:
+    """UserError where a trial is of the second channel of its segment: identifiers do not tell it from the first."""
+    if form.side is None:
+        return
+    if wrong := np.flatnonzero(~np.isin(block.words(form.side)[0], FIRST_SIDES))[:1].tolist():
+        found = block.values(form.side, wrong)[0].decode(errors="replace")
+        raise UserError(f'{path}, line {block.first_line + wrong[0]}: side "{found}" of a segment; expected a or 1: '
+                        "cut the channels into recordings of their own, and name those")  # fmt: skip
 
 
 def utterance_id(name: str) -> str:
@@ -182,16 +227,19 @@ def utterance_id(name: str) -> str:
     return stem.replace("/", "-")
 
 
-def refuse_contradictions(trials: Trials, path: Path | str) -> None:
-    """UserError where a pair stands in the list as target and as nontarget."""
+def refuse_contradictions(trials: Trials, path: Path | str, first_line: int = 1) -> None:
+    """UserError where a pair stands in the list as target and as nontarget, in one spelling or in two."""
     if trials.labels is None:
         return
     again, before = trials.repeats
     if wrong := np.flatnonzero(trials.labels[again] != trials.labels[before])[:1].tolist():
-        names = " ".join(trials[again[wrong[0]]])
+        numbers = int(before[wrong[0]]), int(again[wrong[0]])
+        names = " ".join(trials[numbers[0]])
+        other = " ".join(trials[numbers[1]])
+        spelling = "" if names == other else f' (also spelt "{other}")'
         raise UserError(
-            f'{path}: the pair "{names}" is in the list as target and as nontarget: '
-            f"trials {before[wrong[0]] + 1} and {again[wrong[0]] + 1}"
+            f'{path}: the pair "{names}"{spelling} is in the list as target and as nontarget: trials {numbers[0] + 1} '
+            f"and {numbers[1] + 1}, on lines {numbers[0] + first_line} and {numbers[1] + first_line}"
         )
 
 

@@ -5,8 +5,16 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from avsv.errors import UserError
-from avsv.evaluation.association import JointSpace, measure_verification, number_people, person_key, resampled_auc
+from avsv.evaluation.association import (
+    JointSpace,
+    measure_protocols,
+    measure_verification,
+    number_people,
+    person_key,
+    resampled_auc,
+)
 from avsv.evaluation.bootstrap import SpeakerBootstrap
+from avsv.kaldi.association import find_protocols
 from avsv.kaldi.embeddings import Embeddings
 
 
@@ -60,3 +68,22 @@ def test_people_are_those_of_utt2spk_or_of_the_path():
 def test_vectors_of_two_sizes_are_refused():
     with pytest.raises(UserError, match="sizes"):
         JointSpace(Embeddings(["a"], np.ones((1, 2))), Embeddings(["a"], np.ones((1, 3))), {})
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("verification/U", "p0-0 p0-1 nontarget\np1-0 p0-1 nontarget\n"),
+        ("verification/U", "p0-0 p0-1 target\np1-0 p0-1 target\n"),
+        ("retrieval/voices", "p0-0 p1\np1-0 p0\n"),
+        ("matching/v2f_U", "p0-0 p1-1 p0-1\n"),
+    ],
+)
+def test_lists_that_contradict_utt2spk_are_refused(tmp_path, name, text):
+    ids = ["p0-0", "p0-1", "p1-0", "p1-1"]
+    space = JointSpace(*[Embeddings(ids, np.eye(4, dtype=np.float32))] * 2, {})
+    for file, good in {"retrieval/voices": "p0-0 p0\n", "retrieval/faces": "p0-1 p0\n", name: text}.items():
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).write_text(good)
+    with pytest.raises(UserError, match=name.rpartition("/")[2]):
+        measure_protocols(find_protocols(tmp_path), space, {utt: utt[:2] for utt in ids}, n_resamples=0)

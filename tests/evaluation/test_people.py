@@ -45,3 +45,10 @@ def test_components_are_scipys(graph):
     found = connected_components(n, one, other)
     _, expected = csgraph.connected_components(coo_matrix((np.ones(len(one)), (one, other)), (n, n)), directed=False)
     assert len(set(zip(found, expected))) == len(set(found)) == len(set(expected))
+
+
+def test_utt2spk_that_makes_a_nontarget_trial_one_persons_is_refused():
+    table = {"a1": "a", "a2": "a", "a3": "a", "b1": "b", "b2": "b"}
+    trials = Trials(["a1", "b1"], ["b2", "a2"], np.array([[0, 0], [0, 1], [1, 1]]), np.array([False, False, False]))
+    with pytest.raises(UserError, match='trial 2, "a1 a2", is a nontarget trial'):
+        people_of(trials, table)

@@ -105,3 +105,18 @@ def test_an_item_twice_in_a_gallery_is_named(tmp_path):
 def test_a_folder_without_lists_says_how_to_make_them(tmp_path):
     with pytest.raises(UserError, match="avsv association-lists"):
         find_protocols(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("rows", "line"),
+    [
+        (["0,p0,p0,0,a,b"], "line 2"),
+        (["0,p0,p0,1,a,b", "1,p0,p1,1,a,c"], "line 3"),
+        (["0,p0,p0,1,a,b", "1,p1,p0,0,a,b"], "line 3"),
+        (["0,p0,p0,1,a,b", "1,p1,p1,1,c,b"], "line 3"),
+    ],
+)
+def test_labels_and_speakers_that_contradict_each_other_are_refused(tmp_path, rows, line):
+    (tmp_path / "list").write_text(HEAD + "".join(f"{row}\n" for row in rows))
+    with pytest.raises(UserError, match=line):
+        read_verification(tmp_path / "list")

@@ -116,3 +116,19 @@ def test_a_pipe_is_refused_with_what_to_do(tmp_path):
     writer.start()
     with pytest.raises(UserError, match="is a pipe, which can be read only once; write it to a file"):
         read_scores(tmp_path / "pipe", TRIALS)
+
+
+@pytest.mark.parametrize("text", ["x-1 y-1 5\nx/1.wav y-1 -5\nx-1 y-2 0\n", "x/1.wav y-1 -5\nx-1 y-1 5\nx-1 y-2 0\n",
+                                  "x-1 y-1 5\nx-1 y-2 0\nx-1.wav y/1.m4a -5\n"])  # fmt: skip
+def test_one_trial_in_two_spellings_with_two_scores_is_refused(text, scored):
+    trials = Trials(["x-1"], ["y-1", "y-2"], np.array([[0, 0], [0, 1]], np.int32))
+    with pytest.raises(UserError, match=r"lines \d and \d"):
+        scored(text, trials)
+    assert scored(text.replace("-5", "5"), trials) == [5, 0]
+
+
+def test_trials_in_two_spellings_are_one_trial(scored):
+    trials = Trials(["x-1", "x/1.wav"], ["y"], np.array([[0, 0], [1, 0]], np.int32))
+    assert scored("x-1 y 5\nx/1.wav y 5\n", trials) == [5, 5]
+    with pytest.raises(UserError, match="lines 1 and 2"):
+        scored("x-1 y 5\nx/1.wav y 6\n", trials)

@@ -122,3 +122,65 @@ def test_what_is_written_is_read_block_by_block(tmp_path_factory, pairs, size):
 def test_identifiers_that_share_a_hash_stay_apart(listed, monkeypatch):
     monkeypatch.setattr(columns, "hash_words", lambda words: np.zeros(len(words[0]), np.uint64))
     assert named(listed("a b target\nb b nontarget\na c target\n")) == [("a", "b"), ("b", "b"), ("a", "c")]
+
+
+def test_a_label_of_1_or_0_may_come_last(listed):
+    trials = listed("id1-enroll test/id1-a-1.wav 1\nid1-enroll test/id2-a-1.wav 0\n")
+    assert named(trials) == [("id1-enroll", "test/id1-a-1.wav"), ("id1-enroll", "test/id2-a-1.wav")]
+    assert trials.labels.tolist() == [True, False]
+
+
+def test_of_names_that_are_digits_the_column_with_other_names_too_is_none(listed):
+    assert named(listed("1 a 1\n2 b 0\n0 c 1\n")) == [("1", "a"), ("2", "b"), ("0", "c")]
+    assert named(listed("1 a 1\n0 b 2\n")) == [("a", "1"), ("b", "2")]
+    with pytest.raises(UserError, match="line 1"):
+        listed("1 a 1\n0 b 0\n")
+
+
+@pytest.mark.parametrize("separator", ["\t", ",", " "])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_keys_of_nists_evaluations_are_read_by_their_head(listed, separator, end, mark):
+    rows = ["modelid segmentid side targettype gender", "1001 a.sph a target m", "1002 a.sph a nontarget m",
+            "1001 b.sph a nontarget f"]  # fmt: skip
+    trials = listed(mark + end.join(row.replace(" ", separator) for row in rows) + end)
+    assert named(trials) == [("1001", "a.sph"), ("1002", "a.sph"), ("1001", "b.sph")]
+    assert trials.labels.tolist() == [True, False, False]
+
+
+def test_nists_columns_may_stand_in_any_order_and_lack_the_label(listed):
+    assert named(listed("targettype\tsegmentid\timageid\nnontarget\tb.mp4\ta.jpg\n")) == [("a.jpg", "b.mp4")]
+    trials = listed("modelid\tsegmentid\tside\n1\tx\ta\n")
+    assert named(trials) == [("1", "x")] and trials.labels is None
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("modelid segmentid side targettype\n1 x a target\n1 y b target\n", "line 3"),
+        ("modelid,segmentid,targettype\n1,x,target\n1,,target\n", "line 3"),
+        ("modelid segmentid targettype\n1 x target\n1 y maybe\n", "line 3"),
+        ("modelid segmentid targettype\n", "no trials"),
+        ("modelid imageid segmentid targettype\n1 i x target\n", "imageid"),
+        ("modelid segmentid targettype\n1 x target\n2 x target\n1 x nontarget\n", "lines 2 and 4"),
+    ],
+)
+def test_tables_that_are_no_trials_are_refused_with_the_line(listed, text, line):
+    with pytest.raises(UserError, match=line):
+        listed(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["1 x/1.wav y/1.wav\n1 z y\n0 x-1.wav y/1.wav\n", "x-1 y-1 target\nz y target\nx/1.wav y/1 nontarget\n",
+     "x-1 y-1 1\nz y 1\nx/1.m4a y-1.wav 0\n"],
+)  # fmt: skip
+def test_one_pair_in_two_spellings_has_one_label(listed, text):
+    with pytest.raises(UserError, match="lines 1 and 3"):
+        listed(text)
+    assert len(listed(text.replace("\n0 ", "\n1 ").replace("nontarget", "target").replace("wav 0", "wav 1"))) == 3
+
+
+def test_paths_that_become_one_identifier_are_one_recording(listed):
+    trials = listed("1 x/1.wav y/1.wav\n0 x-1.wav z/1.wav\n")
+    assert trials.enroll_ids == ["x-1"] and named(trials) == [("x-1", "y-1"), ("x-1", "z-1")]
