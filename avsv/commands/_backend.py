@@ -14,6 +14,7 @@ if TYPE_CHECKING:  # a command's --help needs this file, but no numpy
     from avsv.scoring.pool import Pool
 
 METHODS = ("embedding-average", "score-average", "by-the-book")
+TRUE_FALSE = ("true", "false")
 
 
 def add_backend_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,7 +31,21 @@ def add_backend_arguments(parser: argparse.ArgumentParser) -> None:
         "them all (embedding-average)",
     )  # fmt: skip
     parser.add_argument("--backend", choices=["cosine", "plda"], default="cosine", help="cosine")
-    parser.add_argument("--plda", type=Path, metavar="DIR", help="what avsv plda made; cosine does not use it")
+    parser.add_argument(
+        "--plda", type=Path, metavar="DIR", help="what avsv plda made, or Kaldi's plda file; cosine does not use it"
+    )
+    parser.add_argument(
+        "--vector-length", choices=["sqrt-dim", "one", "as-is"],
+        help="what vectors are scaled to before PLDA: as Kaldi's ivector-normalize-length; one for VBx's (sqrt-dim)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--normalize-length", choices=TRUE_FALSE,
+        help="Kaldi's option of ivector-plda-scoring, where true is the default: scale each vector to the length that "
+        "PLDA expects (false)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--simple-length-norm", choices=TRUE_FALSE, help="Kaldi's option, with --normalize-length true (false)"
+    )
     parser.add_argument(
         "--center", type=Path, metavar="FILE", help="subtract this mean before the cosine: a Kaldi vector (mean.vec)"
     )
@@ -67,11 +82,24 @@ def read_sides(
 
     if args.enroll_method is not None and args.enroll_spk2utt is None:
         raise UserError("--enroll-method goes with --enroll-spk2utt FILE, the recordings of each model")
-    backend = make_backend(args.backend, args.plda, args.center, args.transform)
+    length, normalization = args.vector_length or "sqrt-dim", normalization_of(args)
+    backend = make_backend(args.backend, args.plda, args.center, args.transform, length, normalization)
     pool = read_pool(trials, args.enroll, args.test, args.enroll_spk2utt)
     args.missing.check(trials, pool, args.test or args.enroll)
     left, right, backend = both_sides(backend, pool, args.enroll_method or METHODS[0])
     return pool, left, right, backend
+
+
+def normalization_of(args: argparse.Namespace) -> str:
+    """What Kaldi's two options come to; UserError where one would be without effect."""
+    from avsv.errors import UserError
+
+    given = [name for name in ("vector_length", "normalize_length", "simple_length_norm") if getattr(args, name)]
+    if given and args.backend != "plda":
+        raise UserError(f"--{given[0].replace('_', '-')} goes with --backend plda")
+    if args.simple_length_norm == "true" and args.normalize_length != "true":
+        raise UserError("--simple-length-norm true goes with --normalize-length true")
+    return "none" if args.normalize_length != "true" else "simple" if args.simple_length_norm == "true" else "model"
 
 
 def system_of(args: argparse.Namespace, *more: Path) -> str | None:
@@ -90,8 +118,11 @@ def system_of(args: argparse.Namespace, *more: Path) -> str | None:
     models = {path: embeddings_model(path) for path in (args.enroll, args.test) if path is not None}
     models |= {path: embeddings_model(path) if path.suffix == ".scp" else folder_model(path.parent) for path in more}
     if args.backend == "plda":
-        models[args.plda] = trained_on(args.plda)
+        models[args.plda] = trained_on(args.plda if args.plda.is_dir() else args.plda.parent)
     models |= {path: trained_on(path.parent) for path in (args.center, args.transform) if path is not None}
     model = same_model(models)
     parts = [args.backend, *(name for name in ("center", "transform") if getattr(args, name) is not None)]
+    parts += [f"length-{args.vector_length}"] * (args.vector_length not in (None, "sqrt-dim"))
+    normalization = normalization_of(args)
+    parts += [f"normalized-{normalization}"] * (normalization != "none")
     return model and f"{model} {'+'.join(parts)}"

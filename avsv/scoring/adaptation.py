@@ -3,6 +3,8 @@
 Both need embeddings of the new domain only, not who is in them.
 """
 
+from dataclasses import replace
+
 import numpy as np
 
 from avsv.errors import UserError
@@ -79,13 +81,12 @@ def adapt_plda(
     UserError : fewer than two embeddings, or of another size than the back-end's
     """
     refuse_few("adaptation", vectors)
-    if vectors.shape[1] != len(plda.projection.center):
-        size = len(plda.projection.center)
-        raise UserError(f"the back-end is for embeddings of {size} values, these have {vectors.shape[1]}")
+    plda.project(vectors[:1])  # its sizes are checked
     center, _ = mean_and_covariance(vectors)
     projection = Projection(center, plda.projection.transform)
-    moments = mean_and_covariance(vectors, lambda block: fixed_length(projection.apply(block)))
-    return Plda(projection, adapt_gaussians(plda.gaussians, *moments, within_scale, between_scale, mean_diff_scale))
+    moments = mean_and_covariance(vectors, lambda block: fixed_length(projection.apply(block), plda.length))
+    gaussians = adapt_gaussians(plda.gaussians, *moments, within_scale, between_scale, mean_diff_scale)
+    return replace(plda, projection=projection, gaussians=gaussians)
 
 
 def adapt_gaussians(

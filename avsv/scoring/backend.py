@@ -42,16 +42,23 @@ class Cosine:
 
 
 def make_backend(
-    name: str, plda: Path | None = None, center: Path | None = None, transform: Path | None = None
+    name: str,
+    plda: Path | None = None,
+    center: Path | None = None,
+    transform: Path | None = None,
+    length: str = "sqrt-dim",
+    normalization: str = "none",
 ) -> Backend:
     """The function that gives embeddings' enrolment side and test side, two float32 arrays (n, d').
 
     Parameters
     ----------
     name : "cosine" or "plda"
-    plda : folder of `avsv plda`; cosine does not use it
+    plda : folder of `avsv plda`, or Kaldi's plda file; cosine does not use it
     center : Kaldi vector to subtract before the cosine
     transform : Kaldi matrix to apply then
+    length : for PLDA, one of LENGTHS, what vectors are scaled to before (see `plda.fixed_length`)
+    normalization : for PLDA, one of NORMALIZATIONS, what Kaldi's scoring does by itself (see `plda.expected_length`)
 
     Raises
     ------
@@ -64,7 +71,7 @@ def make_backend(
         for option, value in (("--center", center), ("--transform", transform)):
             if value is not None:
                 raise UserError(f"{option} goes with --backend cosine: PLDA has what it was trained with")
-        return Ratio(read_plda(plda))
+        return Ratio(read_plda(plda, length), normalization=normalization)
     if center is None:
         if transform is not None:
             raise UserError("--transform needs --center, the mean.vec that was made with it")
@@ -108,5 +115,5 @@ def both_sides(backend: Backend, pool: Pool, method: str) -> tuple[np.ndarray, n
     elif method == "score-average":
         enrolled = models.average(left)
     else:
-        enrolled = backend.enroll(models.average(right), models.counts)
+        enrolled = backend.enroll(models.average(backend.places(pool.embeddings, right)), models.counts)
     return np.concatenate([left, enrolled]), np.concatenate([right, np.zeros_like(enrolled)]), backend

@@ -6,14 +6,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.stats import multivariate_normal
 
 from avsv.errors import UserError
 from avsv.kaldi.embeddings import Embeddings
-from avsv.kaldi.matrices import write_array
+from avsv.kaldi.matrices import encode, write_array
+from avsv.scoring.backend import both_sides, make_backend
 from avsv.scoring.plda import Gaussians, Plda, Ratio, diagonalise, fixed_length, plda_llr
 from avsv.scoring.plda_files import read_gaussians, read_plda, write_gaussians, write_plda
 from avsv.scoring.plda_training import train_plda
+from avsv.scoring.pool import Models, Pool
 from avsv.scoring.projection import Projection
 from tests.scoring.two_covariance import covariance, draw
 
@@ -181,7 +185,12 @@ def test_text_folder_gives_the_same_scores(plda, tmp_path):
 
 @pytest.mark.parametrize("psi", [[1.0, -0.1], [np.nan, 1.0]])
 def test_impossible_variances_are_refused(tmp_path, psi):
-    write_gaussians(tmp_path / "plda", Gaussians(np.zeros(2), np.eye(2), np.array(psi)))
+    model = Gaussians(np.zeros(2), np.eye(2), np.array(psi))
+    with pytest.raises(UserError, match="plda"):
+        write_gaussians(tmp_path / "plda", model)
+    assert not (tmp_path / "plda").exists()
+    parts = b"".join(encode(part.astype("<f8")) for part in (model.mean, model.transform, model.psi))
+    (tmp_path / "plda").write_bytes(b"\0B<Plda> " + parts + b"</Plda> ")
     with pytest.raises(UserError, match="values that are not finite, or a negative variance"):
         read_gaussians(tmp_path / "plda")
 
@@ -218,3 +227,101 @@ def test_absent_and_unfitting_files_are_named(plda, tmp_path):
     (tmp_path / "transform.mat").unlink()
     with pytest.raises(UserError, match=r"no transform.mat; expected the folder that avsv plda makes"):
         read_plda(tmp_path)
+
+
+def kaldi_score(model, enroll, test, n, normalize_length, simple_length_norm):
+    """Kaldi's Plda::TransformIvector, GetNormalizationFactor and LogLikelihoodRatio (plda.cc), line by line."""
+
+    def transform_ivector(ivector, num_examples):
+        transformed = model.transform @ ivector - model.transform @ model.mean
+        if simple_length_norm:
+            factor = np.sqrt(len(transformed)) / np.linalg.norm(transformed)
+        else:
+            inv_covar = [1 / (psi + 1 / num_examples) for psi in model.psi]
+            factor = np.sqrt(len(transformed) / sum(v * y * y for v, y in zip(inv_covar, transformed)))
+        return transformed * factor if normalize_length else transformed
+
+    train, test = transform_ivector(enroll, n), transform_ivector(test, 1)
+    given = without = 0.0
+    for psi, u, v in zip(model.psi, train, test, strict=True):
+        mean, variance = n * psi / (n * psi + 1) * u, 1 + psi / (n * psi + 1)
+        given += -0.5 * (np.log(variance) + np.log(2 * np.pi) + (v - mean) ** 2 / variance)
+        without += -0.5 * (np.log(1 + psi) + np.log(2 * np.pi) + v**2 / (1 + psi))
+    return given - without
+
+
+def kaldi_length(vector, length):
+    """ivector-normalize-length, with --scaleup=false for "one"; nothing for "as-is"."""
+    scale = {"sqrt-dim": np.sqrt(len(vector)), "one": 1.0}.get(length)
+    return vector if scale is None else vector * scale / np.linalg.norm(vector)
+
+
+@pytest.mark.parametrize("text", [False, True])
+@pytest.mark.parametrize("length", ["sqrt-dim", "one", "as-is"])
+@pytest.mark.parametrize("normalization", ["none", "model", "simple"])
+@pytest.mark.parametrize("files", ["mean transform", "mean", "transform", "offset", "mean offset", "", "bare"])
+def test_scores_are_those_of_kaldis_programs(tmp_path, files, normalization, length, text):
+    """subtract-global-mean | transform-vec | normalize-length | plda-scoring, with any of the files left out."""
+    rng = np.random.default_rng(3)
+    d, size = 3, (5 if "transform" in files or "offset" in files else 3)
+    model = Gaussians(rng.standard_normal(d), rng.standard_normal((d, d)), np.array([4.0, 1.0, 0.2]))
+    write_gaussians(tmp_path / "plda", model, text)
+    mean, matrix, offset = rng.standard_normal(size), rng.standard_normal((d, size)), rng.standard_normal(d)
+    if "mean" in files:
+        write_array(tmp_path / "mean.vec", mean.astype("<f4"), text)
+    if size == 5:
+        whole = matrix if "transform" in files else np.column_stack([matrix, offset])
+        write_array(tmp_path / "transform.mat", whole.astype("<f4"), text)
+    vectors = rng.standard_normal((5, size)).astype(np.float32)
+
+    def prepared(vector):
+        vector = vector - mean if "mean" in files else vector
+        vector = matrix @ vector + (offset if "offset" in files else 0) if size == 5 else vector
+        return kaldi_length(vector, length)
+
+    ivectors = np.array([prepared(vector.astype(np.float64)) for vector in vectors])
+    backend = make_backend(
+        "plda", tmp_path / "plda" if files == "bare" else tmp_path, None, None, length, normalization
+    )
+    options = normalization != "none", normalization == "simple"
+    left, right = backend(Embeddings(list("abcde"), vectors))
+    expected = [[kaldi_score(model, a, b, 1, *options) for b in ivectors] for a in ivectors]
+    assert left @ right.T == pytest.approx(np.array(expected), rel=2e-4, abs=2e-3)
+    models = Models(["m"], np.array([0, 1, 2]), np.array([3]), [], 0)
+    pool = Pool(Embeddings(list("abcde"), vectors), np.array([[5, 3], [5, 4]]), models)
+    left, right, _ = both_sides(backend, pool, "by-the-book")
+    of_three = [kaldi_score(model, ivectors[:3].mean(axis=0), ivectors[test], 3, *options) for test in (3, 4)]
+    assert left[5] @ right[[3, 4]].T == pytest.approx(np.array(of_three), rel=2e-4, abs=2e-3)
+
+
+def test_a_bare_plda_file_for_vectors_of_another_size_is_refused(tmp_path):
+    write_gaussians(tmp_path / "plda", Gaussians(np.zeros(2), np.eye(2), np.ones(2)))
+    with pytest.raises(UserError, match="vectors of 2 values, these have 3"):
+        make_backend("plda", tmp_path / "plda")(Embeddings(["a"], np.ones((1, 3), np.float32)))
+
+
+def test_files_that_are_not_applied_are_told(plda, tmp_path, caplog):
+    write_plda(tmp_path, plda[0])
+    read_plda(tmp_path)
+    assert not caplog.records
+    read_plda(tmp_path / "plda")
+    assert "mean.vec" in caplog.text
+
+
+@pytest.mark.parametrize("transform", [np.zeros((2, 2)), np.ones((2, 2)), np.diag([1, np.nan]), np.diag([np.inf, 1])])
+def test_a_degenerate_model_is_neither_written_nor_read(tmp_path, transform):
+    model = Gaussians(np.zeros(2), transform.astype("<f8"), np.ones(2))
+    with pytest.raises(UserError, match="degenerate"):
+        write_gaussians(tmp_path / "plda", model)
+    parts = b"".join(encode(part.astype("<f8")) for part in (model.mean, model.transform, model.psi))
+    (tmp_path / "plda").write_bytes(b"\0B<Plda> " + parts + b"</Plda> ")
+    with pytest.raises(UserError, match="plda"):
+        read_plda(tmp_path)
+
+
+@given(st.binary(max_size=120), st.booleans())
+def test_any_bytes_are_a_model_or_a_user_error(tmp_path_factory, data, headed):
+    path = tmp_path_factory.mktemp("p") / "plda"
+    path.write_bytes((b"\0B<Plda> DV " if headed else b"") + data)
+    with pytest.raises(UserError):
+        read_plda(path)
