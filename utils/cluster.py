@@ -3,8 +3,12 @@
 A job notes its status in q/ when its command ends. 0 is believed at once; for anything else, and for jobs that noted
 nothing, the scheduler is asked what became of them: one that it killed (time, memory, a lost node, preemption) is
 submitted again up to RESUBMISSIONS times, one that failed up to --retry times.
+
+A scheduler that is too busy to take jobs is asked again. It may have taken them before its answer was lost, so they are
+first looked for by their name, and each job looks whether it is the one that is waited for.
 """
 
+import re
 import subprocess
 import time
 from collections import Counter
@@ -21,6 +25,13 @@ from jobs import Jobs
 RESUBMISSIONS = 3  # of a job that the cluster killed; --retry N with a larger N raises it
 PATIENCE = 60.0  # seconds that a job's status may be late: files on NFS, Grid Engine's accounting
 ASK_EVERY = (1.0, 20.0)  # seconds between two questions to the scheduler: at first, in the long run
+PAUSES = (2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0, 60.0, 60.0)  # seconds before a busy scheduler is asked again
+UNEXPLAINED = 2  # so many times where what it says is neither of these
+BUSY = re.compile(r"timed? ?out|temporar|unavailable|busy|try again|connect|communicat|contact|socket|authenticat"
+                  r"|transmitted|receiving|commlib", re.IGNORECASE)  # fmt: skip
+REFUSAL = re.compile(r"invalid|unknown|unrecogni[sz]ed|illegal|denied|not (available|permitted|allowed|exist)"
+                     r"|no suitable|can ?not be satisfied|exceeds|usage:|submit host", re.IGNORECASE)  # fmt: skip
+ANSWER = 300.0  # seconds that a program of the scheduler may take
 SIGNALLED = {137: "signal 9, which is how Linux ends what takes too much memory", 143: "signal 15"}
 
 
@@ -50,8 +61,13 @@ class Scheduler(Protocol):
     def task(self, tasks: list[int]) -> str:
         """Shell text that tells the script which of `tasks` it is."""
 
+    job_id: str  # shell text: the scheduler's number of the job or its array
+
     def submit(self, words: list[str], queue: Queue, tasks: list[int]) -> str:
         """Submit the script for these tasks; the scheduler's number of them."""
+
+    def find(self, name: str) -> list[str] | None:
+        """The numbers of the jobs of this name, also of those that are over; None where that is not known."""
 
     def states(self, number: str) -> dict[int, State] | None:
         """The state of each task that the scheduler still knows; None where it does not answer."""
@@ -72,9 +88,12 @@ class Outcome:
 
 
 def ask(command: list[str]) -> subprocess.CompletedProcess:
-    """Call a program of the scheduler, out of reach of the terminal's Ctrl-C."""
+    """Call a program of the scheduler, out of reach of the terminal's Ctrl-C; one that hangs has failed."""
     try:
-        return subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, start_new_session=True)
+        return subprocess.run(command, capture_output=True, text=True, errors="replace", stdin=subprocess.DEVNULL,
+                              start_new_session=True, timeout=ANSWER)  # fmt: skip
+    except subprocess.TimeoutExpired:
+        return subprocess.CompletedProcess(command, 124, "", f"timed out after {ANSWER:.0f} s")
     except FileNotFoundError:
         raise job_frame.Refused(f"{command[0]}: not found; is this a host that may submit?") from None
 
@@ -82,6 +101,45 @@ def ask(command: list[str]) -> subprocess.CompletedProcess:
 def not_taken(command: list[str], done: subprocess.CompletedProcess) -> job_frame.Refused:
     said = (done.stderr.strip() or done.stdout.strip() or f"status {done.returncode}").replace("\n", "\n  ")
     return job_frame.Refused(f"the cluster did not take the jobs:\n  {' '.join(command)}\n  {said}")
+
+
+def submit(scheduler: Scheduler, command: list[str], queue: Queue) -> str:
+    """Submit once: call `command` until the scheduler takes the job, which is looked for by name after each failure.
+
+    Returns
+    -------
+    str : the scheduler's number of it
+
+    Raises
+    ------
+    Refused : it does not want the job, or does not answer for long
+    """
+    taken: list[str] | None = []  # None: it may have been taken, so it must not be submitted again
+    for attempt in range(len(PAUSES) + 1):
+        if taken is not None:
+            done = ask(command)
+            number = re.match(r"\d+", done.stdout.strip())  # 12;cluster or 12.1-4:1
+            if done.returncode == 0 and number:
+                return number[0]
+        said = " ".join((done.stderr + done.stdout).split()) or f"status {done.returncode}"
+        busy = BUSY.search(said)
+        if attempt == (len(PAUSES) if busy else UNEXPLAINED) or (REFUSAL.search(said) and not busy):
+            break
+        job_frame.say(scheduler.program, f"{command[0]}: {said[:200]}; trying again in {PAUSES[attempt]:.0f} s")
+        pause(scheduler.program, PAUSES[attempt])
+        queue.asked_again = True
+        taken = scheduler.find(queue.job_name)
+        if taken:
+            return taken[0]
+    raise not_taken(command, done)
+
+
+def pause(program: str, seconds: float) -> None:
+    """Wait, until a signal comes."""
+    end = time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0:
+        job_frame.check(program)
+        time.sleep(min(0.2, left))
 
 
 def run(scheduler: Scheduler, jobs: Jobs) -> str:
@@ -130,8 +188,10 @@ def report(scheduler: Scheduler, queue: Queue, failed: list[int], last: dict[int
 
 def cancel_leftover(scheduler: Scheduler, queue: Queue) -> None:
     """Where an earlier run of these jobs was killed, what it submitted may still be there: two would write one file."""
-    number = queue.submitted.read_text().strip() if queue.submitted.exists() else ""
-    if number and is_there(scheduler, number):
+    noted = queue.submitted.read_text().strip() if queue.submitted.exists() else ""
+    if noted and not noted.isdigit():
+        noted = " ".join(scheduler.find(noted) or [])
+    for number in [number for number in noted.split() if is_there(scheduler, number)]:
         job_frame.say(scheduler.program, f"cancelling job {number} of an earlier run: it would write the same files")
         cancel_and_wait(scheduler, number)
 
@@ -144,11 +204,14 @@ def is_there(scheduler: Scheduler, number: str) -> bool:
 
 def cancel_and_wait(scheduler: Scheduler, number: str, patience: float = 60.0) -> None:
     """Cancel all, and give the cluster some time to end what runs."""
-    scheduler.cancel(number)
     deadline = time.monotonic() + patience
+    tries = 0
     while time.monotonic() < deadline:
+        if tries % 10 == 0:  # the scheduler may have been too busy to cancel it
+            scheduler.cancel(number)
         if not is_there(scheduler, number):
             return
+        tries += 1
         time.sleep(0.5)
     job_frame.say(scheduler.program, f"job {number} is still there {patience:.0f} s after it was cancelled")
 
@@ -159,8 +222,14 @@ class Submission:
     def __init__(self, scheduler: Scheduler, queue: Queue, words: list[str], tasks: list[int], done: int):
         self.scheduler, self.queue, self.left, self.done = scheduler, queue, list(tasks), done
         queue.forget(tasks)
-        queue.write_script(scheduler.program, scheduler.task(tasks), scheduler.launch)
-        self.number = scheduler.submit(words, queue, tasks)
+        queue.write_script(scheduler.program, scheduler.task(tasks), scheduler.job_id, scheduler.launch)
+        queue.new_job_name()
+        try:
+            self.number = scheduler.submit(words, queue, tasks)
+        except Interrupted:
+            for number in scheduler.find(queue.job_name) or []:
+                scheduler.cancel(number)
+            raise
         queue.submitted.write_text(self.number + "\n")
         self.outcomes: dict[int, Outcome] = {}
         self.over_since: dict[int, float] = {}  # tasks that the scheduler says are over, and whose end is not clear yet
@@ -184,8 +253,16 @@ class Submission:
                 raise Interrupted(f"{reason}; job {self.number} was cancelled") from None
             raise
         finally:
+            self.cancel_others()
             self.queue.submitted.unlink(missing_ok=True)
         return self.outcomes
+
+    def cancel_others(self) -> None:
+        """Where the scheduler was busy it may have taken the jobs a second time, late."""
+        if self.queue.asked_again:
+            for number in self.scheduler.find(self.queue.job_name) or []:
+                if number != self.number:
+                    self.scheduler.cancel(number)
 
     def conclude(self, task: int, outcome: Outcome) -> None:
         self.left.remove(task)

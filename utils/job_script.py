@@ -3,11 +3,13 @@
 import contextlib
 import os
 import re
+import secrets
 import shlex
+import zlib
 from pathlib import Path
 
 from job_frame import THREAD_VARIABLES
-from jobs import Jobs, here, on_nodes
+from jobs import Jobs, UsageError, here, on_nodes, substitute, word
 
 # What a job keeps of where it was submitted; the rest is made by path.sh. PATH is set in the script, for Grid Engine
 # starts login shells, whose files may set another.
@@ -17,9 +19,15 @@ SCRIPT = """\
 #!/usr/bin/env bash
 # Written by {program}, which waits for it. By hand: {by_hand}
 task=${{5:-{task}}}
-log={log} command={command}
-{substitution}
+log={log}
+command={command}
 [ "${{1:-}}" = node ] || exec >>{folder}/"${{log##*/}}" 2>&1
+# Where the scheduler was busy and a job came to be submitted twice after all, only one runs: the one waited for.
+job={job_id} mine=$(cat {submitted} 2>/dev/null) || mine=
+if [ -n "$job" ] && [[ $mine =~ ^[0-9]+$ ]] && [ "$mine" != "$job" ]; then
+  echo "job $mine has taken the place of this one"
+  exit
+fi
 cd {cwd} || exit 1
 {exports}
 set_up() {{ if [ -f path.sh ]; then . ./path.sh; fi; }}
@@ -46,7 +54,6 @@ exit "$code"
 """
 
 PLAIN = 'exec bash -o pipefail -c "$command"'
-SUBSTITUTION = "log=${{log//{name}/$task}} command=${{command//{name}/$task}}"
 
 # With --nodes: `NAME.sh node NODES MASTER PORT TASK [RANK]` on each of them. A fixed master, for torchrun's own search
 # goes wrong on nodes with several names.
@@ -60,6 +67,27 @@ fi
 """
 
 
+def with_task(text: str, name: str) -> str:
+    """Shell text that gives `text` with the task's number for each `name`.
+
+    >>> print(with_task("it's JOB/4", "JOB"))
+    'it'"'"'s '"$task"/4
+    """
+    parts = word(name).split(text) if name else [text]
+    return '"$task"'.join(shlex.quote(part) if part else "" for part in parts) or "''"
+
+
+def file_name(stem: str) -> str:
+    """A name for files and jobs, of letters, digits, dots, dashes and underscores; different for different stems.
+
+    >>> file_name("embed."), file_name("train.1"), file_name("R&D"), file_name("R;D")
+    ('embed', 'train.1', 'R.D.22162561', 'R.D.dd7a497d')
+    """
+    plain = re.sub(r"[^\w-]+", ".", stem, flags=re.ASCII).strip(".") or "job"
+    known = re.fullmatch(r"[\w.-]+", stem, flags=re.ASCII)
+    return plain if known else f"{plain}.{zlib.crc32(os.fsencode(stem)):08x}"
+
+
 class Queue:
     """Where the files of some jobs are.
 
@@ -68,20 +96,26 @@ class Queue:
 
     def __init__(self, jobs: Jobs):
         self.jobs = jobs
+        if jobs.first != jobs.last and not word(jobs.name).search(Path(jobs.log).name):
+            raise UsageError(f"put {jobs.name} into the name of the log's file, not only of its folder: {jobs.log!r}")
         logs = Path(jobs.log).parent.absolute()
         self.folder = logs.parent / "q" if logs.name == "log" else logs / "q"
-        plain = jobs.log.replace(jobs.name, "") if jobs.name else jobs.log
-        self.name = re.sub(r"[^\w-]+", ".", Path(plain).stem).strip(".") or "job"
+        self.name = file_name(Path(substitute(jobs.log, jobs.name, "")).stem)
         self.script = self.folder / f"{self.name}.sh"
-        self.submitted = self.folder / f"{self.name}.submitted"  # the scheduler's number of what is there now
+        # The scheduler's number of what is there now; its name, which no other has, until the number is known.
+        self.submitted = self.folder / f"{self.name}.submitted"
+        self.job_name = ""
+        self.asked_again = False  # the scheduler may have taken it twice
 
-    def log_pattern(self, variable: str) -> str:
-        """The queue's own log, where what a job says outside its command goes; `variable` is the scheduler's number."""
-        name = Path(self.jobs.log).name
-        return str(self.folder / (name.replace(self.jobs.name, variable) if self.jobs.name else name))
+    def new_job_name(self) -> None:
+        """Choose a name that nothing submitted before has, and note it: what the scheduler took is found by it."""
+        self.job_name = f"j{self.name}" if not self.name[0].isalpha() else self.name  # Grid Engine's rule
+        self.job_name += f".{secrets.token_hex(4)}"
+        self.submitted.write_text(self.job_name + "\n")
 
-    def log_of(self, task: int) -> str:
-        return self.log_pattern(str(task))
+    def log_of(self, task: int | str) -> str:
+        """The queue's own log, where what a job says outside its command goes."""
+        return str(self.folder / substitute(Path(self.jobs.log).name, self.jobs.name, str(task)))
 
     def status_file(self, task: int) -> Path:
         return self.folder / f"{Path(self.jobs.log_of(task)).name}.status"
@@ -110,12 +144,13 @@ class Queue:
             Path(self.jobs.log_of(task)).parent.mkdir(parents=True, exist_ok=True)
             Path(self.jobs.log_of(task)).unlink(missing_ok=True)
 
-    def write_script(self, program: str, task: str, launch: str) -> None:
+    def write_script(self, program: str, task: str, job_id: str, launch: str) -> None:
         """Write the script.
 
         Parameters
         ----------
         task : shell text that gives the number of the task
+        job_id : shell text that gives the scheduler's number of the job, or of the array that it is in
         launch : shell text that starts `$script node ...` on every node; it is used where the jobs ask for nodes
         """
         jobs, threads = self.jobs, self.jobs.count("num-threads") or 1
@@ -128,14 +163,15 @@ class Queue:
             cwd=shlex.quote(here()),
             exports="".join(f"export {name}={shlex.quote(value)}\n" for name, value in sorted(settings.items())),
             task=task if jobs.name else jobs.first,
-            substitution=SUBSTITUTION.format(name=jobs.name) if jobs.name else "",
-            log=shlex.quote(jobs.log),
-            command=shlex.quote(jobs.command),
+            log=with_task(jobs.log, jobs.name),
+            command=with_task(jobs.command, jobs.name),
             folder=shlex.quote(str(self.folder)),
+            submitted=shlex.quote(str(self.submitted)),
+            job_id=job_id,
             node_part=NODE_PART.format(processes=on_nodes(jobs)) if nodes else "",
             launch=launch.format(script=shlex.quote(str(self.script))) if nodes else PLAIN,
             threads=threads,
         )
         part = self.script.with_name(f".{self.script.name}.part")
-        part.write_text(text, encoding="utf-8")
+        part.write_text(text, encoding="utf-8", errors="surrogateescape")
         part.replace(self.script)

@@ -2,8 +2,13 @@
 
     run.py [options] [JOB=1:N] [options] LOG command ...
 
-Every JOB in LOG and in the command is replaced by the job's number. The command goes to a shell: arguments without a
-space as they are, so that `\\|` and `\\>` make pipes and redirections of the job; arguments with a space are quoted.
+JOB stands for the job's number in LOG and in the command wherever it is a word of its own, between characters that are
+no letters, digits or underscores: a.JOB.log and --shard JOB/4, but not /scratch/JOB_77.
+
+The command's arguments reach its program as they are, whatever they hold: no shell takes them apart, so a name with a
+quote, a space or a $ is safe. Only an argument that is, as a whole, one of OPERATORS makes a pipe, a redirection or a
+sequence of the job (written `\\|` and `\\>`, as in Kaldi), and NAME=VALUE before the program sets a variable. For
+everything else that a shell can do, ask for one: bash -c '...'.
 """
 
 import os
@@ -11,6 +16,8 @@ import re
 import shlex
 import time
 from dataclasses import dataclass, field
+
+OPERATORS = {"|", "|&", "||", "&&", ";", ">", ">>", "<", "2>", "2>>", "2>&1", "&>", "&>>"}
 
 # SGE's own switches that take no value, or two; every other option takes one.
 VALUES_OF_SWITCH = {"-V": 0, "-pe": 2}
@@ -37,15 +44,15 @@ class Jobs:
         return range(self.first, self.last + 1)
 
     def log_of(self, number: int) -> str:
-        return self.log.replace(self.name, str(number)) if self.name else self.log
+        return substitute(self.log, self.name, str(number))
 
     def command_of(self, number: int) -> str:
-        return self.command.replace(self.name, str(number)) if self.name else self.command
+        return substitute(self.command, self.name, str(number))
 
     @property
     def all_logs(self) -> str:
         """The logs as a shell would name them all: exp/log/train.*.log."""
-        return self.log.replace(self.name, "*") if self.name else self.log
+        return substitute(self.log, self.name, "*")
 
     def count(self, name: str, least: int = 1) -> int | None:
         """An option that counts something, or None where it was not given."""
@@ -83,7 +90,7 @@ def parse(arguments: list[str]) -> Jobs:
     log, *command = rest
     if suspicious := re.match(r"\w+=\S*:\S*$", log):
         raise UsageError(f"not a range of jobs: {suspicious.group()!r}; write JOB=1:N, with 1 <= N")
-    if first != last and name not in log:
+    if first != last and not word(name).search(log):
         raise UsageError(f"{last - first + 1} jobs cannot share one log: put {name} into its name, {log!r}")
     command = " ".join(quote(word) for word in command)
     return Jobs(log, command, name, first, last, options | more_options, (*native, *more_native))
@@ -97,6 +104,8 @@ def take_options(rest: list[str]) -> tuple[dict[str, str], list[str]]:
     options, native = {}, []
     while rest and rest[0].startswith("-"):
         switch = rest.pop(0)
+        if switch == "--":  # what follows is no option: the range, or a log whose name begins with a dash
+            break
         if switch.startswith("--") and "=" in switch:
             switch, _, value = switch.partition("=")
             values = [value]
@@ -126,13 +135,27 @@ def take_range(rest: list[str]) -> tuple[str, int, int]:
     return found[1], first, last
 
 
-def quote(word: str) -> str:
-    """A word of the command for the shell: bare unless it holds a space or nothing.
+def word(name: str) -> re.Pattern:
+    """Matches the name where it is a word of its own."""
+    return re.compile(rf"(?<!\w){re.escape(name)}(?!\w)")
 
-    >>> quote("|"), quote("my file"), quote("")
-    ('|', "'my file'", "''")
+
+def substitute(text: str, name: str, value: str) -> str:
+    """Replace the name, where it is a word of its own, by the value; an empty name is nowhere.
+
+    >>> substitute("/scratch/JOB_77/a.JOB.ark:JOB", "JOB", "3")
+    '/scratch/JOB_77/a.3.ark:3'
     """
-    return word if re.fullmatch(r"\S+", word) else shlex.quote(word)
+    return word(name).sub(lambda _: value, text) if name else text
+
+
+def quote(argument: str) -> str:
+    """An argument of the command for the shell, which passes it on as it is, or takes it for an operator of the job.
+
+    >>> quote("|"), quote("a|b"), quote("my $file"), quote("")
+    ('|', "'a|b'", "'my $file'", "''")
+    """
+    return argument if argument in OPERATORS else shlex.quote(argument)
 
 
 def here() -> str:

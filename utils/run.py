@@ -4,8 +4,10 @@
     run.py [options] [JOB=1:N] LOG command ...
     run.py JOB=1:4 exp/log/embed.JOB.log avsv embed-voice --shard JOB/4 ...
 
-Every JOB is replaced by the job's number; each job has its own log, with its command, times and exit code. When jobs
-fail it says how many and where their logs are, shows the end of the first of these, and exits 1.
+Every JOB that is a word of its own is replaced by the job's number; each job has its own log, with its command, times
+and exit code. The arguments of the command reach it as they are; \\| and \\> as arguments make a pipe and a redirection
+of the job (see jobs.py), and for anything else that a shell can do, ask for one: bash -c '...'. When jobs fail it says
+how many and where their logs are, shows the end of the first of these, and exits 1.
 
   --max-jobs-run M   at most M jobs at a time (default: as many as there are cores, or GPUs with --gpu)
   --num-threads T    threads of a job (default: the cores divided among the jobs that run at a time)
@@ -91,7 +93,7 @@ class Job:
         self.number, self.variables, self.started = number, variables, time.monotonic()
         path = Path(jobs.log_of(number))
         path.parent.mkdir(parents=True, exist_ok=True)
-        self.log = open(path, "a" if again else "w", encoding="utf-8")  # noqa: SIM115 - open as long as the job runs
+        self.log = open(path, "a" if again else "w", encoding="utf-8", errors="surrogateescape")  # noqa: SIM115 - open as long as the job runs
         self.log.write(grammar.header(command))
         self.log.flush()
         # A session of its own, so that what the command starts can be ended with it.

@@ -4,7 +4,8 @@
     sge.py [options] [JOB=1:N] LOG command ...
     sge.py --mem 4G --time 2:00:00 JOB=1:16 exp/log/embed.JOB.log avsv embed-voice --shard JOB/16 ...
 
-Every JOB is replaced by the job's number; each job has its own log. The script and the queue's logs are in q/ beside
+Every JOB that is a word of its own is replaced by the job's number; each job has its own log. The arguments of the
+command reach it as they are; see run.py --help. The script and the queue's logs are in q/ beside
 log/. Jobs that fail are told of: which, the end of the log, how to run one alone. Exit code 1 then. Jobs that Grid
 Engine killed (time, memory, a lost node) are submitted again, at most 3 times; trainings and shards go on where they
 were. Jobs that somebody cancelled stay so.
@@ -21,6 +22,7 @@ INT, TERM, or the end of the script that called sge.py cancel what was submitted
 """
 
 import getpass
+import os
 import re
 import sys
 from xml.etree import ElementTree
@@ -71,10 +73,19 @@ def read_record(text: str) -> State | None:
     return State("killed", f"failed {fields['failed']}") if failed else State("ended")
 
 
+def user() -> str:
+    """The user's name for qstat; everybody where the user has none (containers)."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "*"
+
+
 class GridEngine:
     """The commands of Grid Engine."""
 
     program, name, conf = "sge.py", "Grid Engine", "sge.conf"
+    job_id = "${JOB_ID:-}"
 
     def __init__(self):
         self.tasks: dict[str, list[int]] = {}  # of each array, in the order of Grid Engine's own numbers for them
@@ -99,24 +110,36 @@ class GridEngine:
 """
 
     def submit(self, words: list[str], queue: Queue, tasks: list[int]) -> str:
-        name = queue.name if queue.name[0].isalpha() else f"j{queue.name}"
-        command = [*words, "-terse", "-N", name, "-j", "y", "-o", str(queue.folder / f"{queue.name}.log")]
+        log = str(queue.folder / f"{queue.name}.log")
+        if re.search(r"[$:,]", log):  # which have a meaning to qsub; the script writes its own log in any case
+            log = os.devnull
+        command = [*words, "-terse", "-N", queue.job_name, "-j", "y", "-o", log]
         if queue.jobs.name:
             command += ["-t", f"1-{len(tasks)}"]
-        done = cluster.ask([*command, str(queue.script)])
-        number = done.stdout.strip().split(".")[0]  # 12.1-4:1
-        if done.returncode or not number.isdigit():
-            raise cluster.not_taken([*command, str(queue.script)], done)
+        number = cluster.submit(self, [*command, str(queue.script)], queue)
         if queue.jobs.name:
             self.tasks[number] = tasks
         return number
 
-    def states(self, number: str) -> dict[int, State] | None:
-        done = cluster.ask(["qstat", "-xml", "-g", "d", "-u", getpass.getuser()])
+    def find(self, name: str) -> list[str] | None:
+        entries = self.listed()
+        if entries is None:
+            return None
+        found = [entry.findtext("JB_job_number") for entry in entries if entry.findtext("JB_name") == name]
+        if not found:  # over already
+            found = re.findall(r"^jobnumber +(\d+)", cluster.ask(["qacct", "-j", name]).stdout, re.MULTILINE)
+        return list(dict.fromkeys(found))
+
+    def listed(self) -> list[ElementTree.Element] | None:
+        """The user's jobs as qstat lists them, each task by itself; None where it does not answer."""
+        done = cluster.ask(["qstat", "-xml", "-g", "d", "-u", user()])
         try:
-            listed = ElementTree.fromstring(done.stdout).iter("job_list") if done.returncode == 0 else None
+            return list(ElementTree.fromstring(done.stdout).iter("job_list")) if done.returncode == 0 else None
         except ElementTree.ParseError:
-            listed = None
+            return None
+
+    def states(self, number: str) -> dict[int, State] | None:
+        listed = self.listed()
         if listed is None:
             return None
         own = self.tasks.get(number)

@@ -4,7 +4,8 @@
     slurm.py [options] [JOB=1:N] LOG command ...
     slurm.py --mem 4G --time 2:00:00 JOB=1:16 exp/log/embed.JOB.log avsv embed-voice --shard JOB/16 ...
 
-Every JOB is replaced by the job's number; each job has its own log. The script and Slurm's own logs are in q/ beside
+Every JOB that is a word of its own is replaced by the job's number; each job has its own log. The arguments of the
+command reach it as they are; see run.py --help. The script and Slurm's own logs are in q/ beside
 log/. Jobs that fail are told of: which, the end of the log, how to run one alone. Exit code 1 then. Jobs that Slurm
 killed (time, memory, a lost node, preemption) are submitted again, at most 3 times; trainings and shards go on where
 they were. Jobs that somebody cancelled stay so.
@@ -83,6 +84,7 @@ class Slurm:
     """The commands of Slurm."""
 
     program, name, conf = "slurm.py", "Slurm", "slurm.conf"
+    job_id = "${SLURM_ARRAY_JOB_ID:-${SLURM_JOB_ID:-}}"
     # srun would pass on only what --export of sbatch names, and forget --cpus-per-task
     launch = (
         "exec srun --export=ALL --ntasks-per-node=1 --kill-on-bad-exit=1 "
@@ -101,19 +103,26 @@ class Slurm:
 
     def submit(self, words: list[str], queue: Queue, tasks: list[int]) -> str:
         jobs = queue.jobs
-        command = [*words, "--parsable", "--job-name", queue.name, "--open-mode=append",
-                   "--output", queue.log_pattern("%a")]  # fmt: skip
+        # Slurm replaces %a and the like in the log's name, and would do so in the folder's
+        log = "%a".join(queue.log_of("\0").replace("%", "%%").split("\0"))
+        command = [*words, "--parsable", "--job-name", queue.job_name, "--open-mode=append", "--output", log]
         if jobs.name:
             most = jobs.count("max-jobs-run")
             command += ["--array", ranges(tasks) + (f"%{most}" if most else "")]
-        command.append(str(queue.script))
-        done = cluster.ask(command)
-        number = done.stdout.strip().split(";")[0]  # 12;cluster
-        if done.returncode or not number.isdigit():
-            raise cluster.not_taken(command, done)
+        number = cluster.submit(self, [*command, str(queue.script)], queue)
         if jobs.name:
             self.arrays.add(number)
         return number
+
+    def find(self, name: str) -> list[str] | None:
+        done = cluster.ask(["squeue", "--noheader", "--states=all", f"--name={name}", "--format=%F"])
+        if done.returncode:
+            return None
+        found = dict.fromkeys(done.stdout.split())
+        if not found and shutil.which("sacct"):  # over and forgotten already
+            done = cluster.ask(["sacct", "-nPX", f"--name={name}", "-o", "JobID"])
+            found = dict.fromkeys(line.partition("_")[0] for line in done.stdout.split()) if not done.returncode else {}
+        return list(found)
 
     def states(self, number: str) -> dict[int, State] | None:
         done = cluster.ask(["squeue", "--noheader", "--array", "--states=all", f"--jobs={number}", "--format=%K|%T|%r"])

@@ -26,9 +26,21 @@ def test_an_array_of_jobs_is_run_and_each_has_its_log(program, tmp_path):
 
 
 @BOTH
+@pytest.mark.parametrize("folder", ["it's $HOME & 100%a", "[a];b", "JOB_77"])
+def test_odd_folders_and_arguments_go_through_the_cluster_as_they_are(program, folder, tmp_path):
+    (tmp_path / folder).mkdir()
+    words = ["$(touch PWNED)", "a;b", "it's", "100%", "JOB_77", "JOB"]
+    done = run(program, "JOB=1:2", f"{folder}/log/a b.JOB.log", "printf", "%s\\n", *words, cwd=tmp_path / folder)
+    assert (done.returncode, done.stderr) == (0, "")
+    log = (tmp_path / folder / folder / "log/a b.2.log").read_text()
+    assert "\n#\n" + "\n".join([*words[:-1], "2"]) + "\n# Accounting" in log
+    assert not list(tmp_path.rglob("PWNED"))
+
+
+@BOTH
 def test_path_sh_is_sourced_in_the_folder_of_the_recipe(program, tmp_path):
     (tmp_path / "path.sh").write_text("export FROM_PATH_SH='read in '$PWD\n")
-    run(program, "a.log", "echo", "$FROM_PATH_SH", cwd=tmp_path)
+    run(program, "a.log", "printenv", "FROM_PATH_SH", cwd=tmp_path)
     assert f"\nread in {tmp_path}\n" in (tmp_path / "a.log").read_text()
 
 
@@ -76,9 +88,10 @@ def test_at_most_max_jobs_run_run_at_a_time(program, tmp_path):
 
 @BOTH
 def test_a_gpu_and_cores_are_asked_of_the_cluster(program, tmp_path):
-    words = ["--gpu", 1, "--num-threads", 2, "log/a.log", "echo", "$OMP_NUM_THREADS", "$CUDA_VISIBLE_DEVICES;"]
     job = "scontrol show job $SLURM_JOB_ID" if program == "slurm.py" else "qstat -j $JOB_ID"
-    assert run(program, *words, *job.split(), cwd=tmp_path).returncode == 0
+    job = f"echo $OMP_NUM_THREADS $CUDA_VISIBLE_DEVICES; {job}"
+    done = run(program, "--gpu", 1, "--num-threads", 2, "log/a.log", "bash", "-c", job, cwd=tmp_path)
+    assert done.returncode == 0
     said = (tmp_path / "log/a.log").read_text()
     if program == "slurm.py":
         assert re.search(r"^2 [01]$", said, re.MULTILINE) and "NumCPUs=2" in said and "gres:gpu:1" in said
@@ -179,7 +192,7 @@ def test_a_job_over_its_time_is_told_apart_and_submitted_again(program, tmp_path
 @BOTH
 def test_torchrun_joins_the_processes_of_several_nodes(program, tmp_path):
     job = "echo process $RANK of $WORLD_SIZE, node $GROUP_RANK"
-    done = run(program, "--nodes", 2, "log/a.log", *job.split(), cwd=tmp_path)
+    done = run(program, "--nodes", 2, "log/a.log", "bash", "-c", job, cwd=tmp_path)
     assert done.returncode == 0, (tmp_path / "log/a.log").read_text()
     said = (tmp_path / "log/a.log").read_text()
     assert sorted(re.findall("^process.*", said, re.MULTILINE)) == [

@@ -3,6 +3,7 @@
 Real ones are in tests/schedulers. Here are the ends that they cannot be brought to: late files, lost memory of a job.
 """
 
+import os
 import subprocess
 
 import cluster
@@ -18,7 +19,7 @@ class Pretended:
     fates : (attempt from 1, task) -> (runs, state when asked); a state of None is a job that the scheduler forgot
     """
 
-    program, name, conf, launch = "slurm.py", "Slurm", "slurm.conf", ""
+    program, name, conf, launch, job_id = "slurm.py", "Slurm", "slurm.conf", "", ""
 
     def __init__(self, fates):
         self.fates, self.submissions, self.cancelled, self.final = fates, [], [], {}
@@ -61,7 +62,7 @@ def run(tmp_path, monkeypatch):
 
     def call(scheduler, line):
         said.clear()
-        end = cluster.run(scheduler, jobs.parse(line.split()))
+        end = cluster.run(scheduler, jobs.parse(line.split() if isinstance(line, str) else line))
         return "\n".join([*said, end])
 
     return call
@@ -134,7 +135,8 @@ def test_a_job_that_the_scheduler_forgot_is_looked_up_in_its_accounts(run):
 
 
 def test_a_job_killed_by_a_signal_that_the_scheduler_does_not_explain_is_told_apart(run):
-    said = run(Pretended({}), "log/a.log test -e again || { touch again; kill -9 $$; }")
+    job = "test -e again || { touch again; kill -9 $$; }"
+    said = run(Pretended({}), ["log/a.log", "bash", "-c", job])
     assert said.startswith("job 1 was killed by Slurm: signal 9, which is how Linux ends what takes too much memory;")
 
 
@@ -175,6 +177,26 @@ def test_what_earlier_runs_noted_does_not_count(run, tmp_path):
     (tmp_path / "q/a.log.status").write_text("0\n")
     said = run(Pretended({(attempt, 1): killed("preempted") for attempt in range(1, 9)}), "log/a.log true")
     assert "job failed" in said
+
+
+ODD = [
+    "with space", "R&D", "it's", "$(touch PWNED)", "`touch PWNED`", ";touch${IFS}PWNED", "$HOME", "*", "a\nb", "\\",
+    '"', "JOB_77", "JOB", "", "#x", "{task}", "%a", "a\tb", "~", "!", "\udcff",
+]  # fmt: skip
+
+
+def test_the_script_passes_arguments_on_as_they_are(run, tmp_path):
+    assert run(Pretended({}), ["JOB=1:2", "log/it's $x & y.JOB.log", "printf", "%s\\0", *ODD]) == ""
+    log = (tmp_path / "log/it's $x & y.2.log").read_bytes()
+    expected = [os.fsencode("2" if word == "JOB" else word) for word in ODD]
+    assert log.partition(b"\n#\n")[2].split(b"\0")[:-1] == expected
+    assert not (tmp_path / "PWNED").exists()
+
+
+def test_logs_whose_names_differ_in_odd_characters_have_scripts_of_their_own(run, tmp_path):
+    for name in ("a&b", "a;b", "a b", "a.b"):
+        assert run(Pretended({}), [f"log/{name}.log", "true"]) == ""
+    assert len(list((tmp_path / "q").glob("*.sh"))) == 4
 
 
 def test_an_interruption_cancels_what_was_submitted(run, monkeypatch):

@@ -104,8 +104,57 @@ def test_pipes_and_redirections_belong_to_the_job(tmp_path):
 
 
 def test_arguments_with_spaces_stay_one_argument_as_they_are(tmp_path):
-    run("log", "printf", "%s\\\\n", "it's $HOME  *", "", cwd=tmp_path)
+    run("log", "printf", "%s\\n", "it's $HOME  *", "", cwd=tmp_path)
     assert "\nit's $HOME  *\n\n# Accounting" in (tmp_path / "log").read_text()
+
+
+ODD = [
+    "with space", "R&D", "ecapa(v2)", "it's", "a;touch${IFS}PWNED", "$(touch PWNED)", "`touch PWNED`", "#1", "x #y",
+    "*", "~/m", "$HOME", "a\\b", 'a"b', "a<b", "a>PWNED", ">PWNED", "a|b", "!x", "{a,b}", "[ab]", "?", "", "a\tb",
+    "a\nb", "\n", "'", '"', "\\", "$", "&", "(", ")", "<<<", "=", "-n", "--", "é", "a\u00a0b", "\udcff", "%s", "\r",
+    "\x7f", "JOBS", "!!",
+]  # fmt: skip
+
+
+def bytes_of(words):
+    return [os.fsencode(word) for word in words]
+
+
+def test_arguments_reach_the_program_as_they_are(tmp_path):
+    show = "import os, sys; os.write(3, b'\\0'.join(map(os.fsencode, sys.argv[1:])))"
+    (tmp_path / "show.sh").write_text(f'exec "{sys.executable}" -c "{show}" "$@" 3>arguments\n')
+    assert run("JOB=1:1", "log", "bash", "show.sh", *ODD, cwd=tmp_path).returncode == 0
+    assert (tmp_path / "arguments").read_bytes().split(b"\0") == bytes_of(ODD)
+    assert not (tmp_path / "PWNED").exists()
+
+
+@pytest.mark.parametrize("folder", ["a b", "it's", "$HOME", "a;b&c", "[x](y)", "new\nline", "-x", "JOB_77", "\udcff"])
+def test_logs_and_recipes_may_be_anywhere(folder, tmp_path):
+    (tmp_path / folder).mkdir()
+    done = run("JOB=1:2", "--", f"{folder}/log/a.JOB.log", "pwd", cwd=tmp_path / folder)
+    assert done.returncode == 0
+    assert os.fsencode(folder) in (tmp_path / folder / folder / "log/a.2.log").read_bytes()
+
+
+def test_the_number_replaces_a_word_of_its_own_only(tmp_path):
+    words = ["/scratch/JOB_77/m", "JOB", "JOB/4", "a.JOB.ark:JOB", "JOBS", "myJOB", "2JOB", "éJOB", "x-JOB-y", "(JOB)"]
+    assert run("JOB=1:2", "log/JOB_77.JOB.log", "printf", "%s\\n", *words, cwd=tmp_path).returncode == 0
+    assert (tmp_path / "log/JOB_77.2.log").read_text().splitlines()[3:-2] == [
+        "/scratch/JOB_77/m", "2", "2/4", "a.2.ark:2", "JOBS", "myJOB", "2JOB", "éJOB", "x-2-y", "(2)"]  # fmt: skip
+
+
+def test_logs_that_hold_the_name_within_a_word_cannot_tell_jobs_apart(tmp_path):
+    assert run("JOB=1:2", "log/JOB_77.log", "true", cwd=tmp_path).returncode == 2
+
+
+def test_the_command_that_is_shown_is_safe_to_paste(tmp_path):
+    """With a path that would run code if a shell took it apart."""
+    odd = "$(touch PWNED) `touch PWNED`;touch PWNED"
+    done = run("JOB=1:1", "log", "bash", "-c", 'echo "$1"; exit 7', "x", odd, cwd=tmp_path)
+    alone = re.search(r"^To run it alone: (.*)", done.stderr, re.MULTILINE)[1]
+    again = subprocess.run(["bash", "-c", alone], capture_output=True, text=True, check=False)
+    assert (again.returncode, again.stdout) == (7, odd + "\n")
+    assert not (tmp_path / "PWNED").exists()
 
 
 def test_a_failed_job_is_named_with_the_end_of_its_log(tmp_path):
@@ -154,7 +203,7 @@ def test_at_most_max_jobs_run_run_at_a_time(limit, most, tmp_path):
 
 def threads_seen(tmp_path, *options, **environment):
     unset = {k: v for k, v in os.environ.items() if k != "OMP_NUM_THREADS"}
-    run(*options, "JOB=1:2", "JOB.log", "echo", "$OMP_NUM_THREADS", cwd=tmp_path, env=unset | environment)
+    run(*options, "JOB=1:2", "JOB.log", "printenv", "OMP_NUM_THREADS", cwd=tmp_path, env=unset | environment)
     return int((tmp_path / "1.log").read_text().splitlines()[3])
 
 

@@ -1,0 +1,151 @@
+"""A busy scheduler: jobs are submitted again, and none runs twice. Programs of ours play Slurm and Grid Engine."""
+
+import os
+import stat
+import threading
+import time
+from pathlib import Path
+
+import cluster
+import job_frame
+import jobs
+import pytest
+from sge import GridEngine
+from slurm import Slurm
+
+# What the submitting program does at each call, one word a line in `plan`: ok; busy (nothing is taken); lost (taken,
+# but the answer is lost); late (taken, but not known before the next one is); refuse; odd (an unknown error).
+SUBMIT = """#!/bin/bash
+cd "$STATE"
+echo "$*" >>calls
+number=$((100 + $(wc -l <calls)))
+while [ $# -gt 1 ]; do case $1 in --job-name | -N) name=$2 ;; esac; shift; done
+word=$(sed -n "$(wc -l <calls)p" plan)
+script=$1
+start() { SLURM_JOB_ID=$number JOB_ID=$number bash "$script"; }
+exec 3>&1 4>&2 >/dev/null 2>&1   # what runs in the background must not hold the caller's pipes
+case ${word:-ok} in
+  ok | lost) echo "$number $name" >>taken; start 3>&- 4>&- & ;;
+  late)
+    { until grep -q "^[0-9]*$" q/a.submitted; do sleep 0.1; done; echo "$number $name" >>taken; start; } 3>&- 4>&- & ;;
+esac
+case ${word:-ok} in
+  ok) echo "$number" >&3 ;;
+  refuse) echo "sbatch: error: Batch job submission failed: Invalid partition name specified" >&4; exit 1 ;;
+  odd) echo "error: 42" >&4; exit 1 ;;
+  *) echo "error: Socket timed out on send/recv operation" >&4; exit 1 ;;
+esac
+"""
+SQUEUE = """#!/bin/bash
+cd "$STATE"
+if [ -s deaf ]; then sed -i 1d deaf; echo "Unable to contact slurm controller" >&2; exit 1; fi
+for word; do case $word in --name=*) awk -v n="${word#*=}" '$2 == n { print $1 }' taken 2>/dev/null ;; esac; done
+exit 0
+"""
+QSTAT = """#!/bin/bash
+cd "$STATE"
+if [ -s deaf ]; then sed -i 1d deaf; exit 1; fi
+echo "<job_info>"
+while read -r number name; do
+  echo "<job_list><JB_job_number>$number</JB_job_number><JB_name>$name</JB_name><state>r</state></job_list>"
+done <<<"$(cat taken 2>/dev/null)"
+echo "</job_info>"
+"""
+CANCEL = '#!/bin/bash\necho "$*" >>"$STATE/cancelled"\n'
+
+
+@pytest.fixture(params=[Slurm, GridEngine], ids=["slurm", "sge"])
+def house(request, tmp_path, monkeypatch):
+    """A folder with the programs of a scheduler; house(words...) plans its answers and runs one job."""
+    programs = {"sbatch": SUBMIT, "qsub": SUBMIT, "squeue": SQUEUE, "qstat": QSTAT, "scancel": CANCEL, "qdel": CANCEL}
+    (tmp_path / "bin").mkdir()
+    for name, text in {**programs, "sacct": "#!/bin/bash\n", "qacct": "#!/bin/bash\nexit 1\n"}.items():
+        (tmp_path / "bin" / name).write_text(text)
+        (tmp_path / "bin" / name).chmod(stat.S_IRWXU)
+    monkeypatch.setenv("STATE", str(tmp_path))
+    monkeypatch.setenv("PATH", f"{tmp_path}/bin:{os.environ['PATH']}")
+    monkeypatch.setenv("PWD", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(cluster, "PAUSES", (0.1,) * 9)
+    monkeypatch.setattr(cluster, "ASK_EVERY", (0.1, 0.2))
+    monkeypatch.setattr(job_frame, "parent", os.getppid())
+    return House(tmp_path, request.param)
+
+
+class House:
+    def __init__(self, folder: Path, scheduler: type):
+        self.folder, self.scheduler = folder, scheduler
+
+    def run(self, *plan, job="echo run >>runs; sleep 0.1"):
+        (self.folder / "plan").write_text("".join(f"{word}\n" for word in plan))
+        return cluster.run(self.scheduler(), jobs.parse(["log/a.log", "bash", "-c", job]))
+
+    def lines(self, name):
+        path = self.folder / name
+        return path.read_text().splitlines() if path.exists() else []
+
+
+def test_a_busy_scheduler_is_asked_again(house, capsys):
+    assert house.run("busy", "busy", "ok") == ""
+    assert len(house.lines("calls")) == 3 and house.lines("runs") == ["run"]
+    assert capsys.readouterr().err.count("Socket timed out") == 2
+
+
+def test_a_job_that_was_taken_although_the_answer_was_lost_is_not_submitted_again(house):
+    assert house.run("lost") == ""
+    assert len(house.lines("calls")) == 1 and house.lines("runs") == ["run"]
+
+
+def test_nothing_is_submitted_again_while_it_is_not_known_whether_it_was_taken(house):
+    (house.folder / "deaf").write_text("no answer\n" * 3)
+    assert house.run("lost") == ""
+    assert len(house.lines("calls")) == 1 and house.lines("runs") == ["run"]
+
+
+def test_a_job_that_turns_up_after_it_was_submitted_again_does_not_run(house):
+    """The second one has ended by then or not: the first does nothing either way, and is cancelled if it is seen."""
+    assert house.run("late", "ok", job="echo run >>runs; sleep 1.5") == ""
+    assert len(house.lines("calls")) == 2 and house.lines("runs") == ["run"]
+    assert house.lines("cancelled") == ["101"]
+
+
+def test_what_a_scheduler_refuses_is_not_tried_again(house):
+    with pytest.raises(job_frame.Refused, match="Invalid partition"):
+        house.run("refuse")
+    assert len(house.lines("calls")) == 1
+
+
+def test_an_error_that_is_neither_is_tried_three_times(house):
+    with pytest.raises(job_frame.Refused, match="error: 42"):
+        house.run(*["odd"] * 9)
+    assert len(house.lines("calls")) == 3 and house.lines("runs") == []
+
+
+def test_a_scheduler_that_stays_busy_is_given_up(house):
+    with pytest.raises(job_frame.Refused, match="Socket timed out"):
+        house.run(*["busy"] * 20)
+    assert len(house.lines("calls")) == 10
+
+
+def test_the_next_run_cancels_what_was_taken_without_an_answer(house, monkeypatch):
+    """Its number was never known: it is found by the name in q/."""
+    (house.folder / "q").mkdir()
+    (house.folder / "q/a.submitted").write_text("a.12ab\n")
+    (house.folder / "taken").write_text("77 a.12ab\n78 another\n")
+    running = {1: cluster.State("running")}
+    monkeypatch.setattr(
+        house.scheduler, "states", lambda _, number: running if number == "77" and not house.lines("cancelled") else {}
+    )
+    assert house.run("ok") == ""
+    assert house.lines("cancelled") == ["77"]
+
+
+def test_ctrl_c_while_waiting_cancels_what_may_have_been_taken(house, monkeypatch):
+    monkeypatch.setattr(cluster, "PAUSES", (30.0,) * 9)
+    monkeypatch.setattr(job_frame, "signals", [])
+    threading.Timer(0.5, job_frame.signals.append, ["SIGINT"]).start()
+    begin = time.monotonic()
+    with pytest.raises(job_frame.Interrupted):
+        house.run("lost")
+    assert time.monotonic() - begin < 10
+    assert house.lines("cancelled") == ["101"]
