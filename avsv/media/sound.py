@@ -56,8 +56,11 @@ def read_sound(source: Source, rate: int = 16000, allow_pipes: bool = False, tra
     """
     if not isinstance(source, Segment):
         return read_recording(source, rate, allow_pipes, track)[0]
-    sound, found = kept_recording(source, rate, allow_pipes, track)
-    sound = sound[source.samples(found, len(sound))]
+    if (span := read_span(source)) is not None:
+        sound, found = span
+    else:
+        sound, found = kept_recording(source, rate, allow_pipes, track)
+        sound = sound[source.samples(found, len(sound))]
     return sound if found == rate else resample(sound, found, rate)
 
 
@@ -117,6 +120,31 @@ def mix(
     if n_found < header.samples:
         raise UserError(f"{name}: is cut short: {n_found} of {header.samples} samples are there")
     return parts[0] if len(parts) == 1 else np.concatenate(parts), rate, mixer
+
+
+def read_span(segment: Segment) -> tuple[np.ndarray, int] | None:
+    """The samples of a segment and their rate, without decoding the rest of its recording.
+
+    None but for mono files of integers that libsndfile reads: of others the whole tells what becomes of channels and
+    scale.
+    """
+    if is_pipe(segment):
+        return None
+    header = look(segment.path, segment.path)
+    if header.reader != "libsndfile" or header.content is not None:
+        return None
+    with open_sndfile(segment.path, segment.path, header) as file:
+        if not is_plain(file) or file.frames < header.samples or segment.channel not in (MIXED, 0):
+            return None
+        span = segment.samples(file.samplerate, file.frames)
+        file.seek(span.start)
+        sound = file.read(span.stop - span.start, dtype="float32")
+        return (sound, file.samplerate) if len(sound) == span.stop - span.start else None
+
+
+def is_plain(file) -> bool:
+    """Whether a file that libsndfile has opened is of one channel of integers."""
+    return file.channels == 1 and file.subtype.startswith("PCM")
 
 
 class Kept(threading.local):
@@ -185,8 +213,7 @@ def read_part(path: Source, begin: float, n_samples: int | None, rate: int = 160
         header = look(path, path)
         if header.reader == "libsndfile":
             with open_sndfile(path, path, header) as file:
-                plain = file.channels == 1 and file.subtype.startswith("PCM")
-                if plain and file.samplerate == rate and file.frames >= n_samples:
+                if is_plain(file) and file.samplerate == rate and file.frames >= n_samples:
                     file.seek(start_of(begin, file.frames, n_samples))
                     sound = file.read(n_samples, dtype="float32")
                     if len(sound) == n_samples:

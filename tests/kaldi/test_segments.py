@@ -7,6 +7,7 @@ import soundfile
 from avsv.errors import UserError
 from avsv.kaldi.data_dir import read_data_dir, write_data_dir
 from avsv.kaldi.segments import Segment, read_segments, segment_line
+from avsv.media import sound
 from avsv.media.guard import guarded
 from avsv.media.sound import read_part, read_sound, sound_seconds
 
@@ -15,8 +16,8 @@ RATE, SECONDS = 16000, 3
 
 @pytest.fixture
 def recording(tmp_path):
-    sound = np.random.default_rng(0).normal(size=SECONDS * RATE).clip(-4, 4) / 8
-    soundfile.write(tmp_path / "two words.wav", sound, RATE)
+    noise = np.random.default_rng(0).normal(size=SECONDS * RATE).clip(-4, 4) / 8
+    soundfile.write(tmp_path / "two words.wav", noise, RATE)
     return tmp_path / "two words.wav"
 
 
@@ -114,3 +115,33 @@ def test_lines_are_exact():
     segment = Segment("a.wav", 0.1, 1 / 3, 1, "rec")
     name, start, end, channel = segment_line(segment).split()
     assert (name, float(start), float(end), int(channel)) == ("rec", 0.1, 1 / 3, 1)
+
+
+@pytest.mark.parametrize(("ending", "rate"), [("wav", 16000), ("flac", 16000), ("wav", 44100)])
+def test_of_a_mono_file_of_integers_only_the_segment_is_decoded(tmp_path, monkeypatch, ending, rate):
+    noise = np.random.default_rng(2).normal(size=20 * rate).clip(-4, 4) / 8
+    path = tmp_path / f"long.{ending}"
+    soundfile.write(path, noise, rate)
+    whole, _ = soundfile.read(path, dtype="float32")
+    monkeypatch.setattr(sound, "kept_recording", None)
+    found = read_sound(Segment(str(path), 12.5, 14.0), rate)
+    np.testing.assert_array_equal(found, whole[int(12.5 * rate) : 14 * rate])
+    with pytest.raises(UserError, match="long"):
+        read_sound(Segment(str(path), 19.0, 20.5), rate)
+
+
+def test_segments_of_two_channels_are_the_mean_or_the_channel_that_is_named(tmp_path, monkeypatch):
+    channels = np.random.default_rng(3).normal(size=(3 * RATE, 2)).clip(-4, 4) / 8
+    path = tmp_path / "two.wav"
+    soundfile.write(path, channels, RATE)
+    whole, _ = soundfile.read(path, dtype="float32")
+    decoded = []
+    read_recording = sound.read_recording
+    monkeypatch.setattr(sound, "read_recording", lambda *a: decoded.append(a) or read_recording(*a))
+    for channel, expected in ((-1, whole.mean(1)), (0, whole[:, 0]), (1, whole[:, 1])):
+        for begin in (0, 1):
+            found = read_sound(Segment(str(path), begin, begin + 1.5, channel))
+            np.testing.assert_allclose(found, expected[begin * RATE : int((begin + 1.5) * RATE)], atol=1e-7)
+    assert len(decoded) == 3  # each once for its two segments
+    with pytest.raises(UserError, match="channel 2"):
+        read_sound(Segment(str(path), 0, 1, 2))
