@@ -1,7 +1,5 @@
 """Faces of a clip: found, aligned by five key points to ArcFace's 112 x 112 template, and kept in archives."""
 
-import contextlib
-import io
 import os
 import struct
 from collections.abc import Sequence
@@ -10,9 +8,9 @@ from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
-from PIL import Image
 
 from avsv.errors import UserError
+from avsv.media.stills import decode_jpeg
 
 MOST_FACES = 500  # of a clip in an archive: a JPEG is at most 65535 pixels high
 SIDE = 112  # pixels; ArcFace's template
@@ -194,15 +192,13 @@ def decode_faces(data: bytes) -> np.ndarray:
     >>> decode_faces(encode_faces(np.full((2, 112, 112, 3), 50, np.uint8))).mean(axis=(1, 2, 3))
     array([50., 50.])
     """
-    jpeg = np.frombuffer(data, np.uint8, offset=4) if len(data) > 6 else np.zeros(0, np.uint8)
-    column = None
-    if len(jpeg) and struct.unpack("<I", data[:4])[0] == len(jpeg) and tuple(jpeg[:2]) == (0xFF, 0xD8):
-        # a few damaged bytes may promise gigabytes of pixels: the size is looked at first
-        with contextlib.suppress(OSError, ValueError, SyntaxError, Image.DecompressionBombError, cv2.error):
-            width, height = Image.open(io.BytesIO(data[4:])).size
-            if width == SIDE and height <= MOST_FACES * SIDE:
-                column = cv2.imdecode(jpeg, cv2.IMREAD_COLOR)
-    if column is None or column.shape[1] != SIDE or column.shape[0] % SIDE:
+    if len(data) < 5 or struct.unpack("<I", data[:4])[0] != len(data) - 4:
+        raise UserError("there are no aligned faces here")
+    try:
+        column = decode_jpeg(data[4:], MOST_FACES * SIDE * SIDE)
+    except UserError:
+        raise UserError("there are no aligned faces here") from None
+    if column.shape[1] != SIDE or column.shape[0] % SIDE:
         raise UserError("there are no aligned faces here")
     return column.reshape(-1, SIDE, SIDE, 3)
 

@@ -20,6 +20,7 @@ from avsv.features.face_tracks import FaceTrack, smooth_path, track_faces
 from avsv.features.faces import TEMPLATE, similarity
 from avsv.features.landmarks import read_landmarks
 from avsv.media.frames import video_frames
+from avsv.media.stills import decode_jpeg
 
 HEIGHT, WIDTH = 60, 100  # pixels (Torfi et al., 2017)
 MOUTH = TEMPLATE[3:].mean(0) + np.array([0, 2])  # of the template: between the corners, a little down, where it opens
@@ -155,7 +156,7 @@ def decode_mouths(data: bytes) -> Mouths:
     """
     try:
         with np.load(io.BytesIO(data[4:]), allow_pickle=False) as file:
-            times, sheet = file["times"], cv2.imdecode(file["jpeg"], cv2.IMREAD_GRAYSCALE)
+            times, sheet = file["times"], decode_jpeg(file["jpeg"], (MOST + PER_ROW) * HEIGHT * WIDTH, grey=True)
         grid = sheet.reshape(-1, HEIGHT, PER_ROW, WIDTH).transpose(0, 2, 1, 3).reshape(-1, HEIGHT, WIDTH)
         if not len(times) <= len(grid) < len(times) + PER_ROW:
             raise ValueError

@@ -8,7 +8,7 @@ import numpy as np
 from avsv.errors import UserError
 from avsv.kaldi.segments import Source
 from avsv.media.containers import open_container, time_zero
-from avsv.media.pictures import upright
+from avsv.media.pictures import picture_stream, upright
 from avsv.media.sound import read_sound
 
 
@@ -32,15 +32,16 @@ def video_frames(path: Path | str) -> Iterator[tuple[float, np.ndarray]]:
         raise UserError(f"{path}: there is no such file" if not path.exists() else f"{path}: is no video file")
     try:
         with open_container(path) as container:
-            if not container.streams.video:
-                raise UserError(f"{path}: there is no picture in it")
+            stream = picture_stream(path, container)
             zero = time_zero(container)
-            for frame in container.decode(container.streams.video[0]):
+            for frame in container.decode(stream):
                 if frame.pts is None:
                     raise UserError(f"{path}: its frames have no times, so that sound and picture cannot be compared")
                 time = float(frame.pts * frame.time_base) - zero
                 if time >= 0 and not frame.is_corrupt:
-                    yield time, upright(frame)
+                    yield time, upright(path, frame, stream)
+    except MemoryError:  # one of ffmpeg's is an FFmpegError as well; the guard tells of it
+        raise
     except (av.FFmpegError, ValueError) as error:
         raise UserError(f"{path}: cannot be read as video: {getattr(error, 'strerror', None) or error}") from None
 

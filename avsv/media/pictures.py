@@ -1,23 +1,24 @@
 """Pictures of a clip from files: a video (mp4, avi, mpg, mkv), a folder of pictures, or one picture.
 
 A clip of VoxCeleb2 is a video, one of VoxCeleb1 a folder of jpgs; `read_frames` reads both. Whatever is wrong with a
-file ends in a UserError that names it, so that whoever reads many clips can skip one.
+file ends in a UserError that names it, so that whoever reads many clips can skip one. Pictures come upright and with
+square pixels.
 """
 
-import io
 import logging
 from bisect import bisect_right
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from avsv.errors import UserError
-from avsv.media.containers import open_container
+from avsv.media.containers import is_cover, open_container
+from avsv.media.orientation import shown_map, split_map, square_size, turned
+from avsv.media.stills import ENDINGS, MOST_PIXELS, MOST_SIDE, is_still, read_picture, refuse_large
+from avsv.regular import regular_file
 
 log = logging.getLogger("avsv")
-PICTURE_ENDINGS = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
-MOST_PIXELS = 40_000_000  # of a picture: 8K video has 33 million; decoded it takes three bytes each, several times
-MOST_SIDE = 16384  # pixels: a border in proportion to the longer side is put around a picture to find faces in it
 SEEKABLE = {"mov", "mp4", "matroska", "webm"}  # containers with an index, where a seek lands on the keyframe asked for
 
 
@@ -53,9 +54,7 @@ def read_frames(path: Path | str, n: int) -> list[np.ndarray]:
         return read_folder(path, n)
     if not path.exists():
         raise UserError(f"{path}: there is no such file")
-    if not path.is_file():  # a named pipe would wait for ever
-        raise UserError(f"{path}: is neither a file nor a folder")
-    return [read_picture(path)] if path.suffix.lower() in PICTURE_ENDINGS else read_video(path, n)
+    return [read_picture(path)] if is_still(regular_file(path)) else read_video(path, n)
 
 
 def evenly_spaced(total: int, n: int) -> list[int]:
@@ -71,9 +70,10 @@ def evenly_spaced(total: int, n: int) -> list[int]:
 
 def read_folder(folder: Path, n: int) -> list[np.ndarray]:
     """Evenly spaced pictures of a folder; bad ones are left out, with a warning, and others take their place."""
-    paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in PICTURE_ENDINGS)
+    # macOS leaves a file "._a.jpg" beside a.jpg on other disks, which holds no picture
+    paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in ENDINGS and not p.name.startswith("."))
     if not paths:
-        raise UserError(f"{folder}: there are no pictures in this folder (jpg, png, bmp, webp)")
+        raise UserError(f"{folder}: there are no pictures in this folder ({', '.join(sorted(e[1:] for e in ENDINGS))})")
     good: dict[Path, np.ndarray] = {}
     first_error = None
     while paths:
@@ -90,36 +90,15 @@ def read_folder(folder: Path, n: int) -> list[np.ndarray]:
     raise UserError(f"{folder}: no picture in this folder can be read; the first: {first_error}")
 
 
-def read_picture(path: Path) -> np.ndarray:
-    """One picture as (height, width, 3) uint8 BGR, upright as its EXIF says; UserError where it cannot be read."""
-    # Pillow, for OpenCV fills what a truncated jpg lacks with grey and says nothing
-    from PIL import Image, ImageOps
-
-    try:
-        with Image.open(path) as picture:
-            refuse_large(path, *picture.size)
-            rgb = np.asarray(ImageOps.exif_transpose(picture).convert("RGB"))
-    except Image.UnidentifiedImageError:
-        raise UserError(f"{path}: is not a picture in any format known here") from None
-    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
-        raise UserError(f"{path}: cannot be read as a picture: {getattr(error, 'strerror', None) or error}") from None
-    return np.ascontiguousarray(rgb[:, :, ::-1])
-
-
-def refuse_large(path: Path, width: int, height: int) -> None:
-    """UserError where a header promises a picture that would fill the memory."""
-    if width * height > MOST_PIXELS or max(width, height) > MOST_SIDE:
-        most = f"{MOST_PIXELS} in all and {MOST_SIDE} on a side"
-        raise UserError(f"{path}: has pictures of {width} x {height} pixels, expected at most {most}")
-
-
 def read_video(path: Path, n: int) -> list[np.ndarray]:
     """Evenly spaced frames of a video's first picture stream."""
     import av
 
     try:
-        times, keys = frame_times(path)
-        frames = decode_at(path, [times[i] for i in evenly_spaced(len(times), n)], keys)
+        timing = frame_times(path)
+        frames = decode_at(path, timing, evenly_spaced(timing.n, n))
+    except MemoryError:  # one of ffmpeg's is an FFmpegError as well; the guard tells of it
+        raise
     except (av.FFmpegError, ValueError) as error:
         raise UserError(f"{path}: cannot be read as video: {getattr(error, 'strerror', None) or error}") from None
     if not frames:
@@ -127,38 +106,69 @@ def read_video(path: Path, n: int) -> list[np.ndarray]:
     return frames
 
 
-def frame_times(path: Path) -> tuple[list[int], list[int]]:
-    """Times of a video's frames and of its keyframes, ascending, in the stream's time base; nothing is decoded.
+@dataclass(frozen=True)
+class Timing:
+    """When a video's frames are shown.
 
-    There are no keyframes where the container has no index, for a seek might land anywhere.
+    n : frames that are shown; those that an edit list hides are none of them
+    times : of these and of the keyframes, ascending, in the stream's time base; empty where frames must be counted,
+        for they have no times, or an edit list moves them
+    keys : empty where a seek might land anywhere, for the container has no index
     """
 
+    n: int
+    times: list[int]
+    keys: list[int]
+
+
+def picture_stream(path: Path | str, container):
+    """The stream of a container that is its video: the default one, or the first; the cover of a song is none.
+
+    Raises
+    ------
+    UserError : there is none, no decoder is known for it, its pictures are too large
+    """
+    from av.stream import Disposition
+
+    streams = [stream for stream in container.streams.video if not is_cover(stream)]
+    if not streams:
+        raise UserError(f"{path}: there is no picture in it")
+    stream = next((one for one in streams if one.disposition & Disposition.default), streams[0])
+    if stream.codec_context is None:
+        raise UserError(f"{path}: no decoder is known for its pictures")
+    refuse_large(path, stream.width, stream.height)
+    return stream
+
+
+def frame_times(path: Path) -> Timing:
+    """When the frames of a video are shown; nothing is decoded."""
     with open_container(path) as container:
-        if not container.streams.video:
-            raise UserError(f"{path}: there is no picture in it")
-        stream = container.streams.video[0]
-        if stream.codec_context is None:
-            raise UserError(f"{path}: no decoder is known for its pictures")
-        refuse_large(path, stream.width, stream.height)
-        packets = [(p.pts, p.is_keyframe) for p in container.demux(stream) if p.size and p.pts is not None]
-        if len(packets) < 0.9 * stream.frames:
-            raise UserError(f"{path}: is cut short: {len(packets)} of {stream.frames} frames are there")
+        stream = picture_stream(path, container)
         indexed = not SEEKABLE.isdisjoint(container.format.name.split(","))
-    return sorted(pts for pts, _ in packets), sorted(pts for pts, is_key in packets if is_key and indexed)
+        # an edit list hides some of the frames that are stored, or shows some twice; mov's index tells
+        n_stored = len(stream.index_entries) if stream.frames and "mov" in container.format.name else stream.frames
+        packets = [(p.pts, p.is_keyframe, p.is_discard) for p in container.demux(stream) if p.size]
+    if len(packets) < 0.9 * n_stored:
+        raise UserError(f"{path}: is cut short: {len(packets)} of {n_stored} frames are there")
+    shown = [(pts, is_key) for pts, is_key, is_hidden in packets if not is_hidden]
+    if len(shown) < len(packets) or any(pts is None for pts, _ in shown):
+        return Timing(len(shown), [], [])
+    keys = sorted(pts for pts, is_key in shown if is_key and indexed)
+    return Timing(len(shown), sorted(pts for pts, _ in shown), keys)
 
 
-def decode_at(path: Path, wanted: list[int], keys: list[int]) -> list[np.ndarray]:
-    """The frames shown at the times `wanted` (ascending), each once.
+def decode_at(path: Path, timing: Timing, numbers: list[int]) -> list[np.ndarray]:
+    """The frames of these numbers (ascending), each once.
 
     Decoding jumps to the last keyframe before a wanted time and stops at the last wanted frame. A damaged frame is
     replaced by the next good one.
     """
-
     frames: list[np.ndarray] = []
-    wanted = list(wanted)
+    wanted = [timing.times[number] for number in numbers] if timing.times else list(numbers)
+    keys = timing.keys
     with open_container(path) as container:
-        stream = container.streams.video[0]
-        decoder, reached = container.decode(stream), keys[0] if keys else 0
+        stream = picture_stream(path, container)
+        decoder, reached, number = container.decode(stream), keys[0] if keys else 0, -1
         while wanted:
             key = keys[max(0, bisect_right(keys, wanted[0]) - 1)] if keys else reached
             if key > reached:
@@ -167,29 +177,29 @@ def decode_at(path: Path, wanted: list[int], keys: list[int]) -> list[np.ndarray
             frame = next(decoder, None)
             if frame is None:
                 break
-            reached = max(reached, frame.pts or 0)
-            if (frame.pts or 0) >= wanted[0] and not frame.is_corrupt:
-                frames.append(upright(frame))
-                wanted = [time for time in wanted if time > (frame.pts or 0)]
+            number += 1
+            place = (frame.pts or 0) if timing.times else number
+            reached = max(reached, place)
+            if place >= wanted[0] and not frame.is_corrupt:
+                frames.append(upright(path, frame, stream))
+                wanted = [other for other in wanted if other > place]
     return frames
 
 
-def upright(frame) -> np.ndarray:
-    """A decoded frame as (height, width, 3) uint8 BGR, turned as the video's rotation metadata says."""
-    picture = frame.to_ndarray(format="bgr24")
-    return np.ascontiguousarray(np.rot90(picture, round(frame.rotation / 90) % 4))
+def upright(path: Path | str, frame, stream) -> np.ndarray:
+    """A decoded frame as it is meant to be seen, (height, width, 3) uint8 BGR.
 
+    The stream's pixel aspect ratio makes its pixels square, and its display matrix turns and mirrors it.
 
-def encode_png(picture: np.ndarray) -> bytes:
-    """A picture, (height, width, 3) uint8 RGB, as the bytes of a PNG file.
-
-    Examples
-    --------
-    >>> encode_png(np.zeros((2, 3, 3), np.uint8))[:4]
-    b'\x89PNG'
+    Raises
+    ------
+    UserError : the frame is larger than its stream promised, and too large
     """
-    from PIL import Image
+    from av.sidedata.sidedata import Type
 
-    out = io.BytesIO()
-    Image.fromarray(picture).save(out, "PNG")
-    return out.getvalue()
+    display = next((np.frombuffer(one, "<i4", 9) for one in frame.side_data if one.type == Type.DISPLAYMATRIX), None)
+    aspect = stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio
+    stretch, turn = split_map(shown_map(display, float(aspect) if aspect else None))
+    refuse_large(path, frame.width, frame.height)
+    width, height = square_size(frame.width, frame.height, stretch, MOST_SIDE, MOST_PIXELS)
+    return turned(frame.to_ndarray(format="bgr24", width=width, height=height), turn)

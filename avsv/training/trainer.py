@@ -23,7 +23,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from avsv.errors import UserError
 from avsv.files import whole_file
-from avsv.media.pictures import encode_png
+from avsv.media.stills import encode_png
 from avsv.models.device import has_bfloat16, pick_device
 from avsv.models.weights import is_mapping, put
 from avsv.progress import progress

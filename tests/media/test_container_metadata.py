@@ -1,0 +1,148 @@
+"""Display matrices, pixel aspect ratios and edit lists: as the standard says, in mp4 and in other containers."""
+
+import struct
+from fractions import Fraction
+
+import av
+import cv2
+import numpy as np
+import pytest
+
+from avsv.media.frames import video_frames
+from avsv.media.pictures import read_frames
+from tests.fuzz.container_metadata import (
+    TURNS,
+    check_many,
+    check_shown,
+    number_of,
+    numbered,
+    slope,
+    write_movie,
+)
+from tests.media.boxes import scales, with_aspect, with_edits, with_matrix
+
+
+def test_random_metadata_of_an_mp4_are_as_the_standard_says():
+    check_many(seed=1, n_cases=25)
+
+
+def write_as(path, codec, pix_fmt, pictures, sar=None, turn=None):
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=25)
+        stream.height, stream.width = pictures[0].shape[:2]
+        stream.pix_fmt = pix_fmt
+        stream.bit_rate = 4_000_000
+        if sar:
+            stream.codec_context.sample_aspect_ratio = stream.sample_aspect_ratio = Fraction(*sar)
+        if turn is not None:
+            (a, c), (b, d) = turn
+            stream.set_display_matrix([int(v * 65536) for v in (a, b, 0, c, d, 0, 0, 0)] + [1 << 30])
+        for picture in pictures:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="bgr24")))
+        container.mux(stream.encode())
+
+
+def display_size(webm, width, height):
+    """A webm file whose track of pictures also says DisplayWidth and DisplayHeight; its tags make room for them."""
+    more = b"\x54\xb0\x82" + struct.pack(">H", width) + b"\x54\xba\x82" + struct.pack(">H", height)
+    data = bytearray(webm)
+    tracks = data.rindex(bytes.fromhex("1654AE6B"))  # an index before it names it, too
+    entry = data.index(0xAE, tracks + 4)
+    video = data.index(0xE0, entry)
+    tags = data.rindex(bytes.fromhex("1254C367"))
+    n_tags = 5 + data[tags + 4] - 0x80
+    assert video + 2 + data[video + 1] - 0x80 == tags
+    data[tags : tags + n_tags] = more + bytes([0xEC, 0x80 + n_tags - 12]) + bytes(n_tags - 12)
+    data[video + 1] += len(more)
+    for place in (tracks + 4, entry + 1):  # sizes of one or of eight bytes
+        end = place + (8 if data[place] == 1 else 1)
+        data[place:end] = (int.from_bytes(data[place:end], "big") + len(more)).to_bytes(end - place, "big")
+    return bytes(data)
+
+
+def test_the_display_size_of_webm_is_its_pixels_shape(tmp_path):
+    square = cv2.resize(slope(), (640, 360))
+    write_as(tmp_path / "a.webm", "libvpx-vp9", "yuv420p", [cv2.resize(square, (480, 360))] * 12)
+    (tmp_path / "a.webm").write_bytes(display_size((tmp_path / "a.webm").read_bytes(), 640, 360))
+    shown = read_frames(tmp_path / "a.webm", 1)[0]
+    assert shown.shape == (360, 640, 3)
+    assert np.abs(shown.astype(int) - square).mean() < 6
+
+
+FORMS = [("a.mp4", "libx264", "yuv420p"), ("a.mov", "libx264", "yuv420p"), ("a.mkv", "libx264", "yuv420p"),
+         ("a.avi", "mpeg4", "yuv420p"), ("a.mpg", "mpeg2video", "yuv420p"),
+         ("a.ts", "mpeg2video", "yuv420p"), ("a.h264", "libx264", "yuv420p"), ("a.mxf", "mpeg2video", "yuv420p"),
+         ("a.asf", "mpeg4", "yuv420p"), ("a.flv", "libx264", "yuv420p")]  # fmt: skip
+
+
+@pytest.mark.parametrize("name, codec, pix_fmt", FORMS)
+def test_pixels_that_are_not_square_are_made_so(tmp_path, name, codec, pix_fmt):
+    square = cv2.resize(slope(), (640, 360))
+    write_as(tmp_path / name, codec, pix_fmt, [cv2.resize(square, (480, 360))] * 12, sar=(4, 3))
+    found = [read_frames(tmp_path / name, 1)[0]]
+    if name != "a.h264":  # which has no times
+        found.append(next(video_frames(tmp_path / name))[1])
+    for shown in found:
+        assert shown.shape == (360, 640, 3)
+        assert np.abs(shown.astype(int) - square).mean() < 6
+
+
+@pytest.mark.parametrize("turn", TURNS, ids=lambda turn: str(turn.tolist()))
+def test_all_eight_ways_to_lie_in_an_mp4(tmp_path, turn):
+    data = write_movie(tmp_path / "a.mp4", [slope()] * 3)
+    stored = read_frames(tmp_path / "a.mp4", 1)[0]
+    (tmp_path / "a.mp4").write_bytes(with_matrix(data, turn.T))
+    x, y = np.meshgrid(np.arange(stored.shape[1]), np.arange(stored.shape[0]))
+    at = np.stack([turn[0, 0] * x + turn[0, 1] * y, turn[1, 0] * x + turn[1, 1] * y])
+    at -= at.min(axis=(1, 2), keepdims=True)
+    wanted = np.zeros((at[1].max() + 1, at[0].max() + 1, 3), np.uint8)
+    wanted[at[1], at[0]] = stored  # each pixel to its place
+    assert np.array_equal(read_frames(tmp_path / "a.mp4", 1)[0], wanted)
+
+
+@pytest.mark.parametrize("turn", [TURNS[i] for i in (1, 3, 4, 5, 6)], ids=lambda turn: str(turn.tolist()))
+def test_matroska_turns_and_mirrors_as_well(tmp_path, turn):
+    write_as(tmp_path / "a.mkv", "libx264", "yuv420p", [slope()] * 3)
+    stored = read_frames(tmp_path / "a.mkv", 1)[0]
+    write_as(tmp_path / "b.mkv", "libx264", "yuv420p", [slope()] * 3, turn=turn)
+    check_shown(stored, read_frames(tmp_path / "b.mkv", 1)[0], turn, turn.tolist())
+
+
+def test_an_aspect_ratio_that_is_nonsense_is_passed_over(tmp_path):
+    data = write_movie(tmp_path / "a.mp4", [slope()] * 3)
+    for aspect in ((65535, 1), (1, 1 << 31), (0, 1), (1, 0), (0, 0)):
+        (tmp_path / "b.mp4").write_bytes(with_aspect(data, *aspect))
+        assert read_frames(tmp_path / "b.mp4", 1)[0].shape == slope().shape
+
+
+def test_a_matrix_that_shows_nothing_is_passed_over(tmp_path):
+    data = write_movie(tmp_path / "a.mp4", [slope()] * 3)
+    for matrix in (((0, 0), (0, 0)), ((1, 0), (1, 0)), ((1, 1), (1, 1))):
+        (tmp_path / "b.mp4").write_bytes(with_matrix(data, matrix))
+        assert read_frames(tmp_path / "b.mp4", 1)[0].shape == slope().shape
+
+
+def test_a_trimmed_clip_shows_no_hidden_frame_and_is_not_cut_short(tmp_path):
+    data = write_movie(tmp_path / "a.mp4", [numbered(number) for number in range(30)], gop=30)
+    movie, media = scales(data)
+    (tmp_path / "a.mp4").write_bytes(with_edits(data, [(5 * movie // 25, 20 * media // 25)]))
+    assert [number_of(frame) for frame in read_frames(tmp_path / "a.mp4", 10)] == [20, 21, 22, 23, 24]
+    assert [number_of(frame) for _, frame in video_frames(tmp_path / "a.mp4")] == [20, 21, 22, 23, 24]
+
+
+def test_the_cover_of_a_song_is_no_video(tmp_path):
+    _, jpg = cv2.imencode(".jpg", slope())
+    path = tmp_path / "a.mp4"
+    with av.open(str(path), "w") as container:
+        cover = container.add_stream("mjpeg", rate=1)
+        cover.width, cover.height, cover.pix_fmt = 96, 64, "yuvj420p"
+        cover.disposition = av.stream.Disposition.attached_pic
+        video = container.add_stream("libx264", rate=25)
+        video.width, video.height, video.pix_fmt = 96, 64, "yuv420p"
+        packet = av.Packet(jpg.tobytes())
+        packet.stream, packet.pts, packet.dts, packet.time_base = cover, 0, 0, Fraction(1, 25)
+        container.mux(packet)
+        for number in range(4):
+            container.mux(video.encode(av.VideoFrame.from_ndarray(numbered(number), format="bgr24")))
+        container.mux(video.encode())
+    assert [number_of(frame) for frame in read_frames(path, 4)] == [0, 1, 2, 3]
