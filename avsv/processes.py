@@ -1,16 +1,42 @@
-"""Worker processes that end with the process that started them, however that ends."""
+"""Processes that end with the process that started them, and commands that end when they are told to."""
 
 import contextlib
 import ctypes
+import os
 import signal
+import threading
 
 PR_SET_PDEATHSIG = 1  # of Linux's prctl.h
+PATIENCE = 1.5  # seconds that an interrupted command may take to tidy up
 
 
-def end_with_parent() -> None:
+def end_with_parent(parent: int | None = None) -> None:
     """To be called first in a worker: it is killed when its parent dies, of kill -9 too (Linux only).
 
     The workers of a ProcessPoolExecutor would else wait for work for ever, and hold the recipe's lock.
+
+    Parameters
+    ----------
+    parent : its process id; where it is dead already, this process ends now
     """
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if parent is not None and os.getppid() != parent:
+        os._exit(1)
+
+
+def end_soon_on_interrupt() -> None:
+    """Let Ctrl-C end this process within two seconds, whatever its threads and workers wait for.
+
+    Python waits for all threads, and some wait for a decoder that hangs. Nothing is lost by not waiting: what is
+    written is whole or absent. Call this from the main thread.
+    """
+
+    def interrupt(number, frame):
+        clock = threading.Timer(PATIENCE, os._exit, (130,))
+        clock.daemon = True
+        clock.start()
+        signal.default_int_handler(number, frame)
+
+    if signal.getsignal(signal.SIGINT) == signal.default_int_handler:  # a job in the background ignores it
+        signal.signal(signal.SIGINT, interrupt)

@@ -4,7 +4,9 @@ Sound and pictures come from anywhere, and the libraries that decode them are la
 can end the process, or take all time or memory. `guarded(read_sound, path)` does what `read_sound(path)` does, in a
 child process that is started once and imports nothing but the decoders. The child may use MIB of memory and SECONDS
 for a clip; where it dies, hangs or wants more, the clip is a UserError like any other bad file, and the next clip gets
-a new child.
+a new child. A clip is called bad only by a child that read nothing before it.
+
+All sound and pictures of others are read this way: no other part of avsv calls a decoder, which a test sees to.
 
 Nothing is pickled: a request is JSON, an answer is JSON and the bytes of arrays, so that a child taken over by the file
 it decodes can hand over numbers and text only.
@@ -47,6 +49,10 @@ class Killed(Died):
     """The child was ended by a signal that comes from outside; it may be tried again."""
 
 
+class Late(Died):
+    """The child gave no answer in time; another one would not, either."""
+
+
 class Guard(threading.local):
     """A child process that decodes, started when it is first needed; each thread that asks has one of its own.
 
@@ -70,13 +76,17 @@ class Guard(threading.local):
         self.child: subprocess.Popen | None = None
         self.owner = 0
         self.request: dict = {}  # the last one
+        self.n_asked = 0  # of this child
+        self.turn = 0  # of all
+        self.busy = False  # until its answer is read
 
     def call(self, function: Callable, path: str | Path, *more: Any) -> Any:
         """`function(path, *more)` in the child.
 
         Parameters
         ----------
-        function : of a module of avsv that is cheap to import; gives an array, a list of arrays, or a number
+        function : of a module of avsv that is cheap to import; gives an array, a list of arrays, a number, or a pair of
+            a number and an array
         path : what is decoded; it is named when the child dies
         more : numbers, texts, True, False or None
 
@@ -113,8 +123,36 @@ class Guard(threading.local):
             if asked:  # the caller went away, or asks something else
                 self.stop()
 
+    def stream(self, function: Callable, path: str | Path, *more: Any) -> Iterator[Any]:
+        """The values of a generator `function(path, *more)`, each when it is there; as `call`.
+
+        SECONDS are for each value. Whoever asks for something else meanwhile cannot go on with this.
+        """
+        self.ask(function, path, *more)
+        turn, is_first = self.turn, True
+        try:
+            while True:
+                if self.turn != turn:
+                    raise RuntimeError(f"{path}: another file was asked for before this one was read to its end")
+                answer, arrays = self.outcome(path, may_repeat=is_first)
+                if not answer.get("more"):
+                    turn = None
+                    return
+                is_first = False
+                yield value_of(answer, arrays)
+        except UserError:
+            turn = None
+            raise
+        finally:
+            if self.turn == turn:  # the caller went away
+                self.stop()
+
     def ask(self, function: Callable, path: str | Path, *more: Any) -> None:
+        self.turn += 1
         if self.child is None or self.owner != os.getpid():  # a process forked since has none
+            self.start()
+        elif self.busy:  # with a stream that nobody reads on
+            self.stop()
             self.start()
         name = f"{function.__module__}:{function.__qualname__}"
         self.request = {
@@ -122,32 +160,57 @@ class Guard(threading.local):
             "arguments": [path if isinstance(path, Segment) else str(path), *more],
             "folder": os.getcwd(),
         }
+        self.repeat()
+
+    def repeat(self) -> None:
+        """Send the request, to a new child if there was a need for one."""
+        if self.child is None:
+            self.start()
+        self.n_asked += 1
+        self.busy = True
         with contextlib.suppress(Died):  # the answer will tell
             send(self.child.stdin.fileno(), json.dumps(self.request).encode())
 
     def answer(self, path: str | Path) -> Any:
         """The value of what was asked last; see `call`."""
+        return value_of(*self.outcome(path))
+
+    def outcome(self, path: str | Path, may_repeat: bool = True) -> tuple[dict, list[np.ndarray]]:
+        """The next answer; what a child that read other files before cannot do is asked of a new one."""
         try:
-            try:
-                answer, arrays = self.receive(time.monotonic() + self.seconds)
-            except Killed:  # by somebody, or because the machine had no memory left: not the file's fault
-                self.stop()
-                self.start()
-                send(self.child.stdin.fileno(), json.dumps(self.request).encode())
-                answer, arrays = self.receive(time.monotonic() + self.seconds)
+            answer, arrays = self.receive(time.monotonic() + self.seconds)
+            # what other files left behind may have taken the memory
+            again = may_repeat and self.n_asked > 1 and bool(answer.get("memory"))
+        except Late as reason:
+            raise self.refused(path, reason) from None
         except Died as reason:
-            self.stop()
-            raise UserError(f"{path}: the decoder {reason}; the file is damaged, or made to do so") from None
+            # killed by somebody, or because the machine had no memory left; or damaged by another file
+            again = may_repeat and (isinstance(reason, Killed) or self.n_asked > 1)
+            if not again:
+                raise self.refused(path, reason) from None
         except BaseException:  # interrupted half-way: what comes next on the pipe is of this call
             self.stop()
             raise
+        if again:
+            self.stop()
+            self.repeat()
+            try:
+                answer, arrays = self.receive(time.monotonic() + self.seconds)
+            except Died as reason:
+                raise self.refused(path, reason) from None
+            except BaseException:
+                self.stop()
+                raise
+        self.busy = bool(answer.get("more"))
         for warning in answer.get("warnings", ()):
             log.warning("%s", warning)
         if "error" in answer:
             raise UserError(str(answer["error"]))
-        if "number" in answer:
-            return float(answer["number"])
-        return arrays if answer.get("list") else arrays[0]
+        return answer, arrays
+
+    def refused(self, path: str | Path, reason: Died) -> UserError:
+        self.stop()
+        return UserError(f"{path}: the decoder {reason}; the file is damaged, or made to do so")
 
     def start(self) -> None:
         package = str(Path(__file__).resolve().parents[2])
@@ -157,14 +220,14 @@ class Guard(threading.local):
             [
                 sys.executable,
                 "-c",
-                f"from avsv.media.guarded import serve; serve({self.mib}, {1.1 * self.seconds + 1})",
+                f"from avsv.media.guarded import serve; serve({self.mib}, {1.1 * self.seconds + 1}, {os.getpid()})",
             ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             bufsize=0,
             env=os.environ | variables,
         )
-        self.owner = os.getpid()
+        self.owner, self.n_asked, self.busy = os.getpid(), 0, False
         with contextlib.suppress(OSError):
             import fcntl
 
@@ -210,7 +273,7 @@ class Guard(threading.local):
         waiting.register(pipe, select.POLLIN)
         while len(view):
             if not waiting.poll(max(0.0, 1000 * (deadline - time.monotonic()))):
-                raise Died(f"gave no answer within {self.seconds:g} s and was stopped")
+                raise Late(f"gave no answer within {self.seconds:g} s and was stopped")
             n_read = os.readv(pipe, [view])
             if not n_read:
                 raise death_of(self.child)
@@ -244,6 +307,19 @@ def guarded(function: Callable, path: str | Path, *more: Any) -> Any:
 def guarded_each(function: Callable, paths: Sequence[str], *more: Any) -> Iterator[Callable[[], Any]]:
     """`guarded` for many files, one ahead of the caller; see `Guard.each`. No other call may come in between."""
     return DECODER.each(function, paths, *more)
+
+
+def guarded_stream(function: Callable, path: str | Path, *more: Any) -> Iterator[Any]:
+    """The values of a generator `function(path, *more)`, made in the process that decodes; see `Guard.stream`."""
+    return DECODER.stream(function, path, *more)
+
+
+def value_of(answer: dict, arrays: list[np.ndarray]) -> Any:
+    """What an answer holds: a list of arrays, a number, a number and an array, or an array."""
+    if answer.get("list"):
+        return arrays
+    number = [float(answer["number"])] if "number" in answer else []
+    return (*number, arrays[0]) if number and arrays else number[0] if number else arrays[0]
 
 
 def returned(value: Any) -> Any:

@@ -146,3 +146,37 @@ def test_the_cover_of_a_song_is_no_video(tmp_path):
             container.mux(video.encode(av.VideoFrame.from_ndarray(numbered(number), format="bgr24")))
         container.mux(video.encode())
     assert [number_of(frame) for frame in read_frames(path, 4)] == [0, 1, 2, 3]
+
+
+MATRICES = {1: (0.2126, 0.0722), 5: (0.299, 0.114), 9: (0.2627, 0.0593)}  # BT.709, BT.601, BT.2020: red and blue
+
+
+def to_bgr(luma, blue, red, weights, bits, is_full):
+    """Y'CbCr as ITU-R BT.709 and H.273 define it, (height, width, 3) of 0-255."""
+    white = 2**bits - 1 if is_full else 219 * 2 ** (bits - 8)
+    low, colour = (0, 2**bits - 1) if is_full else (16 * 2 ** (bits - 8), 224 * 2 ** (bits - 8))
+    y, cb, cr = (luma - low) / white, (blue - 2 ** (bits - 1)) / colour, (red - 2 ** (bits - 1)) / colour
+    r, b = y + 2 * (1 - weights[0]) * cr, y + 2 * (1 - weights[1]) * cb
+    g = (y - weights[0] * r - weights[1] * b) / (1 - sum(weights))
+    return np.round(np.clip(np.stack([b, g, r], 2), 0, 1) * 255)
+
+
+@pytest.mark.parametrize("is_full", [False, True])
+@pytest.mark.parametrize("space", MATRICES)
+@pytest.mark.parametrize("pix_fmt, bits", [("yuv444p", 8), ("yuv444p10le", 10), ("yuv444p12le", 12)])
+def test_colours_of_any_depth_matrix_and_range(tmp_path, pix_fmt, bits, space, is_full):
+    down, across = np.mgrid[:48, :64]
+    planes = [part * 2 ** (bits - 8) for part in (60 + 2 * across, 100 + down, 160 - down)]
+    with av.open(str(tmp_path / "a.mkv"), "w") as container:
+        stream = container.add_stream("ffv1", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, pix_fmt
+        frame = av.VideoFrame(64, 48, pix_fmt)
+        for plane, values in zip(frame.planes, planes, strict=True):
+            rows = values.astype("u1" if bits == 8 else "<u2").view(np.uint8)
+            plane.update(np.pad(rows, ((0, 0), (0, plane.line_size - rows.shape[1]))))
+        frame.colorspace = stream.codec_context.colorspace = space
+        frame.color_range = stream.codec_context.color_range = 2 if is_full else 1
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    wanted = to_bgr(*planes, MATRICES[space], bits, is_full)
+    assert np.abs(read_frames(tmp_path / "a.mkv", 1)[0] - wanted).max() <= 1
