@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from avsv.errors import UserError
+from avsv.processes import end_soon_on_interrupt
 
 COMMANDS = Path(__file__).parent / "commands"
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
@@ -72,6 +73,8 @@ def disk_of(error: OSError) -> str:
 
 
 def main(argv: list[str] | None = None) -> int:
+    if argv is None:  # the process is this command's alone
+        end_soon_on_interrupt()
     argv = list(sys.argv[1:] if argv is None else argv)
     if not argv or argv[0] in ("-h", "--help", "help"):
         print(usage(), end="")

@@ -43,14 +43,18 @@ def map_ahead(work: Callable[[Item], Result], items: Iterable[Item], n_threads: 
     [1, 2, 3]
     """
     n_threads = n_threads or n_cores()
-    with ThreadPoolExecutor(n_threads) as threads:
-        waiting = deque()
+    threads = ThreadPoolExecutor(n_threads)
+    waiting = deque()
+    try:
         for item in items:
             waiting.append(threads.submit(work, item))
             if len(waiting) > n_threads:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
+    finally:
+        # after an error, or Ctrl-C, nobody waits for what the threads are at: a decoder may hang
+        threads.shutdown(wait=False, cancel_futures=True)
 
 
 class ReadOnce:

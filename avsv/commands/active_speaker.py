@@ -76,10 +76,11 @@ def look_at(path, embedder, detector, det_thresh):
     from avsv.features.mouth_activity import mouth_activity
     from avsv.features.mouths import find_all_mouths
     from avsv.media.frames import timed_sound
+    from avsv.media.guard import guarded
     from avsv.scoring.speakers import find_speakers, resample_flags
     from avsv.scoring.synchrony import distance_matrix, find_offset
 
-    sound = timed_sound(str(path))
+    sound = guarded(timed_sound, path)
     faces, reason = [], None
     try:
         for track, mouths in zip(*find_all_mouths(path, detector, det_thresh), strict=True):

@@ -100,7 +100,7 @@ def write(out_dir, results, page):
     from avsv.evaluation.drawn_table import drawn_table, report_lines
     from avsv.evaluation.tables import aligned, markdown_rows
     from avsv.files import whole_file, write_json
-    from avsv.media.stills import encode_png
+    from avsv.media.encoding import encode_png
 
     cells = drawn_table(results)
     with whole_file(out_dir / "faces.png", "wb") as out:

@@ -68,8 +68,10 @@ def score_clips(args, inputs, threshold, utts, out):
 
     from avsv.embeddings.synchrony import make_synchrony_embedder
     from avsv.errors import UserError
+    from avsv.features.fbank import RATE
     from avsv.features.mouths import read_mouths
     from avsv.media.frames import timed_sound
+    from avsv.media.guard import guarded
     from avsv.progress import progress
     from avsv.scoring.synchrony import distance_matrix, find_offset
 
@@ -77,7 +79,7 @@ def score_clips(args, inputs, threshold, utts, out):
     for utt in progress(utts, "score synchrony"):
         entry, wav = inputs[utt]
         try:
-            vectors = embedder.embed(read_mouths(entry), timed_sound(wav, allow_pipes=args.allow_pipes))
+            vectors = embedder.embed(read_mouths(entry), guarded(timed_sound, wav, RATE, args.allow_pipes))
             offsets, matrix = distance_matrix(vectors, args.largest)
             found = find_offset(offsets, matrix)
         except UserError as error:

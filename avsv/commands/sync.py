@@ -33,11 +33,12 @@ def run(args):
     from avsv.features.face_pack import load_pack
     from avsv.features.mouths import find_mouths
     from avsv.media.frames import timed_sound
+    from avsv.media.guard import guarded
     from avsv.scoring.synchrony import describe_offset, distance_matrix, find_offset
 
     embedder = make_synchrony_embedder(args.model, args.device)
     detector = load_pack(args.face, args.device, ("detection",)).detection
-    sound = timed_sound(str(args.file))
+    sound = guarded(timed_sound, args.file)
     try:
         mouths = find_mouths(args.file, detector, args.det_thresh)
         found = find_offset(*distance_matrix(embedder.embed(mouths, sound), args.largest))

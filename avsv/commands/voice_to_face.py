@@ -26,7 +26,7 @@ def run(args):
     from avsv.errors import UserError
     from avsv.features.speech import FRAMES_A_SECOND
     from avsv.files import whole_file
-    from avsv.media.stills import encode_png
+    from avsv.media.encoding import encode_png
     from avsv.training.speech import read_speech
 
     if args.out.suffix.lower() != ".png":

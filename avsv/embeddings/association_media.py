@@ -18,6 +18,7 @@ from avsv.files import whole_file
 from avsv.kaldi.data_dir import read_data_dir
 from avsv.kaldi.embeddings import write_embeddings
 from avsv.kaldi.tables import write_table
+from avsv.media.guard import guarded
 from avsv.media.sound import read_sound
 from avsv.models.association.family import AssociationOptions
 from avsv.models.association.media import MediaNetwork
@@ -89,7 +90,7 @@ def embed_media(exp_dir: Path, data_dir: Path, out_dir: Path, device: str, max_s
     model.to(place)
     skipped: dict[str, str] = {}
     jobs: list[tuple[str, dict[str, str], Callable[[str], np.ndarray]]] = [
-        ("voice", data.wav, lambda path: embed_voices(model, read_sound(path), place)),
+        ("voice", data.wav, lambda path: embed_voices(model, guarded(read_sound, path), place)),
         ("face", faces, lambda entry: embed_faces(model, read_faces(entry), place)),
     ]
     for name, entries, embed in jobs:

@@ -14,6 +14,7 @@ from avsv.errors import UserError
 from avsv.features.faces import SIDE, read_faces
 from avsv.features.speech import FRAMES_A_SECOND, normalise_bands, speech_frames
 from avsv.kaldi.data_dir import DataDir
+from avsv.media.guard import guarded
 from avsv.media.sound import read_sound
 from avsv.models.device import pick_device
 from avsv.models.voice_to_face import Generator, VoiceEmbedder, normalise_embeddings
@@ -96,7 +97,7 @@ def read_speech_of_videos(data: DataDir) -> tuple[list[Speech], int]:
     utt2vid, people, n_bad = data.table("utt2vid"), {}, 0
     for utt in progress(sorted(data.wav, key=str.encode), "read speech"):
         try:
-            frames = speech_frames(read_sound(data.wav[utt]))
+            frames = speech_frames(guarded(read_sound, data.wav[utt]))
         except UserError as error:
             n_bad += 1
             log.warning("left out %s: %s", utt, error)

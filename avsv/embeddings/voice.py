@@ -1,7 +1,6 @@
 """Voice embeddings: sound through a SpeechBrain speaker encoder."""
 
 from collections.abc import Iterable, Iterator
-from functools import partial
 from itertools import groupby
 from typing import NamedTuple
 
@@ -14,7 +13,7 @@ from avsv.features.sound_damage import damage_sound
 from avsv.kaldi.segments import Source, is_pipe
 from avsv.kaldi.shards import ShardWriter
 from avsv.media.guard import guarded
-from avsv.media.sound import read_part, read_sound, sound_seconds
+from avsv.media.sound import read_sound, sound_seconds
 from avsv.models.device import pick_device
 from avsv.models.ecapa import load_encoder
 from avsv.models.whole_clip import in_onnxruntime
@@ -166,7 +165,7 @@ def known_lengths(wav: dict[str, Source], seconds: dict[str, float], out: ShardW
 
 def read_clip(path: Source, damage: dict | None, allow_pipes: bool) -> np.ndarray:
     sound = check_sound(guarded(read_sound, path, RATE, allow_pipes), path)
-    return damage_sound(sound, damage, partial(guarded, read_part)) if damage else sound
+    return damage_sound(sound, damage) if damage else sound
 
 
 def check_sound(sound: np.ndarray, path: Source) -> np.ndarray:

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import soundfile
 
 from avsv.errors import UserError
 from avsv.features.face_damage import damage_faces
@@ -15,6 +14,7 @@ from avsv.features.sound_damage import RATE, damage_sound
 from avsv.files import whole_file
 from avsv.kaldi.damage import MISSING, read_damage
 from avsv.kaldi.data_dir import DataDir, read_data_dir
+from avsv.media.encoding import encode_sound
 from avsv.media.guard import guarded
 from avsv.media.pictures import read_frames
 from avsv.media.sound import read_sound
@@ -60,7 +60,7 @@ def write_voice(data: DataDir, utt: str, damage: dict, folder: Path) -> None:
     clean = guarded(read_sound, data.wav[utt])
     for name, sound in (("clean", clean), (damage["kind"], damage_sound(clean, damage))):
         with whole_file(folder / f"{file_name(utt)}.{name}.wav", "wb") as out:
-            soundfile.write(out, sound, RATE, format="WAV")
+            out.write(encode_sound(sound, RATE))
 
 
 def file_name(utt: str) -> str:

@@ -20,6 +20,7 @@ from avsv.features.face_tracks import FaceTrack, smooth_path, track_faces
 from avsv.features.faces import TEMPLATE, similarity
 from avsv.features.landmarks import read_landmarks
 from avsv.media.frames import video_frames
+from avsv.media.guard import guarded_stream
 from avsv.media.stills import decode_jpeg
 
 HEIGHT, WIDTH = 60, 100  # pixels (Torfi et al., 2017)
@@ -80,7 +81,7 @@ def cut_mouths(video: Path | str, tracks: Sequence[FaceTrack], times: Sequence[f
     """The mouths of the faces of a video, whose frames come at `times`, in one pass."""
     paths = [smooth_path(t.points, np.array(times[t.first : t.first + len(t.points)])) for t in tracks]
     cuts: list[list[np.ndarray]] = [[] for _ in tracks]
-    for number, (_, frame) in enumerate(video_frames(video)):
+    for number, (_, frame) in enumerate(guarded_stream(video_frames, video)):
         for track, path, cut in zip(tracks, paths, cuts, strict=True):
             if 0 <= number - track.first < len(path):
                 cut.append(cut_mouth(frame, path[number - track.first]))
@@ -104,7 +105,7 @@ def find_all_mouths(
     times: list[float] = []
 
     def frames() -> Iterator[np.ndarray]:
-        for time, frame in video_frames(video):
+        for time, frame in guarded_stream(video_frames, video):
             times.append(time)
             yield frame
 
@@ -122,7 +123,7 @@ def find_mouths(video: Path | str, detector: Any, det_thresh: float = 0.5) -> Mo
 def known_mouths(video: Path | str, landmarks: str) -> Mouths:
     """The mouth of a video whose key points the corpus has; UserError where it has other frames."""
     rows = read_landmarks(landmarks)
-    times = [time for time, _ in video_frames(video)]
+    times = [time for time, _ in guarded_stream(video_frames, video)]
     if len(times) != len(rows):
         raise UserError(f"{landmarks}: has {len(rows)} lines, but {video} has {len(times)} frames")
     if len(times) > MOST:

@@ -5,6 +5,7 @@ needs nothing random, so that a manifest of such dicts is the damaged set.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from scipy.signal import fftconvolve
 
 from avsv.errors import UserError
 from avsv.kaldi.data_dir import read_data_dir
+from avsv.media.guard import guarded
 from avsv.media.sound import read_part, resample
 
 NOISES = ("noise", "music", "babble")  # what is added
@@ -21,6 +23,7 @@ SNR = (0.0, 10.0)  # dB; Qian et al. (TASLP 2021) publish no range: ours
 SPEEDS = (0.9, 1.1)  # Ko et al., Interspeech 2015, beside the speed as it is
 SOURCES = {"noise": "noise", "music": "music", "babble": "speech", "reverberation": "rir"}
 RATE = 16000
+GUARDED = partial(guarded, read_part)
 SILENT = 1e-10  # power, 100 dB below full scale: less than the rounding errors of 16 bits
 
 
@@ -73,7 +76,7 @@ def draw_sound_damage(rng: np.random.Generator, noises: dict[str, list[str]], ki
 
 
 def damage_sound(
-    sound: np.ndarray, damage: dict, read: Callable[[str, float, int | None], np.ndarray] = read_part
+    sound: np.ndarray, damage: dict, read: Callable[[str, float, int | None], np.ndarray] = GUARDED
 ) -> np.ndarray:
     """Do to `sound` what `damage` says.
 

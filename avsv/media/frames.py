@@ -33,13 +33,14 @@ def video_frames(path: Path | str) -> Iterator[tuple[float, np.ndarray]]:
     try:
         with open_container(path) as container:
             stream = picture_stream(path, container)
+            show = upright(path, stream)
             zero = time_zero(container)
             for frame in container.decode(stream):
                 if frame.pts is None:
                     raise UserError(f"{path}: its frames have no times, so that sound and picture cannot be compared")
                 time = float(frame.pts * frame.time_base) - zero
                 if time >= 0 and not frame.is_corrupt:
-                    yield time, upright(path, frame, stream)
+                    yield time, show(frame)
     except MemoryError:  # one of ffmpeg's is an FFmpegError as well; the guard tells of it
         raise
     except (av.FFmpegError, ValueError) as error:

@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import gc
 import importlib
 import inspect
 import json
@@ -75,6 +76,7 @@ def serve(mib: int, seconds: float, parent: int) -> None:
     log.propagate = False
     import soundfile  # noqa: F401 (here, where the time for a clip does not run)
 
+    gc.freeze()
     send(answers, b"{}")
     with contextlib.suppress(Died), open(requests, "rb") as pipe:
         while len(size := pipe.read(4)) == 4:
@@ -91,6 +93,7 @@ def serve(mib: int, seconds: float, parent: int) -> None:
                 said.said.clear()
                 del arrays  # the next clip has all the memory
             del parts
+            gc.collect()  # containers refer to themselves, and their decoders hold threads
             heap.malloc_trim(0)
 
 

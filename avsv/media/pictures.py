@@ -7,8 +7,10 @@ square pixels.
 
 import logging
 from bisect import bisect_right
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -100,7 +102,7 @@ def read_video(path: Path, n: int) -> list[np.ndarray]:
     except MemoryError:  # one of ffmpeg's is an FFmpegError as well; the guard tells of it
         raise
     except (av.FFmpegError, ValueError) as error:
-        raise UserError(f"{path}: cannot be read as video: {getattr(error, 'strerror', None) or error}") from None
+        raise unreadable(path, error) from None
     if not frames:
         raise UserError(f"{path}: no frame can be decoded")
     return frames
@@ -157,6 +159,22 @@ def frame_times(path: Path) -> Timing:
     return Timing(len(shown), sorted(pts for pts, _ in shown), keys)
 
 
+def count_frames(path: Path | str) -> int:
+    """How many frames of a video are shown; UserError where it is none. Nothing is decoded."""
+    import av
+
+    try:
+        return frame_times(Path(path)).n
+    except MemoryError:
+        raise
+    except (av.FFmpegError, ValueError) as error:
+        raise unreadable(path, error) from None
+
+
+def unreadable(path: Path | str, error: Exception) -> UserError:
+    return UserError(f"{path}: cannot be read as video: {getattr(error, 'strerror', None) or error}")
+
+
 def decode_at(path: Path, timing: Timing, numbers: list[int]) -> list[np.ndarray]:
     """The frames of these numbers (ascending), each once.
 
@@ -168,6 +186,7 @@ def decode_at(path: Path, timing: Timing, numbers: list[int]) -> list[np.ndarray
     keys = timing.keys
     with open_container(path) as container:
         stream = picture_stream(path, container)
+        show = upright(path, stream)
         decoder, reached, number = container.decode(stream), keys[0] if keys else 0, -1
         while wanted:
             key = keys[max(0, bisect_right(keys, wanted[0]) - 1)] if keys else reached
@@ -181,25 +200,45 @@ def decode_at(path: Path, timing: Timing, numbers: list[int]) -> list[np.ndarray
             place = (frame.pts or 0) if timing.times else number
             reached = max(reached, place)
             if place >= wanted[0] and not frame.is_corrupt:
-                frames.append(upright(path, frame, stream))
+                frames.append(show(frame))
                 wanted = [other for other in wanted if other > place]
     return frames
 
 
-def upright(path: Path | str, frame, stream) -> np.ndarray:
-    """A decoded frame as it is meant to be seen, (height, width, 3) uint8 BGR.
+def upright(path: Path | str, stream) -> Callable[[Any], np.ndarray]:
+    """A function that shows a stream's decoded frames as they are meant to be seen, (height, width, 3) uint8 BGR.
 
-    The stream's pixel aspect ratio makes its pixels square, and its display matrix turns and mirrors it.
+    The stream's pixel aspect ratio makes pixels square, and its display matrix, which comes with the first frame, turns
+    and mirrors them.
 
     Raises
     ------
-    UserError : the frame is larger than its stream promised, and too large
+    UserError : (by the function) a frame is larger than its stream promised, and too large
+    """
+    from av.video.reformatter import VideoReformatter
+
+    change = VideoReformatter()  # a frame's own would start threads for each
+    view: list[tuple[float, np.ndarray]] = []
+
+    def show(frame) -> np.ndarray:
+        if not view:
+            aspect = stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio
+            view.append(split_map(shown_map(display_matrix(frame), float(aspect) if aspect else None)))
+        stretch, turn = view[0]
+        refuse_large(path, frame.width, frame.height)
+        width, height = square_size(frame.width, frame.height, stretch, MOST_SIDE, MOST_PIXELS)
+        return turned(change.reformat(frame, width, height, "bgr24", threads=1).to_ndarray(), turn)
+
+    return show
+
+
+def display_matrix(frame) -> np.ndarray | None:
+    """The nine numbers of a frame's display matrix, as `shown_map` takes them.
+
+    PyAV's frames whose side data were asked for live until the garbage is collected; so ask one of them only.
     """
     from av.sidedata.sidedata import Type
 
-    display = next((np.frombuffer(one, "<i4", 9) for one in frame.side_data if one.type == Type.DISPLAYMATRIX), None)
-    aspect = stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio
-    stretch, turn = split_map(shown_map(display, float(aspect) if aspect else None))
-    refuse_large(path, frame.width, frame.height)
-    width, height = square_size(frame.width, frame.height, stretch, MOST_SIDE, MOST_PIXELS)
-    return turned(frame.to_ndarray(format="bgr24", width=width, height=height), turn)
+    return next(
+        (np.frombuffer(one, "<i4", 9).copy() for one in frame.side_data if one.type == Type.DISPLAYMATRIX), None
+    )

@@ -20,6 +20,7 @@ from avsv.kaldi.segments import MIXED, Segment, Source, is_pipe
 from avsv.media.channels import Mixer
 from avsv.media.containers import open_container, time_zero
 from avsv.media.decoding import look, n_tracks, open_sndfile, pieces, sound_stream
+from avsv.media.guard import guarded
 from avsv.media.headers import Header
 from avsv.processes import end_with_parent
 from avsv.progress import progress
@@ -253,7 +254,7 @@ class SoundStore:
             if left <= 0:
                 break
             try:
-                sound = read_sound(path)
+                sound = guarded(read_sound, path)
             except UserError as error:
                 self.bad[path] = str(error)
                 continue
@@ -264,7 +265,7 @@ class SoundStore:
     def part(self, path: str, begin: float, n_samples: int | None) -> np.ndarray:
         """As `read_part`."""
         if path not in self.kept:
-            return read_part(path, begin, n_samples)
+            return guarded(read_part, path, begin, n_samples)
         sound, step = self.kept[path]
         return take_part(sound, begin, n_samples) * np.float32(step)
 
@@ -308,6 +309,6 @@ def all_seconds(paths: dict[str, str], jobs: int) -> tuple[dict[str, float], dic
 
 def seconds_or_reason(path: str) -> float | str:
     try:
-        return float(sound_seconds(path)) or f"{path}: the sound has no samples"
+        return guarded(sound_seconds, path) or f"{path}: the sound has no samples"
     except UserError as error:
         return str(error)

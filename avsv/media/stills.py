@@ -119,18 +119,3 @@ def decode_jpeg(data: bytes | np.ndarray, most_pixels: int, grey: bool = False) 
     if decoded is None:
         raise UserError("no JPEG, or a damaged one")
     return decoded
-
-
-def encode_png(picture: np.ndarray) -> bytes:
-    """A picture, (height, width, 3) uint8 RGB, as the bytes of a PNG file.
-
-    Examples
-    --------
-    >>> encode_png(np.zeros((2, 3, 3), np.uint8))[:4]
-    b'\x89PNG'
-    """
-    from PIL import Image
-
-    out = io.BytesIO()
-    Image.fromarray(picture).save(out, "PNG")
-    return out.getvalue()

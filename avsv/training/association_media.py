@@ -17,6 +17,7 @@ from avsv.features.faces import read_faces
 from avsv.features.spectrogram import LENGTH, drop_silence, magnitude_picture
 from avsv.kaldi.data_dir import DataDir, read_data_dir
 from avsv.kaldi.shards import digest
+from avsv.media.guard import guarded
 from avsv.media.sound import SoundStore, read_sound
 from avsv.models.association.family import Pairs
 from avsv.models.association.media import MediaNetwork
@@ -165,7 +166,7 @@ def make_validation(config: AssociationMediaConfig, trained: set[str],
     clips = list_media(read_data_dir(config.valid_dir))
     if known := sorted(set(clips.names) & trained):
         raise UserError(f"{config.valid_dir}: {len(known)} of its people are trained on, such as {known[0]}")
-    sounds, faces = [read_sound(path) for path in clips.wav], [read_faces(entry)[:1] for entry in clips.faces]
+    sounds, faces = [guarded(read_sound, path) for path in clips.wav], [read_faces(entry)[:1] for entry in clips.faces]
     people = [clips.voice_people.numpy(), clips.face_people.numpy()]
 
     def validate(model: MediaNetwork) -> dict[str, float]:

@@ -18,6 +18,7 @@ from avsv.features.sound_damage import NOISY as VOICE_DAMAGE
 from avsv.features.sound_damage import damage_sound, draw_sound_damage, read_noises
 from avsv.kaldi.data_dir import DataDir
 from avsv.kaldi.shards import digest
+from avsv.media.guard import guarded
 from avsv.media.sound import SoundStore, read_part
 from avsv.training.config import TrainingConfig
 from avsv.training.fusion import plan_batches as plan_people
@@ -234,7 +235,7 @@ def validate_clips(
         wav, faces = entry
         sound, picture = torch.zeros(n_samples), torch.zeros(3, SIDE, SIDE, dtype=torch.uint8)
         if wav:
-            sound = torch.from_numpy(read_part(wav, 0.5, n_samples).copy())
+            sound = torch.from_numpy(guarded(read_part, wav, 0.5, n_samples))
         if faces:
             pictures = read_faces(faces)
             picture = to_input(pictures[len(pictures) // 2])

@@ -18,7 +18,8 @@ from avsv.features.faces import detect_face
 from avsv.features.landmarks import read_landmarks
 from avsv.kaldi.data_dir import read_data_dir
 from avsv.kaldi.shards import digest
-from avsv.media.pictures import evenly_spaced, frame_times, read_video
+from avsv.media.guard import guarded
+from avsv.media.pictures import count_frames, evenly_spaced, read_frames
 from avsv.models.face_detector import FaceDetector, detector_loss, save_onnx
 from avsv.progress import progress
 from avsv.training.config import TrainingConfig
@@ -54,10 +55,10 @@ class Example:
 def read_examples(video: str, landmarks: str, n: int) -> list[Example]:
     """Up to `n` evenly spaced frames of a clip; UserError where frames and landmarks do not match."""
     rows = read_landmarks(landmarks)
-    n_frames = len(frame_times(Path(video))[0])
+    n_frames = int(guarded(count_frames, video))
     if n_frames != len(rows):
         raise UserError(f"{landmarks}: has {len(rows)} lines, but {video} has {n_frames} frames")
-    pictures = read_video(Path(video), n)
+    pictures = guarded(read_frames, video, n)
     chosen = rows[evenly_spaced(len(rows), n)]
     if len(chosen) != len(pictures):
         raise UserError(f"{video}: {len(pictures)} of {len(chosen)} frames can be decoded")

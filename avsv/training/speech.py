@@ -7,6 +7,7 @@ import numpy as np
 from avsv.errors import UserError
 from avsv.features.speech import normalise_bands, speech_frames, take_frames
 from avsv.kaldi.segments import Source
+from avsv.media.guard import guarded
 from avsv.media.sound import read_sound
 from avsv.progress import progress
 
@@ -22,7 +23,7 @@ def read_normalised(path: Source) -> np.ndarray:
 def read_speech(path: Source) -> np.ndarray:
     """Frames with speech of a recording, (t, 64) float32; UserError names the recording that has too few."""
     try:
-        return speech_frames(read_sound(path))
+        return speech_frames(guarded(read_sound, path))
     except UserError as error:
         raise UserError(str(error) if str(error).startswith(str(path)) else f"{path}: {error}") from None
 

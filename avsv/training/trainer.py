@@ -23,9 +23,10 @@ from torch.utils.data import DataLoader, Dataset
 
 from avsv.errors import UserError
 from avsv.files import whole_file
-from avsv.media.stills import encode_png
+from avsv.media.encoding import encode_png
 from avsv.models.device import has_bfloat16, pick_device
 from avsv.models.weights import is_mapping, put
+from avsv.processes import end_with_parent
 from avsv.progress import progress
 from avsv.threads import n_allowed
 from avsv.training.checkpoints import FILES, final_weights, keep_last, load_state, save_state, start_from
@@ -58,7 +59,13 @@ LINE_EVERY = 60.0  # seconds between lines in the log within an epoch
 def load_batches(dataset: Dataset, plan: list[list], config: TrainingConfig) -> DataLoader:
     """The batches of a plan, this process's share of each, prepared by `config.workers` other processes."""
     on_gpu = pick_device(config.device).type == "cuda"
-    return DataLoader(dataset, batch_sampler=[share(b) for b in plan], num_workers=config.workers, pin_memory=on_gpu)
+    return DataLoader(dataset, batch_sampler=[share(b) for b in plan], num_workers=config.workers, pin_memory=on_gpu,
+                      worker_init_fn=start_worker)  # fmt: skip
+
+
+def start_worker(number: int) -> None:
+    """A worker ends with its training, whatever it waits for."""
+    end_with_parent()
 
 
 def keep_freed_memory() -> None:

@@ -14,6 +14,7 @@ from avsv.features.sound_damage import damage_sound, draw_sound_damage, read_noi
 from avsv.kaldi.data_dir import read_data_dir
 from avsv.kaldi.shards import digest
 from avsv.losses.margin import AAMSoftmax, warmed_margin
+from avsv.media.guard import guarded
 from avsv.media.sound import SoundStore, read_part, resample
 from avsv.models.ecapa import ecapa_options, make_frontend, make_speaker_encoder, save_speechbrain_folder
 from avsv.training.config import TrainingConfig
@@ -144,7 +145,7 @@ def mask(features: torch.Tensor, longest: int, dim: int) -> None:
 
 def read_middle(path: str) -> torch.Tensor:
     """The middle seconds of a held-out recording; a shorter one is repeated."""
-    return torch.from_numpy(read_part(path, 0.5, int(VALID_SECONDS * RATE)).copy())
+    return torch.from_numpy(guarded(read_part, path, 0.5, int(VALID_SECONDS * RATE)))
 
 
 def make_step(model: VoiceModel, trainer: Trainer) -> Step:

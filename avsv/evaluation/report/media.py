@@ -1,7 +1,6 @@
 """Sound and pictures beside the report: short, small, each recording once, under names that come from no data."""
 
 import hashlib
-import io
 import json
 import logging
 import re
@@ -9,15 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import soundfile
-from PIL import Image
-
 from avsv.errors import UserError
 from avsv.files import whole_file
 from avsv.kaldi.damage import MISSING, read_damage
 from avsv.kaldi.data_dir import DataDir, read_data_dir
 from avsv.kaldi.segments import is_pipe
+from avsv.media.encoding import encode_sound, encode_thumbnail
 from avsv.media.guard import guarded
 from avsv.media.pictures import read_frames
 from avsv.media.sound import read_sound
@@ -85,7 +81,7 @@ class MediaFolder:
         if damage:
             notes.append(f"voice: {said_of(damage)}, played so")
         file = file_name(f"sound {entry} {json.dumps(damage, sort_keys=True)}", "mp3")
-        return self.write(file, lambda: encode_sound(entry, damage), notes)
+        return self.write(file, lambda: sound_to_play(entry, damage), notes)
 
     def picture(self, tables: "SourceTables", name: str, notes: list[str]) -> str | None:
         damage = tables.face_damage.get(name)
@@ -94,7 +90,7 @@ class MediaFolder:
             return None
         if damage:
             notes.append(f"face in the test: {said_of(damage)}; shown without")
-        return self.write(file_name(f"picture {entry}", "jpg"), lambda: encode_picture(entry), notes)
+        return self.write(file_name(f"picture {entry}", "jpg"), lambda: picture_to_show(entry), notes)
 
     def write(self, file: str, encode, notes: list[str]) -> str | None:
         """Write a file where it was not written yet; its path in the report, or None and a note why not."""
@@ -174,7 +170,7 @@ def said_of(damage: Mapping) -> str:
     return f"{damage['kind']}{''.join(numbers[:1])}"
 
 
-def encode_sound(path: str, damage: Mapping | None) -> bytes:
+def sound_to_play(path: str, damage: Mapping | None) -> bytes:
     """The first seconds of a recording as MP3, which every browser plays; damaged first, where it was for the test."""
     from avsv.features.sound_damage import damage_sound  # brings scipy.signal, a second of importing
 
@@ -183,15 +179,9 @@ def encode_sound(path: str, damage: Mapping | None) -> bytes:
         sound = damage_sound(sound, dict(damage)) if damage else sound
     except (KeyError, TypeError, ValueError, IndexError):
         raise UserError(f"{path}: what utt2damage says of it is not understood: {said_of(damage)}") from None
-    out = io.BytesIO()
-    soundfile.write(out, np.clip(sound[: SECONDS * RATE], -1, 1), RATE, format="MP3", subtype="MPEG_LAYER_III")
-    return out.getvalue()
+    return encode_sound(sound[: SECONDS * RATE], RATE, "MP3")
 
 
-def encode_picture(path: str) -> bytes:
+def picture_to_show(path: str) -> bytes:
     """The middle picture of a clip as a small JPEG."""
-    picture = Image.fromarray(np.ascontiguousarray(guarded(read_frames, path, 1)[0][:, :, ::-1]))
-    picture.thumbnail((SIDE, SIDE))
-    out = io.BytesIO()
-    picture.save(out, "JPEG", quality=82)
-    return out.getvalue()
+    return encode_thumbnail(guarded(read_frames, path, 1)[0], SIDE)
