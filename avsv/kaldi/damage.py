@@ -10,11 +10,21 @@ One record says what happens to one modality; a clip with both damaged has a lis
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from avsv.errors import UserError
+from avsv.inputs import parse_json
+from avsv.kaldi.segments import Segment, Source
 from avsv.kaldi.tables import read_table
 
 MISSING = "missing"  # the kind of damage that leaves nothing to embed
+ADDED = ("sources", "snr")
+# kinds of damage to a voice, and what each needs
+VOICE = {"noise": ADDED, "music": ADDED, "babble": ADDED, "reverberation": ("sources",), "speed": ("factor",),
+         MISSING: ()}  # fmt: skip
+RANGES = {"snr": (-200, 200), "factor": (0.1, 10), "frames": (0, 1), "order": (0, 2**63), "seed": (0, 2**63)}
+WHOLE, TEXTS = ("order", "seed"), ("fill",)
+MOST_SOURCES = 100
 
 
 def damage_table(damage: Mapping[str, Sequence[dict]]) -> dict[str, str]:
@@ -33,24 +43,86 @@ def read_damage(data_dir: Path | str, modality: str) -> dict[str, dict]:
 
     Raises
     ------
-    UserError : a line that is neither a JSON object with "modality" and "kind" nor a list of such, or that has two for
-        one modality
+    UserError : names the line that is neither a JSON object with "modality" and "kind" nor a list of such, has two for
+        one modality, or parameters that no kind has
     """
     path = Path(data_dir) / "utt2damage"
     if not path.exists():
         return {}
     found = {}
-    for utt, text in read_table(path).items():
-        try:
-            said = json.loads(text)
-            records = [{"kind": record["kind"], **record} for record in (said if isinstance(said, list) else [said])]
-            mine = [record for record in records if record["modality"] == modality]
-        except (ValueError, TypeError, KeyError, RecursionError):
-            raise UserError(
-                f'{path}, utterance {utt}: expected a JSON object with "modality" and "kind", or a list of them: {text}'
-            ) from None
+    for number, (utt, text) in enumerate(read_table(path).items(), 1):
+        where = f"{path}, utterance {utt}"
+        records = parse_records(text, where, number)
+        mine = [record for record in records if record["modality"] == modality]
         if len(mine) > 1:
-            raise UserError(f"{path}, utterance {utt}: has {len(mine)} damages to the {modality}, expected one: {text}")
+            raise UserError(f"{where}: has {len(mine)} damages to the {modality}, expected one: {text} (line {number})")
         if mine:
             found[utt] = mine[0]
     return found
+
+
+def parse_records(text: str, where: str, number: int) -> list[dict]:
+    """The records of a line; UserError begins with `where`."""
+    try:
+        said = parse_json(text, where)
+    except UserError:
+        said = None
+    records = said if isinstance(said, list) else [said]
+    if not all(isinstance(record, dict) and record.keys() >= {"modality", "kind"} for record in records):
+        raise UserError(
+            f'{where}: expected a JSON object with "modality" and "kind", or a list of them, on line {number}: '
+            f"{text[:200]}"
+        )
+    for record in records:
+        if why := defect(record):
+            raise UserError(f"{where}: {why}, on line {number}: {text[:200]}")
+        if "sources" in record:
+            record["sources"] = [[as_source(source), begin] for source, begin in record["sources"]]
+    return records
+
+
+def defect(record: dict) -> str:
+    """What is wrong with a record; empty where nothing is. Ranges of a face's parameters are left to who uses them."""
+    modality, kind = record["modality"], record["kind"]
+    if modality not in ("voice", "face") or not isinstance(kind, str):
+        return 'expected the modality "voice" or "face", and a kind'
+    if modality == "voice" and kind not in VOICE:
+        return f'there is no voice damage "{kind}"; expected one of {", ".join(VOICE)}'
+    for name in VOICE[kind] if modality == "voice" else ():
+        if name not in record:
+            return f'"{kind}" needs "{name}"'
+    for name, value in record.items():
+        if name in ("modality", "kind"):
+            continue
+        low, high = RANGES.get(name, (-1e9, 1e9))
+        if name == "sources":
+            if not is_sources(value):
+                return '"sources" are pairs of a path and a number from 0 to 1'
+        elif name in TEXTS:
+            if not isinstance(value, str):
+                return f'"{name}" is a text'
+        elif isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+            return f'"{name}" is a number from {low:g} to {high:g}'
+        elif name in WHOLE and not isinstance(value, int):
+            return f'"{name}" is a whole number'
+    return ""
+
+
+def is_sources(value: Any) -> bool:
+    return isinstance(value, list) and 0 < len(value) <= MOST_SOURCES and all(
+        isinstance(pair, list) and len(pair) == 2 and is_source(pair[0]) and type(pair[1]) in (int, float)
+        and 0 <= pair[1] <= 1 for pair in value)  # fmt: skip
+
+
+def is_source(value: Any) -> bool:
+    """Whether a value is a path, or a Segment as JSON has it."""
+    if isinstance(value, list):
+        return len(value) == len(Segment._fields) and all(
+            isinstance(part, kind) and not isinstance(part, bool)
+            for part, kind in zip(value, (str, int | float, int | float, int, str), strict=True)
+        )
+    return isinstance(value, str) and bool(value)
+
+
+def as_source(value: str | list) -> Source:
+    return Segment(*value) if isinstance(value, list) else value

@@ -38,3 +38,48 @@ def test_two_damages_to_one_modality_are_refused(tmp_path):
     write_table(tmp_path / "utt2damage", damage_table({"a": [BLUR, BLUR]}))
     with pytest.raises(UserError, match="utterance a: has 2 damages to the face, expected one"):
         read_damage(tmp_path, "face")
+
+
+GOOD = [NOISE, BLUR, {"modality": "voice", "kind": "speed", "factor": 0.9}, {"modality": "face", "kind": "missing"},
+        {"modality": "voice", "kind": "reverberation", "sources": [["r.wav", 0]]},
+        {"modality": "voice", "kind": "noise", "sources": [[["r.wav", 0.5, 2, -1, "rec"], 1]], "snr": -3},
+        {"modality": "face", "kind": "occlusion", "share": 0.2, "aspect": 1, "x": 0, "y": 1, "fill": "noise", "seed": 3,
+         "frames": 0.5, "order": 7}]  # fmt: skip
+
+
+@pytest.mark.parametrize("record", GOOD)
+def test_good_records_are_read_as_they_are(tmp_path, record):
+    write_table(tmp_path / "utt2damage", {"a": json.dumps(record)})
+    (found,) = read_damage(tmp_path, record["modality"]).values()
+    assert json.loads(json.dumps(found)) == record
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        NOISE | {"kind": "thunder"}, NOISE | {"modality": "smell"}, NOISE | {"kind": ["noise"]}, NOISE | {"snr": "4"},
+        NOISE | {"snr": True}, NOISE | {"snr": 1e9}, NOISE | {"sources": []}, NOISE | {"sources": ["a.wav"]},
+        NOISE | {"sources": [["a.wav"]]}, NOISE | {"sources": [["a.wav", 2]]}, NOISE | {"sources": [[3, 0.5]]},
+        NOISE | {"sources": [[["a.wav", 0, 1], 0.5]]}, NOISE | {"sources": [["a.wav", 0]] * 101},
+        {"modality": "voice", "kind": "noise", "snr": 3},
+        {"modality": "voice", "kind": "babble", "sources": [["a", 0]]},
+        {"modality": "voice", "kind": "speed"}, {"modality": "voice", "kind": "speed", "factor": 0},
+        BLUR | {"sigma": "3"}, BLUR | {"sigma": [3]}, BLUR | {"sigma": None}, BLUR | {"frames": 2},
+        BLUR | {"order": 0.5}, BLUR | {"fill": 3},
+    ],
+)  # fmt: skip
+def test_a_record_with_other_parameters_is_refused_with_its_line(tmp_path, changed):
+    lines = {"a": json.dumps(BLUR), "b": json.dumps(changed)}
+    write_table(tmp_path / "utt2damage", lines)
+    for modality in ("voice", "face"):
+        with pytest.raises(UserError, match=r"utt2damage, utterance b: .*line 2"):
+            read_damage(tmp_path, modality)
+
+
+@pytest.mark.parametrize("text", ['{"modality": "voice", "kind": "speed", "factor": NaN}',
+                                  '{"modality": "voice", "kind": "speed", "factor": 1e999}',
+                                  '{"modality": "voice", "kind": "missing", "kind": "speed"}', "[" * 5000])  # fmt: skip
+def test_a_line_of_json_that_cannot_be_trusted_is_refused(tmp_path, text):
+    (tmp_path / "utt2damage").write_text(f"a {text}\n")
+    with pytest.raises(UserError, match="line 1"):
+        read_damage(tmp_path, "voice")
