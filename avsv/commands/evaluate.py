@@ -54,7 +54,7 @@ def run(args):
     import numpy as np
 
     from avsv.evaluation.errors import count_errors
-    from avsv.evaluation.measures import make_bootstrap, measure, measure_present, table
+    from avsv.evaluation.measures import make_bootstrap, measure, measure_present, table, warn_reversed
     from avsv.evaluation.roc import roc_points, write_roc
     from avsv.evaluation.subsets import measure_subsets, read_groupings, subset_table
     from avsv.files import write_json
@@ -77,6 +77,7 @@ def run(args):
         scores = read_scores(path, trials, incomplete=drop)
         how = (scores, trials.labels, args.p_target, bootstrap, args.fmr)
         rows[path] = measure_present(path, *how) if drop else measure(*how)
+        warn_reversed(path, rows[path])
         if groupings:
             rows[path]["subsets"] = {
                 name: measure_subsets(scores, trials, grouping, args.p_target, bootstrap, args.fmr)

@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from avsv.errors import refuse_unknown
 from avsv.evaluation.bootstrap import Resampled, SpeakerBootstrap, interval
-from avsv.evaluation.measures import P_TARGET, measure_and_resample
+from avsv.evaluation.measures import P_TARGET, measure_and_resample, warn_reversed
 from avsv.evaluation.published import Published, cite, published_cells
 from avsv.evaluation.tables import aligned, markdown_rows, shown, span
 
@@ -42,7 +43,7 @@ def compare(
 
     Raises
     ------
-    KeyError : there is no system of the reference's name
+    UserError : there is no system of the reference's name, or there are no systems
 
     Examples
     --------
@@ -52,12 +53,14 @@ def compare(
     ...  for row in compare(scores, labels, None)]
     [None, 50.0]
     """
-    reference = next(iter(scores)) if reference is None else reference
+    reference = next(iter(scores), None) if reference is None else reference
+    refuse_unknown("reference", reference, scores)
     of_reference = measure_and_resample(scores[reference], labels, p_target, bootstrap)
     rows = []
     for name, values in scores.items():
         found = of_reference if name == reference else measure_and_resample(values, labels, p_target, bootstrap)
         differences = None if name == reference else all_differences(found, of_reference, p_target)
+        warn_reversed(name, found[0])
         rows.append({"system": name, "reference": reference, "measures": found[0], "against_reference": differences})
     return rows
 

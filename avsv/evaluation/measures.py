@@ -156,6 +156,25 @@ def measure_present(
     return measure(scores[there], labels[there], p_target, some, fmr) | {"n_missing": n_missing}
 
 
+def warn_reversed(name: Path | str, found: dict) -> None:
+    """Warn where scores run the wrong way: an EER above 50 %, by more than chance explains.
+
+    The area under the curve of scores without meaning is 0.5, with the variance (n + 1) / (12 n_target n_nontarget)
+    (Mann and Whitney, 1947).
+
+    Parameters
+    ----------
+    found : what `measure` gives
+    """
+    n_target, n_nontarget = found["n_target"], found["n_nontarget"]
+    if found["eer_percent"] is None or found["eer_percent"] <= 50:
+        return
+    chance = math.sqrt((n_target + n_nontarget + 1) / (12 * n_target * n_nontarget))
+    if found["auc"] <= 0.5 - chance:
+        log.warning("%s: the EER is %.2f %%, above 50 %%: targets score lower than nontargets. Are these distances, or "
+                    "are the labels reversed?", name, found["eer_percent"])  # fmt: skip
+
+
 def number(value: float) -> float | None:
     return value if math.isfinite(value) else None
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from avsv.errors import UserError
+from avsv.errors import UserError, refuse_unknown
 from avsv.features.onnx_files import check_onnx
 from avsv.home import home_folder
 from avsv.threads import n_asked
@@ -94,6 +94,8 @@ def load_pack(model: str | Path, device: str = "cpu", tasks: tuple[str, ...] = (
     ------
     UserError : what `find_pack` raises, a broken ONNX file, a network of `tasks` that is not there, no CUDA
     """
+    for task in tasks:
+        refuse_unknown("task", task, ("detection", "recognition"))
     folder = find_pack(model)
     providers = usable_providers(device)
     found: dict[str, Any] = {}

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from avsv.errors import UserError
+from avsv.errors import UserError, refuse_unknown
 from avsv.features import face_damage, sound_damage
 from avsv.features.face_damage import draw_face_damage
 from avsv.features.faces import SIDE
@@ -160,6 +160,7 @@ def draw_clip(condition: Condition, there: list[str], noises: dict[str, list[str
 
 
 def draw_record(rng: np.random.Generator, condition: Condition, modality: str, noises: dict[str, list[str]]) -> dict:
+    refuse_unknown("modality", modality, ("voice", "face"))
     kinds = condition.voice if modality == "voice" else condition.face
     if MISSING in kinds and rng.random() < 1 / len(kinds):
         return {"modality": modality, "kind": MISSING}

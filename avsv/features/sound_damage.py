@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from scipy.signal import fftconvolve
 
-from avsv.errors import UserError
+from avsv.errors import UserError, refuse_unknown
 from avsv.kaldi.data_dir import read_data_dir
 from avsv.media.guard import guarded
 from avsv.media.sound import read_part, resample
@@ -63,6 +63,8 @@ def draw_sound_damage(rng: np.random.Generator, noises: dict[str, list[str]], ki
     >>> draw_sound_damage(np.random.default_rng(0), {"noise": ["rain.wav"]}, ("noise",), (5, 15))
     {'modality': 'voice', 'kind': 'noise', 'sources': [['rain.wav', 0.637]], 'snr': 7.7}
     """
+    for kind in kinds or ("",):
+        refuse_unknown("voice damage", kind, KINDS)
     kind = str(rng.choice(kinds))
     if kind == "speed":
         return {"modality": "voice", "kind": kind, "factor": float(rng.choice(SPEEDS))}

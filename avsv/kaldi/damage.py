@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from avsv.errors import UserError
+from avsv.errors import UserError, refuse_unknown
 from avsv.inputs import parse_json
 from avsv.kaldi.segments import Segment, Source
 from avsv.kaldi.tables import read_table
@@ -46,6 +46,7 @@ def read_damage(data_dir: Path | str, modality: str) -> dict[str, dict]:
     UserError : names the line that is neither a JSON object with "modality" and "kind" nor a list of such, has two for
         one modality, or parameters that no kind has
     """
+    refuse_unknown("modality", modality, ("voice", "face"))
     path = Path(data_dir) / "utt2damage"
     if not path.exists():
         return {}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from avsv.errors import UserError
+from avsv.errors import UserError, refuse_unknown
 from avsv.kaldi.embeddings import Embeddings
 from avsv.kaldi.trials import MEDIA, utterance_id
 
@@ -84,7 +84,8 @@ def name_utterances(path: Path | str, embeddings: Embeddings, paths: str = "medi
 
     Raises
     ------
-    UserError : two names make one identifier, or a path is absolute: where the utterance begins cannot be known
+    UserError : `paths` is unknown, two names make one identifier, or a path is absolute: where the
+        utterance begins cannot be known
 
     Examples
     --------
@@ -92,6 +93,7 @@ def name_utterances(path: Path | str, embeddings: Embeddings, paths: str = "medi
     >>> found.ids, n
     (['id1-v-00001', 'nsc1/A_1'], 1)
     """
+    refuse_unknown("paths", paths, ("media", "all", "none"))
     ids, first = [], {}
     for name in embeddings.ids:
         is_path = paths == "all" or (paths == "media" and name.lower().endswith(MEDIA))

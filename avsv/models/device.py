@@ -1,5 +1,7 @@
 """Which processor torch works on, and which numbers it is quick with."""
 
+import re
+
 import torch
 
 from avsv.errors import UserError
@@ -10,9 +12,11 @@ def pick_device(name: str) -> torch.device:
 
     Raises
     ------
-    UserError : cuda is asked for and absent
+    UserError : cuda is asked for and absent, or the name is none of auto, cpu, cuda and cuda:NUMBER
     """
-    if name == "cuda" and not torch.cuda.is_available():
+    if not re.fullmatch(r"auto|cpu|cuda(:\d{1,3})?", name):
+        raise UserError(f'device: expected auto, cpu, cuda or cuda:NUMBER, found "{name}"')
+    if name.startswith("cuda") and not torch.cuda.is_available():
         raise UserError("device cuda: torch finds no GPU here; use cpu, or install a CUDA build of torch")
     return torch.device(("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name)
 

@@ -93,6 +93,23 @@ def shrink(covariance: np.ndarray, freedom: int) -> np.ndarray:
     return (1 - share) * covariance + share * trace / d * np.eye(d)
 
 
+def warn_of_few(statistics: ClassStatistics, dim: int) -> None:
+    """Warn where there are fewer people, or recordings, than the dimensions kept call for.
+
+    k people differ in k - 1 directions, and n recordings of them vary in n - k around their people: beyond that a
+    covariance is what it was shrunk towards, and nothing that was seen.
+    """
+    k, freedom = len(statistics.counts), statistics.n - len(statistics.counts)
+    if dim > k - 1:
+        log.warning("%d people differ in at most %d directions, and %d dimensions are kept: how people differ in the "
+                    "other %d is guessed. Give more people, or keep at most %d dimensions",
+                    k, k - 1, dim, dim - k + 1, k - 1)  # fmt: skip
+    d = statistics.within.shape[0]
+    if d > freedom:
+        log.warning("%d recordings of %d people vary within people in at most %d of %d directions: the others are "
+                    "guessed. Give more recordings of each person", statistics.n, k, freedom, d)  # fmt: skip
+
+
 def train_lda(statistics: ClassStatistics, dim: int | None = None) -> np.ndarray:
     """Directions of the largest between-person to within-person variance; within-person covariance becomes I.
 
@@ -107,12 +124,15 @@ def train_lda(statistics: ClassStatistics, dim: int | None = None) -> np.ndarray
 
     Raises
     ------
-    UserError : embeddings of one person do not vary at all
+    UserError : embeddings of one person do not vary at all, or the statistics are not finite
     """
+    if not (np.isfinite(statistics.within).all() and np.isfinite(statistics.means).all()):
+        raise UserError("the training embeddings hold NaN, infinite values, or values too large to be squared")
     d, most = statistics.within.shape[0], min(statistics.within.shape[0], len(statistics.counts) - 1)
+    people = len(statistics.counts)
     if dim is not None and dim > most:
-        people = len(statistics.counts)
         log.warning("LDA: %d dimensions asked for; %d people and %d values allow %d", dim, people, d, most)
+    warn_of_few(statistics, d if dim is None else min(dim, most))
     freedom = statistics.n - len(statistics.counts)
     within = shrink(statistics.within / freedom, freedom)
     values, axes = np.linalg.eigh(within)

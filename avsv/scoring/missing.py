@@ -2,12 +2,13 @@
 
 import argparse
 import logging
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from avsv.errors import UserError
+from avsv.errors import UserError, refuse_unknown
 from avsv.files import whole_file
 
 if TYPE_CHECKING:  # a command's --help needs this file, but no numpy
@@ -17,6 +18,7 @@ if TYPE_CHECKING:  # a command's --help needs this file, but no numpy
     from avsv.scoring.pool import Pool
 
 log = logging.getLogger("avsv")
+POLICIES = ("error", "drop", "keep", "score")
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,11 @@ class Missing:
 
     policy: str = "error"
     value: float = 0.0
+
+    def __post_init__(self):
+        refuse_unknown("policy", self.policy, POLICIES)
+        if not math.isfinite(self.value):
+            raise UserError(f"a missing score can be given any finite number, found {self.value}")
 
     def check(self, trials: "Trials", pool: "Pool", scp: Path) -> None:
         """UserError that names the first recordings without an embedding, where that is to stop the work."""
@@ -162,7 +169,7 @@ def missing_policy(*words: str) -> Callable[[str], Missing]:
             value = float(text)
         except ValueError:
             value = float("nan")
-        if "score" not in words or value != value:
+        if "score" not in words or not math.isfinite(value):
             choices = ", ".join(word if word != "score" else "a number" for word in words)
             raise argparse.ArgumentTypeError(f'"{text}" is none of: {choices}')
         return Missing("score", value)

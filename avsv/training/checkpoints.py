@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from avsv.errors import UserError
+from avsv.errors import UserError, refuse_unknown
 from avsv.files import whole_file
 from avsv.losses.margin import AAMSoftmax
 from avsv.models.weights import is_mapping, put, read_torch
@@ -145,6 +145,7 @@ def average_weights(paths: list[Path]) -> Weights:
 
 def final_weights(exp_dir: Path, which: str) -> Weights:
     """The weights an experiment ends with: those of the last epoch, of the best, or the average, which is written."""
+    refuse_unknown("weights", which, FILES)
     if which == "average":
         epochs = sorted((exp_dir / "epochs").glob("[0-9]*.pt"))
         if not epochs:

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from avsv.errors import UserError
+from avsv.errors import UserError, refuse_unknown
 from avsv.files import whole_file
 from avsv.media.encoding import encode_png
 from avsv.models.device import has_bfloat16, pick_device
@@ -79,6 +79,7 @@ def keep_freed_memory() -> None:
 
 def choose_precision(name: str, device: torch.device) -> torch.dtype:
     """What `config.precision` means on this processor; what would be slow is said."""
+    refuse_unknown("precision", name, (*PRECISIONS, "auto"))
     native = has_bfloat16(device)
     if name == "bfloat16" and not native:
         log.warning("precision=bfloat16: this %s has no such numbers and imitates them, many times slower; "

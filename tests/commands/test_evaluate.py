@@ -156,3 +156,44 @@ def test_published_embeddings_of_nsc_give_the_published_error_rates(avsv, real_d
             assert avsv("evaluate", *argv)[0] == 0
             (found,) = json.loads((tmp_path / "j").read_text()).values()
             assert found["eer_percent"] == pytest.approx(expected, abs=0.06)
+
+
+def write_direction(folder, sign, n=2000, seed=0):
+    """Trials and scores of targets that lie 2.5 deviations above (sign 1) or below (-1) the nontargets."""
+    rng = np.random.default_rng(seed)
+    labels = rng.random(n) < 0.1
+    scores = sign * 2.5 * labels + rng.standard_normal(n)
+    names = [f"a{number % 40} b{number}" for number in range(n)]
+    kinds = np.where(labels, "target", "nontarget")
+    (folder / "t").write_text("".join(f"{name} {kind}\n" for name, kind in zip(names, kinds)))
+    (folder / "s").write_text("".join(f"{name} {score:.4f}\n" for name, score in zip(names, scores)))
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("verb", ["evaluate", "compare", "report", "calibrate", "fuse", "mean"])
+def test_scores_that_run_the_wrong_way_are_told_wherever_they_are_read(avsv, tmp_path, verb, sign):
+    write_direction(tmp_path, sign)
+    trials = ["--trials", tmp_path / "t"]
+    if verb == "report":
+        (tmp_path / "exp" / "a" / "scores").mkdir(parents=True)
+        (tmp_path / "s").rename(tmp_path / "exp" / "a" / "scores" / "t.cosine")
+        (tmp_path / "lists").mkdir()
+        (tmp_path / "t").rename(tmp_path / "lists" / "t")
+    status, said = avsv(*{
+        "evaluate": ["evaluate", *trials, "--resamples", 0, tmp_path / "s"],
+        "compare": ["compare", *trials, "--resamples", 0, f"a={tmp_path / 's'}"],
+        "report": ["report", "--trials-dir", tmp_path / "lists", "--resamples", 0, tmp_path / "exp", tmp_path / "out"],
+        "calibrate": ["calibrate", *trials, "--scores", tmp_path / "s", tmp_path / "c"],
+        "fuse": ["fuse", *trials, "--scores", tmp_path / "s", tmp_path / "s", tmp_path / "f"],
+        "mean": ["fuse", "--method", "mean", *trials, "--scores", tmp_path / "s", tmp_path / "s", tmp_path / "f"],
+    }[verb])  # fmt: skip
+    assert status == 0, said
+    assert ("distances" in said) == (sign == -1)
+
+
+def test_scores_of_chance_are_not_told_to_run_the_wrong_way(avsv, tmp_path):
+    told = []
+    for seed in range(20):
+        write_direction(tmp_path, 0, 300, seed)
+        told.append("distances" in avsv("evaluate", "--trials", tmp_path / "t", "--resamples", 0, tmp_path / "s")[1])
+    assert sum(told) <= 7  # beyond one deviation on this side: one in six

@@ -10,7 +10,7 @@ import numpy as np
 from avsv.errors import UserError
 from avsv.evaluation.bootstrap import Resampled, SpeakerBootstrap
 from avsv.evaluation.comparison import all_differences
-from avsv.evaluation.measures import make_bootstrap, measure_and_resample
+from avsv.evaluation.measures import make_bootstrap, measure_and_resample, warn_reversed
 from avsv.evaluation.people import people_of
 from avsv.evaluation.report.curves import Curves, make_curves
 from avsv.evaluation.report.trials import WorstTrial, worst_trials
@@ -93,7 +93,7 @@ def make_tables(
     with_errors : name of the list whose worst errors are looked for
     """
     numbers = {system: number for number, system in enumerate(sorted({file.system for file in files}))}
-    if options.reference and options.reference not in numbers:
+    if options.reference is not None and options.reference not in numbers:
         raise UserError(f"--reference {options.reference}: no such system, there are {', '.join(numbers)}")
     utt2spk = read_table(options.utt2spk, 2, "utterance speaker") if options.utt2spk else None
     for name in dict.fromkeys(file.trials for file in files):
@@ -117,6 +117,7 @@ def make_table(
         found = measure_and_resample(scores, given.trials.labels, options.p_target, given.bootstrap)
         about = {"system": file.system, "backend": file.backend, "trials": file.trials, "condition": file.condition}
         records.append(about | found[0])
+        warn_reversed(file.path, found[0])
         resampled.append(found[1])
         log.info("%s: EER %s %%", file.path, shown(records[-1]["eer_percent"], 2))
     best = best_backends(records)

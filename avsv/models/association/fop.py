@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from avsv.errors import UserError
+from avsv.errors import UserError, refuse_unknown
 from avsv.losses.cross_modal import PROJECTIONS, orthogonal_projection
 from avsv.models.association.family import Family, Pairs, accuracy, layer
 
@@ -125,6 +125,8 @@ class Fop(Family):
 
 def make_fusion(sizes: tuple[int, int], size: int, fusion: str, transform: str) -> nn.Module | None:
     """The module for a `fusion` of FUSIONS; None for "none"."""
+    refuse_unknown("fusion", fusion, FUSIONS)
+    refuse_unknown("transform", transform, TRANSFORMS)
     if fusion == "none":
         return None
     if fusion == "linear":
@@ -133,6 +135,7 @@ def make_fusion(sizes: tuple[int, int], size: int, fusion: str, transform: str) 
 
 
 def transform(n_in: int, size: int, dropout: float, kind: str) -> nn.Sequential:
+    refuse_unknown("transform", kind, TRANSFORMS)
     if kind == "tanh":
         return nn.Sequential(nn.Linear(n_in, size), nn.Tanh())
     return layer(n_in, size, dropout)
