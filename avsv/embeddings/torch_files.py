@@ -4,6 +4,7 @@ SpeechBrain's users save what `encode_batch` gives so. Read with `weights_only=T
 """
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -30,13 +31,13 @@ def read_torch(path: Path | str) -> tuple[Arrays, Strings]:
             "when they are read. Where it was made, save a dictionary: torch.save({name: vector, ...}, FILE)"
         ) from None
     if isinstance(content, torch.Tensor):
-        return {ALONE: as_array(content)}, {}
+        return {ALONE: as_array(path, "the tensor", content)}, {}
     if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
         raise UserError(f"{path}: expected a dictionary of names and tensors, found {type(content).__name__}")
     arrays, strings = {}, {}
     for key, value in content.items():
         if isinstance(value, torch.Tensor):
-            arrays[key] = as_array(value)
+            arrays[key] = as_array(path, f'the tensor "{key}"', value)
         elif isinstance(value, (list, tuple)) and value and all(isinstance(name, str) for name in value):
             strings[key] = list(value)
         else:
@@ -44,6 +45,24 @@ def read_torch(path: Path | str) -> tuple[Arrays, Strings]:
     return arrays, strings
 
 
-def as_array(tensor) -> np.ndarray:
-    tensor = tensor.detach()
-    return (tensor.float() if tensor.is_floating_point() else tensor).numpy()
+def as_array(path: Path | str, name: str, tensor: Any) -> np.ndarray:
+    """A tensor as numpy's array, floats as float32; UserError for kinds that numpy has not, and for unfolded ones.
+
+    A tensor may be a small piece of memory shown again and again (`expand`), which would fill the memory here.
+    """
+    import torch
+
+    if tensor.layout != torch.strided or tensor.is_quantized or tensor.device.type != "cpu":
+        kind = "quantized" if tensor.is_quantized else f"{tensor.layout} on {tensor.device}".removeprefix("torch.")
+        raise UserError(
+            f"{path}: {name} is {kind}, expected a plain one: save tensor.dequantize(), or to_dense().cpu()"
+        )
+    if tensor.numel() > tensor.untyped_storage().nbytes() // tensor.element_size():
+        raise UserError(f"{path}: {name} shows the same values again and again (expand): save tensor.clone()")
+    tensor = tensor.detach().resolve_conj().resolve_neg()
+    try:
+        return (tensor.float() if tensor.is_floating_point() else tensor).numpy()
+    except (TypeError, RuntimeError) as error:
+        raise UserError(
+            f"{path}: {name} has numbers that numpy has not ({tensor.dtype}): save float32: {error}"
+        ) from None

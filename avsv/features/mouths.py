@@ -19,6 +19,7 @@ from avsv.errors import UserError
 from avsv.features.face_tracks import FaceTrack, smooth_path, track_faces
 from avsv.features.faces import TEMPLATE, similarity
 from avsv.features.landmarks import read_landmarks
+from avsv.kaldi.numpy_files import read_npz
 from avsv.media.frames import video_frames
 from avsv.media.guard import guarded_stream
 from avsv.media.stills import decode_jpeg
@@ -156,8 +157,8 @@ def decode_mouths(data: bytes) -> Mouths:
     (20, 60, 100)
     """
     try:
-        with np.load(io.BytesIO(data[4:]), allow_pickle=False) as file:
-            times, sheet = file["times"], decode_jpeg(file["jpeg"], (MOST + PER_ROW) * HEIGHT * WIDTH, grey=True)
+        file = read_npz(io.BytesIO(data[4:]), "mouths")
+        times, sheet = file["times"], decode_jpeg(file["jpeg"], (MOST + PER_ROW) * HEIGHT * WIDTH, grey=True)
         grid = sheet.reshape(-1, HEIGHT, PER_ROW, WIDTH).transpose(0, 2, 1, 3).reshape(-1, HEIGHT, WIDTH)
         if not len(times) <= len(grid) < len(times) + PER_ROW:
             raise ValueError

@@ -35,7 +35,7 @@ def read_ark(path: Path | str) -> Foreign:
         if array.ndim == 2 and len(array) != 1:
             raise UserError(f"{where}: expected a vector, found a matrix of {len(array)} rows")
         vectors.append(array.reshape(-1))
-    return Foreign(names, vectors, "Kaldi archive", [f"record {number}" for number in range(1, len(names) + 1)])
+    return Foreign(names, vectors, "Kaldi archive", "record")
 
 
 def skip_white(data: bytes, place: int) -> int:
@@ -53,4 +53,4 @@ def read_moved_scp(path: Path | str) -> Foreign:
         if "is not there" not in str(error):
             raise
         raise UserError(f"{error}. If the files were moved, import the archive itself: the .ark file") from None
-    return Foreign(found.ids, found.vectors, "Kaldi scp", [f"line {number}" for number in range(1, len(found) + 1)])
+    return Foreign(found.ids, found.vectors, "Kaldi scp", "line")

@@ -12,7 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from avsv.errors import UserError
+from avsv.kaldi import numpy_files
 from avsv.kaldi.foreign_embeddings import Foreign
+from avsv.kaldi.numpy_files import PythonObjects
 from avsv.kaldi.tables import read_lines
 
 Arrays = Mapping[str, np.ndarray]
@@ -26,38 +28,20 @@ ALONE = ""  # the key of an array in a file of one, which has no name
 def read_npz(path: Path | str) -> tuple[Arrays, Strings]:
     """Arrays of numbers, and one-dimensional arrays of strings."""
     try:
-        archive = np.load(path, allow_pickle=False)
-    except Exception as error:  # zipfile's own
-        raise UserError(f"{path}: is damaged, the file may be cut short: {error}") from None
-    with archive:
-        return sort_out(path, {key: member(path, archive, key) for key in archive.files})
-
-
-def member(path: Path | str, archive, key: str) -> np.ndarray:
-    try:
-        return np.asanyarray(archive[key])
-    except ValueError as error:
-        if "pickle" not in str(error):
-            raise UserError(f'{path}: the array "{key}" is damaged: {error}') from None
-        raise UserError(
-            f'{path}: the array "{key}" holds Python objects, which are not read: they can run any program. Save '
-            "strings as strings: numpy.array(names, dtype=str)"
-        ) from None
-    except Exception as error:  # zipfile and zlib have errors of their own
-        raise UserError(f'{path}: the array "{key}" cannot be read, the file may be cut short: {error}') from None
+        return sort_out(path, numpy_files.read_npz(path, str(path)))
+    except PythonObjects as error:
+        raise UserError(f"{error}. Save strings as strings: numpy.array(names, dtype=str)") from None
 
 
 def read_npy(path: Path | str) -> tuple[Arrays, Strings]:
     """The one array of a file."""
     try:
-        return {ALONE: np.load(path, allow_pickle=False)}, {}
-    except Exception as error:  # ValueError, and whatever reading the header as Python's text raises
-        if "pickle" not in str(error):
-            raise UserError(f"{path}: is damaged, the file may be cut short: {error}") from None
+        return {ALONE: numpy_files.read_npy(path)}, {}
+    except PythonObjects as error:
         command = "python -c \"import numpy; numpy.savez('out.npz', **numpy.load('{}', allow_pickle=True).item())\""
         raise UserError(
-            f"{path}: holds Python objects, which are not read: they can run any program. If you trust it and it is a "
-            f"dictionary of vectors, turn it into npz where it was made: {command.format(path)}"
+            f"{error}. If you trust it and it is a dictionary of vectors, turn it into npz where it was made: "
+            f"{command.format(path)}"
         ) from None
 
 
@@ -197,10 +181,8 @@ def one_each(path: Path | str, form: str, arrays: Arrays) -> Foreign:
                 f"{what}found {shape(key, value)}. Average the rows (ESPnet: --average_embd true), or, if they are "
                 f"utterances, name them: --names-file, and --array {key}. It has {listed(arrays, {})}"
             )
-    places = [f"array {number}" for number in range(1, len(arrays) + 1)]
-    return Foreign(
-        list(arrays), [value.reshape(-1) for value in arrays.values()], f"{form}: one array for each", places
-    )
+    vectors = [value.reshape(-1) for value in arrays.values()]
+    return Foreign(list(arrays), vectors, f"{form}: one array for each", "array")
 
 
 def table(array: np.ndarray) -> np.ndarray | None:

@@ -18,17 +18,17 @@ class Foreign:
     names : (n,) as written
     vectors : n vectors, or a (n, d) array
     note : the form in words, and what was not read
-    places : where each stands in the file, for messages ("line 3"); None for an array's rows
+    unit, first : what each is in the file and the number of the first, for messages: "line 3"
     """
 
     names: Sequence[str]
     vectors: Sequence[np.ndarray] | np.ndarray
     note: str
-    places: Sequence[str] | None = None
+    unit: str = "row"
+    first: int = 1
 
     def place(self, number: int) -> str:
-        where = self.places[number] if self.places else f"row {number + 1}"
-        return f'{where} ("{self.names[number][:100]}")'
+        return f'{self.unit} {number + self.first} ("{self.names[number][:100]}")'
 
 
 def checked(path: Path | str, foreign: Foreign) -> Embeddings:

@@ -18,9 +18,9 @@ from avsv.kaldi.foreign_archives import read_ark, read_moved_scp
 from avsv.kaldi.foreign_arrays import ARRAYS, choose
 from avsv.kaldi.foreign_embeddings import Foreign
 from avsv.kaldi.foreign_text import read_text
+from avsv.kaldi.numpy_files import ZIP, refuse_bomb
 
 HEAD = 1 << 16  # bytes looked at
-ZIP = (b"PK\3\4", b"PK\5\6")
 SCP_LINE = re.compile(rb"\S+\s+.*(:\d+(\[.*\])?|\|)\s*")
 TABLES = {"ark": read_ark, "scp": read_moved_scp, "text": read_text}
 FORMS = "npz, npy, safetensors, Kaldi ark or scp, csv, or torch.save of names and tensors"
@@ -69,8 +69,9 @@ def zip_form(path: Path) -> str:
     """Whether a zip file is numpy's or torch's."""
     try:
         with zipfile.ZipFile(path) as archive:
+            refuse_bomb(str(path), archive.infolist(), path.stat().st_size)
             members = archive.namelist()
-    except zipfile.BadZipFile as error:
+    except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError) as error:
         raise UserError(f"{path}: is damaged, the file may be cut short: {error}") from None
     if any(member.endswith("/data.pkl") for member in members):
         return "torch"

@@ -3,11 +3,16 @@
 import csv
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
 from avsv.errors import UserError
+from avsv.inputs import as_text, open_regular
+from avsv.kaldi.columns import Growing
 from avsv.kaldi.foreign_embeddings import Foreign
+
+LONGEST = 1 << 22  # bytes of a line
 
 
 def read_text(path: Path | str) -> Foreign:
@@ -21,7 +26,7 @@ def read_text(path: Path | str) -> Foreign:
     ------
     UserError : shows the line whose values are not numbers, or are more or fewer than on the first line
     """
-    names, vectors, places = [], [], []
+    names, vectors = [], None
     kind, header = "", False
     for number, (delimiter, fields) in enumerate(rows(path), 1):
         kind = kind or {"\t": "tab", ",": "comma"}.get(delimiter, "space")
@@ -38,31 +43,40 @@ def read_text(path: Path | str) -> Foreign:
                 f'{path}, line {number}: expected {kind}-separated name and numbers, found "{wrong[:100]}" after '
                 f'the name "{fields[0][:100]}"'
             ) from None
-        if vectors and len(vector) != len(vectors[0]):
+        if vectors is None:
+            vectors, width = Growing(np.float32, len(vector)), len(vector)
+        if len(vector) != width:
             raise UserError(
                 f'{path}, line {number} ("{fields[0][:100]}"): has {len(vector)} values, '
-                f"not {len(vectors[0])} as {places[0]}"
+                f"not {width} as line {1 + header}"
             )
         names.append(fields[0])
-        vectors.append(vector)
-        places.append(f"line {number}")
-    return Foreign(names, vectors, f"text, {kind}-separated{', with a header' if header else ''}", places)
+        vectors.add(vector[None])
+    found = [] if vectors is None else vectors.array()
+    return Foreign(names, found, f"text, {kind}-separated{', with a header' if header else ''}", "line", 1 + header)
 
 
 def rows(path: Path | str) -> Iterator[tuple[str, list[str]]]:
     """The delimiter of a file, and each of its lines cut at it."""
     try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            first = file.readline()
+        with open_regular(path) as file:
+            first = next(text_lines(path, file), "")
             file.seek(0)
             delimiter = next((mark for mark in "\t," if mark in first), " ")
-            lines = (line.split() for line in file) if delimiter == " " else csv.reader(file, delimiter=delimiter)
+            text = text_lines(path, file)
+            lines = (line.split() for line in text) if delimiter == " " else csv.reader(text, delimiter=delimiter)
             for fields in lines:
                 yield delimiter, [field.strip() for field in fields]
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: is not a text file (byte {error.start} is not UTF-8)") from None
     except csv.Error as error:
         raise UserError(f"{path}: is no table: {error}") from None
+
+
+def text_lines(path: Path | str, file: BinaryIO) -> Iterator[str]:
+    """The lines of a file as text; UserError for one that is none, or that is too long for a vector."""
+    while line := file.readline(LONGEST + 1):
+        if len(line) > LONGEST:
+            raise UserError(f"{path}: has a line of more than {LONGEST >> 20} MiB; is this a table of embeddings?")
+        yield as_text(path, line)
 
 
 def is_header(fields: list[str]) -> bool:

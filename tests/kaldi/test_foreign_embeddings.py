@@ -2,7 +2,9 @@
 
 import json
 import pickle
+import resource
 import types
+import zipfile
 
 import kaldiio
 import numpy as np
@@ -389,3 +391,72 @@ def test_what_is_written_is_read_again(tmp_path, read):
     found = read("x.npz")
     write_embeddings(tmp_path / "y.ark", tmp_path / "y.scp", found.ids, found.vectors)
     assert is_ours(read_embeddings(tmp_path / "y.scp", only=NAMES))
+
+
+# files that take many times their size
+
+
+def npy_header(text):
+    """The beginning of an npy file with this header, whatever it says."""
+    header = text.encode() + b"\n"
+    return b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header
+
+
+HUGE = ["(10**12,)", "(1000000000000,)", "(4294967296, 4294967296)", "(1000000000000, 0)", "(0, 1000000000000)",
+        "(-1,)", "(-5, -5)", "(1000000, 1000000, 1)"]  # fmt: skip
+
+
+@pytest.mark.parametrize("shape", HUGE)
+@pytest.mark.parametrize("kind", ["<f4", "<U0", "|V0", "<U1000000000"])
+def test_shapes_that_the_file_has_no_room_for_are_refused_before_memory_is_taken(tmp_path, refused, shape, kind):
+    npy = npy_header(f"{{'descr': '{kind}', 'fortran_order': False, 'shape': {shape}}}") + b"1234"
+    (tmp_path / "x.npy").write_bytes(npy)
+    with zipfile.ZipFile(tmp_path / "x.npz", "w") as archive:
+        archive.writestr("a.npy", npy)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for name in ("x.npy", "x.npz"):
+        assert name in refused(name)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100 * 1024
+
+
+@pytest.mark.parametrize("name", ["x.npz", "x.pt"])
+def test_a_zip_file_that_expands_to_many_times_its_size_is_refused(tmp_path, refused, name):
+    member = "a.npy" if name == "x.npz" else "x/data.pkl"
+    header = npy_header("{'descr': '|u1', 'fortran_order': False, 'shape': (200000000,)}")
+    with zipfile.ZipFile(tmp_path / name, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(member, header + bytes(200_000_000))
+    assert (tmp_path / name).stat().st_size < 1e6
+    assert "expand" in refused(name)
+
+
+@pytest.mark.parametrize("array", [np.float32(3), np.array(True), np.ones((2, 3), complex), np.ones((2, 3), bool),
+                                   np.zeros(2, [("a", "f4"), ("b", "f4")]), np.ones((2, 2, 2, 2)), np.zeros((0, 3)),
+                                   np.array(["2020-01-01"], "M8"), np.array([b"a"], "V1"),
+                                   np.ones((2, 3), np.int8)])  # fmt: skip
+def test_arrays_of_odd_kinds_are_refused_by_name(tmp_path, refused, array):
+    (tmp_path / "names").write_text("a\nb\n")
+    np.savez(tmp_path / "x.npz", odd=array)
+    assert "odd" in refused("x.npz") or "x.npz" in refused("x.npz")
+    np.savez(tmp_path / "y.npz", odd=array, names=np.array(["a", "b"]))
+    assert "odd" in refused("y.npz")
+    np.save(tmp_path / "x.npy", array)
+    assert "x.npy" in refused("x.npy", names_file=tmp_path / "names")
+
+
+def test_a_line_of_many_megabytes_is_no_table(tmp_path, refused):
+    (tmp_path / "x.csv").write_bytes(b"a" + b",1" * 3_000_000)
+    assert "MiB" in refused("x.csv")
+
+
+def test_marks_in_the_middle_of_joined_tables_are_no_text(tmp_path):
+    (tmp_path / "x.csv").write_bytes("\ufeffa,1,2\n\ufeffb,3,4\n".encode())
+    assert checked("x", read_foreign(tmp_path / "x.csv")).ids == ["a", "b"]
+
+
+def test_fortran_order_and_other_versions_are_read(tmp_path, read):
+    np.savez(tmp_path / "x.npz", k=np.array(NAMES), x=np.asfortranarray(VECTORS))
+    assert is_ours(read("x.npz"))
+    with open(tmp_path / "x.npy", "wb") as out:
+        np.lib.format.write_array(out, np.asfortranarray(VECTORS), version=(2, 0))
+    (tmp_path / "names").write_text("\n".join(NAMES) + "\n")
+    assert is_ours(read("x.npy", names_file=tmp_path / "names"))
