@@ -46,3 +46,30 @@ need() {
     fi
   done
 }
+
+# at_least NUMBER VARIABLE WHY: stops where one of the recipe's options is a smaller number.
+at_least() {
+  if [ "${!2}" -lt "$1" ]; then
+    echo "${0##*/}: --${2//_/-} ${!2}: expected at least $1, $3" >&2
+    exit 2
+  fi
+}
+
+# read_train_options: makes an array of --train-options, with --device before them. The keys that the recipe itself gives
+# every training are refused: with another exp_dir, say, the next stage would go on with the network of an earlier run.
+read_train_options() {
+  local option
+  read -ra train_options <<<"$train_options"
+  for option in "${train_options[@]}"; do
+    case $option in
+      exp_dir=* | task=* | detector=*)
+        echo "${0##*/}: --train-options ${option%%=*}=...: is the recipe's own to give; change it in the recipe" >&2
+        exit 2 ;;
+      device=*)
+        echo "${0##*/}: --train-options device=...: give --device, which is of embeddings and training" >&2
+        exit 2 ;;
+    esac
+  done
+  # shellcheck disable=SC2154
+  train_options=(device="$device" "${train_options[@]}")
+}

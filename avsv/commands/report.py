@@ -36,6 +36,10 @@ def add_arguments(parser):
         "--by", type=Path, action="append", default=[], metavar="FILE",
         help="also by subset: a table of recordings or people, such as spk2gender or utt2dur; may be repeated",
     )  # fmt: skip
+    parser.add_argument(
+        "--condition", action="append", default=[], metavar="NAME",
+        help='show this one, such as "clean" or noisy-0.6; may be repeated (all that have scores)',
+    )  # fmt: skip
     parser.add_argument("--published", type=Path, metavar="FILE", help="figures of others, for a column of their own")
     parser.add_argument("--reference", metavar="SYSTEM", help="compare with this one (the better of voice and face)")
     parser.add_argument("folders", nargs="*", metavar="EXP_DIR OUT_DIR", help="where the systems are; where to write")
@@ -49,5 +53,5 @@ def run(args):
     folders = [Path(folder) for folder in (*args.folders, *args.more_folders)]
     if len(folders) != 2:
         args.fail("expected two folders: EXP_DIR OUT_DIR")
-    options = Options(args.p_target, args.utt2spk, args.resamples, args.by, args.reference)
+    options = Options(args.p_target, args.utt2spk, args.resamples, args.by, args.reference, args.condition)
     write_report(*folders, args.trials_dir, options, args.data, args.published)

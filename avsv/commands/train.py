@@ -38,6 +38,9 @@ TASKS = {
 def add_arguments(parser):
     parser.add_argument("config", type=Path, help="YAML; its key `task` says what is trained")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="change the configuration")
+    parser.add_argument(
+        "--task", choices=TASKS, metavar="TASK", help="refuse a configuration of another task: for recipes"
+    )
     parser.add_argument("--dry-run", action="store_true", help="train nothing: tell what it would cost")
     parser.add_argument("--people", type=at_least_one, help="of a dry run (those of data_dir, or VoxCeleb2's 5994)")
     parser.add_argument("--clips", type=at_least_one, help="of a dry run (those of data_dir, or VoxCeleb2's 1092009)")
@@ -52,6 +55,8 @@ def run(args):
     task = given.get("task")
     if task not in TASKS:
         raise UserError(f'{args.config}: "task: {task}": expected one of {", ".join(TASKS)}')
+    if args.task not in (None, task):
+        raise UserError(f"{args.config}: is of task {task}; a configuration of task {args.task} is expected here")
     module, schema, train = TASKS[task]
     module = importlib.import_module(f"avsv.training.{module}")
     config = apply_schema(given, getattr(module, schema), args.config)

@@ -30,16 +30,17 @@ class ScoreFile:
     backend: str
 
 
-def find_score_files(exp_dir: Path, lists: Iterable[str]) -> list[ScoreFile]:
+def find_score_files(exp_dir: Path, lists: Iterable[str], conditions: Sequence[str] = ()) -> list[ScoreFile]:
     """The score files of an experiment, by list, condition, system and back-end; clean conditions first.
 
     Parameters
     ----------
     lists : names of the trial lists; files of other lists are left out and counted
+    conditions : files of other ones are left out and counted; none: all are taken
 
     Raises
     ------
-    UserError : there is no score file
+    UserError : there is no score file, or none of one of `conditions`
     """
     by_length = sorted(lists, key=len, reverse=True)  # a list's name may start another's
     files, others = [], []
@@ -55,6 +56,13 @@ def find_score_files(exp_dir: Path, lists: Iterable[str]) -> list[ScoreFile]:
             f"{exp_dir}: there are no score files SYSTEM/scores/LIST[@CONDITION].BACKEND of the lists "
             f"{', '.join(sorted(by_length))}"
         )
+    if conditions:
+        n_found = len(files)
+        for condition in conditions:
+            if all(file.condition != condition for file in files):
+                raise UserError(f"{exp_dir}: no score file is of the condition {condition}; score it first")
+        files = [file for file in files if file.condition in conditions]
+        log.info("%d of %d score files are of the conditions asked for", len(files), n_found)
     return sorted(files, key=lambda f: (f.trials, f.condition != "clean", in_numbers(f.condition), f.system, f.backend))
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from avsv.errors import UserError
 from avsv.files import write_json
+from avsv.kaldi.segments import Segment, Source
 
 LARGE = 1 << 26  # bytes; of a larger file size and time alone count: hashing it would take longer than its use
 PIECE = 1 << 20  # bytes hashed at a time
@@ -28,7 +29,7 @@ State = tuple[int, int]  # size in bytes, modification time in ns
 
 
 @dataclass(frozen=True)
-class Source:
+class Input:
     """An input as it was: its path from the folder of the output, its size, its time, its hash ("": not hashed)."""
 
     role: str
@@ -132,7 +133,7 @@ def sources_of(path: Path | str) -> list[Path]:
     return list(dict.fromkeys(source_path(file, source) for file, sources in chain(path) for source in sources))
 
 
-def chain(path: Path | str) -> Iterator[tuple[Path, Sequence[Source]]]:
+def chain(path: Path | str) -> Iterator[tuple[Path, Sequence[Input]]]:
     """A file and all that it was made from, each with its inputs; those without a record are left out."""
     waiting = [Path(os.path.abspath(path))]
     seen = set(waiting)
@@ -147,7 +148,7 @@ def chain(path: Path | str) -> Iterator[tuple[Path, Sequence[Source]]]:
                 waiting.append(where)
 
 
-def read_record(path: Path | str) -> Sequence[Source]:
+def read_record(path: Path | str) -> Sequence[Input]:
     """A file's inputs; none where it has no record, or one that is of an earlier file in the same place.
 
     Raises
@@ -164,7 +165,7 @@ def read_record(path: Path | str) -> Sequence[Source]:
         said = json.loads(place.read_bytes())
         if (said["size"], said["mtime_ns"]) != of_file:
             return []
-        sources = [Source(**one) for one in said["made_from"]]
+        sources = [Input(**one) for one in said["made_from"]]
         wrong = any(
             not isinstance(value, kind)
             for one in sources
@@ -181,7 +182,7 @@ def record_path(path: Path | str) -> Path:
     return Path(path).with_name(f".{Path(path).name}.made_from.json")
 
 
-def source_path(file: Path, source: Source) -> Path:
+def source_path(file: Path, source: Input) -> Path:
     return Path(os.path.normpath(file.parent / source.path))
 
 
@@ -212,6 +213,46 @@ def digest_of(path: Path | str, state: State) -> str:
     except OSError:
         return ""
     return total.hexdigest()[:32]
+
+
+def media_stamp(tables: Iterable[Mapping[str, Source | str]]) -> str:
+    """A hash of what tables name, with size and modification time of every file: another one where a file was replaced.
+
+    Parameters
+    ----------
+    tables : utterance -> path, `archive:offset`, folder of pictures, segment of a recording, or command
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> wav = Path(tempfile.mkdtemp()) / "a.wav"
+    >>> _ = wav.write_bytes(b"1")
+    >>> before = media_stamp([{"a": str(wav)}])
+    >>> _ = wav.write_bytes(b"another")
+    >>> media_stamp([{"a": str(wav)}]) == before
+    False
+    """
+    total, archives = hashlib.sha256(), {}
+    for table in tables:
+        for utt, entry in table.items():
+            place = entry.path if isinstance(entry, Segment) else entry
+            found = times_of(place)
+            if found is None:
+                archive = place.rpartition(":")[0]
+                if archive not in archives:
+                    archives[archive] = times_of(archive)
+                found = archives[archive]
+            total.update(f"{utt} {entry} {found}\n".encode())
+    return total.hexdigest()[:16]
+
+
+def times_of(path: str) -> State | None:
+    """Size and modification time of a file or folder; None where there is none."""
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return (0 if stat.S_ISDIR(found.st_mode) else found.st_size, found.st_mtime_ns)
 
 
 def each(paths: Paths) -> list[Path]:

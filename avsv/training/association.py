@@ -3,24 +3,28 @@
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
+from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from avsv.embeddings.association import save_family
+from avsv.embeddings.association import NAME, save_family
 from avsv.errors import UserError
 from avsv.evaluation.errors import eer
 from avsv.kaldi.data_dir import DataDir, read_data_dir
 from avsv.kaldi.embeddings import read_embeddings
-from avsv.kaldi.shards import digest, file_digest
+from avsv.kaldi.made_from import MadeFrom
+from avsv.kaldi.records import embeddings_digest
+from avsv.kaldi.shards import digest
 from avsv.models.association.family import COVARIATES, AssociationOptions, Family, Pairs
 from avsv.models.association.svhf import OddOneOut
 from avsv.models.association.systems import make_family
 from avsv.training.config import TrainingConfig
 from avsv.training.dry_run import Rehearsal
-from avsv.training.fusion import plan_batches
+from avsv.training.experiment import digest_arrays
+from avsv.training.fusion import plan_batches, validation_embeddings
 from avsv.training.trainer import Step, Trainer, finish_experiment, start_experiment
 
 log = logging.getLogger("avsv")
@@ -239,7 +243,11 @@ def train_association(config: AssociationConfig) -> None:
     family.set_means(*(side.vectors for side in sides))
     known = digest([names, *(values.tolist() for values in people.values.values()),
                     *(side.people.tolist() for side in sides)])  # fmt: skip
-    if not start_experiment(config, {"data": [known, *map(file_digest, (config.voice, config.face))]}):
+    made = MadeFrom({"voice": config.voice, "face": config.face})
+    inputs = {"data": [known, *(digest_arrays(side.vectors) for side in sides)]}
+    inputs |= {"validation": [embeddings_digest(read_embeddings(scp)) for scp in validation_embeddings(config)]}
+    if not start_experiment(config, inputs):
+        made.write(Path(config.exp_dir) / NAME)
         return
     trainer = Trainer(family, config)
     validate = make_validation(config, set(names), family, trainer.device)
@@ -248,4 +256,5 @@ def train_association(config: AssociationConfig) -> None:
     step = make_step(family, trainer, sides, people)
     trainer.fit(step, lambda epoch: plan_pairs(*owners, config, epoch), n_batches, validate)
     save_family(config.exp_dir, family)
+    made.write(Path(config.exp_dir) / NAME)
     finish_experiment(config)

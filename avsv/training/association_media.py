@@ -186,7 +186,9 @@ def train_association_media(config: AssociationMediaConfig) -> None:
     model = make_model(config, people)
     values = {name: of.tolist() for name, of in people.values.items()}
     known = [clips.wav, clips.faces, clips.voice_people.tolist(), clips.face_people.tolist(), clips.names, values]
-    if not start_experiment(config, {"data": digest(known)}):
+    held_out = read_data_dir(config.valid_dir) if config.valid_dir else None
+    media = [part for one in (data, held_out) if one for part in (one.wav, one.table("faces.scp"))]
+    if not start_experiment(config, {"data": digest(known)}, media):
         return
     pairs = MediaPairs(config, clips)
     log.info("%s: %d sounds and %d clips with a face of %d people", config.data_dir, len(clips.wav), len(clips.faces),

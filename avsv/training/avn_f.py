@@ -20,6 +20,7 @@ from avsv.training.clips import (
     ClipsConfig,
     digest_clips,
     list_clips,
+    media_of,
     random_clips,
     to_device,
     validate_clips,
@@ -92,12 +93,14 @@ def train_avn_f(config: AvnFConfig) -> None:
     ------
     UserError : no sound or no aligned faces, an unknown attention, no detector in the pack
     """
-    clips = list_clips(read_data_dir(config.data_dir))
+    data = read_data_dir(config.data_dir)
+    clips = list_clips(data)
     held_out = read_held_out(config, set(clips.people))
     detector = load_pack(config.detector, tasks=("detection",)).files("detection")[0] if config.detector else None
     torch.manual_seed(config.seed)
     model = AvnFModel(config, len(clips.people))
-    if not start_experiment(config, {"data": digest_clips(clips), "detector": detector and file_digest(detector)}):
+    inputs = {"data": digest_clips(clips), "detector": detector and file_digest(detector)}
+    if not start_experiment(config, inputs, media_of(data, held_out)):
         return
     crops = Clips(config, clips)
     trainer = Trainer(model, config)

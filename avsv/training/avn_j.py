@@ -31,6 +31,7 @@ from avsv.training.clips import (
     ClipsConfig,
     digest_clips,
     list_clips,
+    media_of,
     random_clips,
     to_device,
     validate_clips,
@@ -262,13 +263,14 @@ def train_avn_j(config: AvnJConfig) -> None:
     ------
     UserError : no sound or no aligned faces, encoders that cannot be trained, options that AVN-J does not have
     """
-    clips = list_clips(read_data_dir(config.data_dir))
+    data = read_data_dir(config.data_dir)
+    clips = list_clips(data)
     torch.manual_seed(config.seed)
     held_out = read_held_out(config, set(clips.people))
     model, voice, face = make_avn_j(config, len(clips.people))
     inputs = {"data": digest_clips(clips), "voice": voice.digest, "face": face.digest}
     inputs |= {"head": file_digest(Path(config.head) / FUSION)} if config.head else {}
-    if not start_experiment(config, inputs):
+    if not start_experiment(config, inputs, media_of(data, held_out)):
         return
     crops = Clips(config, clips)
     trainer = Trainer(model, config)

@@ -1,7 +1,7 @@
 """Sound and face of the same clips, for networks that are trained on both: crops, changed and damaged at random."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -17,6 +17,7 @@ from avsv.features.faces import SIDE, read_faces
 from avsv.features.sound_damage import NOISY as VOICE_DAMAGE
 from avsv.features.sound_damage import damage_sound, draw_sound_damage, read_noises
 from avsv.kaldi.data_dir import DataDir
+from avsv.kaldi.segments import Source
 from avsv.kaldi.shards import digest
 from avsv.media.guard import guarded
 from avsv.media.sound import SoundStore, read_part
@@ -206,6 +207,11 @@ def to_device(clip: Clip, device: torch.device) -> Clip:
 def digest_clips(clips: ClipList) -> str:
     """What a training depends on: which clips there are, and of whom."""
     return digest([clips.utts, clips.wav, clips.faces, clips.speakers])
+
+
+def media_of(*sets: DataDir | None) -> list[Mapping[str, Source]]:
+    """The tables of sounds and faces of data directories, as `start_experiment` takes them."""
+    return [table for data in sets if data for table in (data.wav, data.table("faces.scp"))]
 
 
 def random_clips(config: ClipsConfig, n: int, n_people: int) -> Clip:

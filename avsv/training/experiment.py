@@ -1,20 +1,26 @@
 """An experiment's folder: what it was made with and from, whether it is complete, and its log."""
 
+import hashlib
 import json
 import logging
 import platform
 import shlex
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import torch
 from omegaconf import OmegaConf
 
 import avsv
 from avsv.errors import UserError
 from avsv.files import whole_file, write_json
+from avsv.kaldi.data_dir import read_data_dir
+from avsv.kaldi.made_from import media_stamp
+from avsv.kaldi.segments import Source
 from avsv.kaldi.shards import file_digest
 from avsv.training.checkpoints import read_inputs, weights_file
 from avsv.training.config import TrainingConfig, apply_schema, read_config, to_yaml
@@ -25,7 +31,7 @@ PACKAGES = ("torch", "speechbrain", "numpy", "onnxruntime")
 FREE = {"threads", "workers", "device"}  # where it is computed, not what
 
 
-def start_experiment(config: TrainingConfig, inputs: Any) -> bool:
+def start_experiment(config: TrainingConfig, inputs: Any, media: Sequence[Mapping[str, Source]] = ()) -> bool:
     """Prepare the experiment's folder; False where it is finished with this configuration and these data already.
 
     Writes config.yaml, run.json (command line, inputs, seed, versions, git state) and begins train.log. Of several
@@ -34,26 +40,42 @@ def start_experiment(config: TrainingConfig, inputs: Any) -> bool:
     Parameters
     ----------
     inputs : what else the outcome depends on (a hash of the data), compared with that of an earlier run
+    media : tables of the sounds and pictures that are read, for training and validation: a file that was replaced under
+        its name is another input
 
     Raises
     ------
     UserError : the folder holds a training with another configuration or other data
     """
     join_processes(config.device)
-    goes_on = prepare_folder(config, inputs) if rank() == 0 else True
+    goes_on = prepare_folder(config, inputs, media) if rank() == 0 else True
     wait_for_all()
     return goes_on and not (Path(config.exp_dir) / "done").exists()
 
 
-def prepare_folder(config: TrainingConfig, inputs: Any) -> bool:
+def digest_arrays(*arrays: torch.Tensor) -> str:
+    """A hash of what is trained on: vectors that changed under the same names are other data.
+
+    Examples
+    --------
+    >>> digest_arrays(torch.zeros(2)) == digest_arrays(torch.zeros(1, 2))
+    False
+    """
+    total = hashlib.sha256()
+    for array in arrays:
+        total.update(f"{array.dtype} {tuple(array.shape)} ".encode())
+        total.update(array.contiguous().numpy().data)
+    return total.hexdigest()[:16]
+
+
+def prepare_folder(config: TrainingConfig, inputs: Any, media: Sequence[Mapping[str, Source]]) -> bool:
     exp_dir = Path(config.exp_dir)
-    inputs = json.loads(json.dumps(inputs))
-    if config.init:
-        inputs["init"] = file_digest(weights_file(config.init))
+    inputs = {**json.loads(json.dumps(inputs)), **more_inputs(config, media)}
     if (exp_dir / "config.yaml").exists():
         refuse_other_config(exp_dir, config)
-        if read_inputs(exp_dir) != inputs:
-            raise UserError(f"{exp_dir}: was trained on other data than {config.data_dir} holds now; "
+        before = read_inputs(exp_dir)
+        if changed := [name for name in {**before, **inputs} if before.get(name) != inputs.get(name)]:
+            raise UserError(f"{exp_dir}: was trained on other data than there are now ({', '.join(changed)}); "
                             f"delete {exp_dir} or choose another exp_dir")  # fmt: skip
         if (exp_dir / "done").exists():
             log.info("%s: trained already", exp_dir)
@@ -75,6 +97,19 @@ def prepare_folder(config: TrainingConfig, inputs: Any) -> bool:
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
     log.addHandler(handler)
     return True
+
+
+def more_inputs(config: TrainingConfig, media: Sequence[Mapping[str, Source]]) -> dict[str, str]:
+    """What the outcome depends on in every kind of training: media, noises, people held out, weights to start from."""
+    found = {"media": media_stamp(media)} if media else {}
+    noises = getattr(config, "noise_dir", "")
+    if noises and Path(noises).is_dir():
+        found["noises"] = media_stamp([read_data_dir(noises, media=("wav.scp",)).wav])
+    if config.valid_dir:
+        found["held-out people"] = file_digest(Path(config.valid_dir) / "utt2spk")
+    if config.init:
+        found["init"] = file_digest(weights_file(config.init))
+    return found
 
 
 class LogFile(logging.FileHandler):

@@ -161,7 +161,7 @@ def train_face(config: FaceConfig) -> None:
         "data": digest([[utt, data.utt2spk[utt], entries[utt]] for utt in clips]),
         "detector": detector and file_digest(detector),
     }
-    if not start_experiment(config, inputs):
+    if not start_experiment(config, inputs, [entries, *([held_out.table("faces.scp")] if held_out else [])]):
         return
     cv2.setNumThreads(1)  # processes that prepare batches do one picture at a time
     torch.manual_seed(config.seed)

@@ -137,7 +137,8 @@ def train_face_detector(config: FaceDetectorConfig) -> None:
     if config.side % 32:
         raise UserError(f"side={config.side}: expected a multiple of 32")
     utts = sorted(landmarks)
-    if not start_experiment(config, {"data": digest([[utt, data.video[utt], landmarks[utt]] for utt in utts])}):
+    inputs = {"data": digest([[utt, data.video[utt], landmarks[utt]] for utt in utts])}
+    if not start_experiment(config, inputs, [{utt: data.video[utt] for utt in utts}, landmarks]):
         return
     cv2.setNumThreads(1)
     torch.manual_seed(config.seed)

@@ -13,13 +13,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from avsv.embeddings.face_pool import MEASURES, FacePool, face_measures, save_face_pool
+from avsv.embeddings.face_pool import MEASURES, NAME, FacePool, face_measures, save_face_pool
 from avsv.errors import UserError
+from avsv.kaldi.made_from import MadeFrom
 from avsv.kaldi.matrices import read_entry
-from avsv.kaldi.shards import digest, file_digest
+from avsv.kaldi.shards import digest
 from avsv.kaldi.tables import read_table
 from avsv.losses.pairs import VerificationLoss
 from avsv.training.config import TrainingConfig
+from avsv.training.experiment import digest_arrays
 from avsv.training.fusion import plan_batches
 from avsv.training.trainer import Trainer, finish_experiment, start_experiment
 
@@ -113,8 +115,10 @@ def train_face_pool(config: FacePoolConfig) -> None:
     """Train, and write `face_pool.json` in `config.exp_dir`."""
     clean, damaged, people = read_faces_of(config)
     names = sorted(set(people))
-    files = [config.faces, config.damaged_faces]
-    if not start_experiment(config, {"data": [digest(people), *map(file_digest, files)]}):
+    made = MadeFrom({"faces": config.faces, "damaged faces": config.damaged_faces})
+    known = [digest_arrays(of.vectors, of.present, of.measures) for of in (clean, damaged)]
+    if not start_experiment(config, {"data": [digest(people), *known]}):
+        made.write(Path(config.exp_dir) / NAME)
         return
     log.info("%d clips of %d people, up to %d faces a clip", len(people), len(names), clean.present.shape[1])
     torch.manual_seed(config.seed)
@@ -139,4 +143,5 @@ def train_face_pool(config: FacePoolConfig) -> None:
     pool = FacePool(*(tuple(x.tolist()) for x in (model.mean.cpu(), model.std.cpu(), model.weight.detach().cpu())))
     log.info("attention: %s", ", ".join(f"{w:+.2f} {name}" for w, name in zip(pool.weight, MEASURES, strict=True)))
     save_face_pool(config.exp_dir, pool)
+    made.write(Path(config.exp_dir) / NAME)
     finish_experiment(config)

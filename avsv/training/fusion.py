@@ -10,17 +10,21 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from avsv.embeddings.pair import fuse_pairs, pair_quality, save_fusion
+from avsv.embeddings.pair import NAME, fuse_pairs, pair_quality, save_fusion
 from avsv.errors import UserError
+from avsv.kaldi.embeddings import read_embeddings
+from avsv.kaldi.made_from import MadeFrom
 from avsv.kaldi.pairs import join_embeddings
-from avsv.kaldi.shards import digest, file_digest
+from avsv.kaldi.records import embeddings_digest
+from avsv.kaldi.shards import digest
 from avsv.kaldi.tables import read_table
 from avsv.losses.margin import AAMSoftmax, warmed_margin
 from avsv.losses.pairs import VerificationLoss, contrastive_loss, kept_share
 from avsv.models.avn_e import Fused, Fusion, FusionOptions
 from avsv.training.config import TrainingConfig
 from avsv.training.dry_run import Rehearsal
-from avsv.training.pair_noise import PairNoise, PairNoiseOptions, Pairs, input_files
+from avsv.training.experiment import digest_arrays
+from avsv.training.pair_noise import PairNoise, PairNoiseOptions, Pairs
 from avsv.training.trainer import Step, Trainer, finish_experiment, start_experiment
 from avsv.training.validation import choose_clips, pairs_eer
 
@@ -140,6 +144,11 @@ def read_pairs(data_dir: str, voice_scp: str, face_scp: str,
     return pairs, utts, [utt2spk[u] for u in utts]
 
 
+def validation_embeddings(config: FusionConfig) -> list[str]:
+    """The scp files that a training is validated on; none where it is not."""
+    return [scp for scp in (config.valid_voice, config.valid_face) if scp] if config.valid_dir else []
+
+
 def make_validation(config: FusionConfig, people: set[str]) -> Callable[[FusionModel], dict[str, float]] | None:
     """What measures the EER over all pairs of (some of) the held-out people's clips; None where there are none."""
     if not config.valid_dir:
@@ -232,9 +241,11 @@ def train_fusion(config: FusionConfig) -> None:
     torch.manual_seed(config.seed)
     model = FusionModel(*sizes, len(names), config)
     noise = PairNoise(config, (config.voice_quality, config.face_quality), utts, sizes)
-    files = [config.voice, config.face, *input_files(config)]
-    quality = [digest(pairs.quality.nan_to_num(-1e9).tolist())] if pairs.quality.shape[1] else []
-    if not start_experiment(config, {"data": [digest(people), *map(file_digest, files), *quality]}):
+    made = MadeFrom({"voice": config.voice, "face": config.face})
+    inputs = {"data": [digest([utts, people]), digest_arrays(*pairs)], "noise": noise.digests()}
+    inputs |= {"validation": [embeddings_digest(read_embeddings(scp)) for scp in validation_embeddings(config)]}
+    if not start_experiment(config, inputs):
+        made.write(Path(config.exp_dir) / NAME)  # it may have been written again, as it was
         return
     counts = pairs.present.sum(0).tolist()
     log.info("%d clips of %d people, %d with a voice, %d with a face", len(people), len(names), *counts)
@@ -252,6 +263,7 @@ def train_fusion(config: FusionConfig) -> None:
     validate = make_validation(config, set(names))
     trainer.fit(make_step(model, trainer, noise, pairs, labels), batches, n_batches, validate)
     save_fusion(config.exp_dir, model.fusion)
+    made.write(Path(config.exp_dir) / NAME)
     finish_experiment(config)
 
 

@@ -11,7 +11,6 @@ Apart from that, a share of the pairs loses one modality altogether (modality dr
 """
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -23,6 +22,8 @@ from avsv.embeddings.quality import read_quality
 from avsv.errors import UserError
 from avsv.kaldi.damage import MISSING, read_damage
 from avsv.kaldi.embeddings import read_embeddings
+from avsv.kaldi.shards import file_digest
+from avsv.training.experiment import digest_arrays
 from avsv.training.noise_statistics import NoiseStatistics, read_noise
 
 MODALITIES = ("voice", "face")
@@ -81,6 +82,14 @@ class PairNoise:
         if options.damage == "real":
             self.versions = [read_versions(m, options.damaged_sets, q, utts)
                              for m, q in zip(MODALITIES, quality, strict=True)]  # fmt: skip
+
+    def digests(self) -> list[str]:
+        """Hashes of what the augmentation draws from: training again with others is another experiment."""
+        if self.options.damage == "v2":
+            return [file_digest(path) for path in (self.options.voice_noise, self.options.face_noise)]
+        if self.options.damage == "real":
+            return [digest_arrays(*versions) for versions in self.versions]
+        return []
 
     def draw(self, present: Tensor) -> Tensor:
         """Which modalities are hit, (n, 2) bool. A pair that has one modality only is left as it is."""
@@ -242,13 +251,3 @@ def read_versions(modality: str, sets: list[DamagedSet], quality: list[str], utt
         raise UserError(f"{names}: damage no {modality} of a training clip; make them with avsv damage of the training "
                         f"set, and embed them with embed-{modality}")  # fmt: skip
     return Versions(torch.cat(vectors), torch.cat(values), row_of)
-
-
-def input_files(options: PairNoiseOptions) -> list[Path]:
-    """Files that the augmentation reads: training again with others is another experiment."""
-    if options.damage == "v2":
-        return [Path(options.voice_noise), Path(options.face_noise)]
-    if options.damage == "real":
-        return [Path(path) for one in options.damaged_sets
-                for path in (f"{one.data_dir}/utt2damage", one.voice, one.face) if path]  # fmt: skip
-    return []

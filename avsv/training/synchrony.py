@@ -226,7 +226,8 @@ def train_synchrony(config: SynchronyConfig) -> None:
     data = read_data_dir(config.data_dir)
     clips = list_clips(data)
     held_out = read_held_out(config, {data.utt2spk[utt] for utt in clips.utts})
-    if not start_experiment(config, {"data": digest([clips.utts, clips.mouths, clips.wav])}):
+    media = [part for one in (data, held_out) if one for part in (one.wav, one.table("mouths.scp"))]
+    if not start_experiment(config, {"data": digest([clips.utts, clips.mouths, clips.wav])}, media):
         return
     torch.manual_seed(config.seed)
     model = NETWORKS[config.task](config.size, config.width)

@@ -309,7 +309,6 @@ class Trainer:
         log.info("%s: going on after epoch %d", self.exp_dir, self.epoch)
         return state.get("events_size", 0)
 
-
     def take_state(self, state: dict) -> None:
         """Optimisers, epoch and history of a checkpoint; ValueError and others where they are not such."""
         for optimizer, scaler, of_optimizer, of_scaler in zip(

@@ -180,7 +180,8 @@ def train_voice(config: VoiceConfig) -> None:
     if len(people) < 2:
         raise UserError(f"{config.data_dir}: has sound of {len(people)} people, at least 2 are needed to train")
     held_out = read_held_out(config, set(people))
-    if not start_experiment(config, {"data": digest([[u, data.utt2spk[u], data.wav[u]] for u in clips])}):
+    inputs = {"data": digest([[u, data.utt2spk[u], data.wav[u]] for u in clips])}
+    if not start_experiment(config, inputs, [data.wav, *([held_out.wav] if held_out else [])]):
         return
     torch.manual_seed(config.seed)
     numbers = {spk: number for number, spk in enumerate(people)}

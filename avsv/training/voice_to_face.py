@@ -282,7 +282,8 @@ def train_voice_to_face(config: VoiceToFaceConfig) -> None:
     weights = load_weights(config.voice)
     inputs = {"data": digest([[u, s, data.wav.get(u), entries.get(u)] for u, s in sorted(data.utt2spk.items())]),
               "voice": file_digest(weights_file(config.voice))}  # fmt: skip
-    if not start_experiment(config, inputs):
+    held_out_media = [held_out.wav, held_out.table("faces.scp")] if held_out else []
+    if not start_experiment(config, inputs, [data.wav, entries, *held_out_media]):
         return
     cv2.setNumThreads(1)
     torch.manual_seed(config.seed)

@@ -32,7 +32,7 @@ stop_stage=7
 
 # What follows from the options, the same in every stage.
 voice=$(from_user "$voice") face=$(from_user "$face") face_detector=$(from_user "$face_detector")
-read -ra train_options <<<"device=$device $train_options"
+read_train_options
 read -ra split <<<"$split"
 data=data/association exp=exp/association
 case $voice in *.yaml) voice_model=$exp/front_voice ;; *) voice_model=$voice ;; esac
@@ -58,11 +58,11 @@ fi
 
 if stage 1 "front ends, trained on the training people"; then
   case $voice in *.yaml)
-    $train_cmd $exp/front_voice/log/train.log avsv train "$voice" data_dir=$data/train noise_dir=$data/musan \
+    $train_cmd $exp/front_voice/log/train.log avsv train --task voice "$voice" data_dir=$data/train noise_dir=$data/musan \
       exp_dir=$exp/front_voice "$(epochs_of voice)" "${train_options[@]}" ;;
   esac
   case $face_detector in *.yaml)
-    $train_cmd $exp/front_detector/log/train.log avsv train "$face_detector" data_dir=$data/train \
+    $train_cmd $exp/front_detector/log/train.log avsv train --task face_detector "$face_detector" data_dir=$data/train \
       exp_dir=$exp/front_detector "$(epochs_of detector)" "${train_options[@]}" ;;
   esac
   for set in "${sets[@]}"; do
@@ -71,7 +71,7 @@ if stage 1 "front ends, trained on the training people"; then
         --frames-per-clip "$frames_per_clip" --shard "JOB/$nj" $data/$set $exp/align/$set
   done
   case $face in *.yaml)
-    $train_cmd $exp/front_face/log/train.log avsv train "$face" data_dir=$data/train detector="$detector_model" \
+    $train_cmd $exp/front_face/log/train.log avsv train --task face "$face" data_dir=$data/train detector="$detector_model" \
       exp_dir=$exp/front_face "$(epochs_of face)" "${train_options[@]}" ;;
   esac
 fi
@@ -89,7 +89,8 @@ fi
 
 if stage 3 "systems on the front ends' embeddings: $systems"; then
   for system in $systems; do
-    $train_cmd $exp/$system/log/train.log avsv train conf/association/$system.yaml "${train_options[@]}"
+    $train_cmd $exp/$system/log/train.log avsv train --task association conf/association/$system.yaml \
+      "${train_options[@]}" exp_dir=$exp/$system
     for set in "${tests[@]}"; do
       # svhf tells which one of N it is and embeds nothing: it takes the front ends' embeddings in stage 6
       [ "$system" = svhf ] || avsv embed-association --model $exp/$system \
@@ -100,7 +101,8 @@ fi
 
 if stage 4 "the single-stream network: one Inception-ResNet for faces and spectrograms"; then
   if [ -n "$heads" ]; then
-    $train_cmd $exp/single_stream/log/train.log avsv train conf/association/single_stream.yaml "${train_options[@]}"
+    $train_cmd $exp/single_stream/log/train.log avsv train --task association_media \
+      conf/association/single_stream.yaml "${train_options[@]}" exp_dir=$exp/single_stream
     for set in train "${tests[@]}"; do
       avsv embed-association --model $exp/single_stream --device "$device" --max-skipped "$max_skipped" \
         --data $data/$set $exp/single_stream/$set
@@ -116,7 +118,7 @@ if stage 5 "heads of the single-stream network: $heads"; then
       cosine-only) options=(ce_weight=0) ;;
       full) options=() ;;
     esac
-    $train_cmd $exp/single_stream_$head/log/train.log avsv train conf/association/single_stream_head.yaml \
+    $train_cmd $exp/single_stream_$head/log/train.log avsv train --task association conf/association/single_stream_head.yaml \
       exp_dir=$exp/single_stream_$head "${options[@]}" "${train_options[@]}"
     for set in "${tests[@]}"; do
       avsv embed-association --model $exp/single_stream_$head --voice $exp/single_stream/$set/voice.scp \

@@ -30,7 +30,8 @@ stop_stage=5
 # What follows from the options, the same in every stage.
 coupled=$(from_user "$coupled") syncnet=$(from_user "$syncnet") face_detector=$(from_user "$face_detector")
 case $face_detector in *.yaml) detector_model=exp/face_detector ;; *) detector_model=$face_detector ;; esac
-read -ra train_options <<<"device=$device $train_options"
+read_train_options
+at_least 2 held_out "for the threshold is found on clips of two people"
 read -ra shifts <<<"$shifts"
 systems=(syncnet)
 for selection in $selections; do systems+=("coupled_cnn_$selection"); done
@@ -49,13 +50,14 @@ fi
 
 if stage 2 "networks: SyncNet, and the coupled 3D CNN with pair selection $selections"; then
   case $face_detector in *.yaml)
-    $train_cmd exp/face_detector/log/train.log avsv train "$face_detector" "${train_options[@]}" ;;
+    $train_cmd exp/face_detector/log/train.log avsv train --task face_detector "$face_detector" "${train_options[@]}" \
+      exp_dir=exp/face_detector ;;
   esac
-  $train_cmd exp/syncnet/log/train.log avsv train "$syncnet" "${train_options[@]}"
+  $train_cmd exp/syncnet/log/train.log avsv train --task syncnet "$syncnet" "${train_options[@]}" exp_dir=exp/syncnet
   for selection in $selections; do
     name=coupled_cnn_$selection
     $train_cmd "exp/$name/log/train.log" \
-      avsv train "$coupled" "${train_options[@]}" selection="$selection" exp_dir="exp/$name"
+      avsv train --task coupled_cnn "$coupled" "${train_options[@]}" selection="$selection" exp_dir="exp/$name"
   done
 fi
 

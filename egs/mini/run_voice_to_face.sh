@@ -34,7 +34,8 @@ voice=$(from_user "$voice") generator=$(from_user "$generator")
 data=data/voice_to_face exp=exp/voice_to_face
 case $face in *.yaml) face_model=$exp/face ;; *) face_model=$face ;; esac
 case $face_detector in *.yaml) detector_model=$exp/face_detector ;; *) detector_model=$face_detector ;; esac
-read -ra train_options <<<"device=$device $train_options"
+read_train_options
+at_least 2 held_out "for the trainings are validated on people held out of them"
 
 if stage 0 "the corpus and data directories"; then
   local/make_corpus.py --people "$people" --clips "$clips" --seed "$seed" --show-traits "$show_traits" --jobs "$nj" \
@@ -48,8 +49,8 @@ fi
 if stage 1 "aligned faces"; then
   case $face_detector in *.yaml)
     # half the epochs, twice the clips of run.sh
-    $train_cmd $exp/face_detector/log/train.log avsv train "$face_detector" epochs=5 "${train_options[@]}" \
-      data_dir=$data/train exp_dir=$exp/face_detector ;;
+    $train_cmd $exp/face_detector/log/train.log avsv train --task face_detector "$face_detector" epochs=5 \
+      "${train_options[@]}" data_dir=$data/train exp_dir=$exp/face_detector ;;
   esac
   for set in train dev test; do
     $cpu_cmd "JOB=1:$nj" $exp/align/$set/log/align.JOB.log \
@@ -59,17 +60,18 @@ fi
 
 if stage 2 "the face network that judges"; then
   case $face in *.yaml)
-    $train_cmd $exp/face/log/train.log avsv train "$face" epochs=20 "${train_options[@]}" \
+    $train_cmd $exp/face/log/train.log avsv train --task face "$face" epochs=20 "${train_options[@]}" \
       data_dir=$data/train exp_dir=$exp/face detector="$detector_model" ;;
   esac
 fi
 
 if stage 3 "voice embedder, trained to tell speakers apart"; then
-  $train_cmd $exp/voice/log/train.log avsv train "$voice" "${train_options[@]}"
+  $train_cmd $exp/voice/log/train.log avsv train --task voice_embedder "$voice" "${train_options[@]}" exp_dir=$exp/voice
 fi
 
 if stage 4 "generator and critic"; then
-  $train_cmd $exp/gan/log/train.log avsv train "$generator" "${train_options[@]}"
+  $train_cmd $exp/gan/log/train.log avsv train --task voice_to_face "$generator" "${train_options[@]}" exp_dir=$exp/gan \
+    voice=$exp/voice
 fi
 
 if stage 5 "faces of people who were not trained on, and how well they fit"; then

@@ -31,6 +31,7 @@ fi
 if stage 7 "scores: cosine, LDA and cosine, PLDA"; then
   for system in $systems; do
     all=exp/$system/nsc/embedding.scp
+    rm -rf "exp/$system/folds"    # those of another --groups would be joined with these
     avsv score --trials data/nsc/trials/all --enroll "$all" "exp/$system/scores/all.cosine"
     for fold in data/folds/*; do
       here=exp/$system/folds/${fold##*/}
@@ -75,8 +76,10 @@ if stage 8 "score normalisation, calibration without and with quality measures";
         cat exp/"$system"/folds/*/"$backend.$kind" >"$scores/all.${backend}_$kind"
       done
     done
-    for all in "$scores"/all.*; do
-      for part in pt1 pt2 pt3; do scores_of data/nsc/trials/$part "$all" >"$scores/$part.${all##*/all.}"; done
+    for backend in cosine lda-cosine plda cosine_as-norm {cosine,plda,cosine_as-norm}_{calibrated,qmf}; do
+      for part in pt1 pt2 pt3; do
+        scores_of data/nsc/trials/$part "$scores/all.$backend" >"$scores/$part.$backend"
+      done
     done
   done
 fi
@@ -86,10 +89,11 @@ if stage 10 "results"; then
   for trials in data/nsc/trials/*; do
     compared=()
     for scores in exp/*/scores/"${trials##*/}".*; do
+      case $scores in *.json | *.missing | *.system) continue ;; esac   # what lies beside score files
       system=${scores#exp/} backend=${scores##*/}
       compared+=("${system%%/*}-${backend#*.}=$scores")
     done
-    avsv compare --trials "$trials" --utt2spk data/nsc/utt2spk --reference ecapa-cosine \
+    avsv compare --trials "$trials" --utt2spk data/nsc/utt2spk --reference "${systems%% *}-cosine" \
       --markdown "exp/results/compare_${trials##*/}.md" "${compared[@]}"
   done
 fi

@@ -33,7 +33,7 @@ stop_stage=7
 # What follows from the options, the same in every stage.
 splits=$(from_user "$splits") meta=$(from_user "$meta") lists=$(from_user "$lists") voxceleb1=$(from_user "$voxceleb1")
 voice=$(from_user "$voice") face=$(from_user "$face") conf=$(from_user "$conf")
-read -ra train_options <<<"device=$device $train_options"
+read_train_options
 read -ra split <<<"$split"
 read -ra from <<<"$from"
 data=data/association exp=exp/association
@@ -75,7 +75,8 @@ fi
 
 if stage 3 "systems on the front ends' embeddings: $systems"; then
   for system in $systems; do
-    $train_cmd $exp/$system/log/train.log avsv train "$conf/$system.yaml" "${train_options[@]}"
+    $train_cmd $exp/$system/log/train.log avsv train --task association "$conf/$system.yaml" \
+      "${train_options[@]}" exp_dir=$exp/$system
     for set in "${tests[@]}"; do
       # svhf tells which one of N it is and embeds nothing: it takes the front ends' embeddings in stage 6
       [ "$system" = svhf ] || avsv embed-association --model $exp/$system \
@@ -86,7 +87,8 @@ fi
 
 if stage 4 "the single-stream network: one Inception-ResNet for faces and spectrograms"; then
   if [ -n "$heads" ]; then
-    $train_cmd $exp/single_stream/log/train.log avsv train "$conf/single_stream.yaml" "${train_options[@]}"
+    $train_cmd $exp/single_stream/log/train.log avsv train --task association_media \
+      "$conf/single_stream.yaml" "${train_options[@]}" exp_dir=$exp/single_stream
     for set in train "${tests[@]}"; do
       avsv embed-association --model $exp/single_stream --device "$device" --max-skipped "$max_skipped" \
         --data $data/$set $exp/single_stream/$set
@@ -102,7 +104,7 @@ if stage 5 "heads of the single-stream network: $heads"; then
       cosine-only) options=(ce_weight=0) ;;
       full) options=() ;;
     esac
-    $train_cmd $exp/single_stream_$head/log/train.log avsv train "$conf/single_stream_head.yaml" \
+    $train_cmd $exp/single_stream_$head/log/train.log avsv train --task association "$conf/single_stream_head.yaml" \
       exp_dir=$exp/single_stream_$head "${options[@]}" "${train_options[@]}"
     for set in "${tests[@]}"; do
       avsv embed-association --model $exp/single_stream_$head --voice $exp/single_stream/$set/voice.scp \

@@ -26,7 +26,8 @@ stop_stage=4
 # What follows from the options, the same in every stage.
 voxceleb2=$(from_user "$voxceleb2") lrw=$(from_user "$lrw") face_detector=$(from_user "$face_detector")
 coupled=$(from_user "$coupled") syncnet=$(from_user "$syncnet")
-read -ra train_options <<<"device=$device $train_options"
+read_train_options
+at_least 2 held_out "for the threshold is found on clips of two people"
 read -ra shifts <<<"$shifts"
 
 if stage 0 "data directories"; then
@@ -51,8 +52,9 @@ if stage 1 "mouths"; then
 fi
 
 if stage 2 "networks"; then
-  $train_cmd exp/syncnet/log/train.log avsv train "$syncnet" "${train_options[@]}"
-  $train_cmd exp/coupled_cnn/log/train.log avsv train "$coupled" "${train_options[@]}"
+  $train_cmd exp/syncnet/log/train.log avsv train --task syncnet "$syncnet" "${train_options[@]}" exp_dir=exp/syncnet
+  $train_cmd exp/coupled_cnn/log/train.log avsv train --task coupled_cnn "$coupled" "${train_options[@]}" \
+    exp_dir=exp/coupled_cnn
 fi
 
 if stage 3 "distances and offsets"; then

@@ -30,7 +30,8 @@ stop_stage=4
 voxceleb1=$(from_user "$voxceleb1") voxceleb2=$(from_user "$voxceleb2")
 face=$(from_user "$face") voice=$(from_user "$voice") generator=$(from_user "$generator")
 data=data/voice_to_face exp=exp/voice_to_face
-read -ra train_options <<<"device=$device $train_options"
+read_train_options
+at_least 2 held_out "for the trainings are validated on people held out of them"
 
 if stage 0 "data directories"; then
   need voxceleb1 voxceleb2
@@ -48,11 +49,12 @@ if stage 1 "aligned faces"; then
 fi
 
 if stage 2 "voice embedder, trained to tell speakers apart"; then
-  $train_cmd $exp/voice/log/train.log avsv train "$voice" "${train_options[@]}"
+  $train_cmd $exp/voice/log/train.log avsv train --task voice_embedder "$voice" "${train_options[@]}" exp_dir=$exp/voice
 fi
 
 if stage 3 "generator and critic"; then
-  $train_cmd $exp/gan/log/train.log avsv train "$generator" "${train_options[@]}"
+  $train_cmd $exp/gan/log/train.log avsv train --task voice_to_face "$generator" "${train_options[@]}" exp_dir=$exp/gan \
+    voice=$exp/voice
 fi
 
 if stage 4 "faces of people who were not trained on, and how well they fit"; then

@@ -99,11 +99,14 @@ def test_a_config_file_is_held_to_the_same_kinds(recipe, tmp_path):
         assert option in failure(recipe("--config", "my.conf"))
 
 
-STAGES = RECIPE.replace("augment=true", "stage=0\nstop_stage=7\naugment=true") + """
+STAGES = (
+    RECIPE.replace("augment=true", "stage=0\nstop_stage=7\naugment=true")
+    + """
 if stage 0 "first"; then :; fi
   if stage 4 "second"; then :; fi
 if stage 7 "third"; then :; fi
 """
+)
 
 
 @pytest.mark.parametrize("options", [

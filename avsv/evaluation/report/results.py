@@ -30,6 +30,7 @@ class Options:
     """What the user asked for.
 
     by : tables that make subsets; reference : a system's name, None for the best single one
+    conditions : those that are shown; none: all that have scores
     """
 
     p_target: Sequence[float] = (0.01, 0.05)
@@ -37,6 +38,7 @@ class Options:
     n_resamples: int = 1000
     by: Sequence[Path] = ()
     reference: str | None = None
+    conditions: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

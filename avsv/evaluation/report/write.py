@@ -41,7 +41,7 @@ def write_report(
         an option that names nothing
     """
     lists = find_lists(trials_dir)
-    files = find_score_files(exp_dir, lists)
+    files = find_score_files(exp_dir, lists, options.conditions)
     refuse_stale(*(file.path for file in files))
     figures = read_published(published) if published else []
     conditions = list(dict.fromkeys(file.condition for file in files))

@@ -12,6 +12,7 @@ example: local/prepare_nsc.py /corpora/nsc data
 
 import argparse
 import csv
+import shutil
 import sys
 from itertools import combinations_with_replacement
 from pathlib import Path
@@ -50,6 +51,7 @@ def main(args):
     for name, listed in trials.items():
         write_list(nsc / "trials" / name, listed)
     groups = [sorted((group[utt2spk[a]], group[utt2spk[b]])) for a, b, _ in trials["all"]]
+    shutil.rmtree(args.data / "folds", ignore_errors=True)  # those of another --groups are none of these
     for number, held_out in enumerate(combinations_with_replacement(range(args.groups), 2), 1):
         fold = args.data / "folds" / str(number)
         write_table(fold / "utt2spk", {utt: s for utt, s in utt2spk.items() if group[s] not in held_out})

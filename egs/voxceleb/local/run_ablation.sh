@@ -37,8 +37,10 @@ here=exp/ablation
 paper=(reliability=false 'voice_quality=[]' 'face_quality=[]' attention_on=embeddings missing=mask transform_depth=1
   'losses={aam: 1, verification: 0, damage: 0, attention: 0}' missing_share=0 clips_per_person=0 batch_size=64 epochs=30
   'optimizer={name: adam, lr: 1.0e-4, final_lr: 1.0e-6, weight_decay: 1.0e-4, schedule: exponential}')
-sets=(data/"$test" data/"${test}"_*)
-sets=("${sets[@]##*/}")
+sets=("$test")
+for set in data/"${test}"_*; do
+  if [ -e "$set/utt2damage" ]; then sets+=("${set##*/}"); fi   # and not another set of the same beginning
+done
 
 # score SYSTEM: cosine scores of all lists and conditions from exp/ablation/SYSTEM/SET/embedding.scp
 score() {
@@ -79,7 +81,7 @@ train_pairs() {
   shift
   for seed in $seeds; do
     system=$name.seed$seed
-    $train_cmd "$here/$system/log/train.log" avsv train "$ours" "$@" seed="$seed" exp_dir="$here/$system"
+    $train_cmd "$here/$system/log/train.log" avsv train --task avn_e "$ours" "$@" seed="$seed" exp_dir="$here/$system"
     for set in "${sets[@]}"; do
       avsv embed-pair --model "$here/$system" --voice "exp/voice/$set/embedding.scp" \
         --face "exp/face/$set/embedding.scp" "$here/$system/$set"
@@ -91,8 +93,18 @@ train_pairs() {
 if stage 1 "what it is compared with: voice, face, mean of scores, logistic fusion, and with quality"; then
   for system in voice face mean logistic; do
     mkdir -p "$here/$system/scores"
-    cp exp/$system/scores/*.cosine "$here/$system/scores/"
-    if [ $system = logistic ]; then cp exp/$system/scores/*.cosine_qmf "$here/$system/scores/"; fi
+    kinds=(cosine)
+    if [ $system = logistic ]; then kinds+=(cosine_qmf); fi
+    for set in "${sets[@]}"; do
+      condition=${set#"$test"}
+      for trials in "data/$set/trials/"*; do
+        for kind in "${kinds[@]}"; do
+          scores=exp/$system/scores/${trials##*/}${condition:+@${condition#_}}.$kind
+          avsv evaluate --resamples 0 --trials "$trials" "$scores" >/dev/null   # refuses those of an earlier model
+          cp "$scores" "$here/$system/scores/"
+        done
+      done
+    done
   done
 fi
 
@@ -127,7 +139,7 @@ if stage 4 "AVN-F: attention modules"; then
   for attention in $attentions; do
     system=avn_f-$attention
     $train_cmd "$here/$system/log/train.log" \
-      avsv train "$avn_f" attention="$attention" detector="$detector" exp_dir="$here/$system"
+      avsv train --task avn_f "$avn_f" attention="$attention" detector="$detector" exp_dir="$here/$system"
     for set in "${sets[@]}"; do
       reuse=()
       if [ "$set" != "$test" ]; then reuse=(--reuse "$here/$system/$test"); fi
@@ -140,11 +152,11 @@ fi
 
 if stage 5 "AVN-J: encoders and fusion together"; then
   case $face in *.yaml)
-    $train_cmd exp/face_small/log/train.log avsv train "$face" detector="$detector" exp_dir=exp/face_small
+    $train_cmd exp/face_small/log/train.log avsv train --task face "$face" detector="$detector" exp_dir=exp/face_small
     face=exp/face_small ;;
   esac
   system=avn_j
-  $train_cmd "$here/$system/log/train.log" avsv train "$avn_j" face="$face" exp_dir="$here/$system"
+  $train_cmd "$here/$system/log/train.log" avsv train --task avn_j "$avn_j" face="$face" exp_dir="$here/$system"
   for set in "${sets[@]}"; do
     for modality in voice face; do
       reuse=()
@@ -165,7 +177,7 @@ if stage 6 "faces of a clip: their mean, and attention on their quality"; then
   for set in dev dev_face-noisy; do
     avsv embed-face --model "$pack" --keep-faces "data/$set" "$here/faces/$set"
   done
-  $train_cmd "$here/faces/pool/log/train.log" avsv train "$pool" exp_dir="$here/faces/pool" \
+  $train_cmd "$here/faces/pool/log/train.log" avsv train --task face_pool "$pool" exp_dir="$here/faces/pool" \
     faces="$here/faces/dev/faces.scp" damaged_faces="$here/faces/dev_face-noisy/faces.scp"
   for system in face-mean face-attention; do
     how=()

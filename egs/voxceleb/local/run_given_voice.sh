@@ -50,7 +50,7 @@ if stage 2 "AVN-E on them"; then
   for seed in $seeds; do
     # of the voices there are no damaged versions: they only go missing; faces are damaged as always
     $train_cmd "$here/avn_e.seed$seed/log/train.log" \
-      avsv train "$ours" exp_dir="$here/avn_e.seed$seed" seed="$seed" voice="$here/voice/vox2/embedding.scp" \
+      avsv train --task avn_e "$ours" exp_dir="$here/avn_e.seed$seed" seed="$seed" voice="$here/voice/vox2/embedding.scp" \
         'voice_quality=["log:utt2magnitude"]' \
         'damaged_sets=[{data_dir: data/vox2_damaged, face: exp/face/vox2_damaged/embedding.scp}]'
     for set in "${sets[@]}"; do
@@ -65,16 +65,19 @@ if stage 3 "scores"; then
     score voice "$set" "$here/voice/$set/embedding.scp"
     score face "$set" "exp/face/$set/embedding.scp"
     for seed in $seeds; do score "avn_e.seed$seed" "$set" "$here/avn_e.seed$seed/$set/embedding.scp"; done
-    for scores in "$here/voice/scores/"*.cosine; do
-      list=${scores##*/}
-      trials=data/vox1/trials/${list%%[@.]*}
-      avsv fuse --missing rest --method mean --trials "$trials" --scores "$scores" "$here/face/scores/$list" \
-        "$here/mean/scores/$list"
+    condition=${set#vox1}
+    for trials in "data/$set/trials/"*; do
+      list=${trials##*/}${condition:+@${condition#_}}.cosine
+      avsv fuse --missing rest --method mean --trials "$trials" \
+        --scores "$here/voice/scores/$list" "$here/face/scores/$list" "$here/mean/scores/$list"
     done
   done
 fi
 
 if stage 4 "results"; then
-  avsv report --trials-dir data/vox1/trials --utt2spk data/vox1/utt2spk --data data/vox1 "$here" "$here/results"
+  shown=()
+  for condition in clean $conditions; do shown+=(--condition "$condition"); done
+  avsv report --trials-dir data/vox1/trials --utt2spk data/vox1/utt2spk --data data/vox1 "${shown[@]}" \
+    "$here" "$here/results"
   local/summarize_seeds.py "$here/results/results.json" "$here/seeds.md"
 fi

@@ -1,0 +1,135 @@
+"""What the recipes do with their options: the commands that they call, with everything that a user may combine."""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPTS = sorted(path for path in (ROOT / "egs").glob("*/**/run*.sh"))
+TRAINING = [path for path in SCRIPTS if "train_options=" in path.read_text()]
+HELD_OUT = [path for path in SCRIPTS if "held_out=" in path.read_text()]
+NAMES = {"ids": lambda path: str(path.relative_to(ROOT / "egs"))}
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    """Call a recipe in a copy of the checkout whose `avsv` only notes what it was called with."""
+    for name in ("egs", "utils", "conf"):
+        shutil.copytree(ROOT / name, tmp_path / name,
+                        ignore=shutil.ignore_patterns("exp", "data", "corpus*", "__pycache__"))  # fmt: skip
+    fake = tmp_path / "bin" / "avsv"
+    fake.parent.mkdir()
+    fake.write_text(f'#!/bin/bash\nprintf "%q " "$@" >>{tmp_path}/calls\necho >>{tmp_path}/calls\n')
+    fake.chmod(0o755)
+
+    def call(script, *options):
+        (tmp_path / "calls").unlink(missing_ok=True)
+        path = f"{fake.parent}:{Path(sys.executable).parent}:{os.environ['PATH']}"
+        environment = {**os.environ, "AVSV_VENV": "none", "PATH": path}
+        environment.pop("AVSV_RUN", None)
+        done = subprocess.run(["bash", tmp_path / "egs" / script, *options], cwd=tmp_path, env=environment,
+                              capture_output=True, text=True, check=False)  # fmt: skip
+        lines = (tmp_path / "calls").read_text().splitlines() if (tmp_path / "calls").exists() else []
+        return done.returncode, done.stdout + done.stderr, [shlex.split(line) for line in lines]
+
+    call.folder = tmp_path
+    return call
+
+
+def make_sets(folder, recipe, **lists):
+    for name, trials in lists.items():
+        (folder / "egs" / recipe / "data" / name / "trials").mkdir(parents=True)
+        (folder / "egs" / recipe / "data" / name / "trials" / trials).write_text("a b target\n")
+
+
+def commands(script):
+    """The commands of a script, lines that go on joined."""
+    return re.sub(r"\\\n\s*", "", script.read_text()).splitlines()
+
+
+@pytest.mark.parametrize("script", SCRIPTS, **NAMES)
+def test_the_recipe_says_what_is_trained_and_where_it_is_written(script):
+    """The configuration's own exp_dir and task do not matter: what is given last on the command line counts."""
+    for line in (line for line in commands(script) if re.search(r"\bavsv train\b", line.partition("#")[0])):
+        assert re.search(r"avsv train --task \w+ ", line), line
+        assert "exp_dir=" in line, line
+        if '"${train_options[@]}"' in line:  # in which exp_dir is refused
+            assert "train_options" in script.read_text().split("read_train_options")[1]
+
+
+@pytest.mark.parametrize("script", TRAINING, **NAMES)
+@pytest.mark.parametrize("key", ["exp_dir=exp/mine", "task=voice", "device=cuda", "detector=x"])
+def test_train_options_that_would_part_the_stages_are_refused(recipe, script, key):
+    status, said, calls = recipe(script.relative_to(ROOT / "egs"), "--train-options", f"epochs=1 {key}")
+    assert status == 2 and key.partition("=")[0] in said and not calls
+
+
+@pytest.mark.parametrize("script", HELD_OUT, **NAMES)
+@pytest.mark.parametrize("number", ["0", "1"])
+def test_without_held_out_people_a_recipe_does_not_begin(recipe, script, number):
+    status, said, calls = recipe(script.relative_to(ROOT / "egs"), "--held-out", number)
+    assert status == 2 and "--held-out" in said and not calls
+
+
+@pytest.mark.parametrize("name", ["mini", "voxceleb"])
+def test_a_test_set_with_an_underscore_is_a_set_like_any_other(recipe, name):
+    make_sets(recipe.folder, name, my_set="a_list", dev_noisy="dev")
+    status, said, calls = recipe(f"{name}/run.sh", "--test-set", "my_set", "--stage", "3", "--stop-stage", "8")
+    assert status == 0, said
+    embedded = {call[-1] for call in calls if call[0] == "embed-voice"}
+    train = "train" if name == "mini" else "vox2"
+    assert embedded == {f"exp/voice/{set_}" for set_ in ("my_set", train, f"{train}_damaged", "dev_noisy")}
+    scores = {call[-1] for call in calls if call[0] == "score"}
+    assert "exp/voice/scores/a_list.cosine" in scores and not any("@" in path for path in scores)
+    assert not any("--reuse" in call for call in calls)
+
+
+@pytest.mark.parametrize("name", ["mini", "voxceleb"])
+def test_a_condition_is_the_noisy_version_of_the_test_set(recipe, name):
+    make_sets(recipe.folder, name, my_set="a_list", dev_noisy="dev", **{"my_set_noisy-0.6": "a_list"})
+    options = ["--test-set", "my_set", "--condition", "noisy-0.6", "--stage", "3", "--stop-stage", "8"]
+    status, said, calls = recipe(f"{name}/run.sh", *options)
+    assert status == 0, said
+    (embed,) = [call for call in calls if call[0] == "embed-voice" and call[-1] != call[-2]][:1]
+    assert embed[-2:] == ["data/my_set_noisy-0.6", "exp/voice/my_set_noisy-0.6"]
+    assert embed[embed.index("--reuse") + 1] == "exp/voice/my_set"
+    written = [call[-1] for call in calls if call[0] in ("score", "normalize", "calibrate", "fuse")]
+    assert written and all("/scores/a_list@noisy-0.6." in path for path in written)
+    assert not any(call[0] in ("train", "plda") for call in calls if call[0] == "plda")
+
+
+@pytest.mark.parametrize("name", ["mini", "voxceleb"])
+@pytest.mark.parametrize("stages", [("0", "8"), ("2", "3"), ("3", "9"), ("10", "10")])
+def test_a_condition_goes_with_the_stages_that_know_it(recipe, name, stages):
+    options = ["--condition", "noisy-0.6", "--stage", stages[0], "--stop-stage", stages[1]]
+    status, said, calls = recipe(f"{name}/run.sh", *options)
+    assert status == 2 and "--condition" in said and not calls
+
+
+@pytest.mark.parametrize("name", ["mini", "voxceleb"])
+def test_noisy_sets_are_made_of_the_test_set_and_those_asked_for_are_shown(recipe, name):
+    make_sets(recipe.folder, name, my_set="a_list", dev_noisy="dev", my_set_babble="a_list")
+    options = ["--test-set", "my_set", "--conditions", "babble", "--stage", "9"]
+    status, said, calls = recipe(f"{name}/run.sh", *options)
+    assert status == 0, said
+    assert [call[-2:] for call in calls if call[0] == "damage"] == [["data/my_set", "data/my_set_babble"]]
+    (report,) = [call for call in calls if call[0] == "report"]
+    shown = [report[place + 1] for place, word in enumerate(report) if word == "--condition"]
+    assert shown == ["clean", "babble"] and report[report.index("--trials-dir") + 1] == "data/my_set/trials"
+
+
+@pytest.mark.parametrize("name", ["mini", "voxceleb"])
+def test_frames_per_clip_reach_every_set(recipe, name):
+    face = "conf/face.yaml"
+    status, said, calls = recipe(f"{name}/run.sh", "--face", face, "--frames-per-clip", "7", "--stage", "2",
+                                 "--stop-stage", "4", "--face-pool", "conf/face_pool.yaml")  # fmt: skip
+    assert status == 0, said
+    of_faces = [call for call in calls if call[0] in ("align-faces", "embed-face")]
+    assert len(of_faces) > 4
+    assert {call[call.index("--frames-per-clip") + 1] for call in of_faces} == {"7"}
