@@ -5,10 +5,9 @@ JSON and archives opens its files here. Windows programs begin UTF-8 text with a
 reading (also in the middle, where such files were joined) and never written.
 """
 
-import json
 import os
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from avsv.errors import UserError
 from avsv.regular import refuse_special
@@ -97,50 +96,3 @@ def read_text(path: Path | str) -> str:
     if len(data) > MOST_TEXT:
         raise UserError(f"{path}: has more than {MOST_TEXT >> 20} MiB of text; is this the right file?")
     return as_text(path, data)
-
-
-def read_json(path: Path | str) -> Any:
-    """The value of a JSON file. The caller checks that it has the keys and types it needs.
-
-    Raises
-    ------
-    UserError : what `read_text` raises; no JSON (names the line); NaN and infinite numbers; a key twice in one object
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> path = Path(tempfile.mkdtemp()) / "a.json"
-    >>> _ = path.write_text('{"a": [1, 2]}')
-    >>> read_json(path)
-    {'a': [1, 2]}
-    """
-    return parse_json(read_text(path), str(path))
-
-
-def parse_json(text: str, where: str) -> Any:
-    """The value of JSON text; UserError begins with `where`. See `read_json`."""
-    try:
-        return json.loads(text, parse_constant=refuse_constant, parse_float=finite, object_pairs_hook=unique)
-    except json.JSONDecodeError as error:
-        raise UserError(f"{where}: is not JSON (line {error.lineno}, column {error.colno}): {error.msg}") from None
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{where}: is not JSON that can be used: {str(error)[:200]}") from None
-
-
-def refuse_constant(name: str) -> None:
-    raise ValueError(f"it holds the number {name}")
-
-
-def finite(text: str) -> float:
-    number = float(text)
-    if number in (float("inf"), float("-inf")):
-        raise ValueError(f"it holds the number {text}, too large for a float")
-    return number
-
-
-def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    value = dict(pairs)
-    if len(value) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise ValueError(f'the key "{next(name for name in names if names.count(name) > 1)}" stands in an object twice')
-    return value

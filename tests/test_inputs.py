@@ -6,7 +6,7 @@ import socket
 import pytest
 
 from avsv.errors import UserError
-from avsv.inputs import open_regular, read_json, read_text
+from avsv.inputs import open_regular, read_text
 
 
 @pytest.fixture
@@ -50,14 +50,3 @@ def test_a_mark_inside_a_line_stays(written):
 def test_other_encodings_are_refused_with_the_files_name(data, written):
     with pytest.raises(UserError, match="file"):
         read_text(written(data))
-
-
-def test_json_may_begin_with_a_mark(written):
-    assert read_json(written(b'\xef\xbb\xbf{"a": [1.5, null]}')) == {"a": [1.5, None]}
-
-
-@pytest.mark.parametrize("data", [b"", b"{", b"NaN", b"[-Infinity]", b"1e999", b'{"a": 1, "a": 2}', b"[" * 100_000,
-                                  b"9" * 5000, b"\xff"])  # fmt: skip
-def test_json_that_cannot_be_trusted_is_refused(data, written):
-    with pytest.raises(UserError, match="file"):
-        read_json(written(data))

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from avsv.errors import UserError, refuse_unknown
-from avsv.inputs import parse_json
+from avsv.kaldi.schema import parse_json
 from avsv.kaldi.segments import Segment, Source
 from avsv.kaldi.tables import read_table
 
@@ -65,8 +65,8 @@ def read_damage(data_dir: Path | str, modality: str) -> dict[str, dict]:
 def parse_records(text: str, where: str, number: int) -> list[dict]:
     """The records of a line; UserError begins with `where`."""
     try:
-        said = parse_json(text, where)
-    except UserError:
+        said = parse_json(text)
+    except (ValueError, RecursionError):
         said = None
     records = said if isinstance(said, list) else [said]
     if not all(isinstance(record, dict) and record.keys() >= {"modality", "kind"} for record in records):

@@ -39,11 +39,16 @@ def read_json(path: Path | str, shape: Any, what: str = "JSON file") -> Any:
     """
     text = "\n".join(read_lines(path))
     try:
-        value = json.loads(text, parse_constant=refuse_constant, object_pairs_hook=unique_keys)
+        value = parse_json(text)
         check_shape(value, shape)
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: is not a {what}: {error or 'it is nested too deeply'}") from None
     return value
+
+
+def parse_json(text: str) -> Any:
+    """The value of JSON text; ValueError or RecursionError for anything else, NaN, Infinity, and a key twice."""
+    return json.loads(text, parse_constant=refuse_constant, object_pairs_hook=unique_keys)
 
 
 def check_shape(value: Any, shape: Any, place: str = "") -> None:
