@@ -18,7 +18,8 @@ MOST_MIB = 1024  # that all parsers together may need more than before, whatever
 WORDS = [b"a", b"b/c", b"target", b"nontarget", b"1", b"0", b"1e999", b"nan", b"-inf", b"9" * 5000, b"\xff", b"|", b"*",
          b"x.ark:2", b"x.ark:99999999999999999999", b"x.ark:" + b"9" * 5000, b'"', b"{", b"[" * 20000, b"\0", b"\x0c",
          b"- &a *a", b"${a}", "\x85\u2028".encode(), b":", b""]  # fmt: skip
-FEW = {"data directory": 12, "archive": 30, "proof of a shard": 20}  # examples; these write many files for each
+# examples of parsers that write many files for each
+FEW = {"data directory": 10, "archive": 30, "proof of a shard": 20, "entry of an scp": 40, "mouths": 30}
 SEPARATORS = [b" ", b"\t", b"\n", b"\r\n", b"  ", b"\n\n", b",", b": "]
 NUMBERS = [b"\0" * 4, b"\xff" * 4, b"\xff\xff\xff\x7f", b"\0\0\0\x80", b"\x01\0\0\0", b"\0B", b"FM ", b"CM ", b"\x04"]
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from avsv.errors import UserError
 from avsv.files import write_json
+from avsv.regular import regular_file
 
 MEASURES = ("log magnitude", "log sharpness")
 NAME = "face_pool.json"
@@ -78,7 +79,7 @@ def load_face_pool(exp_dir: Path | str) -> FacePool:
     """
     path = Path(exp_dir) / NAME
     try:
-        said = json.loads(path.read_text(encoding="utf-8"))
+        said = json.loads(regular_file(path).read_text(encoding="utf-8"))
         pool = FacePool(*(tuple(float(number) for number in said[key]) for key in ("mean", "std", "weight")))
         sizes = {len(pool.mean), len(pool.std), len(pool.weight), len(MEASURES)}
         if said["measures"] != list(MEASURES) or len(sizes) > 1:

@@ -21,6 +21,7 @@ from avsv.features.face_damage import draw_face_damage
 from avsv.features.faces import SIDE
 from avsv.features.sound_damage import draw_sound_damage
 from avsv.files import whole_file
+from avsv.inputs import read_bytes
 from avsv.kaldi.damage import MISSING, damage_table
 from avsv.kaldi.data_dir import DataDir, write_data_dir
 
@@ -187,5 +188,5 @@ def write_noisy_set(data: DataDir, out_dir: Path, damage: dict[str, list[dict]])
     write_data_dir(out_dir, tables)
     for file in sorted((data.path / "trials").glob("*")):
         with whole_file(out_dir / "trials" / file.name, "wb") as out:
-            out.write(file.read_bytes())
+            out.write(read_bytes(file))
     return Counter(f"{what['modality']} {what['kind']}" for records in damage.values() for what in records)

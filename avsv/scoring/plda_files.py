@@ -11,6 +11,7 @@ import numpy as np
 
 from avsv.errors import UserError
 from avsv.files import whole_file
+from avsv.inputs import read_bytes
 from avsv.kaldi.matrices import BINARY, NotKaldi, decode, decode_text, encode, encode_text
 from avsv.scoring.plda import Gaussians, Plda
 from avsv.scoring.projection import Projection, read_projection, write_projection
@@ -89,7 +90,7 @@ def degenerate(gaussians: Gaussians) -> str | None:
 
 def read_gaussians(path: Path | str) -> Gaussians:
     """Read Kaldi's `plda` file, binary or text; UserError where it is something else or damaged."""
-    data = Path(path).read_bytes()
+    data = read_bytes(path)
     binary = data.startswith(BINARY)
     place = data.find(OPEN)
     try:

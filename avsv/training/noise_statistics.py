@@ -6,6 +6,7 @@ embedding e, without sound or picture. Quality measures get values of the damage
 (our addition: a clip's quality under noise says little of its quality without).
 """
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from avsv.errors import UserError
 from avsv.files import whole_file
 from avsv.kaldi.damage import MISSING
 from avsv.kaldi.embeddings import read_embeddings
+from avsv.kaldi.numpy_files import read_npz
 
 LEAST = 2  # clips of a type: a standard deviation needs as many
 
@@ -110,8 +112,8 @@ def write_noise(path: Path | str, noise: NoiseStatistics) -> None:
 def read_noise(path: Path | str) -> NoiseStatistics:
     """Read what `write_noise` wrote; UserError where it is absent or something else."""
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = dict(file)
+        os.stat(path)
+        arrays = read_npz(path, str(path))
         names = {key: tuple(str(name) for name in arrays.pop(key)) for key in ("kinds", "quality")}
         return NoiseStatistics(**names, **arrays)
     except FileNotFoundError:

@@ -16,6 +16,7 @@ from avsv.evaluation.report.media import MediaFolder
 from avsv.evaluation.report.page import figure, whole_page
 from avsv.evaluation.tables import shown
 from avsv.files import whole_file, write_json
+from avsv.inputs import read_text
 from avsv.kaldi.data_dir import DataDir, read_data_dir
 from avsv.kaldi.embeddings import read_embeddings
 from avsv.kaldi.made_from import refuse_stale
@@ -55,7 +56,7 @@ def read_sets(exp_dir: Path, data_dir: Path) -> list[TestSet]:
 
 def read_records(path: Path) -> list[dict]:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(read_text(path))
     except ValueError:
         raise UserError(f"{path}: is no JSON; make it again: avsv associate") from None
 
