@@ -119,6 +119,7 @@ class Ratio:
         """The same for people enrolled with one recording or with any of these numbers of them."""
         return replace(self, counts=(1, *sorted(set(counts.tolist()) - {1})))
 
+    @np.errstate(over="ignore", invalid="ignore")  # scores that are not finite are refused where they are written
     def __call__(self, embeddings: Embeddings) -> tuple[np.ndarray, np.ndarray]:
         """Enrolment side (by this one recording) and test side of embeddings, float32 (n, d + len(counts) + 1)."""
         psi = self.plda.gaussians.psi

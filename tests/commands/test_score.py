@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from avsv.kaldi.embeddings import read_embeddings
+from avsv.kaldi.embeddings import read_embeddings, write_embeddings
 from avsv.kaldi.matrices import write_array
 from avsv.kaldi.trials import read_trials
+from avsv.scoring.backend import make_backend
 
 
 def score(avsv, world, *options, out="s"):
@@ -275,3 +276,45 @@ def test_shared_scores_are_of_plain_cosines(avsv, world):
     command = shared(world, names, ["1 1"] * len(names))
     status, said = avsv(*command, "--center", world.folder / "mean.vec", world.folder / "out")
     assert status == 1 and "--weights goes with plain cosine" in said
+
+
+def test_scores_that_are_not_finite_are_never_written(avsv, world):
+    """Embeddings near the largest float: PLDA squares them."""
+    train = ["--embeddings", world.train, "--utt2spk", world.utt2spk, world.folder / "plda"]
+    assert avsv("plda", *train)[0] == 0
+    embeddings = read_embeddings(world.test)
+    write_embeddings(world.folder / "big.ark", world.folder / "big.scp", embeddings.ids, embeddings.vectors * 1e30)
+    options = ["--backend", "plda", "--plda", world.folder / "plda", "--vector-length", "as-is"]
+    status, said = avsv(
+        "score", "--trials", world.trials, "--enroll", world.folder / "big.scp", *options, world.folder / "o"
+    )
+    assert status == 1 and "test0" in said
+    assert not (world.folder / "o").exists()
+    for number in ("inf", "nan", "1e999"):
+        assert score(avsv, world, "--missing", number)[0] == 2
+
+
+@pytest.mark.parametrize("options", [["--normalize-length", "true"], ["--vector-length", "one"],
+                                     ["--simple-length-norm", "true"], ["--backend", "plda", "--plda", "PLDA",
+                                      "--simple-length-norm", "true"]])  # fmt: skip
+def test_kaldis_options_without_effect_are_refused(avsv, world, options):
+    avsv("plda", "--embeddings", world.train, "--utt2spk", world.utt2spk, world.folder / "PLDA")
+    options = [world.folder / option if option == "PLDA" else option for option in options]
+    status, said = score(avsv, world, *options)
+    assert status == 1 and options[-2] in said
+
+
+def test_kaldis_default_is_had_by_its_option(avsv, world):
+    avsv("plda", "--embeddings", world.train, "--utt2spk", world.utt2spk, world.folder / "plda")
+    common = ["--backend", "plda", "--plda"]
+    scores = {}
+    for name, options in {"none": [], "model": ["--normalize-length=true"],
+                          "simple": ["--normalize-length=true", "--simple-length-norm=true"]}.items():  # fmt: skip
+        assert score(avsv, world, *common, world.folder / "plda", *options, out=name)[0] == 0
+        left, right = make_backend("plda", world.folder / "plda", normalization=name)(read_embeddings(world.test))
+        trials = read_trials(world.trials)
+        row = {utt: number for number, utt in enumerate(read_embeddings(world.test).ids)}
+        expected = [left[row[a]] @ right[row[b]] for a, b in (trials[number] for number in range(len(trials)))]
+        scores[name] = world.scores(name)
+        assert scores[name] == pytest.approx(expected, rel=1e-4, abs=1e-4)
+    assert np.abs(scores["none"] - scores["model"]).max() > 0.1 < np.abs(scores["simple"] - scores["model"]).max()

@@ -218,7 +218,7 @@ def test_a_model_with_any_value_in_any_place_is_read_or_refused(tmp_path_factory
 @pytest.mark.parametrize("text", NO_MODELS)
 def test_what_is_no_model_is_refused(tmp_path, text):
     (tmp_path / "m.json").write_text(text)
-    with pytest.raises(UserError, match=r"m.json: .*model of avsv calibrate or avsv fuse"):
+    with pytest.raises(UserError, match=r"m\.json: "):
         read_fusion(tmp_path / "m.json")
 
 

@@ -1,0 +1,118 @@
+"""Embeddings, back-ends and scores of another model are refused where models are recorded, and told where not."""
+
+import numpy as np
+import pytest
+
+from avsv.kaldi.embeddings import read_embeddings, write_embeddings
+from avsv.kaldi.shards import make_archives
+
+
+def known(folder, scp, model):
+    """The same embeddings with the record that embed-voice writes beside them."""
+    embeddings = read_embeddings(scp)
+    out = folder / scp.stem / "embedding.scp"
+    make_archives(out.parent, ["embedding"], dict.fromkeys(embeddings.ids, ""), {"model": model},
+                  lambda names, writer: [writer.write("embedding", *pair) for pair in zip(*vars(embeddings).values())],
+                  model=model)  # fmt: skip
+    return out
+
+
+@pytest.fixture
+def models(world):
+    """Test and training embeddings of model 1, and what a model 2 of the same size makes of the same clips."""
+    turned, _ = np.linalg.qr(np.random.default_rng(0).standard_normal((12, 12)))
+    for scp in (world.test, world.train):
+        embeddings = read_embeddings(scp)
+        other = scp.with_name(f"{scp.stem}2.scp")
+        write_embeddings(
+            other.with_suffix(".ark"), other, embeddings.ids, embeddings.vectors @ (0.7 * np.eye(12) + 0.3 * turned)
+        )
+    paths = {name: world.folder / f"{name}.scp" for name in ("test", "train", "test2", "train2")}
+    return (
+        world,
+        {name: known(world.folder, path, f"voice:{2 if '2' in name else 1}") for name, path in paths.items()},
+        paths,
+    )
+
+
+@pytest.mark.parametrize(
+    "other", ["test", "plda", "center", "transform", "weights", "cohort", "normalize plda", "scores"]
+)
+def test_what_another_model_made_is_refused_everywhere(avsv, models, other):
+    world, scp, _ = models
+    for name in ("train", "train2"):
+        training = ["--embeddings", scp[name], "--utt2spk", world.utt2spk]
+        assert avsv("plda", *training, world.folder / f"plda-{name}")[0] == 0
+        assert avsv("lda", *training, world.folder / f"lda-{name}")[0] == 0
+    for name in ("test", "test2"):
+        (scp[name].parent / "weights").write_text("".join(f"{utt} 0.6 0.8\n" for utt in read_embeddings(scp[name]).ids))
+    common = ["--trials", world.trials, "--enroll", scp["test"]]
+    assert avsv("score", *common, world.folder / "s")[0] == 0
+    assert (world.folder / "s.system").exists()
+    norm = ["normalize", "--method", "s-norm", *common, "--scores", world.folder / "s"]
+
+    def call(number):
+        train, test = ("train2", "test2") if number == 2 else ("train", "test")
+        plda = ["--backend", "plda", "--plda", world.folder / f"plda-{train}"]
+        center = ["--center", world.folder / f"lda-{train}" / "mean.vec"]
+        return avsv(*{
+            "test": ["score", *common, "--test", scp[test]],
+            "plda": ["score", *common, *plda],
+            "center": ["score", *common, *center],
+            "transform": ["score", *common, "--center", world.folder / "lda-train" / "mean.vec",
+                          "--transform", world.folder / f"lda-{train}" / "transform.mat"],
+            "weights": ["score", "--weights", scp[test].parent / "weights", *common],
+            "cohort": [*norm, "--cohort", scp[train]],
+            "scores": ["normalize", "--method", "s-norm", "--trials", world.trials, "--enroll", scp[test],
+                       "--cohort", scp[train], "--scores", world.folder / "s"],
+            "normalize plda": [*norm, "--cohort", scp["train"], *plda],
+        }[other], world.folder / "out")  # fmt: skip
+
+    if other != "normalize plda":
+        assert call(1)[0] == 0
+        (world.folder / "out").unlink()
+    status, said = call(2)
+    assert status == 1 and "voice:1" in said and "voice:2" in said
+    assert not (world.folder / "out").exists()
+
+
+def test_models_that_are_not_known_are_told(avsv, models):
+    world, scp, unknown = models
+    status, said = avsv(
+        "score", "--trials", world.trials, "--enroll", scp["test"], "--test", unknown["test2"], world.folder / "o"
+    )
+    assert status == 0 and str(unknown["test2"]) in said and "recorded" in said
+    assert not (world.folder / "o.system").exists()
+
+
+def test_raw_scores_of_other_embeddings_are_found_without_any_record(avsv, models):
+    world, _, unknown = models
+    common = ["--trials", world.trials, "--method", "as-norm", "--top-n", "20"]
+    for name in ("test", "test2"):
+        assert avsv("score", "--trials", world.trials, "--enroll", unknown[name], world.folder / f"s-{name}")[0] == 0
+        rounded = [
+            f"{a} {b} {float(score):.3f}\n" for a, b, score in map(str.split, (world.folder / f"s-{name}").open())
+        ]
+        (world.folder / f"s-{name}-rounded").write_text("".join(rounded))
+    for scores, embeddings, cohort in (("test", "test", "train"), ("test2-rounded", "test2", "train2")):
+        options = [
+            "--enroll",
+            unknown[embeddings],
+            "--cohort",
+            unknown[cohort],
+            "--scores",
+            world.folder / f"s-{scores}",
+        ]
+        assert avsv("normalize", *common, *options, world.folder / "n")[0] == 0
+    for scores, embeddings, cohort in (("test", "test2", "train2"), ("test2-rounded", "test", "train")):
+        options = [
+            "--enroll",
+            unknown[embeddings],
+            "--cohort",
+            unknown[cohort],
+            "--scores",
+            world.folder / f"s-{scores}",
+        ]
+        status, said = avsv("normalize", *common, *options, world.folder / "m")
+        assert status == 1 and str(world.folder / f"s-{scores}") in said and "test0" in said
+        assert not (world.folder / "m").exists()
