@@ -49,6 +49,14 @@ def add_trust(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
+def add_audio_track(parser: argparse.ArgumentParser) -> None:
+    """Of every command that reads sound."""
+    parser.add_argument(
+        "--audio-track", type=at_least_one, metavar="N",
+        help="number of the sound track of a video, from 1 (default: the one that the file says is its default)",
+    )  # fmt: skip
+
+
 class Files(argparse.Action):
     """An option with several files that may stand right before OUT: argparse gives it OUT too (see take_out)."""
 

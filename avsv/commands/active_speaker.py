@@ -17,7 +17,7 @@ example:
 import logging
 from pathlib import Path
 
-from avsv.commands._arguments import prior
+from avsv.commands._arguments import add_audio_track, prior
 
 log = logging.getLogger("avsv")
 
@@ -29,6 +29,7 @@ def add_arguments(parser):
     parser.add_argument("--table", type=Path, help="write the speaker's box of each file")
     parser.add_argument("--json", type=Path, help="write all that was found")
     parser.add_argument("--det-thresh", type=prior, default=0.5, help="least score of a face, 0 to 1 (default: 0.5)")
+    add_audio_track(parser)
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
 
 
@@ -45,7 +46,7 @@ def run(args):
     boxes, records = {}, []
     for path in progress(args.files, "active speaker", unit="file"):
         try:
-            record = look_at(path, embedder, detector, args.det_thresh)
+            record = look_at(path, embedder, detector, args.det_thresh, args.audio_track)
         except UserError as error:
             if len(args.files) == 1:
                 raise
@@ -66,7 +67,7 @@ def run(args):
         log.info("%d of %d files looked at, a speaker found in %d", len(records), len(args.files), len(boxes))
 
 
-def look_at(path, embedder, detector, det_thresh):
+def look_at(path, embedder, detector, det_thresh, audio_track=None):
     """What is found in one file, as JSON can hold it."""
     import numpy as np
 
@@ -80,7 +81,7 @@ def look_at(path, embedder, detector, det_thresh):
     from avsv.scoring.speakers import find_speakers, resample_flags
     from avsv.scoring.synchrony import distance_matrix, find_offset
 
-    sound = guarded(timed_sound, path)
+    sound = guarded(timed_sound, path, RATE, False, audio_track)
     faces, reason = [], None
     try:
         for track, mouths in zip(*find_all_mouths(path, detector, det_thresh), strict=True):

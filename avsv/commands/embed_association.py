@@ -13,6 +13,8 @@ example:
 import logging
 from pathlib import Path
 
+from avsv.commands._arguments import add_audio_track
+
 log = logging.getLogger("avsv")
 
 
@@ -23,6 +25,7 @@ def add_arguments(parser):
     parser.add_argument("--data", type=Path, metavar="DIR", help="sound and faces, for a network trained on them")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="with --data (cpu)")
     parser.add_argument("--max-skipped", type=float, default=0.05, help="with --data: share that may fail (0.05)")
+    add_audio_track(parser)
     parser.add_argument("out_dir", type=Path)
     parser.set_defaults(fail=parser.error)
 
@@ -35,7 +38,7 @@ def run(args):
     if args.data is not None:
         from avsv.embeddings.association_media import embed_media
 
-        embed_media(args.model, args.data, args.out_dir, args.device, args.max_skipped)
+        embed_media(args.model, args.data, args.out_dir, args.device, args.max_skipped, args.audio_track)
         return
     from avsv.embeddings.association import NAME, embed_side, load_family
     from avsv.kaldi.made_from import MadeFrom

@@ -16,7 +16,7 @@ example:
 import logging
 from pathlib import Path
 
-from avsv.commands._arguments import at_least_one, prior
+from avsv.commands._arguments import add_audio_track, at_least_one, prior
 from avsv.kaldi.shards import Shard
 
 log = logging.getLogger("avsv")
@@ -35,6 +35,7 @@ def add_arguments(parser):
     parser.add_argument("--max-skipped", type=float, default=0.05, help="share of clips that may fail (default: 0.05)")
     parser.add_argument("--reuse", type=Path, action="append", default=[], metavar="DIR",
                         help="another set's OUT_DIR: clips that are the same there are copied; repeatable")  # fmt: skip
+    add_audio_track(parser)
     parser.add_argument("--allow-pipes", action="store_true", help="run the commands that wav.scp holds")
 
 
@@ -64,6 +65,8 @@ def run(args):
         "frames": args.frames_per_clip,
         "det_thresh": args.det_thresh,
     }
+    if args.audio_track is not None:
+        settings["audio_track"] = args.audio_track
     inputs = {
         utt: [wav.get(utt), pictures.get(utt), *(hurt.get(utt) for hurt in damage)] for utt in {**wav, **pictures}
     }
@@ -75,7 +78,7 @@ def run(args):
         else:
             read_faces = archived_faces(pictures, args.frames_per_clip)
         readers = (
-            lambda utt: read_clip(wav[utt], damage[0].get(utt), args.allow_pipes),
+            lambda utt: read_clip(wav[utt], damage[0].get(utt), args.allow_pipes, args.audio_track),
             damaged(read_faces, damage[1]),
         )
         there = {utt: (utt in wav, utt in pictures) for utt in left}

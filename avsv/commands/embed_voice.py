@@ -20,7 +20,7 @@ example:
 
 from pathlib import Path
 
-from avsv.commands._arguments import add_trust
+from avsv.commands._arguments import add_audio_track, add_trust
 from avsv.kaldi.shards import Shard
 
 
@@ -35,6 +35,7 @@ def add_arguments(parser):
     parser.add_argument("--reuse", type=Path, action="append", default=[], metavar="DIR",
                         help="another set's OUT_DIR: clips that are the same there are copied; repeatable")  # fmt: skip
     add_trust(parser)
+    add_audio_track(parser)
     parser.add_argument("--allow-pipes", action="store_true", help="run the commands that wav.scp holds")
 
 
@@ -52,6 +53,8 @@ def run(args):
     model = voice_model(args.model)
     # "padding": embeddings of earlier versions, which depended on their batches, are made again
     settings = {"model": model.removeprefix("voice:"), "padding": "none"}
+    if args.audio_track is not None:
+        settings["audio_track"] = args.audio_track
 
     def work(utts, out):
         left = take_over(args.reuse, utts, inputs, settings, VOICE_TABLES, out)
@@ -61,7 +64,7 @@ def run(args):
 
         embed = make_voice_embedder(args.model, args.device, args.trust_model)
         wav = {utt: data.wav[utt] for utt in left}
-        embed_clips(embed, wav, data.seconds(), damage, out, args.batch_seconds, args.allow_pipes)
+        embed_clips(embed, wav, data.seconds(), damage, out, args.batch_seconds, args.allow_pipes, args.audio_track)
 
     missing = {utt for utt, what in damage.items() if what["kind"] == MISSING}
     inputs = {utt: [path, damage.get(utt)] for utt, path in data.wav.items() if utt not in missing}

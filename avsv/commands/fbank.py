@@ -10,6 +10,7 @@ example:
 
 from pathlib import Path
 
+from avsv.commands._arguments import add_audio_track
 from avsv.files import whole_file
 from avsv.kaldi.data_dir import read_data_dir
 from avsv.kaldi.shards import COMPRESSED, Shard, make_archives
@@ -20,11 +21,15 @@ def add_arguments(parser):
     parser.add_argument("out_dir", type=Path)
     parser.add_argument("--shard", type=Shard.parse, default=Shard(), metavar="J/N", help="do part J of N")
     parser.add_argument("--max-skipped", type=float, default=0.05, help="share of clips that may fail (default: 0.05)")
+    add_audio_track(parser)
     parser.add_argument("--allow-pipes", action="store_true", help="run the commands that wav.scp holds")
 
 
 def run(args):
     data = read_data_dir(args.data_dir, ("wav.scp",))
+    settings = {"features": "fbank80"}
+    if args.audio_track is not None:
+        settings["audio_track"] = args.audio_track
 
     def work(utts, out):
         from avsv.errors import UserError
@@ -33,7 +38,8 @@ def run(args):
         from avsv.media.sound import read_sound
         from avsv.progress import progress
 
-        sounds = guarded_each(read_sound, [data.wav[utt] for utt in utts], RATE, args.allow_pipes)
+        paths = [data.wav[utt] for utt in utts]
+        sounds = guarded_each(read_sound, paths, RATE, args.allow_pipes, args.audio_track)
         for utt, read in zip(progress(utts, "fbank"), sounds):
             try:
                 features, energy = fbank_and_energy(read())
@@ -43,7 +49,7 @@ def run(args):
             out.write("feats", utt, features, COMPRESSED)
             out.write("vad", utt, energy_vad(energy))
 
-    if make_archives(args.out_dir, ["feats", "vad"], data.wav, {"features": "fbank80"}, work, args.shard,
+    if make_archives(args.out_dir, ["feats", "vad"], data.wav, settings, work, args.shard,
                      args.max_skipped):  # fmt: skip
         for name in ("feats.scp", "vad.scp"):
             with whole_file(args.data_dir / name) as out:

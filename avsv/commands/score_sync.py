@@ -18,7 +18,7 @@ example:
 import logging
 from pathlib import Path
 
-from avsv.commands._arguments import not_negative
+from avsv.commands._arguments import add_audio_track, not_negative
 from avsv.kaldi.data_dir import read_data_dir
 from avsv.kaldi.shards import Shard, file_digest, make_archives
 
@@ -35,6 +35,7 @@ def add_arguments(parser):
     parser.add_argument("--confidence", type=not_negative, help="of a speaker, at least (the network's own threshold)")
     parser.add_argument("--shard", type=Shard.parse, default=Shard(), metavar="J/N", help="do part J of N")
     parser.add_argument("--max-skipped", type=float, default=0.05, help="share of clips that may fail (default: 0.05)")
+    add_audio_track(parser)
     parser.add_argument("--allow-pipes", action="store_true", help="run the commands that wav.scp holds")
 
 
@@ -54,6 +55,8 @@ def run(args):
                         "own; give --confidence")  # fmt: skip
     inputs = {utt: [entry, data.wav[utt]] for utt, entry in mouths.items()}
     settings = {"model": file_digest(args.model / NAME), "largest": args.largest, "threshold": threshold}
+    if args.audio_track is not None:
+        settings["audio_track"] = args.audio_track
 
     def work(utts, out):
         score_clips(args, inputs, threshold, utts, out)
@@ -79,7 +82,8 @@ def score_clips(args, inputs, threshold, utts, out):
     for utt in progress(utts, "score synchrony"):
         entry, wav = inputs[utt]
         try:
-            vectors = embedder.embed(read_mouths(entry), guarded(timed_sound, wav, RATE, args.allow_pipes))
+            sound = guarded(timed_sound, wav, RATE, args.allow_pipes, args.audio_track)
+            vectors = embedder.embed(read_mouths(entry), sound)
             offsets, matrix = distance_matrix(vectors, args.largest)
             found = find_offset(offsets, matrix)
         except UserError as error:

@@ -14,7 +14,7 @@ example:
 
 from pathlib import Path
 
-from avsv.commands._arguments import not_negative, prior
+from avsv.commands._arguments import add_audio_track, not_negative, prior
 
 
 def add_arguments(parser):
@@ -24,6 +24,7 @@ def add_arguments(parser):
     parser.add_argument("--largest", type=not_negative, default=0.6, metavar="SECONDS", help="offset looked at (0.6)")
     parser.add_argument("--table", action="store_true", help="print the distance at every offset")
     parser.add_argument("--det-thresh", type=prior, default=0.5, help="least score of a face, 0 to 1 (default: 0.5)")
+    add_audio_track(parser)
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
 
 
@@ -38,7 +39,7 @@ def run(args):
 
     embedder = make_synchrony_embedder(args.model, args.device)
     detector = load_pack(args.face, args.device, ("detection",)).detection
-    sound = guarded(timed_sound, args.file)
+    sound = guarded(timed_sound, args.file, 16000, False, args.audio_track)
     try:
         mouths = find_mouths(args.file, detector, args.det_thresh)
         found = find_offset(*distance_matrix(embedder.embed(mouths, sound), args.largest))

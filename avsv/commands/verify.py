@@ -15,7 +15,7 @@ example:
 
 from pathlib import Path
 
-from avsv.commands._arguments import add_trust, at_least_one, prior
+from avsv.commands._arguments import add_audio_track, add_trust, at_least_one, prior
 
 UNDECIDED = 3  # exit code
 
@@ -31,6 +31,7 @@ def add_arguments(parser):
     parser.add_argument("--target-prior", type=prior, default=0.5, metavar="P", help="how likely beforehand (0.5)")
     parser.add_argument("--frames-per-clip", type=at_least_one, default=5, help="faces averaged (default: 5)")
     add_trust(parser)
+    add_audio_track(parser)
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
 
 
@@ -42,7 +43,7 @@ def run(args):
     from avsv.scoring.verification import cosine, judge, modality_columns
 
     fusion = read_fusion(args.calibration)
-    embed = ClipEmbedder(args.voice, args.face, args.frames_per_clip, args.device, args.trust_model)
+    embed = ClipEmbedder(args.voice, args.face, args.frames_per_clip, args.device, args.trust_model, args.audio_track)
     columns = modality_columns(fusion, embed.models, args.calibration)
     a, b = embed(args.a), embed(args.b)
     shared = [modality for modality in columns if modality in a.vectors and modality in b.vectors]

@@ -76,7 +76,8 @@ def mean_direction(vectors: torch.Tensor) -> np.ndarray:
     return F.normalize(vectors.float()).mean(0).cpu().numpy()
 
 
-def embed_media(exp_dir: Path, data_dir: Path, out_dir: Path, device: str, max_skipped: float) -> None:
+def embed_media(exp_dir: Path, data_dir: Path, out_dir: Path, device: str, max_skipped: float,
+                track: int | None = None) -> None:  # fmt: skip
     """Write voice.{ark,scp} and face.{ark,scp} of a data directory, and the table `skipped`.
 
     Raises
@@ -90,7 +91,7 @@ def embed_media(exp_dir: Path, data_dir: Path, out_dir: Path, device: str, max_s
     model.to(place)
     skipped: dict[str, str] = {}
     jobs: list[tuple[str, dict[str, str], Callable[[str], np.ndarray]]] = [
-        ("voice", data.wav, lambda path: embed_voices(model, guarded(read_sound, path), place)),
+        ("voice", data.wav, lambda path: embed_voices(model, guarded(read_sound, path, 16000, False, track), place)),
         ("face", faces, lambda entry: embed_faces(model, read_faces(entry), place)),
     ]
     for name, entries, embed in jobs:

@@ -36,10 +36,13 @@ class ClipEmbedder:
     n_frames : of a video, in which faces are looked for
     device : "cpu" or "cuda"
     trust : of the voice model, see `load_encoder`
+    track : number of the sound track, see `read_sound`
     """
 
-    def __init__(self, voice: str, face: str, n_frames: int = 5, device: str = "cpu", trust: bool = False):
+    def __init__(self, voice: str, face: str, n_frames: int = 5, device: str = "cpu", trust: bool = False,
+                 track: int | None = None):  # fmt: skip
         self.pack, self.n_frames = load_pack(face, device), n_frames
+        self.track = track
         self.models = {"voice": voice_model(voice), "face": face_model(*self.pack.files("recognition"))}
         self.embed_voice = make_voice_embedder(voice, device, trust)
         self.face = FaceEmbedder(self.pack.recognition)
@@ -55,7 +58,7 @@ class ClipEmbedder:
             raise UserError(f"{path}: there is no such file")
         clip = Clip()
         for modality, read, embed in (
-            ("voice", read_voice, self.voice_of),
+            ("voice", partial(read_voice, track=self.track), self.voice_of),
             ("face", partial(read_face, detector=self.pack.detection, n_frames=self.n_frames), self.face_of),
         ):
             try:
@@ -77,11 +80,11 @@ class ClipEmbedder:
         return next(self.face.embed_clips([("", faces)]))[1]
 
 
-def read_voice(path: str) -> np.ndarray:
+def read_voice(path: str, track: int | None = None) -> np.ndarray:
     """The sound of a clip; UserError where it has none that can be embedded."""
     if Path(path).is_dir():
         raise UserError(f"{path}: a folder of pictures has no sound")
-    return read_clip(path, None, allow_pipes=False)
+    return read_clip(path, None, allow_pipes=False, track=track)
 
 
 def read_face(path: str, detector: Any, n_frames: int) -> np.ndarray:

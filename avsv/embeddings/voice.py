@@ -1,6 +1,6 @@
 """Voice embeddings: sound through a SpeechBrain speaker encoder."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 from typing import NamedTuple
 
@@ -22,7 +22,7 @@ from avsv.threads import map_ahead, n_allowed
 
 RATE = 16000
 SHORTEST = 0.1  # seconds; the encoder's widest convolution spans less
-LONGEST = 300.0  # seconds; the activations of ECAPA-TDNN's widest layers take memory in proportion
+WINDOW = 300.0  # seconds that go through the network at once; its widest layers take memory in proportion
 
 
 class VoiceEmbedder:
@@ -31,6 +31,9 @@ class VoiceEmbedder:
     SpeechBrain's encoder hides the padding of a batch from its poolings, not from its convolutions, so that in a batch
     of unequal lengths a short clip's embedding moves (to a cosine of 0.993 on real clips). Nothing is padded here: on a
     CPU each clip goes through the network by itself, on a GPU clips of exactly one length go together.
+
+    A clip longer than 300 s is cut into windows of up to that, as equal as can be, without overlap; its embedding is
+    the mean of theirs, weighted by their lengths, so that memory does not grow with the clip.
 
     Parameters
     ----------
@@ -52,6 +55,18 @@ class VoiceEmbedder:
 
     def __call__(self, sounds: list[np.ndarray]) -> np.ndarray:
         """List of (n_i,) float32 at 16 kHz -> (len, d) float32."""
+        short = [sound for sound in sounds if len(sound) <= WINDOW * RATE]
+        vectors = iter(self.embed_short(short) if short else ())
+        return np.stack([next(vectors) if len(sound) <= WINDOW * RATE else self.embed_long(sound) for sound in sounds])
+
+    def embed_long(self, sound: np.ndarray) -> np.ndarray:
+        """(n,) float32 -> (d,) float32, window by window."""
+        windows = np.array_split(sound, int(np.ceil(len(sound) / (WINDOW * RATE))))
+        vectors = [self.embed_short([window])[0] for window in windows]
+        return np.average(vectors, axis=0, weights=[len(window) for window in windows]).astype(np.float32)
+
+    def embed_short(self, sounds: list[np.ndarray]) -> np.ndarray:
+        """As `__call__`, without windows."""
         if self.alone:
             return np.stack([self.network(self.features(sound)) for sound in sounds])
         vectors: list = [None] * len(sounds)
@@ -89,6 +104,7 @@ def embed_clips(
     out: ShardWriter,
     batch_seconds: float = 60,
     allow_pipes: bool = False,
+    track: int | None = None,
 ) -> None:
     """Embed every clip of `wav` into archive "embedding"; those that cannot be read are skipped.
 
@@ -101,11 +117,15 @@ def embed_clips(
     seconds : utt -> about how long it lasts (utt2dur); where it is absent the file's header tells
     damage : utt -> what is done to the sound first
     batch_seconds : the most sound in a batch, on a GPU
+    track : number of the sound track, see `read_sound`
     """
+
+    def read(utt: str) -> np.ndarray:
+        return read_clip(wav[utt], damage.get(utt), allow_pipes, track)
 
     def work(utts: list[str]) -> list[Embedded]:
         torch.set_num_threads(1)  # of each of these threads; they are as many as there are cores
-        return embed_batch(embed, {utt: wav[utt] for utt in utts}, damage, allow_pipes, batch_seconds)
+        return embed_batch(embed, utts, read, batch_seconds)
 
     batches: Iterable[list[str]] = ([utt] for utt in wav)
     if not embed.alone:
@@ -122,13 +142,13 @@ def embed_clips(
 
 
 def embed_batch(
-    embed: VoiceEmbedder, wav: dict[str, Source], damage: dict, allow_pipes: bool, batch_seconds: float
+    embed: VoiceEmbedder, utts: list[str], read: Callable[[str], np.ndarray], batch_seconds: float
 ) -> list[Embedded]:
     """Read some clips and embed those that can be read."""
     sounds, done = {}, []
-    for utt, path in wav.items():
+    for utt in utts:
         try:
-            sounds[utt] = read_clip(path, damage.get(utt), allow_pipes)
+            sounds[utt] = read(utt)
         except UserError as error:
             done.append(Embedded(utt, reason=str(error)))
         if sum(map(len, sounds.values())) > 2 * batch_seconds * RATE:  # their lengths were lies
@@ -163,19 +183,16 @@ def known_lengths(wav: dict[str, Source], seconds: dict[str, float], out: ShardW
     return lengths
 
 
-def read_clip(path: Source, damage: dict | None, allow_pipes: bool) -> np.ndarray:
-    sound = check_sound(guarded(read_sound, path, RATE, allow_pipes), path)
+def read_clip(path: Source, damage: dict | None, allow_pipes: bool, track: int | None = None) -> np.ndarray:
+    """A clip's sound as it is embedded, (n,) float32 at 16 kHz; the parameters are those of `embed_clips`."""
+    sound = check_sound(guarded(read_sound, path, RATE, allow_pipes, track), path)
     return damage_sound(sound, damage) if damage else sound
 
 
 def check_sound(sound: np.ndarray, path: Source) -> np.ndarray:
-    """The sound itself; UserError where it is too short or too long to embed, or silent."""
+    """The sound itself; UserError where it is too short to embed, or silent."""
     if len(sound) < SHORTEST * RATE:
         raise UserError(f"{path}: the sound lasts {len(sound) / RATE:.3f} s, less than {SHORTEST} s")
-    if len(sound) > LONGEST * RATE:
-        raise UserError(
-            f"{path}: the sound lasts {len(sound) / RATE:.0f} s, more than {LONGEST:g} s; cut it into pieces"
-        )
     if not np.any(sound):
         raise UserError(f"{path}: the sound is silent, every sample is 0")
     return sound

@@ -9,6 +9,7 @@ from avsv.errors import UserError
 
 RATE = 16000
 FRAME, HOP, BLOCK = 400, 160, 80  # samples; frames and hops are whole blocks, whose sums are shared
+MOST_BLOCKS = 1 << 15  # in float64 at a time
 FULL_SCALE = 32768.0  # Kaldi's features are of samples as 16-bit integers
 N_FFT = 512
 LOW, HIGH = 20.0, 7600.0  # Hz, as Kaldi's VoxCeleb recipes: codecs leave nothing above
@@ -115,12 +116,16 @@ def log_energy(sound: np.ndarray) -> np.ndarray:
     >>> log_energy(np.tile([0.5, -0.5], 8000)).round(4)[:3]  # ln(400 x 16384^2)
     array([25.3996, 25.3996, 25.3996])
     """
-    blocks = sound[: len(sound) // BLOCK * BLOCK].reshape(-1, BLOCK).astype(np.float64) * FULL_SCALE
+    blocks = sound[: len(sound) // BLOCK * BLOCK].reshape(-1, BLOCK)
     if len(blocks) < FRAME // BLOCK:
         return np.zeros(0)
+    of_blocks = np.zeros((2, len(blocks)))
+    for begin in range(0, len(blocks), MOST_BLOCKS):  # an hour in float64 would take a gigabyte
+        part = blocks[begin : begin + MOST_BLOCKS].astype(np.float64) * FULL_SCALE
+        of_blocks[:, begin : begin + MOST_BLOCKS] = part.sum(axis=1), np.square(part).sum(axis=1)
     sums, squares = (
-        np.lib.stride_tricks.sliding_window_view(of_blocks, FRAME // BLOCK)[:: HOP // BLOCK].sum(axis=1)
-        for of_blocks in (blocks.sum(axis=1), np.square(blocks).sum(axis=1))
+        np.lib.stride_tricks.sliding_window_view(values, FRAME // BLOCK)[:: HOP // BLOCK].sum(axis=1)
+        for values in of_blocks
     )
     return np.log(np.maximum(squares - sums**2 / FRAME, FLOOR))
 

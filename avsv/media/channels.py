@@ -59,8 +59,9 @@ class Mixer:
         return mixed
 
     def cancelling(self) -> int | None:
-        """The loudest channel, from 0, where the channels cancel each other; else None."""
-        return int(self.energy.argmax()) if self.cancelled > SHARE * self.energy.sum() else None
+        """The loudest channel (of equals the first), from 0, where the channels cancel each other; else None."""
+        loud = self.energy > 0.98 * self.energy.max()
+        return int(loud.argmax()) if self.cancelled > SHARE * self.energy.sum() else None
 
     def scale(self, name: str) -> float:
         """What the samples are divided by.
@@ -88,4 +89,5 @@ def energy(channel: np.ndarray, begins: np.ndarray, lengths: np.ndarray) -> np.n
     """Energy of a channel in each block, without its mean."""
     channel = channel.astype(np.float64)
     total = np.add.reduceat(channel, begins)
-    return np.maximum(np.add.reduceat(channel * channel, begins) - total * total / lengths, 0)
+    with np.errstate(invalid="ignore", over="ignore"):  # samples that are not finite are refused later
+        return np.maximum(np.add.reduceat(channel * channel, begins) - total * total / lengths, 0)

@@ -114,12 +114,12 @@ def mix(
         n_samples += len(parts[-1])
         if n_samples > MOST_SAMPLES:
             raise TooLong(f"{name}: has more than {MOST_SAMPLES} samples, over an hour at 16 kHz; cut it into pieces")
+    if n_found < header.samples:
+        raise UserError(f"{name}: is cut short: {n_found} of {header.samples} samples are there")
     if mixer is None:
         raise UserError(f"{name}: the sound has no samples")
     if resampler:
         parts.append(resampler.resample_chunk(np.zeros(0, np.float32), last=True))
-    if n_found < header.samples:
-        raise UserError(f"{name}: is cut short: {n_found} of {header.samples} samples are there")
     return parts[0] if len(parts) == 1 else np.concatenate(parts), rate, mixer
 
 
@@ -286,7 +286,9 @@ def sound_seconds(path: Source) -> float:
             if stream.duration:
                 begin = float((stream.start_time or 0) * stream.time_base) - time_zero(container)
                 return max(0.0, begin) + float(stream.duration * stream.time_base)
-            return (container.duration or 0) / av.time_base
+            seconds = (container.duration or 0) / av.time_base
+            # these tell when their last packet ends, and not how long they last
+            return seconds - (time_zero(container) if container.format.name in ("matroska,webm", "nut") else 0)
     except (av.FFmpegError, ValueError) as error:
         raise UserError(f"{path}: cannot be read as sound: {getattr(error, 'strerror', None) or error}") from None
 

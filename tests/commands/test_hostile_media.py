@@ -101,8 +101,8 @@ def test_embed_voice_embeds_what_can_be_read_and_tells_the_rest(files, encoder, 
     assert status == 0, said
     done = check_all_told(tmp_path / "out", "embedding", chosen)
     assert {"x-odd-eight-wav", "x-odd-6khz-flac"} <= done.keys()
+    assert {"x-odd-long-wav", "x-odd-long-m4a", "x-odd-long-eight-flac"} <= done.keys()  # 20 minutes, in windows
     skipped = read_table(tmp_path / "out" / "skipped")
-    assert "lasts 1200 s, more than 300 s" in skipped["x-odd-long-wav"]
     assert "less than 0.1 s" in skipped["x-odd-one-wav"]
     assert mib < MOST_MIB
 

@@ -1,0 +1,156 @@
+"""Where sound stands whose packets are missing, late, or begin at any hour, by the packets' own time stamps.
+
+The expected samples are those of a file with all its packets, put where a demuxer of its own says that each packet is.
+AVSV_FUZZ=N tries N files instead of a few.
+"""
+
+import logging
+import os
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+import soundfile
+
+from avsv.media.frames import video_frames
+from avsv.media.sound import read_sound, sound_seconds
+from tests.media.gaps import FORMS, PICTURES, RATE, write_container
+
+N_TRIED = int(os.environ.get("AVSV_FUZZ", "9"))
+SECONDS = 1.5
+N_SAMPLES = round(SECONDS * RATE)
+NOISE = np.random.default_rng(0).normal(0, 0.1, N_SAMPLES).astype(np.float32)
+# a tone that changes every 5 ms; of noise, AAC and AC-3 decode other noise each time
+PITCH = np.repeat(np.random.default_rng(1).uniform(300, 3000, N_SAMPLES // 240 + 1), 240)[:N_SAMPLES]
+TONES = (0.3 * np.sin(2 * np.pi * np.cumsum(PITCH) / RATE)).astype(np.float32)
+
+
+def packet_times(path):
+    """Times of the packets of sound; the earliest time of any packet, or 0 where that is before it."""
+    with av.open(str(path)) as container:
+        packets = [(packet.stream.type, float(packet.pts * packet.time_base))
+                   for packet in container.demux() if packet.pts is not None]  # fmt: skip
+    return [time for kind, time in packets if kind == "audio"], max(0.0, min(time for _, time in packets))
+
+
+def draw_file(rng, form):
+    """Arguments of `write_container`: three gaps at most, perhaps a video, perhaps a late beginning."""
+    n_packets = round(SECONDS * RATE / 1536)
+    drop = {int(first) + i for first in rng.integers(4, n_packets - 6, rng.integers(0, 3))
+            for i in range(int(rng.integers(1, 5)))}  # fmt: skip
+    arguments = {"drop": drop, "begin": float(rng.choice([0.0, 0.0, 1.5, 30.0]))}
+    if form in PICTURES and rng.random() < 0.5:
+        arguments |= {"pictures": SECONDS, "late": float(rng.choice([0.0, 0.12, 0.5]))}
+    if rng.random() < 0.3:
+        arguments["moved"] = {int(rng.integers(6, n_packets - 6)): float(rng.choice([0.2, 0.05]))}
+    return arguments
+
+
+@pytest.mark.parametrize("seed", range(N_TRIED))
+def test_every_packet_is_heard_where_its_time_stamp_puts_it(tmp_path, seed):
+    rng = np.random.default_rng(seed)
+    form = list(FORMS)[seed % len(FORMS)]
+    whole, holed = tmp_path / f"whole.{form}", tmp_path / f"holed.{form}"
+    write_container(whole, TONES)
+    arguments = draw_file(rng, form)
+    kept = write_container(holed, TONES, **arguments)
+    complete, found = read_sound(str(whole), RATE), read_sound(str(holed), RATE)
+    (whole_times, whole_zero), (times, zero) = packet_times(whole), packet_times(holed)
+    assert len(times) == len(kept)
+    inner = slice(200, 700)  # of a packet, which has 960 samples at least; stamps are rounded to 1 ms
+    covered = np.zeros(len(found) + RATE, bool)
+    moved = arguments.get("moved", {})
+    compared, previous, previous_follows = 0, -2, False
+    for number, time in zip(kept[:-1], times, strict=False):
+        there, here = round((whole_times[number] - whole_zero) * RATE), round((time - zero) * RATE)
+        covered[max(0, here - 100) : max(0, here + 1700)] = True
+        # a decoder needs the packets before
+        follows = number == previous + 1 and number > 4 and not moved.keys() & {number, number - 1, number - 2}
+        if follows and previous_follows and min(there, here) >= 1100:
+            expected = complete[there:][inner]
+            reach = 100 if compared else 1100  # 2 ms; an encoder's priming before the first packet may be taken off
+            around = found[here + inner.start - reach :][: inner.stop - inner.start + 2 * reach]
+            errors = np.square(np.lib.stride_tricks.sliding_window_view(around, len(expected)) - expected).mean(1)
+            assert errors.min() < 0.3 * np.square(expected).mean(), (form, arguments, number)
+            if not compared:
+                zero -= (errors.argmin() - reach) / RATE
+            compared += 1
+        previous, previous_follows = number, follows
+    assert compared > 5
+    silent = np.flatnonzero(~covered[: len(found)])
+    assert not found[silent[silent < len(found) - 4000]].any()  # what is missing is silence
+    assert sound_seconds(str(holed)) == pytest.approx(len(found) / RATE, abs=0.15)
+
+
+def write_pictures_and_click(path, **arguments):
+    """Noise for 50 ms at 1 s of the sound's own time; the pictures are grey, of the value of their number."""
+    sound = np.zeros(round(SECONDS * RATE), np.float32)
+    sound[RATE : RATE + RATE // 20] = 0.8 * np.sign(NOISE[: RATE // 20])
+    write_container(path, sound, pictures=SECONDS, **arguments)
+
+
+@pytest.mark.parametrize("form", list(PICTURES))
+@pytest.mark.parametrize(("late", "begin"), [(0.0, 0.0), (0.3, 0.0), (0.0, 60.0), (0.3, 60.0), (-0.3, 60.0)])
+def test_pictures_and_sound_are_on_one_clock(tmp_path, form, late, begin):
+    path = tmp_path / f"a.{form}"
+    write_pictures_and_click(path, late=late, begin=begin)
+    heard = np.flatnonzero(np.abs(read_sound(str(path), RATE)) > 0.2)[0] / RATE
+    times = [time for time, _ in video_frames(path)]
+    # frame k is at k / 25 s of the pictures' own time, and the sound was put `late` after them
+    assert heard - times[0] == pytest.approx(1 + late, abs=0.015)
+    assert min(times[0], heard - 1) == pytest.approx(0, abs=0.03)
+    assert np.allclose(np.diff(times), 0.04, atol=2e-3)
+
+
+def test_a_hole_is_logged_once_with_its_file(tmp_path, caplog):
+    path = tmp_path / "a.mkv"
+    write_container(path, NOISE, drop={20, 21, 40})
+    with caplog.at_level(logging.WARNING, "avsv"):
+        read_sound(str(path))
+    assert [str(path) in message for message in caplog.messages] == [True]
+    caplog.clear()
+    write_container(path, NOISE)
+    read_sound(str(path))
+    assert not caplog.messages
+
+
+@pytest.mark.parametrize("subtype", ["VORBIS", "OPUS"])
+def test_a_page_of_ogg_that_is_missing_is_silence(tmp_path, subtype):
+    whole, holed = tmp_path / "whole.ogg", tmp_path / "holed.ogg"
+    noise = np.random.default_rng(1).normal(0, 0.1, 48000 * 6)
+    soundfile.write(whole, noise, 48000, format="OGG", subtype=subtype)
+    data, pages, begin = whole.read_bytes(), [], 0
+    while begin < len(data):
+        n_segments = data[begin + 26]
+        length = 27 + n_segments + sum(data[begin + 27 : begin + 27 + n_segments])
+        pages.append(data[begin : begin + length])
+        begin += length
+    lost = len(pages) // 2
+    holed.write_bytes(b"".join(page for number, page in enumerate(pages) if number != lost))
+    first, last = (int.from_bytes(pages[number][6:14], "little") for number in (lost - 1, lost))
+    complete, found = read_sound(str(whole), 48000), read_sound(str(holed), 48000)
+    assert len(found) == len(complete)
+    margin = 6000
+    np.testing.assert_allclose(found[: first - margin], complete[: first - margin], atol=1e-3)
+    np.testing.assert_allclose(found[last + margin :], complete[last + margin :], atol=1e-3)
+    assert not found[first + margin : last - margin].any()
+
+
+def test_a_packet_that_is_there_twice_is_heard_once(tmp_path):
+    whole, doubled = tmp_path / "whole.mkv", tmp_path / "doubled.mkv"
+    write_container(whole, NOISE)
+    write_container(doubled, NOISE, moved={30: -2 * 1024 / RATE})  # two packets' worth is there twice
+    complete, found = read_sound(str(whole), RATE), read_sound(str(doubled), RATE)
+    assert len(found) == pytest.approx(len(complete) - 2048, abs=100)
+    np.testing.assert_allclose(found[:20000], complete[:20000], atol=1e-4)
+
+
+def test_files_that_were_joined_follow_each_other(tmp_path, caplog):
+    one, both = tmp_path / "one.ts", tmp_path / "both.ts"
+    write_container(one, NOISE)
+    both.write_bytes(Path(one).read_bytes() * 2)
+    with caplog.at_level(logging.WARNING, "avsv"):
+        found = read_sound(str(both), RATE)
+    assert len(found) == pytest.approx(2 * SECONDS * RATE, abs=0.2 * RATE)
+    assert any(str(both) in message for message in caplog.messages)
