@@ -96,7 +96,8 @@ def main(argv: list[str] | None = None) -> int:
     logging.basicConfig(level=level, format="%(message)s", stream=sys.stderr)
     try:
         parser, module = make_parser(verb)
-        return module.run(parser.parse_args(argv[1:])) or 0
+        parse = parser.parse_intermixed_args if getattr(module, "INTERMIXED", False) else parser.parse_args
+        return module.run(parse(argv[1:])) or 0
     except UserError as error:
         return say_and_exit(verb, str(error))
     except BrokenPipeError:

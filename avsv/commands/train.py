@@ -8,7 +8,7 @@ makes steps on random numbers and tells parameters, memory and the time that the
 example:
   avsv train conf/voice.yaml
   avsv train conf/voice.yaml epochs=20 optimizer.lr=0.002 exp_dir=exp/voice_slow
-  avsv train conf/voice.yaml batch_size=64 --dry-run      # options come last
+  avsv train conf/voice.yaml --dry-run batch_size=64
   torchrun --standalone --nproc-per-node 4 --no-python avsv train conf/voice.yaml      # 4 GPUs, one process each
 """
 
@@ -18,6 +18,7 @@ from pathlib import Path
 
 from avsv.commands._arguments import at_least_one
 
+INTERMIXED = True  # key=value may stand before and after options
 TASKS = {
     "voice": ("voice", "VoiceConfig", "train_voice"),
     "face": ("face", "FaceConfig", "train_face"),
@@ -42,6 +43,7 @@ def add_arguments(parser):
         "--task", choices=TASKS, metavar="TASK", help="refuse a configuration of another task: for recipes"
     )
     parser.add_argument("--dry-run", action="store_true", help="train nothing: tell what it would cost")
+    parser.add_argument("--allow-pipes", action="store_true", help="run the commands that wav.scp holds")
     parser.add_argument("--people", type=at_least_one, help="of a dry run (those of data_dir, or VoxCeleb2's 5994)")
     parser.add_argument("--clips", type=at_least_one, help="of a dry run (those of data_dir, or VoxCeleb2's 1092009)")
 
@@ -53,13 +55,13 @@ def run(args):
 
     given = read_config(args.config, args.overrides)
     task = given.get("task")
-    if task not in TASKS:
+    if not isinstance(task, str) or task not in TASKS:
         raise UserError(f'{args.config}: "task: {task}": expected one of {", ".join(TASKS)}')
     if args.task not in (None, task):
         raise UserError(f"{args.config}: is of task {task}; a configuration of task {args.task} is expected here")
     module, schema, train = TASKS[task]
     module = importlib.import_module(f"avsv.training.{module}")
-    config = apply_schema(given, getattr(module, schema), args.config)
+    config = apply_schema(given, getattr(module, schema), args.config, args.allow_pipes)
     if args.dry_run:
         from avsv.training.dry_run import dry_run
 

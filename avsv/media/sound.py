@@ -204,13 +204,15 @@ def read_pipe(command: str, allowed: bool) -> bytes:
     return done.stdout
 
 
-def read_part(path: Source, begin: float, n_samples: int | None, rate: int = 16000) -> np.ndarray:
+def read_part(
+    path: Source, begin: float, n_samples: int | None, rate: int = 16000, allow_pipes: bool = False
+) -> np.ndarray:
     """`n_samples` of a recording or segment from `begin` (a share of it, 0-1), going round at its end; None: all.
 
     Of a mono file of integers that libsndfile reads at `rate` only that part is decoded: MUSAN's files last many
     minutes. Of others the whole tells what becomes of channels and scale.
     """
-    if n_samples is not None and not isinstance(path, Segment):
+    if n_samples is not None and not isinstance(path, Segment) and not is_pipe(path):
         header = look(path, path)
         if header.reader == "libsndfile":
             with open_sndfile(path, path, header) as file:
@@ -219,7 +221,7 @@ def read_part(path: Source, begin: float, n_samples: int | None, rate: int = 160
                     sound = file.read(n_samples, dtype="float32")
                     if len(sound) == n_samples:
                         return sound
-    return take_part(read_sound(path, rate), begin, n_samples)
+    return take_part(read_sound(path, rate, allow_pipes), begin, n_samples)
 
 
 def take_part(sound: np.ndarray, begin: float, n_samples: int | None) -> np.ndarray:
@@ -244,9 +246,11 @@ class SoundStore:
     ----------
     paths : in the order of preference
     max_mib : memory for samples; worker processes that are forked later share it
+    allow_pipes : run commands, see `read_sound`
     """
 
-    def __init__(self, paths: list[str], max_mib: float):
+    def __init__(self, paths: list[str], max_mib: float, allow_pipes: bool = False):
+        self.allow_pipes = allow_pipes
         self.kept: dict[str, tuple[np.ndarray, float]] = {}  # samples, and what one step of them is
         self.bad: dict[str, str] = {}
         left = max_mib * 2**20
@@ -254,7 +258,7 @@ class SoundStore:
             if left <= 0:
                 break
             try:
-                sound = guarded(read_sound, path)
+                sound = guarded(read_sound, path, 16000, allow_pipes)
             except UserError as error:
                 self.bad[path] = str(error)
                 continue
@@ -265,7 +269,7 @@ class SoundStore:
     def part(self, path: str, begin: float, n_samples: int | None) -> np.ndarray:
         """As `read_part`."""
         if path not in self.kept:
-            return guarded(read_part, path, begin, n_samples)
+            return guarded(read_part, path, begin, n_samples, 16000, self.allow_pipes)
         sound, step = self.kept[path]
         return take_part(sound, begin, n_samples) * np.float32(step)
 

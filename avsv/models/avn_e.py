@@ -26,23 +26,27 @@ from torch import Tensor, nn
 
 from avsv.errors import UserError
 from avsv.models.reliability import Reliability
+from avsv.ranges import choice, within
 
 
 @dataclass
 class FusionOptions:
     """What a fusion network is made of: everything needed to build it again, but the sizes of the embeddings."""
 
-    fusion: str = "soft_attention"  # one of FORMS
-    size: int = 512  # of the transformed embeddings, and of the output but for soft_attention_concat
-    transform_depth: int = 1  # layers of W_v and W_f; 0: embeddings go in as they are
-    attention_depth: int = 1  # layers of the attention; each halves the width
-    attention_on: str = "embeddings"  # embeddings | reliability | both: what the attention sees
-    missing: str = "mask"  # mask: nothing enters, the other has all the weight; learned: a learned vector stands for it
+    fusion: str = choice("soft_attention", "concat", "sum", "soft_attention", "soft_attention_concat", "gated",
+                         "compact_bilinear")  # fmt: skip
+    size: int = within(512, 1, 16384)  # of the transformed embeddings, and of the output but for soft_attention_concat
+    transform_depth: int = within(1, 0, 20)  # layers of W_v and W_f; 0: embeddings go in as they are
+    attention_depth: int = within(1, 1, 20)  # layers of the attention; each halves the width
+    # embeddings | reliability | both: what the attention sees
+    attention_on: str = choice("embeddings", "embeddings", "reliability", "both")
+    # mask: nothing enters, the other has all the weight; learned: a learned vector stands for it
+    missing: str = choice("mask", "mask", "learned")
     reliability: bool = False  # a damaged modality counts as partly missing
     voice_quality: list[str] = field(default_factory=list)  # tables beside the embeddings, such as "log:utt2magnitude"
     face_quality: list[str] = field(default_factory=list)
-    mlp_depth: int = 2  # of concat
-    dropout: float = 0.1  # of concat
+    mlp_depth: int = within(2, 1, 20)  # of concat
+    dropout: float = within(0.1, 0, below=1)  # of concat
     gate_tanh: bool = True  # of gated: t = tanh; false: identity
 
 

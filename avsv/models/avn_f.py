@@ -37,6 +37,7 @@ from torch import Tensor, nn
 from avsv.errors import UserError
 from avsv.models.ecapa import make_frontend
 from avsv.models.resnet import BLOCKS, make_stages, pool_statistics
+from avsv.ranges import choice, within
 
 BOTTLENECK = 8  # the paper's: Linear 128 -> 8 -> 128 or 2
 
@@ -149,12 +150,12 @@ ATTENTION = {"none": NoAttention, "1": ChannelAttention, "2": ConvolvedAttention
 class AVNFOptions:
     """What AVN-F is made of: everything needed to build it again."""
 
-    attention: str = "3"  # none | 1 | 2 | 3, the paper's numbers
-    channels: int = 64  # of each modality's map
-    trunk_channels: tuple[int, ...] = (64, 128, 256, 512)  # of each stage
-    blocks: tuple[int, ...] = BLOCKS  # in each stage
-    embedding_size: int = 512
-    stem_stride: int = 1  # as in the table above; 2 looks at a quarter of the positions, for a laptop
+    attention: str = choice("3", "none", "1", "2", "3")  # none | 1 | 2 | 3, the paper's numbers
+    channels: int = within(64, 1, 16384)  # of each modality's map
+    trunk_channels: tuple[int, ...] = within((64, 128, 256, 512), 1, 16384)  # of each stage
+    blocks: tuple[int, ...] = within(BLOCKS, 1, 200)  # in each stage
+    embedding_size: int = within(512, 1, 16384)
+    stem_stride: int = within(1, 1, 8)  # as in the table above; 2 looks at a quarter of the positions, for a laptop
 
     @classmethod
     def of(cls, config: "AVNFOptions") -> "AVNFOptions":

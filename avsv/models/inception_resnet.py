@@ -22,16 +22,18 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from avsv.ranges import within
+
 
 @dataclass
 class TrunkOptions:
     """How large an Inception-ResNet-V1 is."""
 
-    side: int = 256  # pixels of the square pictures
-    width: float = 1.0  # all channels, times
-    blocks: tuple[int, ...] = (5, 10, 5)  # A, B and C
-    trunk_size: int = 512  # of its output
-    trunk_dropout: float = 0.2  # of the pooled features
+    side: int = within(256, 96, 4096)  # pixels of the square pictures
+    width: float = within(1.0, above=0, high=16)  # all channels, times
+    blocks: tuple[int, ...] = within((5, 10, 5), 1, 200)  # A, B and C
+    trunk_size: int = within(512, 1, 16384)  # of its output
+    trunk_dropout: float = within(0.2, 0, below=1)  # of the pooled features
 
 
 class Conv(nn.Sequential):

@@ -21,6 +21,7 @@ from avsv.kaldi.shards import digest
 from avsv.models.association.family import COVARIATES, AssociationOptions, Family, Pairs
 from avsv.models.association.svhf import OddOneOut
 from avsv.models.association.systems import make_family
+from avsv.ranges import within
 from avsv.training.config import TrainingConfig
 from avsv.training.dry_run import Rehearsal
 from avsv.training.experiment import digest_arrays
@@ -35,8 +36,9 @@ TABLES = {"gender": "spk2gender", "nationality": "spk2nationality", "age": "spk2
 class PairingConfig(AssociationOptions, TrainingConfig):
     """What trainings of association have in common, on embeddings or on media."""
 
-    clips_per_person: int = 1  # in a batch; 0: clips as they come
-    repeats: int = 1  # an epoch has this many of each clip with a voice, each time with another face of its person
+    clips_per_person: int = within(1, 0, 10_000)  # in a batch; 0: clips as they come
+    # an epoch has this many of each clip with a voice, each time with another face of its person
+    repeats: int = within(1, 1, 10_000)
 
 
 @dataclass

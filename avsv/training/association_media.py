@@ -22,6 +22,7 @@ from avsv.media.sound import SoundStore, read_sound
 from avsv.models.association.family import Pairs
 from avsv.models.association.media import MediaNetwork
 from avsv.models.inception_resnet import TrunkOptions
+from avsv.ranges import within
 from avsv.training.association import (
     PairingConfig,
     TrainingPeople,
@@ -47,12 +48,13 @@ class AssociationMediaConfig(TrunkOptions, PairingConfig):
     """`task: association_media`."""
 
     shared_trunk: bool = True  # one network for both modalities, the single stream; or one for each
-    shift: float = 3.0  # pixels of 112; how faces are varied
-    zoom: float = 0.05
-    rotation: float = 5.0  # degrees
-    colour: float = 0.3
-    mask_share: float = 0.2  # of a spectrogram's rows, and of its columns, set to its mean at most (SpecAugment)
-    cache_mib: int = 2000  # memory for decoded sound
+    shift: float = within(3.0, 0, 112)  # pixels of 112; how faces are varied
+    zoom: float = within(0.05, 0, below=1)
+    rotation: float = within(5.0, 0, 180)  # degrees
+    colour: float = within(0.3, 0, 1)
+    # of a spectrogram's rows, and of its columns, set to its mean at most (SpecAugment)
+    mask_share: float = within(0.2, 0, 1)
+    cache_mib: int = within(2000, 0, 1 << 24)  # memory for decoded sound
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ class MediaPairs(Dataset):
     def __init__(self, config: AssociationMediaConfig, clips: MediaClips):
         cv2.setNumThreads(1)  # processes that prepare batches do one picture at a time
         self.config, self.clips = config, clips
-        self.store = SoundStore(clips.wav, config.cache_mib)
+        self.store = SoundStore(clips.wav, config.cache_mib, config.allow_pipes)
         if self.store.bad:
             raise UserError(f"{len(self.store.bad)} recordings cannot be read; the first: "
                             f"{next(iter(self.store.bad.values()))}; leave them out of wav.scp")  # fmt: skip
@@ -166,7 +168,8 @@ def make_validation(config: AssociationMediaConfig, trained: set[str],
     clips = list_media(read_data_dir(config.valid_dir))
     if known := sorted(set(clips.names) & trained):
         raise UserError(f"{config.valid_dir}: {len(known)} of its people are trained on, such as {known[0]}")
-    sounds, faces = [guarded(read_sound, path) for path in clips.wav], [read_faces(entry)[:1] for entry in clips.faces]
+    sounds = [guarded(read_sound, path, 16000, config.allow_pipes) for path in clips.wav]
+    faces = [read_faces(entry)[:1] for entry in clips.faces]
     people = [clips.voice_people.numpy(), clips.face_people.numpy()]
 
     def validate(model: MediaNetwork) -> dict[str, float]:

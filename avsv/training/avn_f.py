@@ -14,6 +14,7 @@ from avsv.kaldi.data_dir import read_data_dir
 from avsv.kaldi.shards import file_digest
 from avsv.losses.margin import AAMSoftmax, warmed_margin
 from avsv.models.avn_f import AVNF, AVNFOptions, FromSound
+from avsv.ranges import within
 from avsv.training.clips import (
     Clip,
     Clips,
@@ -39,10 +40,11 @@ class AvnFConfig(AVNFOptions, ClipsConfig):
     """`task: avn_f`."""
 
     detector: str = ""  # the pack that aligned the faces; its detector is copied, so that exp_dir finds faces itself
-    scale: float = 32.0
-    margin: float = 0.2
-    margin_warmup: float = 0.3  # share of the training in which the margin grows from 0
-    attention_loss: float = 0.0  # weight of a loss that sends the attention to the clean modality (ours; see fusion.py)
+    scale: float = within(32.0, above=0, high=10_000)
+    margin: float = within(0.2, 0, 3)
+    margin_warmup: float = within(0.3, 0, 1)  # share of the training in which the margin grows from 0
+    # weight of a loss that sends the attention to the clean modality (ours; see fusion.py)
+    attention_loss: float = within(0.0, 0, 10_000)
 
 
 class AvnFModel(nn.Module):

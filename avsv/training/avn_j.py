@@ -25,6 +25,7 @@ from avsv.losses.margin import AAMSoftmax, warmed_margin
 from avsv.models.avn_e import Fusion
 from avsv.models.avn_f import where_present
 from avsv.models.ecapa import make_frontend
+from avsv.ranges import within
 from avsv.training.clips import (
     Clip,
     Clips,
@@ -63,10 +64,11 @@ class AvnJConfig(FusionConfig, ClipsConfig):
     """
 
     head: str = ""  # a finished training of task avn_e on the same encoders, to start the head from; empty: a new head
-    voice_loss: float = 0.5  # weight of AAM-softmax on the voice's embedding alone
-    face_loss: float = 0.5
-    encoder_rate: float = 1.0  # share of the learning rate at which the encoders move
-    freeze_epochs: int = 1  # first epochs in which the encoders stay as they are and the head alone learns
+    voice_loss: float = within(0.5, 0, 10_000)  # weight of AAM-softmax on the voice's embedding alone
+    face_loss: float = within(0.5, 0, 10_000)
+    encoder_rate: float = within(1.0, 0, 1)  # share of the learning rate at which the encoders move
+    # first epochs in which the encoders stay as they are and the head alone learns
+    freeze_epochs: int = within(1, 0, 1_000_000)
 
 
 class Encoders(nn.Module):

@@ -21,6 +21,7 @@ from avsv.kaldi.segments import Source
 from avsv.kaldi.shards import digest
 from avsv.media.guard import guarded
 from avsv.media.sound import SoundStore, read_part
+from avsv.ranges import choice, within
 from avsv.training.config import TrainingConfig
 from avsv.training.fusion import plan_batches as plan_people
 from avsv.training.pictures import plan_batches, to_input, vary_face
@@ -37,22 +38,24 @@ class ClipsConfig(TrainingConfig):
     """What the trainings on sound and face have in common."""
 
     noise_dir: str = ""  # data directory of local/prepare_musan.py
-    noise_snr: tuple[float, float] = (0.0, 15.0)  # dB
-    voice_damage: tuple[str, ...] = VOICE_DAMAGE  # kinds, each as likely
+    noise_snr: tuple[float, float] = within((0.0, 15.0), -100, 100, rising=True)  # dB
+    voice_damage: tuple[str, ...] = choice(VOICE_DAMAGE, *VOICE_DAMAGE)  # kinds, each as likely
     # kind -> severity, such as {gaussian-blur: {sigma: [3, 3], size: 7}}, {} for that of the noisy test sets; each kind
     # as likely; empty: the kinds of the noisy test sets
     face_damage: dict[str, Any] = field(default_factory=dict)
-    feature_damage: str = "one"  # none | one | both: what is damaged in a damaged clip; "one" is either, as likely
-    feature_damage_share: float = 0.5  # of the clips that are damaged
-    drop_share: float = 0.1  # of the clips that lose one modality altogether (modality dropout)
-    crop_seconds: float = 2.0
-    crops_per_clip: int = 1  # an epoch has this many of each clip
-    clips_per_person: int = 0  # in a batch, so that it holds pairs of one person; 0: clips as they come
-    cache_mib: int = 2000  # memory for decoded sound
-    shift: float = 3.0  # pixels of 112; how faces are varied
-    zoom: float = 0.05
-    rotation: float = 5.0  # degrees
-    colour: float = 0.3
+    # none | one | both: what is damaged in a damaged clip; "one" is either, as likely
+    feature_damage: str = choice("one", "none", "one", "both")
+    feature_damage_share: float = within(0.5, 0, 1)  # of the clips that are damaged
+    drop_share: float = within(0.1, 0, 1)  # of the clips that lose one modality altogether (modality dropout)
+    crop_seconds: float = within(2.0, 0.1, 600)
+    crops_per_clip: int = within(1, 1, 10_000)  # an epoch has this many of each clip
+    # in a batch, so that it holds pairs of one person; 0: clips as they come
+    clips_per_person: int = within(0, 0, 10_000)
+    cache_mib: int = within(2000, 0, 1 << 24)  # memory for decoded sound
+    shift: float = within(3.0, 0, 112)  # pixels of 112; how faces are varied
+    zoom: float = within(0.05, 0, below=1)
+    rotation: float = within(5.0, 0, 180)  # degrees
+    colour: float = within(0.3, 0, 1)
 
 
 class Clip(NamedTuple):
@@ -124,7 +127,8 @@ class Clips(Dataset):
         self.labels = [numbers[name] for name in clips.speakers]
         self.noises = read_noises(config.noise_dir) if self.damages else {}
         paths = [path for path in clips.wav if path]
-        self.store = SoundStore([*paths, *sorted({p for sort in self.noises.values() for p in sort})], config.cache_mib)
+        noises = sorted({p for sort in self.noises.values() for p in sort})
+        self.store = SoundStore([*paths, *noises], config.cache_mib, config.allow_pipes)
         if len(self.store.bad) > 0.05 * len(paths):
             raise UserError(f"{len(self.store.bad)} recordings cannot be read; the first: "
                             f"{next(iter(self.store.bad.values()))}")  # fmt: skip
@@ -241,7 +245,7 @@ def validate_clips(
         wav, faces = entry
         sound, picture = torch.zeros(n_samples), torch.zeros(3, SIDE, SIDE, dtype=torch.uint8)
         if wav:
-            sound = torch.from_numpy(guarded(read_part, wav, 0.5, n_samples))
+            sound = torch.from_numpy(guarded(read_part, wav, 0.5, n_samples, RATE, config.allow_pipes))
         if faces:
             pictures = read_faces(faces)
             picture = to_input(pictures[len(pictures) // 2])

@@ -2,6 +2,7 @@
 
 import difflib
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -10,27 +11,30 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
-from yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent
 
 from avsv.errors import UserError
+from avsv.ranges import check_ranges, choice, within
+from avsv.yaml_files import read_yaml_text
 
-DEEPEST, MOST_ALIASES = 20, 10  # of a configuration; those of the recipes have two levels and no alias
+OPTIONS = ("allow_pipes",)  # fields that no configuration may set
 
 
 @dataclass
 class OptimizerConfig:
     """How the weights move."""
 
-    name: str = "adam"  # adam | adamw | sgd
-    lr: float = 1e-3
-    weight_decay: float = 0.0
+    name: str = choice("adam", "adam", "adamw", "sgd")  # adam | adamw | sgd
+    lr: float = within(1e-3, above=0, high=1000)
+    weight_decay: float = within(0.0, 0, 1000)
     decay_all: bool = False  # decay biases and norms too
-    schedule: str = "cosine"  # cosine | cyclic | exponential: how the rate goes from lr to final_lr
-    final_lr: float = 1e-5
-    warmup: float = 0.05  # share of the steps in which the rate rises from 0
-    cycles: int = 1  # of the cyclic (triangular) schedule
-    betas: tuple[float, float] = (0.9, 0.999)  # of adam and adamw: decay of the means of gradients and their squares
-    clip_norm: float = 5.0  # gradients of a larger norm are scaled down; 0: never
+    # cosine | cyclic | exponential: how the rate goes from lr to final_lr
+    schedule: str = choice("cosine", "cosine", "cyclic", "exponential")
+    final_lr: float = within(1e-5, 0, 1000)
+    warmup: float = within(0.05, 0, 1)  # share of the steps in which the rate rises from 0
+    cycles: int = within(1, 1, 1_000_000)  # of the cyclic (triangular) schedule
+    # of adam and adamw: decay of the means of gradients and their squares
+    betas: tuple[float, float] = within((0.9, 0.999), 0, below=1)
+    clip_norm: float = within(5.0, 0)  # gradients of a larger norm are scaled down; 0: never
 
 
 @dataclass
@@ -40,21 +44,32 @@ class TrainingConfig:
     task: str = "???"  # what is trained: a name of TASKS in avsv/commands/train.py
     exp_dir: str = "???"  # where everything is written
     data_dir: str = "???"  # training data directory
-    seed: int = 0
-    epochs: int = 10
-    batch_size: int = 64
-    workers: int = 1  # processes that prepare batches; 0: the training process itself
-    threads: int = 0  # of torch; 0: all cores
-    device: str = "auto"  # auto | cpu | cuda
+    seed: int = within(0, 0, 2**31)
+    epochs: int = within(10, 1, 1_000_000)
+    batch_size: int = within(64, 2, 1_000_000, why="batch norm and pairs need two examples")
+    workers: int = within(1, 0, 1024)  # processes that prepare batches; 0: the training process itself
+    threads: int = within(0, 0, 1024)  # of torch; 0: all cores
+    device: str = choice("auto", "auto", "cpu", "cuda")  # auto | cpu | cuda
     # float32 | bfloat16 | float16 (with the loss scaled, so that small gradients survive) | auto: bfloat16 where the
     # processor has it, float32 elsewhere
-    precision: str = "float32"
+    precision: str = choice("float32", "float32", "bfloat16", "float16", "auto")
     init: str = ""  # an experiment whose weights are started from, such as exp/voice; empty: from random ones
     valid_dir: str = ""  # data directory of held-out people, whose EER is measured after each epoch; empty: none is
-    valid_clips: int = 500  # of valid_dir at most, the same ones after each epoch
-    weights: str = "last"  # last | best | average: the epochs whose weights are the outcome; best: the lowest EER
-    average_last: int = 5  # epochs that `weights: average` is over
+    valid_clips: int = within(500, 2)  # of valid_dir at most, the same ones after each epoch
+    # last | best | average: the epochs whose weights are the outcome; best: the lowest EER
+    weights: str = choice("last", "last", "best", "average")
+    average_last: int = within(5, 1, 100_000)  # epochs that `weights: average` is over
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    allow_pipes: bool = False  # run commands that data directories hold; of the command line alone, see OPTIONS
+
+    def check(self) -> None:
+        """ValueError where values contradict each other."""
+        if not self.exp_dir or not self.data_dir:
+            raise ValueError("exp_dir and data_dir must not be empty")
+        people = getattr(self, "clips_per_person", 0)
+        if people > self.batch_size // 2:
+            raise ValueError(f"clips_per_person={people}, batch_size={self.batch_size}: a batch needs the clips of two "
+                             "people or more")  # fmt: skip
 
 
 Schema = TypeVar("Schema", bound=TrainingConfig)
@@ -63,49 +78,77 @@ Schema = TypeVar("Schema", bound=TrainingConfig)
 def read_config(path: Path | str, overrides: list[str]) -> DictConfig:
     """Read YAML and put `key=value` changes over it (nested keys with dots, such as "optimizer.lr=0.01").
 
+    `${other.key}` stands for another key's value. OmegaConf's resolvers, `${oc.env:HOME}` and the like, are refused:
+    what they give would end in the experiment's folder and in reports.
+
     Raises
     ------
-    UserError : absent or unreadable file, or a change of another form
+    UserError : absent or unreadable file, a resolver, a key given twice, or a change of another form
     """
     for override in overrides:
         if "=" not in override:
             raise UserError(f'"{override}": expected key=value, such as optimizer.lr=0.001')
+        refuse_resolvers(override.partition("=")[2], f'"{override}"')
     try:
-        refuse_bombs(path)
-        given = OmegaConf.merge(OmegaConf.load(path), OmegaConf.from_dotlist(overrides))
+        text = read_yaml_text(path)
+        for key, value in scalars(yaml.compose(text, Loader=yaml.SafeLoader)):
+            refuse_resolvers(value, f"{path}: {key}")
+        given = OmegaConf.merge(OmegaConf.create(text), OmegaConf.from_dotlist(overrides))
     except FileNotFoundError:
         raise UserError(f"{path}: there is no such configuration") from None
-    except (OmegaConfBaseException, YAMLError, ValueError, TypeError, OSError, RecursionError) as error:
-        raise UserError(f"{path}: is not a YAML mapping: {' '.join(str(error).split())}") from None
+    except (OmegaConfBaseException, YAMLError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise UserError(f"{path}: is not a YAML mapping: {' '.join(str(error).split())[:300]}") from None
     if not OmegaConf.is_dict(given):
         raise UserError(f"{path}: is not a YAML mapping")
     return given
 
 
-def refuse_bombs(path: Path | str) -> None:
-    """ValueError where a small file would become a huge one: aliases of aliases double it, deep levels break it."""
-    depth = aliases = 0
-    with open(path, encoding="utf-8") as text:
-        for event in yaml.parse(text, Loader=yaml.SafeLoader):
-            depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
-            aliases += isinstance(event, AliasEvent)
-            if depth > DEEPEST or aliases > MOST_ALIASES:
-                raise ValueError(f"it has more than {DEEPEST} levels, or more than {MOST_ALIASES} aliases")
+def scalars(node: yaml.Node | None, key: str = "") -> Iterator[tuple[str, str]]:
+    """All scalars below a node, keys too, each with the key that it belongs to."""
+    if isinstance(node, yaml.ScalarNode):
+        yield key, node.value
+    elif isinstance(node, yaml.MappingNode):
+        for name, value in node.value:
+            inner = f"{key}.{name.value}" if key else str(name.value)
+            yield from (*scalars(name, inner), *scalars(value, inner))
+    elif isinstance(node, yaml.SequenceNode):
+        for value in node.value:
+            yield from scalars(value, key)
 
 
-def apply_schema(given: DictConfig, schema: type[Schema], path: Path | str) -> Schema:
-    """Check a configuration against its dataclass and fill in the defaults.
+def refuse_resolvers(text: str, where: str) -> None:
+    """UserError where text holds an interpolation of anything but another key."""
+    for found in re.finditer(r"\$\{", text):
+        if not re.match(r"\$\{[\w.\[\]]*\}", text[found.start() :]):
+            raise UserError(f"{where}: {text[found.start() :][:60]}: resolvers are not run; only another key can stand "
+                            "there, as ${exp_dir}. Write the value itself")  # fmt: skip
+
+
+def apply_schema(given: DictConfig, schema: type[Schema], path: Path | str, allow_pipes: bool = False) -> Schema:
+    """Check a configuration against its dataclass, and the values against their ranges; fill in the defaults.
+
+    Parameters
+    ----------
+    allow_pipes : run the commands that data directories hold; a configuration cannot say so, the command line can
 
     Raises
     ------
-    UserError : an unknown key, a value of the wrong type, or a required key that is not given
+    UserError : an unknown key, a value of the wrong type or out of its range, or a required key that is not given
     """
+    for key in OPTIONS:
+        if key in given:
+            raise UserError(f"{path}: {key}: is no key of a configuration, for that may be anybody's; give the option "
+                            f"--{key.replace('_', '-')} on the command line")  # fmt: skip
     try:
-        return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(schema), given))
+        config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(schema), given))
+        check_ranges(config)
+        config.check()
     except OmegaConfBaseException as error:
         raise UserError(f"{path}: {explain(error, schema)}") from None
-    except (ValueError, TypeError, AttributeError, RecursionError) as error:
-        raise UserError(f"{path}: does not fit what task {schema.__name__} takes: {error}") from None
+    except (ValueError, TypeError, AttributeError, RecursionError, OverflowError) as error:
+        raise UserError(f"{path}: {' '.join(str(error).split())[:300]}") from None
+    config.allow_pipes = allow_pipes
+    return config
 
 
 def explain(error: OmegaConfBaseException, schema: type) -> str:
@@ -127,5 +170,9 @@ def explain(error: OmegaConfBaseException, schema: type) -> str:
 
 
 def to_yaml(config: Any) -> str:
-    """A configuration as YAML text, every key spelt out."""
-    return OmegaConf.to_yaml(OmegaConf.structured(config))
+    """A configuration as YAML text, every key spelt out but the options of the command line."""
+    said = OmegaConf.structured(config)
+    OmegaConf.set_struct(said, False)
+    for key in OPTIONS:
+        said.pop(key, None)
+    return OmegaConf.to_yaml(said)

@@ -23,12 +23,12 @@ from avsv.kaldi.made_from import media_stamp
 from avsv.kaldi.segments import Source
 from avsv.kaldi.shards import file_digest
 from avsv.training.checkpoints import read_inputs, weights_file
-from avsv.training.config import TrainingConfig, apply_schema, read_config, to_yaml
+from avsv.training.config import OPTIONS, TrainingConfig, apply_schema, read_config, to_yaml
 from avsv.training.distributed import join_processes, n_processes, rank, wait_for_all
 
 log = logging.getLogger("avsv")
 PACKAGES = ("torch", "speechbrain", "numpy", "onnxruntime")
-FREE = {"threads", "workers", "device"}  # where it is computed, not what
+FREE = {"threads", "workers", "device", *OPTIONS}  # where it is computed, not what
 
 
 def start_experiment(config: TrainingConfig, inputs: Any, media: Sequence[Mapping[str, Source]] = ()) -> bool:

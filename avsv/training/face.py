@@ -22,6 +22,7 @@ from avsv.kaldi.data_dir import read_data_dir
 from avsv.kaldi.shards import digest, file_digest
 from avsv.losses.margin import AAMSoftmax, warmed_margin
 from avsv.models.iresnet import IResNet, save_onnx
+from avsv.ranges import within
 from avsv.training.config import TrainingConfig
 from avsv.training.dry_run import Rehearsal
 from avsv.training.pictures import fast_layout, plan_batches, to_input, vary_face
@@ -43,20 +44,20 @@ class FaceConfig(TrainingConfig):
     """`task: face`."""
 
     detector: str = ""  # the pack that aligned the faces; its detector is copied, so that exp_dir is a pack
-    blocks: tuple[int, ...] = (3, 4, 14, 3)  # IResNet50
-    channels: tuple[int, ...] = (64, 128, 256, 512)
-    embedding_size: int = 512
-    stem_stride: int = 1  # 2: a quarter of the work, for a laptop
-    dropout: float = 0.0
-    scale: float = 64.0
-    margin: float = 0.5
-    margin_warmup: float = 0.3  # share of the epochs in which the margin grows from 0
-    faces_per_clip: int = 1  # an epoch has this many random faces of each clip
-    shift: float = 3.0  # pixels of 112
-    zoom: float = 0.05
-    rotation: float = 5.0  # degrees
-    colour: float = 0.3
-    damage_share: float = 0.2  # of the faces that are blurred or partly hidden
+    blocks: tuple[int, ...] = within((3, 4, 14, 3), 1, 200)  # IResNet50
+    channels: tuple[int, ...] = within((64, 128, 256, 512), 1, 16384)
+    embedding_size: int = within(512, 1, 16384)
+    stem_stride: int = within(1, 1, 8)  # 2: a quarter of the work, for a laptop
+    dropout: float = within(0.0, 0, below=1)
+    scale: float = within(64.0, above=0, high=10_000)
+    margin: float = within(0.5, 0, 3)
+    margin_warmup: float = within(0.3, 0, 1)  # share of the epochs in which the margin grows from 0
+    faces_per_clip: int = within(1, 1, 10_000)  # an epoch has this many random faces of each clip
+    shift: float = within(3.0, 0, 112)  # pixels of 112
+    zoom: float = within(0.05, 0, below=1)
+    rotation: float = within(5.0, 0, 180)  # degrees
+    colour: float = within(0.3, 0, 1)
+    damage_share: float = within(0.2, 0, 1)  # of the faces that are blurred or partly hidden
 
 
 class Faces(Dataset):

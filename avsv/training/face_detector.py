@@ -22,6 +22,7 @@ from avsv.media.guard import guarded
 from avsv.media.pictures import count_frames, evenly_spaced, read_frames
 from avsv.models.face_detector import FaceDetector, detector_loss, save_onnx
 from avsv.progress import progress
+from avsv.ranges import within
 from avsv.training.config import TrainingConfig
 from avsv.training.dry_run import Rehearsal
 from avsv.training.pictures import change_colour, fast_layout, move_matrix, plan_batches, to_input, warp
@@ -35,12 +36,13 @@ MIRRORED = [1, 0, 2, 4, 3]  # key points of a mirrored face: left and right chan
 class FaceDetectorConfig(TrainingConfig):
     """`task: face_detector`."""
 
-    frames_per_clip: int = 4
-    side: int = 160  # pixels of the square pictures trained on, a multiple of 32
-    face_side: tuple[float, float] = (36.0, 130.0)  # pixels; faces are scaled to sizes in this range
-    width: int = 16  # channels of the first layer
-    rotation: float = 10.0  # degrees
-    colour: float = 0.5
+    frames_per_clip: int = within(4, 1, 10_000)
+    side: int = within(160, 32, 4096)  # pixels of the square pictures trained on, a multiple of 32
+    # pixels; faces are scaled to sizes in this range
+    face_side: tuple[float, float] = within((36.0, 130.0), 1, 4096, rising=True)
+    width: int = within(16, 1, 16384)  # channels of the first layer
+    rotation: float = within(10.0, 0, 180)  # degrees
+    colour: float = within(0.5, 0, 1)
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from avsv.kaldi.matrices import read_entry
 from avsv.kaldi.shards import digest
 from avsv.kaldi.tables import read_table
 from avsv.losses.pairs import VerificationLoss
+from avsv.ranges import within
 from avsv.training.config import TrainingConfig
 from avsv.training.experiment import digest_arrays
 from avsv.training.fusion import plan_batches
@@ -34,9 +35,9 @@ class FacePoolConfig(TrainingConfig):
 
     faces: str = "???"  # faces.scp that avsv embed-face --keep-faces wrote
     damaged_faces: str = "???"  # the same of a damaged version of the set
-    damaged_share: float = 0.5  # of the faces of a clip, each by itself
-    clips_per_person: int = 4  # in a batch, so that it holds pairs of one person
-    target_prior: float = 0.1  # of the verification loss
+    damaged_share: float = within(0.5, 0, 1)  # of the faces of a clip, each by itself
+    clips_per_person: int = within(4, 2, 10_000)  # in a batch, so that it holds pairs of one person
+    target_prior: float = within(0.1, above=0, below=1)  # of the verification loss
 
 
 class Faces:

@@ -21,6 +21,7 @@ from avsv.kaldi.tables import read_table
 from avsv.losses.margin import AAMSoftmax, warmed_margin
 from avsv.losses.pairs import VerificationLoss, contrastive_loss, kept_share
 from avsv.models.avn_e import Fused, Fusion, FusionOptions
+from avsv.ranges import within
 from avsv.training.config import TrainingConfig
 from avsv.training.dry_run import Rehearsal
 from avsv.training.experiment import digest_arrays
@@ -35,11 +36,12 @@ log = logging.getLogger("avsv")
 class LossWeights:
     """What the loss is a sum of; 0 leaves a term out."""
 
-    aam: float = 1.0  # AAM-softmax over the training people
-    contrastive: float = 0.0  # with aggressive sampling; the paper has 0.1
-    verification: float = 0.0  # cross-entropy of the batch's pairs
-    damage: float = 0.0  # cross-entropy of the detectors of damage; needs reliability
-    attention: float = 0.0  # minus the logarithm of the clean modality's weight where the other is damaged
+    aam: float = within(1.0, 0, 10_000)  # AAM-softmax over the training people
+    contrastive: float = within(0.0, 0, 10_000)  # with aggressive sampling; the paper has 0.1
+    verification: float = within(0.0, 0, 10_000)  # cross-entropy of the batch's pairs
+    damage: float = within(0.0, 0, 10_000)  # cross-entropy of the detectors of damage; needs reliability
+    # minus the logarithm of the clean modality's weight where the other is damaged
+    attention: float = within(0.0, 0, 10_000)
 
 
 @dataclass
@@ -51,14 +53,15 @@ class FusionConfig(FusionOptions, PairNoiseOptions, TrainingConfig):
     valid_voice: str = ""  # of the held-out people of valid_dir, clean or damaged
     valid_face: str = ""
     losses: LossWeights = field(default_factory=LossWeights)
-    scale: float = 32.0
-    margin: float = 0.2
-    margin_warmup: float = 0.0  # share of the training in which the margin grows from 0
-    sub_centres: int = 1
-    inter_top_k: int = 0  # nearest other people that are penalised
-    inter_top_penalty: float = 0.06
-    target_prior: float = 0.1  # of the verification loss
-    clips_per_person: int = 0  # in a batch, so that it holds pairs of one person; 0: clips as they come
+    scale: float = within(32.0, above=0, high=10_000)
+    margin: float = within(0.2, 0, 3)
+    margin_warmup: float = within(0.0, 0, 1)  # share of the training in which the margin grows from 0
+    sub_centres: int = within(1, 1, 100)
+    inter_top_k: int = within(0, 0, 100_000)  # nearest other people that are penalised
+    inter_top_penalty: float = within(0.06, 0, 3)
+    target_prior: float = within(0.1, above=0, below=1)  # of the verification loss
+    # in a batch, so that it holds pairs of one person; 0: clips as they come
+    clips_per_person: int = within(0, 0, 10_000)
 
 
 class FusionModel(nn.Module):

@@ -23,6 +23,7 @@ from avsv.errors import UserError
 from avsv.kaldi.damage import MISSING, read_damage
 from avsv.kaldi.embeddings import read_embeddings
 from avsv.kaldi.shards import file_digest
+from avsv.ranges import choice, within
 from avsv.training.experiment import digest_arrays
 from avsv.training.noise_statistics import NoiseStatistics, read_noise
 
@@ -43,11 +44,11 @@ class DamagedSet:
 class PairNoiseOptions:
     """Embedding-level augmentation."""
 
-    damage: str = "v1"  # v1 | v2 | real | none
-    damage_share: float = 0.5  # p: share of the pairs that are damaged
+    damage: str = choice("v1", "v1", "v2", "real", "none")  # v1 | v2 | real | none
+    damage_share: float = within(0.5, 0, 1)  # p: share of the pairs that are damaged
     damage_both: bool = False  # both modalities of these pairs, not exactly one
-    missing_share: float = 0.0  # share of the pairs that lose a modality, beside what damage takes
-    noise_std: float = 0.5  # of the mildest corruption of v1, in standard deviations of the embedding
+    missing_share: float = within(0.0, 0, 1)  # share of the pairs that lose a modality, beside what damage takes
+    noise_std: float = within(0.5, 0, 1000)  # of the mildest corruption of v1, in standard deviations of the embedding
     voice_noise: str = ""  # of v2: what avsv noise-statistics measured
     face_noise: str = ""
     damaged_sets: list[DamagedSet] = field(default_factory=list)  # of real

@@ -15,15 +15,15 @@ log = logging.getLogger("avsv")
 MOST_BAD = 0.05  # share of the recordings that may be unusable
 
 
-def read_normalised(path: Source) -> np.ndarray:
+def read_normalised(path: Source, allow_pipes: bool = False) -> np.ndarray:
     """`read_speech` with each band normalised over the whole recording, (t, 64) float32."""
-    return normalise_bands(read_speech(path)).T
+    return normalise_bands(read_speech(path, allow_pipes)).T
 
 
-def read_speech(path: Source) -> np.ndarray:
+def read_speech(path: Source, allow_pipes: bool = False) -> np.ndarray:
     """Frames with speech of a recording, (t, 64) float32; UserError names the recording that has too few."""
     try:
-        return speech_frames(guarded(read_sound, path))
+        return speech_frames(guarded(read_sound, path, 16000, allow_pipes))
     except UserError as error:
         raise UserError(str(error) if str(error).startswith(str(path)) else f"{path}: {error}") from None
 
@@ -35,13 +35,15 @@ class SpeechStore:
     ----------
     paths : in the order of preference
     max_mib : memory for frames; worker processes that are forked later share it
+    allow_pipes : run commands, see `read_sound`
 
     Raises
     ------
     UserError : more than 5 % of the recordings cannot be used
     """
 
-    def __init__(self, paths: list[str], max_mib: float):
+    def __init__(self, paths: list[str], max_mib: float, allow_pipes: bool = False):
+        self.allow_pipes = allow_pipes
         self.kept: dict[str, np.ndarray] = {}
         self.bad: dict[str, str] = {}
         left = max_mib * 2**20
@@ -50,7 +52,7 @@ class SpeechStore:
                 log.info("cache_mib=%g: %d of %d recordings are kept in memory", max_mib, len(self.kept), len(paths))
                 break
             try:
-                self.kept[path] = read_normalised(path).astype(np.float16)
+                self.kept[path] = read_normalised(path, allow_pipes).astype(np.float16)
             except UserError as error:
                 self.bad[path] = str(error)
                 continue
@@ -63,7 +65,7 @@ class SpeechStore:
 
     def crop(self, path: str, begin: float, n_frames: int) -> np.ndarray:
         """`n_frames` from `begin` (a share of the recording) of the normalised spectrogram, (64, n_frames) float32."""
-        frames = self.kept[path] if path in self.kept else read_normalised(path)
+        frames = self.kept[path] if path in self.kept else read_normalised(path, self.allow_pipes)
         return np.ascontiguousarray(take_frames(frames, begin, n_frames).T, np.float32)
 
     def crop_of_any(self, paths: list[str], begin: float, n_frames: int) -> np.ndarray:

@@ -17,6 +17,7 @@ from avsv.losses.synchrony import SELECTIONS, contrastive_distance_loss, select_
 from avsv.media.frames import timed_sound
 from avsv.media.guard import guarded
 from avsv.progress import progress
+from avsv.ranges import choice, within
 from avsv.training.config import TrainingConfig
 from avsv.training.dry_run import Rehearsal
 from avsv.training.pictures import plan_batches
@@ -31,18 +32,21 @@ log = logging.getLogger("avsv")
 class SynchronyConfig(TrainingConfig):
     """`task: coupled_cnn` or `task: syncnet`; data_dir has mouths.scp, made by avsv mouths, and wav.scp."""
 
-    size: int = 64  # of the vectors
-    width: float = 1.0  # share of the published channels
-    segment: float = 1.5  # seconds of a clip that are looked at together: all its cubes are pairs of a batch
-    segments_per_clip: int = 1  # in an epoch
-    stride: int = 1  # of a segment's cubes only every second (2), third (3), ... is used
-    shift: tuple[float, float] = (0.5, 0.5)  # seconds that the sound of impostors is shifted by, to either side
-    margin: float = 100.0  # distance that impostors are pushed to; the authors' code has 100
-    selection: str = "none"  # none | fixed | adaptive: online pair selection, see losses/synchrony.py
-    selection_margin: float = 10.0  # the authors' code has 10
+    size: int = within(64, 1, 16384)  # of the vectors
+    width: float = within(1.0, above=0, high=16)  # share of the published channels
+    # seconds of a clip that are looked at together: all its cubes are pairs of a batch
+    segment: float = within(1.5, above=0, high=600)
+    segments_per_clip: int = within(1, 1, 10_000)  # in an epoch
+    stride: int = within(1, 1, 1000)  # of a segment's cubes only every second (2), third (3), ... is used
+    # seconds that the sound of impostors is shifted by, to either side
+    shift: tuple[float, float] = within((0.5, 0.5), above=0, high=600, rising=True)
+    margin: float = within(100.0, above=0, high=1e9)  # distance that impostors are pushed to; the authors' code has 100
+    # none | fixed | adaptive: online pair selection, see losses/synchrony.py
+    selection: str = choice("none", "none", "fixed", "adaptive")
+    selection_margin: float = within(10.0, 0, 1e9)  # the authors' code has 10
     flip: bool = True  # half of the mouths are mirrored
-    move: int = 4  # pixels that the mouth is moved by at most, to each side
-    light: float = 0.2  # strength of random contrast and brightness
+    move: int = within(4, 0, 50)  # pixels that the mouth is moved by at most, to each side
+    light: float = within(0.2, 0, below=1)  # strength of random contrast and brightness
 
 
 @dataclass(frozen=True)

@@ -19,16 +19,15 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset
 
 from avsv.errors import UserError, refuse_unknown
 from avsv.files import whole_file
 from avsv.media.encoding import encode_png
 from avsv.models.device import has_bfloat16, pick_device
 from avsv.models.weights import is_mapping, put
-from avsv.processes import end_with_parent
 from avsv.progress import progress
 from avsv.threads import n_allowed
+from avsv.training.batches import load_batches
 from avsv.training.checkpoints import FILES, final_weights, keep_last, load_state, save_state, start_from
 from avsv.training.clock import Clock
 from avsv.training.config import TrainingConfig
@@ -39,7 +38,6 @@ from avsv.training.distributed import (
     leave_processes,
     n_processes,
     rank,
-    share,
     share_layers,
 )
 from avsv.training.experiment import finish_experiment, start_experiment
@@ -54,18 +52,6 @@ Draw = Callable[[nn.Module], np.ndarray]
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 WINDOW = 100  # steps that a point of TensorBoard's curves is the mean of
 LINE_EVERY = 60.0  # seconds between lines in the log within an epoch
-
-
-def load_batches(dataset: Dataset, plan: list[list], config: TrainingConfig) -> DataLoader:
-    """The batches of a plan, this process's share of each, prepared by `config.workers` other processes."""
-    on_gpu = pick_device(config.device).type == "cuda"
-    return DataLoader(dataset, batch_sampler=[share(b) for b in plan], num_workers=config.workers, pin_memory=on_gpu,
-                      worker_init_fn=start_worker)  # fmt: skip
-
-
-def start_worker(number: int) -> None:
-    """A worker ends with its training, whatever it waits for."""
-    end_with_parent()
 
 
 def keep_freed_memory() -> None:

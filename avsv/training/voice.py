@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from avsv.losses.margin import AAMSoftmax, warmed_margin
 from avsv.media.guard import guarded
 from avsv.media.sound import SoundStore, read_part, resample
 from avsv.models.ecapa import ecapa_options, make_frontend, make_speaker_encoder, save_speechbrain_folder
+from avsv.ranges import choice, within
 from avsv.training.config import TrainingConfig
 from avsv.training.distributed import draw_share
 from avsv.training.dry_run import Rehearsal
@@ -33,22 +35,22 @@ class VoiceConfig(TrainingConfig):
     """`task: voice`."""
 
     noise_dir: str = ""  # data directory of local/prepare_musan.py; empty: no noise is added
-    noise_share: float = 0.6  # of the crops that are damaged
-    noise_snr: tuple[float, float] = (0.0, 15.0)  # dB
-    speeds: tuple[float, ...] = (0.9, 1.0, 1.1)  # each but 1.0 makes new speakers
-    crop_seconds: tuple[float, float] = (2.0, 3.0)
-    crops_per_clip: int = 1  # an epoch has this many of each clip at each speed
-    cache_mib: int = 2000  # memory for decoded sound
-    encoder: str = "ecapa"  # ecapa | resnet
-    channels: int = 1024  # resnet: of the first stage, 32 as published
-    attention_channels: int = 128  # ecapa alone
-    blocks: tuple[int, ...] = (3, 4, 6, 3)  # resnet alone: in each stage
-    embedding_size: int = 192
-    scale: float = 30.0
-    margin: float = 0.2
-    margin_warmup: float = 0.3  # share of the epochs in which the margin grows from 0
-    mask_frames: int = 0  # SpecAugment: longest run of frames set to the mean
-    mask_bands: int = 0  # SpecAugment: most mel bands set to the mean
+    noise_share: float = within(0.6, 0, 1)  # of the crops that are damaged
+    noise_snr: tuple[float, float] = within((0.0, 15.0), -100, 100, rising=True)  # dB
+    speeds: tuple[float, ...] = within((0.9, 1.0, 1.1), 0.1, 10)  # each but 1.0 makes new speakers
+    crop_seconds: tuple[float, float] = within((2.0, 3.0), 0.1, 600, rising=True)
+    crops_per_clip: int = within(1, 1, 10_000)  # an epoch has this many of each clip at each speed
+    cache_mib: int = within(2000, 0, 1 << 24)  # memory for decoded sound
+    encoder: str = choice("ecapa", "ecapa", "resnet")  # ecapa | resnet
+    channels: int = within(1024, 1, 16384)  # resnet: of the first stage, 32 as published
+    attention_channels: int = within(128, 1, 16384)  # ecapa alone
+    blocks: tuple[int, ...] = within((3, 4, 6, 3), 1, 200)  # resnet alone: in each stage
+    embedding_size: int = within(192, 1, 16384)
+    scale: float = within(30.0, above=0, high=10_000)
+    margin: float = within(0.2, 0, 3)
+    margin_warmup: float = within(0.3, 0, 1)  # share of the epochs in which the margin grows from 0
+    mask_frames: int = within(0, 0, 100_000)  # SpecAugment: longest run of frames set to the mean
+    mask_bands: int = within(0, 0, 80)  # SpecAugment: most mel bands set to the mean
 
 
 class Crops(Dataset):
@@ -58,7 +60,7 @@ class Crops(Dataset):
         self.config, self.paths, self.labels, self.n_people = config, paths, labels, n_people
         self.noises = read_noises(config.noise_dir) if config.noise_dir else None
         noise_paths = sorted({p for sort in self.noises.values() for p in sort}) if self.noises else []
-        self.store = SoundStore([*paths, *noise_paths], config.cache_mib)
+        self.store = SoundStore([*paths, *noise_paths], config.cache_mib, config.allow_pipes)
         if len(self.store.bad) > 0.05 * len(paths):
             raise UserError(f"{len(self.store.bad)} recordings cannot be read; the first: "
                             f"{next(iter(self.store.bad.values()))}")  # fmt: skip
@@ -143,9 +145,9 @@ def mask(features: torch.Tensor, longest: int, dim: int) -> None:
     features.masked_fill_(hit.unsqueeze(2 if dim == 1 else 1), 0.0)
 
 
-def read_middle(path: str) -> torch.Tensor:
+def read_middle(path: str, allow_pipes: bool = False) -> torch.Tensor:
     """The middle seconds of a held-out recording; a shorter one is repeated."""
-    return torch.from_numpy(guarded(read_part, path, 0.5, int(VALID_SECONDS * RATE)))
+    return torch.from_numpy(guarded(read_part, path, 0.5, int(VALID_SECONDS * RATE), RATE, allow_pipes))
 
 
 def make_step(model: VoiceModel, trainer: Trainer) -> Step:
@@ -193,7 +195,8 @@ def train_voice(config: VoiceConfig) -> None:
     def batches(epoch):
         return load_batches(crops, crops.plan(epoch), config)
 
-    validate = held_out and held_out_eer(config, held_out, held_out.wav, read_middle,
+    validate = held_out and held_out_eer(config, held_out, held_out.wav,
+                                         partial(read_middle, allow_pipes=config.allow_pipes),
                                          lambda model, sound: model(sound.to(trainer.device)))  # fmt: skip
     trainer.fit(make_step(model, trainer), batches, len(crops.plan(0)), validate)
     names = [spk if speed == 1 else f"{spk}@{speed:g}" for speed in config.speeds for spk in people]

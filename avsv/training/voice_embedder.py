@@ -17,6 +17,7 @@ from avsv.features.speech import N_MELS
 from avsv.kaldi.data_dir import read_data_dir
 from avsv.kaldi.shards import digest
 from avsv.models.voice_to_face import VoiceEmbedder
+from avsv.ranges import within
 from avsv.training.config import TrainingConfig
 from avsv.training.dry_run import Rehearsal
 from avsv.training.speech import SpeechStore
@@ -30,12 +31,13 @@ log = logging.getLogger("avsv")
 class VoiceEmbedderConfig(TrainingConfig):
     """`task: voice_embedder`."""
 
-    crop_frames: tuple[int, int] = (300, 800)  # of 10 ms, least and most; each batch has one length
-    crops_per_clip: int = 1  # an epoch has this many of each clip
-    cache_mib: int = 4000  # memory for spectrograms
-    channels: tuple[int, ...] = (256, 384, 576, 864)
-    embedding_size: int = 64
-    mask_bands: int = 0  # longest run of bands set to their mean in each crop (SpecAugment; ours)
+    # of 10 ms, least and most; each batch has one length
+    crop_frames: tuple[int, int] = within((300, 800), 1, 60_000, rising=True)
+    crops_per_clip: int = within(1, 1, 10_000)  # an epoch has this many of each clip
+    cache_mib: int = within(4000, 0, 1 << 24)  # memory for spectrograms
+    channels: tuple[int, ...] = within((256, 384, 576, 864), 1, 16384)
+    embedding_size: int = within(64, 1, 16384)
+    mask_bands: int = within(0, 0, 64)  # longest run of bands set to their mean in each crop (SpecAugment; ours)
 
 
 class SpeechCrops(Dataset):
@@ -43,7 +45,7 @@ class SpeechCrops(Dataset):
 
     def __init__(self, config: VoiceEmbedderConfig, paths: list[str], labels: np.ndarray):
         self.config, self.paths, self.labels = config, paths, labels
-        self.store = SpeechStore(paths, config.cache_mib)
+        self.store = SpeechStore(paths, config.cache_mib, config.allow_pipes)
         self.usable = [clip for clip, path in enumerate(paths) if path not in self.store.bad]
 
     def __getitem__(self, item: tuple[int, int, int]) -> tuple[Tensor, int]:
@@ -140,7 +142,7 @@ def train_voice_embedder(config: VoiceEmbedderConfig) -> None:
     log.info("%s: %d clips of %d people", config.data_dir, len(crops.usable), len(people))
 
     def read_middle(path: str) -> Tensor:
-        return torch.from_numpy(SpeechStore([], 0).crop(path, 0.5, config.crop_frames[0]))
+        return torch.from_numpy(SpeechStore([], 0, config.allow_pipes).crop(path, 0.5, config.crop_frames[0]))
 
     validate = held_out and held_out_eer(config, held_out, held_out.wav, read_middle,
                                          lambda model, mels: model(mels.to(trainer.device)))  # fmt: skip

@@ -23,6 +23,7 @@ from avsv.kaldi.shards import digest, file_digest
 from avsv.losses.adversarial import critic_loss, generator_loss
 from avsv.models.voice_to_face import FACE_SIDE, FaceCritic, Generator, VoiceEmbedder, normalise_embeddings
 from avsv.models.weights import put
+from avsv.ranges import within
 from avsv.training.checkpoints import load_weights, weights_file
 from avsv.training.config import OptimizerConfig, TrainingConfig
 from avsv.training.dry_run import Rehearsal
@@ -46,16 +47,18 @@ class VoiceToFaceConfig(TrainingConfig):
     """`task: voice_to_face`; epochs are as long as one likes, a picture of samples is drawn after each."""
 
     voice: str = "???"  # a training of task voice_embedder
-    steps_per_epoch: int = 500
-    crop_frames: tuple[int, int] = (300, 800)  # of 10 ms, least and most; each batch has one length
-    noise: float = 0.05  # standard deviation of what is added to voice embeddings of length 1
-    channels: tuple[int, ...] = (1024, 512, 256, 128, 64)  # of the generator
-    critic_channels: tuple[int, ...] = (32, 64, 128, 256, 512)
-    critic_size: int = 64  # of what discriminator and classifier look at
+    steps_per_epoch: int = within(500, 1, 10_000_000)
+    # of 10 ms, least and most; each batch has one length
+    crop_frames: tuple[int, int] = within((300, 800), 1, 60_000, rising=True)
+    noise: float = within(0.05, 0, 100)  # standard deviation of what is added to voice embeddings of length 1
+    channels: tuple[int, ...] = within((1024, 512, 256, 128, 64), 1, 16384)  # of the generator
+    critic_channels: tuple[int, ...] = within((32, 64, 128, 256, 512), 1, 16384)
+    critic_size: int = within(64, 1, 16384)  # of what discriminator and classifier look at
     batch_norm: bool = False  # in the generator (ours, for short trainings)
-    person_weight: float = 1.0  # of being recognised, in the generator's loss (published: 1)
-    average_decay: float = 0.0  # of a running mean of the generator's weights, which draws the faces (ours); 0: none
-    cache_mib: int = 4000  # memory for spectrograms
+    person_weight: float = within(1.0, 0, 10_000)  # of being recognised, in the generator's loss (published: 1)
+    # of a running mean of the generator's weights, which draws the faces (ours); 0: none
+    average_decay: float = within(0.0, 0, below=1)
+    cache_mib: int = within(4000, 0, 1 << 24)  # memory for spectrograms
     optimizer: OptimizerConfig = field(default_factory=published_optimizer)
 
 
@@ -129,7 +132,7 @@ class VoicesAndFaces(Dataset):
         numbers = {name: number for number, name in enumerate(people)}
         voices, self.faces = ([(table[utt], numbers[data.utt2spk[utt]]) for utt in sorted(table)
                                if data.utt2spk[utt] in numbers] for table in (data.wav, entries))  # fmt: skip
-        self.store = SpeechStore([path for path, _ in voices], config.cache_mib)
+        self.store = SpeechStore([path for path, _ in voices], config.cache_mib, config.allow_pipes)
         self.voices = [(path, person) for path, person in voices if path not in self.store.bad]
         self.wav: list[list[str]] = [[] for _ in people]
         for path, person in self.voices:
@@ -226,7 +229,7 @@ def make_draw(mels: Tensor, faces: np.ndarray, trainer: Trainer):
 
 def choose_samples(config: VoiceToFaceConfig, data: DataDir, entries: dict[str, str]) -> tuple[Tensor, np.ndarray]:
     """Spectrograms (n, 64, frames) and real faces (n, 64, 64, 3) RGB of a clip of some people, spread over all."""
-    store, mels, faces = SpeechStore([], 0), [], []
+    store, mels, faces = SpeechStore([], 0, config.allow_pipes), [], []
     first: dict[str, str] = {}
     for utt in sorted(entries.keys() & data.wav.keys()):
         first.setdefault(data.utt2spk[utt], utt)

@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from avsv.ranges import choice, within
+
 COVARIATES = ("identity", "gender", "nationality", "age")
 
 
@@ -16,23 +18,27 @@ COVARIATES = ("identity", "gender", "nationality", "age")
 class AssociationOptions:
     """How the network of a system is built and taught; each system reads what concerns it."""
 
-    system: str = "infonce"  # infonce | fop | ssnet | dimnet | pins | svhf
-    size: int = 128  # of the joint space
-    hidden: int = 256  # of the layer before it; 0: there is none
-    dropout: float = 0.5
-    noise: float = 0.0  # added to the inputs in training: standard deviation, where their elements have mean square 1
-    temperature: float = 0.07  # infonce: at the beginning; it is learned
-    fusion: str = "gated"  # fop: none | linear | gated
-    transform: str = "relu"  # fop: relu (Linear, BN, ReLU, Dropout, L2) | tanh (of a Linear, L2: the single stream's)
-    ce_weight: float = 1.0  # fop: of cross-entropy
-    alpha: float = 1.0  # fop: of the orthogonal projection
-    projection: str = "paper"  # fop: paper (|mean cosine| of strangers) | code (0.7 x mean |cosine|)
-    centre_weight: float = 1.0  # ssnet: lambda of softmax + (lambda / 2) centre loss
+    # infonce | fop | ssnet | dimnet | pins | svhf
+    system: str = choice("infonce", "infonce", "fop", "ssnet", "dimnet", "pins", "svhf")
+    size: int = within(128, 1, 16384)  # of the joint space
+    hidden: int = within(256, 0, 16384)  # of the layer before it; 0: there is none
+    dropout: float = within(0.5, 0, below=1)
+    # added to the inputs in training: standard deviation, where their elements have mean square 1
+    noise: float = within(0.0, 0, 100)
+    temperature: float = within(0.07, above=0, high=100)  # infonce: at the beginning; it is learned
+    fusion: str = choice("gated", "none", "linear", "gated")  # fop: none | linear | gated
+    # fop: relu (Linear, BN, ReLU, Dropout, L2) | tanh (of a Linear, L2: the single stream's)
+    transform: str = choice("relu", "relu", "tanh")
+    ce_weight: float = within(1.0, 0, 10_000)  # fop: of cross-entropy
+    alpha: float = within(1.0, 0, 10_000)  # fop: of the orthogonal projection
+    # fop: paper (|mean cosine| of strangers) | code (0.7 x mean |cosine|)
+    projection: str = choice("paper", "paper", "code")
+    centre_weight: float = within(1.0, 0, 10_000)  # ssnet: lambda of softmax + (lambda / 2) centre loss
     covariates: tuple[str, ...] = ("identity", "gender", "nationality")  # dimnet: what is classified
-    margin: float = 0.6  # pins
-    tau: tuple[float, float] = (0.3, 0.8)  # pins: hardness of negatives, at first and in the end
-    direction: str = "v2f"  # svhf: v2f (a voice and N faces) | f2v
-    candidates: int = 2  # svhf: N that it is trained with
+    margin: float = within(0.6, 0, 100)  # pins
+    tau: tuple[float, float] = within((0.3, 0.8), 0, 1)  # pins: hardness of negatives, at first and in the end
+    direction: str = choice("v2f", "v2f", "f2v")  # svhf: v2f (a voice and N faces) | f2v
+    candidates: int = within(2, 2, 10_000)  # svhf: N that it is trained with
 
 
 class Pairs(NamedTuple):

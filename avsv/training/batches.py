@@ -1,0 +1,66 @@
+"""Batches that other processes prepare, and what it means when one of these processes fails."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from torch.utils.data import DataLoader, Dataset
+
+from avsv.errors import UserError
+from avsv.models.device import pick_device
+from avsv.processes import end_with_parent
+from avsv.training.config import TrainingConfig
+from avsv.training.distributed import share
+
+NO_SHARED_MEMORY = re.compile(r"shared memory|shm|Bus error|No space left on device")
+KILLED = re.compile(r"DataLoader worker .*(killed by signal|exited unexpectedly)", re.DOTALL)
+
+FULL = (
+    "/dev/shm, through which processes pass batches, is full. Give the container more (docker run --shm-size 8g, or "
+    "--ipc host), or train with fewer workers; workers=0 needs none"
+)
+OUT_OF_MEMORY = (
+    "a process that prepares batches was killed, most likely for lack of memory. Train with fewer workers, or a "
+    "smaller cache_mib"
+)
+
+
+class Batches:
+    """The batches of a plan, in order; `len` tells how many.
+
+    Raises
+    ------
+    UserError : while going over them: the shared memory is full, a process was killed, an example cannot be read
+    """
+
+    def __init__(self, loader: DataLoader, workers: int):
+        self.loader, self.workers = loader, workers
+
+    def __len__(self) -> int:
+        return len(self.loader)
+
+    def __iter__(self) -> Iterator[Any]:
+        try:
+            yield from self.loader
+        except UserError as error:  # torch wraps that of a worker in its traceback
+            lines = [line for line in str(error).splitlines() if line.strip()]
+            raise UserError(lines[-1].partition("UserError: ")[2] or lines[-1] if lines else "") from None
+        except (RuntimeError, OSError) as error:
+            if self.workers and NO_SHARED_MEMORY.search(str(error)):
+                raise UserError(f"workers={self.workers}: {FULL}") from None
+            if self.workers and KILLED.search(str(error)):
+                raise UserError(f"workers={self.workers}: {OUT_OF_MEMORY}") from None
+            raise
+
+
+def load_batches(dataset: Dataset, plan: list[list], config: TrainingConfig) -> Batches:
+    """The batches of a plan, this process's share of each, prepared by `config.workers` other processes."""
+    on_gpu = pick_device(config.device).type == "cuda"
+    loader = DataLoader(dataset, batch_sampler=[share(b) for b in plan], num_workers=config.workers, pin_memory=on_gpu,
+                        worker_init_fn=start_worker)  # fmt: skip
+    return Batches(loader, config.workers)
+
+
+def start_worker(number: int) -> None:
+    """A worker ends with its training, whatever it waits for."""
+    end_with_parent()
