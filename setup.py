@@ -71,7 +71,7 @@ setup(
     ],
     extras_require={
         # scikit-learn, scikit-image, kaldi-native-fbank: independent computations that tests compare ours with;
-        # selenium: the report in a browser
+        # selenium: the report in a browser; hyperpyyaml: models written as SpeechBrain writes them
         "test": [
             "pytest>=8",
             "pytest-xdist>=3.6",
@@ -80,6 +80,7 @@ setup(
             "scikit-learn>=1.5",
             "kaldi-native-fbank>=1.22",
             "selenium>=4.20",
+            "hyperpyyaml>=1.2",
             "ruff>=0.12",
         ],
     },

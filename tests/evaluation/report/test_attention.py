@@ -20,8 +20,10 @@ def world(tmp_path):
         "p-3": ("face", "occlusion"),
         "p-4": ("face", "missing"),
     }
-    damage = {utt: json.dumps({"modality": what, "kind": kind}) for utt, (what, kind) in hit.items()}
-    damage["p-5"] = json.dumps([{"modality": what, "kind": "jpeg"} for what in ("voice", "face")])
+    needs = {"voice": {"sources": [["n.wav", 0.5]], "snr": 5.0}, "face": {}}
+    records = {utt: {"modality": what, "kind": kind, **needs[what]} for utt, (what, kind) in hit.items()}
+    damage = {utt: json.dumps(record) for utt, record in records.items()}
+    damage["p-5"] = json.dumps([records["p-1"], {"modality": "face", "kind": "jpeg"}])
     weights = [0.5, 0.2, 0.3, 0.9, 1.0, 0.4, 0.6, 0.55]
     for name, table in (("t", {}), ("t_noisy", damage), ("t_babble", {"p-1": damage["p-1"]})):
         write_table(tmp_path / "data" / name / "utt2damage", table)
