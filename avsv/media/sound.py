@@ -16,7 +16,7 @@ import numpy as np
 import soxr
 
 from avsv.errors import UserError
-from avsv.kaldi.segments import MIXED, Segment, Source, is_pipe
+from avsv.kaldi.segments import MIXED, TO_THE_END, Segment, Source, is_pipe
 from avsv.media.channels import Mixer
 from avsv.media.containers import open_container, time_zero
 from avsv.media.decoding import look, n_tracks, open_sndfile, pieces, sound_stream
@@ -60,8 +60,11 @@ def read_sound(source: Source, rate: int = 16000, allow_pipes: bool = False, tra
     if (span := read_span(source)) is not None:
         sound, found = span
     else:
-        sound, found = kept_recording(source, rate, allow_pipes, track)
-        sound = sound[source.samples(found, len(sound))]
+        try:
+            sound, found = kept_recording(source, rate, allow_pipes, track)
+            sound = sound[source.samples(found, len(sound))]
+        except TooLong:
+            sound, found = read_window(source, allow_pipes, track)
     return sound if found == rate else resample(sound, found, rate)
 
 
@@ -141,6 +144,39 @@ def read_span(segment: Segment) -> tuple[np.ndarray, int] | None:
         file.seek(span.start)
         sound = file.read(span.stop - span.start, dtype="float32")
         return (sound, file.samplerate) if len(sound) == span.stop - span.start else None
+
+
+def read_window(segment: Segment, allow_pipes: bool, track: int | None, channel: int = MIXED) -> tuple[np.ndarray, int]:
+    """A segment of a recording that is too long to be kept: decoded up to the segment's end, the rest dropped."""
+    name, content = segment.path, segment.path
+    if is_pipe(segment):
+        name = segment.path.rstrip()[:-1]
+        content = read_pipe(name, allow_pipes)
+    header, channel = look(content, name), max(channel, segment.channel)
+    parts, mixer, rate, n_before, n_kept = [], None, 0, 0, 0
+    end = float("inf") if segment.end == TO_THE_END else segment.end
+    for rate, piece in pieces(content, name, header, track):
+        mixer = mixer or Mixer(rate)
+        first, last = round(segment.start * rate) - n_before, end * rate - n_before
+        part = piece[max(0, first) : max(0, round(min(last, len(piece))))]
+        if channel >= piece.shape[1]:
+            raise UserError(f"{name}: there is no channel {channel}; it has {piece.shape[1]}, counted from 0")
+        mixed = mixer.mix(part)
+        parts.append(mixed if channel == MIXED else np.ascontiguousarray(part[:, channel]))
+        n_kept += len(part)
+        if n_kept > MOST_SAMPLES:
+            raise TooLong(f"{segment}: has more than {MOST_SAMPLES} samples; cut it into shorter segments")
+        n_before += len(piece)
+        if n_before >= end * rate:
+            break
+    segment.samples(rate, n_before)
+    if channel == MIXED and (loudest := mixer.cancelling()) is not None:
+        log.warning("%s: its channels cancel each other; channel %d alone is used", segment, loudest + 1)
+        return read_window(segment, allow_pipes, track, loudest)
+    sound, scale = np.concatenate(parts), mixer.scale(name)
+    if not np.isfinite(sound).all():
+        raise UserError(f"{segment}: the sound has NaN or infinite samples")
+    return (sound if scale == 1 else sound / np.float32(scale)), rate
 
 
 def is_plain(file) -> bool:

@@ -7,7 +7,7 @@ import soundfile
 from avsv.errors import UserError
 from avsv.kaldi.data_dir import read_data_dir, write_data_dir
 from avsv.kaldi.segments import Segment, read_segments, segment_line
-from avsv.media import sound
+from avsv.media import decoding, sound
 from avsv.media.guard import guarded
 from avsv.media.sound import read_part, read_sound, sound_seconds
 
@@ -145,3 +145,22 @@ def test_segments_of_two_channels_are_the_mean_or_the_channel_that_is_named(tmp_
     assert len(decoded) == 3  # each once for its two segments
     with pytest.raises(UserError, match="channel 2"):
         read_sound(Segment(str(path), 0, 1, 2))
+
+
+@pytest.mark.parametrize(("ending", "rate"), [("wav", RATE), ("flac", RATE), ("mp3", 44100)])
+def test_segments_of_recordings_that_are_too_long_to_be_kept(tmp_path, monkeypatch, ending, rate):
+    noise = np.random.default_rng(4).normal(size=(9 * rate, 2)).clip(-4, 4) / 8
+    path = str(tmp_path / f"two.{ending}")
+    soundfile.write(path, noise, rate)
+    segments = [Segment(path, 0, 1.5), Segment(path, 4.25, 6, 1), Segment(path, 7.5, 9.2), Segment(path, 8, -1, 0)]
+    expected = [read_sound(segment, RATE) for segment in segments]
+    monkeypatch.setattr(sound, "MOST_SAMPLES", 3 * rate)
+    monkeypatch.setattr(decoding, "PIECE", 5000)
+    monkeypatch.setattr(sound, "KEPT", sound.Kept())
+    with pytest.raises(UserError):
+        read_sound(path)
+    for segment, there in zip(segments, expected, strict=True):
+        np.testing.assert_allclose(read_sound(segment, RATE), there, atol=1e-6)
+    for segment in (Segment(path, 9.3, 10), Segment(path, 8, 9.8), Segment(path, 1, 6), Segment(path, 0, 1, 2)):
+        with pytest.raises(UserError, match="two"):
+            read_sound(segment)
