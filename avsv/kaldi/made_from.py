@@ -128,9 +128,14 @@ def find_stale(path: Path | str) -> Stale | None:
     return None
 
 
-def sources_of(path: Path | str) -> list[Path]:
-    """All that a file was made from, as far as records tell, each once."""
-    return list(dict.fromkeys(source_path(file, source) for file, sources in chain(path) for source in sources))
+def sources_of(path: Path | str, role: str | None = None) -> dict[Path, str]:
+    """All that a file was made from (in one role, such as "model"), as far as records tell: path -> hash."""
+    return {
+        source_path(file, source): source.digest
+        for file, sources in chain(path)
+        for source in sources
+        if role in (None, source.role)
+    }
 
 
 def chain(path: Path | str) -> Iterator[tuple[Path, Sequence[Input]]]:

@@ -109,7 +109,7 @@ def test_a_file_that_something_else_wrote_has_no_record(chained):
     chained["scores"].write_text("a b 0.123456\n")
     chained["trials"].write_text("a b nontarget\n")
     assert find_stale(chained["scores"]) is None
-    assert sources_of(chained["scores"]) == []
+    assert sources_of(chained["scores"]) == {}
 
 
 def test_absent_inputs_cannot_be_checked(chained):
@@ -135,6 +135,11 @@ def test_inputs_are_those_at_the_beginning(tmp_path):
     assert find_stale(tmp_path / "out").source == tmp_path / "in"
 
 
+def test_sources_of_one_role(chained):
+    assert list(sources_of(chained["calibrated"], "model")) == [chained["model"]]
+    assert list(sources_of(chained["calibrated"], "trials")) == [chained["trials"]]
+
+
 def test_pipes_and_names_are_left_out(tmp_path):
     os.mkfifo(tmp_path / "fifo")
     made = MadeFrom({"a": tmp_path / "fifo", "b": "speechbrain/spkrec-ecapa-voxceleb", "c": tmp_path / "absent.scp"})
@@ -142,7 +147,7 @@ def test_pipes_and_names_are_left_out(tmp_path):
     made.write(tmp_path / "out")
     made.write("/dev/null")
     refuse_stale(tmp_path / "out")
-    assert sources_of(tmp_path / "out") == []
+    assert sources_of(tmp_path / "out") == {}
 
 
 @pytest.mark.parametrize("said", ["", "[]", "{}", "{", '{"size": 1, "mtime_ns": MTIME}', "null", "[" * 100_000,

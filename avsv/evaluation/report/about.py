@@ -1,13 +1,16 @@
 """What the report tells of how the results came about: what was skipped and why, configurations, versions."""
 
 import json
+import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from avsv.errors import UserError
 from avsv.evaluation.report.html import Markup, tag
+from avsv.evaluation.report.inside import files_inside, is_inside
+from avsv.kaldi.made_from import digest_of, state_of
 from avsv.kaldi.tables import read_lines, read_table
 
 SHOWN = 200  # names in one list; the rest is counted
@@ -32,12 +35,12 @@ class Skipped:
 def find_skipped(exp_dir: Path) -> list[Skipped]:
     """SYSTEM/SET/skipped of an experiment by reason, and SYSTEM/scores/*.missing; empty ones are left out."""
     found = []
-    for path in sorted(exp_dir.glob("*/*/skipped")):
+    for path in files_inside(exp_dir, "*/*/skipped"):
         reasons: dict[str, list[str]] = {}
         for name, said in read_table(path).items():
             reasons.setdefault(general(said), []).append(f"{name} {said}")
         found.append(Skipped(path, reasons))
-    for path in sorted(exp_dir.glob("*/scores/*.missing")):
+    for path in files_inside(exp_dir, "*/scores/*.missing"):
         found.append(Skipped(path, {"no embedding, or nothing in common: scored as --missing told": read_lines(path)}))
     return [one for one in found if one.total]
 
@@ -76,32 +79,37 @@ def folded(title: str, lines: Sequence[str]) -> Markup:
     return tag("details", tag("summary", title), tag("pre", "\n".join(lines[:SHOWN]) + more))
 
 
-def configuration_section(exp_dir: Path, about: Sequence[tuple[str, str]]) -> list[Markup]:
+def configuration_section(
+    exp_dir: Path, about: Sequence[tuple[str, str]], models: Mapping[Path, str] | None = None
+) -> list[Markup]:
     """How this report was computed, and each trained system's configuration, command line and versions.
 
     about : what the report itself was made with, name and value
+    models : file -> hash of the networks that made the scores, as far as records tell; a system that is none of them is
+        marked, for it may be of an earlier run
     """
     parts = [tag("dl", [[tag("dt", name), tag("dd", value)] for name, value in about])]
-    for path in sorted(exp_dir.glob("*/config.yaml")):
+    for path in files_inside(exp_dir, "*/config.yaml"):
         folder = path.parent
         text = "\n".join(read_lines(path))
-        shown = [tag("summary", tag("b", folder.name), " ", tag("span", last_epoch(folder), class_="quiet"))]
-        run = read_json(folder / "run.json")
+        notes = [last_epoch(exp_dir, folder)]
+        if models and not is_used(folder, models):
+            notes.append("; no score here was made with it")
+        shown = [tag("summary", tag("b", folder.name), " ", tag("span", *notes, class_="quiet"))]
+        run = read_json(folder / "run.json") if is_inside(exp_dir, folder / "run.json") else {}
         if command := run.get("command"):
             shown += [tag("h4", "Command"), tag("pre", command)]
         if isinstance(versions := run.get("versions"), dict):
             shown += [tag("h4", "Versions"), tag("pre", "  ".join(f"{k} {v}" for k, v in versions.items()))]
         parts.append(tag("details", shown, tag("h4", "config.yaml"), tag("pre", text)))
-    for path in sorted(exp_dir.glob("*/scores/[!.]*.json")):
+    for path in files_inside(exp_dir, "*/scores/[!.]*.json"):
         summary = tag("summary", tag("b", path.parent.parent.name), " ", path.name)
         parts.append(tag("details", summary, tag("pre", json.dumps(read_json(path), indent=2))))
     return parts
 
 
 def read_json(path: Path) -> dict:
-    """What a file beside a configuration tells; nothing where it is absent. UserError where it is no JSON object."""
-    if not path.exists():
-        return {}
+    """What a file beside a configuration or scores tells; UserError where it is no JSON object."""
     try:
         found = json.loads("\n".join(read_lines(path)))
     except (ValueError, RecursionError) as error:
@@ -111,14 +119,31 @@ def read_json(path: Path) -> dict:
     return found
 
 
-def last_epoch(folder: Path) -> str:
+def is_used(folder: Path, models: Mapping[Path, str]) -> bool:
+    """Whether one of the networks lies in an experiment's folder, or is a copy of one there."""
+    here = Path(os.path.abspath(folder))
+    if any(model.is_relative_to(here) for model in models):
+        return True
+    hashes = set(models.values()) - {""}
+    files = [(file, state) for file in here.glob("*.*") if (state := state_of(file))]
+    return any(digest_of(file, state) in hashes for file, state in files)
+
+
+def last_epoch(exp_dir: Path, folder: Path) -> str:
     """The last line of history.jsonl in words, such as "epoch 30: loss 0.12"."""
     path = folder / "history.jsonl"
-    lines = read_lines(path) if path.exists() else []
+    lines = read_lines(path) if is_inside(exp_dir, path) else []
     try:
         record = json.loads(lines[-1]) if lines else {}
     except (ValueError, RecursionError):
-        raise UserError(f"{path}, line {len(lines)}: is no JSON") from None
-    numbers = {key: value for key, value in record.items() if key != "epoch" and isinstance(value, int | float)}
+        record = None
+    if not isinstance(record, dict):
+        raise UserError(f"{path}, line {len(lines)}: expected a JSON object; delete the file, or train again")
+    # a whole number may have thousands of digits, more than a float has room for
+    numbers = {key: value for key, value in record.items() if key != "epoch" and is_number(value)}
     said = ", ".join(f"{key} {value:.4g}" for key, value in numbers.items())
     return f"epoch {record['epoch']}: {said}" if "epoch" in record else ""
+
+
+def is_number(value: object) -> bool:
+    return isinstance(value, float) or (type(value) is int and abs(value) < 1e300)

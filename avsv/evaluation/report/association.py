@@ -1,6 +1,5 @@
 """The report of face-voice association: tables beside chance, 1:N curves, retrieval to hear and see, joint spaces."""
 
-import json
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,18 +11,28 @@ from avsv.errors import UserError
 from avsv.evaluation.association_table import MEASURES, TITLES, cell, columns_of, markdown_tables, said_of
 from avsv.evaluation.report.association_figures import matching_plot, plane_plot, principal_plane, system_legend
 from avsv.evaluation.report.html import Markup, tag
+from avsv.evaluation.report.inside import files_inside
 from avsv.evaluation.report.media import MediaFolder
 from avsv.evaluation.report.page import figure, whole_page
 from avsv.evaluation.tables import shown
 from avsv.files import whole_file, write_json
-from avsv.inputs import read_text
 from avsv.kaldi.data_dir import DataDir, read_data_dir
 from avsv.kaldi.embeddings import read_embeddings
 from avsv.kaldi.made_from import refuse_stale
+from avsv.kaldi.schema import read_json
 from avsv.scoring.cosine import unit_length
 
 log = logging.getLogger("avsv")
 EXAMPLES, RANKS = 6, 10  # queries shown, faces of each
+COMMON = {"list": str, "chance_percent": (float, None), "n_people": int}
+CI95 = ([float], None)
+VERIFICATION = {**COMMON, "protocol": str, "eer_percent": (float, None), "eer_ci95": CI95, "auc_percent": (float, None),
+                "auc_ci95": CI95, "n_target": int, "n_nontarget": int}  # fmt: skip
+MATCHING = {**COMMON, "protocol": str, "candidates": int, "accuracy_percent": float, "accuracy_ci95": CI95,
+            "n_queries": int}  # fmt: skip
+RETRIEVAL = {**COMMON, "protocol": str, "map_percent": (float, None), "map_ci95": CI95, "n_queries": int,
+             "n_gallery": int, "n_left_out": int}  # fmt: skip
+RECORDS = (VERIFICATION, MATCHING, RETRIEVAL)  # what a protocol's record has
 WAYS = {"v2f": "voice to face", "f2v": "face to voice"}
 
 
@@ -44,7 +53,7 @@ def read_sets(exp_dir: Path, data_dir: Path) -> list[TestSet]:
     UserError : there is no such file, or one is older than the embeddings that it was made from
     """
     found: dict[str, dict[str, list[dict]]] = {}
-    for path in sorted(exp_dir.glob("*/measures/[!.]*.json")):
+    for path in files_inside(exp_dir, "*/measures/[!.]*.json"):
         refuse_stale(path)
         found.setdefault(path.stem, {})[path.parent.parent.name] = read_records(path)
     if not found:
@@ -55,10 +64,19 @@ def read_sets(exp_dir: Path, data_dir: Path) -> list[TestSet]:
 
 
 def read_records(path: Path) -> list[dict]:
-    try:
-        return json.loads(read_text(path))
-    except ValueError:
-        raise UserError(f"{path}: is no JSON; make it again: avsv associate") from None
+    """What avsv associate measured; UserError where the file is another one."""
+    records = read_json(path, [RECORDS], "file of avsv associate")
+    for record in records:
+        shape = dict(zip(MEASURES, RECORDS, strict=True)).get(record["protocol"])
+        ends = [value for key, value in record.items() if key.endswith("_ci95") and value is not None]
+        right = shape and shape.keys() == record.keys() and all(len(pair) == 2 for pair in ends)
+        if not right or record.get("candidates", 2) < 2:
+            raise UserError(
+                f"{path}: {record['protocol']} {record['list']} is no measure of avsv associate; make it again"
+            )
+    if not records:
+        raise UserError(f"{path}: holds no measure; make it again: avsv associate")
+    return records
 
 
 def best_system(test: TestSet) -> str | None:

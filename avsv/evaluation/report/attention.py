@@ -4,6 +4,7 @@ embed-pair writes EXP_DIR/SYSTEM/SET/weights ("utt voice face"), embed-clips utt
 set says what was damaged. Of each system the condition with the most kinds of damage is shown.
 """
 
+import glob
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 
 from avsv.errors import UserError
 from avsv.evaluation.report.html import Markup, tag
+from avsv.evaluation.report.inside import files_inside
 from avsv.evaluation.report.svg import Frame, short
 from avsv.evaluation.tables import markdown_rows
 from avsv.kaldi.damage import MISSING, read_damage
@@ -50,7 +52,7 @@ def find_attention(exp_dir: Path, data: Mapping[str, Path]) -> list[Attention]:
     best: dict[str, Attention] = {}
     damages = {condition: kinds_of_damage(path) for condition, path in data.items()}
     for condition, path in data.items():
-        for file in (file for name in FILES for file in sorted(exp_dir.glob(f"*/{path.name}/{name}"))):
+        for file in (file for name in FILES for file in files_inside(exp_dir, f"*/{glob.escape(path.name)}/{name}")):
             system = file.parent.parent.name
             found = Attention(system, condition, by_kind(read_voice_weights(file), damages[condition]))
             if len(found.weights) > max(1, len(best[system].weights) if system in best else 0):

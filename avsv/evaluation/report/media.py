@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from avsv.errors import UserError
-from avsv.files import whole_file
+from avsv.files import refuse_link, whole_file
 from avsv.kaldi.damage import MISSING, read_damage
 from avsv.kaldi.data_dir import DataDir, read_data_dir
 from avsv.kaldi.segments import is_pipe
@@ -51,7 +51,7 @@ class MediaFolder:
     """
 
     def __init__(self, out_dir: Path, data: Mapping[str, Path]):
-        self.folder = out_dir / "media"
+        self.folder = refuse_link(out_dir / "media")
         self.sets = {condition: SourceTables(path) for condition, path in data.items()}
         self.written: dict[str, str] = {}  # file name -> why it could not be made, or nothing
         self.clips: dict[tuple[str, str], Clip] = {}

@@ -29,6 +29,7 @@ from avsv.evaluation.report.tables import MINUS, overview, result_table, sources
 from avsv.evaluation.report.trials import WorstTrial
 from avsv.evaluation.results import ScoreFile
 from avsv.evaluation.tables import shown
+from avsv.kaldi.made_from import sources_of
 
 HERE = Path(__file__).parent
 
@@ -50,13 +51,14 @@ def page(
     main : the trial list that the first sentence is about
     """
     numbers = {system: number for number, system in enumerate(sorted({file.system for file in files}))}
+    models = {path: hashed for file in files for path, hashed in sources_of(file.path, "model").items()}
     sections = [
         ("results", "Results", results_section(tables, numbers, published)),
         ("curves", "Curves", curves_section(tables)),
         *([("attention", "Attention", attention_section(attention))] if attention else []),
         ("errors", "The worst errors", errors_section(tables, media)),
         ("skipped", "What was skipped", skipped_section(skipped, exp_dir)),
-        ("configuration", "Configuration", configuration_section(exp_dir, about(files, tables, options))),
+        ("configuration", "Configuration", configuration_section(exp_dir, about(files, tables, options), models)),
     ]
     return whole_page(title, main_result(tables, main), sizes(tables), sections)
 

@@ -1,0 +1,34 @@
+"""Which files of an experiment a report may show: a folder from elsewhere may hold links to others."""
+
+import logging
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+log = logging.getLogger("avsv")
+
+
+def files_inside(exp_dir: Path, pattern: str) -> Iterator[Path]:
+    """The regular files of a pattern that lie below `exp_dir`, sorted; others are left out with a warning."""
+    return (path for path in sorted(exp_dir.glob(pattern)) if is_inside(exp_dir, path))
+
+
+def is_inside(exp_dir: Path, path: Path) -> bool:
+    """Whether a path is a regular file below `exp_dir`, links followed. False for a file that is not there.
+
+    Examples
+    --------
+    >>> is_inside(Path("/etc"), Path("/etc/../dev/null"))
+    False
+    """
+    try:
+        real = path.resolve(strict=True)
+        regular = stat.S_ISREG(real.stat().st_mode)
+    except FileNotFoundError:
+        return False
+    except (OSError, RuntimeError, ValueError):  # RuntimeError: links in a circle, until Python 3.12
+        regular = False
+    if not regular or not real.is_relative_to(exp_dir.resolve()):
+        log.warning("%s: is no regular file in %s, and is not shown", path, exp_dir)
+        return False
+    return True
