@@ -74,3 +74,17 @@ def world(tmp_path):
         tmp_path, tmp_path / "test.trials", scps["test"], scps["train"],
         tmp_path / "train.utt2spk", tmp_path / "train.trials",
     )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def encoder(tmp_path_factory):
+    """A folder with a small speaker encoder that is not trained."""
+    import torch
+
+    from avsv.models.ecapa import ecapa_options, make_ecapa, save_speechbrain_folder
+
+    folder = tmp_path_factory.mktemp("encoder")
+    torch.manual_seed(0)
+    options = (80, 8, 4, 6)
+    save_speechbrain_folder(folder, make_ecapa(*options), torch.zeros(2, 6), ["a", "b"], ecapa_options(*options))
+    return folder

@@ -6,20 +6,9 @@ import kaldiio
 import numpy as np
 import pytest
 import soundfile
-import torch
 
 from avsv.features.quality import VOICE_TABLES
 from avsv.kaldi.tables import read_table, write_table
-from avsv.models.ecapa import ecapa_options, make_ecapa, save_speechbrain_folder
-
-
-@pytest.fixture(scope="module")
-def encoder(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("encoder")
-    torch.manual_seed(0)
-    options = (80, 8, 4, 6)
-    save_speechbrain_folder(folder, make_ecapa(*options), torch.zeros(2, 6), ["a", "b"], ecapa_options(*options))
-    return folder
 
 
 @pytest.fixture
