@@ -12,8 +12,8 @@ from avsv.features.face_damage import damage_faces
 from avsv.features.faces import ClipFaces, find_faces, read_faces
 from avsv.features.quality import face_quality, sharpness
 from avsv.kaldi.shards import ShardWriter
-from avsv.media.guard import guarded
-from avsv.media.pictures import evenly_spaced, read_frames
+from avsv.media.guard import guarded_stream
+from avsv.media.pictures import each_frame, evenly_spaced
 from avsv.progress import progress
 from avsv.threads import ReadOnce, map_ahead, n_allowed
 
@@ -24,7 +24,7 @@ def media_faces(video: Mapping[str, str], detector: Any, n_frames: int, det_thre
     """A reader that finds and aligns the faces of up to `n_frames` frames of a clip."""
 
     def read(path: str) -> ClipFaces:
-        return find_faces(guarded(read_frames, path, n_frames), detector, det_thresh)
+        return find_faces(list(guarded_stream(each_frame, path, n_frames)), detector, det_thresh)
 
     once = ReadOnce(read)  # the clips of one VoxCeleb1 video share a folder of pictures, and come one after the other
     return lambda utt: once(video[utt])

@@ -7,7 +7,7 @@ square pixels.
 
 import logging
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from avsv.media.stills import ENDINGS, MOST_PIXELS, MOST_SIDE, is_still, read_pi
 from avsv.regular import regular_file
 
 log = logging.getLogger("avsv")
+KEEP = 256 << 20  # bytes of a folder's pictures
 SEEKABLE = {"mov", "mp4", "matroska", "webm"}  # containers with an index, where a seek lands on the keyframe asked for
 
 
@@ -49,14 +50,22 @@ def read_frames(path: Path | str, n: int) -> list[np.ndarray]:
     >>> [int(frame[0, 0, 0]) for frame in read_frames(folder, 3)]
     [1, 4, 7]
     """
+    return list(each_frame(path, n))
+
+
+def each_frame(path: Path | str, n: int) -> Iterator[np.ndarray]:
+    """The pictures that `read_frames` gives, one by one, so that few large ones are in memory at a time."""
     path = Path(path)
     if n < 1:
         raise UserError(f"{path}: {n} pictures were asked for, expected 1 or more")
     if path.is_dir():
-        return read_folder(path, n)
-    if not path.exists():
+        yield from read_folder(path, n)
+    elif not path.exists():
         raise UserError(f"{path}: there is no such file")
-    return [read_picture(path)] if is_still(regular_file(path)) else read_video(path, n)
+    elif is_still(regular_file(path)):
+        yield read_picture(path)
+    else:
+        yield from read_video(path, n)
 
 
 def evenly_spaced(total: int, n: int) -> list[int]:
@@ -70,49 +79,57 @@ def evenly_spaced(total: int, n: int) -> list[int]:
     return list(range(total)) if total <= n else [int((k + 0.5) * total / n) for k in range(n)]
 
 
-def read_folder(folder: Path, n: int) -> list[np.ndarray]:
+def read_folder(folder: Path, n: int) -> Iterator[np.ndarray]:
     """Evenly spaced pictures of a folder; bad ones are left out, with a warning, and others take their place."""
     # macOS leaves a file "._a.jpg" beside a.jpg on other disks, which holds no picture
     paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in ENDINGS and not p.name.startswith("."))
     if not paths:
         raise UserError(f"{folder}: there are no pictures in this folder ({', '.join(sorted(e[1:] for e in ENDINGS))})")
-    good: dict[Path, np.ndarray] = {}
-    first_error = None
+    good: dict[Path, np.ndarray | None] = {}  # None: will be read again, for there was no room to keep it
+    first_error, left = None, KEEP
     while paths:
         chosen = [paths[i] for i in evenly_spaced(len(paths), n)]
         for path in [p for p in chosen if p not in good]:
             try:
-                good[path] = read_picture(path)
+                picture = read_picture(path)
+                left -= picture.nbytes
+                good[path] = picture if left >= 0 else None
+                del picture
             except UserError as error:
                 first_error = first_error or error
                 log.warning("left out %s", error)
                 paths.remove(path)
         if all(p in good for p in chosen):
-            return [good[p] for p in chosen]
+            for path in chosen:
+                picture = good.pop(path)
+                yield read_picture(path) if picture is None else picture
+            return
     raise UserError(f"{folder}: no picture in this folder can be read; the first: {first_error}")
 
 
-def read_video(path: Path, n: int) -> list[np.ndarray]:
+def read_video(path: Path, n: int) -> Iterator[np.ndarray]:
     """Evenly spaced frames of a video's first picture stream."""
     import av
 
+    n_frames = 0
     try:
         timing = frame_times(path)
-        frames = decode_at(path, timing, evenly_spaced(timing.n, n))
+        for frame in decode_at(path, timing, evenly_spaced(timing.n, n)):
+            yield frame
+            n_frames += 1
     except MemoryError:  # one of ffmpeg's is an FFmpegError as well; the guard tells of it
         raise
     except (av.FFmpegError, ValueError) as error:
         raise unreadable(path, error) from None
-    if not frames:
+    if not n_frames:
         raise UserError(f"{path}: no frame can be decoded")
-    return frames
 
 
 @dataclass(frozen=True)
 class Timing:
     """When a video's frames are shown.
 
-    n : frames that are shown; those that an edit list hides are none of them
+    n : frames that are shown; those that an edit list hides, or that come before time 0, are none of them
     times : of these and of the keyframes, ascending, in the stream's time base; empty where frames must be counted,
         for they have no times, or an edit list moves them
     keys : empty where a seek might land anywhere, for the container has no index
@@ -152,7 +169,7 @@ def frame_times(path: Path) -> Timing:
         packets = [(p.pts, p.is_keyframe, p.is_discard) for p in container.demux(stream) if p.size]
     if len(packets) < 0.9 * n_stored:
         raise UserError(f"{path}: is cut short: {len(packets)} of {n_stored} frames are there")
-    shown = [(pts, is_key) for pts, is_key, is_hidden in packets if not is_hidden]
+    shown = [(pts, is_key) for pts, is_key, is_hidden in packets if not is_hidden and (pts is None or pts >= 0)]
     if len(shown) < len(packets) or any(pts is None for pts, _ in shown):
         return Timing(len(shown), [], [])
     keys = sorted(pts for pts, is_key in shown if is_key and indexed)
@@ -175,13 +192,12 @@ def unreadable(path: Path | str, error: Exception) -> UserError:
     return UserError(f"{path}: cannot be read as video: {getattr(error, 'strerror', None) or error}")
 
 
-def decode_at(path: Path, timing: Timing, numbers: list[int]) -> list[np.ndarray]:
+def decode_at(path: Path, timing: Timing, numbers: list[int]) -> Iterator[np.ndarray]:
     """The frames of these numbers (ascending), each once.
 
     Decoding jumps to the last keyframe before a wanted time and stops at the last wanted frame. A damaged frame is
     replaced by the next good one.
     """
-    frames: list[np.ndarray] = []
     wanted = [timing.times[number] for number in numbers] if timing.times else list(numbers)
     keys = timing.keys
     with open_container(path) as container:
@@ -196,13 +212,12 @@ def decode_at(path: Path, timing: Timing, numbers: list[int]) -> list[np.ndarray
             frame = next(decoder, None)
             if frame is None:
                 break
-            number += 1
+            number += frame.pts is None or frame.pts >= 0
             place = (frame.pts or 0) if timing.times else number
             reached = max(reached, place)
-            if place >= wanted[0] and not frame.is_corrupt:
-                frames.append(show(frame))
+            if place >= wanted[0] and (frame.pts or 0) >= 0 and not frame.is_corrupt:
+                yield show(frame)
                 wanted = [other for other in wanted if other > place]
-    return frames
 
 
 def upright(path: Path | str, stream) -> Callable[[Any], np.ndarray]:

@@ -18,8 +18,8 @@ from avsv.features.faces import detect_face
 from avsv.features.landmarks import read_landmarks
 from avsv.kaldi.data_dir import read_data_dir
 from avsv.kaldi.shards import digest
-from avsv.media.guard import guarded
-from avsv.media.pictures import count_frames, evenly_spaced, read_frames
+from avsv.media.guard import guarded, guarded_stream
+from avsv.media.pictures import count_frames, each_frame, evenly_spaced
 from avsv.models.face_detector import FaceDetector, detector_loss, save_onnx
 from avsv.progress import progress
 from avsv.ranges import within
@@ -60,7 +60,7 @@ def read_examples(video: str, landmarks: str, n: int) -> list[Example]:
     n_frames = int(guarded(count_frames, video))
     if n_frames != len(rows):
         raise UserError(f"{landmarks}: has {len(rows)} lines, but {video} has {n_frames} frames")
-    pictures = guarded(read_frames, video, n)
+    pictures = list(guarded_stream(each_frame, video, n))
     chosen = rows[evenly_spaced(len(rows), n)]
     if len(chosen) != len(pictures):
         raise UserError(f"{video}: {len(pictures)} of {len(chosen)} frames can be decoded")
