@@ -81,3 +81,33 @@ def lie(path, how):
         except OSError:
             continue
     time.sleep(1)
+
+
+KEPT = []
+
+
+def leak(path, mib):
+    KEPT.append(np.ones(mib << 20, np.uint8))
+    return 1.0
+
+
+def die_where_somebody_was(path):
+    """A heap that another file damaged: only a process that read nothing else gives an answer."""
+    if KEPT:
+        os.kill(os.getpid(), 11)
+    return 2.0
+
+
+def count(path, n):
+    for number in range(n):
+        yield number / 2, np.full((2, 3), number, np.uint8)
+
+
+def count_and_fail(path, n):
+    yield np.zeros(1)
+    raise UserError(f"{path}: no more")
+
+
+def stream_of_memory(path, mib, n):
+    for _ in range(n):
+        yield np.ones(mib << 20, np.uint8)

@@ -128,3 +128,45 @@ guard.call(decoders.hang, "x")
     while os.path.exists(f"/proc/{child}") and time.monotonic() < deadline:
         time.sleep(0.1)
     assert not os.path.exists(f"/proc/{child}")
+
+
+def test_a_large_clip_is_read_whatever_was_read_before(guard):
+    """The limit is 300 MiB a clip; what the process holds of earlier ones does not count."""
+    for _ in range(3):
+        assert len(guard.call(decoders.eat, "large.png", 200)) == 200 << 20
+    assert guard.call(decoders.leak, "other.png", 200) == 1.0
+    assert len(guard.call(decoders.eat, "large.png", 200)) == 200 << 20
+    with pytest.raises(UserError, match="takes more than 300 MiB"):
+        guard.call(decoders.eat, "larger.png", 400)
+
+
+def test_a_file_is_not_blamed_for_what_another_one_did(guard):
+    guard.call(decoders.leak, "other.png", 1)
+    assert guard.call(decoders.die_where_somebody_was, "good.png") == 2.0
+
+
+def test_a_stream_gives_its_values_one_by_one(guard):
+    found = list(guard.stream(decoders.count, "x", 5))
+    assert [number for number, _ in found] == [0, 0.5, 1, 1.5, 2]
+    assert [int(array.sum()) for _, array in found] == [0, 6, 12, 18, 24]
+    assert list(guard.stream(decoders.count, "x", 0)) == []
+    assert len(list(guard.stream(decoders.stream_of_memory, "x", 100, 6))) == 6
+
+
+def test_a_stream_ends_with_its_error(guard):
+    values = guard.stream(decoders.count_and_fail, "x", 5)
+    assert len(next(values)) == 1
+    with pytest.raises(UserError, match="x: no more"):
+        next(values)
+    assert guard.call(decoders.number, "x", 3) == 3.0
+
+
+def test_a_stream_that_nobody_reads_on_is_left(guard):
+    values = guard.stream(decoders.count, "x", 5)
+    next(values)
+    assert guard.call(decoders.number, "y", 3) == 3.0
+    with pytest.raises(RuntimeError):
+        next(values)
+    for _ in guard.stream(decoders.count, "x", 5):
+        break
+    assert guard.call(decoders.number, "y", 4) == 4.0

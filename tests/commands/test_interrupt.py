@@ -1,0 +1,118 @@
+"""Ctrl-C, and kill -9, while a decoder hangs in a library: the command ends at once, and its decoders with it."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import soundfile
+
+from tests.commands.test_embed_face import draw_clip, pack  # noqa: F401 (a fixture)
+from tests.media.hostile import speech
+
+# read by every Python of the test before anything else; the process that decodes hangs with the interpreter locked
+HOOK = """
+import os, re, sys
+if "avsv.media.guarded" in " ".join(sys.orig_argv):
+    import avsv.media.pictures, avsv.media.sound
+
+    def hang(*arguments):
+        open(os.environ["MARK"], "w").close()
+        re.match(r"(a+)+$", "a" * 60 + "b")
+
+    avsv.media.sound.read_sound = avsv.media.sound.read_part = avsv.media.pictures.each_frame = hang
+"""
+CONF = """task: voice
+data_dir: {data}
+exp_dir: {exp}
+channels: 16
+attention_channels: 8
+embedding_size: 12
+crop_seconds: [0.5, 0.6]
+batch_size: 6
+epochs: 1
+workers: 2
+cache_mib: 0
+device: cpu
+"""
+
+
+@pytest.fixture
+def data(tmp_path):
+    """Six clips of three people, sound and pictures."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    tables = {"utt2spk": "", "wav.scp": "", "video.scp": ""}
+    for number in range(6):
+        soundfile.write(folder / f"{number}.wav", speech(1.0, number), 16000)
+        utt = f"p{number // 2}-{number}"
+        tables["utt2spk"] += f"{utt} p{number // 2}\n"
+        tables["wav.scp"] += f"{utt} {folder}/{number}.wav\n"
+        tables["video.scp"] += f"{utt} {draw_clip(folder / f'{number}', number, 2)}\n"
+    for name, text in tables.items():
+        (folder / name).write_text(text)
+    return folder
+
+
+def children_of(pid):
+    """Processes below a process, the deepest last."""
+    found = []
+    for stat in os.listdir("/proc"):
+        if stat.isdigit():
+            try:
+                with open(f"/proc/{stat}/stat") as file:
+                    parent = int(file.read().rpartition(")")[2].split()[1])
+            except OSError:
+                continue
+            if parent == pid:
+                found += [int(stat), *children_of(int(stat))]
+    return found
+
+
+def are_gone(processes, seconds=5):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if not any(os.path.exists(f"/proc/{pid}") and not is_zombie(pid) for pid in processes):
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def is_zombie(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
+
+
+@pytest.mark.parametrize("how", ["interrupt", "kill"])
+@pytest.mark.parametrize("verb", ["fbank", "embed-face", "train"])
+def test_a_command_ends_while_its_decoder_hangs(tmp_path, data, pack, verb, how):  # noqa: F811
+    (tmp_path / "hook").mkdir()
+    (tmp_path / "hook" / "sitecustomize.py").write_text(HOOK)
+    (tmp_path / "conf.yaml").write_text(CONF.format(data=data, exp=tmp_path / "exp"))
+    arguments = {"fbank": [data, tmp_path / "out"], "embed-face": ["--model", pack, data, tmp_path / "out"],
+                 "train": [tmp_path / "conf.yaml"]}[verb]  # fmt: skip
+    mark = tmp_path / "mark"
+    places = os.pathsep.join(filter(None, [str(tmp_path / "hook"), os.environ.get("PYTHONPATH")]))
+    # two threads read pictures
+    variables = os.environ | {"PYTHONPATH": places, "MARK": str(mark), "OMP_NUM_THREADS": "2"}
+    command = subprocess.Popen([sys.executable, "-m", "avsv.cli", verb, *map(str, arguments)], env=variables,
+                               stderr=subprocess.PIPE, text=True)  # fmt: skip
+    deadline = time.monotonic() + 120
+    while not mark.exists() and command.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert mark.exists(), command.communicate()[1]
+    time.sleep(0.3)
+    below = children_of(command.pid)
+    assert below
+    begin = time.monotonic()
+    command.send_signal(signal.SIGINT if how == "interrupt" else signal.SIGKILL)
+    _, said = command.communicate(timeout=30)
+    assert time.monotonic() - begin < 2.0 + 1.0  # a second for a machine that is busy
+    assert command.returncode == (130 if how == "interrupt" else -signal.SIGKILL)
+    assert "Traceback" not in said
+    assert are_gone(below)
