@@ -1,13 +1,15 @@
-"""What the three preparations share: the way VoxCeleb names things, lengths, and their messages."""
+"""What the preparations share: the way VoxCeleb names things, lengths, and their messages."""
 
 import argparse
 import logging
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from avsv.errors import UserError
 from avsv.kaldi.data_dir import write_data_dir
+from avsv.kaldi.tables import read_lines
 from avsv.media.sound import all_seconds
 
 log = logging.getLogger("avsv")
@@ -32,18 +34,79 @@ def need(path: Path, what: str) -> Path:
 
 
 def find_clips(root: Path, endings: tuple[str, ...]) -> dict[str, Path]:
-    """ID/VIDEO/CLIP.ending below `root`, as "ID-VIDEO-CLIP" -> path, in C order."""
-    clips = {"-".join((*p.parts[-3:-1], p.stem)): p for p in root.glob("*/*/*") if p.suffix in endings}
-    return {utt: clips[utt] for utt in sorted(clips, key=str.encode)}
+    """ID/VIDEO/CLIP.ending below `root`, as "ID-VIDEO-CLIP" -> path, in C order.
+
+    Parameters
+    ----------
+    endings : in lower case, files may have them in any; of a clip in several forms the first in this row is taken
+
+    What is left out (files of macOS, other forms) is counted in the log, with an example.
+    """
+    clips: dict[str, tuple[int, str]] = {}  # place of the ending in `endings`, path
+    left_out: dict[str, list[str]] = {}
+    for speaker in folders(root, left_out):
+        for video in folders(speaker.path, left_out):
+            for file in entries(video.path, left_out):
+                stem, ending = os.path.splitext(file.name)
+                if ending.lower() not in endings:
+                    left_out.setdefault(f"are not {' or '.join(endings)}", []).append(file.path)
+                    continue
+                utt, found = f"{speaker.name}-{video.name}-{stem}", (endings.index(ending.lower()), file.path)
+                if utt in clips:
+                    left_out.setdefault("are other forms of a clip", []).append(max(clips[utt], found)[1])
+                clips[utt] = min(clips.get(utt, found), found)
+    for why, paths in left_out.items():
+        log.warning("%s: left out %d that %s, such as %s", root, len(paths), why, min(paths))
+    return {utt: Path(clips[utt][1]) for utt in sorted(clips, key=str.encode)}
+
+
+def entries(folder: str | Path, left_out: dict[str, list[str]]) -> list[os.DirEntry]:
+    """What a folder holds, without what systems leave there, which goes to `left_out`."""
+    with os.scandir(folder) as found:
+        all_entries = list(found)
+    for entry in all_entries:
+        if is_hidden(entry.name):
+            left_out.setdefault("are files of a system (hidden)", []).append(entry.path)
+    return [entry for entry in all_entries if not is_hidden(entry.name)]
+
+
+def folders(folder: str | Path, left_out: dict[str, list[str]]) -> list[os.DirEntry]:
+    """The folders in a folder, or links to some."""
+    found = entries(folder, left_out)
+    for entry in found:
+        if not entry.is_dir():
+            left_out.setdefault("are not in a folder ID/VIDEO", []).append(entry.path)
+    return [entry for entry in found if entry.is_dir()]
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a system made this file: "._00001.wav" beside 00001.wav (macOS), .DS_Store, Thumbs.db.
+
+    Examples
+    --------
+    >>> [is_hidden(name) for name in ("._00001.wav", "Thumbs.db", "-_x.jpg")]
+    [True, True, False]
+    """
+    return name.startswith(".") or name in ("__MACOSX", "Thumbs.db", "desktop.ini")
+
+
+def find_recordings(folder: Path) -> list[Path]:
+    """Every WAV file below a folder, in whatever case its ending is written, sorted."""
+    found = [path for path in folder.rglob("*") if path.suffix.lower() == ".wav"]
+    hidden = [path for path in found if any(is_hidden(part) for part in path.relative_to(folder).parts)]
+    if hidden:
+        log.warning("%s: left out %d files of a system (hidden), such as %s", folder, len(hidden), min(hidden))
+    return sorted(set(found) - set(hidden))
+
+
+def face_folders(root: Path, person: str, name: str, video: str) -> list[Path]:
+    """Where the pictures of a video may be: unzippedFaces/NAME/1.6/VIDEO, without the 1.6, or under the person's id."""
+    return [root / each / scale / video for each in (name, person) if each for scale in ("1.6", "")]
 
 
 def read_meta(path: Path, id_column: str, column: str) -> dict[str, str]:
     """One column of VoxCeleb's meta files by id: tab separated in VoxCeleb1, commas and spaces in VoxCeleb2."""
-    rows = [
-        [f.strip() for f in line.replace(",", "\t").split("\t")]
-        for line in path.read_text().splitlines()
-        if line.strip()
-    ]
+    rows = [[f.strip() for f in line.replace(",", "\t").split("\t")] for line in read_lines(path) if line.strip()]
     for name in (id_column, column):
         if not rows or name not in rows[0]:
             raise UserError(
@@ -64,6 +127,9 @@ def write_set(out_dir: Path, wav: dict[str, Path], video: dict[str, Path], gende
     seconds, bad = all_seconds({utt: str(wav[utt]) for utt in wav}, jobs)
     for utt, reason in list(bad.items())[:10]:
         log.warning("%s: length unknown: %s", utt, reason)
+    for what, of, others in (("sound", wav, video), ("faces", video, wav)):
+        if lacking := sorted(others.keys() - of.keys()):
+            log.warning("%s: %d of %d clips have no %s, such as %s", out_dir, len(lacking), len(utts), what, lacking[0])
     if bad:
         log.warning("%s: the length of %d of %d recordings cannot be read", out_dir, len(bad), len(wav))
     write_data_dir(out_dir, {

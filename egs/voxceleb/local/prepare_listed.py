@@ -10,7 +10,7 @@ example: local/prepare_listed.py --ids data/association/ids --lists association 
 import argparse
 from pathlib import Path
 
-from corpus import log, run
+from corpus import face_folders, log, run
 
 from avsv.errors import UserError
 from avsv.kaldi.association import find_protocols, item_id, read_gallery, read_matching, read_verification
@@ -33,19 +33,22 @@ def listed_names(folder: Path) -> set[str]:
     return names
 
 
-def place_of(utt: str, is_sound: bool, names: dict[str, str]) -> Path:
-    """Where the corpus has a clip: wav/ID/VIDEO/CLIP.wav, or unzippedFaces/NAME/1.6/VIDEO/FRAME.jpg.
+def places_of(utt: str, is_sound: bool, names: dict[str, str]) -> list[Path]:
+    """Where the corpus may have a clip: wav/ID/VIDEO/CLIP.wav, or unzippedFaces/NAME/1.6/VIDEO/FRAME.jpg.
 
     Examples
     --------
-    >>> place_of("id10001-a-b-00001", True, {}), place_of("id10001-a-b-0000001", False, {"id10001": "Jim"})
-    (PosixPath('wav/id10001/a-b/00001.wav'), PosixPath('unzippedFaces/Jim/1.6/a-b/0000001.jpg'))
+    >>> places_of("id10001-a-b-00001", True, {})
+    [PosixPath('wav/id10001/a-b/00001.wav')]
+    >>> places_of("id10001-a-b-0000001", False, {"id10001": "Jim"})[:2]
+    [PosixPath('unzippedFaces/Jim/1.6/a-b/0000001.jpg'), PosixPath('unzippedFaces/Jim/a-b/0000001.jpg')]
     """
     person, _, rest = utt.partition("-")
     video, _, clip = rest.rpartition("-")
     if is_sound:
-        return Path("wav", person, video, f"{clip}.wav")
-    return Path("unzippedFaces", names.get(person, person), "1.6", video, f"{clip}.jpg")
+        return [Path("wav", person, video, f"{clip}.wav")]
+    root = Path("unzippedFaces")
+    return [folder / f"{clip}.jpg" for folder in face_folders(root, person, names.get(person, ""), video)]
 
 
 def main(args):
@@ -54,11 +57,12 @@ def main(args):
     wav, video, absent = {}, {}, []
     for name in sorted(listed_names(args.lists)):
         utt, is_sound = item_id(name, ids), name.endswith(".wav")
-        path = corpus / place_of(utt, is_sound, names)
-        if path.exists():
+        places = [corpus / place for place in places_of(utt, is_sound, names)]
+        path = next(filter(Path.exists, places), None)
+        if path:
             (wav if is_sound else video)[utt] = str(path)
         else:
-            absent.append(str(path))
+            absent.append(str(places[0]))
     for path in absent[:10]:
         log.warning("not in the corpus: %s", path)
     if absent:

@@ -11,14 +11,18 @@ import argparse
 import os
 from pathlib import Path
 
-from corpus import need, run, write_set
+from corpus import is_hidden, log, need, run, write_set
 
 from avsv.errors import UserError
 
 
 def main(args):
     corpus = need(args.corpus.resolve(), "the folder of LRW, with WORD/train, WORD/val and WORD/test")
-    clips = {f"{path.parts[-3]}-{args.part}-{path.stem}": path for path in corpus.glob(f"*/{args.part}/*.mp4")}
+    found = [path for path in corpus.glob(f"*/{args.part}/*") if path.suffix.lower() == ".mp4"]
+    hidden = [path for path in found if is_hidden(path.name)]
+    if hidden:
+        log.warning("%s: left out %d files of a system (hidden), such as %s", corpus, len(hidden), min(hidden))
+    clips = {f"{path.parts[-3]}-{args.part}-{path.stem}": path for path in sorted(set(found) - set(hidden))}
     if not clips:
         raise UserError(f"{corpus}: there is no WORD/{args.part}/*.mp4")
     words = {utt.partition("-")[0] for utt in clips}

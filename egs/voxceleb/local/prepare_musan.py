@@ -11,7 +11,7 @@ example: local/prepare_musan.py /corpora/musan /corpora/RIRS_NOISES data/musan
 import argparse
 from pathlib import Path
 
-from corpus import need, run
+from corpus import find_recordings, need, run
 
 from avsv.errors import UserError
 from avsv.kaldi.data_dir import write_data_dir
@@ -21,11 +21,11 @@ def main(args):
     musan, rirs = args.musan.resolve(), args.rirs.absolute()
     wav = {}
     for sort in ("noise", "music", "speech"):
-        for path in sorted(need(musan / sort, f"the part {sort}/ of MUSAN").rglob("*.wav")):
+        for path in find_recordings(need(musan / sort, f"the part {sort}/ of MUSAN")):
             wav[f"{sort}-{path.stem.removeprefix(sort + '-')}"] = path
     rooms = need(rirs / "simulated_rirs", "simulated_rirs/ of RIRS_NOISES")
     for size in ("smallroom", "mediumroom"):
-        for path in sorted(need(rooms / size, f"{size}/ of simulated_rirs").rglob("*.wav")):
+        for path in find_recordings(need(rooms / size, f"{size}/ of simulated_rirs")):
             wav[f"rir-{size}-{path.stem}"] = path
     utt2spk = {utt: utt.partition("-")[0] for utt in wav}
     if set(utt2spk.values()) != {"noise", "music", "speech", "rir"}:

@@ -2,8 +2,9 @@
 """VoxCeleb1 -> a data directory with the trial lists Vox1-O, E and H.
 
 Reads, and never writes, in the corpus:
-  wav/ID/VIDEO/CLIP.wav                 sound
-  unzippedFaces/NAME/1.6/VIDEO/*.jpg    pictures of a video's speaker (shared by the clips of the video)
+  wav/ID/VIDEO/CLIP.wav                 sound, also as flac, m4a or ogg; or in dev/wav and test/wav, as it is unpacked
+  unzippedFaces/NAME/1.6/VIDEO/*.jpg    pictures of a video's speaker (shared by the clips of the video); also without
+                                        the 1.6, or with ID in place of NAME
   vox1_meta.csv                         ID <-> NAME, gender
   veri_test2.txt, list_test_all2.txt, list_test_hard2.txt     trial lists O, E, H, cleaned
   veri_test.txt, list_test_all.txt, list_test_hard.txt        the same before cleaning, where they are there
@@ -15,12 +16,14 @@ import argparse
 import os
 from pathlib import Path
 
-from corpus import find_clips, log, need, read_meta, run, write_set
+from corpus import face_folders, find_clips, is_hidden, log, need, read_meta, run, write_set
 
 from avsv.errors import UserError
 from avsv.kaldi.tables import write_table
 from avsv.kaldi.trials import read_trials, write_trials
+from avsv.media.stills import ENDINGS
 
+SOUND = (".wav", ".flac", ".m4a", ".ogg")
 LISTS = {
     "vox1-O": "veri_test2.txt",
     "vox1-E": "list_test_all2.txt",
@@ -31,16 +34,31 @@ LISTS = {
 }
 
 
+def find_sound(corpus: Path) -> dict[str, Path]:
+    """The clips of wav/, or of dev/wav and test/wav."""
+    parts = [part for part in (corpus / "dev/wav", corpus / "test/wav") if part.is_dir()]
+    roots = [corpus / "wav"] if (corpus / "wav").is_dir() or not parts else parts
+    found = [find_clips(need(root, "wav/ID/VIDEO/CLIP.wav of VoxCeleb1"), SOUND) for root in roots]
+    return {utt: clips[utt] for clips in found for utt in clips}
+
+
+def has_pictures(folder: Path) -> bool:
+    if not folder.is_dir():
+        return False
+    return any(path.suffix.lower() in ENDINGS and not is_hidden(path.name) for path in folder.iterdir())
+
+
 def find_faces(root: Path, names: dict[str, str], utts: list[str]) -> dict[str, Path]:
-    """The picture folder of each clip's video, where it exists and is not empty."""
-    video2faces: dict[str, Path | None] = {}
+    """The picture folder of each clip's video, where there is one with pictures."""
+    of_video: dict[tuple[str, str], Path | None] = {}
+    found = {}
     for utt in utts:
         spk, _, rest = utt.partition("-")
         video = rest.rpartition("-")[0]
-        if (spk, video) not in video2faces:
-            folder = root / names.get(spk, "") / "1.6" / video
-            video2faces[spk, video] = folder if folder.is_dir() and any(folder.iterdir()) else None
-    found = {utt: video2faces[utt.partition("-")[0], utt.partition("-")[2].rpartition("-")[0]] for utt in utts}
+        if (spk, video) not in of_video:
+            places = face_folders(root, spk, names.get(spk, ""), video)
+            of_video[spk, video] = next(filter(has_pictures, places), None)
+        found[utt] = of_video[spk, video]
     return {utt: folder for utt, folder in found.items() if folder}
 
 
@@ -63,7 +81,7 @@ def write_lists(corpus: Path, out_dir: Path, known: set[str]) -> None:
 
 def main(args):
     corpus = need(args.corpus.resolve(), "the folder of VoxCeleb1")
-    wav = find_clips(need(corpus / "wav", "wav/ID/VIDEO/CLIP.wav of VoxCeleb1"), (".wav",))
+    wav = find_sound(corpus)
     if not wav:
         raise UserError(f"{corpus}/wav: holds no ID/VIDEO/CLIP.wav")
     faces = need(corpus / "unzippedFaces", "unzippedFaces/NAME/1.6/VIDEO/*.jpg of VoxCeleb1")
@@ -71,8 +89,12 @@ def main(args):
     names = read_meta(meta, "VoxCeleb1 ID", "VGGFace1 ID")
     if not any((corpus / file).exists() for file in LISTS.values()):
         raise UserError(f"{corpus}: has no trial list; expected one or more of {', '.join(LISTS.values())}")
-    utts = list(wav)
-    write_set(args.out_dir, wav, find_faces(faces, names, utts), read_meta(meta, "VoxCeleb1 ID", "Gender"), args.jobs)
+    utts = sorted(wav, key=str.encode)
+    folders = find_faces(faces, names, utts)
+    if not folders:
+        raise UserError(f"{faces}: holds no pictures of the {len(utts)} clips; expected NAME/1.6/VIDEO/*.jpg or "
+                        "NAME/VIDEO/*.jpg, with the names of vox1_meta.csv")  # fmt: skip
+    write_set(args.out_dir, wav, folders, read_meta(meta, "VoxCeleb1 ID", "Gender"), args.jobs)
     nations = read_meta(meta, "VoxCeleb1 ID", "Nationality")
     people = {utt.partition("-")[0] for utt in utts}
     write_table(args.out_dir / "spk2nationality", {s: nations[s].replace(" ", "_") for s in people})

@@ -2,7 +2,8 @@
 """VoxCeleb2 -> data directories: people to train on, and held-out people with a trial list.
 
 Reads, and never writes, in the corpus (PART is dev or test):
-  PART/aac/ID/VIDEO/CLIP.m4a   sound; where there is no aac/, that of the mp4 files
+  PART/aac/ID/VIDEO/CLIP.m4a   sound, also converted to wav, flac or ogg, there or in PART/wav/; where there is none,
+                               that of the mp4 files. Of a clip in several forms the m4a is taken, which is the original
   PART/mp4/ID/VIDEO/CLIP.mp4   faces
   PART/txt/ID/VIDEO/CLIP.txt   only with --landmarks: key points of the face in each frame
   vox2_meta.csv                gender
@@ -19,6 +20,8 @@ from corpus import find_clips, log, need, read_meta, run, write_set
 
 from avsv.errors import UserError
 from avsv.kaldi.trials import Trials, read_trials, write_trials
+
+SOUND = (".m4a", ".wav", ".flac", ".ogg")
 
 
 def split_people(genders: dict[str, str], people: list[str], n_held_out: int, seed: int) -> set[str]:
@@ -48,13 +51,21 @@ def make_trials(utts: list[str], seed: int, most: int = 20000) -> Trials:
     return Trials(utts, utts, pairs, same[rows])
 
 
+def find_sound(part: Path) -> dict[str, Path]:
+    """The clips of aac/ and of wav/; those of aac/ where both have a clip."""
+    aac, wav = (find_clips(part / name, SOUND) if (part / name).is_dir() else {} for name in ("aac", "wav"))
+    if both := aac.keys() & wav.keys():
+        log.warning("%s: %d clips are in aac/ too and left out, such as %s", part / "wav", len(both), min(both))
+    return wav | aac
+
+
 def main(args):
     corpus = need(args.corpus.resolve(), "the folder of VoxCeleb2")
     part = need(corpus / args.part, f"the part {args.part}/ of VoxCeleb2")
     video = find_clips(need(part / "mp4", f"{args.part}/mp4/ID/VIDEO/CLIP.mp4 of VoxCeleb2"), (".mp4",))
-    wav = find_clips(part / "aac", (".m4a",)) if (part / "aac").is_dir() else dict(video)
+    wav = find_sound(part) or dict(video)
     if not wav:
-        raise UserError(f"{part}: holds neither aac/ID/VIDEO/CLIP.m4a nor mp4/ID/VIDEO/CLIP.mp4")
+        raise UserError(f"{part}: holds neither aac/ID/VIDEO/CLIP.m4a (or .wav) nor mp4/ID/VIDEO/CLIP.mp4")
     genders = read_meta(need(corpus / "vox2_meta.csv", "VoxCeleb2's meta file"), "VoxCeleb2 ID", "Gender")
     people = sorted({utt.partition("-")[0] for utt in wav.keys() | video.keys()})
     held_out = split_people(genders, people, args.held_out, args.seed)

@@ -1,5 +1,6 @@
 """The preparations on a made-up VoxCeleb, and on minivox where it is."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -62,6 +63,158 @@ def test_voxceleb1_becomes_a_valid_data_directory(vox1, tmp_path):
     assert (tmp_path / "data/trials/vox1-O").read_text() == (
         "id10001-vid-A_x-00001 id10001-vidB-00002 target\nid10001-vidB-00001 id10002-vidB-00001 nontarget\n"
     )
+
+
+def table(path):
+    return dict(line.split(" ", 1) for line in path.read_text().splitlines())
+
+
+def left_out(said, why):
+    """The counts in the lines of the log that say what was left out."""
+    return [int(count) for count in re.findall(rf"left out (\d+) .*{re.escape(why)}", said)]
+
+
+def test_voxceleb1_as_people_have_it_gives_the_same_clips(vox1, tmp_path):
+    """Pictures without 1.6/ and under the id, endings in capitals, flac beside wav, files of macOS and Windows."""
+    assert prepare("prepare_voxceleb1.py", vox1, tmp_path / "as published")[0] == 0
+    faces, wav = vox1 / "unzippedFaces", vox1 / "wav"
+    for video in (faces / "A.B._Cee/1.6").iterdir():
+        video.rename(faces / "A.B._Cee" / video.name)
+    (faces / "A.B._Cee/1.6").rmdir()
+    (faces / "D_E").rename(faces / "id10002")
+    (faces / "id10002/1.6/vid-A_x/0000001.jpg").rename(faces / "id10002/1.6/vid-A_x/0000001.JPG")
+    (wav / "id10001/vidB/00001.wav").rename(wav / "id10001/vidB/00001.WAV")
+    soundfile.write(wav / "id10001/vidB/00002.flac", np.zeros(8000), 16000)
+    (wav / "id10002/vidB/00002.wav").unlink()
+    soundfile.write(wav / "id10002/vidB/00002.flac", np.zeros(8000), 16000)
+    for name in (".DS_Store", "id10001/.DS_Store", "id10001/vidB/._00001.wav", "id10002/vidB/Thumbs.db"):
+        (wav / name).write_bytes(b"\0\5\26\7")
+    (wav / "id10001/vidB/readme.txt").write_text("x")
+    (wav / "index.html").write_text("x")
+    (faces / "A.B._Cee/vidB/._0000001.jpg").write_bytes(b"\0\5\26\7")
+    (faces / "id10002/1.6/vidB/._0000001.jpg").write_bytes(b"\0\5\26\7")  # no picture but this
+    status, said = prepare("prepare_voxceleb1.py", vox1, tmp_path / "data")
+    assert status == 0, said
+    assert check(tmp_path / "data") == []
+    for name in ("utt2spk", "utt2dur", "trials/vox1-O", "utt2vid", "spk2gender", "spk2nationality"):
+        assert (tmp_path / "data" / name).read_text() == (tmp_path / "as published" / name).read_text()
+    assert table(tmp_path / "data/video.scp").keys() == table(tmp_path / "as published/video.scp").keys()
+    assert table(tmp_path / "data/wav.scp")["id10001-vidB-00002"].endswith("00002.wav")
+    assert left_out(said, "hidden") == [4] and left_out(said, "other forms") == [1]
+    assert left_out(said, "are not .wav") == [1] and left_out(said, "ID/VIDEO") == [1]
+
+
+def test_voxceleb1_in_its_two_parts_is_one(vox1, tmp_path):
+    (vox1 / "dev/wav").mkdir(parents=True)
+    (vox1 / "wav/id10001").rename(vox1 / "dev/wav/id10001")
+    (vox1 / "test").mkdir()
+    (vox1 / "wav").rename(vox1 / "test/wav")
+    assert prepare("prepare_voxceleb1.py", vox1, tmp_path / "data")[0] == 0
+    assert len(table(tmp_path / "data/wav.scp")) == 8 and check(tmp_path / "data") == []
+
+
+def test_no_face_at_all_is_an_error_and_not_a_corpus_of_voices(vox1, tmp_path):
+    (vox1 / "unzippedFaces").rename(vox1 / "x")
+    (vox1 / "unzippedFaces").mkdir()
+    (vox1 / "x").rename(vox1 / "unzippedFaces/faces")
+    status, said = prepare("prepare_voxceleb1.py", vox1, tmp_path / "data")
+    assert status == 1 and "unzippedFaces" in said.splitlines()[-1]
+
+
+@pytest.fixture
+def vox2(tmp_path):
+    """Two people, two videos, two clips: copies of one mp4 with sound, and their sound as m4a."""
+    import av
+
+    source = tmp_path / "clip.mp4"
+    with av.open(str(source), "w") as out:
+        picture, sound = out.add_stream("mpeg4", rate=25), out.add_stream("aac", rate=16000, layout="mono")
+        picture.width = picture.height = 32
+        for _ in range(5):
+            out.mux(picture.encode(av.VideoFrame.from_ndarray(np.zeros((32, 32, 3), np.uint8))))
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 4096), np.float32), "fltp", "mono")
+        frame.rate = 16000
+        out.mux([*sound.encode(frame), *sound.encode(None), *picture.encode(None)])
+    for spk in ("id1", "id2"):
+        for video in ("a", "b"):
+            for clip in ("00001", "00002"):
+                for part, ending in (("mp4", "mp4"), ("aac", "m4a")):
+                    path = tmp_path / "vox2/dev" / part / spk / video / f"{clip}.{ending}"
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copy(source, path)
+    meta = "VoxCeleb2 ID ,VGGFace2 ID ,Gender ,Set\r\nid1 ,n1 ,m ,dev\r\nid2 ,n2 ,f ,dev\r\n"
+    (tmp_path / "vox2/vox2_meta.csv").write_bytes(b"\xef\xbb\xbf" + meta.encode())
+    return tmp_path / "vox2"
+
+
+def convert(folder, to, keep):
+    """Turn the m4a below a folder into wav files in `to`, as people do; `keep` what was there."""
+    for path in sorted(folder.rglob("*.m4a")):
+        new = to / path.relative_to(folder).with_suffix(".wav")
+        new.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(new, np.zeros(4096), 16000)
+        if not keep:
+            path.unlink()
+
+
+@pytest.mark.parametrize(
+    ("layout", "wavs"),
+    [("m4a", 0), ("wav", 8), ("wav beside", 0), ("half wav", 3), ("wav/", 8), ("wav/ beside", 0), ("M4A", 0),
+     ("none", 0)],
+)
+def test_voxceleb2_in_every_layout_gives_the_same_clips(vox2, tmp_path, layout, wavs):
+    aac = vox2 / "dev/aac"
+    match layout:
+        case "wav" | "wav beside":
+            convert(aac, aac, keep=layout == "wav beside")
+        case "wav/" | "wav/ beside":
+            convert(aac, vox2 / "dev/wav", keep=layout == "wav/ beside")
+            if layout == "wav/":
+                shutil.rmtree(aac)
+        case "half wav":
+            convert(aac, aac, keep=True)
+            for path in sorted(aac.rglob("*.m4a"))[:3]:
+                path.unlink()
+            for path in sorted(aac.rglob("*.wav"))[3:5]:
+                path.unlink()
+        case "M4A":
+            for path in list(vox2.rglob("*.m4a")) + list(vox2.rglob("*.mp4")):
+                path.rename(path.with_suffix(path.suffix.upper()))
+        case "none":
+            shutil.rmtree(aac)
+    for path in list(vox2.rglob("00001.*")):
+        path.with_name(f"._{path.name}").write_bytes(b"\0\5\26\7")
+    status, said = prepare("prepare_voxceleb2.py", vox2, tmp_path / "data", "--jobs", 1)
+    assert status == 0, said
+    assert check(tmp_path / "data") == []
+    utts = {f"{spk}-{video}-{clip}" for spk in ("id1", "id2") for video in "ab" for clip in ("00001", "00002")}
+    wav, video = table(tmp_path / "data/wav.scp"), table(tmp_path / "data/video.scp")
+    assert wav.keys() == video.keys() == utts
+    assert sum(path.endswith(".wav") for path in wav.values()) == wavs
+    assert table(tmp_path / "data/utt2dur").keys() == utts
+    assert left_out(said, "hidden")[0] == 4
+    assert sum(left_out(said, "other forms")) == {"wav beside": 8, "half wav": 3}.get(layout, 0)
+    assert sum(left_out(said, "in aac/ too")) == 0 or layout == "wav/ beside"
+
+
+def test_clips_with_one_modality_are_counted(vox2, tmp_path):
+    (vox2 / "dev/aac/id1/a/00001.m4a").unlink()
+    (vox2 / "dev/mp4/id2/b/00002.mp4").unlink()
+    _, said = prepare("prepare_voxceleb2.py", vox2, tmp_path / "data", "--jobs", 1)
+    assert "1 of 8 clips have no sound, such as id1-a-00001" in said
+    assert "1 of 8 clips have no faces, such as id2-b-00002" in said
+
+
+def test_noises_in_any_case_are_found_and_files_of_a_system_are_not(tmp_path):
+    places = ["musan/noise/a/noise-1.WAV", "musan/music/a/music-1.wav", "musan/speech/a/speech-1.wav",
+              "rirs/simulated_rirs/smallroom/r/1.wav", "rirs/simulated_rirs/mediumroom/r/2.wav"]  # fmt: skip
+    for place in places:
+        (tmp_path / place).parent.mkdir(parents=True)
+        soundfile.write(tmp_path / place, np.zeros(800), 16000, format="WAV")
+    (tmp_path / "musan/noise/a/._noise-1.WAV").write_bytes(b"\0\5\26\7")
+    status, said = prepare("prepare_musan.py", tmp_path / "musan", tmp_path / "rirs", tmp_path / "data")
+    assert status == 0 and len(table(tmp_path / "data/wav.scp")) == 5
+    assert left_out(said, "hidden") == [1]
 
 
 @pytest.mark.parametrize(
