@@ -19,6 +19,8 @@ class Conf:
         self.command: list[str] = []
         self.defaults: dict[str, str] = {}
         self.rules: dict[tuple[str, str], list[str]] = {}  # (option, value or "*") -> words
+        if path.exists() and not path.is_file():
+            raise Refused(f"{path}: is not a file")
         try:
             lines = path.read_text(encoding="utf-8").splitlines()
         except (OSError, UnicodeDecodeError) as error:

@@ -3,6 +3,7 @@
 Exit codes: 0 all jobs are done, 1 jobs failed, 2 the command line is not in the grammar, or jobs were ended.
 """
 
+import contextlib
 import os
 import signal
 import sys
@@ -46,16 +47,17 @@ def check(program: str) -> None:
 
 def show(text: str, last: bool = False) -> None:
     """Write over the line that counts jobs, on a terminal; elsewhere nothing."""
-    if sys.stderr.isatty():
+    if sys.stderr and sys.stderr.isatty():
         width = os.get_terminal_size(sys.stderr.fileno()).columns
         text = text[: width - 1] if width else text
         print(f"\r\033[K{text}", end="\n" if last else "", file=sys.stderr, flush=True)
 
 
 def say(program: str, text: str) -> None:
-    """A message on a line of its own."""
-    start = "\r\033[K" if sys.stderr.isatty() else ""
-    print(f"{start}{program}: {text}", file=sys.stderr, flush=True)
+    """A message on a line of its own; where stderr is closed or full there is nobody to tell."""
+    with contextlib.suppress(OSError):
+        start = "\r\033[K" if sys.stderr and sys.stderr.isatty() else ""
+        print(f"{start}{program}: {text}", file=sys.stderr, flush=True)
 
 
 def main(program: str, help_text: str, run: Callable[[Jobs], str], arguments: list[str]) -> int:
@@ -79,7 +81,8 @@ def main(program: str, help_text: str, run: Callable[[Jobs], str], arguments: li
         say(program, str(error))
         return 1
     except OSError as error:
-        say(program, f"{error.filename or ''}: {error.strerror or error}")
+        where = f"{os.fsdecode(error.filename)}: " if error.filename else ""
+        say(program, f"{where}{error.strerror or error}")
         return 1
     except Interrupted as reason:
         say(program, f"jobs ended: {reason}")

@@ -19,6 +19,8 @@ from dataclasses import dataclass, field
 
 OPERATORS = {"|", "|&", "||", "&&", ";", ">", ">>", "<", "2>", "2>>", "2>&1", "&>", "&>>"}
 
+MOST_JOBS = 1_000_000
+
 # SGE's own switches that take no value, or two; every other option takes one.
 VALUES_OF_SWITCH = {"-V": 0, "-pe": 2}
 
@@ -59,7 +61,7 @@ class Jobs:
         value = self.options.get(name)
         if value is None:
             return None
-        if not re.fullmatch(r"\d+", value) or int(value) < least:
+        if not re.fullmatch(r"[0-9]{1,9}", value) or int(value) < least:
             kind = "positive number" if least else "number"
             raise UsageError(f"option --{name} takes a {kind}, not {value!r}")
         return int(value)
@@ -88,6 +90,8 @@ def parse(arguments: list[str]) -> Jobs:
     if len(rest) < 2:
         raise UsageError("expected: [options] [JOB=1:N] LOG command ...")
     log, *command = rest
+    if not os.path.basename(log):
+        raise UsageError(f"expected the name of a log, found {log!r}")
     if suspicious := re.match(r"\w+=\S*:\S*$", log):
         raise UsageError(f"not a range of jobs: {suspicious.group()!r}; write JOB=1:N, with 1 <= N")
     if first != last and not word(name).search(log):
@@ -125,12 +129,14 @@ def take_options(rest: list[str]) -> tuple[dict[str, str], list[str]]:
 
 def take_range(rest: list[str]) -> tuple[str, int, int]:
     """Remove `JOB=1:N` (or `JOB=3`) from the front of `rest`: name, first and last."""
-    found = re.fullmatch(r"([A-Za-z_]\w*)=(\d+)(?::(\d+))?", rest[0]) if rest else None
+    found = re.fullmatch(r"([A-Za-z_]\w*)=([0-9]+)(?::([0-9]+))?", rest[0]) if rest else None
     if not found:
         return "", 1, 1
-    first, last = int(found[2]), int(found[3] or found[2])
-    if not 1 <= first <= last:
-        raise UsageError(f"not a range of jobs: {rest[0]!r}; write JOB=1:N, with 1 <= N")
+    first, last = (
+        int(number) if len(number) < 10 else MOST_JOBS + 1 for number in (found[2], found[3] or found[2])
+    )
+    if not 1 <= first <= last <= MOST_JOBS:
+        raise UsageError(f"not a range of jobs: {rest[0]!r}; write JOB=1:N, with 1 <= N <= {MOST_JOBS}")
     rest.pop(0)
     return found[1], first, last
 
@@ -175,7 +181,7 @@ def header(command: str) -> str:
     return f"# {shown}\n# Started at {date()}\n#\n"
 
 
-def footer(code: int, seconds: float, threads: int) -> str:
+def footer(code: int, seconds: float, threads: str) -> str:
     """Last lines of a job's log."""
     elapsed = round(seconds)
     return (

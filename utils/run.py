@@ -93,6 +93,8 @@ class Job:
         self.number, self.variables, self.started = number, variables, time.monotonic()
         path = Path(jobs.log_of(number))
         path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_fifo():  # opening one waits for a reader
+            raise job_frame.Refused(f"{path}: is a FIFO; a log is a file")
         self.log = open(path, "a" if again else "w", encoding="utf-8", errors="surrogateescape")  # noqa: SIM115 - open as long as the job runs
         self.log.write(grammar.header(command))
         self.log.flush()
@@ -114,7 +116,7 @@ class Job:
         """Write the last lines of the log; the exit code, as a shell counts it."""
         code = self.process.returncode
         code = 128 - code if code < 0 else code
-        threads = int(self.variables.get("OMP_NUM_THREADS") or os.environ.get("OMP_NUM_THREADS") or 1)
+        threads = self.variables.get("OMP_NUM_THREADS") or os.environ.get("OMP_NUM_THREADS") or "1"
         # The command wrote through a copy of this file descriptor: the position is at its end.
         self.log.write(grammar.footer(code, time.monotonic() - self.started, threads))
         self.log.close()

@@ -75,6 +75,11 @@ def test_words_of_the_command_that_hold_equals_signs_are_left_alone():
         ("--mem", "needs a value"),
         ("--max-jobs-run 0 log true", "positive number"),
         ("--gpu x log true", "takes a number"),
+        ("--num-threads 99999999999999999999 log true", "positive number"),
+        ("--num-threads ² log true", "positive number"),
+        ("JOB=1:99999999999 log.JOB true", "not a range"),
+        ("JOB=1:" + "9" * 5000 + " log.JOB true", "not a range"),
+        ("log/ true", "name of a log"),
     ],
 )
 def test_a_command_line_that_is_not_in_the_grammar_exits_2_and_says_why(words, said, tmp_path):
@@ -155,6 +160,40 @@ def test_the_command_that_is_shown_is_safe_to_paste(tmp_path):
     again = subprocess.run(["bash", "-c", alone], capture_output=True, text=True, check=False)
     assert (again.returncode, again.stdout) == (7, odd + "\n")
     assert not (tmp_path / "PWNED").exists()
+
+
+@pytest.mark.parametrize("value", ["4,2", "x", "", "-1"])
+def test_any_number_of_threads_in_the_environment_is_the_jobs_own_business(value, tmp_path):
+    assert run("log", "true", cwd=tmp_path, env=os.environ | {"OMP_NUM_THREADS": value}).returncode == 0
+
+
+@pytest.mark.parametrize("closed", ["2>&-", "<&- >&- 2>&-", "2>/dev/full"])
+def test_nobody_to_tell_is_no_reason_to_fail_or_to_hide_a_failure(closed, tmp_path):
+    for job, code in (("true", 0), ("false", 1)):
+        words = " ".join(f"'{word}'" for word in command("log", job))
+        assert subprocess.run(["bash", "-c", f"{words} {closed}"], cwd=tmp_path, timeout=30).returncode == code
+        assert f"(code {code})" in (tmp_path / "log").read_text()
+
+
+def test_a_fifo_is_no_log_and_no_configuration(tmp_path):
+    os.mkfifo(tmp_path / "fifo")
+    done = run("fifo", "true", cwd=tmp_path)
+    assert done.returncode == 1 and "fifo" in done.stderr
+    slurm = [sys.executable, RUN.with_name("slurm.py"), "--config", "fifo", "log", "true"]
+    done = subprocess.run(slurm, cwd=tmp_path, capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 1 and "fifo" in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not sys.platform.startswith("linux"), reason="only root may become nobody")
+def test_a_user_without_a_name_and_home_runs_jobs(tmp_path):
+    tmp_path.chmod(0o777)
+    environment = {name: value for name, value in os.environ.items() if name not in ("HOME", "USER", "LOGNAME")}
+    unshare = ["unshare", "--user", "--map-user=12345"]
+    if subprocess.run([*unshare, "true"], capture_output=True).returncode:
+        pytest.skip("no user namespaces here")
+    words = [*unshare, *command("log", "true")]
+    done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_a_failed_job_is_named_with_the_end_of_its_log(tmp_path):

@@ -10,6 +10,7 @@ import cluster
 import job_frame
 import jobs
 import pytest
+import sge
 from sge import GridEngine
 from slurm import Slurm
 
@@ -149,3 +150,11 @@ def test_ctrl_c_while_waiting_cancels_what_may_have_been_taken(house, monkeypatc
         house.run("lost")
     assert time.monotonic() - begin < 10
     assert house.lines("cancelled") == ["101"]
+
+
+def test_a_user_without_a_name_sees_the_jobs_of_all(monkeypatch):
+    def no_entry():
+        raise KeyError("getpwuid(): uid not found: 12345")
+
+    monkeypatch.setattr(sge.getpass, "getuser", no_entry)
+    assert sge.user() == "*"
