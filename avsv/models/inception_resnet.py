@@ -29,7 +29,7 @@ from avsv.ranges import within
 class TrunkOptions:
     """How large an Inception-ResNet-V1 is."""
 
-    side: int = within(256, 96, 4096)  # pixels of the square pictures
+    side: int = within(256, 75, 4096)  # pixels of the square pictures
     width: float = within(1.0, above=0, high=16)  # all channels, times
     blocks: tuple[int, ...] = within((5, 10, 5), 1, 200)  # A, B and C
     trunk_size: int = within(512, 1, 16384)  # of its output

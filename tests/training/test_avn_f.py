@@ -147,7 +147,7 @@ def test_what_cannot_be_read_leaves_the_other_modality(trained, data, tmp_path, 
 
 def test_mistakes_are_told(trained, data, noises, tmp_path, avsv):
     status, said = avsv("embed-clips", "--model", tmp_path, data, tmp_path / "out")
-    assert status == 1 and "avn_f.safetensors: there is no such file" in said
+    assert status == 1 and "avn_f.safetensors" in said and "Traceback" not in said
     (tmp_path / "video").mkdir()
     for name in ("utt2spk", "video.scp"):
         (tmp_path / "video" / name).write_text((data / name).read_text())

@@ -14,6 +14,9 @@ from avsv.training.config import apply_schema, read_config
 from avsv.training.fusion import FusionConfig, FusionModel, attention_loss, plan_batches
 from avsv.training.schedule import learning_rate
 
+# records of damage, as utt2damage has them
+HIT = {"voice": {"kind": "noise", "sources": [["n.wav", 0.5]], "snr": 5.0}, "face": {"kind": "jpeg", "quality": 5}}
+
 ROOT = Path(__file__).resolve().parents[2]
 
 CONFIG = """
@@ -109,7 +112,7 @@ def write_damage(clean, folder, seed):
         name = ("voice", "face")[rng.integers(2)]
         shift = np.where(np.arange(len(sides[name][utt])) < 4, 8.0, 0.0)
         sides[name][utt] = sides[name][utt] + shift + 3 * rng.normal(size=len(shift))
-        lines.append(f"{utt} " + json.dumps({"modality": name, "kind": "noise"}) + "\n")
+        lines.append(f"{utt} " + json.dumps({"modality": name, **HIT[name]}) + "\n")
     (folder / "utt2damage").write_text("".join(lines))
     for name, side in sides.items():
         write_embeddings(folder / f"{name}.ark", folder / f"{name}.scp", list(side),

@@ -12,6 +12,9 @@ from avsv.kaldi.embeddings import write_embeddings
 from avsv.training.noise_statistics import NoiseStatistics, write_noise
 from avsv.training.pair_noise import DamagedSet, PairNoise, PairNoiseOptions, Pairs
 
+# records of damage, as utt2damage has them
+HIT = {"voice": {"kind": "noise", "sources": [["n.wav", 0.5]], "snr": 5.0}, "face": {"kind": "jpeg", "quality": 5}}
+
 N = 20000
 
 
@@ -105,7 +108,7 @@ def damaged_sets(tmp_path):
     for number, hits in enumerate([{"a": "voice", "b": "face"}, {"a": "voice", "c": "voice"}]):
         folder = tmp_path / str(number)
         folder.mkdir()
-        lines = {utt: json.dumps({"modality": m, "kind": "x"}) for utt, m in hits.items()}
+        lines = {utt: json.dumps({"modality": m, **HIT[m]}) for utt, m in hits.items()}
         lines["d"] = json.dumps({"modality": "voice", "kind": "missing"})
         (folder / "utt2damage").write_text("".join(f"{utt} {line}\n" for utt, line in lines.items()))
         for modality, d in (("voice", 2), ("face", 3)):
