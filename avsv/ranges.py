@@ -111,8 +111,8 @@ def describe(bounds: dict, whole: bool) -> str:
     ('an integer from 1 to 9', 'a number above 0')
     """
     kind = "an integer" if whole else "a number"
-    low = f"above {bounds['low']:g}" if bounds["open_low"] else f"from {bounds['low']:g}"
+    low, high = (str(int(n)) if float(n).is_integer() else f"{n:g}" for n in (bounds["low"], bounds["high"]))
+    from_low = f"above {low}" if bounds["open_low"] else f"from {low}"
     if bounds["high"] == math.inf:
-        return f"{kind} {low}" if bounds["open_low"] else f"{kind} >= {bounds['low']:g}"
-    high = f"below {bounds['high']:g}" if bounds["open_high"] else f"to {bounds['high']:g}"
-    return f"{kind} {low} {high}"
+        return f"{kind} {from_low}" if bounds["open_low"] else f"{kind} >= {low}"
+    return f"{kind} {from_low} {'below' if bounds['open_high'] else 'to'} {high}"

@@ -6,7 +6,6 @@ task face_pool learns their weights; which measures, and that the attention is l
 face agrees with the clip's others was tried too: blurred faces agree best, and training then preferred strangers.
 """
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import numpy as np
 
 from avsv.errors import UserError
 from avsv.files import write_json
+from avsv.kaldi.schema import read_json
 from avsv.regular import regular_file
 
 MEASURES = ("log magnitude", "log sharpness")
@@ -78,14 +78,13 @@ def load_face_pool(exp_dir: Path | str) -> FacePool:
     UserError : the folder has no finished training of task face_pool
     """
     path = Path(exp_dir) / NAME
-    try:
-        said = json.loads(regular_file(path).read_text(encoding="utf-8"))
-        pool = FacePool(*(tuple(float(number) for number in said[key]) for key in ("mean", "std", "weight")))
-        sizes = {len(pool.mean), len(pool.std), len(pool.weight), len(MEASURES)}
-        if said["measures"] != list(MEASURES) or len(sizes) > 1:
-            raise ValueError(f"measures {said['measures']}")
-    except FileNotFoundError:
-        raise UserError(f"{path}: is absent; is {exp_dir} a finished training of task face_pool?") from None
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path}: is not of this version of avsv train: {error}; train it again") from None
+    if not path.exists():
+        raise UserError(f"{path}: is absent; is {exp_dir} a finished training of task face_pool?")
+    shape = {"measures": [str], "mean": [float], "std": [float], "weight": [float]}
+    said = read_json(regular_file(path), shape, "face_pool of this version of avsv train; train it again")
+    pool = FacePool(*(tuple(map(float, said[key])) for key in ("mean", "std", "weight")))
+    sizes = {len(pool.mean), len(pool.std), len(pool.weight), len(MEASURES)}
+    if said["measures"] != list(MEASURES) or len(sizes) > 1 or min(pool.std) <= 0:
+        raise UserError(f"{path}: is not of this version of avsv train: measures {said['measures']}, std "
+                        f"{said['std']}; train it again")  # fmt: skip
     return pool

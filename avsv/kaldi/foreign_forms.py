@@ -19,6 +19,7 @@ from avsv.kaldi.foreign_arrays import ARRAYS, choose
 from avsv.kaldi.foreign_embeddings import Foreign
 from avsv.kaldi.foreign_text import read_text
 from avsv.kaldi.numpy_files import ZIP, refuse_bomb
+from avsv.model_files import refuse_no_model
 
 HEAD = 1 << 16  # bytes looked at
 SCP_LINE = re.compile(rb"\S+\s+.*(:\d+(\[.*\])?|\|)\s*")
@@ -42,6 +43,7 @@ def recognise_embeddings(path: Path | str) -> str:
     _, _, after_name = first_line.partition(b" ")
     if not head.strip():
         raise UserError(f"{path}: the file is empty, expected embeddings: {FORMS}")
+    refuse_no_model(path)
     if head.startswith(b"\x93NUMPY"):
         return "npy"
     if head.startswith(ZIP):

@@ -22,7 +22,7 @@ from avsv.kaldi.data_dir import read_data_dir
 from avsv.kaldi.made_from import media_stamp
 from avsv.kaldi.segments import Source
 from avsv.kaldi.shards import file_digest
-from avsv.training.checkpoints import read_inputs, weights_file
+from avsv.training.checkpoints import FILES, read_inputs, weights_file
 from avsv.training.config import OPTIONS, TrainingConfig, apply_schema, read_config, to_yaml
 from avsv.training.distributed import join_processes, n_processes, rank, wait_for_all
 
@@ -71,7 +71,9 @@ def digest_arrays(*arrays: torch.Tensor) -> str:
 def prepare_folder(config: TrainingConfig, inputs: Any, media: Sequence[Mapping[str, Source]]) -> bool:
     exp_dir = Path(config.exp_dir)
     inputs = {**json.loads(json.dumps(inputs)), **more_inputs(config, media)}
-    if (exp_dir / "config.yaml").exists():
+    # of a training that stopped before its first checkpoint nothing is kept: the next one may be another
+    begun = any((exp_dir / name).exists() for name in ("done", FILES["last"]))
+    if begun and (exp_dir / "config.yaml").exists():
         refuse_other_config(exp_dir, config)
         before = read_inputs(exp_dir)
         if changed := [name for name in {**before, **inputs} if before.get(name) != inputs.get(name)]:

@@ -21,6 +21,7 @@ conditions=noisy-0.6  # noisy test sets that stage 9 makes, such as "noisy-0.6 n
 top_n=300             # cohort members of as-norm
 synchrony=            # a network of run_synchrony.sh, such as exp/syncnet: stage 4 marks clips whose face is not the speaker's
 max_skipped=0.05      # share of the clips that may be unreadable, or without a face, before a stage fails
+trust_model=false     # run the program of a voice model that is not recognised, see avsv embed-voice --help
 train_options=        # more key=value for every avsv train, such as "epochs=1"
 device=cpu            # of embeddings and training: cpu or cuda
 cmd=run.py            # how jobs are run: on this machine, or through a cluster by slurm.py or sge.py, see cmd.sh
@@ -41,6 +42,8 @@ case $face in *.yaml) face_model=exp/face ;; *) face_model=$face ;; esac
 case $face_detector in *.yaml) detector_model=exp/face_detector ;; *) detector_model=$face_detector ;; esac
 face_pool=$(from_user "$face_pool") pool=(${face_pool:+--pool exp/face_pool})
 read_train_options
+trust=()
+if $trust_model; then trust=(--trust-model); fi
 # Of every set the same number of faces a clip is embedded; the face network trains on five or more.
 aligned_frames=$((frames_per_clip > 5 ? frames_per_clip : 5))
 at_least 2 held_out "for calibration is trained on trials between people who are in no training"
@@ -97,7 +100,7 @@ fi
 if stage 3 "voice embeddings"; then
   for set in "$tested" "${others[@]}"; do
     $embed_cmd "JOB=1:$nj" "exp/voice/$set/log/embed.JOB.log" \
-      avsv embed-voice --model "$voice_model" --device "$device" --max-skipped "$max_skipped" \
+      avsv embed-voice "${trust[@]}" --model "$voice_model" --device "$device" --max-skipped "$max_skipped" \
         "${reuse_voice[@]}" --shard "JOB/$nj" "data/$set" "exp/voice/$set"
   done
 fi

@@ -19,6 +19,7 @@ systems="infonce fop ssnet dimnet pins svhf"   # on the front ends' embeddings: 
 heads="no-fusion ce-only cosine-only full"     # of the single-stream network: its ablation; empty: leave it out
 frames_per_clip=3     # faces of a clip
 max_skipped=0.05      # share of the clips that may be unreadable, or without a face, before a stage fails
+trust_model=false     # run the program of a voice model that is not recognised, see avsv embed-voice --help
 train_options=        # more key=value for every avsv train, such as "epochs=1"
 resamples=1000        # of people, for the intervals
 device=cpu            # of embeddings and training: cpu or cuda
@@ -33,6 +34,8 @@ stop_stage=7
 # What follows from the options, the same in every stage.
 voice=$(from_user "$voice") face=$(from_user "$face") face_detector=$(from_user "$face_detector")
 read_train_options
+trust=()
+if $trust_model; then trust=(--trust-model); fi
 read -ra split <<<"$split"
 data=data/association exp=exp/association
 case $voice in *.yaml) voice_model=$exp/front_voice ;; *) voice_model=$voice ;; esac
@@ -79,7 +82,7 @@ fi
 if stage 2 "voice and face embeddings"; then
   for set in "${sets[@]}"; do
     $embed_cmd "JOB=1:$nj" $exp/voice/$set/log/embed.JOB.log \
-      avsv embed-voice --model "$voice_model" --device "$device" --max-skipped "$max_skipped" \
+      avsv embed-voice "${trust[@]}" --model "$voice_model" --device "$device" --max-skipped "$max_skipped" \
         --shard "JOB/$nj" $data/$set $exp/voice/$set
     $embed_cmd "JOB=1:$nj" $exp/face/$set/log/embed.JOB.log \
       avsv embed-face --model "$face_model" --device "$device" --max-skipped "$max_skipped" \

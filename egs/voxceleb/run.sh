@@ -24,6 +24,7 @@ published=conf/published.tsv   # figures of papers, shown beside ours; empty for
 synchrony=            # a network of run_synchrony.sh, such as exp/syncnet: stage 4 marks clips of VoxCeleb2 whose face is not the speaker's
 max_skipped=0.05      # share of the clips that may be unreadable, or without a face, before a stage fails
 allow_pipes=false     # run commands that wav.scp holds
+trust_model=false     # run the program of a voice model that is not recognised, see avsv embed-voice --help
 train_options=        # more key=value for every avsv train, such as "epochs=1"
 device=cpu            # of embeddings and training: cpu or cuda
 cmd=run.py            # how jobs are run: on this machine, or through a cluster by slurm.py or sge.py, see cmd.sh
@@ -63,6 +64,8 @@ fi
 scores_of() { if [ "$2" = dev_noisy ]; then echo "exp/$1/dev_noisy/$3"; else echo "exp/$1/scores/$3${condition:+@$condition}"; fi; }
 pipes=()
 if $allow_pipes; then pipes=(--allow-pipes); fi
+trust=()
+if $trust_model; then trust=(--trust-model); fi
 
 if stage 0 "data directories and trial lists"; then
   need voxceleb1 voxceleb2 musan rirs
@@ -82,7 +85,8 @@ fi
 
 if stage 2 "voice and face front ends"; then
   case $voice in *.yaml)
-    $train_cmd exp/voice/log/train.log avsv train --task voice "$voice" "${train_options[@]}" exp_dir=exp/voice ;;
+    $train_cmd exp/voice/log/train.log avsv train --task voice "$voice" "${pipes[@]}" "${train_options[@]}" \
+      exp_dir=exp/voice ;;
   esac
   case $face in *.yaml)
     $cpu_cmd "JOB=1:$nj" exp/align/vox2/log/align.JOB.log \
@@ -98,7 +102,7 @@ fi
 if stage 3 "voice embeddings"; then
   for set in "$tested" "${others[@]}"; do
     $embed_cmd "JOB=1:$nj" "exp/voice/$set/log/embed.JOB.log" \
-      avsv embed-voice "${pipes[@]}" --model "$voice_model" --device "$device" --max-skipped "$max_skipped" \
+      avsv embed-voice "${pipes[@]}" "${trust[@]}" --model "$voice_model" --device "$device" --max-skipped "$max_skipped" \
         "${reuse_voice[@]}" --shard "JOB/$nj" "data/$set" "exp/voice/$set"
   done
 fi

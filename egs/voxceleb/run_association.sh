@@ -19,6 +19,7 @@ systems="infonce fop ssnet dimnet pins svhf"   # on the front ends' embeddings
 heads="no-fusion ce-only cosine-only full"     # of the single-stream network: its ablation; empty: leave it out
 frames_per_clip=5     # faces of a clip
 max_skipped=0.05      # share of the clips that may be unreadable, or without a face, before a stage fails
+trust_model=false     # run the program of a voice model that is not recognised, see avsv embed-voice --help
 train_options=        # more key=value for every avsv train, such as "epochs=1"
 resamples=1000        # of people, for the intervals
 device=cpu            # of embeddings and training: cpu or cuda
@@ -34,6 +35,8 @@ stop_stage=7
 splits=$(from_user "$splits") meta=$(from_user "$meta") lists=$(from_user "$lists") voxceleb1=$(from_user "$voxceleb1")
 voice=$(from_user "$voice") face=$(from_user "$face") conf=$(from_user "$conf")
 read_train_options
+trust=()
+if $trust_model; then trust=(--trust-model); fi
 read -ra split <<<"$split"
 read -ra from <<<"$from"
 data=data/association exp=exp/association
@@ -65,7 +68,7 @@ fi
 if stage 2 "voice and face embeddings"; then
   for set in "${sets[@]}"; do
     $embed_cmd "JOB=1:$nj" $exp/voice/$set/log/embed.JOB.log \
-      avsv embed-voice --model "$voice" --device "$device" --max-skipped "$max_skipped" \
+      avsv embed-voice "${trust[@]}" --model "$voice" --device "$device" --max-skipped "$max_skipped" \
         --shard "JOB/$nj" $data/$set $exp/voice/$set
     $embed_cmd "JOB=1:$nj" $exp/face/$set/log/embed.JOB.log \
       avsv embed-face --model "$face" --device "$device" --max-skipped "$max_skipped" \

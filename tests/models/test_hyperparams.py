@@ -250,3 +250,22 @@ def test_references_and_arithmetic_are_of_plain_numbers(tmp_path):
     assert [file.value(file.keys[key]) for key in "abcdg"] == [512, 1024, 0, [1024, 512], "512/x"]
     with pytest.raises(UserError, match="leads to itself"):
         file.value(file.keys["e"])
+
+
+@pytest.mark.parametrize(("source", "revision"), [("some/model", None), ("some/model@0123abc", "0123abc")])
+def test_a_published_model_is_fetched_file_by_file_at_its_revision(tmp_path, monkeypatch, source, revision):
+    theirs_of(tmp_path / "hub", file_of("resnet"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    asked = []
+
+    def fetch(name, of, savedir, fetch_config):
+        asked.append((name, of, fetch_config.revision))
+        pathlib.Path(savedir).mkdir(parents=True, exist_ok=True)
+        target = pathlib.Path(savedir) / name
+        target.write_bytes((tmp_path / "hub" / name).read_bytes())  # OSError where the hub has no such file
+        return target
+
+    monkeypatch.setattr("speechbrain.utils.fetching.fetch", fetch)
+    assert load_encoder(source, "cpu").encode_batch(torch.zeros(1, 16000)).shape == (1, 1, 6)
+    assert asked == [(name, "some/model", revision) for name in ("hyperparams.yaml", "embedding_model.ckpt")]
+    assert (tmp_path / ".cache" / "avsv" / source.replace("/", "--") / "embedding_model.ckpt").exists()

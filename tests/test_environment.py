@@ -1,0 +1,52 @@
+"""Environment variables that say something else than expected: a value, or one line."""
+
+import logging
+
+import pytest
+
+from avsv.environment import number_in
+from avsv.errors import UserError
+from avsv.threads import n_allowed, n_asked, n_cores
+
+
+@pytest.mark.parametrize(
+    ("said", "number"),
+    [
+        ("4", 4),
+        ("4,2", 4),
+        (" 3 ", 3),
+        ("2 , 1", 2),
+        ("", 0),
+        ("many", 0),
+        (",2", 0),
+        ("-1", 0),
+        ("1.5", 0),
+        ("0", 0),
+        ("²", 0),
+        ("9" * 5000, 1024),
+    ],
+)
+def test_threads_are_openmps_first_number(monkeypatch, said, number):
+    monkeypatch.setenv("OMP_NUM_THREADS", said)
+    assert n_asked() == number and n_allowed() == (number or n_cores())
+
+
+@pytest.mark.parametrize("said", ["x", "-1", "1.5", "²", "1 2", "9" * 50])
+def test_a_launchers_number_that_is_none_is_refused_by_name(monkeypatch, said):
+    monkeypatch.setenv("RANK", said)
+    with pytest.raises(UserError, match="RANK"):
+        number_in("RANK")
+    monkeypatch.setenv("RANK", "")
+    assert number_in("RANK", 7) == 7
+
+
+@pytest.mark.parametrize(("said", "status"), [("debug", 0), ("WARNING", 0), ("", 0), ("loud", 1), ("10", 1)])
+def test_the_level_of_the_log_is_a_known_word(avsv, monkeypatch, tmp_path, said, status):
+    monkeypatch.setenv("AVSV_LOG", said)
+    monkeypatch.setattr(logging, "basicConfig", lambda **_: None)
+    (tmp_path / "utt2spk").write_text("a-1 a\n")
+    (tmp_path / "spk2utt").write_text("a a-1\n")
+    (tmp_path / "wav.scp").write_text("a-1 x.wav\n")
+    found, text = avsv("split", "--help") if status == 0 else avsv("check", tmp_path)
+    assert found == status and "Traceback" not in text
+    assert status == 0 or "AVSV_LOG" in text
