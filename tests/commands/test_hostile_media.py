@@ -14,7 +14,6 @@ import pytest
 
 from avsv.kaldi.tables import read_table, write_table
 from tests.commands.test_embed_face import pack  # noqa: F401 (a fixture)
-from tests.commands.test_embed_voice import encoder  # noqa: F401
 from tests.media.hostile import write_hostile, write_odd
 
 MOST_MIB = 2048  # README.md of the tests states this bound, of a job and its decoder together
@@ -95,7 +94,7 @@ def test_fbank_reads_what_can_be_read_and_tells_the_rest(files, tmp_path):
 
 
 @pytest.mark.slow
-def test_embed_voice_embeds_what_can_be_read_and_tells_the_rest(files, encoder, tmp_path):  # noqa: F811
+def test_embed_voice_embeds_what_can_be_read_and_tells_the_rest(files, encoder, tmp_path):
     data, chosen = data_dir(tmp_path / "data", files, "wav.scp", SOUND)
     status, said, mib = run("embed-voice", "--model", encoder, "--max-skipped", 1, data, tmp_path / "out")
     assert status == 0, said

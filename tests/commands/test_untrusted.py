@@ -21,7 +21,6 @@ from avsv.models.ecapa import load_encoder
 from avsv.models.hyperparams import Hyperparams
 from avsv.training.checkpoints import load_state
 from tests.commands.test_embed_face import draw_clip, pack  # noqa: F401 (fixtures)
-from tests.commands.test_embed_voice import encoder  # noqa: F401
 from tests.media.hostile import movie_bytes, speech
 
 
@@ -112,7 +111,7 @@ def test_a_pickle_for_a_checkpoint_does_not_run(tmp_path, mark):
     assert not mark.exists()
 
 
-def test_a_pickle_in_a_speaker_encoder_does_not_run(avsv, encoder, tmp_path, mark):  # noqa: F811
+def test_a_pickle_in_a_speaker_encoder_does_not_run(avsv, encoder, tmp_path, mark):
     soundfile.write(tmp_path / "x.wav", speech(1), 16000)
     write_table(tmp_path / "data" / "wav.scp", {"a-1": str(tmp_path / "x.wav")})
     write_table(tmp_path / "data" / "utt2spk", {"a-1": "a"})
@@ -129,7 +128,7 @@ def test_a_pickle_in_a_speaker_encoder_does_not_run(avsv, encoder, tmp_path, mar
     "x: !module:antigravity", "x: !!python/object/apply:os.mkdir [MARK]", "x: !include:other.yaml",
     "x: !new:speechbrain.utils.superpowers.run_shell [mkdir MARK]", "x: !new:torch.nn.utils.parametrize.cached",
 ])  # fmt: skip
-def test_a_speechbrain_folder_that_names_other_code_is_refused(encoder, tmp_path, mark, line):  # noqa: F811
+def test_a_speechbrain_folder_that_names_other_code_is_refused(encoder, tmp_path, mark, line):
     folder = shutil.copytree(encoder, tmp_path / "model")
     with open(folder / "hyperparams.yaml", "a") as out:
         out.write(line.replace("MARK", str(mark)) + "\n")
@@ -141,7 +140,7 @@ def test_a_speechbrain_folder_that_names_other_code_is_refused(encoder, tmp_path
 @pytest.mark.parametrize(
     "place", ["https://example.org/model.ckpt", "!ref <pretrained_path>/../../model.ckpt", "a/b/c"]
 )
-def test_weights_from_elsewhere_are_refused(encoder, tmp_path, place):  # noqa: F811
+def test_weights_from_elsewhere_are_refused(encoder, tmp_path, place):
     text = (encoder / "hyperparams.yaml").read_text()
     (tmp_path / "h.yaml").write_text(text.replace("!ref <pretrained_path>/embedding_model.ckpt", place))
     with pytest.raises(UserError, match="expected weights beside this file"):

@@ -14,7 +14,6 @@ import soundfile
 from avsv.embeddings.verification import ClipEmbedder
 from avsv.kaldi.tables import write_table
 from tests.commands.test_embed_face import pack  # noqa: F401 (a fixture: a face is where a picture is white)
-from tests.commands.test_embed_voice import encoder  # noqa: F401 (a fixture)
 
 UNDECIDED = 3
 MAPS = {(True, True): ([2.0, 3.0], -1.0), (True, False): ([4.0], 0.5), (False, True): ([-5.0], 0.25)}
