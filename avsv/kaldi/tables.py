@@ -50,7 +50,7 @@ def read_plain(path: Path, fields: int | None) -> dict[str, str] | None:
     odd = ("\t", "\r", "\v", "\f", "  ", " \n", "\n ", "\n\n")
     if fields not in (None, 2) or not text.endswith("\n") or text[0] in " \n" or any(what in text for what in odd):
         return None
-    lines = text.splitlines()
+    lines = cut_lines(text)
     if fields == 2 and text.count(" ") != len(lines):
         return None
     try:
@@ -62,15 +62,44 @@ def read_plain(path: Path, fields: int | None) -> dict[str, str] | None:
 
 def read_lines(path: Path | str) -> list[str]:
     """The lines of a text file without their ends; UserError where it is absent, no regular file, or not UTF-8 text."""
-    return as_text(path, read_bytes(path)).splitlines()
+    return cut_lines(as_text(path, read_bytes(path)))
+
+
+def cut_lines(text: str) -> list[str]:
+    """The lines of a text. Other marks that `splitlines` cuts at, such as U+2028, may be in a path.
+
+    Examples
+    --------
+    >>> cut_lines("a 1\\r\\nb \\u2028\\n")
+    ['a 1', 'b \\u2028']
+    """
+    lines = text.replace("\r\n", "\n").split("\n")
+    if not lines[-1]:  # behind the end of the last line
+        lines.pop()
+    return lines
 
 
 def write_table(path: Path | str, table: Mapping[str, str] | Iterable[tuple[str, str]]) -> None:
-    """Write `key value` lines, sorted by key as bytes (what `LC_ALL=C sort` gives)."""
+    """Write `key value` lines, sorted by key as bytes (what `LC_ALL=C sort` gives).
+
+    Raises
+    ------
+    UserError : a key with white space in it, or none, or a value with the end of a line: nobody could read them back
+    """
     rows = table.items() if isinstance(table, Mapping) else table
     with whole_file(path) as out:
         for key, value in sorted(rows, key=lambda row: row[0].encode()):
+            if key.split() != [key] or "\n" in value or "\r" in value:
+                raise unwritable(path, key, value)
             out.write(f"{key} {value}\n")
+
+
+def unwritable(path: Path | str, key: str, value: str) -> UserError:
+    """The error for a line that would be read as something else."""
+    if key.split() != [key]:
+        return UserError(f'{path}: the name "{key}" is empty or has white space, and no table can hold it; rename the '
+                         f"folder or file that it comes from: {value[:200]}")  # fmt: skip
+    return UserError(f"{path}: the value of {key} has the end of a line in it: {value[:200]!r}; rename the file")
 
 
 def invert(utt2spk: Mapping[str, str]) -> dict[str, str]:

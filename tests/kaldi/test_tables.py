@@ -42,3 +42,24 @@ def test_spk2utt_inverts_utt2spk():
     utt2spk = {"b-2": "b", "a-1": "a", "b-1": "b"}
     back = {utt: spk for spk, utts in invert(utt2spk).items() for utt in utts.split()}
     assert back == utt2spk
+
+
+@pytest.mark.parametrize(("key", "value"), [("a b", "1"), ("", "1"), ("a\tb", "1"), ("a", "x\ny"), ("a", "x\n"),
+                                            ("a ", "1"), ("a\u2028b", "1"), ("a\u00a0b", "1")])  # fmt: skip
+def test_what_could_not_be_read_back_is_not_written(tmp_path, key, value):
+    write_table(tmp_path / "t", {"a": "old"})
+    with pytest.raises(UserError, match="/t: "):
+        write_table(tmp_path / "t", {"b": "2", key: value})
+    assert read_table(tmp_path / "t") == {"a": "old"}
+
+
+@pytest.mark.parametrize("mark", ["\ufeff", ""])
+def test_a_byte_order_mark_is_no_part_of_a_key(tmp_path, mark):
+    (tmp_path / "t").write_text(f"{mark}a 1\n{mark}b\t2  3\n", encoding="utf-8")
+    assert read_table(tmp_path / "t") == {"a": "1", "b": "2  3"}
+
+
+def test_only_the_end_of_a_line_ends_a_line(tmp_path):
+    paths = {"a": "/x\u2028y z.wav", "b": "/x\x85y\x0b\x0cz.wav", "c": "/x\x1cy"}
+    write_table(tmp_path / "t", paths)
+    assert read_table(tmp_path / "t") == paths

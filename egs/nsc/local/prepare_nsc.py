@@ -24,7 +24,7 @@ from corpus import need, run
 
 from avsv.errors import UserError
 from avsv.files import whole_file
-from avsv.kaldi.tables import invert, write_table
+from avsv.kaldi.tables import invert, read_lines, write_table
 
 PARTS = ("pt1", "pt2", "pt3")
 
@@ -68,13 +68,12 @@ def main(args):
 def read_list(path: Path, part: str, utt2spk: dict, strata: dict) -> list[tuple[str, str, bool]]:
     """Trials of one list; notes each speaker's stratum, told of the first recording of a trial, in `strata`."""
     trials = []
-    with open(path, newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            pair = [f"nsc{part[-1]}/{row[side].removesuffix('.wav')}" for side in ("utt1", "utt2")]
-            if unknown := [utt for utt in pair if utt not in utt2spk]:
-                raise UserError(f"{path}, line {len(trials) + 2}: there is no embedding of {unknown[0]}")
-            trials.append((*pair, row["label"] == "1"))
-            strata[utt2spk[pair[0]]] = row["stratum"].split(".")
+    for row in csv.DictReader(read_lines(path)):
+        pair = [f"nsc{part[-1]}/{row[side].removesuffix('.wav')}" for side in ("utt1", "utt2")]
+        if unknown := [utt for utt in pair if utt not in utt2spk]:
+            raise UserError(f"{path}, line {len(trials) + 2}: there is no embedding of {unknown[0]}")
+        trials.append((*pair, row["label"] == "1"))
+        strata[utt2spk[pair[0]]] = row["stratum"].split(".")
     return trials
 
 
