@@ -17,6 +17,7 @@ from pathlib import Path
 from avsv.commands._arguments import at_least_one, prior
 from avsv.kaldi.data_dir import read_data_dir
 from avsv.kaldi.shards import Shard, file_digest, make_archives
+from avsv.kaldi.stamps import with_stamps
 
 log = logging.getLogger("avsv")
 
@@ -38,7 +39,6 @@ def run(args):
     from avsv.features.face_pack import load_pack
     from avsv.features.faces import encode_faces
     from avsv.features.quality import DETECTION_TABLES, face_quality
-    from avsv.files import whole_file
     from avsv.progress import progress
 
     data = read_data_dir(args.data_dir)
@@ -63,9 +63,6 @@ def run(args):
             for table in DETECTION_TABLES:
                 out.note(table, utt, quality[table])
 
-    if make_archives(
-        args.out_dir, ["faces"], data.video, settings, work, args.shard, args.max_skipped, DETECTION_TABLES
-    ):
-        for name in (*DETECTION_TABLES, "faces.scp"):
-            with whole_file(args.data_dir / name) as out:
-                out.write((args.out_dir / name).read_text(encoding="utf-8"))
+    inputs = with_stamps(data.video, lambda utt: [data.video[utt]], args.shard)
+    make_archives(args.out_dir, ["faces"], inputs, settings, work, args.shard, args.max_skipped, DETECTION_TABLES,
+                  copies={name: args.data_dir / name for name in (*DETECTION_TABLES, "faces.scp")})  # fmt: skip

@@ -43,11 +43,12 @@ def run(args):
     from avsv.embeddings.clips import NAME, TABLES, embed_clips, load_avn_f, make_clip_embedder
     from avsv.embeddings.face import archived_faces, damaged, media_faces
     from avsv.embeddings.voice import read_clip
-    from avsv.kaldi.damage import MISSING, read_damage
+    from avsv.kaldi.damage import MISSING, noise_files, read_damage
     from avsv.kaldi.data_dir import read_data_dir
     from avsv.kaldi.made_from import MadeFrom
     from avsv.kaldi.reuse import INPUT, take_over
     from avsv.kaldi.shards import file_digest, make_archives
+    from avsv.kaldi.stamps import with_stamps
 
     data = read_data_dir(args.data_dir)
     damage = [read_damage(args.data_dir, modality) for modality in ("voice", "face")]
@@ -70,6 +71,8 @@ def run(args):
     inputs = {
         utt: [wav.get(utt), pictures.get(utt), *(hurt.get(utt) for hurt in damage)] for utt in {**wav, **pictures}
     }
+    inputs = with_stamps(inputs, lambda utt: [*(t[utt] for t in sources if utt in t), *noise_files(damage[0].get(utt))],
+                         args.shard)  # fmt: skip
 
     def work(utts, out):
         left = take_over(args.reuse, utts, inputs, settings, TABLES, out)

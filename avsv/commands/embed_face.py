@@ -34,6 +34,7 @@ from avsv.commands._arguments import at_least_one, prior
 from avsv.kaldi.damage import MISSING, read_damage
 from avsv.kaldi.data_dir import read_data_dir
 from avsv.kaldi.shards import Shard, file_digest, make_archives
+from avsv.kaldi.stamps import with_stamps
 
 log = logging.getLogger("avsv")
 
@@ -106,6 +107,7 @@ def run(args):
 
     inputs = {utt: [where, damage.get(utt), *detected.get(utt, {}).values()]
               for utt, where in source.items() if utt not in without}  # fmt: skip
+    inputs = with_stamps(inputs, lambda utt: [source[utt]], args.shard)
     networks = [*pack.files(*tasks), args.pool and args.pool / NAME]
     tables = ("faces.scp" if source is aligned else "video.scp", "utt2damage")
     made = MadeFrom({"model": networks, "data": [args.data_dir / name for name in tables]})

@@ -41,15 +41,21 @@ def add_arguments(parser):
 
 def run(args):
     from avsv.features.quality import VOICE_TABLES
-    from avsv.kaldi.damage import MISSING, read_damage
+    from avsv.kaldi.damage import MISSING, noise_files, read_damage
     from avsv.kaldi.data_dir import read_data_dir
     from avsv.kaldi.made_from import MadeFrom
     from avsv.kaldi.origin import voice_model
     from avsv.kaldi.reuse import INPUT, take_over
     from avsv.kaldi.shards import make_archives
+    from avsv.kaldi.stamps import with_stamps
 
     data = read_data_dir(args.data_dir)
     damage = read_damage(args.data_dir, "voice")
+    encoder = None
+    if voice_model(args.model) == f"voice:{args.model}":  # not on this machine yet; its files name it once they are
+        from avsv.embeddings.voice import make_voice_embedder
+
+        encoder = make_voice_embedder(args.model, args.device, args.trust_model)
     model = voice_model(args.model)
     # "padding": embeddings of earlier versions, which depended on their batches, are made again
     settings = {"model": model.removeprefix("voice:"), "padding": "none"}
@@ -62,15 +68,16 @@ def run(args):
             return
         from avsv.embeddings.voice import embed_clips, make_voice_embedder
 
-        embed = make_voice_embedder(args.model, args.device, args.trust_model)
+        embed = encoder or make_voice_embedder(args.model, args.device, args.trust_model)
         wav = {utt: data.wav[utt] for utt in left}
         embed_clips(embed, wav, data.seconds(), damage, out, args.batch_seconds, args.allow_pipes, args.audio_track)
 
     missing = {utt for utt, what in damage.items() if what["kind"] == MISSING}
     inputs = {utt: [path, damage.get(utt)] for utt, path in data.wav.items() if utt not in missing}
+    inputs = with_stamps(inputs, lambda utt: [data.wav[utt], *noise_files(damage.get(utt))], args.shard)
     # a set in which all voices are missing by design has no embedding, and that is no mistake
     made = MadeFrom(
-        {"model": Path(args.model) / "embedding_model.ckpt",
+        {"model": [Path(args.model) / name for name in ("hyperparams.yaml", "embedding_model.ckpt")],
          "data": [args.data_dir / "wav.scp", args.data_dir / "utt2damage"]})  # fmt: skip
     if make_archives(args.out_dir, ["embedding"], inputs, settings, work, args.shard, args.max_skipped,
                      (*VOICE_TABLES, INPUT), may_be_empty=bool(missing), model=model):  # fmt: skip

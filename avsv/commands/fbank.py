@@ -11,9 +11,9 @@ example:
 from pathlib import Path
 
 from avsv.commands._arguments import add_audio_track
-from avsv.files import whole_file
 from avsv.kaldi.data_dir import read_data_dir
 from avsv.kaldi.shards import COMPRESSED, Shard, make_archives
+from avsv.kaldi.stamps import with_stamps
 
 
 def add_arguments(parser):
@@ -49,8 +49,6 @@ def run(args):
             out.write("feats", utt, features, COMPRESSED)
             out.write("vad", utt, energy_vad(energy))
 
-    if make_archives(args.out_dir, ["feats", "vad"], data.wav, settings, work, args.shard,
-                     args.max_skipped):  # fmt: skip
-        for name in ("feats.scp", "vad.scp"):
-            with whole_file(args.data_dir / name) as out:
-                out.write((args.out_dir / name).read_text(encoding="utf-8"))
+    inputs = with_stamps(data.wav, lambda utt: [data.wav[utt]], args.shard)
+    make_archives(args.out_dir, ["feats", "vad"], inputs, settings, work, args.shard, args.max_skipped,
+                  copies={name: args.data_dir / name for name in ("feats.scp", "vad.scp")})  # fmt: skip

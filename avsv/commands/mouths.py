@@ -16,6 +16,7 @@ from pathlib import Path
 from avsv.commands._arguments import prior
 from avsv.kaldi.data_dir import read_data_dir
 from avsv.kaldi.shards import Shard, file_digest, make_archives
+from avsv.kaldi.stamps import with_stamps
 
 log = logging.getLogger("avsv")
 
@@ -33,7 +34,6 @@ def add_arguments(parser):
 def run(args):
     from avsv.errors import UserError
     from avsv.features.mouths import encode_mouths, find_mouths, known_mouths
-    from avsv.files import whole_file
     from avsv.progress import progress
 
     data = read_data_dir(args.data_dir)
@@ -65,6 +65,6 @@ def run(args):
                 continue
             out.write_bytes("mouths", utt, encode_mouths(mouths))
 
-    if make_archives(args.out_dir, ["mouths"], inputs, settings, work, args.shard, args.max_skipped):
-        with whole_file(args.data_dir / "mouths.scp") as out:
-            out.write((args.out_dir / "mouths.scp").read_text(encoding="utf-8"))
+    stamped = with_stamps(inputs, lambda utt: [source for source in inputs[utt] if source], args.shard)
+    make_archives(args.out_dir, ["mouths"], stamped, settings, work, args.shard, args.max_skipped,
+                  copies={"mouths.scp": args.data_dir / "mouths.scp"})  # fmt: skip

@@ -21,6 +21,7 @@ from pathlib import Path
 from avsv.commands._arguments import add_audio_track, not_negative
 from avsv.kaldi.data_dir import read_data_dir
 from avsv.kaldi.shards import Shard, file_digest, make_archives
+from avsv.kaldi.stamps import with_stamps
 
 log = logging.getLogger("avsv")
 TABLES = ("utt2offset", "utt2distance", "utt2confidence", "utt2speaking")
@@ -42,7 +43,6 @@ def add_arguments(parser):
 def run(args):
     from avsv.embeddings.synchrony import NAME, load_network
     from avsv.errors import UserError
-    from avsv.files import whole_file
 
     data = read_data_dir(args.data_dir)
     mouths = {utt: entry for utt, entry in data.table("mouths.scp").items() if utt in data.wav}
@@ -61,9 +61,9 @@ def run(args):
     def work(utts, out):
         score_clips(args, inputs, threshold, utts, out)
 
-    if make_archives(args.out_dir, ["distances"], inputs, settings, work, args.shard, args.max_skipped, TABLES):
-        with whole_file(args.data_dir / "utt2speaking") as out:
-            out.write((args.out_dir / "utt2speaking").read_text(encoding="utf-8"))
+    stamped = with_stamps(inputs, lambda utt: inputs[utt], args.shard)
+    make_archives(args.out_dir, ["distances"], stamped, settings, work, args.shard, args.max_skipped, TABLES,
+                  copies={"utt2speaking": args.data_dir / "utt2speaking"})  # fmt: skip
 
 
 def score_clips(args, inputs, threshold, utts, out):

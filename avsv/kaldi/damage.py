@@ -38,6 +38,20 @@ def damage_table(damage: Mapping[str, Sequence[dict]]) -> dict[str, str]:
     return {utt: json.dumps(records[0] if len(records) == 1 else records) for utt, records in damage.items()}
 
 
+def noise_files(damage: Mapping[str, Any] | None) -> list[str]:
+    """The recordings that a record of damage to a voice adds or convolves.
+
+    Examples
+    --------
+    >>> noise_files({"kind": "noise", "sources": [["rain.wav", 0.5]], "snr": 5}), noise_files(None)
+    (['rain.wav'], [])
+    """
+    sources = (damage or {}).get("sources")
+    sources = sources if isinstance(sources, list) else []
+    firsts = [source[0] for source in sources if isinstance(source, list) and source]
+    return [path for path in firsts if isinstance(path, str)]
+
+
 def read_damage(data_dir: Path | str, modality: str) -> dict[str, dict]:
     """Damage to one modality by utterance; empty where the data directory has no `utt2damage`.
 

@@ -8,24 +8,39 @@ embeddings and foreign score files, the origin is unknown, None.
 
 import json
 import logging
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from avsv.errors import UserError
 from avsv.files import write_json
+from avsv.home import home_folder
+from avsv.inputs import as_text, read_bytes
 from avsv.kaldi.records import archives_of, model_digest_of, read_proof
 from avsv.kaldi.schema import read_json
 from avsv.kaldi.shards import digest, file_digest
 
 log = logging.getLogger("avsv")
 TRAINED_ON = "trained_on.json"  # in the folder of a back-end
+MODEL_FILES = re.compile(r"[\w./-]+\.(?:ckpt|pt|pth|bin|safetensors|py)\b")
 SYSTEM = ".system"  # suffix of the record beside a score file
 
 
 def voice_model(source: Path | str) -> str:
-    """The name of a voice encoder: a hash of its weights, or the hub's name where they are not on this machine."""
-    weights = Path(source) / "embedding_model.ckpt"
-    return f"voice:{file_digest(weights) if weights.exists() else source}"
+    """The name of a voice encoder: a hash of all files that it is loaded from, or the hub's name before it is fetched.
+
+    These are hyperparams.yaml and the files of its folder that it names. Where the folder itself is does not count.
+    """
+    folder = Path(source)
+    if not folder.is_dir():
+        folder = home_folder() / ".cache" / "avsv" / str(source).replace("/", "--")
+    settings = folder / "hyperparams.yaml"
+    if not settings.exists():
+        return f"voice:{source}"
+    text = re.sub(r"(?m)^pretrained_path:.*$", "", as_text(settings, read_bytes(settings)))
+    named = sorted({name.lstrip("/") for name in MODEL_FILES.findall(text)} | {"embedding_model.ckpt"})
+    files = [folder / name for name in named if (folder / name).is_file()]
+    return f"voice:{digest([text, *([name.name, file_digest(name)] for name in files)])}"
 
 
 def face_model(recognition: Path | str, pool: Sequence[float] | None = None) -> str:

@@ -209,16 +209,15 @@ class ShardJob:
         """Do the clips that were skipped, and add those that can be used now."""
         before = read_table(self.out_dir / f"skipped{self.shard.suffix}")
         left = [key for key in keys if key in before]
-        log.info("%s: %s%s: complete but for %d skipped clips of %d, which are tried again", self.out_dir,
-                 self.names[0], self.shard.suffix, len(left), len(keys))  # fmt: skip
         with suppress(NothingNew), self.writer() as writer:
             work(left, writer)
             self.refuse_too_many(writer.skipped, len(keys))
             if len(writer.skipped) == len(left):
                 raise NothingNew
             writer.take_back()
-            log.info("%s: %s%s: %d clips added", self.out_dir, self.names[0], self.shard.suffix,
-                     len(left) - len(writer.skipped))  # fmt: skip
+        n_new = len(left) - len(writer.skipped)
+        log.info("%s: %s%s: complete already, %d clips%s", self.out_dir, self.names[0], self.shard.suffix, len(keys),
+                 f"; {n_new} of them were skipped before and are added" if n_new else "")  # fmt: skip
 
     @contextmanager
     def writer(self) -> Iterator[ShardWriter]:
