@@ -18,6 +18,7 @@ import io
 import json
 import logging
 import os
+import shutil
 import socket
 import stat
 import time
@@ -28,6 +29,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from avsv.errors import UserError
+from avsv.regular import regular_file
 
 log = logging.getLogger("avsv")
 PATIENCE = 10.0  # seconds
@@ -322,6 +324,12 @@ def one_at_a_time(path: Path | str, every: float = 0.2) -> Iterator[None]:
     finally:
         path.unlink(missing_ok=True)
         os.close(file)
+
+
+def copy_file(source: Path | str, target: Path | str) -> None:
+    """Copy a file's content; UserError where the source is no regular file."""
+    with open(regular_file(source), "rb") as content, whole_file(target, "wb") as out:
+        shutil.copyfileobj(content, out, 1 << 20)
 
 
 def write_json(path: Path | str, value: Any) -> None:

@@ -38,6 +38,7 @@ def add_arguments(parser):
 
 def run(args):
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # the matrices are small: threads would wait for each other
+    from avsv.files import replaced_together
     from avsv.kaldi.embeddings import read_embeddings
     from avsv.kaldi.made_from import MadeFrom
     from avsv.kaldi.origin import embeddings_model, same_model, trained_on, write_trained_on
@@ -49,8 +50,9 @@ def run(args):
     plda, embeddings = read_plda(args.plda), read_embeddings(args.embeddings)
     scales = args.within_covar_scale, args.between_covar_scale, args.mean_diff_scale
     adapted = adapt_plda(plda, embeddings.vectors, *scales)
-    write_plda(args.out, adapted, args.text)
-    write_trained_on(args.out, model)
+    with replaced_together(args.out / "plda"):
+        write_plda(args.out, adapted, args.text)
+        write_trained_on(args.out, model)
     made.write(args.out / "plda")
     before, after = plda.gaussians.psi.mean(), adapted.gaussians.psi.mean()
     log.info(

@@ -29,6 +29,7 @@ def add_arguments(parser):
 def run(args):
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # the matrices are small: threads would wait for each other
     from avsv.errors import UserError
+    from avsv.files import replaced_together
     from avsv.kaldi.embeddings import read_embeddings
     from avsv.kaldi.made_from import MadeFrom
     from avsv.kaldi.origin import embeddings_model, write_trained_on
@@ -48,8 +49,9 @@ def run(args):
         statistics = class_statistics(embeddings.vectors, people)
         projection = Projection(statistics.center, train_lda(statistics, args.dim))
     model = embeddings_model(args.embeddings)
-    write_projection(args.out, projection, args.text)
-    write_trained_on(args.out, model)
+    with replaced_together(args.out / "mean.vec"):
+        write_projection(args.out, projection, args.text)
+        write_trained_on(args.out, model)
     for name in ("mean.vec", "transform.mat"):
         made.write(args.out / name)
     done = {"lda": "LDA", "whiten": "whitening"}[args.method]

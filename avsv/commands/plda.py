@@ -31,6 +31,7 @@ def add_arguments(parser):
 
 def run(args):
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # the matrices are small: threads would wait for each other
+    from avsv.files import replaced_together
     from avsv.kaldi.embeddings import read_embeddings
     from avsv.kaldi.made_from import MadeFrom
     from avsv.kaldi.origin import embeddings_model, same_model, write_trained_on
@@ -47,8 +48,9 @@ def run(args):
     if args.coral:
         vectors = coral(vectors, read_embeddings(args.coral).vectors)
     plda, likelihoods = train_plda(vectors, people, args.lda_dim, args.iterations)
-    write_plda(args.out, plda, args.text)
-    write_trained_on(args.out, model)
+    with replaced_together(args.out / "plda"):
+        write_plda(args.out, plda, args.text)
+        write_trained_on(args.out, model)
     made.write(args.out / "plda")
     log.info(
         "%s: PLDA of %d dimensions from %d embeddings of %d people, log-likelihood per embedding %.3f -> %.3f",

@@ -20,8 +20,7 @@ from avsv.features import face_damage, sound_damage
 from avsv.features.face_damage import draw_face_damage
 from avsv.features.faces import SIDE
 from avsv.features.sound_damage import draw_sound_damage
-from avsv.files import whole_file
-from avsv.inputs import read_bytes
+from avsv.files import copy_file, replaced_together
 from avsv.kaldi.damage import MISSING, damage_table
 from avsv.kaldi.data_dir import DataDir, write_data_dir
 
@@ -185,8 +184,8 @@ def write_noisy_set(data: DataDir, out_dir: Path, damage: dict[str, list[dict]])
         for name in MEDIA[modality]:
             tables.get(name, {}).pop(utt, None)
     tables["utt2damage"] = damage_table(damage)
-    write_data_dir(out_dir, tables)
-    for file in sorted((data.path / "trials").glob("*")):
-        with whole_file(out_dir / "trials" / file.name, "wb") as out:
-            out.write(read_bytes(file))
+    with replaced_together():
+        write_data_dir(out_dir, tables)
+        for file in sorted((data.path / "trials").glob("*")):
+            copy_file(file, out_dir / "trials" / file.name)
     return Counter(f"{what['modality']} {what['kind']}" for records in damage.values() for what in records)

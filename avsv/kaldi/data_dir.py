@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from avsv.errors import UserError
+from avsv.files import replaced_together
 from avsv.kaldi.segments import TO_THE_END, Segment, Source, cut_recordings, segment_line
 from avsv.kaldi.tables import invert, read_table, write_table
 
@@ -114,10 +115,10 @@ def write_data_dir(path: Path | str, tables: dict[str, dict[str, Source]]) -> No
     if parts:
         lines = {utt: segment_line(part) for utt, part in parts.items()}
         tables = {**tables, "segments": lines, "wav.scp": {part.recording: part.path for part in parts.values()}}
-    for name, table in {**tables, "utt2modality": modality, "spk2utt": invert(tables["utt2spk"])}.items():
-        write_table(path / name, table)
-    if not parts:
-        (path / "segments").unlink(missing_ok=True)  # of an earlier set: it would cut these recordings
+    # segments of an earlier set would cut these recordings
+    with replaced_together(path / "utt2spk", path / "segments"):
+        for name, table in {**tables, "utt2modality": modality, "spk2utt": invert(tables["utt2spk"])}.items():
+            write_table(path / name, table)
     counts = {state: sum(m == state for m in modality.values()) for state in states.values()}
     log.info("%s: %d clips of %d people: %d with voice and face, %d voice only, %d face only", path, len(modality),
              len(set(tables["utt2spk"].values())), counts["both"], counts["voice"], counts["face"])  # fmt: skip

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from avsv.errors import UserError
-from avsv.files import write_json
+from avsv.files import replaced_together, write_json
 from avsv.home import home_folder
 from avsv.inputs import as_text, read_bytes
 from avsv.kaldi.records import archives_of, model_digest_of, read_proof
@@ -104,7 +104,8 @@ def same_model(what: dict[Path, str | None]) -> str | None:
 def write_trained_on(folder: Path, model: str | None) -> None:
     """Record in the folder of a back-end which model's embeddings it was trained on."""
     if model is None:
-        (folder / TRAINED_ON).unlink(missing_ok=True)
+        with replaced_together(folder / TRAINED_ON):  # removed together with what it is of
+            pass
     else:
         write_json(folder / TRAINED_ON, {"model": model})
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from avsv.errors import UserError
+from avsv.files import refuse_link
 from avsv.kaldi.data_dir import BY_UTT, TWO_FIELDS
 from avsv.kaldi.keyed import KeyedTable, join_runs, read_keyed, rows_of
 from avsv.kaldi.segments import read_segments
@@ -41,8 +42,11 @@ def split_data_dir(path: Path | str, n_parts: int) -> list[int]:
     if len(names) < n_parts:
         raise UserError(f"{path}: has {len(names)} speakers, too few for {n_parts} parts of whole speakers")
     firsts = choose_firsts(begins, len(speakers), n_parts)
-    part = path / f".split{n_parts}.part"
-    shutil.rmtree(part, ignore_errors=True)
+    part, old, final = (path / name for name in (f".split{n_parts}.part", f".split{n_parts}.old", f"split{n_parts}"))
+    for folder in (part, old, final):
+        refuse_link(folder)
+    for folder in (part, old):
+        shutil.rmtree(folder, ignore_errors=True)
     for number in range(1, n_parts + 1):
         (part / str(number)).mkdir(parents=True)
     cut = (path / "segments").exists()
@@ -52,8 +56,10 @@ def split_data_dir(path: Path | str, n_parts: int) -> list[int]:
         elif (path / name).exists():
             table = utt2spk if name == "utt2spk" else read_sorted(path / name)
             write_parts(part, table, names[firsts] if name in OF_SPEAKERS else utt2spk.keys[begins[firsts]])
-    shutil.rmtree(path / f"split{n_parts}", ignore_errors=True)
-    os.rename(part, path / f"split{n_parts}")
+    if final.exists():  # as a whole: what is half removed looks like a smaller split
+        os.rename(final, old)
+    os.rename(part, final)
+    shutil.rmtree(old, ignore_errors=True)
     return np.diff(begins[firsts], append=len(speakers)).tolist()
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from avsv.errors import UserError
-from avsv.files import whole_file
+from avsv.files import replaced_together, whole_file
 from avsv.inputs import read_bytes
 from avsv.kaldi.matrices import BINARY, NotKaldi, decode, decode_text, encode, encode_text
 from avsv.scoring.plda import Gaussians, Plda
@@ -23,8 +23,9 @@ OPEN, CLOSE = b"<Plda>", b"</Plda>"
 
 def write_plda(folder: Path | str, plda: Plda, text: bool = False) -> None:
     """Write `mean.vec` and `transform.mat` (float, as Kaldi's tools do) and `plda` (double); or all as text."""
-    write_projection(folder, plda.projection, text)
-    write_gaussians(Path(folder) / "plda", plda.gaussians, text)
+    with replaced_together(Path(folder) / "plda"):
+        write_projection(folder, plda.projection, text)
+        write_gaussians(Path(folder) / "plda", plda.gaussians, text)
 
 
 def read_plda(path: Path | str, length: str = "sqrt-dim") -> Plda:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from avsv.errors import UserError
+from avsv.files import replaced_together
 from avsv.kaldi.matrices import read_array, write_array
 
 BLOCK = 1024  # rows transformed at a time: they stay in the processor's cache
@@ -103,8 +104,8 @@ def write_projection(folder: Path | str, projection: Projection, text: bool = Fa
         if part is not None and not np.isfinite(part).all():
             raise UserError(f"{Path(folder) / name}: would hold NaN or infinite values, so nothing was written; are "
                             "the training embeddings all the same in some direction?")  # fmt: skip
-    for name, part in parts.items():
-        if part is None:
-            (Path(folder) / name).unlink(missing_ok=True)
-        else:
-            write_array(Path(folder) / name, part.astype("<f4"), text)
+    # all are removed before one is replaced: none may be taken for the other's
+    with replaced_together(*(Path(folder) / name for name in parts)):
+        for name, part in parts.items():
+            if part is not None:
+                write_array(Path(folder) / name, part.astype("<f4"), text)

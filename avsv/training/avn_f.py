@@ -1,7 +1,6 @@
 """Training AVN-F: one network on sound and face together, AAM-softmax, damage to exactly one of the two."""
 
 import logging
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from torch import Tensor, nn
 
 from avsv.embeddings.clips import save_avn_f
 from avsv.features.face_pack import load_pack
+from avsv.files import copy_file
 from avsv.kaldi.data_dir import read_data_dir
 from avsv.kaldi.shards import file_digest
 from avsv.losses.margin import AAMSoftmax, warmed_margin
@@ -115,7 +115,7 @@ def train_avn_f(config: AvnFConfig) -> None:
     )
     save_avn_f(config.exp_dir, model.net.net, config.crop_seconds)
     if detector:
-        shutil.copyfile(detector, Path(config.exp_dir) / "detector.onnx")
+        copy_file(detector, Path(config.exp_dir) / "detector.onnx")
     else:
         log.warning("%s: has no detector, so embed-clips can use it on data with faces.scp only", config.exp_dir)
     finish_experiment(config)

@@ -1,7 +1,6 @@
 """Encoders to train further: read from the folders of earlier trainings, and written as folders of the same kind."""
 
 import re
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import torch
 from torch import nn
 
 from avsv.errors import UserError
-from avsv.files import whole_file
+from avsv.files import copy_file, whole_file
 from avsv.kaldi.shards import file_digest
 from avsv.model_files import refuse_no_model
 from avsv.models.ecapa import (
@@ -126,7 +125,7 @@ def save_voice_encoder(net: nn.Module, source: Path, folder: Path) -> None:
                 out.write(refuse_no_model(file).read_bytes())
     named = folder / "label_encoder.txt", folder / "label_encoder.ckpt"
     if named[1].exists() and not named[0].exists():  # SpeechBrain's cache of a published model has another name for it
-        shutil.copyfile(named[1], named[0])
+        copy_file(named[1], named[0])
     settings = (source / "hyperparams.yaml").read_text(encoding="utf-8")
     with whole_file(folder / "hyperparams.yaml") as out:  # which would lead to the old weights
         out.write(re.sub(r"(?m)^pretrained_path:.*$", lambda _: f"pretrained_path: {folder.absolute()}", settings))
@@ -139,4 +138,4 @@ def save_face_encoder(net: IResNet, source: Path, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     save_onnx(net.eval(), folder / "recognition.onnx")
     if (source / "detector.onnx").exists():
-        shutil.copyfile(source / "detector.onnx", folder / "detector.onnx")
+        copy_file(source / "detector.onnx", folder / "detector.onnx")

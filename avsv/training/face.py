@@ -4,7 +4,6 @@ The experiment's folder becomes a face pack: recognition.onnx, and detector.onnx
 """
 
 import logging
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from avsv.errors import UserError
 from avsv.features.face_damage import damage_faces, draw_face_damage
 from avsv.features.face_pack import load_pack
 from avsv.features.faces import SIDE, read_faces
+from avsv.files import copy_file
 from avsv.kaldi.data_dir import read_data_dir
 from avsv.kaldi.shards import digest, file_digest
 from avsv.losses.margin import AAMSoftmax, warmed_margin
@@ -181,7 +181,7 @@ def train_face(config: FaceConfig) -> None:
     trainer.fit(make_step(model, trainer), batches, len(faces.plan(0)), validate)
     save_onnx(model.net, Path(config.exp_dir) / "recognition.onnx")
     if detector:
-        shutil.copyfile(detector, Path(config.exp_dir) / "detector.onnx")
+        copy_file(detector, Path(config.exp_dir) / "detector.onnx")
     else:
         log.warning("%s: has no detector, so embed-face can use it on data with faces.scp only", config.exp_dir)
     finish_experiment(config)
