@@ -20,7 +20,7 @@ import jobs as grammar
 from cluster_conf import submit_words
 from job_frame import Interrupted
 from job_script import Queue
-from jobs import Jobs
+from jobs import Jobs, open_own
 
 RESUBMISSIONS = 3  # of a job that the cluster killed; --retry N with a larger N raises it
 PATIENCE = 60.0  # seconds that a job's status may be late: files on NFS, Grid Engine's accounting
@@ -230,7 +230,8 @@ class Submission:
             for number in scheduler.find(queue.job_name) or []:
                 scheduler.cancel(number)
             raise
-        queue.submitted.write_text(self.number + "\n")
+        with open_own(queue.submitted) as file:
+            file.write(self.number + "\n")
         self.outcomes: dict[int, Outcome] = {}
         self.over_since: dict[int, float] = {}  # tasks that the scheduler says are over, and whose end is not clear yet
         self.asked, self.pause = time.monotonic(), ASK_EVERY[0]

@@ -9,7 +9,7 @@ import zlib
 from pathlib import Path
 
 from job_frame import THREAD_VARIABLES
-from jobs import Jobs, UsageError, here, on_nodes, substitute, word
+from jobs import Jobs, UsageError, here, on_nodes, open_own, substitute, word
 
 # What a job keeps of where it was submitted; the rest is made by path.sh. PATH is set in the script, for Grid Engine
 # starts login shells, whose files may set another.
@@ -48,6 +48,7 @@ code=$?
   echo "# Accounting: time=$SECONDS threads={threads}"
   echo "# Finished at $(date) with status $code"
 }} >>"$log"
+rm -f "$status.part"
 echo "$code" >"$status.part" && mv "$status.part" "$status"
 case $code in 99 | 100) exit 1 ;; esac  # which mean to Grid Engine: once more, and hold
 exit "$code"
@@ -111,7 +112,8 @@ class Queue:
         """Choose a name that nothing submitted before has, and note it: what the scheduler took is found by it."""
         self.job_name = f"j{self.name}" if not self.name[0].isalpha() else self.name  # Grid Engine's rule
         self.job_name += f".{secrets.token_hex(4)}"
-        self.submitted.write_text(self.job_name + "\n")
+        with open_own(self.submitted) as file:
+            file.write(self.job_name + "\n")
 
     def log_of(self, task: int | str) -> str:
         """The queue's own log, where what a job says outside its command goes."""
@@ -173,5 +175,6 @@ class Queue:
             threads=threads,
         )
         part = self.script.with_name(f".{self.script.name}.part")
-        part.write_text(text, encoding="utf-8", errors="surrogateescape")
+        with open_own(part) as file:
+            file.write(text)
         part.replace(self.script)

@@ -14,8 +14,11 @@ everything else that a shell can do, ask for one: bash -c '...'.
 import os
 import re
 import shlex
+import stat
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
 
 OPERATORS = {"|", "|&", "||", "&&", ";", ">", ">>", "<", "2>", "2>>", "2>&1", "&>", "&>>"}
 
@@ -162,6 +165,22 @@ def quote(argument: str) -> str:
     ('|', "'a|b'", "'my $file'", "''")
     """
     return argument if argument in OPERATORS else shlex.quote(argument)
+
+
+def open_own(path: Path | str, again: bool = False) -> IO[str]:
+    """Open a file whose name these programs choose, to be written from new, or `again` to go on with it.
+
+    A link in its place, or anything else that is no file, came with a folder from elsewhere and leads to somebody's
+    files: it is removed, not followed. Devices are named by the user, and written to.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | (os.O_APPEND if again else os.O_TRUNC)
+    if Path(path).absolute().parts[1] not in ("dev", "proc"):
+        flags |= os.O_NOFOLLOW
+        if os.path.lexists(path):
+            found = os.lstat(path)
+            if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
+                os.unlink(path)
+    return open(os.open(path, flags, 0o666), "w", encoding="utf-8", errors="surrogateescape")
 
 
 def here() -> str:

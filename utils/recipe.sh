@@ -17,7 +17,12 @@ one_run() {
     kill -0 "$AVSV_RUN" 2>/dev/null || { echo "${0##*/}: the run that called this one is gone" >&2; exit 1; }
     return
   fi
-  mkdir -p exp && exec 9>>exp/.lock || exit 1
+  mkdir -p exp || exit 1
+  if [ -L exp/.lock ] || { [ -e exp/.lock ] && [ ! -f exp/.lock ]; }; then
+    echo "${0##*/}: $PWD/exp/.lock is a link, or no file; it leads to what is not this recipe's. Delete it." >&2
+    exit 1
+  fi
+  exec 9>>exp/.lock || exit 1
   if ! flock --nonblock 9; then
     echo "${0##*/}: another run is at work in $PWD/exp: $(<exp/.lock); waiting until it ends" >&2
     flock 9 || exit 1

@@ -95,7 +95,7 @@ class Job:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.is_fifo():  # opening one waits for a reader
             raise job_frame.Refused(f"{path}: is a FIFO; a log is a file")
-        self.log = open(path, "a" if again else "w", encoding="utf-8", errors="surrogateescape")  # noqa: SIM115 - open as long as the job runs
+        self.log = grammar.open_own(path, again)
         self.log.write(grammar.header(command))
         self.log.flush()
         # A session of its own, so that what the command starts can be ended with it.

@@ -99,13 +99,14 @@ def write(out_dir, results, page):
     """The results, and what tells of them."""
     from avsv.evaluation.drawn_table import drawn_table, report_lines
     from avsv.evaluation.tables import aligned, markdown_rows
-    from avsv.files import whole_file, write_json
+    from avsv.files import replaced_together, whole_file, write_json
     from avsv.media.encoding import encode_png
 
     cells = drawn_table(results)
-    with whole_file(out_dir / "faces.png", "wb") as out:
-        out.write(encode_png(page))
-    with whole_file(out_dir / "results.md") as out:
-        out.write("\n".join(report_lines(results, markdown_rows(cells))) + "\n")
-    write_json(out_dir / "results.json", results)
+    with replaced_together(*(out_dir / name for name in ("results.json", "results.md", "faces.png"))):
+        with whole_file(out_dir / "faces.png", "wb") as out:
+            out.write(encode_png(page))
+        with whole_file(out_dir / "results.md") as out:
+            out.write("\n".join(report_lines(results, markdown_rows(cells))) + "\n")
+        write_json(out_dir / "results.json", results)
     print(aligned(cells))

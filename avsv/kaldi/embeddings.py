@@ -16,6 +16,8 @@ from avsv.kaldi.places import Place, Range, is_offset, parse_place, take
 from avsv.kaldi.records import MERGED, records_of
 from avsv.kaldi.trials import utterance_id
 
+LOOKED_AT = 4096  # records of an archive whose names are compared
+LONGEST_NAME = 512  # bytes
 RECORDS = 1024  # copied out of an archive at a time: they stay in the processor's cache
 
 
@@ -86,12 +88,33 @@ def read_vectors(
             if not vectors.size:
                 size = decode_record(scp, archive, ids[0], data, offsets[0], parts.get(0)).size
                 vectors = np.empty((len(ids), size), np.float32)
+            refuse_other_names(scp, archive, data, ids, offsets, rows)
             for start in range(0, len(rows), RECORDS):
                 part = rows[start : start + RECORDS]
                 places = [offsets[row] for row in part]
                 if (parts and not parts.keys().isdisjoint(part)) or not copy_alike(data, places, vectors, part):
                     copy_one_by_one(scp, archive, data, places, ids, vectors, part, parts)
     return vectors
+
+
+def refuse_other_names(scp, archive, data: mmap.mmap, ids, offsets, rows: Sequence[int]) -> None:
+    """UserError where an scp is older than its archive and its places are those of other utterances of the scp.
+
+    Names that the archive does not have under that place, nor another one, are taken for renamed ones. Of many records
+    some are looked at: in an archive that was written anew, all behind the first difference have moved.
+    """
+    row_of: dict[str, int] = {}
+    for row in rows[:: max(1, len(rows) // LOOKED_AT)]:
+        end, name = offsets[row] - 1, ids[row].encode()
+        if end <= 0 or data[max(0, end - len(name)) : end] == name:
+            continue
+        row_of = row_of or dict(zip(ids, range(len(ids)), strict=True))
+        before = data[max(0, end - LONGEST_NAME) : end].split(b" ")[-1]
+        endings = (before[start:].decode(errors="replace") for start in range(len(before)))
+        other = next((ending for ending in endings if ending in row_of), None)
+        if other is not None and offsets[row_of[other]] != offsets[row]:
+            raise UserError(f"{scp}: {ids[row]}: {archive} was written anew since: in this place it has {other}. Make "
+                            f"{scp} again")  # fmt: skip
 
 
 def read_scp(scp: Path | str) -> tuple[list[str], list[str], list[int], dict[int, Range]]:

@@ -96,6 +96,8 @@ class ShardWriter:
         with self.files:
             if error is not None:
                 raise error
+            for out in self.arks.values():
+                out.flush()
             for name, entries in self.entries.items():
                 write_table(self.out_dir / f"{name}{self.suffix}.scp", self.good(entries))
             for name, table in self.tables.items():

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from avsv.errors import UserError
-from avsv.files import whole_file
+from avsv.files import replaced_together, whole_file
 from avsv.home import home_folder
 from avsv.model_files import refuse_no_model
 from avsv.models.hyperparams import ACTIVATION, FBANK, NORMALIZATION, RATE, read_recipe
@@ -152,18 +152,19 @@ def save_speechbrain_folder(
     people : names of the classes
     options, kind : what `make_speaker_encoder` was given
     """
-    for name, state in (("embedding_model", encoder.state_dict()), ("classifier", {"weight": class_weight})):
-        with whole_file(folder / f"{name}.ckpt", "wb") as out:
-            torch.save(state, out)
-    with whole_file(folder / "label_encoder.txt") as out:
-        out.writelines(f"'{name}' => {index}\n" for index, name in enumerate(people))
-        out.write("================\n'starting_index' => 0\n")
-    arguments = "\n".join(f"    {name}: {value}" for name, value in options.items())
-    text = HYPERPARAMS.format(
-        path=folder.absolute(), n_classes=len(people), network=NETWORKS[kind], arguments=arguments, options=options
-    )
-    with whole_file(folder / "hyperparams.yaml") as out:
-        out.write(text)
+    with replaced_together(folder / "hyperparams.yaml"):
+        for name, state in (("embedding_model", encoder.state_dict()), ("classifier", {"weight": class_weight})):
+            with whole_file(folder / f"{name}.ckpt", "wb") as out:
+                torch.save(state, out)
+        with whole_file(folder / "label_encoder.txt") as out:
+            out.writelines(f"'{name}' => {index}\n" for index, name in enumerate(people))
+            out.write("================\n'starting_index' => 0\n")
+        arguments = "\n".join(f"    {name}: {value}" for name, value in options.items())
+        text = HYPERPARAMS.format(
+            path=folder.absolute(), n_classes=len(people), network=NETWORKS[kind], arguments=arguments, options=options
+        )
+        with whole_file(folder / "hyperparams.yaml") as out:
+            out.write(text)
 
 
 class SpeakerEncoder(nn.Module):

@@ -15,7 +15,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from avsv.files import NamedFile, whole_file
+from avsv.files import NamedFile, refuse_link, whole_file
+from avsv.regular import regular_file
 from avsv.training.distributed import gather
 
 EVENTS = "events.out.tfevents.avsv"
@@ -122,7 +123,7 @@ class EventFile:
     def __init__(self, exp_dir: Path, size: int):
         self.path = exp_dir / EVENTS
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.file = io.BufferedWriter(NamedFile(self.path, "a", self.path))
+        self.file = io.BufferedWriter(NamedFile(refuse_link(regular_file(self.path)), "a", self.path))
         if size and size <= os.fstat(self.file.fileno()).st_size:
             self.file.truncate(size)
         else:

@@ -17,11 +17,12 @@ from omegaconf import OmegaConf
 
 import avsv
 from avsv.errors import UserError
-from avsv.files import whole_file, write_json
+from avsv.files import refuse_link, whole_file, write_json
 from avsv.kaldi.data_dir import read_data_dir
 from avsv.kaldi.made_from import media_stamp
 from avsv.kaldi.segments import Source
 from avsv.kaldi.shards import file_digest
+from avsv.regular import regular_file
 from avsv.training.checkpoints import FILES, read_inputs, weights_file
 from avsv.training.config import OPTIONS, TrainingConfig, apply_schema, read_config, to_yaml
 from avsv.training.distributed import join_processes, n_processes, rank, wait_for_all
@@ -95,7 +96,7 @@ def prepare_folder(config: TrainingConfig, inputs: Any, media: Sequence[Mapping[
     with whole_file(exp_dir / "config.yaml") as out:
         out.write(to_yaml(config))
     close_log(config)
-    handler = LogFile(exp_dir / "train.log", encoding="utf-8")
+    handler = LogFile(refuse_link(regular_file(exp_dir / "train.log")), encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
     log.addHandler(handler)
     return True

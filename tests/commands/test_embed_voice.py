@@ -1,11 +1,13 @@
 """avsv embed-voice: the quality measures written beside the embeddings of an encoder that needs no training."""
 
 import json
+import shutil
 
 import kaldiio
 import numpy as np
 import pytest
 import soundfile
+import torch
 
 from avsv.features.quality import VOICE_TABLES
 from avsv.kaldi.tables import read_table, write_table
@@ -111,3 +113,68 @@ def test_shards_note_the_same_numbers_and_a_finished_stage_is_left_alone(avsv, e
     written = (tmp_path / "one" / "utt2snr").stat().st_mtime_ns
     _, said = avsv("embed-voice", "--model", encoder, data, tmp_path / "one")
     assert "complete already" in said and (tmp_path / "one" / "utt2snr").stat().st_mtime_ns == written
+
+
+def embedded(avsv, encoder, data, out_dir, *options):
+    """The embeddings after a run, by utterance, as bytes."""
+    status, said = avsv("embed-voice", "--model", encoder, *options, data, out_dir)
+    assert status == 0, said
+    return {utt: vector.tobytes() for utt, vector in kaldiio.load_scp(str(out_dir / "embedding.scp")).items()}
+
+
+@pytest.mark.parametrize("shards", [1, 2])
+def test_another_recording_under_the_same_path_is_embedded(avsv, encoder, data, tmp_path, shards):
+    def run():
+        for job in range(1, shards + 1):
+            found = avsv("embed-voice", "--model", encoder, "--shard", f"{job}/{shards}", data, tmp_path / "out")
+            assert found[0] == 0
+        scp = kaldiio.load_scp(str(tmp_path / "out" / "embedding.scp"))
+        return {utt: vector.tobytes() for utt, vector in scp.items()}
+
+    before = run()
+    soundfile.write(tmp_path / "sounds/2.wav", np.random.default_rng(5).normal(0, 0.2, 32000), 16000)
+    after = run()
+    assert {utt for utt in before if before[utt] != after[utt]} == {"p-2"}
+    assert after == embedded(avsv, encoder, data, tmp_path / "anew")
+
+
+def test_another_noise_under_the_same_path_is_added(avsv, encoder, data, tmp_path):
+    hiss = tmp_path / "sounds/hiss.wav"
+    record = {"modality": "voice", "kind": "noise", "sources": [[str(hiss), 0.0]], "snr": 0.0}
+    write_table(data / "utt2damage", {"p-2": json.dumps(record)})
+    before = embedded(avsv, encoder, data, tmp_path / "out")
+    soundfile.write(hiss, np.sin(np.arange(80000) / 3), 16000)
+    after = embedded(avsv, encoder, data, tmp_path / "out")
+    assert {utt for utt in before if before[utt] != after[utt]} == {"p-2"}
+
+
+def test_a_recording_that_was_away_is_embedded_when_it_is_back(avsv, encoder, data, tmp_path):
+    away = (tmp_path / "sounds/3.wav").rename(tmp_path / "away")
+    assert len(embedded(avsv, encoder, data, tmp_path / "out", "--max-skipped", 0.5)) == 3
+    away.rename(tmp_path / "sounds/3.wav")
+    assert len(embedded(avsv, encoder, data, tmp_path / "out")) == 4
+
+
+@pytest.mark.parametrize("file", ["hyperparams.yaml", "embedding_model.ckpt"])
+def test_a_model_of_which_one_file_is_another_is_another_model(avsv, encoder, data, tmp_path, file):
+    model = shutil.copytree(encoder, tmp_path / "model")
+    before = embedded(avsv, model, data, tmp_path / "out")
+    if file == "hyperparams.yaml":
+        text = (model / file).read_text()
+        assert "std_norm: False" in text
+        (model / file).write_text(text.replace("std_norm: False", "std_norm: True"))
+    else:
+        state = torch.load(model / file, weights_only=True)
+        torch.save({name: value + 0.1 for name, value in state.items()}, model / file)
+    after = embedded(avsv, model, data, tmp_path / "out")
+    assert all(before[utt] != after[utt] for utt in before)
+    assert after == embedded(avsv, model, data, tmp_path / "anew", "--reuse", tmp_path / "out")
+
+
+def test_a_model_that_gives_nan_leaves_no_archive(avsv, encoder, data, tmp_path):
+    model = shutil.copytree(encoder, tmp_path / "model")
+    state = torch.load(model / "embedding_model.ckpt", weights_only=True)
+    state["fc.conv.bias"][1] = float("nan")
+    torch.save(state, model / "embedding_model.ckpt")
+    status, said = avsv("embed-voice", "--model", model, data, tmp_path / "out")
+    assert status == 1 and "p-1" in said and not (tmp_path / "out" / "embedding.scp").exists(), said

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from avsv.kaldi.embeddings import write_embeddings
 from avsv.kaldi.tables import write_table
 
 CLIPS = 24
@@ -79,6 +80,50 @@ def test_scores_that_find_no_room_are_told(tmp_path, world):
     status, said = run("score", "--trials", world.trials, "--enroll", world.test, out, most_bytes=4096)
     assert status == 1 and f"{out}: File too large" in said and not out.exists()
     assert run("score", "--trials", world.trials, "--enroll", world.test, out)[0] == 0 and out.exists()
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir() if not path.name.startswith(".")}
+
+
+@pytest.mark.parametrize("verb", ["plda", "lda"])
+def test_a_back_end_that_finds_no_room_for_its_last_file_is_the_old_one(tmp_path, world, verb):
+    """Two files of three have room: without the third they would be another model's."""
+    names = [line.split()[0] for line in world.train.read_text().splitlines()]
+    rng = np.random.default_rng(1)
+    write_embeddings(tmp_path / "t.ark", tmp_path / "t.scp", names, rng.normal(size=(len(names), 12)))
+    options = ["--utt2spk", world.utt2spk, "--text", tmp_path / "out"]
+    assert run(verb, "--embeddings", world.train, *options)[0] == 0
+    before = contents(tmp_path / "out")
+    sizes = sorted(len(content) for name, content in before.items() if name in ("mean.vec", "transform.mat", "plda"))
+    status, said = run(verb, "--embeddings", tmp_path / "t.scp", *options, most_bytes=sizes[-1] - 200)
+    assert status == 1 and "File too large" in said and "what was complete before is kept" in said
+    assert contents(tmp_path / "out") == before
+    assert run(verb, "--embeddings", tmp_path / "t.scp", *options)[0] == 0
+    after = contents(tmp_path / "out")
+    assert all(after[name] != before[name] for name in ("mean.vec", "transform.mat"))
+
+
+def test_a_noisy_set_that_finds_no_room_is_the_old_one(tmp_path, data):
+    write_table(data / "video.scp", {f"p-{i:02d}": f"/{'x' * 100}/{i}.mp4" for i in range(CLIPS)})
+    assert run("damage", "--condition", "half-missing", data, tmp_path / "out")[0] == 0
+    before = contents(tmp_path / "out")
+    largest = max(len(content) for content in before.values())
+    status, said = run("damage", "--condition", "half-missing", "--seed", 1, data, tmp_path / "out",
+                       most_bytes=largest - 500)  # fmt: skip
+    assert status == 1 and "File too large" in said
+    assert contents(tmp_path / "out") == before
+    assert run("damage", "--condition", "half-missing", "--seed", 1, data, tmp_path / "out")[0] == 0
+    assert contents(tmp_path / "out")["utt2damage"] != before["utt2damage"]
+
+
+def test_archives_that_find_no_room_leave_the_old_ones(data, tmp_path):
+    assert run("fbank", data, tmp_path / "out")[0] == 0
+    before = contents(tmp_path / "out")
+    soundfile.write(tmp_path / "00.wav", np.random.default_rng(9).normal(0, 0.1, 16000), 16000)
+    status, said = run("fbank", data, tmp_path / "out", most_bytes=100_000)
+    assert status == 1 and f"{tmp_path}/out/feats.ark: File too large" in said
+    assert contents(tmp_path / "out") == before and (data / "feats.scp").read_text() == before["feats.scp"].decode()
 
 
 TRAIN = """

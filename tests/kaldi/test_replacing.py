@@ -167,3 +167,27 @@ def test_an_archive_that_is_written_over_another_commands_is_no_longer_proved(tm
     assert not list((tmp_path / "e").glob("done*.json")) and read(tmp_path / "e" / "embedding.scp") == NEW
     embed(tmp_path, OLD, 2)
     assert read(tmp_path / "e" / "embedding.scp") == OLD
+
+
+def test_an_scp_that_is_older_than_its_archive_is_refused_where_it_reads_other_clips(tmp_path):
+    """Somebody's copy of a part of it; avsv's own is removed before the archive is replaced."""
+    write_one(tmp_path, OLD)
+    old = shutil.copy(tmp_path / "embedding.scp", tmp_path / "mine.scp")
+    write_one(tmp_path, NEW, CLIPS[::-1])
+    with pytest.raises(UserError, match=r"mine\.scp: u00: .*u08"):
+        read_embeddings(old)
+    write_one(tmp_path, NEW, [*CLIPS[:3], "u99", *CLIPS[3:]])
+    with pytest.raises(UserError, match=r"mine\.scp: u04: .*u03"):
+        read_embeddings(old)
+
+
+def test_names_that_were_changed_in_the_scp_and_two_names_of_one_record_are_read(tmp_path):
+    write_one(tmp_path, OLD)
+    lines = (tmp_path / "embedding.scp").read_text().splitlines()
+    for name, changed in (
+        ("longer", [f"vox1-{line}" for line in lines]),
+        ("shorter", [line[1:] for line in lines]),
+        ("two", [*lines, f"again {lines[0].split()[1]}", f"u{lines[1]}"]),
+    ):
+        (tmp_path / name).write_text("\n".join(changed) + "\n")
+        assert len(read_embeddings(tmp_path / name)) == len(changed)

@@ -86,3 +86,13 @@ def test_parts_of_a_directory_with_segments_have_the_recordings_that_they_cut(tm
         {"rec1": "/x y/1.wav", "rec2": "2.wav"},
         {"rec1": "/x y/1.wav"},
     ]
+
+
+@pytest.mark.parametrize("name", [".split2.part", "split2", ".split2.old"])
+def test_a_link_in_the_place_of_the_parts_is_refused_and_nothing_behind_it_touched(data, tmp_path, name):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "precious").write_text("precious")
+    (data / name).symlink_to(tmp_path / "mine")
+    with pytest.raises(UserError, match=str(data / name)):
+        split_data_dir(data, 2)
+    assert [file.name for file in (tmp_path / "mine").iterdir()] == ["precious"]

@@ -344,3 +344,17 @@ def test_a_job_ends_even_when_run_py_is_killed(tmp_path):
     process.kill()
     process.wait()
     wait_for(lambda: not alive(child))
+
+
+@pytest.mark.parametrize("make", [os.symlink, os.link])
+def test_a_log_that_is_a_link_is_replaced_and_what_it_leads_to_is_left_alone(tmp_path, make):
+    (tmp_path / "precious").write_text("precious")
+    (tmp_path / "log").mkdir()
+    make(tmp_path / "precious", tmp_path / "log" / "a.1.log")
+    assert run("JOB=1:2", tmp_path / "log/a.JOB.log", "echo", "done").returncode == 0
+    assert (tmp_path / "precious").read_text() == "precious"
+    assert "done" in (tmp_path / "log/a.1.log").read_text() and not (tmp_path / "log/a.1.log").is_symlink()
+
+
+def test_a_device_as_a_log_is_written_to_and_stays_one():
+    assert run("/dev/null", "echo", "done").returncode == 0 and Path("/dev/null").is_char_device()

@@ -15,7 +15,7 @@ from avsv.evaluation.report.inside import files_inside
 from avsv.evaluation.report.media import MediaFolder
 from avsv.evaluation.report.page import figure, whole_page
 from avsv.evaluation.tables import shown
-from avsv.files import whole_file, write_json
+from avsv.files import replaced_together, whole_file, write_json
 from avsv.kaldi.data_dir import DataDir, read_data_dir
 from avsv.kaldi.embeddings import read_embeddings
 from avsv.kaldi.made_from import refuse_stale
@@ -109,15 +109,16 @@ def write_association_report(exp_dir: Path, data_dir: Path, out_dir: Path) -> No
     media.remove_old()
     records = [{"set": test.name, "system": system, **record} for test in sets
                for system, of in test.systems.items() for record in of]  # fmt: skip
-    write_json(out_dir / "results.json", records)
     lines = ["# Face-voice association", ""]
     for test in sets:
         lines += [f"## {test.name}", "", *markdown_tables(test.systems)]
     lines.append("Percent, with 95 % intervals from resampling people. U: wrong candidates are anybody's; G, N, A: of "
                  "the same gender, nationality, age; v2f: voice to face.")  # fmt: skip
-    for name, text in (("results.md", "\n".join(lines) + "\n"), ("index.html", content)):
-        with whole_file(out_dir / name) as out:
-            out.write(text)
+    with replaced_together(*(out_dir / name for name in ("results.json", "results.md", "index.html"))):
+        write_json(out_dir / "results.json", records)
+        for name, text in (("results.md", "\n".join(lines) + "\n"), ("index.html", content)):
+            with whole_file(out_dir / name) as out:
+                out.write(text)
     print("\n".join(lines))
     log.info("%s: %d measures of %d systems; open %s", out_dir, len(records), len(systems), out_dir / "index.html")
 

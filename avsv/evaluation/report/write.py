@@ -10,7 +10,7 @@ from avsv.evaluation.report.media import MediaFolder, find_data
 from avsv.evaluation.report.page import det_file, page
 from avsv.evaluation.report.results import Options, make_tables
 from avsv.evaluation.results import find_lists, find_score_files, markdown
-from avsv.files import whole_file, write_json
+from avsv.files import replaced_together, whole_file, write_json
 from avsv.kaldi.made_from import refuse_stale
 
 log = logging.getLogger("avsv")
@@ -53,13 +53,14 @@ def write_report(
     title = f"{exp_dir.resolve().parent.name}/{exp_dir.resolve().name}"
     content = page(title, exp_dir, files, tables, main, options, figures, media, find_skipped(exp_dir), attention)
     media.remove_old()
-    write_json(out_dir / "results.json", records)
     text = markdown(records, attention_markdown(attention))
-    for name, said in (("results.md", text), ("index.html", content)):
-        with whole_file(out_dir / name) as out:
-            out.write(said)
-    for table in (table for table in tables if table.curves):
-        with whole_file(out_dir / f"det_{table.trials}@{table.condition}.svg") as out:
-            out.write(det_file(table))
+    with replaced_together(*(out_dir / name for name in ("results.json", "results.md", "index.html"))):
+        write_json(out_dir / "results.json", records)
+        for name, said in (("results.md", text), ("index.html", content)):
+            with whole_file(out_dir / name) as out:
+                out.write(said)
+        for table in (table for table in tables if table.curves):
+            with whole_file(out_dir / f"det_{table.trials}@{table.condition}.svg") as out:
+                out.write(det_file(table))
     print(text, end="")
     log.info("%s: %d results in %d tables; open %s", out_dir, len(records), len(tables), out_dir / "index.html")

@@ -1,0 +1,81 @@
+"""Stamps of media: a file that is another one now has another stamp."""
+
+import os
+
+import pytest
+
+from avsv.kaldi.segments import Segment
+from avsv.kaldi.shards import Shard
+from avsv.kaldi.stamps import ABSENT, COMMAND, stamp_files, with_stamps
+
+
+def stamp(path):
+    return stamp_files([str(path)])[str(path)]
+
+
+def replace_size(path):
+    path.write_bytes(b"longer")
+
+
+def replace_time(path):
+    path.write_bytes(b"abd")
+    os.utime(path, ns=(5, 5))
+
+
+def replace_by_another(path):
+    other = path.with_name("other")
+    other.write_bytes(b"abd")
+    os.utime(other, ns=(7, 7))
+    other.rename(path)
+
+
+@pytest.mark.parametrize("change", [replace_size, replace_time, replace_by_another, os.unlink])
+@pytest.mark.parametrize("inside", [False, True])
+def test_a_file_that_is_replaced_has_another_stamp_and_so_has_its_folder(tmp_path, change, inside):
+    file = tmp_path / "pictures" / "1.jpg"
+    file.parent.mkdir()
+    file.write_bytes(b"abc")
+    target = file.parent if inside else file
+    before = stamp(target)
+    assert stamp(target) == before
+    change(file)
+    assert stamp(target) != before
+
+
+def test_a_picture_more_or_by_another_name_is_another_folder(tmp_path):
+    (tmp_path / "1.jpg").write_bytes(b"abc")
+    before = stamp(tmp_path)
+    (tmp_path / "1.jpg").rename(tmp_path / "2.jpg")
+    assert stamp(tmp_path) != before
+
+
+def test_archives_count_as_a_whole_segments_by_their_recording_and_commands_not_at_all(tmp_path):
+    for name in ("faces.1.ark", "a:12", "long.wav"):
+        (tmp_path / name).write_bytes(name.encode())
+    sources = {
+        "a": f"{tmp_path}/faces.1.ark:17",
+        "b": f"{tmp_path}/a:12",  # a file's own name
+        "c": Segment(f"{tmp_path}/long.wav", 0.5, 2.0),
+        "d": "sph2pipe x.sph |",
+        "e": f"{tmp_path}/absent",
+    }
+    found = with_stamps(dict.fromkeys(sources, 1), lambda key: [sources[key]], Shard())
+    sizes = {key: stamps[0].split()[0] for key, (_, stamps) in found.items() if key in "abc"}
+    assert sizes == {"a": "11", "b": "4", "c": "8"}
+    assert found["d"] == [1, [COMMAND]] and found["e"] == [1, [ABSENT]]
+
+
+def test_only_a_shards_own_files_are_looked_at(tmp_path):
+    asked = []
+    found = with_stamps({key: key for key in "dcba"}, lambda key: asked.append(key) or [], Shard(2, 2))
+    assert asked == ["c", "d"] and found == {"a": "a", "b": "b", "c": ["c", []], "d": ["d", []]}
+
+
+def test_many_files_are_stamped_by_threads_where_each_takes_long(tmp_path, monkeypatch):
+    monkeypatch.setattr("avsv.kaldi.stamps.AT_A_TIME", 3)
+    paths = [tmp_path / str(n) for n in range(10)]
+    for n, path in enumerate(paths):
+        path.write_bytes(b"x" * n)
+    quick = stamp_files(map(str, paths))
+    monkeypatch.setattr("avsv.kaldi.stamps.QUICK", 0.0)
+    assert stamp_files(map(str, paths)) == quick and len({s.split()[0] for s in quick.values()}) == 10
