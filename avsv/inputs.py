@@ -69,19 +69,26 @@ def without_marks(data: bytes) -> bytes:
     return data.removeprefix(MARK).replace(b"\n" + MARK, b"\n")
 
 
+def refuse_zeros(path: Path | str, data: bytes) -> None:
+    """UserError where bytes that should be text hold a zero: arrays of names could not tell it from their padding."""
+    if b"\0" in data:
+        raise not_utf8(path, data, data.index(b"\0"))
+
+
 def as_text(path: Path | str, data: bytes) -> str:
-    """A file's bytes as text; UserError where they are not UTF-8."""
+    """A file's bytes as text; UserError where they are not UTF-8, or hold a zero byte."""
+    refuse_zeros(path, data)
     try:
         return without_marks(data).decode()
     except UnicodeDecodeError as error:
-        raise not_utf8(path, data, error) from None
+        raise not_utf8(path, data, error.start) from None
 
 
-def not_utf8(path: Path | str, data: bytes, error: UnicodeDecodeError) -> UserError:
-    """The error for a file that should be text."""
+def not_utf8(path: Path | str, data: bytes, place: int) -> UserError:
+    """The error for a file that should be text, and is not at a certain byte."""
     if data.startswith(UTF16):
         return UserError(f"{path}: is not a text file in UTF-8 but in UTF-16. Convert it: iconv -f UTF-16 -t UTF-8")
-    return UserError(f"{path}: is not a text file (byte {error.start} is not UTF-8)")
+    return UserError(f"{path}: is not a text file (byte {place} is not UTF-8)")
 
 
 def read_text(path: Path | str) -> str:

@@ -46,7 +46,7 @@ def test_a_mark_inside_a_line_stays(written):
     assert read_text(written("a\ufeffb\n".encode())) == "a\ufeffb\n"
 
 
-@pytest.mark.parametrize("data", ["a b\n".encode("utf-16"), b"\xff\xfe", b"caf\xe9"])
+@pytest.mark.parametrize("data", ["a b\n".encode("utf-16"), b"\xff\xfe", b"caf\xe9", "a b".encode("utf-16-le"), b"a\0"])
 def test_other_encodings_are_refused_with_the_files_name(data, written):
     with pytest.raises(UserError, match="file"):
         read_text(written(data))

@@ -13,7 +13,7 @@ from typing import TypeVar
 import numpy as np
 
 from avsv.errors import UserError
-from avsv.inputs import open_regular, without_marks
+from avsv.inputs import open_regular, refuse_zeros, without_marks
 from avsv.threads import map_ahead
 
 BLOCK = 1 << 20  # bytes read at a time: what is made of them stays in the processor's cache
@@ -108,6 +108,7 @@ def read_pieces(path: Path | str) -> Iterator[tuple[bytes, int]]:
     first_line = 1
     with open_regular(path) as table:
         while data := table.read(BLOCK) + table.readline():
+            refuse_zeros(path, data)
             data = without_marks(data)
             if not data.endswith(b"\n"):
                 data += b"\n"

@@ -10,7 +10,7 @@ import numpy as np
 from avsv.errors import UserError
 from avsv.kaldi.embeddings import Embeddings, read_embeddings
 from avsv.kaldi.tables import read_table
-from avsv.kaldi.trials import Trials
+from avsv.kaldi.trials import Trials, utterance_id
 from avsv.scoring.groups import group_means
 
 
@@ -117,6 +117,8 @@ def read_both(
 def read_models(spk2utt: Path | str, wanted: Sequence[str]) -> dict[str, list[str]]:
     """The recordings of the models `wanted`, from Kaldi's `model recording recording ...`; [] for an unknown one.
 
+    Paths, as in CN-Celeb's enroll.map, find the utterance identifiers that trials.py makes of them.
+
     Raises
     ------
     UserError : a model without recordings, or with one of them twice
@@ -127,8 +129,9 @@ def read_models(spk2utt: Path | str, wanted: Sequence[str]) -> dict[str, list[st
         members = table.get(name, "").split()
         if not members and name in table:
             raise UserError(f'{spk2utt}: no recordings of "{name}", expected "model recording recording ..."')
-        if len(set(members)) < len(members):
-            twice = next(member for number, member in enumerate(members) if member in members[:number])
+        utts = [utterance_id(member) for member in members]  # one recording may be spelt in two ways
+        if len(set(utts)) < len(utts):
+            twice = next(members[number] for number, utt in enumerate(utts) if utt in utts[:number])
             raise UserError(f'{spk2utt}: the model "{name}" has the recording {twice} twice')
         recordings[name] = members
     return recordings

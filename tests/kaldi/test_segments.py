@@ -164,3 +164,24 @@ def test_segments_of_recordings_that_are_too_long_to_be_kept(tmp_path, monkeypat
     for segment in (Segment(path, 9.3, 10), Segment(path, 8, 9.8), Segment(path, 1, 6), Segment(path, 0, 1, 2)):
         with pytest.raises(UserError, match="two"):
             read_sound(segment)
+
+
+def test_crops_for_training_come_from_segments(data_dir, recording):
+    whole, _ = soundfile.read(recording, dtype="float32")
+    segments = list(read_data_dir(data_dir("s-1 rec 0 1", "s-2 rec 1 2.5")).wav.values())
+    for mib in (0, 10):  # read when asked for, kept in memory
+        store = sound.SoundStore(segments, mib)
+        assert not store.bad
+        found = store.part(segments[1], 1.0, 8000)
+        np.testing.assert_allclose(found, whole[32000:40000], atol=1e-4)
+
+
+def test_segments_of_what_a_command_gives_run_it_once_and_only_where_that_is_allowed(recording, tmp_path):
+    whole, _ = soundfile.read(recording, dtype="float32")
+    command = f"echo >> {tmp_path}/runs; cat '{recording}' |"
+    for start in (0, 1):
+        found = read_sound(Segment(command, start, start + 1), allow_pipes=True)
+        np.testing.assert_array_equal(found, whole[start * RATE : (start + 1) * RATE])
+    assert (tmp_path / "runs").read_text() == "\n"
+    with pytest.raises(UserError, match="allow-pipes"):
+        read_sound(Segment(command, 0, 1))

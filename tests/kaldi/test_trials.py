@@ -184,3 +184,8 @@ def test_one_pair_in_two_spellings_has_one_label(listed, text):
 def test_paths_that_become_one_identifier_are_one_recording(listed):
     trials = listed("1 x/1.wav y/1.wav\n0 x-1.wav z/1.wav\n")
     assert trials.enroll_ids == ["x-1"] and named(trials) == [("x-1", "y-1"), ("x-1", "z-1")]
+
+
+def test_a_zero_byte_is_no_part_of_an_identifier(listed):
+    with pytest.raises(UserError, match="trials"):
+        listed("a b target\na\0 b nontarget\n")

@@ -6,7 +6,7 @@ import pytest
 from avsv.errors import UserError
 from avsv.kaldi.embeddings import write_embeddings
 from avsv.kaldi.trials import Trials
-from avsv.scoring.pool import read_pool
+from avsv.scoring.pool import read_models, read_pool
 
 VECTORS = np.arange(10.0).reshape(5, 2)
 TRIALS = Trials(["m", "n", "x"], ["c", "d"], np.array([[0, 0], [0, 1], [1, 0], [2, 1]], np.int32))
@@ -60,3 +60,10 @@ def test_wrong_models_are_named(scp):
         read(scp, "m a b a\nn b\nx c\n")
     with pytest.raises(UserError, match='no recordings of "n"'):
         read(scp, "m a\nn\nx c\n")
+
+
+def test_a_model_names_a_recording_once_however_it_is_spelt(tmp_path):
+    (tmp_path / "enroll.map").write_text("id1-enroll id1/a-1.wav id1/a-2.wav\nid2-enroll id2/a.wav id2-a\n")
+    assert read_models(tmp_path / "enroll.map", ["id1-enroll"]) == {"id1-enroll": ["id1/a-1.wav", "id1/a-2.wav"]}
+    with pytest.raises(UserError, match="enroll"):
+        read_models(tmp_path / "enroll.map", ["id2-enroll"])
