@@ -11,6 +11,7 @@ import torch
 
 from avsv.features.quality import VOICE_TABLES
 from avsv.kaldi.tables import read_table, write_table
+from tests.media.test_channels import write_tracks
 
 
 @pytest.fixture
@@ -178,3 +179,27 @@ def test_a_model_that_gives_nan_leaves_no_archive(avsv, encoder, data, tmp_path)
     torch.save(state, model / "embedding_model.ckpt")
     status, said = avsv("embed-voice", "--model", model, data, tmp_path / "out")
     assert status == 1 and "p-1" in said and not (tmp_path / "out" / "embedding.scp").exists(), said
+
+
+def test_the_sound_track_is_an_option_and_part_of_what_a_result_was_made_from(avsv, encoder, tmp_path):
+    times = np.arange(32000) / 16000
+    tracks = [(0.3 * np.sin(2 * np.pi * hertz * times)).astype(np.float32) for hertz in (300, 900)]
+    write_tracks(tmp_path / "both.mp4", tracks)
+    for number, track in enumerate(tracks, 1):
+        write_tracks(tmp_path / f"{number}.mp4", [track])
+        write_table(tmp_path / f"d{number}" / "wav.scp", {"p-1": str(tmp_path / f"{number}.mp4")})
+        write_table(tmp_path / f"d{number}" / "utt2spk", {"p-1": "p"})
+    write_table(tmp_path / "d" / "wav.scp", {"p-1": str(tmp_path / "both.mp4")})
+    write_table(tmp_path / "d" / "utt2spk", {"p-1": "p"})
+
+    def vector(folder, *options):
+        status, said = avsv("embed-voice", "--model", encoder, *options, tmp_path / folder, tmp_path / "out")
+        assert status == 0, said
+        return kaldiio.load_scp(str(tmp_path / "out" / "embedding.scp"))["p-1"]
+
+    # one output folder: a result with another track is not taken for one that is done
+    found = [vector("d"), vector("d", "--audio-track", 1), vector("d", "--audio-track", 2)]
+    single = [vector("d1"), vector("d2")]
+    np.testing.assert_array_equal(found, [single[0], single[0], single[1]])
+    assert avsv("embed-voice", "--model", encoder, "--audio-track", 3, tmp_path / "d", tmp_path / "out")[0] == 1
+    assert avsv("embed-voice", "--model", encoder, "--audio-track", 0, tmp_path / "d", tmp_path / "out")[0] == 2

@@ -114,3 +114,29 @@ def test_a_clip_without_a_length_is_skipped_before_any_batch(tmp_path):
     out = Out()
     lengths = voice.known_lengths({"a": str(tmp_path / "none.wav"), "b": "cat x |", "c": "x"}, {"c": 2.5}, out)
     assert lengths == {"b": float("inf"), "c": 2.5} and list(out) == ["a"]
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_a_longer_clip_is_the_mean_of_its_windows_weighted_by_their_lengths(embed, monkeypatch, alone):
+    monkeypatch.setattr(voice, "WINDOW", 1.0)
+    monkeypatch.setattr(embed, "alone", alone)
+    sound = np.random.default_rng(1).normal(0, 0.1, 40001).astype(np.float32)  # 2.5 s and a sample: three windows
+    short, exact = sound[:9000], sound[:16000]
+    windows = [sound[:13334], sound[13334:26668], sound[26668:]]
+    vectors = np.stack([embed([window])[0] for window in windows]).astype(float)
+    lengths = np.array([13334, 13334, 13333])
+    found = embed([short, sound, exact])
+    np.testing.assert_allclose(found[1], lengths @ vectors / lengths.sum(), rtol=1e-4, atol=1e-6)
+    np.testing.assert_array_equal(found[[0, 2]], [embed([short])[0], embed([exact])[0]])
+    monkeypatch.setattr(voice, "WINDOW", 300.0)
+    np.testing.assert_array_equal(embed([short, exact]), found[[0, 2]])
+
+
+def test_no_window_is_longer_than_five_minutes(embed, monkeypatch):
+    lengths = []
+    monkeypatch.setattr(embed, "embed_short", lambda sounds: [lengths.append(len(s)) or np.ones(12) for s in sounds])
+    for seconds in (300, 300.02, 900, 3600):
+        lengths.clear()
+        embed([np.zeros(round(seconds * 16000), np.float32)])
+        assert sum(lengths) == round(seconds * 16000) and max(lengths) <= 300 * 16000
+        assert max(lengths) - min(lengths) <= 1 and len(lengths) == -(-round(seconds * 16000) // (300 * 16000))
