@@ -84,6 +84,9 @@ def read_data_dir(path: Path | str, media: tuple[str, ...] = ("wav.scp", "video.
     for name, table in (("segments" if cut else "wav.scp", wav), ("video.scp", video)):
         if not table.keys() <= utt2spk.keys():
             utt = next(utt for utt in table if utt not in utt2spk)
+            if name == "video.scp" and any(utt == part.recording for part in wav.values() if cut):
+                raise UserError(f'{path}/video.scp: "{utt}" is a recording, and segments cuts sound only. Name a video '
+                                f"of each utterance, or take video.scp away")  # fmt: skip
             raise UserError(f'{path}/{name}: "{utt}" is not in {path}/utt2spk. Mend it, or run: avsv fix {path}')
     if cut:
         refuse_uncut(path, wav, video)
