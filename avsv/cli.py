@@ -42,7 +42,17 @@ def make_parser(verb: str) -> tuple[argparse.ArgumentParser, object]:
         allow_abbrev=False,
     )
     module.add_arguments(parser)
+    for action in parser._actions:
+        if action.type is Path:
+            action.type = nonempty_path
     return parser, module
+
+
+def nonempty_path(text: str) -> Path:
+    """A path; an empty one, such as an unset variable of a script leaves, would be the working directory."""
+    if not text:
+        raise argparse.ArgumentTypeError("expected a path, found an empty argument")
+    return Path(text)
 
 
 def say_and_exit(verb: str, message: str) -> int:

@@ -76,6 +76,8 @@ def take_out(args: argparse.Namespace) -> None:
         if not args.last_files or len(args.last_files) < 2:
             args.fail("the following arguments are required: OUT")
         args.out = args.last_files.pop()
+    if not args.out:
+        args.fail("argument OUT: expected a path, found an empty argument")
 
 
 def add_training_options(parser: argparse.ArgumentParser) -> None:

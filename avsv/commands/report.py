@@ -51,7 +51,7 @@ def run(args):
     from avsv.evaluation.report.write import write_report
 
     folders = [Path(folder) for folder in (*args.folders, *args.more_folders)]
-    if len(folders) != 2:
+    if len(folders) != 2 or "" in (*args.folders, *args.more_folders):
         args.fail("expected two folders: EXP_DIR OUT_DIR")
     options = Options(args.p_target, args.utt2spk, args.resamples, args.by, args.reference, args.condition)
     write_report(*folders, args.trials_dir, options, args.data, args.published)

@@ -134,7 +134,7 @@ def read_system(scores: Path) -> str | None:
 
 
 def system_record(scores: Path) -> Path:
-    return scores.with_name(scores.name + SYSTEM)
+    return scores.parent / f"{scores.name}{SYSTEM}"
 
 
 def match_systems(

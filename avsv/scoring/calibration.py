@@ -177,7 +177,14 @@ def train_fusion(
             continue
         present = [bool(code >> number & 1) for number in range(n_systems)]
         features = take_features(scores, quality, which, np.array(present))
-        weights, offset = train_map(features, labels[which], target_prior, sum(present))
+        try:
+            with np.errstate(over="ignore", invalid="ignore"):
+                weights, offset = train_map(features, labels[which], target_prior, sum(present))
+        except np.linalg.LinAlgError:
+            weights, offset = np.array([np.nan]), np.nan
+        if not np.isfinite([*weights, offset]).all():
+            raise UserError(f"calibration of {fusion.name(code)} gives no finite weights: the scores or quality values "
+                            "are too large")  # fmt: skip
         fusion.maps.append(Map(present, weights.tolist(), offset))
     if not fusion.maps:
         raise UserError(

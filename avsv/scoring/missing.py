@@ -117,7 +117,7 @@ def without_embedding(trials: "Trials", pool: "Pool") -> set[str]:
 
 def missing_list(scores: Path) -> Path:
     """Where the recordings without an embedding are listed, beside a score file."""
-    return scores.with_name(scores.name + ".missing")
+    return scores.parent / f"{scores.name}.missing"
 
 
 def made_up(scores: Path, trials: "Trials") -> "np.ndarray":

@@ -179,7 +179,8 @@ def warn_reversed(given: ScoreList, columns: np.ndarray, labels: np.ndarray | No
         target, nontarget = column[finite & labels], column[finite & ~labels]
         if not len(target) or not len(nontarget):
             continue
-        error = np.sqrt(target.var() / len(target) + nontarget.var() / len(nontarget))
+        with np.errstate(over="ignore", invalid="ignore"):  # scores near the largest number
+            error = np.sqrt(target.var() / len(target) + nontarget.var() / len(nontarget))
         if target.mean() < nontarget.mean() - error:
             log.warning("%s: targets have lower scores than nontargets (mean %.4g, %.4g) on %s: are these distances, "
                         "or are the labels reversed?", path, target.mean(), nontarget.mean(), given.trials)  # fmt: skip

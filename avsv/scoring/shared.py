@@ -49,8 +49,9 @@ def read_weights(paths: Sequence[Path], ids: Sequence[str]) -> np.ndarray:
     except ValueError:
         raise UserError(f'{names}: expected "utterance weight-of-voice weight-of-face" on every line') from None
     lengths = np.linalg.norm(weights, axis=-1, keepdims=True)
-    if len(ids) and not (weights.ndim == 2 and (weights >= 0).all() and (lengths > 0).all()):
-        raise UserError(f"{names}: weights are at least 0, and one of them above it")
+    finite = np.isfinite(lengths).all()
+    if len(ids) and not (weights.ndim == 2 and finite and (weights >= 0).all() and (lengths > 0).all()):
+        raise UserError(f"{names}: weights are finite numbers of at least 0, and one of them is above it")
     return weights / lengths
 
 

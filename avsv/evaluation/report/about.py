@@ -97,7 +97,7 @@ def configuration_section(
             notes.append("; no score here was made with it")
         shown = [tag("summary", tag("b", folder.name), " ", tag("span", *notes, class_="quiet"))]
         run = read_json(folder / "run.json") if is_inside(exp_dir, folder / "run.json") else {}
-        if command := run.get("command"):
+        if isinstance(command := run.get("command"), str):
             shown += [tag("h4", "Command"), tag("pre", command)]
         if isinstance(versions := run.get("versions"), dict):
             shown += [tag("h4", "Versions"), tag("pre", "  ".join(f"{k} {v}" for k, v in versions.items()))]
