@@ -2,7 +2,8 @@
 
 Each --system is a folder that avsv score-sync wrote, DIR or NAME=DIR. Of its single pieces of 0.2 or 0.3 s, genuine
 pairs are told from impostors whose sound is --shift seconds earlier or later, in --folds folds of people; mean and
-standard deviation over the folds are printed. Further, for the system named last:
+standard deviation over the folds are printed. The shift that is taken is the nearest one that the network's steps
+have: SyncNet's are of 40 ms, so that 0.1 s is 0.12 s. Further, for the system named last:
   --offsets TABLE DIR     clips whose sound was shifted, "utt seconds" it is late by, and what score-sync said of them:
                           the share whose offset is found within a frame (40 ms)
   --replaced DIR          the same clips with somebody else's sound: told apart by confidence, and by threshold
@@ -63,7 +64,7 @@ def run(args):
 
     utt2spk = read_table(args.utt2spk, 2, "utterance speaker")
     records = []
-    rows = [["system", "shift s", "EER %", "AUC %", "AP %", "pairs"]]
+    rows = [["system", "shift s", "taken s", "EER %", "AUC %", "AP %", "pairs"]]
     more = []
     for named, options in args.systems:
         name, _, folder = named.rpartition("=")
@@ -72,8 +73,9 @@ def run(args):
         for shift in args.shift:
             found = pair_measures(folder, utt2spk, shift, args.folds)
             record["pairs"].append(found)
+            taken = ", ".join(f"{offset:+g}" for offset in found["shift_taken"])
             shown = [f"{found[f'{k}_percent']:.2f} +- {found[f'{k}_sd']:.2f}" for k in ("eer", "auc", "ap")]
-            rows.append([name, f"{shift:g}", *shown, f"{found['n_genuine']} + {found['n_impostor']}"])
+            rows.append([name, f"{shift:g}", taken, *shown, f"{found['n_genuine']} + {found['n_impostor']}"])
         if "offsets" in options:
             table, place = options["offsets"]
             record["offsets"] = offset_measures(Path(place), read_numbers(table))

@@ -148,13 +148,14 @@ def write_protocols(data: DataDir, out_dir: Path, seed: int = 0, most: int = 100
     both = np.intersect1d(voices.people, faces.people)
     if len(both) < 2:
         raise UserError(f"{data.path}: {len(both)} people have a voice and a face, at least 2 are needed")
-    said = []
+    said, written = [], set()
     n_candidates = min(CANDIDATES, len(np.unique(faces.people)), len(np.unique(voices.people)))
     for number, (group, alike) in enumerate(traits_of(data, sorted(set(data.utt2spk.values()))).items()):
         rngs = [np.random.default_rng([seed, number, which]) for which in range(3)]
         trials = draw_verification(voices, faces, alike, rngs[0], most)
         if trials is not None:
             write_trials(out_dir / "verification" / group, trials)
+            written.add(f"verification/{group}")
             people = len(np.unique(voices.people[trials.pairs[trials.labels, 0]]))
             said.append(f"verification {group}: {int(trials.labels.sum())} right and {int((~trials.labels).sum())} "
                         f"wrong pairs, {people} people")  # fmt: skip
@@ -162,7 +163,11 @@ def write_protocols(data: DataDir, out_dir: Path, seed: int = 0, most: int = 100
             matching = draw_matching(*sides, alike, n_candidates if group == "U" else 2, rng, most)
             if matching is not None:
                 write_matching(out_dir / "matching" / f"{way}_{group}", matching)
+                written.add(f"matching/{way}_{group}")
                 said.append(f"matching {way} {group}: {len(matching)} queries, 1 of {matching.candidates.shape[1]}")
+    ours = {f"{kind}_{group}" for kind in ("matching/v2f", "matching/f2v") for group in GROUPS}
+    for name in sorted((ours | {f"verification/{group}" for group in GROUPS}) - written):
+        (out_dir / name).unlink(missing_ok=True)  # of an earlier set: it would be measured
     for name, table in (("voices", data.wav), ("faces", data.video)):
         write_table(out_dir / "retrieval" / name, {utt: data.utt2spk[utt] for utt in table})
         said.append(f"retrieval: {len(table)} {name}")

@@ -9,7 +9,7 @@ from avsv.errors import UserError
 from avsv.evaluation.errors import count_errors, equal_error
 from avsv.evaluation.folds import measure_folds
 from avsv.kaldi.tables import read_table
-from avsv.scoring.synchrony import pair_distances
+from avsv.scoring.synchrony import pair_distances, shift_columns
 
 FRAME = 0.04  # seconds
 
@@ -41,10 +41,16 @@ def read_numbers(path: Path | str) -> dict[str, float]:
 
 
 def pair_measures(folder: Path, utt2spk: Mapping[str, str], shift: float, n_folds: int) -> dict:
-    """EER, AUC and AP of single cubes at one shift of the impostors, in folds of people."""
+    """EER, AUC and AP of single cubes at one shift of the impostors, in folds of people.
+
+    `shift` is what was asked for, `shift_taken` the offsets nearest to it that the network has, earlier and later.
+    """
     clips = read_distances(folder / "distances.scp")
     pairs = {utt: pair_distances(offsets, matrix, shift) for utt, (offsets, matrix) in clips.items()}
-    return {"clips": len(clips), "shift": shift, **measure_folds(pairs, utt2spk, n_folds).summary()}
+    offsets = next(iter(clips.values()), (np.zeros(1), None))[0]
+    taken = [round(float(offsets[column]), 4) for column in shift_columns(offsets, shift)[1:]]
+    measures = measure_folds(pairs, utt2spk, n_folds).summary()
+    return {"clips": len(clips), "shift": shift, "shift_taken": taken, **measures}
 
 
 def offset_measures(folder: Path, true: Mapping[str, float], frame: float = FRAME) -> dict:

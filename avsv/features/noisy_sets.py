@@ -184,8 +184,11 @@ def write_noisy_set(data: DataDir, out_dir: Path, damage: dict[str, list[dict]])
         for name in MEDIA[modality]:
             tables.get(name, {}).pop(utt, None)
     tables["utt2damage"] = damage_table(damage)
-    with replaced_together():
+    lists = {file.name: file for file in sorted((data.path / "trials").glob("*"))}
+    # lists that the clean set has no longer would be scored and reported
+    old = [file for file in (out_dir / "trials").glob("[!.]*") if file.name not in lists]
+    with replaced_together(*old):
         write_data_dir(out_dir, tables)
-        for file in sorted((data.path / "trials").glob("*")):
-            copy_file(file, out_dir / "trials" / file.name)
+        for name, file in lists.items():
+            copy_file(file, out_dir / "trials" / name)
     return Counter(f"{what['modality']} {what['kind']}" for records in damage.values() for what in records)

@@ -11,6 +11,7 @@ An utterance is a clip of one person. It may have a sound and no picture, or the
 """
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -118,13 +119,26 @@ def write_data_dir(path: Path | str, tables: dict[str, dict[str, Source]]) -> No
     if parts:
         lines = {utt: segment_line(part) for utt, part in parts.items()}
         tables = {**tables, "segments": lines, "wav.scp": {part.recording: part.path for part in parts.values()}}
+    tables = {**tables, "utt2modality": modality, "spk2utt": invert(tables["utt2spk"])}
     # segments of an earlier set would cut these recordings
-    with replaced_together(path / "utt2spk", path / "segments"):
-        for name, table in {**tables, "utt2modality": modality, "spk2utt": invert(tables["utt2spk"])}.items():
+    with replaced_together(path / "utt2spk", path / "segments", *stale_tables(path, tables)):
+        for name, table in tables.items():
             write_table(path / name, table)
     counts = {state: sum(m == state for m in modality.values()) for state in states.values()}
     log.info("%s: %d clips of %d people: %d with voice and face, %d voice only, %d face only", path, len(modality),
              len(set(tables["utt2spk"].values())), counts["both"], counts["voice"], counts["face"])  # fmt: skip
+
+
+def stale_tables(path: Path, tables: Mapping[str, Mapping[str, Source]]) -> list[Path]:
+    """What an earlier set left that was made of other clips or media: aligned faces, features, lengths.
+
+    None where the media are the same. Tables that are written now are not among them: they are replaced.
+    """
+    media = ("utt2spk", "wav.scp", "segments", "video.scp")
+    before = {name: read_table(path / name) for name in media if (path / name).exists()}
+    if all(before[name] == tables.get(name, {}) for name in before):
+        return []
+    return [path / name for name in sorted({*BY_UTT, *before} - tables.keys())]
 
 
 def is_positive(text: str) -> bool:

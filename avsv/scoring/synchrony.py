@@ -78,12 +78,24 @@ def pair_distances(offsets: np.ndarray, matrix: np.ndarray, shift: float) -> tup
     >>> pair_distances(np.array([-1.0, 0.0, 1.0]), np.array([[np.nan, 0.2, 0.9], [0.8, 0.1, np.nan]]), 1.0)
     (array([0.2, 0.1]), array([0.9, 0.8]))
     """
-    columns = [int(np.abs(offsets - place).argmin()) for place in (0, -shift, shift)]
+    columns = shift_columns(offsets, shift)
     step = offsets[1] - offsets[0]
     if max(abs(offsets[columns] - [0, -shift, shift])) > step / 2 + 1e-6:
         raise UserError(f"distances reach to {offsets[-1]:g} s, expected those of a shift of {shift:g} s")
     genuine, impostors = matrix[:, columns[0]], matrix[:, columns[1:]].ravel()
     return genuine[~np.isnan(genuine)], impostors[~np.isnan(impostors)]
+
+
+def shift_columns(offsets: np.ndarray, shift: float) -> list[int]:
+    """Columns of the offsets nearest to 0, -shift and shift: a network that moves in steps of 40 ms has no 0.1 s.
+
+    Examples
+    --------
+    >>> grid = np.arange(-4, 5) * 0.04
+    >>> grid[shift_columns(grid, 0.1)].round(2).tolist()
+    [0.0, -0.12, 0.12]
+    """
+    return [int(np.abs(offsets - place).argmin()) for place in (0, -shift, shift)]
 
 
 def find_offset(offsets: np.ndarray, matrix: np.ndarray) -> Synchrony:

@@ -143,3 +143,11 @@ def test_embeddings_of_two_sizes_are_not_compared(avsv, people, lists):
     write_embeddings(people / "v.ark", scp, ["p00-v0-1"], np.ones((1, 3)))
     status, said, _ = associate(avsv, people, lists)
     assert status == 1 and "sizes (3, 4)" in said and "embed-association" in said
+
+
+def test_lists_of_traits_that_are_gone_are_removed(lists, people, avsv):
+    assert (lists / "verification/G").exists()
+    (people / "data/unseen/spk2gender").unlink()
+    assert avsv("association-lists", people / "data/unseen", lists)[0] == 0
+    assert not (lists / "verification/G").exists() and not (lists / "matching/v2f_G").exists()
+    assert (lists / "verification/U").exists()

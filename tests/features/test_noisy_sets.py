@@ -156,3 +156,14 @@ def test_in_some_frames_the_damage_is_that_of_all_frames(data):
     every, half = of(draw(data, "face-noisy"), "face"), of(draw(data, "frames-0.5"), "face")
     assert half.keys() == every.keys() and all(what["frames"] == 0.5 for what in half.values())
     assert {utt: without(what, "frames", "order") for utt, what in half.items()} == every
+
+
+def test_lists_that_the_clean_set_has_no_longer_are_removed(data, tmp_path):
+    (data.path / "trials").mkdir(exist_ok=True)
+    for name in ("kept", "removed"):
+        (data.path / "trials" / name).write_text("a b target\n")
+    write_noisy_set(data, tmp_path / "noisy", {})
+    (data.path / "trials/removed").unlink()
+    write_noisy_set(data, tmp_path / "noisy", {})
+    names = {path.name for path in (data.path / "trials").iterdir()}
+    assert {path.name for path in (tmp_path / "noisy/trials").iterdir()} == names and "removed" not in names

@@ -100,3 +100,17 @@ def test_media_that_are_not_asked_for_are_not_read(tmp_path):
     (tmp_path / "wav.scp").unlink()
     with pytest.raises(UserError, match="has no wav"):
         read_data_dir(tmp_path, ("wav.scp",))
+
+
+def test_what_was_made_of_other_media_does_not_outlive_them(tmp_path):
+    """Aligned faces of the clips that had these names before; the same clips again leave them."""
+    tables = {"utt2spk": {"a": "a"}, "wav.scp": {"a": "/one/a.wav"}, "video.scp": {"a": "/one/a.mp4"}}
+    write_data_dir(tmp_path, tables)
+    (tmp_path / "faces.scp").write_text("a /one/faces.ark:2\n")
+    (tmp_path / "trials").mkdir()
+    (tmp_path / "trials/mine").write_text("a a target\n")
+    write_data_dir(tmp_path, tables)
+    assert (tmp_path / "faces.scp").exists()
+    write_data_dir(tmp_path, {"utt2spk": {"a": "a"}, "wav.scp": {"a": "/two/a.wav"}})
+    assert not (tmp_path / "faces.scp").exists() and not (tmp_path / "video.scp").exists()
+    assert (tmp_path / "trials/mine").exists()

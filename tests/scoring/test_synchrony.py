@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from avsv.errors import UserError
-from avsv.scoring.synchrony import distance_matrix, find_offset, pair_distances
+from avsv.scoring.synchrony import distance_matrix, find_offset, pair_distances, shift_columns
 
 
 def clip(n=40, late=0, step=0.04, sound_step=0.04, noise=0.3, seed=0, first=0):
@@ -79,3 +79,13 @@ def test_a_clip_of_too_few_cubes_is_told():
     silent.sound = np.zeros((1, 8))
     with pytest.raises(UserError, match="too short"):
         find_offset(*distance_matrix(silent))
+
+
+def test_a_shift_between_two_steps_is_the_nearest_step():
+    """Of 40 ms: 0.1 s lies between 0.08 and 0.12 s; whichever is taken is told."""
+    offsets = np.arange(-15, 16) * 0.04
+    for shift in (0.1, 0.2, 0.3, 0.5):
+        zero, early, late = offsets[shift_columns(offsets, shift)]
+        assert zero == 0 and early < 0 < late
+        assert abs(late - shift) <= 0.02 + 1e-9 and abs(early + shift) <= 0.02 + 1e-9
+    assert offsets[shift_columns(offsets, 0.2)[2]] == pytest.approx(0.2)

@@ -63,9 +63,15 @@ def find_faces(root: Path, names: dict[str, str], utts: list[str]) -> dict[str, 
 
 
 def write_lists(corpus: Path, out_dir: Path, known: set[str]) -> None:
-    """Copy the trial lists that the corpus has, in Kaldi's form; a trial of an unknown clip is an error."""
+    """Copy the trial lists that the corpus has, in Kaldi's form; a trial of an unknown clip is an error.
+
+    A list of these names that the corpus has no longer is removed, so that it is not scored and reported any more.
+    """
     for name, file in LISTS.items():
         if not (corpus / file).exists():
+            if (out_dir / "trials" / name).exists():
+                log.warning("%s/trials/%s: is removed, for %s has no %s any more", out_dir, name, corpus, file)
+                (out_dir / "trials" / name).unlink()
             if "uncleaned" not in name:
                 log.warning("%s: has no %s, so there is no list %s", corpus, file, name)
             continue

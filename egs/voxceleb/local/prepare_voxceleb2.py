@@ -19,6 +19,7 @@ import numpy as np
 from corpus import find_clips, log, need, read_meta, run, write_set
 
 from avsv.errors import UserError
+from avsv.kaldi.tables import read_table
 from avsv.kaldi.trials import Trials, read_trials, write_trials
 
 SOUND = (".m4a", ".wav", ".flac", ".ogg")
@@ -33,6 +34,14 @@ def split_people(genders: dict[str, str], people: list[str], n_held_out: int, se
         wanted = min((n_held_out + 1 - index) // 2, len(pool))
         chosen |= {str(spk) for spk in rng.choice(pool, wanted, replace=False)} if wanted else set()
     return chosen
+
+
+def refuse_old_held_out(folder: Path | None, trained_on: set[str]) -> None:
+    """UserError where the held-out people of an earlier run, who stay in their folder, would now be trained on too."""
+    if folder is None or not (folder / "utt2spk").exists():
+        return
+    if both := sorted(set(read_table(folder / "utt2spk", 2, "utterance speaker").values()) & trained_on):
+        raise UserError(f"{folder}: holds {len(both)} people who would be trained on now, such as {both[0]}; delete it")
 
 
 def make_trials(utts: list[str], seed: int, most: int = 20000) -> Trials:
@@ -71,15 +80,18 @@ def main(args):
     held_out = split_people(genders, people, args.held_out, args.seed)
     if args.held_out and len(people) - len(held_out) < 2:
         raise UserError(f"{part}: has {len(people)} people; --held-out {args.held_out} leaves too few to train on")
+    if not held_out:
+        refuse_old_held_out(args.held_out_dir, set(people))
     landmarks = find_clips(need(part / "txt", "key points of each frame"), (".txt",)) if args.landmarks else {}
-    for out_dir, chosen in ((args.out_dir, set(people) - held_out), (args.held_out_dir, held_out)):
+    held_out_dir = args.held_out_dir or Path("data/dev")
+    for out_dir, chosen in ((args.out_dir, set(people) - held_out), (held_out_dir, held_out)):
         if not chosen:
             continue
         sound, faces, points = ({u: p for u, p in clips.items() if u.partition("-")[0] in chosen}
                                 for clips in (wav, video, landmarks))  # fmt: skip
         more = {"landmarks.scp": {utt: str(path) for utt, path in points.items()}} if points else {}
         write_set(out_dir, sound, faces, genders, args.jobs, more)
-        if out_dir == args.held_out_dir:
+        if out_dir == held_out_dir:
             write_trials(out_dir / "trials" / out_dir.name, make_trials(sorted(sound.keys() | faces.keys()), args.seed))
     if args.trials:
         trials = read_trials(args.trials)
@@ -93,7 +105,7 @@ if __name__ == "__main__":
     parser.add_argument("out_dir", type=Path)
     parser.add_argument("--part", default="dev", help="dev or test (default: dev)")
     parser.add_argument("--held-out", type=int, default=0, metavar="N", help="people left out of OUT_DIR (default: 0)")
-    parser.add_argument("--held-out-dir", type=Path, metavar="DIR", default=Path("data/dev"), help="where these go")
+    parser.add_argument("--held-out-dir", type=Path, metavar="DIR", help="where these go (data/dev)")
     parser.add_argument("--trials", type=Path, help="a trial list of this part, kept as trials/NAME of OUT_DIR")
     parser.add_argument("--landmarks", action="store_true", help="txt/ holds key points: write landmarks.scp")
     parser.add_argument("--seed", type=int, default=0, help="of the choice of people and trials (default: 0)")

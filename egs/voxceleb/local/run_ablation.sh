@@ -33,8 +33,9 @@ stop_stage=7
 . ./cmd.sh
 
 here=exp/ablation
-# Trainings of the paper's kind at laptop size: AAM-softmax, one Linear a modality, attention on the embeddings.
-paper=(reliability=false 'voice_quality=[]' 'face_quality=[]' attention_on=embeddings missing=mask transform_depth=1
+# The paper's fusion at laptop size: one Linear a modality, attention on the embeddings, AAM-softmax. Not its training, which
+# has a contrastive loss as well and a rate of 1e-5 to 1e-6: see conf/avn_e_paper.yaml.
+forms=(reliability=false 'voice_quality=[]' 'face_quality=[]' attention_on=embeddings missing=mask transform_depth=1
   'losses={aam: 1, verification: 0, damage: 0, attention: 0}' missing_share=0 clips_per_person=0 batch_size=64 epochs=30
   'optimizer={name: adam, lr: 1.0e-4, final_lr: 1.0e-6, weight_decay: 1.0e-4, schedule: exponential}')
 sets=("$test")
@@ -108,8 +109,8 @@ if stage 1 "what it is compared with: voice, face, mean of scores, logistic fusi
   done
 fi
 
-if stage 2 "AVN-E: fusion forms, as in the paper with augmentation v1"; then
-  for head in $heads; do train_pairs "avn_e-$head" fusion="$head" damage=v1 "${paper[@]}"; done
+if stage 2 "AVN-E: the paper's fusion forms, by AAM-softmax alone, with augmentation v1"; then
+  for head in $heads; do train_pairs "avn_e-$head" fusion="$head" damage=v1 "${forms[@]}"; done
 fi
 
 if stage 3 "AVN-E: augmentations, and ours"; then
@@ -120,10 +121,10 @@ if stage 3 "AVN-E: augmentations, and ours"; then
     avsv noise-statistics --modality $modality "${of_paper[@]/#/--kind=}" --utt2damage "data/${train}_damaged/utt2damage" \
       "exp/$modality/$train/embedding.scp" "exp/$modality/${train}_damaged/embedding.scp" "$here/noise_$modality.npz"
   done
-  train_pairs avn_e-soft_attention-none fusion=soft_attention damage=none "${paper[@]}"
-  train_pairs avn_e-soft_attention-v2 fusion=soft_attention damage=v2 "${paper[@]}" \
+  train_pairs avn_e-soft_attention-none fusion=soft_attention damage=none "${forms[@]}"
+  train_pairs avn_e-soft_attention-v2 fusion=soft_attention damage=v2 "${forms[@]}" \
     voice_noise="$here/noise_voice.npz" face_noise="$here/noise_face.npz"
-  train_pairs avn_e-soft_attention-real fusion=soft_attention damage=real "${paper[@]}"
+  train_pairs avn_e-soft_attention-real fusion=soft_attention damage=real "${forms[@]}"
   train_pairs avn_e-ours-no-quality 'voice_quality=[]' 'face_quality=[]'
   train_pairs avn_e-ours-v1 damage=v1 'voice_quality=[]' 'face_quality=[]'
   train_pairs avn_e-ours-attention 'losses={aam: 0, verification: 1, damage: 0.3, attention: 0.5}'

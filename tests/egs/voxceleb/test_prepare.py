@@ -269,3 +269,32 @@ def test_voxceleb2_without_its_parts_is_told(tmp_path):
     assert status == 1 and "dev/mp4/ID/VIDEO/CLIP.mp4" in said
     status, said = prepare("prepare_musan.py", tmp_path, tmp_path, tmp_path / "data")
     assert status == 1 and "the part noise/ of MUSAN" in said
+
+
+def test_a_list_that_the_corpus_has_no_longer_is_removed_and_the_users_own_is_kept(vox1, tmp_path):
+    shutil.copyfile(vox1 / "veri_test2.txt", vox1 / "list_test_all2.txt")
+    assert prepare("prepare_voxceleb1.py", vox1, tmp_path / "data")[0] == 0
+    (tmp_path / "data/trials/mine").write_text("a b target\n")
+    (vox1 / "list_test_all2.txt").unlink()
+    status, said = prepare("prepare_voxceleb1.py", vox1, tmp_path / "data")
+    assert status == 0 and "vox1-E" in said
+    assert sorted(path.name for path in (tmp_path / "data/trials").iterdir()) == ["mine", "vox1-O"]
+
+
+def test_held_out_people_of_an_earlier_run_are_not_trained_on(tmp_path):
+    """--held-out 0 over an older --held-out 2: data/dev would keep two people of data/train."""
+    corpus = tmp_path / "vox2"
+    rows = ["VoxCeleb2 ID,VGGFace2 ID,Gender,Set"]
+    for number in range(6):
+        spk = f"id0000{number}"
+        rows.append(f"{spk},n{number},{'mf'[number % 2]},dev")
+        (corpus / "dev/mp4" / spk / "video").mkdir(parents=True)
+        (corpus / "dev/mp4" / spk / "video/00001.mp4").write_bytes(b"no video")
+    (corpus / "vox2_meta.csv").write_text("\n".join(rows) + "\n")
+    where = ["--held-out-dir", tmp_path / "dev", corpus, tmp_path / "train"]
+    status, said = prepare("prepare_voxceleb2.py", "--held-out", 2, *where)
+    assert status == 0, said
+    status, said = prepare("prepare_voxceleb2.py", *where)
+    assert status == 1 and str(tmp_path / "dev") in said
+    shutil.rmtree(tmp_path / "dev")
+    assert prepare("prepare_voxceleb2.py", *where)[0] == 0
