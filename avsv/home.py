@@ -1,5 +1,6 @@
 """The user's home folder, where published models are kept."""
 
+import os
 from pathlib import Path
 
 from avsv.errors import UserError
@@ -8,7 +9,10 @@ from avsv.errors import UserError
 def home_folder() -> Path:
     """The home folder; UserError where there is none: a user without a name (docker run --user) and without HOME."""
     try:
-        return Path.home()
+        folder = Path.home()
     except RuntimeError:
+        folder = Path()
+    if not os.environ.get("HOME", "x") or not folder.is_absolute():
         raise UserError("this user has no home folder, where published models are kept: set HOME to a folder, or give "
-                        "the folder of a model that is here already") from None  # fmt: skip
+                        "the folder of a model that is here already")  # fmt: skip
+    return folder

@@ -6,7 +6,9 @@ Files are of torch.save or safetensors. Nothing is unpickled: torch.load reads t
 import json
 import logging
 import warnings
+import zipfile
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +35,9 @@ def read_torch(path: Path | str) -> Any:
     ------
     UserError : the file is absent or damaged, no file of torch, or holds other objects
     """
+    refuse_swelling(refuse_no_model(path))
     try:
-        return torch.load(refuse_no_model(path), map_location="cpu", weights_only=True)
+        return torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise UserError(f"{path}: there is no such file") from None
     except UserError:
@@ -44,6 +47,20 @@ def read_torch(path: Path | str) -> Any:
                         "which are not read, for they could run any program") from None  # fmt: skip
 
 
+def refuse_swelling(path: Path) -> None:
+    """UserError where an archive is much smaller than what it holds: torch packs nothing."""
+    if not zipfile.is_zipfile(path):
+        return
+    try:
+        with zipfile.ZipFile(path) as archive:
+            size = sum(entry.file_size for entry in archive.infolist())
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):  # torch will say that it is damaged
+        return
+    if size > 2 * path.stat().st_size + (1 << 20):
+        raise UserError(f"{path}: would take {size >> 20} MiB of memory, many times its size; torch.save writes no "
+                        "such file")  # fmt: skip
+
+
 def read_state(path: Path | str) -> State:
     """The tensors of a checkpoint by their names, taken out of the wrappers that trainers put around them.
 
@@ -51,6 +68,9 @@ def read_state(path: Path | str) -> State:
     ------
     UserError : what `read_torch` raises, or no tensors by name
     """
+    with suppress(OSError), open(refuse_no_model(path), "rb") as file:
+        if file.read(9)[8:] == b"{":  # the length of a header of JSON, and the header
+            return read_safetensors(Path(path))[1]
     content = read_torch(path)
     for _ in WRAPPERS:
         inner = [content[name] for name in WRAPPERS if is_mapping(content) and is_mapping(content.get(name))]
@@ -178,18 +198,27 @@ def load_trained(path: Path, tasks: str, build: Callable[[dict], nn.Module]) -> 
 def read_network(path: Path, tasks: str) -> tuple[dict, State]:
     """Metadata and tensors of a safetensors file that avsv train wrote."""
     try:
-        with safe_open(refuse_no_model(path), "pt") as file:
-            network = json.loads((file.metadata() or {})["network"])
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no mapping)
+        metadata, state = read_safetensors(path)
+        network = json.loads(metadata["network"])
     except FileNotFoundError:
         raise UserError(f"{path}: is absent; is {path.parent} a finished training of task {tasks}?") from None
-    except (SafetensorError, OSError) as error:
-        raise UserError(f"{path}: is damaged: {error}") from None
     except (*BROKEN, RecursionError) as error:
         raise UserError(f"{path}: is not of this version of avsv train: {error}; train it again") from None
     if not isinstance(network, dict):
         raise UserError(f"{path}: is not of this version of avsv train: its metadata are no mapping; train it again")
     return network, state
+
+
+def read_safetensors(path: Path) -> tuple[dict[str, str], State]:
+    """Metadata and tensors of a safetensors file; UserError where it is damaged."""
+    try:
+        with safe_open(refuse_no_model(path), "pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no mapping)
+            return file.metadata() or {}, tensors
+    except FileNotFoundError:
+        raise
+    except (SafetensorError, OSError, ValueError, RuntimeError) as error:
+        raise UserError(f"{path}: is damaged: {error}") from None
 
 
 def refuse_huge(value: Any) -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import zipfile
 from dataclasses import asdict
 
 import numpy as np
@@ -183,6 +184,27 @@ def test_what_is_no_checkpoint_is_refused_without_bad_advice(tmp_path, read, dat
         if not read(path):  # an empty dictionary is one, which no network fits
             fit(torch.nn.Linear(1, 1), {}, path)
     assert "weights_only" not in str(error.value)
+
+
+def test_weights_as_safetensors_are_the_same(encoder, tmp_path):
+    folder = shutil.copytree(encoder, tmp_path / "m")
+    save_file(torch.load(encoder / "embedding_model.ckpt"), folder / "embedding_model.ckpt")
+    assert torch.equal(embed(folder), embed(encoder))
+    data = (folder / "embedding_model.ckpt").read_bytes()
+    (folder / "embedding_model.ckpt").write_bytes(data[:-9])
+    with pytest.raises(UserError, match="embedding_model"):
+        load_encoder(str(folder), "cpu")
+
+
+def test_an_archive_that_swells_is_refused(tmp_path):
+    torch.save({"weight": torch.zeros(4_000_000)}, tmp_path / "x.pt")
+    packed = zipfile.ZipFile(tmp_path / "y.pt", "w", zipfile.ZIP_DEFLATED)
+    with zipfile.ZipFile(tmp_path / "x.pt") as old, packed as new:
+        for entry in old.infolist():
+            new.writestr(entry.filename, old.read(entry))
+    assert read_state(tmp_path / "x.pt")["weight"].shape == (4_000_000,)
+    with pytest.raises(UserError, match=r"y\.pt"):
+        read_state(tmp_path / "y.pt")
 
 
 @settings(max_examples=60, deadline=None)
