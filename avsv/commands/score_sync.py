@@ -84,12 +84,14 @@ def score_clips(args, inputs, threshold, utts, out):
         try:
             sound = guarded(timed_sound, wav, RATE, args.allow_pipes, args.audio_track)
             vectors = embedder.embed(read_mouths(entry), sound)
+            if not (np.isfinite(vectors.mouths).all() and np.isfinite(vectors.sound).all()):
+                raise UserError("the network's vectors are NaN or infinite")
             offsets, matrix = distance_matrix(vectors, args.largest)
             found = find_offset(offsets, matrix)
         except UserError as error:
             out.skip(utt, str(error))
             continue
-        out.write("distances", utt, np.vstack([offsets, matrix]))
+        out.write("distances", utt, np.vstack([offsets, matrix]), gaps=True)
         out.note("utt2offset", utt, found.offset)
         out.note("utt2distance", utt, found.distance)
         out.note("utt2confidence", utt, found.confidence)

@@ -14,6 +14,7 @@ from avsv.errors import UserError
 from avsv.inputs import open_regular
 
 GROWTH, ALLOWANCE = 20, 1 << 26  # a zip file may expand to so many times its size, and so many bytes more
+MOST_EMPTY = 1 << 20  # rows of an array without columns: it takes no bytes, but loops over its rows take time
 ZIP = (b"PK\3\4", b"PK\5\6")
 HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
@@ -83,8 +84,11 @@ def read_array(file: BinaryIO, size: int, name: str) -> np.ndarray:
             raise PythonObjects(f"{name} holds Python objects, which are not read: they can run any program")
         n_bytes = math.prod(shape) * kind.itemsize
         there = size - file.tell()
-        if min(shape, default=0) < 0 or max(n_bytes, *shape, 0) > there:
+        longest = MOST_EMPTY if n_bytes == 0 else there
+        if min(shape, default=0) < 0 or n_bytes > there or max(shape, default=0) > longest:
             raise ValueError(f"it declares {'x'.join(map(str, shape))} values of {kind}, and {there} bytes are there")
+        if n_bytes == 0:
+            return np.empty(shape, kind)
         data = file.read(n_bytes)
         return np.frombuffer(data, kind, math.prod(shape)).reshape(shape, order="F" if fortran else "C")
     except UserError:

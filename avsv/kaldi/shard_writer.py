@@ -41,11 +41,16 @@ class ShardWriter:
     def path(self, name: str) -> Path:
         return (self.out_dir / f"{name}{self.suffix}.ark").absolute()
 
-    def write(self, name: str, key: str, array: np.ndarray, compression: int | None = FLOAT) -> None:
-        """Add a float vector or matrix under `key` to archive `name`."""
+    def write(
+        self, name: str, key: str, array: np.ndarray, compression: int | None = FLOAT, gaps: bool = False
+    ) -> None:
+        """Add a float vector or matrix under `key` to archive `name`.
+
+        gaps : NaN marks values that do not exist by design, such as distances beyond the end of a clip
+        """
         with np.errstate(over="ignore"):
             array = np.ascontiguousarray(array, dtype=np.float32)
-        if not np.isfinite(array).all():
+        if not np.isfinite(array[~np.isnan(array)] if gaps else array).all():
             return self.skip(key, f"{name}: {(~np.isfinite(array)).sum()} of {array.size} values are NaN or infinite")
         if name == EMBEDDING and not array.any():
             return self.skip(key, f"{name}: all {array.size} values are 0, so that it has no direction")

@@ -139,7 +139,7 @@ def test_damage_is_done_and_what_is_missing_by_design_is_no_failure(avsv, pack, 
     avsv("embed-face", "--model", pack, data, tmp_path / "clean")
     damage = {
         "p-0": {"modality": "face", "kind": "gaussian-blur", "sigma": 5},
-        "p-1": {"modality": "voice", "kind": "babble"},
+        "p-1": {"modality": "voice", "kind": "babble", "sources": [["n.wav", 0.5]], "snr": 5},
         "p-2": {"modality": "face", "kind": "missing"},
     }
     (data / "utt2damage").write_text("".join(f"{utt} {json.dumps(what)}\n" for utt, what in damage.items()))
@@ -221,8 +221,9 @@ def test_clips_that_a_noisy_set_leaves_as_they_were_are_copied(avsv, pack, data,
         avsv("align-faces", "--model", pack, *ALLOW, data, tmp_path / "faces")
     avsv("embed-face", "--model", pack, *ALLOW, data, tmp_path / "clean")
     damage = {
-        "p-0": [{"modality": "voice", "kind": "speed"}, {"modality": "face", "kind": "gaussian-blur", "sigma": 5}],
-        "p-1": {"modality": "voice", "kind": "babble"},
+        "p-0": [{"modality": "voice", "kind": "speed", "factor": 0.9},
+                {"modality": "face", "kind": "gaussian-blur", "sigma": 5}],
+        "p-1": {"modality": "voice", "kind": "babble", "sources": [["n.wav", 0.5]], "snr": 5},
         "p-2": {"modality": "face", "kind": "missing"},
     }
     (data / "utt2damage").write_text("".join(f"{utt} {json.dumps(what)}\n" for utt, what in damage.items()))

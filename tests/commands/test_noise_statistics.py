@@ -22,7 +22,9 @@ def sets(tmp_path):
     table = {}
     for i, utt in enumerate(UTTS):
         kind = ["babble", "music", "missing"][i % 3]
-        table[utt] = {"modality": "face" if i == 3 else "voice", "kind": kind}
+        more = {} if kind == "missing" else {"sources": [["n.wav", 0.5]], "snr": 5}
+        table[utt] = {"modality": "voice", "kind": kind, **more}
+    table[UTTS[3]] = {"modality": "face", "kind": "jpeg", "quality": 5}
     (tmp_path / "utt2damage").write_text("".join(f"{utt} {json.dumps(what)}\n" for utt, what in table.items()))
     (tmp_path / "noisy/utt2snr").write_text("".join(f"{utt} {i + 1}\n" for i, utt in enumerate(UTTS) if i != 4))
     return tmp_path, clean, noisy

@@ -80,8 +80,8 @@ def test_a_voice_becomes_the_picture_that_the_networks_compute(avsv, exp, model,
     mels = torch.from_numpy(normalise_bands(read_speech(str(wav))))[None]
     with torch.no_grad():
         face = network.generator(normalise_embeddings(network.embedder(mels)))[0]
-    expected = np.clip(np.round(face.numpy().transpose(1, 2, 0) * 127.5 + 127.5), 0, 255)
-    assert np.array_equal(np.asarray(Image.open(tmp_path / "face.png")), expected)
+    expected = np.clip(face.numpy().transpose(1, 2, 0) * 127.5 + 127.5, 0, 255)
+    assert np.abs(np.asarray(Image.open(tmp_path / "face.png")) - expected).max() <= 0.5 + 1e-3  # rounded
     assert expected.std() > 5
 
 
