@@ -5,6 +5,7 @@ import errno
 import importlib
 import logging
 import os
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from avsv.errors import UserError
 from avsv.processes import end_soon_on_interrupt
 
 COMMANDS = Path(__file__).parent / "commands"
+NO_MEMORY = "there is not enough memory; free some, or raise the limit (ulimit -v, the job's --mem)"
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
@@ -104,6 +106,8 @@ def main(argv: list[str] | None = None) -> int:
     if level not in LEVELS:
         return say_and_exit(verb, f'AVSV_LOG="{level}" in the environment: expected one of {", ".join(LEVELS)}')
     logging.basicConfig(level=level, format="%(message)s", stream=sys.stderr)
+    if odd := [argument for argument in argv if not is_text(argument)]:
+        return say_and_exit(verb, f"{odd[0]!r}: expected names in UTF-8, as all files that are written are")
     try:
         parser, module = make_parser(verb)
         parse = parser.parse_intermixed_args if getattr(module, "INTERMIXED", False) else parser.parse_args
@@ -114,8 +118,23 @@ def main(argv: list[str] | None = None) -> int:
         return 1
     except OSError as error:
         return say_and_exit(verb, describe(error))
+    except MemoryError:
+        return say_and_exit(verb, NO_MEMORY)
+    except ImportError as error:  # of compiled libraries under a limit of memory
+        if re.search(r"map segment|allocate memory", str(error)):
+            return say_and_exit(verb, f"{NO_MEMORY} ({error})")
+        raise
     except KeyboardInterrupt:
         return 130
+
+
+def is_text(argument: str) -> bool:
+    """Whether an argument can be written to a file: bytes that are no UTF-8 came in as half of a surrogate pair."""
+    try:
+        argument.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 if __name__ == "__main__":

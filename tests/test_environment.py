@@ -50,3 +50,34 @@ def test_the_level_of_the_log_is_a_known_word(avsv, monkeypatch, tmp_path, said,
     found, text = avsv("split", "--help") if status == 0 else avsv("check", tmp_path)
     assert found == status and "Traceback" not in text
     assert status == 0 or "AVSV_LOG" in text
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("fbank", "--max-skipped", "-1", "d", "o"),
+        ("fbank", "--max-skipped", "1.5", "d", "o"),
+        ("embed-voice", "--max-skipped", "nan", "--model", "m", "d", "o"),
+        ("embed-voice", "--batch-seconds", "0", "--model", "m", "d", "o"),
+        ("damage", "--seed", "-1", "--condition", "no-face", "d", "o"),
+    ],
+)
+def test_options_out_of_their_range_are_refused_by_name(avsv, words):
+    status, said = avsv(*words)
+    assert status == 2 and words[1] in said and "Traceback" not in said
+
+
+def test_an_argument_that_is_no_text_is_refused(avsv, tmp_path):
+    status, said = avsv("check", f"{tmp_path}/d\udcff")
+    assert status == 1 and "UTF-8" in said
+
+
+def test_too_little_memory_is_said_in_one_line(avsv, monkeypatch, tmp_path):
+    for error in (MemoryError(), ImportError("libtorch_cpu.so: failed to map segment from shared object")):
+
+        def fail(*_, error=error):
+            raise error
+
+        monkeypatch.setattr("avsv.cli.make_parser", fail)
+        status, said = avsv("check", tmp_path)
+        assert status == 1 and "memory" in said and "Traceback" not in said

@@ -31,6 +31,20 @@ def not_negative(text: str) -> float:
     return value
 
 
+def share(text: str) -> float:
+    value = not_negative(text)
+    if value > 1:
+        raise argparse.ArgumentTypeError(f'expected a number from 0 to 1, found "{text}"')
+    return value
+
+
+def positive(text: str) -> float:
+    value = not_negative(text)
+    if not value:
+        raise argparse.ArgumentTypeError(f'expected a number above 0, found "{text}"')
+    return value
+
+
 def prior(text: str) -> float:
     try:
         value = float(text)

@@ -13,7 +13,7 @@ example:
 import logging
 from pathlib import Path
 
-from avsv.commands._arguments import add_audio_track
+from avsv.commands._arguments import add_audio_track, share
 
 log = logging.getLogger("avsv")
 
@@ -24,7 +24,7 @@ def add_arguments(parser):
     parser.add_argument("--face", type=Path, metavar="SCP", help="face embeddings")
     parser.add_argument("--data", type=Path, metavar="DIR", help="sound and faces, for a network trained on them")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="with --data (cpu)")
-    parser.add_argument("--max-skipped", type=float, default=0.05, help="with --data: share that may fail (0.05)")
+    parser.add_argument("--max-skipped", type=share, default=0.05, help="with --data: share that may fail (0.05)")
     add_audio_track(parser)
     parser.add_argument("out_dir", type=Path)
     parser.set_defaults(fail=parser.error)

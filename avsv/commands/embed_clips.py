@@ -16,7 +16,7 @@ example:
 import logging
 from pathlib import Path
 
-from avsv.commands._arguments import add_audio_track, at_least_one, prior
+from avsv.commands._arguments import add_audio_track, at_least_one, prior, share
 from avsv.kaldi.shards import Shard
 
 log = logging.getLogger("avsv")
@@ -32,7 +32,7 @@ def add_arguments(parser):
     parser.add_argument("--frames-per-clip", type=at_least_one, default=5, help="most faces of a clip (default: 5)")
     parser.add_argument("--det-thresh", type=prior, default=0.5, help="least score of a face, 0 to 1 (default: 0.5)")
     parser.add_argument("--shard", type=Shard.parse, default=Shard(), metavar="J/N", help="do part J of N")
-    parser.add_argument("--max-skipped", type=float, default=0.05, help="share of clips that may fail (default: 0.05)")
+    parser.add_argument("--max-skipped", type=share, default=0.05, help="share of clips that may fail (default: 0.05)")
     parser.add_argument("--reuse", type=Path, action="append", default=[], metavar="DIR",
                         help="another set's OUT_DIR: clips that are the same there are copied; repeatable")  # fmt: skip
     add_audio_track(parser)

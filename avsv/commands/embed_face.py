@@ -30,7 +30,7 @@ example:
 import logging
 from pathlib import Path
 
-from avsv.commands._arguments import at_least_one, prior
+from avsv.commands._arguments import at_least_one, prior, share
 from avsv.kaldi.damage import MISSING, read_damage
 from avsv.kaldi.data_dir import read_data_dir
 from avsv.kaldi.shards import Shard, file_digest, make_archives
@@ -50,7 +50,7 @@ def add_arguments(parser):
     )
     parser.add_argument("--det-thresh", type=prior, default=0.5, help="least score of a face, 0 to 1 (default: 0.5)")
     parser.add_argument("--shard", type=Shard.parse, default=Shard(), metavar="J/N", help="do part J of N")
-    parser.add_argument("--max-skipped", type=float, default=0.05, help="share of clips that may fail (default: 0.05)")
+    parser.add_argument("--max-skipped", type=share, default=0.05, help="share of clips that may fail (default: 0.05)")
     parser.add_argument("--pool", type=Path, metavar="DIR", help="attention on the faces' quality (default: mean)")
     parser.add_argument("--keep-faces", action="store_true", help="also write each face's embedding; not with --reuse")
     parser.add_argument("--reuse", type=Path, action="append", default=[], metavar="DIR",

@@ -20,7 +20,7 @@ example:
 
 from pathlib import Path
 
-from avsv.commands._arguments import add_audio_track, add_trust
+from avsv.commands._arguments import add_audio_track, add_trust, positive, share
 from avsv.kaldi.shards import Shard
 
 
@@ -30,8 +30,8 @@ def add_arguments(parser):
     parser.add_argument("out_dir", type=Path)
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--shard", type=Shard.parse, default=Shard(), metavar="J/N", help="do part J of N")
-    parser.add_argument("--batch-seconds", type=float, default=60, help="sound in a batch on a GPU (default: 60)")
-    parser.add_argument("--max-skipped", type=float, default=0.05, help="share of clips that may fail (default: 0.05)")
+    parser.add_argument("--batch-seconds", type=positive, default=60, help="sound in a batch on a GPU (default: 60)")
+    parser.add_argument("--max-skipped", type=share, default=0.05, help="share of clips that may fail (default: 0.05)")
     parser.add_argument("--reuse", type=Path, action="append", default=[], metavar="DIR",
                         help="another set's OUT_DIR: clips that are the same there are copied; repeatable")  # fmt: skip
     add_trust(parser)

@@ -10,7 +10,7 @@ example:
 
 from pathlib import Path
 
-from avsv.commands._arguments import add_audio_track
+from avsv.commands._arguments import add_audio_track, share
 from avsv.kaldi.data_dir import read_data_dir
 from avsv.kaldi.shards import COMPRESSED, Shard, make_archives
 from avsv.kaldi.stamps import with_stamps
@@ -20,7 +20,7 @@ def add_arguments(parser):
     parser.add_argument("data_dir", type=Path, help="has wav.scp and utt2spk")
     parser.add_argument("out_dir", type=Path)
     parser.add_argument("--shard", type=Shard.parse, default=Shard(), metavar="J/N", help="do part J of N")
-    parser.add_argument("--max-skipped", type=float, default=0.05, help="share of clips that may fail (default: 0.05)")
+    parser.add_argument("--max-skipped", type=share, default=0.05, help="share of clips that may fail (default: 0.05)")
     add_audio_track(parser)
     parser.add_argument("--allow-pipes", action="store_true", help="run the commands that wav.scp holds")
 

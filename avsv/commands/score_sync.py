@@ -18,7 +18,7 @@ example:
 import logging
 from pathlib import Path
 
-from avsv.commands._arguments import add_audio_track, not_negative
+from avsv.commands._arguments import add_audio_track, not_negative, share
 from avsv.kaldi.data_dir import read_data_dir
 from avsv.kaldi.shards import Shard, file_digest, make_archives
 from avsv.kaldi.stamps import with_stamps
@@ -35,7 +35,7 @@ def add_arguments(parser):
     parser.add_argument("--largest", type=not_negative, default=0.6, metavar="SECONDS", help="offset looked at (0.6)")
     parser.add_argument("--confidence", type=not_negative, help="of a speaker, at least (the network's own threshold)")
     parser.add_argument("--shard", type=Shard.parse, default=Shard(), metavar="J/N", help="do part J of N")
-    parser.add_argument("--max-skipped", type=float, default=0.05, help="share of clips that may fail (default: 0.05)")
+    parser.add_argument("--max-skipped", type=share, default=0.05, help="share of clips that may fail (default: 0.05)")
     add_audio_track(parser)
     parser.add_argument("--allow-pipes", action="store_true", help="run the commands that wav.scp holds")
 
