@@ -96,7 +96,7 @@ def take_out(args: argparse.Namespace) -> None:
 
 def add_training_options(parser: argparse.ArgumentParser) -> None:
     """What calibration and fusion have in common."""
-    parser.add_argument("--target-prior", type=prior, default=0.01, metavar="P", help="weight of targets (0.01)")
+    parser.add_argument("--target-prior", type=prior, metavar="P", help="weight of targets in training (0.01)")
     parser.add_argument("--model", type=Path, metavar="JSON", help="apply this model, train nothing")
     parser.add_argument(
         "--quality", nargs="+", action=Files, metavar="FILE", help="tables of the recordings: utterance value; log:FILE"
@@ -119,6 +119,8 @@ def read_score_lists(args: argparse.Namespace) -> "tuple[ScoreList, ScoreList | 
 
     if (args.train_trials is None) != (args.train_scores is None):
         raise UserError("--train-trials and --train-scores go together")
+    if args.model is not None and args.target_prior is not None:
+        raise UserError("--target-prior goes with training: --model is applied as it is")
     if args.model is not None and args.train_trials is not None:
         raise UserError("--model is applied as it is: leave out --train-trials and --train-scores, or --model")
     if args.train_quality and (not args.quality or args.train_trials is None):

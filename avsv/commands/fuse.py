@@ -43,10 +43,10 @@ def run(args):
     given, train = read_score_lists(args)
     made = made_from_lists(given, train, args.model)
     if args.method == "logistic":
-        fuse_files(Path(args.out), given, train, args.target_prior, args.model, args.missing == "rest")
+        fuse_files(Path(args.out), given, train, args.target_prior or 0.01, args.model, args.missing == "rest")
         made.write(args.out)
         return
-    if given.quality or args.model:
-        raise UserError("--quality and --model go with --method logistic: the mean weighs nothing")
+    if given.quality or args.model or args.target_prior is not None:
+        raise UserError("--quality, --target-prior and --model go with --method logistic: the mean weighs nothing")
     average_files(Path(args.out), given, args.missing == "rest")
     made.write(args.out)

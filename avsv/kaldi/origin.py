@@ -56,8 +56,8 @@ def embeddings_model(scp: Path | str) -> str | None:
     ------
     UserError : its archives are of different models
     """
-    if archives_of(scp):
-        return model_digest_of(scp)
+    if archives := archives_of(scp):
+        return model_digest_of(scp, archives)
     return folder_model(Path(scp).parent)  # a noisy set in which this modality is missing by design
 
 

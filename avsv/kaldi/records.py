@@ -104,13 +104,25 @@ def records_of(archives: Iterable[str]) -> dict[str, dict]:
 
 def archives_of(scp: Path | str) -> list[str]:
     """The archives that an scp file points to, each once; UserError where it is absent or no text."""
-    lines = as_text(scp, read_bytes(scp)).splitlines()
-    places = (line.split(maxsplit=1)[1] for line in lines if len(line.split(maxsplit=1)) == 2)
-    return list(dict.fromkeys(map(archive_of, places)))
+    archives: dict[str, None] = {}
+    last = "\n"
+    for line in as_text(scp, read_bytes(scp)).splitlines():
+        if last in line:  # a million lines, nearly all of the archive of the line before
+            continue
+        fields = line.split(maxsplit=1)
+        if len(fields) == 2:
+            archive = archive_of(fields[1])
+            archives[archive] = None
+            last = f" {archive}:"
+    return list(archives)
 
 
-def model_digest_of(scp: Path | str) -> str | None:
+def model_digest_of(scp: Path | str, archives: Iterable[str] | None = None) -> str | None:
     """The digest of the network that made the embeddings of an scp file; merged shards and subsets have one as well.
+
+    Parameters
+    ----------
+    archives : those of the scp file, where they are known already
 
     Returns
     -------
@@ -129,7 +141,7 @@ def model_digest_of(scp: Path | str) -> str | None:
     >>> model_digest_of(folder / "embedding.scp")
     '9f'
     """
-    models = {record.get("model") for record in records_of(archives_of(scp)).values()}
+    models = {record.get("model") for record in records_of(archives or archives_of(scp)).values()}
     known = models - {None}
     if len(known) > 1:
         raise UserError(f"{scp}: its vectors are of {len(known)} different models, which cannot be compared")

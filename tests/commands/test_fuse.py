@@ -168,6 +168,13 @@ def test_quality_goes_with_logistic_regression(avsv, two):
     assert "go with --method logistic" in said
 
 
+@pytest.mark.parametrize("options", [["--method", "mean"], ["--model", "m.json"]])
+def test_a_prior_goes_with_training(avsv, two, options):
+    status, said = fuse(avsv, two, *options, "--target-prior", "0.5", two.folder / "f")
+    assert status == 1 and "--target-prior" in said
+    assert not (two.folder / "f").exists()
+
+
 def test_quality_measures_are_weighed_beside_the_scores(avsv, two):
     for part in ("test", "train"):
         names = [line.split()[0] for line in (two.folder / f"{part}.utt2spk").read_text().splitlines()]
