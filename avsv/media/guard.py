@@ -220,7 +220,9 @@ class Guard(threading.local):
             [
                 sys.executable,
                 "-c",
-                f"from avsv.media.guarded import serve; serve({self.mib}, {1.1 * self.seconds + 1}, {os.getpid()})",
+                # no module from the folder that this is run in, which "-c" would look into first
+                "import sys; sys.path = [place for place in sys.path if place]; from avsv.media.guarded import serve; "
+                f"serve({self.mib}, {1.1 * self.seconds + 1}, {os.getpid()})",
             ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

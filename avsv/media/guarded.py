@@ -21,6 +21,7 @@ from avsv.kaldi.segments import Segment
 from avsv.processes import end_with_parent
 
 log = logging.getLogger("avsv")
+LEFT_BEHIND = 256 << 20  # bytes held, a third of which are libraries, before what is left of files is looked for
 
 
 class Died(Exception):
@@ -76,12 +77,11 @@ def serve(mib: int, seconds: float, parent: int) -> None:
     log.propagate = False
     import soundfile  # noqa: F401 (here, where the time for a clip does not run)
 
-    gc.freeze()
     send(answers, b"{}")
     with contextlib.suppress(Died), open(requests, "rb") as pipe:
         while len(size := pipe.read(4)) == 4:
             request = json.loads(pipe.read(*struct.unpack("<I", size)))
-            limit_memory(mib)
+            limit_memory(mib, heap)
             parts = work(request, mib)
             while True:
                 signal.setitimer(signal.ITIMER_REAL, seconds)
@@ -93,8 +93,6 @@ def serve(mib: int, seconds: float, parent: int) -> None:
                 said.said.clear()
                 del arrays  # the next clip has all the memory
             del parts
-            gc.collect()  # containers refer to themselves, and their decoders hold threads
-            heap.malloc_trim(0)
 
 
 def one_heap() -> Any:
@@ -108,11 +106,20 @@ def one_heap() -> Any:
     return type("NoHeap", (), {"malloc_trim": staticmethod(lambda _: None)})
 
 
-def limit_memory(mib: int) -> None:
-    """Let this process allocate so much more than it holds now, so that no clip pays for the ones before it."""
-    held = 0
+def bytes_held() -> int:
+    """Memory that this process has allocated; 0 where the system does not tell."""
     with contextlib.suppress(OSError), open("/proc/self/statm", encoding="ascii") as file:
-        held = int(file.read().split()[5]) * resource.getpagesize()
+        return int(file.read().split()[5]) * resource.getpagesize()
+    return 0
+
+
+def limit_memory(mib: int, heap: Any) -> None:
+    """Let this process allocate so much more than it holds now, so that no clip pays for the ones before it."""
+    held = bytes_held()
+    if held > LEFT_BEHIND:
+        gc.collect()  # ffmpeg's containers refer to themselves, and their decoders hold threads
+        heap.malloc_trim(0)
+        held = bytes_held()
     _, most = resource.getrlimit(resource.RLIMIT_DATA)
     wanted = held + (mib << 20)
     most = 2 * wanted if most == resource.RLIM_INFINITY else most  # for good, whatever leaks
