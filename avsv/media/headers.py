@@ -200,6 +200,12 @@ def read_ogg(file: BinaryIO, n_bytes: int) -> Header:
     n_segments = page[26] if place >= 0 and len(page) >= 27 else 1 << 20
     if len(page) < 27 + n_segments + sum(page[27 : 27 + n_segments]):
         return Header("ffmpeg", cut="its last page is not whole")
+    # the time of a last page counts from its end, so that a gap right before it has no place
+    before = tail[max(0, tail.rfind(b"OggS", 0, place)) :]
+    stream, number = struct.unpack("<II", page[14:22])
+    stream_before, number_before = struct.unpack("<II", before[14:22])
+    if before[:4] == b"OggS" and stream == stream_before and number > number_before + 1:
+        return Header("ffmpeg", cut="the page before its last one is missing")
     return Header("ffmpeg", odd="" if page[5] & 4 else "its last page does not say that it is the last")
 
 

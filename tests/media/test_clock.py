@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from avsv.errors import UserError
 from avsv.media.frames import video_frames
 from avsv.media.sound import read_sound, sound_seconds
 from tests.media.gaps import FORMS, PICTURES, RATE, write_container
@@ -154,3 +155,14 @@ def test_files_that_were_joined_follow_each_other(tmp_path, caplog):
         found = read_sound(str(both), RATE)
     assert len(found) == pytest.approx(2 * SECONDS * RATE, abs=0.2 * RATE)
     assert any(str(both) in message for message in caplog.messages)
+
+
+def test_a_page_missing_before_the_last_one_of_ogg_has_no_place_and_is_refused(tmp_path):
+    path = tmp_path / "a.ogg"
+    soundfile.write(path, np.random.default_rng(1).normal(0, 0.1, 48000 * 4), 48000, format="OGG", subtype="OPUS")
+    data = path.read_bytes()
+    last = data.rindex(b"OggS")
+    before = data.rindex(b"OggS", 0, last)
+    path.write_bytes(data[:before] + data[last:])
+    with pytest.raises(UserError, match=r"a\.ogg"):
+        read_sound(str(path))

@@ -6,7 +6,8 @@ import pytest
 
 from avsv.errors import UserError
 from avsv.media.containers import open_container
-from avsv.media.sound import read_sound, sound_seconds
+from avsv.media.guard import guarded
+from avsv.media.sound import SoundStore, read_part, read_sound, sound_seconds
 from tests.media.hostile import movie_bytes, sound_bytes, speech
 
 
@@ -52,3 +53,12 @@ def test_a_fifo_is_refused_at_once(tmp_path, name):
     for read in (read_sound, sound_seconds, open_container):
         with pytest.raises(UserError, match=name):
             read(str(tmp_path / name))
+
+
+def test_a_fifo_is_no_noise_either(tmp_path):
+    os.mkfifo(tmp_path / "noise.wav")
+    with pytest.raises(UserError, match=r"noise\.wav"):
+        read_part(str(tmp_path / "noise.wav"), 0.5, 800)
+    with pytest.raises(UserError, match=r"noise\.wav"):
+        guarded(read_part, str(tmp_path / "noise.wav"), 0.5, 800)
+    assert list(SoundStore([str(tmp_path / "noise.wav")], 10).bad) == [str(tmp_path / "noise.wav")]
