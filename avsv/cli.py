@@ -29,7 +29,7 @@ def verbs() -> dict[str, str]:
 
 
 def usage() -> str:
-    lines = [f"  {verb:20}{title}" for verb, title in verbs().items()]
+    lines = [f"  {verb:23} {title}" for verb, title in verbs().items()]
     return "usage: avsv VERB [options]\n\n" + "\n".join(lines) + "\n\navsv VERB --help tells more, with an example.\n"
 
 

@@ -1,0 +1,18 @@
+"""Values of options that are out of range are usage errors of every command that has the option."""
+
+import pytest
+
+VERBS = "align-faces embed-association embed-clips embed-face embed-voice fbank mouths score-sync".split()
+
+
+@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("value", ["-1", "1.5", "nan", "inf", "x", ""])
+def test_a_share_is_between_0_and_1(avsv, verb, value):
+    status, said = avsv(verb, f"--max-skipped={value}", "data", "out")
+    assert status == 2 and "--max-skipped" in said
+
+
+@pytest.mark.parametrize("value", ["-1", "0.5", "x", "²"])
+def test_a_seed_is_a_whole_number_from_0_on(avsv, value):
+    status, said = avsv("damage", "--condition", "no-face", f"--seed={value}", "data", "out")
+    assert status == 2 and "--seed" in said
