@@ -79,3 +79,25 @@ def test_one_embedding_a_person_is_refused():
 def test_embeddings_without_variation_are_refused():
     with pytest.raises(UserError, match="all the same"):
         train_lda(class_statistics(np.repeat(np.eye(3), 2, axis=0), np.repeat(np.arange(3), 2)))
+
+
+CASES = [(5, 10, None, True), (20, 10, None, False), (20, 10, 8, False), (5, 10, 4, False), (5, 10, 6, True),
+         (10, 1.5, None, True)]  # fmt: skip
+
+
+@pytest.mark.parametrize("n_people, n_clips, dim, told", CASES)
+def test_fewer_people_or_recordings_than_dimensions_are_told(caplog, n_people, n_clips, dim, told):
+    rng = np.random.default_rng(0)
+    people = np.sort(np.arange(int(n_people * n_clips)) % n_people)
+    vectors = np.repeat(rng.standard_normal((n_people, 12)), np.bincount(people), axis=0)
+    vectors += rng.standard_normal((len(people), 12))
+    train_lda(class_statistics(vectors, people), dim)
+    assert bool(caplog.records) == told
+
+
+@pytest.mark.parametrize("broken", [np.nan, np.inf, 1e200])
+def test_embeddings_that_make_no_finite_statistics_are_refused(broken):
+    vectors = np.random.default_rng(0).standard_normal((20, 3))
+    vectors[4, 1] = broken
+    with pytest.raises(UserError):
+        train_lda(class_statistics(vectors, np.arange(20) // 4))

@@ -10,6 +10,7 @@ from avsv.errors import UserError
 from avsv.kaldi.embeddings import Embeddings
 from avsv.scoring.lda import class_statistics, shrink
 from avsv.scoring.plda import Gaussians, Ratio, diagonalise
+from avsv.scoring.plda_files import degenerate
 from avsv.scoring.plda_training import group_by_count, shrink_between, train_gaussians, train_plda
 from tests.scoring.two_covariance import covariance, draw
 
@@ -141,3 +142,32 @@ def test_people_without_difference_are_all_the_same_person():
     model, _ = train_plda(vectors, np.repeat(np.arange(5), 4))
     assert isinstance(model.gaussians, Gaussians)
     assert model.gaussians.psi.max() < 0.1
+
+
+def test_192_dimensions_from_five_people_are_told(caplog):
+    rng = np.random.default_rng(0)
+    people = np.repeat(np.arange(5), 50)
+    model, _ = train_plda(rng.standard_normal((5, 192))[people] + rng.standard_normal((250, 192)), people)
+    assert "5 people" in caplog.text and "4" in caplog.text
+    assert np.isfinite(model.gaussians.psi).all()
+
+
+@pytest.mark.parametrize("kind", ["one direction", "pairs", "copies", "tiny", "huge", "rank one"])
+def test_odd_embeddings_make_a_finite_model_or_a_message(kind):
+    rng = np.random.default_rng(0)
+    people = np.repeat(np.arange(6), 4)
+    vectors = rng.standard_normal((6, 5))[people] + rng.standard_normal((24, 5))
+    vectors = {
+        "one direction": vectors * [1, 0, 0, 0, 0],
+        "pairs": np.repeat(vectors[::2], 2, axis=0),
+        "copies": np.repeat(vectors[::4], 4, axis=0),
+        "tiny": vectors * 1e-30,
+        "huge": vectors * 1e30,
+        "rank one": np.outer(rng.standard_normal(24), np.ones(5)),
+    }[kind].astype(np.float32)
+    try:
+        model, _ = train_plda(vectors, people)
+    except UserError:
+        return
+    assert degenerate(model.gaussians) is None
+    assert np.isfinite(model.project(vectors)).all()
