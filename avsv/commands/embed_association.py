@@ -41,14 +41,17 @@ def run(args):
         embed_media(args.model, args.data, args.out_dir, args.device, args.max_skipped, args.audio_track)
         return
     from avsv.embeddings.association import NAME, embed_side, load_family
+    from avsv.files import replaced_together
     from avsv.kaldi.made_from import MadeFrom
 
     family = load_family(args.model)
     network = args.model / NAME
-    for name, scp in (("voice", args.voice), ("face", args.face)):
-        made = MadeFrom({"model": network, name: scp})
-        side = read_embeddings(scp)
-        vectors = embed_side(family, side.vectors, name == "voice")
-        write_embeddings(args.out_dir / f"{name}.ark", args.out_dir / f"{name}.scp", side.ids, vectors)
-        made.write(args.out_dir / f"{name}.scp")
-        log.info("%s: %d %ss", args.out_dir, len(vectors), name)
+    made = {name: MadeFrom({"model": network, name: scp}) for name, scp in (("voice", args.voice), ("face", args.face))}
+    with replaced_together():  # both sides are of one network
+        for name, scp in (("voice", args.voice), ("face", args.face)):
+            side = read_embeddings(scp)
+            vectors = embed_side(family, side.vectors, name == "voice")
+            write_embeddings(args.out_dir / f"{name}.ark", args.out_dir / f"{name}.scp", side.ids, vectors)
+            log.info("%s: %d %ss", args.out_dir, len(vectors), name)
+    for name, record in made.items():
+        record.write(args.out_dir / f"{name}.scp")

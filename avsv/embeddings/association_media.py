@@ -14,7 +14,7 @@ from safetensors.torch import save
 from avsv.errors import UserError
 from avsv.features.association_pictures import speech_pictures, square_face
 from avsv.features.faces import read_faces
-from avsv.files import whole_file
+from avsv.files import replaced_together, whole_file
 from avsv.kaldi.data_dir import read_data_dir
 from avsv.kaldi.embeddings import write_embeddings
 from avsv.kaldi.tables import write_table
@@ -94,12 +94,16 @@ def embed_media(exp_dir: Path, data_dir: Path, out_dir: Path, device: str, max_s
         ("voice", data.wav, lambda path: embed_voices(model, guarded(read_sound, path, 16000, False, track), place)),
         ("face", faces, lambda entry: embed_faces(model, read_faces(entry), place)),
     ]
+    done: dict[str, dict[str, np.ndarray]] = {}
     for name, entries, embed in jobs:
-        vectors: dict[str, np.ndarray] = {}
+        vectors = done[name] = {}
         for utt in progress(sorted(entries, key=str.encode), f"{name} embeddings"):
             try:
                 with torch.inference_mode():
-                    vectors[utt] = embed(entries[utt])
+                    vector = embed(entries[utt])
+                if not np.isfinite(vector).all() or not vector.any():
+                    raise UserError("the network gives NaN, infinite values, or zeros only")
+                vectors[utt] = vector
             except UserError as error:
                 skipped[f"{utt} {name}"] = str(error)
                 log.warning("skipped %s of %s: %s", name, utt, error)
@@ -108,6 +112,9 @@ def embed_media(exp_dir: Path, data_dir: Path, out_dir: Path, device: str, max_s
             write_table(out_dir / "skipped", skipped)
             raise UserError(f"{data_dir}: {n_skipped} of {len(entries)} {name}s could not be used, more than "
                             f"--max-skipped {max_skipped:g} of them; all are in {out_dir}/skipped")  # fmt: skip
-        write_embeddings(out_dir / f"{name}.ark", out_dir / f"{name}.scp", list(vectors), np.stack([*vectors.values()]))
         log.info("%s: %d %ss, %d skipped", out_dir, len(vectors), name, n_skipped)
-    write_table(out_dir / "skipped", skipped)
+    with replaced_together(out_dir / "skipped"):  # both sides are of one network
+        for name, vectors in done.items():
+            table = np.stack([*vectors.values()])
+            write_embeddings(out_dir / f"{name}.ark", out_dir / f"{name}.scp", list(vectors), table)
+        write_table(out_dir / "skipped", skipped)
