@@ -233,7 +233,7 @@ def resample(sound: np.ndarray, found: int, wanted: int) -> np.ndarray:
 def read_pipe(command: str, allowed: bool) -> bytes:
     if not allowed:
         raise UserError(f'"{command} |" is a command. If you trust this data directory, add --allow-pipes')
-    done = subprocess.run(["bash", "-c", command], capture_output=True, check=False)
+    done = subprocess.run(["bash", "-c", command], capture_output=True, check=False, preexec_fn=end_with_parent)
     if done.returncode:
         said = done.stderr.decode(errors="replace").strip().splitlines()[-1:] or ["nothing"]
         raise UserError(f'"{command}" ended with status {done.returncode} and said: {said[0]}')

@@ -11,6 +11,7 @@ from avsv.errors import UserError
 from avsv.kaldi.data_dir import write_data_dir
 from avsv.kaldi.tables import read_lines
 from avsv.media.sound import all_seconds
+from avsv.processes import end_soon_on_interrupt
 
 log = logging.getLogger("avsv")
 
@@ -18,6 +19,7 @@ log = logging.getLogger("avsv")
 def run(main: Callable[[argparse.Namespace], None], parser: argparse.ArgumentParser) -> None:
     """Call `main`; a mistake of the user's is one line on stderr and exit status 1."""
     logging.basicConfig(level="INFO", format="%(message)s", stream=sys.stderr)
+    end_soon_on_interrupt()
     try:
         main(parser.parse_args())
     except UserError as error:
