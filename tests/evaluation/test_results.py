@@ -88,3 +88,16 @@ def test_conditions_are_in_the_order_of_their_numbers(tmp_path):
         (folder / name).touch()
     found = [file.condition for file in find_score_files(tmp_path, ["t"])]
     assert found == ["clean", "noisy-0.6", "snr-5", "snr-10"]
+
+
+def test_conditions_that_are_not_asked_for_are_left_out_and_one_without_scores_is_an_error(tmp_path):
+    """Score files of an earlier run with other conditions lie in the same folder."""
+    (tmp_path / "voice/scores").mkdir(parents=True)
+    for name in ("l.cosine", "l@noisy-0.3.cosine", "l@noisy-0.6.cosine"):
+        (tmp_path / "voice/scores" / name).write_text("a b 1\n")
+    every = find_score_files(tmp_path, ["l"])
+    assert [file.condition for file in every] == ["clean", "noisy-0.3", "noisy-0.6"]
+    asked = find_score_files(tmp_path, ["l"], ["clean", "noisy-0.6"])
+    assert [file.condition for file in asked] == ["clean", "noisy-0.6"]
+    with pytest.raises(UserError, match="babble"):
+        find_score_files(tmp_path, ["l"], ["clean", "babble"])
