@@ -23,7 +23,7 @@ any_clip() {
 }
 
 other_verbs() {
-  local out=$1 clip clips trials=data/test/trials/test scp=exp/voice/test/embedding.scp
+  local out=$1 clips trials=data/test/trials/test scp=exp/voice/test/embedding.scp
   mapfile -t clips < <(cut -d' ' -f2 data/test/video.scp | head -n 8)
   avsv verify --voice exp/voice --face exp/face --calibration exp/logistic/scores/test.cosine.json "${clips[@]:0:2}"
   any_clip "${clips[@]}" -- avsv sync --model exp/syncnet --face exp/face_detector
