@@ -90,7 +90,7 @@ def run(args):
     sources = [args.data_dir / name for name in ("wav.scp", "video.scp" if detector else "faces.scp", "utt2damage")]
     made = MadeFrom({"model": args.model / NAME, "data": sources})
     if make_archives(args.out_dir, ["embedding"], inputs, settings, work, args.shard, args.max_skipped,
-                     (*TABLES, INPUT)):  # fmt: skip
+                     (*TABLES, INPUT), model=f"clips:{settings['model']}"):  # fmt: skip
         made.write(args.out_dir / "embedding.scp")
 
 
