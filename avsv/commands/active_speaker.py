@@ -76,12 +76,12 @@ def look_at(path, embedder, detector, det_thresh, audio_track=None):
     from avsv.features.mouth_activity import RATE as MOUTH_RATE
     from avsv.features.mouth_activity import mouth_activity
     from avsv.features.mouths import find_all_mouths
-    from avsv.media.frames import timed_sound
     from avsv.media.guard import guarded
+    from avsv.media.sound import read_sound
     from avsv.scoring.speakers import find_speakers, resample_flags
     from avsv.scoring.synchrony import distance_matrix, find_offset
 
-    sound = guarded(timed_sound, path, RATE, False, audio_track)
+    sound = guarded(read_sound, path, RATE, False, audio_track)
     faces, reason = [], None
     try:
         for track, mouths in zip(*find_all_mouths(path, detector, det_thresh), strict=True):

@@ -73,8 +73,8 @@ def score_clips(args, inputs, threshold, utts, out):
     from avsv.errors import UserError
     from avsv.features.fbank import RATE
     from avsv.features.mouths import read_mouths
-    from avsv.media.frames import timed_sound
     from avsv.media.guard import guarded
+    from avsv.media.sound import read_sound
     from avsv.progress import progress
     from avsv.scoring.synchrony import distance_matrix, find_offset
 
@@ -82,7 +82,7 @@ def score_clips(args, inputs, threshold, utts, out):
     for utt in progress(utts, "score synchrony"):
         entry, wav = inputs[utt]
         try:
-            sound = guarded(timed_sound, wav, RATE, args.allow_pipes, args.audio_track)
+            sound = guarded(read_sound, wav, RATE, args.allow_pipes, args.audio_track)
             vectors = embedder.embed(read_mouths(entry), sound)
             if not (np.isfinite(vectors.mouths).all() and np.isfinite(vectors.sound).all()):
                 raise UserError("the network's vectors are NaN or infinite")

@@ -33,13 +33,13 @@ def run(args):
     from avsv.errors import UserError
     from avsv.features.face_pack import load_pack
     from avsv.features.mouths import find_mouths
-    from avsv.media.frames import timed_sound
     from avsv.media.guard import guarded
+    from avsv.media.sound import read_sound
     from avsv.scoring.synchrony import describe_offset, distance_matrix, find_offset
 
     embedder = make_synchrony_embedder(args.model, args.device)
     detector = load_pack(args.face, args.device, ("detection",)).detection
-    sound = guarded(timed_sound, args.file, 16000, False, args.audio_track)
+    sound = guarded(read_sound, args.file, 16000, False, args.audio_track)
     try:
         mouths = find_mouths(args.file, detector, args.det_thresh)
         found = find_offset(*distance_matrix(embedder.embed(mouths, sound), args.largest))

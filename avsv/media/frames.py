@@ -6,10 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from avsv.errors import UserError
-from avsv.kaldi.segments import Source
 from avsv.media.containers import open_container, time_zero
 from avsv.media.pictures import picture_stream, upright
-from avsv.media.sound import read_sound
 
 
 def video_frames(path: Path | str) -> Iterator[tuple[float, np.ndarray]]:
@@ -45,8 +43,3 @@ def video_frames(path: Path | str) -> Iterator[tuple[float, np.ndarray]]:
         raise
     except (av.FFmpegError, ValueError) as error:
         raise UserError(f"{path}: cannot be read as video: {getattr(error, 'strerror', None) or error}") from None
-
-
-def timed_sound(path: Source, rate: int = 16000, allow_pipes: bool = False, track: int | None = None) -> np.ndarray:
-    """Mono sound whose first sample is at time 0 of the clock of `video_frames`; the parameters are `read_sound`'s."""
-    return read_sound(path, rate, allow_pipes, track)

@@ -14,8 +14,8 @@ from avsv.features.mouths import HEIGHT, WIDTH, Mouths, frame_indices, read_mout
 from avsv.kaldi.data_dir import DataDir, read_data_dir
 from avsv.kaldi.shards import digest
 from avsv.losses.synchrony import SELECTIONS, contrastive_distance_loss, select_pairs
-from avsv.media.frames import timed_sound
 from avsv.media.guard import guarded
+from avsv.media.sound import read_sound
 from avsv.progress import progress
 from avsv.ranges import choice, within
 from avsv.training.config import TrainingConfig
@@ -95,7 +95,7 @@ class Segments(Dataset):
         usable = []
         for index in progress(range(len(self.clips.utts)), "read clips"):
             try:
-                self.features[index] = FEATURES[self.net.sound](guarded(timed_sound, self.clips.wav[index]))
+                self.features[index] = FEATURES[self.net.sound](guarded(read_sound, self.clips.wav[index]))
                 self.mouths[index] = read_mouths(self.clips.mouths[index])
             except UserError as error:
                 log.warning("left out %s: %s", self.clips.utts[index], error)

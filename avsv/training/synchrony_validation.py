@@ -12,8 +12,8 @@ from avsv.embeddings.synchrony import SynchronyEmbedder
 from avsv.errors import UserError
 from avsv.evaluation.errors import count_errors, eer, equal_error
 from avsv.features.mouths import Mouths, read_mouths
-from avsv.media.frames import timed_sound
 from avsv.media.guard import guarded
+from avsv.media.sound import read_sound
 from avsv.progress import progress
 from avsv.scoring.synchrony import distance_matrix, find_offset, pair_distances
 from avsv.training.trainer import Validate
@@ -44,7 +44,7 @@ def read_clips(entries: Mapping[str, tuple[str, str]], utt2spk: Mapping[str, str
     held_out = HeldOut([], [], [])
     for utt in progress(chosen, "held-out clips"):
         try:
-            mouths, sound = read_mouths(entries[utt][0]), guarded(timed_sound, entries[utt][1])
+            mouths, sound = read_mouths(entries[utt][0]), guarded(read_sound, entries[utt][1])
         except UserError as error:
             log.warning("left out %s: %s", utt, error)
             continue

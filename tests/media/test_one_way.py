@@ -58,7 +58,7 @@ DECODERS = decoders()
 
 
 def test_the_decoders_are_found():
-    assert {"read_sound", "read_part", "sound_seconds", "timed_sound", "read_frames", "read_picture", "video_frames",
+    assert {"read_sound", "read_part", "sound_seconds", "read_frames", "read_picture", "video_frames",
             "open_container"} <= DECODERS  # fmt: skip
     assert not {"guarded", "all_seconds", "encode_png", "evenly_spaced", "resample"} & DECODERS
 

@@ -12,7 +12,7 @@ import pytest
 from avsv.commands.active_speaker import look_at
 from avsv.errors import UserError
 from avsv.features.mouths import find_mouths
-from avsv.media.frames import timed_sound, video_frames
+from avsv.media.frames import video_frames
 from avsv.media.guard import guarded, guarded_stream
 from avsv.media.pictures import count_frames, each_frame, read_frames
 from avsv.media.sound import read_part, read_sound, sound_seconds
@@ -21,7 +21,7 @@ from tests.media.hostile import movie_bytes, speech
 ROOT = Path(__file__).resolve().parents[2]
 CALLS = [lambda p: guarded(read_frames, p, 1), lambda p: list(guarded_stream(each_frame, p, 1)),
          lambda p: guarded(count_frames, p), lambda p: list(guarded_stream(video_frames, p)),
-         lambda p: guarded(timed_sound, p), lambda p: guarded(read_sound, p),
+         lambda p: guarded(read_sound, p),
          lambda p: guarded(read_part, p, 0.5, 100), lambda p: guarded(sound_seconds, p),
          lambda p: find_mouths(p, None), lambda p: look_at(p, None, None, 0.5)]  # fmt: skip
 

@@ -8,7 +8,7 @@ from avsv.embeddings.synchrony import NETWORKS, load_network, make_synchrony_emb
 from avsv.errors import UserError
 from avsv.features.mouths import read_mouths
 from avsv.kaldi.data_dir import read_data_dir
-from avsv.media.frames import timed_sound
+from avsv.media.sound import read_sound
 from avsv.training.checkpoints import load_weights
 from avsv.training.config import OptimizerConfig
 from avsv.training.synchrony import (
@@ -51,7 +51,7 @@ def test_a_training_leaves_a_network_with_a_threshold_and_curves(talkers, tmp_pa
     assert {"loss", "eer_percent", "kept_impostors", "pair_accuracy"} <= set(head.split("\t")) and len(lines) == 2
     data = read_data_dir(talkers / "dev")
     utt, entry = next(iter(data.table("mouths.scp").items()))
-    vectors = make_synchrony_embedder(tmp_path / "exp").embed(read_mouths(entry), timed_sound(data.wav[utt]))
+    vectors = make_synchrony_embedder(tmp_path / "exp").embed(read_mouths(entry), read_sound(data.wav[utt]))
     n_cubes = int((2.4 - net.seconds) * net.fps / net.mouth_stride + 1e-6) + 1
     assert vectors.mouths.shape == (n_cubes, 8) and vectors.first == 0
 
