@@ -59,7 +59,7 @@ def embed(folder):
 ])  # fmt: skip
 def test_known_wrappings_give_the_same_embedding(encoder, tmp_path, change):
     folder = shutil.copytree(encoder, tmp_path / "m")
-    torch.save(change(torch.load(encoder / "embedding_model.ckpt")), folder / "embedding_model.ckpt")
+    torch.save(change(torch.load(encoder / "embedding_model.ckpt", weights_only=True)), folder / "embedding_model.ckpt")
     assert torch.equal(embed(folder), embed(encoder))
 
 
@@ -87,7 +87,7 @@ def first(state):
 def test_what_does_not_fit_is_refused_with_its_file(encoder, tmp_path, change):
     folder = shutil.copytree(encoder, tmp_path / "m")
     path = folder / "embedding_model.ckpt"
-    torch.save(change(torch.load(encoder / "embedding_model.ckpt")), path)
+    torch.save(change(torch.load(encoder / "embedding_model.ckpt", weights_only=True)), path)
     with pytest.raises(UserError, match=str(path)):
         load_encoder(str(folder), "cpu")
 
@@ -188,7 +188,7 @@ def test_what_is_no_checkpoint_is_refused_without_bad_advice(tmp_path, read, dat
 
 def test_weights_as_safetensors_are_the_same(encoder, tmp_path):
     folder = shutil.copytree(encoder, tmp_path / "m")
-    save_file(torch.load(encoder / "embedding_model.ckpt"), folder / "embedding_model.ckpt")
+    save_file(torch.load(encoder / "embedding_model.ckpt", weights_only=True), folder / "embedding_model.ckpt")
     assert torch.equal(embed(folder), embed(encoder))
     data = (folder / "embedding_model.ckpt").read_bytes()
     (folder / "embedding_model.ckpt").write_bytes(data[:-9])

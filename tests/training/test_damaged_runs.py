@@ -74,7 +74,7 @@ def test_a_stopped_training_goes_on(stopped, tmp_path):
 @given(data=st.data())
 def test_a_checkpoint_with_anything_else_in_it_is_gone_on_from_or_refused(stopped, tmp_path_factory, data):
     folder = copy_of(stopped, tmp_path_factory.mktemp("x") / "x")
-    state = torch.load(folder / "checkpoint.pt")
+    state = torch.load(folder / "checkpoint.pt", weights_only=True)
     place = state
     for _ in range(data.draw(st.integers(0, 4))):
         inner = [value for value in (place.values() if isinstance(place, dict) else place)
@@ -142,7 +142,7 @@ def test_a_damaged_history_is_written_again(stopped, tmp_path):
     before = (folder / "history.jsonl").read_text()
     (folder / "history.jsonl").write_bytes(b"\xff{")
     assert train(folder)
-    state = torch.load(folder / "checkpoint.pt")
+    state = torch.load(folder / "checkpoint.pt", weights_only=True)
     assert [record["epoch"] for record in state["history"]] == [1, 2, 3] and before
 
 
