@@ -20,8 +20,9 @@ from avsv.errors import UserError
 from avsv.files import write_json
 from avsv.kaldi.segments import Segment, Source
 
-LARGE = 1 << 26  # bytes; of a larger file size and time alone count: hashing it would take longer than its use
+LARGE = 1 << 30  # bytes; of a larger file only pieces are hashed: all of it would take longer than its use
 PIECE = 1 << 20  # bytes hashed at a time
+PIECES = 256  # of a large file, spread evenly
 LARGEST_RECORD = 1 << 20  # bytes
 MOST_ARCHIVES = 1000  # of an scp file; of one with more its own text alone counts
 Paths = Path | str | Sequence[Path | str | None] | None
@@ -207,12 +208,15 @@ def state_of(path: Path | str) -> State | None:
 
 
 def digest_of(path: Path | str, state: State) -> str:
-    """Hash of a file's bytes; "" where it is large, or cannot be read."""
-    if state[0] > LARGE:
-        return ""
+    """Hash of a file's bytes, of a large file of pieces of it; "" where it cannot be read."""
     total = hashlib.sha256()
     try:
         with open(path, "rb") as file:
+            if state[0] > LARGE:
+                for number in range(PIECES):
+                    file.seek((state[0] - PIECE) * number // (PIECES - 1))
+                    total.update(file.read(PIECE))
+                return total.hexdigest()[:32]
             while piece := file.read(PIECE):
                 total.update(piece)
     except OSError:
