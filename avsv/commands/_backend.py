@@ -15,6 +15,7 @@ if TYPE_CHECKING:  # a command's --help needs this file, but no numpy
 
 METHODS = ("embedding-average", "score-average", "by-the-book")
 TRUE_FALSE = ("true", "false")
+PLDA_FILES = ("plda", "mean.vec", "transform.mat", "trained_on.json")
 
 
 def add_backend_arguments(parser: argparse.ArgumentParser) -> None:
@@ -59,7 +60,7 @@ def backend_inputs(args: argparse.Namespace) -> "dict[str, Path | list[Path] | N
     """Role -> the files that the scores depend on, as MadeFrom takes them."""
     plda = args.plda if args.backend == "plda" else None
     if plda is not None and plda.is_dir():
-        plda = [file for file in sorted(plda.iterdir()) if not file.name.startswith(".")]
+        plda = [plda / name for name in PLDA_FILES]  # not what else lies in a folder of Kaldi's
     sides = {"enroll": args.enroll, "test": args.test, "models": args.enroll_spk2utt}
     return {"trials": args.trials, **sides, "plda": plda, "center": args.center, "transform": args.transform}
 

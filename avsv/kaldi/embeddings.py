@@ -158,7 +158,10 @@ def odd_line(scp: Path | str, number: int, line: str) -> tuple[str, Place]:
 
 def open_archive(scp: Path | str, archive: str, name: str) -> mmap.mmap:
     if not os.path.exists(archive):
-        raise UserError(f"{scp}: {name}: its archive {archive} is not there")
+        here = Path(scp).absolute().parent / os.path.basename(archive)
+        hint = f'; {here} is: if the folder was moved, mend the paths, such as sed -i "s#{os.path.dirname(archive)}/#' \
+               f'{here.parent}/#" {scp}' if here.exists() else ""
+        raise UserError(f"{scp}: {name}: its archive {archive} is not there{hint}")
     try:
         with open_regular(archive) as file:
             return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)

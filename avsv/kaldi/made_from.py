@@ -225,7 +225,9 @@ def digest_of(path: Path | str, state: State) -> str:
 
 
 def media_stamp(tables: Iterable[Mapping[str, Source | str]]) -> str:
-    """A hash of what tables name, with size and modification time of every file: another one where a file was replaced.
+    """A hash of the media that tables name, by size and modification time: another one where a file was replaced.
+
+    Where the files lie does not count: a corpus that was moved is the same.
 
     Parameters
     ----------
@@ -244,14 +246,14 @@ def media_stamp(tables: Iterable[Mapping[str, Source | str]]) -> str:
     total, archives = hashlib.sha256(), {}
     for table in tables:
         for utt, entry in table.items():
-            place = entry.path if isinstance(entry, Segment) else entry
+            place, part = (entry.path, entry[1:]) if isinstance(entry, Segment) else (entry, "")
             found = times_of(place)
             if found is None:
-                archive = place.rpartition(":")[0]
+                archive, _, part = place.rpartition(":")
                 if archive not in archives:
                     archives[archive] = times_of(archive)
                 found = archives[archive]
-            total.update(f"{utt} {entry} {found}\n".encode())
+            total.update(f"{utt} {part if found else entry} {found}\n".encode())
     return total.hexdigest()[:16]
 
 

@@ -79,7 +79,8 @@ def prepare_folder(config: TrainingConfig, inputs: Any, media: Sequence[Mapping[
         before = read_inputs(exp_dir)
         if changed := [name for name in {**before, **inputs} if before.get(name) != inputs.get(name)]:
             raise UserError(f"{exp_dir}: was trained on other data than there are now ({', '.join(changed)}); "
-                            f"delete {exp_dir} or choose another exp_dir")  # fmt: skip
+                            f"delete {exp_dir} or choose another exp_dir; to keep this model, leave out its "
+                            "training")  # fmt: skip
         if (exp_dir / "done").exists():
             log.info("%s: trained already", exp_dir)
             return False

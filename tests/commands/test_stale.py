@@ -88,3 +88,16 @@ def test_a_back_end_of_other_embeddings_is_refused(experiment, avsv):
     status, said = score(avsv, experiment, *argv)
     assert status == 1 and str(plda) in said
     assert score(avsv, experiment, "--plda", plda, experiment.folder / "p")[0] == 0  # cosine does not use it
+
+
+def test_what_else_lies_in_a_back_ends_folder_does_not_count(experiment, avsv):
+    names = [line.split()[0] for line in experiment.train.read_text().splitlines()]
+    utt2spk = experiment.folder / "people"
+    utt2spk.write_text("".join(f"{name} {name.split('-')[0]}\n" for name in names))
+    folder = experiment.folder / "back-end"  # of Kaldi's recipes it holds the embeddings too
+    assert avsv("plda", "--embeddings", experiment.train, "--utt2spk", utt2spk, folder)[0] == 0
+    (folder / "xvector.1.ark").write_text("1")
+    out = experiment.folder / "p"
+    assert score(avsv, experiment, "--backend", "plda", "--plda", folder, out)[0] == 0
+    (folder / "xvector.1.ark").write_text("other")
+    assert avsv("evaluate", "--trials", experiment.trials, out)[0] == 0

@@ -9,7 +9,17 @@ import pytest
 
 from avsv.errors import UserError
 from avsv.kaldi.embeddings import write_embeddings
-from avsv.kaldi.made_from import LARGE, MadeFrom, find_stale, record_path, refuse_stale, sources_of, with_archives
+from avsv.kaldi.made_from import (
+    LARGE,
+    MadeFrom,
+    find_stale,
+    media_stamp,
+    record_path,
+    refuse_stale,
+    sources_of,
+    with_archives,
+)
+from avsv.kaldi.segments import Segment
 
 FIXED = (1_700_000_000_000_000_000, 1_700_000_000_000_000_000)
 
@@ -175,3 +185,22 @@ def test_archives_of_an_scp_file_are_found_in_whatever_order_they_come(tmp_path)
     (tmp_path / "e.scp").write_text("".join(lines))
     archives = [Path(f"/somewhere/far/embedding.{job}.ark") for job in range(2)]
     assert sorted(with_archives(tmp_path / "e.scp")) == sorted([*archives, tmp_path / "e.scp"])
+
+
+def test_a_corpus_that_was_moved_is_the_same(tmp_path):
+    (tmp_path / "a").mkdir()
+    for name in ("1.wav", "2.wav", "faces.ark"):
+        (tmp_path / "a" / name).write_text(name)
+
+    def stamps(folder):
+        tables = [{"u": f"{folder}/1.wav"}, {"u": f"{folder}/faces.ark:2"}, {"u": Segment(f"{folder}/2.wav", 0.5, 1.0)}]
+        return [media_stamp([table]) for table in tables]
+
+    before = stamps(tmp_path / "a")
+    (tmp_path / "a").rename(tmp_path / "b")
+    assert stamps(tmp_path / "b") == before
+    (tmp_path / "b/1.wav").write_text("other")
+    assert stamps(tmp_path / "b")[0] != before[0] and stamps(tmp_path / "b")[1:] == before[1:]
+    assert media_stamp([{"u": Segment(f"{tmp_path}/b/2.wav", 0.5, 1.5)}]) != before[2]
+    assert media_stamp([{"u": f"{tmp_path}/b/faces.ark:4"}]) != before[1]
+    assert media_stamp([{"u": "cat a |"}]) != media_stamp([{"u": "cat b |"}])

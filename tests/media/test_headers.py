@@ -172,3 +172,11 @@ def test_shortened_sphere_and_unknown_forms_are_named(tmp_path):
     for name in ("a.sph", "b.voc"):
         with pytest.raises(UserError, match=name):
             read_sound(str(tmp_path / name))
+
+
+@pytest.mark.parametrize("subtype", ["G721_32", "NMS_ADPCM_32", "MS_ADPCM", "IMA_ADPCM"])
+def test_a_wav_of_a_rare_coding_is_what_was_encoded(tmp_path, subtype):
+    tone = 0.3 * np.sin(2 * np.pi * 440 * np.arange(16000) / 16000)
+    soundfile.write(tmp_path / "a.wav", tone, 16000, subtype=subtype)
+    sound = read_sound(str(tmp_path / "a.wav"))[:16000]
+    assert np.corrcoef(sound, tone)[0, 1] > 0.99
