@@ -45,6 +45,19 @@ def number(value: Any) -> bool:
     return type(value) in (int, float) and abs(value) <= 1 << 20
 
 
+def between(low: float, high: float) -> Callable[[Any], bool]:
+    return lambda value: number(value) and low <= value <= high
+
+
+def few(value: Any) -> bool:
+    """How many modules of a kind: each of them takes time to build, whatever the weights beside the file hold."""
+    return natural(value) and value <= 64
+
+
+def numbers_of_blocks(value: Any) -> bool:
+    return isinstance(value, list) and 1 <= len(value) <= 8 and all(map(few, value))
+
+
 def naturals(value: Any) -> bool:
     return isinstance(value, list) and 1 <= len(value) <= 64 and all(map(natural, value))
 
@@ -64,24 +77,24 @@ def activation(value: Any) -> bool:
 # what each part may be given, and what a value must be; "device" is ours to say
 OPTIONS: dict[str, dict[str, Callable[[Any], bool]]] = {
     FBANK: {"deltas": boolean, "context": boolean, "requires_grad": boolean, "sample_rate": one_of(RATE),
-            "f_min": number, "f_max": lambda value: value is None or number(value), "n_fft": natural,
-            "n_mels": natural, "filter_shape": one_of("triangular", "rectangular", "gaussian"),
-            "param_change_factor": number, "param_rand_factor": number, "left_frames": lambda v: v == 0 or natural(v),
-            "right_frames": lambda v: v == 0 or natural(v), "win_length": number, "hop_length": number},
+            "f_min": number, "f_max": lambda value: value is None or number(value), "n_fft": between(1, 4096),
+            "n_mels": between(1, 1024), "filter_shape": one_of("triangular", "rectangular", "gaussian"),
+            "param_change_factor": number, "param_rand_factor": number, "left_frames": between(0, 64),
+            "right_frames": between(0, 64), "win_length": between(1, 1000), "hop_length": between(1, 1000)},
     NORMALIZATION: {"mean_norm": boolean, "std_norm": boolean, "norm_type": one_of("sentence"),
                     "avoid_padding_norm": boolean, "epsilon": number},
     "speechbrain.lobes.models.ECAPA_TDNN.ECAPA_TDNN": {
         "input_size": natural, "lin_neurons": natural, "activation": activation, "channels": naturals,
-        "kernel_sizes": naturals, "dilations": naturals, "attention_channels": natural, "res2net_scale": natural,
+        "kernel_sizes": naturals, "dilations": naturals, "attention_channels": natural, "res2net_scale": few,
         "se_channels": natural, "global_context": boolean, "groups": naturals, "dropout": number},
     "speechbrain.lobes.models.Xvector.Xvector": {
-        "in_channels": natural, "activation": activation, "tdnn_blocks": natural, "tdnn_channels": naturals,
+        "in_channels": natural, "activation": activation, "tdnn_blocks": few, "tdnn_channels": naturals,
         "tdnn_kernel_sizes": naturals, "tdnn_dilations": naturals, "lin_neurons": natural},
     "speechbrain.lobes.models.ResNet.ResNet": {
-        "input_size": natural, "activation": activation, "channels": naturals, "block_sizes": naturals,
+        "input_size": natural, "activation": activation, "channels": naturals, "block_sizes": numbers_of_blocks,
         "strides": naturals, "lin_neurons": natural},
     "avsv.models.resnet.SpeakerResNet": {
-        "input_size": natural, "channels": natural, "blocks": naturals, "lin_neurons": natural},
+        "input_size": natural, "channels": natural, "blocks": numbers_of_blocks, "lin_neurons": natural},
 }  # fmt: skip
 
 
@@ -117,6 +130,7 @@ class Hyperparams:
 
     def __init__(self, path: Path):
         self.path = path
+        self.values: dict[yaml.Node, Any] = {}
         root = read_yaml_tree(path)
         self.keys: dict[str, yaml.Node] = {key.value: node for key, node in root.value if is_text(key)}
         self.refuse_tags(root)
@@ -146,9 +160,17 @@ class Hyperparams:
         raise self.refuse(node, "a reference leads to itself")
 
     def value(self, node: yaml.Node, depth: int = 0) -> Any:
-        """The plain value of a node: numbers, text, lists of these; references are followed, and computed with."""
+        """The plain value of a node: numbers, text, lists of these; references are followed, and computed with.
+
+        Each node is computed once: references to references would else multiply.
+        """
         if depth > 10:
             raise self.refuse(node, "a reference leads to itself")
+        if node not in self.values:
+            self.values[node] = self.value_of(node, depth)
+        return self.values[node]
+
+    def value_of(self, node: yaml.Node, depth: int) -> Any:
         if isinstance(node, yaml.SequenceNode):
             return [self.value(item, depth + 1) for item in node.value]
         if ACTIVATION.fullmatch(node.tag):
@@ -208,7 +230,9 @@ class Hyperparams:
         options = {key.value: (key, self.value(value)) for key, value in pairs if key.value != "device"}
         for option, (key, value) in options.items():
             if option not in OPTIONS[of] or not OPTIONS[of][option](value):
-                shown = value if isinstance(value, str | int | float | list | None) else "something else"
+                items = value if isinstance(value, list) else [value]
+                plain_ones = all(isinstance(item, str | int | float | None) for item in items)
+                shown = str(value)[:100] if plain_ones else "something else"
                 raise self.refuse(key, f"{name}: {option}: {shown} is not recognised. {TRUST}")
         return node, of, {option: value for option, (_, value) in options.items()}
 

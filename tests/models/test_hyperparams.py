@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import time
 
 import numpy as np
 import pytest
@@ -183,6 +184,29 @@ def test_what_is_not_recognised_is_refused_with_its_file(tmp_path, old, new):
     (tmp_path / "hyperparams.yaml").write_text(text.replace(old, new, 1))
     with pytest.raises(UserError, match=str(tmp_path)):
         load_encoder(str(tmp_path), "cpu")
+
+
+BRANCHING = "\n".join(f"k{n}: !ref <k{n + 1}>" + f" + <k{n + 1}>" * 30 for n in range(8)) + "\nk8: 1e-30"
+NESTED = "\n".join(f"k{n}: [{', '.join([f'!ref <k{n + 1}>'] * 40)}]" for n in range(8)) + "\nk8: 1"
+
+
+@pytest.mark.parametrize(("kind", "old", "new"), [
+    ("resnet", "lin_neurons: 6", f"lin_neurons: !ref <k0>\n{BRANCHING}"),
+    ("resnet", "channels: [4, 4, 8, 8]", f"channels: !ref <k0>\n{NESTED}"),
+    ("resnet", "block_sizes: [1, 1, 1, 1]", "block_sizes: [9999, 9999, 9999, 9999]"),
+    ("ecapa", "res2net_scale: 2", "res2net_scale: 16384"), ("xvect", "tdnn_blocks: 5", "tdnn_blocks: 16384"),
+    ("resnet", "left_frames: 0", "context: True\n    left_frames: 9999"),
+    ("resnet", "left_frames: 0", "hop_length: 0.0625"), ("resnet", "left_frames: 0", "n_fft: 16384"),
+])  # fmt: skip
+def test_a_small_file_asks_for_no_hours_and_no_gigabytes(tmp_path, kind, old, new):
+    text = file_of(kind)
+    assert old in text
+    head, _, after = new.partition("\nk0:")
+    (tmp_path / "hyperparams.yaml").write_text(text.replace(old, head, 1) + (f"k0:{after}\n" if after else ""))
+    begun = time.monotonic()
+    with pytest.raises(UserError, match=r"hyperparams.yaml, line \d+: ") as caught:
+        read_recipe(tmp_path / "hyperparams.yaml")
+    assert time.monotonic() - begun < 10 and len(str(caught.value)) < 1000
 
 
 def test_a_folder_with_a_program_of_its_own_needs_trust(avsv, tmp_path, tone, monkeypatch):
