@@ -10,11 +10,16 @@ import shutil
 import sys
 from pathlib import Path
 
-from avsv.errors import UserError
+from avsv.errors import UserError, printable
 from avsv.processes import end_soon_on_interrupt
 
 COMMANDS = Path(__file__).parent / "commands"
 NO_MEMORY = "there is not enough memory; free some, or raise the limit (ulimit -v, the job's --mem)"
+MISPLACED = {
+    errno.EEXIST: "expected a folder, found a file. Move it, or give another path",
+    errno.ENOTDIR: "part of this path is a file, not a folder. Move it, or give another path",
+    errno.EISDIR: "expected a file, found a folder. Give another path",
+}
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
@@ -57,15 +62,22 @@ def nonempty_path(text: str) -> Path:
     return Path(text)
 
 
+class Printable(logging.Formatter):
+    """Log messages as `printable` gives them: they quote names and lines of files from anywhere."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record))
+
+
 def say_and_exit(verb: str, message: str) -> int:
-    print(f"avsv {verb}: {message}", file=sys.stderr)
+    print(f"avsv {verb}: {printable(message)}", file=sys.stderr)
     return 1
 
 
 def describe(error: OSError) -> str:
     """A system error as a sentence: which file, what the system said, and of a full disk which one it is."""
     where = f"{error.filename}: " if error.filename else ""
-    return f"{where}{error.strerror or error}{disk_of(error)}"
+    return f"{where}{MISPLACED.get(error.errno) or error.strerror or error}{disk_of(error)}"
 
 
 def disk_of(error: OSError) -> str:
@@ -105,7 +117,9 @@ def main(argv: list[str] | None = None) -> int:
     level = os.environ.get("AVSV_LOG", "").upper() or "INFO"
     if level not in LEVELS:
         return say_and_exit(verb, f'AVSV_LOG="{level}" in the environment: expected one of {", ".join(LEVELS)}')
-    logging.basicConfig(level=level, format="%(message)s", stream=sys.stderr)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(Printable("%(message)s"))
+    logging.basicConfig(level=level, handlers=[handler])
     if odd := [argument for argument in argv if not is_text(argument)]:
         return say_and_exit(verb, f"{odd[0]!r}: expected names in UTF-8, as all files that are written are")
     try:

@@ -1,4 +1,4 @@
-"""The one exception for what a user can put right."""
+"""The one exception for what a user can put right, and how its message is shown."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -14,6 +14,17 @@ def refuse_unknown(name: str, value: Any, known: Iterable[Any]) -> None:
     known = list(known)
     if value not in known:
         raise UserError(f"{name}: expected {', '.join(map(str, known))}, found {value!r}")
+
+
+def printable(text: str) -> str:
+    """Text with its control characters spelt out: a terminal would obey them.
+
+    Examples
+    --------
+    >>> printable("name \\x1b[2J, line 2")
+    'name \\\\x1b[2J, line 2'
+    """
+    return "".join(c if c.isprintable() or c in "\n\t" else ascii(c)[1:-1] for c in text)
 
 
 class UserError(Exception):

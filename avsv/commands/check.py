@@ -6,6 +6,7 @@ example:
 
 from pathlib import Path
 
+from avsv.errors import printable
 from avsv.kaldi.columns import read_pieces
 from avsv.kaldi.validation import check
 
@@ -17,7 +18,7 @@ def add_arguments(parser):
 def run(args):
     defects = check(args.data_dir)
     if defects:
-        print("\n".join(defects))
+        print(printable("\n".join(defects)))
         print(f"{len(defects)} defects in {args.data_dir}. Mend them, or run: avsv fix {args.data_dir}")
         return 1
     n_utts = sum(piece.count(b"\n") for piece, _ in read_pieces(args.data_dir / "utt2spk"))

@@ -1,0 +1,25 @@
+"""What messages hold: no control characters of files from anywhere, and what is wrong with a path."""
+
+import pytest
+
+
+def test_control_characters_in_a_file_do_not_reach_the_terminal(avsv, world, tmp_path):
+    (tmp_path / "trials").write_text("a b\x1b]0;title\x07 c d e\n")
+    status, said = avsv("score", "--trials", tmp_path / "trials", "--enroll", world.test, tmp_path / "out")
+    assert status == 1 and f"{tmp_path}/trials, line 1" in said
+    assert "\x1b" not in said and "\x07" not in said and "\\x1b" in said
+    (tmp_path / "utt2spk").write_text("a\x1b[2Jb\n")
+    status, said = avsv("check", tmp_path)
+    assert status == 1 and "\x1b" not in said
+
+
+@pytest.mark.parametrize("out", ["file", "file/below", "folder"])
+def test_a_file_in_the_place_of_a_folder_is_named(avsv, world, tmp_path, out):
+    (tmp_path / "file").write_text("precious")
+    (tmp_path / "folder").mkdir()
+    command = ["plda", "--embeddings", world.train, "--utt2spk", world.utt2spk]
+    if out == "folder":
+        command = ["score", "--trials", world.trials, "--enroll", world.test]
+    status, said = avsv(*command, tmp_path / out)
+    assert status == 1 and str(tmp_path / out) in said and ("folder" in said or "is a file" in said)
+    assert (tmp_path / "file").read_text() == "precious"
