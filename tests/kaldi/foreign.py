@@ -1,0 +1,10 @@
+"""Made-up embeddings of other programs, and what they are when they were read."""
+
+import numpy as np
+
+NAMES = ["id2/v/1", "id1/w/1", "id1/v/1"]
+VECTORS = np.random.default_rng(0).standard_normal((3, 5)).astype(np.float32)
+
+
+def is_ours(found, tolerance=0.0):
+    return found.ids == NAMES and np.abs(found.vectors - VECTORS).max() <= tolerance
