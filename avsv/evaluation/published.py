@@ -8,12 +8,12 @@ The file is tab separated, with a head that names its columns, in any order:
 tell. `min_dcf` and `p_target` (the prior it is at) may be left out together. Lines that begin with # are comments.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from avsv.errors import UserError
+from avsv.kaldi.decimals import number_or_nan
 from avsv.kaldi.tables import read_lines
 
 NEEDED = ("list", "system", "eer_percent", "source")
@@ -106,10 +106,7 @@ def read_row(path: Path | str, number: int, row: dict[str, str]) -> Published:
 def read_figure(path: Path | str, number: int, name: str, text: str, most: float) -> float | None:
     if text in ("", "-"):
         return None
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
+    value = number_or_nan(text)
     if not 0 <= value <= most:
         raise UserError(f'{path}, line {number}: expected a number from 0 to {most:g} as {name}, found "{text}"')
     return value

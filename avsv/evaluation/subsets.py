@@ -11,6 +11,7 @@ import numpy as np
 from avsv.errors import UserError
 from avsv.evaluation.bootstrap import SpeakerBootstrap
 from avsv.evaluation.measures import FMR, P_TARGET, measure, table
+from avsv.kaldi.decimals import number_or_nan
 from avsv.kaldi.tables import read_table
 from avsv.kaldi.trials import Trials
 
@@ -95,10 +96,7 @@ def values_of_sides(
 
 
 def is_finite(text: str) -> bool:
-    try:
-        return math.isfinite(float(text))
-    except ValueError:
-        return False
+    return math.isfinite(number_or_nan(text))
 
 
 def by_pair(sides: Sequence[Sequence[str | None]], values: Sequence[str], trials: Trials):

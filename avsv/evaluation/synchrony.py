@@ -8,6 +8,7 @@ import numpy as np
 from avsv.errors import UserError
 from avsv.evaluation.errors import count_errors, equal_error
 from avsv.evaluation.folds import measure_folds
+from avsv.kaldi.decimals import number_of
 from avsv.kaldi.tables import read_table
 from avsv.scoring.synchrony import pair_distances, shift_columns
 
@@ -34,7 +35,7 @@ def read_numbers(path: Path | str) -> dict[str, float]:
     numbers = {}
     for utt, text in read_table(path).items():
         try:
-            numbers[utt] = float(text)
+            numbers[utt] = number_of(text)
         except ValueError:
             raise UserError(f'{path}: {utt} has "{text}", expected a number') from None
     return numbers

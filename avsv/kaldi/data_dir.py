@@ -17,6 +17,7 @@ from pathlib import Path
 
 from avsv.errors import UserError
 from avsv.files import replaced_together
+from avsv.kaldi.decimals import number_or_nan
 from avsv.kaldi.segments import TO_THE_END, Segment, Source, cut_recordings, segment_line
 from avsv.kaldi.tables import invert, read_table, write_table
 
@@ -142,7 +143,4 @@ def stale_tables(path: Path, tables: Mapping[str, Mapping[str, Source]]) -> list
 
 
 def is_positive(text: str) -> bool:
-    try:
-        return float(text) > 0
-    except ValueError:
-        return False
+    return 0 < number_or_nan(text) < float("inf")

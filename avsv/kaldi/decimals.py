@@ -21,7 +21,7 @@ def read_decimals(block: Block, field: int) -> np.ndarray:
 
     Plain decimals, `-0.1234567`, of at most 7 digits before the point and 8 after it are read by arithmetic: as
     integer / 10^n, both exact in float64, so that the quotient is rounded as `float` rounds. All else goes through
-    `float`.
+    `number_of`.
     """
     start, length = block.starts[:, field], block.lengths(field)
     sign = np.frombuffer(block.data, np.uint8)[start] == ord("-")
@@ -42,9 +42,26 @@ def read_decimals(block: Block, field: int) -> np.ndarray:
     return numbers
 
 
-def number_or_nan(text: bytes) -> float:
+def number_of(text: str | bytes) -> float:
+    """`float` of what other programs take for a number too: no 1_0, which Python takes for 10, no digits but ASCII's.
+
+    Raises
+    ------
+    ValueError : it is none
+
+    Examples
+    --------
+    >>> number_of("1e-3"), number_or_nan(b"1_0")
+    (0.001, nan)
+    """
+    if not text.isascii() or ("_" if isinstance(text, str) else b"_") in text:
+        raise ValueError(f"no number: {text!r}")
+    return float(text)
+
+
+def number_or_nan(text: str | bytes) -> float:
     try:
-        return float(text)
+        return number_of(text)
     except ValueError:
         return float("nan")
 

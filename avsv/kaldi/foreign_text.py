@@ -10,6 +10,7 @@ import numpy as np
 from avsv.errors import UserError
 from avsv.inputs import as_text, open_regular
 from avsv.kaldi.columns import Growing
+from avsv.kaldi.decimals import number_of
 from avsv.kaldi.foreign_embeddings import Foreign
 
 LONGEST = 1 << 22  # bytes of a line
@@ -36,7 +37,7 @@ def read_text(path: Path | str) -> Foreign:
         if not fields:
             raise UserError(f"{path}, line {number}: is empty, expected {kind}-separated name and values")
         try:
-            vector = np.array([float(value) for value in fields[1:]], np.float32)
+            vector = np.array([number_of(value) for value in fields[1:]], np.float32)
         except ValueError:
             wrong = next(value for value in fields[1:] if not is_number(value))
             raise UserError(
@@ -90,7 +91,7 @@ def is_header(fields: list[str]) -> bool:
 
 def is_number(value: str) -> bool:
     try:
-        float(value)
+        number_of(value)
     except ValueError:
         return False
     return True

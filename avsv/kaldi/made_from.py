@@ -88,7 +88,12 @@ class MadeFrom:
             for (role, file, (size, mtime_ns)), digest in zip(self.files, self.digests, strict=True)
         ]  # fmt: skip
         record = {"size": state[0], "mtime_ns": state[1], "made_from": sources}
-        write_json(record_path(out), record)
+        try:
+            known = json.loads(record_path(out).read_bytes())
+        except (OSError, ValueError, RecursionError):
+            known = None
+        if known != record:  # what is complete already may lie in a folder that cannot be written
+            write_json(record_path(out), record)
 
 
 @dataclass(frozen=True)

@@ -130,6 +130,8 @@ def decode_text(data: bytes, start: int = 0) -> tuple[np.ndarray, int]:
         raise NotKaldi(f"numbers in [ ] were expected, found {bytes(data[start : start + 20])!r}")
     rows = [line.split() for line in found[1].split(b"\n") if line.strip()]
     try:
+        if b"_" in found[1]:  # Python takes 1_0 for 10
+            raise ValueError
         values = np.array(rows, float)
     except ValueError:
         raise NotKaldi("what stands in [ ] is not rows of numbers of equal length") from None

@@ -20,6 +20,7 @@ from pathlib import Path
 from avsv.errors import UserError
 from avsv.inputs import open_regular, without_marks
 from avsv.kaldi.columns import bad_line
+from avsv.kaldi.decimals import number_of
 
 LINES = 1000  # looked at
 LABELS = {b"target": True, b"1": True, b"True": True, b"nontarget": False, b"0": False, b"False": False}
@@ -142,7 +143,7 @@ def refuse_trials(path: Path | str, first: list[bytes]) -> None:
 
 def is_number(value: bytes) -> bool:
     try:
-        float(value)
+        number_of(value)
     except ValueError:
         return False
     return True

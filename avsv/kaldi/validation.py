@@ -155,7 +155,8 @@ def not_positive(utt2dur: KeyedTable) -> np.ndarray:
     """Rows of utt2dur that hold no number above 0."""
     if not len(utt2dur):
         return np.zeros(0, int)
-    suspect = np.flatnonzero(~(read_decimals(utt2dur.value_block(), 0) > 0)).tolist()
+    seconds = read_decimals(utt2dur.value_block(), 0)
+    suspect = np.flatnonzero(~np.isfinite(seconds) | (seconds <= 0)).tolist()
     return np.array([row for row in suspect if not is_positive(utt2dur.text(row))], int)
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from avsv.errors import UserError
+from avsv.kaldi.decimals import number_or_nan
 from avsv.kaldi.tables import read_table
 from avsv.kaldi.trials import Trials
 
@@ -117,10 +118,7 @@ def read_values(table: QualityTable, trials: Trials) -> list[np.ndarray]:
 
 
 def finite_number(text: str) -> float | None:
-    try:
-        value = float(text)
-    except ValueError:
-        return None
+    value = number_or_nan(text)
     return value if np.isfinite(value) else None
 
 

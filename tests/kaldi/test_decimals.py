@@ -45,7 +45,7 @@ def test_numbers_are_those_of_float(tmp_path_factory, texts):
     found = read(tmp_path_factory.mktemp("decimals"), texts)
     for text, number in zip(texts, found, strict=True):
         try:
-            expected = float(text)
+            expected = float("nan" if "_" in text else text)  # 1_0 is a number in Python only
         except ValueError:
             expected = float("nan")
         assert number == expected or (np.isnan(number) and np.isnan(expected)), text

@@ -204,3 +204,15 @@ def test_a_corpus_that_was_moved_is_the_same(tmp_path):
     assert media_stamp([{"u": Segment(f"{tmp_path}/b/2.wav", 0.5, 1.5)}]) != before[2]
     assert media_stamp([{"u": f"{tmp_path}/b/faces.ark:4"}]) != before[1]
     assert media_stamp([{"u": "cat a |"}]) != media_stamp([{"u": "cat b |"}])
+
+
+def test_a_record_that_is_right_already_is_not_written_again(tmp_path):
+    (tmp_path / "in").write_text("1")
+    (tmp_path / "out").write_text("2")
+    MadeFrom({"scores": tmp_path / "in"}).write(tmp_path / "out")
+    os.utime(record_path(tmp_path / "out"), ns=FIXED)
+    MadeFrom({"scores": tmp_path / "in"}).write(tmp_path / "out")
+    assert record_path(tmp_path / "out").stat().st_mtime_ns == FIXED[1]
+    record_path(tmp_path / "out").write_text("no record")
+    MadeFrom({"scores": tmp_path / "in"}).write(tmp_path / "out")
+    assert sources_of(tmp_path / "out")

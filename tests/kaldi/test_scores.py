@@ -132,3 +132,11 @@ def test_trials_in_two_spellings_are_one_trial(scored):
     assert scored("x-1 y 5\nx/1.wav y 5\n", trials) == [5, 5]
     with pytest.raises(UserError, match="lines 1 and 2"):
         scored("x-1 y 5\nx/1.wav y 6\n", trials)
+
+
+@pytest.mark.parametrize("text", ["1_0", "0.1_5", "\u0661", "0x1p3", "0,5", "1e"])
+def test_what_only_python_takes_for_a_number_is_no_score(tmp_path, text):
+    (tmp_path / "scores").write_text(f"a b 0.5\nc d {text}\n")
+    trials = Trials(["a", "c"], ["b", "d"], np.array([[0, 0], [1, 1]], np.int32))
+    with pytest.raises(UserError, match="line 2"):
+        read_scores(tmp_path / "scores", trials)

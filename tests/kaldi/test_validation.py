@@ -164,3 +164,12 @@ def test_fix_drops_bad_segments_and_recordings_without_any(tmp_path):
     assert all(
         place in listed for place in ("segments, line 2", "utt2spk, line 2", "wav.scp, line 2", "wav.scp, line 3")
     )
+
+
+@pytest.mark.parametrize("text", ["inf", "1_0", "nan", "0", "-1"])
+def test_a_length_that_is_no_number_of_seconds_is_a_defect(tmp_path, text):
+    (tmp_path / "utt2spk").write_text("a-1 a\n")
+    (tmp_path / "spk2utt").write_text("a a-1\n")
+    (tmp_path / "wav.scp").write_text("a-1 a.wav\n")
+    (tmp_path / "utt2dur").write_text(f"a-1 {text}\n")
+    assert len(check(tmp_path)) == 1
