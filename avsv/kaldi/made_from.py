@@ -7,6 +7,7 @@ the same place has no record. Inputs that are absent (removed to save space, lef
 cannot be checked, and do not count as changed.
 """
 
+import errno
 import hashlib
 import json
 import os
@@ -92,8 +93,14 @@ class MadeFrom:
             known = json.loads(record_path(out).read_bytes())
         except (OSError, ValueError, RecursionError):
             known = None
-        if known != record:  # what is complete already may lie in a folder that cannot be written
+        if known == record:
+            return
+        try:
             write_json(record_path(out), record)
+        except OSError as error:
+            # what is complete already may lie in a folder that cannot be written: its record is right but for times
+            if error.errno not in (errno.EACCES, errno.EROFS) or not read_record(out) or find_stale(out):
+                raise
 
 
 @dataclass(frozen=True)

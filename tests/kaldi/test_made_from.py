@@ -1,5 +1,6 @@
 """Records of what files were made from: what has changed is found, and nothing else."""
 
+import errno
 import os
 import shutil
 from pathlib import Path
@@ -216,3 +217,18 @@ def test_a_record_that_is_right_already_is_not_written_again(tmp_path):
     record_path(tmp_path / "out").write_text("no record")
     MadeFrom({"scores": tmp_path / "in"}).write(tmp_path / "out")
     assert sources_of(tmp_path / "out")
+
+
+def test_a_folder_that_cannot_be_written_may_hold_what_is_complete(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    (tmp_path / "in").write_text("1")
+    (tmp_path / "out").write_text("2")
+    MadeFrom({"scores": tmp_path / "in"}).write(tmp_path / "out")
+    os.utime(tmp_path / "in", ns=FIXED)
+    monkeypatch.setattr("avsv.kaldi.made_from.write_json", refuse)
+    MadeFrom({"scores": tmp_path / "in"}).write(tmp_path / "out")
+    (tmp_path / "in").write_text("other")
+    with pytest.raises(PermissionError):
+        MadeFrom({"scores": tmp_path / "in"}).write(tmp_path / "out")
