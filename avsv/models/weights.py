@@ -7,14 +7,15 @@ import json
 import logging
 import warnings
 import zipfile
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from avsv.errors import UserError
 from avsv.model_files import refuse_no_model
@@ -183,7 +184,8 @@ def load_trained(path: Path, tasks: str, build: Callable[[dict], nn.Module]) -> 
     network, state = read_network(path, tasks)
     try:
         refuse_huge(network)
-        with torch.device("meta"), warnings.catch_warnings():  # takes no memory, whatever sizes the file claims
+        # takes no memory, whatever sizes the file claims, and no time for layers that it has no weights for
+        with torch.device("meta"), at_most(4 * len(state) + 100), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of sizes of 0
             shapes = build(network)
     except (*BROKEN, UserError) as error:
@@ -193,6 +195,22 @@ def load_trained(path: Path, tasks: str, build: Callable[[dict], nn.Module]) -> 
     net = build(network)
     net.load_state_dict({**net.state_dict(), **state})
     return net.eval(), network
+
+
+@contextmanager
+def at_most(n: int) -> Iterator[None]:
+    """Have a network with more than n parameter tensors be a ValueError while it is built."""
+    left = iter(range(n))
+
+    def count(module: nn.Module, name: str, parameter: Tensor) -> None:
+        if next(left, None) is None:
+            raise ValueError(f"its network would have more than {n} parameters, many more than the file holds")
+
+    hook = register_module_parameter_registration_hook(count)
+    try:
+        yield
+    finally:
+        hook.remove()
 
 
 def read_network(path: Path, tasks: str) -> tuple[dict, State]:

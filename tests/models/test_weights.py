@@ -3,7 +3,9 @@
 import json
 import os
 import shutil
+import time
 import zipfile
+from contextlib import suppress
 from dataclasses import asdict
 
 import numpy as np
@@ -221,3 +223,27 @@ def test_a_changed_description_builds_the_network_or_is_refused(tmp_path_factory
         load_fusion(folder)
     except UserError as error:
         assert "fusion.safetensors" in str(error)
+
+
+def with_each_number_huge(value):
+    """Copies of a description, each with one of its numbers a million."""
+    if type(value) is int:
+        yield 1 << 20
+    for key, inner in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
+        for changed in with_each_number_huge(inner):
+            copy = value.copy()
+            copy[key] = changed
+            yield copy
+
+
+@pytest.mark.parametrize(("save", "load"), SAVED, ids=lambda f: f.__name__)
+def test_a_description_asks_for_no_million_of_layers(tmp_path, save, load):
+    save(tmp_path)
+    path = next(tmp_path.glob("*.safetensors"))
+    state, metadata = tensors(path)
+    for network in with_each_number_huge(json.loads(metadata["network"])):
+        save_file(state, path, {"network": json.dumps(network)})
+        begun = time.monotonic()
+        with suppress(UserError):  # a number that makes no parameters may be anything
+            load(tmp_path)
+        assert time.monotonic() - begun < 20, network
