@@ -13,7 +13,7 @@ from pathlib import Path
 
 from avsv.errors import UserError
 from avsv.evaluation.measures import interval_text
-from avsv.evaluation.tables import shown, span
+from avsv.evaluation.tables import markdown_text, shown, span
 
 log = logging.getLogger("avsv")
 ASIDE = (".json", ".missing", ".system")  # what commands leave beside a score file
@@ -126,10 +126,10 @@ def markdown(records: Sequence[dict], more: Sequence[str] = ()) -> str:
     parts = ["# Results", ""]
     for trials, of_list in by_list(records).items():
         if len({record["condition"] for record in of_list}) > 1:
-            parts += [f"## {trials}, EER % in every condition", "", *markdown_overview(of_list), ""]
+            parts += [f"## {markdown_text(trials)}, EER % in every condition", "", *markdown_overview(of_list), ""]
     for (trials, condition), rows in by_table(records).items():
         n_target, n_nontarget = rows[0]["n_target"], rows[0]["n_nontarget"]
-        parts += [f"## {trials}, {condition}", ""]
+        parts += [f"## {markdown_text(trials)}, {markdown_text(condition)}", ""]
         parts += [f"{n_target + n_nontarget:,} trials: {n_target:,} target, {n_nontarget:,} nontarget.", ""]
         parts += [*markdown_table(rows), ""]
     parts += more
@@ -149,9 +149,10 @@ def markdown_overview(records: Sequence[dict]) -> list[str]:
     for condition in conditions:
         column = [found.get((*row, condition)) for row in rows]
         columns.append(in_bold([shown(value, 2) for value in column], column))
-    lines = ["| " + " | ".join(["System", "Back-end", *conditions]) + " |", "|---|---|" + "---:|" * len(conditions)]
+    lines = ["| " + " | ".join(["System", "Back-end", *map(markdown_text, conditions)]) + " |",
+             "|---|---|" + "---:|" * len(conditions)]  # fmt: skip
     for number, row in enumerate(rows):
-        lines.append("| " + " | ".join([*row, *(column[number] for column in columns)]) + " |")
+        lines.append("| " + " | ".join([*map(markdown_text, row), *(column[number] for column in columns)]) + " |")
     return lines
 
 
@@ -167,11 +168,11 @@ def markdown_table(rows: Sequence[dict]) -> list[str]:
     if reference := rows[0].get("reference"):
         head.insert(3, f"against {', '.join(reference)} (95 %)")
         cells.insert(1, [difference_text(row) for row in rows])
-    lines = ["| " + " | ".join(head) + " |", "|---|---|" + "---:|" * (len(head) - 2)]
+    lines = ["| " + " | ".join(map(markdown_text, head)) + " |", "|---|---|" + "---:|" * (len(head) - 2)]
     for row, record in enumerate(rows):
         trials = f"{record['n_target'] + record['n_nontarget']:,}"
         fields = [record["system"], record["backend"], *(column[row] for column in cells), trials]
-        lines.append("| " + " | ".join(fields) + " |")
+        lines.append("| " + " | ".join(map(markdown_text, fields)) + " |")
     return lines
 
 

@@ -20,6 +20,17 @@ def aligned(cells: Sequence[Sequence[str]]) -> str:
     return "\n".join(lines)
 
 
+def markdown_text(text: str) -> str:
+    """A name as text of Markdown, in which HTML is markup and a line ends a cell.
+
+    Examples
+    --------
+    >>> markdown_text("a|<b>")
+    'a\\\\|&lt;b>'
+    """
+    return text.replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
+
+
 def markdown_rows(cells: Sequence[Sequence[str]]) -> list[str]:
     """Rows of cells as the lines of a Markdown table; the first is the head.
 
@@ -28,7 +39,7 @@ def markdown_rows(cells: Sequence[Sequence[str]]) -> list[str]:
     >>> markdown_rows([["system", "EER %"], ["a|b", "1.5"]])
     ['| system | EER % |', '|---|---:|', '| a\\\\|b | 1.5 |']
     """
-    lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in cells]
+    lines = ["| " + " | ".join(map(markdown_text, row)) + " |" for row in cells]
     return [lines[0], "|---|" + "---:|" * (len(cells[0]) - 1), *lines[1:]]
 
 

@@ -119,6 +119,7 @@ def test_markup_in_names_and_texts_is_text(experiment, monkeypatch):
         assert not any(key.startswith("on") for key in attributes), (tag, attributes)
         if tag in ("img", "audio"):
             assert attributes["src"].startswith("media/")
+    assert not Elements((results / "results.md").read_text()).found
     for drawing in results.glob("*.svg"):
         assert not {tag for tag, _ in Elements(drawing.read_text()).found} & {"img", "script", "pre"}
 
