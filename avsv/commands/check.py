@@ -19,7 +19,8 @@ def run(args):
     defects = check(args.data_dir)
     if defects:
         print(printable("\n".join(defects)))
-        print(f"{len(defects)} defects in {args.data_dir}. Mend them, or run: avsv fix {args.data_dir}")
+        count = "1 defect" if len(defects) == 1 else f"{len(defects)} defects"
+        print(f"{count} in {args.data_dir}. Mend them, or run: avsv fix {args.data_dir}")
         return 1
     n_utts = sum(piece.count(b"\n") for piece, _ in read_pieces(args.data_dir / "utt2spk"))
     print(f"Successfully validated data-directory {args.data_dir}: {n_utts} utterances")

@@ -44,12 +44,23 @@ def check_onnx(path: Path) -> None:
             if node.op_type in LOOPS:
                 raise UserError(f"{path}: has a node {node.op_type}; a network of faces has no loops, and this one "
                                 "might never end")  # fmt: skip
+    refuse_nested_functions(path, model)
     refuse_huge_arrays(path, model)
 
 
-def graphs_of(model) -> Iterator:
-    """All graphs and functions of a model, those inside of nodes too."""
-    waiting = [model.graph, *model.functions]
+def refuse_nested_functions(path: Path, model) -> None:
+    """UserError where a function calls a function: each level may double the nodes, and hang any reader."""
+    names = {(function.domain, function.name) for function in model.functions}
+    for graph in graphs_of(model, whole=False):
+        for node in graph.node:
+            if (node.domain, node.op_type) in names:
+                raise UserError(f"{path}: has a function that calls the function {node.op_type}; a network of faces "
+                                "needs none, and nested ones can grow without bound")  # fmt: skip
+
+
+def graphs_of(model, whole: bool = True) -> Iterator:
+    """All graphs and functions of a model, those inside of nodes too; not `whole`: its functions alone."""
+    waiting = [*([model.graph] if whole else []), *model.functions]
     for graph in waiting:
         yield graph
         for node in graph.node:

@@ -104,6 +104,21 @@ def test_a_few_bytes_that_ask_for_the_machine_are_refused(tmp_path, nodes):
         load(path)
 
 
+def test_functions_that_call_functions_are_refused(tmp_path):
+    path = tmp_path / "network.onnx"
+    network(path)
+    model = onnx.load(path)
+    opset = helper.make_opsetid("", 13)
+    for level in range(30):  # the first calls the second twice, and so on: 2^30 nodes
+        inner = [node("Relu", ["x"], ["y"])] if level == 29 else [
+            helper.make_node(f"f{level + 1}", ["x"], ["z"], domain="ours"),
+            helper.make_node(f"f{level + 1}", ["z"], ["y"], domain="ours")]  # fmt: skip
+        model.functions.append(helper.make_function("ours", f"f{level}", ["x"], ["y"], inner, [opset]))
+    onnx.save(model, path)
+    with pytest.raises(UserError, match=r"network\.onnx: has a function that calls"):
+        check_onnx(path)
+
+
 @pytest.mark.parametrize("dims", [[1 << 40], [1 << 20, 1 << 20], [-1], [4], [SIZE, 2]])
 def test_a_tensor_of_another_size_than_its_numbers_is_damaged(tmp_path, dims):
     for raw in (True, False):
