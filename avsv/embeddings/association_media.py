@@ -105,7 +105,7 @@ def embed_media(exp_dir: Path, data_dir: Path, out_dir: Path, device: str, max_s
                     raise UserError("the network gives NaN, infinite values, or zeros only")
                 vectors[utt] = vector
             except UserError as error:
-                skipped[f"{utt} {name}"] = str(error)
+                skipped[utt] = "; ".join([*([skipped[utt]] if utt in skipped else []), f"{name} {error}"])
                 log.warning("skipped %s of %s: %s", name, utt, error)
         n_skipped = len(entries) - len(vectors)
         if n_skipped > max_skipped * len(entries):

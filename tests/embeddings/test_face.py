@@ -86,7 +86,7 @@ def test_clips_that_share_a_folder_are_read_once(tmp_path, monkeypatch):
     import avsv.embeddings.face as module
 
     read = []
-    monkeypatch.setattr(module, "guarded", lambda function, path, n: read.append(path) or [])
+    monkeypatch.setattr(module, "guarded_stream", lambda function, path, n: read.append(path) or [])
     monkeypatch.setattr(module, "find_faces", lambda frames, detector, thresh: frames)
     faces = media_faces({"a1": "x", "a2": "x", "b": "y"}, None, 5)
     for utt in ("a1", "a2", "b"):

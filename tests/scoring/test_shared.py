@@ -30,7 +30,7 @@ def test_weights_are_read_in_the_order_asked_for_at_length_one(tmp_path):
     ("line", "said"),
     [
         ("0.5 half", "expected .* on every line"),
-        ("0 0", "one of them above"),
+        ("0 0", "one of them is above"),
         ("-1 2", "at least 0"),
         (None, "no weights of 1"),
     ],
