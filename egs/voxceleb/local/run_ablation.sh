@@ -114,11 +114,12 @@ if stage 2 "AVN-E: the paper's fusion forms, by AAM-softmax alone, with augmenta
 fi
 
 if stage 3 "AVN-E: augmentations, and ours"; then
-  # the paper's three types of damage for each modality
-  declare -A kinds=([voice]="noise music babble" [face]="gaussian-blur motion-blur-vertical motion-blur-horizontal")
   for modality in voice face; do
-    read -ra of_paper <<<"${kinds[$modality]}"
-    avsv noise-statistics --modality $modality "${of_paper[@]/#/--kind=}" --utt2damage "data/${train}_damaged/utt2damage" \
+    case $modality in   # the paper's three types of damage of each
+      voice) damages=(noise music babble) ;;
+      face) damages=(gaussian-blur motion-blur-vertical motion-blur-horizontal) ;;
+    esac
+    avsv noise-statistics --modality $modality "${damages[@]/#/--kind=}" --utt2damage "data/${train}_damaged/utt2damage" \
       "exp/$modality/$train/embedding.scp" "exp/$modality/${train}_damaged/embedding.scp" "$here/noise_$modality.npz"
   done
   train_pairs avn_e-soft_attention-none fusion=soft_attention damage=none "${forms[@]}"
