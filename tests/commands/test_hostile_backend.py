@@ -1,6 +1,10 @@
-"""The back-end with one file that holds anything: a result with finite numbers, or a message and exit code 1."""
+"""The back-end with one file that holds anything: a result with finite numbers, or a message and exit code 1.
+
+AVSV_FUZZ=N tries N contents of each file instead of a few.
+"""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -13,6 +17,7 @@ from avsv.kaldi.origin import write_system
 from avsv.kaldi.scores import write_scores
 from avsv.kaldi.trials import read_trials
 
+N_TRIED = int(os.environ.get("AVSV_FUZZ", "4"))
 NUMBERS = st.sampled_from(
     ["1", "-0.5", "nan", "inf", "-inf", "1e308", "-1e308", "1e-320", "1e999", "x", "", "0x1", "1_0"]
 )
@@ -96,7 +101,7 @@ def test_a_file_with_anything_in_it_gives_a_result_or_a_message(backend, capfd, 
     path = backend.folder / name
     before = path.read_bytes() if path.exists() else b""
 
-    @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=N_TRIED, deadline=None, suppress_health_check=list(HealthCheck))
     @given(CONTENT | st.integers(0, len(before)).map(lambda cut: before[:cut]))
     def try_one(content):
         path.write_bytes(content)
