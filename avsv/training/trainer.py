@@ -309,6 +309,8 @@ class Trainer:
             raise ValueError(f"epoch {epoch}, events_size {size}")
         if not figures or not all(isinstance(v, int | float) for record in history for v in record.values()):
             raise ValueError("the history is no list of figures")
+        if any(type(record.get("epoch")) is not int for record in history):
+            raise ValueError("the history does not say of which epochs it is")
         if len(history) != epoch:
             raise ValueError(f"the history is of {len(history)} epochs, the weights are of {epoch}")
         self.epoch, self.history = epoch, history

@@ -39,6 +39,11 @@ device: cpu
 """
 
 
+def heed_interrupts():
+    """In the command: a shell that started the tests in the background would have it ignore Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.fixture
 def data(tmp_path):
     """Six clips of three people, sound and pictures."""
@@ -101,7 +106,7 @@ def test_a_command_ends_while_its_decoder_hangs(tmp_path, data, pack, verb, how)
     # two threads read pictures
     variables = os.environ | {"PYTHONPATH": places, "MARK": str(mark), "OMP_NUM_THREADS": "2"}
     command = subprocess.Popen([sys.executable, "-m", "avsv.cli", verb, *map(str, arguments)], env=variables,
-                               stderr=subprocess.PIPE, text=True)  # fmt: skip
+                               stderr=subprocess.PIPE, text=True, preexec_fn=heed_interrupts)  # fmt: skip
     deadline = time.monotonic() + 120
     while not mark.exists() and command.poll() is None and time.monotonic() < deadline:
         time.sleep(0.05)

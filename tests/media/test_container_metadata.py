@@ -47,11 +47,11 @@ def display_size(webm, width, height):
     more = b"\x54\xb0\x82" + struct.pack(">H", width) + b"\x54\xba\x82" + struct.pack(">H", height)
     data = bytearray(webm)
     tracks = data.rindex(bytes.fromhex("1654AE6B"))  # an index before it names it, too
-    entry = data.index(0xAE, tracks + 4)
-    video = data.index(0xE0, entry)
+    entry = data.index(0xAE, tracks + 4 + (8 if data[tracks + 4] == 1 else 1))
     tags = data.rindex(bytes.fromhex("1254C367"))
     n_tags = 5 + data[tags + 4] - 0x80
-    assert video + 2 + data[video + 1] - 0x80 == tags
+    # the element that ends where the tags begin: a random number before it may hold the same byte
+    [video] = [at for at in range(entry, tags) if data[at] == 0xE0 and at + 2 + data[at + 1] - 0x80 == tags]
     data[tags : tags + n_tags] = more + bytes([0xEC, 0x80 + n_tags - 12]) + bytes(n_tags - 12)
     data[video + 1] += len(more)
     for place in (tracks + 4, entry + 1):  # sizes of one or of eight bytes
