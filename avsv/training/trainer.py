@@ -306,7 +306,7 @@ class Trainer:
         epoch, history, size = state["epoch"], state["history"], state.get("events_size", 0)
         figures = isinstance(history, list) and all(is_mapping(record) for record in history)
         if type(epoch) is not int or epoch < 0 or type(size) is not int or size < 0:
-            raise ValueError(f"epoch {epoch}, events_size {size}")
+            raise ValueError(" ".join(f"epoch {epoch}, events_size {size}".split()))
         if not figures or not all(isinstance(v, int | float) for record in history for v in record.values()):
             raise ValueError("the history is no list of figures")
         if any(type(record.get("epoch")) is not int for record in history):
