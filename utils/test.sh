@@ -15,6 +15,7 @@ cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
 AVSV_EXTRAS="test"
 # shellcheck source=utils/env.sh
 . utils/env.sh
+unset PYTHONDONTWRITEBYTECODE   # the commands that tests start would compile the package each time
 
 ruff check --quiet --output-format=concise .
 if command -v shellcheck >/dev/null; then

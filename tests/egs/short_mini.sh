@@ -10,6 +10,7 @@ mkdir "$work/avsv"
 (cd "$root" && tar -cf - --exclude=./.git --exclude='./.venv*' --exclude=./egs/*/exp --exclude=./egs/*/data \
   --exclude=./egs/*/corpus .) | tar -xf - -C "$work/avsv"
 cd "$work/avsv" || exit 1
+unset PYTHONDONTWRITEBYTECODE   # where it is set, every command compiles all that it imports again, 8 seconds
 export AVSV_VENV=none   # the environment that env.sh just put on PATH
 # With the code of the copy, unless avsv is installed there (tests/install/plain.sh) and is to be tried as it is.
 [ -n "${AVSV_INSTALLED:-}" ] || export PYTHONPATH=$work/avsv
