@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from scipy.signal import fftconvolve
 
 from avsv.errors import UserError, refuse_unknown
 from avsv.kaldi.data_dir import read_data_dir
@@ -152,6 +151,8 @@ def add_noise(sound: np.ndarray, noise: np.ndarray, snr: float) -> np.ndarray:
 
 def reverberate(sound: np.ndarray, response: np.ndarray) -> np.ndarray:
     """Convolve with a room's impulse response; the direct sound stays where it was and the power stays the same."""
+    from scipy.signal import fftconvolve  # importing it takes a second, which clips without reverberation need not wait
+
     direct = int(np.abs(response).argmax())
     wet = fftconvolve(sound, response)[direct : direct + len(sound)]
     return wet * np.sqrt(power(sound) / max(power(wet), SILENT))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from avsv.errors import UserError
+from avsv.features.sound_damage import damage_sound
 from avsv.files import refuse_link, whole_file
 from avsv.kaldi.damage import MISSING, read_damage
 from avsv.kaldi.data_dir import DataDir, read_data_dir
@@ -172,8 +173,6 @@ def said_of(damage: Mapping) -> str:
 
 def sound_to_play(path: str, damage: Mapping | None) -> bytes:
     """The first seconds of a recording as MP3, which every browser plays; damaged first, where it was for the test."""
-    from avsv.features.sound_damage import damage_sound  # brings scipy.signal, a second of importing
-
     sound = guarded(read_sound, path, RATE)
     try:
         sound = damage_sound(sound, dict(damage)) if damage else sound
