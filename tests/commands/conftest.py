@@ -78,13 +78,26 @@ def world(tmp_path):
 
 @pytest.fixture(scope="session")
 def encoder(tmp_path_factory):
-    """A folder with a small speaker encoder that is not trained."""
+    """A folder with a small speaker encoder that is not trained; it is exported to ONNX once, not by every command."""
     import torch
 
+    from avsv.models import whole_clip
     from avsv.models.ecapa import ecapa_options, make_ecapa, save_speechbrain_folder
 
     folder = tmp_path_factory.mktemp("encoder")
     torch.manual_seed(0)
     options = (80, 8, 4, 6)
     save_speechbrain_folder(folder, make_ecapa(*options), torch.zeros(2, 6), ["a", "b"], ecapa_options(*options))
-    return folder
+
+    export, exported = whole_clip.as_onnx, {}
+
+    def export_once(network, n_mels):
+        weights = b"".join(value.numpy().tobytes() for value in network.state_dict().values())
+        key = (str(network), weights, n_mels)
+        if key not in exported:
+            exported[key] = export(network, n_mels)
+        return exported[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(whole_clip, "as_onnx", export_once)
+        yield folder
