@@ -86,17 +86,20 @@ def write_curves(exp_dir: Path, history: list[dict]) -> None:
 
 def draw_curves(exp_dir: Path, history: list[dict]) -> None:
     """A small plot of each figure over the epochs, curves.svg."""
-    import matplotlib
-
-    matplotlib.use("agg")
-    from matplotlib import pyplot
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
     names = [
         name for name in dict.fromkeys(n for record in history for n in record) if name not in ("epoch", "seconds")
     ]
-    figure, axes = pyplot.subplots(-(-len(names) // 3), 3, squeeze=False, layout="constrained",
-                                   figsize=(10, 2.6 * -(-len(names) // 3)))  # fmt: skip
+    rows = max(1, -(-len(names) // 3))
+    figure = Figure(figsize=(10, 2.6 * rows))
+    axes = figure.subplots(rows, 3, squeeze=False)
+    # In inches, whatever the number of rows: matplotlib's own layouts take longer than all the rest of the drawing.
+    figure.subplots_adjust(
+        left=0.08, right=0.98, top=1 - 0.3 / 2.6 / rows, bottom=0.5 / 2.6 / rows, wspace=0.25, hspace=0.55
+    )
     for axis, name in zip(axes.flat, names, strict=False):
         there = [record for record in history if name in record]
         axis.plot([record["epoch"] for record in there], [record[name] for record in there], marker=".")
@@ -106,9 +109,8 @@ def draw_curves(exp_dir: Path, history: list[dict]) -> None:
         axis.grid(alpha=0.3)
     for axis in axes.flat[len(names) :]:
         axis.remove()
-    with matplotlib.rc_context({"svg.hashsalt": "avsv"}), whole_file(exp_dir / "curves.svg", "wb") as out:
+    with rc_context({"svg.hashsalt": "avsv"}), whole_file(exp_dir / "curves.svg", "wb") as out:
         figure.savefig(out, format="svg", metadata={"Date": None})
-    pyplot.close(figure)
 
 
 class EventFile:
