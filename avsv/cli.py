@@ -6,6 +6,7 @@ import importlib
 import logging
 import os
 import re
+import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -122,6 +123,11 @@ def main(argv: list[str] | None = None) -> int:
     logging.basicConfig(level=level, handlers=[handler])
     if odd := [argument for argument in argv if not is_text(argument)]:
         return say_and_exit(verb, f"{odd[0]!r}: expected names in UTF-8, as all files that are written are")
+    # As a path "" is the folder that one is in, which would be read, or written to.
+    if empty := [n for n, argument in enumerate(argv) if not argument or re.fullmatch("--[a-z-]+=", argument)]:
+        place = " ".join(shlex.quote(argument) for argument in argv[max(0, empty[0] - 1) : empty[0] + 1])
+        say_and_exit(verb, f"argument {empty[0]} is empty ({place}): is a shell variable unset?")
+        return 2
     try:
         parser, module = make_parser(verb)
         parse = parser.parse_intermixed_args if getattr(module, "INTERMIXED", False) else parser.parse_args

@@ -14,6 +14,7 @@ whoever reads finds the old archives, the new ones, or none.
 import hashlib
 import json
 import logging
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -129,9 +130,12 @@ def make_archives(
 
     Raises
     ------
-    UserError : there is no input at all, or more than `max_skipped` of it could not be used
+    UserError : there is no input at all, a copy cannot be written, or more than `max_skipped` could not be used
     """
     out_dir, shard = Path(out_dir), shard or Shard()
+    for name, copy in (copies or {}).items():
+        if not os.access(copy.parent, os.W_OK):
+            raise UserError(f"{copy.parent}: cannot be written to, but {name} belongs there. Make it writable, or use a copy")
     keys = sorted(inputs)  # by code points, which is the order of their UTF-8 bytes
     if not keys and not may_be_empty:
         raise UserError(f"{out_dir}: nothing to do: there is no input")

@@ -16,7 +16,7 @@ export AVSV_VENV=none   # the environment that env.sh just put on PATH
 [ -n "${AVSV_INSTALLED:-}" ] || export PYTHONPATH=$work/avsv
 
 # A few steps each; but a detector that has learnt nothing finds no face, and the recipe rightly stops.
-for task in voice:2 face:2 face_detector:60 avn_e:2; do
+for task in voice:2 face:2 face_detector:30 avn_e:2; do
   sed "s/^epochs: .*/epochs: ${task#*:}/" "egs/mini/conf/${task%:*}.yaml" >"$work/${task%:*}.yaml"
 done
 # shellcheck disable=SC2034  # read by those who source this

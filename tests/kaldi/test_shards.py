@@ -298,3 +298,13 @@ def test_a_measure_that_is_not_finite_has_no_line(tmp_path):
 
     make(tmp_path, work, tables=["utt2snr"])
     assert sorted(read_table(tmp_path / "utt2snr")) == sorted(INPUTS.keys() - {"u01", "u02"})
+
+
+def test_a_copy_that_cannot_be_written_is_refused_before_the_work(tmp_path, monkeypatch):
+    """As a data directory on a read-only disk; the tests' user may be root, whom no permission stops."""
+    data = tmp_path / "data"
+    data.mkdir()
+    monkeypatch.setattr("os.access", lambda path, mode: path != data)
+    with pytest.raises(UserError, match=str(data)):
+        make(tmp_path / "out", work=lambda keys, out: pytest.fail("worked"), copies={"feats.scp": data / "feats.scp"})
+    assert not (tmp_path / "out").exists()
