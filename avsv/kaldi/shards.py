@@ -135,7 +135,8 @@ def make_archives(
     out_dir, shard = Path(out_dir), shard or Shard()
     for name, copy in (copies or {}).items():
         if not os.access(copy.parent, os.W_OK):
-            raise UserError(f"{copy.parent}: cannot be written to, but {name} belongs there. Make it writable, or use a copy")
+            advice = "make it writable, or use a copy of the data directory"
+            raise UserError(f"{copy.parent}: cannot be written to, but {name} belongs there; {advice}")
     keys = sorted(inputs)  # by code points, which is the order of their UTF-8 bytes
     if not keys and not may_be_empty:
         raise UserError(f"{out_dir}: nothing to do: there is no input")
