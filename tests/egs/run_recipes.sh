@@ -22,7 +22,7 @@ real_data() {
   echo "== egs/voxceleb on 14 people of minivox"
   python tests/egs/few_people.py "$data/minivox" "$work/few" 6 8
   bash egs/voxceleb/run.sh --voxceleb1 "$work/few/vox1" --voxceleb2 "$work/few/vox2" --musan "$work/few/musan" \
-    --rirs "$work/few/RIRS_NOISES" --voice conf/voice_small.yaml --face "$data/models/mobileface" --held-out 2 --nj 2 \
+    --rirs "$work/few/RIRS_NOISES" --voice conf/voice_small.yaml --face "$data/models/mobileface" --held-out 2 --nj 1 \
     --train-options "epochs=2"
   python tests/egs/check_results.py egs/voxceleb/exp/results/results.json audio-visual clean noisy-0.6
   if [ -d "$data/nsc" ]; then
@@ -59,13 +59,13 @@ cp -r egs/mini/exp "$work/undisturbed"
 
 echo "== egs/mini/run_synchrony.sh, an epoch of each network"
 for task in syncnet coupled_cnn; do sed "s/^epochs: .*/epochs: 1/" "egs/mini/conf/$task.yaml" >"$work/$task.yaml"; done
-bash egs/mini/run_synchrony.sh --people 12 --clips 4 --held-out 2 --max-skipped 0.5 --folds 2 --pairs 3 --selections adaptive \
+bash egs/mini/run_synchrony.sh --people 12 --clips 4 --held-out 2 --max-skipped 0.5 --folds 2 --pairs 3 --selections adaptive --nj 1 \
   --syncnet "$work/syncnet.yaml" --coupled "$work/coupled_cnn.yaml" --face-detector "$work/face_detector.yaml"
 grep -q '"right_percent"' egs/mini/exp/synchrony/results.json
 
 echo "== the ablation of egs/mini, a network of each kind"
 for task in avn_f avn_j; do sed "s/^epochs: .*/epochs: 2/; s/^freeze_epochs: .*/freeze_epochs: 1/" "egs/mini/conf/$task.yaml" >"$work/$task.yaml"; done
-bash egs/mini/local/run_ablation.sh --seeds "0" --heads gated --attentions 3 --ours "$work/avn_e.yaml" \
+bash egs/mini/local/run_ablation.sh --nj 1 --seeds "0" --heads gated --attentions 3 --ours "$work/avn_e.yaml" \
   --avn-f "$work/avn_f.yaml" --avn-j "$work/avn_j.yaml"
 
 echo "== association of egs/mini on 12 people, with the front ends of the run before"
@@ -78,7 +78,7 @@ sed "s/^epochs: .*/epochs: 2/; s/^steps_per_epoch: .*/steps_per_epoch: 4/" egs/m
 sed "s/^epochs: .*/epochs: 2/" egs/mini/conf/voice_embedder.yaml >"$work/voice_embedder.yaml"
 mkdir egs/mini/data/voice_to_face
 cp -r egs/mini/corpus egs/mini/data/voice_to_face/corpus
-bash egs/mini/run_voice_to_face.sh --people 12 --clips 4 --show-traits 1 --held-out 2 --max-skipped 0.5 --seconds 0.5,1 \
+bash egs/mini/run_voice_to_face.sh --nj 1 --people 12 --clips 4 --show-traits 1 --held-out 2 --max-skipped 0.5 --seconds 0.5,1 \
   --face exp/face --face-detector exp/face_detector --voice "$work/voice_embedder.yaml" --generator "$work/voice_to_face.yaml"
 grep -q "^| 1:2 matching, one sex, % | 50 |" egs/mini/exp/voice_to_face/test/results.md
 clip=$(find egs/mini/corpus/test/mp4 -name "*.mp4" | sort | head -n 1)
