@@ -111,6 +111,9 @@ def same_recordings(ids: Sequence[str]) -> np.ndarray | None:
     >>> same_recordings(["x-1", "y", "x/1.wav"]).tolist()
     [0, 1, 0]
     """
+    text = "".join(ids)
+    if "/" not in text and "." not in text:  # the usual case, in a tenth of the time
+        return None
     paths = [row for row, name in enumerate(ids) if "/" in name or name.lower().endswith(MEDIA)]
     if not paths:
         return None
