@@ -1,4 +1,4 @@
-"""Arrays of numpy and safetensors: names and vectors are found by shape and type; what is wrong is told by name."""
+"""numpy and safetensors arrays: names and vectors are recognised by shape and type; errors name the faulty part."""
 
 import json
 import resource

@@ -96,7 +96,7 @@ class House:
         return self.calls()
 
     def failed(self, *arguments, **variables):
-        """Install, which must fail: what the user is told."""
+        """Run the installation, which must fail, and return its message."""
         done = self.install(*arguments, **variables)
         assert (done.returncode, done.out) == (1, "")
         assert not self.stamp.exists()
