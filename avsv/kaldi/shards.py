@@ -134,7 +134,7 @@ def make_archives(
     """
     out_dir, shard = Path(out_dir), shard or Shard()
     for name, copy in (copies or {}).items():
-        if not os.access(copy.parent, os.W_OK):
+        if copy.parent.exists() and not os.access(copy.parent, os.W_OK):
             advice = "make it writable, or use a copy of the data directory"
             raise UserError(f"{copy.parent}: cannot be written to, but {name} belongs there; {advice}")
     keys = sorted(inputs)  # by code points, which is the order of their UTF-8 bytes
