@@ -22,7 +22,7 @@ real_data() {
   echo "== egs/voxceleb on 14 people of minivox"
   python tests/egs/few_people.py "$data/minivox" "$work/few" 6 8
   bash egs/voxceleb/run.sh --voxceleb1 "$work/few/vox1" --voxceleb2 "$work/few/vox2" --musan "$work/few/musan" \
-    --rirs "$work/few/RIRS_NOISES" --voice conf/voice_small.yaml --face "$data/models/mobileface" --held-out 2 --nj 1 \
+    --rirs "$work/few/RIRS_NOISES" --voice conf/voice_small.yaml --face "$data/models/mobileface" --held-out 2 --nj 2 \
     --train-options "epochs=2"
   python tests/egs/check_results.py egs/voxceleb/exp/results/results.json audio-visual clean noisy-0.6
   if [ -d "$data/nsc" ]; then
