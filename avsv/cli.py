@@ -11,10 +11,18 @@ import shutil
 import sys
 from pathlib import Path
 
-from avsv.errors import UserError, printable
-from avsv.processes import end_soon_on_interrupt
+from avsv.errors import AvsvError, OptionError, printable
+from avsv.jobs.processes import end_soon_on_interrupt
 
-COMMANDS = Path(__file__).parent / "commands"
+PACKAGE = Path(__file__).parent
+GROUPS = {
+    "data": "check fix split fbank align-faces damage",
+    "embeddings": "embed-voice embed-face embed-clips embed-pair import-embeddings merge",
+    "back-end": "score normalize calibrate fuse plda lda adapt-plda",
+    "evaluation": "evaluate compare report",
+    "training": "train noise-statistics",
+    "people": "verify",
+}
 NO_MEMORY = "there is not enough memory; free some, or raise the limit (ulimit -v, the job's --mem)"
 MISPLACED = {
     errno.EEXIST: "expected a folder, found a file. Move it, or give another path",
@@ -24,23 +32,65 @@ MISPLACED = {
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
-def verbs() -> dict[str, str]:
-    """Verb -> its one-line description, read from the first line of each module without importing it."""
+def main_verbs() -> dict[str, str]:
+    """Verb of the main system -> its module."""
+    return modules_in(PACKAGE / "commands", "avsv.commands")
+
+
+def systems() -> dict[str, dict[str, str]]:
+    """Further system -> its verbs, each with its module."""
     found = {}
-    for path in sorted(COMMANDS.glob("[a-z]*.py")):
-        with open(path, encoding="utf-8") as source:
-            title = source.readline().strip().strip('"')
-        found[path.stem.replace("_", "-")] = title.partition(": ")[2]
+    for folder in sorted((PACKAGE / "systems").glob("*/commands")):
+        name = folder.parent.name
+        found[name.replace("_", "-")] = modules_in(folder, f"avsv.systems.{name}.commands")
     return found
 
 
+def modules_in(folder: Path, package: str) -> dict[str, str]:
+    names = sorted(path.stem for path in folder.glob("[a-z]*.py"))
+    return {name.replace("_", "-"): f"{package}.{name}" for name in names}
+
+
+def title(module: str) -> str:
+    """What a module's first line says after the colon, read without importing it."""
+    path = PACKAGE.parent / module.replace(".", "/")
+    path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    with open(path, encoding="utf-8") as source:
+        return source.readline().strip().strip('"').partition(": ")[2]
+
+
 def usage() -> str:
-    lines = [f"  {verb:23} {title}" for verb, title in verbs().items()]
-    return "usage: avsv VERB [options]\n\n" + "\n".join(lines) + "\n\navsv VERB --help tells more, with an example.\n"
+    """The verbs: those of the main system by purpose, then those of each further system."""
+    main = main_verbs()
+    grouped = {heading: {verb: main[verb] for verb in verbs.split()} for heading, verbs in GROUPS.items()}
+    text = "usage: avsv VERB [options]\n       avsv SYSTEM VERB [options]\n"
+    for heading, modules in grouped.items():
+        text += f"\n{heading}\n{lines_of(modules)}"
+    for system, modules in systems().items():
+        package = f"avsv.systems.{system.replace('-', '_')}"
+        text += f"\n{system}: {title(package)}\n{lines_of(modules, f'{system} ')}"
+    return text + "\navsv VERB --help explains the options, with an example.\n"
 
 
-def make_parser(verb: str) -> tuple[argparse.ArgumentParser, object]:
-    module = importlib.import_module(f"avsv.commands.{verb.replace('-', '_')}")
+def lines_of(modules: dict[str, str], system: str = "") -> str:
+    return "".join(f"  {system + verb:29} {title(module)}\n" for verb, module in modules.items())
+
+
+def find_command(argv: list[str]) -> tuple[str, str, list[str]]:
+    """The command that arguments name, its module, and the arguments that are left; OptionError where there is none."""
+    verb, further = argv[0], systems()
+    if verb in further:
+        verbs = further[verb]
+        if len(argv) > 1 and argv[1] in verbs:
+            return f"{verb} {argv[1]}", verbs[argv[1]], argv[2:]
+        found = f'found "{argv[1]}"' if len(argv) > 1 else "found nothing"
+        raise OptionError(f"expected avsv {verb} followed by one of {', '.join(verbs)}; {found}")
+    if verb not in (verbs := main_verbs()):
+        raise OptionError(f'unknown verb "{verb}"; avsv --help lists all')
+    return verb, verbs[verb], argv[1:]
+
+
+def make_parser(verb: str, module: object) -> argparse.ArgumentParser:
     title, _, text = module.__doc__.partition("\n")
     parser = argparse.ArgumentParser(
         prog=f"avsv {verb}",
@@ -53,7 +103,7 @@ def make_parser(verb: str) -> tuple[argparse.ArgumentParser, object]:
     for action in parser._actions:
         if action.type is Path:
             action.type = nonempty_path
-    return parser, module
+    return parser
 
 
 def nonempty_path(text: str) -> Path:
@@ -104,14 +154,18 @@ def main(argv: list[str] | None = None) -> int:
     if not argv or argv[0] in ("-h", "--help", "help"):
         print(usage(), end="")
         return 0 if argv else 2
-    verb = argv[0]
-    if verb == "--version":
+    if argv[0] == "--version":
         from avsv import __version__
 
         print(f"avsv {__version__}")
         return 0
-    if verb not in verbs():
-        print(f"avsv: there is no verb {verb!r}\n{usage()}", file=sys.stderr, end="")
+    if argv[0] in (further := systems()) and argv[1:] in (["-h"], ["--help"], ["help"]):
+        print(f"usage: avsv {argv[0]} VERB [options]\n\n{lines_of(further[argv[0]], argv[0] + ' ')}", end="")
+        return 0
+    try:
+        verb, name, arguments = find_command(argv)
+    except OptionError as error:
+        print(f"avsv: {printable(str(error))}", file=sys.stderr)
         return 2
     # threads that wait for each other sleep instead of spinning: beside one busy process torch is else 5 times slower
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -129,10 +183,11 @@ def main(argv: list[str] | None = None) -> int:
         say_and_exit(verb, f"argument {empty[0]} is empty ({place}): is a shell variable unset?")
         return 2
     try:
-        parser, module = make_parser(verb)
+        module = importlib.import_module(name)
+        parser = make_parser(verb, module)
         parse = parser.parse_intermixed_args if getattr(module, "INTERMIXED", False) else parser.parse_args
-        return module.run(parse(argv[1:])) or 0
-    except UserError as error:
+        return module.run(parse(arguments)) or 0
+    except AvsvError as error:
         return say_and_exit(verb, str(error))
     except BrokenPipeError:
         return 1

@@ -1,11 +1,30 @@
-"""The one exception for what a user can put right, and how its message is shown."""
+"""Errors that a user can put right. The command line prints their message in one line and exits with status 1.
+
+A message names the file and line, what was expected, and what to do.
+"""
 
 from collections.abc import Iterable
 from typing import Any
 
 
+class AvsvError(Exception):
+    """Any error that a user can put right; catch it to handle all of the classes below."""
+
+
+class InputError(AvsvError):
+    """A file is absent, damaged, stale, of another form, or does not go with another one."""
+
+
+class MissingEmbedding(InputError):
+    """A trial names a recording that has no embedding."""
+
+
+class OptionError(AvsvError):
+    """An option or argument has a value that cannot be used, or contradicts another one."""
+
+
 def refuse_unknown(name: str, value: Any, known: Iterable[Any]) -> None:
-    """UserError where an option's value is not one of those that are known.
+    """Raise OptionError unless `value` is one of the known values of an option.
 
     Examples
     --------
@@ -13,7 +32,7 @@ def refuse_unknown(name: str, value: Any, known: Iterable[Any]) -> None:
     """
     known = list(known)
     if value not in known:
-        raise UserError(f"{name}: expected {', '.join(map(str, known))}, found {value!r}")
+        raise OptionError(f"{name}: expected {', '.join(map(str, known))}, found {value!r}")
 
 
 def printable(text: str) -> str:
@@ -25,10 +44,3 @@ def printable(text: str) -> str:
     'name \\\\x1b[2J, line 2'
     """
     return "".join(c if c.isprintable() or c in "\n\t" else ascii(c)[1:-1] for c in text)
-
-
-class UserError(Exception):
-    """The input is wrong; the message says which file, which line, what was expected and what to do.
-
-    `avsv` prints the message without a traceback and exits 1.
-    """

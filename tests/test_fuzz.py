@@ -1,4 +1,4 @@
-"""Any bytes give every parser a value or a UserError: random ones, good files with parts changed, tables of odd words.
+"""Any bytes give every parser a value or a InputError: random ones, good files with parts changed, tables of odd words.
 
 tests/fuzz/parsers.py lists the parsers; a longer search, led by coverage: python tests/fuzz/coverage_guided.py --help.
 """
@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from avsv.errors import UserError
+from avsv.errors import InputError
 from tests.fuzz.parsers import PARSERS, seeds
 
 MOST_MIB = 1024  # that all parsers together may need more than before, whatever sizes a file declares
@@ -57,7 +57,7 @@ def test_any_bytes_give_a_value_or_a_users_error(name, folder):
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         try:
             PARSERS[name](folder, data)
-        except UserError as error:
+        except InputError as error:
             assert str(error)
         assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < MOST_MIB * 1024
 
@@ -70,6 +70,6 @@ def test_the_good_files_that_the_search_begins_from_are_read(name, folder):
     for data in GOOD[name]:
         try:
             done.append(PARSERS[name](folder, data))
-        except UserError:
+        except InputError:
             continue
     assert done

@@ -7,12 +7,16 @@ from pathlib import Path
 
 import pytest
 
+from avsv import cli
+
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = sorted((ROOT / "avsv").rglob("*.py"))
-LAYERS = [{"kaldi", "media"}, {"features"}, {"models", "losses"}, {"training", "embeddings", "scoring", "evaluation"},
-          {"commands"}]  # fmt: skip
-HEIGHT = {package: height for height, packages in enumerate(LAYERS) for package in packages}
-WITHOUT_TORCH = ["kaldi", "media", "scoring", "evaluation"]
+LAYERS = ["errors", "jobs", "kaldi", "media importers", "features losses", "models", "scoring evaluation", "embeddings",
+          "training people", "systems", "commands", "cli"]  # fmt: skip
+HEIGHT = {package: height for height, packages in enumerate(LAYERS) for package in packages.split()}
+ABOVE_ALL = {"__init__", "torchaudio_library"}  # the public API imports anything, lazily; the other one nothing
+BUILT_ON: dict[str, set[str]] = {}  # system -> the other systems that it is built on
+WITHOUT_TORCH = ["jobs", "kaldi", "media", "scoring", "evaluation", "people"]
 
 
 def imported(path: Path) -> set[str]:
@@ -26,13 +30,27 @@ def imported(path: Path) -> set[str]:
     return names
 
 
+def place(path: Path) -> tuple[str, str]:
+    """The package of a file, or its name where it lies at the top, and the system that it belongs to."""
+    parts = path.relative_to(ROOT / "avsv").with_suffix("").parts
+    if parts[0] == "systems" and "commands" in parts:
+        return "commands", parts[1]  # a system's verbs share the options of all verbs
+    return parts[0], parts[1] if parts[0] == "systems" and len(parts) > 2 else ""
+
+
 @pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_imports_point_down(path):
-    package = path.relative_to(ROOT / "avsv").parts[0]
+    package, system = place(path)
+    if package in ABOVE_ALL:
+        return
     for name in imported(path):
         parts = name.split(".")
-        if package in HEIGHT and parts[0] == "avsv" and len(parts) > 1 and parts[1] in HEIGHT:
-            assert HEIGHT[parts[1]] <= HEIGHT[package], f"{path} imports {name}"
+        if parts[0] != "avsv" or len(parts) == 1:
+            continue
+        if parts[1] != package and parts[1] not in ABOVE_ALL:
+            assert HEIGHT[parts[1]] < HEIGHT[package], f"{path} imports {name}"
+        if parts[1] == "systems" and len(parts) > 2 and system:
+            assert parts[2] in {system, *BUILT_ON.get(system, ())}, f"{path} imports {name}"
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT)))
@@ -47,12 +65,19 @@ def test_a_file_says_first_what_it_is_for(path):
 
 
 def test_help_of_every_verb_needs_neither_torch_nor_scipy():
-    verbs = [path.stem for path in (ROOT / "avsv/commands").glob("[a-z]*.py")]
+    folders = [ROOT / "avsv/commands", *(ROOT / "avsv/systems").glob("*/commands")]
+    verbs = [".".join(path.relative_to(ROOT).with_suffix("").parts)
+             for folder in folders for path in folder.glob("[a-z]*.py")]  # fmt: skip
     code = f"""
 import importlib, argparse, sys
 for verb in {verbs!r}:
-    importlib.import_module(f"avsv.commands.{{verb}}").add_arguments(argparse.ArgumentParser())
+    importlib.import_module(verb).add_arguments(argparse.ArgumentParser())
 print([name for name in ("torch", "scipy", "matplotlib", "speechbrain", "cv2", "onnxruntime") if name in sys.modules])
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_every_verb_is_listed_under_one_heading():
+    listed = [verb for verbs in cli.GROUPS.values() for verb in verbs.split()]
+    assert sorted(listed) == sorted(cli.main_verbs())

@@ -7,21 +7,16 @@ import pytest
 import torch
 
 from avsv.embeddings.verification import ClipEmbedder
-from avsv.errors import UserError, refuse_unknown
+from avsv.errors import InputError, refuse_unknown
 from avsv.evaluation.comparison import compare
 from avsv.evaluation.report.results import Options, make_tables
+from avsv.features.audio_damage import damage_sound, draw_sound_damage
 from avsv.features.face_damage import damage_face, draw_face_damage
 from avsv.features.face_pack import load_pack, usable_providers
 from avsv.features.noisy_sets import draw_record, find_condition
-from avsv.features.sound_damage import damage_sound, draw_sound_damage
+from avsv.importers.embeddings import name_utterances
 from avsv.kaldi.damage import read_damage
 from avsv.kaldi.embeddings import Embeddings
-from avsv.kaldi.foreign_embeddings import name_utterances
-from avsv.losses.cross_modal import orthogonal_projection
-from avsv.losses.synchrony import select_pairs
-from avsv.models.association.family import AssociationOptions
-from avsv.models.association.fop import make_fusion, transform
-from avsv.models.association.systems import make_family
 from avsv.models.avn_e import Fusion, FusionOptions
 from avsv.models.avn_f import AVNF, AVNFOptions
 from avsv.models.device import pick_device
@@ -30,7 +25,12 @@ from avsv.scoring.backend import both_sides, make_backend
 from avsv.scoring.missing import Missing
 from avsv.scoring.normalization import CHOICES, METHODS, normalize
 from avsv.scoring.plda import LENGTHS, expected_length, fixed_length
-from avsv.scoring.pool import Pool
+from avsv.scoring.trial_embeddings import Pool
+from avsv.systems.association.losses import orthogonal_projection
+from avsv.systems.association.networks.family import AssociationOptions
+from avsv.systems.association.networks.fop import make_fusion, transform
+from avsv.systems.association.networks.registry import make_family
+from avsv.systems.synchrony.losses import select_pairs
 from avsv.training.checkpoints import final_weights
 from avsv.training.config import OptimizerConfig
 from avsv.training.pair_noise import PairNoise, PairNoiseOptions
@@ -105,13 +105,13 @@ CALLS = {
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
 @pytest.mark.parametrize("name", ["no-such-name", "", "None"])
 def test_an_unknown_name_is_an_error(call, name):
-    with pytest.raises(UserError):
+    with pytest.raises(InputError):
         call(name)
 
 
 @pytest.mark.parametrize("name", [f"{METHODS[0]} ", METHODS[0].upper(), METHODS[0].replace("-", "_")])
 def test_a_name_that_is_nearly_right_is_an_error(name):
-    with pytest.raises(UserError, match="as-norm"):
+    with pytest.raises(InputError, match="as-norm"):
         normalised(method=name)
 
 

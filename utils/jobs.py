@@ -135,9 +135,7 @@ def take_range(rest: list[str]) -> tuple[str, int, int]:
     found = re.fullmatch(r"([A-Za-z_]\w*)=([0-9]+)(?::([0-9]+))?", rest[0]) if rest else None
     if not found:
         return "", 1, 1
-    first, last = (
-        int(number) if len(number) < 10 else MOST_JOBS + 1 for number in (found[2], found[3] or found[2])
-    )
+    first, last = (int(number) if len(number) < 10 else MOST_JOBS + 1 for number in (found[2], found[3] or found[2]))
     if not 1 <= first <= last <= MOST_JOBS:
         raise UsageError(f"not a range of jobs: {rest[0]!r}; write JOB=1:N, with 1 <= N <= {MOST_JOBS}")
     rest.pop(0)

@@ -112,23 +112,23 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
 
 
 def read_score_lists(args: argparse.Namespace) -> "tuple[ScoreList, ScoreList | None]":
-    """The files to be fused and those to train on, None where there are none; UserError where options contradict."""
-    from avsv.errors import UserError
+    """The files to be fused and those to train on, None where there are none; InputError where options contradict."""
+    from avsv.errors import InputError
     from avsv.scoring.quality import QualityTable
     from avsv.scoring.score_lists import ScoreList
 
     if (args.train_trials is None) != (args.train_scores is None):
-        raise UserError("--train-trials and --train-scores go together")
+        raise InputError("--train-trials and --train-scores go together")
     if args.model is not None and args.target_prior is not None:
-        raise UserError("--target-prior goes with training: --model is applied as it is")
+        raise InputError("--target-prior goes with training: --model is applied as it is")
     if args.model is not None and args.train_trials is not None:
-        raise UserError("--model is applied as it is: leave out --train-trials and --train-scores, or --model")
+        raise InputError("--model is applied as it is: leave out --train-trials and --train-scores, or --model")
     if args.train_quality and (not args.quality or args.train_trials is None):
-        raise UserError("--train-quality goes with --quality and --train-trials")
+        raise InputError("--train-quality goes with --quality and --train-trials")
     quality = [QualityTable.parse(file) for file in args.quality or []]
     train_quality = [QualityTable.parse(file) for file in args.train_quality or []]
     if train_quality and [table.log for table in train_quality] != [table.log for table in quality]:
-        raise UserError("--train-quality: expected the tables of --quality in the same order, log: where it has log:")
+        raise InputError("--train-quality: expected the tables of --quality in the same order, log: where it has log:")
     given = ScoreList(args.trials, [Path(file) for file in args.scores], quality)
     if args.train_trials is None:
         return given, None
@@ -136,7 +136,7 @@ def read_score_lists(args: argparse.Namespace) -> "tuple[ScoreList, ScoreList | 
 
 
 def made_from_lists(given: "ScoreList", train: "ScoreList | None", model: Path | None) -> "MadeFrom":
-    """The record of a calibration or fusion; UserError where one of its files is stale."""
+    """The record of a calibration or fusion; InputError where one of its files is stale."""
     from avsv.kaldi.made_from import MadeFrom
     from avsv.scoring.missing import missing_list
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:  # a command's --help needs this file, but no numpy
 
     from avsv.kaldi.embeddings import Embeddings
     from avsv.kaldi.trials import Trials
-    from avsv.scoring.pool import Pool
+    from avsv.scoring.trial_embeddings import TrialEmbeddings
 
 METHODS = ("embedding-average", "score-average", "by-the-book")
 TRUE_FALSE = ("true", "false")
@@ -67,7 +67,7 @@ def backend_inputs(args: argparse.Namespace) -> "dict[str, Path | list[Path] | N
 
 def read_sides(
     args: argparse.Namespace, trials: "Trials"
-) -> "tuple[Pool, np.ndarray, np.ndarray, Callable[[Embeddings], tuple[np.ndarray, np.ndarray]]]":
+) -> "tuple[TrialEmbeddings, np.ndarray, np.ndarray, Callable[[Embeddings], tuple[np.ndarray, np.ndarray]]]":
     """Read what the trials need, stop for missing embeddings if `args.missing` says so, and apply the back-end.
 
     Returns
@@ -77,29 +77,29 @@ def read_sides(
     right : (n, d') float32, the test side; zeros for models
     backend : gives other embeddings' enrolment side and test side, both (m, d')
     """
-    from avsv.errors import UserError
+    from avsv.errors import InputError
     from avsv.scoring.backend import both_sides, make_backend
-    from avsv.scoring.pool import read_pool
+    from avsv.scoring.trial_embeddings import read_trial_embeddings
 
     if args.enroll_method is not None and args.enroll_spk2utt is None:
-        raise UserError("--enroll-method goes with --enroll-spk2utt FILE, the recordings of each model")
+        raise InputError("--enroll-method goes with --enroll-spk2utt FILE, the recordings of each model")
     length, normalization = args.vector_length or "sqrt-dim", normalization_of(args)
     backend = make_backend(args.backend, args.plda, args.center, args.transform, length, normalization)
-    pool = read_pool(trials, args.enroll, args.test, args.enroll_spk2utt)
+    pool = read_trial_embeddings(trials, args.enroll, args.test, args.enroll_spk2utt)
     args.missing.check(trials, pool, args.test or args.enroll)
     left, right, backend = both_sides(backend, pool, args.enroll_method or METHODS[0])
     return pool, left, right, backend
 
 
 def normalization_of(args: argparse.Namespace) -> str:
-    """What Kaldi's two options come to; UserError where one would be without effect."""
-    from avsv.errors import UserError
+    """What Kaldi's two options come to; InputError where one would be without effect."""
+    from avsv.errors import InputError
 
     given = [name for name in ("vector_length", "normalize_length", "simple_length_norm") if getattr(args, name)]
     if given and args.backend != "plda":
-        raise UserError(f"--{given[0].replace('_', '-')} goes with --backend plda")
+        raise InputError(f"--{given[0].replace('_', '-')} goes with --backend plda")
     if args.simple_length_norm == "true" and args.normalize_length != "true":
-        raise UserError("--simple-length-norm true goes with --normalize-length true")
+        raise InputError("--simple-length-norm true goes with --normalize-length true")
     return "none" if args.normalize_length != "true" else "simple" if args.simple_length_norm == "true" else "model"
 
 
@@ -112,7 +112,7 @@ def system_of(args: argparse.Namespace, *more: Path) -> str | None:
 
     Raises
     ------
-    UserError : embeddings or the back-end are of different models
+    InputError : embeddings or the back-end are of different models
     """
     from avsv.kaldi.origin import embeddings_model, folder_model, same_model, trained_on
 

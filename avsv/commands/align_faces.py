@@ -35,15 +35,15 @@ def add_arguments(parser):
 
 def run(args):
     from avsv.embeddings.face import media_faces, read_ahead
-    from avsv.errors import UserError
+    from avsv.errors import InputError
     from avsv.features.face_pack import load_pack
     from avsv.features.faces import encode_faces
     from avsv.features.quality import DETECTION_TABLES, face_quality
-    from avsv.progress import progress
+    from avsv.jobs.progress import progress
 
     data = read_data_dir(args.data_dir)
     if not data.video:
-        raise UserError(f"{args.data_dir}/video.scp: is absent or empty, so there are no faces to align")
+        raise InputError(f"{args.data_dir}/video.scp: is absent or empty, so there are no faces to align")
     log.info("%s: %d of %d clips have a picture", args.data_dir, len(data.video), len(data.utts))
     pack = load_pack(args.model, args.device, ("detection",), threads=1)
     settings = {
@@ -55,7 +55,7 @@ def run(args):
     def work(utts, out):
         read = media_faces(data.video, pack.detection, args.frames_per_clip, args.det_thresh)
         for utt, faces in read_ahead(read, progress(utts, "align faces")):
-            if isinstance(faces, UserError):
+            if isinstance(faces, InputError):
                 out.skip(utt, str(faces))
                 continue
             out.write_bytes("faces", utt, encode_faces(faces.pictures))

@@ -44,7 +44,7 @@ def add_arguments(parser):
 def run(args):
     from avsv.evaluation.comparison import compare, comparison_markdown, comparison_text
     from avsv.evaluation.measures import make_bootstrap
-    from avsv.files import whole_file, write_json
+    from avsv.jobs.files import whole_file, write_json
     from avsv.kaldi.made_from import refuse_stale
     from avsv.kaldi.scores import read_scores
 
@@ -102,12 +102,12 @@ def read_figures(args) -> list:
 
 
 def read_two_classes(path: Path):
-    """Labelled trials; UserError where all are of one class."""
-    from avsv.errors import UserError
+    """Labelled trials; InputError where all are of one class."""
+    from avsv.errors import InputError
     from avsv.kaldi.trials import read_labelled_trials
 
     trials = read_labelled_trials(path)
     if trials.labels.all() or not trials.labels.any():
         kind = "target" if trials.labels.all() else "nontarget"
-        raise UserError(f"{path}: all {len(trials)} trials are {kind} trials, so that there is nothing to compare")
+        raise InputError(f"{path}: all {len(trials)} trials are {kind} trials, so that there is nothing to compare")
     return trials

@@ -47,18 +47,18 @@ def add_arguments(parser):
 
 
 def run(args):
-    from avsv.errors import UserError
+    from avsv.errors import InputError
+    from avsv.features.audio_damage import read_noises
     from avsv.features.noisy_sets import draw_damage, find_condition, needs_noises, write_noisy_set
-    from avsv.features.sound_damage import read_noises
     from avsv.kaldi.data_dir import read_data_dir
 
     condition = find_condition(args.condition)
     if args.out_dir.resolve() == args.data_dir.resolve():
-        raise UserError(f"{args.out_dir}: is the clean set itself; choose another OUT_DIR")
+        raise InputError(f"{args.out_dir}: is the clean set itself; choose another OUT_DIR")
     if (args.data_dir / "utt2damage").exists():
-        raise UserError(f"{args.data_dir}: has utt2damage, so it is a noisy set already; give the clean one")
+        raise InputError(f"{args.data_dir}: has utt2damage, so it is a noisy set already; give the clean one")
     if needs_noises(condition) and not args.noises:
-        raise UserError(f"--condition {args.condition}: damages voices; give --noises, such as data/musan")
+        raise InputError(f"--condition {args.condition}: damages voices; give --noises, such as data/musan")
     data = read_data_dir(args.data_dir)
     noises = read_noises(args.noises) if needs_noises(condition) else {}
     damage = draw_damage(data, condition, noises, args.seed)

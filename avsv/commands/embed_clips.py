@@ -95,11 +95,11 @@ def run(args):
 
 
 def load_detector(args):
-    from avsv.errors import UserError
+    from avsv.errors import InputError
     from avsv.features.face_pack import load_pack
 
     if not (args.model / "detector.onnx").exists():
-        raise UserError(f"{args.data_dir}: has no faces.scp, and {args.model} has no detector.onnx to find faces with; "
-                        f"run avsv align-faces --model PACK {args.data_dir} OUT_DIR first")  # fmt: skip
+        raise InputError(f"{args.data_dir}: has no faces.scp, and {args.model} has no detector.onnx to find faces "
+                        f"with; run avsv align-faces --model PACK {args.data_dir} OUT_DIR first")  # fmt: skip
     threads = 1 if args.shard.total > 1 else None
     return load_pack(args.model, args.device, ("detection",), threads).detection

@@ -60,7 +60,7 @@ def add_arguments(parser):
 def run(args):
     from avsv.embeddings.face import FaceEmbedder, archived_faces, damaged, embed_clips, media_faces
     from avsv.embeddings.face_pool import NAME, load_face_pool
-    from avsv.errors import UserError
+    from avsv.errors import InputError
     from avsv.features.face_pack import load_pack
     from avsv.features.quality import FACE_TABLES
     from avsv.kaldi.made_from import MadeFrom
@@ -69,14 +69,14 @@ def run(args):
     from avsv.kaldi.tables import read_table, write_table
 
     if args.keep_faces and args.reuse:
-        raise UserError("--keep-faces: what --reuse copies has no faces of its own; leave out one of the two")
+        raise InputError("--keep-faces: what --reuse copies has no faces of its own; leave out one of the two")
     pool = load_face_pool(args.pool) if args.pool else None
     data = read_data_dir(args.data_dir)
     aligned = {utt: entry for utt, entry in data.table("faces.scp").items() if utt in data.utt2spk}
     damage = read_damage(args.data_dir, "face")
     missing = {utt: "missing by design" for utt, what in damage.items() if what["kind"] == MISSING}
     if not aligned and not data.video and not missing:
-        raise UserError(f"{args.data_dir}: has neither video.scp nor faces.scp, so there are no faces to embed")
+        raise InputError(f"{args.data_dir}: has neither video.scp nor faces.scp, so there are no faces to embed")
     source, tasks = data.video, ("detection", "recognition")
     if aligned or not data.video:
         source, tasks = aligned, ("recognition",)

@@ -25,7 +25,7 @@ def add_arguments(parser):
 def run(args):
     from avsv.embeddings.pair import NAME, fuse_pairs, load_fusion, pair_quality
     from avsv.embeddings.quality import quality_file
-    from avsv.files import replaced_together
+    from avsv.jobs.files import replaced_together
     from avsv.kaldi.embeddings import write_embeddings
     from avsv.kaldi.made_from import MadeFrom
     from avsv.kaldi.origin import embeddings_model

@@ -32,18 +32,18 @@ def run(args):
         settings["audio_track"] = args.audio_track
 
     def work(utts, out):
-        from avsv.errors import UserError
+        from avsv.errors import InputError
         from avsv.features.fbank import RATE, energy_vad, fbank_and_energy
-        from avsv.media.guard import guarded_each
-        from avsv.media.sound import read_sound
-        from avsv.progress import progress
+        from avsv.jobs.progress import progress
+        from avsv.media.decoder_process import guarded_each
+        from avsv.media.waveforms import read_sound
 
         paths = [data.wav[utt] for utt in utts]
         sounds = guarded_each(read_sound, paths, RATE, args.allow_pipes, args.audio_track)
         for utt, read in zip(progress(utts, "fbank"), sounds):
             try:
                 features, energy = fbank_and_energy(read())
-            except UserError as error:
+            except InputError as error:
                 out.skip(utt, str(error))
                 continue
             out.write("feats", utt, features, COMPRESSED)

@@ -36,7 +36,7 @@ def add_arguments(parser):
 
 
 def run(args):
-    from avsv.errors import UserError
+    from avsv.errors import InputError
     from avsv.scoring.score_lists import average_files, fuse_files
 
     take_out(args)
@@ -47,6 +47,6 @@ def run(args):
         made.write(args.out)
         return
     if given.quality or args.model or args.target_prior is not None:
-        raise UserError("--quality, --target-prior and --model go with --method logistic: the mean weighs nothing")
+        raise InputError("--quality, --target-prior and --model go with --method logistic: the mean weighs nothing")
     average_files(Path(args.out), given, args.missing == "rest")
     made.write(args.out)

@@ -41,15 +41,15 @@ def add_arguments(parser):
 def run(args):
     import numpy as np
 
-    from avsv.files import replaced_together
+    from avsv.importers.arrays import choose
+    from avsv.importers.embeddings import checked, name_utterances
+    from avsv.importers.formats import read_foreign, recognise_embeddings
+    from avsv.jobs.files import replaced_together
     from avsv.kaldi.embeddings import write_embeddings
-    from avsv.kaldi.foreign_arrays import choose
-    from avsv.kaldi.foreign_embeddings import checked, name_utterances
-    from avsv.kaldi.foreign_forms import read_foreign, recognise_embeddings
     from avsv.kaldi.tables import write_table
 
     if recognise_embeddings(args.file) == "torch":
-        from avsv.embeddings.torch_files import read_torch
+        from avsv.importers.torch_files import read_torch
 
         found = choose(args.file, "torch", *read_torch(args.file), args.array, args.names, args.names_file)
     else:

@@ -28,8 +28,8 @@ def add_arguments(parser):
 
 def run(args):
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # the matrices are small: threads would wait for each other
-    from avsv.errors import UserError
-    from avsv.files import replaced_together
+    from avsv.errors import InputError
+    from avsv.jobs.files import replaced_together
     from avsv.kaldi.embeddings import read_embeddings
     from avsv.kaldi.made_from import MadeFrom
     from avsv.kaldi.origin import embeddings_model, write_trained_on
@@ -39,7 +39,7 @@ def run(args):
     from avsv.scoring.whitening import train_whitening
 
     if (args.method == "lda") != (args.utt2spk is not None):
-        raise UserError("--method lda needs --utt2spk FILE; --method whiten has no use for it")
+        raise InputError("--method lda needs --utt2spk FILE; --method whiten has no use for it")
     made = MadeFrom({"embeddings": args.embeddings, "people": args.utt2spk})
     embeddings = read_embeddings(args.embeddings)
     if args.method == "whiten":

@@ -37,18 +37,18 @@ def add_arguments(parser):
 
 
 def run(args):
-    from avsv.errors import UserError
+    from avsv.errors import InputError
     from avsv.kaldi.damage import read_damage
     from avsv.training.noise_statistics import measure_noise, write_noise
 
     named = [name.rpartition("@") for name in args.noisy]
     bare = sum(not at for _, at, _ in named)
     if bare != len(args.utt2damage) or (bare and not args.modality):
-        raise UserError(f"{bare} of the NOISY_SCP have no @KIND: expected as many --utt2damage and --modality, "
+        raise InputError(f"{bare} of the NOISY_SCP have no @KIND: expected as many --utt2damage and --modality, "
                         f"found {len(args.utt2damage)} and {args.modality}")  # fmt: skip
     for path in args.utt2damage:
         if path.name != "utt2damage" or not path.exists():
-            raise UserError(f"{path}: expected a file utt2damage that avsv damage wrote; others are named with @KIND")
+            raise InputError(f"{path}: expected a file utt2damage that avsv damage wrote; others are named with @KIND")
     tables = iter(args.utt2damage)
     noisy = []
     for scp, at, kind in named:

@@ -63,7 +63,7 @@ def run(args):
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     import numpy as np
 
-    from avsv.errors import UserError
+    from avsv.errors import InputError
     from avsv.kaldi.made_from import MadeFrom
     from avsv.kaldi.origin import read_system
     from avsv.kaldi.scores import read_scores
@@ -81,17 +81,17 @@ def run(args):
     pool, recordings, tests, backend = read_sides(args, trials)
     system = system_of(args, args.cohort)
     if None not in (system, made := read_system(args.scores)) and made != system:
-        raise UserError(f"{args.scores}: its scores are of {made}, the embeddings and options make {system}")
+        raise InputError(f"{args.scores}: its scores are of {made}, the embeddings and options make {system}")
     complete = pool.complete
     raw = read_scores(args.scores, trials, incomplete=args.missing.policy == "drop")
     if np.isnan(raw[complete]).any():
-        raise UserError(f"{args.scores}: trials whose embeddings are there have no score in it")
+        raise InputError(f"{args.scores}: trials whose embeddings are there have no score in it")
     refuse_other_scores(args.scores, trials, raw, pool, recordings, tests)
     by_person = args.cohort_of == "speakers" or (args.cohort_of is None and args.cohort_utt2spk is not None)
     cohort = read_cohort(args.cohort, pool.embeddings, args.cohort_utt2spk, args.utt2spk, by_person)
     size, cohort_size = pool.embeddings.vectors.shape[1], cohort.vectors.shape[1]
     if complete.any() and size != cohort_size:
-        raise UserError(f"{args.cohort}: embeddings of {cohort_size} values, those of the trials have {size}")
+        raise InputError(f"{args.cohort}: embeddings of {cohort_size} values, those of the trials have {size}")
 
     scores = raw[complete]
     members = backend(cohort)
@@ -113,10 +113,10 @@ def run(args):
 
 
 def refuse_options_of_as_norm(args) -> None:
-    """UserError where an option would be without effect."""
-    from avsv.errors import UserError
+    """InputError where an option would be without effect."""
+    from avsv.errors import InputError
 
     for option in ("top_n", "top_share", "cohort_choice"):
         if getattr(args, option) is not None and args.method != "as-norm":
             name = "--" + option.replace("_", "-")
-            raise UserError(f"{name} goes with --method as-norm: {args.method} takes the whole cohort")
+            raise InputError(f"{name} goes with --method as-norm: {args.method} takes the whole cohort")

@@ -31,7 +31,7 @@ def add_arguments(parser):
 
 def run(args):
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # the matrices are small: threads would wait for each other
-    from avsv.files import replaced_together
+    from avsv.jobs.files import replaced_together
     from avsv.kaldi.embeddings import read_embeddings
     from avsv.kaldi.made_from import MadeFrom
     from avsv.kaldi.origin import embeddings_model, same_model, write_trained_on

@@ -70,11 +70,11 @@ def run(args):
 
 def what_is_shared(args, trials, pool):
     """Which trials can be scored, (trials,) bool, and of these what their clips share."""
-    from avsv.errors import UserError
-    from avsv.scoring.shared import LEAST, read_weights, shared_weights
+    from avsv.errors import InputError
+    from avsv.scoring.modality_overlap import LEAST, read_weights, shared_weights
 
     if args.backend != "cosine" or args.center or args.enroll_spk2utt:
-        raise UserError("--weights goes with plain cosine scores of recordings: without --backend plda, --center and "
+        raise InputError("--weights goes with plain cosine scores of recordings: without --backend plda, --center and "
                         "--enroll-spk2utt")  # fmt: skip
     complete = pool.complete
     shared = shared_weights(read_weights(args.weights, pool.embeddings.ids), pool.pairs[complete])

@@ -14,34 +14,29 @@ example:
 
 import importlib
 import os
+import pkgutil
 from pathlib import Path
 
 from avsv.commands._arguments import at_least_one
 
 INTERMIXED = True  # key=value may stand before and after options
-TASKS = {
-    "voice": ("voice", "VoiceConfig", "train_voice"),
-    "face": ("face", "FaceConfig", "train_face"),
-    "face_detector": ("face_detector", "FaceDetectorConfig", "train_face_detector"),
-    "face_pool": ("face_pool", "FacePoolConfig", "train_face_pool"),
-    "avn_e": ("fusion", "FusionConfig", "train_fusion"),
-    "avn_f": ("avn_f", "AvnFConfig", "train_avn_f"),
-    "avn_j": ("avn_j", "AvnJConfig", "train_avn_j"),
-    "coupled_cnn": ("synchrony", "SynchronyConfig", "train_synchrony"),
-    "syncnet": ("synchrony", "SynchronyConfig", "train_synchrony"),
-    "association": ("association", "AssociationConfig", "train_association"),
-    "association_media": ("association_media", "AssociationMediaConfig", "train_association_media"),
-    "voice_embedder": ("voice_embedder", "VoiceEmbedderConfig", "train_voice_embedder"),
-    "voice_to_face": ("voice_to_face", "VoiceToFaceConfig", "train_voice_to_face"),
-}
+
+
+def all_tasks() -> dict[str, tuple[str, str, str]]:
+    """The tasks of the main system and of every further one: name -> module, configuration class, function."""
+    import avsv.systems
+    from avsv.training.tasks import TASKS
+
+    tasks = dict(TASKS)
+    for folder in pkgutil.iter_modules(avsv.systems.__path__, "avsv.systems."):
+        tasks |= getattr(importlib.import_module(folder.name), "TASKS", {})
+    return tasks
 
 
 def add_arguments(parser):
     parser.add_argument("config", type=Path, help="YAML; its key `task` says what is trained")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="change the configuration")
-    parser.add_argument(
-        "--task", choices=TASKS, metavar="TASK", help="refuse a configuration of another task: for recipes"
-    )
+    parser.add_argument("--task", metavar="TASK", help="refuse a configuration of another task: for recipes")
     parser.add_argument("--dry-run", action="store_true", help="train nothing: tell what it would cost")
     parser.add_argument("--allow-pipes", action="store_true", help="run the commands that wav.scp holds")
     parser.add_argument("--people", type=at_least_one, help="of a dry run (those of data_dir, or VoxCeleb2's 5994)")
@@ -49,28 +44,31 @@ def add_arguments(parser):
 
 
 def run(args):
-    from avsv.errors import UserError
-    from avsv.files import one_at_a_time
+    from avsv.errors import InputError, OptionError
+    from avsv.jobs.files import one_at_a_time
     from avsv.training.config import apply_schema, read_config
 
     given = read_config(args.config, args.overrides)
     task = given.get("task")
-    if not isinstance(task, str) or task not in TASKS:
-        raise UserError(f'{args.config}: "task: {task}": expected one of {", ".join(TASKS)}')
+    tasks = all_tasks()
+    if args.task not in (None, *tasks):
+        raise OptionError(f"--task {args.task}: expected one of {', '.join(tasks)}")
+    if not isinstance(task, str) or task not in tasks:
+        raise InputError(f'{args.config}: "task: {task}": expected one of {", ".join(tasks)}')
     if args.task not in (None, task):
-        raise UserError(f"{args.config}: is of task {task}; a configuration of task {args.task} is expected here")
-    module, schema, train = TASKS[task]
-    module = importlib.import_module(f"avsv.training.{module}")
+        raise InputError(f"{args.config}: is of task {task}; a configuration of task {args.task} is expected here")
+    module, schema, train = tasks[task]
+    module = importlib.import_module(module)
     config = apply_schema(given, getattr(module, schema), args.config, args.allow_pipes)
     if args.dry_run:
         from avsv.training.dry_run import dry_run
 
         if not hasattr(module, "rehearse"):
-            raise UserError(f"{args.config}: a dry run of task {task} is not to be had")
+            raise InputError(f"{args.config}: a dry run of task {task} is not to be had")
         for line in dry_run(config, module.rehearse, args.people, args.clips):
             print(line, flush=True)
     elif args.people or args.clips:
-        raise UserError("--people and --clips go with --dry-run")
+        raise InputError("--people and --clips go with --dry-run")
     elif (
         os.environ.get("RANK", "0") != "0"
     ):  # under torchrun: the first process holds the lock, and lets the others go on

@@ -13,14 +13,14 @@ from torch import Tensor, nn
 
 from avsv.embeddings.face import FaceReader
 from avsv.embeddings.voice import RATE
-from avsv.errors import UserError
+from avsv.errors import InputError
 from avsv.features.faces import SIDE
-from avsv.files import whole_file
+from avsv.jobs.files import whole_file
+from avsv.jobs.progress import progress
 from avsv.kaldi.shards import ShardWriter
 from avsv.models.avn_f import AVNF, AVNFOptions, FromSound
 from avsv.models.device import pick_device
 from avsv.models.weights import load_trained
-from avsv.progress import progress
 
 log = logging.getLogger("avsv")
 NAME = "avn_f.safetensors"
@@ -28,7 +28,7 @@ LONGEST_CROP = 600.0  # seconds that a network may claim to have been trained on
 BATCH = 16  # pairs of sound and face at a time
 WEIGHTS, MODALITY = "utt2voice_weight", "utt2modality"
 TABLES = (WEIGHTS, MODALITY)
-SoundReader = Callable[[str], np.ndarray]  # utterance -> its sound; UserError where there is none
+SoundReader = Callable[[str], np.ndarray]  # utterance -> its sound; InputError where there is none
 
 
 def save_avn_f(exp_dir: Path | str, net: AVNF, crop_seconds: float) -> None:
@@ -49,7 +49,7 @@ def load_avn_f(exp_dir: Path | str) -> tuple[AVNF, float]:
 
     Raises
     ------
-    UserError : the folder has no finished AVN-F
+    InputError : the folder has no finished AVN-F
     """
 
     def build(network: dict) -> AVNF:
@@ -154,7 +154,7 @@ def embed_clips(
         for wanted, read in zip(there[utt], readers, strict=True):
             try:
                 found.append(read(utt) if wanted else None)
-            except UserError as error:
+            except InputError as error:
                 found.append(None)
                 reasons.append(str(error))
         sound, faces = found

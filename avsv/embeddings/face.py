@@ -7,17 +7,17 @@ from typing import Any
 import numpy as np
 
 from avsv.embeddings.face_pool import FacePool, face_measures
-from avsv.errors import UserError
+from avsv.errors import InputError
 from avsv.features.face_damage import damage_faces
 from avsv.features.faces import ClipFaces, find_faces, read_faces
 from avsv.features.quality import face_quality, sharpness
+from avsv.jobs.progress import progress
+from avsv.jobs.threads import ReadOnce, map_ahead, n_allowed
 from avsv.kaldi.shards import ShardWriter
-from avsv.media.guard import guarded_stream
-from avsv.media.pictures import each_frame, evenly_spaced
-from avsv.progress import progress
-from avsv.threads import ReadOnce, map_ahead, n_allowed
+from avsv.media.decoder_process import guarded_stream
+from avsv.media.images import each_frame, evenly_spaced
 
-FaceReader = Callable[[str], ClipFaces]  # utterance -> its faces, at least one; UserError where there is none
+FaceReader = Callable[[str], ClipFaces]  # utterance -> its faces, at least one; InputError where there is none
 
 
 def media_faces(video: Mapping[str, str], detector: Any, n_frames: int, det_thresh: float = 0.5) -> FaceReader:
@@ -30,13 +30,13 @@ def media_faces(video: Mapping[str, str], detector: Any, n_frames: int, det_thre
     return lambda utt: once(video[utt])
 
 
-def read_ahead(read: FaceReader, utts: Iterable[str]) -> Iterator[tuple[str, ClipFaces | UserError]]:
+def read_ahead(read: FaceReader, utts: Iterable[str]) -> Iterator[tuple[str, ClipFaces | InputError]]:
     """Clips and their faces, in order, or why there are none; read by as many threads as the job may use."""
 
-    def faces_or_error(utt: str) -> tuple[str, ClipFaces | UserError]:
+    def faces_or_error(utt: str) -> tuple[str, ClipFaces | InputError]:
         try:
             return utt, read(utt)
-        except UserError as error:
+        except InputError as error:
             return utt, error
 
     return map_ahead(faces_or_error, utts, n_allowed())
@@ -154,7 +154,7 @@ def embed_clips(
 
     def clips() -> Iterator[tuple[str, np.ndarray]]:
         for utt, faces in read_ahead(read, progress(utts, "embed faces")):
-            if isinstance(faces, UserError):
+            if isinstance(faces, InputError):
                 out.skip(utt, str(faces))
                 continue
             for table, value in {**detected.get(utt, {}), **face_quality(faces)}.items():

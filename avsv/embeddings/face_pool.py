@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
-from avsv.errors import UserError
-from avsv.files import write_json
-from avsv.kaldi.schema import read_json
-from avsv.regular import regular_file
+from avsv.errors import InputError
+from avsv.jobs.files import write_json
+from avsv.jobs.inputs import regular_file
+from avsv.jobs.schema import read_json
 
 MEASURES = ("log magnitude", "log sharpness")
 NAME = "face_pool.json"
@@ -75,16 +75,16 @@ def load_face_pool(exp_dir: Path | str) -> FacePool:
 
     Raises
     ------
-    UserError : the folder has no finished training of task face_pool
+    InputError : the folder has no finished training of task face_pool
     """
     path = Path(exp_dir) / NAME
     if not path.exists():
-        raise UserError(f"{path}: is absent; is {exp_dir} a finished training of task face_pool?")
+        raise InputError(f"{path}: is absent; is {exp_dir} a finished training of task face_pool?")
     shape = {"measures": [str], "mean": [float], "std": [float], "weight": [float]}
     said = read_json(regular_file(path), shape, "face_pool of this version of avsv train; train it again")
     pool = FacePool(*(tuple(map(float, said[key])) for key in ("mean", "std", "weight")))
     sizes = {len(pool.mean), len(pool.std), len(pool.weight), len(MEASURES)}
     if said["measures"] != list(MEASURES) or len(sizes) > 1 or min(pool.std) <= 0:
-        raise UserError(f"{path}: is not of this version of avsv train: measures {said['measures']}, std "
+        raise InputError(f"{path}: is not of this version of avsv train: measures {said['measures']}, std "
                         f"{said['std']}; train it again")  # fmt: skip
     return pool

@@ -9,8 +9,8 @@ import torch
 from safetensors.torch import save
 
 from avsv.embeddings.quality import read_quality
-from avsv.errors import UserError
-from avsv.files import whole_file
+from avsv.errors import InputError
+from avsv.jobs.files import whole_file
 from avsv.models.avn_e import Fusion, FusionOptions
 from avsv.models.weights import load_trained
 
@@ -31,7 +31,7 @@ def load_fusion(exp_dir: Path | str) -> Fusion:
 
     Raises
     ------
-    UserError : the folder has no finished fusion network
+    InputError : the folder has no finished fusion network
     """
 
     def build(network: dict) -> Fusion:
@@ -62,14 +62,14 @@ def fuse_pairs(
 
     Raises
     ------
-    UserError : the sizes are not those the network was trained on
+    InputError : the sizes are not those the network was trained on
     """
     expected = (fusion.n_voice, fusion.n_face)
     # a modality that no clip of the set has, by design, has no size either
     voice, face = (x if x.size else np.zeros((len(x), n), np.float32) for x, n in zip((voice, face), expected))
     found = (voice.shape[1], face.shape[1])
     if found != expected:
-        raise UserError(f"the network was trained on voice and face embeddings of sizes {expected}, found {found}")
+        raise InputError(f"the network was trained on voice and face embeddings of sizes {expected}, found {found}")
     if quality is None:
         quality = np.full((len(voice), len(fusion.quality_mean)), np.nan, np.float32)
     outs = np.empty((len(voice), fusion.out_size), np.float32)

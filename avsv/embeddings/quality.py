@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from avsv.errors import UserError
+from avsv.errors import InputError
 from avsv.kaldi.tables import read_table
 
 LOG = "log:"
@@ -37,22 +37,22 @@ def read_quality(scp: Path | str, names: Sequence[str], utts: Sequence[str]) -> 
 
     Raises
     ------
-    UserError : a table is absent, holds something else than numbers, or what has no logarithm
+    InputError : a table is absent, holds something else than numbers, or what has no logarithm
     """
     values = np.full((len(utts), len(names)), np.nan, np.float32)
     for column, name in enumerate(names):
         path = quality_file(scp, name)
         if not path.exists():
-            raise UserError(f"{path}: there is no such table; embed-voice and embed-face write theirs beside the "
+            raise InputError(f"{path}: there is no such table; embed-voice and embed-face write theirs beside the "
                             "embeddings: make these again, or leave it out of the quality tables")  # fmt: skip
         table = read_table(path, 2, "utterance value")
         try:
             values[:, column] = [float(table.get(utt, "nan")) for utt in utts]
         except ValueError as error:
-            raise UserError(f'{path}: expected "utterance value": {error}') from None
+            raise InputError(f'{path}: expected "utterance value": {error}') from None
         if name.startswith(LOG):
             if (values[:, column] <= 0).any():
                 utt = utts[int(np.flatnonzero(values[:, column] <= 0)[0])]
-                raise UserError(f"{path}: {utt} has the value {table[utt]}, which has no logarithm")
+                raise InputError(f"{path}: {utt} has the value {table[utt]}, which has no logarithm")
             values[:, column] = np.log(values[:, column])
     return values

@@ -9,7 +9,7 @@ import numpy as np
 
 from avsv.embeddings.face import FaceEmbedder, media_faces
 from avsv.embeddings.voice import make_voice_embedder, read_clip
-from avsv.errors import UserError
+from avsv.errors import InputError
 from avsv.features.face_pack import load_pack
 from avsv.kaldi.origin import face_model, voice_model
 
@@ -52,10 +52,10 @@ class ClipEmbedder:
 
         Raises
         ------
-        UserError : there is no such file, or neither a voice nor a face in it
+        InputError : there is no such file, or neither a voice nor a face in it
         """
         if not Path(path).exists():
-            raise UserError(f"{path}: there is no such file")
+            raise InputError(f"{path}: there is no such file")
         clip = Clip()
         for modality, read, embed in (
             ("voice", partial(read_voice, track=self.track), self.voice_of),
@@ -63,12 +63,12 @@ class ClipEmbedder:
         ):
             try:
                 content = read(path)
-            except UserError as error:
+            except InputError as error:
                 clip.absent[modality] = str(error)
             else:
                 clip.vectors[modality] = embed(content)
         if not clip.vectors:
-            raise UserError(
+            raise InputError(
                 f"{path}: has neither a voice nor a face that can be used: {'; '.join(clip.absent.values())}"
             )
         return clip
@@ -81,12 +81,12 @@ class ClipEmbedder:
 
 
 def read_voice(path: str, track: int | None = None) -> np.ndarray:
-    """The sound of a clip; UserError where it has none that can be embedded."""
+    """The sound of a clip; InputError where it has none that can be embedded."""
     if Path(path).is_dir():
-        raise UserError(f"{path}: a folder of pictures has no sound")
+        raise InputError(f"{path}: a folder of pictures has no sound")
     return read_clip(path, None, allow_pipes=False, track=track)
 
 
 def read_face(path: str, detector: Any, n_frames: int) -> np.ndarray:
-    """The aligned faces of a clip, (n, 112, 112, 3) uint8 BGR; UserError where none is found."""
+    """The aligned faces of a clip, (n, 112, 112, 3) uint8 BGR; InputError where none is found."""
     return media_faces({path: path}, detector, n_frames)(path).pictures

@@ -7,18 +7,18 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from avsv.errors import UserError
+from avsv.errors import InputError
+from avsv.features.audio_damage import damage_sound
 from avsv.features.quality import voice_quality
-from avsv.features.sound_damage import damage_sound
+from avsv.jobs.progress import progress
+from avsv.jobs.threads import map_ahead, n_allowed
 from avsv.kaldi.segments import Source, is_pipe
 from avsv.kaldi.shards import ShardWriter
-from avsv.media.guard import guarded
-from avsv.media.sound import read_sound, sound_seconds
+from avsv.media.decoder_process import guarded
+from avsv.media.waveforms import read_sound, sound_seconds
 from avsv.models.device import pick_device
 from avsv.models.ecapa import load_encoder
-from avsv.models.whole_clip import in_onnxruntime
-from avsv.progress import progress
-from avsv.threads import map_ahead, n_allowed
+from avsv.models.onnx_encoder import in_onnxruntime
 
 RATE = 16000
 SHORTEST = 0.1  # seconds; the encoder's widest convolution spans less
@@ -149,7 +149,7 @@ def embed_batch(
     for utt in utts:
         try:
             sounds[utt] = read(utt)
-        except UserError as error:
+        except InputError as error:
             done.append(Embedded(utt, reason=str(error)))
         if sum(map(len, sounds.values())) > 2 * batch_seconds * RATE:  # their lengths were lies
             done += embed_sounds(embed, sounds)
@@ -178,7 +178,7 @@ def known_lengths(wav: dict[str, Source], seconds: dict[str, float], out: ShardW
     for utt, path in wav.items():
         try:
             lengths[utt] = seconds.get(utt) or (float("inf") if is_pipe(path) else guarded(sound_seconds, path))
-        except UserError as error:
+        except InputError as error:
             out.skip(utt, str(error))
     return lengths
 
@@ -190,11 +190,11 @@ def read_clip(path: Source, damage: dict | None, allow_pipes: bool, track: int |
 
 
 def check_sound(sound: np.ndarray, path: Source) -> np.ndarray:
-    """The sound itself; UserError where it is too short to embed, or silent."""
+    """The sound itself; InputError where it is too short to embed, or silent."""
     if len(sound) < SHORTEST * RATE:
-        raise UserError(f"{path}: the sound lasts {len(sound) / RATE:.3f} s, less than {SHORTEST} s")
+        raise InputError(f"{path}: the sound lasts {len(sound) / RATE:.3f} s, less than {SHORTEST} s")
     if not np.any(sound):
-        raise UserError(f"{path}: the sound is silent, every sample is 0")
+        raise InputError(f"{path}: the sound is silent, every sample is 0")
     return sound
 
 

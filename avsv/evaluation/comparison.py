@@ -43,7 +43,7 @@ def compare(
 
     Raises
     ------
-    UserError : there is no system of the reference's name, or there are no systems
+    InputError : there is no system of the reference's name, or there are no systems
 
     Examples
     --------

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from avsv.errors import UserError
+from avsv.errors import InputError
 from avsv.evaluation.bootstrap import Resampled, SpeakerBootstrap, interval
 from avsv.evaluation.cllr import cllr, min_cllr
 from avsv.evaluation.dcf import act_dcf, least_cost
@@ -143,14 +143,14 @@ def measure_present(
 
     Raises
     ------
-    UserError : no trial has a score
+    InputError : no trial has a score
     """
     there = ~np.isnan(scores)
     n_missing = len(there) - int(there.sum())
     if n_missing == 0:
         return measure(scores, labels, p_target, bootstrap, fmr) | {"n_missing": 0}
     if n_missing == len(there):
-        raise UserError(f"{path}: no trial of the list has a score")
+        raise InputError(f"{path}: no trial of the list has a score")
     log.warning("%s: %d of %d trials have no score and are left out", path, n_missing, len(there))
     some = bootstrap and bootstrap.take(there)
     return measure(scores[there], labels[there], p_target, some, fmr) | {"n_missing": n_missing}

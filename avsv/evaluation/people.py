@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from avsv.errors import UserError
+from avsv.errors import InputError
 from avsv.kaldi.trials import Trials
 
 
@@ -21,7 +21,7 @@ def people_of(trials: Trials, utt2spk: Mapping[str, str] | None = None) -> np.nd
 
     Raises
     ------
-    UserError : a recording is not in `utt2spk`, or a target trial is of two people there, or a nontarget trial of one
+    InputError : a recording is not in `utt2spk`, or a target trial is of two people there, or a nontarget trial of one
 
     Examples
     --------
@@ -37,7 +37,7 @@ def look_up(trials: Trials, utt2spk: Mapping[str, str]) -> list[np.ndarray]:
     """Number of the person of each enrolment and each test recording."""
     for name in (*trials.enroll_ids, *trials.test_ids):
         if name not in utt2spk:
-            raise UserError(f'--utt2spk: "{name}" of the trials is not in it')
+            raise InputError(f'--utt2spk: "{name}" of the trials is not in it')
     numbers: dict[str, int] = {}
     people = [
         np.array([numbers.setdefault(utt2spk[name], len(numbers)) for name in ids], np.int32)
@@ -47,7 +47,7 @@ def look_up(trials: Trials, utt2spk: Mapping[str, str]) -> list[np.ndarray]:
     if trials.labels is not None and (wrong := np.flatnonzero(differ == trials.labels)[:1].tolist()):
         enroll, test = trials[wrong[0]]
         kind = "target" if trials.labels[wrong[0]] else "nontarget"
-        raise UserError(
+        raise InputError(
             f'--utt2spk: trial {wrong[0] + 1}, "{enroll} {test}", is a {kind} trial, '
             f'but the table gives "{utt2spk[enroll]}" and "{utt2spk[test]}"'
         )

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from avsv.errors import UserError
+from avsv.errors import InputError
 from avsv.kaldi.decimals import number_or_nan
 from avsv.kaldi.tables import read_lines
 
@@ -44,7 +44,7 @@ def read_published(path: Path | str) -> list[Published]:
 
     Raises
     ------
-    UserError : no such file, a column is missing or unknown, a line of another shape, a figure out of its range or
+    InputError : no such file, a column is missing or unknown, a line of another shape, a figure out of its range or
         without a source, a line twice
 
     Examples
@@ -63,17 +63,17 @@ def read_published(path: Path | str) -> list[Published]:
         if head is None:
             head = read_head(path, number, fields)
         elif len(fields) != len(head):
-            raise UserError(
+            raise InputError(
                 f"{path}, line {number}: expected {len(head)} fields with tabs between ({', '.join(head)}), "
                 f'found {len(fields)}: "{line.strip()}"'
             )
         else:
             row = read_row(path, number, dict(zip(head, fields, strict=True)))
             if row in found:
-                raise UserError(f"{path}, line {number}: the same stands in the file before")
+                raise InputError(f"{path}, line {number}: the same stands in the file before")
             found.append(row)
     if not found:
-        raise UserError(f'{path}: there are no figures in it, expected a head "{" ".join(COLUMNS)}", and lines below')
+        raise InputError(f'{path}: there are no figures in it, expected a head "{" ".join(COLUMNS)}", and lines below')
     return found
 
 
@@ -81,7 +81,7 @@ def read_head(path: Path | str, number: int, fields: Sequence[str]) -> list[str]
     missing = [name for name in NEEDED if name not in fields]
     unknown = [name for name in fields if name not in COLUMNS]
     if missing or unknown or len(set(fields)) < len(fields) or ("min_dcf" in fields) != ("p_target" in fields):
-        raise UserError(
+        raise InputError(
             f'{path}, line {number}: expected the names of the columns with tabs between, "{" ".join(COLUMNS)}" '
             f'(min_dcf and p_target may be left out), found "{" ".join(fields)}"'
         )
@@ -91,15 +91,15 @@ def read_head(path: Path | str, number: int, fields: Sequence[str]) -> list[str]
 def read_row(path: Path | str, number: int, row: dict[str, str]) -> Published:
     for name in ("list", "system", "source"):
         if row[name] in ("", "-"):
-            raise UserError(f"{path}, line {number}: the {name} is missing")
+            raise InputError(f"{path}, line {number}: the {name} is missing")
     figures = {
         name: read_figure(path, number, name, row.get(name, ""), most)
         for name, most in (("eer_percent", 100.0), ("min_dcf", 1.0), ("p_target", 1.0))
     }
     if figures["eer_percent"] is None and figures["min_dcf"] is None:
-        raise UserError(f"{path}, line {number}: has neither an EER nor a minDCF")
+        raise InputError(f"{path}, line {number}: has neither an EER nor a minDCF")
     if (figures["min_dcf"] is None) != (figures["p_target"] is None):
-        raise UserError(f"{path}, line {number}: min_dcf needs p_target, the prior it is at, and the reverse")
+        raise InputError(f"{path}, line {number}: min_dcf needs p_target, the prior it is at, and the reverse")
     return Published(row["list"], row["system"], source=row["source"], **figures)
 
 
@@ -108,7 +108,7 @@ def read_figure(path: Path | str, number: int, name: str, text: str, most: float
         return None
     value = number_or_nan(text)
     if not 0 <= value <= most:
-        raise UserError(f'{path}, line {number}: expected a number from 0 to {most:g} as {name}, found "{text}"')
+        raise InputError(f'{path}, line {number}: expected a number from 0 to {most:g} as {name}, found "{text}"')
     return value
 
 

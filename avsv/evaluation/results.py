@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from avsv.errors import UserError
+from avsv.errors import InputError
 from avsv.evaluation.measures import interval_text
 from avsv.evaluation.tables import markdown_text, shown, span
 
@@ -40,7 +40,7 @@ def find_score_files(exp_dir: Path, lists: Iterable[str], conditions: Sequence[s
 
     Raises
     ------
-    UserError : there is no score file, or none of one of `conditions`
+    InputError : there is no score file, or none of one of `conditions`
     """
     by_length = sorted(lists, key=len, reverse=True)  # a list's name may start another's
     files, others = [], []
@@ -52,7 +52,7 @@ def find_score_files(exp_dir: Path, lists: Iterable[str], conditions: Sequence[s
     if others:
         log.warning("%d score files are of no trial list here and left out, the first: %s", len(others), others[0])
     if not files:
-        raise UserError(
+        raise InputError(
             f"{exp_dir}: there are no score files SYSTEM/scores/LIST[@CONDITION].BACKEND of the lists "
             f"{', '.join(sorted(by_length))}"
         )
@@ -60,7 +60,7 @@ def find_score_files(exp_dir: Path, lists: Iterable[str], conditions: Sequence[s
         n_found = len(files)
         for condition in conditions:
             if all(file.condition != condition for file in files):
-                raise UserError(f"{exp_dir}: no score file is of the condition {condition}; score it first")
+                raise InputError(f"{exp_dir}: no score file is of the condition {condition}; score it first")
         files = [file for file in files if file.condition in conditions]
         log.info("%d of %d score files are of the conditions asked for", len(files), n_found)
     return sorted(files, key=lambda f: (f.trials, f.condition != "clean", in_numbers(f.condition), f.system, f.backend))
@@ -98,7 +98,7 @@ def find_lists(trials_dir: Path) -> dict[str, Path]:
     """Name -> file of the trial lists in a folder."""
     lists = {path.name: path for path in sorted(trials_dir.glob("*")) if path.is_file() and path.name[0] != "."}
     if not lists:
-        raise UserError(f"{trials_dir}: expected a folder with trial lists")
+        raise InputError(f"{trials_dir}: expected a folder with trial lists")
     return lists
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from avsv.evaluation.errors import ErrorCounts
-from avsv.files import whole_file
+from avsv.jobs.files import whole_file
 
 
 def auc(counts: ErrorCounts) -> float:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from avsv.errors import UserError
+from avsv.errors import InputError
 from avsv.evaluation.bootstrap import SpeakerBootstrap
 from avsv.evaluation.measures import FMR, P_TARGET, measure, table
 from avsv.kaldi.decimals import number_or_nan
@@ -48,7 +48,7 @@ def read_grouping(path: Path | str, trials: Trials, utt2spk: Mapping[str, str] |
 
     Raises
     ------
-    UserError : the table is none, names nobody in the trials, or makes more than 200 subsets
+    InputError : the table is none, names nobody in the trials, or makes more than 200 subsets
 
     Examples
     --------
@@ -67,7 +67,7 @@ def read_grouping(path: Path | str, trials: Trials, utt2spk: Mapping[str, str] |
     else:
         labels, group, note = by_pair(sides, values, trials)
     if len(labels) > MOST:
-        raise UserError(f"{path}: makes {len(labels)} subsets of the trials, at most {MOST} can be told: join values")
+        raise InputError(f"{path}: makes {len(labels)} subsets of the trials, at most {MOST} can be told: join values")
     recordings = dict(zip(trials.enroll_ids, sides[0], strict=True)) | dict(zip(trials.test_ids, sides[1], strict=True))
     if absent := sum(value is None for value in recordings.values()):
         note += f"; {absent} of {len(recordings)} recordings are not in the table, and their trials {UNKNOWN}"
@@ -88,7 +88,7 @@ def values_of_sides(
     best = max(readings, key=lambda sides: sum(value is not None for side in sides for value in side))
     if not any(value is not None for side in best for value in side):
         hint = " or people of --utt2spk" if utt2spk is not None else "; a table of people needs --utt2spk"
-        raise UserError(
+        raise InputError(
             f'{path}: names no recording of the trials, such as "{trials.enroll_ids[0]}": expected "recording value" '
             f"lines with their recordings{hint}"
         )

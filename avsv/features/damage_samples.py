@@ -7,17 +7,17 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from avsv.errors import UserError
+from avsv.errors import InputError
+from avsv.features.audio_damage import RATE, damage_sound
 from avsv.features.face_damage import damage_faces
 from avsv.features.faces import SIDE, read_faces
-from avsv.features.sound_damage import RATE, damage_sound
-from avsv.files import whole_file
+from avsv.jobs.files import whole_file
 from avsv.kaldi.damage import MISSING, read_damage
 from avsv.kaldi.data_dir import DataDir, read_data_dir
+from avsv.media.decoder_process import guarded
 from avsv.media.encoding import encode_sound
-from avsv.media.guard import guarded
-from avsv.media.pictures import read_frames
-from avsv.media.sound import read_sound
+from avsv.media.images import read_frames
+from avsv.media.waveforms import read_sound
 
 log = logging.getLogger("avsv")
 
@@ -51,7 +51,7 @@ def write_samples(noisy_dir: Path, folder: Path, n: int) -> int:
                     else:
                         write_face(middle_face(data, aligned, utt), utt, damage, folder)
                     written += 1
-                except UserError as error:
+                except InputError as error:
                     log.warning("no sample of %s, %s: %s", utt, kind, error)
     return written
 

@@ -11,7 +11,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from avsv.errors import UserError
+from avsv.errors import InputError
 from avsv.features.faces import SIDE
 
 
@@ -187,7 +187,7 @@ def draw_face_damage(rng: np.random.Generator, kinds: Mapping[str, Mapping[str, 
 
     Raises
     ------
-    UserError : an unknown kind, or a severity that the kind does not have
+    InputError : an unknown kind, or a severity that the kind does not have
 
     Examples
     --------
@@ -197,19 +197,19 @@ def draw_face_damage(rng: np.random.Generator, kinds: Mapping[str, Mapping[str, 
     severities = NOISY if kinds is None else kinds
     kind = str(rng.choice(list(severities)))
     if kind not in DRAW:
-        raise UserError(f'unknown face damage "{kind}"; expected one of {", ".join(DRAW)}')
+        raise InputError(f'unknown face damage "{kind}"; expected one of {", ".join(DRAW)}')
     try:
         return {"modality": "face", "kind": kind, **DRAW[kind](rng, **severities[kind])}
     except (TypeError, ValueError, OverflowError) as error:
-        raise UserError(f'severity of face damage "{kind}", {severities[kind]}: {error}') from None
+        raise InputError(f'severity of face damage "{kind}", {severities[kind]}: {error}') from None
 
 
 def check_severities(kinds: Mapping[str, Mapping[str, Any]]) -> None:
-    """Draw each kind once and damage a face with it; UserError for what no face can have."""
+    """Draw each kind once and damage a face with it; InputError for what no face can have."""
     face, rng = np.zeros((SIDE, SIDE, 3), np.uint8), np.random.default_rng(0)
     for kind, severity in kinds.items():
         if not isinstance(severity, Mapping):
-            raise UserError(f'face damage "{kind}": expected its severity, such as {{}}, found {severity!r}')
+            raise InputError(f'face damage "{kind}": expected its severity, such as {{}}, found {severity!r}')
         damage_faces(face[None], draw_face_damage(rng, {kind: severity}))
 
 
@@ -227,7 +227,7 @@ def damage_face(face: np.ndarray, kind: str, parameters: Mapping[str, Any]) -> n
 
     Raises
     ------
-    UserError : an unknown kind, a parameter too many or too few, or a value out of its range
+    InputError : an unknown kind, a parameter too many or too few, or a value out of its range
 
     Examples
     --------
@@ -235,11 +235,11 @@ def damage_face(face: np.ndarray, kind: str, parameters: Mapping[str, Any]) -> n
     (112, 112, 3)
     """
     if kind not in KINDS:
-        raise UserError(f'there is no face damage "{kind}"; expected one of {", ".join(KINDS)}')
+        raise InputError(f'there is no face damage "{kind}"; expected one of {", ".join(KINDS)}')
     try:
         return KINDS[kind](face, **parameters)
     except (TypeError, ValueError, cv2.error) as error:
-        raise UserError(f'face damage "{kind}" with {dict(parameters)}: {error}') from None
+        raise InputError(f'face damage "{kind}" with {dict(parameters)}: {error}') from None
 
 
 def damage_faces(faces: np.ndarray, damage: Mapping[str, Any]) -> np.ndarray:

@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from avsv.errors import UserError, refuse_unknown
+from avsv.errors import InputError, refuse_unknown
 from avsv.features.onnx_files import check_onnx
-from avsv.home import home_folder
-from avsv.threads import n_asked
+from avsv.jobs.home import home_folder
+from avsv.jobs.threads import n_asked
 
 log = logging.getLogger("avsv")
 PUBLISHED = ("buffalo_l", "buffalo_m", "buffalo_s", "buffalo_sc", "antelopev2")
@@ -41,16 +41,16 @@ def find_pack(model: str | Path) -> Path:
 
     Raises
     ------
-    UserError : no such folder, no ONNX file in it, an unknown name, the download failed
+    InputError : no such folder, no ONNX file in it, an unknown name, the download failed
     """
     folder = home_folder() / str(model)[2:] if str(model).startswith("~/") else Path(model)
     if not folder.is_dir() and str(model) == folder.name:
         home = home_folder() / ".insightface" / "models" / folder.name
         folder = home if home.is_dir() or folder.name not in PUBLISHED else fetch_pack(folder.name)
     if folder.is_file():
-        raise UserError(f"{folder}: is a file, expected the folder of a face pack")
+        raise InputError(f"{folder}: is a file, expected the folder of a face pack")
     if not folder.is_dir():
-        raise UserError(
+        raise InputError(
             f"{model}: there is no such face pack; expected a folder with a detector and a recognition network as ONNX "
             f"files, or one of {', '.join(PUBLISHED)}"
         )
@@ -58,7 +58,7 @@ def find_pack(model: str | Path) -> Path:
         inner = [sub for sub in sorted(folder.iterdir()) if sub.is_dir() and list(sub.glob("*.onnx"))]
         if len(inner) == 1:  # antelopev2.zip holds a folder of its own name
             return inner[0]
-        raise UserError(
+        raise InputError(
             f"{folder}: there is no ONNX file in this folder; a face pack has a detector (SCRFD) and a recognition "
             "network (ArcFace), such as det_10g.onnx and w600k_r50.onnx"
         )
@@ -74,7 +74,7 @@ def fetch_pack(name: str) -> Path:
         with contextlib.redirect_stdout(sys.stderr):  # it prints; standard output belongs to the command
             return Path(ensure_available("models", name))
     except Exception as error:  # requests', zipfile's and insightface's own
-        raise UserError(
+        raise InputError(
             f"the face pack {name} cannot be fetched ({type(error).__name__}: {error}); fetch and unzip it yourself, "
             "and give --model the folder"
         ) from None
@@ -92,7 +92,7 @@ def load_pack(model: str | Path, device: str = "cpu", tasks: tuple[str, ...] = (
 
     Raises
     ------
-    UserError : what `find_pack` raises, a broken ONNX file, a network of `tasks` that is not there, no CUDA
+    InputError : what `find_pack` raises, a broken ONNX file, a network of `tasks` that is not there, no CUDA
     """
     for task in tasks:
         refuse_unknown("task", task, ("detection", "recognition"))
@@ -113,9 +113,9 @@ def load_pack(model: str | Path, device: str = "cpu", tasks: tuple[str, ...] = (
                 "detection": "a detector (SCRFD with key points: 9 or 15 outputs)",
                 "recognition": "a recognition network (ArcFace: one output, input 3 x 112 x 112)",
             }[task]
-            raise UserError(f"{folder}: there is no {task} network among {names}; expected {form}")
+            raise InputError(f"{folder}: there is no {task} network among {names}; expected {form}")
     if "detection" in found and not found["detection"].use_kps:
-        raise UserError(f"{found['detection'].model_file}: this detector gives no key points, which alignment needs")
+        raise InputError(f"{found['detection'].model_file}: this detector gives no key points, which alignment needs")
     for network in found.values():
         try_out(network)
     return FacePack(folder, **found)
@@ -126,7 +126,7 @@ def try_out(network: Any) -> None:
 
     Raises
     ------
-    UserError : it fails, or what it gives is not what a detector or a recognition network gives
+    InputError : it fails, or what it gives is not what a detector or a recognition network gives
     """
     try:
         if network.taskname == "recognition":
@@ -141,20 +141,20 @@ def try_out(network: Any) -> None:
             good = given.ndim == 2 and given.shape[1] == 5 and points.shape == (len(given), 5, 2)
     except Exception as error:  # onnxruntime's, and numpy's on arrays of other shapes
         reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise UserError(f"{network.model_file}: is no {network.taskname} network that can be used: {reason}") from None
+        raise InputError(f"{network.model_file}: is no {network.taskname} network that can be used: {reason}") from None
     if not good or not np.isfinite(given).all():
-        raise UserError(f"{network.model_file}: gives {given.shape}, or numbers that are not finite; expected "
+        raise InputError(f"{network.model_file}: gives {given.shape}, or numbers that are not finite; expected "
                         f"{expected} from a {network.taskname} network")  # fmt: skip
 
 
 def usable_providers(device: str) -> list[str]:
-    """onnxruntime's providers for "cpu" or "cuda"; UserError where there is no CUDA."""
+    """onnxruntime's providers for "cpu" or "cuda"; InputError where there is no CUDA."""
     import onnxruntime
 
     if device not in PROVIDERS:
-        raise UserError(f"--device {device}: expected cpu or cuda")
+        raise InputError(f"--device {device}: expected cpu or cuda")
     if PROVIDERS[device][0] not in onnxruntime.get_available_providers():
-        raise UserError(
+        raise InputError(
             "--device cuda: this onnxruntime has no CUDA. Install onnxruntime-gpu in place of onnxruntime: "
             "pip uninstall -y onnxruntime onnxruntime-gpu && pip install --no-deps onnxruntime-gpu"
         )
@@ -179,9 +179,9 @@ def load_onnx(file: Path, providers: list[str], threads: int | None = None) -> A
             network = model_zoo.get_model(str(file), providers=providers, sess_options=options)
     except Exception as error:  # onnxruntime's and protobuf's own, some of them bare
         reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise UserError(f"{file}: cannot be loaded as an ONNX network: {reason}") from None
+        raise InputError(f"{file}: cannot be loaded as an ONNX network: {reason}") from None
     if providers[0] == "CUDAExecutionProvider" and network and "CUDA" not in network.session.get_providers()[0]:
-        raise UserError(
+        raise InputError(
             f"{file}: onnxruntime could not start CUDA; are the driver and cuDNN installed? Or: --device cpu"
         )
     return network

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from avsv.errors import UserError
+from avsv.errors import InputError
 from avsv.features.faces import detect_faces, prominence
 
 EVERY = 3  # frames between two looks
@@ -74,7 +74,7 @@ def track_faces(frames: Iterable[np.ndarray], detector: Any, det_thresh: float =
 
     Raises
     ------
-    UserError : no face is seen for 9 frames together
+    InputError : no face is seen for 9 frames together
     """
     found: list[Sightings] = []
     number = -1
@@ -97,7 +97,7 @@ def track_faces(frames: Iterable[np.ndarray], detector: Any, det_thresh: float =
             face.prominence += float(weights[index])
     tracks = [make_track(face, number) for face in found if face.frames[-1] - face.frames[0] + 1 >= LEAST]
     if not tracks:
-        raise UserError(f"no face was found for {LEAST} frames together, in {number + 1} frames")
+        raise InputError(f"no face was found for {LEAST} frames together, in {number + 1} frames")
     return sorted(tracks, key=lambda track: -track.prominence)
 
 

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 
-from avsv.errors import UserError
-from avsv.media.stills import decode_jpeg
+from avsv.errors import InputError
+from avsv.media.still_images import decode_jpeg
 
 MOST_FACES = 500  # of a clip in an archive: a JPEG is at most 65535 pixels high
 SIDE = 112  # pixels; ArcFace's template
@@ -164,12 +164,12 @@ def find_faces(frames: Sequence[np.ndarray], detector: Any, det_thresh: float = 
 
     Raises
     ------
-    UserError : there is no face in any of the frames
+    InputError : there is no face in any of the frames
     """
     detected = [(frame, detect_face(frame, detector, det_thresh)) for frame in frames]
     found = [(frame, face) for frame, face in detected if face is not None]
     if not found:
-        raise UserError(f"no face was found in {len(frames)} frames")
+        raise InputError(f"no face was found in {len(frames)} frames")
     return ClipFaces(
         np.stack([align_face(frame, face.points) for frame, face in found]),
         np.array([face.score for _, face in found]),
@@ -185,7 +185,7 @@ def encode_faces(faces: np.ndarray) -> bytes:
 
 
 def decode_faces(data: bytes) -> np.ndarray:
-    """The inverse of `encode_faces`, (n, 112, 112, 3) uint8 BGR; UserError where the bytes are something else.
+    """The inverse of `encode_faces`, (n, 112, 112, 3) uint8 BGR; InputError where the bytes are something else.
 
     Examples
     --------
@@ -193,13 +193,13 @@ def decode_faces(data: bytes) -> np.ndarray:
     array([50., 50.])
     """
     if len(data) < 5 or struct.unpack("<I", data[:4])[0] != len(data) - 4:
-        raise UserError("there are no aligned faces here")
+        raise InputError("there are no aligned faces here")
     try:
         column = decode_jpeg(data[4:], MOST_FACES * SIDE * SIDE)
-    except UserError:
-        raise UserError("there are no aligned faces here") from None
+    except InputError:
+        raise InputError("there are no aligned faces here") from None
     if column.shape[1] != SIDE or column.shape[0] % SIDE:
-        raise UserError("there are no aligned faces here")
+        raise InputError("there are no aligned faces here")
     return column.reshape(-1, SIDE, SIDE, 3)
 
 
@@ -216,11 +216,11 @@ def read_faces(entry: str) -> np.ndarray:
 
     Raises
     ------
-    UserError : no such archive, one that is cut short, or no faces at that place
+    InputError : no such archive, one that is cut short, or no faces at that place
     """
     path, _, offset = entry.rpartition(":")
     if not os.path.isfile(path):  # a FIFO would block
-        raise UserError(f"{entry}: there is no such archive; run avsv align-faces again")
+        raise InputError(f"{entry}: there is no such archive; run avsv align-faces again")
     try:
         with open(path, "rb") as archive:
             archive.seek(int(offset))
@@ -229,8 +229,8 @@ def read_faces(entry: str) -> np.ndarray:
             data = head + archive.read(min(size, 1 << 26))
         return decode_faces(data)
     except ValueError:
-        raise UserError(f'{entry}: expected "path:offset", as avsv align-faces writes it') from None
-    except UserError as error:
-        raise UserError(
+        raise InputError(f'{entry}: expected "path:offset", as avsv align-faces writes it') from None
+    except InputError as error:
+        raise InputError(
             f"{entry}: {error}; the archive is cut short or another one; run avsv align-faces again"
         ) from None

@@ -5,7 +5,7 @@ from functools import cache
 import numpy as np
 import scipy.fft
 
-from avsv.errors import UserError
+from avsv.errors import InputError
 
 RATE = 16000
 FRAME, HOP, BLOCK = 400, 160, 80  # samples; frames and hops are whole blocks, whose sums are shared
@@ -66,7 +66,7 @@ def fbank_and_energy(sound: np.ndarray, n_mels: int = 80, high: float = HIGH) ->
 
     Raises
     ------
-    UserError : the sound is shorter than one frame
+    InputError : the sound is shorter than one frame
 
     Examples
     --------
@@ -75,7 +75,7 @@ def fbank_and_energy(sound: np.ndarray, n_mels: int = 80, high: float = HIGH) ->
     ((98, 80), (98,))
     """
     if len(sound) < FRAME:
-        raise UserError(f"the sound lasts {len(sound) / RATE:.4f} s, less than one frame of 0.025 s")
+        raise InputError(f"the sound lasts {len(sound) / RATE:.4f} s, less than one frame of 0.025 s")
     frames = np.lib.stride_tricks.sliding_window_view(sound, FRAME)[::HOP]
     features = np.empty((len(frames), n_mels), np.float32)
     for begin in range(0, len(frames), AT_ONCE):

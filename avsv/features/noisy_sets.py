@@ -15,12 +15,13 @@ from typing import Any
 
 import numpy as np
 
-from avsv.errors import UserError, refuse_unknown
-from avsv.features import face_damage, sound_damage
+from avsv.errors import InputError, refuse_unknown
+from avsv.features import audio_damage as sound_damage
+from avsv.features import face_damage
+from avsv.features.audio_damage import draw_sound_damage
 from avsv.features.face_damage import draw_face_damage
 from avsv.features.faces import SIDE
-from avsv.features.sound_damage import draw_sound_damage
-from avsv.files import copy_file, replaced_together
+from avsv.jobs.files import copy_file, replaced_together
 from avsv.kaldi.damage import MISSING, damage_table
 from avsv.kaldi.data_dir import DataDir, write_data_dir
 
@@ -98,7 +99,7 @@ SWEEPS: dict[str, Callable[[float], Condition]] = {
 
 
 def find_condition(name: str) -> Condition:
-    """The condition of this name; UserError where there is none.
+    """The condition of this name; InputError where there is none.
 
     Examples
     --------
@@ -110,11 +111,11 @@ def find_condition(name: str) -> Condition:
     sweep, _, number = name.partition("-")
     if sweep not in SWEEPS:
         known = ", ".join([*(f"{sweep}-NUMBER" for sweep in SWEEPS), *CONDITIONS])
-        raise UserError(f'there is no condition "{name}"; expected one of {known}')
+        raise InputError(f'there is no condition "{name}"; expected one of {known}')
     try:
         return SWEEPS[sweep](float(number))
     except ValueError as error:
-        raise UserError(f'condition "{name}": {error}') from None
+        raise InputError(f'condition "{name}": {error}') from None
 
 
 def needs_noises(condition: Condition) -> bool:

@@ -8,8 +8,8 @@ import math
 from collections.abc import Iterator
 from pathlib import Path
 
-from avsv.errors import UserError
-from avsv.model_files import refuse_no_model
+from avsv.errors import InputError
+from avsv.importers.model_files import refuse_no_model
 
 LARGEST_FILE = 1 << 31  # bytes; protobuf has no more
 LARGEST_ARRAY = 1 << 28  # numbers in one array that a network of faces computes
@@ -21,19 +21,19 @@ def check_onnx(path: Path) -> None:
 
     Raises
     ------
-    UserError : no ONNX, weights outside the folder, tensors that are larger than what the file holds, loops
+    InputError : no ONNX, weights outside the folder, tensors that are larger than what the file holds, loops
     """
     import onnx
 
     refuse_no_model(path)
     if path.stat().st_size >= LARGEST_FILE:
-        raise UserError(f"{path}: is larger than 2 GiB, which no ONNX file can be")
+        raise InputError(f"{path}: is larger than 2 GiB, which no ONNX file can be")
     try:
         model = onnx.load(str(path), load_external_data=False)
     except Exception as error:  # protobuf's own
-        raise UserError(f"{path}: cannot be loaded as an ONNX network: {type(error).__name__}") from None
+        raise InputError(f"{path}: cannot be loaded as an ONNX network: {type(error).__name__}") from None
     if not model.graph.node:
-        raise UserError(f"{path}: cannot be loaded as an ONNX network: it has no nodes")
+        raise InputError(f"{path}: cannot be loaded as an ONNX network: it has no nodes")
     for graph in graphs_of(model):
         for tensor in tensors_of(graph):
             if tensor.data_location == onnx.TensorProto.EXTERNAL:
@@ -42,19 +42,19 @@ def check_onnx(path: Path) -> None:
                 refuse_larger_than_its_data(path, tensor)
         for node in graph.node:
             if node.op_type in LOOPS:
-                raise UserError(f"{path}: has a node {node.op_type}; a network of faces has no loops, and this one "
+                raise InputError(f"{path}: has a node {node.op_type}; a network of faces has no loops, and this one "
                                 "might never end")  # fmt: skip
     refuse_nested_functions(path, model)
     refuse_huge_arrays(path, model)
 
 
 def refuse_nested_functions(path: Path, model) -> None:
-    """UserError where a function calls a function: each level may double the nodes, and hang any reader."""
+    """InputError where a function calls a function: each level may double the nodes, and hang any reader."""
     names = {(function.domain, function.name) for function in model.functions}
     for graph in graphs_of(model, whole=False):
         for node in graph.node:
             if (node.domain, node.op_type) in names:
-                raise UserError(f"{path}: has a function that calls the function {node.op_type}; a network of faces "
+                raise InputError(f"{path}: has a function that calls the function {node.op_type}; a network of faces "
                                 "needs none, and nested ones can grow without bound")  # fmt: skip
 
 
@@ -85,31 +85,31 @@ def tensors_of(graph) -> Iterator:
 
 
 def refuse_elsewhere(path: Path, tensor) -> None:
-    """UserError where a tensor's numbers are not in an ordinary file of the same folder."""
+    """InputError where a tensor's numbers are not in an ordinary file of the same folder."""
     entries = {entry.key: entry.value for entry in tensor.external_data}
     location = entries.get("location", "")
     file, folder = path.parent / location, path.parent.resolve()
     inside = location and not Path(location).is_absolute() and ".." not in Path(location).parts
     links = [p for p in (file, *file.parents) if p != path.parent and path.parent in p.parents and p.is_symlink()]
     if not inside or links or not file.resolve().is_relative_to(folder):
-        raise UserError(f"{path}: takes the weights {tensor.name} from {location or 'nowhere'}, which is outside of "
+        raise InputError(f"{path}: takes the weights {tensor.name} from {location or 'nowhere'}, which is outside of "
                         "its folder; they are not read. Copy the weights into the folder, without links")  # fmt: skip
     refuse_no_model(file)
     if not file.is_file():
-        raise UserError(f"{file}: there is no such file; {path} takes weights from it")
+        raise InputError(f"{file}: there is no such file; {path} takes weights from it")
     if file.stat().st_nlink > 1:
-        raise UserError(f"{file}: has another name elsewhere (a hard link), and might be any file of this machine; "
+        raise InputError(f"{file}: has another name elsewhere (a hard link), and might be any file of this machine; "
                         "copy it")  # fmt: skip
     try:
         end = int(entries.get("offset", 0)) + int(entries.get("length", 0))
     except ValueError:
         end = -1
     if not 0 <= end <= file.stat().st_size:
-        raise UserError(f"{path}: the weights {tensor.name} are not within {file}, which is damaged or half there")
+        raise InputError(f"{path}: the weights {tensor.name} are not within {file}, which is damaged or half there")
 
 
 def refuse_larger_than_its_data(path: Path, tensor) -> None:
-    """UserError where a tensor's dimensions are not those of the numbers that the file holds for it."""
+    """InputError where a tensor's dimensions are not those of the numbers that the file holds for it."""
     size = math.prod(tensor.dims) if all(d >= 0 for d in tensor.dims) else -1
     bits = {2: 8, 3: 8, 4: 16, 5: 16, 9: 8, 10: 16, 1: 32, 6: 32, 7: 64, 11: 64, 12: 32, 13: 64, 14: 64, 15: 128,
             16: 16}.get(tensor.data_type, 8)  # fmt: skip
@@ -120,12 +120,12 @@ def refuse_larger_than_its_data(path: Path, tensor) -> None:
                                               tensor.double_data, tensor.uint64_data, tensor.string_data))  # fmt: skip
         fits = size <= max(held, 0) * (2 if tensor.data_type > 16 else 1) and size >= 0
     if not fits:
-        raise UserError(f"{path}: the tensor {tensor.name} is said to be {list(tensor.dims)}, but the file holds other "
-                        "numbers: it is damaged")  # fmt: skip
+        raise InputError(f"{path}: the tensor {tensor.name} is said to be {list(tensor.dims)}, but the file holds "
+                        "other numbers: it is damaged")  # fmt: skip
 
 
 def refuse_huge_arrays(path: Path, model) -> None:
-    """UserError where an array on the way, as far as its size can be told beforehand, would not fit into memory."""
+    """InputError where an array on the way, as far as its size can be told beforehand, would not fit into memory."""
     import onnx
 
     for graph in graphs_of(model):
@@ -139,5 +139,5 @@ def refuse_huge_arrays(path: Path, model) -> None:
     for value in (*inferred.value_info, *inferred.output, *inferred.input):
         dims = [d.dim_value for d in value.type.tensor_type.shape.dim if d.HasField("dim_value")]
         if math.prod(max(d, 1) for d in dims) > LARGEST_ARRAY:
-            raise UserError(f"{path}: the array {value.name} would have the size {dims}, too large for a network of "
+            raise InputError(f"{path}: the array {value.name} would have the size {dims}, too large for a network of "
                             "faces")  # fmt: skip

@@ -12,9 +12,9 @@ from typing import TypeVar
 
 import numpy as np
 
-from avsv.errors import UserError
-from avsv.inputs import open_regular, refuse_zeros, without_marks
-from avsv.threads import map_ahead
+from avsv.errors import InputError
+from avsv.jobs.inputs import open_regular, refuse_zeros, without_marks
+from avsv.jobs.threads import map_ahead
 
 BLOCK = 1 << 20  # bytes read at a time: what is made of them stays in the processor's cache
 SPACE, NEWLINE = 32, 10
@@ -59,7 +59,7 @@ class Block:
         shortest, n_words = int(length.min()), -(-int(length.max()) // 8)
         if n_words > MOST_WORDS:
             line = self.first_line + int(length.argmax())
-            raise UserError(f"{self.path}, line {line}: field {field + 1} has {length.max()} bytes; is this a table?")
+            raise InputError(f"{self.path}, line {line}: field {field + 1} has {length.max()} bytes; is this a table?")
         words = []
         for position in range(n_words):
             word = self.eight_bytes(start + 8 * position)
@@ -89,7 +89,7 @@ def read_blocks(
 
     Raises
     ------
-    UserError : the file is absent, a line has another number of fields, or `work` says so
+    InputError : the file is absent, a line has another number of fields, or `work` says so
     """
 
     def cut(piece: tuple[bytes, int]) -> tuple[Block, Made]:
@@ -140,11 +140,11 @@ def single_spaced(newline: np.ndarray, fields: int) -> bool:
     return bool(by_line[:, -1].all()) and not by_line[:, :-1].any()
 
 
-def bad_line(path, number: int, shape: str, line: bytes) -> UserError:
+def bad_line(path, number: int, shape: str, line: bytes) -> InputError:
     text = line.decode(errors="replace").strip()
     found = len(text.split())
     shown = text if len(text) <= 200 else text[:200] + "..."
-    return UserError(f'{path}, line {number}: expected "{shape}", found {found} fields: "{shown}"')
+    return InputError(f'{path}, line {number}: expected "{shape}", found {found} fields: "{shown}"')
 
 
 def first_fields(path: Path | str) -> list[bytes]:
@@ -275,7 +275,7 @@ class Identifiers:
         try:
             return [value.decode() for value in self.known]
         except UnicodeDecodeError as error:
-            raise UserError(f"{path}: an identifier is not UTF-8 text: {error.object!r}") from None
+            raise InputError(f"{path}: an identifier is not UTF-8 text: {error.object!r}") from None
 
 
 def first_slots(hashes: np.ndarray, slots: np.ndarray) -> np.ndarray:

@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from avsv.errors import UserError, refuse_unknown
-from avsv.kaldi.schema import parse_json
+from avsv.errors import InputError, refuse_unknown
+from avsv.jobs.schema import parse_json
 from avsv.kaldi.segments import Segment, Source
 from avsv.kaldi.tables import read_table
 
@@ -57,7 +57,7 @@ def read_damage(data_dir: Path | str, modality: str) -> dict[str, dict]:
 
     Raises
     ------
-    UserError : names the line that is neither a JSON object with "modality" and "kind" nor a list of such, has two for
+    InputError : names the line that is neither a JSON object with "modality" and "kind" nor a list of such, has two for
         one modality, or parameters that no kind has
     """
     refuse_unknown("modality", modality, ("voice", "face"))
@@ -70,27 +70,29 @@ def read_damage(data_dir: Path | str, modality: str) -> dict[str, dict]:
         records = parse_records(text, where, number)
         mine = [record for record in records if record["modality"] == modality]
         if len(mine) > 1:
-            raise UserError(f"{where}: has {len(mine)} damages to the {modality}, expected one: {text} (line {number})")
+            raise InputError(
+                f"{where}: has {len(mine)} damages to the {modality}, expected one: {text} (line {number})"
+            )
         if mine:
             found[utt] = mine[0]
     return found
 
 
 def parse_records(text: str, where: str, number: int) -> list[dict]:
-    """The records of a line; UserError begins with `where`."""
+    """The records of a line; InputError begins with `where`."""
     try:
         said = parse_json(text)
     except (ValueError, RecursionError):
         said = None
     records = said if isinstance(said, list) else [said]
     if not all(isinstance(record, dict) and record.keys() >= {"modality", "kind"} for record in records):
-        raise UserError(
+        raise InputError(
             f'{where}: expected a JSON object with "modality" and "kind", or a list of them, on line {number}: '
             f"{text[:200]}"
         )
     for record in records:
         if why := defect(record):
-            raise UserError(f"{where}: {why}, on line {number}: {text[:200]}")
+            raise InputError(f"{where}: {why}, on line {number}: {text[:200]}")
         if "sources" in record:
             record["sources"] = [[as_source(source), begin] for source, begin in record["sources"]]
     return records

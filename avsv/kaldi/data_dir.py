@@ -15,8 +15,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from avsv.errors import UserError
-from avsv.files import replaced_together
+from avsv.errors import InputError
+from avsv.jobs.files import replaced_together
 from avsv.kaldi.decimals import number_or_nan
 from avsv.kaldi.segments import TO_THE_END, Segment, Source, cut_recordings, segment_line
 from avsv.kaldi.tables import invert, read_table, write_table
@@ -49,12 +49,12 @@ class DataDir:
         return read_table(self.path / name) if (self.path / name).exists() else {}
 
     def seconds(self) -> dict[str, float]:
-        """Lengths from `utt2dur`, else from `segments`; UserError where one is no number above 0."""
+        """Lengths from `utt2dur`, else from `segments`; InputError where one is no number above 0."""
         lengths = {utt: source.end - source.start for utt, source in self.wav.items()
                    if isinstance(source, Segment) and source.end != TO_THE_END}  # fmt: skip
         for utt, text in self.table("utt2dur").items():
             if not is_positive(text):
-                raise UserError(f'{self.path}/utt2dur: {utt} lasts "{text}", expected seconds above 0')
+                raise InputError(f'{self.path}/utt2dur: {utt} lasts "{text}", expected seconds above 0')
             lengths[utt] = float(text)
         return lengths
 
@@ -68,15 +68,15 @@ def read_data_dir(path: Path | str, media: tuple[str, ...] = ("wav.scp", "video.
 
     Raises
     ------
-    UserError : no such folder, no utt2spk, no utterance, none of `media`, an utterance without a speaker, or a video
+    InputError : no such folder, no utt2spk, no utterance, none of `media`, an utterance without a speaker, or a video
         that is the whole recording of a segment
     """
     path = Path(path)
     if not path.is_dir():
-        raise UserError(f"{path}: there is no such data directory")
+        raise InputError(f"{path}: there is no such data directory")
     utt2spk = read_table(path / "utt2spk", fields=2, shape="utterance speaker")
     if not utt2spk:
-        raise UserError(f"{path}/utt2spk: is empty, expected one utterance a line")
+        raise InputError(f"{path}/utt2spk: is empty, expected one utterance a line")
     data = DataDir(path, utt2spk)
     cut = (path / "segments").exists()
     wav = data.table("wav.scp") if "wav.scp" in media or cut else {}
@@ -87,24 +87,24 @@ def read_data_dir(path: Path | str, media: tuple[str, ...] = ("wav.scp", "video.
         if not table.keys() <= utt2spk.keys():
             utt = next(utt for utt in table if utt not in utt2spk)
             if name == "video.scp" and any(utt == part.recording for part in wav.values() if cut):
-                raise UserError(f'{path}/video.scp: "{utt}" is a recording, and segments cuts sound only. Name a video '
-                                f"of each utterance, or take video.scp away")  # fmt: skip
-            raise UserError(f'{path}/{name}: "{utt}" is not in {path}/utt2spk. Mend it, or run: avsv fix {path}')
+                raise InputError(f'{path}/video.scp: "{utt}" is a recording, and segments cuts sound only. Name a '
+                                f"video of each utterance, or take video.scp away")  # fmt: skip
+            raise InputError(f'{path}/{name}: "{utt}" is not in {path}/utt2spk. Mend it, or run: avsv fix {path}')
     if cut:
         refuse_uncut(path, wav, video)
     data.wav.update(wav if "wav.scp" in media else {})
     data.video.update(video)
     if not data.wav and not data.video:
-        raise UserError(f"{path}: has no {' and no '.join(media)}, or what is there is empty")
+        raise InputError(f"{path}: has no {' and no '.join(media)}, or what is there is empty")
     return data
 
 
 def refuse_uncut(path: Path, wav: dict[str, Segment], video: dict[str, str]) -> None:
-    """UserError where the picture of an utterance is the whole of a recording of which it is a part."""
+    """InputError where the picture of an utterance is the whole of a recording of which it is a part."""
     for utt, picture in video.items():
         if utt in wav and wav[utt].path == picture:
-            raise UserError(f"{path}/video.scp: {utt} has the whole video {picture}, and segments cuts its sound only. "
-                            f"Cut the videos (ffmpeg -ss START -to END), or take video.scp away")  # fmt: skip
+            raise InputError(f"{path}/video.scp: {utt} has the whole video {picture}, and segments cuts its sound "
+                            f"only. Cut the videos (ffmpeg -ss START -to END), or take video.scp away")  # fmt: skip
 
 
 def write_data_dir(path: Path | str, tables: dict[str, dict[str, Source]]) -> None:

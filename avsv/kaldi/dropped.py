@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from avsv.files import whole_file
+from avsv.jobs.files import whole_file
 from avsv.kaldi.keyed import KeyedTable
 
 log = logging.getLogger("avsv")

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from avsv.errors import UserError
-from avsv.files import replaced_together, whole_file, write_json
-from avsv.inputs import as_text, open_regular, read_bytes
+from avsv.errors import InputError
+from avsv.jobs.files import replaced_together, whole_file, write_json
+from avsv.jobs.inputs import as_text, open_regular, read_bytes
 from avsv.kaldi.matrices import BINARY, NotKaldi, decode_any, encode, read_header
 from avsv.kaldi.places import Place, Range, is_offset, parse_place, take
 from avsv.kaldi.records import MERGED, records_of
@@ -55,7 +55,7 @@ def read_embeddings(scp: Path | str, only: Iterable[str] | None = None) -> Embed
 
     Raises
     ------
-    UserError : names the utterance whose archive is absent or cut short, whose vector has another size than the first,
+    InputError : names the utterance whose archive is absent or cut short, whose vector has another size than the first,
         or holds a value that is not finite; shards that are not all of one run
     """
     names, archives, offsets, parts = read_scp(scp)
@@ -98,7 +98,7 @@ def read_vectors(
 
 
 def refuse_other_names(scp, archive, data: mmap.mmap, ids, offsets, rows: Sequence[int]) -> None:
-    """UserError where an scp is older than its archive and its places are those of other utterances of the scp.
+    """InputError where an scp is older than its archive and its places are those of other utterances of the scp.
 
     Names that the archive does not have under that place, nor another one, are taken for renamed ones. Of many records
     some are looked at: in an archive that was written anew, all behind the first difference have moved.
@@ -113,7 +113,7 @@ def refuse_other_names(scp, archive, data: mmap.mmap, ids, offsets, rows: Sequen
         endings = (before[start:].decode(errors="replace") for start in range(len(before)))
         other = next((ending for ending in endings if ending in row_of), None)
         if other is not None and offsets[row_of[other]] != offsets[row]:
-            raise UserError(f"{scp}: {ids[row]}: {archive} was written anew since: in this place it has {other}. Make "
+            raise InputError(f"{scp}: {ids[row]}: {archive} was written anew since: in this place it has {other}. Make "
                             f"{scp} again")  # fmt: skip
 
 
@@ -122,7 +122,7 @@ def read_scp(scp: Path | str) -> tuple[list[str], list[str], list[int], dict[int
 
     Raises
     ------
-    UserError : a line that is not `utterance archive:offset`, or an utterance twice
+    InputError : a line that is not `utterance archive:offset`, or an utterance twice
     """
     lines = as_text(scp, read_bytes(scp)).split("\n")
     if lines[-1] == "":
@@ -140,12 +140,12 @@ def read_scp(scp: Path | str) -> tuple[list[str], list[str], list[int], dict[int
     if len(set(names)) < len(names):
         seen: set[str] = set()
         twice = next(number for number, name in enumerate(names) if name in seen or seen.add(name))
-        raise UserError(f'{scp}, line {twice + 1}: "{names[twice]}" stands in the table twice')
+        raise InputError(f'{scp}, line {twice + 1}: "{names[twice]}" stands in the table twice')
     return names, archives, offsets, parts
 
 
 def odd_line(scp: Path | str, number: int, line: str) -> tuple[str, Place]:
-    """Name and place of a line with other white space, no offset, or a range; UserError for a pipe and the rest."""
+    """Name and place of a line with other white space, no offset, or a range; InputError for a pipe and the rest."""
     fields = line.split(None, 1)
     try:
         if len(fields) == 2:
@@ -153,22 +153,26 @@ def odd_line(scp: Path | str, number: int, line: str) -> tuple[str, Place]:
         hint = ""
     except ValueError as error:
         hint = f": {error}"
-    raise UserError(f'{scp}, line {number}: expected "utterance archive:offset", found "{line.strip()}"{hint}')
+    raise InputError(f'{scp}, line {number}: expected "utterance archive:offset", found "{line.strip()}"{hint}')
 
 
 def open_archive(scp: Path | str, archive: str, name: str) -> mmap.mmap:
     if not os.path.exists(archive):
         here = Path(scp).absolute().parent / os.path.basename(archive)
-        hint = f'; {here} is: if the folder was moved, mend the paths, such as sed -i "s#{os.path.dirname(archive)}/#' \
-               f'{here.parent}/#" {scp}' if here.exists() else ""
-        raise UserError(f"{scp}: {name}: its archive {archive} is not there{hint}")
+        hint = (
+            f'; {here} is: if the folder was moved, mend the paths, such as sed -i "s#{os.path.dirname(archive)}/#'
+            f'{here.parent}/#" {scp}'
+            if here.exists()
+            else ""
+        )
+        raise InputError(f"{scp}: {name}: its archive {archive} is not there{hint}")
     try:
         with open_regular(archive) as file:
             return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    except UserError as error:
-        raise UserError(f"{scp}: {name}: its archive cannot be used: {error}") from None
+    except InputError as error:
+        raise InputError(f"{scp}: {name}: its archive cannot be used: {error}") from None
     except (OSError, ValueError) as error:  # ValueError: an empty file
-        raise UserError(f"{scp}: {name}: cannot read its archive {archive}: {error}") from None
+        raise InputError(f"{scp}: {name}: cannot read its archive {archive}: {error}") from None
 
 
 def copy_alike(data: mmap.mmap, offsets: Sequence[int], vectors: np.ndarray, rows: Sequence[int]) -> bool:
@@ -195,7 +199,7 @@ def copy_one_by_one(scp, archive, data, offsets, ids, vectors, rows, parts) -> N
     for row, offset in zip(rows, offsets, strict=True):
         vector = decode_record(scp, archive, ids[row], data, offset, parts.get(row))
         if vector.size != vectors.shape[1]:
-            raise UserError(
+            raise InputError(
                 f"{scp}: embeddings of differing size: {ids[row]} has {vector.size} values, "
                 f"{ids[0]} has {vectors.shape[1]}"
             )
@@ -203,17 +207,17 @@ def copy_one_by_one(scp, archive, data, offsets, ids, vectors, rows, parts) -> N
 
 
 def decode_record(scp, archive, name, data, offset, part) -> np.ndarray:
-    """The vector of one utterance; UserError names it where it cannot be had."""
+    """The vector of one utterance; InputError names it where it cannot be had."""
     try:
         if offset >= len(data):
             raise NotKaldi("the file ends before it")
         array = take(decode_any(data, offset)[0].copy(), part)  # a copy: the archive is closed later
     except ValueError as error:  # NotKaldi, or a range that is not there
-        raise UserError(f"{scp}: {name}: cannot read {archive}:{offset}: {error}") from None
+        raise InputError(f"{scp}: {name}: cannot read {archive}:{offset}: {error}") from None
     if array.ndim == 2 and len(array) != 1:
-        raise UserError(f"{scp}: {name}: expected a vector, {archive}:{offset} holds a matrix of {len(array)} rows")
+        raise InputError(f"{scp}: {name}: expected a vector, {archive}:{offset} holds a matrix of {len(array)} rows")
     if not array.size:
-        raise UserError(f"{scp}: {name}: the vector at {archive}:{offset} is empty")
+        raise InputError(f"{scp}: {name}: the vector at {archive}:{offset} is empty")
     return array.reshape(-1)
 
 
@@ -222,7 +226,7 @@ def refuse_not_finite(scp: Path | str, ids: Sequence[str], vectors: np.ndarray) 
     if not finite.all():  # a sum may overflow where its terms are finite
         bad = [row for row in np.flatnonzero(~finite) if not np.isfinite(vectors[row]).all()]
         if bad:
-            raise UserError(
+            raise InputError(
                 f"{scp}: {ids[bad[0]]}: the embedding holds NaN or infinite values ({len(bad)} such embeddings in all)"
             )
 
@@ -241,13 +245,13 @@ def write_embeddings(
 
     Raises
     ------
-    UserError : a vector is not finite, or all zero, so that it has no direction; nothing is written
+    InputError : a vector is not finite, or all zero, so that it has no direction; nothing is written
     """
     with np.errstate(over="ignore"):
         vectors = np.ascontiguousarray(vectors, "<f4")
     refuse_not_finite(scp, ids, vectors)
     if len(zero := np.flatnonzero(~vectors.any(axis=1))):
-        raise UserError(f"{scp}: {ids[zero[0]]}: all values are 0, so that the vector has no direction "
+        raise InputError(f"{scp}: {ids[zero[0]]}: all values are 0, so that the vector has no direction "
                         f"({len(zero)} such vectors in all)")  # fmt: skip
     ark, scp, entries, place = Path(ark).absolute(), Path(scp), [], 0
     records = [ark.parent / "done.json", *ark.parent.glob("done.*.json"), ark.parent / MERGED]

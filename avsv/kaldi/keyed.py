@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from avsv.inputs import as_text, read_bytes, refuse_zeros, without_marks
+from avsv.jobs.inputs import as_text, read_bytes, refuse_zeros, without_marks
 from avsv.kaldi.columns import NEWLINE, SPACE, Block
 
 PIECE = 1 << 18  # bytes cut at a time: what is made of them stays in the cache, and comes from memory used before
@@ -88,7 +88,7 @@ def read_keyed(path: Path, two_fields: bool) -> KeyedTable:
 
     Raises
     ------
-    UserError : the file is absent, no regular file, or not UTF-8 text
+    InputError : the file is absent, no regular file, or not UTF-8 text
     """
     raw = read_bytes(path)
     refuse_zeros(path, raw)

@@ -17,8 +17,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from avsv.errors import UserError
-from avsv.files import write_json
+from avsv.errors import InputError
+from avsv.jobs.files import write_json
 from avsv.kaldi.segments import Segment, Source
 
 LARGE = 1 << 30  # bytes; of a larger file only pieces are hashed: all of it would take longer than its use
@@ -51,7 +51,7 @@ class MadeFrom:
 
     Raises
     ------
-    UserError : an input is stale itself (see `refuse_stale`)
+    InputError : an input is stale itself (see `refuse_stale`)
 
     Examples
     --------
@@ -113,11 +113,11 @@ class Stale:
 
 
 def refuse_stale(*paths: Path | str) -> None:
-    """UserError where a file, or what it was made from, was made from an input that has changed since."""
+    """InputError where a file, or what it was made from, was made from an input that has changed since."""
     for path in paths:
         if found := find_stale(path):
             whose = "" if found.file == Path(os.path.abspath(path)) else f", which {path} rests on,"
-            raise UserError(
+            raise InputError(
                 f"{shown(found.file)}{whose} was made from another {shown(found.source)} than is there now; make it "
                 f"again, or delete {shown(record_path(found.file))} to use it nevertheless"
             )
@@ -128,7 +128,7 @@ def find_stale(path: Path | str) -> Stale | None:
 
     Raises
     ------
-    UserError : a record that is not as `MadeFrom` writes it
+    InputError : a record that is not as `MadeFrom` writes it
     """
     for file, sources in chain(path):
         for source in sources:
@@ -171,14 +171,14 @@ def read_record(path: Path | str) -> Sequence[Input]:
 
     Raises
     ------
-    UserError : the record is not as `MadeFrom` writes it
+    InputError : the record is not as `MadeFrom` writes it
     """
     place = record_path(path)
     state = state_of(place)
     if state is None or (of_file := state_of(path)) is None:
         return []
     if state[0] > LARGEST_RECORD:
-        raise UserError(f"{place}: is too large for a record; delete it")
+        raise InputError(f"{place}: is too large for a record; delete it")
     try:
         said = json.loads(place.read_bytes())
         if (said["size"], said["mtime_ns"]) != of_file:
@@ -192,7 +192,7 @@ def read_record(path: Path | str) -> Sequence[Input]:
     except (OSError, ValueError, RecursionError, TypeError, KeyError):
         wrong = True
     if wrong:
-        raise UserError(f"{place}: is not as avsv writes it; delete it, and make {path} again")
+        raise InputError(f"{place}: is not as avsv writes it; delete it, and make {path} again")
     return sources
 
 

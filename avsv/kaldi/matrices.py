@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-from avsv.errors import UserError
-from avsv.files import whole_file
-from avsv.inputs import open_regular, read_bytes
+from avsv.errors import InputError
+from avsv.jobs.files import whole_file
+from avsv.jobs.inputs import open_regular, read_bytes
 from avsv.kaldi.places import Range, parse_place, row_slice, take
 
 BINARY = b"\0B"
@@ -149,7 +149,7 @@ def read_array(path: Path | str) -> np.ndarray:
     try:
         return decode_any(read_bytes(path))[0]
     except NotKaldi as error:
-        raise UserError(f"{path}: {error}") from None
+        raise InputError(f"{path}: {error}") from None
 
 
 def read_entry(entry: str, pick: Rows = every_row) -> np.ndarray:
@@ -161,12 +161,12 @@ def read_entry(entry: str, pick: Rows = every_row) -> np.ndarray:
 
     Raises
     ------
-    UserError : no such archive, another form of entry, or no vector or matrix at that place
+    InputError : no such archive, another form of entry, or no vector or matrix at that place
     """
     try:
         path, offset, part = parse_place(entry)
     except ValueError as error:
-        raise UserError(f'{entry}: expected "path:offset": {error}') from None
+        raise InputError(f'{entry}: expected "path:offset": {error}') from None
     if part:
         return read_range(f"{path}:{offset}", part, pick)
     try:
@@ -177,13 +177,13 @@ def read_entry(entry: str, pick: Rows = every_row) -> np.ndarray:
             whole = decode_text(data, offset)[0]  # text has no places to go to: all of it is read
             return whole[pick(len(whole))]
     except OSError as error:
-        raise UserError(f"{entry}: {error.strerror or error}") from None
-    except UserError as error:
-        raise UserError(f"{entry}: {error}") from None
+        raise InputError(f"{entry}: {error.strerror or error}") from None
+    except InputError as error:
+        raise InputError(f"{entry}: {error}") from None
     except NotKaldi as error:
-        raise UserError(f"{entry}: {error}; the archive is cut short or another one") from None
+        raise InputError(f"{entry}: {error}; the archive is cut short or another one") from None
     except ValueError:  # a file without a byte cannot be mapped
-        raise UserError(f"{entry}: the archive is empty") from None
+        raise InputError(f"{entry}: the archive is empty") from None
 
 
 def read_range(entry: str, part: Range, pick: Rows) -> np.ndarray:
@@ -193,13 +193,13 @@ def read_range(entry: str, part: Range, pick: Rows) -> np.ndarray:
         try:
             return row_slice(part, n_rows)
         except ValueError as error:
-            raise UserError(str(error)) from None
+            raise InputError(str(error)) from None
 
     rows = read_entry(entry, pick_rows)
     try:
         found = take(rows, Range(None, part.columns))
     except ValueError as error:
-        raise UserError(f"{entry}: {error}") from None
+        raise InputError(f"{entry}: {error}") from None
     return found[pick(len(found))]
 
 
@@ -218,7 +218,7 @@ def read_crop(entry: str, begin: float, n_rows: int) -> np.ndarray:
 
     Raises
     ------
-    UserError : what `read_entry` raises; a matrix without rows
+    InputError : what `read_entry` raises; a matrix without rows
 
     Examples
     --------
@@ -236,7 +236,7 @@ def read_crop(entry: str, begin: float, n_rows: int) -> np.ndarray:
 
     rows = read_entry(entry, pick)
     if not len(rows):
-        raise UserError(f"{entry}: the matrix has no rows")
+        raise InputError(f"{entry}: the matrix has no rows")
     return rows if len(rows) == n_rows else np.resize(rows, (n_rows, *rows.shape[1:]))
 
 

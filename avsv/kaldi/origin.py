@@ -12,12 +12,12 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from avsv.errors import UserError
-from avsv.files import replaced_together, write_json
-from avsv.home import home_folder
-from avsv.inputs import as_text, read_bytes
+from avsv.errors import InputError
+from avsv.jobs.files import replaced_together, write_json
+from avsv.jobs.home import home_folder
+from avsv.jobs.inputs import as_text, read_bytes
+from avsv.jobs.schema import read_json
 from avsv.kaldi.records import archives_of, model_digest_of, read_proof
-from avsv.kaldi.schema import read_json
 from avsv.kaldi.shards import digest, file_digest
 
 log = logging.getLogger("avsv")
@@ -54,7 +54,7 @@ def embeddings_model(scp: Path | str) -> str | None:
 
     Raises
     ------
-    UserError : its archives are of different models
+    InputError : its archives are of different models
     """
     if archives := archives_of(scp):
         return model_digest_of(scp, archives)
@@ -86,13 +86,13 @@ def same_model(what: dict[Path, str | None]) -> str | None:
 
     Raises
     ------
-    UserError : two files are of different models
+    InputError : two files are of different models
     """
     known = {path: model for path, model in what.items() if model is not None}
     if len(set(known.values())) > 1:
         first = next(iter(known))
         other = next(path for path in known if known[path] != known[first])
-        raise UserError(f"{first} was made with the model {known[first]}, {other} with {known[other]}: vectors of "
+        raise InputError(f"{first} was made with the model {known[first]}, {other} with {known[other]}: vectors of "
                         "different models cannot be compared")  # fmt: skip
     if len(what) > 1 and len(known) < len(what):
         unknown = ", ".join(str(path) for path in what if path not in known)
@@ -149,7 +149,7 @@ def match_systems(
 
     Raises
     ------
-    UserError : a system that is wanted is not among the given ones
+    InputError : a system that is wanted is not among the given ones
 
     Examples
     --------
@@ -165,7 +165,7 @@ def match_systems(
     for number in (number for number in range(len(wanted)) if number not in order):
         order[number] = found = rest.pop(0)
         if wanted[number] is not None and given[found] is not None:
-            raise UserError(f"{source}: is for scores of {describe(wanted)}; {names[found]} is of {given[found]}")
+            raise InputError(f"{source}: is for scores of {describe(wanted)}; {names[found]} is of {given[found]}")
     if None in (*wanted, *given):
         log.info("%s: not all scores have a record of their models, so avsv cannot check that they are those that %s "
                  "is for; they are taken in the order given", ", ".join(names), source)  # fmt: skip

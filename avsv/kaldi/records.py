@@ -13,10 +13,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from avsv.errors import UserError
-from avsv.inputs import as_text, read_bytes
+from avsv.errors import InputError
+from avsv.jobs.inputs import as_text, read_bytes, regular_file
 from avsv.kaldi.places import archive_of
-from avsv.regular import regular_file
 
 if TYPE_CHECKING:
     from avsv.kaldi.embeddings import Embeddings
@@ -30,7 +29,7 @@ def read_proof(record: Path) -> dict:
     """What a shard's proof says; empty where there is none, or something else."""
     try:
         proof = json.loads(regular_file(record).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError, UserError):
+    except (OSError, ValueError, RecursionError, InputError):
         return {}
     expected = {"shards": int, "settings": str, "inputs": str}
     right = isinstance(proof, dict) and all(type(proof.get(key)) is kind for key, kind in expected.items())
@@ -84,7 +83,7 @@ def records_of(archives: Iterable[str]) -> dict[str, dict]:
 
     Raises
     ------
-    UserError : archives of one folder that were made by different models or options, or some of which have no record:
+    InputError : archives of one folder that were made by different models or options, or some of which have no record:
         a shard is being made again, or was not finished
     """
     found: dict[str, dict] = {}
@@ -97,13 +96,13 @@ def records_of(archives: Iterable[str]) -> dict[str, dict]:
     for folder, names in folders.items():
         records = [found[name] for name in names]
         if any(records) and len({(r.get("shards"), r.get("settings")) for r in records}) > 1:
-            raise UserError(f"{folder}: its shards are not of one run (another model or other options), or one of them "
-                            "is being made again; finish all of them with the command that made them")  # fmt: skip
+            raise InputError(f"{folder}: its shards are not of one run (another model or other options), or one of "
+                            "them is being made again; finish all of them with the command that made them")  # fmt: skip
     return found
 
 
 def archives_of(scp: Path | str) -> list[str]:
-    """The archives that an scp file points to, each once; UserError where it is absent or no text."""
+    """The archives that an scp file points to, each once; InputError where it is absent or no text."""
     archives: dict[str, None] = {}
     last = "\n"
     for line in as_text(scp, read_bytes(scp)).splitlines():
@@ -130,7 +129,7 @@ def model_digest_of(scp: Path | str, archives: Iterable[str] | None = None) -> s
 
     Raises
     ------
-    UserError : no such file, or vectors of different models
+    InputError : no such file, or vectors of different models
 
     Examples
     --------
@@ -144,7 +143,7 @@ def model_digest_of(scp: Path | str, archives: Iterable[str] | None = None) -> s
     models = {record.get("model") for record in records_of(archives or archives_of(scp)).values()}
     known = models - {None}
     if len(known) > 1:
-        raise UserError(f"{scp}: its vectors are of {len(known)} different models, which cannot be compared")
+        raise InputError(f"{scp}: its vectors are of {len(known)} different models, which cannot be compared")
     return known.pop() if len(models) == 1 and known else None
 
 

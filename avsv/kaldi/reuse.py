@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from avsv.errors import UserError
+from avsv.errors import InputError
 from avsv.kaldi.embeddings import read_embeddings
 from avsv.kaldi.records import finished
 from avsv.kaldi.shards import ShardWriter, digest
@@ -42,7 +42,7 @@ def take_over(
 
     Raises
     ------
-    UserError : a folder without embeddings, or whose embeddings are not complete, change while they are read, or were
+    InputError : a folder without embeddings, or whose embeddings are not complete, change while they are read, or were
         made before there was utt2input
     """
     wanted = {utt: digest([settings, inputs[utt]]) for utt in utts}
@@ -51,9 +51,9 @@ def take_over(
     left = dict(wanted)
     for folder in earlier:
         if not (folder / INPUT).exists():
-            raise UserError(f"--reuse {folder}: has no {INPUT}; make its embeddings with this version first")
+            raise InputError(f"--reuse {folder}: has no {INPUT}; make its embeddings with this version first")
         if not (before := finished(folder)):
-            raise UserError(f"--reuse {folder}: is not complete; run the command that makes it to its end")
+            raise InputError(f"--reuse {folder}: is not complete; run the command that makes it to its end")
         made_from = read_table(folder / INPUT)
         same = [utt for utt, value in left.items() if made_from.get(utt) == value]
         found = read_embeddings(folder / "embedding.scp", only=same)
@@ -66,6 +66,6 @@ def take_over(
                 if utt in taken:
                     out.note(name, utt, value)
         if finished(folder) != before:
-            raise UserError(f"--reuse {folder}: is being made again; run this once more when that has ended")
+            raise InputError(f"--reuse {folder}: is being made again; run this once more when that has ended")
         log.info("%s: %d of %d clips are the same there", folder, len(found), len(utts))
     return list(left)

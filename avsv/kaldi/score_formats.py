@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from avsv.errors import UserError
-from avsv.inputs import open_regular, without_marks
+from avsv.errors import InputError
+from avsv.jobs.inputs import open_regular, without_marks
 from avsv.kaldi.columns import bad_line
 from avsv.kaldi.decimals import number_of
 
@@ -56,7 +56,7 @@ def recognise_scores(path: Path | str) -> ScoreFormat:
 
     Raises
     ------
-    UserError : no such file, an empty one, a trial list, fields that fit no form or more than one: shows the line
+    InputError : no such file, an empty one, a trial list, fields that fit no form or more than one: shows the line
 
     Examples
     --------
@@ -69,7 +69,7 @@ def recognise_scores(path: Path | str) -> ScoreFormat:
     with open_regular(path) as table:
         lines = [without_marks(line).split() for line in islice(table, LINES)]
     if not lines:
-        raise UserError(f'{path}: there are no scores in it, expected "{KALDI}"')
+        raise InputError(f'{path}: there are no scores in it, expected "{KALDI}"')
     if form := espnet(path, lines):
         return form
     if len(lines[0]) == 3:
@@ -89,7 +89,7 @@ def espnet(path: Path | str, lines: list[list[bytes]]) -> ScoreFormat | None:
     if any(label not in LABELS and is_number(label) for label in labels):
         return None  # Kaldi's form, of identifiers with a star and test sides that are numbers
     if first[0].count(b"*") > 1:
-        raise UserError(
+        raise InputError(
             f'{path}, line 1: expected "enroll*test score label", and in "{text(first)}" one of several * may separate '
             f'the names. Write the file as "{KALDI}"'
         )
@@ -106,7 +106,7 @@ def with_label(path: Path | str, lines: list[list[bytes]]) -> ScoreFormat:
     more = len(first) - 4
     also = f" and {more} numbers" if more else ""
     if all(is_label):
-        raise UserError(
+        raise InputError(
             f"{path}, line 1: the third and the fourth field could both be the label (here and on all of the first "
             f'{sum(line is not None for line in lines)} lines): "{text(first)}". Keep three columns: '
             f"awk '{{print $1, $2, $3}}', or $4, whichever is the score"
@@ -122,14 +122,14 @@ def with_label(path: Path | str, lines: list[list[bytes]]) -> ScoreFormat:
     raise no_label(path, lines)
 
 
-def no_label(path: Path | str, lines: list[list[bytes] | None]) -> UserError:
+def no_label(path: Path | str, lines: list[list[bytes] | None]) -> InputError:
     """The error for lines of which neither the third nor the fourth field is always a label; shows where that ends."""
     places = [{field for field in (2, 3) if line[field] in LABELS} if line else {2, 3} for line in lines]
     possible, number = {2, 3}, 0
     while possible:
         possible &= places[number]
         number += 1
-    return UserError(
+    return InputError(
         f'{path}, line {number}: expected "{KALDI} label" or "enroll test label score", with a label that is one of '
         f'{", ".join(map(bytes.decode, LABELS))}, the same field on each line; found "{text(lines[number - 1])}"'
     )
@@ -138,7 +138,7 @@ def no_label(path: Path | str, lines: list[list[bytes] | None]) -> UserError:
 def refuse_trials(path: Path | str, first: list[bytes]) -> None:
     voxceleb = first[0] in (b"0", b"1") and not is_number(first[2])
     if voxceleb or first[2] in (b"target", b"nontarget"):
-        raise UserError(f'{path}, line 1: expected "{KALDI}", and "{text(first)}" is a line of a trial list: no score')
+        raise InputError(f'{path}, line 1: expected "{KALDI}", and "{text(first)}" is a line of a trial list: no score')
 
 
 def is_number(value: bytes) -> bool:

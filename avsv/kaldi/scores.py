@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from avsv.errors import UserError
-from avsv.files import whole_file
+from avsv.errors import InputError
+from avsv.jobs.files import whole_file
+from avsv.jobs.threads import map_ahead
 from avsv.kaldi.columns import Block, Identifiers, join_columns, read_blocks
 from avsv.kaldi.decimals import format_decimals, read_decimals
 from avsv.kaldi.score_formats import LABELS, ScoreFormat, recognise_scores
 from avsv.kaldi.trials import Trials, utterance_id
-from avsv.threads import map_ahead
 
 LINES = 1 << 16  # formatted at a time
 NO_LABEL = -1
@@ -53,7 +53,7 @@ def read_scores(path: Path | str, trials: Trials, incomplete: bool = False) -> n
 
     Raises
     ------
-    UserError : a line of another form, a score that is not a number, a label that is not that of the trial, a trial
+    InputError : a line of another form, a score that is not a number, a label that is not that of the trial, a trial
         without a score, a score of no trial, a trial with two scores that differ
 
     Examples
@@ -108,16 +108,16 @@ def lines_agree(block: Block, form: ScoreFormat, trials: Trials, done: int) -> b
 
 
 def read_numbers(path: Path | str, block: Block, form: ScoreFormat) -> np.ndarray:
-    """The scores of a block's lines, (lines,) float64; UserError where one is not a number."""
+    """The scores of a block's lines, (lines,) float64; InputError where one is not a number."""
     scores = read_decimals(block, form.score)
     if wrong := np.flatnonzero(np.isnan(scores))[:1].tolist():
         text = block.values(form.score, wrong)[0].decode(errors="replace")
-        raise UserError(f'{path}, line {block.first_line + wrong[0]}: expected "{form.shape}", "{text}" is no score')
+        raise InputError(f'{path}, line {block.first_line + wrong[0]}: expected "{form.shape}", "{text}" is no score')
     return scores
 
 
 def read_truth(path: Path | str, block: Block, form: ScoreFormat) -> np.ndarray:
-    """Label of each line, 1 target, 0 nontarget, or NO_LABEL throughout, (lines,) int8; UserError for another word."""
+    """Label of each line, 1 target, 0 nontarget, or NO_LABEL throughout, (lines,) int8; InputError for another word."""
     truth = np.full(len(block), NO_LABEL, np.int8)
     if form.label is None:
         return truth
@@ -126,16 +126,16 @@ def read_truth(path: Path | str, block: Block, form: ScoreFormat) -> np.ndarray:
         truth[(words[0] == int.from_bytes(text[:8], "little")) & (length == len(text))] = is_target
     if wrong := np.flatnonzero(truth == NO_LABEL)[:1].tolist():
         found = block.values(form.label, wrong)[0].decode(errors="replace")
-        raise UserError(f'{path}, line {block.first_line + wrong[0]}: expected "{form.shape}", "{found}" is no label')
+        raise InputError(f'{path}, line {block.first_line + wrong[0]}: expected "{form.shape}", "{found}" is no label')
     return truth
 
 
 def refuse_label(path: Path | str, block: Block, truth: np.ndarray, labels: np.ndarray) -> None:
-    """UserError where a label in the file is not the one of its trial."""
+    """InputError where a label in the file is not the one of its trial."""
     if wrong := np.flatnonzero((truth != NO_LABEL) & (truth != labels))[:1].tolist():
         line = block.first_line + wrong[0]
         kinds = ["nontarget", "target"]
-        raise UserError(
+        raise InputError(
             f"{path}, line {line}: says {kinds[truth[wrong[0]]]}, the trial list says {kinds[int(labels[wrong[0]])]}"
         )
 
@@ -158,7 +158,7 @@ def match_scores(path: Path | str, form: ScoreFormat, trials: Trials, incomplete
     missing = np.flatnonzero(~there)
     if len(missing) and not incomplete:
         first = pair(trials, missing)
-        raise UserError(f"{path}: {len(missing)} of {len(trials)} trials have no score, the first: {first}")
+        raise InputError(f"{path}: {len(missing)} of {len(trials)} trials have no score, the first: {first}")
     return matched
 
 
@@ -189,10 +189,10 @@ def read_all(path: Path | str, form: ScoreFormat) -> tuple[Trials, np.ndarray]:
 
 
 def refuse_labels(path: Path | str, names: Trials, lines: np.ndarray, wrong: np.ndarray) -> None:
-    """UserError where a line's label is not that of its trial."""
+    """InputError where a line's label is not that of its trial."""
     if len(first := lines[wrong][:1]):
         kinds = ["target", "nontarget"] if names.labels[first[0]] else ["nontarget", "target"]
-        raise UserError(
+        raise InputError(
             f"{path}, line {first[0] + 1}: says {kinds[0]} of {pair(names, first)}, the trial list says {kinds[1]}"
         )
 
@@ -200,18 +200,18 @@ def refuse_labels(path: Path | str, names: Trials, lines: np.ndarray, wrong: np.
 def refuse_extra(path: Path | str, names: Trials, keys: np.ndarray, trials: Trials) -> None:
     extra = np.flatnonzero(~np.isin(keys, trials.keys))
     if len(extra):
-        raise UserError(
+        raise InputError(
             f"{path}: {len(extra)} of {len(keys)} scores are of no trial in the list, "
             f"the first on line {extra[0] + 1}: {pair(names, extra)}"
         )
 
 
 def refuse_conflicts(path: Path | str, trials: Trials, scores: np.ndarray, again: np.ndarray, before: np.ndarray):
-    """UserError where two lines of a score file give one pair differing scores."""
+    """InputError where two lines of a score file give one pair differing scores."""
     differ = np.flatnonzero(scores[again] != scores[before])
     if len(differ):
         lines = f"{before[differ[0]] + 1} and {again[differ[0]] + 1}"
-        raise UserError(f"{path}: the trial {pair(trials, again[differ])} has differing scores on lines {lines}")
+        raise InputError(f"{path}: the trial {pair(trials, again[differ])} has differing scores on lines {lines}")
 
 
 def pair(trials: Trials, which: np.ndarray) -> str:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from avsv.errors import UserError
+from avsv.errors import InputError
 from avsv.kaldi.columns import SPACE, Block, bad_line
 from avsv.kaldi.decimals import read_decimals
 from avsv.kaldi.keyed import KeyedTable, read_keyed, rows_of, strings
@@ -54,7 +54,7 @@ class Segment(NamedTuple):
 
         Raises
         ------
-        UserError : it begins behind the recording's end, ends more than 0.5 s behind it, or is shorter than 0.1 s
+        InputError : it begins behind the recording's end, ends more than 0.5 s behind it, or is shorter than 0.1 s
 
         Examples
         --------
@@ -64,10 +64,10 @@ class Segment(NamedTuple):
         start = round(self.start * rate)
         end = n_samples if self.end == TO_THE_END else round(self.end * rate)
         if start >= n_samples or end >= n_samples + round(OVERSHOOT * rate):
-            raise UserError(f"{self}: the recording lasts {n_samples / rate:g} s; mend the segments")
+            raise InputError(f"{self}: the recording lasts {n_samples / rate:g} s; mend the segments")
         end = min(end, n_samples)
         if end - start < round(SHORTEST * rate):
-            raise UserError(f"{self}: lasts {(end - start) / rate:g} s, less than {SHORTEST} s")
+            raise InputError(f"{self}: lasts {(end - start) / rate:g} s, less than {SHORTEST} s")
         return slice(start, end)
 
 
@@ -117,7 +117,7 @@ def read_segments(path: Path) -> SegmentTable:
 
     Raises
     ------
-    UserError : the file is absent, no regular file, or not UTF-8 text
+    InputError : the file is absent, no regular file, or not UTF-8 text
     """
     table = read_keyed(path, False)
     parts, counts = [], []
@@ -164,7 +164,7 @@ def cut_recordings(path: Path, recordings: Mapping[str, str]) -> dict[str, Segme
 
     Raises
     ------
-    UserError : names the file and the line that has another form, an utterance twice, a recording that is not in
+    InputError : names the file and the line that has another form, an utterance twice, a recording that is not in
         wav.scp, or times that are none
     """
     found = read_segments(path)
@@ -175,13 +175,13 @@ def cut_recordings(path: Path, recordings: Mapping[str, str]) -> dict[str, Segme
     if (again := np.flatnonzero(table.superseded())).size:
         key = table.keys[again[0]]
         number = int(table.numbers[np.flatnonzero(table.keys == key)[1]])
-        raise UserError(f'{path}, line {number}: "{key.decode()}" stands in the table twice')
+        raise InputError(f'{path}, line {number}: "{key.decode()}" stands in the table twice')
     known = np.sort(np.array([name.encode() for name in recordings] or [b""]))
     hint = f"Mend it, or run: avsv fix {path.parent}"
     for row, number, why in found.defects(known):
         line = table.data[table.starts[row] : table.ends[row]].decode()
         if "shorter" not in why:  # that costs the utterance, when it is read, and not the directory
-            raise UserError(f'{path}, line {number}: {why}, expected "{SHAPE}", found "{line}". {hint}')
+            raise InputError(f'{path}, line {number}: {why}, expected "{SHAPE}", found "{line}". {hint}')
     names = dict(zip((name.encode() for name in recordings), recordings, strict=True))
     in_order = [names[name] for name in found.recordings.tolist()]
     paths = map(recordings.__getitem__, in_order)

@@ -10,9 +10,9 @@ from pathlib import Path
 import kaldiio
 import numpy as np
 
-from avsv.files import replaced_together, whole_file
+from avsv.jobs.files import replaced_together, whole_file
+from avsv.jobs.inputs import regular_file
 from avsv.kaldi.tables import read_table, write_table
-from avsv.regular import regular_file
 
 log = logging.getLogger("avsv")
 EMBEDDING = "embedding"  # the archive of vectors that are compared by their direction

@@ -21,12 +21,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from avsv.errors import UserError
-from avsv.files import one_at_a_time, replaced_together, whole_file, write_json
+from avsv.errors import InputError
+from avsv.jobs.files import one_at_a_time, replaced_together, whole_file, write_json
+from avsv.jobs.inputs import regular_file
 from avsv.kaldi.records import MERGED, one_run, other_shards, read_proof
 from avsv.kaldi.shard_writer import COMPRESSED, ShardWriter, shard_files
 from avsv.kaldi.tables import read_table, write_table
-from avsv.regular import regular_file
 
 log = logging.getLogger("avsv")
 __all__ = ["COMPRESSED", "Shard", "ShardWriter", "digest", "file_digest", "make_archives", "merge"]
@@ -51,7 +51,7 @@ class Shard:
         """
         number, slash, total = text.partition("/")
         if not (slash and number.isdigit() and total.isdigit() and 1 <= int(number) <= int(total)):
-            raise UserError(f'--shard {text}: expected J/N with 1 <= J <= N, such as "1/4"')
+            raise InputError(f'--shard {text}: expected J/N with 1 <= J <= N, such as "1/4"')
         return cls(int(number), int(total))
 
     def take(self, items: Sequence) -> Sequence:
@@ -130,16 +130,16 @@ def make_archives(
 
     Raises
     ------
-    UserError : there is no input at all, a copy cannot be written, or more than `max_skipped` could not be used
+    InputError : there is no input at all, a copy cannot be written, or more than `max_skipped` could not be used
     """
     out_dir, shard = Path(out_dir), shard or Shard()
     for name, copy in (copies or {}).items():
         if copy.parent.exists() and not os.access(copy.parent, os.W_OK):
             advice = "make it writable, or use a copy of the data directory"
-            raise UserError(f"{copy.parent}: cannot be written to, but {name} belongs there; {advice}")
+            raise InputError(f"{copy.parent}: cannot be written to, but {name} belongs there; {advice}")
     keys = sorted(inputs)  # by code points, which is the order of their UTF-8 bytes
     if not keys and not may_be_empty:
-        raise UserError(f"{out_dir}: nothing to do: there is no input")
+        raise InputError(f"{out_dir}: nothing to do: there is no input")
     mine = list(shard.take(keys))
     if tables:
         settings = {**settings, "tables": list(tables)}
@@ -257,7 +257,7 @@ class ShardJob:
             )
 
 
-class TooManySkipped(UserError):
+class TooManySkipped(InputError):
     """More clips were skipped than may be.
 
     skipped : clip -> reason
@@ -314,25 +314,25 @@ def merge_when_complete(out_dir: Path, names: Sequence[str], tables: Sequence[st
 
 
 def merge(out_dir: Path | str) -> None:
-    """Merge the shards in `out_dir`, for `avsv merge`; UserError names those that are missing."""
+    """Merge the shards in `out_dir`, for `avsv merge`; InputError names those that are missing."""
     out_dir = Path(out_dir)
     records = {p: read_proof(p) for p in sorted(out_dir.glob("done.*.json"))}
     if not records:
-        raise UserError(f"{out_dir}: there are no finished shards here (done.J.json)")
+        raise InputError(f"{out_dir}: there are no finished shards here (done.J.json)")
     if damaged := [str(path) for path, record in records.items() if not record]:
-        raise UserError(f"{', '.join(damaged)}: not as a finished shard writes it; delete it and run the shard again")
+        raise InputError(f"{', '.join(damaged)}: not as a finished shard writes it; delete it and run the shard again")
     like = next(iter(records.values()))
     if not all(one_run(record, like) for record in records.values()):
-        raise UserError(
+        raise InputError(
             f"{out_dir}: shards of different runs lie here; delete {out_dir}/done.*.json and run them again"
         )
     if read_proof(out_dir / "done.json") and not read_proof(out_dir / MERGED):
-        raise UserError(f"{out_dir}: holds the result of one job (done.json) and shards of another run; delete "
+        raise InputError(f"{out_dir}: holds the result of one job (done.json) and shards of another run; delete "
                         f"{out_dir}/done.*.json, or done.json and run the shards again")  # fmt: skip
     total = like["shards"]
     missing = [job for job in range(1, min(total, 100_000) + 1) if not (out_dir / f"done.{job}.json").exists()]
     if missing:
-        raise UserError(f"{out_dir}: shards {missing} of {total} are not finished")
+        raise InputError(f"{out_dir}: shards {missing} of {total} are not finished")
     # shards of earlier versions do not name what they hold
     names = like.get("archives") or sorted(p.name.removesuffix(".1.scp") for p in out_dir.glob("*.1.scp"))
     tables = like.get("tables") or sorted(p.name.removesuffix(".1") for p in out_dir.glob("utt2*.1"))

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from avsv.errors import UserError
-from avsv.files import refuse_link
+from avsv.errors import InputError
+from avsv.jobs.files import refuse_link
 from avsv.kaldi.data_dir import BY_UTT, TWO_FIELDS
 from avsv.kaldi.keyed import KeyedTable, join_runs, read_keyed, rows_of
 from avsv.kaldi.segments import read_segments
@@ -27,20 +27,20 @@ def split_data_dir(path: Path | str, n_parts: int) -> list[int]:
 
     Raises
     ------
-    UserError : fewer speakers than parts, or a table that is not sorted or has bad lines
+    InputError : fewer speakers than parts, or a table that is not sorted or has bad lines
     """
     path = Path(path)
     if not path.is_dir():
-        raise UserError(f"{path}: there is no such data directory")
+        raise InputError(f"{path}: there is no such data directory")
     utt2spk = read_sorted(path / "utt2spk")
     speakers = utt2spk.value_strings()
     begins = np.flatnonzero(np.concatenate([[True], speakers[1:] != speakers[:-1]]))[: len(speakers)]
     names = speakers[begins]
     if (names[1:] <= names[:-1]).any():
-        raise UserError(f"{path}/utt2spk: utterances and speakers are not in one order; a speaker's name must begin "
+        raise InputError(f"{path}/utt2spk: utterances and speakers are not in one order; a speaker's name must begin "
                         f"those of the utterances. See: avsv check {path}")  # fmt: skip
     if len(names) < n_parts:
-        raise UserError(f"{path}: has {len(names)} speakers, too few for {n_parts} parts of whole speakers")
+        raise InputError(f"{path}: has {len(names)} speakers, too few for {n_parts} parts of whole speakers")
     firsts = choose_firsts(begins, len(speakers), n_parts)
     part, old, final = (path / name for name in (f".split{n_parts}.part", f".split{n_parts}.old", f"split{n_parts}"))
     for folder in (part, old, final):
@@ -84,10 +84,10 @@ def choose_firsts(begins: np.ndarray, total: int, n_parts: int) -> list[int]:
 
 
 def read_sorted(path: Path) -> KeyedTable:
-    """A table whose lines can be cut into parts as they are; UserError where it is not sorted or has bad lines."""
+    """A table whose lines can be cut into parts as they are; InputError where it is not sorted or has bad lines."""
     table = read_keyed(path, path.name in TWO_FIELDS)
     if table.bad or not table.ascending:
-        raise UserError(f"{path}: is not sorted, or has bad lines. Mend it: avsv fix {path.parent}")
+        raise InputError(f"{path}: is not sorted, or has bad lines. Mend it: avsv fix {path.parent}")
     return table
 
 
@@ -95,7 +95,7 @@ def write_recordings(folder: Path, path: Path, firsts: np.ndarray) -> None:
     """Write the recordings that each part's segments are of to `folder/1/wav.scp` and so on; one may be in several."""
     segments, wav = read_segments(path / "segments"), read_sorted(path / "wav.scp")
     if defects := segments.defects(wav.keys):
-        raise UserError(f"{path}/segments, line {defects[0][1]}: {defects[0][2]}. Mend it: avsv fix {path}")
+        raise InputError(f"{path}/segments, line {defects[0][1]}: {defects[0][2]}. Mend it: avsv fix {path}")
     places = np.searchsorted(segments.table.keys, firsts)
     places[0] = 0
     for number, (begin, end) in enumerate(zip(places, [*places[1:], len(segments.table)], strict=True), 1):

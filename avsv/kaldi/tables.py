@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from avsv.errors import UserError
-from avsv.files import whole_file
-from avsv.inputs import as_text, read_bytes
+from avsv.errors import InputError
+from avsv.jobs.files import whole_file
+from avsv.jobs.inputs import as_text, read_bytes
 
 
 def read_table(path: Path | str, fields: int | None = None, shape: str = "key value") -> dict[str, str]:
@@ -23,7 +23,7 @@ def read_table(path: Path | str, fields: int | None = None, shape: str = "key va
 
     Raises
     ------
-    UserError : the file is absent, not text, has a line of another shape or a key twice
+    InputError : the file is absent, not text, has a line of another shape or a key twice
     """
     path = Path(path)
     if (plain := read_plain(path, fields)) is not None:
@@ -34,9 +34,9 @@ def read_table(path: Path | str, fields: int | None = None, shape: str = "key va
         value = value.strip()
         if not key or (fields is not None and len(line.split()) != fields):
             found = len(line.split())
-            raise UserError(f'{path}, line {number}: expected "{shape}", found {found} fields: "{line.strip()}"')
+            raise InputError(f'{path}, line {number}: expected "{shape}", found {found} fields: "{line.strip()}"')
         if key in table:
-            raise UserError(f'{path}, line {number}: "{key}" stands in the table twice')
+            raise InputError(f'{path}, line {number}: "{key}" stands in the table twice')
         table[key] = value
     return table
 
@@ -61,7 +61,7 @@ def read_plain(path: Path, fields: int | None) -> dict[str, str] | None:
 
 
 def read_lines(path: Path | str) -> list[str]:
-    """The lines of a text file without their ends; UserError where it is absent, no regular file, or not UTF-8 text."""
+    """The lines of a UTF-8 text file without their ends; InputError where the file cannot be read as such."""
     return cut_lines(as_text(path, read_bytes(path)))
 
 
@@ -84,7 +84,7 @@ def write_table(path: Path | str, table: Mapping[str, str] | Iterable[tuple[str,
 
     Raises
     ------
-    UserError : a key with white space in it, or none, or a value with the end of a line: nobody could read them back
+    InputError : a key with white space in it, or none, or a value with the end of a line: nobody could read them back
     """
     rows = table.items() if isinstance(table, Mapping) else table
     with whole_file(path) as out:
@@ -94,12 +94,12 @@ def write_table(path: Path | str, table: Mapping[str, str] | Iterable[tuple[str,
             out.write(f"{key} {value}\n")
 
 
-def unwritable(path: Path | str, key: str, value: str) -> UserError:
+def unwritable(path: Path | str, key: str, value: str) -> InputError:
     """The error for a line that would be read as something else."""
     if key.split() != [key]:
-        return UserError(f'{path}: the name "{key}" is empty or has white space, and no table can hold it; rename the '
+        return InputError(f'{path}: the name "{key}" is empty or has white space, and no table can hold it; rename the '
                          f"folder or file that it comes from: {value[:200]}")  # fmt: skip
-    return UserError(f"{path}: the value of {key} has the end of a line in it: {value[:200]!r}; rename the file")
+    return InputError(f"{path}: the value of {key} has the end of a line in it: {value[:200]!r}; rename the file")
 
 
 def invert(utt2spk: Mapping[str, str]) -> dict[str, str]:

@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
-from avsv.errors import UserError
-from avsv.inputs import open_regular, without_marks
+from avsv.errors import InputError
+from avsv.jobs.inputs import open_regular, without_marks
 from avsv.kaldi.columns import Block, bad_line
 
 KALDI, UNLABELLED = "enroll test target|nontarget", "enroll test"
@@ -63,7 +63,7 @@ def recognise_trials(path: Path | str) -> TrialFormat:
 
     Raises
     ------
-    UserError : no such file, an empty one, or a first line of another form
+    InputError : no such file, an empty one, or a first line of another form
 
     Examples
     --------
@@ -79,7 +79,7 @@ def recognise_trials(path: Path | str) -> TrialFormat:
     lines = [line.split() for line in raw]
     first = lines[0] if lines else []
     if not first:
-        raise UserError(f'{path}: the first line is empty, expected trials: "{KALDI}"')
+        raise InputError(f'{path}: the first line is empty, expected trials: "{KALDI}"')
     if nist := nist_table(path, raw[0]):
         return nist
     if len(first) == 3 and first[2] in (b"target", b"nontarget"):
@@ -97,7 +97,7 @@ def with_digits(path: Path | str, lines: list[list[bytes]]) -> TrialFormat:
     full = [line for line in lines if len(line) == 3]
     could_be = [all(line[field] in (b"1", b"0") for line in full) for field in (0, 2)]
     if all(could_be):
-        raise UserError(f'{path}, line 1: the first and the last field could both be the label (on all of the first '
+        raise InputError(f'{path}, line 1: the first and the last field could both be the label (on all of the first '
                         f'{len(full)} lines): "{b" ".join(full[0]).decode()}". Write target and nontarget as the last '
                         "field")  # fmt: skip
     if could_be[1] or (not could_be[0] and full[0][0] not in (b"1", b"0")):
@@ -113,7 +113,7 @@ def nist_table(path: Path | str, head: bytes) -> TrialFormat | None:
     if enroll is None or b"segmentid" not in names:
         return None
     if b"modelid" in names and b"imageid" in names:
-        raise UserError(f"{path}: a trial is of a voice (modelid), a picture (imageid) and a segment; a list here has "
+        raise InputError(f"{path}: a trial is of a voice (modelid), a picture (imageid) and a segment; a list here has "
                         "two names: keep modelid and segmentid for voices, imageid and segmentid for faces, and fuse "
                         "the scores")  # fmt: skip
     label = names.index(b"targettype") if b"targettype" in names else None

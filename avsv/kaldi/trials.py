@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from avsv.errors import UserError
-from avsv.files import whole_file
+from avsv.errors import InputError
+from avsv.jobs.files import whole_file
 from avsv.kaldi.columns import (
     Block,
     Growing,
@@ -132,7 +132,7 @@ def read_trials(path: Path | str) -> Trials:
 
     Raises
     ------
-    UserError : no such file, no trials in it, a line of another form, a pair with both labels
+    InputError : no such file, no trials in it, a line of another form, a pair with both labels
 
     Examples
     --------
@@ -164,7 +164,7 @@ def read_trials(path: Path | str) -> Trials:
         if found is not None:
             labels.add(found)
     if not pairs.n:
-        raise UserError(f"{path}: has a head and no trials")
+        raise InputError(f"{path}: has a head and no trials")
     names = [side.names(path) for side in (enroll, test)]
     if form.paths:
         names = [[utterance_id(name) for name in side] for side in names]
@@ -184,15 +184,15 @@ def merge_equal(names: list[str], rows: np.ndarray) -> list[str]:
 
 
 def read_labelled_trials(path: Path | str) -> Trials:
-    """`read_trials`, and UserError where the list has no labels."""
+    """`read_trials`, and InputError where the list has no labels."""
     trials = read_trials(path)
     if trials.labels is None:
-        raise UserError(f'{path}: these trials have no labels, expected "{KALDI}" or "{VOXCELEB}"')
+        raise InputError(f'{path}: these trials have no labels, expected "{KALDI}" or "{VOXCELEB}"')
     return trials
 
 
 def read_labels(block: Block, form: TrialFormat, path: Path | str) -> np.ndarray:
-    """The label of each line, (lines,) bool; UserError where one is none."""
+    """The label of each line, (lines,) bool; InputError where one is none."""
     words, length = block.words(form.label), block.lengths(form.label)
     if form.digits:
         positive, negative = words[0] == ord("1"), words[0] == ord("0")
@@ -202,19 +202,19 @@ def read_labels(block: Block, form: TrialFormat, path: Path | str) -> np.ndarray
     if wrong := np.flatnonzero(~(positive | negative))[:1].tolist():
         line = b" ".join(block.values(f, slice(wrong[0], wrong[0] + 1))[0] for f in range(block.starts.shape[1]))
         found = line.decode(errors="replace")
-        raise UserError(
+        raise InputError(
             f'{path}, line {block.first_line + wrong[0]}: expected "{form.shape}" as on line 1, found "{found}"'
         )
     return positive
 
 
 def refuse_sides(block: Block, form: TrialFormat, path: Path | str) -> None:
-    """UserError where a trial is of the second channel of its segment: identifiers do not tell it from the first."""
+    """InputError where a trial is of the second channel of its segment: identifiers do not tell it from the first."""
     if form.side is None:
         return
     if wrong := np.flatnonzero(~np.isin(block.words(form.side)[0], FIRST_SIDES))[:1].tolist():
         found = block.values(form.side, wrong)[0].decode(errors="replace")
-        raise UserError(f'{path}, line {block.first_line + wrong[0]}: side "{found}" of a segment; expected a or 1: '
+        raise InputError(f'{path}, line {block.first_line + wrong[0]}: side "{found}" of a segment; expected a or 1: '
                         "cut the channels into recordings of their own, and name those")  # fmt: skip
 
 
@@ -231,7 +231,7 @@ def utterance_id(name: str) -> str:
 
 
 def refuse_contradictions(trials: Trials, path: Path | str, first_line: int = 1) -> None:
-    """UserError where a pair stands in the list as target and as nontarget, in one spelling or in two."""
+    """InputError where a pair stands in the list as target and as nontarget, in one spelling or in two."""
     if trials.labels is None:
         return
     again, before = trials.repeats
@@ -240,7 +240,7 @@ def refuse_contradictions(trials: Trials, path: Path | str, first_line: int = 1)
         names = " ".join(trials[numbers[0]])
         other = " ".join(trials[numbers[1]])
         spelling = "" if names == other else f' (also spelt "{other}")'
-        raise UserError(
+        raise InputError(
             f'{path}: the pair "{names}"{spelling} is in the list as target and as nontarget: trials {numbers[0] + 1} '
             f"and {numbers[1] + 1}, on lines {numbers[0] + first_line} and {numbers[1] + first_line}"
         )

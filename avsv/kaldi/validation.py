@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from avsv.errors import UserError
-from avsv.files import refuse_link, replaced_together, whole_file
-from avsv.inputs import read_bytes
+from avsv.errors import InputError
+from avsv.jobs.files import refuse_link, replaced_together, whole_file
+from avsv.jobs.inputs import read_bytes
 from avsv.kaldi.data_dir import BY_UTT, TWO_FIELDS, is_positive, read_data_dir
 from avsv.kaldi.decimals import read_decimals
 from avsv.kaldi.dropped import Dropped
@@ -63,7 +63,7 @@ def check_table(path: Path, defects: list[str]) -> KeyedTable | None:
         return None
     try:
         table = read_keyed(path, path.name in TWO_FIELDS)
-    except UserError as error:
+    except InputError as error:
         defects.append(str(error))
         return None
     note_form(table, defects)
@@ -77,7 +77,7 @@ def check_segments(path: Path, defects: list[str]) -> KeyedTable | None:
     wav = check_table(path / "wav.scp", defects)
     try:
         found = read_segments(path / "segments")
-    except UserError as error:
+    except InputError as error:
         defects.append(str(error))
         return None
     note_form(found.table, defects, SHAPE)
@@ -88,7 +88,7 @@ def check_segments(path: Path, defects: list[str]) -> KeyedTable | None:
     if (path / "video.scp").exists():
         try:
             read_data_dir(path)
-        except UserError as error:
+        except InputError as error:
             defects += [str(error)] if "whole video" in str(error) else []
     return found.table
 
@@ -172,7 +172,7 @@ def check_trials(path: Path, utts: np.ndarray) -> list[str]:
     for file in sorted((path / "trials").glob("*")):
         try:
             trials = read_trials(file)
-        except UserError as error:
+        except InputError as error:
             defects.append(str(error))
             continue
         names = sorted(set(trials.enroll_ids) | set(trials.test_ids), key=str.encode)
@@ -195,11 +195,11 @@ def fix(path: Path | str) -> tuple[int, int]:
 
     Raises
     ------
-    UserError : nothing would be left, or a table that is no text
+    InputError : nothing would be left, or a table that is no text
     """
     path = Path(path)
     if not (path / "utt2spk").exists():
-        raise UserError(f"{path}/utt2spk: there is no such file, so there is nothing to mend from")
+        raise InputError(f"{path}/utt2spk: there is no such file, so there is nothing to mend from")
     dropped = Dropped()
     utt2spk = read_keyed(path / "utt2spk", True)
     utts, speakers = latest(utt2spk)
@@ -221,7 +221,7 @@ def fix(path: Path | str) -> tuple[int, int]:
         keep[bad[bad >= 0]] = False
         lengthless = np.setdiff1d(utts[bad[bad >= 0]], silent)
     if not keep.any():
-        raise UserError(f"{path}: no utterance of {before} has a speaker and a sound or picture; nothing was changed")
+        raise InputError(f"{path}: no utterance of {before} has a speaker and a sound or picture; nothing was changed")
     dropped.rows(utt2spk, rows_with(utt2spk, silent), "the utterance has no sound and no picture")
     dropped.rows(utt2spk, rows_with(utt2spk, lengthless), "its length in utt2dur is no number above 0")
     known, people, utts, speakers = utts, np.unique(speakers), utts[keep], speakers[keep]

@@ -12,7 +12,7 @@ the recording is refused.
 
 import numpy as np
 
-from avsv.errors import UserError
+from avsv.errors import InputError
 
 BLOCK = 0.25  # seconds
 LOST = 0.2  # of the power that unrelated channels would give their average
@@ -68,7 +68,7 @@ class Mixer:
 
         Raises
         ------
-        UserError : samples that are neither of full scale 1 nor integers
+        InputError : samples that are neither of full scale 1 nor integers
         """
         if not self.peak > 1 or (not self.integers and self.peak <= MOST_OVER):  # NaN is told later
             return 1.0
@@ -77,7 +77,7 @@ class Mixer:
             for scale in SCALES:
                 if self.peak <= scale * (1.0 if self.integers else 1.5):
                     return scale
-        raise UserError(f"{name}: its samples reach {self.peak:.4g}, expected floating-point numbers up to 1, or "
+        raise InputError(f"{name}: its samples reach {self.peak:.4g}, expected floating-point numbers up to 1, or "
                         "integers; scale it to 1")  # fmt: skip
 
 

@@ -7,8 +7,8 @@ open other files and addresses; such forms are refused.
 import io
 from pathlib import Path
 
-from avsv.errors import UserError
-from avsv.regular import regular_file
+from avsv.errors import InputError
+from avsv.jobs.inputs import regular_file
 
 FORMATS = """mov,mp4,m4a,3gp,3g2,mj2 matroska,webm avi mpeg mpegts mpegvideo m4v flv asf ogg wav w64 aiff au caf flac
     mp3 aac ac3 eac3 amr wv tta nistsphere mxf dv h264 hevc ivf mjpeg gif nut jpeg_pipe png_pipe""".split()
@@ -22,7 +22,7 @@ def open_container(source: Path | str | io.BytesIO):
 
     Raises
     ------
-    UserError : a FIFO, device or folder; a form that is in none of FORMATS
+    InputError : a FIFO, device or folder; a form that is in none of FORMATS
     av.FFmpegError : the content cannot be read
     """
     import av
@@ -34,7 +34,7 @@ def open_container(source: Path | str | io.BytesIO):
         return av.open(place, options=options, metadata_errors="replace")
     except av.ArgumentError:  # ffmpeg recognised a form, and it is not on the list
         name = "the output of a pipe" if place is source else source
-        raise UserError(f"{name}: cannot be read, not supported: its content is in none of the forms mp4, mov, mkv, "
+        raise InputError(f"{name}: cannot be read, not supported: its content is in none of the forms mp4, mov, mkv, "
                         "avi, mpeg, flv, asf, mxf, dv, ogg, wav, flac, mp3, aac and their like; convert it with "
                         "ffmpeg") from None  # fmt: skip
 

@@ -12,11 +12,11 @@ from typing import BinaryIO
 import numpy as np
 import soundfile
 
-from avsv.errors import UserError
+from avsv.errors import InputError
+from avsv.jobs.inputs import regular_file
 from avsv.media.clock import Clock
 from avsv.media.containers import open_container, time_zero
 from avsv.media.headers import Header, read_header
-from avsv.regular import regular_file
 
 PIECE = 1 << 22  # samples of all channels, decoded at a time
 GATHERED = 1 << 16  # samples; frames are short
@@ -25,7 +25,7 @@ Piece = tuple[int, np.ndarray]  # samples a second ; (n, channels) float32, full
 
 @contextmanager
 def opened(source: str | bytes, name: str) -> Iterator[tuple[BinaryIO, int]]:
-    """A file, or the output of a pipe, and how many bytes it has; UserError where it cannot be opened."""
+    """A file, or the output of a pipe, and how many bytes it has; InputError where it cannot be opened."""
     if isinstance(source, bytes):
         yield io.BytesIO(source), len(source)
         return
@@ -33,17 +33,17 @@ def opened(source: str | bytes, name: str) -> Iterator[tuple[BinaryIO, int]]:
         with open(regular_file(source), "rb") as file:
             yield file, os.fstat(file.fileno()).st_size
     except (FileNotFoundError, NotADirectoryError):
-        raise UserError(f"{name}: there is no such file") from None
+        raise InputError(f"{name}: there is no such file") from None
     except (OSError, ValueError) as error:
-        raise UserError(f"{name}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+        raise InputError(f"{name}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
 
 
 def look(source: str | bytes, name: str) -> Header:
-    """The header of a sound file; UserError where the file is absent, empty or cut short."""
+    """The header of a sound file; InputError where the file is absent, empty or cut short."""
     with opened(source, name) as (file, n_bytes):
         header = read_header(file, n_bytes)
     if header.cut:
-        raise UserError(f"{name}: cannot be read as sound, it is cut short: {header.cut}")
+        raise InputError(f"{name}: cannot be read as sound, it is cut short: {header.cut}")
     return header
 
 
@@ -62,7 +62,7 @@ def pieces(source: str | bytes, name: str, header: Header, track: int | None = N
             source = file.read(header.content[1] - header.content[0])
     if header.reader == "libsndfile":
         if track not in (None, 1):
-            raise UserError(f"{name}: there is no sound track {track}; it has 1")
+            raise InputError(f"{name}: there is no sound track {track}; it has 1")
         yield from sndfile_pieces(source, name, header)
     else:
         yield from ffmpeg_pieces(source, name, track)
@@ -97,7 +97,7 @@ class Patched(io.RawIOBase):
 
 @contextmanager
 def open_sndfile(source: str | bytes, name: str, header: Header) -> Iterator[soundfile.SoundFile]:
-    """A file that libsndfile reads, its header put right; UserError for what it cannot read, there or in the block."""
+    """A file that libsndfile reads, its header put right; InputError for what it cannot read, there or in the block."""
     try:
         with opened(source, name) as (file, n_bytes):
             # a path of "-" would be standard input
@@ -106,7 +106,7 @@ def open_sndfile(source: str | bytes, name: str, header: Header) -> Iterator[sou
             with soundfile.SoundFile(place) as sound:
                 yield sound
     except soundfile.LibsndfileError as error:
-        raise UserError(f"{name}: cannot be read as sound: {error.error_string}") from None
+        raise InputError(f"{name}: cannot be read as sound: {error.error_string}") from None
 
 
 def sndfile_pieces(source: str | bytes, name: str, header: Header) -> Iterator[Piece]:
@@ -120,22 +120,22 @@ def sndfile_pieces(source: str | bytes, name: str, header: Header) -> Iterator[P
             if len(piece) < n_frames:
                 break
         if n_samples < file.frames < 1 << 32:  # more is a lie, of a flac file that was written to a pipe
-            raise UserError(f"{name}: is cut short: {n_samples} of {file.frames} samples are there")
+            raise InputError(f"{name}: is cut short: {n_samples} of {file.frames} samples are there")
 
 
 def sound_stream(container, name: str, track: int | None = None):
-    """The stream of a sound track, see `pieces`; UserError where there is none, or no decoder for it."""
+    """The stream of a sound track, see `pieces`; InputError where there is none, or no decoder for it."""
     from av.stream import Disposition
 
     streams = container.streams.audio
     if not streams:
-        raise UserError(f"{name}: there is no sound in it")
+        raise InputError(f"{name}: there is no sound in it")
     if track is not None and not 1 <= track <= len(streams):
-        raise UserError(f"{name}: there is no sound track {track}; it has {len(streams)}")
+        raise InputError(f"{name}: there is no sound track {track}; it has {len(streams)}")
     default = next((stream for stream in streams if stream.disposition & Disposition.default), streams[0])
     stream = streams[track - 1] if track is not None else default
     if stream.codec_context is None:
-        raise UserError(f"{name}: no decoder is known for its sound")
+        raise InputError(f"{name}: no decoder is known for its sound")
     return stream
 
 
@@ -157,7 +157,7 @@ def ffmpeg_pieces(source: str | bytes, name: str, track: int | None) -> Iterator
             for frame in container.decode(stream):
                 rate = rate or frame.rate
                 if frame.rate != rate:
-                    raise UserError(f"{name}: its sample rate changes from {rate} to {frame.rate}; convert it first")
+                    raise InputError(f"{name}: its sample rate changes from {rate} to {frame.rate}; convert it first")
                 for part in clock.place(frame, samples_of(frame)):
                     if gathered and (n_samples > GATHERED or part.shape[1] != gathered[0].shape[1]):
                         yield rate, np.concatenate(gathered)
@@ -168,7 +168,7 @@ def ffmpeg_pieces(source: str | bytes, name: str, track: int | None) -> Iterator
                 yield rate, np.concatenate(gathered)
             clock.report()
     except (av.FFmpegError, ValueError) as error:
-        raise UserError(f"{name}: cannot be read as sound: {getattr(error, 'strerror', None) or error}") from None
+        raise InputError(f"{name}: cannot be read as sound: {getattr(error, 'strerror', None) or error}") from None
 
 
 def samples_of(frame) -> np.ndarray:

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from avsv.errors import UserError
+from avsv.errors import InputError
 from avsv.media.containers import open_container, time_zero
-from avsv.media.pictures import picture_stream, upright
+from avsv.media.images import picture_stream, upright
 
 
 def video_frames(path: Path | str) -> Iterator[tuple[float, np.ndarray]]:
@@ -21,13 +21,13 @@ def video_frames(path: Path | str) -> Iterator[tuple[float, np.ndarray]]:
 
     Raises
     ------
-    UserError : no such file, no picture in it, frames without a time, a file that cannot be decoded
+    InputError : no such file, no picture in it, frames without a time, a file that cannot be decoded
     """
     import av
 
     path = Path(path)
     if not path.is_file():
-        raise UserError(f"{path}: there is no such file" if not path.exists() else f"{path}: is no video file")
+        raise InputError(f"{path}: there is no such file" if not path.exists() else f"{path}: is no video file")
     try:
         with open_container(path) as container:
             stream = picture_stream(path, container)
@@ -35,11 +35,11 @@ def video_frames(path: Path | str) -> Iterator[tuple[float, np.ndarray]]:
             zero = time_zero(container)
             for frame in container.decode(stream):
                 if frame.pts is None:
-                    raise UserError(f"{path}: its frames have no times, so that sound and picture cannot be compared")
+                    raise InputError(f"{path}: its frames have no times, so that sound and picture cannot be compared")
                 time = float(frame.pts * frame.time_base) - zero
                 if time >= 0 and not frame.is_corrupt:
                     yield time, show(frame)
     except MemoryError:  # one of ffmpeg's is an FFmpegError as well; the guard tells of it
         raise
     except (av.FFmpegError, ValueError) as error:
-        raise UserError(f"{path}: cannot be read as video: {getattr(error, 'strerror', None) or error}") from None
+        raise InputError(f"{path}: cannot be read as video: {getattr(error, 'strerror', None) or error}") from None

@@ -24,9 +24,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from avsv.errors import UserError
+from avsv.errors import InputError
+from avsv.models.ranges import choice, within
 from avsv.models.reliability import Reliability
-from avsv.ranges import choice, within
 
 
 @dataclass
@@ -192,7 +192,7 @@ FORMS = {
 
 def same_size(n_voice: int, n_face: int, options: FusionOptions) -> int:
     if n_voice != n_face:
-        raise UserError(f"fusion: {options.fusion} adds voice to face, and {n_voice} and {n_face} numbers do not add; "
+        raise InputError(f"fusion: {options.fusion} adds voice to face, and {n_voice} and {n_face} numbers do not add; "
                         "set transform_depth: 1, or fusion: soft_attention_concat")  # fmt: skip
     return n_voice
 
@@ -234,7 +234,7 @@ class Fusion(nn.Module):
 
     Raises
     ------
-    UserError : an unknown form, or options that do not go together
+    InputError : an unknown form, or options that do not go together
 
     Examples
     --------
@@ -312,16 +312,16 @@ class Fusion(nn.Module):
 
 
 def refuse_unknown(options: FusionOptions) -> None:
-    """UserError where an option has no meaning, or none beside the others."""
+    """InputError where an option has no meaning, or none beside the others."""
     known = {"fusion": tuple(FORMS), "missing": ("mask", "learned"),
              "attention_on": ("embeddings", "reliability", "both")}  # fmt: skip
     for key, values in known.items():
         if getattr(options, key) not in values:
-            raise UserError(f"{key}: {getattr(options, key)}: expected one of {', '.join(values)}")
+            raise InputError(f"{key}: {getattr(options, key)}: expected one of {', '.join(values)}")
     least = {"size": 1, "transform_depth": 0, "attention_depth": 1, "mlp_depth": 1}
     for key, value in least.items():
         if getattr(options, key) < value:
-            raise UserError(f"{key}: {getattr(options, key)}: expected at least {value}")
+            raise InputError(f"{key}: {getattr(options, key)}: expected at least {value}")
     if not options.reliability and (options.attention_on != "embeddings" or options.voice_quality
                                     or options.face_quality):  # fmt: skip
-        raise UserError("attention_on, voice_quality and face_quality speak of reliability; set reliability: true")
+        raise InputError("attention_on, voice_quality and face_quality speak of reliability; set reliability: true")

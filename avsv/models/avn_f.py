@@ -34,10 +34,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from avsv.errors import UserError
+from avsv.errors import InputError
 from avsv.models.ecapa import make_frontend
+from avsv.models.ranges import choice, within
 from avsv.models.resnet import BLOCKS, make_stages, pool_statistics
-from avsv.ranges import choice, within
 
 BOTTLENECK = 8  # the paper's: Linear 128 -> 8 -> 128 or 2
 
@@ -173,7 +173,7 @@ class AVNF(nn.Module):
 
     Raises
     ------
-    UserError : there is no such attention, or not as many blocks as channels
+    InputError : there is no such attention, or not as many blocks as channels
 
     Examples
     --------
@@ -188,10 +188,10 @@ class AVNF(nn.Module):
     def __init__(self, options: AVNFOptions, n_mels: int = 80):
         super().__init__()
         if options.attention not in ATTENTION:
-            raise UserError(f"attention: {options.attention}: expected one of {', '.join(ATTENTION)}")
+            raise InputError(f"attention: {options.attention}: expected one of {', '.join(ATTENTION)}")
         blocks, widths = options.blocks, options.trunk_channels
         if not len(widths) == len(blocks) > 0:
-            raise UserError(f"blocks={list(blocks)} trunk_channels={list(widths)}: expected one of each a stage")
+            raise InputError(f"blocks={list(blocks)} trunk_channels={list(widths)}: expected one of each a stage")
         self.options, channels, stride = options, options.channels, options.stem_stride
         stem = max(1, channels // 2)
         self.sound = nn.Sequential(conv_bn_relu(1, stem, stride), conv_bn_relu(stem, channels, 2))

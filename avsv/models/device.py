@@ -4,7 +4,7 @@ import re
 
 import torch
 
-from avsv.errors import UserError
+from avsv.errors import InputError
 
 
 def pick_device(name: str) -> torch.device:
@@ -12,12 +12,12 @@ def pick_device(name: str) -> torch.device:
 
     Raises
     ------
-    UserError : cuda is asked for and absent, or the name is none of auto, cpu, cuda and cuda:NUMBER
+    InputError : cuda is asked for and absent, or the name is none of auto, cpu, cuda and cuda:NUMBER
     """
     if not re.fullmatch(r"auto|cpu|cuda(:\d{1,3})?", name):
-        raise UserError(f'device: expected auto, cpu, cuda or cuda:NUMBER, found "{name}"')
+        raise InputError(f'device: expected auto, cpu, cuda or cuda:NUMBER, found "{name}"')
     if name.startswith("cuda") and not torch.cuda.is_available():
-        raise UserError("device cuda: torch finds no GPU here; use cpu, or install a CUDA build of torch")
+        raise InputError("device cuda: torch finds no GPU here; use cpu, or install a CUDA build of torch")
     return torch.device(("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name)
 
 

@@ -15,10 +15,10 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from avsv.errors import UserError
-from avsv.files import replaced_together, whole_file
-from avsv.home import home_folder
-from avsv.model_files import refuse_no_model
+from avsv.errors import InputError
+from avsv.importers.model_files import refuse_no_model
+from avsv.jobs.files import replaced_together, whole_file
+from avsv.jobs.home import home_folder
 from avsv.models.hyperparams import ACTIVATION, FBANK, NORMALIZATION, RATE, read_recipe
 from avsv.models.weights import fit, put, read_state
 from avsv.torchaudio_library import make_optional
@@ -113,10 +113,10 @@ def make_speaker_encoder(kind: str, options: dict) -> nn.Module:
 
     Raises
     ------
-    UserError : another kind
+    InputError : another kind
     """
     if kind not in NETWORKS:
-        raise UserError(f"encoder={kind}: expected one of {', '.join(NETWORKS)}")
+        raise InputError(f"encoder={kind}: expected one of {', '.join(NETWORKS)}")
     import_speechbrain()
     module, _, name = NETWORKS[kind].rpartition(".")
     return getattr(importlib.import_module(module), name)(**options)
@@ -203,7 +203,7 @@ def encoder_files(source: str) -> list[Path]:
 
     Raises
     ------
-    UserError : what `read_recipe` raises; the folder has no hyperparams.yaml
+    InputError : what `read_recipe` raises; the folder has no hyperparams.yaml
     """
     settings = settings_of(encoder_folder(source))
     return [settings, settings.parent / read_recipe(settings).weights]
@@ -212,7 +212,7 @@ def encoder_files(source: str) -> list[Path]:
 def settings_of(folder: Path) -> Path:
     settings = folder / "hyperparams.yaml"
     if not settings.exists():
-        raise UserError(f"{folder}: has no hyperparams.yaml, so it is no SpeechBrain speaker encoder (training "
+        raise InputError(f"{folder}: has no hyperparams.yaml, so it is no SpeechBrain speaker encoder (training "
                         "not finished?)")  # fmt: skip
     return refuse_no_model(settings)
 
@@ -235,20 +235,20 @@ def load_encoder(source: str, device: str, trust: bool = False) -> nn.Module:
 
     Raises
     ------
-    UserError : the folder is no such model, its weights do not fit, or the published one cannot be fetched
+    InputError : the folder is no such model, its weights do not fit, or the published one cannot be fetched
     """
     import_speechbrain()
     folder = Path(source).absolute() if Path(source).is_dir() else fetch_encoder(source, trust)
     settings = settings_of(folder)
     try:
         recipe = read_recipe(settings)
-    except UserError:
+    except InputError:
         if trust:
             return load_trusted(settings, device)
         raise
     weights = folder / recipe.weights
     if not weights.exists():
-        raise UserError(f"{weights}: there is no such file; {settings} says that the weights are there")
+        raise InputError(f"{weights}: there is no such file; {settings} says that the weights are there")
     features, normalization = part(FBANK, recipe.features), part(NORMALIZATION, recipe.normalization)
     try:
         with torch.device("meta"):  # takes no memory, whatever sizes the file claims
@@ -260,9 +260,9 @@ def load_encoder(source: str, device: str, trust: bool = False) -> nn.Module:
         size = encoder.encode_batch(torch.zeros(1, RATE)).shape
     except (ValueError, TypeError, RuntimeError, AssertionError, IndexError, ZeroDivisionError) as error:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise UserError(f"{folder}: cannot be loaded as a SpeechBrain speaker encoder: {reason}") from None
+        raise InputError(f"{folder}: cannot be loaded as a SpeechBrain speaker encoder: {reason}") from None
     if len(size) != 3 or size[:2] != (1, 1):
-        raise UserError(f"{folder}: the network gives {tuple(size)} for one waveform, expected (1, 1, d)")
+        raise InputError(f"{folder}: the network gives {tuple(size)} for one waveform, expected (1, 1, d)")
     return encoder.to(device)
 
 
@@ -306,11 +306,11 @@ def load_trusted(settings: Path, device: str) -> nn.Module:
             raise ValueError(f"it is for sound at {encoder.hparams.sample_rate} Hz, avsv gives it {RATE} Hz")
         if (folder / "embedding_model.ckpt").exists():  # SpeechBrain lets parameters be absent
             put(encoder.mods["embedding_model"], read_state(folder / "embedding_model.ckpt"), folder)
-    except UserError:
+    except InputError:
         raise
     except Exception as error:  # torch's, HyperPyYAML's, SpeechBrain's, and those of the program in the folder
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
-        raise UserError(f"{folder}: cannot be loaded as a SpeechBrain speaker encoder: {reason}") from None
+        raise InputError(f"{folder}: cannot be loaded as a SpeechBrain speaker encoder: {reason}") from None
     return encoder
 
 
@@ -319,20 +319,20 @@ def fetch_encoder(source: str, trust: bool) -> Path:
 
     Raises
     ------
-    UserError : no such model, no network, or an encoder that is not recognised and not trusted
+    InputError : no such model, no network, or an encoder that is not recognised and not trusted
     """
     from speechbrain.inference.speaker import EncoderClassifier
     from speechbrain.utils.fetching import FetchConfig, fetch
 
     if source.startswith((".", "/", "exp/")) or source.count("/") != 1:
-        raise UserError(f"{source}: there is no such folder")
+        raise InputError(f"{source}: there is no such folder")
     folder, (name, _, revision) = encoder_folder(source), source.partition("@")
     options = {"savedir": str(folder), "fetch_config": FetchConfig(revision=revision or None)}
     try:
         settings = Path(fetch("hyperparams.yaml", name, **options))
         try:
             recipe = read_recipe(settings)
-        except UserError:
+        except InputError:
             if not trust:
                 raise
             EncoderClassifier.from_hparams(source=name, download_only=True, **options)
@@ -341,9 +341,9 @@ def fetch_encoder(source: str, trust: bool) -> Path:
         for other in recipe.others:  # a training of avn_j copies them
             with contextlib.suppress(OSError, ValueError):
                 fetch(other, name, **options)
-    except UserError:
+    except InputError:
         raise
     except (OSError, ValueError) as error:
-        raise UserError(f"{source}: cannot be fetched ({' '.join(str(error).split())[:200]}). "
+        raise InputError(f"{source}: cannot be fetched ({' '.join(str(error).split())[:200]}). "
                         "Copy the model's folder here and name that folder instead") from None  # fmt: skip
     return folder

@@ -15,8 +15,8 @@ from typing import Any
 
 import yaml
 
-from avsv.errors import UserError
-from avsv.yaml_files import read_yaml_tree
+from avsv.errors import InputError
+from avsv.jobs.yaml_files import read_yaml_tree
 
 PLAIN = re.compile(r"tag:yaml\.org,2002:(str|int|float|bool|null|seq|map)|!ref|!copy|!tuple")
 PARTS = re.compile(
@@ -125,7 +125,7 @@ class Hyperparams:
 
     Raises
     ------
-    UserError : not YAML, a tag that is no part of a speaker encoder, weights that are not beside the file
+    InputError : not YAML, a tag that is no part of a speaker encoder, weights that are not beside the file
     """
 
     def __init__(self, path: Path):
@@ -138,8 +138,8 @@ class Hyperparams:
             if node.tag == PRETRAINER:
                 self.places(node)
 
-    def refuse(self, node: yaml.Node, what: str) -> UserError:
-        return UserError(f"{self.path}, line {node.start_mark.line + 1}: {what}")
+    def refuse(self, node: yaml.Node, what: str) -> InputError:
+        return InputError(f"{self.path}, line {node.start_mark.line + 1}: {what}")
 
     def refuse_tags(self, node: yaml.Node) -> None:
         if node.tag != PRETRAINER and not (PLAIN.fullmatch(node.tag) or PARTS.fullmatch(node.tag)):
@@ -198,7 +198,7 @@ class Hyperparams:
             return text
 
     def places(self, pretrainer: yaml.Node) -> tuple[dict[str, yaml.Node], dict[str, str]]:
-        """Loadables of the pretrainer, and the files of some of them; UserError where one is not beside this file."""
+        """Loadables of the pretrainer, and the files of some of them; InputError where one is not beside this file."""
         entries = pretrainer.value if isinstance(pretrainer, yaml.MappingNode) else ()
         loadables: dict[str, yaml.Node] = {}
         files: dict[str, str] = {}
@@ -219,7 +219,7 @@ class Hyperparams:
     def part(self, modules: Mapping[str, yaml.Node], name: str) -> tuple[yaml.Node, str, dict[str, Any]]:
         """A module by its name: its node, its class, and the arguments that it is given."""
         if name not in modules and name not in self.keys:
-            raise UserError(f"{self.path}: there is no {name}, so this is no speaker encoder of SpeechBrain")
+            raise InputError(f"{self.path}: there is no {name}, so this is no speaker encoder of SpeechBrain")
         node = self.target(modules.get(name, self.keys.get(name)))
         of = node.tag.removeprefix("!new:")
         if of not in OPTIONS or (of in (FBANK, NORMALIZATION)) != (name != "embedding_model"):
@@ -242,7 +242,7 @@ def read_recipe(path: Path) -> Recipe:
 
     Raises
     ------
-    UserError : what `Hyperparams` raises, or an encoder that is not recognised; tells the line
+    InputError : what `Hyperparams` raises, or an encoder that is not recognised; tells the line
     """
     file = Hyperparams(path)
     rate = file.value(file.keys["sample_rate"]) if "sample_rate" in file.keys else RATE

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from avsv.files import whole_file
+from avsv.jobs.files import whole_file
 
 
 def export_onnx(net: nn.Module, shape: Sequence[int], outputs: Sequence[str], axes: dict, path: Path | str) -> None:

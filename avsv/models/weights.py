@@ -17,8 +17,8 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
-from avsv.errors import UserError
-from avsv.model_files import refuse_no_model
+from avsv.errors import InputError
+from avsv.importers.model_files import refuse_no_model
 
 log = logging.getLogger("avsv")
 State = dict[str, Tensor]
@@ -34,22 +34,22 @@ def read_torch(path: Path | str) -> Any:
 
     Raises
     ------
-    UserError : the file is absent or damaged, no file of torch, or holds other objects
+    InputError : the file is absent or damaged, no file of torch, or holds other objects
     """
     refuse_swelling(refuse_no_model(path))
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
-        raise UserError(f"{path}: there is no such file") from None
-    except UserError:
+        raise InputError(f"{path}: there is no such file") from None
+    except InputError:
         raise
     except Exception:  # pickle's, zip's and torch's own; torch advises to switch its check off
-        raise UserError(f"{path}: is damaged or only half there, or holds other objects than tensors and plain values, "
-                        "which are not read, for they could run any program") from None  # fmt: skip
+        raise InputError(f"{path}: is damaged or only half there, or holds other objects than tensors and plain "
+                        "values, which are not read, for they could run any program") from None  # fmt: skip
 
 
 def refuse_swelling(path: Path) -> None:
-    """UserError where an archive is much smaller than what it holds: torch packs nothing."""
+    """InputError where an archive is much smaller than what it holds: torch packs nothing."""
     if not zipfile.is_zipfile(path):
         return
     try:
@@ -58,7 +58,7 @@ def refuse_swelling(path: Path) -> None:
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):  # torch will say that it is damaged
         return
     if size > 2 * path.stat().st_size + (1 << 20):
-        raise UserError(f"{path}: would take {size >> 20} MiB of memory, many times its size; torch.save writes no "
+        raise InputError(f"{path}: would take {size >> 20} MiB of memory, many times its size; torch.save writes no "
                         "such file")  # fmt: skip
 
 
@@ -67,7 +67,7 @@ def read_state(path: Path | str) -> State:
 
     Raises
     ------
-    UserError : what `read_torch` raises, or no tensors by name
+    InputError : what `read_torch` raises, or no tensors by name
     """
     with suppress(OSError), open(refuse_no_model(path), "rb") as file:
         if file.read(9)[8:] == b"{":  # the length of a header of JSON, and the header
@@ -80,7 +80,7 @@ def read_state(path: Path | str) -> State:
         log.info("%s: the weights are those under one of its keys", path)
         content = inner[0]
     if not is_mapping(content) or not all(isinstance(tensor, Tensor) for tensor in content.values()):
-        raise UserError(f"{path}: expected the parameters of a network by name, as torch.save(net.state_dict(), FILE) "
+        raise InputError(f"{path}: expected the parameters of a network by name, as torch.save(net.state_dict(), FILE) "
                         f"writes them, found {describe(content)}")  # fmt: skip
     return dict(content)
 
@@ -108,7 +108,7 @@ def fit(net: nn.Module, state: Mapping[str, Tensor], path: Path | str) -> State:
 
     Raises
     ------
-    UserError : parameters are missing or left over, of another shape or kind, or not finite
+    InputError : parameters are missing or left over, of another shape or kind, or not finite
     """
     wanted = net.state_dict()
     needed = [name for name in wanted if not name.endswith("num_batches_tracked")]
@@ -118,15 +118,15 @@ def fit(net: nn.Module, state: Mapping[str, Tensor], path: Path | str) -> State:
     state = {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
     missing = [name for name in needed if name not in state]
     if missing:
-        raise UserError(f"{path}: {len(missing)} of {len(needed)} parameters are missing ({some(missing)}): these are "
+        raise InputError(f"{path}: {len(missing)} of {len(needed)} parameters are missing ({some(missing)}): these are "
                         "not the weights of this network")  # fmt: skip
     left = [name for name in state if name not in wanted]
     if left:
-        raise UserError(f"{path}: {len(left)} of {len(state)} parameters have no place in this network ({some(left)})")
+        raise InputError(f"{path}: {len(left)} of {len(state)} parameters have no place in this network ({some(left)})")
     differ = [name for name in state if state[name].shape != wanted[name].shape]
     if differ:
         name = differ[0]
-        raise UserError(f"{path}: {len(differ)} of {len(needed)} parameters have another shape: {name} is "
+        raise InputError(f"{path}: {len(differ)} of {len(needed)} parameters have another shape: {name} is "
                         f"{tuple(state[name].shape)}, expected {tuple(wanted[name].shape)}")  # fmt: skip
     for name, tensor in state.items():
         refuse_odd(tensor, wanted[name], f"{path}: {name}")
@@ -145,12 +145,12 @@ def find_prefix(needed: list[str], state: Mapping[str, Tensor]) -> str:
 
 
 def refuse_odd(tensor: Tensor, wanted: Tensor, what: str) -> None:
-    """UserError where numbers are not such as a network computes with."""
+    """InputError where numbers are not such as a network computes with."""
     plain = tensor.layout == torch.strided and not (tensor.is_quantized or tensor.is_meta or tensor.is_complex())
     if not plain or tensor.is_floating_point() != wanted.is_floating_point():
-        raise UserError(f"{what}: is a tensor of {tensor.dtype} ({tensor.layout}), expected {wanted.dtype}")
+        raise InputError(f"{what}: is a tensor of {tensor.dtype} ({tensor.layout}), expected {wanted.dtype}")
     if tensor.is_floating_point() and not bool(torch.isfinite(tensor.float()).all()):
-        raise UserError(f"{what}: holds numbers that are not finite: the file is damaged, or the training diverged")
+        raise InputError(f"{what}: holds numbers that are not finite: the file is damaged, or the training diverged")
 
 
 def some(names: list[str]) -> str:
@@ -179,7 +179,7 @@ def load_trained(path: Path, tasks: str, build: Callable[[dict], nn.Module]) -> 
 
     Raises
     ------
-    UserError : no such file, a damaged one, one of another version, or weights that do not fit
+    InputError : no such file, a damaged one, one of another version, or weights that do not fit
     """
     network, state = read_network(path, tasks)
     try:
@@ -188,9 +188,9 @@ def load_trained(path: Path, tasks: str, build: Callable[[dict], nn.Module]) -> 
         with torch.device("meta"), at_most(4 * len(state) + 100), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of sizes of 0
             shapes = build(network)
-    except (*BROKEN, UserError) as error:
+    except (*BROKEN, InputError) as error:
         said = f"{type(error).__name__} {error}" if isinstance(error, KeyError) else str(error)
-        raise UserError(f"{path}: is not of this version of avsv train: {said[:300]}; train it again") from None
+        raise InputError(f"{path}: is not of this version of avsv train: {said[:300]}; train it again") from None
     state = fit(shapes, state, path)
     net = build(network)
     net.load_state_dict({**net.state_dict(), **state})
@@ -219,16 +219,16 @@ def read_network(path: Path, tasks: str) -> tuple[dict, State]:
         metadata, state = read_safetensors(path)
         network = json.loads(metadata["network"])
     except FileNotFoundError:
-        raise UserError(f"{path}: is absent; is {path.parent} a finished training of task {tasks}?") from None
+        raise InputError(f"{path}: is absent; is {path.parent} a finished training of task {tasks}?") from None
     except (*BROKEN, RecursionError) as error:
-        raise UserError(f"{path}: is not of this version of avsv train: {error}; train it again") from None
+        raise InputError(f"{path}: is not of this version of avsv train: {error}; train it again") from None
     if not isinstance(network, dict):
-        raise UserError(f"{path}: is not of this version of avsv train: its metadata are no mapping; train it again")
+        raise InputError(f"{path}: is not of this version of avsv train: its metadata are no mapping; train it again")
     return network, state
 
 
 def read_safetensors(path: Path) -> tuple[dict[str, str], State]:
-    """Metadata and tensors of a safetensors file; UserError where it is damaged."""
+    """Metadata and tensors of a safetensors file; InputError where it is damaged."""
     try:
         with safe_open(refuse_no_model(path), "pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no mapping)
@@ -236,7 +236,7 @@ def read_safetensors(path: Path) -> tuple[dict[str, str], State]:
     except FileNotFoundError:
         raise
     except (SafetensorError, OSError, ValueError, RuntimeError) as error:
-        raise UserError(f"{path}: is damaged: {error}") from None
+        raise InputError(f"{path}: is damaged: {error}") from None
 
 
 def refuse_huge(value: Any) -> None:

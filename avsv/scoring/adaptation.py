@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from avsv.errors import UserError
+from avsv.errors import InputError
 from avsv.scoring.plda import Gaussians, Plda, diagonalise, fixed_length
 from avsv.scoring.projection import Projection
 from avsv.scoring.whitening import mean_and_covariance
@@ -33,18 +33,18 @@ def coral(vectors: np.ndarray, domain: np.ndarray) -> np.ndarray:
 
     Raises
     ------
-    UserError : fewer than two embeddings on a side, differing sizes, or training embeddings that are all the same
+    InputError : fewer than two embeddings on a side, differing sizes, or training embeddings that are all the same
     """
     for what, rows in (("training", vectors), ("adaptation", domain)):
         refuse_few(what, rows)
     if vectors.shape[1] != domain.shape[1]:
-        raise UserError(f"adaptation embeddings have {domain.shape[1]} values, training embeddings {vectors.shape[1]}")
+        raise InputError(f"adaptation embeddings have {domain.shape[1]} values, training embeddings {vectors.shape[1]}")
     mean, own = mean_and_covariance(vectors)
     new_mean, new = mean_and_covariance(domain)
     d = len(mean)
     ridge = np.trace(own) / d * np.eye(d)
     if not ridge.any():
-        raise UserError("the training embeddings are all the same: there is nothing to learn from them")
+        raise InputError("the training embeddings are all the same: there is nothing to learn from them")
     colour = Projection(mean, power(new + ridge, 0.5) @ power(own + ridge, -0.5))
     aligned = colour.apply(vectors)
     aligned += new_mean.astype(np.float32)
@@ -78,7 +78,7 @@ def adapt_plda(
 
     Raises
     ------
-    UserError : fewer than two embeddings, or of another size than the back-end's
+    InputError : fewer than two embeddings, or of another size than the back-end's
     """
     refuse_few("adaptation", vectors)
     plda.project(vectors[:1])  # its sizes are checked
@@ -121,4 +121,4 @@ def adapt_gaussians(
 
 def refuse_few(what: str, vectors: np.ndarray) -> None:
     if len(vectors) < 2:
-        raise UserError(f"expected at least two {what} embeddings, found {len(vectors)}")
+        raise InputError(f"expected at least two {what} embeddings, found {len(vectors)}")

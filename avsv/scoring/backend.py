@@ -10,13 +10,13 @@ from pathlib import Path
 
 import numpy as np
 
-from avsv.errors import UserError, refuse_unknown
+from avsv.errors import InputError, refuse_unknown
 from avsv.kaldi.embeddings import Embeddings
 from avsv.scoring.cosine import unit_length
 from avsv.scoring.plda import Ratio
 from avsv.scoring.plda_files import read_plda
-from avsv.scoring.pool import Pool
 from avsv.scoring.projection import Projection, read_projection
+from avsv.scoring.trial_embeddings import TrialEmbeddings
 
 BACKENDS = ("cosine", "plda")
 METHODS = ("embedding-average", "score-average", "by-the-book")
@@ -62,24 +62,24 @@ def make_backend(
 
     Raises
     ------
-    UserError : the name is unknown, an option is missing, or one that would be without effect is given
+    InputError : the name is unknown, an option is missing, or one that would be without effect is given
     """
     refuse_unknown("back-end", name, BACKENDS)
     if name == "plda":
         if plda is None:
-            raise UserError("--backend plda needs --plda DIR, what avsv plda made")
+            raise InputError("--backend plda needs --plda DIR, what avsv plda made")
         for option, value in (("--center", center), ("--transform", transform)):
             if value is not None:
-                raise UserError(f"{option} goes with --backend cosine: PLDA has what it was trained with")
+                raise InputError(f"{option} goes with --backend cosine: PLDA has what it was trained with")
         return Ratio(read_plda(plda, length), normalization=normalization)
     if center is None:
         if transform is not None:
-            raise UserError("--transform needs --center, the mean.vec that was made with it")
+            raise InputError("--transform needs --center, the mean.vec that was made with it")
         return Cosine()
     return Cosine(read_projection(center, transform))
 
 
-def both_sides(backend: Backend, pool: Pool, method: str) -> tuple[np.ndarray, np.ndarray, Backend]:
+def both_sides(backend: Backend, pool: TrialEmbeddings, method: str) -> tuple[np.ndarray, np.ndarray, Backend]:
     """Enrolment and test side of all that `pool.pairs` may name.
 
     Parameters
@@ -97,7 +97,7 @@ def both_sides(backend: Backend, pool: Pool, method: str) -> tuple[np.ndarray, n
 
     Raises
     ------
-    UserError : the method is unknown, or needs PLDA
+    InputError : the method is unknown, or needs PLDA
     """
     refuse_unknown("enrolment method", method, METHODS)
     models = pool.models
@@ -105,7 +105,7 @@ def both_sides(backend: Backend, pool: Pool, method: str) -> tuple[np.ndarray, n
         return *backend(pool.embeddings), backend
     if method == "by-the-book":
         if not isinstance(backend, Ratio):
-            raise UserError("--enroll-method by-the-book goes with --backend plda; cosine has averages of two kinds")
+            raise InputError("--enroll-method by-the-book goes with --backend plda; cosine has averages of two kinds")
         backend = backend.for_counts(models.counts)
     left, right = backend(pool.embeddings)
     if not len(models):

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from avsv.errors import UserError
-from avsv.files import write_json
-from avsv.kaldi.schema import read_json
+from avsv.errors import InputError
+from avsv.jobs.files import write_json
+from avsv.jobs.schema import read_json
 from avsv.scoring.quality import Measure
 
 log = logging.getLogger("avsv")
@@ -47,7 +47,7 @@ class Map:
 
 
 @dataclass(frozen=True)
-class Fusion:
+class ScoreFusion:
     """A model of calibration or fusion.
 
     systems : what the systems are called
@@ -78,7 +78,7 @@ class Fusion:
 
         Raises
         ------
-        UserError : there is no map for the systems that a trial has
+        InputError : there is no map for the systems that a trial has
         """
         maps = {pattern_code(one.present): one for one in self.maps}
         ratios = np.zeros(len(scores))
@@ -88,7 +88,7 @@ class Fusion:
                 which = start + np.flatnonzero(codes == code)
                 if code not in maps:
                     n_such = int((pattern_codes(scores) == code).sum())
-                    raise UserError(
+                    raise InputError(
                         f"{n_such} trials have scores of {self.name(code)} only, for which the model has no map: train "
                         "it with --missing rest, on trials of both classes that have these scores"
                     )
@@ -137,7 +137,7 @@ def train_fusion(
     measures: Sequence[Measure] = (),
     patterns: Iterable[int] | None = None,
     trained_on: Sequence[str | None] = (),
-) -> Fusion:
+) -> ScoreFusion:
     """Find the weights and offsets with the least prior-weighted cross-entropy.
 
     Parameters
@@ -149,11 +149,11 @@ def train_fusion(
     patterns : sets of systems (see `pattern_code`) that get a map; None for that of all systems. A map is trained on
         the trials that have at least its systems, so trials that lack nothing serve for all. A set without trials of
         both classes gets none, and a warning
-    trained_on : the systems' origins (see Fusion)
+    trained_on : the systems' origins (see ScoreFusion)
 
     Raises
     ------
-    UserError : a score is infinite, or no map has trials of both classes
+    InputError : a score is infinite, or no map has trials of both classes
 
     Examples
     --------
@@ -163,10 +163,10 @@ def train_fusion(
     """
     labels, n_systems = np.asarray(labels), scores.shape[1]
     if np.isinf(scores).any():
-        raise UserError("calibration needs finite scores; some are infinite")
+        raise InputError("calibration needs finite scores; some are infinite")
     codes = pattern_codes(scores)
     names = [*systems] or [f"system {number}" for number in range(1, n_systems + 1)]
-    fusion = Fusion(names, target_prior, list(measures), [], [*trained_on] or [None] * n_systems)
+    fusion = ScoreFusion(names, target_prior, list(measures), [], [*trained_on] or [None] * n_systems)
     for code in [(1 << n_systems) - 1] if patterns is None else sorted(patterns, reverse=True):
         has = codes & code == code
         which = slice(None) if has.all() else np.flatnonzero(has)
@@ -183,11 +183,11 @@ def train_fusion(
         except np.linalg.LinAlgError:
             weights, offset = np.array([np.nan]), np.nan
         if not np.isfinite([*weights, offset]).all():
-            raise UserError(f"calibration of {fusion.name(code)} gives no finite weights: the scores or quality values "
-                            "are too large")  # fmt: skip
+            raise InputError(f"calibration of {fusion.name(code)} gives no finite weights: the scores or quality "
+                            "values are too large")  # fmt: skip
         fusion.maps.append(Map(present, weights.tolist(), offset))
     if not fusion.maps:
-        raise UserError(
+        raise InputError(
             f"calibration needs target and nontarget trials, found {labels.sum()} and {(~labels).sum()}"
             + ("" if patterns is None else ", none of both classes with the same system's scores")
         )
@@ -254,17 +254,17 @@ def cost_terms(
     return float(cost), gradient, hessian
 
 
-def write_fusion(path: Path | str, fusion: Fusion) -> None:
+def write_fusion(path: Path | str, fusion: ScoreFusion) -> None:
     """Write the model as JSON."""
     write_json(path, asdict(fusion))
 
 
-def read_fusion(path: Path | str) -> Fusion:
+def read_fusion(path: Path | str) -> ScoreFusion:
     """Read a model that `write_fusion` wrote.
 
     Raises
     ------
-    UserError : the file is absent, has another shape than SHAPE, holds a number that is not finite, or its maps do not
+    InputError : the file is absent, has another shape than SHAPE, holds a number that is not finite, or its maps do not
         fit its systems and measures
     """
     shape = ({**SHAPE, "trained_on?": [(str, None)]}, ONE_MAP)
@@ -275,13 +275,13 @@ def read_fusion(path: Path | str) -> Fusion:
     measures = [Measure(**measure) for measure in model.pop("measures")]
     maps = [Map(**one) for one in model.pop("maps")]
     unknown = {"trained_on": [None] * len(model["systems"])}
-    fusion = Fusion(**{**unknown, **model}, measures=measures, maps=maps)
+    fusion = ScoreFusion(**{**unknown, **model}, measures=measures, maps=maps)
     if wrong := unfitting(fusion):
-        raise UserError(f"{path}: is not a model of avsv calibrate or avsv fuse: {wrong}")
+        raise InputError(f"{path}: is not a model of avsv calibrate or avsv fuse: {wrong}")
     return fusion
 
 
-def unfitting(fusion: Fusion) -> str | None:
+def unfitting(fusion: ScoreFusion) -> str | None:
     """What does not fit together in a model; None where all does."""
     n_systems = len(fusion.systems)
     if not n_systems or not fusion.maps:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from avsv.errors import UserError
+from avsv.errors import InputError
 from avsv.kaldi.embeddings import Embeddings, read_embeddings
 from avsv.scoring.groups import group_means
 from avsv.scoring.people import people_names
@@ -35,14 +35,14 @@ def read_cohort(
 
     Raises
     ------
-    UserError : nobody is left, a recording has no person in its utt2spk, or `cohort_utt2spk` is needed and absent
+    InputError : nobody is left, a recording has no person in its utt2spk, or `cohort_utt2spk` is needed and absent
     """
     if cohort_utt2spk is None and (by_person or utt2spk is not None):
         need = "--cohort-of speakers" if by_person else "--utt2spk"
-        raise UserError(f"{need} needs --cohort-utt2spk: who is in {scp}")
+        raise InputError(f"{need} needs --cohort-utt2spk: who is in {scp}")
     cohort = read_embeddings(scp)
     if not len(cohort):
-        raise UserError(f"{scp}: there are no embeddings in it")
+        raise InputError(f"{scp}: there are no embeddings in it")
     people = None if cohort_utt2spk is None else np.array(people_names(cohort.ids, cohort_utt2spk, scp))
     keep = not_in_trials(scp, cohort, recordings, people, utt2spk)
     if not keep.all():
@@ -70,5 +70,5 @@ def not_in_trials(
     elif n_tried:
         log.warning("%s: left out of the cohort: %d recordings of the trials", scp, n_tried)
     if not keep.any():
-        raise UserError(f"{scp}: nobody is left in the cohort: all are in the trials; give embeddings of other people")
+        raise InputError(f"{scp}: nobody is left in the cohort: all are in the trials; give embeddings of other people")
     return keep

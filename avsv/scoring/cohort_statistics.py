@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from avsv.threads import map_ahead
+from avsv.jobs.threads import map_ahead
 
 ROWS = 256  # recordings scored against the cohort at a time: 6 MB with 6,000 members
 PAIRS = 512  # pairs whose chosen members' scores are gathered at a time

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from avsv.errors import UserError
+from avsv.errors import InputError
 
 BLOCK = 1024  # rows worked on at a time: they stay in the processor's cache
 TINY, HUGE = 1e-24, 1e24
@@ -21,7 +21,7 @@ def unit_length(vectors: np.ndarray, ids: Sequence[str] | None = None) -> np.nda
 
     Raises
     ------
-    UserError : a row is zero: it has no direction
+    InputError : a row is zero: it has no direction
 
     Examples
     --------
@@ -39,7 +39,7 @@ def unit_length(vectors: np.ndarray, ids: Sequence[str] | None = None) -> np.nda
         length = np.sqrt(square)
         if zero := np.flatnonzero(length == 0).tolist():
             name = ids[start + zero[0]] if ids is not None else f"row {start + zero[0]}"
-            raise UserError(f"{name}: the embedding is zero: it has no cosine with anything")
+            raise InputError(f"{name}: the embedding is zero: it has no cosine with anything")
         np.divide(block, length[:, None], out=unit[start : start + BLOCK], casting="same_kind")
     return unit
 

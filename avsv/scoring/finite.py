@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from avsv.errors import UserError
+from avsv.errors import InputError
 from avsv.kaldi.origin import write_system
 from avsv.kaldi.scores import write_scores
 from avsv.kaldi.trials import Trials
@@ -20,11 +20,11 @@ def write_finite(out: Path, trials: Trials, scores: np.ndarray, system: str | No
 
     Raises
     ------
-    UserError : a score is NaN or infinite; nothing is written then
+    InputError : a score is NaN or infinite; nothing is written then
     """
     if len(bad := np.flatnonzero(~np.isfinite(scores))):
         names = " ".join(trials[int(bad[0])])
-        raise UserError(f"{out}: {len(bad)} of {len(scores)} scores would be NaN or infinite, the first: {names}; "
+        raise InputError(f"{out}: {len(bad)} of {len(scores)} scores would be NaN or infinite, the first: {names}; "
                         "nothing was written. Check the embeddings or scores of these recordings")  # fmt: skip
     write_system(out, None)  # a record is never of an older file
     write_scores(out, trials, scores)

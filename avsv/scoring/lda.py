@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from avsv.errors import UserError
+from avsv.errors import InputError
 from avsv.scoring.groups import whole_groups
 
 log = logging.getLogger("avsv")
@@ -48,7 +48,7 @@ def class_statistics(
 
     Raises
     ------
-    UserError : fewer than two people, or nobody with two vectors: within-person variation cannot be seen
+    InputError : fewer than two people, or nobody with two vectors: within-person variation cannot be seen
 
     Examples
     --------
@@ -57,9 +57,9 @@ def class_statistics(
     """
     counts = np.bincount(people)
     if len(counts) < 2:
-        raise UserError(f"expected embeddings of at least two people, found {len(counts)}")
+        raise InputError(f"expected embeddings of at least two people, found {len(counts)}")
     if counts.max() < 2:
-        raise UserError(
+        raise InputError(
             f"each of the {len(counts)} people has one embedding only, so how the embeddings of one person vary cannot "
             "be learnt; give more recordings of each person"
         )
@@ -124,10 +124,10 @@ def train_lda(statistics: ClassStatistics, dim: int | None = None) -> np.ndarray
 
     Raises
     ------
-    UserError : embeddings of one person do not vary at all, or the statistics are not finite
+    InputError : embeddings of one person do not vary at all, or the statistics are not finite
     """
     if not (np.isfinite(statistics.within).all() and np.isfinite(statistics.means).all()):
-        raise UserError("the training embeddings hold NaN, infinite values, or values too large to be squared")
+        raise InputError("the training embeddings hold NaN, infinite values, or values too large to be squared")
     d, most = statistics.within.shape[0], min(statistics.within.shape[0], len(statistics.counts) - 1)
     people = len(statistics.counts)
     if dim is not None and dim > most:
@@ -137,7 +137,7 @@ def train_lda(statistics: ClassStatistics, dim: int | None = None) -> np.ndarray
     within = shrink(statistics.within / freedom, freedom)
     values, axes = np.linalg.eigh(within)
     if values[-1] <= 0:
-        raise UserError("the embeddings of each person are all the same: there is nothing to learn from them")
+        raise InputError("the embeddings of each person are all the same: there is nothing to learn from them")
     whiten = axes.T / np.sqrt(np.maximum(values, 1e-10 * values[-1]))[:, None]
     centred = statistics.means - statistics.center
     projected = (centred * np.sqrt(statistics.counts / statistics.n)[:, None]) @ whiten.T

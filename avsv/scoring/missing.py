@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from avsv.errors import UserError, refuse_unknown
-from avsv.files import whole_file
+from avsv.errors import InputError, refuse_unknown
+from avsv.jobs.files import whole_file
 
 if TYPE_CHECKING:  # a command's --help needs this file, but no numpy
     import numpy as np
 
     from avsv.kaldi.trials import Trials
-    from avsv.scoring.pool import Pool
+    from avsv.scoring.trial_embeddings import TrialEmbeddings
 
 log = logging.getLogger("avsv")
 POLICIES = ("error", "drop", "keep", "score")
@@ -34,28 +34,28 @@ class Missing:
     def __post_init__(self):
         refuse_unknown("policy", self.policy, POLICIES)
         if not math.isfinite(self.value):
-            raise UserError(f"a missing score can be given any finite number, found {self.value}")
+            raise InputError(f"a missing score can be given any finite number, found {self.value}")
 
-    def check(self, trials: "Trials", pool: "Pool", scp: Path) -> None:
-        """UserError that names the first recordings without an embedding, where that is to stop the work."""
+    def check(self, trials: "Trials", pool: "TrialEmbeddings", scp: Path) -> None:
+        """InputError that names the first recordings without an embedding, where that is to stop the work."""
         absent = pool.absent(trials)
         if not absent:
             return
         n_incomplete = int((~pool.complete).sum())
         if self.policy == "error":
             short = f"{pool.models.n_short} models lack some of theirs and " if pool.models is not None else ""
-            raise UserError(
+            raise InputError(
                 f"{scp}: no embedding of {len(absent)} recordings of the trials, so that {short}{n_incomplete} of "
                 f"{len(trials)} trials have no score; the first: {', '.join(absent[:3])}. Make them, or see --missing"
             )
         if self.policy == "drop" and n_incomplete == len(trials):
-            raise UserError(f"{scp}: no trial is left: not one has both embeddings; the first absent: {absent[0]}")
+            raise InputError(f"{scp}: no trial is left: not one has both embeddings; the first absent: {absent[0]}")
 
     def check_apart(self, trials: "Trials", apart: "np.ndarray") -> None:
-        """UserError where trials, of these numbers, have nothing in common, and that is to stop the work."""
+        """InputError where trials, of these numbers, have nothing in common, and that is to stop the work."""
         if len(apart) and self.policy == "error":
             enroll, test = trials[int(apart[0])]
-            raise UserError(f"{len(apart)} of {len(trials)} trials compare clips that have nothing in common, a voice "
+            raise InputError(f"{len(apart)} of {len(trials)} trials compare clips that have nothing in common, a voice "
                             f"with a face, the first: {enroll} {test}; see --missing")  # fmt: skip
 
     def fill(self, complete: "np.ndarray", scores: "np.ndarray", before: "np.ndarray | None" = None) -> "np.ndarray":
@@ -75,7 +75,7 @@ class Missing:
         filled[complete] = scores
         return filled
 
-    def note(self, out: Path, trials: "Trials", pool: "Pool", apart: "np.ndarray | None" = None) -> None:
+    def note(self, out: Path, trials: "Trials", pool: "TrialEmbeddings", apart: "np.ndarray | None" = None) -> None:
         """Say how many trials lack an embedding and what became of them.
 
         OUT.missing lists the recordings, and the models that have none at all; then the trials of `apart`.
@@ -105,7 +105,7 @@ class Missing:
         log.warning("%s: the %d recordings without one", listing, len(absent))
 
 
-def without_embedding(trials: "Trials", pool: "Pool") -> set[str]:
+def without_embedding(trials: "Trials", pool: "TrialEmbeddings") -> set[str]:
     """Names in the trials, of recordings or of models, for which there is nothing to score."""
     import numpy as np
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from avsv.errors import UserError, refuse_unknown
+from avsv.errors import InputError, refuse_unknown
 from avsv.kaldi.trials import Trials
 from avsv.scoring.cohort_statistics import (
     all_statistics,
@@ -24,7 +24,7 @@ from avsv.scoring.cohort_statistics import (
     take,
 )
 from avsv.scoring.cosine import inner_products
-from avsv.scoring.pool import Pool
+from avsv.scoring.trial_embeddings import TrialEmbeddings
 
 log = logging.getLogger("avsv")
 SAMPLE, TOLERANCE = 10_000, 0.01  # trials scored again, and how far their scores may be off, absolute and relative
@@ -61,7 +61,7 @@ def normalize(
 
     Raises
     ------
-    UserError : fewer than two cohort scores, those of a recording are all equal (no standard deviation), an unknown
+    InputError : fewer than two cohort scores, those of a recording are all equal (no standard deviation), an unknown
         method or choice
 
     Examples
@@ -76,7 +76,7 @@ def normalize(
     n_best = n_best if method == "as-norm" and n_best is not None else len(members)
     # of a member's scores zt-norm leaves out that with itself
     if (n_scores := n_best - (method == "zt-norm")) < 2:
-        raise UserError(f"score normalisation needs at least two cohort scores of each recording, found {n_scores}")
+        raise InputError(f"score normalisation needs at least two cohort scores of each recording, found {n_scores}")
     if method == "zt-norm":
         return zt_norm(scores, pairs, recordings, cohort)
     sides = {"z-norm": [0], "t-norm": [1]}.get(method, [0, 1])
@@ -92,9 +92,9 @@ def normalize(
 
 
 def refuse_other_scores(
-    source: Path | str, trials: Trials, scores: np.ndarray, pool: Pool, left: np.ndarray, right: np.ndarray
+    source: Path | str, trials: Trials, scores: np.ndarray, pool: TrialEmbeddings, left: np.ndarray, right: np.ndarray
 ) -> None:
-    """UserError where raw scores are not those of the embeddings and the back-end that score the cohort.
+    """InputError where raw scores are not those of the embeddings and the back-end that score the cohort.
 
     Cohort scores of one system say nothing about the scores of another. A sample of the trials, evenly spaced, is
     scored again; rounding to two digits behind the point is let pass.
@@ -113,7 +113,7 @@ def refuse_other_scores(
         return
     first = int(np.argmax(differ))
     names = " ".join(trials[int(rows[first])])
-    raise UserError(
+    raise InputError(
         f"{source}: {differ.sum()} of {len(rows)} scores differ from those that the embeddings give, the first: {names}"
         f" has {scores[rows[first]]:.4f} in the file and {again[first]:.4f} from the embeddings. Give the "
         "embeddings and the back-end options that made these scores"
@@ -174,6 +174,6 @@ def side_statistics(
 
 
 def refuse_equal(deviation: np.ndarray, numbers: np.ndarray, what: str, n: int) -> None:
-    """UserError where a standard deviation is zero."""
+    """InputError where a standard deviation is zero."""
     if len(equal := np.flatnonzero(~(deviation > 0))):
-        raise UserError(f"{what} {numbers[equal[0]] + 1}: its {n} cohort scores are all equal, so nothing scales it")
+        raise InputError(f"{what} {numbers[equal[0]] + 1}: its {n} cohort scores are all equal, so nothing scales it")

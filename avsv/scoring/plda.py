@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from avsv.errors import UserError, refuse_unknown
+from avsv.errors import InputError, refuse_unknown
 from avsv.kaldi.embeddings import Embeddings
 from avsv.scoring.projection import BLOCK, Projection
 
@@ -50,7 +50,7 @@ class Plda:
         mean, basis = self.gaussians.mean.astype(np.float32), self.gaussians.transform.T.astype(np.float32)
         reduced = self.projection.apply(vectors)
         if reduced.shape[1] != len(mean):
-            raise UserError(f"the PLDA model is for vectors of {len(mean)} values, these have {reduced.shape[1]}")
+            raise InputError(f"the PLDA model is for vectors of {len(mean)} values, these have {reduced.shape[1]}")
         return (fixed_length(reduced, self.length) - mean) @ basis
 
 
@@ -167,7 +167,7 @@ def diagonalise(within: np.ndarray, between: np.ndarray) -> tuple[np.ndarray, np
 
     Raises
     ------
-    UserError : `within` is not positive definite
+    InputError : `within` is not positive definite
 
     Examples
     --------
@@ -177,7 +177,7 @@ def diagonalise(within: np.ndarray, between: np.ndarray) -> tuple[np.ndarray, np
     try:
         lower = np.linalg.cholesky((within + within.T) / 2)
     except np.linalg.LinAlgError:
-        raise UserError("the covariance within people is singular or not finite: the embeddings do not vary in some "
+        raise InputError("the covariance within people is singular or not finite: the embeddings do not vary in some "
                         "direction, or too few people and recordings are given") from None  # fmt: skip
     half = np.linalg.solve(lower, between)
     psi, axes = np.linalg.eigh(np.linalg.solve(lower, half.T))

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from avsv.errors import UserError
-from avsv.files import replaced_together, whole_file
-from avsv.inputs import read_bytes
+from avsv.errors import InputError
+from avsv.jobs.files import replaced_together, whole_file
+from avsv.jobs.inputs import read_bytes
 from avsv.kaldi.matrices import BINARY, NotKaldi, decode, decode_text, encode, encode_text
 from avsv.scoring.plda import Gaussians, Plda
 from avsv.scoring.projection import Projection, read_projection, write_projection
@@ -37,13 +37,13 @@ def read_plda(path: Path | str, length: str = "sqrt-dim") -> Plda:
 
     Raises
     ------
-    UserError : a file is absent or damaged, or their sizes do not fit
+    InputError : a file is absent or damaged, or their sizes do not fit
     """
     path = Path(path)
     folder, file = (path, path / "plda") if path.is_dir() else (path.parent, path)
     if not file.exists():
         absent = [name for name in ("mean.vec", "transform.mat", "plda") if not (path / name).exists()]
-        raise UserError(f"{path}: no {', '.join(absent)}; expected the folder that avsv plda makes, or Kaldi's "
+        raise InputError(f"{path}: no {', '.join(absent)}; expected the folder that avsv plda makes, or Kaldi's "
                         "plda file")  # fmt: skip
     beside = {name: folder / name for name in ("mean.vec", "transform.mat") if (folder / name).exists()}
     absent = [name for name in ("mean.vec", "transform.mat") if name not in beside]
@@ -61,16 +61,16 @@ def read_plda(path: Path | str, length: str = "sqrt-dim") -> Plda:
     given, wanted = projection.size, len(gaussians.psi)
     if given is not None and given != wanted:
         if absent:
-            raise UserError(f"{folder}: no {', '.join(absent)}; expected the folder that avsv plda makes, for "
+            raise InputError(f"{folder}: no {', '.join(absent)}; expected the folder that avsv plda makes, for "
                             f"{next(iter(beside))} gives vectors of {given} values, plda is for {wanted}")  # fmt: skip
-        raise UserError(f"{folder}: transform.mat gives vectors of {given} values, plda is for {wanted}")
+        raise InputError(f"{folder}: transform.mat gives vectors of {given} values, plda is for {wanted}")
     return Plda(projection, gaussians, length)
 
 
 def write_gaussians(path: Path | str, gaussians: Gaussians, text: bool = False) -> None:
     """Write Kaldi's `plda` file: mean, transform and psi; double and binary, or text as with Kaldi's --binary=false."""
     if wrong := degenerate(gaussians):
-        raise UserError(f"{path}: the model is degenerate, so nothing was written: {wrong}")
+        raise InputError(f"{path}: the model is degenerate, so nothing was written: {wrong}")
     parts = [part.astype("<f8") for part in (gaussians.mean, gaussians.transform, gaussians.psi)]
     with whole_file(path, "wb") as out:
         out.write((b"" if text else BINARY) + OPEN + b" ")
@@ -90,7 +90,7 @@ def degenerate(gaussians: Gaussians) -> str | None:
 
 
 def read_gaussians(path: Path | str) -> Gaussians:
-    """Read Kaldi's `plda` file, binary or text; UserError where it is something else or damaged."""
+    """Read Kaldi's `plda` file, binary or text; InputError where it is something else or damaged."""
     data = read_bytes(path)
     binary = data.startswith(BINARY)
     place = data.find(OPEN)
@@ -110,5 +110,5 @@ def read_gaussians(path: Path | str) -> Gaussians:
         if wrong := degenerate(Gaussians(mean, transform, psi)):
             raise NotKaldi(wrong)
     except NotKaldi as error:
-        raise UserError(f"{path}: is no PLDA model of Kaldi: {error}") from None
+        raise InputError(f"{path}: is no PLDA model of Kaldi: {error}") from None
     return Gaussians(mean, transform, psi)

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from avsv.errors import UserError
+from avsv.errors import InputError
 from avsv.scoring.lda import ClassStatistics, class_statistics, shrink, train_lda
 from avsv.scoring.plda import Gaussians, Plda, diagonalise, fixed_length
 from avsv.scoring.projection import Projection
@@ -34,7 +34,7 @@ def train_plda(
 
     Raises
     ------
-    UserError : too few people, or one embedding for each of them
+    InputError : too few people, or one embedding for each of them
     """
     statistics = class_statistics(vectors, people)
     projection = Projection(statistics.center, train_lda(statistics, lda_dim))
@@ -98,14 +98,14 @@ def train_gaussians(statistics: ClassStatistics, iterations: int = 10) -> tuple[
 
     Raises
     ------
-    UserError : nobody's recordings vary at all
+    InputError : nobody's recordings vary at all
     """
     groups = group_by_count(statistics)
     n, (k, d) = statistics.n, statistics.means.shape
     mean = statistics.means.mean(axis=0)
     values, axes = np.linalg.eigh(statistics.within)
     if values[-1] <= 0:
-        raise UserError(
+        raise InputError(
             f"the embeddings of each person are all the same in {d} dimensions after length normalisation: keep more"
         )
     seen = (axes * np.maximum(values, LEAST * values.mean())) @ axes.T

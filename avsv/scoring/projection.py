@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from avsv.errors import UserError
-from avsv.files import replaced_together
+from avsv.errors import InputError
+from avsv.jobs.files import replaced_together
 from avsv.kaldi.matrices import read_array, write_array
 
 BLOCK = 1024  # rows transformed at a time: they stay in the processor's cache
@@ -44,7 +44,7 @@ class Projection:
             transform, offset = transform[:, :-1], transform[:, -1].astype(np.float32)
         wanted = len(self.center) if self.center is not None else size if transform is None else transform.shape[1]
         if size != wanted:
-            raise UserError(f"the back-end is for embeddings of {wanted} values, these have {size}")
+            raise InputError(f"the back-end is for embeddings of {wanted} values, these have {size}")
         center = np.float32(0) if self.center is None else self.center.astype(np.float32)
         if transform is None:
             return (vectors - center).astype(np.float32, copy=False)
@@ -64,31 +64,31 @@ def read_projection(center: Path | str | None, transform: Path | str | None = No
 
     Raises
     ------
-    UserError : a file is absent or damaged, holds no vector or no matrix, or a value that is not finite, or their sizes
+    InputError : a file is absent or damaged, holds no vector or no matrix, or a value is not finite, or their sizes
         do not fit
     """
     mean = None if center is None else read_finite(center)
     if mean is not None and mean.ndim != 1:
-        raise UserError(f"{center}: expected a vector, found a matrix of {mean.shape[0]} rows")
+        raise InputError(f"{center}: expected a vector, found a matrix of {mean.shape[0]} rows")
     if transform is None:
         return Projection(mean)
     matrix = read_finite(transform)
     if matrix.ndim != 2 or not matrix.size:
-        raise UserError(f"{transform}: expected a matrix, found shape {matrix.shape}")
+        raise InputError(f"{transform}: expected a matrix, found shape {matrix.shape}")
     if mean is None:
         return Projection(None, matrix)
     if matrix.shape[1] == len(mean) + 1:
         matrix, offset = matrix[:, :-1], matrix[:, -1]
         mean = mean - np.linalg.lstsq(matrix, offset, rcond=None)[0]
     if matrix.shape[1] != len(mean):
-        raise UserError(f"{center} has {len(mean)} values, {transform} is for {matrix.shape[1]}")
+        raise InputError(f"{center} has {len(mean)} values, {transform} is for {matrix.shape[1]}")
     return Projection(mean, matrix)
 
 
 def read_finite(path: Path | str) -> np.ndarray:
     array = read_array(path).astype(np.float64)
     if not np.isfinite(array).all():
-        raise UserError(f"{path}: holds NaN or infinite values")
+        raise InputError(f"{path}: holds NaN or infinite values")
     return array
 
 
@@ -97,12 +97,12 @@ def write_projection(folder: Path | str, projection: Projection, text: bool = Fa
 
     Raises
     ------
-    UserError : a value is not finite; nothing is written then
+    InputError : a value is not finite; nothing is written then
     """
     parts = {"mean.vec": projection.center, "transform.mat": projection.transform}
     for name, part in parts.items():
         if part is not None and not np.isfinite(part).all():
-            raise UserError(f"{Path(folder) / name}: would hold NaN or infinite values, so nothing was written; are "
+            raise InputError(f"{Path(folder) / name}: would hold NaN or infinite values, so nothing was written; are "
                             "the training embeddings all the same in some direction?")  # fmt: skip
     # all are removed before one is replaced: none may be taken for the other's
     with replaced_together(*(Path(folder) / name for name in parts)):

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from avsv.errors import UserError
+from avsv.errors import InputError
 from avsv.kaldi.decimals import number_or_nan
 from avsv.kaldi.tables import read_table
 from avsv.kaldi.trials import Trials
@@ -82,7 +82,7 @@ def read_quality(
 
     Raises
     ------
-    UserError : a value is missing and `rest` is not set, is no finite number, or is not positive where its logarithm is
+    InputError : a value is missing and `rest` is not set, is not finite, or is not positive where its logarithm is
         asked for; the tables are others than those of the model
     """
     if measures is not None:
@@ -107,13 +107,13 @@ def read_values(table: QualityTable, trials: Trials) -> list[np.ndarray]:
     for name, text in read_table(table.path, 2, "utterance value").items():
         values[name] = value = finite_number(text)
         if value is None:
-            raise UserError(f'{table.path}: expected "utterance value", "{text}" of {name} is no finite number')
+            raise InputError(f'{table.path}: expected "utterance value", "{text}" of {name} is no finite number')
     sides = [np.array([values.get(name, np.nan) for name in ids]) for ids in (trials.enroll_ids, trials.test_ids)]
     if not table.log:
         return sides
     for side, ids in zip(sides, (trials.enroll_ids, trials.test_ids), strict=True):
         if len(bad := np.flatnonzero(side <= 0)):
-            raise UserError(f"{table}: {ids[bad[0]]} has the value {side[bad[0]]:g}, which has no logarithm")
+            raise InputError(f"{table}: {ids[bad[0]]} has the value {side[bad[0]]:g}, which has no logarithm")
     return [np.log(side) for side in sides]
 
 
@@ -127,12 +127,12 @@ def training_median(table: QualityTable, trials: Trials, sides: Sequence[np.ndar
     values = dict(zip([*trials.enroll_ids, *trials.test_ids], np.concatenate(sides).tolist(), strict=True))
     found = np.array(list(values.values()))
     if np.isnan(found).all():
-        raise UserError(f"{table}: none of the {len(found)} recordings of the training trials is in it")
+        raise InputError(f"{table}: none of the {len(found)} recordings of the training trials is in it")
     return float(np.nanmedian(found))
 
 
 def fill(table: QualityTable, trials: Trials, sides: Sequence[np.ndarray], median: float | None) -> int:
-    """Put the median in place of what is missing, and count it; UserError where there is no median to be taken."""
+    """Put the median in place of what is missing, and count it; InputError where there is no median to be taken."""
     missing = set()
     for side, ids in zip(sides, (trials.enroll_ids, trials.test_ids), strict=True):
         absent = np.flatnonzero(np.isnan(side))
@@ -140,7 +140,7 @@ def fill(table: QualityTable, trials: Trials, sides: Sequence[np.ndarray], media
         if median is not None:
             side[absent] = median
     if missing and median is None:
-        raise UserError(
+        raise InputError(
             f"{table}: {len(missing)} recordings of the trials are not in it, the first: {min(missing)}. Add them, or "
             "take the training recordings' median with --missing rest"
         )
@@ -148,11 +148,11 @@ def fill(table: QualityTable, trials: Trials, sides: Sequence[np.ndarray], media
 
 
 def refuse_other_tables(tables: Sequence[QualityTable], measures: Sequence[Measure]) -> None:
-    """UserError where there are fewer or more tables than a model has, or logarithms of others."""
+    """InputError where there are fewer or more tables than a model has, or logarithms of others."""
     wanted = [f"{LOG if measure.log else ''}{measure.table}" for measure in measures]
     if len(tables) != len(measures) or any(a.log != b.log for a, b in zip(tables, measures, strict=True)):
         given = " ".join(map(str, tables)) or "none"
-        raise UserError(
+        raise InputError(
             f"quality tables: expected counterparts of {' '.join(wanted) or 'none'} in this order, with log: where it "
             f"stands, found {given}"
         )

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from avsv.errors import UserError
+from avsv.errors import InputError
 from avsv.kaldi.origin import match_systems, read_system
 from avsv.kaldi.scores import read_scores
 from avsv.kaldi.shards import digest
 from avsv.kaldi.trials import Trials, read_labelled_trials, read_trials
-from avsv.scoring.calibration import Fusion, pattern_codes, read_fusion, train_fusion, write_fusion
+from avsv.scoring.calibration import ScoreFusion, pattern_codes, read_fusion, train_fusion, write_fusion
 from avsv.scoring.finite import write_finite
 from avsv.scoring.missing import made_up, missing_list
 from avsv.scoring.quality import QualityTable, read_quality
@@ -40,7 +40,7 @@ class ScoreList:
         return [read_system(Path(path)) for path in self.scores]
 
     def in_order_of(self, wanted: Sequence[str | None], source: Path | str) -> "ScoreList":
-        """The same with the systems in the order `wanted`; UserError where one of them is not here (see origin.py)."""
+        """The same with the systems in the order `wanted`; InputError where one of them is not here (see origin.py)."""
         order = match_systems(wanted, self.origins, [str(path) for path in self.scores], source)
         if order != list(range(len(order))):
             log.info("%s: the scores are put into the order of %s", ", ".join(map(str, self.scores)), source)
@@ -102,16 +102,16 @@ def fuse_files(
 
     Raises
     ------
-    UserError : the model, the training scores or the quality tables are of another number
+    InputError : the model, the training scores or the quality tables are of another number
     """
     if train is not None:
         if len(train.scores) != len(given.scores):
-            raise UserError(f"--scores has {len(given.scores)} systems, --train-scores {len(train.scores)}")
+            raise InputError(f"--scores has {len(given.scores)} systems, --train-scores {len(train.scores)}")
         train = train.in_order_of(given.origins, "--scores")
     if model is not None:
         fusion = read_fusion(model)
         if len(fusion.systems) != len(given.scores):
-            raise UserError(f"{model}: is a model of {len(fusion.systems)} systems, --scores has {len(given.scores)}")
+            raise InputError(f"{model}: is a model of {len(fusion.systems)} systems, --scores has {len(given.scores)}")
         given = given.in_order_of(fusion.trained_on, model)
     listed = read_trials(given.trials)
     columns = read_score_columns(listed, given.scores, rest)
@@ -131,7 +131,7 @@ def fused_system(origins: Sequence[str | None], how: str) -> str | None:
     return None if None in origins else f"fused:{digest([*origins])} {how}"
 
 
-def train_on_files(train: ScoreList, target_prior: float, applied: np.ndarray | None = None) -> Fusion:
+def train_on_files(train: ScoreList, target_prior: float, applied: np.ndarray | None = None) -> ScoreFusion:
     """Train the calibration or fusion of score files.
 
     Parameters
@@ -144,9 +144,9 @@ def train_on_files(train: ScoreList, target_prior: float, applied: np.ndarray | 
     columns = read_score_columns(labelled, train.scores, rest)
     names = [str(path) for path in train.scores]
     if np.isinf(columns).any():
-        raise UserError(f"{', '.join(names)}: some scores are infinite; logistic regression needs finite ones")
+        raise InputError(f"{', '.join(names)}: some scores are infinite; logistic regression needs finite ones")
     if labelled.labels.all() or not labelled.labels.any():
-        raise UserError(
+        raise InputError(
             f"{train.trials}: all trials are of one class; logistic regression needs target and nontarget trials"
         )
     warn_reversed(train, columns, labelled.labels)
@@ -189,7 +189,7 @@ def warn_reversed(given: ScoreList, columns: np.ndarray, labels: np.ndarray | No
 def write_fused(out: Path, trials: Trials, scores: np.ndarray, system: str | None) -> None:
     if len(bad := np.flatnonzero(np.isnan(scores))):
         names = " ".join(trials[int(bad[0])])
-        raise UserError(f"{out}: {len(bad)} trials have no sum, as their scores are infinite, the first: {names}")
+        raise InputError(f"{out}: {len(bad)} trials have no sum, as their scores are infinite, the first: {names}")
     write_finite(out, trials, scores, system)
 
 

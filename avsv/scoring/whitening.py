@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from avsv.errors import UserError
+from avsv.errors import InputError
 from avsv.scoring.projection import BLOCK, Projection
 
 log = logging.getLogger("avsv")
@@ -50,7 +50,7 @@ def train_whitening(vectors: np.ndarray, dim: int | None = None) -> Projection:
 
     Raises
     ------
-    UserError : fewer than two embeddings, or all the same
+    InputError : fewer than two embeddings, or all the same
 
     Examples
     --------
@@ -59,12 +59,12 @@ def train_whitening(vectors: np.ndarray, dim: int | None = None) -> Projection:
     """
     n = len(vectors)
     if n < 2:
-        raise UserError(f"whitening needs at least two embeddings, found {n}")
+        raise InputError(f"whitening needs at least two embeddings, found {n}")
     mean, covariance = mean_and_covariance(vectors)
     variances, axes = np.linalg.eigh(covariance * (n / (n - 1)))
     variances, axes = variances[::-1], axes[:, ::-1].T
     if variances[0] <= 0:
-        raise UserError("the embeddings are all the same: there is nothing to learn from them")
+        raise InputError("the embeddings are all the same: there is nothing to learn from them")
     most = int((variances[: n - 1] > NOTHING * variances[0]).sum())
     if dim is not None and dim > most:
         log.warning("whitening: %d dimensions asked for; %d embeddings vary in %d", dim, n, most)

@@ -6,9 +6,9 @@ from typing import Any
 
 from torch.utils.data import DataLoader, Dataset
 
-from avsv.errors import UserError
+from avsv.errors import InputError
+from avsv.jobs.processes import end_with_parent
 from avsv.models.device import pick_device
-from avsv.processes import end_with_parent
 from avsv.training.config import TrainingConfig
 from avsv.training.distributed import share
 
@@ -30,7 +30,7 @@ class Batches:
 
     Raises
     ------
-    UserError : while going over them: the shared memory is full, a process was killed, an example cannot be read
+    InputError : while going over them: the shared memory is full, a process was killed, an example cannot be read
     """
 
     def __init__(self, loader: DataLoader, workers: int):
@@ -42,14 +42,14 @@ class Batches:
     def __iter__(self) -> Iterator[Any]:
         try:
             yield from self.loader
-        except UserError as error:  # torch wraps that of a worker in its traceback
+        except InputError as error:  # torch wraps that of a worker in its traceback
             lines = [line for line in str(error).splitlines() if line.strip()]
-            raise UserError(lines[-1].partition("UserError: ")[2] or lines[-1] if lines else "") from None
+            raise InputError(lines[-1].partition("InputError: ")[2] or lines[-1] if lines else "") from None
         except (RuntimeError, OSError) as error:
             if self.workers and NO_SHARED_MEMORY.search(str(error)):
-                raise UserError(f"workers={self.workers}: {FULL}") from None
+                raise InputError(f"workers={self.workers}: {FULL}") from None
             if self.workers and KILLED.search(str(error)):
-                raise UserError(f"workers={self.workers}: {OUT_OF_MEMORY}") from None
+                raise InputError(f"workers={self.workers}: {OUT_OF_MEMORY}") from None
             raise
 
 

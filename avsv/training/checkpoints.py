@@ -14,11 +14,11 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from avsv.errors import UserError, refuse_unknown
-from avsv.files import whole_file
+from avsv.errors import InputError, refuse_unknown
+from avsv.jobs.files import whole_file
+from avsv.jobs.inputs import regular_file
 from avsv.losses.margin import AAMSoftmax
 from avsv.models.weights import is_mapping, put, read_torch
-from avsv.regular import regular_file
 from avsv.training.config import read_config
 
 log = logging.getLogger("avsv")
@@ -32,17 +32,17 @@ def save_state(path: Path, state: dict) -> None:
 
 
 def load_state(path: Path) -> dict:
-    """What `save_state` wrote, in memory of the CPU; UserError where the file is damaged, or of something else."""
+    """What `save_state` wrote, in memory of the CPU; InputError where the file is damaged, or of something else."""
     if not Path(path).exists():
-        raise UserError(f"{path}: there is no such checkpoint")
+        raise InputError(f"{path}: there is no such checkpoint")
     try:
         state = read_torch(path)
-    except UserError as error:
-        raise UserError(f"{path}: is no checkpoint, or is damaged ({str(error).removeprefix(f'{path}: ')})") from None
+    except InputError as error:
+        raise InputError(f"{path}: is no checkpoint, or is damaged ({str(error).removeprefix(f'{path}: ')})") from None
     if not is_mapping(state) or not is_mapping(state.get("model")):
-        raise UserError(f"{path}: is no checkpoint of avsv train: it holds no weights under the key model")
+        raise InputError(f"{path}: is no checkpoint of avsv train: it holds no weights under the key model")
     if not all(isinstance(tensor, Tensor) for tensor in state["model"].values()):
-        raise UserError(f"{path}: is no checkpoint of avsv train: not all of its weights are tensors")
+        raise InputError(f"{path}: is no checkpoint of avsv train: not all of its weights are tensors")
     return state
 
 
@@ -51,14 +51,14 @@ def weights_file(exp_dir: Path | str) -> Path:
 
     Raises
     ------
-    UserError : no experiment, or not finished
+    InputError : no experiment, or not finished
     """
     folder = Path(exp_dir)
     if not (folder / "config.yaml").exists() or not (folder / "done").exists():
-        raise UserError(f"{folder}: is no finished experiment of avsv train (it has no config.yaml, or no file done)")
+        raise InputError(f"{folder}: is no finished experiment of avsv train (it has no config.yaml, or no file done)")
     which = read_config(folder / "config.yaml", []).get("weights", "last")
     if which not in FILES:
-        raise UserError(f"{folder}/config.yaml: weights: {which}: expected one of {', '.join(FILES)}")
+        raise InputError(f"{folder}/config.yaml: weights: {which}: expected one of {', '.join(FILES)}")
     return folder / FILES[which]
 
 
@@ -72,18 +72,18 @@ def read_inputs(exp_dir: Path | str) -> dict:
 
     Raises
     ------
-    UserError : absent, damaged, or of another version
+    InputError : absent, damaged, or of another version
     """
     path = regular_file(Path(exp_dir) / "run.json")
     try:
         inputs = json.loads(path.read_text(encoding="utf-8"))["inputs"]
     except FileNotFoundError:
-        raise UserError(f"{path}: is absent, so it is not known what {exp_dir} was trained on; delete that folder or "
+        raise InputError(f"{path}: is absent, so it is not known what {exp_dir} was trained on; delete that folder or "
                         "choose another exp_dir") from None  # fmt: skip
     except (ValueError, KeyError, TypeError, RecursionError):
         inputs = None
     if not isinstance(inputs, dict):
-        raise UserError(f"{path}: is damaged, or of another version of avsv train: expected a mapping with the key "
+        raise InputError(f"{path}: is damaged, or of another version of avsv train: expected a mapping with the key "
                         f"inputs; delete {exp_dir} or choose another exp_dir")  # fmt: skip
     return inputs
 
@@ -96,7 +96,7 @@ def start_from(model: nn.Module, source: Path | str, exp_dir: Path | str) -> Non
 
     Raises
     ------
-    UserError : the networks are not of one shape
+    InputError : the networks are not of one shape
     """
     there, here = load_weights(source), model.state_dict()
     inputs = [read_inputs(folder) for folder in (source, exp_dir)]
@@ -107,7 +107,7 @@ def start_from(model: nn.Module, source: Path | str, exp_dir: Path | str) -> Non
     other = [name for name in differ if name not in centres]
     if other:
         found = f"of the shape {tuple(there[other[0]].shape)}" if other[0] in there else "absent"
-        raise UserError(f"init={source}: is another network: {other[0]} is {found} there and of the shape "
+        raise InputError(f"init={source}: is another network: {other[0]} is {found} there and of the shape "
                         f"{tuple(here[other[0]].shape)} here")  # fmt: skip
     kept = {name: there[name] for name in here if name not in differ}
     put(model, {**here, **kept}, weights_file(source))
@@ -131,7 +131,7 @@ def average_weights(paths: list[Path]) -> Weights:
     for path in paths:
         weights = load_state(path)["model"]
         if sums and {n: w.shape for n, w in weights.items()} != {n: w.shape for n, w in sums.items()}:
-            raise UserError(f"{path}: holds other parameters than {paths[0]}; delete the folder epochs of one of them")
+            raise InputError(f"{path}: holds other parameters than {paths[0]}; delete the folder epochs of one of them")
         for name, value in weights.items():
             if not value.is_floating_point():
                 sums[name] = value
@@ -149,7 +149,7 @@ def final_weights(exp_dir: Path, which: str) -> Weights:
     if which == "average":
         epochs = sorted((exp_dir / "epochs").glob("[0-9]*.pt"))
         if not epochs:
-            raise UserError(f"{exp_dir}/epochs: has no weights of the last epochs to average; delete {exp_dir} and "
+            raise InputError(f"{exp_dir}/epochs: has no weights of the last epochs to average; delete {exp_dir} and "
                             "train again")  # fmt: skip
         model = average_weights(epochs)
         save_state(exp_dir / FILES[which], {"model": model})

@@ -11,22 +11,22 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from avsv.errors import UserError
+from avsv.errors import InputError
+from avsv.features.audio_damage import NOISY as VOICE_DAMAGE
+from avsv.features.audio_damage import damage_sound, draw_sound_damage, read_noises
 from avsv.features.face_damage import check_severities, damage_faces, draw_face_damage
 from avsv.features.faces import SIDE, read_faces
-from avsv.features.sound_damage import NOISY as VOICE_DAMAGE
-from avsv.features.sound_damage import damage_sound, draw_sound_damage, read_noises
 from avsv.kaldi.data_dir import DataDir
 from avsv.kaldi.segments import Source
 from avsv.kaldi.shards import digest
-from avsv.media.guard import guarded
-from avsv.media.sound import SoundStore, read_part
-from avsv.ranges import choice, within
+from avsv.media.decoder_process import guarded
+from avsv.media.waveforms import SoundStore, read_part
+from avsv.models.ranges import choice, within
 from avsv.training.config import TrainingConfig
-from avsv.training.fusion import plan_batches as plan_people
-from avsv.training.pictures import plan_batches, to_input, vary_face
+from avsv.training.image_augmentation import plan_batches, to_input, vary_face
+from avsv.training.tasks.avn_e import plan_batches as plan_people
+from avsv.training.tasks.voice import take_length
 from avsv.training.validation import held_out_eer
-from avsv.training.voice import take_length
 
 log = logging.getLogger("avsv")
 RATE = 16000
@@ -96,18 +96,18 @@ def list_clips(data: DataDir) -> ClipList:
 
     Raises
     ------
-    UserError : no sound, no faces.scp, or fewer than two people
+    InputError : no sound, no faces.scp, or fewer than two people
     """
     faces = data.table("faces.scp")
     if not data.wav or not faces:
         how = f"; make it: avsv align-faces --model PACK {data.path} OUT_DIR" if data.wav else ""
-        raise UserError(
+        raise InputError(
             f"{data.path}: has no {'faces.scp' if data.wav else 'wav.scp'}; sound and faces are needed{how}"
         )
     utts = sorted(utt for utt in data.utt2spk if utt in data.wav or utt in faces)
     clips = ClipList(utts, *([table.get(utt) for utt in utts] for table in (data.wav, faces, data.utt2spk)))
     if len(clips.people) < 2:
-        raise UserError(f"{data.path}: has clips of {len(clips.people)} people, at least 2 are needed to train")
+        raise InputError(f"{data.path}: has clips of {len(clips.people)} people, at least 2 are needed to train")
     return clips
 
 
@@ -116,11 +116,11 @@ class Clips(Dataset):
 
     def __init__(self, config: ClipsConfig, clips: ClipList):
         if config.feature_damage not in MODES:
-            raise UserError(f"feature_damage: {config.feature_damage}: expected one of {', '.join(MODES)}")
+            raise InputError(f"feature_damage: {config.feature_damage}: expected one of {', '.join(MODES)}")
         check_severities(config.face_damage)
         self.damages = config.feature_damage != "none" and config.feature_damage_share > 0
         if self.damages and not config.noise_dir:
-            raise UserError("noise_dir must be given, for sound is to be damaged; or set feature_damage: none")
+            raise InputError("noise_dir must be given, for sound is to be damaged; or set feature_damage: none")
         cv2.setNumThreads(1)  # processes that prepare batches do one picture at a time
         self.config, self.clips = config, clips
         numbers = {name: number for number, name in enumerate(clips.people)}
@@ -130,7 +130,7 @@ class Clips(Dataset):
         noises = sorted({p for sort in self.noises.values() for p in sort})
         self.store = SoundStore([*paths, *noises], config.cache_mib, config.allow_pipes)
         if len(self.store.bad) > 0.05 * len(paths):
-            raise UserError(f"{len(self.store.bad)} recordings cannot be read; the first: "
+            raise InputError(f"{len(self.store.bad)} recordings cannot be read; the first: "
                             f"{next(iter(self.store.bad.values()))}")  # fmt: skip
         for reason in self.store.bad.values():
             log.warning("left out: %s", reason)

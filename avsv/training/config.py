@@ -12,9 +12,9 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from avsv.errors import UserError
-from avsv.ranges import check_ranges, choice, within
-from avsv.yaml_files import read_yaml_text
+from avsv.errors import InputError
+from avsv.jobs.yaml_files import read_yaml_text
+from avsv.models.ranges import check_ranges, choice, within
 
 OPTIONS = ("allow_pipes",)  # fields that no configuration may set
 
@@ -83,11 +83,11 @@ def read_config(path: Path | str, overrides: list[str]) -> DictConfig:
 
     Raises
     ------
-    UserError : absent or unreadable file, a resolver, a key given twice, or a change of another form
+    InputError : absent or unreadable file, a resolver, a key given twice, or a change of another form
     """
     for override in overrides:
         if "=" not in override:
-            raise UserError(f'"{override}": expected key=value, such as optimizer.lr=0.001')
+            raise InputError(f'"{override}": expected key=value, such as optimizer.lr=0.001')
         refuse_resolvers(override.partition("=")[2], f'"{override}"')
     try:
         text = read_yaml_text(path)
@@ -95,11 +95,11 @@ def read_config(path: Path | str, overrides: list[str]) -> DictConfig:
             refuse_resolvers(value, f"{path}: {key}")
         given = OmegaConf.merge(OmegaConf.create(text), OmegaConf.from_dotlist(overrides))
     except FileNotFoundError:
-        raise UserError(f"{path}: there is no such configuration") from None
+        raise InputError(f"{path}: there is no such configuration") from None
     except (OmegaConfBaseException, YAMLError, ValueError, TypeError, AttributeError, RecursionError) as error:
-        raise UserError(f"{path}: is not a YAML mapping: {' '.join(str(error).split())[:300]}") from None
+        raise InputError(f"{path}: is not a YAML mapping: {' '.join(str(error).split())[:300]}") from None
     if not OmegaConf.is_dict(given):
-        raise UserError(f"{path}: is not a YAML mapping")
+        raise InputError(f"{path}: is not a YAML mapping")
     return given
 
 
@@ -117,11 +117,11 @@ def scalars(node: yaml.Node | None, key: str = "") -> Iterator[tuple[str, str]]:
 
 
 def refuse_resolvers(text: str, where: str) -> None:
-    """UserError where text holds an interpolation of anything but another key."""
+    """InputError where text holds an interpolation of anything but another key."""
     for found in re.finditer(r"\$\{", text):
         if not re.match(r"\$\{[\w.\[\]]*\}", text[found.start() :]):
-            raise UserError(f"{where}: {text[found.start() :][:60]}: resolvers are not run; only another key can stand "
-                            "there, as ${exp_dir}. Write the value itself")  # fmt: skip
+            raise InputError(f"{where}: {text[found.start() :][:60]}: resolvers are not run; only another key can "
+                            "stand there, as ${exp_dir}. Write the value itself")  # fmt: skip
 
 
 def apply_schema(given: DictConfig, schema: type[Schema], path: Path | str, allow_pipes: bool = False) -> Schema:
@@ -133,20 +133,20 @@ def apply_schema(given: DictConfig, schema: type[Schema], path: Path | str, allo
 
     Raises
     ------
-    UserError : an unknown key, a value of the wrong type or out of its range, or a required key that is not given
+    InputError : an unknown key, a value of the wrong type or out of its range, or a required key that is not given
     """
     for key in OPTIONS:
         if key in given:
-            raise UserError(f"{path}: {key}: is no key of a configuration, for that may be anybody's; give the option "
+            raise InputError(f"{path}: {key}: is no key of a configuration, for that may be anybody's; give the option "
                             f"--{key.replace('_', '-')} on the command line")  # fmt: skip
     try:
         config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(schema), given))
         check_ranges(config)
         config.check()
     except OmegaConfBaseException as error:
-        raise UserError(f"{path}: {explain(error, schema)}") from None
+        raise InputError(f"{path}: {explain(error, schema)}") from None
     except (ValueError, TypeError, AttributeError, RecursionError, OverflowError) as error:
-        raise UserError(f"{path}: {' '.join(str(error).split())[:300]}") from None
+        raise InputError(f"{path}: {' '.join(str(error).split())[:300]}") from None
     config.allow_pipes = allow_pipes
     return config
 

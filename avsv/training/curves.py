@@ -15,8 +15,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from avsv.files import NamedFile, refuse_link, whole_file
-from avsv.regular import regular_file
+from avsv.jobs.files import NamedFile, refuse_link, whole_file
+from avsv.jobs.inputs import regular_file
 from avsv.training.distributed import gather
 
 EVENTS = "events.out.tfevents.avsv"

@@ -23,8 +23,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from avsv.environment import number_in
-from avsv.errors import UserError
+from avsv.errors import InputError
+from avsv.jobs.environment import number_in
 from avsv.models.device import pick_device
 
 
@@ -71,7 +71,7 @@ def share(batch: Sequence) -> Sequence:
 
     Raises
     ------
-    UserError : the batch cannot be shared out equally
+    InputError : the batch cannot be shared out equally
 
     Examples
     --------
@@ -80,7 +80,7 @@ def share(batch: Sequence) -> Sequence:
     """
     n = n_processes()
     if len(batch) % n:
-        raise UserError(f"a batch of {len(batch)} cannot be shared equally by {n} processes; choose batch_size, or "
+        raise InputError(f"a batch of {len(batch)} cannot be shared equally by {n} processes; choose batch_size, or "
                         "the number of processes, so that it can")  # fmt: skip
     return batch if n == 1 else batch[rank() :: n]
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from avsv.errors import UserError
-from avsv.files import copy_file, whole_file
+from avsv.errors import InputError
+from avsv.importers.model_files import refuse_no_model
+from avsv.jobs.files import copy_file, whole_file
 from avsv.kaldi.shards import file_digest
-from avsv.model_files import refuse_no_model
 from avsv.models.ecapa import (
     encoder_files,
     encoder_folder,
@@ -24,8 +24,8 @@ from avsv.models.iresnet import IResNet, save_onnx
 from avsv.models.weights import part_of
 from avsv.training.checkpoints import load_weights, weights_file
 from avsv.training.config import apply_schema, read_config
-from avsv.training.face import FaceConfig
-from avsv.training.voice import VoiceConfig, encoder_options
+from avsv.training.tasks.face import FaceConfig
+from avsv.training.tasks.voice import VoiceConfig, encoder_options
 
 
 @dataclass(frozen=True)
@@ -70,14 +70,14 @@ def read_voice_encoder(source: str) -> Encoder:
 
 
 def refuse_other_features(encoder: nn.Module, source: str) -> None:
-    """UserError where the encoder takes other features than those that it would be trained on here."""
+    """InputError where the encoder takes other features than those that it would be trained on here."""
     sound, lengths = torch.randn(1, RATE, generator=torch.Generator().manual_seed(0)), torch.ones(1)
     fbank, normalize = make_frontend()
     ours = normalize(fbank(sound), lengths)
     theirs = encoder.mods["mean_var_norm"](encoder.mods["compute_features"](sound), lengths)
     if ours.shape != theirs.shape or not torch.allclose(ours, theirs, atol=1e-3):
-        raise UserError(f"voice: {source}: takes {theirs.shape[-1]} features a frame of its own kind; only encoders of "
-                        "80 log mel energies less their mean can be trained further")  # fmt: skip
+        raise InputError(f"voice: {source}: takes {theirs.shape[-1]} features a frame of its own kind; only encoders "
+                        "of 80 log mel energies less their mean can be trained further")  # fmt: skip
 
 
 def read_face_encoder(source: str) -> Encoder:
@@ -89,20 +89,20 @@ def read_face_encoder(source: str) -> Encoder:
 
     Raises
     ------
-    UserError : an ONNX pack, which cannot be trained, another task, a training that is not finished
+    InputError : an ONNX pack, which cannot be trained, another task, a training that is not finished
     """
     path = Path(source)
     given = path if is_new(source) else path / "config.yaml"
     if not given.exists():
         if list(path.glob("*.onnx")) or path.name == source:
-            raise UserError(
+            raise InputError(
                 f"face: {source}: is an ONNX pack, or the name of one. It embeds faces, but cannot be trained; train a "
                 "face network (avsv train conf/face.yaml) and give its exp_dir"
             )
-        raise UserError(f"face: {given}: there is no such file; is {source} a finished training of task face?")
+        raise InputError(f"face: {given}: there is no such file; is {source} a finished training of task face?")
     config = read_config(given, [])
     if config.get("task") != "face":
-        raise UserError(f"face: {given}: is of task {config.get('task')}, expected face")
+        raise InputError(f"face: {given}: is of task {config.get('task')}, expected face")
     config = apply_schema(config, FaceConfig, given)
     net = IResNet(config.blocks, config.channels, config.embedding_size, config.stem_stride, config.dropout)
     if is_new(source):

@@ -16,13 +16,13 @@ import torch
 from omegaconf import OmegaConf
 
 import avsv
-from avsv.errors import UserError
-from avsv.files import refuse_link, whole_file, write_json
+from avsv.errors import InputError
+from avsv.jobs.files import refuse_link, whole_file, write_json
+from avsv.jobs.inputs import regular_file
 from avsv.kaldi.data_dir import read_data_dir
 from avsv.kaldi.made_from import media_stamp
 from avsv.kaldi.segments import Source
 from avsv.kaldi.shards import file_digest
-from avsv.regular import regular_file
 from avsv.training.checkpoints import FILES, read_inputs, weights_file
 from avsv.training.config import OPTIONS, TrainingConfig, apply_schema, read_config, to_yaml
 from avsv.training.distributed import join_processes, n_processes, rank, wait_for_all
@@ -46,7 +46,7 @@ def start_experiment(config: TrainingConfig, inputs: Any, media: Sequence[Mappin
 
     Raises
     ------
-    UserError : the folder holds a training with another configuration or other data
+    InputError : the folder holds a training with another configuration or other data
     """
     join_processes(config.device)
     goes_on = prepare_folder(config, inputs, media) if rank() == 0 else True
@@ -78,7 +78,7 @@ def prepare_folder(config: TrainingConfig, inputs: Any, media: Sequence[Mapping[
         refuse_other_config(exp_dir, config)
         before = read_inputs(exp_dir)
         if changed := [name for name in {**before, **inputs} if before.get(name) != inputs.get(name)]:
-            raise UserError(f"{exp_dir}: was trained on other data than there are now ({', '.join(changed)}); "
+            raise InputError(f"{exp_dir}: was trained on other data than there are now ({', '.join(changed)}); "
                             f"delete {exp_dir} or choose another exp_dir; to keep this model, leave out its "
                             "training")  # fmt: skip
         if (exp_dir / "done").exists():
@@ -140,12 +140,12 @@ def close_log(config: TrainingConfig) -> None:
 
 
 def refuse_other_config(exp_dir: Path, config: TrainingConfig) -> None:
-    """UserError where the folder's configuration differs in what matters; keys that it lacks are at their defaults."""
+    """InputError where the folder's configuration differs in what matters; keys that it lacks are at their defaults."""
     path = exp_dir / "config.yaml"
     old = lines_of(apply_schema(read_config(path, []), type(config), path))
     changed = [line for line in lines_of(config) if line not in old and line.partition(":")[0] not in FREE]
     if changed:
-        raise UserError(f"{exp_dir}: was trained with another configuration; new: {'; '.join(changed)}. "
+        raise InputError(f"{exp_dir}: was trained with another configuration; new: {'; '.join(changed)}. "
                         "Delete the folder or choose another exp_dir")  # fmt: skip
 
 

@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 
 from avsv.embeddings.quality import read_quality
-from avsv.errors import UserError
-from avsv.files import whole_file
+from avsv.errors import InputError
+from avsv.importers.numpy_files import read_npz
+from avsv.jobs.files import whole_file
 from avsv.kaldi.damage import MISSING
 from avsv.kaldi.embeddings import read_embeddings
-from avsv.kaldi.numpy_files import read_npz
 
 LEAST = 2  # clips of a type: a standard deviation needs as many
 
@@ -58,7 +58,7 @@ def measure_noise(
 
     Raises
     ------
-    UserError : nothing to compare, a wanted kind that no clip has, a kind with a single clip, or embeddings of other
+    InputError : nothing to compare, a wanted kind that no clip has, a kind with a single clip, or embeddings of other
         sizes
     """
     clean = read_embeddings(clean_scp)
@@ -68,7 +68,7 @@ def measure_noise(
     for scp, kind_of in noisy:
         damaged = read_embeddings(scp)
         if damaged.vectors.shape[1] != clean.vectors.shape[1]:
-            raise UserError(f"{scp}: embeddings of size {damaged.vectors.shape[1]}, those of {clean_scp} have "
+            raise InputError(f"{scp}: embeddings of size {damaged.vectors.shape[1]}, those of {clean_scp} have "
                             f"{clean.vectors.shape[1]}; both must be of one encoder")  # fmt: skip
         kinds = [kind_of if isinstance(kind_of, str) else kind_of.get(utt) for utt in damaged.ids]
         kinds = [kind if utt in row_of else None for utt, kind in zip(damaged.ids, kinds, strict=True)]
@@ -79,20 +79,20 @@ def measure_noise(
             differences.setdefault(kind, []).append(damaged.vectors[rows] - clean.vectors[same])
             qualities.setdefault(kind, []).append(values[rows])
     if not differences:
-        raise UserError(f"{', '.join(str(scp) for scp, _ in noisy)}: no clip is damaged and has a clean embedding in "
+        raise InputError(f"{', '.join(str(scp) for scp, _ in noisy)}: no clip is damaged and has a clean embedding in "
                         f"{clean_scp}; does --modality name what the table damages?")  # fmt: skip
     if absent := sorted(set(wanted) - set(differences)):
-        raise UserError(f"{', '.join(str(scp) for scp, _ in noisy)}: no clip is damaged by {', '.join(absent)}; there "
+        raise InputError(f"{', '.join(str(scp) for scp, _ in noisy)}: no clip is damaged by {', '.join(absent)}; there "
                         f"are {', '.join(sorted(differences))}")  # fmt: skip
     kinds = sorted(wanted or differences)
     change = [np.concatenate(differences[kind]) for kind in kinds]
     value = [np.concatenate(qualities[kind]) for kind in kinds]
     for kind, rows in zip(kinds, change, strict=True):
         if len(rows) < LEAST:
-            raise UserError(f"{kind}: {len(rows)} clip, at least {LEAST} are needed to measure a spread")
+            raise InputError(f"{kind}: {len(rows)} clip, at least {LEAST} are needed to measure a spread")
     for kind, rows in zip(kinds, value, strict=True):
         if np.isnan(rows).all(0).any():
-            raise UserError(f"{kind}: none of its {len(rows)} clips has a value in one of {', '.join(quality)}")
+            raise InputError(f"{kind}: none of its {len(rows)} clips has a value in one of {', '.join(quality)}")
     return NoiseStatistics(
         tuple(kinds), np.array([len(rows) for rows in change]),
         np.stack([rows.mean(0) for rows in change]), np.stack([rows.std(0) for rows in change]),
@@ -110,13 +110,13 @@ def write_noise(path: Path | str, noise: NoiseStatistics) -> None:
 
 
 def read_noise(path: Path | str) -> NoiseStatistics:
-    """Read what `write_noise` wrote; UserError where it is absent or something else."""
+    """Read what `write_noise` wrote; InputError where it is absent or something else."""
     try:
         os.stat(path)
         arrays = read_npz(path, str(path))
         names = {key: tuple(str(name) for name in arrays.pop(key)) for key in ("kinds", "quality")}
         return NoiseStatistics(**names, **arrays)
     except FileNotFoundError:
-        raise UserError(f"{path}: there is no such file; avsv noise-statistics makes it") from None
+        raise InputError(f"{path}: there is no such file; avsv noise-statistics makes it") from None
     except (ValueError, KeyError, TypeError, EOFError, OSError) as error:
-        raise UserError(f"{path}: is not of avsv noise-statistics: {error}") from None
+        raise InputError(f"{path}: is not of avsv noise-statistics: {error}") from None

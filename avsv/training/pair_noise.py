@@ -19,11 +19,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from avsv.embeddings.quality import read_quality
-from avsv.errors import UserError
+from avsv.errors import InputError
 from avsv.kaldi.damage import MISSING, read_damage
 from avsv.kaldi.embeddings import read_embeddings
 from avsv.kaldi.shards import file_digest
-from avsv.ranges import choice, within
+from avsv.models.ranges import choice, within
 from avsv.training.experiment import digest_arrays
 from avsv.training.noise_statistics import NoiseStatistics, read_noise
 
@@ -191,22 +191,22 @@ def damage_embeddings(
 
 
 def refuse_noise(options: PairNoiseOptions, quality: tuple[list[str], list[str]]) -> None:
-    """UserError where the augmentation is unknown or lacks what it needs."""
+    """InputError where the augmentation is unknown or lacks what it needs."""
     if options.damage not in KINDS:
-        raise UserError(f"damage: {options.damage}: expected one of {', '.join(KINDS)}")
+        raise InputError(f"damage: {options.damage}: expected one of {', '.join(KINDS)}")
     if options.damage == "v1" and any(quality):
-        raise UserError("damage: v1 changes embeddings and leaves quality tables as they are, so that training would "
+        raise InputError("damage: v1 changes embeddings and leaves quality tables as they are, so that training would "
                         "learn to ignore them; use v2 or real, or leave the quality tables out")  # fmt: skip
     if options.damage == "v2" and not (options.voice_noise and options.face_noise):
-        raise UserError("damage: v2 needs voice_noise and face_noise; avsv noise-statistics makes them")
+        raise InputError("damage: v2 needs voice_noise and face_noise; avsv noise-statistics makes them")
     if options.damage == "real" and not any(one.voice or one.face for one in options.damaged_sets):
-        raise UserError("damage: real needs damaged_sets: a list of data_dir, voice, face of damaged training sets")
+        raise InputError("damage: real needs damaged_sets: a list of data_dir, voice, face of damaged training sets")
 
 
 def read_statistics(path: str, quality: list[str], size: int) -> NoiseStatistics:
     noise = read_noise(path)
     if noise.mean.shape[1] != size or list(noise.quality) != list(quality):
-        raise UserError(
+        raise InputError(
             f"{path}: is of embeddings of size {noise.mean.shape[1]} and quality tables {list(noise.quality)}, "
             f"expected {size} and {list(quality)}; measure it again with avsv noise-statistics"
         )
@@ -230,7 +230,7 @@ def read_versions(modality: str, sets: list[DamagedSet], quality: list[str], utt
 
     Raises
     ------
-    UserError : none of the training clips has one, though a set names some
+    InputError : none of the training clips has one, though a set names some
     """
     sets = [one for one in sets if getattr(one, modality)]
     if not sets:
@@ -249,6 +249,6 @@ def read_versions(modality: str, sets: list[DamagedSet], quality: list[str], utt
             values.append(torch.from_numpy(read_quality(scp, quality, found.ids)))
     if not vectors:
         names = ", ".join(one.data_dir for one in sets)
-        raise UserError(f"{names}: damage no {modality} of a training clip; make them with avsv damage of the training "
-                        f"set, and embed them with embed-{modality}")  # fmt: skip
+        raise InputError(f"{names}: damage no {modality} of a training clip; make them with avsv damage of the "
+                        f"training set, and embed them with embed-{modality}")  # fmt: skip
     return Versions(torch.cat(vectors), torch.cat(values), row_of)

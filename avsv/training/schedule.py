@@ -5,7 +5,7 @@ import math
 import torch
 from torch import nn
 
-from avsv.errors import UserError
+from avsv.errors import InputError
 from avsv.training.config import OptimizerConfig
 
 
@@ -31,7 +31,7 @@ def learning_rate(config: OptimizerConfig, step: int, n_steps: int) -> float:
     if config.schedule == "cyclic":
         phase = done * config.cycles % 1
         return config.final_lr + (config.lr - config.final_lr) * (1 - abs(2 * phase - 1))
-    raise UserError(f'optimizer.schedule={config.schedule}: expected "cosine", "cyclic" or "exponential"')
+    raise InputError(f'optimizer.schedule={config.schedule}: expected "cosine", "cyclic" or "exponential"')
 
 
 def make_optimizer(model: nn.Module, config: OptimizerConfig) -> torch.optim.Optimizer:
@@ -41,7 +41,7 @@ def make_optimizer(model: nn.Module, config: OptimizerConfig) -> torch.optim.Opt
     """
     kinds = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
     if config.name not in kinds:
-        raise UserError(f"optimizer.name={config.name}: expected one of {', '.join(kinds)}")
+        raise InputError(f"optimizer.name={config.name}: expected one of {', '.join(kinds)}")
     more = {"momentum": 0.9, "nesterov": True} if config.name == "sgd" else {"betas": tuple(config.betas)}
     found: dict[tuple[float, bool], list[nn.Parameter]] = {}  # (rate_share, is decayed) -> parameters
     for p in model.parameters():

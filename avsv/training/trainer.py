@@ -20,13 +20,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from avsv.errors import UserError, refuse_unknown
-from avsv.files import whole_file
+from avsv.errors import InputError, refuse_unknown
+from avsv.jobs.files import whole_file
+from avsv.jobs.progress import progress
+from avsv.jobs.threads import n_allowed
 from avsv.media.encoding import encode_png
 from avsv.models.device import has_bfloat16, pick_device
 from avsv.models.weights import is_mapping, put
-from avsv.progress import progress
-from avsv.threads import n_allowed
 from avsv.training.batches import load_batches
 from avsv.training.checkpoints import FILES, final_weights, keep_last, load_state, save_state, start_from
 from avsv.training.clock import Clock
@@ -97,14 +97,14 @@ class Trainer:
 
     Raises
     ------
-    UserError : a precision, an optimiser or weights of unknown names
+    InputError : a precision, an optimiser or weights of unknown names
     """
 
     def __init__(self, model: nn.Module, config: TrainingConfig, players: Sequence[nn.Module] = ()):
         if config.precision not in (*PRECISIONS, "auto"):
-            raise UserError(f"precision={config.precision}: expected one of {', '.join(PRECISIONS)}, auto")
+            raise InputError(f"precision={config.precision}: expected one of {', '.join(PRECISIONS)}, auto")
         if config.weights not in FILES:
-            raise UserError(f"weights={config.weights}: expected one of {', '.join(FILES)}")
+            raise InputError(f"weights={config.weights}: expected one of {', '.join(FILES)}")
         torch.set_num_threads(config.threads or n_allowed())
         keep_freed_memory()
         join_processes(config.device)
@@ -146,10 +146,10 @@ class Trainer:
 
         Raises
         ------
-        UserError : the loss is not finite; weights=best without people to validate on
+        InputError : the loss is not finite; weights=best without people to validate on
         """
         if self.config.weights == "best" and validate is None:
-            raise UserError("weights=best: needs held-out people to measure the EER of; give valid_dir")
+            raise InputError("weights=best: needs held-out people to measure the EER of; give valid_dir")
         size = self.resume()
         self.events = EventFile(self.exp_dir, size) if rank() == 0 else None
         n_parameters = sum(p.numel() for p in self.model.parameters())
@@ -254,7 +254,7 @@ class Trainer:
 
     def refuse_infinite(self, loss: float) -> None:
         if not abs(loss) < float("inf"):
-            raise UserError(f"{self.exp_dir}: the loss is {loss} in epoch {self.epoch + 1}; lower optimizer.lr")
+            raise InputError(f"{self.exp_dir}: the loss is {loss} in epoch {self.epoch + 1}; lower optimizer.lr")
 
     def save(self) -> None:
         """Weights first, then the state that says that this epoch is done: a kill in between repeats the epoch."""
@@ -289,7 +289,7 @@ class Trainer:
         try:
             self.take_state(state)
         except (KeyError, TypeError, ValueError, AttributeError, RuntimeError, IndexError) as error:
-            raise UserError(f"{path}: is damaged, or of another version of avsv train, and training cannot go on from "
+            raise InputError(f"{path}: is damaged, or of another version of avsv train, and training cannot go on from "
                             f"it ({type(error).__name__}: {error}); delete {self.exp_dir} or choose another exp_dir"
                             ) from None  # fmt: skip
         log.info("%s: going on after epoch %d", self.exp_dir, self.epoch)

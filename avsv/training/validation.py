@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import default_collate
 
-from avsv.errors import UserError
+from avsv.errors import InputError
 from avsv.evaluation.errors import eer
+from avsv.jobs.progress import progress
 from avsv.kaldi.data_dir import DataDir, read_data_dir
-from avsv.progress import progress
 from avsv.scoring.cosine import unit_length
 from avsv.training.config import TrainingConfig
 
@@ -26,7 +26,7 @@ def read_held_out(config: TrainingConfig, training_people: set[str]) -> DataDir 
 
     Raises
     ------
-    UserError : it holds people who are trained on, or fewer than two
+    InputError : it holds people who are trained on, or fewer than two
     """
     if not config.valid_dir:
         return None
@@ -34,10 +34,10 @@ def read_held_out(config: TrainingConfig, training_people: set[str]) -> DataDir 
     people = set(data.utt2spk.values())
     both = sorted(people & training_people)
     if both:
-        raise UserError(f"{config.valid_dir}: {len(both)} of its people are trained on, such as {both[0]}; validation "
+        raise InputError(f"{config.valid_dir}: {len(both)} of its people are trained on, such as {both[0]}; validation "
                         "needs people who are held out of data_dir")  # fmt: skip
     if len(people) < 2:
-        raise UserError(f"{config.valid_dir}: has {len(people)} people, at least 2 are needed to validate on")
+        raise InputError(f"{config.valid_dir}: has {len(people)} people, at least 2 are needed to validate on")
     return data
 
 
@@ -101,21 +101,21 @@ def held_out_eer(
 
     Raises
     ------
-    UserError : no two clips are of one person, or all are
+    InputError : no two clips are of one person, or all are
     """
     utts = choose_clips({utt: data.utt2spk[utt] for utt in entries if utt in data.utt2spk}, config.valid_clips)
     if not utts:
-        raise UserError(f"{data.path}: has no clips of the kind trained on: sounds in wav.scp, faces in faces.scp "
+        raise InputError(f"{data.path}: has no clips of the kind trained on: sounds in wav.scp, faces in faces.scp "
                         "(made by avsv align-faces)")  # fmt: skip
     clips, people = [], []
     for utt in progress(utts, "held-out clips"):
         try:
             clips.append(read(entries[utt]))
             people.append(data.utt2spk[utt])
-        except UserError as error:
+        except InputError as error:
             log.warning("left out: %s", error)
     if not 1 < len(set(people)) < len(people):
-        raise UserError(f"{data.path}: {len(people)} clips of {len(set(people))} people make no pairs to validate on: "
+        raise InputError(f"{data.path}: {len(people)} clips of {len(set(people))} people make no pairs to validate on: "
                         "at least 2 people, one of them with 2 clips, are needed")  # fmt: skip
     log.info("%s: validation on %d clips of %d people", data.path, len(people), len(set(people)))
 
@@ -123,7 +123,7 @@ def held_out_eer(
         batches = (default_collate(clips[begin : begin + BATCH]) for begin in range(0, len(clips), BATCH))
         embeddings = torch.cat([embed(model, batch).float().cpu() for batch in batches]).numpy()
         if not np.isfinite(embeddings).all():
-            raise UserError("an embedding of a held-out clip is not finite; lower optimizer.lr")
+            raise InputError("an embedding of a held-out clip is not finite; lower optimizer.lr")
         return {"eer_percent": pairs_eer(embeddings, people)}
 
     return validate

@@ -126,9 +126,9 @@ if stage 4 "face embeddings"; then
   if [ -n "$synchrony" ] && [ -z "$condition" ]; then
     for set in "$test_set" train; do
       $cpu_cmd "JOB=1:$nj" "exp/mouths_found/$set/log/mouths.JOB.log" \
-        avsv mouths --model "$detector_model" --max-skipped "$max_skipped" --shard "JOB/$nj" "data/$set" \
+        avsv synchrony mouths --model "$detector_model" --max-skipped "$max_skipped" --shard "JOB/$nj" "data/$set" \
           "exp/mouths_found/$set"
-      avsv score-sync --model "$synchrony" --device "$device" --max-skipped "$max_skipped" "data/$set" \
+      avsv synchrony score --model "$synchrony" --device "$device" --max-skipped "$max_skipped" "data/$set" \
         "exp/speaking/$set"
     done
   fi

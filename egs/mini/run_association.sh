@@ -56,7 +56,7 @@ if stage 0 "the corpus, the sets of people and their lists"; then
   $prepare/prepare_association.py --counts "${split[@]}" $data/corpus_dev $data/corpus_test $data
   $prepare/prepare_musan.py corpus_association/musan corpus_association/RIRS_NOISES $data/musan
   for set in "${sets[@]}" musan; do avsv check $data/$set; done
-  for set in "${tests[@]}"; do avsv association-lists $data/$set $exp/lists/$set; done
+  for set in "${tests[@]}"; do avsv association lists $data/$set $exp/lists/$set; done
 fi
 
 if stage 1 "front ends, trained on the training people"; then
@@ -96,7 +96,7 @@ if stage 3 "systems on the front ends' embeddings: $systems"; then
       "${train_options[@]}" exp_dir=$exp/$system
     for set in "${tests[@]}"; do
       # svhf tells which one of N it is and embeds nothing: it takes the front ends' embeddings in stage 6
-      [ "$system" = svhf ] || avsv embed-association --model $exp/$system \
+      [ "$system" = svhf ] || avsv association embed --model $exp/$system \
         --voice $exp/voice/$set/embedding.scp --face $exp/face/$set/embedding.scp $exp/$system/$set
     done
   done
@@ -107,7 +107,7 @@ if stage 4 "the single-stream network: one Inception-ResNet for faces and spectr
     $train_cmd $exp/single_stream/log/train.log avsv train --task association_media \
       conf/association/single_stream.yaml "${train_options[@]}" exp_dir=$exp/single_stream
     for set in train "${tests[@]}"; do
-      avsv embed-association --model $exp/single_stream --device "$device" --max-skipped "$max_skipped" \
+      avsv association embed --model $exp/single_stream --device "$device" --max-skipped "$max_skipped" \
         --data $data/$set $exp/single_stream/$set
     done
   fi
@@ -124,7 +124,7 @@ if stage 5 "heads of the single-stream network: $heads"; then
     $train_cmd $exp/single_stream_$head/log/train.log avsv train --task association conf/association/single_stream_head.yaml \
       exp_dir=$exp/single_stream_$head "${options[@]}" "${train_options[@]}"
     for set in "${tests[@]}"; do
-      avsv embed-association --model $exp/single_stream_$head --voice $exp/single_stream/$set/voice.scp \
+      avsv association embed --model $exp/single_stream_$head --voice $exp/single_stream/$set/voice.scp \
         --face $exp/single_stream/$set/face.scp $exp/single_stream_$head/$set
     done
   done
@@ -132,7 +132,7 @@ fi
 
 if stage 6 "verification, matching, retrieval: ${tests[*]}"; then
   for set in "${tests[@]}"; do
-    measure=(avsv associate --lists "$exp/lists/$set" --utt2spk "$data/$set/utt2spk" --resamples "$resamples")
+    measure=(avsv association evaluate --lists "$exp/lists/$set" --utt2spk "$data/$set/utt2spk" --resamples "$resamples")
     for system in $systems ${heads:+single_stream} $heads; do
       case $system in
         svhf) ends=(--odd-one-out "$exp/svhf" --voice "$exp/voice/$set/embedding.scp" --face "$exp/face/$set/embedding.scp") ;;
@@ -145,5 +145,5 @@ if stage 6 "verification, matching, retrieval: ${tests[*]}"; then
 fi
 
 if stage 7 "results"; then
-  avsv report-association $exp $data $exp/results
+  avsv association report $exp $data $exp/results
 fi

@@ -44,7 +44,7 @@ fi
 if stage 1 "mouths"; then
   for set in train dev test synchrony/shifted synchrony/replaced; do
     $cpu_cmd "JOB=1:$nj" "exp/mouths/$set/log/mouths.JOB.log" \
-      avsv mouths --max-skipped "$max_skipped" --shard "JOB/$nj" "data/$set" "exp/mouths/$set"
+      avsv synchrony mouths --max-skipped "$max_skipped" --shard "JOB/$nj" "data/$set" "exp/mouths/$set"
   done
 fi
 
@@ -65,7 +65,7 @@ if stage 3 "distances and offsets"; then
   for system in "${systems[@]}"; do
     for set in test synchrony/shifted synchrony/replaced; do
       $cpu_cmd "JOB=1:$nj" "exp/$system/$set/log/score.JOB.log" \
-        avsv score-sync --model "exp/$system" --device "$device" --max-skipped "$max_skipped" --shard "JOB/$nj" \
+        avsv synchrony score --model "exp/$system" --device "$device" --max-skipped "$max_skipped" --shard "JOB/$nj" \
           "data/$set" "exp/$system/$set"
     done
   done
@@ -74,7 +74,7 @@ fi
 if stage 4 "who is speaking, of two faces"; then
   for system in "${systems[@]}"; do
     $cpu_cmd "exp/$system/synchrony/speakers.log" \
-      avsv active-speaker --model "exp/$system" --device "$device" --face "$detector_model" \
+      avsv synchrony active-speaker --model "exp/$system" --device "$device" --face "$detector_model" \
         --table "exp/$system/synchrony/utt2speaker" data/synchrony/two_faces/mp4/*.mp4
   done
 fi
@@ -87,6 +87,6 @@ if stage 5 "results"; then
       --speakers data/synchrony/two_faces/utt2place "exp/$system/synchrony/utt2speaker")
   done
   mkdir -p exp/synchrony
-  avsv evaluate-sync --utt2spk data/test/utt2spk --folds "$folds" --shift "${shifts[@]}" \
+  avsv synchrony evaluate --utt2spk data/test/utt2spk --folds "$folds" --shift "${shifts[@]}" \
     --json exp/synchrony/results.json "${options[@]}" | tee exp/synchrony/results.txt
 fi

@@ -75,6 +75,6 @@ if stage 4 "generator and critic"; then
 fi
 
 if stage 5 "faces of people who were not trained on, and how well they fit"; then
-  avsv evaluate-voice-to-face --model $exp/gan --face "$face_model" --train $data/train --seconds "$seconds" \
+  avsv voice-to-face evaluate --model $exp/gan --face "$face_model" --train $data/train --seconds "$seconds" \
     --device "$device" $data/test $exp/test
 fi

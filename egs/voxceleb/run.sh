@@ -127,10 +127,10 @@ if stage 4 "face embeddings"; then
   # data/vox2/utt2speaking: is the face the speaker's, yes or no; VoxCeleb1's pictures, one a second, cannot tell
   if [ -n "$synchrony" ] && [ -z "$condition" ]; then
     $cpu_cmd "JOB=1:$nj" exp/mouths/vox2/log/mouths.JOB.log \
-      avsv mouths --model "$face_detector" --device "$device" --max-skipped "$max_skipped" --shard "JOB/$nj" \
+      avsv synchrony mouths --model "$face_detector" --device "$device" --max-skipped "$max_skipped" --shard "JOB/$nj" \
         data/vox2 exp/mouths/vox2
     $cpu_cmd "JOB=1:$nj" exp/speaking/vox2/log/score.JOB.log \
-      avsv score-sync --model "$synchrony" --device "$device" --max-skipped "$max_skipped" --shard "JOB/$nj" \
+      avsv synchrony score --model "$synchrony" --device "$device" --max-skipped "$max_skipped" --shard "JOB/$nj" \
         data/vox2 exp/speaking/vox2
   fi
 fi

@@ -48,7 +48,7 @@ if stage 0 "the sets of people and their lists"; then
   if [ -n "$splits" ]; then how=(--splits "$splits"); else need split; how=(--counts "${split[@]}"); fi
   local/prepare_association.py "${how[@]}" ${meta:+--meta "$meta"} "${from[@]}" $data
   for set in train seen valid unseen; do avsv check $data/$set; done
-  for set in unseen seen; do avsv association-lists $data/$set $exp/lists/$set; done
+  for set in unseen seen; do avsv association lists $data/$set $exp/lists/$set; done
   if [ -n "$lists" ]; then
     need meta voxceleb1
     local/prepare_listed.py --ids $data/ids --lists "$lists" "$voxceleb1" $data/listed
@@ -82,7 +82,7 @@ if stage 3 "systems on the front ends' embeddings: $systems"; then
       "${train_options[@]}" exp_dir=$exp/$system
     for set in "${tests[@]}"; do
       # svhf tells which one of N it is and embeds nothing: it takes the front ends' embeddings in stage 6
-      [ "$system" = svhf ] || avsv embed-association --model $exp/$system \
+      [ "$system" = svhf ] || avsv association embed --model $exp/$system \
         --voice $exp/voice/$set/embedding.scp --face $exp/face/$set/embedding.scp $exp/$system/$set
     done
   done
@@ -93,7 +93,7 @@ if stage 4 "the single-stream network: one Inception-ResNet for faces and spectr
     $train_cmd $exp/single_stream/log/train.log avsv train --task association_media \
       "$conf/single_stream.yaml" "${train_options[@]}" exp_dir=$exp/single_stream
     for set in train "${tests[@]}"; do
-      avsv embed-association --model $exp/single_stream --device "$device" --max-skipped "$max_skipped" \
+      avsv association embed --model $exp/single_stream --device "$device" --max-skipped "$max_skipped" \
         --data $data/$set $exp/single_stream/$set
     done
   fi
@@ -110,7 +110,7 @@ if stage 5 "heads of the single-stream network: $heads"; then
     $train_cmd $exp/single_stream_$head/log/train.log avsv train --task association "$conf/single_stream_head.yaml" \
       exp_dir=$exp/single_stream_$head "${options[@]}" "${train_options[@]}"
     for set in "${tests[@]}"; do
-      avsv embed-association --model $exp/single_stream_$head --voice $exp/single_stream/$set/voice.scp \
+      avsv association embed --model $exp/single_stream_$head --voice $exp/single_stream/$set/voice.scp \
         --face $exp/single_stream/$set/face.scp $exp/single_stream_$head/$set
     done
   done
@@ -118,7 +118,7 @@ fi
 
 if stage 6 "verification, matching, retrieval: ${tests[*]}"; then
   for set in "${tests[@]}"; do
-    measure=(avsv associate --lists "$exp/lists/$set" --resamples "$resamples")
+    measure=(avsv association evaluate --lists "$exp/lists/$set" --resamples "$resamples")
     if [ "$set" = listed ]; then measure+=(--ids "$data/ids"); else measure+=(--utt2spk "$data/$set/utt2spk"); fi
     for system in $systems ${heads:+single_stream} $heads; do
       case $system in
@@ -132,5 +132,5 @@ if stage 6 "verification, matching, retrieval: ${tests[*]}"; then
 fi
 
 if stage 7 "results"; then
-  avsv report-association $exp $data $exp/results
+  avsv association report $exp $data $exp/results
 fi

@@ -46,7 +46,7 @@ fi
 if stage 1 "mouths"; then
   for set in train dev test; do
     $cpu_cmd "JOB=1:$nj" "exp/mouths/$set/log/mouths.JOB.log" \
-      avsv mouths --model "$face_detector" --device "$device" --max-skipped "$max_skipped" --shard "JOB/$nj" \
+      avsv synchrony mouths --model "$face_detector" --device "$device" --max-skipped "$max_skipped" --shard "JOB/$nj" \
         "data/sync_$set" "exp/mouths/$set"
   done
 fi
@@ -60,14 +60,14 @@ fi
 if stage 3 "distances and offsets"; then
   for system in syncnet coupled_cnn; do
     $cpu_cmd "JOB=1:$nj" "exp/$system/test/log/score.JOB.log" \
-      avsv score-sync --model "exp/$system" --device "$device" --max-skipped "$max_skipped" --shard "JOB/$nj" \
+      avsv synchrony score --model "exp/$system" --device "$device" --max-skipped "$max_skipped" --shard "JOB/$nj" \
         data/sync_test "exp/$system/test"
   done
 fi
 
 if stage 4 "results"; then
   mkdir -p exp/synchrony
-  avsv evaluate-sync --utt2spk data/sync_test/utt2spk --folds "$folds" --shift "${shifts[@]}" \
+  avsv synchrony evaluate --utt2spk data/sync_test/utt2spk --folds "$folds" --shift "${shifts[@]}" \
     --json exp/synchrony/results.json --system exp/syncnet/test --system exp/coupled_cnn/test |
     tee exp/synchrony/results.txt
 fi

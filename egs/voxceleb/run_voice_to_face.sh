@@ -58,6 +58,6 @@ if stage 3 "generator and critic"; then
 fi
 
 if stage 4 "faces of people who were not trained on, and how well they fit"; then
-  avsv evaluate-voice-to-face --model $exp/gan --face "$face" --train $data/vox2 --seconds "$seconds" \
+  avsv voice-to-face evaluate --model $exp/gan --face "$face" --train $data/vox2 --seconds "$seconds" \
     --device "$device" $data/vox1 $exp/vox1
 fi

@@ -19,7 +19,7 @@ import soundfile
 from beside import REAL, beside, parse, title
 
 from avsv.kaldi.tables import write_table
-from avsv.media.sound import read_sound
+from avsv.media.waveforms import read_sound
 
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 

@@ -16,8 +16,8 @@ import torch
 from beside import REAL, beside, parse, title
 
 from avsv.kaldi.tables import write_table
+from avsv.training.tasks.voice import Crops, VoiceConfig, VoiceModel, make_step
 from avsv.training.trainer import Trainer, load_batches
-from avsv.training.voice import Crops, VoiceConfig, VoiceModel, make_step
 
 SORTS = {"noise": "musan/noise", "music": "musan/music", "speech": "musan/speech", "rir": "RIRS_NOISES"}
 

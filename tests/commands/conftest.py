@@ -81,7 +81,7 @@ def encoder(tmp_path_factory):
     """A folder with a small speaker encoder that is not trained; it is exported to ONNX once, not by every command."""
     import torch
 
-    from avsv.models import whole_clip
+    from avsv.models import onnx_encoder
     from avsv.models.ecapa import ecapa_options, make_ecapa, save_speechbrain_folder
 
     folder = tmp_path_factory.mktemp("encoder")
@@ -89,7 +89,7 @@ def encoder(tmp_path_factory):
     options = (80, 8, 4, 6)
     save_speechbrain_folder(folder, make_ecapa(*options), torch.zeros(2, 6), ["a", "b"], ecapa_options(*options))
 
-    export, exported = whole_clip.as_onnx, {}
+    export, exported = onnx_encoder.as_onnx, {}
 
     def export_once(network, n_mels):
         weights = b"".join(value.numpy().tobytes() for value in network.state_dict().values())
@@ -99,5 +99,5 @@ def encoder(tmp_path_factory):
         return exported[key]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(whole_clip, "as_onnx", export_once)
+        patch.setattr(onnx_encoder, "as_onnx", export_once)
         yield folder

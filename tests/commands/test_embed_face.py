@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from avsv.embeddings.face_pool import FacePool, save_face_pool
-from avsv.errors import UserError
+from avsv.errors import InputError
 from avsv.features.face_pack import find_pack, load_pack
 from avsv.features.faces import TEMPLATE, read_faces
 from avsv.kaldi.matrices import read_entry
@@ -221,8 +221,10 @@ def test_clips_that_a_noisy_set_leaves_as_they_were_are_copied(avsv, pack, data,
         avsv("align-faces", "--model", pack, *ALLOW, data, tmp_path / "faces")
     avsv("embed-face", "--model", pack, *ALLOW, data, tmp_path / "clean")
     damage = {
-        "p-0": [{"modality": "voice", "kind": "speed", "factor": 0.9},
-                {"modality": "face", "kind": "gaussian-blur", "sigma": 5}],
+        "p-0": [
+            {"modality": "voice", "kind": "speed", "factor": 0.9},
+            {"modality": "face", "kind": "gaussian-blur", "sigma": 5},
+        ],
         "p-1": {"modality": "voice", "kind": "babble", "sources": [["n.wav", 0.5]], "snr": 5},
         "p-2": {"modality": "face", "kind": "missing"},
     }
@@ -297,9 +299,9 @@ def test_a_published_pack_is_looked_for_at_home_before_it_is_fetched(pack, tmp_p
         raise OSError("no network")
 
     monkeypatch.setattr("insightface.utils.ensure_available", no_network)
-    with pytest.raises(UserError, match=r"buffalo_s cannot be fetched .*no network.*give --model the folder"):
+    with pytest.raises(InputError, match=r"buffalo_s cannot be fetched .*no network.*give --model the folder"):
         find_pack("buffalo_s")
-    with pytest.raises(UserError, match="no such face pack"):
+    with pytest.raises(InputError, match="no such face pack"):
         find_pack("buffalo")  # no published name: nothing is fetched
     home = tmp_path / ".insightface" / "models" / "buffalo_s"
     shutil.copytree(pack, home)

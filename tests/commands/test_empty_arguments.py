@@ -2,15 +2,17 @@
 
 import pytest
 
-from avsv.cli import verbs
+from avsv.cli import main_verbs, systems
+
+VERBS = [(verb,) for verb in main_verbs()] + [(name, verb) for name, verbs in systems().items() for verb in verbs]
 
 
-@pytest.mark.parametrize("verb", sorted(verbs()))
+@pytest.mark.parametrize("verb", VERBS, ids=" ".join)
 def test_no_verb_takes_an_empty_argument_for_the_folder_it_is_in(avsv, verb, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    status, said = avsv(verb, "data", "")
+    status, said = avsv(*verb, "data", "")
     assert status == 2
-    assert "argument 2" in said
+    assert f"argument {len(verb) + 1}" in said
     assert not list(tmp_path.iterdir())
 
 

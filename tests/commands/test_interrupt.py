@@ -15,14 +15,14 @@ from tests.media.hostile import speech
 # read by every Python of the test before anything else; the process that decodes hangs with the interpreter locked
 HOOK = """
 import os, re, sys
-if "avsv.media.guarded" in " ".join(sys.orig_argv):
-    import avsv.media.pictures, avsv.media.sound
+if "avsv.media.decoder_child" in " ".join(sys.orig_argv):
+    import avsv.media.images, avsv.media.waveforms
 
     def hang(*arguments):
         open(os.environ["MARK"], "w").close()
         re.match(r"(a+)+$", "a" * 60 + "b")
 
-    avsv.media.sound.read_sound = avsv.media.sound.read_part = avsv.media.pictures.each_frame = hang
+    avsv.media.waveforms.read_sound = avsv.media.waveforms.read_part = avsv.media.images.each_frame = hang
 """
 CONF = """task: voice
 data_dir: {data}

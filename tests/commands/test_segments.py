@@ -8,7 +8,7 @@ from avsv.kaldi.data_dir import read_data_dir
 from avsv.kaldi.embeddings import read_embeddings
 from avsv.kaldi.matrices import read_entry
 from avsv.kaldi.tables import read_table, write_table
-from avsv.media.sound import read_sound
+from avsv.media.waveforms import read_sound
 
 RATE = 16000
 TIMES = {"p-1": (0, 1.5), "p-2": (1.5, 4), "q-1": (2.25, 3), "q-2": (3, 5)}

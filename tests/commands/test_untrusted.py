@@ -12,11 +12,11 @@ import pytest
 import soundfile
 import torch
 
-from avsv.errors import UserError
+from avsv.errors import InputError
 from avsv.features.face_pack import load_pack
 from avsv.kaldi.tables import read_table, write_table
-from avsv.media.pictures import read_frames
-from avsv.media.sound import read_sound
+from avsv.media.images import read_frames
+from avsv.media.waveforms import read_sound
 from avsv.models.ecapa import load_encoder
 from avsv.models.hyperparams import Hyperparams
 from avsv.training.checkpoints import load_state
@@ -98,7 +98,7 @@ def test_a_playlist_under_the_name_of_a_video_opens_no_other_file(tmp_path):
         assert container.format.name == "concat"
     for path in (concat, hls):
         for read in (lambda path: read_frames(path, 1), read_sound):
-            with pytest.raises(UserError, match="cannot be read"):
+            with pytest.raises(InputError, match="cannot be read"):
                 read(str(path))
 
 
@@ -106,7 +106,7 @@ def test_a_pickle_for_a_checkpoint_does_not_run(tmp_path, mark):
     for name, write in (("pickle.pt", pickle.dump), ("torch.pt", torch.save)):
         with open(tmp_path / name, "wb") as out:
             write({"model": Bomb(mark)}, out)
-        with pytest.raises(UserError, match="is no checkpoint, or is damaged"):
+        with pytest.raises(InputError, match="is no checkpoint, or is damaged"):
             load_state(tmp_path / name)
     assert not mark.exists()
 
@@ -132,7 +132,7 @@ def test_a_speechbrain_folder_that_names_other_code_is_refused(encoder, tmp_path
     folder = shutil.copytree(encoder, tmp_path / "model")
     with open(folder / "hyperparams.yaml", "a") as out:
         out.write(line.replace("MARK", str(mark)) + "\n")
-    with pytest.raises(UserError, match=r"hyperparams.yaml, line \d+: .* is no part of a speaker encoder"):
+    with pytest.raises(InputError, match=r"hyperparams.yaml, line \d+: .* is no part of a speaker encoder"):
         load_encoder(str(folder), "cpu")
     assert not mark.exists()
 
@@ -143,7 +143,7 @@ def test_a_speechbrain_folder_that_names_other_code_is_refused(encoder, tmp_path
 def test_weights_from_elsewhere_are_refused(encoder, tmp_path, place):
     text = (encoder / "hyperparams.yaml").read_text()
     (tmp_path / "h.yaml").write_text(text.replace("!ref <pretrained_path>/embedding_model.ckpt", place))
-    with pytest.raises(UserError, match="expected weights beside this file"):
+    with pytest.raises(InputError, match="expected weights beside this file"):
         Hyperparams(tmp_path / "h.yaml")
 
 
@@ -183,7 +183,7 @@ def test_a_network_that_takes_its_weights_from_another_folder_is_refused(pack, t
         entry = weights.external_data.add()
         entry.key, entry.value = key, value
     (folder / "recognition.onnx").write_bytes(model.SerializeToString())
-    with pytest.raises(UserError, match=r"recognition\.onnx: takes the weights .* outside of its folder"):
+    with pytest.raises(InputError, match=r"recognition\.onnx: takes the weights .* outside of its folder"):
         load_pack(folder, tasks=("recognition",))
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from avsv.embeddings.face import FaceEmbedder, archived_faces, clip_embedding, damaged, media_faces
-from avsv.errors import UserError
+from avsv.errors import InputError
 from avsv.features.faces import ClipFaces, encode_faces
 
 
@@ -97,5 +97,5 @@ def test_clips_that_share_a_folder_are_read_once(tmp_path, monkeypatch):
 def test_a_clip_that_cannot_be_read_is_an_error_each_time(tmp_path):
     faces = media_faces({"a": str(tmp_path / "absent.mp4")}, None, 5)
     for _ in range(2):
-        with pytest.raises(UserError, match="there is no such file"):
+        with pytest.raises(InputError, match="there is no such file"):
             faces("a")

@@ -6,7 +6,7 @@ import torch
 
 from avsv.embeddings.pair import fuse_pairs, load_fusion, pair_quality, save_fusion
 from avsv.embeddings.quality import read_quality
-from avsv.errors import UserError
+from avsv.errors import InputError
 from avsv.models.avn_e import FORMS, Fusion, FusionOptions
 
 
@@ -43,7 +43,7 @@ def test_blocks_do_not_change_what_comes_out(monkeypatch):
 @pytest.mark.parametrize("content", [b"", b"rubbish" * 10])
 def test_a_damaged_network_is_named(tmp_path, content):
     (tmp_path / "fusion.safetensors").write_bytes(content)
-    with pytest.raises(UserError, match=r"fusion\.safetensors: is (damaged|empty)"):
+    with pytest.raises(InputError, match=r"fusion\.safetensors: is (damaged|empty)"):
         load_fusion(tmp_path)
 
 
@@ -51,7 +51,7 @@ def test_a_file_of_something_else_is_named(tmp_path):
     from safetensors.torch import save_file
 
     save_file({"x": torch.ones(1)}, tmp_path / "fusion.safetensors")
-    with pytest.raises(UserError, match="is not of this version"):
+    with pytest.raises(InputError, match="is not of this version"):
         load_fusion(tmp_path)
 
 
@@ -75,5 +75,5 @@ def test_quality_tables_lie_beside_the_embeddings(tmp_path):
 def test_tables_that_are_no_measures_are_refused(tmp_path, text, name, said):
     if text:
         (tmp_path / "utt2snr").write_text(text)
-    with pytest.raises(UserError, match=said):
+    with pytest.raises(InputError, match=said):
         read_quality(tmp_path / "e.scp", [name], ["a"])

@@ -8,9 +8,9 @@ import torch
 
 from avsv.embeddings import voice
 from avsv.embeddings.voice import make_voice_embedder
-from avsv.models import whole_clip
+from avsv.models import onnx_encoder
 from avsv.models.ecapa import ecapa_options, load_encoder, make_ecapa, make_speaker_encoder, save_speechbrain_folder
-from avsv.models.whole_clip import WholeClipPooling, in_onnxruntime
+from avsv.models.onnx_encoder import WholeClipPooling, in_onnxruntime
 
 SECONDS = (0.4, 1.0, 1.03, 2.5)
 
@@ -88,7 +88,7 @@ def test_an_encoder_that_cannot_be_exported_runs_in_torch_and_the_log_says_so(fo
     def refuse(*_):
         raise RuntimeError("no such operator")
 
-    monkeypatch.setattr(whole_clip, "as_onnx", refuse)
+    monkeypatch.setattr(onnx_encoder, "as_onnx", refuse)
     net = load_encoder(str(folder), "cpu").mods["embedding_model"]
     with caplog.at_level(logging.WARNING, "avsv"), torch.no_grad():
         found = in_onnxruntime(net, 80)(torch.ones(50, 80))
@@ -98,8 +98,8 @@ def test_an_encoder_that_cannot_be_exported_runs_in_torch_and_the_log_says_so(fo
 
 def test_a_session_that_answers_otherwise_is_not_used(folder, monkeypatch, caplog):
     wrong = make_ecapa(80, 16, 8, 12).eval()
-    export = whole_clip.as_onnx
-    monkeypatch.setattr(whole_clip, "as_onnx", lambda _, n_mels: export(wrong, n_mels))
+    export = onnx_encoder.as_onnx
+    monkeypatch.setattr(onnx_encoder, "as_onnx", lambda _, n_mels: export(wrong, n_mels))
     net = load_encoder(str(folder), "cpu").mods["embedding_model"]
     with caplog.at_level(logging.WARNING, "avsv"), torch.no_grad():
         found = in_onnxruntime(net, 80)(torch.ones(50, 80))

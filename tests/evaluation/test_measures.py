@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from avsv.errors import UserError
+from avsv.errors import InputError
 from avsv.evaluation.bootstrap import SpeakerBootstrap
 from avsv.evaluation.measures import measure, measure_present, table
 
@@ -72,5 +72,5 @@ def test_trials_without_a_score_are_counted():
     labels = np.array([True, False, True, False])
     found = measure_present("s", np.array([1.0, 0.0, np.nan, np.nan]), labels)
     assert (found["n_missing"], found["n_target"], found["n_nontarget"]) == (2, 1, 1)
-    with pytest.raises(UserError, match="s: no trial of the list has a score"):
+    with pytest.raises(InputError, match="s: no trial of the list has a score"):
         measure_present("s", np.full(4, np.nan), labels)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.sparse import coo_matrix, csgraph
 
-from avsv.errors import UserError
+from avsv.errors import InputError
 from avsv.evaluation.people import connected_components, people_of
 from avsv.kaldi.trials import Trials
 
@@ -29,12 +29,12 @@ def test_utt2spk_says_who_it_is():
 
 def test_utt2spk_that_contradicts_a_label_is_refused():
     table = {"a1": "a", "a2": "a", "a3": "z", "b1": "b", "b2": "b"}
-    with pytest.raises(UserError, match='trial 2, "a2 a3", is a target trial, but the table gives "a" and "z"'):
+    with pytest.raises(InputError, match='trial 2, "a2 a3", is a target trial, but the table gives "a" and "z"'):
         people_of(TRIALS, table)
 
 
 def test_utt2spk_without_a_recording_is_refused():
-    with pytest.raises(UserError, match='"a1" of the trials is not in it'):
+    with pytest.raises(InputError, match='"a1" of the trials is not in it'):
         people_of(TRIALS, {})
 
 
@@ -50,5 +50,5 @@ def test_components_are_scipys(graph):
 def test_utt2spk_that_makes_a_nontarget_trial_one_persons_is_refused():
     table = {"a1": "a", "a2": "a", "a3": "a", "b1": "b", "b2": "b"}
     trials = Trials(["a1", "b1"], ["b2", "a2"], np.array([[0, 0], [0, 1], [1, 1]]), np.array([False, False, False]))
-    with pytest.raises(UserError, match='trial 2, "a1 a2", is a nontarget trial'):
+    with pytest.raises(InputError, match='trial 2, "a1 a2", is a nontarget trial'):
         people_of(trials, table)

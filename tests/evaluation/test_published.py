@@ -2,7 +2,7 @@
 
 import pytest
 
-from avsv.errors import UserError
+from avsv.errors import InputError
 from avsv.evaluation.published import Published, read_published
 
 HEAD = "list\tsystem\teer_percent\tmin_dcf\tp_target\tsource\n"
@@ -47,10 +47,10 @@ def test_what_is_not_told_is_none(tmp_path):
     ],
 )
 def test_wrong_lines_are_told(tmp_path, text, message):
-    with pytest.raises(UserError, match=message):
+    with pytest.raises(InputError, match=message):
         read_published(write(tmp_path / "p", text))
 
 
 def test_a_file_that_is_not_there_is_told(tmp_path):
-    with pytest.raises(UserError, match="there is no such file"):
+    with pytest.raises(InputError, match="there is no such file"):
         read_published(tmp_path / "nowhere")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from avsv.errors import UserError
+from avsv.errors import InputError
 from avsv.evaluation.results import find_score_files, markdown, parse_score_file
 
 
@@ -43,7 +43,7 @@ def test_files_beside_the_scores_are_left_out_and_strangers_counted(tmp_path, ca
 
 
 def test_no_score_file_is_an_error(tmp_path):
-    with pytest.raises(UserError, match=r"no score files SYSTEM/scores/LIST\[@CONDITION\].BACKEND of the lists t"):
+    with pytest.raises(InputError, match=r"no score files SYSTEM/scores/LIST\[@CONDITION\].BACKEND of the lists t"):
         find_score_files(tmp_path, ["t"])
 
 
@@ -99,5 +99,5 @@ def test_conditions_that_are_not_asked_for_are_left_out_and_one_without_scores_i
     assert [file.condition for file in every] == ["clean", "noisy-0.3", "noisy-0.6"]
     asked = find_score_files(tmp_path, ["l"], ["clean", "noisy-0.6"])
     assert [file.condition for file in asked] == ["clean", "noisy-0.6"]
-    with pytest.raises(UserError, match="babble"):
+    with pytest.raises(InputError, match="babble"):
         find_score_files(tmp_path, ["l"], ["clean", "babble"])

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from avsv.errors import UserError
+from avsv.errors import InputError
 from avsv.evaluation.bootstrap import SpeakerBootstrap
 from avsv.evaluation.measures import measure
 from avsv.evaluation.people import people_of
@@ -50,7 +50,7 @@ def test_a_table_of_people_is_read_through_utt2spk(tmp_path, trials):
 
 def test_a_table_that_names_nobody_is_an_error_that_says_what_to_give(tmp_path, trials):
     table = write(tmp_path / "spk2gender", {"a": "f"})
-    with pytest.raises(UserError, match=r'names no recording of the trials, such as "a0".*needs --utt2spk'):
+    with pytest.raises(InputError, match=r'names no recording of the trials, such as "a0".*needs --utt2spk'):
         read_grouping(table, trials)
 
 
@@ -118,7 +118,7 @@ def test_values_with_a_hyphen_are_parted_by_a_stroke(tmp_path, trials):
 def test_too_many_subsets_are_refused(tmp_path):
     trials = all_pairs([f"a{i}" for i in range(402)])
     table = write(tmp_path / "utt2x", {name: f"v{i // 2}" for i, name in enumerate(trials.enroll_ids)})
-    with pytest.raises(UserError, match="makes 202 subsets"):
+    with pytest.raises(InputError, match="makes 202 subsets"):
         read_grouping(table, trials)
 
 

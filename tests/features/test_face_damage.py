@@ -8,7 +8,7 @@ import pytest
 from scipy.optimize import curve_fit
 from scipy.special import erf
 
-from avsv.errors import UserError
+from avsv.errors import InputError
 from avsv.features.face_damage import (
     DRAW,
     KINDS,
@@ -165,7 +165,7 @@ def test_the_picture_given_is_left_as_it_was():
     ("jpeg", {"quality": 0}), ("jpeg", {"quality": 101}),
 ])  # fmt: skip
 def test_a_record_that_makes_no_sense_is_refused(kind, parameters):
-    with pytest.raises(UserError, match=f'face damage "{kind}"'):
+    with pytest.raises(InputError, match=f'face damage "{kind}"'):
         damage_face(FACE, kind, parameters)
 
 
@@ -188,5 +188,5 @@ def test_the_paper_s_blur_is_a_kernel_of_seven_pixels():
      {"jpeg": {"quality": ["a", "b"]}}],
 )  # fmt: skip
 def test_severities_that_no_face_can_have_are_refused(severities):
-    with pytest.raises(UserError):
+    with pytest.raises(InputError):
         check_severities(severities)

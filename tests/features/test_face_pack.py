@@ -8,7 +8,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from avsv.errors import UserError
+from avsv.errors import InputError
 from avsv.features.face_pack import find_pack, load_pack
 from avsv.features.onnx_files import check_onnx
 from tests.commands.test_embed_face import pack  # noqa: F401 (fixture)
@@ -71,7 +71,7 @@ def test_weights_from_elsewhere_are_not_read(tmp_path, how):
      "huge": lambda: (folder / "w.bin").write_bytes(bytes(99)), "fifo": lambda: os.mkfifo(folder / "w.bin"),
      "negative": lambda: (folder / "w.bin").write_bytes(bytes(99))}.get(how, lambda: None)()  # fmt: skip
     path = network(folder / "r.onnx", weights=tensor)
-    with pytest.raises(UserError, match=str(folder)):
+    with pytest.raises(InputError, match=str(folder)):
         load(path)
 
 
@@ -100,7 +100,7 @@ def loop():
 ], ids=["fill", "expand", "loop", "custom", "unknown"])  # fmt: skip
 def test_a_few_bytes_that_ask_for_the_machine_are_refused(tmp_path, nodes):
     path = network(tmp_path / "p" / "r.onnx", nodes)
-    with pytest.raises(UserError, match=str(path)):
+    with pytest.raises(InputError, match=str(path)):
         load(path)
 
 
@@ -115,7 +115,7 @@ def test_functions_that_call_functions_are_refused(tmp_path):
             helper.make_node(f"f{level + 1}", ["z"], ["y"], domain="ours")]  # fmt: skip
         model.functions.append(helper.make_function("ours", f"f{level}", ["x"], ["y"], inner, [opset]))
     onnx.save(model, path)
-    with pytest.raises(UserError, match=r"network\.onnx: has a function that calls"):
+    with pytest.raises(InputError, match=r"network\.onnx: has a function that calls"):
         check_onnx(path)
 
 
@@ -129,7 +129,7 @@ def test_a_tensor_of_another_size_than_its_numbers_is_damaged(tmp_path, dims):
             continue
         else:
             weights.float_data.extend([0.0] * SIZE)
-        with pytest.raises(UserError, match="r\\.onnx"):
+        with pytest.raises(InputError, match="r\\.onnx"):
             check_onnx(network(tmp_path / "p" / "r.onnx", weights=weights))
 
 
@@ -146,7 +146,7 @@ def test_a_tensor_of_another_size_than_its_numbers_is_damaged(tmp_path, dims):
         "two inputs"])  # fmt: skip
 def test_networks_of_other_shapes_are_refused_when_they_are_loaded(tmp_path, change):
     path = network(tmp_path / "p" / "r.onnx", **change)
-    with pytest.raises(UserError, match=str(path.parent)):
+    with pytest.raises(InputError, match=str(path.parent)):
         load(path)
 
 
@@ -159,7 +159,7 @@ def test_a_nested_pack_is_found(pack, tmp_path, monkeypatch):  # noqa: F811
         assert find_pack(name) == inner
     assert load_pack("antelopev2").recognition.model_file == str(inner / "recognition.onnx")
     shutil.copytree(pack, inner.parent / "another")
-    with pytest.raises(UserError, match=str(inner.parent)):
+    with pytest.raises(InputError, match=str(inner.parent)):
         find_pack("antelopev2")
 
 
@@ -175,7 +175,7 @@ def test_of_two_networks_of_a_kind_the_log_names_the_one_that_is_used(pack, tmp_
 def test_a_pack_that_lacks_a_network_is_refused(pack, tmp_path, missing):  # noqa: F811
     folder = shutil.copytree(pack, tmp_path / "p")
     (folder / f"{missing}.onnx").unlink()
-    with pytest.raises(UserError, match=str(folder)):
+    with pytest.raises(InputError, match=str(folder)):
         load_pack(folder)
 
 
@@ -186,7 +186,7 @@ def test_what_is_no_network_is_refused_at_once(pack, tmp_path, data):  # noqa: F
     path = folder / "detector.onnx"
     path.unlink()
     path.write_bytes(data) if data is not None else os.mkfifo(path)
-    with pytest.raises(UserError, match=str(path)):
+    with pytest.raises(InputError, match=str(path)):
         load_pack(folder)
 
 
@@ -195,14 +195,14 @@ def test_half_a_network_is_refused(pack, tmp_path):  # noqa: F811
     data = (folder / "recognition.onnx").read_bytes()
     for n in (len(data) // 3, len(data) // 2, len(data) - 9):
         (folder / "recognition.onnx").write_bytes(data[:n])
-        with pytest.raises(UserError, match=r"recognition\.onnx"):
+        with pytest.raises(InputError, match=r"recognition\.onnx"):
             load_pack(folder)
 
 
 def test_a_user_without_a_home_is_told_what_to_set(monkeypatch):
     monkeypatch.delenv("HOME")
     monkeypatch.setattr(os, "getuid", lambda: 4_000_000)
-    with pytest.raises(UserError, match="HOME"):
+    with pytest.raises(InputError, match="HOME"):
         find_pack("buffalo_l")
 
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from avsv.errors import UserError
+from avsv.errors import InputError
 from avsv.features.face_tracks import LEAST, overlap, smooth_path, track_faces
-from tests.features.talking import Detector, draw
+from tests.systems.synchrony.talking import Detector, draw
 
 
 def test_two_faces_are_two_tracks_over_all_frames():
@@ -31,11 +31,11 @@ def test_points_between_two_looks_lie_on_a_line():
 
 
 def test_a_video_without_a_face_or_with_a_short_one_is_an_error():
-    with pytest.raises(UserError, match="no face was found for 9 frames together, in 12 frames"):
+    with pytest.raises(InputError, match="no face was found for 9 frames together, in 12 frames"):
         track_faces([draw([None])] * 12, Detector())
-    with pytest.raises(UserError, match="no face"):
+    with pytest.raises(InputError, match="no face"):
         track_faces([draw([0.5])] * (LEAST - 3) + [draw([None])] * 12, Detector())
-    with pytest.raises(UserError, match="in 0 frames"):
+    with pytest.raises(InputError, match="in 0 frames"):
         track_faces([], Detector())
 
 

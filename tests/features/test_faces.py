@@ -5,7 +5,7 @@ import struct
 import numpy as np
 import pytest
 
-from avsv.errors import UserError
+from avsv.errors import InputError
 from avsv.features.faces import (
     SIDE,
     TEMPLATE,
@@ -53,7 +53,7 @@ def test_a_face_that_is_not_found_at_first_is_looked_for_in_more_detail():
 def test_frames_without_a_face_are_left_out_and_a_clip_without_one_is_an_error():
     faces = find_faces([PICTURE, PICTURE], Detector(LARGE_CENTRAL))
     assert faces.pictures.shape == (2, 112, 112, 3) and faces.sizes.tolist() == [60, 60]
-    with pytest.raises(UserError, match="no face was found in 2 frames"):
+    with pytest.raises(InputError, match="no face was found in 2 frames"):
         find_faces([PICTURE, PICTURE], Detector())
 
 
@@ -106,13 +106,13 @@ def test_a_bad_entry_of_faces_scp_is_one_clear_error(tmp_path):
         f"{archive}:x",
         f"{tmp_path}/absent:4",
     ):
-        with pytest.raises(UserError, match="faces"):
+        with pytest.raises(InputError, match="faces"):
             read_faces(entry)
 
 
 def test_bytes_that_are_no_faces_are_refused():
     for data in (b"", b"abc", encode_faces(np.zeros((1, 112, 112, 3), np.uint8))[:-1]):
-        with pytest.raises(UserError, match="no aligned faces"):
+        with pytest.raises(InputError, match="no aligned faces"):
             decode_faces(data)
 
 
@@ -121,5 +121,5 @@ def test_faces_whose_header_promises_gigabytes_are_no_faces(height, width):
     data = bytearray(encode_faces(np.zeros((1, SIDE, SIDE, 3), np.uint8)))
     place = data.index(b"\xff\xc0") + 5
     data[place : place + 4] = struct.pack(">HH", height, width)
-    with pytest.raises(UserError, match="no aligned faces here"):
+    with pytest.raises(InputError, match="no aligned faces here"):
         decode_faces(bytes(data))

@@ -7,8 +7,9 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from avsv.errors import UserError
-from avsv.features import face_damage, sound_damage
+from avsv.errors import InputError
+from avsv.features import audio_damage as sound_damage
+from avsv.features import face_damage
 from avsv.features.noisy_sets import CONDITIONS, draw_damage, find_condition, needs_noises, write_noisy_set
 from avsv.kaldi.data_dir import read_data_dir, write_data_dir
 from avsv.kaldi.validation import check
@@ -132,7 +133,7 @@ def test_noises_are_needed_where_they_are_used(data, name):
 @pytest.mark.parametrize("name", ["noisy", "noisy-2", "noisy--0.1", "noisy-nan", "snr-", "snr-x", "snr-inf", "blur-0",
                                   "blur-nan", "blur-200", "babble-3", "Noisy-0.6", ""])  # fmt: skip
 def test_a_name_that_is_no_condition_is_told(name):
-    with pytest.raises(UserError, match=f'condition "{name}"'):
+    with pytest.raises(InputError, match=f'condition "{name}"'):
         find_condition(name)
 
 

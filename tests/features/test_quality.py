@@ -5,11 +5,11 @@ import pytest
 from scipy.ndimage import gaussian_filter, laplace
 from scipy.stats import spearmanr
 
+from avsv.features.audio_damage import add_noise, damage_sound, draw_sound_damage
 from avsv.features.faces import ClipFaces
 from avsv.features.fbank import energy_vad, fbank_and_energy
 from avsv.features.quality import estimate_snr, face_quality, sharpness, voice_quality
-from avsv.features.sound_damage import add_noise, damage_sound, draw_sound_damage
-from avsv.media.sound import read_sound
+from avsv.media.waveforms import read_sound
 
 
 def bursts(rng, seconds=8):

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from avsv.media.frames import video_frames
-from avsv.media.pictures import evenly_spaced, read_frames
+from avsv.media.images import evenly_spaced, read_frames
 from tests.media.boxes import scales, with_aspect, with_edits, with_matrix
 
 WIDTH, HEIGHT, FPS = 96, 64, 25

@@ -27,7 +27,7 @@ def fuzz(name: str, seconds: int, folder: Path) -> None:
     import atheris
 
     with atheris.instrument_imports(include=["avsv", "yaml", "omegaconf", "csv"]):
-        from avsv.errors import UserError
+        from avsv.errors import InputError
         from tests.fuzz.parsers import PARSERS, seeds
 
     corpus, scratch = folder / "corpus", folder / "scratch"
@@ -36,7 +36,7 @@ def fuzz(name: str, seconds: int, folder: Path) -> None:
         (corpus / f"seed-{number}").write_bytes(data)
 
     def try_it(data: bytes) -> None:
-        with contextlib.suppress(UserError):
+        with contextlib.suppress(InputError):
             PARSERS[name](scratch, data)
 
     atheris.Setup([sys.argv[0], f"-max_total_time={seconds}", "-max_len=4096", f"-timeout={MOST_SECONDS}", "-seed=1",

@@ -1,6 +1,6 @@
 """Everything in avsv that reads a file of text, numbers or settings, as functions of the file's bytes.
 
-Whatever the bytes are, a parser gives a value or raises UserError; anything else is a mistake of ours. test_fuzz.py
+Whatever the bytes are, a parser gives a value or raises InputError; anything else is a mistake of ours. test_fuzz.py
 tries these parsers with hypothesis in every run of the tests, coverage_guided.py for as long as one likes.
 """
 
@@ -11,26 +11,24 @@ from pathlib import Path
 
 import numpy as np
 
-from avsv.errors import UserError
+from avsv.errors import InputError
 from avsv.features.faces import encode_faces, read_faces
 from avsv.features.landmarks import read_landmarks
-from avsv.features.mouths import Mouths, encode_mouths, read_mouths
-from avsv.kaldi.association import HEAD, read_gallery, read_matching, read_verification
+from avsv.importers.embeddings import checked
+from avsv.importers.formats import read_foreign
+from avsv.importers.kaldi_archives import read_ark
+from avsv.jobs.schema import read_json
 from avsv.kaldi.columns import Identifiers, read_blocks
 from avsv.kaldi.damage import read_damage
 from avsv.kaldi.data_dir import read_data_dir
 from avsv.kaldi.decimals import read_decimals
 from avsv.kaldi.embeddings import read_embeddings
-from avsv.kaldi.foreign_archives import read_ark
-from avsv.kaldi.foreign_embeddings import checked
-from avsv.kaldi.foreign_forms import read_foreign
 from avsv.kaldi.keyed import read_keyed
 from avsv.kaldi.made_from import read_record
 from avsv.kaldi.matrices import BINARY, encode, encode_text, read_array, read_crop, read_entry
 from avsv.kaldi.origin import SYSTEM, read_system
 from avsv.kaldi.pairs import join_embeddings
 from avsv.kaldi.records import read_proof
-from avsv.kaldi.schema import read_json
 from avsv.kaldi.score_formats import FORMS
 from avsv.kaldi.scores import read_scores
 from avsv.kaldi.segments import cut_recordings
@@ -41,6 +39,8 @@ from avsv.kaldi.trials import Trials, read_trials
 from avsv.kaldi.validation import check, fix
 from avsv.scoring.calibration import read_fusion
 from avsv.scoring.plda_files import read_gaussians
+from avsv.systems.association.lists import HEAD, read_gallery, read_matching, read_verification
+from avsv.systems.synchrony.mouths import Mouths, encode_mouths, read_mouths
 from avsv.training.config import TrainingConfig, apply_schema, read_config
 from avsv.training.noise_statistics import read_noise
 
@@ -186,7 +186,7 @@ PARSERS: dict[str, Callable[[Path, bytes], object]] = {
 
 
 def attempt(read: Callable, *arguments: object) -> None:
-    with contextlib.suppress(UserError):
+    with contextlib.suppress(InputError):
         read(*arguments)
 
 

@@ -5,7 +5,7 @@
 note_verbs() {
   local bin=${1%/*}/bin
   mkdir -p "$bin"
-  printf '#!/bin/bash\necho "$1" >>%q\nexec %q "$@"\n' "$1" "$(command -v avsv)" >"$bin/avsv"
+  printf '#!/bin/bash\necho "$1\n$1 $2" >>%q\nexec %q "$@"\n' "$1" "$(command -v avsv)" >"$bin/avsv"
   chmod +x "$bin/avsv"
   export PATH=$bin:$PATH
 }
@@ -26,8 +26,8 @@ other_verbs() {
   local out=$1 clips trials=data/test/trials/test scp=exp/voice/test/embedding.scp
   mapfile -t clips < <(cut -d' ' -f2 data/test/video.scp | head -n 8)
   avsv verify --voice exp/voice --face exp/face --calibration exp/logistic/scores/test.cosine.json "${clips[@]:0:2}"
-  any_clip "${clips[@]}" -- avsv sync --model exp/syncnet --face exp/face_detector
-  any_clip "${clips[@]}" -- avsv active-speaker --model exp/syncnet --face exp/face_detector
+  any_clip "${clips[@]}" -- avsv synchrony offset --model exp/syncnet --face exp/face_detector
+  any_clip "${clips[@]}" -- avsv synchrony active-speaker --model exp/syncnet --face exp/face_detector
   avsv import-embeddings "$scp" "$out/imported"
   avsv lda --embeddings exp/voice/train/embedding.scp --utt2spk data/train/utt2spk --dim 4 "$out/lda"
   avsv adapt-plda --plda exp/voice/plda --embeddings "$scp" "$out/plda"
@@ -41,6 +41,6 @@ other_verbs() {
 
 all_verbs() {
   local missing
-  missing=$(comm -23 <(avsv --help | sed -n 's/^  \([a-z][a-z-]*\) .*/\1/p' | sort) <(sort -u "$1"))
+  missing=$(comm -23 <(avsv --help | sed -n 's/^  \([a-z-]*\( [a-z-]\+\)\?\)  .*/\1/p' | sort) <(sort -u "$1"))
   [ -z "$missing" ] || { echo "no recipe and no test here runs: ${missing//$'\n'/ }"; return 1; }
 }

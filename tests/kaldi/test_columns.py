@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from avsv.errors import UserError
+from avsv.errors import InputError
 from avsv.kaldi import columns
 from avsv.kaldi.columns import Identifiers, as_bytes, group_equal, hash_words, join_columns, read_blocks
 
@@ -73,12 +73,12 @@ def test_names_of_any_length_are_joined_without_padding():
 def test_a_field_that_is_no_identifier_is_refused_with_its_line(tmp_path):
     path = tmp_path / "table"
     path.write_bytes(b"a b\n" + b"x" * 5000 + b" b\n")
-    with pytest.raises(UserError, match="line 2: field 1 has 5000 bytes"):
+    with pytest.raises(InputError, match="line 2: field 1 has 5000 bytes"):
         numbered(path, 1 << 20)
 
 
 def test_an_error_names_the_line_however_far_down(tmp_path):
     path = tmp_path / "table"
     path.write_text("a b\n" * 1000 + "a b c\n" + "a b\n" * 1000)
-    with pytest.raises(UserError, match='line 1001: expected "key value", found 3 fields: "a b c"'):
+    with pytest.raises(InputError, match='line 1001: expected "key value", found 3 fields: "a b c"'):
         numbered(path, 64)

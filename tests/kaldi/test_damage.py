@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from avsv.errors import UserError
+from avsv.errors import InputError
 from avsv.kaldi.damage import damage_table, read_damage
 from avsv.kaldi.tables import write_table
 
@@ -30,13 +30,13 @@ def test_a_clean_set_has_no_damage(tmp_path):
                                   '"both"', "null"])  # fmt: skip
 def test_a_line_that_is_no_damage_is_told(tmp_path, text):
     (tmp_path / "utt2damage").write_text(f"a {text}\n")
-    with pytest.raises(UserError, match=r"utt2damage, utterance a: expected a JSON object"):
+    with pytest.raises(InputError, match=r"utt2damage, utterance a: expected a JSON object"):
         read_damage(tmp_path, "face")
 
 
 def test_two_damages_to_one_modality_are_refused(tmp_path):
     write_table(tmp_path / "utt2damage", damage_table({"a": [BLUR, BLUR]}))
-    with pytest.raises(UserError, match="utterance a: has 2 damages to the face, expected one"):
+    with pytest.raises(InputError, match="utterance a: has 2 damages to the face, expected one"):
         read_damage(tmp_path, "face")
 
 
@@ -72,7 +72,7 @@ def test_a_record_with_other_parameters_is_refused_with_its_line(tmp_path, chang
     lines = {"a": json.dumps(BLUR), "b": json.dumps(changed)}
     write_table(tmp_path / "utt2damage", lines)
     for modality in ("voice", "face"):
-        with pytest.raises(UserError, match=r"utt2damage, utterance b: .*line 2"):
+        with pytest.raises(InputError, match=r"utt2damage, utterance b: .*line 2"):
             read_damage(tmp_path, modality)
 
 
@@ -81,5 +81,5 @@ def test_a_record_with_other_parameters_is_refused_with_its_line(tmp_path, chang
                                   '{"modality": "voice", "kind": "missing", "kind": "speed"}', "[" * 5000])  # fmt: skip
 def test_a_line_of_json_that_cannot_be_trusted_is_refused(tmp_path, text):
     (tmp_path / "utt2damage").write_text(f"a {text}\n")
-    with pytest.raises(UserError, match="line 1"):
+    with pytest.raises(InputError, match="line 1"):
         read_damage(tmp_path, "voice")

@@ -1,6 +1,6 @@
 import pytest
 
-from avsv.errors import UserError
+from avsv.errors import InputError
 from avsv.kaldi.data_dir import read_data_dir, write_data_dir
 from avsv.kaldi.validation import check, fix
 
@@ -59,7 +59,7 @@ def test_fix_mends_and_keeps_a_copy(good):
 
 def test_fix_of_nothing_usable_changes_nothing(good):
     (good / "utt2spk").write_text("x-1 x\n")
-    with pytest.raises(UserError, match="no utterance of 1"):
+    with pytest.raises(InputError, match="no utterance of 1"):
         fix(good)
     assert (good / "utt2spk").read_text() == "x-1 x\n"
 
@@ -76,7 +76,7 @@ def test_fix_of_nothing_usable_changes_nothing(good):
 def test_unusable_directories_are_refused(tmp_path, files, message):
     for name, text in files.items():
         (tmp_path / name).write_text(text)
-    with pytest.raises(UserError, match=message):
+    with pytest.raises(InputError, match=message):
         read_data_dir(tmp_path)
 
 
@@ -95,10 +95,10 @@ def test_media_that_are_not_asked_for_are_not_read(tmp_path):
     (tmp_path / "video.scp").write_text("nobody b.mp4\n")
     data = read_data_dir(tmp_path, ("wav.scp",))
     assert (data.wav, data.video) == ({"a-1": "a.wav"}, {})
-    with pytest.raises(UserError, match='"nobody" is not in'):
+    with pytest.raises(InputError, match='"nobody" is not in'):
         read_data_dir(tmp_path)
     (tmp_path / "wav.scp").unlink()
-    with pytest.raises(UserError, match="has no wav"):
+    with pytest.raises(InputError, match="has no wav"):
         read_data_dir(tmp_path, ("wav.scp",))
 
 

@@ -4,7 +4,7 @@ import kaldiio
 import numpy as np
 import pytest
 
-from avsv.errors import UserError
+from avsv.errors import InputError
 from avsv.kaldi import embeddings as module
 from avsv.kaldi.embeddings import read_embeddings, write_embeddings
 
@@ -63,7 +63,7 @@ def test_text_archives_are_read(tmp_path):
 
 def test_place_that_holds_no_vector_is_named(tmp_path, scp):
     scp.write_text(f"a {tmp_path}/x.ark:0\n")
-    with pytest.raises(UserError, match=r"x.scp: a: cannot read .*x.ark:0: numbers in \[ \] were expected"):
+    with pytest.raises(InputError, match=r"x.scp: a: cannot read .*x.ark:0: numbers in \[ \] were expected"):
         read_embeddings(scp)
 
 
@@ -88,23 +88,23 @@ def test_paths_with_spaces_are_read(tmp_path):
 def test_archive_cut_short_names_the_utterance(scp, tmp_path):
     whole = (tmp_path / "x.ark").read_bytes()
     (tmp_path / "x.ark").write_bytes(whole[:-3])
-    with pytest.raises(UserError, match=r"x.scp: d: cannot read .*x.ark:\d+: the file ends in the middle of it"):
+    with pytest.raises(InputError, match=r"x.scp: d: cannot read .*x.ark:\d+: the file ends in the middle of it"):
         read_embeddings(scp)
     (tmp_path / "x.ark").write_bytes(whole[:-26])
-    with pytest.raises(UserError, match=r"x.scp: d: .* the file ends before it"):
+    with pytest.raises(InputError, match=r"x.scp: d: .* the file ends before it"):
         read_embeddings(scp)
     (tmp_path / "x.ark").write_bytes(b"")
-    with pytest.raises(UserError, match="cannot read its archive"):
+    with pytest.raises(InputError, match="cannot read its archive"):
         read_embeddings(scp)
     (tmp_path / "x.ark").unlink()
-    with pytest.raises(UserError, match=r"a: its archive .*x.ark is not there"):
+    with pytest.raises(InputError, match=r"a: its archive .*x.ark is not there"):
         read_embeddings(scp)
 
 
 def test_differing_sizes_are_refused(tmp_path):
     with kaldiio.WriteHelper(f"ark,scp:{tmp_path}/k.ark,{tmp_path}/k.scp") as writer:
         writer["a"], writer["b"] = VECTORS[0], VECTORS[1, :3]
-    with pytest.raises(UserError, match="differing size: b has 3 values, a has 4"):
+    with pytest.raises(InputError, match="differing size: b has 3 values, a has 4"):
         read_embeddings(tmp_path / "k.scp")
 
 
@@ -115,14 +115,14 @@ def test_values_that_are_not_finite_are_refused(tmp_path, value):
     with kaldiio.WriteHelper(f"ark,scp:{tmp_path}/x.ark,{tmp_path}/x.scp") as writer:
         for name, vector in zip(NAMES, bad, strict=True):
             writer[name] = vector
-    with pytest.raises(UserError, match="c: the embedding holds NaN or infinite values"):
+    with pytest.raises(InputError, match="c: the embedding holds NaN or infinite values"):
         read_embeddings(tmp_path / "x.scp")
 
 
 def test_matrix_is_no_embedding(tmp_path):
     with kaldiio.WriteHelper(f"ark,scp:{tmp_path}/k.ark,{tmp_path}/k.scp") as writer:
         writer["a"] = VECTORS
-    with pytest.raises(UserError, match=r"a: expected a vector, .* holds a matrix of 5 rows"):
+    with pytest.raises(InputError, match=r"a: expected a vector, .* holds a matrix of 5 rows"):
         read_embeddings(tmp_path / "k.scp")
 
 
@@ -142,14 +142,14 @@ def test_matrix_is_no_embedding(tmp_path):
 )
 def test_wrong_scp_lines_are_refused(tmp_path, line, message):
     (tmp_path / "x.scp").write_text(line + "\n")
-    with pytest.raises(UserError, match=message):
+    with pytest.raises(InputError, match=message):
         read_embeddings(tmp_path / "x.scp")
 
 
 def test_an_archive_is_no_scp(scp, tmp_path):
-    with pytest.raises(UserError, match="is not a text file"):
+    with pytest.raises(InputError, match="is not a text file"):
         read_embeddings(tmp_path / "x.ark")
-    with pytest.raises(UserError, match="there is no such file"):
+    with pytest.raises(InputError, match="there is no such file"):
         read_embeddings(tmp_path / "nowhere")
 
 
@@ -192,5 +192,5 @@ def test_ranges_that_are_not_there_name_the_utterance(tmp_path, place):
     kaldiio.save_ark(str(tmp_path / "m.ark"), {"m": np.ones((6, 4), "f4")})
     kaldiio.save_mat(str(tmp_path / "v.vec"), np.ones(4, "f4"))
     (tmp_path / "x.scp").write_text(f"a {tmp_path}/{place}\n")
-    with pytest.raises(UserError, match=r"x\.scp: a: "):
+    with pytest.raises(InputError, match=r"x\.scp: a: "):
         read_embeddings(tmp_path / "x.scp")

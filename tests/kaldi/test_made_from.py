@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from avsv.errors import UserError
+from avsv.errors import InputError
 from avsv.kaldi.embeddings import write_embeddings
 from avsv.kaldi.made_from import (
     LARGE,
@@ -77,7 +77,7 @@ def test_each_change_along_the_chain_is_found_and_named(chained):
         changed.write_bytes(before[:-1] + b"!")  # of the same size
         found = find_stale(chained["calibrated"])
         assert (found.file, found.source) == (file, source)
-        with pytest.raises(UserError, match=str(source)):
+        with pytest.raises(InputError, match=str(source)):
             refuse_stale(chained["calibrated"])
         changed.write_bytes(before)
         os.utime(changed, ns=(times.st_atime_ns, times.st_mtime_ns))
@@ -93,7 +93,7 @@ def test_vectors_that_changed_under_the_same_scp_are_found(chained):
 
 def test_a_command_refuses_stale_inputs(chained):
     chained["model"].write_text("weights 2")
-    with pytest.raises(UserError, match=r"embedding\.scp"):
+    with pytest.raises(InputError, match=r"embedding\.scp"):
         MadeFrom({"enroll": chained["e/embedding.scp"]})
 
 
@@ -170,7 +170,7 @@ def test_pipes_and_names_are_left_out(tmp_path):
 def test_a_damaged_record_is_named(tmp_path, said):
     (tmp_path / "out").write_text("x")
     record_path(tmp_path / "out").write_text(said.replace("MTIME", str((tmp_path / "out").stat().st_mtime_ns)))
-    with pytest.raises(UserError, match=r"\.out\.made_from\.json"):
+    with pytest.raises(InputError, match=r"\.out\.made_from\.json"):
         find_stale(tmp_path / "out")
 
 

@@ -6,7 +6,7 @@ import kaldiio
 import numpy as np
 import pytest
 
-from avsv.errors import UserError
+from avsv.errors import InputError
 from avsv.kaldi.matrices import decode, read_array, read_crop, read_entry, write_array
 
 
@@ -66,7 +66,7 @@ def test_text_is_read(tmp_path):
 )
 def test_damage_is_named(tmp_path, data):
     (tmp_path / "mean.vec").write_bytes(data)
-    with pytest.raises(UserError, match=r"mean\.vec: "):
+    with pytest.raises(InputError, match=r"mean\.vec: "):
         read_array(tmp_path / "mean.vec")
 
 
@@ -85,7 +85,7 @@ def test_a_wrong_entry_is_told(tmp_path, monkeypatch, entry, said):
     monkeypatch.chdir(tmp_path)
     kaldiio.save_ark("a.ark", {"one": np.eye(3, dtype=np.float32)})
     (tmp_path / "empty.ark").write_bytes(b"")
-    with pytest.raises(UserError, match=said):
+    with pytest.raises(InputError, match=said):
         read_entry(entry)
 
 
@@ -108,7 +108,7 @@ def test_a_matrix_shorter_than_the_crop_is_repeated_and_an_empty_one_refused(tmp
     write_array(tmp_path / "x", np.arange(4, dtype="<f4").reshape(2, 2))
     assert read_crop(f"{tmp_path}/x:0", 0.7, 5)[:, 0].tolist() == [0, 2, 0, 2, 0]
     write_array(tmp_path / "x", np.zeros((0, 2), "<f4"))
-    with pytest.raises(UserError, match="has no rows"):
+    with pytest.raises(InputError, match="has no rows"):
         read_crop(f"{tmp_path}/x:0", 0.5, 2)
 
 
@@ -116,7 +116,7 @@ def test_a_crop_of_an_archive_that_is_cut_short_is_refused(tmp_path):
     write_array(tmp_path / "x", np.zeros((50, 4), "<f4"))
     data = (tmp_path / "x").read_bytes()
     (tmp_path / "x").write_bytes(data[:-4])
-    with pytest.raises(UserError, match="cut short"):
+    with pytest.raises(InputError, match="cut short"):
         read_crop(f"{tmp_path}/x:0", 0.0, 2)
 
 
@@ -130,5 +130,5 @@ def test_an_entry_may_have_a_range_and_no_offset(tmp_path):
     assert read_crop(f"{entry}[2:7]", 1.0, 3).tolist() == whole[5:8].tolist()
     assert read_entry(f"{tmp_path}/m.ark:2[2:5]") == pytest.approx(whole[2:6], abs=0.2)
     for bad in ("[9:13]", "[10:10]", "[0:0,0:4]", "[a:b]", "[1]"):
-        with pytest.raises(UserError, match=r"m\.mat"):
+        with pytest.raises(InputError, match=r"m\.mat"):
             read_entry(entry + bad)

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from avsv.errors import UserError
+from avsv.errors import InputError
 from avsv.kaldi.embeddings import write_embeddings
 from avsv.kaldi.origin import (
     embeddings_model,
@@ -37,7 +37,7 @@ def test_the_model_of_archives_is_found_wherever_their_scp_lies(tmp_path):
     assert embeddings_model(tmp_path / "some.scp") == "voice:1"
     both = "".join((tmp_path / name / "embedding.scp").read_text() for name in "ef")
     (tmp_path / "both.scp").write_text(both)
-    with pytest.raises(UserError, match="different models"):
+    with pytest.raises(InputError, match="different models"):
         embeddings_model(tmp_path / "both.scp")
 
 
@@ -70,7 +70,7 @@ def test_files_of_two_models_are_refused_and_unknown_ones_told(tmp_path, caplog)
     assert same_model({a: None}) is None and not caplog.records
     assert same_model({a: "voice:1", b: None}) is None
     assert str(b) in caplog.text
-    with pytest.raises(UserError, match=r"voice:1.*voice:2"):
+    with pytest.raises(InputError, match=r"voice:1.*voice:2"):
         same_model({a: "voice:1", b: "voice:2"})
 
 
@@ -84,7 +84,7 @@ def test_a_record_is_of_the_very_score_file(tmp_path):
     write_system(scores, None)
     assert not (tmp_path / "s.system").exists()
     (tmp_path / "s.system").write_text("{}")
-    with pytest.raises(UserError, match=r"s\.system"):
+    with pytest.raises(InputError, match=r"s\.system"):
         read_system(scores)
 
 
@@ -106,5 +106,5 @@ def test_systems_are_matched_by_name_and_unknown_ones_by_position():
     assert match(["v", "f"], [None, None]) == [0, 1]
     assert match(["v", "v"], ["v", "v"]) == [0, 1]
     for given in (["v", "x"], ["x", "v"], ["v", "v"]):
-        with pytest.raises(UserError, match="model"):
+        with pytest.raises(InputError, match="model"):
             match(["v", "f"], given)

@@ -8,7 +8,7 @@ import signal
 import numpy as np
 import pytest
 
-from avsv.errors import UserError
+from avsv.errors import InputError
 from avsv.kaldi.embeddings import read_embeddings, write_embeddings
 from avsv.kaldi.reuse import INPUT, take_over
 from avsv.kaldi.shards import Shard, make_archives, merge
@@ -36,7 +36,7 @@ def read(scp):
     """The model that all vectors are of, each under its own name; None where they cannot be read."""
     try:
         found = read_embeddings(scp)
-    except UserError:
+    except InputError:
         return None
     assert list(found.ids) == CLIPS and (found.vectors[:, 1] == np.arange(9) + 1).all(), "under other names"
     values = set(found.vectors[:, 0].tolist())
@@ -99,9 +99,9 @@ def test_one_shard_made_again_by_another_model_leaves_nothing_to_read_until_all_
     copy = shutil.copy(tmp_path / "data.scp", tmp_path / "mine.scp")
     embed(tmp_path, NEW, 2, jobs=[1])
     assert read(tmp_path / "e" / "embedding.scp") is None and read(tmp_path / "data.scp") is None
-    with pytest.raises(UserError, match="not of one run"):
+    with pytest.raises(InputError, match="not of one run"):
         read_embeddings(copy)
-    with pytest.raises(UserError):
+    with pytest.raises(InputError):
         merge(tmp_path / "e")
     embed(tmp_path, NEW, 2, jobs=[2])
     assert read(tmp_path / "e" / "embedding.scp") == NEW
@@ -114,7 +114,7 @@ def test_shards_cut_otherwise_leave_nothing_of_the_older_run(tmp_path, before, a
     embed(tmp_path / "b", NEW, after)
     assert sorted(os.listdir(tmp_path / "a" / "e")) == sorted(os.listdir(tmp_path / "b" / "e"))
     if after == 1:
-        with pytest.raises(UserError, match="no finished shards"):
+        with pytest.raises(InputError, match="no finished shards"):
             merge(tmp_path / "a" / "e")
     else:
         merge(tmp_path / "a" / "e")
@@ -136,7 +136,7 @@ def test_what_is_being_made_again_is_not_reused(tmp_path):
     def work(keys, out):
         take_over([tmp_path / "e"], keys, dict.fromkeys(CLIPS, "path"), {"model": OLD}, [], out)
 
-    with pytest.raises(UserError, match=r"--reuse .*/e: is not complete"):
+    with pytest.raises(InputError, match=r"--reuse .*/e: is not complete"):
         make_archives(tmp_path / "other", ["embedding"], dict.fromkeys(CLIPS, "path"), {"model": OLD}, work,
                       tables=[INPUT])  # fmt: skip
 
@@ -174,10 +174,10 @@ def test_an_scp_that_is_older_than_its_archive_is_refused_where_it_reads_other_c
     write_one(tmp_path, OLD)
     old = shutil.copy(tmp_path / "embedding.scp", tmp_path / "mine.scp")
     write_one(tmp_path, NEW, CLIPS[::-1])
-    with pytest.raises(UserError, match=r"mine\.scp: u00: .*u08"):
+    with pytest.raises(InputError, match=r"mine\.scp: u00: .*u08"):
         read_embeddings(old)
     write_one(tmp_path, NEW, [*CLIPS[:3], "u99", *CLIPS[3:]])
-    with pytest.raises(UserError, match=r"mine\.scp: u04: .*u03"):
+    with pytest.raises(InputError, match=r"mine\.scp: u04: .*u03"):
         read_embeddings(old)
 
 

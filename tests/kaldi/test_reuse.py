@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from avsv.errors import UserError
+from avsv.errors import InputError
 from avsv.kaldi.embeddings import read_embeddings
 from avsv.kaldi.reuse import INPUT, take_over
 from avsv.kaldi.shards import Shard, make_archives
@@ -83,7 +83,7 @@ def test_embeddings_made_again_by_another_model_are_not_taken_for_the_old_ones(t
 
 
 def test_a_folder_without_the_proof_is_refused(tmp_path):
-    with pytest.raises(UserError, match=r"--reuse .*absent: has no utt2input"):
+    with pytest.raises(InputError, match=r"--reuse .*absent: has no utt2input"):
         embed(tmp_path / "noisy", CLEAN, earlier=[tmp_path / "absent"])
 
 
@@ -91,5 +91,5 @@ def test_a_folder_without_the_proof_is_refused(tmp_path):
 def test_a_set_in_which_all_is_missing_by_design_has_empty_archives(tmp_path, shards):
     assert embed(tmp_path / "none", {}, shards=shards, may_be_empty=True) == []
     assert vectors(tmp_path / "none") == {}
-    with pytest.raises(UserError, match="there is no input"):
+    with pytest.raises(InputError, match="there is no input"):
         embed(tmp_path / "mistake", {})

@@ -2,7 +2,7 @@
 
 import pytest
 
-from avsv.errors import UserError
+from avsv.errors import InputError
 from avsv.kaldi.score_formats import LABELS, LINES, recognise_scores
 
 A, B = "id10270/5r0dWxy17C8/00001", "id10270/8jEAjG6SegY/00008"
@@ -85,7 +85,7 @@ def test_label_words_tell_targets():
     ],
 )
 def test_what_fits_none_or_several_is_refused(form, text, message):
-    with pytest.raises(UserError, match=message):
+    with pytest.raises(InputError, match=message):
         form(text)
 
 
@@ -94,5 +94,5 @@ def test_only_the_first_lines_are_read(form):
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(UserError, match="nowhere: there is no such file"):
+    with pytest.raises(InputError, match="nowhere: there is no such file"):
         recognise_scores(tmp_path / "nowhere")

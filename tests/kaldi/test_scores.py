@@ -6,7 +6,7 @@ import threading
 import numpy as np
 import pytest
 
-from avsv.errors import UserError
+from avsv.errors import InputError
 from avsv.kaldi.scores import read_scores, write_scores
 from avsv.kaldi.trials import Trials
 
@@ -45,7 +45,7 @@ def test_infinite_scores_are_read(scored):
     ],
 )
 def test_files_that_do_not_fit_are_refused(scored, text, message):
-    with pytest.raises(UserError, match=message):
+    with pytest.raises(InputError, match=message):
         scored(text)
 
 
@@ -56,7 +56,7 @@ def test_a_line_twice_with_one_score_is_fine(scored):
 def test_a_trial_twice_needs_one_score(scored):
     twice = Trials(["a"], ["c"], np.array([[0, 0], [0, 0]], np.int32))
     assert scored("a c 1\n", twice) == scored("a c 1\na c 1\n", twice) == [1, 1]
-    with pytest.raises(UserError, match="differing scores on lines 1 and 2"):
+    with pytest.raises(InputError, match="differing scores on lines 1 and 2"):
         scored("a c 1\na c 2\n", twice)
 
 
@@ -66,7 +66,7 @@ def test_incomplete_files_give_nan_on_request(scored):
 
 def test_identifier_that_starts_another_is_not_taken_for_it(scored):
     trials = Trials(["abcdefgh"], ["c"], np.array([[0, 0]], np.int32))
-    with pytest.raises(UserError, match='"abcdefghi c"'):
+    with pytest.raises(InputError, match='"abcdefghi c"'):
         scored("abcdefghi c 1\n", trials)
 
 
@@ -96,7 +96,7 @@ def test_score_files_of_other_toolkits_are_read(scored, text):
 
 @pytest.mark.parametrize("text", ["a c 0.5 1\na d -0.2 1\nb d 1 1\n", "b d 1.5 1\na d -0.2 1\na c 0.5 1\n"])
 def test_a_label_that_contradicts_the_trials_is_refused_with_its_line(scored, text):
-    with pytest.raises(UserError, match=r"line 2.* says target.* the trial list says nontarget"):
+    with pytest.raises(InputError, match=r"line 2.* says target.* the trial list says nontarget"):
         scored(text, LABELLED)
 
 
@@ -114,7 +114,7 @@ def test_a_pipe_is_refused_with_what_to_do(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     writer = threading.Thread(target=lambda: (tmp_path / "pipe").write_text("a c 1\n"), daemon=True)
     writer.start()
-    with pytest.raises(UserError, match="is a pipe, which can be read only once; write it to a file"):
+    with pytest.raises(InputError, match="is a pipe, which can be read only once; write it to a file"):
         read_scores(tmp_path / "pipe", TRIALS)
 
 
@@ -122,7 +122,7 @@ def test_a_pipe_is_refused_with_what_to_do(tmp_path):
                                   "x-1 y-1 5\nx-1 y-2 0\nx-1.wav y/1.m4a -5\n"])  # fmt: skip
 def test_one_trial_in_two_spellings_with_two_scores_is_refused(text, scored):
     trials = Trials(["x-1"], ["y-1", "y-2"], np.array([[0, 0], [0, 1]], np.int32))
-    with pytest.raises(UserError, match=r"lines \d and \d"):
+    with pytest.raises(InputError, match=r"lines \d and \d"):
         scored(text, trials)
     assert scored(text.replace("-5", "5"), trials) == [5, 0]
 
@@ -130,7 +130,7 @@ def test_one_trial_in_two_spellings_with_two_scores_is_refused(text, scored):
 def test_trials_in_two_spellings_are_one_trial(scored):
     trials = Trials(["x-1", "x/1.wav"], ["y"], np.array([[0, 0], [1, 0]], np.int32))
     assert scored("x-1 y 5\nx/1.wav y 5\n", trials) == [5, 5]
-    with pytest.raises(UserError, match="lines 1 and 2"):
+    with pytest.raises(InputError, match="lines 1 and 2"):
         scored("x-1 y 5\nx/1.wav y 6\n", trials)
 
 
@@ -138,5 +138,5 @@ def test_trials_in_two_spellings_are_one_trial(scored):
 def test_what_only_python_takes_for_a_number_is_no_score(tmp_path, text):
     (tmp_path / "scores").write_text(f"a b 0.5\nc d {text}\n")
     trials = Trials(["a", "c"], ["b", "d"], np.array([[0, 0], [1, 1]], np.int32))
-    with pytest.raises(UserError, match="line 2"):
+    with pytest.raises(InputError, match="line 2"):
         read_scores(tmp_path / "scores", trials)

@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 import soundfile
 
-from avsv.errors import UserError
+from avsv.errors import InputError
 from avsv.kaldi.data_dir import read_data_dir, write_data_dir
 from avsv.kaldi.segments import Segment, read_segments, segment_line
-from avsv.media import decoding, sound
-from avsv.media.guard import guarded
-from avsv.media.sound import read_part, read_sound, sound_seconds
+from avsv.media import decoding
+from avsv.media import waveforms as sound
+from avsv.media.decoder_process import guarded
+from avsv.media.waveforms import read_part, read_sound, sound_seconds
 
 RATE, SECONDS = 16000, 3
 
@@ -59,7 +60,7 @@ def test_a_segment_is_the_samples_that_its_times_say(data_dir, recording, line, 
 def test_a_segment_that_is_not_in_its_recording_costs_the_utterance_alone(data_dir, line):
     segments = read_data_dir(data_dir(line, "s-2 rec 0 1")).wav
     assert len(read_sound(segments["s-2"])) == RATE
-    with pytest.raises(UserError, match="two words"):
+    with pytest.raises(InputError, match="two words"):
         read_sound(segments["s-1"])
 
 
@@ -68,7 +69,7 @@ def test_a_segment_that_is_not_in_its_recording_costs_the_utterance_alone(data_d
                                   "s-2 rec 0 1 x", "s-2 rec 0 1 -1", "s-2 rec 0 1 0.5", "s-1 rec 1 2", "s-2 rec 0 -2",
                                   "s-2 rec inf -1"])  # fmt: skip
 def test_a_bad_line_is_named_by_its_number(data_dir, line):
-    with pytest.raises(UserError, match="segments, line 2: "):
+    with pytest.raises(InputError, match="segments, line 2: "):
         read_data_dir(data_dir("s-1 rec 0 1", line))
 
 
@@ -104,11 +105,11 @@ def test_a_whole_video_is_no_picture_of_a_segment(data_dir, recording):
     folder = data_dir("s-1 rec 0 1")
     (folder / "video.scp").write_text(f"s-1 {recording}\n")
     for media in (("wav.scp", "video.scp"), ("video.scp",)):
-        with pytest.raises(UserError, match=r"video\.scp"):
+        with pytest.raises(InputError, match=r"video\.scp"):
             read_data_dir(folder, media)
     assert read_data_dir(folder, ("wav.scp",)).video == {}
     (folder / "video.scp").write_text("rec whole.mp4\n")
-    with pytest.raises(UserError, match="segments cuts sound only"):
+    with pytest.raises(InputError, match="segments cuts sound only"):
         read_data_dir(folder)
     (folder / "video.scp").write_text("s-1 cut.mp4\n")
     assert read_data_dir(folder).video == {"s-1": "cut.mp4"}
@@ -129,7 +130,7 @@ def test_of_a_mono_file_of_integers_only_the_segment_is_decoded(tmp_path, monkey
     monkeypatch.setattr(sound, "kept_recording", None)
     found = read_sound(Segment(str(path), 12.5, 14.0), rate)
     np.testing.assert_array_equal(found, whole[int(12.5 * rate) : 14 * rate])
-    with pytest.raises(UserError, match="long"):
+    with pytest.raises(InputError, match="long"):
         read_sound(Segment(str(path), 19.0, 20.5), rate)
 
 
@@ -146,7 +147,7 @@ def test_segments_of_two_channels_are_the_mean_or_the_channel_that_is_named(tmp_
             found = read_sound(Segment(str(path), begin, begin + 1.5, channel))
             np.testing.assert_allclose(found, expected[begin * RATE : int((begin + 1.5) * RATE)], atol=1e-7)
     assert len(decoded) == 3  # each once for its two segments
-    with pytest.raises(UserError, match="channel 2"):
+    with pytest.raises(InputError, match="channel 2"):
         read_sound(Segment(str(path), 0, 1, 2))
 
 
@@ -160,12 +161,12 @@ def test_segments_of_recordings_that_are_too_long_to_be_kept(tmp_path, monkeypat
     monkeypatch.setattr(sound, "MOST_SAMPLES", 3 * rate)
     monkeypatch.setattr(decoding, "PIECE", 5000)
     monkeypatch.setattr(sound, "KEPT", sound.Kept())
-    with pytest.raises(UserError):
+    with pytest.raises(InputError):
         read_sound(path)
     for segment, there in zip(segments, expected, strict=True):
         np.testing.assert_allclose(read_sound(segment, RATE), there, atol=1e-6)
     for segment in (Segment(path, 9.3, 10), Segment(path, 8, 9.8), Segment(path, 1, 6), Segment(path, 0, 1, 2)):
-        with pytest.raises(UserError, match="two"):
+        with pytest.raises(InputError, match="two"):
             read_sound(segment)
 
 
@@ -186,5 +187,5 @@ def test_segments_of_what_a_command_gives_run_it_once_and_only_where_that_is_all
         found = read_sound(Segment(command, start, start + 1), allow_pipes=True)
         np.testing.assert_array_equal(found, whole[start * RATE : (start + 1) * RATE])
     assert (tmp_path / "runs").read_text() == "\n"
-    with pytest.raises(UserError, match="allow-pipes"):
+    with pytest.raises(InputError, match="allow-pipes"):
         read_sound(Segment(command, 0, 1))

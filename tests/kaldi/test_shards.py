@@ -5,7 +5,7 @@ import kaldiio
 import numpy as np
 import pytest
 
-from avsv.errors import UserError
+from avsv.errors import InputError
 from avsv.kaldi.embeddings import write_embeddings
 from avsv.kaldi.shards import COMPRESSED, Shard, make_archives, merge
 from avsv.kaldi.tables import read_table
@@ -88,7 +88,7 @@ def test_skipped_clips_are_listed_with_their_reason(tmp_path):
 
 
 def test_too_many_skipped_clips_fail_the_shard(tmp_path):
-    with pytest.raises(UserError, match=r"2 of 7 clips .* more than the 5 % allowed.*u00: no sound"):
+    with pytest.raises(InputError, match=r"2 of 7 clips .* more than the 5 % allowed.*u00: no sound"):
         make(tmp_path, skip_two)
     assert not (tmp_path / "done.json").exists() and not (tmp_path / "feats.scp").exists()
 
@@ -145,18 +145,18 @@ def test_a_table_that_was_deleted_is_made_again(tmp_path):
 
 def test_merge_names_the_missing_shards(tmp_path):
     make(tmp_path, shard=Shard(2, 3))
-    with pytest.raises(UserError, match=r"shards \[1, 3\] of 3 are not finished"):
+    with pytest.raises(InputError, match=r"shards \[1, 3\] of 3 are not finished"):
         merge(tmp_path)
 
 
 @pytest.mark.parametrize("text", ["0/2", "3/2", "1", "a/b", "1/0"])
 def test_bad_shards_are_refused(text):
-    with pytest.raises(UserError, match="expected J/N"):
+    with pytest.raises(InputError, match="expected J/N"):
         Shard.parse(text)
 
 
 def test_no_input_is_an_error(tmp_path):
-    with pytest.raises(UserError, match="no input"):
+    with pytest.raises(InputError, match="no input"):
         make_archives(tmp_path, ["feats"], {}, {}, write_all)
 
 
@@ -186,7 +186,7 @@ def test_a_damaged_proof_is_told_by_merge_and_its_shard_done_again(tmp_path, pro
     make(tmp_path, shard=Shard(1, 2))
     make(tmp_path, shard=Shard(2, 2))
     (tmp_path / "done.2.json").write_text(proof)
-    with pytest.raises(UserError, match=r"done\.2\.json: not as a finished shard writes it"):
+    with pytest.raises(InputError, match=r"done\.2\.json: not as a finished shard writes it"):
         merge(tmp_path)
     assert make(tmp_path, shard=Shard(2, 2))
 
@@ -230,7 +230,7 @@ def test_a_clip_that_was_skipped_is_tried_again_and_the_rest_is_not(tmp_path, to
 def test_a_share_of_skipped_clips_that_was_allowed_once_is_not_allowed_for_ever(tmp_path):
     make(tmp_path, skip_two, max_skipped=0.5)
     before = (tmp_path / "feats.ark").read_bytes()
-    with pytest.raises(UserError, match="2 of 7 clips"):
+    with pytest.raises(InputError, match="2 of 7 clips"):
         make(tmp_path, skip_all)
     assert (tmp_path / "feats.ark").read_bytes() == before
     make(tmp_path, skip_all, max_skipped=0.5)
@@ -244,7 +244,7 @@ def skip_all(keys, out):
 def test_a_result_stays_where_the_one_that_was_to_replace_it_fails(tmp_path):
     """The disk with the media is away: all clips are absent, which makes other inputs of them."""
     make(tmp_path)
-    with pytest.raises(UserError, match=r"7 of 7 clips .* All are in .*/skipped\.refused"):
+    with pytest.raises(InputError, match=r"7 of 7 clips .* All are in .*/skipped\.refused"):
         make(tmp_path, skip_all, settings={"media": "absent"})
     assert len(read_table(tmp_path / "skipped.refused")) == 7 and read_table(tmp_path / "skipped") == {}
     assert sorted(kaldiio.load_scp(str(tmp_path / "feats.scp"))) == sorted(INPUTS)
@@ -267,7 +267,7 @@ def test_what_is_not_finite_is_never_written_and_its_clip_skipped(tmp_path, valu
     for table in ("feats.scp", "vad.scp", "utt2snr", "utt2dur"):
         assert sorted(read_table(tmp_path / table)) == sorted(INPUTS.keys() - {"u03"})
     assert list(read_table(tmp_path / "skipped")) == ["u03"]
-    with pytest.raises(UserError, match="1 of 7 clips"):
+    with pytest.raises(InputError, match="1 of 7 clips"):
         make(tmp_path / "strict", work, tables=["utt2snr", "utt2dur"])
 
 
@@ -285,7 +285,7 @@ def test_an_embedding_without_a_direction_is_skipped_and_other_zeros_are_not(tmp
 def test_embeddings_in_one_piece_are_refused_with_their_name_and_what_was_there_stays(tmp_path, bad):
     write_embeddings(tmp_path / "e.ark", tmp_path / "e.scp", ["a", "b"], np.eye(2))
     before = (tmp_path / "e.ark").read_bytes()
-    with pytest.raises(UserError, match=f"{tmp_path}/e.scp: b:"):
+    with pytest.raises(InputError, match=f"{tmp_path}/e.scp: b:"):
         write_embeddings(tmp_path / "e.ark", tmp_path / "e.scp", ["a", "b"], np.array([[1, 0], [bad, 0]]))
     assert (tmp_path / "e.ark").read_bytes() == before
 
@@ -305,6 +305,6 @@ def test_a_copy_that_cannot_be_written_is_refused_before_the_work(tmp_path, monk
     data = tmp_path / "data"
     data.mkdir()
     monkeypatch.setattr("os.access", lambda path, mode: path != data)
-    with pytest.raises(UserError, match=str(data)):
+    with pytest.raises(InputError, match=str(data)):
         make(tmp_path / "out", work=lambda keys, out: pytest.fail("worked"), copies={"feats.scp": data / "feats.scp"})
     assert not (tmp_path / "out").exists()

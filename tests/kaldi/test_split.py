@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from avsv.errors import UserError
+from avsv.errors import InputError
 from avsv.kaldi.data_dir import write_data_dir
 from avsv.kaldi.split import choose_firsts, split_data_dir
 from avsv.kaldi.tables import read_table
@@ -46,14 +46,14 @@ def test_a_part_begins_at_the_speaker_nearest_to_an_equal_share():
 
 
 def test_too_few_speakers_are_refused(data):
-    with pytest.raises(UserError, match="has 6 speakers, too few for 7"):
+    with pytest.raises(InputError, match="has 6 speakers, too few for 7"):
         split_data_dir(data, 7)
 
 
 def test_an_unsorted_table_is_refused_and_nothing_is_left_behind(data):
     lines = (data / "wav.scp").read_text().splitlines(keepends=True)
     (data / "wav.scp").write_text("".join(lines[::-1]))
-    with pytest.raises(UserError, match=r"wav.scp: is not sorted.*avsv fix"):
+    with pytest.raises(InputError, match=r"wav.scp: is not sorted.*avsv fix"):
         split_data_dir(data, 2)
     assert not (data / "split2").exists()
 
@@ -93,6 +93,6 @@ def test_a_link_in_the_place_of_the_parts_is_refused_and_nothing_behind_it_touch
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "precious").write_text("precious")
     (data / name).symlink_to(tmp_path / "mine")
-    with pytest.raises(UserError, match=str(data / name)):
+    with pytest.raises(InputError, match=str(data / name)):
         split_data_dir(data, 2)
     assert [file.name for file in (tmp_path / "mine").iterdir()] == ["precious"]

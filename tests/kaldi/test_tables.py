@@ -1,6 +1,6 @@
 import pytest
 
-from avsv.errors import UserError
+from avsv.errors import InputError
 from avsv.kaldi.tables import invert, read_table, write_table
 
 
@@ -17,7 +17,7 @@ def test_tabs_and_paths_with_spaces_are_read(tmp_path):
 
 def test_three_fields_in_utt2spk_are_told_with_file_and_line(tmp_path):
     (tmp_path / "utt2spk").write_text("a-1 a\nb-1 b m\n")
-    with pytest.raises(UserError, match=r'utt2spk, line 2: expected "utterance speaker", found 3 fields: "b-1 b m"'):
+    with pytest.raises(InputError, match=r'utt2spk, line 2: expected "utterance speaker", found 3 fields: "b-1 b m"'):
         read_table(tmp_path / "utt2spk", fields=2, shape="utterance speaker")
 
 
@@ -27,14 +27,14 @@ def test_three_fields_in_utt2spk_are_told_with_file_and_line(tmp_path):
 )
 def test_bad_tables_are_refused(tmp_path, content, message):
     (tmp_path / "t").write_bytes(content)
-    with pytest.raises(UserError, match=message):
+    with pytest.raises(InputError, match=message):
         read_table(tmp_path / "t")
 
 
 def test_an_absent_table_and_a_folder_are_refused(tmp_path):
-    with pytest.raises(UserError, match="no such file"):
+    with pytest.raises(InputError, match="no such file"):
         read_table(tmp_path / "absent")
-    with pytest.raises(UserError, match="folder"):
+    with pytest.raises(InputError, match="folder"):
         read_table(tmp_path)
 
 
@@ -48,7 +48,7 @@ def test_spk2utt_inverts_utt2spk():
                                             ("a ", "1"), ("a\u2028b", "1"), ("a\u00a0b", "1")])  # fmt: skip
 def test_what_could_not_be_read_back_is_not_written(tmp_path, key, value):
     write_table(tmp_path / "t", {"a": "old"})
-    with pytest.raises(UserError, match="/t: "):
+    with pytest.raises(InputError, match="/t: "):
         write_table(tmp_path / "t", {"b": "2", key: value})
     assert read_table(tmp_path / "t") == {"a": "old"}
 

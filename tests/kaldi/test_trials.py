@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from avsv.errors import UserError
+from avsv.errors import InputError
 from avsv.kaldi import columns
 from avsv.kaldi.trials import Trials, read_labelled_trials, read_trials, write_trials
 
@@ -73,20 +73,20 @@ def test_white_space_does_not_matter(listed, text):
     ],
 )
 def test_wrong_lists_are_refused_with_the_line(listed, text, message):
-    with pytest.raises(UserError, match=message):
+    with pytest.raises(InputError, match=message):
         listed(text)
 
 
 def test_absent_file_and_folder_are_named(tmp_path):
-    with pytest.raises(UserError, match="nowhere: there is no such file"):
+    with pytest.raises(InputError, match="nowhere: there is no such file"):
         read_trials(tmp_path / "nowhere")
-    with pytest.raises(UserError, match="is a folder"):
+    with pytest.raises(InputError, match="is a folder"):
         read_trials(tmp_path)
 
 
 def test_list_without_labels_is_no_labelled_list(tmp_path):
     (tmp_path / "t").write_text("a b\n")
-    with pytest.raises(UserError, match="no labels"):
+    with pytest.raises(InputError, match="no labels"):
         read_labelled_trials(tmp_path / "t")
 
 
@@ -133,7 +133,7 @@ def test_a_label_of_1_or_0_may_come_last(listed):
 def test_of_names_that_are_digits_the_column_with_other_names_too_is_none(listed):
     assert named(listed("1 a 1\n2 b 0\n0 c 1\n")) == [("1", "a"), ("2", "b"), ("0", "c")]
     assert named(listed("1 a 1\n0 b 2\n")) == [("a", "1"), ("b", "2")]
-    with pytest.raises(UserError, match="line 1"):
+    with pytest.raises(InputError, match="line 1"):
         listed("1 a 1\n0 b 0\n")
 
 
@@ -166,7 +166,7 @@ def test_nists_columns_may_stand_in_any_order_and_lack_the_label(listed):
     ],
 )
 def test_tables_that_are_no_trials_are_refused_with_the_line(listed, text, line):
-    with pytest.raises(UserError, match=line):
+    with pytest.raises(InputError, match=line):
         listed(text)
 
 
@@ -176,7 +176,7 @@ def test_tables_that_are_no_trials_are_refused_with_the_line(listed, text, line)
      "x-1 y-1 1\nz y 1\nx/1.m4a y-1.wav 0\n"],
 )  # fmt: skip
 def test_one_pair_in_two_spellings_has_one_label(listed, text):
-    with pytest.raises(UserError, match="lines 1 and 3"):
+    with pytest.raises(InputError, match="lines 1 and 3"):
         listed(text)
     assert len(listed(text.replace("\n0 ", "\n1 ").replace("nontarget", "target").replace("wav 0", "wav 1"))) == 3
 
@@ -187,5 +187,5 @@ def test_paths_that_become_one_identifier_are_one_recording(listed):
 
 
 def test_a_zero_byte_is_no_part_of_an_identifier(listed):
-    with pytest.raises(UserError, match="trials"):
+    with pytest.raises(InputError, match="trials"):
         listed("a b target\na\0 b nontarget\n")

@@ -8,7 +8,7 @@ import time
 
 import numpy as np
 
-from avsv.errors import UserError
+from avsv.errors import InputError
 
 
 def number(path, value):
@@ -64,7 +64,7 @@ def either(path):
     if path == "die":
         os.kill(os.getpid(), 11)
     if path == "bad":
-        raise UserError(f"{path}: no number")
+        raise InputError(f"{path}: no number")
     return float(path)
 
 
@@ -105,7 +105,7 @@ def count(path, n):
 
 def count_and_fail(path, n):
     yield np.zeros(1)
-    raise UserError(f"{path}: no more")
+    raise InputError(f"{path}: no more")
 
 
 def stream_of_memory(path, mib, n):

@@ -9,8 +9,8 @@ import pytest
 import soundfile
 from av.stream import Disposition
 
-from avsv.errors import UserError
-from avsv.media.sound import SoundStore, read_part, read_sound
+from avsv.errors import InputError
+from avsv.media.waveforms import SoundStore, read_part, read_sound
 from tests.media.hostile import speech
 
 SOUND = speech(2)
@@ -114,7 +114,7 @@ def test_floats_have_one_scale_wherever_they_are_read(tmp_path, case, subtype, n
 def test_floats_of_no_known_scale_are_refused_everywhere(tmp_path, factor):
     path = write(tmp_path / "a.wav", [SOUND / np.abs(SOUND).max() * factor], "DOUBLE")
     for read in (read_sound, lambda path: read_part(path, 0.5, 800)):
-        with pytest.raises(UserError, match=r"a\.wav: its samples reach"):
+        with pytest.raises(InputError, match=r"a\.wav: its samples reach"):
             read(path)
     assert path in SoundStore([path], 10).bad[path]
 
@@ -126,7 +126,7 @@ def test_one_sample_that_is_not_finite_is_refused_everywhere(tmp_path, value):
     for n_channels, rate in ((1, 16000), (2, 16000), (1, 44100)):
         path = write(tmp_path / "a.wav", [bad] * n_channels, "FLOAT", rate)
         for read in (read_sound, lambda path: read_part(path, 0.9, 800)):
-            with pytest.raises(UserError, match=r"a\.wav"):
+            with pytest.raises(InputError, match=r"a\.wav"):
                 read(path)
 
 
@@ -159,18 +159,18 @@ def test_the_default_track_is_read_unless_another_is_asked_for(tmp_path, form):
     assert pitch(read_sound(path)) == 700
     assert [pitch(read_sound(path, track=track)) for track in (1, 2, 3)] == [300, 700, 1100]
     for track in (4, 99):
-        with pytest.raises(UserError, match=rf"a\.{form}: there is no sound track {track}; it has 3"):
+        with pytest.raises(InputError, match=rf"a\.{form}: there is no sound track {track}; it has 3"):
             read_sound(path, track=track)
     wav = write(tmp_path / "b.wav", [SOUND])
     assert len(read_sound(wav, track=1)) == len(SOUND)
-    with pytest.raises(UserError, match=r"b\.wav"):
+    with pytest.raises(InputError, match=r"b\.wav"):
         read_sound(wav, track=2)
 
 
 @pytest.mark.parametrize("form", ["mp4", "mkv"])
 def test_a_silent_track_beside_one_with_sound_is_no_answer(tmp_path, form):
     path = write_tracks(tmp_path / f"a.{form}", [0 * SOUND, SOUND])
-    with pytest.raises(UserError, match=rf"a\.{form}.*--audio-track 2"):
+    with pytest.raises(InputError, match=rf"a\.{form}.*--audio-track 2"):
         read_sound(path)
     assert np.abs(read_sound(path, track=2)).max() > 0.1
     assert not read_sound(path, track=1).any()

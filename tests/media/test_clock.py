@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from avsv.errors import UserError
+from avsv.errors import InputError
 from avsv.media.frames import video_frames
-from avsv.media.sound import read_sound, sound_seconds
+from avsv.media.waveforms import read_sound, sound_seconds
 from tests.media.gaps import FORMS, PICTURES, RATE, write_container
 
 N_TRIED = int(os.environ.get("AVSV_FUZZ", "9"))
@@ -164,5 +164,5 @@ def test_a_page_missing_before_the_last_one_of_ogg_has_no_place_and_is_refused(t
     last = data.rindex(b"OggS")
     before = data.rindex(b"OggS", 0, last)
     path.write_bytes(data[:before] + data[last:])
-    with pytest.raises(UserError, match=r"a\.ogg"):
+    with pytest.raises(InputError, match=r"a\.ogg"):
         read_sound(str(path))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from avsv.media.frames import video_frames
-from avsv.media.pictures import read_frames
+from avsv.media.images import read_frames
 from tests.fuzz.container_metadata import (
     TURNS,
     check_many,

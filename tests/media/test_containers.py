@@ -4,10 +4,10 @@ import os
 
 import pytest
 
-from avsv.errors import UserError
+from avsv.errors import InputError
 from avsv.media.containers import open_container
-from avsv.media.guard import guarded
-from avsv.media.sound import SoundStore, read_part, read_sound, sound_seconds
+from avsv.media.decoder_process import guarded
+from avsv.media.waveforms import SoundStore, read_part, read_sound, sound_seconds
 from tests.media.hostile import movie_bytes, sound_bytes, speech
 
 
@@ -51,14 +51,14 @@ def test_tags_in_latin_1_are_no_reason_to_refuse(tmp_path):
 def test_a_fifo_is_refused_at_once(tmp_path, name):
     os.mkfifo(tmp_path / name)
     for read in (read_sound, sound_seconds, open_container):
-        with pytest.raises(UserError, match=name):
+        with pytest.raises(InputError, match=name):
             read(str(tmp_path / name))
 
 
 def test_a_fifo_is_no_noise_either(tmp_path):
     os.mkfifo(tmp_path / "noise.wav")
-    with pytest.raises(UserError, match=r"noise\.wav"):
+    with pytest.raises(InputError, match=r"noise\.wav"):
         read_part(str(tmp_path / "noise.wav"), 0.5, 800)
-    with pytest.raises(UserError, match=r"noise\.wav"):
+    with pytest.raises(InputError, match=r"noise\.wav"):
         guarded(read_part, str(tmp_path / "noise.wav"), 0.5, 800)
     assert list(SoundStore([str(tmp_path / "noise.wav")], 10).bad) == [str(tmp_path / "noise.wav")]

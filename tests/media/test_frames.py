@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from avsv.errors import UserError
+from avsv.errors import InputError
 from avsv.media.frames import video_frames
-from avsv.media.sound import read_sound
-from tests.features.talking import write_talk
+from avsv.media.waveforms import read_sound
+from tests.systems.synchrony.talking import write_talk
 
 
 def shown(path):
@@ -45,8 +45,8 @@ def test_what_is_no_video_is_said(tmp_path):
     (tmp_path / "a.mp4").write_text("no video")
     soundfile.write(tmp_path / "a.wav", np.zeros(800), 16000)
     for name, reason in (("b.mp4", "no such file"), ("a.mp4", "be read"), ("a.wav", "no picture"), ("", "no video")):
-        with pytest.raises(UserError, match=reason):
+        with pytest.raises(InputError, match=reason):
             list(video_frames(tmp_path / name))
     write_talk(tmp_path / "silent.mp4", [[0.5]] * 3, np.arange(3) / 25)
-    with pytest.raises(UserError, match="there is no sound in it"):
+    with pytest.raises(InputError, match="there is no sound in it"):
         read_sound(str(tmp_path / "silent.mp4"))

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from avsv.errors import UserError
-from avsv.media.sound import read_part, read_sound, sound_seconds
+from avsv.errors import InputError
+from avsv.media.waveforms import read_part, read_sound, sound_seconds
 from tests.media.gaps import sound_container
 from tests.media.hostile import patch, speech
 
@@ -91,7 +91,7 @@ def test_a_wav_file_without_sound_stays_without_sound(tmp_path):
     empty = encoded("WAV", sound=SOUND[:0])
     for name, tail in (("a.wav", b""), ("b.wav", b"LIST" + struct.pack("<I", 8) + b"INFOabcd")):
         (tmp_path / name).write_bytes(empty + tail)
-        with pytest.raises(UserError, match="no samples"):
+        with pytest.raises(InputError, match="no samples"):
             read_sound(str(tmp_path / name))
 
 
@@ -117,7 +117,7 @@ def test_what_is_cut_short_is_refused_and_what_is_whole_is_read(tmp_path, whole_
     path.write_bytes(whole_files[form])
     assert len(read_sound(str(path))) == pytest.approx(6 * 16000, abs=2500)
     path.write_bytes(whole_files[form][: round(share * len(whole_files[form]))])
-    with pytest.raises(UserError, match=r"cut short|cannot be read") as error:
+    with pytest.raises(InputError, match=r"cut short|cannot be read") as error:
         read_sound(str(path))
     assert str(path) in str(error.value)
 
@@ -170,7 +170,7 @@ def test_shortened_sphere_and_unknown_forms_are_named(tmp_path):
     (tmp_path / "a.sph").write_bytes(sphere.ljust(1024) + b"ajkg" + bytes(range(256)) * 100)
     (tmp_path / "b.voc").write_bytes(encoded("VOC"))
     for name in ("a.sph", "b.voc"):
-        with pytest.raises(UserError, match=name):
+        with pytest.raises(InputError, match=name):
             read_sound(str(tmp_path / name))
 
 

@@ -116,12 +116,12 @@ def test_decoders_are_asked_through_the_guard():
 
 
 @pytest.mark.parametrize("code, is_found", [
-    ("from avsv.media.sound import read_sound\nread_sound('a')", True),
-    ("from avsv.media.sound import read_sound as r\nlist(map(r, 'ab'))", True),
+    ("from avsv.media.waveforms import read_sound\nread_sound('a')", True),
+    ("from avsv.media.waveforms import read_sound as r\nlist(map(r, 'ab'))", True),
     ("from avsv.media import frames\nframes.video_frames('a')", True),
-    ("def f(read=read_part): ...\nfrom avsv.media.sound import read_part", True),
-    ("from avsv.media.sound import read_sound\nguarded(read_sound, 'a')", False),
-    ("from avsv.media.sound import read_part\npartial(guarded, read_part)", False),
+    ("def f(read=read_part): ...\nfrom avsv.media.waveforms import read_part", True),
+    ("from avsv.media.waveforms import read_sound\nguarded(read_sound, 'a')", False),
+    ("from avsv.media.waveforms import read_part\npartial(guarded, read_part)", False),
     ("pieces = [1]\nsum(pieces)", False),
 ])  # fmt: skip
 def test_a_decoder_that_is_called_is_found(code, is_found):

@@ -9,13 +9,13 @@ from pathlib import Path
 import av
 import pytest
 
-from avsv.commands.active_speaker import look_at
-from avsv.errors import UserError
-from avsv.features.mouths import find_mouths
+from avsv.errors import InputError
+from avsv.media.decoder_process import guarded, guarded_stream
 from avsv.media.frames import video_frames
-from avsv.media.guard import guarded, guarded_stream
-from avsv.media.pictures import count_frames, each_frame, read_frames
-from avsv.media.sound import read_part, read_sound, sound_seconds
+from avsv.media.images import count_frames, each_frame, read_frames
+from avsv.media.waveforms import read_part, read_sound, sound_seconds
+from avsv.systems.synchrony.commands.active_speaker import look_at
+from avsv.systems.synchrony.mouths import find_mouths
 from tests.media.hostile import movie_bytes, speech
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -57,7 +57,7 @@ def test_what_is_no_media_file_is_refused_at_once(places, call):
     begin = time.monotonic()
     for path in sorted(places.iterdir()):
         if path.name != "real.mp4":
-            with pytest.raises(UserError, match=path.name):
+            with pytest.raises(InputError, match=path.name):
                 CALLS[call](str(path))
     assert time.monotonic() - begin < 20
 

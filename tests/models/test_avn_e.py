@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from avsv.errors import UserError
+from avsv.errors import InputError
 from avsv.models.avn_e import FORMS, CompactBilinear, Fusion, FusionOptions, Sum, halving_layers
 
 N_VOICE, N_FACE = 5, 6
@@ -186,7 +186,7 @@ def test_a_clip_of_low_reliability_goes_towards_the_learned_state():
     ],
 )
 def test_options_without_sense_are_refused(options, said):
-    with pytest.raises(UserError, match=said):
+    with pytest.raises(InputError, match=said):
         make(**options)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from avsv.errors import UserError
+from avsv.errors import InputError
 from avsv.models import avn_f
 from avsv.models.avn_f import ATTENTION, AVNF, AVNFOptions
 from tests.models.tables import layer_table, n_parameters
@@ -139,7 +139,7 @@ def test_a_clip_does_not_depend_on_its_batch():
 
 
 def test_options_that_make_no_sense_are_told():
-    with pytest.raises(UserError, match="attention: 4: expected one of none, 1, 2, 3"):
+    with pytest.raises(InputError, match="attention: 4: expected one of none, 1, 2, 3"):
         small("4")
-    with pytest.raises(UserError, match="expected one of each a stage"):
+    with pytest.raises(InputError, match="expected one of each a stage"):
         small("1", blocks=(1, 1, 1))

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from avsv.errors import UserError
+from avsv.errors import InputError
 from avsv.models.ecapa import encoder_files, import_speechbrain, load_encoder
 from avsv.models.hyperparams import Hyperparams, read_recipe
 
@@ -162,7 +162,7 @@ def test_nothing_in_the_file_runs(tmp_path, attack, where):
     (tmp_path / "hyperparams.yaml").write_text("\n".join(lines))
     (tmp_path / "other.yaml").write_text("y: 1")
     (tmp_path / "embedding_model.ckpt").write_bytes(b"")
-    with pytest.raises(UserError):
+    with pytest.raises(InputError):
         load_encoder(str(tmp_path), "cpu")
     assert not mark.exists()
 
@@ -182,7 +182,7 @@ def test_what_is_not_recognised_is_refused_with_its_file(tmp_path, old, new):
     text = file_of("resnet")
     assert old in text
     (tmp_path / "hyperparams.yaml").write_text(text.replace(old, new, 1))
-    with pytest.raises(UserError, match=str(tmp_path)):
+    with pytest.raises(InputError, match=str(tmp_path)):
         load_encoder(str(tmp_path), "cpu")
 
 
@@ -204,7 +204,7 @@ def test_a_small_file_asks_for_no_hours_and_no_gigabytes(tmp_path, kind, old, ne
     head, _, after = new.partition("\nk0:")
     (tmp_path / "hyperparams.yaml").write_text(text.replace(old, head, 1) + (f"k0:{after}\n" if after else ""))
     begun = time.monotonic()
-    with pytest.raises(UserError, match=r"hyperparams.yaml, line \d+: ") as caught:
+    with pytest.raises(InputError, match=r"hyperparams.yaml, line \d+: ") as caught:
         read_recipe(tmp_path / "hyperparams.yaml")
     assert time.monotonic() - begun < 10 and len(str(caught.value)) < 1000
 
@@ -262,7 +262,7 @@ def test_any_bytes_are_a_recipe_or_refused(tmp_path_factory, data):
     (folder / "hyperparams.yaml").write_bytes("\n".join(lines).encode("utf-8", "surrogatepass"))
     try:
         recipe = read_recipe(folder / "hyperparams.yaml")
-    except UserError:
+    except InputError:
         return
     assert (folder / recipe.weights).resolve().is_relative_to(folder.resolve())
 
@@ -272,7 +272,7 @@ def test_references_and_arithmetic_are_of_plain_numbers(tmp_path):
                                      "e: !ref <f>\nf: !ref <e>\ng: !ref <a>/x\n")  # fmt: skip
     file = Hyperparams(tmp_path / "h.yaml")
     assert [file.value(file.keys[key]) for key in "abcdg"] == [512, 1024, 0, [1024, 512], "512/x"]
-    with pytest.raises(UserError, match="leads to itself"):
+    with pytest.raises(InputError, match="leads to itself"):
         file.value(file.keys["e"])
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from avsv.errors import UserError
+from avsv.errors import InputError
 from avsv.models import resnet
 from avsv.models.ecapa import load_encoder, make_speaker_encoder, save_speechbrain_folder
 from avsv.models.resnet import SpeakerResNet, pool_statistics
@@ -52,7 +52,7 @@ def test_gradients_are_finite_where_a_channel_is_silent():
 
 
 def test_another_encoder_is_refused():
-    with pytest.raises(UserError, match="encoder=xvector: expected one of ecapa, resnet"):
+    with pytest.raises(InputError, match="encoder=xvector: expected one of ecapa, resnet"):
         make_speaker_encoder("xvector", {})
 
 

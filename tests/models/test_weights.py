@@ -15,20 +15,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file
 
-from avsv.embeddings.association import load_family, save_family
-from avsv.embeddings.association_media import load_media_network, save_media_network
 from avsv.embeddings.clips import load_avn_f, save_avn_f
 from avsv.embeddings.pair import load_fusion, save_fusion
-from avsv.embeddings.synchrony import NETWORKS, load_network, save_network
-from avsv.errors import UserError
-from avsv.models.association.family import AssociationOptions
-from avsv.models.association.media import MediaNetwork
-from avsv.models.association.systems import make_family
+from avsv.errors import InputError
 from avsv.models.avn_e import Fusion, FusionOptions
 from avsv.models.avn_f import AVNF, AVNFOptions
 from avsv.models.ecapa import ecapa_options, load_encoder, make_ecapa, save_speechbrain_folder
-from avsv.models.inception_resnet import TrunkOptions
 from avsv.models.weights import fit, read_state
+from avsv.systems.association.embedding import load_family, save_family
+from avsv.systems.association.embedding_media import load_media_network, save_media_network
+from avsv.systems.association.networks.family import AssociationOptions
+from avsv.systems.association.networks.inception_resnet import TrunkOptions
+from avsv.systems.association.networks.media import MediaNetwork
+from avsv.systems.association.networks.registry import make_family
+from avsv.systems.synchrony.embedding import NETWORKS, load_network, save_network
 from avsv.training.checkpoints import load_state
 
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0000\nsize 83316686\n"
@@ -90,14 +90,14 @@ def test_what_does_not_fit_is_refused_with_its_file(encoder, tmp_path, change):
     folder = shutil.copytree(encoder, tmp_path / "m")
     path = folder / "embedding_model.ckpt"
     torch.save(change(torch.load(encoder / "embedding_model.ckpt", weights_only=True)), path)
-    with pytest.raises(UserError, match=str(path)):
+    with pytest.raises(InputError, match=str(path)):
         load_encoder(str(folder), "cpu")
 
 
 def test_how_many_are_missing_is_told(tmp_path):
     net = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Linear(2, 2), torch.nn.BatchNorm1d(2))
     state = {name: w for name, w in net.state_dict().items() if not name.startswith("1.")}
-    with pytest.raises(UserError, match=r"x\.pt: 2 of 8 parameters are missing"):
+    with pytest.raises(InputError, match=r"x\.pt: 2 of 8 parameters are missing"):
         fit(net, state, "x.pt")
 
 
@@ -163,17 +163,17 @@ def test_every_network_of_ours_is_read_whole_or_refused(tmp_path, save, load):
         save_file(damaged, path, {"network": json.dumps(said)})
         try:
             load(tmp_path)
-        except UserError as error:
+        except InputError as error:
             assert str(path) in str(error)
         else:  # a value that is as good: -1 for a threshold
             assert damaged is state and set(said) == set(network)
     for data in (b"", POINTER, PAGE, path.read_bytes()[:-9], b"\xff" * 40, (1 << 40).to_bytes(8, "little") * 9):
         path.write_bytes(data)
-        with pytest.raises(UserError, match=str(path)):
+        with pytest.raises(InputError, match=str(path)):
             load(tmp_path)
     path.unlink()
     os.mkfifo(path)
-    with pytest.raises(UserError, match=str(path)):
+    with pytest.raises(InputError, match=str(path)):
         load(tmp_path)
 
 
@@ -182,7 +182,7 @@ def test_every_network_of_ours_is_read_whole_or_refused(tmp_path, save, load):
 def test_what_is_no_checkpoint_is_refused_without_bad_advice(tmp_path, read, data):
     path = tmp_path / "x.ckpt"
     path.write_bytes(data)
-    with pytest.raises(UserError, match=str(path)) as error:
+    with pytest.raises(InputError, match=str(path)) as error:
         if not read(path):  # an empty dictionary is one, which no network fits
             fit(torch.nn.Linear(1, 1), {}, path)
     assert "weights_only" not in str(error.value)
@@ -194,7 +194,7 @@ def test_weights_as_safetensors_are_the_same(encoder, tmp_path):
     assert torch.equal(embed(folder), embed(encoder))
     data = (folder / "embedding_model.ckpt").read_bytes()
     (folder / "embedding_model.ckpt").write_bytes(data[:-9])
-    with pytest.raises(UserError, match="embedding_model"):
+    with pytest.raises(InputError, match="embedding_model"):
         load_encoder(str(folder), "cpu")
 
 
@@ -205,7 +205,7 @@ def test_an_archive_that_swells_is_refused(tmp_path):
         for entry in old.infolist():
             new.writestr(entry.filename, old.read(entry))
     assert read_state(tmp_path / "x.pt")["weight"].shape == (4_000_000,)
-    with pytest.raises(UserError, match=r"y\.pt"):
+    with pytest.raises(InputError, match=r"y\.pt"):
         read_state(tmp_path / "y.pt")
 
 
@@ -221,7 +221,7 @@ def test_a_changed_description_builds_the_network_or_is_refused(tmp_path_factory
     save_file(fusion.state_dict(), folder / "fusion.safetensors", {"network": json.dumps(network)})
     try:
         load_fusion(folder)
-    except UserError as error:
+    except InputError as error:
         assert "fusion.safetensors" in str(error)
 
 
@@ -244,6 +244,6 @@ def test_a_description_asks_for_no_million_of_layers(tmp_path, save, load):
     for network in with_each_number_huge(json.loads(metadata["network"])):
         save_file(state, path, {"network": json.dumps(network)})
         begun = time.monotonic()
-        with suppress(UserError):  # a number that makes no parameters may be anything
+        with suppress(InputError):  # a number that makes no parameters may be anything
             load(tmp_path)
         assert time.monotonic() - begun < 20, network

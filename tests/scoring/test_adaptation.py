@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.linalg import fractional_matrix_power
 
-from avsv.errors import UserError
+from avsv.errors import InputError
 from avsv.kaldi.embeddings import Embeddings
 from avsv.scoring.adaptation import adapt_gaussians, adapt_plda, coral
 from avsv.scoring.plda import Gaussians, Ratio, fixed_length
@@ -83,9 +83,9 @@ def test_back_end_takes_the_mean_of_the_domain_and_keeps_its_lda(trained):
 
 
 def test_adaptation_refuses_too_few_and_unfitting_embeddings(trained):
-    with pytest.raises(UserError, match="at least two adaptation embeddings, found 1"):
+    with pytest.raises(InputError, match="at least two adaptation embeddings, found 1"):
         adapt_plda(trained[0], np.ones((1, 6)))
-    with pytest.raises(UserError, match="embeddings of 6 values, these have 5"):
+    with pytest.raises(InputError, match="embeddings of 6 values, these have 5"):
         adapt_plda(trained[0], np.ones((9, 5)))
 
 
@@ -119,7 +119,7 @@ def test_coral_is_the_same_at_any_scale():
     ],
 )
 def test_coral_refuses_what_has_no_covariance(vectors, domain, message):
-    with pytest.raises(UserError, match=message):
+    with pytest.raises(InputError, match=message):
         coral(vectors, domain)
 
 

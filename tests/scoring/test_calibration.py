@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize
 from sklearn.linear_model import LogisticRegression
 
-from avsv.errors import UserError
+from avsv.errors import InputError
 from avsv.evaluation.cllr import cllr
 from avsv.scoring.calibration import RIDGE, read_fusion, train_fusion, train_map, write_fusion
 from avsv.scoring.cosine import unit_length
@@ -138,7 +138,7 @@ def test_a_set_of_systems_with_one_class_has_no_map(caplog):
     fusion = train_fusion(scores, LABELS, 0.1, ["voice", "face"], patterns=[1, 2, 3])
     assert [one.present for one in fusion.maps] == [[False, True]]
     assert f"no map for voice: found 0 target and {(~LABELS).sum()} nontarget trials" in caplog.text
-    with pytest.raises(UserError, match="1 trials have scores of voice only, for which the model has no map"):
+    with pytest.raises(InputError, match="1 trials have scores of voice only, for which the model has no map"):
         fusion.apply(np.array([[1.0, np.nan]]))
 
 
@@ -193,7 +193,7 @@ def test_a_model_of_another_shape_is_refused_whatever_is_wrong(tmp_path, wrong):
     (tmp_path / "m.json").write_text(json.dumps(model()))
     assert read_fusion(tmp_path / "m.json").trained_on == [None, None]
     (tmp_path / "m.json").write_text(json.dumps(wrong))
-    with pytest.raises(UserError, match=r"m\.json"):
+    with pytest.raises(InputError, match=r"m\.json"):
         read_fusion(tmp_path / "m.json")
 
 
@@ -210,7 +210,7 @@ def test_a_model_with_any_value_in_any_place_is_read_or_refused(tmp_path_factory
     path.write_text(json.dumps(with_map(**{place: value}) if place in model()["maps"][0] else model(**{place: value})))
     try:
         fusion = read_fusion(path)
-    except UserError:
+    except InputError:
         return
     assert fusion.maps and len(fusion.systems) == len(fusion.trained_on) > 0
 
@@ -218,14 +218,14 @@ def test_a_model_with_any_value_in_any_place_is_read_or_refused(tmp_path_factory
 @pytest.mark.parametrize("text", NO_MODELS)
 def test_what_is_no_model_is_refused(tmp_path, text):
     (tmp_path / "m.json").write_text(text)
-    with pytest.raises(UserError, match=r"m\.json: "):
+    with pytest.raises(InputError, match=r"m\.json: "):
         read_fusion(tmp_path / "m.json")
 
 
 def test_one_class_and_infinite_scores_are_refused():
-    with pytest.raises(UserError, match="target and nontarget trials, found 0 and 2000"):
+    with pytest.raises(InputError, match="target and nontarget trials, found 0 and 2000"):
         train_fusion(SCORES, np.zeros(2000, bool))
-    with pytest.raises(UserError, match="finite scores"):
+    with pytest.raises(InputError, match="finite scores"):
         train_fusion(np.where(SCORES > 4, np.inf, SCORES), LABELS)
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from avsv.errors import UserError
+from avsv.errors import InputError
 from avsv.kaldi.embeddings import Embeddings, write_embeddings
 from avsv.scoring.cohort import read_cohort
 
@@ -57,20 +57,20 @@ def test_a_member_by_person_is_the_mean_of_those_who_stay(scp, utt2spk, tried):
 
 
 def test_a_cohort_of_the_trials_people_only_is_refused(scp, utt2spk, tried):
-    with pytest.raises(UserError, match=r"c\.scp: nobody is left in the cohort"):
+    with pytest.raises(InputError, match=r"c\.scp: nobody is left in the cohort"):
         read_cohort(scp, *(tried("x-1 a", "x-2 b", "x-3 c")[0], utt2spk, tried("x-1 a", "x-2 b", "x-3 c")[1]))
 
 
 def test_a_recording_without_a_person_is_named(scp, utt2spk, tried):
     recordings, people = tried("x-1 a")
     people.write_text("y-1 a\n")
-    with pytest.raises(UserError, match="tried: 1 recordings of the trials are not in it, the first: x-1"):
+    with pytest.raises(InputError, match="tried: 1 recordings of the trials are not in it, the first: x-1"):
         read_cohort(scp, recordings, utt2spk, people)
 
 
 def test_people_must_be_known_on_both_sides(scp, tried):
     recordings, people = tried("x-1 a")
-    with pytest.raises(UserError, match="--utt2spk needs --cohort-utt2spk"):
+    with pytest.raises(InputError, match="--utt2spk needs --cohort-utt2spk"):
         read_cohort(scp, recordings, None, people)
-    with pytest.raises(UserError, match="--cohort-of speakers needs --cohort-utt2spk"):
+    with pytest.raises(InputError, match="--cohort-of speakers needs --cohort-utt2spk"):
         read_cohort(scp, recordings, by_person=True)

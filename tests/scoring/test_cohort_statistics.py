@@ -39,7 +39,7 @@ def test_statistics_of_a_large_cohort_are_those_of_a_full_sort():
 def test_the_number_of_cores_does_not_matter(monkeypatch):
     recordings, cohort = RNG.standard_normal((700, 8)).astype("f4"), RNG.standard_normal((5000, 8)).astype("f4")
     first = cohort_statistics(recordings, cohort, 100)
-    monkeypatch.setattr("avsv.threads.n_cores", lambda: 3)
+    monkeypatch.setattr("avsv.jobs.threads.n_cores", lambda: 3)
     assert np.allclose(first, cohort_statistics(recordings, cohort, 100), rtol=1e-6)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import cosine
 
-from avsv.errors import UserError
+from avsv.errors import InputError
 from avsv.scoring import cosine as module
 from avsv.scoring.cosine import cosine_scores, inner_products, unit_length
 
@@ -22,7 +22,7 @@ def test_cosine_is_scipys(monkeypatch, table):
 
 
 def test_zero_embedding_is_named():
-    with pytest.raises(UserError, match="b: the embedding is zero: it has no cosine"):
+    with pytest.raises(InputError, match="b: the embedding is zero: it has no cosine"):
         unit_length(np.array([[1.0, 0.0], [0.0, 0.0]]), ["a", "b"])
 
 

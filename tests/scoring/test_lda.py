@@ -5,7 +5,7 @@ import pytest
 from sklearn.covariance import OAS
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
-from avsv.errors import UserError
+from avsv.errors import InputError
 from avsv.scoring import groups
 from avsv.scoring.lda import class_statistics, shrink, train_lda
 
@@ -70,14 +70,14 @@ def test_shrinkage_is_that_of_scikit_learn():
 
 
 def test_one_embedding_a_person_is_refused():
-    with pytest.raises(UserError, match="each of the 4 people has one embedding only"):
+    with pytest.raises(InputError, match="each of the 4 people has one embedding only"):
         class_statistics(np.eye(4), np.arange(4))
-    with pytest.raises(UserError, match="at least two people, found 1"):
+    with pytest.raises(InputError, match="at least two people, found 1"):
         class_statistics(np.eye(4), np.zeros(4, int))
 
 
 def test_embeddings_without_variation_are_refused():
-    with pytest.raises(UserError, match="all the same"):
+    with pytest.raises(InputError, match="all the same"):
         train_lda(class_statistics(np.repeat(np.eye(3), 2, axis=0), np.repeat(np.arange(3), 2)))
 
 
@@ -99,5 +99,5 @@ def test_fewer_people_or_recordings_than_dimensions_are_told(caplog, n_people, n
 def test_embeddings_that_make_no_finite_statistics_are_refused(broken):
     vectors = np.random.default_rng(0).standard_normal((20, 3))
     vectors[4, 1] = broken
-    with pytest.raises(UserError):
+    with pytest.raises(InputError):
         train_lda(class_statistics(vectors, np.arange(20) // 4))

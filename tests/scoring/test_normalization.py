@@ -5,7 +5,7 @@ import csv
 import numpy as np
 import pytest
 
-from avsv.errors import UserError
+from avsv.errors import InputError
 from avsv.evaluation.errors import eer
 from avsv.scoring.cosine import inner_products, unit_length
 from avsv.scoring.normalization import METHODS, n_highest, normalize
@@ -91,14 +91,14 @@ def test_cohort_smaller_than_top_n_is_used_whole_and_told(caplog):
     [("s-norm", COHORT[:1], None, 1), ("as-norm", COHORT, 1, 1), ("zt-norm", COHORT[:2], None, 1)],
 )
 def test_one_cohort_score_is_refused(method, cohort, n_best, found):
-    with pytest.raises(UserError, match=f"at least two cohort scores of each recording, found {found}"):
+    with pytest.raises(InputError, match=f"at least two cohort scores of each recording, found {found}"):
         normalize(method, SCORES, PAIRS, RECORDINGS, (cohort, cohort), n_best)
 
 
 @pytest.mark.parametrize(("method", "choice"), [*((method, "own") for method in METHODS), ("as-norm", "other")])
 def test_equal_cohort_scores_are_refused(method, choice):
     same = np.repeat(COHORT[:1], 5, axis=0)
-    with pytest.raises(UserError, match="cohort scores are all equal"):
+    with pytest.raises(InputError, match="cohort scores are all equal"):
         normalize(method, SCORES, PAIRS, RECORDINGS, (same, same), 3, choice)
 
 

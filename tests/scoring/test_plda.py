@@ -10,15 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import multivariate_normal
 
-from avsv.errors import UserError
+from avsv.errors import InputError
 from avsv.kaldi.embeddings import Embeddings
 from avsv.kaldi.matrices import encode, write_array
 from avsv.scoring.backend import both_sides, make_backend
 from avsv.scoring.plda import Gaussians, Plda, Ratio, diagonalise, fixed_length, plda_llr
 from avsv.scoring.plda_files import read_gaussians, read_plda, write_gaussians, write_plda
 from avsv.scoring.plda_training import train_plda
-from avsv.scoring.pool import Models, Pool
 from avsv.scoring.projection import Projection
+from avsv.scoring.trial_embeddings import Models, TrialEmbeddings
 from tests.scoring.two_covariance import covariance, draw
 
 RNG = np.random.default_rng(0)
@@ -120,7 +120,7 @@ def test_ratio_of_speechbrain_is_ours(tmp_path):
 
 def test_embeddings_of_another_size_are_refused():
     people, vectors = draw(np.eye(5), np.eye(5), [3] * 10, np.random.default_rng(3))
-    with pytest.raises(UserError, match="back-end is for embeddings of 5 values, these have 4"):
+    with pytest.raises(InputError, match="back-end is for embeddings of 5 values, these have 4"):
         Ratio(train_plda(vectors, people)[0])(Embeddings(["a"], np.ones((1, 4), np.float32)))
 
 
@@ -186,12 +186,12 @@ def test_text_folder_gives_the_same_scores(plda, tmp_path):
 @pytest.mark.parametrize("psi", [[1.0, -0.1], [np.nan, 1.0]])
 def test_impossible_variances_are_refused(tmp_path, psi):
     model = Gaussians(np.zeros(2), np.eye(2), np.array(psi))
-    with pytest.raises(UserError, match="plda"):
+    with pytest.raises(InputError, match="plda"):
         write_gaussians(tmp_path / "plda", model)
     assert not (tmp_path / "plda").exists()
     parts = b"".join(encode(part.astype("<f8")) for part in (model.mean, model.transform, model.psi))
     (tmp_path / "plda").write_bytes(b"\0B<Plda> " + parts + b"</Plda> ")
-    with pytest.raises(UserError, match="values that are not finite, or a negative variance"):
+    with pytest.raises(InputError, match="values that are not finite, or a negative variance"):
         read_gaussians(tmp_path / "plda")
 
 
@@ -211,21 +211,21 @@ def test_damaged_files_are_named(plda, tmp_path, damage):
     write_plda(tmp_path, plda[0])
     data = (tmp_path / "plda").read_bytes()
     (tmp_path / "plda").write_bytes(damage(data))
-    with pytest.raises(UserError, match="plda: is no PLDA model of Kaldi"):
+    with pytest.raises(InputError, match="plda: is no PLDA model of Kaldi"):
         read_plda(tmp_path)
 
 
 def test_absent_and_unfitting_files_are_named(plda, tmp_path):
     write_plda(tmp_path, plda[0])
     write_array(tmp_path / "mean.vec", np.ones(3, "<f4"))
-    with pytest.raises(UserError, match=r"mean\.vec has 3 values, .*transform\.mat is for 6"):
+    with pytest.raises(InputError, match=r"mean\.vec has 3 values, .*transform\.mat is for 6"):
         read_plda(tmp_path)
     write_plda(tmp_path, plda[0])
     write_array(tmp_path / "transform.mat", np.ones((3, 6), "<f4"))
-    with pytest.raises(UserError, match=r"transform\.mat gives vectors of 3 values, plda is for 4"):
+    with pytest.raises(InputError, match=r"transform\.mat gives vectors of 3 values, plda is for 4"):
         read_plda(tmp_path)
     (tmp_path / "transform.mat").unlink()
-    with pytest.raises(UserError, match=r"no transform.mat; expected the folder that avsv plda makes"):
+    with pytest.raises(InputError, match=r"no transform.mat; expected the folder that avsv plda makes"):
         read_plda(tmp_path)
 
 
@@ -288,7 +288,7 @@ def test_scores_are_those_of_kaldis_programs(tmp_path, files, normalization, len
     expected = [[kaldi_score(model, a, b, 1, *options) for b in ivectors] for a in ivectors]
     assert left @ right.T == pytest.approx(np.array(expected), rel=2e-4, abs=2e-3)
     models = Models(["m"], np.array([0, 1, 2]), np.array([3]), [], 0)
-    pool = Pool(Embeddings(list("abcde"), vectors), np.array([[5, 3], [5, 4]]), models)
+    pool = TrialEmbeddings(Embeddings(list("abcde"), vectors), np.array([[5, 3], [5, 4]]), models)
     left, right, _ = both_sides(backend, pool, "by-the-book")
     of_three = [kaldi_score(model, ivectors[:3].mean(axis=0), ivectors[test], 3, *options) for test in (3, 4)]
     assert left[5] @ right[[3, 4]].T == pytest.approx(np.array(of_three), rel=2e-4, abs=2e-3)
@@ -296,7 +296,7 @@ def test_scores_are_those_of_kaldis_programs(tmp_path, files, normalization, len
 
 def test_a_bare_plda_file_for_vectors_of_another_size_is_refused(tmp_path):
     write_gaussians(tmp_path / "plda", Gaussians(np.zeros(2), np.eye(2), np.ones(2)))
-    with pytest.raises(UserError, match="vectors of 2 values, these have 3"):
+    with pytest.raises(InputError, match="vectors of 2 values, these have 3"):
         make_backend("plda", tmp_path / "plda")(Embeddings(["a"], np.ones((1, 3), np.float32)))
 
 
@@ -311,11 +311,11 @@ def test_files_that_are_not_applied_are_told(plda, tmp_path, caplog):
 @pytest.mark.parametrize("transform", [np.zeros((2, 2)), np.ones((2, 2)), np.diag([1, np.nan]), np.diag([np.inf, 1])])
 def test_a_degenerate_model_is_neither_written_nor_read(tmp_path, transform):
     model = Gaussians(np.zeros(2), transform.astype("<f8"), np.ones(2))
-    with pytest.raises(UserError, match="degenerate"):
+    with pytest.raises(InputError, match="degenerate"):
         write_gaussians(tmp_path / "plda", model)
     parts = b"".join(encode(part.astype("<f8")) for part in (model.mean, model.transform, model.psi))
     (tmp_path / "plda").write_bytes(b"\0B<Plda> " + parts + b"</Plda> ")
-    with pytest.raises(UserError, match="plda"):
+    with pytest.raises(InputError, match="plda"):
         read_plda(tmp_path)
 
 
@@ -323,5 +323,5 @@ def test_a_degenerate_model_is_neither_written_nor_read(tmp_path, transform):
 def test_any_bytes_are_a_model_or_a_user_error(tmp_path_factory, data, headed):
     path = tmp_path_factory.mktemp("p") / "plda"
     path.write_bytes((b"\0B<Plda> DV " if headed else b"") + data)
-    with pytest.raises(UserError):
+    with pytest.raises(InputError):
         read_plda(path)

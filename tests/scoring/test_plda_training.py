@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import multivariate_normal
 
-from avsv.errors import UserError
+from avsv.errors import InputError
 from avsv.kaldi.embeddings import Embeddings
 from avsv.scoring.lda import class_statistics, shrink
 from avsv.scoring.plda import Gaussians, Ratio, diagonalise
@@ -114,7 +114,7 @@ def test_fewer_people_than_dimensions_tell_unseen_people_apart():
 
 def test_one_dimension_in_which_nobody_varies_is_refused():
     people, vectors = draw(np.eye(4), np.eye(4), [1, 2], np.random.default_rng(3))
-    with pytest.raises(UserError, match="all the same in 1 dimensions after length normalisation: keep more"):
+    with pytest.raises(InputError, match="all the same in 1 dimensions after length normalisation: keep more"):
         train_plda(vectors, people, lda_dim=1)
 
 
@@ -126,14 +126,14 @@ def test_two_people_are_enough():
 
 
 def test_training_needs_two_people_and_two_recordings_of_somebody():
-    with pytest.raises(UserError, match="each of the 3 people has one embedding only"):
+    with pytest.raises(InputError, match="each of the 3 people has one embedding only"):
         train_plda(np.eye(3), np.arange(3))
-    with pytest.raises(UserError, match="at least two people, found 1"):
+    with pytest.raises(InputError, match="at least two people, found 1"):
         train_plda(np.eye(3), np.zeros(3, int))
 
 
 def test_embeddings_that_never_vary_are_refused():
-    with pytest.raises(UserError, match="all the same"):
+    with pytest.raises(InputError, match="all the same"):
         train_plda(np.repeat(np.eye(3), 2, axis=0), np.repeat(np.arange(3), 2))
 
 
@@ -167,7 +167,7 @@ def test_odd_embeddings_make_a_finite_model_or_a_message(kind):
     }[kind].astype(np.float32)
     try:
         model, _ = train_plda(vectors, people)
-    except UserError:
+    except InputError:
         return
     assert degenerate(model.gaussians) is None
     assert np.isfinite(model.project(vectors)).all()

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from avsv.errors import UserError
+from avsv.errors import InputError
 from avsv.kaldi.matrices import write_array
 from avsv.scoring import projection as module
 from avsv.scoring.projection import Projection, read_projection, write_projection
@@ -47,11 +47,11 @@ def test_unfitting_files_are_named(tmp_path):
     vector, matrix = tmp_path / "mean.vec", tmp_path / "transform.mat"
     write_array(vector, CENTER)
     write_array(matrix, np.ones((3, 7)))
-    with pytest.raises(UserError, match=r"mean\.vec has 4 values, .*transform\.mat is for 7"):
+    with pytest.raises(InputError, match=r"mean\.vec has 4 values, .*transform\.mat is for 7"):
         read_projection(vector, matrix)
-    with pytest.raises(UserError, match=r"transform\.mat: expected a vector"):
+    with pytest.raises(InputError, match=r"transform\.mat: expected a vector"):
         read_projection(matrix)
-    with pytest.raises(UserError, match=r"mean\.vec: expected a matrix, found shape \(4,\)"):
+    with pytest.raises(InputError, match=r"mean\.vec: expected a matrix, found shape \(4,\)"):
         read_projection(vector, vector)
-    with pytest.raises(UserError, match="embeddings of 4 values, these have 5"):
+    with pytest.raises(InputError, match="embeddings of 4 values, these have 5"):
         Projection(CENTER).apply(np.ones((2, 5)))

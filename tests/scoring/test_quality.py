@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from avsv.errors import UserError
+from avsv.errors import InputError
 from avsv.kaldi.trials import Trials
 from avsv.scoring.quality import Measure, QualityTable, read_quality
 
@@ -43,28 +43,28 @@ def test_a_missing_value_is_the_median_in_training_and_counted(table, caplog):
 
 
 def test_a_missing_value_is_an_error_that_names_it(table):
-    with pytest.raises(UserError, match="t: 1 recordings of the trials are not in it, the first: b"):
+    with pytest.raises(InputError, match="t: 1 recordings of the trials are not in it, the first: b"):
         read_quality([table("a 5\nc 9\n")], TRIALS)
 
 
 @pytest.mark.parametrize("value", ["nan", "inf", "long", "-Infinity"])
 def test_what_is_no_finite_number_is_refused(table, value):
-    with pytest.raises(UserError, match=f'"{value}" of b is no finite number'):
+    with pytest.raises(InputError, match=f'"{value}" of b is no finite number'):
         read_quality([table(f"a 5\nb {value}\nc 9\n")], TRIALS)
 
 
 @pytest.mark.parametrize("value", ["0", "-1"])
 def test_what_has_no_logarithm_is_refused(table, value):
-    with pytest.raises(UserError, match=f"log:.*t: b has the value {value}, which has no logarithm"):
+    with pytest.raises(InputError, match=f"log:.*t: b has the value {value}, which has no logarithm"):
         read_quality([table(f"a 5\nb {value}\nc 9\n", log=True)], TRIALS)
 
 
 def test_a_table_of_other_recordings_is_refused_in_training(table):
-    with pytest.raises(UserError, match="none of the 3 recordings of the training trials is in it"):
+    with pytest.raises(InputError, match="none of the 3 recordings of the training trials is in it"):
         read_quality([table("x 5\n")], TRIALS, rest=True)
 
 
 @pytest.mark.parametrize("measures", [[], [Measure("utt2dur", True, 1.0)], [Measure("a", False, 1.0)] * 2])
 def test_tables_must_be_those_of_the_model(table, measures):
-    with pytest.raises(UserError, match="quality tables: expected counterparts of"):
+    with pytest.raises(InputError, match="quality tables: expected counterparts of"):
         read_quality([table("a 5\nb 2\nc 9\n")], TRIALS, measures=measures)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.decomposition import PCA
 
-from avsv.errors import UserError
+from avsv.errors import InputError
 from avsv.scoring import whitening as module
 from avsv.scoring.whitening import mean_and_covariance, train_whitening
 
@@ -39,7 +39,7 @@ def test_directions_without_variation_are_left_out_and_told(caplog):
 
 
 def test_what_has_no_covariance_is_refused():
-    with pytest.raises(UserError, match="at least two embeddings, found 1"):
+    with pytest.raises(InputError, match="at least two embeddings, found 1"):
         train_whitening(np.ones((1, 3)))
-    with pytest.raises(UserError, match="all the same"):
+    with pytest.raises(InputError, match="all the same"):
         train_whitening(np.ones((5, 3)))

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from avsv.errors import UserError
+from avsv.errors import InputError
 from avsv.losses.margin import AAMSoftmax
 from avsv.training.checkpoints import average_weights, load_state, load_weights, save_state
 from avsv.training.config import OptimizerConfig, TrainingConfig
@@ -88,23 +88,23 @@ def test_init_from_other_people_takes_the_network_alone_and_says_so(tmp_path, ca
 
 def test_init_from_what_does_not_fit_is_refused(tmp_path):
     train(tmp_path / "first")
-    with pytest.raises(UserError, match=r"another network: net\.0\.weight is of the shape \(4, 3\) there"):
+    with pytest.raises(InputError, match=r"another network: net\.0\.weight is of the shape \(4, 3\) there"):
         train(tmp_path / "second", model=Model(width=5), init=str(tmp_path / "first"))
     (tmp_path / "first" / "done").unlink()
-    with pytest.raises(UserError, match="no finished experiment"):
+    with pytest.raises(InputError, match="no finished experiment"):
         train(tmp_path / "third", init=str(tmp_path / "first"))
 
 
 def test_best_weights_need_people_to_validate_on(tmp_path):
     config = TrainingConfig(task="t", exp_dir=str(tmp_path), data_dir="d", device="cpu", weights="best")
-    with pytest.raises(UserError, match="weights=best: needs held-out people"):
+    with pytest.raises(InputError, match="weights=best: needs held-out people"):
         Trainer(nn.Linear(1, 1), config).fit(None, None, 1)
     config.weights = "worst"
-    with pytest.raises(UserError, match="weights=worst: expected one of last, best, average"):
+    with pytest.raises(InputError, match="weights=worst: expected one of last, best, average"):
         Trainer(nn.Linear(1, 1), config)
 
 
 def test_a_damaged_checkpoint_is_told(tmp_path):
     (tmp_path / "checkpoint.pt").write_bytes(b"PK\x03\x04 no more")
-    with pytest.raises(UserError, match=r"checkpoint\.pt: is no checkpoint, or is damaged"):
+    with pytest.raises(InputError, match=r"checkpoint\.pt: is no checkpoint, or is damaged"):
         load_state(tmp_path / "checkpoint.pt")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from avsv.errors import UserError
+from avsv.errors import InputError
 from avsv.kaldi.data_dir import read_data_dir
 from avsv.training.clips import Clips, ClipsConfig, draw_fate, list_clips
 from tests.training.small_clips import make_data, make_noises, tiny
@@ -106,14 +106,14 @@ def test_damage_changes_what_it_says_and_nothing_else(data, noises):
 
 
 def test_mistakes_are_told(data, noises, tmp_path):
-    with pytest.raises(UserError, match="feature_damage: all: expected one of none, one, both"):
+    with pytest.raises(InputError, match="feature_damage: all: expected one of none, one, both"):
         make(data, noises, feature_damage="all")
-    with pytest.raises(UserError, match="noise_dir must be given"):
+    with pytest.raises(InputError, match="noise_dir must be given"):
         make(data, "")
     (tmp_path / "utt2spk").write_text("a a\n")
     (tmp_path / "wav.scp").write_text("a a.wav\n")
-    with pytest.raises(UserError, match=r"has no faces\.scp.*avsv align-faces"):
+    with pytest.raises(InputError, match=r"has no faces\.scp.*avsv align-faces"):
         list_clips(read_data_dir(tmp_path))
     (tmp_path / "faces.scp").write_text("a x:3\n")
-    with pytest.raises(UserError, match="clips of 1 people"):
+    with pytest.raises(InputError, match="clips of 1 people"):
         list_clips(read_data_dir(tmp_path))

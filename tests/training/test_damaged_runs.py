@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from avsv.embeddings.face_pool import FacePool, load_face_pool, save_face_pool
-from avsv.errors import UserError
+from avsv.errors import InputError
 from avsv.training.batches import Batches
 from avsv.training.checkpoints import final_weights, load_weights, save_state
 from avsv.training.config import OptimizerConfig, TrainingConfig
@@ -91,7 +91,7 @@ def test_a_checkpoint_with_anything_else_in_it_is_gone_on_from_or_refused(stoppe
     save_state(folder / "checkpoint.pt", state)
     try:
         train(folder)
-    except UserError as error:
+    except InputError as error:
         assert str(folder) in str(error) and "\n" not in str(error)
 
 
@@ -109,14 +109,14 @@ def test_a_file_that_is_damaged_is_named(stopped, tmp_path, name, content):
         (folder / name).write_bytes(content)
     elif name != "run.json":
         return  # without a checkpoint, or a configuration, a training begins anew
-    with pytest.raises(UserError, match=re.escape(str(folder))):
+    with pytest.raises(InputError, match=re.escape(str(folder))):
         train(folder)
 
 
 def test_a_training_without_a_checkpoint_may_begin_anew_with_other_options(stopped, tmp_path):
     folder = copy_of(stopped, tmp_path / "x")
     (folder / "config.yaml").write_text((folder / "config.yaml").read_text().replace("seed: 0", "seed: 1"))
-    with pytest.raises(UserError, match="seed"):
+    with pytest.raises(InputError, match="seed"):
         train(folder)
     (folder / "checkpoint.pt").unlink()
     assert train(folder)
@@ -125,7 +125,7 @@ def test_a_training_without_a_checkpoint_may_begin_anew_with_other_options(stopp
 @pytest.mark.parametrize("net", [Net(4), torch.nn.Linear(2, 3)])
 def test_another_network_does_not_go_on_from_the_checkpoint(stopped, tmp_path, net):
     folder = copy_of(stopped, tmp_path / "x")
-    with pytest.raises(UserError, match=r"checkpoint\.pt"):
+    with pytest.raises(InputError, match=r"checkpoint\.pt"):
         Trainer(net, config(folder)).fit(lambda batch: None, lambda epoch: [], 2)
 
 
@@ -133,7 +133,7 @@ def test_another_optimiser_does_not_go_on_from_the_checkpoint(stopped, tmp_path)
     folder = copy_of(stopped, tmp_path / "x")
     settings = config(folder)
     settings.optimizer.name = "sgd"
-    with pytest.raises(UserError, match=r"optimizer\.name"):
+    with pytest.raises(InputError, match=r"optimizer\.name"):
         start_experiment(settings, {"data": "x"})
 
 
@@ -148,16 +148,16 @@ def test_a_damaged_history_is_written_again(stopped, tmp_path):
 
 def test_weights_to_average_are_of_one_network(stopped, tmp_path):
     folder = copy_of(stopped, tmp_path / "x")
-    with pytest.raises(UserError, match="epochs"):
+    with pytest.raises(InputError, match="epochs"):
         final_weights(folder, "average")
     for epoch, width in ((1, 3), (2, 4)):
         save_state(folder / "epochs" / f"{epoch:04d}.pt", {"model": Net(width).state_dict()})
-    with pytest.raises(UserError, match=r"0002\.pt"):
+    with pytest.raises(InputError, match=r"0002\.pt"):
         final_weights(folder, "average")
 
 
 def test_weights_of_an_unfinished_training_are_not_used(stopped):
-    with pytest.raises(UserError, match=re.escape(str(stopped))):
+    with pytest.raises(InputError, match=re.escape(str(stopped))):
         load_weights(stopped)
 
 
@@ -167,7 +167,7 @@ def test_a_face_pool_of_another_kind_is_refused(tmp_path, said):
     save_face_pool(tmp_path, FacePool((0.0, 0.0), (1.0, 1.0), (0.5, 0.5)))
     path = tmp_path / "face_pool.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **said}))
-    with pytest.raises(UserError, match=re.escape(str(path))):
+    with pytest.raises(InputError, match=re.escape(str(path))):
         load_face_pool(tmp_path)
 
 
@@ -179,8 +179,8 @@ def test_a_face_pool_of_another_kind_is_refused(tmp_path, said):
     (RuntimeError("unable to open shared memory object </torch_9> in read-write mode"), "/dev/shm"),
     (RuntimeError("DataLoader worker (pid(s) 9) exited unexpectedly"), "killed"),
     (RuntimeError("DataLoader worker (pid 9) is killed by signal: Killed. "), "killed"),
-    (UserError('Caught UserError in DataLoader worker process 0.\nOriginal Traceback (most recent call last):\n  File '
-               "\navsv.errors.UserError: a.wav: cannot be read\n"), "^a.wav: cannot be read$"),
+    (InputError('Caught InputError in DataLoader worker process 0.\nOriginal Traceback (most recent call last):\n  '
+               "File \navsv.errors.InputError: a.wav: cannot be read\n"), "^a.wav: cannot be read$"),
 ])  # fmt: skip
 def test_what_becomes_of_a_worker_is_said_in_one_line(error, words):
     class Loader:
@@ -190,7 +190,7 @@ def test_what_becomes_of_a_worker_is_said_in_one_line(error, words):
 
     batches = iter(Batches(Loader(), 2))
     assert next(batches) == 1
-    with pytest.raises(UserError, match=words) as refused:
+    with pytest.raises(InputError, match=words) as refused:
         next(batches)
     assert "\n" not in str(refused.value)
     if isinstance(error, RuntimeError):

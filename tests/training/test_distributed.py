@@ -9,7 +9,7 @@ import textwrap
 import pytest
 import torch
 
-from avsv.errors import UserError
+from avsv.errors import InputError
 from avsv.training import distributed
 from avsv.training.checkpoints import load_state
 from avsv.training.distributed import WholeBatchNorm, share
@@ -25,7 +25,7 @@ from avsv.models.ecapa import ecapa_options, make_speaker_encoder
 from avsv.training.config import OptimizerConfig, TrainingConfig
 from avsv.training.distributed import from_all
 from avsv.training.trainer import Trainer, finish_experiment, load_batches, start_experiment
-from avsv.training.voice import mask
+from avsv.training.tasks.voice import mask
 
 config = TrainingConfig(task="t", exp_dir=sys.argv[1], data_dir="d", epochs=3, device="cpu", threads=1, workers=0,
                         optimizer=OptimizerConfig(name="adam", lr=0.003))
@@ -101,7 +101,7 @@ def test_shares_make_up_the_whole_batch(monkeypatch):
         monkeypatch.setenv("RANK", str(rank))
         parts += share([4, 5, 6, 7, 8, 9])
     assert sorted(parts) == [4, 5, 6, 7, 8, 9]
-    with pytest.raises(UserError, match="a batch of 7 cannot be shared equally by 3"):
+    with pytest.raises(InputError, match="a batch of 7 cannot be shared equally by 3"):
         share(list(range(7)))
 
 

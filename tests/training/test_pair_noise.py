@@ -7,7 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from avsv.errors import UserError
+from avsv.errors import InputError
 from avsv.kaldi.embeddings import write_embeddings
 from avsv.training.noise_statistics import NoiseStatistics, write_noise
 from avsv.training.pair_noise import DamagedSet, PairNoise, PairNoiseOptions, Pairs
@@ -95,9 +95,9 @@ def test_v2_adds_noise_of_the_mean_and_spread_measured_and_changes_quality_with_
 
 def test_statistics_of_other_embeddings_or_tables_are_refused(noise_files):
     options = PairNoiseOptions(damage="v2", **noise_files)
-    with pytest.raises(UserError, match="size 10 and quality tables"):
+    with pytest.raises(InputError, match="size 10 and quality tables"):
         PairNoise(options, (["utt2x"], ["utt2x"]), [], (11, 12))
-    with pytest.raises(UserError, match="expected 10 and \\[\\]"):
+    with pytest.raises(InputError, match="expected 10 and \\[\\]"):
         PairNoise(options, ([], []), [], (10, 12))
 
 
@@ -148,7 +148,7 @@ def test_real_damage_takes_the_damaged_embedding_of_the_same_clip_with_its_quali
     ],
 )
 def test_augmentation_that_lacks_something_is_refused(options, said):
-    with pytest.raises(UserError, match=said):
+    with pytest.raises(InputError, match=said):
         PairNoise(PairNoiseOptions(**options), (["utt2snr"], []), [], (2, 3))
 
 
@@ -164,5 +164,5 @@ def test_a_modality_without_damaged_embeddings_stays_as_it_is(damaged_sets):
 
 
 def test_sets_that_damage_nothing_are_refused(damaged_sets):
-    with pytest.raises(UserError, match="damage no voice of a training clip"):
+    with pytest.raises(InputError, match="damage no voice of a training clip"):
         PairNoise(PairNoiseOptions(damage="real", damaged_sets=damaged_sets), ([], []), ["d"], (2, 3))

@@ -11,15 +11,12 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from avsv.commands.train import TASKS
-from avsv.errors import UserError
-from avsv.ranges import check_ranges
+from avsv.commands.train import all_tasks
+from avsv.errors import InputError
+from avsv.models.ranges import check_ranges
 from avsv.training.config import OptimizerConfig, TrainingConfig, apply_schema, read_config
 
-SCHEMAS = {
-    task: getattr(importlib.import_module(f"avsv.training.{module}"), schema)
-    for task, (module, schema, _) in TASKS.items()
-}
+SCHEMAS = {task: getattr(importlib.import_module(module), schema) for task, (module, schema, _) in all_tasks().items()}
 FREE = {
     "task",
     "exp_dir",
@@ -66,14 +63,14 @@ def load(folder, task, *overrides):
     return apply_schema(read_config(path, list(overrides)), SCHEMAS[task], path)
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", SCHEMAS)
 def test_every_field_declares_its_range_and_defaults_are_within(task, tmp_path):
     missing = [key for key, _, f in values_of(SCHEMAS[task]) if not {"within", "choice"} & f.metadata.keys()]
     assert missing == []
     load(tmp_path, task)
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", SCHEMAS)
 def test_values_out_of_range_are_refused_by_key(task, tmp_path):
     config = load(tmp_path, task)
     for key, hint, f in values_of(SCHEMAS[task]):
@@ -135,7 +132,7 @@ def test_values_out_of_range_are_refused_by_key(task, tmp_path):
     ],
 )
 def test_what_makes_no_sense_is_one_line(task, override, tmp_path):
-    with pytest.raises(UserError, match=str(tmp_path)) as error:
+    with pytest.raises(InputError, match=str(tmp_path)) as error:
         load(tmp_path, task, *override.split(" "))
     assert "\n" not in str(error.value)
 
@@ -155,7 +152,7 @@ ODD = (
 @settings(max_examples=80, deadline=None)
 @given(data=st.data())
 def test_any_value_of_any_key_is_a_configuration_or_refused(tmp_path_factory, data):
-    task = data.draw(st.sampled_from(sorted(TASKS)))
+    task = data.draw(st.sampled_from(sorted(SCHEMAS)))
     schema = SCHEMAS[task]
     changes = {}
     for _ in range(data.draw(st.integers(1, 3))):
@@ -167,7 +164,7 @@ def test_any_value_of_any_key_is_a_configuration_or_refused(tmp_path_factory, da
     path.write_text(yaml.safe_dump({**given_for(task), **changes}), encoding="utf-8")
     try:
         config = apply_schema(read_config(path, []), schema, path)
-    except UserError as error:
+    except InputError as error:
         assert str(path) in str(error) and "\n" not in str(error)
         return
     check_ranges(config)
@@ -202,11 +199,11 @@ def test_resolvers_are_refused_wherever_they_stand(text, tmp_path, monkeypatch):
     nested = {"damaged_sets": [{"data_dir": text}]}, {"optimizer": {"name": text}}
     for given_text in ({"valid_dir": text}, {text: 1}, *nested):
         path.write_text(yaml.safe_dump({**given_for("avn_e"), **given_text}))
-        with pytest.raises(UserError, match=str(path)) as error:
+        with pytest.raises(InputError, match=str(path)) as error:
             apply_schema(read_config(path, []), SCHEMAS["avn_e"], path)
         assert "secret123" not in str(error.value)
     path.write_text(yaml.safe_dump(given_for("avn_e")))
-    with pytest.raises(UserError, match="valid_dir"):
+    with pytest.raises(InputError, match="valid_dir"):
         read_config(path, [f"valid_dir={text}"])
 
 
@@ -232,7 +229,7 @@ def test_another_key_can_stand_for_a_value(tmp_path):
 def test_files_that_are_no_configuration(text, tmp_path):
     path = tmp_path / "c.yaml"
     path.write_bytes(text.encode("latin-1"))
-    with pytest.raises(UserError, match=str(path)):
+    with pytest.raises(InputError, match=str(path)):
         apply_schema(read_config(path, []), TrainingConfig, path)
 
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from avsv.errors import UserError
+from avsv.errors import InputError
 from avsv.kaldi.embeddings import read_embeddings, write_embeddings
 from avsv.training.config import OptimizerConfig
-from avsv.training.voice import VoiceConfig, train_voice
+from avsv.training.tasks.voice import VoiceConfig, train_voice
 
 FUSION = """
 task: avn_e
@@ -138,5 +138,5 @@ def test_a_sound_that_was_replaced_under_its_name_is_other_data(tmp_path, change
     file = tmp_path / changed
     before = os.stat(file)
     os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns + 1_000_000))
-    with pytest.raises(UserError, match="other data"):
+    with pytest.raises(InputError, match="other data"):
         train_voice(config)

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 import avsv.training.trainer as trainer_module
-from avsv.errors import UserError
+from avsv.errors import InputError
 from avsv.training.checkpoints import FILES, load_state
 from avsv.training.config import OptimizerConfig, TrainingConfig
 from avsv.training.curves import EVENTS
@@ -76,7 +76,7 @@ def test_float16_scales_the_loss_and_keeps_the_scale(tmp_path):
 
 
 def test_an_unknown_precision_is_told(tmp_path):
-    with pytest.raises(UserError, match="precision=float8: expected one of float32, bfloat16, float16, auto"):
+    with pytest.raises(InputError, match="precision=float8: expected one of float32, bfloat16, float16, auto"):
         train(tmp_path, precision="float8")
 
 
@@ -115,7 +115,7 @@ def test_a_killed_training_ends_with_the_same_curves(tmp_path):
 def test_a_loss_that_is_not_finite_stops_with_a_message(tmp_path):
     model = nn.Linear(1, 1)
     trainer = Trainer(model, config(tmp_path))
-    with pytest.raises(UserError, match="the loss is nan in epoch 1"):
+    with pytest.raises(InputError, match="the loss is nan in epoch 1"):
         trainer.fit(lambda batch: (model(batch).mean() * float("nan"), {}), lambda epoch: [torch.ones(1, 1)], 1)
 
 
@@ -134,9 +134,9 @@ def test_an_experiment_is_not_done_twice_nor_mixed_with_another(tmp_path):
     assert start_experiment(first, {"data": 1})  # not finished: goes on
     finish_experiment(first)
     assert not start_experiment(first, {"data": 1})
-    with pytest.raises(UserError, match="another configuration; new: seed: 5"):
+    with pytest.raises(InputError, match="another configuration; new: seed: 5"):
         start_experiment(config(tmp_path, seed=5), {"data": 1})
-    with pytest.raises(UserError, match="other data"):
+    with pytest.raises(InputError, match="other data"):
         start_experiment(first, {"data": 2})
     run = json.loads((tmp_path / "exp/run.json").read_text())
     assert run["versions"]["torch"] == torch.__version__ and run["seed"] == 0 and "git" in run
@@ -148,7 +148,7 @@ def test_what_changes_nothing_may_differ_and_new_keys_are_at_their_defaults(tmp_
     path = tmp_path / "exp/config.yaml"
     path.write_text("".join(line for line in path.read_text().splitlines(True) if not line.startswith("valid_clips")))
     assert start_experiment(config(tmp_path, threads=3, workers=0), {})
-    with pytest.raises(UserError, match=r"new: optimizer\.lr: 0\.5; optimizer\.cycles: 2"):
+    with pytest.raises(InputError, match=r"new: optimizer\.lr: 0\.5; optimizer\.cycles: 2"):
         start_experiment(config(tmp_path, optimizer=OptimizerConfig(lr=0.5, cycles=2)), {})
 
 

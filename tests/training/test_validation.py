@@ -5,7 +5,7 @@ import pytest
 import torch
 from sklearn.metrics import roc_curve
 
-from avsv.errors import UserError
+from avsv.errors import InputError
 from avsv.kaldi.data_dir import read_data_dir
 from avsv.training.config import TrainingConfig
 from avsv.training.validation import choose_clips, held_out_eer, pairs_eer, read_held_out
@@ -42,7 +42,7 @@ def test_the_eer_is_that_of_all_pairs_by_loops_and_scikit_learn(held_out):
 
 def test_people_who_are_trained_on_are_refused(held_out):
     config, _ = held_out
-    with pytest.raises(UserError, match="2 of its people are trained on, such as p1"):
+    with pytest.raises(InputError, match="2 of its people are trained on, such as p1"):
         read_held_out(config, {"p3", "p1", "q"})
 
 
@@ -57,7 +57,7 @@ def test_clips_that_cannot_be_read_are_named_and_left_out(held_out, caplog):
 
     def read(vector):
         if vector is entries["p0-0"]:
-            raise UserError("p0-0 is broken")
+            raise InputError("p0-0 is broken")
         return vector
 
     held_out_eer(config, read_data_dir(config.valid_dir), entries, read, lambda model, batch: batch)
@@ -67,7 +67,7 @@ def test_clips_that_cannot_be_read_are_named_and_left_out(held_out, caplog):
 def test_clips_without_any_pair_are_refused(held_out):
     config, entries = held_out
     config.valid_clips = 4
-    with pytest.raises(UserError, match="4 clips of 4 people make no pairs"):
+    with pytest.raises(InputError, match="4 clips of 4 people make no pairs"):
         held_out_eer(config, read_data_dir(config.valid_dir), entries, lambda v: v, None)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from avsv.errors import UserError
+from avsv.errors import InputError
 from avsv.evaluation.report.html import Markup, tag
 from avsv.evaluation.report.inside import files_inside, is_inside
 from avsv.kaldi.made_from import digest_of, state_of
@@ -109,13 +109,13 @@ def configuration_section(
 
 
 def read_json(path: Path) -> dict:
-    """What a file beside a configuration or scores tells; UserError where it is no JSON object."""
+    """What a file beside a configuration or scores tells; InputError where it is no JSON object."""
     try:
         found = json.loads("\n".join(read_lines(path)))
     except (ValueError, RecursionError) as error:
-        raise UserError(f"{path}: is no JSON: {error}") from None
+        raise InputError(f"{path}: is no JSON: {error}") from None
     if not isinstance(found, dict):
-        raise UserError(f"{path}: expected a JSON object")
+        raise InputError(f"{path}: expected a JSON object")
     return found
 
 
@@ -138,7 +138,7 @@ def last_epoch(exp_dir: Path, folder: Path) -> str:
     except (ValueError, RecursionError):
         record = None
     if not isinstance(record, dict):
-        raise UserError(f"{path}, line {len(lines)}: expected a JSON object; delete the file, or train again")
+        raise InputError(f"{path}, line {len(lines)}: expected a JSON object; delete the file, or train again")
     # a whole number may have thousands of digits, more than a float has room for
     numbers = {key: value for key, value in record.items() if key != "epoch" and is_number(value)}
     said = ", ".join(f"{key} {value:.4g}" for key, value in numbers.items())

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from avsv.errors import UserError
+from avsv.errors import InputError
 from avsv.evaluation.report.html import Markup, tag
 from avsv.evaluation.report.inside import files_inside
 from avsv.evaluation.report.svg import Frame, short
@@ -71,7 +71,7 @@ def read_voice_weights(path: Path) -> dict[str, float]:
     try:
         return {utt: float(said.split()[0]) for utt, said in read_table(path).items()}
     except (ValueError, IndexError):
-        raise UserError(f'{path}: expected "utterance weight-of-voice ..." on every line') from None
+        raise InputError(f'{path}: expected "utterance weight-of-voice ..." on every line') from None
 
 
 def by_kind(weights: Mapping[str, float], kinds: Mapping[str, str]) -> dict[str, np.ndarray]:

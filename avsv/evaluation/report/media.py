@@ -8,16 +8,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from avsv.errors import UserError
-from avsv.features.sound_damage import damage_sound
-from avsv.files import refuse_link, whole_file
+from avsv.errors import InputError
+from avsv.features.audio_damage import damage_sound
+from avsv.jobs.files import refuse_link, whole_file
 from avsv.kaldi.damage import MISSING, read_damage
 from avsv.kaldi.data_dir import DataDir, read_data_dir
 from avsv.kaldi.segments import is_pipe
+from avsv.media.decoder_process import guarded
 from avsv.media.encoding import encode_sound, encode_thumbnail
-from avsv.media.guard import guarded
-from avsv.media.pictures import read_frames
-from avsv.media.sound import read_sound
+from avsv.media.images import read_frames
+from avsv.media.waveforms import read_sound
 
 log = logging.getLogger("avsv")
 SECONDS, RATE = 10, 16000
@@ -101,7 +101,7 @@ class MediaFolder:
                 with whole_file(self.folder / file, "wb") as out:
                     out.write(content)
                 self.written[file] = ""
-            except UserError as error:
+            except InputError as error:
                 log.warning("not in the report: %s", error)
                 self.written[file] = str(error)
         if self.written[file]:
@@ -140,12 +140,12 @@ def find_data(data_dir: Path | None, trials_dir: Path, conditions: list[str]) ->
 
     Raises
     ------
-    UserError : `data_dir` is given and is none
+    InputError : `data_dir` is given and is none
     """
     if data_dir is None:
         data_dir = trials_dir.resolve().parent
     elif not (data_dir / "utt2spk").is_file():
-        raise UserError(f"{data_dir}: expected a data directory with utt2spk, wav.scp, video.scp")
+        raise InputError(f"{data_dir}: expected a data directory with utt2spk, wav.scp, video.scp")
     places = {name: data_dir if name == "clean" else Path(f"{data_dir}_{name}") for name in conditions}
     return {name: path for name, path in places.items() if is_data_dir(path)}
 
@@ -177,7 +177,7 @@ def sound_to_play(path: str, damage: Mapping | None) -> bytes:
     try:
         sound = damage_sound(sound, dict(damage)) if damage else sound
     except (KeyError, TypeError, ValueError, IndexError):
-        raise UserError(f"{path}: what utt2damage says of it is not understood: {said_of(damage)}") from None
+        raise InputError(f"{path}: what utt2damage says of it is not understood: {said_of(damage)}") from None
     return encode_sound(sound[: SECONDS * RATE], RATE, "MP3")
 
 

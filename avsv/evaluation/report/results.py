@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from avsv.errors import UserError
+from avsv.errors import InputError
 from avsv.evaluation.bootstrap import Resampled, SpeakerBootstrap
 from avsv.evaluation.comparison import all_differences
 from avsv.evaluation.measures import make_bootstrap, measure_and_resample, warn_reversed
@@ -96,7 +96,7 @@ def make_tables(
     """
     numbers = {system: number for number, system in enumerate(sorted({file.system for file in files}))}
     if options.reference is not None and options.reference not in numbers:
-        raise UserError(f"--reference {options.reference}: no such system, there are {', '.join(numbers)}")
+        raise InputError(f"--reference {options.reference}: no such system, there are {', '.join(numbers)}")
     utt2spk = read_table(options.utt2spk, 2, "utterance speaker") if options.utt2spk else None
     for name in dict.fromkeys(file.trials for file in files):
         trials = read_labelled_trials(lists[name])

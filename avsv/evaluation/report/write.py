@@ -10,7 +10,7 @@ from avsv.evaluation.report.media import MediaFolder, find_data
 from avsv.evaluation.report.page import det_file, page
 from avsv.evaluation.report.results import Options, make_tables
 from avsv.evaluation.results import find_lists, find_score_files, markdown
-from avsv.files import replaced_together, whole_file, write_json
+from avsv.jobs.files import replaced_together, whole_file, write_json
 from avsv.kaldi.made_from import refuse_stale
 
 log = logging.getLogger("avsv")
@@ -37,7 +37,7 @@ def write_report(
 
     Raises
     ------
-    UserError : no list, no score file, a score file that does not fit its list or is older than what it was made from,
+    InputError : no list, no score file, a score file that does not fit its list or is older than what it was made from,
         an option that names nothing
     """
     lists = find_lists(trials_dir)

@@ -16,7 +16,7 @@ from people import Traits, random_stream, traits_of
 from trials import person_ids
 from voices import draw_voice
 
-from avsv.errors import UserError
+from avsv.errors import InputError
 from avsv.kaldi.data_dir import read_data_dir
 from avsv.kaldi.tables import write_table
 
@@ -36,7 +36,7 @@ def main(args: argparse.Namespace) -> None:
     try:
         settings = json.loads((args.corpus / "corpus.json").read_text())
     except FileNotFoundError:
-        raise UserError(f"{args.corpus}/corpus.json: there is no such file; make the corpus first") from None
+        raise InputError(f"{args.corpus}/corpus.json: there is no such file; make the corpus first") from None
     people, seed = settings["people"], settings["seed"]
     ages, nations = {}, {}
     for number, name in enumerate(person_ids(seed, people)):
@@ -55,5 +55,5 @@ if __name__ == "__main__":
     parser.add_argument("data_dirs", type=Path, nargs="+", metavar="DATA_DIR")
     try:
         main(parser.parse_args())
-    except UserError as error:
+    except InputError as error:
         sys.exit(f"describe_people.py: {error}")

@@ -17,7 +17,7 @@ KNOBS = {
 }
 
 
-class UserError(Exception):
+class InputError(Exception):
     """Something that the user can put right; the message says how."""
 
 
@@ -33,10 +33,10 @@ def already_made(out: Path, settings: dict) -> bool:
     if not out.exists():
         return False
     if not out.is_dir():
-        raise UserError(f"{out} is a file, not a folder: choose another name")
+        raise InputError(f"{out} is a file, not a folder: choose another name")
     if not (out / SETTINGS).is_file():
         if any(out.iterdir()):
-            raise UserError(f"{out} holds something that is no complete corpus: remove it or choose another folder")
+            raise InputError(f"{out} holds something that is no complete corpus: remove it or choose another folder")
         return False
     try:
         found = json.loads((out / SETTINGS).read_text())
@@ -44,7 +44,7 @@ def already_made(out: Path, settings: dict) -> bool:
         found = {}
     different = [key for key, value in settings.items() if found.get(key) != value]
     if different:
-        raise UserError(
+        raise InputError(
             f"{out} holds a corpus made with other {', '.join(different)}: remove it or choose another folder"
         )
     return True
@@ -55,9 +55,9 @@ def run(args: argparse.Namespace) -> None:
     for name, value, least, most in (("people", args.people, 4, 5000), ("clips", args.clips, 2, 1000),
                                      ("seed", args.seed, 0, 2**63), ("jobs", args.jobs, 1, 1024)):  # fmt: skip
         if not least <= value <= most:
-            raise UserError(f"--{name} is {value}: give a whole number from {least} to {most}")
+            raise InputError(f"--{name} is {value}: give a whole number from {least} to {most}")
     if not 0 <= args.show_traits <= 3:
-        raise UserError(f"--show-traits is {args.show_traits}: give a number from 0 to 3")
+        raise InputError(f"--show-traits is {args.show_traits}: give a number from 0 to 3")
     out, settings = args.out_dir.absolute(), settings_of(args.people, args.clips, args.seed, args.show_traits)
     if already_made(out, settings):
         print(f"{args.out_dir}: complete, nothing to do")
@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> None:
         out.parent.mkdir(parents=True, exist_ok=True)
         part = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".part", dir=out.parent))
     except OSError as error:
-        raise UserError(f"{out.parent}: cannot write there ({error.strerror})") from None
+        raise InputError(f"{out.parent}: cannot write there ({error.strerror})") from None
     try:
         from corpus import make_all  # here: it loads large packages, and a mistake should be told at once
 
@@ -106,7 +106,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what is half made is removed
     try:
         run(args)
-    except UserError as error:
+    except InputError as error:
         print(f"make_corpus.py: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

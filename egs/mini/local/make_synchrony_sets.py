@@ -23,13 +23,13 @@ from animation import FPS, SIDE
 from media import write_mp4, write_wav
 from voices import RATE
 
-from avsv.errors import UserError
+from avsv.errors import InputError
 from avsv.features.landmarks import read_landmarks
 from avsv.kaldi.data_dir import DataDir, read_data_dir, write_data_dir
 from avsv.kaldi.tables import write_table
+from avsv.media.decoder_process import guarded, guarded_stream
 from avsv.media.frames import video_frames
-from avsv.media.guard import guarded, guarded_stream
-from avsv.media.sound import read_sound
+from avsv.media.waveforms import read_sound
 
 log = logging.getLogger("avsv")
 COPIED = ("utt2spk", "utt2vid", "spk2gender", "utt2dur", "landmarks.scp")
@@ -106,7 +106,7 @@ def make_two_faces(data: DataDir, out: Path, n: int, seed: int) -> None:
 def main(args: argparse.Namespace) -> None:
     data = read_data_dir(args.data_dir)
     if not data.table("landmarks.scp"):
-        raise UserError(
+        raise InputError(
             f"{args.data_dir}/landmarks.scp: is absent or empty; make it with prepare_voxceleb2.py --landmarks"
         )
     cv2.setNumThreads(1)
@@ -126,5 +126,5 @@ if __name__ == "__main__":
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         main(parser.parse_args())
-    except UserError as error:
+    except InputError as error:
         sys.exit(f"make_synchrony_sets.py: {error}")

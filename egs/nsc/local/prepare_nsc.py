@@ -22,8 +22,8 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "voxceleb/local"))
 from corpus import need, run
 
-from avsv.errors import UserError
-from avsv.files import whole_file
+from avsv.errors import InputError
+from avsv.jobs.files import whole_file
 from avsv.kaldi.tables import invert, read_lines, write_table
 
 PARTS = ("pt1", "pt2", "pt3")
@@ -31,7 +31,7 @@ PARTS = ("pt1", "pt2", "pt3")
 
 def main(args):
     if args.groups < 3:
-        raise UserError(
+        raise InputError(
             f"--groups {args.groups}: expected at least 3, for a fold is tested on two and trained on the others"
         )
     with np.load(need(args.nsc / "embeddings.npz", "the embeddings"), allow_pickle=False) as arrays:
@@ -71,7 +71,7 @@ def read_list(path: Path, part: str, utt2spk: dict, strata: dict) -> list[tuple[
     for row in csv.DictReader(read_lines(path)):
         pair = [f"nsc{part[-1]}/{row[side].removesuffix('.wav')}" for side in ("utt1", "utt2")]
         if unknown := [utt for utt in pair if utt not in utt2spk]:
-            raise UserError(f"{path}, line {len(trials) + 2}: there is no embedding of {unknown[0]}")
+            raise InputError(f"{path}, line {len(trials) + 2}: there is no embedding of {unknown[0]}")
         trials.append((*pair, row["label"] == "1"))
         strata[utt2spk[pair[0]]] = row["stratum"].split(".")
     return trials

@@ -7,11 +7,11 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from avsv.errors import UserError
+from avsv.errors import InputError
+from avsv.jobs.processes import end_soon_on_interrupt
 from avsv.kaldi.data_dir import write_data_dir
 from avsv.kaldi.tables import read_lines
-from avsv.media.sound import all_seconds
-from avsv.processes import end_soon_on_interrupt
+from avsv.media.waveforms import all_seconds
 
 log = logging.getLogger("avsv")
 
@@ -22,7 +22,7 @@ def run(main: Callable[[argparse.Namespace], None], parser: argparse.ArgumentPar
     end_soon_on_interrupt()
     try:
         main(parser.parse_args())
-    except UserError as error:
+    except InputError as error:
         sys.exit(f"{Path(sys.argv[0]).name}: {error}")
     except OSError as error:
         sys.exit(f"{Path(sys.argv[0]).name}: {error.filename or ''}: {error.strerror or error}")
@@ -31,7 +31,7 @@ def run(main: Callable[[argparse.Namespace], None], parser: argparse.ArgumentPar
 def need(path: Path, what: str) -> Path:
     """The path if it exists; otherwise an error that says what should be there."""
     if not path.exists():
-        raise UserError(f"{path}: not found; expected {what}. See the recipe's README.md for the layout")
+        raise InputError(f"{path}: not found; expected {what}. See the recipe's README.md for the layout")
     return path
 
 
@@ -111,7 +111,7 @@ def read_meta(path: Path, id_column: str, column: str) -> dict[str, str]:
     rows = [[f.strip() for f in line.replace(",", "\t").split("\t")] for line in read_lines(path) if line.strip()]
     for name in (id_column, column):
         if not rows or name not in rows[0]:
-            raise UserError(
+            raise InputError(
                 f'{path}, line 1: expected a column "{name}", found: {", ".join(rows[0]) if rows else "nothing"}'
             )
     key, value = rows[0].index(id_column), rows[0].index(column)
@@ -125,7 +125,7 @@ def write_set(out_dir: Path, wav: dict[str, Path], video: dict[str, Path], gende
     utt2spk = {utt: utt.partition("-")[0] for utt in utts}
     unknown = sorted(set(utt2spk.values()) - genders.keys())
     if unknown:
-        raise UserError(f"{len(unknown)} people are not in the meta file, such as {unknown[0]}")
+        raise InputError(f"{len(unknown)} people are not in the meta file, such as {unknown[0]}")
     seconds, bad = all_seconds({utt: str(wav[utt]) for utt in wav}, jobs)
     for utt, reason in list(bad.items())[:10]:
         log.warning("%s: length unknown: %s", utt, reason)

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from corpus import log, need, read_meta, run
 
-from avsv.errors import UserError
+from avsv.errors import InputError
 from avsv.kaldi.data_dir import DataDir, read_data_dir, write_data_dir
 from avsv.kaldi.tables import read_lines, write_table
 
@@ -32,7 +32,7 @@ def read_splits(path: Path, names: dict[str, str]) -> dict[str, str]:
     for number, line in enumerate(read_lines(path), 1):
         fields = line.split()
         if len(fields) != 2 or fields[1] not in SETS:
-            raise UserError(f'{path}, line {number}: expected "NAME 1|2|3|4", found "{line.strip()}"')
+            raise InputError(f'{path}, line {number}: expected "NAME 1|2|3|4", found "{line.strip()}"')
         found[names.get(fields[0], fields[0])] = SETS[fields[1]]
     return found
 
@@ -43,8 +43,8 @@ def draw_splits(people: dict[str, str], counts: list[int], seed: int) -> dict[st
     people : person -> gender
     """
     if sum(counts) > len(people):
-        raise UserError(f"--counts {' '.join(map(str, counts))}: {sum(counts)} people are wanted, {len(people)} have a "
-                        "voice and a face")  # fmt: skip
+        raise InputError(f"--counts {' '.join(map(str, counts))}: {sum(counts)} people are wanted, {len(people)} have "
+                        "a voice and a face")  # fmt: skip
     rng = np.random.default_rng(seed)
     pools = [list(rng.permutation([spk for spk in sorted(people) if people[spk] == sex])) for sex in "fm"]
     # a woman, a man, a woman ... as long as there are both, so that any stretch of the row is even
@@ -72,7 +72,7 @@ def main(args):
     data = [read_data_dir(folder) for folder in args.data_dirs]
     utt2spk = {utt: spk for one in data for utt, spk in one.utt2spk.items()}
     if len(utt2spk) < sum(len(one.utts) for one in data):
-        raise UserError(f"{' '.join(map(str, args.data_dirs))}: have clips in common")
+        raise InputError(f"{' '.join(map(str, args.data_dirs))}: have clips in common")
     wav, video = (
         {utt: where for one in data for utt, where in getattr(one, kind).items()} for kind in ("wav", "video")
     )
@@ -94,7 +94,7 @@ def main(args):
         if name in ("train", "seen"):
             chosen = {u: s for u, s in chosen.items() if (tables["utt2vid"].get(u, u) in held) == (name == "seen")}
         if not chosen:
-            raise UserError(f"the set {name} would have nobody: give other counts")
+            raise InputError(f"the set {name} would have nobody: give other counts")
         parts = {"utt2spk": chosen, "wav.scp": wav, "video.scp": video, **{key: tables[key] for key in BY_UTT}}
         parts = {key: {u: value for u, value in table.items() if u in chosen} for key, table in parts.items()}
         there = set(chosen.values())

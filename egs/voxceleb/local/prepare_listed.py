@@ -12,10 +12,10 @@ from pathlib import Path
 
 from corpus import face_folders, log, run
 
-from avsv.errors import UserError
-from avsv.kaldi.association import find_protocols, item_id, read_gallery, read_matching, read_verification
+from avsv.errors import InputError
 from avsv.kaldi.data_dir import write_data_dir
 from avsv.kaldi.tables import read_table
+from avsv.systems.association.lists import find_protocols, item_id, read_gallery, read_matching, read_verification
 
 
 def listed_names(folder: Path) -> set[str]:
@@ -69,7 +69,7 @@ def main(args):
         log.warning("%d of %d sounds and pictures of the lists are not in the corpus", len(absent),
                     len(absent) + len(wav) + len(video))  # fmt: skip
     if not wav or not video:
-        raise UserError(f"{corpus}: has {len(wav)} sounds and {len(video)} pictures of the lists in {args.lists}")
+        raise InputError(f"{corpus}: has {len(wav)} sounds and {len(video)} pictures of the lists in {args.lists}")
     utt2spk = {utt: utt.partition("-")[0] for utt in sorted({*wav, *video})}
     write_data_dir(args.out_dir, {"utt2spk": utt2spk, "wav.scp": wav, "video.scp": video})
 

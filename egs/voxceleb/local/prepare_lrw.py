@@ -13,7 +13,7 @@ from pathlib import Path
 
 from corpus import is_hidden, log, need, run, write_set
 
-from avsv.errors import UserError
+from avsv.errors import InputError
 
 
 def main(args):
@@ -24,7 +24,7 @@ def main(args):
         log.warning("%s: left out %d files of a system (hidden), such as %s", corpus, len(hidden), min(hidden))
     clips = {f"{path.parts[-3]}-{args.part}-{path.stem}": path for path in sorted(set(found) - set(hidden))}
     if not clips:
-        raise UserError(f"{corpus}: there is no WORD/{args.part}/*.mp4")
+        raise InputError(f"{corpus}: there is no WORD/{args.part}/*.mp4")
     words = {utt.partition("-")[0] for utt in clips}
     write_set(args.out_dir, clips, clips, dict.fromkeys(words, "m"), args.jobs)
     (args.out_dir / "spk2gender").unlink()  # words have none

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from corpus import find_recordings, need, run
 
-from avsv.errors import UserError
+from avsv.errors import InputError
 from avsv.kaldi.data_dir import write_data_dir
 
 
@@ -29,7 +29,9 @@ def main(args):
             wav[f"rir-{size}-{path.stem}"] = path
     utt2spk = {utt: utt.partition("-")[0] for utt in wav}
     if set(utt2spk.values()) != {"noise", "music", "speech", "rir"}:
-        raise UserError(f"{musan} and {rirs}: found only recordings of sort {', '.join(sorted(set(utt2spk.values())))}")
+        raise InputError(
+            f"{musan} and {rirs}: found only recordings of sort {', '.join(sorted(set(utt2spk.values())))}"
+        )
     write_data_dir(args.out_dir, {"wav.scp": {utt: str(path) for utt, path in wav.items()}, "utt2spk": utt2spk})
 
 

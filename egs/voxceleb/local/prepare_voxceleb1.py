@@ -18,10 +18,10 @@ from pathlib import Path
 
 from corpus import face_folders, find_clips, is_hidden, log, need, read_meta, run, write_set
 
-from avsv.errors import UserError
+from avsv.errors import InputError
 from avsv.kaldi.tables import write_table
 from avsv.kaldi.trials import read_trials, write_trials
-from avsv.media.stills import ENDINGS
+from avsv.media.still_images import ENDINGS
 
 SOUND = (".wav", ".flac", ".m4a", ".ogg")
 LISTS = {
@@ -78,7 +78,7 @@ def write_lists(corpus: Path, out_dir: Path, known: set[str]) -> None:
         trials = read_trials(corpus / file)
         unknown = sorted((set(trials.enroll_ids) | set(trials.test_ids)) - known)
         if unknown:
-            raise UserError(
+            raise InputError(
                 f"{corpus}/{file}: {len(unknown)} clips of its trials are not in {corpus}/wav, such as {unknown[0]}"
             )
         write_trials(out_dir / "trials" / name, trials)
@@ -89,16 +89,16 @@ def main(args):
     corpus = need(args.corpus.resolve(), "the folder of VoxCeleb1")
     wav = find_sound(corpus)
     if not wav:
-        raise UserError(f"{corpus}/wav: holds no ID/VIDEO/CLIP.wav")
+        raise InputError(f"{corpus}/wav: holds no ID/VIDEO/CLIP.wav")
     faces = need(corpus / "unzippedFaces", "unzippedFaces/NAME/1.6/VIDEO/*.jpg of VoxCeleb1")
     meta = need(corpus / "vox1_meta.csv", "VoxCeleb1's meta file")
     names = read_meta(meta, "VoxCeleb1 ID", "VGGFace1 ID")
     if not any((corpus / file).exists() for file in LISTS.values()):
-        raise UserError(f"{corpus}: has no trial list; expected one or more of {', '.join(LISTS.values())}")
+        raise InputError(f"{corpus}: has no trial list; expected one or more of {', '.join(LISTS.values())}")
     utts = sorted(wav, key=str.encode)
     folders = find_faces(faces, names, utts)
     if not folders:
-        raise UserError(f"{faces}: holds no pictures of the {len(utts)} clips; expected NAME/1.6/VIDEO/*.jpg or "
+        raise InputError(f"{faces}: holds no pictures of the {len(utts)} clips; expected NAME/1.6/VIDEO/*.jpg or "
                         "NAME/VIDEO/*.jpg, with the names of vox1_meta.csv")  # fmt: skip
     write_set(args.out_dir, wav, folders, read_meta(meta, "VoxCeleb1 ID", "Gender"), args.jobs)
     nations = read_meta(meta, "VoxCeleb1 ID", "Nationality")

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from corpus import find_clips, log, need, read_meta, run, write_set
 
-from avsv.errors import UserError
+from avsv.errors import InputError
 from avsv.kaldi.tables import read_table
 from avsv.kaldi.trials import Trials, read_trials, write_trials
 
@@ -37,11 +37,13 @@ def split_people(genders: dict[str, str], people: list[str], n_held_out: int, se
 
 
 def refuse_old_held_out(folder: Path | None, trained_on: set[str]) -> None:
-    """UserError where the held-out people of an earlier run, who stay in their folder, would now be trained on too."""
+    """InputError where the held-out people of an earlier run, who stay in their folder, would now be trained on too."""
     if folder is None or not (folder / "utt2spk").exists():
         return
     if both := sorted(set(read_table(folder / "utt2spk", 2, "utterance speaker").values()) & trained_on):
-        raise UserError(f"{folder}: holds {len(both)} people who would be trained on now, such as {both[0]}; delete it")
+        raise InputError(
+            f"{folder}: holds {len(both)} people who would be trained on now, such as {both[0]}; delete it"
+        )
 
 
 def make_trials(utts: list[str], seed: int, most: int = 20000) -> Trials:
@@ -74,12 +76,12 @@ def main(args):
     video = find_clips(need(part / "mp4", f"{args.part}/mp4/ID/VIDEO/CLIP.mp4 of VoxCeleb2"), (".mp4",))
     wav = find_sound(part) or dict(video)
     if not wav:
-        raise UserError(f"{part}: holds neither aac/ID/VIDEO/CLIP.m4a (or .wav) nor mp4/ID/VIDEO/CLIP.mp4")
+        raise InputError(f"{part}: holds neither aac/ID/VIDEO/CLIP.m4a (or .wav) nor mp4/ID/VIDEO/CLIP.mp4")
     genders = read_meta(need(corpus / "vox2_meta.csv", "VoxCeleb2's meta file"), "VoxCeleb2 ID", "Gender")
     people = sorted({utt.partition("-")[0] for utt in wav.keys() | video.keys()})
     held_out = split_people(genders, people, args.held_out, args.seed)
     if args.held_out and len(people) - len(held_out) < 2:
-        raise UserError(f"{part}: has {len(people)} people; --held-out {args.held_out} leaves too few to train on")
+        raise InputError(f"{part}: has {len(people)} people; --held-out {args.held_out} leaves too few to train on")
     if not held_out:
         refuse_old_held_out(args.held_out_dir, set(people))
     landmarks = find_clips(need(part / "txt", "key points of each frame"), (".txt",)) if args.landmarks else {}

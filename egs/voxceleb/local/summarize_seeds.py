@@ -15,7 +15,7 @@ import numpy as np
 
 from avsv.evaluation.results import by_list
 from avsv.evaluation.tables import markdown_rows
-from avsv.files import whole_file
+from avsv.jobs.files import whole_file
 
 
 def main(args):

@@ -159,8 +159,16 @@ def convert(folder, to, keep):
 
 @pytest.mark.parametrize(
     ("layout", "wavs"),
-    [("m4a", 0), ("wav", 8), ("wav beside", 0), ("half wav", 3), ("wav/", 8), ("wav/ beside", 0), ("M4A", 0),
-     ("none", 0)],
+    [
+        ("m4a", 0),
+        ("wav", 8),
+        ("wav beside", 0),
+        ("half wav", 3),
+        ("wav/", 8),
+        ("wav/ beside", 0),
+        ("M4A", 0),
+        ("none", 0),
+    ],
 )
 def test_voxceleb2_in_every_layout_gives_the_same_clips(vox2, tmp_path, layout, wavs):
     aac = vox2 / "dev/aac"

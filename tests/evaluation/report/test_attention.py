@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from avsv.errors import UserError
+from avsv.errors import InputError
 from avsv.evaluation.report.attention import attention_markdown, attention_section, find_attention
 from avsv.kaldi.tables import write_table
 
@@ -65,5 +65,5 @@ def test_without_damage_there_is_nothing_to_show(world):
 def test_weights_of_another_form_are_told(world):
     exp, data = world
     (exp / "avn/t_noisy/weights").write_text("p-1 much\n")
-    with pytest.raises(UserError, match="weights: expected"):
+    with pytest.raises(InputError, match="weights: expected"):
         find_attention(exp, data)

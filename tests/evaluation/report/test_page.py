@@ -8,7 +8,7 @@ import pytest
 import soundfile
 from PIL import Image
 
-from avsv.errors import UserError
+from avsv.errors import InputError
 from avsv.evaluation.report.results import Options
 from tests.evaluation.report.small_report import HOSTILE, make_experiment
 
@@ -170,7 +170,7 @@ def test_records_have_differences_and_subsets(experiment):
 def test_another_reference_may_be_named_and_must_exist(experiment):
     records = json.loads((experiment.report("r", Options(reference="voice")) / "results.json").read_text())
     assert records[0]["reference"] == ["voice", "cosine"]
-    with pytest.raises(UserError, match="--reference fce: no such system, there are face, voice"):
+    with pytest.raises(InputError, match="--reference fce: no such system, there are face, voice"):
         experiment.report("r", Options(reference="fce"))
 
 
@@ -222,5 +222,5 @@ def test_without_a_data_directory_the_trials_are_named(tmp_path):
     folder = experiment.report(options=Options(n_resamples=0))
     assert not (folder / "media").exists()
     assert "p1-1" in Page(folder / "index.html").text
-    with pytest.raises(UserError, match="expected a data directory with utt2spk"):
+    with pytest.raises(InputError, match="expected a data directory with utt2spk"):
         experiment.report(data_dir=experiment.data)

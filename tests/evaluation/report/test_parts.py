@@ -5,7 +5,7 @@ import xml.etree.ElementTree as ElementTree
 import numpy as np
 import pytest
 
-from avsv.errors import UserError
+from avsv.errors import InputError
 from avsv.evaluation.report.about import configuration_section, find_skipped, skipped_section
 from avsv.evaluation.report.html import Markup, joined, tag
 from avsv.evaluation.report.svg import Frame, points, standalone
@@ -72,5 +72,5 @@ def test_configuration_tells_command_versions_and_the_last_epoch(tmp_path):
     assert "torch 2.13.0" in text
     assert "epoch 2: loss 1.5" in text
     (folder / "run.json").write_text("[]")
-    with pytest.raises(UserError, match=r"run\.json: expected a JSON object"):
+    with pytest.raises(InputError, match=r"run\.json: expected a JSON object"):
         configuration_section(tmp_path, [])

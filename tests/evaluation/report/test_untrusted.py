@@ -9,12 +9,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from avsv.errors import UserError
+from avsv.errors import InputError
 from avsv.evaluation.report.about import configuration_section, find_skipped, skipped_section
-from avsv.evaluation.report.association import read_records
 from avsv.evaluation.report.html import joined
 from avsv.evaluation.report.results import Options
 from avsv.kaldi.made_from import MadeFrom, sources_of
+from avsv.systems.association.report import read_records
 from tests.evaluation.report.small_report import make_experiment
 
 SECRET = "nobody-should-read-this"
@@ -67,7 +67,7 @@ def test_a_link_in_the_place_of_a_part_is_not_written_through(experiment, name):
     precious.write_text("precious")
     (experiment.folder / "results").mkdir()
     (experiment.folder / "results" / name).symlink_to(precious)
-    with pytest.raises(UserError):
+    with pytest.raises(InputError):
         experiment.report(options=Options(n_resamples=0))
     assert precious.read_text() == "precious"
 
@@ -79,7 +79,7 @@ def test_a_folder_of_media_that_is_a_link_is_refused(experiment):
     (mine / "0123456789abcdef.mp3").write_text("song")
     (experiment.folder / "results").mkdir()
     (experiment.folder / "results/media").symlink_to(mine)
-    with pytest.raises(UserError, match="media"):
+    with pytest.raises(InputError, match="media"):
         experiment.report(options=Options(n_resamples=0))
     assert [path.name for path in mine.iterdir()] == ["0123456789abcdef.mp3"]
 
@@ -163,7 +163,7 @@ def test_what_is_not_as_avsv_writes_it_is_shown_or_named(tmp_path, place, conten
     (system / place).write_bytes(content)
     try:
         joined([skipped_section(find_skipped(tmp_path), tmp_path), *configuration_section(tmp_path, [])])
-    except UserError as error:
+    except InputError as error:
         assert place in str(error)
 
 
@@ -179,7 +179,7 @@ def test_measures_of_another_shape_are_refused_by_name(tmp_path, content):
     path.write_bytes(content)
     try:
         records = read_records(path)
-    except UserError as error:
+    except InputError as error:
         assert "unseen.json" in str(error)
     else:
         assert all(record.keys() == MEASURE.keys() for record in records)

@@ -1,0 +1,1 @@
+"""Embeddings and models in the formats of other toolkits."""

@@ -1,0 +1,1 @@
+"""Files, processes and threads of a job: atomic writing, guarded reading, worker processes, progress, provenance."""

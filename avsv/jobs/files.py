@@ -1,0 +1,339 @@
+"""Files that appear whole, alone or several as one, and locks: one process works on a result at a time.
+
+A file is written beside its place, then renamed. What belongs together (an archive and its scp, the files of a
+back-end, a data directory) is written within `replaced_together`: a reader sees the old set, the new one, or an error.
+
+Links: folders and files that a user names may be links. Where avsv chooses the name itself (`.NAME.part`, `.lock`,
+`.backup`, `media`, logs) a link is refused, for a folder from elsewhere may bring one that leads to somebody's files.
+A link in the place of a result is replaced, not followed.
+
+Locks are the kernel's (flock): they go with the process that holds them, however it ends. They hold between machines
+where the file system passes them on (NFS from version 4, or 3 with its lock daemon; not where it is mounted with
+`nolock`, nor on Lustre with `localflock`).
+"""
+
+import errno
+import fcntl
+import io
+import json
+import logging
+import os
+import shutil
+import socket
+import stat
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from pathlib import Path
+from typing import IO, Any
+
+from avsv.errors import InputError
+from avsv.jobs.inputs import regular_file
+
+log = logging.getLogger("avsv")
+PATIENCE = 10.0  # seconds
+BRIEF = 0.3  # seconds
+BUFFER = 1 << 18  # bytes
+
+
+class NamedFile(io.FileIO):
+    """A file whose write errors say which file it is, and are remembered.
+
+    torch.save makes another error of one, and libsndfile drops it.
+    """
+
+    def __init__(self, file: Path | int, mode: str, path: Path):
+        super().__init__(file, mode)
+        self.path, self.failed = path, None
+
+    def write(self, data: Any) -> int | None:
+        try:
+            return super().write(data)
+        except OSError as error:
+            self.failed = self.failed or OSError(error.errno, error.strerror, str(self.path))
+            raise self.failed from None
+
+
+def buffered(raw: NamedFile, mode: str) -> IO[Any]:
+    out = io.BufferedWriter(raw, BUFFER)
+    return out if "b" in mode else io.TextIOWrapper(out, encoding="utf-8", newline="\n")
+
+
+@contextmanager
+def whole_file(path: Path | str, mode: str = "w") -> Iterator[IO[Any]]:
+    """Open a file for writing that takes its name only when everything was written.
+
+    A reader never sees half a file, and a job killed at any moment leaves either the old file or the new one. What is
+    not complete yet is `.NAME.part` in the same folder, locked, and taken over by the next run.
+
+    Raises
+    ------
+    InputError : another process is writing the same file, and still does after ten seconds
+    OSError : names the file that could not be written: a full disk, no permission
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> target = Path(tempfile.mkdtemp()) / "scores"
+    >>> with whole_file(target) as out:
+    ...     _ = out.write("a b 0.5\\n")
+    >>> target.read_text()
+    'a b 0.5\\n'
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if is_stream(path):  # /dev/stdout, a pipe: written to, never replaced
+        with buffered(NamedFile(path, "w", path), mode) as out:
+            yield out
+        return
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    files = WAITING.get()
+    if files is not None:
+        files.drop(path)
+    part = path.with_name(f".{path.name}.part")
+    raw = NamedFile(open_locked(part, path), "w", path)
+    out = buffered(raw, mode)
+    try:
+        out.truncate(0)
+        try:
+            yield out
+            out.flush()
+        except BaseException as error:
+            if raw.failed and error is not raw.failed:
+                raise raw.failed from None
+            raise
+        if raw.failed:
+            raise raw.failed
+        os.fsync(raw.fileno())
+        if files is not None:
+            files.add(part, path, out)
+            return
+        os.replace(part, path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    finally:
+        if files is None or path not in files.parts:
+            close_quietly(out)
+
+
+def close_quietly(out: IO[Any]) -> None:
+    """Close a file whose errors were raised already, or whose content is on the disk."""
+    with suppress(OSError):
+        out.close()
+
+
+def is_stream(path: Path) -> bool:
+    """Whether a path is written to as it stands: a device, a pipe; not one that a link leads to, outside /dev."""
+    try:
+        kind = stat.S_IFMT(os.stat(path).st_mode)
+    except OSError:
+        return False
+    if kind in (stat.S_IFREG, stat.S_IFDIR):
+        return False
+    return not path.is_symlink() or path.absolute().parts[1] in ("dev", "proc")
+
+
+class Parts:
+    """Files of one set that are written and wait for their names.
+
+    gates : removed before any file takes its name; the last ones to be there again
+    """
+
+    def __init__(self) -> None:
+        self.gates: list[Path] = []
+        self.parts: dict[Path, tuple[Path, IO[Any]]] = {}
+
+    def add(self, part: Path, path: Path, out: IO[Any]) -> None:
+        self.parts[path] = (part, out)
+
+    def drop(self, path: Path) -> None:
+        """Forget a file that is written a second time: the later one counts."""
+        if path in self.parts:
+            close_quietly(self.parts.pop(path)[1])
+
+    def commit(self) -> None:
+        for gate in self.gates:
+            gate.unlink(missing_ok=True)
+        sync_folders(self.gates)
+        gates = [gate for gate in reversed(self.gates) if gate in self.parts]
+        for path in [*(path for path in self.parts if path not in gates), *gates]:
+            os.replace(self.parts[path][0], path)
+        sync_folders(self.parts)
+
+    def close(self) -> None:
+        for part, out in self.parts.values():
+            with suppress(OSError):
+                if os.fstat(out.fileno()).st_ino == os.stat(part).st_ino:  # not renamed
+                    part.unlink()
+            close_quietly(out)
+
+
+WAITING: ContextVar[Parts | None] = ContextVar("WAITING", default=None)
+
+
+def sync_folders(paths: Iterable[Path]) -> None:
+    """Have removed and renamed files of these folders on the disk, in this order, even when the power fails."""
+    for folder in sorted({path.parent for path in paths}):
+        with suppress(OSError):  # a file system that cannot, a folder that is not there
+            file = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                os.fsync(file)
+            finally:
+                os.close(file)
+
+
+@contextmanager
+def replaced_together(*gates: Path | str) -> Iterator[None]:
+    """Give all files that are written in the block (by `whole_file`) their names at its end, as one set.
+
+    First everything is written, so that a full disk changes nothing. Then the gates are removed, the files are renamed,
+    and those gates that were written come last, in reverse order: whenever the process ends, a reader that needs a gate
+    finds the old set, the new one, or no gate. A block within a block joins the outer one.
+
+    Parameters
+    ----------
+    gates : files without which the set cannot be read, or that say that it is complete
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> with replaced_together(folder / "a.scp"):
+    ...     with whole_file(folder / "a.scp") as scp, whole_file(folder / "a.ark") as ark:
+    ...         _ = ark.write("x"), scp.write("a a.ark:0")
+    ...     before = sorted(os.listdir(folder))
+    >>> before, sorted(os.listdir(folder))
+    (['.a.ark.part', '.a.scp.part'], ['a.ark', 'a.scp'])
+    """
+    outer = WAITING.get()
+    parts = outer or Parts()
+    parts.gates += [path for path in map(Path, gates) if path not in parts.gates]
+    if outer:
+        yield
+        return
+    token = WAITING.set(parts)
+    try:
+        yield
+        parts.commit()
+    finally:
+        WAITING.reset(token)
+        parts.close()
+
+
+def refuse_link(path: Path | str) -> Path:
+    """The path itself; InputError where it is a link: avsv chooses this name, and follows no link there.
+
+    Examples
+    --------
+    >>> refuse_link("/dev/stdout")
+    Traceback (most recent call last):
+    avsv.errors.InputError: /dev/stdout: is a link, and avsv follows none in this place; delete it
+    """
+    if os.path.islink(path):
+        raise InputError(f"{path}: is a link, and avsv follows none in this place; delete it")
+    return Path(path)
+
+
+def own_folder(path: Path | str) -> Path:
+    """A folder that avsv fills and empties itself, made where it is absent; InputError where it is a link or a file."""
+    path = refuse_link(path)
+    if path.exists() and not path.is_dir():
+        raise InputError(f"{path}: is a file, and avsv keeps a folder there; delete it")
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def open_locked(part: Path, path: Path) -> int:
+    """Open the part file for this process alone; waits a little for another, such as the one that merges as well."""
+    give_up = time.monotonic() + PATIENCE
+    while (file := lock(part)) is None:
+        if time.monotonic() > give_up:
+            raise InputError(f"{path}: another process is writing it; wait for that, or stop it, and run this again")
+        time.sleep(0.05)
+    return file
+
+
+def lock(path: Path) -> int | None:
+    """Open and lock a file, made where it is absent; None where another process holds it.
+
+    Raises
+    ------
+    InputError : the file is a link, has a second name or is none (a FIFO): what it leads to is somebody's
+    """
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        file = os.open(path, flags, 0o666)
+    except OSError as error:
+        if error.errno == errno.ELOOP or path.is_symlink():
+            refuse_link(path)
+        raise
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        found = os.fstat(file)
+        if found.st_ino == os.stat(path).st_ino:  # its owner may have renamed or removed it since it was opened
+            if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
+                raise InputError(f"{path}: is no file of avsv's own (a pipe, a second name of another file); delete it")
+            return file
+    except (BlockingIOError, FileNotFoundError):
+        pass
+    except BaseException:
+        os.close(file)
+        raise
+    os.close(file)
+    return None
+
+
+@contextmanager
+def one_at_a_time(path: Path | str, every: float = 0.2) -> Iterator[None]:
+    """Hold a lock while the block runs; waits for as long as another process holds it, and says which.
+
+    Parameters
+    ----------
+    path : the lock's file, in the folder that is worked on; says who holds it, and is gone afterwards
+    every : seconds between looks
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / ".lock"
+    >>> with one_at_a_time(path):
+    ...     path.read_text().startswith(f"process {os.getpid()} on ")
+    True
+    >>> path.exists()
+    False
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    told, begun = False, time.monotonic()
+    while (file := lock(path)) is None:
+        if not told and time.monotonic() - begun > BRIEF:  # shards that end together wait for each other for a moment
+            with suppress(OSError):
+                log.info("%s: another run is at work here, %s; waiting until it ends", path.parent,
+                         path.read_text(encoding="utf-8").strip() or "just begun")  # fmt: skip
+            told = True
+        time.sleep(every)
+    try:
+        holder = f"process {os.getpid()} on {socket.gethostname()} since {time.strftime('%Y-%m-%d %H:%M:%S')}\n"
+        with suppress(OSError):  # a full disk: then nobody is told who it is
+            os.ftruncate(file, 0)
+            os.pwrite(file, holder.encode(), 0)
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+        os.close(file)
+
+
+def copy_file(source: Path | str, target: Path | str) -> None:
+    """Copy a file's content; InputError where the source is no regular file."""
+    with open(regular_file(source), "rb") as content, whole_file(target, "wb") as out:
+        shutil.copyfileobj(content, out, 1 << 20)
+
+
+def write_json(path: Path | str, value: Any) -> None:
+    """Write `value` as indented JSON with a newline at the end."""
+    with whole_file(path) as out:
+        json.dump(value, out, indent=2)
+        out.write("\n")

@@ -1,0 +1,79 @@
+"""YAML from anybody as a tree of nodes: nothing is built, and a small file cannot become a huge one."""
+
+from pathlib import Path
+
+import yaml
+from yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent
+
+from avsv.errors import InputError
+from avsv.jobs.inputs import regular_file
+
+LARGEST = 1 << 18  # bytes; configurations and hyperparams.yaml have a few thousand
+DEEPEST, MOST_ALIASES = 20, 10  # those of the recipes have two levels and no alias
+
+
+def read_yaml_text(path: Path | str) -> str:
+    """The text of a YAML file whose tree is of a bounded size.
+
+    Raises
+    ------
+    InputError : no ordinary file, too large or too deep, too many aliases, a key given twice, not YAML, not UTF-8
+    FileNotFoundError
+    """
+    regular_file(path)
+    with open(path, "rb") as file:
+        data = file.read(LARGEST + 1)
+    if len(data) > LARGEST:
+        raise InputError(f"{path}: is larger than {LARGEST >> 10} KiB, expected a file of settings")
+    try:
+        text = data.decode("utf-8-sig")
+        refuse_bombs(text, path)
+        refuse_duplicates(yaml.compose(text, Loader=yaml.SafeLoader), path)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise InputError(f"{path}: is not a YAML mapping: {' '.join(str(error).split())[:300]}") from None
+    return text
+
+
+def refuse_bombs(text: str, path: Path | str) -> None:
+    """InputError where the tree is deep or has many aliases: each alias of aliases doubles what is built from it."""
+    depth = aliases = 0
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
+        aliases += isinstance(event, AliasEvent)
+        if depth > DEEPEST or aliases > MOST_ALIASES:
+            raise InputError(f"{path}: is not a YAML mapping: it has more than {DEEPEST} levels, or more than "
+                            f"{MOST_ALIASES} aliases")  # fmt: skip
+
+
+def refuse_duplicates(node: yaml.Node | None, path: Path | str, above: tuple[yaml.Node, ...] = ()) -> None:
+    """InputError where a mapping has one key twice: the first value would be lost without a word."""
+    if node in above:
+        raise InputError(f"{path}, line {node.start_mark.line + 1}: a collection contains itself")
+    if isinstance(node, yaml.MappingNode):
+        lines: dict[str, int] = {}
+        for key, value in node.value:
+            line = key.start_mark.line + 1
+            if isinstance(key, yaml.ScalarNode):
+                if key.value in lines:
+                    raise InputError(f'{path}, line {line}: the key "{key.value}" is on line {lines[key.value]} '
+                                    "already; keep one of them")  # fmt: skip
+                lines[key.value] = line
+            refuse_duplicates(key, path, (*above, node))
+            refuse_duplicates(value, path, (*above, node))
+    elif isinstance(node, yaml.SequenceNode):
+        for value in node.value:
+            refuse_duplicates(value, path, (*above, node))
+
+
+def read_yaml_tree(path: Path | str) -> yaml.MappingNode:
+    """The nodes of a YAML mapping, unknown tags left on them as text.
+
+    Raises
+    ------
+    InputError : what `read_yaml_text` raises, or no mapping
+    FileNotFoundError
+    """
+    root = yaml.compose(read_yaml_text(path), Loader=yaml.SafeLoader)
+    if not isinstance(root, yaml.MappingNode):
+        raise InputError(f"{path}: is not a YAML mapping")
+    return root

@@ -1,0 +1,164 @@
+"""The embeddings that a trial list names, each once."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+
+from avsv.errors import InputError
+from avsv.kaldi.embeddings import Embeddings, read_embeddings
+from avsv.kaldi.tables import read_table
+from avsv.kaldi.trials import Trials, utterance_id
+from avsv.scoring.groups import group_means
+
+
+@dataclass(frozen=True)
+class Models:
+    """Enrolment names that stand for several recordings; those without any embedding are left out.
+
+    ids : (m,) their names
+    rows : (k,) int, the recordings of the first model, then of the second ...; rows in the pool's embeddings
+    counts : (m,) int, how many each has, at least 1
+    lacking : recordings of models that have no embedding, and models of which nothing is known, sorted
+    n_short : how many of these models are made of fewer recordings than they have
+    """
+
+    ids: Sequence[str]
+    rows: np.ndarray
+    counts: np.ndarray
+    lacking: Sequence[str]
+    n_short: int
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def average(self, vectors: np.ndarray) -> np.ndarray:
+        """Mean of each model's rows of `vectors`, (m, d) float32."""
+        return group_means(vectors, self.rows, self.counts)
+
+
+@dataclass(frozen=True)
+class TrialEmbeddings:
+    """Every recording of a trial list once, however many trials name it.
+
+    embeddings : of both sides together
+    pairs : (trials, 2) int32, rows in the embeddings; -1 where there is none. Where enrolment names are models, theirs
+        are numbered behind the embeddings: len(embeddings) is the first of `models`
+    models : where enrolment names stand for several recordings
+    """
+
+    embeddings: Embeddings
+    pairs: np.ndarray
+    models: Models | None = None
+
+    @property
+    def complete(self) -> np.ndarray:
+        """(trials,) bool: both embeddings are there."""
+        return (self.pairs >= 0).all(axis=1)
+
+    def absent(self, trials: Trials) -> list[str]:
+        """The recordings of `trials`, or of their models, that have no embedding, sorted."""
+        names = set() if self.models is None else set(self.models.lacking)
+        for side, ids in enumerate((trials.enroll_ids, trials.test_ids)):
+            if side == 0 and self.models is not None:
+                continue
+            rows = np.unique(trials.pairs[self.pairs[:, side] < 0, side])
+            names.update(ids[row] for row in rows)
+        return sorted(names)
+
+
+def read_trial_embeddings(
+    trials: Trials, enroll: Path, test: Path | None = None, spk2utt: Path | None = None
+) -> TrialEmbeddings:
+    """Read what `trials` needs: enrolment embeddings, and test embeddings from a file of their own or the same.
+
+    Parameters
+    ----------
+    spk2utt : the recordings of each enrolment name, where these are models
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from avsv.kaldi.embeddings import write_embeddings
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> write_embeddings(folder / "e.ark", folder / "e.scp", ["a", "b"], np.eye(2))
+    >>> trials = Trials(["a", "c"], ["b"], np.array([[0, 0], [1, 0]]))
+    >>> read_trial_embeddings(trials, folder / "e.scp").pairs.tolist()
+    [[0, 1], [-1, 1]]
+    """
+    recordings = None if spk2utt is None else read_models(spk2utt, trials.enroll_ids)
+    names = trials.enroll_ids if recordings is None else list(dict.fromkeys(chain.from_iterable(recordings.values())))
+    embeddings, enroll_rows, test_rows = read_both(names, trials.test_ids, enroll, test)
+    models = None
+    if recordings is not None:
+        models = find_models(recordings, enroll_rows)
+        enroll_rows = dict(zip(models.ids, range(len(embeddings), len(embeddings) + len(models)), strict=True))
+    return TrialEmbeddings(embeddings, take_rows(trials, enroll_rows, test_rows), models)
+
+
+def read_both(
+    enroll_ids: Sequence[str], test_ids: Sequence[str], enroll: Path, test: Path | None
+) -> tuple[Embeddings, dict[str, int], dict[str, int]]:
+    """Embeddings of both sides together, and the rows of each side's recordings."""
+    if test is None or test == enroll:
+        embeddings = read_embeddings(enroll, dict.fromkeys([*enroll_ids, *test_ids]))
+        rows = dict(zip(embeddings.ids, range(len(embeddings)), strict=True))
+        return embeddings, rows, rows
+    sides = [read_embeddings(enroll, enroll_ids), read_embeddings(test, test_ids)]
+    sizes = [side.vectors.shape[1] for side in sides if len(side)]
+    if len(set(sizes)) > 1:
+        raise InputError(f"{enroll} has embeddings of {sizes[0]} values, {test} of {sizes[1]}")
+    rows = [{name: row for row, name in enumerate(side.ids)} for side in sides]
+    rows[1] = {name: row + len(sides[0]) for name, row in rows[1].items()}
+    vectors = np.concatenate([side.vectors.reshape(-1, sizes[0] if sizes else 0) for side in sides])
+    return Embeddings([*sides[0].ids, *sides[1].ids], vectors), *rows
+
+
+def read_models(spk2utt: Path | str, wanted: Sequence[str]) -> dict[str, list[str]]:
+    """The recordings of the models `wanted`, from Kaldi's `model recording recording ...`; [] for an unknown one.
+
+    Paths, as in CN-Celeb's enroll.map, find the utterance identifiers that trials.py makes of them.
+
+    Raises
+    ------
+    InputError : a model without recordings, or with one of them twice
+    """
+    table = read_table(spk2utt, None, "model recording recording ...")
+    recordings = {}
+    for name in wanted:
+        members = table.get(name, "").split()
+        if not members and name in table:
+            raise InputError(f'{spk2utt}: no recordings of "{name}", expected "model recording recording ..."')
+        utts = [utterance_id(member) for member in members]  # one recording may be spelt in two ways
+        if len(set(utts)) < len(utts):
+            twice = next(members[number] for number, utt in enumerate(utts) if utt in utts[:number])
+            raise InputError(f'{spk2utt}: the model "{name}" has the recording {twice} twice')
+        recordings[name] = members
+    return recordings
+
+
+def find_models(recordings: dict[str, list[str]], row_of: dict[str, int]) -> Models:
+    """Models in terms of rows; a model is made of those of its recordings that have an embedding."""
+    ids, rows, counts, lacking, n_short = [], [], [], set(), 0
+    for name, members in recordings.items():
+        found = [row_of[member] for member in members if member in row_of]
+        lacking.update(member for member in members if member not in row_of)
+        if found:
+            ids.append(name)
+            rows += found
+            counts.append(len(found))
+            n_short += len(found) < len(members)
+        elif not members:
+            lacking.add(name)
+    return Models(ids, np.array(rows, np.int64), np.array(counts, np.int64), sorted(lacking), n_short)
+
+
+def take_rows(trials: Trials, enroll: dict[str, int], test: dict[str, int]) -> np.ndarray:
+    """(trials, 2) int32 row of each trial's embeddings, -1 where there is none."""
+    found = np.empty((len(trials), 2), np.int32)
+    for side, (ids, rows) in enumerate(((trials.enroll_ids, enroll), (trials.test_ids, test))):
+        of_id = np.array([rows.get(name, -1) for name in ids], np.int32)
+        np.take(of_id, trials.pairs[:, side], out=found[:, side], mode="clip")
+    return found

@@ -1,0 +1,120 @@
+"""Sounds and faces through a network of association that was trained end to end, and the file that holds it."""
+
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from safetensors.torch import save
+
+from avsv.errors import InputError
+from avsv.features.faces import read_faces
+from avsv.jobs.files import replaced_together, whole_file
+from avsv.jobs.progress import progress
+from avsv.kaldi.data_dir import read_data_dir
+from avsv.kaldi.embeddings import write_embeddings
+from avsv.kaldi.tables import write_table
+from avsv.media.decoder_process import guarded
+from avsv.media.waveforms import read_sound
+from avsv.models.device import pick_device
+from avsv.models.weights import load_trained
+from avsv.systems.association.images import speech_pictures, square_face
+from avsv.systems.association.networks.family import AssociationOptions
+from avsv.systems.association.networks.inception_resnet import TrunkOptions
+from avsv.systems.association.networks.media import MediaNetwork
+
+log = logging.getLogger("avsv")
+NAME = "association_media.safetensors"
+
+
+def save_media_network(exp_dir: Path | str, model: MediaNetwork) -> None:
+    """Write the weights and, as metadata, what builds the network again."""
+    network = {"trunk": asdict(model.trunk_options), "shared": model.shared, "n_classes": model.family.n_classes,
+               "options": asdict(model.family.options)}  # fmt: skip
+    state = {name: tensor.cpu().contiguous() for name, tensor in model.state_dict().items()}
+    with whole_file(Path(exp_dir) / NAME, "wb") as out:
+        out.write(save(state, {"network": json.dumps(network)}))
+
+
+def load_media_network(exp_dir: Path | str) -> MediaNetwork:
+    """The network that `avsv train` wrote; InputError where the folder has none, or one that is damaged."""
+
+    def build(network: dict) -> MediaNetwork:
+        return MediaNetwork(TrunkOptions(**network["trunk"]), network["shared"], network["n_classes"],
+                            AssociationOptions(**network["options"]))  # fmt: skip
+
+    return load_trained(Path(exp_dir) / NAME, "association_media", build)[0]
+
+
+def embed_voices(model: MediaNetwork, sound: np.ndarray, device: torch.device, of_trunk: bool = False) -> np.ndarray:
+    """One vector of a clip's sound: the mean direction of its pictures.
+
+    Parameters
+    ----------
+    sound : (n,) float32 at 16 kHz
+    of_trunk : the trunk's output instead of the family's
+
+    Returns
+    -------
+    (size,) float32
+    """
+    pictures = torch.from_numpy(speech_pictures(sound, model.trunk_options.side)).to(device)
+    return mean_direction((model.trunk_voice if of_trunk else model.voice)(pictures))
+
+
+def embed_faces(model: MediaNetwork, faces: np.ndarray, device: torch.device, of_trunk: bool = False) -> np.ndarray:
+    """One vector of a clip's aligned faces, (n, 112, 112, 3) uint8 BGR: their mean direction, (size,) float32."""
+    pictures = torch.from_numpy(np.stack([square_face(face, model.trunk_options.side) for face in faces])).to(device)
+    return mean_direction((model.trunk_face if of_trunk else model.face)(pictures))
+
+
+def mean_direction(vectors: torch.Tensor) -> np.ndarray:
+    return F.normalize(vectors.float()).mean(0).cpu().numpy()
+
+
+def embed_media(exp_dir: Path, data_dir: Path, out_dir: Path, device: str, max_skipped: float,
+                track: int | None = None) -> None:  # fmt: skip
+    """Write voice.{ark,scp} and face.{ark,scp} of a data directory, and the table `skipped`.
+
+    Raises
+    ------
+    InputError : no sound or no faces.scp, more clips than `max_skipped` of them cannot be read
+    """
+    model, data, place = load_media_network(exp_dir), read_data_dir(data_dir), pick_device(device)
+    faces = {utt: entry for utt, entry in data.table("faces.scp").items() if utt in data.utt2spk}
+    if not data.wav or not faces:
+        raise InputError(f"{data_dir}: needs wav.scp and faces.scp (made by avsv align-faces)")
+    model.to(place)
+    skipped: dict[str, str] = {}
+    jobs: list[tuple[str, dict[str, str], Callable[[str], np.ndarray]]] = [
+        ("voice", data.wav, lambda path: embed_voices(model, guarded(read_sound, path, 16000, False, track), place)),
+        ("face", faces, lambda entry: embed_faces(model, read_faces(entry), place)),
+    ]
+    done: dict[str, dict[str, np.ndarray]] = {}
+    for name, entries, embed in jobs:
+        vectors = done[name] = {}
+        for utt in progress(sorted(entries, key=str.encode), f"{name} embeddings"):
+            try:
+                with torch.inference_mode():
+                    vector = embed(entries[utt])
+                if not np.isfinite(vector).all() or not vector.any():
+                    raise InputError("the network gives NaN, infinite values, or zeros only")
+                vectors[utt] = vector
+            except InputError as error:
+                skipped[utt] = "; ".join([*([skipped[utt]] if utt in skipped else []), f"{name} {error}"])
+                log.warning("skipped %s of %s: %s", name, utt, error)
+        n_skipped = len(entries) - len(vectors)
+        if n_skipped > max_skipped * len(entries):
+            write_table(out_dir / "skipped", skipped)
+            raise InputError(f"{data_dir}: {n_skipped} of {len(entries)} {name}s could not be used, more than "
+                            f"--max-skipped {max_skipped:g} of them; all are in {out_dir}/skipped")  # fmt: skip
+        log.info("%s: %d %ss, %d skipped", out_dir, len(vectors), name, n_skipped)
+    with replaced_together(out_dir / "skipped"):  # both sides are of one network
+        for name, vectors in done.items():
+            table = np.stack([*vectors.values()])
+            write_embeddings(out_dir / f"{name}.ark", out_dir / f"{name}.scp", list(vectors), table)
+        write_table(out_dir / "skipped", skipped)

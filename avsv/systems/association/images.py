@@ -1,0 +1,46 @@
+"""What a picture network of association sees of a clip: a square spectrogram, a square aligned face."""
+
+import cv2
+import numpy as np
+
+from avsv.systems.association.spectrogram import LENGTH, drop_silence, magnitude_picture
+
+MOST_PICTURES = 4  # of one clip's speech
+
+
+def speech_pictures(sound: np.ndarray, side: int, most: int = MOST_PICTURES) -> np.ndarray:
+    """The speech of a clip without silence, in pieces of 2.575 s; the last piece ends where the speech ends.
+
+    Parameters
+    ----------
+    sound : (n,) float32 at 16 kHz
+
+    Returns
+    -------
+    (1 to `most`, side, side) uint8
+
+    Examples
+    --------
+    >>> noise = np.random.default_rng(0).normal(size=80000).astype(np.float32)
+    >>> speech_pictures(noise, 96).shape, speech_pictures(noise[:16000], 96).shape
+    ((2, 96, 96), (1, 96, 96))
+    """
+    speech = drop_silence(sound)
+    n = min(most, max(1, -(-len(speech) // LENGTH)))
+    starts = np.linspace(0, max(0, len(speech) - LENGTH), n).astype(int)
+    return np.stack([magnitude_picture(speech[start : start + LENGTH], side) for start in starts])
+
+
+def square_face(face: np.ndarray, side: int) -> np.ndarray:
+    """An aligned face as the network takes it; archives hold 112 pixels, and larger sides are interpolated.
+
+    Parameters
+    ----------
+    face : (h, h, 3) uint8 BGR
+
+    Returns
+    -------
+    (3, side, side) uint8 RGB
+    """
+    how = cv2.INTER_AREA if side < len(face) else cv2.INTER_LINEAR
+    return np.ascontiguousarray(cv2.resize(face, (side, side), interpolation=how)[:, :, ::-1].transpose(2, 0, 1))

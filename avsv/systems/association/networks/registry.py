@@ -1,0 +1,34 @@
+"""The families by their names in a configuration."""
+
+from collections.abc import Mapping, Sequence
+
+from avsv.errors import InputError
+from avsv.systems.association.networks.dimnet import Dimnet
+from avsv.systems.association.networks.family import AssociationOptions, Family
+from avsv.systems.association.networks.fop import Fop
+from avsv.systems.association.networks.infonce import TwoEncoders
+from avsv.systems.association.networks.pins import LearnablePins
+from avsv.systems.association.networks.ssnet import SharedBranch
+from avsv.systems.association.networks.svhf import OddOneOut
+
+SYSTEMS: dict[str, type[Family]] = {
+    "infonce": TwoEncoders, "fop": Fop, "ssnet": SharedBranch, "dimnet": Dimnet, "pins": LearnablePins,
+    "svhf": OddOneOut,
+}  # fmt: skip
+
+
+def make_family(sizes: Sequence[int], n_classes: Mapping[str, int], options: AssociationOptions) -> Family:
+    """The network that `options.system` names; see Family.
+
+    Raises
+    ------
+    InputError : a name that is none, options that contradict
+
+    Examples
+    --------
+    >>> make_family((192, 512), {"identity": 10}, AssociationOptions("pins", 256)).options.size
+    256
+    """
+    if options.system not in SYSTEMS:
+        raise InputError(f"system={options.system}: expected one of {', '.join(SYSTEMS)}")
+    return SYSTEMS[options.system](sizes, n_classes, options)

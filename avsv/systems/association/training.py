@@ -1,0 +1,262 @@
+"""Training face-voice association on pre-extracted embeddings: any family of avsv.models.association."""
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from avsv.errors import InputError
+from avsv.evaluation.errors import eer
+from avsv.kaldi.data_dir import DataDir, read_data_dir
+from avsv.kaldi.embeddings import read_embeddings
+from avsv.kaldi.made_from import MadeFrom
+from avsv.kaldi.records import embeddings_digest
+from avsv.kaldi.shards import digest
+from avsv.models.ranges import within
+from avsv.systems.association.embedding import NAME, save_family
+from avsv.systems.association.networks.family import COVARIATES, AssociationOptions, Family, Pairs
+from avsv.systems.association.networks.registry import make_family
+from avsv.systems.association.networks.svhf import OddOneOut
+from avsv.training.config import TrainingConfig
+from avsv.training.dry_run import Rehearsal
+from avsv.training.experiment import digest_arrays
+from avsv.training.tasks.avn_e import plan_batches, validation_embeddings
+from avsv.training.trainer import Step, Trainer, finish_experiment, start_experiment
+
+log = logging.getLogger("avsv")
+TABLES = {"gender": "spk2gender", "nationality": "spk2nationality", "age": "spk2age"}
+
+
+@dataclass
+class PairingConfig(AssociationOptions, TrainingConfig):
+    """What trainings of association have in common, on embeddings or on media."""
+
+    clips_per_person: int = within(1, 0, 10_000)  # in a batch; 0: clips as they come
+    # an epoch has this many of each clip with a voice, each time with another face of its person
+    repeats: int = within(1, 1, 10_000)
+
+
+@dataclass
+class AssociationConfig(PairingConfig):
+    """`task: association`."""
+
+    voice: str = "???"  # embedding.scp of data_dir's clips
+    face: str = "???"
+    valid_voice: str = ""  # of the held-out people of valid_dir
+    valid_face: str = ""
+
+    @property
+    def options(self) -> AssociationOptions:
+        return options_of(self)
+
+
+def options_of(config: AssociationOptions) -> AssociationOptions:
+    return AssociationOptions(**{f.name: getattr(config, f.name) for f in fields(AssociationOptions)})
+
+
+@dataclass(frozen=True)
+class Side:
+    """Embeddings of one modality: (n, d) vectors, and the number of each one's person."""
+
+    vectors: Tensor
+    people: Tensor
+
+
+@dataclass(frozen=True)
+class TrainingPeople:
+    """Who is trained on: names, and their values of each covariate as numbers."""
+
+    names: list[str]
+    values: dict[str, Tensor]  # covariate -> (people,) int64
+
+    @property
+    def n_classes(self) -> dict[str, int]:
+        return {covariate: int(values.max()) + 1 for covariate, values in self.values.items()}
+
+
+def number_people(data: DataDir, names: list[str], wanted: tuple[str, ...]) -> TrainingPeople:
+    """Numbers of the people, and of their values in the tables that the covariates `wanted` need.
+
+    Raises
+    ------
+    InputError : a table is absent, or lacks a person
+    """
+    values = {"identity": torch.arange(len(names))}
+    for covariate in wanted:
+        if covariate == "identity" or covariate not in COVARIATES:
+            continue
+        table = data.table(TABLES[covariate])
+        absent = [spk for spk in names if spk not in table]
+        if absent:
+            raise InputError(f'{data.path}/{TABLES[covariate]}: has no line for {len(absent)} people, such as '
+                            f'"{absent[0]}"; mend it, or leave {covariate} out of covariates')  # fmt: skip
+        values[covariate] = torch.from_numpy(np.unique([table[spk] for spk in names], return_inverse=True)[1])
+    return TrainingPeople(names, values)
+
+
+def people_with_both(data: DataDir, voices: list[str], faces: list[str]) -> list[str]:
+    """Names of those who have a voice and a face; InputError where they are fewer than two, or a clip is nobody's."""
+    for utt in (*voices, *faces):
+        if utt not in data.utt2spk:
+            raise InputError(f'{data.path}/utt2spk: the clip "{utt}" is not in it')
+    both = {data.utt2spk[utt] for utt in voices} & {data.utt2spk[utt] for utt in faces}
+    if len(both) < 2:
+        raise InputError(f"{data.path}: {len(both)} people have a voice and a face, at least 2 are needed")
+    return sorted(both)
+
+
+def read_sides(data: DataDir, voice_scp: str, face_scp: str) -> tuple[list[Side], list[str]]:
+    """Voice and face embeddings of the people who have both, and these people's names; the others are counted."""
+    sides = [read_embeddings(scp) for scp in (voice_scp, face_scp)]
+    names = people_with_both(data, *(list(side.ids) for side in sides))
+    numbers = {spk: number for number, spk in enumerate(names)}
+    found = []
+    for kind, side in zip(("voices", "faces"), sides, strict=True):
+        rows = [row for row, utt in enumerate(side.ids) if data.utt2spk[utt] in numbers]
+        people = torch.tensor([numbers[data.utt2spk[side.ids[row]]] for row in rows])
+        found.append(Side(torch.from_numpy(side.vectors[rows]), people))
+        log.info("%s: %d %s of %d people, %d of people without the other left out", data.path, len(rows), kind,
+                 len(names), len(side.ids) - len(rows))  # fmt: skip
+    return found, names
+
+
+def plan_pairs(voices: Tensor, faces: Tensor, config: PairingConfig, epoch: int) -> list[tuple[Tensor, Tensor]]:
+    """Batches of an epoch: rows of voices, and for each a random face of the same person.
+
+    Parameters
+    ----------
+    voices, faces : (n,), (m,) int64, the person of each
+    """
+    seed = [config.seed, epoch]
+    labels = voices.repeat(config.repeats)
+    size = min(config.batch_size, len(labels))
+    rng = np.random.default_rng([*seed, 1])
+    order = np.argsort(faces.numpy(), kind="stable")
+    counts = np.bincount(faces.numpy(), minlength=int(voices.max()) + 1)
+    first = np.cumsum(counts) - counts
+    batches = []
+    for rows in plan_batches(labels, size, config.clips_per_person, seed):
+        people = labels[rows].numpy()
+        picked = order[first[people] + rng.integers(0, counts[people])]
+        batches.append((rows % len(voices), torch.from_numpy(picked)))
+    return batches
+
+
+def make_step(family: Family, trainer: Trainer, sides: list[Side], people: TrainingPeople) -> Step:
+    """The step on rows of voices and rows of faces."""
+
+    def step(batch):
+        voice, face = (side.vectors[rows].to(trainer.device) for side, rows in zip(sides, batch, strict=True))
+        labels = sides[0].people[batch[0]]
+        covariates = {name: values[labels].to(trainer.device) for name, values in people.values.items()}
+        return family.loss(Pairs(voice, face, labels.to(trainer.device), covariates), trainer.done)
+
+    return step
+
+
+def cross_modal_eer(family: Family, voice: Tensor, face: Tensor, people: list[np.ndarray]) -> float:
+    """EER in percent of all voices with all faces; of a system that chooses among N, its error of 1:2 matching.
+
+    Parameters
+    ----------
+    voice, face : inputs of the family
+    people : the person of each voice, and of each face
+    """
+    vectors = [family.voice(voice), family.face(face)]
+    if isinstance(family, OddOneOut):
+        return odd_one_out_error(family, vectors, people)
+    unit = [F.normalize(v.float()).cpu().numpy() for v in vectors]
+    same = people[0][:, None] == people[1][None]
+    return 100 * eer((unit[0] @ unit[1].T).ravel(), same.ravel())
+
+
+def odd_one_out_error(family: OddOneOut, vectors: list[Tensor], people: list[np.ndarray]) -> float:
+    """Error in percent over every right and, drawn with a fixed seed, one wrong candidate for each query."""
+    given, others = (0, 1) if family.voice_given else (1, 0)
+    same = people[given][:, None] == people[others][None]
+    rng = np.random.default_rng(0)
+    query, right = np.nonzero(same)
+    wrong = np.array([rng.choice(np.flatnonzero(~same[q])) for q in query])
+    candidates = vectors[others][torch.from_numpy(np.stack([right, wrong], 1))]
+    scores = family.choose(vectors[given][torch.from_numpy(query)], candidates).float().cpu().numpy()
+    return float(100 * np.mean(np.where(scores[:, 0] == scores[:, 1], 0.5, scores[:, 0] < scores[:, 1])))
+
+
+def make_validation(config: AssociationConfig, trained: set[str], family: Family,
+                    device: torch.device) -> Callable[[nn.Module], dict[str, float]] | None:  # fmt: skip
+    """What measures the error on held-out people; None where there are none."""
+    if not config.valid_dir:
+        return None
+    if not (config.valid_voice and config.valid_face):
+        raise InputError("valid_dir: needs the embeddings of its clips too: valid_voice and valid_face")
+    sides, names = read_sides(read_data_dir(config.valid_dir), config.valid_voice, config.valid_face)
+    if known := sorted(set(names) & trained):
+        raise InputError(f"{config.valid_dir}: {len(known)} of its people are trained on, such as {known[0]}")
+    inputs = [side.vectors.to(device) for side in sides]
+    people = [side.people.numpy() for side in sides]
+    return lambda model: {"eer_percent": cross_modal_eer(family, *inputs, people)}
+
+
+def rehearse(config: AssociationConfig, n_people: int, n_clips: int) -> Rehearsal:
+    """A dry run on random embeddings of the published encoders' sizes."""
+    sizes, size = (192, 512), min(config.batch_size, n_clips)
+    people = TrainingPeople([], random_values(config, n_people))
+    labels = torch.arange(size) % n_people
+    sides = [Side(torch.randn(size, n), labels) for n in sizes]
+    family = make_family(sizes, people.n_classes, config.options)
+    rows = lambda n: (torch.arange(n), torch.arange(n))  # noqa: E731 (a name would tell no more)
+    return Rehearsal(family, lambda trainer: make_step(family, trainer, sides, people), rows,
+                     n_clips * config.repeats, f"embeddings of a voice and a face {sizes}")  # fmt: skip
+
+
+def random_values(config: AssociationOptions, n_people: int) -> dict[str, Tensor]:
+    """Covariates of people who are not there: two genders, 36 nationalities as in VoxCeleb1, five ages."""
+    sizes: Mapping[str, int] = {"gender": 2, "nationality": 36, "age": 5}
+    values = {"identity": torch.arange(n_people)}
+    return values | {c: torch.arange(n_people) % sizes[c] for c in config.covariates if c in sizes}
+
+
+def refuse_lone_clips(config: AssociationConfig) -> None:
+    """InputError where batches would leave FOP's loss without pairs of one person to draw together."""
+    if config.system == "fop" and config.fusion != "none" and config.alpha and config.clips_per_person == 1:
+        raise InputError("clips_per_person=1: system fop draws fused vectors of one person together, and a batch would "
+                        "hold one of each; set clips_per_person to 2 or more, or alpha to 0")  # fmt: skip
+
+
+def train_association(config: AssociationConfig) -> None:
+    """Train, and write `association.safetensors` in `config.exp_dir`.
+
+    Raises
+    ------
+    InputError : options that contradict, data that cannot be read or are too few
+    """
+    refuse_lone_clips(config)
+    data = read_data_dir(config.data_dir)
+    sides, names = read_sides(data, config.voice, config.face)
+    people = number_people(data, names, config.covariates if config.system == "dimnet" else ())
+    torch.manual_seed(config.seed)
+    sizes = [side.vectors.shape[1] for side in sides]
+    family = make_family(sizes, people.n_classes, config.options)
+    family.set_means(*(side.vectors for side in sides))
+    known = digest([names, *(values.tolist() for values in people.values.values()),
+                    *(side.people.tolist() for side in sides)])  # fmt: skip
+    made = MadeFrom({"voice": config.voice, "face": config.face})
+    inputs = {"data": [known, *(digest_arrays(side.vectors) for side in sides)]}
+    inputs |= {"validation": [embeddings_digest(read_embeddings(scp)) for scp in validation_embeddings(config)]}
+    if not start_experiment(config, inputs):
+        made.write(Path(config.exp_dir) / NAME)
+        return
+    trainer = Trainer(family, config)
+    validate = make_validation(config, set(names), family, trainer.device)
+    owners = [side.people for side in sides]
+    n_batches = len(plan_pairs(*owners, config, 0))
+    step = make_step(family, trainer, sides, people)
+    trainer.fit(step, lambda epoch: plan_pairs(*owners, config, epoch), n_batches, validate)
+    save_family(config.exp_dir, family)
+    made.write(Path(config.exp_dir) / NAME)
+    finish_experiment(config)

@@ -1,0 +1,204 @@
+"""Training face-voice association end to end, on sound and aligned faces: the single-stream network and others."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.data import Dataset
+
+from avsv.errors import InputError
+from avsv.features.faces import read_faces
+from avsv.kaldi.data_dir import DataDir, read_data_dir
+from avsv.kaldi.shards import digest
+from avsv.media.decoder_process import guarded
+from avsv.media.waveforms import SoundStore, read_sound
+from avsv.models.ranges import within
+from avsv.systems.association.embedding_media import embed_faces, embed_voices, save_media_network
+from avsv.systems.association.images import square_face
+from avsv.systems.association.networks.family import Pairs
+from avsv.systems.association.networks.inception_resnet import TrunkOptions
+from avsv.systems.association.networks.media import MediaNetwork
+from avsv.systems.association.spectrogram import LENGTH, drop_silence, magnitude_picture
+from avsv.systems.association.training import (
+    PairingConfig,
+    TrainingPeople,
+    cross_modal_eer,
+    number_people,
+    options_of,
+    people_with_both,
+    plan_pairs,
+    random_values,
+)
+from avsv.training.distributed import from_all
+from avsv.training.dry_run import Rehearsal
+from avsv.training.image_augmentation import vary_face
+from avsv.training.tasks.voice import take_length
+from avsv.training.trainer import Step, Trainer, finish_experiment, load_batches, start_experiment
+
+log = logging.getLogger("avsv")
+SPARE = 1.5  # crops are this much longer than a picture, for silence is dropped from them
+
+
+@dataclass
+class AssociationMediaConfig(TrunkOptions, PairingConfig):
+    """`task: association_media`."""
+
+    shared_trunk: bool = True  # one network for both modalities, the single stream; or one for each
+    shift: float = within(3.0, 0, 112)  # pixels of 112; how faces are varied
+    zoom: float = within(0.05, 0, below=1)
+    rotation: float = within(5.0, 0, 180)  # degrees
+    colour: float = within(0.3, 0, 1)
+    # of a spectrogram's rows, and of its columns, set to its mean at most (SpecAugment)
+    mask_share: float = within(0.2, 0, 1)
+    cache_mib: int = within(2000, 0, 1 << 24)  # memory for decoded sound
+
+
+@dataclass(frozen=True)
+class MediaClips:
+    """Clips of the people who have both: where the sounds and faces are, and the number of each one's person."""
+
+    wav: list[str]
+    faces: list[str]
+    voice_people: Tensor
+    face_people: Tensor
+    names: list[str]
+
+
+def list_media(data: DataDir) -> MediaClips:
+    """The sounds and aligned faces of a data directory.
+
+    Raises
+    ------
+    InputError : no wav.scp, no faces.scp, fewer than two people with both
+    """
+    faces = {utt: entry for utt, entry in data.table("faces.scp").items() if utt in data.utt2spk}
+    if not data.wav or not faces:
+        raise InputError(f"{data.path}: needs wav.scp and faces.scp; make the latter: avsv align-faces --model PACK "
+                        f"{data.path} OUT_DIR")  # fmt: skip
+    names = people_with_both(data, list(data.wav), list(faces))
+    numbers = {spk: number for number, spk in enumerate(names)}
+    utts = [sorted(utt for utt in table if data.utt2spk[utt] in numbers) for table in (data.wav, faces)]
+    people = [torch.tensor([numbers[data.utt2spk[utt]] for utt in side]) for side in utts]
+    return MediaClips([data.wav[u] for u in utts[0]], [faces[u] for u in utts[1]], *people, names)
+
+
+class MediaPairs(Dataset):
+    """A random crop of a sound and a random face of its person; asked for by (sound, face, seed)."""
+
+    def __init__(self, config: AssociationMediaConfig, clips: MediaClips):
+        cv2.setNumThreads(1)  # processes that prepare batches do one picture at a time
+        self.config, self.clips = config, clips
+        self.store = SoundStore(clips.wav, config.cache_mib, config.allow_pipes)
+        if self.store.bad:
+            raise InputError(f"{len(self.store.bad)} recordings cannot be read; the first: "
+                            f"{next(iter(self.store.bad.values()))}; leave them out of wav.scp")  # fmt: skip
+
+    def __getitem__(self, item: tuple[int, int, int]) -> tuple[Tensor, Tensor, int]:
+        voice, face, seed = item
+        config, rng = self.config, np.random.default_rng(seed)
+        sound = self.store.part(self.clips.wav[voice], rng.random(), round(SPARE * LENGTH))
+        picture = magnitude_picture(take_length(drop_silence(sound), LENGTH), config.side)
+        hide_stripes(picture, config.mask_share, rng)
+        faces = read_faces(self.clips.faces[face])
+        chosen = faces[rng.integers(len(faces))]
+        chosen = vary_face(chosen, rng, config.shift, config.zoom, config.rotation, config.colour)
+        return (torch.from_numpy(picture), torch.from_numpy(square_face(chosen, config.side)),
+                int(self.clips.voice_people[voice]))  # fmt: skip
+
+    def plan(self, epoch: int) -> list[list[tuple[int, int, int]]]:
+        """Batches of one epoch; the same ones whenever they are asked for."""
+        seeds = np.random.default_rng([self.config.seed, epoch, 2])
+        pairs = plan_pairs(self.clips.voice_people, self.clips.face_people, self.config, epoch)
+        return [[(v, f, int(seeds.integers(2**62))) for v, f in zip(*(rows.tolist() for rows in batch), strict=True)]
+                for batch in pairs]  # fmt: skip
+
+
+def hide_stripes(picture: np.ndarray, share: float, rng: np.random.Generator) -> None:
+    """Set one random run of rows and one of columns to the mean (SpecAugment, Park et al., 2019); in place."""
+    side, mean = len(picture), picture.mean()
+    for rows in (picture, picture.T):
+        n = int(rng.integers(0, int(share * side) + 1))
+        start = int(rng.integers(0, side - n + 1))
+        rows[start : start + n] = mean
+
+
+def make_step(model: MediaNetwork, trainer: Trainer, people: TrainingPeople) -> Step:
+    """The step on pictures of speech (batch, side, side), faces (batch, 3, side, side), and people (batch,)."""
+
+    def step(batch):
+        voice, face, labels = (part.to(trainer.device, non_blocking=True) for part in batch)
+        # of several processes each has a share of the pictures, and the family works on the vectors of them all
+        voice, face, labels = (from_all(x) for x in (*model.trunk_pairs(voice, face), labels))
+        covariates = {name: values.to(trainer.device)[labels] for name, values in people.values.items()}
+        return model.family.loss(Pairs(voice, face, labels, covariates), trainer.done)
+
+    return step
+
+
+def make_model(config: AssociationMediaConfig, people: TrainingPeople) -> MediaNetwork:
+    trunk = TrunkOptions(**{f.name: getattr(config, f.name) for f in fields(TrunkOptions)})
+    if trunk.side < 75 or len(trunk.blocks) != 3:
+        raise InputError(f"side={trunk.side} blocks={list(trunk.blocks)}: expected 75 pixels or more, and three "
+                        "numbers of blocks")  # fmt: skip
+    return MediaNetwork(trunk, config.shared_trunk, people.n_classes, options_of(config))
+
+
+def rehearse(config: AssociationMediaConfig, n_people: int, n_clips: int) -> Rehearsal:
+    """A dry run on pictures of noise."""
+    people = TrainingPeople([], random_values(config, n_people))
+    model, side = make_model(config, people), config.side
+
+    def make_batch(n):
+        pictures = [torch.randint(256, (n, *shape), dtype=torch.uint8) for shape in ((side, side), (3, side, side))]
+        return *pictures, torch.arange(n) % n_people
+
+    return Rehearsal(model, lambda trainer: make_step(model, trainer, people), make_batch, n_clips * config.repeats,
+                     f"a spectrogram and a face of {side} x {side} pixels")  # fmt: skip
+
+
+def make_validation(config: AssociationMediaConfig, trained: set[str],
+                    device: torch.device) -> Callable[[nn.Module], dict[str, float]] | None:  # fmt: skip
+    """The EER of held-out people, all voices with all faces; None where there are none."""
+    if not config.valid_dir:
+        return None
+    clips = list_media(read_data_dir(config.valid_dir))
+    if known := sorted(set(clips.names) & trained):
+        raise InputError(f"{config.valid_dir}: {len(known)} of its people are trained on, such as {known[0]}")
+    sounds = [guarded(read_sound, path, 16000, config.allow_pipes) for path in clips.wav]
+    faces = [read_faces(entry)[:1] for entry in clips.faces]
+    people = [clips.voice_people.numpy(), clips.face_people.numpy()]
+
+    def validate(model: MediaNetwork) -> dict[str, float]:
+        voice = torch.from_numpy(np.stack([embed_voices(model, sound, device, of_trunk=True) for sound in sounds]))
+        face = torch.from_numpy(np.stack([embed_faces(model, of, device, of_trunk=True) for of in faces]))
+        return {"eer_percent": cross_modal_eer(model.family, voice.to(device), face.to(device), people)}
+
+    return validate
+
+
+def train_association_media(config: AssociationMediaConfig) -> None:
+    """Train, and write `association_media.safetensors` in `config.exp_dir`."""
+    data = read_data_dir(config.data_dir)
+    clips = list_media(data)
+    people = number_people(data, clips.names, config.covariates if config.system == "dimnet" else ())
+    torch.manual_seed(config.seed)
+    model = make_model(config, people)
+    values = {name: of.tolist() for name, of in people.values.items()}
+    known = [clips.wav, clips.faces, clips.voice_people.tolist(), clips.face_people.tolist(), clips.names, values]
+    held_out = read_data_dir(config.valid_dir) if config.valid_dir else None
+    media = [part for one in (data, held_out) if one for part in (one.wav, one.table("faces.scp"))]
+    if not start_experiment(config, {"data": digest(known)}, media):
+        return
+    pairs = MediaPairs(config, clips)
+    log.info("%s: %d sounds and %d clips with a face of %d people", config.data_dir, len(clips.wav), len(clips.faces),
+             len(clips.names))  # fmt: skip
+    trainer = Trainer(model, config)
+    validate = make_validation(config, set(clips.names), trainer.device)
+    trainer.fit(make_step(model, trainer, people), lambda epoch: load_batches(pairs, pairs.plan(epoch), config),
+                len(pairs.plan(0)), validate)  # fmt: skip
+    save_media_network(config.exp_dir, model)
+    finish_experiment(config)

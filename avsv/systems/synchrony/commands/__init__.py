@@ -1,0 +1,1 @@
+"""The verbs of this system: arguments, one library call, what the user sees."""

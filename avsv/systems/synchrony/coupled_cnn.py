@@ -1,0 +1,137 @@
+"""Coupled 3D CNN: does this mouth belong to this sound? (Torfi, Iranmanesh, Nasrabadi, Dawson, IEEE Access 2017)
+
+Two networks bring 0.3 s of mouth and 0.3 s of sound to 64 numbers each; their distance is small where both belong
+together. Layers as in the authors' code; kernels are time, height, width, and time, frequency; batch norm and PReLU
+follow every convolution but the last.
+
+    mouth, 9 x 60 x 100, grey, 30 frames a second      parameters (with batch norm and PReLU)
+    conv1   16   1,3,3, pool 1,3,3 / 1,2,2    29 x 49           192
+    conv2   32   1,3,3, pool                  14 x 24         4,704
+    conv31  64   1,3,3                        14 x 24        18,624
+    conv32  64   1,3,3, pool                   6 x 11        37,056
+    conv4  128   1,3,3, pool                   2 x 5         74,112
+    fc5    256   1,2,5                         1 x 1        328,448
+    out     64   9,1,1                         1 x 1        147,520
+    all                                                     610,656
+
+    sound, 15 x 40 x 3, MFEC in 20 ms windows
+    conv1   16   1,5,1, pool 1,2,1               18              288
+    conv21  32   1,4,1                           15            2,144
+    conv22  32   1,4,1, pool 1,2,1                6            4,192
+    conv31  64   1,3,1                            4            6,336
+    conv32  64   1,3,1                            2           12,480
+    fc4    128   1,2,1                            1           16,768
+    out     64   15,1,1                           1          122,944
+    all                                                      165,152
+
+Every kernel but the last spans one frame. So frames are computed once, however many cubes they are in: the last layer
+slides over time, and a stretch of T frames gives the vectors of all its T - 8 cubes. Their batch norm has no scale, and
+ours has one, as is usual in torch.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from avsv.systems.synchrony.mouths import HEIGHT, WIDTH
+
+MOUTH = ((16, True), (32, True), (64, False), (64, True), (128, True))  # channels, is there a pool
+SOUND = ((16, 5, True), (32, 4, False), (32, 4, True), (64, 3, False), (64, 3, False), (128, 2, False))  # with kernels
+
+
+def norm_prelu(channels: int, norm: type[nn.Module]) -> list[nn.Module]:
+    """Batch norm, and PReLU that begins as ReLU, as in the authors' code."""
+    return [norm(channels), nn.PReLU(channels, init=0.0)]
+
+
+class CoupledCNN(nn.Module):
+    """Mouths and sounds of 0.3 s -> vectors at a small distance where they belong together.
+
+    Parameters
+    ----------
+    size : of the vectors
+    width : share of the published channels; less than 1 for a laptop
+
+    Attributes
+    ----------
+    fps, mouth_frames : mouths a second, and of a cube
+    sound, sound_rate, sound_frames : features, how many a second, and of a cube
+    mouth_stride, sound_stride : cubes of mouth and sound from one pair to the next, 0.1 s later
+    sound_step : seconds from one cube of sound to the next
+
+    Examples
+    --------
+    >>> net = CoupledCNN().eval()
+    >>> net.embed_mouths(torch.zeros(2, 12, 60, 100)).shape, net.embed_sound(torch.zeros(2, 20, 40, 3)).shape
+    (torch.Size([2, 4, 64]), torch.Size([2, 6, 64]))
+    """
+
+    fps, mouth_frames = 30, 9
+    sound, sound_rate, sound_frames = "mfec", 50, 15
+    mouth_stride, sound_stride = 3, 5
+    sound_step = 0.02
+    seconds = 0.3
+
+    def __init__(self, size: int = 64, width: float = 1.0):
+        super().__init__()
+        layers: list[nn.Module] = []
+        before, sides = 1, (HEIGHT, WIDTH)
+        for channels, pool in MOUTH:
+            channels = max(1, round(channels * width))
+            layers += [nn.Conv2d(before, channels, 3, padding=1, bias=False), *norm_prelu(channels, nn.BatchNorm2d)]
+            if pool:
+                layers.append(nn.MaxPool2d(3, 2))
+                sides = tuple((side - 3) // 2 + 1 for side in sides)
+            before = channels
+        top = max(1, round(256 * width))
+        layers += [nn.Conv2d(before, top, sides, bias=False), *norm_prelu(top, nn.BatchNorm2d)]
+        self.mouth_net = nn.Sequential(*layers)
+        self.mouth_out = nn.Conv1d(top, size, self.mouth_frames)
+        layers, before = [], 3
+        for channels, kernel, pool in SOUND:
+            channels = max(1, round(channels * width))
+            layers += [nn.Conv1d(before, channels, kernel, bias=False), *norm_prelu(channels, nn.BatchNorm1d)]
+            if pool:
+                layers.append(nn.MaxPool1d(2))
+            before = channels
+        self.sound_net = nn.Sequential(*layers)
+        self.sound_out = nn.Conv1d(before, size, self.sound_frames)
+        self.mouth_net.to(memory_format=torch.channels_last)  # twice as fast on a CPU
+
+    def embed_mouths(self, pictures: Tensor, stride: int = 1) -> Tensor:
+        """Vectors of all mouth cubes of stretches of frames.
+
+        Parameters
+        ----------
+        pictures : (batch, t, 60, 100) float, of mean 0 and deviation 1 over a clip; t at least 9
+        stride : 2 for every second cube only, and so on
+
+        Returns
+        -------
+        (batch, (t - 9) // stride + 1, size)
+        """
+        batch, n_frames = pictures.shape[:2]
+        frames = pictures.flatten(0, 1).unsqueeze(1).contiguous(memory_format=torch.channels_last)
+        frames = self.mouth_net(frames).flatten(1).unflatten(0, (batch, n_frames))
+        return slide(self.mouth_out, frames, stride)
+
+    def embed_sound(self, features: Tensor, stride: int = 1) -> Tensor:
+        """Vectors of all audio cubes of stretches of features.
+
+        Parameters
+        ----------
+        features : (batch, t, 40, 3) float, see `avsv.systems.synchrony.mfec.mfec`; t at least 15
+        stride : 2 for every second cube only, and so on
+
+        Returns
+        -------
+        (batch, (t - 15) // stride + 1, size)
+        """
+        batch, n_frames = features.shape[:2]
+        frames = self.sound_net(features.flatten(0, 1).transpose(1, 2)).flatten(1).unflatten(0, (batch, n_frames))
+        return slide(self.sound_out, frames, stride)
+
+
+def slide(layer: nn.Conv1d, frames: Tensor, stride: int) -> Tensor:
+    """A layer over time at every `stride`-th place; (batch, t, n) -> (batch, places, size)."""
+    return F.conv1d(frames.transpose(1, 2), layer.weight, layer.bias, stride).transpose(1, 2)

@@ -1,0 +1,148 @@
+"""Speech features of synchrony: log mel energies without overlap (MFEC) with derivatives, and MFCC."""
+
+from functools import lru_cache
+
+import numpy as np
+import scipy.fft
+
+from avsv.errors import InputError
+from avsv.features.fbank import RATE, fbank_and_energy
+
+WINDOW = 320  # samples: 20 ms at 16 kHz, without overlap (Torfi et al., 2017)
+FFT = 1024
+N_MFEC = 40
+N_MFCC, N_MFCC_BANDS = 13, 23
+LIFTER = 22  # Kaldi's --cepstral-lifter
+MFEC_RATE, MFCC_RATE = RATE // WINDOW, 100  # frames a second
+DELTA_REACH = 2  # frames on each side that a derivative is taken over
+FLOOR = 1e-10  # of an energy; full scale is 1, and 16 bits end at 1e-9
+QUIET = 50.0  # dB below the loudest window, where silence is put
+
+
+@lru_cache(maxsize=1)
+def mel_filters() -> np.ndarray:
+    """Triangles that are evenly spaced in mel = 1127 ln(1 + f / 700) from 0 to 8 kHz, (FFT / 2 + 1, N_MFEC) float32.
+
+    Each has the height 1 at its centre, and its neighbours' centres are its feet.
+    """
+    hertz = np.arange(FFT // 2 + 1) * RATE / FFT
+    mel = 1127 * np.log1p(hertz / 700)
+    feet = np.linspace(0, mel[-1], N_MFEC + 2)
+    step = feet[1]
+    return np.maximum(0, 1 - np.abs(mel[:, None] - feet[None, 1:-1]) / step).astype(np.float32)
+
+
+def with_floor(sound: np.ndarray) -> np.ndarray:
+    """The sound over noise 50 dB below its loudest 20 ms, the same noise each time (our choice).
+
+    Digital silence, as where a recording begins late, is then silence, and no value far from all others that spoils
+    the means.
+
+    Examples
+    --------
+    >>> bool(np.abs(with_floor(np.zeros(1000, np.float32))).max() > 0)
+    False
+    """
+    windows = sound[: len(sound) // WINDOW * WINDOW].reshape(-1, WINDOW)
+    loudest = np.sqrt(np.square(windows).mean(1).max(initial=0.0))
+    noise = np.random.default_rng(0).standard_normal(len(sound), dtype=np.float32)
+    return sound + np.float32(loudest * 10 ** (-QUIET / 20)) * noise
+
+
+def log_mel_energies(sound: np.ndarray) -> np.ndarray:
+    """MFEC: the logarithm of mel energies in 20 ms windows without overlap, FFT 1024.
+
+    The windows are rectangular, and the power spectrum is divided by the FFT's length, as SpeechPy has it, which the
+    paper's authors used.
+
+    Parameters
+    ----------
+    sound : (n,) float32 at 16 kHz, full scale is 1
+
+    Returns
+    -------
+    (n // 320, 40) float32, natural logarithm
+
+    Raises
+    ------
+    InputError : the sound is shorter than a window
+    """
+    n_frames = len(sound) // WINDOW
+    if not n_frames:
+        raise InputError(f"the sound lasts {len(sound) / RATE:.4f} s, less than one window of {WINDOW / RATE:g} s")
+    frames = sound[: n_frames * WINDOW].reshape(n_frames, WINDOW)
+    power = np.abs(np.fft.rfft(frames, FFT)) ** 2 / FFT
+    return np.log(np.maximum(power.astype(np.float32) @ mel_filters(), FLOOR))
+
+
+def derivative(features: np.ndarray) -> np.ndarray:
+    """The slope of each feature over time, fitted to five frames; the first and the last frame are repeated.
+
+        d_t = sum_k k (x_{t+k} - x_{t-k}) / (2 sum_k k^2), k = 1, 2   (Young et al., The HTK Book)
+
+    Examples
+    --------
+    >>> derivative(np.arange(6.0)[:, None]).ravel().tolist()
+    [0.5, 0.8, 1.0, 1.0, 0.8, 0.5]
+    """
+    padded = np.pad(features, ((DELTA_REACH, DELTA_REACH), (0, 0)), mode="edge")
+    n = len(features)
+    slope = sum(
+        k * (padded[DELTA_REACH + k : DELTA_REACH + k + n] - padded[DELTA_REACH - k : DELTA_REACH - k + n])
+        for k in range(1, DELTA_REACH + 1)
+    )
+    return slope / (2 * sum(k * k for k in range(1, DELTA_REACH + 1)))
+
+
+def mfec(sound: np.ndarray) -> np.ndarray:
+    """Log mel energies, their derivatives and the derivatives of those: 15 frames of them are an audio cube.
+
+    Each band's mean over the recording is taken off, which takes the microphone and the loudness off (our choice).
+
+    Parameters
+    ----------
+    sound : (n,) float32 at 16 kHz, full scale is 1
+
+    Returns
+    -------
+    (n // 320, 40, 3) float32
+
+    Examples
+    --------
+    >>> mfec(np.ones(16000, np.float32)).shape
+    (50, 40, 3)
+    """
+    static = log_mel_energies(with_floor(sound))
+    static -= static.mean(0)
+    first = derivative(static)
+    return np.stack([static, first, derivative(first)], axis=2)
+
+
+def mfcc(sound: np.ndarray) -> np.ndarray:
+    """Kaldi's 13 cepstral coefficients of 25 ms frames every 10 ms, each less its mean over the recording.
+
+    As `compute-mfcc-feats --high-freq=7600 --dither=0`: the cosine transform of 23 log mel energies, liftered; the
+    first coefficient is the frame's log energy.
+
+    Parameters
+    ----------
+    sound : (n,) float32 at 16 kHz, full scale is 1
+
+    Returns
+    -------
+    (t, 13) float32
+
+    Raises
+    ------
+    InputError : the sound is shorter than one frame
+
+    Examples
+    --------
+    >>> mfcc(np.ones(16000, np.float32)).shape
+    (98, 13)
+    """
+    bands, energy = fbank_and_energy(with_floor(sound), N_MFCC_BANDS)
+    lifter = 1 + LIFTER / 2 * np.sin(np.pi * np.arange(N_MFCC) / LIFTER)
+    frames = scipy.fft.dct(bands, norm="ortho")[:, :N_MFCC] * lifter.astype(np.float32)
+    frames[:, 0] = energy
+    return frames - frames.mean(0)

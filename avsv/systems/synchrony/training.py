@@ -1,0 +1,263 @@
+"""Training the coupled 3D CNN or SyncNet: stretches of clips, genuine pairs and impostors whose sound is shifted."""
+
+import logging
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.data import Dataset
+
+from avsv.errors import InputError
+from avsv.jobs.progress import progress
+from avsv.kaldi.data_dir import DataDir, read_data_dir
+from avsv.kaldi.shards import digest
+from avsv.media.decoder_process import guarded
+from avsv.media.waveforms import read_sound
+from avsv.models.ranges import choice, within
+from avsv.systems.synchrony.embedding import FEATURES, NETWORKS, SynchronyEmbedder, save_network, unit_mouths
+from avsv.systems.synchrony.losses import SELECTIONS, contrastive_distance_loss, select_pairs
+from avsv.systems.synchrony.mouths import HEIGHT, WIDTH, Mouths, frame_indices, read_mouths
+from avsv.systems.synchrony.validation import find_threshold, read_clips, validate_pairs
+from avsv.training.config import TrainingConfig
+from avsv.training.dry_run import Rehearsal
+from avsv.training.image_augmentation import plan_batches
+from avsv.training.trainer import Step, Trainer, finish_experiment, load_batches, start_experiment
+from avsv.training.validation import read_held_out
+
+log = logging.getLogger("avsv")
+
+
+@dataclass
+class SynchronyConfig(TrainingConfig):
+    """`task: coupled_cnn` or `task: syncnet`; data_dir has mouths.scp, made by avsv synchrony mouths, and wav.scp."""
+
+    size: int = within(64, 1, 16384)  # of the vectors
+    width: float = within(1.0, above=0, high=16)  # share of the published channels
+    # seconds of a clip that are looked at together: all its cubes are pairs of a batch
+    segment: float = within(1.5, above=0, high=600)
+    segments_per_clip: int = within(1, 1, 10_000)  # in an epoch
+    stride: int = within(1, 1, 1000)  # of a segment's cubes only every second (2), third (3), ... is used
+    # seconds that the sound of impostors is shifted by, to either side
+    shift: tuple[float, float] = within((0.5, 0.5), above=0, high=600, rising=True)
+    margin: float = within(100.0, above=0, high=1e9)  # distance that impostors are pushed to; the authors' code has 100
+    # none | fixed | adaptive: online pair selection, see losses/synchrony.py
+    selection: str = choice("none", "none", "fixed", "adaptive")
+    selection_margin: float = within(10.0, 0, 1e9)  # the authors' code has 10
+    flip: bool = True  # half of the mouths are mirrored
+    move: int = within(4, 0, 50)  # pixels that the mouth is moved by at most, to each side
+    light: float = within(0.2, 0, below=1)  # strength of random contrast and brightness
+
+
+@dataclass(frozen=True)
+class ClipList:
+    """Clips to train on: utterance, entry of mouths.scp, and of wav.scp."""
+
+    utts: list[str]
+    mouths: list[str]
+    wav: list[str]
+
+    def entries(self) -> dict[str, tuple[str, str]]:
+        """Utterance -> entry of mouths.scp, and of wav.scp."""
+        return dict(zip(self.utts, zip(self.mouths, self.wav, strict=True), strict=True))
+
+
+def list_clips(data: DataDir) -> ClipList:
+    """The clips of a data directory that have mouths and sound; InputError where none has."""
+    mouths = {utt: entry for utt, entry in data.table("mouths.scp").items() if utt in data.utt2spk and utt in data.wav}
+    if not mouths:
+        raise InputError(f"{data.path}: no clip has mouths (mouths.scp, run avsv synchrony mouths) and sound (wav.scp)")
+    utts = sorted(mouths)
+    return ClipList(utts, [mouths[utt] for utt in utts], [data.wav[utt] for utt in utts])
+
+
+class Segments(Dataset):
+    """Stretches of clips; an item is asked for by (clip, seed).
+
+    A clip's mouths come from the archive each time, and so does its sound, unless the features of all clips fit in
+    memory (`keep`), which they do for some days of speech.
+    """
+
+    def __init__(self, config: SynchronyConfig, clips: ClipList):
+        self.config, self.clips = config, clips
+        self.net = NETWORKS[config.task]
+        self.n_mouths, self.n_sound = frames_of(self.net, config)
+        self.features: dict[int, np.ndarray] = {}
+        self.mouths: dict[int, Mouths] = {}
+
+    @property
+    def n_pairs(self) -> int:
+        """Genuine pairs of a segment."""
+        return pairs_of(self.net, self.config)
+
+    def keep(self) -> list[int]:
+        """Read the sound and the mouths of all clips; the numbers of those that can be used. Others are named."""
+        usable = []
+        for index in progress(range(len(self.clips.utts)), "read clips"):
+            try:
+                self.features[index] = FEATURES[self.net.sound](guarded(read_sound, self.clips.wav[index]))
+                self.mouths[index] = read_mouths(self.clips.mouths[index])
+            except InputError as error:
+                log.warning("left out %s: %s", self.clips.utts[index], error)
+                continue
+            if self.room(index) < 0:
+                log.warning("left out %s: is shorter than a segment of %g s", self.clips.utts[index],
+                            self.config.segment)  # fmt: skip
+                continue
+            usable.append(index)
+        return usable
+
+    def room(self, index: int) -> int:
+        """Steps that a segment can be moved by within a clip; below 0 where the clip is too short."""
+        net = self.net
+        n_mouths = len(frame_indices(self.mouths[index].times, net.fps))
+        return min((n_mouths - self.n_mouths) // net.mouth_stride,
+                   (len(self.features[index]) - self.n_sound) // sound_hop(net))  # fmt: skip
+
+    def __getitem__(self, item: tuple[int, int]) -> tuple[Tensor, Tensor]:
+        index, seed = item
+        rng = np.random.default_rng(seed)
+        begin = int(rng.integers(self.room(index) + 1))
+        pictures = unit_mouths(self.mouths[index], self.net.fps)[begin * self.net.mouth_stride :][: self.n_mouths]
+        sound = self.features[index][begin * sound_hop(self.net) :][: self.n_sound]
+        return torch.from_numpy(change(pictures, rng, self.config)), torch.from_numpy(sound)
+
+
+def sound_hop(net: type[nn.Module]) -> int:
+    """Frames of sound from one pair to the next."""
+    return net.sound_stride * round(net.sound_step * net.sound_rate)
+
+
+def pairs_of(net: type[nn.Module], config: SynchronyConfig) -> int:
+    """Genuine pairs of a segment."""
+    steps = (config.segment - net.seconds) * net.fps / net.mouth_stride
+    return int(steps / config.stride + 1e-6) + 1
+
+
+def frames_of(net: type[nn.Module], config: SynchronyConfig) -> tuple[int, int]:
+    """Mouths, and frames of sound, that the pairs of a segment span."""
+    steps = (pairs_of(net, config) - 1) * config.stride
+    return steps * net.mouth_stride + net.mouth_frames, steps * sound_hop(net) + net.sound_frames
+
+
+def change(pictures: np.ndarray, rng: np.random.Generator, config: SynchronyConfig) -> np.ndarray:
+    """Mirror, move, and change the light of a stretch of mouths, (t, 60, 100) float32, all its frames alike."""
+    if config.flip and rng.random() < 0.5:
+        pictures = pictures[:, :, ::-1]
+    across, down = rng.integers(-config.move, config.move + 1, 2)
+    rows = np.clip(np.arange(HEIGHT) + down, 0, HEIGHT - 1)
+    columns = np.clip(np.arange(WIDTH) + across, 0, WIDTH - 1)
+    gain, lift = np.exp(config.light * rng.normal()), config.light * rng.normal()
+    return np.ascontiguousarray(pictures[:, rows][:, :, columns] * np.float32(gain) + np.float32(lift))
+
+
+def draw_impostors(n_pairs: int, least: int, most: int) -> Tensor:
+    """For every place of a segment another one whose sound is `least` to `most` steps away, (n_pairs,) int64.
+
+    Examples
+    --------
+    >>> (draw_impostors(6, 3, 3) - torch.arange(6)).tolist()
+    [3, 3, 3, -3, -3, -3]
+    """
+    places = torch.arange(n_pairs)
+    away = (places[None] - places[:, None]).abs()
+    return torch.multinomial(((away >= least) & (away <= most)).float(), 1)[:, 0]
+
+
+def shift_steps(config: SynchronyConfig) -> tuple[int, int]:
+    """The shifts in steps of the network; InputError where a segment has no room for them."""
+    net = NETWORKS[config.task]
+    step = config.stride * net.mouth_stride / net.fps
+    least, most = round(config.shift[0] / step), round(config.shift[1] / step)
+    n_pairs = pairs_of(net, config)
+    if not 1 <= least <= most or n_pairs < 2 * least:
+        raise InputError(f"shift={list(config.shift)} segment={config.segment}: expected shifts from {step:g} s on, "
+                        "the lesser first, and a segment of at least twice the lesser and "
+                        f"{net.seconds:g} s")  # fmt: skip
+    return least, most
+
+
+def make_step(model: nn.Module, trainer: Trainer, config: SynchronyConfig) -> Step:
+    """The step on a batch of mouths (batch, t, 60, 100) and features of sound (batch, t', ...)."""
+    least, most = shift_steps(config)
+
+    def step(batch: tuple[Tensor, Tensor]) -> tuple[Tensor, dict]:
+        pictures, sound = (part.to(trainer.device, non_blocking=True) for part in batch)
+        mouths = model.embed_mouths(pictures, config.stride * model.mouth_stride).float()
+        sounds = model.embed_sound(sound, config.stride * model.sound_stride).float()
+        others = torch.stack([draw_impostors(mouths.shape[1], least, most) for _ in range(len(mouths))])
+        impostors = torch.take_along_dim(sounds, others.to(sounds.device).unsqueeze(2), 1)
+        distance = torch.cat([(mouths - other).add(1e-6).norm(dim=2).flatten() for other in (sounds, impostors)])
+        genuine = torch.arange(len(distance), device=distance.device) < len(distance) // 2
+        kept = select_pairs(distance.detach(), genuine, config.selection, config.selection_margin)
+        if kept.any():
+            loss = contrastive_distance_loss(distance[kept], genuine[kept], config.margin)
+        else:
+            loss = distance.sum() * 0
+        half = len(distance) // 2
+        with torch.no_grad():
+            apart = (distance[:half] < distance[half:]).float().mean()
+        return loss, {"pair_accuracy": apart, "kept_genuine": kept[:half].float().mean(),
+                      "kept_impostors": kept[half:].float().mean()}  # fmt: skip
+
+    return step
+
+
+def rehearse(config: SynchronyConfig, _n_people: int, n_clips: int) -> Rehearsal:
+    """A dry run on noise."""
+    net = NETWORKS[config.task]
+    model = net(config.size, config.width)
+    n_mouths, n_sound = frames_of(net, config)
+    shape = FEATURES[net.sound](np.ones(16000, np.float32)).shape[1:]
+
+    def make_batch(n: int) -> tuple[Tensor, Tensor]:
+        return torch.randn(n, n_mouths, HEIGHT, WIDTH), torch.randn(n, n_sound, *shape)
+
+    what = f"{config.segment:g} s of mouth and sound"
+    return Rehearsal(model, lambda trainer: make_step(model, trainer, config), make_batch,
+                     n_clips * config.segments_per_clip, what)  # fmt: skip
+
+
+def train_synchrony(config: SynchronyConfig) -> None:
+    """Train, and write `synchrony.safetensors` in `config.exp_dir`.
+
+    Raises
+    ------
+    InputError : no mouths, shifts that a segment has no room for, no clip as long as a segment
+    """
+    if config.selection not in SELECTIONS:
+        raise InputError(f"selection={config.selection}: expected one of {', '.join(SELECTIONS)}")
+    shift_steps(config)
+    data = read_data_dir(config.data_dir)
+    clips = list_clips(data)
+    held_out = read_held_out(config, {data.utt2spk[utt] for utt in clips.utts})
+    media = [part for one in (data, held_out) if one for part in (one.wav, one.table("mouths.scp"))]
+    if not start_experiment(config, {"data": digest([clips.utts, clips.mouths, clips.wav])}, media):
+        return
+    torch.manual_seed(config.seed)
+    model = NETWORKS[config.task](config.size, config.width)
+    segments = Segments(config, clips)
+    usable = segments.keep()
+    if not usable:
+        raise InputError(f"{config.data_dir}: no clip is as long as segment={config.segment:g} s")
+    log.info("%s: %d of %d clips are trained on", config.data_dir, len(usable), len(clips.utts))
+    trainer = Trainer(model, config)
+    valid = None
+    if held_out:
+        valid_clips = list_clips(held_out)
+        valid = read_clips(valid_clips.entries(), held_out.utt2spk, config.valid_clips)
+
+    def plan(epoch: int) -> list:
+        return plan_batches(usable * config.segments_per_clip, config.batch_size, config.seed, epoch)
+
+    trainer.fit(
+        make_step(model, trainer, config),
+        lambda epoch: load_batches(segments, plan(epoch), config),
+        len(plan(0)),
+        valid and validate_pairs(valid, trainer.device),
+    )
+    threshold = find_threshold(SynchronyEmbedder(model, trainer.device), valid) if valid else None
+    if threshold is None:
+        log.warning("%s: has no threshold of confidence, for which valid_dir with two people is needed", config.exp_dir)
+    save_network(config.exp_dir, config.task, model, config.size, config.width, threshold)
+    finish_experiment(config)

@@ -1,0 +1,78 @@
+"""Crops of speech as log mel spectrograms, for the voice-to-face networks."""
+
+import logging
+
+import numpy as np
+
+from avsv.errors import InputError
+from avsv.jobs.progress import progress
+from avsv.kaldi.segments import Source
+from avsv.media.decoder_process import guarded
+from avsv.media.waveforms import read_sound
+from avsv.systems.voice_to_face.speech_features import normalise_bands, speech_frames, take_frames
+
+log = logging.getLogger("avsv")
+MOST_BAD = 0.05  # share of the recordings that may be unusable
+
+
+def read_normalised(path: Source, allow_pipes: bool = False) -> np.ndarray:
+    """`read_speech` with each band normalised over the whole recording, (t, 64) float32."""
+    return normalise_bands(read_speech(path, allow_pipes)).T
+
+
+def read_speech(path: Source, allow_pipes: bool = False) -> np.ndarray:
+    """Frames with speech of a recording, (t, 64) float32; InputError names the recording that has too few."""
+    try:
+        return speech_frames(guarded(read_sound, path, 16000, allow_pipes))
+    except InputError as error:
+        raise InputError(str(error) if str(error).startswith(str(path)) else f"{path}: {error}") from None
+
+
+class SpeechStore:
+    """Normalised spectrograms for random crops: as many as fit stay in memory (16 bits), the rest is made on demand.
+
+    Parameters
+    ----------
+    paths : in the order of preference
+    max_mib : memory for frames; worker processes that are forked later share it
+    allow_pipes : run commands, see `read_sound`
+
+    Raises
+    ------
+    InputError : more than 5 % of the recordings cannot be used
+    """
+
+    def __init__(self, paths: list[str], max_mib: float, allow_pipes: bool = False):
+        self.allow_pipes = allow_pipes
+        self.kept: dict[str, np.ndarray] = {}
+        self.bad: dict[str, str] = {}
+        left = max_mib * 2**20
+        for path in progress(paths, "reading speech"):
+            if left <= 0:
+                log.info("cache_mib=%g: %d of %d recordings are kept in memory", max_mib, len(self.kept), len(paths))
+                break
+            try:
+                self.kept[path] = read_normalised(path, allow_pipes).astype(np.float16)
+            except InputError as error:
+                self.bad[path] = str(error)
+                continue
+            left -= self.kept[path].nbytes
+        for reason in self.bad.values():
+            log.warning("left out: %s", reason)
+        if len(self.bad) > MOST_BAD * len(paths):
+            raise InputError(f"{len(self.bad)} of {len(paths)} recordings cannot be used; the first: "
+                            f"{next(iter(self.bad.values()))}")  # fmt: skip
+
+    def crop(self, path: str, begin: float, n_frames: int) -> np.ndarray:
+        """`n_frames` from `begin` (a share of the recording) of the normalised spectrogram, (64, n_frames) float32."""
+        frames = self.kept[path] if path in self.kept else read_normalised(path, self.allow_pipes)
+        return np.ascontiguousarray(take_frames(frames, begin, n_frames).T, np.float32)
+
+    def crop_of_any(self, paths: list[str], begin: float, n_frames: int) -> np.ndarray:
+        """A crop of the first of some recordings that can be used; those before it are named in the log."""
+        for path in paths:
+            try:
+                return self.crop(path, begin, n_frames)
+            except InputError as error:
+                log.warning("left out: %s", error)
+        raise InputError(f"none of a person's {len(paths)} recordings can be used; the first: {paths[0]}")

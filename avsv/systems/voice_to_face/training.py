@@ -1,0 +1,304 @@
+"""Training a generator that draws a face from a voice, against a critic (Wen, Raj and Singh, NeurIPS 2019).
+
+In each step the critic learns from real faces and from faces drawn from voices, then the generator learns to pass for
+real and to be recognised as the speaker. The voice embedder (`task: voice_embedder`) stays as it was. Voices and real
+faces of a batch are drawn independently of each other, each clip as likely: people with more clips come more often.
+"""
+
+import logging
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.utils.data import Dataset
+
+from avsv.errors import InputError
+from avsv.features.faces import read_faces
+from avsv.kaldi.data_dir import DataDir, read_data_dir
+from avsv.kaldi.shards import digest, file_digest
+from avsv.models.ranges import within
+from avsv.models.weights import put
+from avsv.systems.voice_to_face.losses import critic_loss, generator_loss
+from avsv.systems.voice_to_face.networks import FACE_SIDE, FaceCritic, Generator, VoiceEmbedder, normalise_embeddings
+from avsv.systems.voice_to_face.speech import SpeechStore
+from avsv.systems.voice_to_face.speech_features import N_MELS
+from avsv.systems.voice_to_face.voice_embedder import refuse_crop_frames
+from avsv.training.checkpoints import load_weights, weights_file
+from avsv.training.config import OptimizerConfig, TrainingConfig
+from avsv.training.dry_run import Rehearsal
+from avsv.training.image_augmentation import fast_layout, to_input
+from avsv.training.trainer import Step, Trainer, finish_experiment, load_batches, start_experiment
+from avsv.training.validation import read_held_out
+
+log = logging.getLogger("avsv")
+SAMPLES = 8  # people whose faces are drawn after each epoch
+
+
+def published_optimizer() -> OptimizerConfig:
+    """Adam at 2e-4 throughout, decay 0.5 and 0.999."""
+    return OptimizerConfig(lr=2e-4, final_lr=2e-4, warmup=0.0, betas=(0.5, 0.999), clip_norm=0.0)
+
+
+@dataclass
+class VoiceToFaceConfig(TrainingConfig):
+    """`task: voice_to_face`; epochs are as long as one likes, a picture of samples is drawn after each."""
+
+    voice: str = "???"  # a training of task voice_embedder
+    steps_per_epoch: int = within(500, 1, 10_000_000)
+    # of 10 ms, least and most; each batch has one length
+    crop_frames: tuple[int, int] = within((300, 800), 1, 60_000, rising=True)
+    noise: float = within(0.05, 0, 100)  # standard deviation of what is added to voice embeddings of length 1
+    channels: tuple[int, ...] = within((1024, 512, 256, 128, 64), 1, 16384)  # of the generator
+    critic_channels: tuple[int, ...] = within((32, 64, 128, 256, 512), 1, 16384)
+    critic_size: int = within(64, 1, 16384)  # of what discriminator and classifier look at
+    batch_norm: bool = False  # in the generator (ours, for short trainings)
+    person_weight: float = within(1.0, 0, 10_000)  # of being recognised, in the generator's loss (published: 1)
+    # of a running mean of the generator's weights, which draws the faces (ours); 0: none
+    average_decay: float = within(0.0, 0, below=1)
+    cache_mib: int = within(4000, 0, 1 << 24)  # memory for spectrograms
+    optimizer: OptimizerConfig = field(default_factory=published_optimizer)
+
+
+class VoiceToFace(nn.Module):
+    """Embedder, generator and critic in one module.
+
+    Parameters
+    ----------
+    embedder : trained; it is not trained here, and its batch norm stays as it is
+    """
+
+    def __init__(self, config: VoiceToFaceConfig, embedder: VoiceEmbedder, n_people: int):
+        super().__init__()
+        if not len(config.channels) == len(config.critic_channels) == 5:
+            raise InputError("channels, critic_channels: expected five of each, for faces of 64 x 64")
+        size = embedder.layers[-1].out_channels
+        self.noise = config.noise
+        self.embedder = embedder.requires_grad_(False)
+        self.generator = Generator(config.channels, size, config.batch_norm)
+        self.critic = FaceCritic(n_people, config.critic_channels, config.critic_size)
+        self.layout = fast_layout(nn.ModuleList([self.generator, self.critic]))
+        self.generator.to(memory_format=self.layout)
+        self.critic.to(memory_format=self.layout)
+        self.mean: AveragedModel | None = None
+        if config.average_decay:
+            decay = get_ema_multi_avg_fn(config.average_decay)
+            self.mean = AveragedModel(self.generator, multi_avg_fn=decay, use_buffers=True).requires_grad_(False)
+
+    def train(self, mode: bool = True) -> "VoiceToFace":
+        super().train(mode)
+        self.embedder.eval()
+        return self
+
+    def average(self) -> None:
+        """Let the generator's weights, as they are now, into their running mean, if one is kept."""
+        if self.mean is not None:
+            self.mean.update_parameters(self.generator)
+
+    def listen(self, mels: Tensor) -> Tensor:
+        """Normalised log mel spectrograms (batch, 64, frames) -> embeddings (batch, d), with noise in training."""
+        voices = self.embedder(mels)
+        noise = self.noise * torch.randn_like(voices, dtype=torch.float32) if self.training else None
+        return normalise_embeddings(voices, noise)
+
+    def forward(self, mels: Tensor) -> Tensor:
+        """Normalised log mel spectrograms (batch, 64, frames) -> faces (batch, 3, 64, 64) RGB, about -1 to 1."""
+        draw = self.generator if self.training or self.mean is None else self.mean
+        return draw(self.listen(mels))
+
+
+def embedder_of(weights: dict[str, Tensor]) -> VoiceEmbedder:
+    """The voice embedder that is part of a model's weights, of the sizes that it has there.
+
+    Raises
+    ------
+    InputError : there is none
+    """
+    part = {name.removeprefix("embedder."): w for name, w in weights.items() if name.startswith("embedder.layers.")}
+    shapes = [w.shape for name, w in part.items() if name.endswith("weight") and w.ndim == 3]
+    if not shapes:
+        raise InputError("has no voice embedder; expected a training of task voice_embedder")
+    embedder = VoiceEmbedder([shape[0] for shape in shapes[:-1]], shapes[-1][0], shapes[0][1])
+    return put(embedder, part, "its voice embedder").eval()
+
+
+class VoicesAndFaces(Dataset):
+    """A voice of one person and a face of another or the same; an item is (voice clip, frames, face clip, seed)."""
+
+    def __init__(self, config: VoiceToFaceConfig, data: DataDir, entries: dict[str, str], people: list[str]):
+        self.config, self.people = config, people
+        numbers = {name: number for number, name in enumerate(people)}
+        voices, self.faces = ([(table[utt], numbers[data.utt2spk[utt]]) for utt in sorted(table)
+                               if data.utt2spk[utt] in numbers] for table in (data.wav, entries))  # fmt: skip
+        self.store = SpeechStore([path for path, _ in voices], config.cache_mib, config.allow_pipes)
+        self.voices = [(path, person) for path, person in voices if path not in self.store.bad]
+        self.wav: list[list[str]] = [[] for _ in people]
+        for path, person in self.voices:
+            self.wav[person].append(path)
+        empty = [people[number] for number, paths in enumerate(self.wav) if not paths]
+        if empty:
+            raise InputError(f"{config.data_dir}: no recording of {empty[0]} can be used; leave this person out")
+
+    def __getitem__(self, item: tuple[int, int, int, int]) -> tuple[Tensor, int, Tensor, int]:
+        voice, n_frames, picture, seed = item
+        rng = np.random.default_rng(seed)
+        path, speaker = self.voices[voice]
+        wav = self.wav[speaker]
+        others = [wav[row] for row in rng.permutation(len(wav)) if wav[row] != path]
+        mels = self.store.crop_of_any([path, *others], rng.random(), n_frames)
+        entry, person = self.faces[picture]
+        faces = read_faces(entry)
+        face = small_face(faces[rng.integers(len(faces))])
+        return torch.from_numpy(mels), speaker, to_input(face[:, ::-1] if rng.random() < 0.5 else face), person
+
+    def plan(self, epoch: int) -> list[list[tuple[int, int, int, int]]]:
+        """Batches of one epoch, the same whenever they are asked for."""
+        config = self.config
+        rng = np.random.default_rng([config.seed, epoch])
+        batches = []
+        for _ in range(config.steps_per_epoch):
+            n_frames = int(rng.integers(config.crop_frames[0], config.crop_frames[1] + 1))
+            voices = rng.integers(len(self.voices), size=config.batch_size).tolist()
+            pictures = rng.integers(len(self.faces), size=config.batch_size).tolist()
+            seeds = rng.integers(0, 2**62, config.batch_size).tolist()
+            batches.append([(v, n_frames, p, seed) for v, p, seed in zip(voices, pictures, seeds, strict=True)])
+        return batches
+
+
+def small_face(face: np.ndarray) -> np.ndarray:
+    """An aligned face at the size that is drawn: (112, 112, 3) -> (64, 64, 3) uint8."""
+    return cv2.resize(face, (FACE_SIDE, FACE_SIDE), interpolation=cv2.INTER_AREA)
+
+
+def to_pixels(faces: Tensor) -> np.ndarray:
+    """Faces as the generator draws them, (batch, 3, h, w) from -1 to 1, as pictures (batch, h, w, 3) uint8 RGB.
+
+    Examples
+    --------
+    >>> to_pixels(torch.tensor([-2.0, 0.0, 1.0]).view(1, 3, 1, 1)).ravel()
+    array([  0, 128, 255], dtype=uint8)
+    """
+    pixels = (faces.float() * 127.5 + 127.5).round().clamp(0, 255)
+    return pixels.to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
+
+
+def make_steps(model: VoiceToFace, trainer: Trainer) -> list[Step]:
+    """The steps of critic and generator on spectrograms (batch, 64, frames), whose, faces (batch, 3, 64, 64), whose."""
+
+    voices = None  # both draw from the same
+
+    def critic_step(batch):
+        nonlocal voices
+        mels, _, pictures, owner = (part.to(trainer.device, non_blocking=True) for part in batch)
+        pictures = ((pictures.float() - 127.5) / 127.5).contiguous(memory_format=model.layout)
+        with torch.no_grad():
+            voices = model.listen(mels)
+            drawn = model.generator(voices)
+        real, person = model.critic(pictures)
+        fooled, _ = model.critic(drawn)
+        return critic_loss(real, fooled, person, owner), {
+            "real_accuracy": (real > 0).float().mean(),
+            "drawn_accuracy": (fooled < 0).float().mean(),
+            "person_accuracy": (person.argmax(1) == owner).float().mean(),
+        }
+
+    def generator_step(batch):
+        speaker = batch[1].to(trainer.device, non_blocking=True)
+        model.average()  # what the step before has made of it
+        drawn, person = model.critic(model.generator(voices))
+        loss = generator_loss(drawn, person, speaker, trainer.config.person_weight)
+        return loss, {
+            "generator_loss": loss.detach(),
+            "speaker_accuracy": (person.argmax(1) == speaker).float().mean(),
+        }
+
+    return [critic_step, generator_step]
+
+
+def make_draw(mels: Tensor, faces: np.ndarray, trainer: Trainer):
+    """A function for `Trainer.fit`: real faces in a row, and below each the face drawn from a voice of that person."""
+
+    def draw(model: nn.Module) -> np.ndarray:
+        rows = [faces, to_pixels(model(mels.to(trainer.device)))]
+        return np.concatenate([np.concatenate(list(row), axis=1) for row in rows])
+
+    return draw
+
+
+def choose_samples(config: VoiceToFaceConfig, data: DataDir, entries: dict[str, str]) -> tuple[Tensor, np.ndarray]:
+    """Spectrograms (n, 64, frames) and real faces (n, 64, 64, 3) RGB of a clip of some people, spread over all."""
+    store, mels, faces = SpeechStore([], 0, config.allow_pipes), [], []
+    first: dict[str, str] = {}
+    for utt in sorted(entries.keys() & data.wav.keys()):
+        first.setdefault(data.utt2spk[utt], utt)
+    clips = list(first.values())
+    for index in np.unique(np.linspace(0, len(clips) - 1, SAMPLES).astype(int)):
+        try:
+            mels.append(torch.from_numpy(store.crop(data.wav[clips[index]], 0.5, config.crop_frames[1])))
+            faces.append(small_face(read_faces(entries[clips[index]])[0])[:, :, ::-1])
+        except InputError as error:
+            log.warning("left out of the samples: %s", error)
+    if not mels:
+        raise InputError(f"{data.path}: no clip has both a sound and an aligned face that can be used")
+    return torch.stack(mels), np.stack(faces)
+
+
+def rehearse(config: VoiceToFaceConfig, n_people: int, _n_clips: int) -> Rehearsal:
+    """A dry run on random voices and faces, with an embedder of the published size."""
+    model, n_frames = VoiceToFace(config, VoiceEmbedder(), n_people), config.crop_frames[1]
+
+    def make_batch(n):
+        faces = torch.randint(256, (n, 3, FACE_SIDE, FACE_SIDE), dtype=torch.uint8)
+        return torch.randn(n, N_MELS, n_frames), torch.randint(n_people, (n,)), faces, torch.randint(n_people, (n,))
+
+    what = f"{n_frames} frames of speech and a face"
+    examples = config.steps_per_epoch * config.batch_size
+    players = (model.critic, model.generator)
+    return Rehearsal(model, lambda trainer: make_steps(model, trainer), make_batch, examples, what, players)
+
+
+def usable_faces(data: DataDir) -> dict[str, str]:
+    """The entries of faces.scp; InputError where there are none."""
+    entries = {utt: entry for utt, entry in data.table("faces.scp").items() if utt in data.utt2spk}
+    if not entries:
+        raise InputError(f"{data.path}/faces.scp: is absent or empty; make it: avsv align-faces --model PACK "
+                        f"{data.path} OUT_DIR")  # fmt: skip
+    return entries
+
+
+def train_voice_to_face(config: VoiceToFaceConfig) -> None:
+    """Train generator and critic; after each epoch faces of held-out people (or training people) are drawn.
+
+    Raises
+    ------
+    InputError : no faces.scp, fewer than 2 people with a sound and a face, no finished training of the voice embedder
+    """
+    refuse_crop_frames(config.crop_frames)
+    data = read_data_dir(config.data_dir)
+    entries = usable_faces(data)
+    people = sorted({data.utt2spk[utt] for utt in data.wav} & {data.utt2spk[utt] for utt in entries})
+    if len(people) < 2:
+        raise InputError(f"{config.data_dir}: has {len(people)} people with a sound and a face, at least 2 are needed")
+    held_out = read_held_out(config, set(people))
+    weights = load_weights(config.voice)
+    inputs = {"data": digest([[u, s, data.wav.get(u), entries.get(u)] for u, s in sorted(data.utt2spk.items())]),
+              "voice": file_digest(weights_file(config.voice))}  # fmt: skip
+    held_out_media = [held_out.wav, held_out.table("faces.scp")] if held_out else []
+    if not start_experiment(config, inputs, [data.wav, entries, *held_out_media]):
+        return
+    cv2.setNumThreads(1)
+    torch.manual_seed(config.seed)
+    try:
+        model = VoiceToFace(config, embedder_of(weights), len(people))
+    except InputError as error:
+        raise InputError(f"voice={config.voice}: {error}") from None
+    pairs = VoicesAndFaces(config, data, entries, people)
+    log.info("%s: %d people with a sound and a face", config.data_dir, len(people))
+    shown = held_out or data
+    samples = choose_samples(config, shown, usable_faces(shown))
+    trainer = Trainer(model, config, players=(model.critic, model.generator))
+    trainer.fit(make_steps(model, trainer), lambda epoch: load_batches(pairs, pairs.plan(epoch), config),
+                config.steps_per_epoch, draw=make_draw(*samples, trainer))  # fmt: skip
+    finish_experiment(config)

@@ -1,0 +1,151 @@
+"""Training the voice embedder of voice to face: a speaker classifier by cross entropy on crops of speech.
+
+Wen, Raj and Singh, NeurIPS 2019, train it beforehand and freeze it while the generator learns.
+"""
+
+import logging
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils.data import Dataset
+
+from avsv.errors import InputError
+from avsv.kaldi.data_dir import read_data_dir
+from avsv.kaldi.shards import digest
+from avsv.models.ranges import within
+from avsv.systems.voice_to_face.networks import VoiceEmbedder
+from avsv.systems.voice_to_face.speech import SpeechStore
+from avsv.systems.voice_to_face.speech_features import N_MELS
+from avsv.training.config import TrainingConfig
+from avsv.training.dry_run import Rehearsal
+from avsv.training.trainer import Step, Trainer, finish_experiment, load_batches, start_experiment
+from avsv.training.validation import held_out_eer, read_held_out
+
+log = logging.getLogger("avsv")
+
+
+@dataclass
+class VoiceEmbedderConfig(TrainingConfig):
+    """`task: voice_embedder`."""
+
+    # of 10 ms, least and most; each batch has one length
+    crop_frames: tuple[int, int] = within((300, 800), 1, 60_000, rising=True)
+    crops_per_clip: int = within(1, 1, 10_000)  # an epoch has this many of each clip
+    cache_mib: int = within(4000, 0, 1 << 24)  # memory for spectrograms
+    channels: tuple[int, ...] = within((256, 384, 576, 864), 1, 16384)
+    embedding_size: int = within(64, 1, 16384)
+    mask_bands: int = within(0, 0, 64)  # longest run of bands set to their mean in each crop (SpecAugment; ours)
+
+
+class SpeechCrops(Dataset):
+    """Random crops; an item is asked for by (clip, frames, seed), so that a batch is the same each time."""
+
+    def __init__(self, config: VoiceEmbedderConfig, paths: list[str], labels: np.ndarray):
+        self.config, self.paths, self.labels = config, paths, labels
+        self.store = SpeechStore(paths, config.cache_mib, config.allow_pipes)
+        self.usable = [clip for clip, path in enumerate(paths) if path not in self.store.bad]
+
+    def __getitem__(self, item: tuple[int, int, int]) -> tuple[Tensor, int]:
+        clip, n_frames, seed = item
+        rng = np.random.default_rng(seed)
+        others = np.flatnonzero(self.labels == self.labels[clip])
+        paths = [self.paths[clip], *(self.paths[other] for other in rng.permutation(others) if other != clip)]
+        mels = self.store.crop_of_any(paths, rng.random(), n_frames)
+        if self.config.mask_bands:
+            width = rng.integers(self.config.mask_bands + 1)
+            begin = rng.integers(N_MELS - width + 1)
+            mels[begin : begin + width] = 0
+        return torch.from_numpy(mels), int(self.labels[clip])
+
+    def plan(self, epoch: int) -> list[list[tuple[int, int, int]]]:
+        """Batches of one epoch: every usable clip `crops_per_clip` times, in a random order; one length a batch."""
+        rng = np.random.default_rng([self.config.seed, epoch])
+        order = rng.permutation(self.usable * self.config.crops_per_clip)
+        size = min(self.config.batch_size, len(order))
+        batches = []
+        for begin in range(0, len(order) - size + 1, size):  # the rest is left out: batch norm wants full ones
+            n_frames = int(rng.integers(self.config.crop_frames[0], self.config.crop_frames[1] + 1))
+            seeds = rng.integers(0, 2**62, size)
+            rows = order[begin : begin + size]
+            batches.append([(int(clip), n_frames, int(seed)) for clip, seed in zip(rows, seeds, strict=True)])
+        return batches
+
+
+class SpeakerClassifier(nn.Module):
+    """The embedder and a linear layer with a class for each training speaker."""
+
+    def __init__(self, config: VoiceEmbedderConfig, n_people: int):
+        super().__init__()
+        self.embedder = VoiceEmbedder(config.channels, config.embedding_size)
+        self.classifier = nn.Linear(config.embedding_size, n_people)
+
+    def forward(self, mels: Tensor) -> Tensor:
+        """(batch, 64, frames) -> (batch, embedding size)."""
+        return self.embedder(mels)
+
+
+def make_step(model: SpeakerClassifier, trainer: Trainer) -> Step:
+    """The step on a batch of spectrograms (batch, 64, frames) and people (batch,)."""
+
+    def step(batch):
+        mels, label = (part.to(trainer.device, non_blocking=True) for part in batch)
+        logits = model.classifier(model(mels)).float()
+        return F.cross_entropy(logits, label), {"accuracy": (logits.argmax(1) == label).float().mean()}
+
+    return step
+
+
+def rehearse(config: VoiceEmbedderConfig, n_people: int, n_clips: int) -> Rehearsal:
+    """A dry run on spectrograms of the longest crop."""
+    model, n_frames = SpeakerClassifier(config, n_people), config.crop_frames[1]
+
+    def make_batch(n):
+        return torch.randn(n, N_MELS, n_frames), torch.randint(n_people, (n,))
+
+    examples = n_clips * config.crops_per_clip
+    return Rehearsal(model, lambda trainer: make_step(model, trainer), make_batch, examples, f"{n_frames} frames")
+
+
+def refuse_crop_frames(crop_frames: tuple[int, int]) -> None:
+    """InputError where the least and the most frames of a crop make no sense."""
+    least, most = crop_frames
+    if not 1 <= least <= most:
+        raise InputError(f"crop_frames={list(crop_frames)}: expected the least and the most frames, 1 or more")
+
+
+def train_voice_embedder(config: VoiceEmbedderConfig) -> None:
+    """Train the embedder; `task: voice_to_face` takes it from the checkpoint.
+
+    Raises
+    ------
+    InputError : sounds of fewer than 2 people, or too many that cannot be used; held-out people who are trained on
+    """
+    refuse_crop_frames(config.crop_frames)
+    data = read_data_dir(config.data_dir)
+    clips = sorted(data.wav)
+    people = sorted({data.utt2spk[utt] for utt in clips})
+    if len(people) < 2:
+        raise InputError(f"{config.data_dir}: has sound of {len(people)} people, at least 2 are needed to train")
+    held_out = read_held_out(config, set(people))
+    inputs = {"data": digest([[u, data.utt2spk[u], data.wav[u]] for u in clips])}
+    if not start_experiment(config, inputs, [data.wav, *([held_out.wav] if held_out else [])]):
+        return
+    torch.manual_seed(config.seed)
+    numbers = {spk: number for number, spk in enumerate(people)}
+    labels = np.array([numbers[data.utt2spk[utt]] for utt in clips])
+    crops = SpeechCrops(config, [data.wav[utt] for utt in clips], labels)
+    model = SpeakerClassifier(config, len(people))
+    trainer = Trainer(model, config)
+    log.info("%s: %d clips of %d people", config.data_dir, len(crops.usable), len(people))
+
+    def read_middle(path: str) -> Tensor:
+        return torch.from_numpy(SpeechStore([], 0, config.allow_pipes).crop(path, 0.5, config.crop_frames[0]))
+
+    validate = held_out and held_out_eer(config, held_out, held_out.wav, read_middle,
+                                         lambda model, mels: model(mels.to(trainer.device)))  # fmt: skip
+    trainer.fit(make_step(model, trainer), lambda epoch: load_batches(crops, crops.plan(epoch), config),
+                len(crops.plan(0)), validate)  # fmt: skip
+    finish_experiment(config)

@@ -1,0 +1,284 @@
+"""Training AVN-E on voice and face embeddings: any fusion form, embedding-level augmentation, weighted losses."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from avsv.embeddings.pair import NAME, fuse_pairs, pair_quality, save_fusion
+from avsv.errors import InputError
+from avsv.kaldi.embeddings import read_embeddings
+from avsv.kaldi.made_from import MadeFrom
+from avsv.kaldi.pairs import join_embeddings
+from avsv.kaldi.records import embeddings_digest
+from avsv.kaldi.shards import digest
+from avsv.kaldi.tables import read_table
+from avsv.losses.margin import AAMSoftmax, warmed_margin
+from avsv.losses.pairs import VerificationLoss, contrastive_loss, kept_share
+from avsv.models.avn_e import Fused, Fusion, FusionOptions
+from avsv.models.ranges import within
+from avsv.training.config import TrainingConfig
+from avsv.training.dry_run import Rehearsal
+from avsv.training.experiment import digest_arrays
+from avsv.training.pair_noise import PairNoise, PairNoiseOptions, Pairs
+from avsv.training.trainer import Step, Trainer, finish_experiment, start_experiment
+from avsv.training.validation import choose_clips, pairs_eer
+
+log = logging.getLogger("avsv")
+
+
+@dataclass
+class LossWeights:
+    """What the loss is a sum of; 0 leaves a term out."""
+
+    aam: float = within(1.0, 0, 10_000)  # AAM-softmax over the training people
+    contrastive: float = within(0.0, 0, 10_000)  # with aggressive sampling; the paper has 0.1
+    verification: float = within(0.0, 0, 10_000)  # cross-entropy of the batch's pairs
+    damage: float = within(0.0, 0, 10_000)  # cross-entropy of the detectors of damage; needs reliability
+    # minus the logarithm of the clean modality's weight where the other is damaged
+    attention: float = within(0.0, 0, 10_000)
+
+
+@dataclass
+class FusionConfig(FusionOptions, PairNoiseOptions, TrainingConfig):
+    """`task: avn_e`; `data_dir` is used for its utt2spk."""
+
+    voice: str = "???"  # embedding.scp of the training set
+    face: str = "???"
+    valid_voice: str = ""  # of the held-out people of valid_dir, clean or damaged
+    valid_face: str = ""
+    losses: LossWeights = field(default_factory=LossWeights)
+    scale: float = within(32.0, above=0, high=10_000)
+    margin: float = within(0.2, 0, 3)
+    margin_warmup: float = within(0.0, 0, 1)  # share of the training in which the margin grows from 0
+    sub_centres: int = within(1, 1, 100)
+    inter_top_k: int = within(0, 0, 100_000)  # nearest other people that are penalised
+    inter_top_penalty: float = within(0.06, 0, 3)
+    target_prior: float = within(0.1, above=0, below=1)  # of the verification loss
+    # in a batch, so that it holds pairs of one person; 0: clips as they come
+    clips_per_person: int = within(0, 0, 10_000)
+
+
+class FusionModel(nn.Module):
+    """The network and its criteria.
+
+    It is so small, and its losses are over pairs, that of several processes each works on the whole batch.
+    """
+
+    whole_batch = True  # see distributed.py
+
+    def __init__(self, n_voice: int, n_face: int, n_people: int, config: FusionConfig):
+        super().__init__()
+        options = FusionOptions(**{f.name: getattr(config, f.name) for f in fields(FusionOptions)})
+        self.config, self.fusion = config, Fusion(n_voice, n_face, options)
+        if config.losses.damage and not config.reliability:
+            raise InputError("losses.damage: trains the detectors of reliability; set reliability: true")
+        if config.losses.aam:
+            self.aam = AAMSoftmax(self.fusion.out_size, n_people, config.scale, config.margin, config.sub_centres,
+                                  config.inter_top_k, config.inter_top_penalty)  # fmt: skip
+        if config.losses.verification:
+            self.verification = VerificationLoss(config.target_prior)
+
+    def forward(self, fused: Fused, labels: Tensor, present: Tensor, damaged: Tensor,
+                done: float) -> tuple[Tensor, dict[str, Tensor]]:  # fmt: skip
+        """The weighted sum of the losses, and each of them.
+
+        Parameters
+        ----------
+        labels : (batch,) int64
+        present, damaged : (batch, 2) bool
+        done : share of the training that is behind
+        """
+        weights, config = self.config.losses, self.config
+        terms, figures = {}, {}
+        if weights.aam:
+            self.aam.margin = warmed_margin(config.margin, done, config.margin_warmup)
+            terms["aam"], logits = self.aam(fused.out, labels)
+            figures["accuracy"] = (logits.detach().argmax(1) == labels).float().mean()
+        if weights.contrastive:
+            terms["contrastive"] = contrastive_loss(fused.out, labels, kept_share(done))
+        if weights.verification:
+            terms["verification"] = self.verification(fused.out, labels)
+        if weights.damage:
+            terms["damage"] = F.binary_cross_entropy_with_logits(fused.damage[present], damaged[present].float())
+        if weights.attention:
+            terms["attention"] = attention_loss(fused.weights, present, damaged)
+        figures |= {name: term.detach() for name, term in terms.items()} if len(terms) > 1 else {}
+        return sum(getattr(weights, name) * term for name, term in terms.items()), figures
+
+
+def attention_loss(weights: Tensor, present: Tensor, damaged: Tensor) -> Tensor:
+    """Minus the logarithm of the clean modality's weight, over the pairs that have one clean and one damaged.
+
+    Divided by the number of all pairs, so that a batch with few of them is not louder.
+
+    Examples
+    --------
+    >>> both = torch.tensor([[True, True], [True, True]])
+    >>> hit = torch.tensor([[False, True], [False, False]])
+    >>> round(attention_loss(torch.tensor([[0.5, 0.5], [0.9, 0.1]]), both, hit).item(), 4)  # ln 2 / 2
+    0.3466
+    """
+    one = present.all(1) & (damaged.sum(1) == 1)
+    clean = (weights * ~damaged).sum(1)
+    return -(clean.clamp(min=1e-4).log() * one).sum() / len(weights)
+
+
+def read_pairs(data_dir: str, voice_scp: str, face_scp: str,
+               options: FusionOptions) -> tuple[Pairs, list[str], list[str]]:  # fmt: skip
+    """Both embeddings of every clip that has either, in the order of the identifiers.
+
+    Returns
+    -------
+    Pairs ; n utterances ; n people's names
+    """
+    utt2spk = read_table(Path(data_dir) / "utt2spk", fields=2, shape="utterance speaker")
+    voice, face, present, utts = join_embeddings(voice_scp, face_scp)
+    unknown = [utt for utt in utts if utt not in utt2spk]
+    if unknown:
+        raise InputError(f"{data_dir}/utt2spk: {len(unknown)} embedded utterances are not in it, such as {unknown[0]}")
+    quality = pair_quality(options, voice_scp, face_scp, utts)
+    pairs = Pairs(*(torch.from_numpy(x) for x in (voice, face, present, quality, np.zeros_like(present))))
+    return pairs, utts, [utt2spk[u] for u in utts]
+
+
+def validation_embeddings(config: FusionConfig) -> list[str]:
+    """The scp files that a training is validated on; none where it is not."""
+    return [scp for scp in (config.valid_voice, config.valid_face) if scp] if config.valid_dir else []
+
+
+def make_validation(config: FusionConfig, people: set[str]) -> Callable[[FusionModel], dict[str, float]] | None:
+    """What measures the EER over all pairs of (some of) the held-out people's clips; None where there are none."""
+    if not config.valid_dir:
+        return None
+    if not (config.valid_voice and config.valid_face):
+        raise InputError("valid_dir: needs the embeddings of its clips too: valid_voice and valid_face")
+    pairs, utts, spk = read_pairs(config.valid_dir, config.valid_voice, config.valid_face, config)
+    if trained := sorted(set(spk) & people):
+        raise InputError(f"{config.valid_dir}: {len(trained)} of its people are trained on, such as {trained[0]}")
+    rows_of = {utt: row for row, utt in enumerate(utts)}
+    rows = [rows_of[utt] for utt in choose_clips(dict(zip(utts, spk, strict=True)), config.valid_clips)]
+    who, arrays = [spk[row] for row in rows], [x[rows].numpy() for x in pairs[:4]]
+    if not 1 < len(set(who)) < len(who):
+        raise InputError(f"{config.valid_dir}: {len(who)} clips of {len(set(who))} people make no pairs to validate on")
+    return lambda model: {"eer_percent": pairs_eer(fuse_pairs(model.fusion, *arrays)[0], who)}
+
+
+def set_statistics(fusion: Fusion, pairs: Pairs) -> None:
+    """Means of the embeddings, and mean and spread of the quality tables, of the training set."""
+    fusion.voice_mean.copy_(pairs.voice[pairs.present[:, 0]].mean(0))
+    fusion.face_mean.copy_(pairs.face[pairs.present[:, 1]].mean(0))
+    tables = [*fusion.options.voice_quality, *fusion.options.face_quality]
+    for column, name in enumerate(tables):
+        values = pairs.quality[:, column]
+        values = values[~values.isnan()]
+        if len(values) < 2:
+            raise InputError(f"{name}: {len(values)} training clips have a value, at least 2 are needed")
+        fusion.quality_mean[column] = values.mean()
+        fusion.quality_std[column] = values.std().clamp(min=1e-6)
+
+
+def plan_batches(labels: Tensor, size: int, clips_per_person: int, seed: list[int]) -> list[Tensor]:
+    """Rows of each batch of an epoch: as many batches as the clips fill.
+
+    With `clips_per_person` k, a batch has k clips of each of size / k people, drawn without replacement where a person
+    has as many; people take turns, so that those with few clips are seen as often as those with many.
+    """
+    rng = np.random.default_rng(seed)
+    n_batches = len(labels) // size
+    if not clips_per_person:
+        order = torch.from_numpy(rng.permutation(len(labels)))
+        return list(order[: n_batches * size].split(size))
+    order = np.argsort(labels.numpy(), kind="stable")
+    clips = np.split(order, np.cumsum(np.bincount(labels.numpy()))[:-1])
+    n_people = min(len(clips), max(2, size // clips_per_person))
+    turns = np.concatenate([rng.permutation(len(clips)) for _ in range(n_batches * n_people // len(clips) + 1)])
+    batches = []
+    for people in turns[: n_batches * n_people].reshape(n_batches, n_people):
+        drawn = [rng.choice(clips[p], clips_per_person, replace=len(clips[p]) < clips_per_person) for p in people]
+        batches.append(torch.from_numpy(np.concatenate(drawn)))
+    return batches
+
+
+def make_step(model: FusionModel, trainer: Trainer, noise: PairNoise, pairs: Pairs, labels: Tensor) -> Step:
+    """The step on rows of `pairs` and the share of the training that is behind."""
+
+    def step(batch):
+        rows, done = batch
+        raw = noise.damage_raw(Pairs(*(x[rows].to(trainer.device) for x in pairs)), rows)
+        voice, face = model.fusion.normalize(raw.voice, raw.face, raw.present)
+        voice, face, present, damaged = noise.damage_unit(voice, face, raw.present, raw.damaged)
+        fused = model.fusion.fuse(voice, face, present, raw.quality)
+        loss, figures = model(fused, labels[rows].to(trainer.device), present, damaged, done)
+        return loss, {**figures, **measure_weights(fused.weights.detach(), present, damaged)}
+
+    return step
+
+
+def rehearse(config: FusionConfig, n_people: int, n_clips: int) -> Rehearsal:
+    """A dry run on random embeddings of the published encoders' sizes; none is damaged where that takes files."""
+    sizes, n = (192, 512), min(config.batch_size, n_clips)
+    options = replace(config, damage=config.damage if config.damage == "v1" else "none")
+    noise = PairNoise(options, (config.voice_quality, config.face_quality), [], sizes)
+    quality = torch.randn(n, len(config.voice_quality) + len(config.face_quality))
+    both = torch.ones(n, 2, dtype=torch.bool)
+    pairs = Pairs(torch.randn(n, sizes[0]), torch.randn(n, sizes[1]), both, quality, ~both)
+    model, labels = FusionModel(*sizes, n_people, config), torch.randint(n_people, (n,))
+    what = f"a pair of embeddings ({sizes[0]}, {sizes[1]})"
+    return Rehearsal(model, lambda trainer: make_step(model, trainer, noise, pairs, labels),
+                     lambda size: (torch.arange(size), 1.0), n_clips, what)  # fmt: skip
+
+
+def train_fusion(config: FusionConfig) -> None:
+    """Train, and write `fusion.safetensors` in `config.exp_dir`."""
+    pairs, utts, people = read_pairs(config.data_dir, config.voice, config.face, config)
+    names = sorted(set(people))
+    if len(names) < 2:
+        raise InputError(f"{config.data_dir}: has embeddings of {len(names)} people, at least 2 are needed to train")
+    sizes = (pairs.voice.shape[1], pairs.face.shape[1])
+    torch.manual_seed(config.seed)
+    model = FusionModel(*sizes, len(names), config)
+    noise = PairNoise(config, (config.voice_quality, config.face_quality), utts, sizes)
+    made = MadeFrom({"voice": config.voice, "face": config.face})
+    inputs = {"data": [digest([utts, people]), digest_arrays(*pairs)], "noise": noise.digests()}
+    inputs |= {"validation": [embeddings_digest(read_embeddings(scp)) for scp in validation_embeddings(config)]}
+    if not start_experiment(config, inputs):
+        made.write(Path(config.exp_dir) / NAME)  # it may have been written again, as it was
+        return
+    counts = pairs.present.sum(0).tolist()
+    log.info("%d clips of %d people, %d with a voice, %d with a face", len(people), len(names), *counts)
+    numbers = {spk: number for number, spk in enumerate(names)}
+    labels = torch.tensor([numbers[spk] for spk in people])
+    set_statistics(model.fusion, pairs)
+    trainer = Trainer(model, config)
+    size = min(config.batch_size, len(people))
+    n_batches = len(people) // size
+
+    def batches(epoch):
+        plan = plan_batches(labels, size, config.clips_per_person, [config.seed, epoch])
+        return [(rows, (epoch + i / n_batches) / config.epochs) for i, rows in enumerate(plan)]
+
+    validate = make_validation(config, set(names))
+    trainer.fit(make_step(model, trainer, noise, pairs, labels), batches, n_batches, validate)
+    save_fusion(config.exp_dir, model.fusion)
+    made.write(Path(config.exp_dir) / NAME)
+    finish_experiment(config)
+
+
+def measure_weights(weights: Tensor, present: Tensor, damaged: Tensor) -> dict[str, Tensor]:
+    """The voice's mean weight over pairs of two clean modalities, and where the voice, or the face, is damaged.
+
+    A state that the batch lacks gets the mean of all pairs, so that every batch has the same figures.
+    """
+    both = present.all(1)
+    states = {"voice_weight": ~damaged.any(1)}
+    if damaged.any():
+        states |= {"voice_weight_voice_hit": damaged[:, 0] & ~damaged[:, 1],
+                   "voice_weight_face_hit": damaged[:, 1] & ~damaged[:, 0]}  # fmt: skip
+    rows = {name: both & state for name, state in states.items()}
+    return {name: (weights[row, 0] if row.any() else weights[:, 0]).mean() for name, row in rows.items()}

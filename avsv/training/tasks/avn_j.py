@@ -1,0 +1,293 @@
+"""Training AVN-J: speaker encoder, face encoder and an AVN-E head together, from encoders that were trained before.
+
+The experiment's folder holds three things that are used as any others of their kind:
+  voice/               a SpeechBrain folder, for avsv embed-voice
+  face/                a face pack, for avsv embed-face
+  fusion.safetensors   the head, for avsv embed-pair --model EXP_DIR
+"""
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from avsv.embeddings.pair import NAME as FUSION
+from avsv.embeddings.pair import load_fusion, save_fusion
+from avsv.embeddings.quality import LOG
+from avsv.errors import InputError
+from avsv.kaldi.data_dir import read_data_dir
+from avsv.kaldi.shards import file_digest
+from avsv.losses.margin import AAMSoftmax, warmed_margin
+from avsv.models.avn_e import Fusion
+from avsv.models.avn_f import where_present
+from avsv.models.ecapa import make_frontend
+from avsv.models.ranges import within
+from avsv.training.clips import (
+    Clip,
+    Clips,
+    ClipsConfig,
+    digest_clips,
+    list_clips,
+    media_of,
+    random_clips,
+    to_device,
+    validate_clips,
+)
+from avsv.training.distributed import from_all, gather
+from avsv.training.dry_run import Rehearsal
+from avsv.training.encoders import (
+    Encoder,
+    read_face_encoder,
+    read_voice_encoder,
+    save_face_encoder,
+    save_voice_encoder,
+)
+from avsv.training.image_augmentation import fast_layout
+from avsv.training.pair_noise import PairNoise
+from avsv.training.tasks.avn_e import FusionConfig, FusionModel, measure_weights
+from avsv.training.trainer import Step, Trainer, finish_experiment, load_batches, start_experiment
+from avsv.training.validation import read_held_out
+
+STATISTICS_BATCHES = 50  # that the means of the embeddings are estimated from, before training
+MAGNITUDE = "utt2magnitude"
+
+
+@dataclass
+class AvnJConfig(FusionConfig, ClipsConfig):
+    """`task: avn_j`; the keys of AVN-E's head and losses, and of clips.
+
+    `voice` and `face` are folders here: a SpeechBrain folder or source, and a finished training of task face.
+    """
+
+    head: str = ""  # a finished training of task avn_e on the same encoders, to start the head from; empty: a new head
+    voice_loss: float = within(0.5, 0, 10_000)  # weight of AAM-softmax on the voice's embedding alone
+    face_loss: float = within(0.5, 0, 10_000)
+    encoder_rate: float = within(1.0, 0, 1)  # share of the learning rate at which the encoders move
+    # first epochs in which the encoders stay as they are and the head alone learns
+    freeze_epochs: int = within(1, 0, 1_000_000)
+
+
+class Encoders(nn.Module):
+    """Both encoders: sound and pictures as they come from files -> raw embeddings.
+
+    Parameters
+    ----------
+    voice : SpeechBrain's network: (batch, t, mels), lengths -> (batch, 1, n)
+    face : (batch, 3, 112, 112) -> (batch, m)
+    """
+
+    def __init__(self, voice: nn.Module, face: nn.Module):
+        super().__init__()
+        self.fbank, self.normalize = make_frontend()
+        self.voice, self.face = voice, face
+        self.layout = fast_layout(face)
+        self.face.to(memory_format=self.layout)
+        self.frozen = False
+
+    def freeze(self, frozen: bool) -> None:
+        """Frozen encoders neither learn nor change their batch norms' statistics."""
+        self.frozen = frozen
+        for network in (self.voice, self.face):
+            network.requires_grad_(not frozen)
+        self.face.norm.weight.requires_grad_(False)  # of IResNet: stays 1
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> "Encoders":
+        return super().train(mode and not self.frozen)
+
+    def forward(self, sound: Tensor, pictures: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
+        """(batch, n) sound at 16 kHz, (batch, 3, 112, 112) uint8 RGB -> (batch, n voice), (batch, n face).
+
+        What is not present, (batch, 2) bool, has the embedding 0.
+        """
+        with torch.no_grad(), torch.autocast(sound.device.type, enabled=False):
+            features = self.normalize(self.fbank(sound), torch.ones(len(sound), device=sound.device))
+            scaled = ((pictures.float() - 127.5) / 127.5).contiguous(memory_format=self.layout)
+        voice = where_present(self.embed_voice, features, present[:, 0])
+        return voice.float(), where_present(self.face, scaled, present[:, 1]).float()
+
+    def embed_voice(self, features: Tensor) -> Tensor:
+        return self.voice(features, torch.ones(len(features), device=features.device)).squeeze(1)
+
+
+class AvnJModel(nn.Module):
+    """Encoders, head, and their losses."""
+
+    def __init__(self, config: AvnJConfig, n_people: int, voice: Encoder, face: Encoder):
+        super().__init__()
+        refuse(config)
+        self.config, sizes = config, (voice.size, face.size)
+        self.encoders = Encoders(voice.net, face.net)
+        for parameter in self.encoders.parameters():
+            parameter.rate_share = config.encoder_rate
+        self.head = FusionModel(*sizes, n_people, config)
+        self.noise = PairNoise(config, (config.voice_quality, config.face_quality), [], sizes)
+        weights = (config.voice_loss, config.face_loss)
+        self.single = nn.ModuleList(
+            [AAMSoftmax(n, n_people, config.scale, config.margin) if weight else nn.Identity()
+             for n, weight in zip(sizes, weights, strict=True)]
+        )  # fmt: skip
+
+    def freeze(self, frozen: bool) -> None:
+        if frozen != self.encoders.frozen:
+            self.encoders.freeze(frozen)
+
+    def forward(self, clip: Clip, done: float) -> tuple[Tensor, dict]:
+        """Loss and figures of a batch."""
+        fusion, config = self.head.fusion, self.config
+        # the encoders had this process's share; the losses are over pairs, and go on with the whole batch
+        voice, face, quality = (from_all(x) for x in self.embed_apart(clip))
+        there, damaged, label = (from_all(x) for x in (clip.present, clip.damaged, clip.label))
+        voice, face = fusion.normalize(voice, face, there)
+        singles = self.single_losses((voice, face), there, label, done)
+        hit = self.noise.draw(there)
+        voice, face, present, hit = self.noise.damage_unit(voice, face, there, hit)
+        damaged = (hit | damaged) & present
+        fused = fusion.fuse(voice, face, present, quality)
+        loss, figures = self.head(fused, label, present, damaged, done)
+        figures |= {f"{name}_aam": value.detach() for name, value in singles.items()}
+        figures |= measure_weights(fused.weights.detach(), present, damaged)
+        weights = {"voice": config.voice_loss, "face": config.face_loss}
+        return loss + sum(weights[name] * value for name, value in singles.items()), figures
+
+    def embed(self, clip: Clip) -> Tensor:
+        """(batch, size) fused embeddings, nothing damaged."""
+        voice, face, quality = self.embed_apart(clip)
+        return self.head.fusion(voice, face, clip.present, quality).out
+
+    def embed_apart(self, clip: Clip) -> tuple[Tensor, Tensor, Tensor]:
+        """Embeddings of voice and face, and their magnitudes, as embed-voice and embed-face write them.
+
+        A clip's face embedding is the mean of its faces' at length 1, so this one face's is at length 1 as well.
+        """
+        voice, face = self.encoders(clip.sound, clip.picture, clip.present)
+        columns = []
+        for raw, names in ((voice, self.config.voice_quality), (face, self.config.face_quality)):
+            magnitude = raw.norm(dim=1).clamp(min=1e-6)
+            columns += [magnitude.log() if name.startswith(LOG) else magnitude for name in names]
+        quality = torch.stack(columns, 1) if columns else voice.new_zeros(len(voice), 0)
+        return voice, F.normalize(face), quality
+
+    def single_losses(
+        self, vectors: tuple[Tensor, Tensor], present: Tensor, label: Tensor, done: float
+    ) -> dict[str, Tensor]:
+        """AAM-softmax of each modality's embeddings, over the clips that have it."""
+        losses = {}
+        for number, (name, criterion) in enumerate(zip(("voice", "face"), self.single, strict=True)):
+            there = present[:, number]
+            if isinstance(criterion, AAMSoftmax):
+                criterion.margin = warmed_margin(self.config.margin, done, self.config.margin_warmup)
+                # a batch without any still touches the parameters: processes that train together all must
+                losses[name] = (
+                    criterion(vectors[number][there], label[there])[0]
+                    if there.any()
+                    else 0 * (criterion.weight.sum() + vectors[number].sum())
+                )
+        return losses
+
+
+def refuse(config: AvnJConfig) -> None:
+    """InputError where options of AVN-E have no meaning here."""
+    for name in [*config.voice_quality, *config.face_quality]:
+        if name.removeprefix(LOG) != MAGNITUDE:
+            raise InputError(f"voice_quality, face_quality: {name}: AVN-J embeds crops as it trains, and knows their "
+                            f"{MAGNITUDE} and log:{MAGNITUDE} alone")  # fmt: skip
+    if config.damage not in ("v1", "none"):
+        raise InputError(
+            f"damage: {config.damage}: of embeddings that change as AVN-J trains there are no statistics and no "
+            "damaged versions; use v1 or none (feature_damage damages sound and pictures)"
+        )
+
+
+@torch.no_grad()
+def set_statistics(model: AvnJModel, batches: Iterable, device: torch.device) -> None:
+    """Means of the embeddings, mean and spread of magnitudes, of undamaged crops in the first batches of training."""
+    model.eval()
+    fusion, n_voice_quality = model.head.fusion, len(model.config.voice_quality)
+    sums: list[Tensor] = [torch.zeros(()), torch.zeros(())]
+    for batch in islice(batches, STATISTICS_BATCHES):
+        clip = to_device(batch, device)
+        voice, face, quality = model.embed_apart(clip)
+        qualities = (quality[:, :n_voice_quality], quality[:, n_voice_quality:])
+        for modality, (vectors, values) in enumerate(zip((voice, face), qualities, strict=True)):
+            rows = torch.cat([vectors, values, values.square(), torch.ones_like(vectors[:, :1])], 1).double().cpu()
+            sums[modality] = sums[modality] + rows[(clip.present & ~clip.damaged)[:, modality].cpu()].sum(0)
+    for modality, mean in enumerate((fusion.voice_mean, fusion.face_mean)):
+        total = sum(gather(sums[modality]))
+        means = total[:-1] / total[-1].clamp(min=1)
+        mean.copy_(means[: len(mean)])
+        first, second = means[len(mean) :].chunk(2)
+        columns = slice(0, n_voice_quality) if modality == 0 else slice(n_voice_quality, None)
+        fusion.quality_mean[columns] = first.to(fusion.quality_mean)
+        fusion.quality_std[columns] = (second - first**2).clamp(min=1e-12).sqrt().to(fusion.quality_std)
+
+
+def make_avn_j(config: AvnJConfig, n_people: int) -> tuple[AvnJModel, Encoder, Encoder]:
+    """The model, and the encoders of voice and face that it starts from."""
+    voice, face = read_voice_encoder(config.voice), read_face_encoder(config.face)
+    model = AvnJModel(config, n_people, voice, face)
+    if config.head:
+        start_head(model.head.fusion, config.head)
+    return model, voice, face
+
+
+def start_head(fusion: Fusion, folder: str) -> None:
+    """Take over the weights and means of a trained AVN-E; InputError where it is another network."""
+    trained = load_fusion(folder)
+    ours, theirs = ({"n_voice": f.n_voice, "n_face": f.n_face, **asdict(f.options)} for f in (fusion, trained))
+    other = [f"{name}: {theirs[name]} there, {ours[name]} here" for name in ours if ours[name] != theirs[name]]
+    if other:
+        raise InputError(f"head: {folder}: is another network: {'; '.join(other)}")
+    fusion.load_state_dict(trained.state_dict())
+
+
+def make_step(model: AvnJModel, trainer: Trainer) -> Step:
+    """The step on a batch of clips."""
+    return lambda batch: model(to_device(batch, trainer.device), trainer.done)
+
+
+def rehearse(config: AvnJConfig, n_people: int, n_clips: int) -> Rehearsal:
+    """A dry run on noise; with nothing frozen, as most epochs are."""
+    model = make_avn_j(config, n_people)[0]
+    what = f"{config.crop_seconds:g} s of sound and a face"
+    return Rehearsal(model, lambda trainer: make_step(model, trainer), lambda n: random_clips(config, n, n_people),
+                     n_clips * config.crops_per_clip, what)  # fmt: skip
+
+
+def train_avn_j(config: AvnJConfig) -> None:
+    """Train, and write a voice encoder, a face pack and a head in `config.exp_dir`.
+
+    Raises
+    ------
+    InputError : no sound or no aligned faces, encoders that cannot be trained, options that AVN-J does not have
+    """
+    data = read_data_dir(config.data_dir)
+    clips = list_clips(data)
+    torch.manual_seed(config.seed)
+    held_out = read_held_out(config, set(clips.people))
+    model, voice, face = make_avn_j(config, len(clips.people))
+    inputs = {"data": digest_clips(clips), "voice": voice.digest, "face": face.digest}
+    inputs |= {"head": file_digest(Path(config.head) / FUSION)} if config.head else {}
+    if not start_experiment(config, inputs, media_of(data, held_out)):
+        return
+    crops = Clips(config, clips)
+    trainer = Trainer(model, config)
+    if not config.head and not (Path(config.exp_dir) / "checkpoint.pt").exists():
+        set_statistics(model, load_batches(crops, crops.plan(0), config), trainer.device)
+
+    validate = held_out and validate_clips(config, held_out, AvnJModel.embed, trainer.device)
+
+    def batches(epoch: int) -> Iterable:
+        model.freeze(epoch < config.freeze_epochs)
+        return load_batches(crops, crops.plan(epoch), config)
+
+    trainer.fit(make_step(model, trainer), batches, len(crops.plan(0)), validate)
+    model.cpu()
+    save_voice_encoder(model.encoders.voice, voice.source, Path(config.exp_dir) / "voice")
+    save_face_encoder(model.encoders.face, face.source, Path(config.exp_dir) / "face")
+    save_fusion(config.exp_dir, model.head.fusion)
+    finish_experiment(config)

@@ -1,0 +1,177 @@
+"""Training a small face detector on clips whose key points are known, such as those of a drawn corpus.
+
+DATA_DIR/landmarks.scp says where they are; see avsv/features/landmarks.py for the form.
+"""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from avsv.errors import InputError
+from avsv.features.face_pack import load_pack
+from avsv.features.faces import detect_face
+from avsv.features.landmarks import read_landmarks
+from avsv.jobs.progress import progress
+from avsv.kaldi.data_dir import read_data_dir
+from avsv.kaldi.shards import digest
+from avsv.media.decoder_process import guarded, guarded_stream
+from avsv.media.images import count_frames, each_frame, evenly_spaced
+from avsv.models.face_detector import FaceDetector, detector_loss, save_onnx
+from avsv.models.ranges import within
+from avsv.training.config import TrainingConfig
+from avsv.training.dry_run import Rehearsal
+from avsv.training.image_augmentation import change_colour, fast_layout, move_matrix, plan_batches, to_input, warp
+from avsv.training.trainer import Step, Trainer, finish_experiment, load_batches, start_experiment
+
+log = logging.getLogger("avsv")
+MIRRORED = [1, 0, 2, 4, 3]  # key points of a mirrored face: left and right change places
+
+
+@dataclass
+class FaceDetectorConfig(TrainingConfig):
+    """`task: face_detector`."""
+
+    frames_per_clip: int = within(4, 1, 10_000)
+    side: int = within(160, 32, 4096)  # pixels of the square pictures trained on, a multiple of 32
+    # pixels; faces are scaled to sizes in this range
+    face_side: tuple[float, float] = within((36.0, 130.0), 1, 4096, rising=True)
+    width: int = within(16, 1, 16384)  # channels of the first layer
+    rotation: float = within(10.0, 0, 180)  # degrees
+    colour: float = within(0.5, 0, 1)
+
+
+@dataclass(frozen=True)
+class Example:
+    """A frame and the face in it."""
+
+    picture: np.ndarray  # (h, w, 3) uint8 BGR
+    box: np.ndarray  # (4,) x y w h, pixels
+    points: np.ndarray  # (5, 2) x y, pixels
+
+
+def read_examples(video: str, landmarks: str, n: int) -> list[Example]:
+    """Up to `n` evenly spaced frames of a clip; InputError where frames and landmarks do not match."""
+    rows = read_landmarks(landmarks)
+    n_frames = int(guarded(count_frames, video))
+    if n_frames != len(rows):
+        raise InputError(f"{landmarks}: has {len(rows)} lines, but {video} has {n_frames} frames")
+    pictures = list(guarded_stream(each_frame, video, n))
+    chosen = rows[evenly_spaced(len(rows), n)]
+    if len(chosen) != len(pictures):
+        raise InputError(f"{video}: {len(pictures)} of {len(chosen)} frames can be decoded")
+    return [Example(p, row[:4], row[4:].reshape(5, 2)) for p, row in zip(pictures, chosen, strict=True)]
+
+
+class Pictures(Dataset):
+    """Frames with the face at a random place and size; an item is asked for by (frame, seed)."""
+
+    def __init__(self, config: FaceDetectorConfig, examples: list[Example]):
+        self.config, self.examples = config, examples
+
+    def __getitem__(self, item: tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        index, seed = item
+        example, rng, side = self.examples[index], np.random.default_rng(seed), self.config.side
+        size = np.exp(rng.uniform(*np.log(self.config.face_side)))
+        scale = size / np.sqrt(example.box[2] * example.box[3])
+        centre = example.box[:2] + example.box[2:] / 2
+        # the whole face stays inside, most of the time
+        room = np.maximum(side - scale * example.box[2:], 0.2 * side) / 2
+        target = side / 2 + room * rng.uniform(-1, 1, 2)
+        flip = bool(rng.random() < 0.5)
+        matrix = move_matrix(centre, target, scale, rng.normal() * self.config.rotation, flip)
+        picture = change_colour(
+            warp(example.picture, matrix, side, replicate=rng.random() < 0.3), rng, self.config.colour
+        )
+        if rng.random() < 0.2:
+            picture = cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.3, 0.02 * size + 0.3))
+        points = (example.points[MIRRORED] if flip else example.points) @ matrix[:, :2].T + matrix[:, 2]
+        half = scale * example.box[2:] / 2
+        box = np.concatenate([target - half, target + half])
+        return to_input(picture), torch.tensor(box, dtype=torch.float32), torch.tensor(points, dtype=torch.float32)
+
+
+def make_step(model: FaceDetector, trainer: Trainer) -> Step:
+    """The step on a batch of pictures (batch, 3, side, side) uint8, boxes (batch, 4) and points (batch, 5, 2)."""
+    layout = fast_layout(model)
+    model.to(memory_format=layout)
+
+    def step(batch):
+        inputs, boxes, points = (part.to(trainer.device, non_blocking=True) for part in batch)
+        inputs = ((inputs.float() - 127.5) / 128).contiguous(memory_format=layout)
+        return detector_loss(model(inputs), boxes, points, tuple(inputs.shape[2:])), {}
+
+    return step
+
+
+def rehearse(config: FaceDetectorConfig, _n_people: int, n_clips: int) -> Rehearsal:
+    """A dry run on noise with a face of half the side in the middle."""
+    model, side = FaceDetector(config.width), config.side
+
+    def make_batch(n):
+        box = torch.tensor([side / 4, side / 4, 3 * side / 4, 3 * side / 4])
+        points = side / 4 + side / 2 * torch.rand(n, 5, 2)
+        return torch.randint(256, (n, 3, side, side), dtype=torch.uint8), box.expand(n, 4), points
+
+    what = f"a picture of {side} pixels"
+    return Rehearsal(
+        model, lambda trainer: make_step(model, trainer), make_batch, n_clips * config.frames_per_clip, what
+    )
+
+
+def train_face_detector(config: FaceDetectorConfig) -> None:
+    """Train, and write `config.exp_dir`/detector.onnx.
+
+    Raises
+    ------
+    InputError : no landmarks.scp, no clip of it that can be read, a side that is no multiple of 32
+    """
+    data = read_data_dir(config.data_dir)
+    landmarks = {utt: path for utt, path in data.table("landmarks.scp").items() if utt in data.video}
+    if not landmarks:
+        raise InputError(
+            f"{config.data_dir}/landmarks.scp: is absent or empty; a detector needs clips with known key points"
+        )
+    if config.side % 32:
+        raise InputError(f"side={config.side}: expected a multiple of 32")
+    utts = sorted(landmarks)
+    inputs = {"data": digest([[utt, data.video[utt], landmarks[utt]] for utt in utts])}
+    if not start_experiment(config, inputs, [{utt: data.video[utt] for utt in utts}, landmarks]):
+        return
+    cv2.setNumThreads(1)
+    torch.manual_seed(config.seed)
+    examples = []
+    for utt in progress(utts, "read frames"):
+        try:
+            examples += read_examples(data.video[utt], landmarks[utt], config.frames_per_clip)
+        except InputError as error:
+            log.warning("left out %s", error)
+    if not examples:
+        raise InputError(f"{config.data_dir}: no clip of landmarks.scp can be used")
+    pictures = Pictures(config, examples)
+    model = FaceDetector(config.width)
+    trainer = Trainer(model, config)
+
+    def plan(epoch):
+        return plan_batches(list(range(len(examples))), config.batch_size, config.seed, epoch)
+
+    def batches(epoch):
+        return load_batches(pictures, plan(epoch), config)
+
+    trainer.fit(make_step(model, trainer), batches, len(plan(0)))
+    save_onnx(model, Path(config.exp_dir) / "detector.onnx")
+    found, error = measure(config.exp_dir, examples[:: max(1, len(examples) // 200)])
+    log.info("%s: finds %.1f %% of the training faces, key points %.2f pixels off", config.exp_dir, 100 * found, error)
+    finish_experiment(config)
+
+
+def measure(pack: str | Path, examples: list[Example]) -> tuple[float, float]:
+    """Share of faces that the pack's detector finds, as it is used, and mean distance of the key points in pixels."""
+    detector = load_pack(pack, tasks=("detection",)).detection
+    found = [(detect_face(example.picture, detector), example.points) for example in examples]
+    errors = [np.linalg.norm(face.points - true, axis=1).mean() for face, true in found if face is not None]
+    return len(errors) / len(examples), float(np.mean(errors)) if errors else float("nan")

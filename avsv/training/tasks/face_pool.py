@@ -1,0 +1,148 @@
+"""Training the attention that pools a clip's faces by their quality (avsv/embeddings/face_pool.py).
+
+The criterion is verification itself: in a batch, each clip has some of its faces, a share of them damaged, and the
+pooled embeddings of all pairs of clips must tell who is who. Two weights are learnt: some tens of people suffice.
+"""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from avsv.embeddings.face_pool import MEASURES, NAME, FacePool, face_measures, save_face_pool
+from avsv.errors import InputError
+from avsv.kaldi.made_from import MadeFrom
+from avsv.kaldi.matrices import read_entry
+from avsv.kaldi.shards import digest
+from avsv.kaldi.tables import read_table
+from avsv.losses.pairs import VerificationLoss
+from avsv.models.ranges import within
+from avsv.training.config import TrainingConfig
+from avsv.training.experiment import digest_arrays
+from avsv.training.tasks.avn_e import plan_batches
+from avsv.training.trainer import Trainer, finish_experiment, start_experiment
+
+log = logging.getLogger("avsv")
+
+
+@dataclass
+class FacePoolConfig(TrainingConfig):
+    """`task: face_pool`; `data_dir` is used for its utt2spk."""
+
+    faces: str = "???"  # faces.scp that avsv embed-face --keep-faces wrote
+    damaged_faces: str = "???"  # the same of a damaged version of the set
+    damaged_share: float = within(0.5, 0, 1)  # of the faces of a clip, each by itself
+    clips_per_person: int = within(4, 2, 10_000)  # in a batch, so that it holds pairs of one person
+    target_prior: float = within(0.1, above=0, below=1)  # of the verification loss
+
+
+class Faces:
+    """Faces of clips, filled up to the largest number of a clip.
+
+    vectors : (n, k, d) of length 1 ; present : (n, k) bool
+    measures : (n, k, 2), `face_measures`
+    """
+
+    def __init__(self, clips: list[tuple[np.ndarray, np.ndarray]]):
+        n, k = len(clips), max(len(vectors) for vectors, _ in clips)
+        self.vectors = torch.zeros(n, k, clips[0][0].shape[1])
+        self.present = torch.zeros(n, k, dtype=torch.bool)
+        self.measures = torch.zeros(n, k, len(MEASURES))
+        for row, (vectors, sharp) in enumerate(clips):
+            there = len(vectors)
+            self.vectors[row, :there] = F.normalize(torch.from_numpy(vectors))
+            self.present[row, :there] = True
+            self.measures[row, :there] = torch.from_numpy(face_measures(vectors, sharp).astype(np.float32))
+
+
+class PoolModel(nn.Module):
+    """Attention and loss."""
+
+    def __init__(self, target_prior: float):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(len(MEASURES)))  # training starts from the mean
+        self.register_buffer("mean", torch.zeros(len(MEASURES)))
+        self.register_buffer("std", torch.ones(len(MEASURES)))
+        self.loss = VerificationLoss(target_prior)
+
+    def shares(self, measures: Tensor, present: Tensor) -> Tensor:
+        """What each face has to say, (n, k) of sum 1: `FacePool.attention` for many clips."""
+        logits = ((measures - self.mean) / self.std).clamp(-5, 5) @ self.weight
+        return logits.masked_fill(~present, float("-inf")).softmax(1)
+
+
+def mix(clean: Faces, damaged: Faces, rows: Tensor, damaged_share: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Faces of some clips, each damaged with a probability, and each left out with one half, but for one of a clip.
+
+    Returns
+    -------
+    vectors, measures, present
+    """
+    present = clean.present[rows]
+    chance = torch.rand(present.shape).masked_fill(~present, -1.0)
+    kept = present & ((chance > 0.5) | (chance == chance.max(1, keepdim=True).values))
+    hit = (torch.rand(present.shape) < damaged_share) & damaged.present[rows]
+    vectors = torch.where(hit[..., None], damaged.vectors[rows], clean.vectors[rows])
+    return vectors, torch.where(hit[..., None], damaged.measures[rows], clean.measures[rows]), kept
+
+
+def read_faces_of(config: FacePoolConfig) -> tuple[Faces, Faces, list[str]]:
+    """Clean and damaged faces of the clips that have several of both, and who they are.
+
+    Raises
+    ------
+    InputError : no such clips, or of one person only
+    """
+    utt2spk = read_table(Path(config.data_dir) / "utt2spk", fields=2, shape="utterance speaker")
+    sets = []
+    for scp in (config.faces, config.damaged_faces):
+        vectors, sharp = read_table(scp), read_table(Path(scp).with_name("faces_sharpness.scp"))
+        sets.append({utt: (read_entry(entry), read_entry(sharp[utt])) for utt, entry in vectors.items()
+                     if utt in utt2spk and utt in sharp})  # fmt: skip
+    clean, damaged = sets
+    utts = [utt for utt in clean if len(clean[utt][0]) > 1 and len(clean[utt][0]) == len(damaged.get(utt, [[]])[0])]
+    people = [utt2spk[utt] for utt in utts]
+    if not 1 < len(set(people)) < len(people):
+        raise InputError(f"{config.faces}: {len(utts)} clips of {len(set(people))} people have several faces, clean "
+                        "and damaged, and are in utt2spk; pairs need 2 people, one of them with 2 clips")  # fmt: skip
+    return Faces([clean[utt] for utt in utts]), Faces([damaged[utt] for utt in utts]), people
+
+
+def train_face_pool(config: FacePoolConfig) -> None:
+    """Train, and write `face_pool.json` in `config.exp_dir`."""
+    clean, damaged, people = read_faces_of(config)
+    names = sorted(set(people))
+    made = MadeFrom({"faces": config.faces, "damaged faces": config.damaged_faces})
+    known = [digest_arrays(of.vectors, of.present, of.measures) for of in (clean, damaged)]
+    if not start_experiment(config, {"data": [digest(people), *known]}):
+        made.write(Path(config.exp_dir) / NAME)
+        return
+    log.info("%d clips of %d people, up to %d faces a clip", len(people), len(names), clean.present.shape[1])
+    torch.manual_seed(config.seed)
+    model = PoolModel(config.target_prior)
+    every = torch.arange(len(people))
+    _, measures, present = mix(clean, damaged, every, config.damaged_share)
+    model.mean.copy_(measures[present].mean(0))
+    model.std.copy_(measures[present].std(0).clamp(min=1e-6))
+    trainer = Trainer(model, config)
+    labels = torch.tensor([names.index(spk) for spk in people])
+    size = min(config.batch_size, len(people))
+
+    def step(rows: Tensor) -> tuple[Tensor, dict]:
+        vectors, measures, present = (x.to(trainer.device) for x in mix(clean, damaged, rows, config.damaged_share))
+        pooled = (model.shares(measures, present)[..., None] * vectors).sum(1)
+        return model.loss(pooled, labels[rows].to(trainer.device)), {}
+
+    def batches(epoch: int) -> list[Tensor]:
+        return plan_batches(labels, size, config.clips_per_person, [config.seed, epoch])
+
+    trainer.fit(step, batches, len(people) // size)
+    pool = FacePool(*(tuple(x.tolist()) for x in (model.mean.cpu(), model.std.cpu(), model.weight.detach().cpu())))
+    log.info("attention: %s", ", ".join(f"{w:+.2f} {name}" for w, name in zip(pool.weight, MEASURES, strict=True)))
+    save_face_pool(config.exp_dir, pool)
+    made.write(Path(config.exp_dir) / NAME)
+    finish_experiment(config)

@@ -1,0 +1,205 @@
+"""Training a speaker encoder: SpeechBrain's ECAPA-TDNN or a ResNet, AAM-softmax, random crops of damaged sound."""
+
+import logging
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+from torch.utils.data import Dataset
+
+from avsv.errors import InputError
+from avsv.features.audio_damage import damage_sound, draw_sound_damage, read_noises
+from avsv.kaldi.data_dir import read_data_dir
+from avsv.kaldi.shards import digest
+from avsv.losses.margin import AAMSoftmax, warmed_margin
+from avsv.media.decoder_process import guarded
+from avsv.media.waveforms import SoundStore, read_part, resample
+from avsv.models.ecapa import ecapa_options, make_frontend, make_speaker_encoder, save_speechbrain_folder
+from avsv.models.ranges import choice, within
+from avsv.training.config import TrainingConfig
+from avsv.training.distributed import draw_share
+from avsv.training.dry_run import Rehearsal
+from avsv.training.trainer import Step, Trainer, finish_experiment, load_batches, start_experiment
+from avsv.training.validation import held_out_eer, read_held_out
+
+log = logging.getLogger("avsv")
+RATE = 16000
+VALID_SECONDS = 4.0  # from the middle of each held-out clip
+
+
+@dataclass
+class VoiceConfig(TrainingConfig):
+    """`task: voice`."""
+
+    noise_dir: str = ""  # data directory of local/prepare_musan.py; empty: no noise is added
+    noise_share: float = within(0.6, 0, 1)  # of the crops that are damaged
+    noise_snr: tuple[float, float] = within((0.0, 15.0), -100, 100, rising=True)  # dB
+    speeds: tuple[float, ...] = within((0.9, 1.0, 1.1), 0.1, 10)  # each but 1.0 makes new speakers
+    crop_seconds: tuple[float, float] = within((2.0, 3.0), 0.1, 600, rising=True)
+    crops_per_clip: int = within(1, 1, 10_000)  # an epoch has this many of each clip at each speed
+    cache_mib: int = within(2000, 0, 1 << 24)  # memory for decoded sound
+    encoder: str = choice("ecapa", "ecapa", "resnet")  # ecapa | resnet
+    channels: int = within(1024, 1, 16384)  # resnet: of the first stage, 32 as published
+    attention_channels: int = within(128, 1, 16384)  # ecapa alone
+    blocks: tuple[int, ...] = within((3, 4, 6, 3), 1, 200)  # resnet alone: in each stage
+    embedding_size: int = within(192, 1, 16384)
+    scale: float = within(30.0, above=0, high=10_000)
+    margin: float = within(0.2, 0, 3)
+    margin_warmup: float = within(0.3, 0, 1)  # share of the epochs in which the margin grows from 0
+    mask_frames: int = within(0, 0, 100_000)  # SpecAugment: longest run of frames set to the mean
+    mask_bands: int = within(0, 0, 80)  # SpecAugment: most mel bands set to the mean
+
+
+class Crops(Dataset):
+    """Random crops; an item is asked for by (clip, speed, seconds, seed), so that a batch is the same each time."""
+
+    def __init__(self, config: VoiceConfig, paths: list[str], labels: np.ndarray, n_people: int):
+        self.config, self.paths, self.labels, self.n_people = config, paths, labels, n_people
+        self.noises = read_noises(config.noise_dir) if config.noise_dir else None
+        noise_paths = sorted({p for sort in self.noises.values() for p in sort}) if self.noises else []
+        self.store = SoundStore([*paths, *noise_paths], config.cache_mib, config.allow_pipes)
+        if len(self.store.bad) > 0.05 * len(paths):
+            raise InputError(f"{len(self.store.bad)} recordings cannot be read; the first: "
+                            f"{next(iter(self.store.bad.values()))}")  # fmt: skip
+        for reason in self.store.bad.values():
+            log.warning("left out: %s", reason)
+        self.usable = [i for i, path in enumerate(paths) if path not in self.store.bad]
+
+    def __getitem__(self, item: tuple[int, int, float, int]) -> tuple[torch.Tensor, int]:
+        clip, speed, seconds, seed = item
+        rng = np.random.default_rng(seed)
+        factor = self.config.speeds[speed]
+        n_samples = int(seconds * RATE)
+        sound = self.store.part(self.paths[clip], rng.random(), int(np.ceil(n_samples * factor)))
+        if factor != 1:
+            sound = resample(sound, round(RATE * factor), RATE)
+        sound = take_length(sound, n_samples)
+        if self.noises and rng.random() < self.config.noise_share:
+            damage = draw_sound_damage(rng, self.noises, snr=self.config.noise_snr)
+            sound = damage_sound(sound, damage, self.store.part)
+        return torch.from_numpy(sound), int(self.labels[clip]) + speed * self.n_people
+
+    def plan(self, epoch: int) -> list[list[tuple[int, int, float, int]]]:
+        """Batches of one epoch: every usable clip at every speed, in a random order; one length a batch."""
+        config = self.config
+        rng = np.random.default_rng([config.seed, epoch])
+        items = [(c, s) for c in self.usable for s in range(len(config.speeds)) for _ in range(config.crops_per_clip)]
+        order = rng.permutation(len(items))
+        size = min(config.batch_size, len(items))
+        batches = []
+        for begin in range(
+            0, len(items) - size + 1, size
+        ):  # the rest of an epoch is left out: batch norm wants full ones
+            seconds = round(float(rng.uniform(*config.crop_seconds)), 2)
+            seeds = rng.integers(0, 2**62, size)
+            rows = order[begin : begin + size]
+            batches.append([(*items[row], seconds, int(seed)) for row, seed in zip(rows, seeds, strict=True)])
+        return batches
+
+
+def take_length(sound: np.ndarray, n_samples: int) -> np.ndarray:
+    return np.resize(sound, n_samples) if len(sound) < n_samples else sound[:n_samples]
+
+
+def encoder_options(config: VoiceConfig) -> dict:
+    """Arguments of the network that `config` names."""
+    if config.encoder == "ecapa":
+        return ecapa_options(80, config.channels, config.attention_channels, config.embedding_size)
+    sizes = {"channels": config.channels, "blocks": list(config.blocks), "lin_neurons": config.embedding_size}
+    return {"input_size": 80, **sizes}
+
+
+class VoiceModel(nn.Module):
+    """Filter banks, encoder and loss in one module."""
+
+    def __init__(self, config: VoiceConfig, n_people: int):
+        super().__init__()
+        self.config = config
+        self.fbank, self.normalize = make_frontend()
+        self.encoder = make_speaker_encoder(config.encoder, encoder_options(config))
+        self.loss = AAMSoftmax(config.embedding_size, n_people * len(config.speeds), config.scale, config.margin)
+
+    def forward(self, sound: torch.Tensor) -> torch.Tensor:
+        """(batch, n) sound at 16 kHz -> (batch, embedding size)."""
+        with torch.no_grad(), torch.autocast(sound.device.type, enabled=False):
+            features = self.normalize(self.fbank(sound), torch.ones(len(sound), device=sound.device))
+            if self.training:
+                mask(features, self.config.mask_frames, dim=1)
+                mask(features, self.config.mask_bands, dim=2)
+        return self.encoder(features).squeeze(1)
+
+
+def mask(features: torch.Tensor, longest: int, dim: int) -> None:
+    """Set one random run of each example to 0, the mean (SpecAugment, Park et al., 2019); in place."""
+    if not longest:
+        return
+    size = features.shape[dim]
+    where, count = features.device, len(features)
+    widths = draw_share(lambda n: torch.randint(0, longest + 1, (n, 1), device=where), count)
+    begins = (draw_share(lambda n: torch.rand(n, 1, device=where), count) * (size - widths)).long()
+    places = torch.arange(size, device=features.device)
+    hit = (places >= begins) & (places < begins + widths)
+    features.masked_fill_(hit.unsqueeze(2 if dim == 1 else 1), 0.0)
+
+
+def read_middle(path: str, allow_pipes: bool = False) -> torch.Tensor:
+    """The middle seconds of a held-out recording; a shorter one is repeated."""
+    return torch.from_numpy(guarded(read_part, path, 0.5, int(VALID_SECONDS * RATE), RATE, allow_pipes))
+
+
+def make_step(model: VoiceModel, trainer: Trainer) -> Step:
+    """The step on a batch of sounds (batch, n) and classes (batch,)."""
+    config = model.config
+
+    def step(batch):
+        sound, label = (part.to(trainer.device, non_blocking=True) for part in batch)
+        model.loss.margin = warmed_margin(config.margin, trainer.epoch / config.epochs, config.margin_warmup)
+        loss, logits = model.loss(model(sound), label)
+        return loss, {"accuracy": (logits.argmax(1) == label).float().mean()}
+
+    return step
+
+
+def rehearse(config: VoiceConfig, n_people: int, n_clips: int) -> Rehearsal:
+    """A dry run on sounds of the longest crop."""
+    model, seconds = VoiceModel(config, n_people), config.crop_seconds[1]
+
+    def make_batch(n):
+        return 0.1 * torch.randn(n, int(seconds * RATE)), torch.randint(n_people, (n,))
+
+    examples = n_clips * len(config.speeds) * config.crops_per_clip
+    return Rehearsal(model, lambda trainer: make_step(model, trainer), make_batch, examples, f"{seconds:g} s of sound")
+
+
+def train_voice(config: VoiceConfig) -> None:
+    """Train, and write a SpeechBrain folder in `config.exp_dir`."""
+    data = read_data_dir(config.data_dir)
+    clips = sorted(data.wav)
+    people = sorted({data.utt2spk[utt] for utt in clips})
+    if len(people) < 2:
+        raise InputError(f"{config.data_dir}: has sound of {len(people)} people, at least 2 are needed to train")
+    held_out = read_held_out(config, set(people))
+    inputs = {"data": digest([[u, data.utt2spk[u], data.wav[u]] for u in clips])}
+    if not start_experiment(config, inputs, [data.wav, *([held_out.wav] if held_out else [])]):
+        return
+    torch.manual_seed(config.seed)
+    numbers = {spk: number for number, spk in enumerate(people)}
+    labels = np.array([numbers[data.utt2spk[utt]] for utt in clips])
+    crops = Crops(config, [data.wav[utt] for utt in clips], labels, len(people))
+    model = VoiceModel(config, len(people))
+    trainer = Trainer(model, config)
+
+    def batches(epoch):
+        return load_batches(crops, crops.plan(epoch), config)
+
+    validate = held_out and held_out_eer(config, held_out, held_out.wav,
+                                         partial(read_middle, allow_pipes=config.allow_pipes),
+                                         lambda model, sound: model(sound.to(trainer.device)))  # fmt: skip
+    trainer.fit(make_step(model, trainer), batches, len(crops.plan(0)), validate)
+    names = [spk if speed == 1 else f"{spk}@{speed:g}" for speed in config.speeds for spk in people]
+    save_speechbrain_folder(Path(config.exp_dir), model.encoder, model.loss.weight.detach(), names,
+                            encoder_options(config), config.encoder)  # fmt: skip
+    finish_experiment(config)

@@ -1,0 +1,26 @@
+"""Reading embeddings of other programs, from the test's folder."""
+
+import pytest
+
+from avsv.errors import InputError
+from avsv.importers.embeddings import checked
+from avsv.importers.formats import read_foreign
+
+
+@pytest.fixture
+def read(tmp_path):
+    """Read tmp_path/NAME with the given options, checked."""
+    return lambda name, **options: checked(tmp_path / name, read_foreign(tmp_path / name, **options))
+
+
+@pytest.fixture
+def refused(tmp_path, read):
+    """The message of a file that is refused."""
+
+    def message(name, **options):
+        with pytest.raises(InputError) as caught:
+            read(name, **options)
+        assert name in str(caught.value)
+        return str(caught.value)
+
+    return message

@@ -1,0 +1,69 @@
+"""What a trial list needs of the embeddings, and models of several recordings."""
+
+import numpy as np
+import pytest
+
+from avsv.errors import InputError
+from avsv.kaldi.embeddings import write_embeddings
+from avsv.kaldi.trials import Trials
+from avsv.scoring.trial_embeddings import read_models, read_trial_embeddings
+
+VECTORS = np.arange(10.0).reshape(5, 2)
+TRIALS = Trials(["m", "n", "x"], ["c", "d"], np.array([[0, 0], [0, 1], [1, 0], [2, 1]], np.int32))
+
+
+@pytest.fixture
+def scp(tmp_path):
+    write_embeddings(tmp_path / "e.ark", tmp_path / "e.scp", list("abcde"), VECTORS)
+    return tmp_path / "e.scp"
+
+
+def read(scp, text, trials=TRIALS, test=None):
+    (scp.parent / "spk2utt").write_text(text)
+    return read_trial_embeddings(trials, scp, test, scp.parent / "spk2utt")
+
+
+@pytest.mark.parametrize("own_test", [False, True])
+def test_models_stand_behind_the_recordings(scp, own_test, tmp_path):
+    test = tmp_path / "copy.scp"
+    test.write_text(scp.read_text())
+    pool = read(scp, "m a b\nn b c e\nx d\nunused a\n", test=test if own_test else None)
+    n = len(pool.embeddings)
+    assert sorted(set(pool.embeddings.ids)) == list("abcde")
+    assert (pool.pairs[:, 0] - n).tolist() == [0, 0, 1, 2]
+    assert [pool.embeddings.ids[row] for row in pool.pairs[:, 1]] == ["c", "d", "c", "d"]
+    assert pool.models.counts.tolist() == [2, 3, 1]
+    assert pool.models.average(pool.embeddings.vectors) == pytest.approx(
+        np.array([VECTORS[[0, 1]].mean(0), VECTORS[[1, 2, 4]].mean(0), VECTORS[3]])
+    )
+    assert pool.complete.all()
+    assert pool.absent(TRIALS) == []
+
+
+def test_model_is_made_of_the_recordings_that_are_there(scp):
+    pool = read(scp, "m a gone\nn lost\nx d\n")
+    assert pool.models.ids == ["m", "x"]
+    assert pool.models.counts.tolist() == [1, 1]
+    assert pool.models.n_short == 1
+    assert pool.complete.tolist() == [True, True, False, True]
+    assert pool.absent(TRIALS) == ["gone", "lost"]
+
+
+def test_model_that_is_not_in_spk2utt_is_absent_by_its_name(scp):
+    pool = read(scp, "m a\nn b\n")
+    assert pool.absent(TRIALS) == ["x"]
+    assert pool.complete.tolist() == [True, True, True, False]
+
+
+def test_wrong_models_are_named(scp):
+    with pytest.raises(InputError, match='the model "m" has the recording a twice'):
+        read(scp, "m a b a\nn b\nx c\n")
+    with pytest.raises(InputError, match='no recordings of "n"'):
+        read(scp, "m a\nn\nx c\n")
+
+
+def test_a_model_names_a_recording_once_however_it_is_spelt(tmp_path):
+    (tmp_path / "enroll.map").write_text("id1-enroll id1/a-1.wav id1/a-2.wav\nid2-enroll id2/a.wav id2-a\n")
+    assert read_models(tmp_path / "enroll.map", ["id1-enroll"]) == {"id1-enroll": ["id1/a-1.wav", "id1/a-2.wav"]}
+    with pytest.raises(InputError, match="enroll"):
+        read_models(tmp_path / "enroll.map", ["id2-enroll"])

@@ -1,0 +1,91 @@
+"""Offsets by sliding, against plain loops and made-up clips whose sound is late by a known time."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from avsv.errors import InputError
+from avsv.systems.synchrony.scoring import distance_matrix, find_offset, pair_distances, shift_columns
+
+
+def clip(n=40, late=0, step=0.04, sound_step=0.04, noise=0.3, seed=0, first=0):
+    """A clip whose mouth and sound have the same random vectors, the sound `late` sound steps later."""
+    rng = np.random.default_rng(seed)
+    ratio = round(step / sound_step)
+    truth = np.cumsum(rng.normal(size=(n * ratio + 100, 8)), 0) / 3
+    mouths = truth[50 : 50 + n * ratio : ratio] + noise * rng.normal(size=(n, 8))
+    sound = truth[50 - late : 50 - late + n * ratio]
+    return SimpleNamespace(mouths=mouths, sound=sound + noise * rng.normal(size=sound.shape), step=step,
+                           sound_step=sound_step, first=first, last=n)  # fmt: skip
+
+
+@pytest.mark.parametrize("step, sound_step", [(0.04, 0.04), (0.1, 0.02)])
+def test_the_matrix_is_that_of_plain_loops(step, sound_step):
+    vectors = clip(12, step=step, sound_step=sound_step, first=2)
+    offsets, matrix = distance_matrix(vectors, 0.2)
+    assert offsets[0] == pytest.approx(-0.2) and offsets[-1] == pytest.approx(0.2)
+    assert matrix.shape == (10, len(offsets))
+    for row, cube in enumerate(range(2, 12)):
+        for column, offset in enumerate(offsets):
+            place = round((cube * step + offset) / sound_step)
+            if 0 <= place < len(vectors.sound):
+                expected = np.sqrt(((vectors.mouths[cube] - vectors.sound[place]) ** 2).sum())
+                assert matrix[row, column] == pytest.approx(expected)
+            else:
+                assert np.isnan(matrix[row, column])
+
+
+@pytest.mark.parametrize("late", [-10, -3, 0, 1, 10])
+def test_the_offset_of_a_shifted_sound_is_found(late):
+    found = find_offset(*distance_matrix(clip(50, late)))
+    assert found.offset == pytest.approx(0.04 * late)
+    assert found.confidence == pytest.approx(np.median(found.distances) - found.distances.min())
+    assert found.distance == found.distances.min()
+
+
+def test_offsets_are_as_fine_as_the_steps_of_the_sound():
+    assert find_offset(*distance_matrix(clip(20, late=7, step=0.1, sound_step=0.02))).offset == pytest.approx(0.14)
+
+
+def test_sound_of_another_clip_has_less_confidence():
+    own, other = clip(50, seed=1), clip(50, seed=2)
+    mixed = SimpleNamespace(**{**vars(own), "sound": other.sound})
+    assert find_offset(*distance_matrix(mixed)).confidence < 0.5 * find_offset(*distance_matrix(own)).confidence
+
+
+def test_with_all_cubes_everywhere_distances_are_plain_means():
+    matrix = np.random.default_rng(0).random((9, 5))
+    found = find_offset(np.arange(-2, 3) * 0.04, matrix)
+    assert np.allclose(found.distances, matrix.mean(0))
+
+
+def test_pairs_are_the_columns_of_their_shift():
+    vectors = clip(30)
+    genuine, impostors = pair_distances(*distance_matrix(vectors, 0.6), 0.4)
+    assert np.allclose(genuine, np.linalg.norm(vectors.mouths - vectors.sound, axis=1))
+    later = np.linalg.norm(vectors.mouths[:20] - vectors.sound[10:], axis=1)
+    earlier = np.linalg.norm(vectors.mouths[10:] - vectors.sound[:20], axis=1)
+    assert np.allclose(np.sort(impostors), np.sort(np.concatenate([earlier, later])))
+    with pytest.raises(InputError, match=r"reach to 0\.2 s"):
+        pair_distances(*distance_matrix(vectors, 0.2), 0.4)
+
+
+def test_a_clip_of_too_few_cubes_is_told():
+    with pytest.raises(InputError, match="overlap in 2 pieces, at least 3"):
+        find_offset(*distance_matrix(clip(2)))
+    silent = clip(10)
+    silent.sound = silent.sound[:0].reshape(0, 8)
+    silent.sound = np.zeros((1, 8))
+    with pytest.raises(InputError, match="too short"):
+        find_offset(*distance_matrix(silent))
+
+
+def test_a_shift_between_two_steps_is_the_nearest_step():
+    """Of 40 ms: 0.1 s lies between 0.08 and 0.12 s; whichever is taken is told."""
+    offsets = np.arange(-15, 16) * 0.04
+    for shift in (0.1, 0.2, 0.3, 0.5):
+        zero, early, late = offsets[shift_columns(offsets, shift)]
+        assert zero == 0 and early < 0 < late
+        assert abs(late - shift) <= 0.02 + 1e-9 and abs(early + shift) <= 0.02 + 1e-9
+    assert offsets[shift_columns(offsets, 0.2)[2]] == pytest.approx(0.2)

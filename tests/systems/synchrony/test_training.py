@@ -1,0 +1,132 @@
+"""Training the networks of synchrony on a few made-up talkers."""
+
+import numpy as np
+import pytest
+import torch
+
+from avsv.errors import InputError
+from avsv.kaldi.data_dir import read_data_dir
+from avsv.media.waveforms import read_sound
+from avsv.systems.synchrony.embedding import NETWORKS, load_network, make_synchrony_embedder
+from avsv.systems.synchrony.mouths import read_mouths
+from avsv.systems.synchrony.training import (
+    Segments,
+    SynchronyConfig,
+    draw_impostors,
+    frames_of,
+    list_clips,
+    pairs_of,
+    rehearse,
+    train_synchrony,
+)
+from avsv.training.checkpoints import load_weights
+from avsv.training.config import OptimizerConfig
+from tests.systems.synchrony.small_talk import make_talk
+
+
+def config(folder, task="syncnet", **more):
+    options = {"size": 8, "width": 0.06, "segment": 1.2, "stride": 3, "shift": (0.12, 0.6), "margin": 4.0, "epochs": 2,
+               "batch_size": 4, "workers": 0, "threads": 1, "device": "cpu",
+               "optimizer": OptimizerConfig(name="adamw", lr=0.003)}  # fmt: skip
+    if task == "coupled_cnn":
+        options |= {"stride": 1, "shift": (0.3, 0.3), "selection": "adaptive", "selection_margin": 0.4}
+    options |= {"exp_dir": str(folder / "exp"), "data_dir": str(folder / "data")}
+    return SynchronyConfig(task=task, **{**options, **more})
+
+
+@pytest.fixture(scope="module")
+def talkers(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("talkers")
+    make_talk(folder / "data")
+    make_talk(folder / "dev", "q", people=2)
+    return folder
+
+
+@pytest.mark.parametrize("task", ["syncnet", "coupled_cnn"])
+def test_a_training_leaves_a_network_with_a_threshold_and_curves(talkers, tmp_path, task):
+    train_synchrony(config(talkers, task, exp_dir=str(tmp_path / "exp"), valid_dir=str(talkers / "dev")))
+    net = load_network(tmp_path / "exp")
+    assert type(net) is NETWORKS[task] and np.isfinite(net.threshold)
+    head, *lines = (tmp_path / "exp/curves.tsv").read_text().splitlines()
+    assert {"loss", "eer_percent", "kept_impostors", "pair_accuracy"} <= set(head.split("\t")) and len(lines) == 2
+    data = read_data_dir(talkers / "dev")
+    utt, entry = next(iter(data.table("mouths.scp").items()))
+    vectors = make_synchrony_embedder(tmp_path / "exp").embed(read_mouths(entry), read_sound(data.wav[utt]))
+    n_cubes = int((2.4 - net.seconds) * net.fps / net.mouth_stride + 1e-6) + 1
+    assert vectors.mouths.shape == (n_cubes, 8) and vectors.first == 0
+
+
+def test_a_stopped_training_ends_with_the_same_weights(talkers, tmp_path):
+    weights = []
+    for name in ("whole", "stopped"):
+        if name == "stopped":
+            with pytest.raises(InterruptedError), pytest.MonkeyPatch.context() as patch:
+                patch.setattr("avsv.training.trainer.Trainer.save", stop_after_first(patch))
+                train_synchrony(config(talkers, exp_dir=str(tmp_path / name)))
+        train_synchrony(config(talkers, exp_dir=str(tmp_path / name)))
+        weights.append(load_weights(tmp_path / name))
+    assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])
+
+
+def stop_after_first(patch):
+    from avsv.training.trainer import Trainer
+
+    save = Trainer.save
+
+    def save_and_stop(self):
+        save(self)
+        raise InterruptedError
+
+    return save_and_stop
+
+
+@pytest.mark.parametrize("task, stride", [("syncnet", 1), ("syncnet", 2), ("coupled_cnn", 1)])
+def test_a_segment_gives_as_many_pairs_as_it_says_of_mouth_and_sound_of_one_moment(talkers, task, stride):
+    settings = config(talkers, task, stride=stride, flip=False, move=0, light=0.0)
+    segments, net = Segments(settings, list_clips(read_data_dir(settings.data_dir))), NETWORKS[task]
+    segments.keep()
+    pictures, sound = segments[0, 5]
+    model = net(8, 0.06).eval()
+    with torch.no_grad():
+        mouths = model.embed_mouths(pictures.unsqueeze(0), stride * net.mouth_stride)
+        sounds = model.embed_sound(sound.unsqueeze(0), stride * net.sound_stride)
+    assert mouths.shape[1] == sounds.shape[1] == pairs_of(net, settings)
+    assert (len(pictures), len(sound)) == frames_of(net, settings)
+    # the loudness of the sound follows the darkness of the mouth, sample by sample of the slower one
+    dark = -pictures[:, 28:54, 30:70].mean((1, 2)).numpy()
+    loud = (sound[..., 0].mean(1) if task == "coupled_cnn" else sound[:, 0]).numpy()
+    at = np.minimum((np.arange(len(dark)) * net.sound_rate / net.fps).round().astype(int), len(loud) - 1)
+    assert np.corrcoef(dark, loud[at])[0, 1] > 0.5
+
+
+def test_impostors_are_as_far_away_as_asked():
+    for _ in range(20):
+        away = (draw_impostors(13, 2, 4) - torch.arange(13)).abs()
+        assert away.min() >= 2 and away.max() <= 4
+
+
+@pytest.mark.parametrize("change, said", [
+    ({"selection": "hard"}, "expected one of none, fixed, adaptive"),
+    ({"shift": (2.0, 2.0)}, "a segment of at least twice the lesser"),
+    ({"shift": (0.6, 0.12)}, "the lesser first"),
+    ({"segment": 9.0}, "no clip is as long as segment=9 s"),
+])  # fmt: skip
+def test_settings_that_cannot_work_are_told(talkers, tmp_path, change, said):
+    with pytest.raises(InputError, match=said):
+        train_synchrony(config(talkers, exp_dir=str(tmp_path / "exp"), **change))
+
+
+def test_data_without_mouths_are_told(talkers, tmp_path):
+    make_talk(tmp_path / "data")
+    (tmp_path / "data/mouths.scp").unlink()
+    with pytest.raises(InputError, match="no clip has mouths"):
+        train_synchrony(config(tmp_path))
+
+
+def test_a_dry_run_makes_batches_as_training_does(talkers):
+    for task in NETWORKS:
+        settings = config(talkers, task)
+        batch = rehearse(settings, 4, 12).make_batch(2)
+        segments = Segments(settings, list_clips(read_data_dir(settings.data_dir)))
+        segments.keep()
+        assert [tuple(part.shape[1:]) for part in batch] == [tuple(part.shape) for part in segments[0, 0]]

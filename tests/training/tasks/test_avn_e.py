@@ -1,0 +1,235 @@
+"""AVN-E trained on made-up embeddings: fused scores better than either modality's, and attention that sees damage."""
+
+import json
+from pathlib import Path
+
+import kaldiio
+import numpy as np
+import pytest
+import torch
+
+from avsv.kaldi.embeddings import write_embeddings
+from avsv.kaldi.pairs import join_embeddings
+from avsv.training.config import apply_schema, read_config
+from avsv.training.schedule import learning_rate
+from avsv.training.tasks.avn_e import FusionConfig, FusionModel, attention_loss, plan_batches
+
+# records of damage, as utt2damage has them
+HIT = {"voice": {"kind": "noise", "sources": [["n.wav", 0.5]], "snr": 5.0}, "face": {"kind": "jpeg", "quality": 5}}
+
+ROOT = Path(__file__).resolve().parents[2]
+
+CONFIG = """
+task: avn_e
+exp_dir: {folder}/exp
+data_dir: {folder}
+voice: {folder}/voice.scp
+face: {folder}/face.scp
+size: 32
+epochs: 15
+batch_size: 64
+device: cpu
+optimizer: {{lr: 0.003}}
+"""
+
+
+def write_people(folder, n_people=20, n_clips=8, noise=1.0, seed=0):
+    """Gaussian people; the first clip has no voice, the second no face."""
+    folder.mkdir(exist_ok=True)
+    rng = np.random.default_rng(seed)
+    utts = [f"p{p:02d}-{c}" for p in range(n_people) for c in range(n_clips)]
+    (folder / "utt2spk").write_text("".join(f"{utt} {utt[:3]}\n" for utt in utts))
+    for name, dim in (("voice", 12), ("face", 16)):
+        people = np.repeat(rng.normal(size=(n_people, dim)), n_clips, 0)
+        vectors = (people + noise * rng.normal(size=people.shape) + 0.5).astype(np.float32)
+        kept = [i for i in range(len(utts)) if i != (0 if name == "voice" else 1)]
+        write_embeddings(folder / f"{name}.ark", folder / f"{name}.scp", [utts[i] for i in kept], vectors[kept])
+    return folder
+
+
+def test_embeddings_are_joined_by_utterance(tmp_path):
+    folder = write_people(tmp_path / "d", 2, 3)
+    voice, face, present, utts = join_embeddings(folder / "voice.scp", folder / "face.scp")
+    assert utts == ["p00-0", "p00-1", "p00-2", "p01-0", "p01-1", "p01-2"]
+    assert present.tolist() == [[False, True], [True, False]] + [[True, True]] * 4
+    assert not voice[0].any() and not face[1].any() and voice[2].any()
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    from avsv.cli import main
+
+    folder = write_people(tmp_path_factory.mktemp("fusion") / "train")
+    (folder / "c.yaml").write_text(CONFIG.format(folder=folder))
+    assert main(["train", str(folder / "c.yaml")]) == 0
+    return folder
+
+
+def test_fused_embeddings_beat_both_and_every_state_has_one(trained, tmp_path, avsv):
+    test = write_people(tmp_path / "test", seed=1)
+    status, said = avsv("embed-pair", "--model", trained / "exp", "--voice", test / "voice.scp", "--face",
+                        test / "face.scp", tmp_path / "out")  # fmt: skip
+    assert status == 0, said
+    fused = kaldiio.load_scp(str(tmp_path / "out/embedding.scp"))
+    assert len(fused) == 160 and all(np.isfinite(vector).all() for vector in fused.values())
+    weights = dict(line.split(" ", 1) for line in (tmp_path / "out/weights").read_text().splitlines())
+    assert weights["p00-0"] == "0.0000 1.0000" and weights["p00-1"] == "1.0000 0.0000"
+
+    def separation(vectors):
+        utts = [utt for utt in sorted(vectors) if utt not in ("p00-0", "p00-1")]
+        x = np.stack([vectors[utt] for utt in utts])
+        x = x - x.mean(0)
+        cosine = (x @ x.T) / np.outer(np.linalg.norm(x, axis=1), np.linalg.norm(x, axis=1))
+        people = np.array([utt[:3] for utt in utts])
+        same = (people[:, None] == people) & ~np.eye(len(x), dtype=bool)
+        return (cosine[same].mean() - cosine[people[:, None] != people].mean()) / cosine[
+            people[:, None] != people
+        ].std()
+
+    single = [separation(kaldiio.load_scp(str(test / f"{name}.scp"))) for name in ("voice", "face")]
+    assert separation(fused) > max(single)
+
+
+def test_embeddings_of_another_size_are_refused(trained, tmp_path, avsv):
+    write_embeddings(tmp_path / "v.ark", tmp_path / "v.scp", ["p00-0"], np.ones((1, 7), np.float32))
+    status, said = avsv("embed-pair", "--model", trained / "exp", "--voice", tmp_path / "v.scp", "--face",
+                        trained / "face.scp", tmp_path / "out")  # fmt: skip
+    assert status == 1 and "sizes (12, 16), found (7, 16)" in said
+    status, said = avsv("embed-pair", "--model", tmp_path, "--voice", trained / "voice.scp", "--face",
+                        trained / "face.scp", tmp_path / "out")  # fmt: skip
+    assert status == 1 and "finished training" in said
+
+
+def write_damage(clean, folder, seed):
+    """The same clips; of each, either as likely, the voice or the face is damaged: noise, and a shift all share."""
+    folder.mkdir()
+    rng = np.random.default_rng(seed)
+    (folder / "utt2spk").write_text((clean / "utt2spk").read_text())
+    lines = []
+    vectors = {name: kaldiio.load_scp(str(clean / f"{name}.scp")) for name in ("voice", "face")}
+    sides = {name: dict(vectors[name]) for name in vectors}
+    for utt in sorted(set(sides["voice"]) & set(sides["face"])):
+        name = ("voice", "face")[rng.integers(2)]
+        shift = np.where(np.arange(len(sides[name][utt])) < 4, 8.0, 0.0)
+        sides[name][utt] = sides[name][utt] + shift + 3 * rng.normal(size=len(shift))
+        lines.append(f"{utt} " + json.dumps({"modality": name, **HIT[name]}) + "\n")
+    (folder / "utt2damage").write_text("".join(lines))
+    for name, side in sides.items():
+        write_embeddings(folder / f"{name}.ark", folder / f"{name}.scp", list(side),
+                         np.stack(list(side.values())).astype(np.float32))  # fmt: skip
+    return folder
+
+
+RELIABLE = """
+fusion: soft_attention_concat
+transform_depth: 0
+reliability: true
+attention_on: reliability
+missing: learned
+losses: {{aam: 0, verification: 1, damage: 0.3, attention: 0.2}}
+damage: real
+damaged_sets: [{{data_dir: {damaged}, voice: {damaged}/voice.scp, face: {damaged}/face.scp}}]
+clips_per_person: 4
+"""
+
+
+def test_attention_goes_to_the_clean_modality_of_new_people(tmp_path, avsv):
+    clean = write_people(tmp_path / "train", 20, 8, seed=2)
+    damaged = write_damage(clean, tmp_path / "damaged", 3)
+    text = CONFIG.format(folder=clean) + RELIABLE.format(damaged=damaged)
+    (tmp_path / "c.yaml").write_text(text.replace("lr: 0.003", "lr: 0.05").replace("epochs: 15", "epochs: 40"))
+    status, said = avsv("train", tmp_path / "c.yaml")
+    assert status == 0, said
+    test = write_people(tmp_path / "test", 10, 8, seed=4)
+    noisy = write_damage(test, tmp_path / "noisy", 5)
+    damage = dict(line.split(" ", 1) for line in (noisy / "utt2damage").read_text().splitlines())
+    voice = {}
+    for name, folder in (("clean", test), ("noisy", noisy)):
+        status, said = avsv("embed-pair", "--model", clean / "exp", "--voice", folder / "voice.scp", "--face",
+                            folder / "face.scp", tmp_path / name)  # fmt: skip
+        assert status == 0, said
+        weights = dict(line.split(" ", 1) for line in (tmp_path / name / "weights").read_text().splitlines())
+        for hit in ("voice", "face"):
+            rows = [float(weights[utt].split()[0]) for utt, what in damage.items() if f'"{hit}"' in what]
+            voice[name, hit] = np.mean(rows)
+    assert voice["noisy", "voice"] < voice["clean", "voice"] - 0.03
+    assert voice["noisy", "face"] > voice["clean", "face"] + 0.03
+
+
+def test_attention_loss_is_minus_the_logarithm_of_the_clean_weight():
+    weights = torch.tensor([[0.3, 0.7], [0.3, 0.7], [0.3, 0.7], [0.0, 1.0]])
+    present = torch.tensor([[True, True]] * 3 + [[False, True]])
+    damaged = torch.tensor([[True, False], [False, True], [True, True], [False, True]])
+    assert attention_loss(weights, present, damaged).item() == pytest.approx(-(np.log(0.7) + np.log(0.3)) / 4)
+
+
+def test_batches_hold_several_clips_of_each_person_and_all_people_take_turns():
+    labels = torch.tensor([0] * 50 + [1] * 2 + [2] * 8 + [3] * 20)
+    batches = plan_batches(labels, 8, 4, [0, 0])
+    assert len(batches) == 10
+    seen = []
+    for rows in batches:
+        people, counts = labels[rows].unique(return_counts=True)
+        assert counts.tolist() == [4, 4]
+        seen += people.tolist()
+        if 1 not in people:  # a person of two clips has them twice
+            assert len(rows.unique()) == 8
+    assert np.bincount(seen).tolist() == [5, 5, 5, 5]
+
+
+def test_batches_are_the_same_for_the_same_epoch_and_hold_each_clip_once():
+    labels = torch.arange(10) % 3
+    one, other = (plan_batches(labels, 4, 0, [7, 1]) for _ in range(2))
+    assert [rows.tolist() for rows in one] == [rows.tolist() for rows in other]
+    assert [len(rows) for rows in one] == [4, 4] and len(torch.cat(one).unique()) == 8
+
+
+def test_all_losses_and_forms_of_damage_train_together(tmp_path, avsv):
+    folder = write_people(tmp_path / "d", 8, 6)
+    held_out = write_people(tmp_path / "v", 4, 5, seed=1)
+    for name in ("utt2spk", "voice.scp", "face.scp"):  # other people
+        lines = (held_out / name).read_text().splitlines()
+        (held_out / name).write_text(
+            "".join(line.replace("p0", "q0", 2 if name == "utt2spk" else 1) + "\n" for line in lines)
+        )
+    (tmp_path / "c.yaml").write_text(CONFIG.format(folder=folder).replace("epochs: 15", "epochs: 2"))
+    status, said = avsv(
+        "train", tmp_path / "c.yaml", "batch_size=16", "clips_per_person=4", "reliability=true", "attention_on=both",
+        "losses={aam: 1, contrastive: 0.1, verification: 0.5, damage: 0.3, attention: 0.1}", "margin_warmup=0.5",
+        "sub_centres=2", "inter_top_k=3", "damage_both=true", "missing_share=0.2", "attention_depth=2",
+        f"valid_dir={held_out}", f"valid_voice={held_out}/voice.scp", f"valid_face={held_out}/face.scp",
+    )  # fmt: skip
+    assert status == 0, said
+    history = [json.loads(line) for line in (folder / "exp/history.jsonl").read_text().splitlines()]
+    assert {"aam", "contrastive", "verification", "damage", "attention", "eer_percent"} <= history[1].keys()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("losses={damage: 0.3}", "set reliability: true"),
+        ("losses={softmax: 1}", 'unknown key "softmax"'),
+        ("fusion=adding", "expected one of concat"),
+    ],
+)
+def test_a_configuration_without_sense_is_refused(tmp_path, avsv, change, said):
+    folder = write_people(tmp_path / "d", 3, 4)
+    (tmp_path / "c.yaml").write_text(CONFIG.format(folder=folder))
+    status, heard = avsv("train", tmp_path / "c.yaml", change)
+    assert status == 1 and said in heard
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("egs/*/conf/avn_e*.yaml")), ids=lambda p: f"{p.parts[-3]}/{p.name}")
+def test_configurations_of_the_recipes_build_their_networks(path):
+    config = apply_schema(read_config(path, []), FusionConfig, path)
+    model = FusionModel(192, 512, 10, config)
+    assert model.fusion.options.fusion == config.fusion
+
+
+def test_the_papers_schedule_is_in_its_configuration():
+    path = ROOT / "egs/voxceleb/conf/avn_e_paper.yaml"
+    config = apply_schema(read_config(path, []), FusionConfig, path)
+    rates = [learning_rate(config.optimizer, step, 1001) for step in (0, 500, 1000)]
+    assert rates == pytest.approx([1e-5, 10**-5.5, 1e-6])
+    assert (config.optimizer.weight_decay, config.batch_size, config.scale) == (1e-4, 256, 32)
+    assert (config.losses.aam, config.losses.contrastive) == (1, 0.1)
