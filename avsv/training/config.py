@@ -78,24 +78,62 @@ Schema = TypeVar("Schema", bound=TrainingConfig)
 def read_config(path: Path | str, overrides: list[str]) -> DictConfig:
     """Read YAML and put `key=value` changes over it (nested keys with dots, such as "optimizer.lr=0.01").
 
+    The key `base` names another configuration, relative to this one; its keys hold where this file gives none. Mappings
+    are merged key by key; lists and single values are replaced. `exp_dir` is not inherited: without it, NAME.yaml is
+    trained to exp/NAME.
+
     `${other.key}` stands for another key's value. OmegaConf's resolvers, `${oc.env:HOME}` and the like, are refused:
     what they give would end in the experiment's folder and in reports.
 
     Raises
     ------
-    InputError : absent or unreadable file, a resolver, a key given twice, or a change of another form
+    InputError : absent or unreadable file, a base that is absolute or leads back to itself, a resolver, a key given
+                 twice, or a change of another form
     """
     for override in overrides:
         if "=" not in override:
             raise InputError(f'"{override}": expected key=value, such as optimizer.lr=0.001')
         refuse_resolvers(override.partition("=")[2], f'"{override}"')
+    layers = read_layers(path)
+    try:
+        given = OmegaConf.merge(*layers, OmegaConf.from_dotlist(overrides))
+    except (OmegaConfBaseException, ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise InputError(f"{path}: is not a YAML mapping: {' '.join(str(error).split())[:300]}") from None
+    if "exp_dir" not in given:
+        given.exp_dir = f"exp/{Path(path).stem}"
+    return given
+
+
+def read_layers(path: Path | str) -> list[DictConfig]:
+    """A configuration and those that it is based on, without their keys `base`; the last one is its own."""
+    layers: list[DictConfig] = []
+    read: list[Path] = []  # resolved, to find a circle
+    file, named_by = Path(path), ""
+    while True:
+        if file.resolve() in read:
+            raise InputError(f"{named_by}: base: {file}: the chain of bases leads back here; remove one of the keys")
+        read.append(file.resolve())
+        layer = read_layer(file, named_by)
+        base = layer.pop("base", None)
+        if layers:
+            layer.pop("exp_dir", None)
+        layers.insert(0, layer)
+        if base is None:
+            return layers
+        if not isinstance(base, str) or not base or base.startswith(("/", "~")):
+            raise InputError(f'{file}: "base: {base}": expected the path of another file, relative to this one')
+        file, named_by = file.parent / base, str(file)
+
+
+def read_layer(path: Path, named_by: str = "") -> DictConfig:
+    """One YAML mapping without resolvers; `named_by` is the configuration that is based on it."""
     try:
         text = read_yaml_text(path)
         for key, value in scalars(yaml.compose(text, Loader=yaml.SafeLoader)):
             refuse_resolvers(value, f"{path}: {key}")
-        given = OmegaConf.merge(OmegaConf.create(text), OmegaConf.from_dotlist(overrides))
+        given = OmegaConf.create(text)
     except FileNotFoundError:
-        raise InputError(f"{path}: there is no such configuration") from None
+        raise InputError(f"{named_by + ': base: ' if named_by else ''}{path}: there is no such configuration") from None
     except (OmegaConfBaseException, YAMLError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(f"{path}: is not a YAML mapping: {' '.join(str(error).split())[:300]}") from None
     if not OmegaConf.is_dict(given):

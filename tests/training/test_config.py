@@ -40,7 +40,7 @@ def test_what_is_written_is_read_again(tmp_path):
         (GIVEN, ["optimizer.lrr=3"], 'unknown key "lrr"; did you mean "lr"'),
         (GIVEN, ["epochs=many"], "epochs.*could not be converted to Integer"),
         (GIVEN, ["epochs"], "expected key=value"),
-        ("{task: t, data_dir: d}", [], '"exp_dir" must be given'),
+        ("{task: t}", [], '"data_dir" must be given'),
         ("a: [", [], "not a YAML mapping"),
         ("- a\n- b\n", [], "not a YAML mapping"),
     ],
@@ -48,6 +48,47 @@ def test_what_is_written_is_read_again(tmp_path):
 def test_mistakes_are_told(tmp_path, text, overrides, message):
     with pytest.raises(InputError, match=message):
         load(tmp_path, text, *overrides)
+
+
+def test_a_training_without_exp_dir_is_written_to_a_folder_named_after_its_file(tmp_path):
+    assert load(tmp_path, "{task: t, data_dir: d}").exp_dir == "exp/c"
+    assert load(tmp_path, "{task: t, data_dir: d}", "exp_dir=exp/mine").exp_dir == "exp/mine"
+
+
+def write_chain(folder):
+    (folder / "deep").mkdir()
+    text = "{task: t, exp_dir: e, data_dir: d, epochs: 3, optimizer: {name: sgd, lr: 1}, seed: 1}"
+    (folder / "a.yaml").write_text(text)
+    (folder / "deep/b.yaml").write_text("{base: ../a.yaml, epochs: 4, seed: 2, optimizer: {betas: [0.1, 0.2]}}")
+
+
+def test_a_configuration_inherits_from_its_base_and_the_bases_base(tmp_path):
+    write_chain(tmp_path)
+    config = load(tmp_path, "{base: deep/b.yaml, seed: 3}", "optimizer.lr=0.25")
+    assert (config.task, config.data_dir, config.epochs, config.seed) == ("t", "d", 4, 3)
+    assert (config.optimizer.name, config.optimizer.lr, config.optimizer.betas) == ("sgd", 0.25, [0.1, 0.2])
+    assert config.exp_dir == "exp/c"  # not where its base is written
+
+
+@pytest.mark.parametrize(("text", "message"), [
+    ("base: c.yaml", r"c.yaml: base: .*c.yaml: the chain"),
+    ("base: deep/../c.yaml", r"the chain"),
+    ("base: round.yaml", r"round.yaml: base: .*c.yaml: the chain"),
+    ("base: absent.yaml", r"c.yaml: base: .*absent.yaml: there is no"),
+    ("base: /etc/passwd", r'c.yaml: "base: /etc/passwd"'),
+    ("base: ~/a.yaml", r"c.yaml"),
+    ("base: ''", r"c.yaml"),
+    ("base: [a.yaml]", r"c.yaml"),
+    ("base: list.yaml", r"list.yaml: is not a YAML mapping"),
+    ("base: home.yaml", r"home.yaml: data_dir: "),
+])  # fmt: skip
+def test_a_base_that_cannot_be_one_is_refused(tmp_path, text, message):
+    write_chain(tmp_path)
+    (tmp_path / "round.yaml").write_text("base: c.yaml")
+    (tmp_path / "list.yaml").write_text("[1, 2]")
+    (tmp_path / "home.yaml").write_text("data_dir: ${oc.env:HOME}")
+    with pytest.raises(InputError, match=message):
+        load(tmp_path, text)
 
 
 def test_an_unknown_nested_key_is_told_with_those_of_its_group(tmp_path):
@@ -72,7 +113,7 @@ def test_an_unknown_task_and_an_absent_file(tmp_path, avsv):
     assert status == 1 and "no such configuration" in said
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "egs").glob("*/conf/*.yaml")), ids=lambda p: f"{p.parts[-3]}/{p.name}")
+@pytest.mark.parametrize("path", sorted((ROOT / "egs").glob("*/conf/**/*.yaml")), ids=str)
 def test_configurations_of_the_recipes_have_no_unknown_key(path):
     given = read_config(path, [])
     module, schema, _ = all_tasks()[given.task]
