@@ -100,6 +100,7 @@ def make_parser(verb: str, module: object) -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     module.add_arguments(parser)
+    parser.set_defaults(verb=verb)  # for the record of what the command writes
     for action in parser._actions:
         if action.type is Path:
             action.type = nonempty_path

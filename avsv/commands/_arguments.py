@@ -5,8 +5,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # a command's --help needs this file, but no numpy
-    from avsv.kaldi.made_from import MadeFrom
+    from avsv.jobs.provenance import MadeFrom
     from avsv.scoring.score_lists import ScoreList
+
+
+# names of options that are files or change nothing but speed, and of what the parser itself keeps
+NOT_OF_THE_RESULT = {"verb", "fail", "last_files", "more_scores", "out", "scores", "voice", "face", "device", "json"}
 
 
 def at_least_one(text: str) -> int:
@@ -69,6 +73,13 @@ def add_audio_track(parser: argparse.ArgumentParser) -> None:
         "--audio-track", type=at_least_one, metavar="N",
         help="number of the sound track of a video, from 1 (default: the one that the file says is its default)",
     )  # fmt: skip
+
+
+def result_options(args: argparse.Namespace) -> dict[str, object]:
+    """Options that change a command's result, for its record: neither files nor how and where it runs."""
+    return {name: value if isinstance(value, bool | int | float | str) else str(value)
+            for name, value in vars(args).items()
+            if name not in NOT_OF_THE_RESULT and not isinstance(value, Path | list | None)}  # fmt: skip
 
 
 class Files(argparse.Action):
@@ -135,18 +146,19 @@ def read_score_lists(args: argparse.Namespace) -> "tuple[ScoreList, ScoreList | 
     return given, ScoreList(args.train_trials, [Path(file) for file in args.train_scores], train_quality or quality)
 
 
-def made_from_lists(given: "ScoreList", train: "ScoreList | None", model: Path | None) -> "MadeFrom":
+def made_from_lists(args: argparse.Namespace, given: "ScoreList", train: "ScoreList | None") -> "MadeFrom":
     """The record of a calibration or fusion; InputError where one of its files is stale."""
-    from avsv.kaldi.made_from import MadeFrom
+    from avsv.jobs.provenance import MadeFrom
     from avsv.scoring.missing import missing_list
 
-    inputs: dict[str, Path | list[Path] | None] = {"model": model}
+    inputs: dict[str, Path | list[Path] | None] = {"model": args.model}
     for role, files in (("", given), ("train ", train)):
         if files is not None:
             inputs[f"{role}trials"] = files.trials
             inputs[f"{role}scores"] = [*files.scores, *map(missing_list, files.scores)]
             inputs[f"{role}quality"] = [table.path for table in files.quality]
-    return MadeFrom(inputs)
+    options = result_options(args) | {"log of quality": [table.log for table in given.quality]}
+    return MadeFrom(args.verb, inputs, options)
 
 
 class Priors(argparse.Action):

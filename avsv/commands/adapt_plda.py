@@ -13,7 +13,7 @@ import logging
 import os
 from pathlib import Path
 
-from avsv.commands._arguments import not_negative
+from avsv.commands._arguments import not_negative, result_options
 
 log = logging.getLogger("avsv")
 
@@ -39,13 +39,13 @@ def add_arguments(parser):
 def run(args):
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # the matrices are small: threads would wait for each other
     from avsv.jobs.files import replaced_together
+    from avsv.jobs.provenance import MadeFrom
     from avsv.kaldi.embeddings import read_embeddings
-    from avsv.kaldi.made_from import MadeFrom
     from avsv.kaldi.origin import embeddings_model, same_model, trained_on, write_trained_on
     from avsv.scoring.adaptation import adapt_plda
     from avsv.scoring.plda_files import read_plda, write_plda
 
-    made = MadeFrom({"plda": args.plda / "plda", "embeddings": args.embeddings})
+    made = MadeFrom(args.verb, {"plda": args.plda / "plda", "embeddings": args.embeddings}, result_options(args))
     model = same_model({args.plda: trained_on(args.plda), args.embeddings: embeddings_model(args.embeddings)})
     plda, embeddings = read_plda(args.plda), read_embeddings(args.embeddings)
     scales = args.within_covar_scale, args.between_covar_scale, args.mean_diff_scale

@@ -45,7 +45,7 @@ def run(args):
     from avsv.evaluation.comparison import compare, comparison_markdown, comparison_text
     from avsv.evaluation.measures import make_bootstrap
     from avsv.jobs.files import whole_file, write_json
-    from avsv.kaldi.made_from import refuse_stale
+    from avsv.jobs.provenance import refuse_stale
     from avsv.kaldi.scores import read_scores
 
     paths = system_paths(args)

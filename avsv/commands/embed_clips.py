@@ -17,7 +17,7 @@ import logging
 from pathlib import Path
 
 from avsv.commands._arguments import add_audio_track, at_least_one, prior, share
-from avsv.kaldi.shards import Shard
+from avsv.jobs.shards import Shard
 
 log = logging.getLogger("avsv")
 
@@ -43,12 +43,13 @@ def run(args):
     from avsv.embeddings.clips import NAME, TABLES, embed_clips, load_avn_f, make_clip_embedder
     from avsv.embeddings.face import archived_faces, damaged, media_faces
     from avsv.embeddings.voice import read_clip
+    from avsv.jobs.fingerprints import file_digest
+    from avsv.jobs.provenance import MadeFrom
     from avsv.kaldi.damage import MISSING, noise_files, read_damage
     from avsv.kaldi.data_dir import read_data_dir
-    from avsv.kaldi.made_from import MadeFrom
+    from avsv.kaldi.media_files import with_stamps
     from avsv.kaldi.reuse import INPUT, take_over
-    from avsv.kaldi.shards import file_digest, make_archives
-    from avsv.kaldi.stamps import with_stamps
+    from avsv.kaldi.shards import make_archives
 
     data = read_data_dir(args.data_dir)
     damage = [read_damage(args.data_dir, modality) for modality in ("voice", "face")]
@@ -88,7 +89,7 @@ def run(args):
         embed_clips(make_clip_embedder(args.model, args.device), left, readers, there, out)
 
     sources = [args.data_dir / name for name in ("wav.scp", "video.scp" if detector else "faces.scp", "utt2damage")]
-    made = MadeFrom({"model": args.model / NAME, "data": sources})
+    made = MadeFrom(args.verb, {"model": args.model / NAME, "data": sources}, settings)
     if make_archives(args.out_dir, ["embedding"], inputs, settings, work, args.shard, args.max_skipped,
                      (*TABLES, INPUT), model=f"clips:{settings['model']}"):  # fmt: skip
         made.write(args.out_dir / "embedding.scp")

@@ -31,10 +31,12 @@ import logging
 from pathlib import Path
 
 from avsv.commands._arguments import at_least_one, prior, share
+from avsv.jobs.fingerprints import file_digest
+from avsv.jobs.shards import Shard
 from avsv.kaldi.damage import MISSING, read_damage
 from avsv.kaldi.data_dir import read_data_dir
-from avsv.kaldi.shards import Shard, file_digest, make_archives
-from avsv.kaldi.stamps import with_stamps
+from avsv.kaldi.media_files import with_stamps
+from avsv.kaldi.shards import make_archives
 
 log = logging.getLogger("avsv")
 
@@ -63,7 +65,7 @@ def run(args):
     from avsv.errors import InputError
     from avsv.features.face_pack import load_pack
     from avsv.features.quality import FACE_TABLES
-    from avsv.kaldi.made_from import MadeFrom
+    from avsv.jobs.provenance import MadeFrom
     from avsv.kaldi.origin import face_model
     from avsv.kaldi.reuse import INPUT, take_over
     from avsv.kaldi.tables import read_table, write_table
@@ -110,7 +112,7 @@ def run(args):
     inputs = with_stamps(inputs, lambda utt: [source[utt]], args.shard)
     networks = [*pack.files(*tasks), args.pool and args.pool / NAME]
     tables = ("faces.scp" if source is aligned else "video.scp", "utt2damage")
-    made = MadeFrom({"model": networks, "data": [args.data_dir / name for name in tables]})
+    made = MadeFrom(args.verb, {"model": networks, "data": [args.data_dir / name for name in tables]}, settings)
     # a set in which all faces are missing by design has no embedding, and that is no mistake
     if make_archives(args.out_dir, archives, inputs, settings, work, args.shard, args.max_skipped,
                      (*FACE_TABLES, INPUT), may_be_empty=bool(missing),

@@ -26,11 +26,11 @@ def run(args):
     from avsv.embeddings.pair import NAME, fuse_pairs, load_fusion, pair_quality
     from avsv.embeddings.quality import quality_file
     from avsv.jobs.files import replaced_together
+    from avsv.jobs.fingerprints import digest, file_digest
+    from avsv.jobs.provenance import MadeFrom
     from avsv.kaldi.embeddings import write_embeddings
-    from avsv.kaldi.made_from import MadeFrom
     from avsv.kaldi.origin import embeddings_model
     from avsv.kaldi.pairs import join_embeddings
-    from avsv.kaldi.shards import digest, file_digest
     from avsv.kaldi.tables import write_table
 
     fusion = load_fusion(args.model)
@@ -38,7 +38,7 @@ def run(args):
     tables = [quality_file(args.voice, name) for name in fusion.options.voice_quality]
     tables += [quality_file(args.face, name) for name in fusion.options.face_quality]
     inputs = {"model": network, "voice": args.voice, "face": args.face, "quality": tables}
-    made = MadeFrom(inputs)
+    made = MadeFrom(args.verb, inputs)
     voice, face, present, utts = join_embeddings(args.voice, args.face)
     vectors, weights = fuse_pairs(
         fusion, voice, face, present, pair_quality(fusion.options, args.voice, args.face, utts)

@@ -21,7 +21,7 @@ example:
 from pathlib import Path
 
 from avsv.commands._arguments import add_audio_track, add_trust, positive, share
-from avsv.kaldi.shards import Shard
+from avsv.jobs.shards import Shard
 
 
 def add_arguments(parser):
@@ -41,13 +41,13 @@ def add_arguments(parser):
 
 def run(args):
     from avsv.features.quality import VOICE_TABLES
+    from avsv.jobs.provenance import MadeFrom
     from avsv.kaldi.damage import MISSING, noise_files, read_damage
     from avsv.kaldi.data_dir import read_data_dir
-    from avsv.kaldi.made_from import MadeFrom
+    from avsv.kaldi.media_files import with_stamps
     from avsv.kaldi.origin import voice_model
     from avsv.kaldi.reuse import INPUT, take_over
     from avsv.kaldi.shards import make_archives
-    from avsv.kaldi.stamps import with_stamps
 
     data = read_data_dir(args.data_dir)
     damage = read_damage(args.data_dir, "voice")
@@ -77,8 +77,9 @@ def run(args):
     inputs = with_stamps(inputs, lambda utt: [data.wav[utt], *noise_files(damage.get(utt))], args.shard)
     # a set in which all voices are missing by design has no embedding, and that is no mistake
     made = MadeFrom(
+        args.verb,
         {"model": [Path(args.model) / name for name in ("hyperparams.yaml", "embedding_model.ckpt")],
-         "data": [args.data_dir / "wav.scp", args.data_dir / "utt2damage"]})  # fmt: skip
+         "data": [args.data_dir / "wav.scp", args.data_dir / "utt2damage"]}, settings)  # fmt: skip
     if make_archives(args.out_dir, ["embedding"], inputs, settings, work, args.shard, args.max_skipped,
                      (*VOICE_TABLES, INPUT), may_be_empty=bool(missing), model=model):  # fmt: skip
         made.write(args.out_dir / "embedding.scp")

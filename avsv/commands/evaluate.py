@@ -58,7 +58,7 @@ def run(args):
     from avsv.evaluation.roc import roc_points, write_roc
     from avsv.evaluation.subsets import measure_subsets, read_groupings, subset_table
     from avsv.jobs.files import write_json
-    from avsv.kaldi.made_from import refuse_stale
+    from avsv.jobs.provenance import refuse_stale
     from avsv.kaldi.scores import read_scores
     from avsv.kaldi.trials import read_labelled_trials
 

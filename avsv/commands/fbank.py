@@ -11,9 +11,11 @@ example:
 from pathlib import Path
 
 from avsv.commands._arguments import add_audio_track, share
+from avsv.jobs.shards import Shard
 from avsv.kaldi.data_dir import read_data_dir
-from avsv.kaldi.shards import COMPRESSED, Shard, make_archives
-from avsv.kaldi.stamps import with_stamps
+from avsv.kaldi.media_files import with_stamps
+from avsv.kaldi.shard_writer import COMPRESSED
+from avsv.kaldi.shards import make_archives
 
 
 def add_arguments(parser):

@@ -41,7 +41,7 @@ def run(args):
 
     take_out(args)
     given, train = read_score_lists(args)
-    made = made_from_lists(given, train, args.model)
+    made = made_from_lists(args, given, train)
     if args.method == "logistic":
         fuse_files(Path(args.out), given, train, args.target_prior or 0.01, args.model, args.missing == "rest")
         made.write(args.out)

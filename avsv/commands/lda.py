@@ -12,7 +12,7 @@ import logging
 import os
 from pathlib import Path
 
-from avsv.commands._arguments import at_least_one
+from avsv.commands._arguments import at_least_one, result_options
 
 log = logging.getLogger("avsv")
 
@@ -30,8 +30,8 @@ def run(args):
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # the matrices are small: threads would wait for each other
     from avsv.errors import InputError
     from avsv.jobs.files import replaced_together
+    from avsv.jobs.provenance import MadeFrom
     from avsv.kaldi.embeddings import read_embeddings
-    from avsv.kaldi.made_from import MadeFrom
     from avsv.kaldi.origin import embeddings_model, write_trained_on
     from avsv.scoring.lda import class_statistics, train_lda
     from avsv.scoring.people import people_numbers
@@ -40,7 +40,7 @@ def run(args):
 
     if (args.method == "lda") != (args.utt2spk is not None):
         raise InputError("--method lda needs --utt2spk FILE; --method whiten has no use for it")
-    made = MadeFrom({"embeddings": args.embeddings, "people": args.utt2spk})
+    made = MadeFrom(args.verb, {"embeddings": args.embeddings, "people": args.utt2spk}, result_options(args))
     embeddings = read_embeddings(args.embeddings)
     if args.method == "whiten":
         projection = train_whitening(embeddings.vectors, args.dim)

@@ -18,7 +18,7 @@ import logging
 import os
 from pathlib import Path
 
-from avsv.commands._arguments import at_least_one, prior
+from avsv.commands._arguments import at_least_one, prior, result_options
 from avsv.commands._backend import add_backend_arguments, backend_inputs, read_sides, system_of
 from avsv.scoring.missing import missing_policy
 
@@ -64,7 +64,7 @@ def run(args):
     import numpy as np
 
     from avsv.errors import InputError
-    from avsv.kaldi.made_from import MadeFrom
+    from avsv.jobs.provenance import MadeFrom
     from avsv.kaldi.origin import read_system
     from avsv.kaldi.scores import read_scores
     from avsv.kaldi.tables import write_table
@@ -76,7 +76,7 @@ def run(args):
 
     refuse_options_of_as_norm(args)
     more = {"scores": args.scores, "cohort": args.cohort, "people": [args.cohort_utt2spk, args.utt2spk]}
-    record = MadeFrom({**backend_inputs(args), **more})
+    record = MadeFrom(args.verb, {**backend_inputs(args), **more}, result_options(args))
     trials = read_trials(args.trials)
     pool, recordings, tests, backend = read_sides(args, trials)
     system = system_of(args, args.cohort)

@@ -12,7 +12,7 @@ import logging
 import os
 from pathlib import Path
 
-from avsv.commands._arguments import at_least_one
+from avsv.commands._arguments import at_least_one, result_options
 
 log = logging.getLogger("avsv")
 
@@ -32,15 +32,16 @@ def add_arguments(parser):
 def run(args):
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # the matrices are small: threads would wait for each other
     from avsv.jobs.files import replaced_together
+    from avsv.jobs.provenance import MadeFrom
     from avsv.kaldi.embeddings import read_embeddings
-    from avsv.kaldi.made_from import MadeFrom
     from avsv.kaldi.origin import embeddings_model, same_model, write_trained_on
     from avsv.scoring.adaptation import coral
     from avsv.scoring.people import people_numbers
     from avsv.scoring.plda_files import write_plda
     from avsv.scoring.plda_training import train_plda
 
-    made = MadeFrom({"embeddings": args.embeddings, "people": args.utt2spk, "domain": args.coral})
+    inputs = {"embeddings": args.embeddings, "people": args.utt2spk, "domain": args.coral}
+    made = MadeFrom(args.verb, inputs, result_options(args))
     model = same_model({path: embeddings_model(path) for path in (args.embeddings, args.coral) if path is not None})
     embeddings = read_embeddings(args.embeddings)
     people = people_numbers(embeddings, args.utt2spk, args.embeddings)

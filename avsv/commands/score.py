@@ -23,6 +23,7 @@ import logging
 import os
 from pathlib import Path
 
+from avsv.commands._arguments import result_options
 from avsv.commands._backend import add_backend_arguments, backend_inputs, read_sides, system_of
 from avsv.scoring.missing import missing_policy
 
@@ -45,12 +46,12 @@ def add_arguments(parser):
 
 def run(args):
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # reading and writing take the time: threads would only wait
-    from avsv.kaldi.made_from import MadeFrom
+    from avsv.jobs.provenance import MadeFrom
     from avsv.kaldi.trials import read_trials
     from avsv.scoring.cosine import inner_products
     from avsv.scoring.finite import write_finite
 
-    made = MadeFrom({**backend_inputs(args), "weights": args.weights})
+    made = MadeFrom(args.verb, {**backend_inputs(args), "weights": args.weights}, result_options(args))
     trials = read_trials(args.trials)
     pool, left, right, _ = read_sides(args, trials)
     system = system_of(args, *(args.weights or []))

@@ -17,7 +17,7 @@ from avsv.errors import InputError
 from avsv.features.faces import SIDE
 from avsv.jobs.files import whole_file
 from avsv.jobs.progress import progress
-from avsv.kaldi.shards import ShardWriter
+from avsv.kaldi.shard_writer import ShardWriter
 from avsv.models.avn_f import AVNF, AVNFOptions, FromSound
 from avsv.models.device import pick_device
 from avsv.models.weights import load_trained

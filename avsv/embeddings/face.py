@@ -13,7 +13,7 @@ from avsv.features.faces import ClipFaces, find_faces, read_faces
 from avsv.features.quality import face_quality, sharpness
 from avsv.jobs.progress import progress
 from avsv.jobs.threads import ReadOnce, map_ahead, n_allowed
-from avsv.kaldi.shards import ShardWriter
+from avsv.kaldi.shard_writer import ShardWriter
 from avsv.media.decoder_process import guarded_stream
 from avsv.media.images import each_frame, evenly_spaced
 

@@ -13,7 +13,7 @@ from avsv.features.quality import voice_quality
 from avsv.jobs.progress import progress
 from avsv.jobs.threads import map_ahead, n_allowed
 from avsv.kaldi.segments import Source, is_pipe
-from avsv.kaldi.shards import ShardWriter
+from avsv.kaldi.shard_writer import ShardWriter
 from avsv.media.decoder_process import guarded
 from avsv.media.waveforms import read_sound, sound_seconds
 from avsv.models.device import pick_device

@@ -11,9 +11,10 @@ import numpy as np
 from avsv.errors import InputError
 from avsv.jobs.files import replaced_together, whole_file, write_json
 from avsv.jobs.inputs import as_text, open_regular, read_bytes
+from avsv.jobs.shards import MERGED
 from avsv.kaldi.matrices import BINARY, NotKaldi, decode_any, encode, read_header
 from avsv.kaldi.places import Place, Range, is_offset, parse_place, take
-from avsv.kaldi.records import MERGED, records_of
+from avsv.kaldi.records import records_of
 from avsv.kaldi.trials import utterance_id
 
 LOOKED_AT = 4096  # records of an archive whose names are compared

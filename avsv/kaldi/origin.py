@@ -14,11 +14,12 @@ from pathlib import Path
 
 from avsv.errors import InputError
 from avsv.jobs.files import replaced_together, write_json
+from avsv.jobs.fingerprints import digest, file_digest
 from avsv.jobs.home import home_folder
 from avsv.jobs.inputs import as_text, read_bytes
 from avsv.jobs.schema import read_json
-from avsv.kaldi.records import archives_of, model_digest_of, read_proof
-from avsv.kaldi.shards import digest, file_digest
+from avsv.jobs.shards import read_proof
+from avsv.kaldi.records import archives_of, model_digest_of
 
 log = logging.getLogger("avsv")
 TRAINED_ON = "trained_on.json"  # in the folder of a back-end

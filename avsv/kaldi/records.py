@@ -1,81 +1,20 @@
-"""The records beside archives: which shards belong together, and what a run that is cut otherwise leaves behind.
-
-`done.json` (`done.J.json` of shard J) is written last of all. It holds digests of the settings (model and options), of
-the shard's inputs (its clips and their media) and of the whole list of clips, the names of its archives and tables, the
-model (origin.py), and how many clips were skipped. Archives of other programs have no record.
-"""
+"""Which archives belong to one run, and which model made the vectors of an scp file, as the shards' proofs say."""
 
 import hashlib
-import json
-import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from avsv.errors import InputError
-from avsv.jobs.inputs import as_text, read_bytes, regular_file
+from avsv.jobs.inputs import as_text, read_bytes
+from avsv.jobs.shards import read_proof
 from avsv.kaldi.places import archive_of
 
 if TYPE_CHECKING:
     from avsv.kaldi.embeddings import Embeddings
 
-MERGED = "merged.json"  # which shards the merged tables are of
-NUMBERED = re.compile(r"(.+?)\.(\d+)(\.ark|\.scp|\.json)?")
 ARCHIVE = re.compile(r".+?(\.\d+)?\.ark")
-
-
-def read_proof(record: Path) -> dict:
-    """What a shard's proof says; empty where there is none, or something else."""
-    try:
-        proof = json.loads(regular_file(record).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError, InputError):
-        return {}
-    expected = {"shards": int, "settings": str, "inputs": str}
-    right = isinstance(proof, dict) and all(type(proof.get(key)) is kind for key, kind in expected.items())
-    right = right and type(proof.get("model", "")) is str
-    return proof if right else {}
-
-
-def one_run(proof: dict, like: Mapping[str, Any]) -> bool:
-    """Whether two shards are of one run: the same clips, cut into as many parts, with the same settings."""
-    return bool(proof) and all(proof.get(key) == like.get(key) for key in ("shards", "settings", "clips"))
-
-
-def finished(folder: Path) -> str:
-    """What tells one complete result in a folder from another, by its records; empty where there is none."""
-    merged = read_proof(folder / MERGED)
-    if not merged:
-        proof = read_proof(folder / "done.json")
-        return json.dumps(proof) if proof else ""
-    proofs = [read_proof(folder / f"done.{job}.json") for job in range(1, min(merged["shards"], 100_000) + 1)]
-    return json.dumps([merged, proofs]) if all(one_run(proof, proofs[0]) for proof in proofs) else ""
-
-
-def other_shards(folder: Path, total: int, names: Iterable[str], tables: Iterable[str]) -> list[Path]:
-    """Files of the archives `names` and `tables` that were cut into another number of shards than `total`.
-
-    Returns
-    -------
-    in an order in which they may be removed: what reads an archive before it
-    """
-    there = os.listdir(folder)
-    records = {name: read_proof(folder / name) for name in there if re.fullmatch(r"done(\.\d+)?\.json", name)}
-    stems = {*names, *tables, "skipped", "done"}
-    for record in records.values():
-        stems |= {name for key in ("archives", "tables") for name in record.get(key) or ()}
-    stale = []
-    for name in there:
-        found = NUMBERED.fullmatch(name)
-        if found and found[1] in stems:
-            cut = records.get(f"done.{found[2]}.json", {}).get("shards", total)
-            if total == 1 or int(found[2]) > total or cut != total:
-                stale.append(name)
-    stale += [
-        name for name in there if total > 1 and (name == "done.json" or (name[-4:] == ".ark" and name[:-4] in stems))
-    ]
-    stale += [MERGED] if total == 1 else []
-    return [folder / name for name in sorted(stale, key=lambda name: (name.endswith(".ark"), name))]
 
 
 def records_of(archives: Iterable[str]) -> dict[str, dict]:

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from avsv.errors import InputError
+from avsv.jobs.fingerprints import digest
+from avsv.jobs.shards import finished
 from avsv.kaldi.embeddings import read_embeddings
-from avsv.kaldi.records import finished
-from avsv.kaldi.shards import ShardWriter, digest
+from avsv.kaldi.shard_writer import ShardWriter
 from avsv.kaldi.tables import read_table
 
 log = logging.getLogger("avsv")

@@ -12,7 +12,6 @@ whoever reads finds the old archives, the new ones, or none.
 """
 
 import hashlib
-import json
 import logging
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,77 +22,13 @@ from typing import Any
 
 from avsv.errors import InputError
 from avsv.jobs.files import one_at_a_time, replaced_together, whole_file, write_json
-from avsv.jobs.inputs import regular_file
-from avsv.kaldi.records import MERGED, one_run, other_shards, read_proof
-from avsv.kaldi.shard_writer import COMPRESSED, ShardWriter, shard_files
+from avsv.jobs.fingerprints import digest, digest_pairs
+from avsv.jobs.shards import MERGED, Shard, one_run, other_shards, read_proof
+from avsv.kaldi.shard_writer import ShardWriter, shard_files
 from avsv.kaldi.tables import read_table, write_table
 
 log = logging.getLogger("avsv")
-__all__ = ["COMPRESSED", "Shard", "ShardWriter", "digest", "file_digest", "make_archives", "merge"]
 EVERYTHING = ".lock.all"  # held while files of several shards are read or replaced
-
-
-@dataclass(frozen=True)
-class Shard:
-    """Job `number` of `total`, counted from 1."""
-
-    number: int = 1
-    total: int = 1
-
-    @classmethod
-    def parse(cls, text: str) -> "Shard":
-        """Read `J/N`.
-
-        Examples
-        --------
-        >>> Shard.parse("2/4")
-        Shard(number=2, total=4)
-        """
-        number, slash, total = text.partition("/")
-        if not (slash and number.isdigit() and total.isdigit() and 1 <= int(number) <= int(total)):
-            raise InputError(f'--shard {text}: expected J/N with 1 <= J <= N, such as "1/4"')
-        return cls(int(number), int(total))
-
-    def take(self, items: Sequence) -> Sequence:
-        """This job's contiguous part of `items`; the parts of all jobs, in order, are the whole."""
-        return items[len(items) * (self.number - 1) // self.total : len(items) * self.number // self.total]
-
-    @property
-    def suffix(self) -> str:
-        return "" if self.total == 1 else f".{self.number}"
-
-
-def digest(value: Any) -> str:
-    """A short hash of anything JSON can hold."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:16]
-
-
-def digest_pairs(keys: Sequence[str], values: Mapping[str, Any]) -> str:
-    """`digest` of the list of [key, value], made piece by piece: a million lists at once are slow and large.
-
-    Examples
-    --------
-    >>> digest_pairs(["a", "b"], {"a": 1, "b": "x"}) == digest([["a", 1], ["b", "x"]])
-    True
-    """
-    total = hashlib.sha256(b"[")
-    for begin in range(0, len(keys), 1000):
-        pairs = [[key, values[key]] for key in keys[begin : begin + 1000]]
-        text = json.dumps(pairs, sort_keys=True, default=str)[1:-1]
-        total.update(f"{', ' if begin else ''}{text}".encode())
-    total.update(b"]")
-    return total.hexdigest()[:16]
-
-
-def file_digest(path: Path | str) -> str:
-    """A short hash of a file's bytes, or of all files in a folder."""
-    path = Path(path)
-    total = hashlib.sha256()
-    for file in sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]:
-        with open(regular_file(file), "rb") as content:
-            while part := content.read(1 << 20):
-                total.update(part)
-    return total.hexdigest()[:16]
 
 
 def make_archives(

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from avsv.errors import InputError
+from avsv.jobs.fingerprints import digest
 from avsv.kaldi.origin import match_systems, read_system
 from avsv.kaldi.scores import read_scores
-from avsv.kaldi.shards import digest
 from avsv.kaldi.trials import Trials, read_labelled_trials, read_trials
 from avsv.scoring.calibration import ScoreFusion, pattern_codes, read_fusion, train_fusion, write_fusion
 from avsv.scoring.finite import write_finite

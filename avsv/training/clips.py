@@ -16,9 +16,9 @@ from avsv.features.audio_damage import NOISY as VOICE_DAMAGE
 from avsv.features.audio_damage import damage_sound, draw_sound_damage, read_noises
 from avsv.features.face_damage import check_severities, damage_faces, draw_face_damage
 from avsv.features.faces import SIDE, read_faces
+from avsv.jobs.fingerprints import digest
 from avsv.kaldi.data_dir import DataDir
 from avsv.kaldi.segments import Source
-from avsv.kaldi.shards import digest
 from avsv.media.decoder_process import guarded
 from avsv.media.waveforms import SoundStore, read_part
 from avsv.models.ranges import choice, within

@@ -10,7 +10,7 @@ from torch import nn
 from avsv.errors import InputError
 from avsv.importers.model_files import refuse_no_model
 from avsv.jobs.files import copy_file, whole_file
-from avsv.kaldi.shards import file_digest
+from avsv.jobs.fingerprints import file_digest
 from avsv.models.ecapa import (
     encoder_files,
     encoder_folder,

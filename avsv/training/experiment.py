@@ -18,11 +18,11 @@ from omegaconf import OmegaConf
 import avsv
 from avsv.errors import InputError
 from avsv.jobs.files import refuse_link, whole_file, write_json
+from avsv.jobs.fingerprints import file_digest
 from avsv.jobs.inputs import regular_file
 from avsv.kaldi.data_dir import read_data_dir
-from avsv.kaldi.made_from import media_stamp
+from avsv.kaldi.media_files import media_stamp
 from avsv.kaldi.segments import Source
-from avsv.kaldi.shards import file_digest
 from avsv.training.checkpoints import FILES, read_inputs, weights_file
 from avsv.training.config import OPTIONS, TrainingConfig, apply_schema, read_config, to_yaml
 from avsv.training.distributed import join_processes, n_processes, rank, wait_for_all

@@ -20,9 +20,9 @@ from torch import Tensor
 
 from avsv.embeddings.quality import read_quality
 from avsv.errors import InputError
+from avsv.jobs.fingerprints import file_digest
 from avsv.kaldi.damage import MISSING, read_damage
 from avsv.kaldi.embeddings import read_embeddings
-from avsv.kaldi.shards import file_digest
 from avsv.models.ranges import choice, within
 from avsv.training.experiment import digest_arrays
 from avsv.training.noise_statistics import NoiseStatistics, read_noise

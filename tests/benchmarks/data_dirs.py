@@ -23,8 +23,9 @@ from pathlib import Path
 
 import numpy as np
 
+from avsv.jobs.shards import Shard
 from avsv.kaldi.data_dir import read_data_dir
-from avsv.kaldi.shards import Shard, make_archives
+from avsv.kaldi.shards import make_archives
 
 PEOPLE, SECONDS, MEBIBYTES = 7245, 10.0, 1536.0
 TABLES = {

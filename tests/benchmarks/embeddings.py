@@ -28,7 +28,7 @@ from avsv.embeddings.voice import make_voice_embedder
 from avsv.features.face_pack import load_pack
 from avsv.features.quality import FACE_TABLES, VOICE_TABLES
 from avsv.kaldi.embeddings import read_embeddings
-from avsv.kaldi.shards import ShardWriter
+from avsv.kaldi.shard_writer import ShardWriter
 from avsv.media.images import evenly_spaced, frame_times, upright
 from avsv.models.ecapa import ecapa_options, load_encoder, make_ecapa, save_speechbrain_folder
 

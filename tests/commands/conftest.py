@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from avsv.jobs.provenance import record_path
 from avsv.kaldi.embeddings import write_embeddings
-from avsv.kaldi.made_from import record_path
 
 
 @dataclass

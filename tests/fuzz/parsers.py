@@ -17,18 +17,18 @@ from avsv.features.landmarks import read_landmarks
 from avsv.importers.embeddings import checked
 from avsv.importers.formats import read_foreign
 from avsv.importers.kaldi_archives import read_ark
+from avsv.jobs.provenance import read_record
 from avsv.jobs.schema import read_json
+from avsv.jobs.shards import read_proof
 from avsv.kaldi.columns import Identifiers, read_blocks
 from avsv.kaldi.damage import read_damage
 from avsv.kaldi.data_dir import read_data_dir
 from avsv.kaldi.decimals import read_decimals
 from avsv.kaldi.embeddings import read_embeddings
 from avsv.kaldi.keyed import read_keyed
-from avsv.kaldi.made_from import read_record
 from avsv.kaldi.matrices import BINARY, encode, encode_text, read_array, read_crop, read_entry
 from avsv.kaldi.origin import SYSTEM, read_system
 from avsv.kaldi.pairs import join_embeddings
-from avsv.kaldi.records import read_proof
 from avsv.kaldi.score_formats import FORMS
 from avsv.kaldi.scores import read_scores
 from avsv.kaldi.segments import cut_recordings

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from avsv.errors import InputError
+from avsv.jobs.shards import Shard
 from avsv.kaldi.embeddings import write_embeddings
 from avsv.kaldi.origin import (
     embeddings_model,
@@ -16,7 +17,7 @@ from avsv.kaldi.origin import (
     write_system,
     write_trained_on,
 )  # fmt: skip
-from avsv.kaldi.shards import Shard, make_archives
+from avsv.kaldi.shards import make_archives
 
 
 def embed(folder, model, shard=None, settings="s"):

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from avsv.errors import InputError
+from avsv.jobs.shards import Shard
 from avsv.kaldi.embeddings import read_embeddings, write_embeddings
 from avsv.kaldi.reuse import INPUT, take_over
-from avsv.kaldi.shards import Shard, make_archives, merge
+from avsv.kaldi.shards import make_archives, merge
 from avsv.kaldi.tables import read_table
 
 CLIPS = [f"u{n:02d}" for n in range(9)]

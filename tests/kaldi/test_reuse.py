@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from avsv.errors import InputError
+from avsv.jobs.shards import Shard
 from avsv.kaldi.embeddings import read_embeddings
 from avsv.kaldi.reuse import INPUT, take_over
-from avsv.kaldi.shards import Shard, make_archives
+from avsv.kaldi.shards import make_archives
 from avsv.kaldi.tables import read_table
 
 CLEAN = {f"u{n}": [f"/sound/{n}.wav", None] for n in range(10)}

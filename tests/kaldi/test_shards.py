@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from avsv.errors import InputError
+from avsv.jobs.shards import Shard
 from avsv.kaldi.embeddings import write_embeddings
-from avsv.kaldi.shards import COMPRESSED, Shard, make_archives, merge
+from avsv.kaldi.shard_writer import COMPRESSED
+from avsv.kaldi.shards import make_archives, merge
 from avsv.kaldi.tables import read_table
 
 INPUTS = {f"u{n:02d}": n for n in range(7)}

@@ -10,7 +10,7 @@ from pathlib import Path
 from avsv.errors import InputError
 from avsv.evaluation.report.html import Markup, tag
 from avsv.evaluation.report.inside import files_inside, is_inside
-from avsv.kaldi.made_from import digest_of, state_of
+from avsv.jobs.fingerprints import digest_of, state_of
 from avsv.kaldi.tables import read_lines, read_table
 
 SHOWN = 200  # names in one list; the rest is counted

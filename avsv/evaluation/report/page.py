@@ -29,7 +29,7 @@ from avsv.evaluation.report.tables import MINUS, overview, result_table, sources
 from avsv.evaluation.report.trials import WorstTrial
 from avsv.evaluation.results import ScoreFile
 from avsv.evaluation.tables import shown
-from avsv.kaldi.made_from import sources_of
+from avsv.jobs.provenance import sources_of
 
 HERE = Path(__file__).parent
 

@@ -11,7 +11,7 @@ from avsv.evaluation.report.page import det_file, page
 from avsv.evaluation.report.results import Options, make_tables
 from avsv.evaluation.results import find_lists, find_score_files, markdown
 from avsv.jobs.files import replaced_together, whole_file, write_json
-from avsv.kaldi.made_from import refuse_stale
+from avsv.jobs.provenance import refuse_stale
 
 log = logging.getLogger("avsv")
 

@@ -14,10 +14,10 @@ from avsv.evaluation.report.media import MediaFolder
 from avsv.evaluation.report.page import figure, whole_page
 from avsv.evaluation.tables import shown
 from avsv.jobs.files import replaced_together, whole_file, write_json
+from avsv.jobs.provenance import refuse_stale
 from avsv.jobs.schema import read_json
 from avsv.kaldi.data_dir import DataDir, read_data_dir
 from avsv.kaldi.embeddings import read_embeddings
-from avsv.kaldi.made_from import refuse_stale
 from avsv.scoring.cosine import unit_length
 from avsv.systems.association.report_figures import matching_plot, plane_plot, principal_plane, system_legend
 from avsv.systems.association.table import MEASURES, TITLES, cell, columns_of, markdown_tables, said_of

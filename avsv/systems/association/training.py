@@ -12,11 +12,11 @@ from torch import Tensor, nn
 
 from avsv.errors import InputError
 from avsv.evaluation.errors import eer
+from avsv.jobs.fingerprints import digest
+from avsv.jobs.provenance import MadeFrom
 from avsv.kaldi.data_dir import DataDir, read_data_dir
 from avsv.kaldi.embeddings import read_embeddings
-from avsv.kaldi.made_from import MadeFrom
 from avsv.kaldi.records import embeddings_digest
-from avsv.kaldi.shards import digest
 from avsv.models.ranges import within
 from avsv.systems.association.embedding import NAME, save_family
 from avsv.systems.association.networks.family import COVARIATES, AssociationOptions, Family, Pairs
@@ -245,7 +245,7 @@ def train_association(config: AssociationConfig) -> None:
     family.set_means(*(side.vectors for side in sides))
     known = digest([names, *(values.tolist() for values in people.values.values()),
                     *(side.people.tolist() for side in sides)])  # fmt: skip
-    made = MadeFrom({"voice": config.voice, "face": config.face})
+    made = MadeFrom("train", {"voice": config.voice, "face": config.face})
     inputs = {"data": [known, *(digest_arrays(side.vectors) for side in sides)]}
     inputs |= {"validation": [embeddings_digest(read_embeddings(scp)) for scp in validation_embeddings(config)]}
     if not start_experiment(config, inputs):

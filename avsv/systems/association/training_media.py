@@ -12,8 +12,8 @@ from torch.utils.data import Dataset
 
 from avsv.errors import InputError
 from avsv.features.faces import read_faces
+from avsv.jobs.fingerprints import digest
 from avsv.kaldi.data_dir import DataDir, read_data_dir
-from avsv.kaldi.shards import digest
 from avsv.media.decoder_process import guarded
 from avsv.media.waveforms import SoundStore, read_sound
 from avsv.models.ranges import within

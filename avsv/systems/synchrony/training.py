@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from avsv.errors import InputError
+from avsv.jobs.fingerprints import digest
 from avsv.jobs.progress import progress
 from avsv.kaldi.data_dir import DataDir, read_data_dir
-from avsv.kaldi.shards import digest
 from avsv.media.decoder_process import guarded
 from avsv.media.waveforms import read_sound
 from avsv.models.ranges import choice, within

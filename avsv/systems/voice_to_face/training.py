@@ -17,8 +17,8 @@ from torch.utils.data import Dataset
 
 from avsv.errors import InputError
 from avsv.features.faces import read_faces
+from avsv.jobs.fingerprints import digest, file_digest
 from avsv.kaldi.data_dir import DataDir, read_data_dir
-from avsv.kaldi.shards import digest, file_digest
 from avsv.models.ranges import within
 from avsv.models.weights import put
 from avsv.systems.voice_to_face.losses import critic_loss, generator_loss

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from avsv.errors import InputError
+from avsv.jobs.fingerprints import digest
 from avsv.kaldi.data_dir import read_data_dir
-from avsv.kaldi.shards import digest
 from avsv.models.ranges import within
 from avsv.systems.voice_to_face.networks import VoiceEmbedder
 from avsv.systems.voice_to_face.speech import SpeechStore

@@ -12,11 +12,11 @@ from torch import Tensor, nn
 
 from avsv.embeddings.pair import NAME, fuse_pairs, pair_quality, save_fusion
 from avsv.errors import InputError
+from avsv.jobs.fingerprints import digest
+from avsv.jobs.provenance import MadeFrom
 from avsv.kaldi.embeddings import read_embeddings
-from avsv.kaldi.made_from import MadeFrom
 from avsv.kaldi.pairs import join_embeddings
 from avsv.kaldi.records import embeddings_digest
-from avsv.kaldi.shards import digest
 from avsv.kaldi.tables import read_table
 from avsv.losses.margin import AAMSoftmax, warmed_margin
 from avsv.losses.pairs import VerificationLoss, contrastive_loss, kept_share
@@ -244,7 +244,7 @@ def train_fusion(config: FusionConfig) -> None:
     torch.manual_seed(config.seed)
     model = FusionModel(*sizes, len(names), config)
     noise = PairNoise(config, (config.voice_quality, config.face_quality), utts, sizes)
-    made = MadeFrom({"voice": config.voice, "face": config.face})
+    made = MadeFrom("train", {"voice": config.voice, "face": config.face})
     inputs = {"data": [digest([utts, people]), digest_arrays(*pairs)], "noise": noise.digests()}
     inputs |= {"validation": [embeddings_digest(read_embeddings(scp)) for scp in validation_embeddings(config)]}
     if not start_experiment(config, inputs):

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from avsv.embeddings.clips import save_avn_f
 from avsv.features.face_pack import load_pack
 from avsv.jobs.files import copy_file
+from avsv.jobs.fingerprints import file_digest
 from avsv.kaldi.data_dir import read_data_dir
-from avsv.kaldi.shards import file_digest
 from avsv.losses.margin import AAMSoftmax, warmed_margin
 from avsv.models.avn_f import AVNF, AVNFOptions, FromSound
 from avsv.models.ranges import within

@@ -19,8 +19,8 @@ from avsv.embeddings.pair import NAME as FUSION
 from avsv.embeddings.pair import load_fusion, save_fusion
 from avsv.embeddings.quality import LOG
 from avsv.errors import InputError
+from avsv.jobs.fingerprints import file_digest
 from avsv.kaldi.data_dir import read_data_dir
-from avsv.kaldi.shards import file_digest
 from avsv.losses.margin import AAMSoftmax, warmed_margin
 from avsv.models.avn_e import Fusion
 from avsv.models.avn_f import where_present

@@ -18,8 +18,8 @@ from avsv.features.face_damage import damage_faces, draw_face_damage
 from avsv.features.face_pack import load_pack
 from avsv.features.faces import SIDE, read_faces
 from avsv.jobs.files import copy_file
+from avsv.jobs.fingerprints import digest, file_digest
 from avsv.kaldi.data_dir import read_data_dir
-from avsv.kaldi.shards import digest, file_digest
 from avsv.losses.margin import AAMSoftmax, warmed_margin
 from avsv.models.iresnet import IResNet, save_onnx
 from avsv.models.ranges import within

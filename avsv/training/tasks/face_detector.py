@@ -16,9 +16,9 @@ from avsv.errors import InputError
 from avsv.features.face_pack import load_pack
 from avsv.features.faces import detect_face
 from avsv.features.landmarks import read_landmarks
+from avsv.jobs.fingerprints import digest
 from avsv.jobs.progress import progress
 from avsv.kaldi.data_dir import read_data_dir
-from avsv.kaldi.shards import digest
 from avsv.media.decoder_process import guarded, guarded_stream
 from avsv.media.images import count_frames, each_frame, evenly_spaced
 from avsv.models.face_detector import FaceDetector, detector_loss, save_onnx

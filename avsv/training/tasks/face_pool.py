@@ -15,9 +15,9 @@ from torch import Tensor, nn
 
 from avsv.embeddings.face_pool import MEASURES, NAME, FacePool, face_measures, save_face_pool
 from avsv.errors import InputError
-from avsv.kaldi.made_from import MadeFrom
+from avsv.jobs.fingerprints import digest
+from avsv.jobs.provenance import MadeFrom
 from avsv.kaldi.matrices import read_entry
-from avsv.kaldi.shards import digest
 from avsv.kaldi.tables import read_table
 from avsv.losses.pairs import VerificationLoss
 from avsv.models.ranges import within
@@ -116,7 +116,7 @@ def train_face_pool(config: FacePoolConfig) -> None:
     """Train, and write `face_pool.json` in `config.exp_dir`."""
     clean, damaged, people = read_faces_of(config)
     names = sorted(set(people))
-    made = MadeFrom({"faces": config.faces, "damaged faces": config.damaged_faces})
+    made = MadeFrom("train", {"faces": config.faces, "damaged faces": config.damaged_faces})
     known = [digest_arrays(of.vectors, of.present, of.measures) for of in (clean, damaged)]
     if not start_experiment(config, {"data": [digest(people), *known]}):
         made.write(Path(config.exp_dir) / NAME)

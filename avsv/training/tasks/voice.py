@@ -12,8 +12,8 @@ from torch.utils.data import Dataset
 
 from avsv.errors import InputError
 from avsv.features.audio_damage import damage_sound, draw_sound_damage, read_noises
+from avsv.jobs.fingerprints import digest
 from avsv.kaldi.data_dir import read_data_dir
-from avsv.kaldi.shards import digest
 from avsv.losses.margin import AAMSoftmax, warmed_margin
 from avsv.media.decoder_process import guarded
 from avsv.media.waveforms import SoundStore, read_part, resample

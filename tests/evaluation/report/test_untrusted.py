@@ -13,7 +13,7 @@ from avsv.errors import InputError
 from avsv.evaluation.report.about import configuration_section, find_skipped, skipped_section
 from avsv.evaluation.report.html import joined
 from avsv.evaluation.report.results import Options
-from avsv.kaldi.made_from import MadeFrom, sources_of
+from avsv.jobs.provenance import MadeFrom, sources_of
 from avsv.systems.association.report import read_records
 from tests.evaluation.report.small_report import make_experiment
 
@@ -132,7 +132,7 @@ def test_a_network_of_an_earlier_run_is_marked(tmp_path):
         (tmp_path / name / "model.ckpt").write_text(name)
     (tmp_path / "other/copy.onnx").write_text("detector")
     scores = tmp_path / "scores"
-    made = MadeFrom({"model": [tmp_path / "other/model.ckpt", tmp_path / "other/copy.onnx"]})
+    made = MadeFrom("embed-voice", {"model": [tmp_path / "other/model.ckpt", tmp_path / "other/copy.onnx"]})
     scores.write_text("a b 1\n")
     made.write(scores)
     shown = [str(part) for part in configuration_section(tmp_path, [], sources_of(scores, "model"))]

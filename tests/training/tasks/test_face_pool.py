@@ -10,7 +10,7 @@ from avsv.embeddings.face import clip_embedding
 from avsv.embeddings.face_pool import FacePool, face_measures, load_face_pool
 from avsv.errors import InputError
 from avsv.jobs.files import write_json
-from avsv.kaldi.shards import ShardWriter
+from avsv.kaldi.shard_writer import ShardWriter
 from avsv.kaldi.tables import write_table
 from avsv.training.tasks.face_pool import Faces, PoolModel, mix
 

@@ -41,12 +41,15 @@ def run(args):
         embed_media(args.model, args.data, args.out_dir, args.device, args.max_skipped, args.audio_track)
         return
     from avsv.jobs.files import replaced_together
-    from avsv.kaldi.made_from import MadeFrom
+    from avsv.jobs.provenance import MadeFrom
     from avsv.systems.association.embedding import NAME, embed_side, load_family
 
     family = load_family(args.model)
     network = args.model / NAME
-    made = {name: MadeFrom({"model": network, name: scp}) for name, scp in (("voice", args.voice), ("face", args.face))}
+    made = {
+        name: MadeFrom(args.verb, {"model": network, name: scp})
+        for name, scp in (("voice", args.voice), ("face", args.face))
+    }
     with replaced_together():  # both sides are of one network
         for name, scp in (("voice", args.voice), ("face", args.face)):
             side = read_embeddings(scp)

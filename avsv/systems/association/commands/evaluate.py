@@ -20,7 +20,7 @@ example:
 import logging
 from pathlib import Path
 
-from avsv.commands._arguments import at_least_zero
+from avsv.commands._arguments import at_least_zero, result_options
 
 log = logging.getLogger("avsv")
 
@@ -40,8 +40,8 @@ def add_arguments(parser):
 
 def run(args):
     from avsv.jobs.files import write_json
+    from avsv.jobs.provenance import MadeFrom
     from avsv.kaldi.embeddings import read_embeddings
-    from avsv.kaldi.made_from import MadeFrom
     from avsv.kaldi.tables import read_table
     from avsv.systems.association.evaluation import JointSpace, measure_protocols
     from avsv.systems.association.lists import find_protocols
@@ -50,8 +50,8 @@ def run(args):
     network_file = args.odd_one_out and args.odd_one_out / "association.safetensors"
     protocols = find_protocols(args.lists)
     lists = [path for path in sorted(args.lists.rglob("*")) if path.is_file()]
-    made = MadeFrom({"voice": args.voice, "face": args.face, "model": network_file, "lists": lists,
-                     "people": [args.utt2spk, args.ids]})  # fmt: skip
+    made = MadeFrom(args.verb, {"voice": args.voice, "face": args.face, "model": network_file, "lists": lists,
+                                "people": [args.utt2spk, args.ids]}, result_options(args))  # fmt: skip
     utt2spk = read_table(args.utt2spk, 2, "utterance speaker") if args.utt2spk else {}
     ids = read_table(args.ids, 2, "name id") if args.ids else {}
     voice, face = read_embeddings(args.voice), read_embeddings(args.face)

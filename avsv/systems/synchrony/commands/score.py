@@ -19,9 +19,11 @@ import logging
 from pathlib import Path
 
 from avsv.commands._arguments import add_audio_track, not_negative, share
+from avsv.jobs.fingerprints import file_digest
+from avsv.jobs.shards import Shard
 from avsv.kaldi.data_dir import read_data_dir
-from avsv.kaldi.shards import Shard, file_digest, make_archives
-from avsv.kaldi.stamps import with_stamps
+from avsv.kaldi.media_files import with_stamps
+from avsv.kaldi.shards import make_archives
 
 log = logging.getLogger("avsv")
 TABLES = ("utt2offset", "utt2distance", "utt2confidence", "utt2speaking")

@@ -1,12 +1,13 @@
-"""Stamps of media: a file that is another one now has another stamp."""
+"""Keys of media: a file that was replaced has another key, a file that was moved has not."""
 
 import os
 
 import pytest
 
+from avsv.jobs.fingerprints import ABSENT, COMMAND, stamp_files
+from avsv.jobs.shards import Shard
+from avsv.kaldi.media_files import media_stamp, with_stamps
 from avsv.kaldi.segments import Segment
-from avsv.kaldi.shards import Shard
-from avsv.kaldi.stamps import ABSENT, COMMAND, stamp_files, with_stamps
 
 
 def stamp(path):
@@ -72,10 +73,29 @@ def test_only_a_shards_own_files_are_looked_at(tmp_path):
 
 
 def test_many_files_are_stamped_by_threads_where_each_takes_long(tmp_path, monkeypatch):
-    monkeypatch.setattr("avsv.kaldi.stamps.AT_A_TIME", 3)
+    monkeypatch.setattr("avsv.jobs.fingerprints.AT_A_TIME", 3)
     paths = [tmp_path / str(n) for n in range(10)]
     for n, path in enumerate(paths):
         path.write_bytes(b"x" * n)
     quick = stamp_files(map(str, paths))
-    monkeypatch.setattr("avsv.kaldi.stamps.QUICK", 0.0)
+    monkeypatch.setattr("avsv.jobs.fingerprints.QUICK", 0.0)
     assert stamp_files(map(str, paths)) == quick and len({s.split()[0] for s in quick.values()}) == 10
+
+
+def test_a_corpus_that_was_moved_is_the_same(tmp_path):
+    (tmp_path / "a").mkdir()
+    for name in ("1.wav", "2.wav", "faces.ark"):
+        (tmp_path / "a" / name).write_text(name)
+
+    def stamps(folder):
+        tables = [{"u": f"{folder}/1.wav"}, {"u": f"{folder}/faces.ark:2"}, {"u": Segment(f"{folder}/2.wav", 0.5, 1.0)}]
+        return [media_stamp([table]) for table in tables]
+
+    before = stamps(tmp_path / "a")
+    (tmp_path / "a").rename(tmp_path / "b")
+    assert stamps(tmp_path / "b") == before
+    (tmp_path / "b/1.wav").write_text("other")
+    assert stamps(tmp_path / "b")[0] != before[0] and stamps(tmp_path / "b")[1:] == before[1:]
+    assert media_stamp([{"u": Segment(f"{tmp_path}/b/2.wav", 0.5, 1.5)}]) != before[2]
+    assert media_stamp([{"u": f"{tmp_path}/b/faces.ark:4"}]) != before[1]
+    assert media_stamp([{"u": "cat a |"}]) != media_stamp([{"u": "cat b |"}])

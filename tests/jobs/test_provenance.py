@@ -9,18 +9,9 @@ import numpy as np
 import pytest
 
 from avsv.errors import InputError
+from avsv.jobs.fingerprints import LARGE
+from avsv.jobs.provenance import MadeFrom, find_stale, record_path, refuse_stale, sources_of, with_archives
 from avsv.kaldi.embeddings import write_embeddings
-from avsv.kaldi.made_from import (
-    LARGE,
-    MadeFrom,
-    find_stale,
-    media_stamp,
-    record_path,
-    refuse_stale,
-    sources_of,
-    with_archives,
-)
-from avsv.kaldi.segments import Segment
 
 FIXED = (1_700_000_000_000_000_000, 1_700_000_000_000_000_000)
 
@@ -41,20 +32,20 @@ def chained(tmp_path):
 
 
 def embed(files, value=1.0):
-    made = MadeFrom({"model": files["model"]})
+    made = MadeFrom("score", {"model": files["model"]})
     ark = files["e/embedding.scp"].with_suffix(".ark")
     write_embeddings(ark, files["e/embedding.scp"], ["a", "b"], np.full((2, 3), value))
     made.write(files["e/embedding.scp"])
 
 
 def score(files):
-    made = MadeFrom({"trials": files["trials"], "enroll": files["e/embedding.scp"], "test": None})
+    made = MadeFrom("score", {"trials": files["trials"], "enroll": files["e/embedding.scp"], "test": None})
     files["scores"].write_text("a b 0.5\n")
     made.write(files["scores"])
 
 
 def calibrate(files):
-    made = MadeFrom({"scores": [files["scores"]]})
+    made = MadeFrom("score", {"scores": [files["scores"]]})
     files["calibrated"].write_text("a b 1.5\n")
     made.write(files["calibrated"])
 
@@ -94,7 +85,7 @@ def test_vectors_that_changed_under_the_same_scp_are_found(chained):
 def test_a_command_refuses_stale_inputs(chained):
     chained["model"].write_text("weights 2")
     with pytest.raises(InputError, match=r"embedding\.scp"):
-        MadeFrom({"enroll": chained["e/embedding.scp"]})
+        MadeFrom("score", {"enroll": chained["e/embedding.scp"]})
 
 
 def test_the_same_bytes_written_again_are_no_change(chained):
@@ -107,7 +98,7 @@ def test_a_large_file_that_is_touched_is_no_change(tmp_path):
     large, out = tmp_path / "large", tmp_path / "out"
     with large.open("wb") as file:
         file.truncate(LARGE + 1)
-    made = MadeFrom({"scores": large})
+    made = MadeFrom("score", {"scores": large})
     out.write_text("x")
     made.write(out)
     os.utime(large, ns=FIXED)
@@ -141,7 +132,7 @@ def test_a_copy_of_the_tree_is_checked_against_itself(chained, tmp_path, tmp_pat
 
 def test_inputs_are_those_at_the_beginning(tmp_path):
     (tmp_path / "in").write_text("1")
-    made = MadeFrom({"x": tmp_path / "in"})
+    made = MadeFrom("score", {"x": tmp_path / "in"})
     (tmp_path / "in").write_text("22")
     (tmp_path / "out").write_text("of 1")
     made.write(tmp_path / "out")
@@ -155,7 +146,7 @@ def test_sources_of_one_role(chained):
 
 def test_pipes_and_names_are_left_out(tmp_path):
     os.mkfifo(tmp_path / "fifo")
-    made = MadeFrom({"a": tmp_path / "fifo", "b": "speechbrain/spkrec-ecapa-voxceleb", "c": tmp_path / "absent.scp"})
+    made = MadeFrom("score", {"a": tmp_path / "fifo", "b": "speechbrain/spkrec", "c": tmp_path / "absent.scp"})
     (tmp_path / "out").write_text("x")
     made.write(tmp_path / "out")
     made.write("/dev/null")
@@ -176,7 +167,7 @@ def test_a_damaged_record_is_named(tmp_path, said):
 
 def test_a_record_that_names_itself_ends(tmp_path):
     (tmp_path / "out").write_text("x")
-    made = MadeFrom({"x": tmp_path / "out"})
+    made = MadeFrom("score", {"x": tmp_path / "out"})
     made.write(tmp_path / "out")
     assert find_stale(tmp_path / "out") is None
 
@@ -188,34 +179,15 @@ def test_archives_of_an_scp_file_are_found_in_whatever_order_they_come(tmp_path)
     assert sorted(with_archives(tmp_path / "e.scp")) == sorted([*archives, tmp_path / "e.scp"])
 
 
-def test_a_corpus_that_was_moved_is_the_same(tmp_path):
-    (tmp_path / "a").mkdir()
-    for name in ("1.wav", "2.wav", "faces.ark"):
-        (tmp_path / "a" / name).write_text(name)
-
-    def stamps(folder):
-        tables = [{"u": f"{folder}/1.wav"}, {"u": f"{folder}/faces.ark:2"}, {"u": Segment(f"{folder}/2.wav", 0.5, 1.0)}]
-        return [media_stamp([table]) for table in tables]
-
-    before = stamps(tmp_path / "a")
-    (tmp_path / "a").rename(tmp_path / "b")
-    assert stamps(tmp_path / "b") == before
-    (tmp_path / "b/1.wav").write_text("other")
-    assert stamps(tmp_path / "b")[0] != before[0] and stamps(tmp_path / "b")[1:] == before[1:]
-    assert media_stamp([{"u": Segment(f"{tmp_path}/b/2.wav", 0.5, 1.5)}]) != before[2]
-    assert media_stamp([{"u": f"{tmp_path}/b/faces.ark:4"}]) != before[1]
-    assert media_stamp([{"u": "cat a |"}]) != media_stamp([{"u": "cat b |"}])
-
-
 def test_a_record_that_is_right_already_is_not_written_again(tmp_path):
     (tmp_path / "in").write_text("1")
     (tmp_path / "out").write_text("2")
-    MadeFrom({"scores": tmp_path / "in"}).write(tmp_path / "out")
+    MadeFrom("score", {"scores": tmp_path / "in"}).write(tmp_path / "out")
     os.utime(record_path(tmp_path / "out"), ns=FIXED)
-    MadeFrom({"scores": tmp_path / "in"}).write(tmp_path / "out")
+    MadeFrom("score", {"scores": tmp_path / "in"}).write(tmp_path / "out")
     assert record_path(tmp_path / "out").stat().st_mtime_ns == FIXED[1]
     record_path(tmp_path / "out").write_text("no record")
-    MadeFrom({"scores": tmp_path / "in"}).write(tmp_path / "out")
+    MadeFrom("score", {"scores": tmp_path / "in"}).write(tmp_path / "out")
     assert sources_of(tmp_path / "out")
 
 
@@ -225,10 +197,10 @@ def test_a_folder_that_cannot_be_written_may_hold_what_is_complete(tmp_path, mon
 
     (tmp_path / "in").write_text("1")
     (tmp_path / "out").write_text("2")
-    MadeFrom({"scores": tmp_path / "in"}).write(tmp_path / "out")
+    MadeFrom("score", {"scores": tmp_path / "in"}).write(tmp_path / "out")
     os.utime(tmp_path / "in", ns=FIXED)
-    monkeypatch.setattr("avsv.kaldi.made_from.write_json", refuse)
-    MadeFrom({"scores": tmp_path / "in"}).write(tmp_path / "out")
+    monkeypatch.setattr("avsv.jobs.provenance.write_json", refuse)
+    MadeFrom("score", {"scores": tmp_path / "in"}).write(tmp_path / "out")
     (tmp_path / "in").write_text("other")
     with pytest.raises(PermissionError):
-        MadeFrom({"scores": tmp_path / "in"}).write(tmp_path / "out")
+        MadeFrom("score", {"scores": tmp_path / "in"}).write(tmp_path / "out")

@@ -1,0 +1,354 @@
+"""Provenance: the record of how an output was made, and the one place that decides whether it is still current.
+
+The record of `scores/test.cosine` is `scores/.test.cosine.made_from.json`; a folder that is one output, such as a
+training, has `made_from.json`, and a shard of an archive `done.J.json` (shards.py). All have the same form: command,
+options, seed, version of avsv, number of the command's code (`CODE`), and every input with its role, its path from the
+output, size, modification time and hash. A check costs one stat() an input; only a file whose time has changed is
+hashed again. A record belongs to its file while size and time of the file are those in the record: a file that another
+program wrote in the same place has no record. Absent inputs (deleted to save space, left behind when an experiment was
+copied) cannot be checked and do not count as changed.
+"""
+
+import errno
+import json
+import logging
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from avsv import __version__
+from avsv.errors import InputError
+from avsv.jobs.files import write_json
+from avsv.jobs.fingerprints import digest_of, state_of
+
+log = logging.getLogger("avsv")
+FORMAT = 2  # of records; 1 had neither command nor options
+# Command -> number of its code, 1 where it is not listed. Raise it when a change of code changes a command's result:
+# outputs of the earlier code are then redone or refused.
+CODE: dict[str, int] = {}
+FOLDER_RECORD = "made_from.json"
+LARGEST_RECORD = 1 << 20  # bytes
+MOST_ARCHIVES = 1000  # of an scp file; with more, only the text of the scp file counts
+Paths = Path | str | Sequence[Path | str | None] | None
+
+
+@dataclass(frozen=True)
+class Input:
+    """An input as it was when the command read it.
+
+    role : what the command used it for, such as "trials"
+    path : from the folder of the output; "" for an input known by its hash alone, such as the media of a training
+    size, mtime_ns : bytes, ns
+    digest : hash of the content; "" where it could not be read
+    """
+
+    role: str
+    path: str
+    size: int
+    mtime_ns: int
+    digest: str
+
+
+@dataclass(frozen=True)
+class Record:
+    """How an output was made.
+
+    code : number of the command's code, see `CODE`
+    avsv : version of the package
+    """
+
+    command: str
+    options: Mapping[str, Any]
+    seed: int | None
+    avsv: str
+    code: int
+    inputs: Sequence[Input]
+
+
+@dataclass(frozen=True)
+class Stale:
+    """A file that is not current.
+
+    file : made from an input that has changed, or by code that has
+    role, source : the input; "" and None where the code has changed
+    """
+
+    file: Path
+    role: str
+    source: Path | None
+
+
+class MadeFrom:
+    """Records the inputs of a command before it reads them, and writes the record when the output is complete.
+
+    Parameters
+    ----------
+    command : the verb
+    inputs : role -> path, or paths, or None; the archives of an scp file are recorded too. Anything but a regular file
+        (a pipe, a model's public name) is left out
+    options : those that change the result
+    values : role -> hash, for inputs that are not files
+
+    Raises
+    ------
+    InputError : an input is stale itself (see `refuse_stale`)
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> _ = (folder / "embeddings").write_text("1")
+    >>> made = MadeFrom("score", {"enroll": folder / "embeddings"}, {"backend": "cosine"})
+    >>> _ = (folder / "scores").write_text("2")
+    >>> made.write(folder / "scores")
+    >>> refuse_stale(folder / "scores")
+    >>> _ = (folder / "embeddings").write_text("other")
+    >>> find_stale(folder / "scores").role
+    'enroll'
+    """
+
+    def __init__(
+        self,
+        command: str,
+        inputs: Mapping[str, Paths],
+        options: Mapping[str, Any] | None = None,
+        seed: int | None = None,
+        values: Mapping[str, str] | None = None,
+    ):
+        given = [(role, path) for role, paths in inputs.items() for path in each(paths)]
+        refuse_stale(*(path for _, path in given))
+        self.command, self.options, self.seed = command, plain(options or {}), seed
+        self.values = dict(values or {})
+        self.files = [(role, file, state) for role, path in given for file in with_archives(path)
+                      if (state := state_of(file))]  # fmt: skip
+        hasher = ThreadPoolExecutor(1)  # beside the command's own work
+        self.digests = [hasher.submit(digest_of, file, state) for _, file, state in self.files]
+        hasher.shutdown(wait=False)
+
+    def record(self, folder: Path | str) -> dict:
+        """The record of an output in `folder`, without the keys that say which output it is."""
+        here = Path(folder).absolute()
+        inputs = [
+            {"role": role, "path": os.path.relpath(file.absolute(), here), "size": size, "mtime_ns": mtime_ns,
+             "digest": digest.result()}
+            for (role, file, (size, mtime_ns)), digest in zip(self.files, self.digests, strict=True)
+        ]  # fmt: skip
+        inputs += [{"role": role, "path": "", "size": 0, "mtime_ns": 0, "digest": value}
+                   for role, value in self.values.items()]  # fmt: skip
+        return {"format": FORMAT, "command": self.command, "options": self.options, "seed": self.seed,
+                "avsv": __version__, "code": code_of(self.command), "made_from": inputs}  # fmt: skip
+
+    def write(self, out: Path | str) -> None:
+        """Write the record of the complete file `out`; nothing where it is not a regular file, such as /dev/stdout."""
+        out = Path(out)
+        state = state_of(out)
+        if state is not None:
+            record = {"size": state[0], "mtime_ns": state[1], **self.record(out.parent)}
+            replace_record(record_path(out), record, lambda: read_record(out) and not find_stale(out))
+
+    def write_folder(self, folder: Path | str, names: Iterable[str]) -> None:
+        """Write the record of a folder that is one output, with these files."""
+        folder = Path(folder)
+        outputs = {name: list(state) for name in sorted(names) if (state := state_of(folder / name))}
+        replace_record(folder / FOLDER_RECORD, {"outputs": outputs, **self.record(folder)}, lambda: False)
+
+
+def replace_record(place: Path, record: dict, is_current: Any) -> None:
+    """Write a record unless it is there already; a read-only folder may keep one that differs in times only."""
+    try:
+        known = json.loads(place.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        known = None
+    if known == record:
+        return
+    try:
+        write_json(place, record)
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EROFS) or not is_current():
+            raise
+
+
+def code_of(command: str) -> int:
+    return CODE.get(command, 1)
+
+
+def refuse_stale(*paths: Path | str) -> None:
+    """InputError where a file, or anything it was made from, is not current."""
+    for path in paths:
+        if stale := find_stale(path):
+            whose = "" if stale.file == Path(os.path.abspath(path)) else f", which {path} rests on,"
+            why = f"another {shown(stale.source)} than is there now" if stale.source else "earlier code of avsv"
+            how = "from" if stale.source else "by"
+            place, _ = find_record(stale.file)
+            raise InputError(f"{shown(stale.file)}{whose} was made {how} {why}; make it again, or delete "
+                            f"{shown(place)} to use it nevertheless")  # fmt: skip
+
+
+def find_stale(path: Path | str) -> Stale | None:
+    """The first file, among `path` and all that it was made from, that is not current; None where all are.
+
+    Raises
+    ------
+    InputError : a record that is damaged, or of an earlier version of avsv
+    """
+    for file, record in chain(path):
+        if record.code != code_of(record.command):
+            return Stale(file, "", None)
+        for source in record.inputs:
+            if changed(file, source):
+                return Stale(file, source.role, source_path(file, source))
+    return None
+
+
+def changed(file: Path, source: Input) -> bool:
+    """Whether an input of `file` is present with other content than it had."""
+    if not source.path:
+        return False
+    where = source_path(file, source)
+    now = state_of(where)
+    if now is None or now == (source.size, source.mtime_ns):
+        return False
+    return now[0] != source.size or not source.digest or digest_of(where, now) != source.digest
+
+
+def sources_of(path: Path | str, role: str | None = None) -> dict[Path, str]:
+    """Everything that a file was made from (in one role, such as "model"), as far as records tell: path -> hash."""
+    return {
+        source_path(file, source): source.digest
+        for file, record in chain(path)
+        for source in record.inputs
+        if source.path and role in (None, source.role)
+    }
+
+
+def chain(path: Path | str) -> Iterator[tuple[Path, Record]]:
+    """A file and everything it was made from, each with its record; files without a record are left out."""
+    waiting = [Path(os.path.abspath(path))]
+    seen = set(waiting)
+    while waiting:
+        file = waiting.pop(0)
+        record = read_record(file)
+        if record is None:
+            continue
+        yield file, record
+        for source in record.inputs:
+            if source.path and (where := source_path(file, source)) not in seen:
+                seen.add(where)
+                waiting.append(where)
+
+
+def read_record(path: Path | str) -> Record | None:
+    """A file's record; None where it has none, or the record is of an earlier file in the same place.
+
+    Raises
+    ------
+    InputError : the record is damaged, or of an earlier version of avsv
+    """
+    place, value = find_record(path)
+    if value is None:
+        return None
+    if value.get("format") != FORMAT:
+        raise earlier_version(path, place)
+    return parse_record(path, place, value)
+
+
+def find_record(path: Path | str) -> tuple[Path, dict | None]:
+    """Where the record of a file lies, and its JSON; None where it has none, or one of an earlier file."""
+    path = Path(path)
+    state = state_of(path)
+    place = record_path(path)
+    if state is not None and (value := load_record(path, place)) is not None:
+        return place, value if (value.get("size"), value.get("mtime_ns")) == state else None
+    folder = path / FOLDER_RECORD if path.is_dir() else path.with_name(FOLDER_RECORD)
+    if (value := load_record(path, folder)) is None:
+        return place, None
+    outputs = value.get("outputs")
+    if not isinstance(outputs, dict):
+        raise damaged(path, folder)
+    return folder, value if state is None or outputs.get(path.name) == list(state) else None
+
+
+def load_record(path: Path | str, place: Path) -> dict | None:
+    """The JSON of a record; None where the file is absent."""
+    state = state_of(place)
+    if state is None:
+        return None
+    if state[0] > LARGEST_RECORD:
+        raise InputError(f"{place}: is too large for a record; delete it")
+    try:
+        value = json.loads(place.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict) or not value:
+        raise damaged(path, place)
+    return value
+
+
+def parse_record(path: Path | str, place: Path, value: Mapping[str, Any]) -> Record:
+    """The record in a JSON object; InputError where it is not as avsv writes it."""
+    try:
+        inputs = [Input(**one) for one in value["made_from"]]
+        record = Record(*(value[key] for key in ("command", "options", "seed", "avsv", "code")), inputs)
+    except (TypeError, KeyError):
+        raise damaged(path, place) from None
+    types = [*zip(vars(record).values(), (str, dict, int | None, str, int, list), strict=True)]
+    types += [pair for one in inputs for pair in zip(vars(one).values(), (str, str, int, int, str), strict=True)]
+    if not all(isinstance(each, kind) for each, kind in types):
+        raise damaged(path, place)
+    return record
+
+
+def damaged(path: Path | str, place: Path) -> InputError:
+    return InputError(f"{place}: is not as avsv writes it; delete it, and make {path} again")
+
+
+def earlier_version(path: Path | str, place: Path) -> InputError:
+    """The error for an output of a version whose records cannot prove it current."""
+    return InputError(f"{shown(Path(os.path.abspath(path)))}: was made by an earlier version of avsv, whose record "
+                      f"({place.name}) does not tell whether it is current; make it again, or delete the record to "
+                      "use the file nevertheless")  # fmt: skip
+
+
+def record_path(path: Path | str) -> Path:
+    return Path(path).with_name(f".{Path(path).name}.made_from.json")
+
+
+def source_path(file: Path, source: Input) -> Path:
+    """Where an input of `file` lies; `file` may be a folder that is one output."""
+    return Path(os.path.normpath((file if file.is_dir() else file.parent) / source.path))
+
+
+def shown(path: Path) -> str:
+    """A path as a user would write it: relative where it lies below the working directory."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+
+
+def plain(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options as JSON keeps them, without those that were not given (None)."""
+    return json.loads(json.dumps({k: v for k, v in options.items() if v is not None}, default=str))
+
+
+def each(paths: Paths) -> list[Path]:
+    if paths is None:
+        return []
+    return [Path(paths)] if isinstance(paths, Path | str) else [Path(path) for path in paths if path is not None]
+
+
+def with_archives(path: Path) -> Iterable[Path]:
+    """A file, and for an scp file the archives that its lines point to, each once."""
+    if path.suffix != ".scp" or state_of(path) is None:
+        return [path]
+    archives, last = {}, b"\n"
+    for line in path.read_bytes().split(b"\n"):
+        if last not in line:  # a million lines, nearly all of the archive of the line before
+            archive = line.partition(b" ")[2].rpartition(b":")[0]
+            last = b" " + archive + b":"
+            if archive:
+                archives[archive] = None
+            if len(archives) > MOST_ARCHIVES:
+                return [path]
+    return [path, *(Path(os.fsdecode(archive)) for archive in archives)]
