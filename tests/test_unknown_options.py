@@ -10,7 +10,7 @@ from avsv.embeddings.verification import ClipEmbedder
 from avsv.errors import InputError, refuse_unknown
 from avsv.evaluation.comparison import compare
 from avsv.evaluation.report.results import Options, make_tables
-from avsv.features.audio_damage import damage_sound, draw_sound_damage
+from avsv.features.audio_damage import damage_audio, draw_audio_damage
 from avsv.features.face_damage import damage_face, draw_face_damage
 from avsv.features.face_pack import load_pack, usable_providers
 from avsv.features.noisy_sets import draw_record, find_condition
@@ -25,7 +25,7 @@ from avsv.scoring.backend import both_sides, make_backend
 from avsv.scoring.missing import Missing
 from avsv.scoring.normalization import CHOICES, METHODS, normalize
 from avsv.scoring.plda import LENGTHS, expected_length, fixed_length
-from avsv.scoring.trial_embeddings import Pool
+from avsv.scoring.trial_embeddings import TrialEmbeddings
 from avsv.systems.association.losses import orthogonal_projection
 from avsv.systems.association.networks.family import AssociationOptions
 from avsv.systems.association.networks.fop import make_fusion, transform
@@ -60,7 +60,7 @@ CALLS = {
     "make_backend, name": lambda name: make_backend(name),
     "make_backend, length": lambda name: fixed_length(EYE, name),
     "expected_length": lambda name: expected_length(EYE, ONES, name),
-    "both_sides": lambda name: both_sides(make_backend("cosine"), Pool(ONE, np.array([[0, 0]])), name),
+    "both_sides": lambda name: both_sides(make_backend("cosine"), TrialEmbeddings(ONE, np.array([[0, 0]])), name),
     "Missing": lambda name: Missing(name),
     "compare, reference": lambda name: compare({"a": np.arange(2.0)}, np.array([True, False]), None, reference=name),
     "make_tables, reference": lambda name: [*make_tables([], {}, Options(reference=name), "")],
@@ -69,8 +69,8 @@ CALLS = {
     "damage_face, fill": lambda name: damage_face(
         FACE, "occlusion", {"share": 0.1, "aspect": 1, "x": 0, "y": 0, "fill": name, "seed": 0}
     ),
-    "damage_sound": lambda name: damage_sound(SOUND, {"kind": name}),
-    "draw_sound_damage": lambda name: draw_sound_damage(RNG, {}, (name,)),
+    "damage_audio": lambda name: damage_audio(SOUND, {"kind": name}),
+    "draw_audio_damage": lambda name: draw_audio_damage(RNG, {}, (name,)),
     "find_condition": find_condition,
     "draw_record": lambda name: draw_record(RNG, find_condition("noisy-0.6"), name, {}),
     "read_damage": lambda name: read_damage("nowhere", name),

@@ -40,7 +40,7 @@ def run(args):
     from avsv.errors import InputError
     from avsv.features.face_pack import load_pack
     from avsv.features.faces import encode_faces
-    from avsv.features.quality import DETECTION_TABLES, face_quality
+    from avsv.features.quality_measures import DETECTION_TABLES, face_quality
     from avsv.jobs.progress import progress
 
     data = read_data_dir(args.data_dir)
@@ -60,7 +60,7 @@ def run(args):
             if isinstance(faces, InputError):
                 out.skip(utt, str(faces))
                 continue
-            out.write_bytes("faces", utt, encode_faces(faces.pictures))
+            out.write_bytes("faces", utt, encode_faces(faces.images))
             quality = face_quality(faces)
             for table in DETECTION_TABLES:
                 out.note(table, utt, quality[table])

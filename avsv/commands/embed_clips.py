@@ -40,7 +40,7 @@ def add_arguments(parser):
 
 
 def run(args):
-    from avsv.embeddings.clips import NAME, TABLES, embed_clips, load_avn_f, make_clip_embedder
+    from avsv.embeddings.avn_f import NAME, TABLES, embed_clips, load_avn_f, make_avn_f_embedder
     from avsv.embeddings.face import archived_faces, damaged, media_faces
     from avsv.embeddings.voice import read_clip
     from avsv.jobs.fingerprints import file_digest
@@ -86,7 +86,7 @@ def run(args):
             damaged(read_faces, damage[1]),
         )
         there = {utt: (utt in wav, utt in pictures) for utt in left}
-        embed_clips(make_clip_embedder(args.model, args.device), left, readers, there, out)
+        embed_clips(make_avn_f_embedder(args.model, args.device), left, readers, there, out)
 
     sources = [args.data_dir / name for name in ("wav.scp", "video.scp" if detector else "faces.scp", "utt2damage")]
     made = MadeFrom(args.verb, {"model": args.model / NAME, "data": sources}, settings)

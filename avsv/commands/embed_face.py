@@ -64,7 +64,7 @@ def run(args):
     from avsv.embeddings.face_pool import NAME, load_face_pool
     from avsv.errors import InputError
     from avsv.features.face_pack import load_pack
-    from avsv.features.quality import FACE_TABLES
+    from avsv.features.quality_measures import FACE_TABLES
     from avsv.jobs.provenance import MadeFrom
     from avsv.kaldi.origin import face_model
     from avsv.kaldi.reuse import INPUT, take_over
@@ -127,7 +127,7 @@ def run(args):
 
 def detection_of_archived(data):
     """What align-faces noted of the faces in faces.scp, utterance -> table -> value."""
-    from avsv.features.quality import DETECTION_TABLES
+    from avsv.features.quality_measures import DETECTION_TABLES
 
     found = {}
     for name in DETECTION_TABLES:

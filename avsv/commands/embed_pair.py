@@ -24,7 +24,7 @@ def add_arguments(parser):
 
 def run(args):
     from avsv.embeddings.pair import NAME, fuse_pairs, load_fusion, pair_quality
-    from avsv.embeddings.quality import quality_file
+    from avsv.embeddings.quality_tables import quality_file
     from avsv.jobs.files import replaced_together
     from avsv.jobs.fingerprints import digest, file_digest
     from avsv.jobs.provenance import MadeFrom

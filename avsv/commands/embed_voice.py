@@ -40,7 +40,7 @@ def add_arguments(parser):
 
 
 def run(args):
-    from avsv.features.quality import VOICE_TABLES
+    from avsv.features.quality_measures import VOICE_TABLES
     from avsv.jobs.provenance import MadeFrom
     from avsv.kaldi.damage import MISSING, noise_files, read_damage
     from avsv.kaldi.data_dir import read_data_dir

@@ -38,10 +38,10 @@ def run(args):
         from avsv.features.fbank import RATE, energy_vad, fbank_and_energy
         from avsv.jobs.progress import progress
         from avsv.media.decoder_process import guarded_each
-        from avsv.media.waveforms import read_sound
+        from avsv.media.waveforms import read_waveform
 
         paths = [data.wav[utt] for utt in utts]
-        sounds = guarded_each(read_sound, paths, RATE, args.allow_pipes, args.audio_track)
+        sounds = guarded_each(read_waveform, paths, RATE, args.allow_pipes, args.audio_track)
         for utt, read in zip(progress(utts, "fbank"), sounds):
             try:
                 features, energy = fbank_and_energy(read())

@@ -43,7 +43,7 @@ def run(args):
 
     from avsv.importers.arrays import choose
     from avsv.importers.embeddings import checked, name_utterances
-    from avsv.importers.formats import read_foreign, recognise_embeddings
+    from avsv.importers.formats import read_raw_embeddings, recognise_embeddings
     from avsv.jobs.files import replaced_together
     from avsv.kaldi.embeddings import write_embeddings
     from avsv.kaldi.tables import write_table
@@ -53,7 +53,7 @@ def run(args):
 
         found = choose(args.file, "torch", *read_torch(args.file), args.array, args.names, args.names_file)
     else:
-        found = read_foreign(args.file, args.array, args.names, args.names_file)
+        found = read_raw_embeddings(args.file, args.array, args.names, args.names_file)
     log.info("%s: %s", args.file, found.note)
     as_written = checked(args.file, found)
     embeddings, n_paths = name_utterances(args.file, as_written, args.paths)

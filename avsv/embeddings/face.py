@@ -10,7 +10,7 @@ from avsv.embeddings.face_pool import FacePool, face_measures
 from avsv.errors import InputError
 from avsv.features.face_damage import damage_faces
 from avsv.features.faces import ClipFaces, find_faces, read_faces
-from avsv.features.quality import face_quality, sharpness
+from avsv.features.quality_measures import face_quality, sharpness
 from avsv.jobs.progress import progress
 from avsv.jobs.threads import ReadOnce, map_ahead, n_allowed
 from avsv.kaldi.shard_writer import ShardWriter
@@ -57,7 +57,7 @@ def damaged(read: FaceReader, damage: Mapping[str, dict]) -> FaceReader:
 
     def read_damaged(utt: str) -> ClipFaces:
         faces = read(utt)
-        return replace(faces, pictures=damage_faces(faces.pictures, damage[utt])) if utt in damage else faces
+        return replace(faces, images=damage_faces(faces.images, damage[utt])) if utt in damage else faces
 
     return read_damaged
 
@@ -160,8 +160,8 @@ def embed_clips(
             for table, value in {**detected.get(utt, {}), **face_quality(faces)}.items():
                 out.note(table, utt, value)
             if pool or keep_faces:
-                sharp[utt] = sharpness(faces.pictures)
-            yield utt, faces.pictures
+                sharp[utt] = sharpness(faces.images)
+            yield utt, faces.images
 
     for utt, embeddings in embedder.embed_faces_of_clips(clips()):
         measured = sharp.pop(utt, None)

@@ -26,7 +26,7 @@ def face_measures(embeddings: np.ndarray, sharpness: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     embeddings : (n, d) float, not normalised
-    sharpness : (n,) float, of `avsv.features.quality.sharpness`
+    sharpness : (n,) float, of `avsv.features.quality_measures.sharpness`
 
     Returns
     -------

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from safetensors.torch import save
 
-from avsv.embeddings.quality import read_quality
+from avsv.embeddings.quality_tables import read_quality
 from avsv.errors import InputError
 from avsv.jobs.files import whole_file
 from avsv.models.avn_e import Fusion, FusionOptions

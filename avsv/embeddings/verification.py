@@ -36,7 +36,7 @@ class ClipEmbedder:
     n_frames : of a video, in which faces are looked for
     device : "cpu" or "cuda"
     trust : of the voice model, see `load_encoder`
-    track : number of the sound track, see `read_sound`
+    track : number of the sound track, see `read_waveform`
     """
 
     def __init__(self, voice: str, face: str, n_frames: int = 5, device: str = "cpu", trust: bool = False,
@@ -89,4 +89,4 @@ def read_voice(path: str, track: int | None = None) -> np.ndarray:
 
 def read_face(path: str, detector: Any, n_frames: int) -> np.ndarray:
     """The aligned faces of a clip, (n, 112, 112, 3) uint8 BGR; InputError where none is found."""
-    return media_faces({path: path}, detector, n_frames)(path).pictures
+    return media_faces({path: path}, detector, n_frames)(path).images

@@ -8,14 +8,14 @@ import numpy as np
 import torch
 
 from avsv.errors import InputError
-from avsv.features.audio_damage import damage_sound
-from avsv.features.quality import voice_quality
+from avsv.features.audio_damage import damage_audio
+from avsv.features.quality_measures import voice_quality
 from avsv.jobs.progress import progress
 from avsv.jobs.threads import map_ahead, n_allowed
 from avsv.kaldi.segments import Source, is_pipe
 from avsv.kaldi.shard_writer import ShardWriter
 from avsv.media.decoder_process import guarded
-from avsv.media.waveforms import read_sound, sound_seconds
+from avsv.media.waveforms import audio_duration, read_waveform
 from avsv.models.device import pick_device
 from avsv.models.ecapa import load_encoder
 from avsv.models.onnx_encoder import in_onnxruntime
@@ -117,7 +117,7 @@ def embed_clips(
     seconds : utt -> about how long it lasts (utt2dur); where it is absent the file's header tells
     damage : utt -> what is done to the sound first
     batch_seconds : the most sound in a batch, on a GPU
-    track : number of the sound track, see `read_sound`
+    track : number of the sound track, see `read_waveform`
     """
 
     def read(utt: str) -> np.ndarray:
@@ -152,12 +152,12 @@ def embed_batch(
         except InputError as error:
             done.append(Embedded(utt, reason=str(error)))
         if sum(map(len, sounds.values())) > 2 * batch_seconds * RATE:  # their lengths were lies
-            done += embed_sounds(embed, sounds)
+            done += embed_waveforms(embed, sounds)
             sounds = {}
-    return done + embed_sounds(embed, sounds)
+    return done + embed_waveforms(embed, sounds)
 
 
-def embed_sounds(embed: VoiceEmbedder, sounds: dict[str, np.ndarray]) -> list[Embedded]:
+def embed_waveforms(embed: VoiceEmbedder, sounds: dict[str, np.ndarray]) -> list[Embedded]:
     vectors = embed(list(sounds.values())) if sounds else ()
     return [Embedded(utt, vector, voice_quality(sounds[utt])) for utt, vector in zip(sounds, vectors, strict=True)]
 
@@ -177,7 +177,7 @@ def known_lengths(wav: dict[str, Source], seconds: dict[str, float], out: ShardW
     lengths = {}
     for utt, path in wav.items():
         try:
-            lengths[utt] = seconds.get(utt) or (float("inf") if is_pipe(path) else guarded(sound_seconds, path))
+            lengths[utt] = seconds.get(utt) or (float("inf") if is_pipe(path) else guarded(audio_duration, path))
         except InputError as error:
             out.skip(utt, str(error))
     return lengths
@@ -185,11 +185,11 @@ def known_lengths(wav: dict[str, Source], seconds: dict[str, float], out: ShardW
 
 def read_clip(path: Source, damage: dict | None, allow_pipes: bool, track: int | None = None) -> np.ndarray:
     """A clip's sound as it is embedded, (n,) float32 at 16 kHz; the parameters are those of `embed_clips`."""
-    sound = check_sound(guarded(read_sound, path, RATE, allow_pipes, track), path)
-    return damage_sound(sound, damage) if damage else sound
+    sound = check_waveform(guarded(read_waveform, path, RATE, allow_pipes, track), path)
+    return damage_audio(sound, damage) if damage else sound
 
 
-def check_sound(sound: np.ndarray, path: Source) -> np.ndarray:
+def check_waveform(sound: np.ndarray, path: Source) -> np.ndarray:
     """The sound itself; InputError where it is too short to embed, or silent."""
     if len(sound) < SHORTEST * RATE:
         raise InputError(f"{path}: the sound lasts {len(sound) / RATE:.3f} s, less than {SHORTEST} s")

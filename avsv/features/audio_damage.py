@@ -1,6 +1,6 @@
 """Damage to sound: noise, music, babble, reverberation and speed, for training and for the noisy test sets.
 
-What is done to a clip is a small dict that JSON holds (`draw_sound_damage`), drawn once; doing it (`damage_sound`)
+What is done to a clip is a small dict that JSON holds (`draw_audio_damage`), drawn once; doing it (`damage_audio`)
 needs nothing random, so that a manifest of such dicts is the damaged set.
 """
 
@@ -43,7 +43,7 @@ def read_noises(data_dir: Path | str) -> dict[str, list[str]]:
     return noises
 
 
-def draw_sound_damage(rng: np.random.Generator, noises: dict[str, list[str]], kinds: Sequence[str] = NOISY,
+def draw_audio_damage(rng: np.random.Generator, noises: dict[str, list[str]], kinds: Sequence[str] = NOISY,
                       snr: tuple[float, float] | None = None) -> dict:  # fmt: skip
     """Choose what is done to a clip, uniformly over `kinds`.
 
@@ -59,7 +59,7 @@ def draw_sound_damage(rng: np.random.Generator, noises: dict[str, list[str]], ki
 
     Examples
     --------
-    >>> draw_sound_damage(np.random.default_rng(0), {"noise": ["rain.wav"]}, ("noise",), (5, 15))
+    >>> draw_audio_damage(np.random.default_rng(0), {"noise": ["rain.wav"]}, ("noise",), (5, 15))
     {'modality': 'voice', 'kind': 'noise', 'sources': [['rain.wav', 0.637]], 'snr': 7.7}
     """
     for kind in kinds or ("",):
@@ -76,7 +76,7 @@ def draw_sound_damage(rng: np.random.Generator, noises: dict[str, list[str]], ki
     return damage
 
 
-def damage_sound(
+def damage_audio(
     sound: np.ndarray, damage: dict, read: Callable[[str, float, int | None], np.ndarray] = GUARDED
 ) -> np.ndarray:
     """Do to `sound` what `damage` says.

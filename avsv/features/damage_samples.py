@@ -8,16 +8,16 @@ import cv2
 import numpy as np
 
 from avsv.errors import InputError
-from avsv.features.audio_damage import RATE, damage_sound
+from avsv.features.audio_damage import RATE, damage_audio
 from avsv.features.face_damage import damage_faces
 from avsv.features.faces import SIDE, read_faces
 from avsv.jobs.files import whole_file
 from avsv.kaldi.damage import MISSING, read_damage
 from avsv.kaldi.data_dir import DataDir, read_data_dir
 from avsv.media.decoder_process import guarded
-from avsv.media.encoding import encode_sound
+from avsv.media.encoding import encode_audio
 from avsv.media.images import read_frames
-from avsv.media.waveforms import read_sound
+from avsv.media.waveforms import read_waveform
 
 log = logging.getLogger("avsv")
 
@@ -57,10 +57,10 @@ def write_samples(noisy_dir: Path, folder: Path, n: int) -> int:
 
 
 def write_voice(data: DataDir, utt: str, damage: dict, folder: Path) -> None:
-    clean = guarded(read_sound, data.wav[utt])
-    for name, sound in (("clean", clean), (damage["kind"], damage_sound(clean, damage))):
+    clean = guarded(read_waveform, data.wav[utt])
+    for name, sound in (("clean", clean), (damage["kind"], damage_audio(clean, damage))):
         with whole_file(folder / f"{file_name(utt)}.{name}.wav", "wb") as out:
-            out.write(encode_sound(sound, RATE))
+            out.write(encode_audio(sound, RATE))
 
 
 def file_name(utt: str) -> str:

@@ -41,11 +41,11 @@ class Detection(NamedTuple):
 class ClipFaces:
     """The aligned faces of one clip.
 
-    pictures : (n, 112, 112, 3) uint8 BGR, n >= 1
+    images : (n, 112, 112, 3) uint8 BGR, n >= 1
     scores, sizes : (n,) float, as in `Detection`; None where the faces come from an archive, which does not hold them
     """
 
-    pictures: np.ndarray
+    images: np.ndarray
     scores: np.ndarray | None = None
     sizes: np.ndarray | None = None
 

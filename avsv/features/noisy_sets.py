@@ -18,7 +18,7 @@ import numpy as np
 from avsv.errors import InputError, refuse_unknown
 from avsv.features import audio_damage as sound_damage
 from avsv.features import face_damage
-from avsv.features.audio_damage import draw_sound_damage
+from avsv.features.audio_damage import draw_audio_damage
 from avsv.features.face_damage import draw_face_damage
 from avsv.features.faces import SIDE
 from avsv.jobs.files import copy_file, replaced_together
@@ -166,7 +166,7 @@ def draw_record(rng: np.random.Generator, condition: Condition, modality: str, n
     if MISSING in kinds and rng.random() < 1 / len(kinds):
         return {"modality": modality, "kind": MISSING}
     if modality == "voice":
-        return draw_sound_damage(rng, noises, [kind for kind in kinds if kind != MISSING], condition.snr)
+        return draw_audio_damage(rng, noises, [kind for kind in kinds if kind != MISSING], condition.snr)
     damage = draw_face_damage(rng, {kind: severity for kind, severity in condition.face.items() if kind != MISSING})
     if condition.frames < 1:
         damage |= {"frames": condition.frames, "order": int(rng.integers(1 << 31))}

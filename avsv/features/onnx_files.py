@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from avsv.errors import InputError
-from avsv.importers.model_files import refuse_no_model
+from avsv.importers.model_files import require_model_file
 
 LARGEST_FILE = 1 << 31  # bytes; protobuf has no more
 LARGEST_ARRAY = 1 << 28  # numbers in one array that a network of faces computes
@@ -25,7 +25,7 @@ def check_onnx(path: Path) -> None:
     """
     import onnx
 
-    refuse_no_model(path)
+    require_model_file(path)
     if path.stat().st_size >= LARGEST_FILE:
         raise InputError(f"{path}: is larger than 2 GiB, which no ONNX file can be")
     try:
@@ -94,7 +94,7 @@ def refuse_elsewhere(path: Path, tensor) -> None:
     if not inside or links or not file.resolve().is_relative_to(folder):
         raise InputError(f"{path}: takes the weights {tensor.name} from {location or 'nowhere'}, which is outside of "
                         "its folder; they are not read. Copy the weights into the folder, without links")  # fmt: skip
-    refuse_no_model(file)
+    require_model_file(file)
     if not file.is_file():
         raise InputError(f"{file}: there is no such file; {path} takes weights from it")
     if file.stat().st_nlink > 1:

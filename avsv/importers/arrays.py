@@ -13,7 +13,7 @@ import numpy as np
 
 from avsv.errors import InputError
 from avsv.importers import numpy_files
-from avsv.importers.embeddings import Foreign
+from avsv.importers.embeddings import RawEmbeddings
 from avsv.importers.numpy_files import PythonObjects
 from avsv.kaldi.tables import read_lines
 
@@ -96,7 +96,7 @@ def sort_out(path: Path | str, arrays: Arrays) -> tuple[Arrays, Strings]:
 def choose(
     path: Path | str, form: str, arrays: Arrays, strings: Strings,
     array: str | None = None, names: str | None = None, names_file: Path | str | None = None,
-) -> Foreign:  # fmt: skip
+) -> RawEmbeddings:  # fmt: skip
     """The names and vectors among a file's arrays.
 
     Parameters
@@ -130,7 +130,9 @@ def choose(
         )
     others = sorted(held - {key, names})
     unread = f"; not read: {brief(others)}" if others else ""
-    return Foreign(strings[names], tables[key], f"{form}: vectors{f' {key}' if key else ''}, names in {names}{unread}")
+    return RawEmbeddings(
+        strings[names], tables[key], f"{form}: vectors{f' {key}' if key else ''}, names in {names}{unread}"
+    )
 
 
 def is_one_table(arrays: Arrays) -> bool:
@@ -166,7 +168,7 @@ def names_for(path: Path | str, key: str, n_rows: int, strings: Strings) -> str:
     return fitting[0]
 
 
-def one_each(path: Path | str, form: str, arrays: Arrays) -> Foreign:
+def one_each(path: Path | str, form: str, arrays: Arrays) -> RawEmbeddings:
     """Names and vectors where each array is one utterance's vector."""
     if not arrays:
         raise InputError(f"{path}: there are no arrays in it")
@@ -182,7 +184,7 @@ def one_each(path: Path | str, form: str, arrays: Arrays) -> Foreign:
                 f"utterances, name them: --names-file, and --array {key}. It has {listed(arrays, {})}"
             )
     vectors = [value.reshape(-1) for value in arrays.values()]
-    return Foreign(list(arrays), vectors, f"{form}: one array for each", "array")
+    return RawEmbeddings(list(arrays), vectors, f"{form}: one array for each", "array")
 
 
 def table(array: np.ndarray) -> np.ndarray | None:

@@ -12,7 +12,7 @@ from avsv.kaldi.trials import MEDIA, utterance_id
 
 
 @dataclass(frozen=True)
-class Foreign:
+class RawEmbeddings:
     """Embeddings as they stand in a file, not checked yet.
 
     names : (n,) as written
@@ -31,7 +31,7 @@ class Foreign:
         return f'{self.unit} {number + self.first} ("{self.names[number][:100]}")'
 
 
-def checked(path: Path | str, foreign: Foreign) -> Embeddings:
+def checked(path: Path | str, foreign: RawEmbeddings) -> Embeddings:
     """Embeddings of one size with a name each, all finite.
 
     Raises

@@ -14,9 +14,9 @@ from pathlib import Path
 
 from avsv.errors import InputError
 from avsv.importers.arrays import ARRAYS, choose
-from avsv.importers.embeddings import Foreign
+from avsv.importers.embeddings import RawEmbeddings
 from avsv.importers.kaldi_archives import read_ark, read_moved_scp
-from avsv.importers.model_files import refuse_no_model
+from avsv.importers.model_files import require_model_file
 from avsv.importers.numpy_files import ZIP, refuse_bomb
 from avsv.importers.text import read_text
 from avsv.jobs.inputs import open_regular, without_marks
@@ -43,7 +43,7 @@ def recognise_embeddings(path: Path | str) -> str:
     _, _, after_name = first_line.partition(b" ")
     if not head.strip():
         raise InputError(f"{path}: the file is empty, expected embeddings: {FORMS}")
-    refuse_no_model(path)
+    require_model_file(path)
     if head.startswith(b"\x93NUMPY"):
         return "npy"
     if head.startswith(ZIP):
@@ -94,9 +94,9 @@ def pickled(path: Path) -> InputError:
     )
 
 
-def read_foreign(
+def read_raw_embeddings(
     path: Path | str, array: str | None = None, names: str | None = None, names_file: Path | str | None = None
-) -> Foreign:
+) -> RawEmbeddings:
     """What a file of embeddings holds, whatever its form but torch's.
 
     Parameters

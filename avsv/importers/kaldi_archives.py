@@ -7,7 +7,7 @@ matrices of one row.
 from pathlib import Path
 
 from avsv.errors import InputError
-from avsv.importers.embeddings import Foreign
+from avsv.importers.embeddings import RawEmbeddings
 from avsv.jobs.inputs import read_bytes
 from avsv.kaldi.embeddings import read_embeddings
 from avsv.kaldi.matrices import NotKaldi, decode_any
@@ -15,7 +15,7 @@ from avsv.kaldi.matrices import NotKaldi, decode_any
 NAME = 1 << 12  # bytes a name may have
 
 
-def read_ark(path: Path | str) -> Foreign:
+def read_ark(path: Path | str) -> RawEmbeddings:
     """Vectors, or matrices of one row, compressed ones too, from an archive without its scp."""
     data = read_bytes(path)
     names, vectors, place = [], [], 0
@@ -35,7 +35,7 @@ def read_ark(path: Path | str) -> Foreign:
         if array.ndim == 2 and len(array) != 1:
             raise InputError(f"{where}: expected a vector, found a matrix of {len(array)} rows")
         vectors.append(array.reshape(-1))
-    return Foreign(names, vectors, "Kaldi archive", "record")
+    return RawEmbeddings(names, vectors, "Kaldi archive", "record")
 
 
 def skip_white(data: bytes, place: int) -> int:
@@ -45,7 +45,7 @@ def skip_white(data: bytes, place: int) -> int:
     return place
 
 
-def read_moved_scp(path: Path | str) -> Foreign:
+def read_moved_scp(path: Path | str) -> RawEmbeddings:
     """Vectors that an scp file points to, which may have come from another machine; a pipe is refused."""
     try:
         found = read_embeddings(path)
@@ -53,4 +53,4 @@ def read_moved_scp(path: Path | str) -> Foreign:
         if "is not there" not in str(error):
             raise
         raise InputError(f"{error}. If the files were moved, import the archive itself: the .ark file") from None
-    return Foreign(found.ids, found.vectors, "Kaldi scp", "line")
+    return RawEmbeddings(found.ids, found.vectors, "Kaldi scp", "line")

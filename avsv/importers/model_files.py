@@ -9,7 +9,7 @@ POINTER = b"version https://git-lfs.github.com/spec/"
 PAGES = (b"<!doctype", b"<html", b"<?xml", b"<head")
 
 
-def refuse_no_model(path: Path | str) -> Path:
+def require_model_file(path: Path | str) -> Path:
     """The path itself; an absent file is left to whoever opens it.
 
     Raises

@@ -8,7 +8,7 @@ from typing import BinaryIO
 import numpy as np
 
 from avsv.errors import InputError
-from avsv.importers.embeddings import Foreign
+from avsv.importers.embeddings import RawEmbeddings
 from avsv.jobs.inputs import as_text, open_regular
 from avsv.kaldi.columns import Growing
 from avsv.kaldi.decimals import number_of
@@ -16,7 +16,7 @@ from avsv.kaldi.decimals import number_of
 LONGEST = 1 << 22  # bytes of a line
 
 
-def read_text(path: Path | str) -> Foreign:
+def read_text(path: Path | str) -> RawEmbeddings:
     """A name and its values on each line.
 
     The first line tells the delimiter: tab where it has one, else comma, else white space. It is a header where its
@@ -54,7 +54,9 @@ def read_text(path: Path | str) -> Foreign:
         names.append(fields[0])
         vectors.add(vector[None])
     found = [] if vectors is None else vectors.array()
-    return Foreign(names, found, f"text, {kind}-separated{', with a header' if header else ''}", "line", 1 + header)
+    return RawEmbeddings(
+        names, found, f"text, {kind}-separated{', with a header' if header else ''}", "line", 1 + header
+    )
 
 
 def rows(path: Path | str) -> Iterator[tuple[str, list[str]]]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from avsv.errors import InputError
 from avsv.importers.arrays import ALONE, Arrays, Strings
-from avsv.importers.model_files import refuse_no_model
+from avsv.importers.model_files import require_model_file
 
 
 def read_torch(path: Path | str) -> tuple[Arrays, Strings]:
@@ -22,7 +22,7 @@ def read_torch(path: Path | str) -> tuple[Arrays, Strings]:
     """
     import torch
 
-    refuse_no_model(path)
+    require_model_file(path)
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception:  # pickle's, zip's and torch's own

@@ -1,15 +1,15 @@
 """Decoding in a process of its own, so that a file that kills its decoder, or hangs it, costs one clip and not the job.
 
-Sound and pictures come from anywhere, and the libraries that decode them are large and written in C: one damaged file
-can end the process, or take all time or memory. `guarded(read_sound, path)` does what `read_sound(path)` does, in a
-child process that is started once and imports nothing but the decoders. The child may use MIB of memory and SECONDS
-for a clip; where it dies, hangs or wants more, the clip is a InputError like any other bad file, and the next clip gets
-a new child. A clip is called bad only by a child that read nothing before it.
+Media files come from anywhere, and the libraries that decode them are large and written in C: one damaged file can
+crash the process, hang it, or exhaust its memory. `guarded(read_waveform, path)` does what `read_waveform(path)` does,
+in a child process that is started once and imports nothing but the decoders. The child may use MIB of memory and
+SECONDS for a clip. If it dies, hangs or asks for more, the clip raises an InputError like any other bad file, and the
+next clip gets a new child. A clip is blamed only if it was the first that its child read.
 
-All sound and pictures of others are read this way: no other part of avsv calls a decoder, which a test sees to.
+All media of unknown origin are read this way: no other part of avsv calls a decoder, and a test enforces it.
 
-Nothing is pickled: a request is JSON, an answer is JSON and the bytes of arrays, so that a child taken over by the file
-it decodes can hand over numbers and text only.
+Nothing is pickled: a request is JSON, and an answer is JSON followed by the bytes of arrays. A child taken over by the
+file that it decodes can therefore return only numbers and text.
 """
 
 import contextlib
@@ -63,9 +63,9 @@ class Guard(threading.local):
 
     Examples
     --------
-    >>> from avsv.media.waveforms import read_sound
+    >>> from avsv.media.waveforms import read_waveform
     >>> try:
-    ...     Guard().call(read_sound, "/absent.wav")
+    ...     Guard().call(read_waveform, "/absent.wav")
     ... except InputError as error:
     ...     print(error)
     /absent.wav: there is no such file

@@ -123,7 +123,7 @@ def sndfile_pieces(source: str | bytes, name: str, header: Header) -> Iterator[P
             raise InputError(f"{name}: is cut short: {n_samples} of {file.frames} samples are there")
 
 
-def sound_stream(container, name: str, track: int | None = None):
+def audio_stream(container, name: str, track: int | None = None):
     """The stream of a sound track, see `pieces`; InputError where there is none, or no decoder for it."""
     from av.stream import Disposition
 
@@ -142,7 +142,7 @@ def sound_stream(container, name: str, track: int | None = None):
 def n_tracks(source: str | bytes) -> tuple[int, int]:
     """How many sound tracks a file has, and the number of the one that is read; from 1."""
     with open_container(io.BytesIO(source) if isinstance(source, bytes) else source) as container:
-        return len(container.streams.audio), 1 + container.streams.audio.index(sound_stream(container, ""))
+        return len(container.streams.audio), 1 + container.streams.audio.index(audio_stream(container, ""))
 
 
 def ffmpeg_pieces(source: str | bytes, name: str, track: int | None) -> Iterator[Piece]:
@@ -150,7 +150,7 @@ def ffmpeg_pieces(source: str | bytes, name: str, track: int | None) -> Iterator
 
     try:
         with open_container(io.BytesIO(source) if isinstance(source, bytes) else source) as container:
-            stream = sound_stream(container, name, track)
+            stream = audio_stream(container, name, track)
             seconds = container.duration / av.time_base if container.duration else float("inf")
             clock = Clock(name, time_zero(container), seconds)
             gathered, n_samples, rate = [], 0, 0

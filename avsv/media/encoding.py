@@ -31,12 +31,12 @@ def encode_thumbnail(picture: np.ndarray, most_side: int) -> bytes:
     return out.getvalue()
 
 
-def encode_sound(sound: np.ndarray, rate: int, form: str = "WAV") -> bytes:
+def encode_audio(sound: np.ndarray, rate: int, form: str = "WAV") -> bytes:
     """Sound, (n,) float32 of full scale 1, as the bytes of a file: "WAV" of 16 bits, or "MP3", which browsers play.
 
     Examples
     --------
-    >>> encode_sound(np.zeros(160, np.float32), 16000)[:4]
+    >>> encode_audio(np.zeros(160, np.float32), 16000)[:4]
     b'RIFF'
     """
     import soundfile

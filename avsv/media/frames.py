@@ -7,7 +7,7 @@ import numpy as np
 
 from avsv.errors import InputError
 from avsv.media.containers import open_container, time_zero
-from avsv.media.images import picture_stream, upright
+from avsv.media.images import upright, video_stream
 
 
 def video_frames(path: Path | str) -> Iterator[tuple[float, np.ndarray]]:
@@ -30,7 +30,7 @@ def video_frames(path: Path | str) -> Iterator[tuple[float, np.ndarray]]:
         raise InputError(f"{path}: there is no such file" if not path.exists() else f"{path}: is no video file")
     try:
         with open_container(path) as container:
-            stream = picture_stream(path, container)
+            stream = video_stream(path, container)
             show = upright(path, stream)
             zero = time_zero(container)
             for frame in container.decode(stream):

@@ -18,7 +18,7 @@ from avsv.errors import InputError
 from avsv.jobs.inputs import regular_file
 from avsv.media.containers import is_cover, open_container
 from avsv.media.orientation import shown_map, split_map, square_size, turned
-from avsv.media.still_images import ENDINGS, MOST_PIXELS, MOST_SIDE, is_still, read_picture, refuse_large
+from avsv.media.still_images import ENDINGS, MOST_PIXELS, MOST_SIDE, is_still, read_image, refuse_large
 
 log = logging.getLogger("avsv")
 KEEP = 256 << 20  # bytes of a folder's pictures
@@ -63,7 +63,7 @@ def each_frame(path: Path | str, n: int) -> Iterator[np.ndarray]:
     elif not path.exists():
         raise InputError(f"{path}: there is no such file")
     elif is_still(regular_file(path)):
-        yield read_picture(path)
+        yield read_image(path)
     else:
         yield from read_video(path, n)
 
@@ -93,7 +93,7 @@ def read_folder(folder: Path, n: int) -> Iterator[np.ndarray]:
         chosen = [paths[i] for i in evenly_spaced(len(paths), n)]
         for path in [p for p in chosen if p not in good]:
             try:
-                picture = read_picture(path)
+                picture = read_image(path)
                 left -= picture.nbytes
                 good[path] = picture if left >= 0 else None
                 del picture
@@ -104,7 +104,7 @@ def read_folder(folder: Path, n: int) -> Iterator[np.ndarray]:
         if all(p in good for p in chosen):
             for path in chosen:
                 picture = good.pop(path)
-                yield read_picture(path) if picture is None else picture
+                yield read_image(path) if picture is None else picture
             return
     raise InputError(f"{folder}: no picture in this folder can be read; the first: {first_error}")
 
@@ -142,7 +142,7 @@ class Timing:
     keys: list[int]
 
 
-def picture_stream(path: Path | str, container):
+def video_stream(path: Path | str, container):
     """The stream of a container that is its video: the default one, or the first; the cover of a song is none.
 
     Raises
@@ -164,7 +164,7 @@ def picture_stream(path: Path | str, container):
 def frame_times(path: Path) -> Timing:
     """When the frames of a video are shown; nothing is decoded."""
     with open_container(path) as container:
-        stream = picture_stream(path, container)
+        stream = video_stream(path, container)
         indexed = not SEEKABLE.isdisjoint(container.format.name.split(","))
         # an edit list hides some of the frames that are stored, or shows some twice; mov's index tells
         n_stored = len(stream.index_entries) if stream.frames and "mov" in container.format.name else stream.frames
@@ -203,7 +203,7 @@ def decode_at(path: Path, timing: Timing, numbers: list[int]) -> Iterator[np.nda
     wanted = [timing.times[number] for number in numbers] if timing.times else list(numbers)
     keys = timing.keys
     with open_container(path) as container:
-        stream = picture_stream(path, container)
+        stream = video_stream(path, container)
         show = upright(path, stream)
         decoder, reached, number = container.decode(stream), keys[0] if keys else 0, -1
         while wanted:

@@ -29,7 +29,7 @@ def is_still(path: Path) -> bool:
     return head.startswith(BEGINNINGS) or (head[:4] == b"RIFF" and head[8:] == b"WEBP")
 
 
-def read_picture(path: Path) -> np.ndarray:
+def read_image(path: Path) -> np.ndarray:
     """One picture as (height, width, 3) uint8 BGR, upright as its EXIF says; InputError where it cannot be read."""
     # Pillow, for OpenCV fills what a truncated jpg lacks with grey and says nothing
     from PIL import Image

@@ -22,7 +22,7 @@ from avsv.kaldi.segments import MIXED, TO_THE_END, Segment, Source, is_pipe
 from avsv.media.channels import Mixer
 from avsv.media.containers import open_container, time_zero
 from avsv.media.decoder_process import guarded
-from avsv.media.decoding import look, n_tracks, open_sndfile, pieces, sound_stream
+from avsv.media.decoding import audio_stream, look, n_tracks, open_sndfile, pieces
 from avsv.media.headers import Header
 
 log = logging.getLogger("avsv")
@@ -35,7 +35,7 @@ class TooLong(InputError):
     """More samples than are kept in memory."""
 
 
-def read_sound(source: Source, rate: int = 16000, allow_pipes: bool = False, track: int | None = None) -> np.ndarray:
+def read_waveform(source: Source, rate: int = 16000, allow_pipes: bool = False, track: int | None = None) -> np.ndarray:
     """Read a recording, or a segment of one, as mono sound; channels are averaged, see channels.py.
 
     Parameters
@@ -257,7 +257,7 @@ def read_part(
                     sound = file.read(n_samples, dtype="float32")
                     if len(sound) == n_samples:
                         return sound
-    return take_part(read_sound(path, rate, allow_pipes), begin, n_samples)
+    return take_part(read_waveform(path, rate, allow_pipes), begin, n_samples)
 
 
 def take_part(sound: np.ndarray, begin: float, n_samples: int | None) -> np.ndarray:
@@ -275,14 +275,14 @@ def start_of(begin: float, n_there: int, n_wanted: int) -> int:
     return min(int(begin * (n_there - n_wanted + 1)), n_there - n_wanted)
 
 
-class SoundStore:
+class WaveformStore:
     """Recordings for random crops: as many as fit are kept decoded in memory (16 bits), the rest is read when asked.
 
     Parameters
     ----------
     paths : in the order of preference
     max_mib : memory for samples; worker processes that are forked later share it
-    allow_pipes : run commands, see `read_sound`
+    allow_pipes : run commands, see `read_waveform`
     """
 
     def __init__(self, paths: list[str], max_mib: float, allow_pipes: bool = False):
@@ -294,7 +294,7 @@ class SoundStore:
             if left <= 0:
                 break
             try:
-                sound = guarded(read_sound, path, 16000, allow_pipes)
+                sound = guarded(read_waveform, path, 16000, allow_pipes)
             except InputError as error:
                 self.bad[path] = str(error)
                 continue
@@ -310,10 +310,10 @@ class SoundStore:
         return take_part(sound, begin, n_samples) * np.float32(step)
 
 
-def sound_seconds(path: Source) -> float:
+def audio_duration(path: Source) -> float:
     """Seconds of a recording by its header, or of a segment; InputError where it has no sound, or is cut short."""
     if isinstance(path, Segment):
-        return path.seconds(sound_seconds(path.path))
+        return path.seconds(audio_duration(path.path))
     header = look(path, path)
     if header.reader == "libsndfile":
         with open_sndfile(path, path, header) as file:
@@ -322,7 +322,7 @@ def sound_seconds(path: Source) -> float:
 
     try:
         with open_container(path) as container:
-            stream = sound_stream(container, path)
+            stream = audio_stream(container, path)
             if stream.duration:
                 begin = float((stream.start_time or 0) * stream.time_base) - time_zero(container)
                 return max(0.0, begin) + float(stream.duration * stream.time_base)
@@ -333,7 +333,7 @@ def sound_seconds(path: Source) -> float:
         raise InputError(f"{path}: cannot be read as sound: {getattr(error, 'strerror', None) or error}") from None
 
 
-def all_seconds(paths: dict[str, str], jobs: int) -> tuple[dict[str, float], dict[str, str]]:
+def audio_durations(paths: dict[str, str], jobs: int) -> tuple[dict[str, float], dict[str, str]]:
     """Lengths of many recordings, read by `jobs` processes.
 
     Returns
@@ -351,6 +351,6 @@ def all_seconds(paths: dict[str, str], jobs: int) -> tuple[dict[str, float], dic
 
 def seconds_or_reason(path: str) -> float | str:
     try:
-        return guarded(sound_seconds, path) or f"{path}: the sound has no samples"
+        return guarded(audio_duration, path) or f"{path}: the sound has no samples"
     except InputError as error:
         return str(error)

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from avsv.errors import InputError
-from avsv.importers.model_files import refuse_no_model
+from avsv.importers.model_files import require_model_file
 from avsv.jobs.files import replaced_together, whole_file
 from avsv.jobs.home import home_folder
 from avsv.models.hyperparams import ACTIVATION, FBANK, NORMALIZATION, RATE, read_recipe
@@ -214,7 +214,7 @@ def settings_of(folder: Path) -> Path:
     if not settings.exists():
         raise InputError(f"{folder}: has no hyperparams.yaml, so it is no SpeechBrain speaker encoder (training "
                         "not finished?)")  # fmt: skip
-    return refuse_no_model(settings)
+    return require_model_file(settings)
 
 
 def load_encoder(source: str, device: str, trust: bool = False) -> nn.Module:
@@ -294,7 +294,7 @@ def load_trusted(settings: Path, device: str) -> nn.Module:
 
     folder = settings.parent
     for file in folder.glob("*.ckpt"):
-        refuse_no_model(file)
+        require_model_file(file)
     named = re.search(r"(?m)^pretrained_path:", settings.read_text(encoding="utf-8", errors="replace"))
     overrides = {"pretrained_path": str(folder)} if named else {}
     try:

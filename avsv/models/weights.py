@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from avsv.errors import InputError
-from avsv.importers.model_files import refuse_no_model
+from avsv.importers.model_files import require_model_file
 
 log = logging.getLogger("avsv")
 State = dict[str, Tensor]
@@ -36,7 +36,7 @@ def read_torch(path: Path | str) -> Any:
     ------
     InputError : the file is absent or damaged, no file of torch, or holds other objects
     """
-    refuse_swelling(refuse_no_model(path))
+    refuse_swelling(require_model_file(path))
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
@@ -69,7 +69,7 @@ def read_state(path: Path | str) -> State:
     ------
     InputError : what `read_torch` raises, or no tensors by name
     """
-    with suppress(OSError), open(refuse_no_model(path), "rb") as file:
+    with suppress(OSError), open(require_model_file(path), "rb") as file:
         if file.read(9)[8:] == b"{":  # the length of a header of JSON, and the header
             return read_safetensors(Path(path))[1]
     content = read_torch(path)
@@ -230,7 +230,7 @@ def read_network(path: Path, tasks: str) -> tuple[dict, State]:
 def read_safetensors(path: Path) -> tuple[dict[str, str], State]:
     """Metadata and tensors of a safetensors file; InputError where it is damaged."""
     try:
-        with safe_open(refuse_no_model(path), "pt") as file:
+        with safe_open(require_model_file(path), "pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no mapping)
             return file.metadata() or {}, tensors
     except FileNotFoundError:

@@ -13,14 +13,14 @@ from torch.utils.data import Dataset
 
 from avsv.errors import InputError
 from avsv.features.audio_damage import NOISY as VOICE_DAMAGE
-from avsv.features.audio_damage import damage_sound, draw_sound_damage, read_noises
+from avsv.features.audio_damage import damage_audio, draw_audio_damage, read_noises
 from avsv.features.face_damage import check_severities, damage_faces, draw_face_damage
 from avsv.features.faces import SIDE, read_faces
 from avsv.jobs.fingerprints import digest
 from avsv.kaldi.data_dir import DataDir
 from avsv.kaldi.segments import Source
 from avsv.media.decoder_process import guarded
-from avsv.media.waveforms import SoundStore, read_part
+from avsv.media.waveforms import WaveformStore, read_part
 from avsv.models.ranges import choice, within
 from avsv.training.config import TrainingConfig
 from avsv.training.image_augmentation import plan_batches, to_input, vary_face
@@ -128,7 +128,7 @@ class Clips(Dataset):
         self.noises = read_noises(config.noise_dir) if self.damages else {}
         paths = [path for path in clips.wav if path]
         noises = sorted({p for sort in self.noises.values() for p in sort})
-        self.store = SoundStore([*paths, *noises], config.cache_mib, config.allow_pipes)
+        self.store = WaveformStore([*paths, *noises], config.cache_mib, config.allow_pipes)
         if len(self.store.bad) > 0.05 * len(paths):
             raise InputError(f"{len(self.store.bad)} recordings cannot be read; the first: "
                             f"{next(iter(self.store.bad.values()))}")  # fmt: skip
@@ -156,8 +156,8 @@ class Clips(Dataset):
         n_samples = round(self.config.crop_seconds * RATE)
         sound = self.store.part(path, rng.random(), n_samples)
         if damaged:
-            damage = draw_sound_damage(rng, self.noises, self.config.voice_damage, self.config.noise_snr)
-            sound = take_length(damage_sound(sound, damage, self.store.part), n_samples)
+            damage = draw_audio_damage(rng, self.noises, self.config.voice_damage, self.config.noise_snr)
+            sound = take_length(damage_audio(sound, damage, self.store.part), n_samples)
         return sound
 
     def draw_face(self, entry: str, rng: np.random.Generator, damaged: bool) -> np.ndarray:

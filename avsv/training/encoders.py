@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from avsv.errors import InputError
-from avsv.importers.model_files import refuse_no_model
+from avsv.importers.model_files import require_model_file
 from avsv.jobs.files import copy_file, whole_file
 from avsv.jobs.fingerprints import file_digest
 from avsv.models.ecapa import (
@@ -122,7 +122,7 @@ def save_voice_encoder(net: nn.Module, source: Path, folder: Path) -> None:
     for file in sorted(source.glob("*.ckpt")) + sorted(source.glob("label_encoder.*")):
         if file.name != str(weights):
             with whole_file(folder / file.name, "wb") as out:
-                out.write(refuse_no_model(file).read_bytes())
+                out.write(require_model_file(file).read_bytes())
     named = folder / "label_encoder.txt", folder / "label_encoder.ckpt"
     if named[1].exists() and not named[0].exists():  # SpeechBrain's cache of a published model has another name for it
         copy_file(named[1], named[0])

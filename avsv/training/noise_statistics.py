@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from avsv.embeddings.quality import read_quality
+from avsv.embeddings.quality_tables import read_quality
 from avsv.errors import InputError
 from avsv.importers.numpy_files import read_npz
 from avsv.jobs.files import whole_file

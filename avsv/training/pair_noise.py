@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from avsv.embeddings.quality import read_quality
+from avsv.embeddings.quality_tables import read_quality
 from avsv.errors import InputError
 from avsv.jobs.fingerprints import file_digest
 from avsv.kaldi.damage import MISSING, read_damage

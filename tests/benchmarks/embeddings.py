@@ -26,7 +26,7 @@ from avsv.embeddings.face import embed_clips as embed_faces
 from avsv.embeddings.voice import embed_clips as embed_voices
 from avsv.embeddings.voice import make_voice_embedder
 from avsv.features.face_pack import load_pack
-from avsv.features.quality import FACE_TABLES, VOICE_TABLES
+from avsv.features.quality_measures import FACE_TABLES, VOICE_TABLES
 from avsv.kaldi.embeddings import read_embeddings
 from avsv.kaldi.shard_writer import ShardWriter
 from avsv.media.images import evenly_spaced, frame_times, upright

@@ -19,7 +19,7 @@ import soundfile
 from beside import REAL, beside, parse, title
 
 from avsv.kaldi.tables import write_table
-from avsv.media.waveforms import read_sound
+from avsv.media.waveforms import read_waveform
 
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 
@@ -34,7 +34,7 @@ def make_data(folder: Path, n: int, ending: str) -> dict[str, str]:
             path = folder / f"{number % len(files):04d}.flac"
             if not path.exists():
                 folder.mkdir(parents=True, exist_ok=True)
-                soundfile.write(path, read_sound(str(files[number % len(files)])), 16000)
+                soundfile.write(path, read_waveform(str(files[number % len(files)])), 16000)
         wav[f"p-{number:06d}"] = str(path)
     write_table(folder / "wav.scp", wav)
     write_table(folder / "utt2spk", dict.fromkeys(wav, "p"))
@@ -62,7 +62,7 @@ def peer(wav: dict[str, str]) -> None:
     options.use_energy = options.raw_energy = True
     for path in wav.values():
         computer = knf.OnlineFbank(options)
-        computer.accept_waveform(16000, read_sound(path) * 32768)
+        computer.accept_waveform(16000, read_waveform(path) * 32768)
         computer.input_finished()
         np.stack([computer.get_frame(frame) for frame in range(computer.num_frames_ready)])
 

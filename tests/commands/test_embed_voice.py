@@ -9,7 +9,7 @@ import pytest
 import soundfile
 import torch
 
-from avsv.features.quality import VOICE_TABLES
+from avsv.features.quality_measures import VOICE_TABLES
 from avsv.kaldi.tables import read_table, write_table
 from tests.media.test_channels import write_tracks
 

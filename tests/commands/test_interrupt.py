@@ -22,7 +22,7 @@ if "avsv.media.decoder_child" in " ".join(sys.orig_argv):
         open(os.environ["MARK"], "w").close()
         re.match(r"(a+)+$", "a" * 60 + "b")
 
-    avsv.media.waveforms.read_sound = avsv.media.waveforms.read_part = avsv.media.images.each_frame = hang
+    avsv.media.waveforms.read_waveform = avsv.media.waveforms.read_part = avsv.media.images.each_frame = hang
 """
 CONF = """task: voice
 data_dir: {data}

@@ -8,7 +8,7 @@ from avsv.kaldi.data_dir import read_data_dir
 from avsv.kaldi.embeddings import read_embeddings
 from avsv.kaldi.matrices import read_entry
 from avsv.kaldi.tables import read_table, write_table
-from avsv.media.waveforms import read_sound
+from avsv.media.waveforms import read_waveform
 
 RATE = 16000
 TIMES = {"p-1": (0, 1.5), "p-2": (1.5, 4), "q-1": (2.25, 3), "q-2": (3, 5)}
@@ -71,7 +71,7 @@ def test_what_goes_missing_of_a_noisy_set_is_no_segment_any_more(avsv, sets):
     lost = {utt for utt in TIMES if '"voice"' in read_table(sets / "noisy" / "utt2damage").get(utt, "")}
     assert lost and lost == TIMES.keys() - noisy.wav.keys()
     for utt, segment in noisy.wav.items():
-        assert len(read_sound(segment)) == round((TIMES[utt][1] - TIMES[utt][0]) * RATE)
+        assert len(read_waveform(segment)) == round((TIMES[utt][1] - TIMES[utt][0]) * RATE)
 
 
 def test_a_changed_segment_is_embedded_again(avsv, encoder, sets, tmp_path):

@@ -16,7 +16,7 @@ from avsv.errors import InputError
 from avsv.features.face_pack import load_pack
 from avsv.kaldi.tables import read_table, write_table
 from avsv.media.images import read_frames
-from avsv.media.waveforms import read_sound
+from avsv.media.waveforms import read_waveform
 from avsv.models.ecapa import load_encoder
 from avsv.models.hyperparams import Hyperparams
 from avsv.training.checkpoints import load_state
@@ -97,7 +97,7 @@ def test_a_playlist_under_the_name_of_a_video_opens_no_other_file(tmp_path):
     with av.open(str(concat)) as container:  # what would be done otherwise
         assert container.format.name == "concat"
     for path in (concat, hls):
-        for read in (lambda path: read_frames(path, 1), read_sound):
+        for read in (lambda path: read_frames(path, 1), read_waveform):
             with pytest.raises(InputError, match="cannot be read"):
                 read(str(path))
 

@@ -71,7 +71,7 @@ def test_an_archive_gives_evenly_spaced_faces(tmp_path):
     faces = np.stack([np.full((112, 112, 3), 40 * i, np.uint8) for i in range(6)])
     (tmp_path / "faces.ark").write_bytes(b"a " + encode_faces(faces))
     read = archived_faces({"a": f"{tmp_path}/faces.ark:2"}, 3)
-    assert [round(face.mean() / 40) for face in read("a").pictures] == [1, 3, 5]
+    assert [round(face.mean() / 40) for face in read("a").images] == [1, 3, 5]
 
 
 def test_only_the_clips_named_are_damaged():
@@ -79,7 +79,7 @@ def test_only_the_clips_named_are_damaged():
     clip = ClipFaces(faces, np.ones(2), np.ones(2))
     read = damaged(lambda utt: clip, {"b": {"modality": "face", "kind": "gaussian-blur", "sigma": 3.0}})
     assert read("a") is clip
-    assert read("b").pictures.std() < 0.5 * faces.std() and read("b").scores is clip.scores
+    assert read("b").images.std() < 0.5 * faces.std() and read("b").scores is clip.scores
 
 
 def test_clips_that_share_a_folder_are_read_once(tmp_path, monkeypatch):

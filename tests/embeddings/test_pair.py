@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from avsv.embeddings.pair import fuse_pairs, load_fusion, pair_quality, save_fusion
-from avsv.embeddings.quality import read_quality
+from avsv.embeddings.quality_tables import read_quality
 from avsv.errors import InputError
 from avsv.models.avn_e import FORMS, Fusion, FusionOptions
 

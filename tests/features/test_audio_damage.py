@@ -12,8 +12,8 @@ from avsv.features.audio_damage import (
     KINDS,
     NOISY,
     add_noise,
-    damage_sound,
-    draw_sound_damage,
+    damage_audio,
+    draw_audio_damage,
     power,
     read_noises,
     reverberate,
@@ -21,7 +21,7 @@ from avsv.features.audio_damage import (
 from avsv.features.audio_damage import (
     NOISES as ADDED,
 )
-from avsv.media.waveforms import SoundStore, read_part
+from avsv.media.waveforms import WaveformStore, read_part
 
 NOISES = {sort: [f"{sort}{n}.wav" for n in range(4)] for sort in ("noise", "music", "speech", "rir")}
 
@@ -73,9 +73,9 @@ def test_reverberation_by_a_single_echo():
 @pytest.mark.parametrize("kind", KINDS)
 def test_damage_survives_json_and_is_the_same_each_time(kind):
     sound = np.random.default_rng(1).normal(0, 0.1, 8000).astype(np.float32)
-    damage = draw_sound_damage(np.random.default_rng(3), NOISES, (kind,))
-    first = damage_sound(sound, damage, read_made_up)
-    again = damage_sound(sound, json.loads(json.dumps(damage)), read_made_up)
+    damage = draw_audio_damage(np.random.default_rng(3), NOISES, (kind,))
+    first = damage_audio(sound, damage, read_made_up)
+    again = damage_audio(sound, json.loads(json.dumps(damage)), read_made_up)
     assert np.array_equal(first, again) and first.dtype == np.float32
     assert np.abs(first).max() <= 1 and not np.array_equal(first, sound)
     assert len(first) == (len(sound) if kind != "speed" else round(len(sound) / damage["factor"]))
@@ -88,15 +88,15 @@ def test_damage_survives_json_and_is_the_same_each_time(kind):
 def test_the_snr_of_what_comes_out_is_the_one_in_the_manifest(kind, seed, musan):
     rng = np.random.default_rng(seed)
     sound = rng.normal(0, 0.05, 50000).astype(np.float32) * (np.arange(50000) // 5000 % 2)
-    damage = json.loads(json.dumps(draw_sound_damage(rng, musan, (kind,))))
+    damage = json.loads(json.dumps(draw_audio_damage(rng, musan, (kind,))))
     assert 0 <= damage["snr"] <= 10
-    assert measured_snr(sound, damage_sound(sound, damage)) == pytest.approx(damage["snr"], abs=0.1)
+    assert measured_snr(sound, damage_audio(sound, damage)) == pytest.approx(damage["snr"], abs=0.1)
 
 
 def test_a_sum_that_is_too_loud_is_scaled_as_a_whole_and_keeps_its_snr(musan):
     sound = np.sign(np.sin(np.arange(48000) / 20)).astype(np.float32)
-    damage = draw_sound_damage(np.random.default_rng(0), musan, ("noise",), (3, 3))
-    damaged = damage_sound(sound, damage)
+    damage = draw_audio_damage(np.random.default_rng(0), musan, ("noise",), (3, 3))
+    damaged = damage_audio(sound, damage)
     assert np.abs(damaged).max() == pytest.approx(1)
     assert measured_snr(sound, damaged) == pytest.approx(3, abs=0.1)
 
@@ -107,14 +107,14 @@ def test_noise_that_is_silent_where_it_begins_is_read_where_it_is_not(tmp_path):
     soundfile.write(tmp_path / "late.wav", pause, 16000)
     sound = np.random.default_rng(1).normal(0, 0.05, 16000).astype(np.float32)
     damage = {"kind": "noise", "sources": [[str(tmp_path / "late.wav"), 0.0]], "snr": 5.0}
-    assert measured_snr(sound, damage_sound(sound, damage)) == pytest.approx(5, abs=0.1)
+    assert measured_snr(sound, damage_audio(sound, damage)) == pytest.approx(5, abs=0.1)
 
 
 def test_a_silent_noise_is_refused_by_name(tmp_path):
     soundfile.write(tmp_path / "silence.wav", np.zeros(40000), 16000)
     damage = {"kind": "noise", "sources": [[str(tmp_path / "silence.wav"), 0.3]], "snr": 5.0}
     with pytest.raises(InputError, match=r"silence\.wav: is silent"):
-        damage_sound(np.full(16000, 0.1, np.float32), damage)
+        damage_audio(np.full(16000, 0.1, np.float32), damage)
 
 
 @pytest.mark.parametrize("in_memory", [False, True])
@@ -125,8 +125,8 @@ def test_a_room_shorter_than_a_second_has_no_second_echo(tmp_path, in_memory):
     click = np.zeros(20000, np.float32)
     click[1000] = 0.5
     damage = {"kind": "reverberation", "sources": [[str(tmp_path / "room.wav"), 0.7]]}
-    read = SoundStore([str(tmp_path / "room.wav")], 1).part if in_memory else read_part
-    wet = damage_sound(click, damage, read)
+    read = WaveformStore([str(tmp_path / "room.wav")], 1).part if in_memory else read_part
+    wet = damage_audio(click, damage, read)
     assert np.flatnonzero(np.abs(wet) > 1e-4).tolist() == [1000, 3000]
     assert wet[1000] / wet[3000] == pytest.approx(2, rel=1e-3)
 
@@ -134,31 +134,31 @@ def test_a_room_shorter_than_a_second_has_no_second_echo(tmp_path, in_memory):
 @pytest.mark.parametrize("factor", [0.9, 1.1])
 def test_speed_moves_length_and_pitch(factor):
     tone = (0.3 * np.sin(2 * np.pi * 1000 * np.arange(48000) / 16000)).astype(np.float32)
-    fast = damage_sound(tone, {"kind": "speed", "factor": factor})
+    fast = damage_audio(tone, {"kind": "speed", "factor": factor})
     assert len(fast) == pytest.approx(48000 / factor, abs=2) and fast.dtype == np.float32
     hertz, powers = welch(fast, 16000, nperseg=8000)
     assert hertz[powers.argmax()] == pytest.approx(1000 * factor, abs=2)
 
 
 def test_speed_is_drawn_slower_and_faster_and_needs_no_noises():
-    drawn = [draw_sound_damage(np.random.default_rng(seed), {}, ("speed",)) for seed in range(20)]
+    drawn = [draw_audio_damage(np.random.default_rng(seed), {}, ("speed",)) for seed in range(20)]
     assert {damage["factor"] for damage in drawn} == {0.9, 1.1}
 
 
 def test_kinds_of_the_noisy_sets_are_drawn_about_equally_and_no_other():
     rng = np.random.default_rng(0)
-    kinds = [draw_sound_damage(rng, NOISES)["kind"] for _ in range(2000)]
+    kinds = [draw_audio_damage(rng, NOISES)["kind"] for _ in range(2000)]
     assert set(kinds) == set(NOISY) and all(400 < kinds.count(kind) < 600 for kind in NOISY)
 
 
 def test_the_same_noise_is_drawn_at_every_snr():
-    one, other = (draw_sound_damage(np.random.default_rng(7), NOISES, ADDED, (snr, snr)) for snr in (0, 15))
+    one, other = (draw_audio_damage(np.random.default_rng(7), NOISES, ADDED, (snr, snr)) for snr in (0, 15))
     assert (one.pop("snr"), other.pop("snr")) == (0, 15) and one == other
 
 
 def test_an_unknown_kind_is_refused():
     with pytest.raises(InputError, match='no voice damage "mud"; expected one of noise'):
-        damage_sound(np.ones(100, np.float32), {"kind": "mud"})
+        damage_audio(np.ones(100, np.float32), {"kind": "mud"})
 
 
 def test_a_noise_directory_without_a_sort_is_refused(tmp_path):

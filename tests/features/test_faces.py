@@ -52,7 +52,7 @@ def test_a_face_that_is_not_found_at_first_is_looked_for_in_more_detail():
 
 def test_frames_without_a_face_are_left_out_and_a_clip_without_one_is_an_error():
     faces = find_faces([PICTURE, PICTURE], Detector(LARGE_CENTRAL))
-    assert faces.pictures.shape == (2, 112, 112, 3) and faces.sizes.tolist() == [60, 60]
+    assert faces.images.shape == (2, 112, 112, 3) and faces.sizes.tolist() == [60, 60]
     with pytest.raises(InputError, match="no face was found in 2 frames"):
         find_faces([PICTURE, PICTURE], Detector())
 

@@ -15,7 +15,7 @@ from avsv.errors import InputError
 from avsv.features.faces import encode_faces, read_faces
 from avsv.features.landmarks import read_landmarks
 from avsv.importers.embeddings import checked
-from avsv.importers.formats import read_foreign
+from avsv.importers.formats import read_raw_embeddings
 from avsv.importers.kaldi_archives import read_ark
 from avsv.jobs.provenance import read_record
 from avsv.jobs.schema import read_json
@@ -176,7 +176,7 @@ PARSERS: dict[str, Callable[[Path, bytes], object]] = {
     "vector or matrix": lambda folder, data: read_array(write(folder, "mean.vec", data)),
     "plda": lambda folder, data: read_gaussians(write(folder, "plda", data)),
     "embeddings of others": lambda folder, data: (
-        lambda path: checked(path, read_foreign(path)))(write(folder, "embeddings", data)),
+        lambda path: checked(path, read_raw_embeddings(path)))(write(folder, "embeddings", data)),
     "damage": parse_damage,
     "configuration": parse_config,
     "calibration": lambda folder, data: read_fusion(write(folder, "fusion.json", data)),

@@ -4,13 +4,13 @@ import pytest
 
 from avsv.errors import InputError
 from avsv.importers.embeddings import checked
-from avsv.importers.formats import read_foreign
+from avsv.importers.formats import read_raw_embeddings
 
 
 @pytest.fixture
 def read(tmp_path):
     """Read tmp_path/NAME with the given options, checked."""
-    return lambda name, **options: checked(tmp_path / name, read_foreign(tmp_path / name, **options))
+    return lambda name, **options: checked(tmp_path / name, read_raw_embeddings(tmp_path / name, **options))
 
 
 @pytest.fixture

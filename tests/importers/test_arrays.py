@@ -9,7 +9,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from avsv.errors import InputError
-from avsv.importers.formats import read_foreign
+from avsv.importers.formats import read_raw_embeddings
 from tests.importers.foreign import NAMES, VECTORS, is_ours
 
 # npz
@@ -50,7 +50,7 @@ def test_several_tables_need_a_choice(tmp_path, read, refused):
 
 def test_what_is_not_read_is_told(tmp_path):
     np.savez(tmp_path / "x.npz", keys=np.array(NAMES), ecapa=VECTORS, xvect=np.ones((3, 2), "f2"))
-    note = read_foreign(tmp_path / "x.npz", array="ecapa").note
+    note = read_raw_embeddings(tmp_path / "x.npz", array="ecapa").note
     assert note == "npz: vectors ecapa, names in keys; not read: xvect"
 
 
@@ -124,7 +124,7 @@ def test_npy_needs_names_and_as_many(tmp_path, refused):
     assert "for 2 names, found" in refused("x.npy", names_file=tmp_path / "names")
     (tmp_path / "names").write_text("a spk\nb\nc\n")
     with pytest.raises(InputError, match='names, line 1: expected one name, found "a spk"'):
-        read_foreign(tmp_path / "x.npy", names_file=tmp_path / "names")
+        read_raw_embeddings(tmp_path / "x.npy", names_file=tmp_path / "names")
 
 
 def test_npy_of_a_dictionary_is_not_unpickled(tmp_path, refused):

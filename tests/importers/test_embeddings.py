@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from avsv.errors import InputError
 from avsv.importers.embeddings import checked, name_utterances
-from avsv.importers.formats import read_foreign, recognise_embeddings
+from avsv.importers.formats import read_raw_embeddings, recognise_embeddings
 from avsv.kaldi.embeddings import Embeddings, read_embeddings, write_embeddings
 from tests.importers.foreign import NAMES, VECTORS, is_ours
 
@@ -54,7 +54,7 @@ def test_an_archive_of_any_bytes_is_read_or_refused(tmp_path_factory, tail):
     path = tmp_path_factory.getbasetemp() / "any.ark"
     path.write_bytes(b"a \0B" + tail)
     try:
-        checked(path, read_foreign(path))
+        checked(path, read_raw_embeddings(path))
     except InputError as error:
         assert "any.ark" in str(error)  # the bytes may look like another form, safetensors for one
 
@@ -140,7 +140,7 @@ def test_a_line_of_many_megabytes_is_no_table(tmp_path, refused):
 
 def test_marks_in_the_middle_of_joined_tables_are_no_text(tmp_path):
     (tmp_path / "x.csv").write_bytes("\ufeffa,1,2\n\ufeffb,3,4\n".encode())
-    assert checked("x", read_foreign(tmp_path / "x.csv")).ids == ["a", "b"]
+    assert checked("x", read_raw_embeddings(tmp_path / "x.csv")).ids == ["a", "b"]
 
 
 # forms
@@ -154,7 +154,7 @@ def test_pickles_are_refused_with_the_way_to_convert(tmp_path, refused, monkeypa
     message = refused("stat_test.pkl")
     assert "is a Python pickle, which can run any program" in message
     exec(message.partition('python -c "')[2].rstrip('"'), {})
-    assert is_ours(checked("x", read_foreign("stat_test.npz")))
+    assert is_ours(checked("x", read_raw_embeddings("stat_test.npz")))
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from avsv.kaldi.segments import Segment, read_segments, segment_line
 from avsv.media import decoding
 from avsv.media import waveforms as sound
 from avsv.media.decoder_process import guarded
-from avsv.media.waveforms import read_part, read_sound, sound_seconds
+from avsv.media.waveforms import audio_duration, read_part, read_waveform
 
 RATE, SECONDS = 16000, 3
 
@@ -48,9 +48,9 @@ def data_dir(tmp_path, recording):
 def test_a_segment_is_the_samples_that_its_times_say(data_dir, recording, line, begin, end):
     whole, _ = soundfile.read(recording, dtype="float32")
     segment = read_data_dir(data_dir(line)).wav["s-1"]
-    for found in (read_sound(segment), guarded(read_sound, segment), read_part(segment, 0, None)):
+    for found in (read_waveform(segment), guarded(read_waveform, segment), read_part(segment, 0, None)):
         np.testing.assert_array_equal(found, whole[begin:end])
-    assert sound_seconds(segment) == pytest.approx((end - begin) / RATE)
+    assert audio_duration(segment) == pytest.approx((end - begin) / RATE)
     crop = read_part(segment, 0.5, 800)
     middle = (end - begin - 800 + 1) // 2
     np.testing.assert_array_equal(crop, whole[begin:end][middle : middle + 800])
@@ -59,9 +59,9 @@ def test_a_segment_is_the_samples_that_its_times_say(data_dir, recording, line, 
 @pytest.mark.parametrize("line", ["s-1 rec 3 3.2", "s-1 rec 2 3.5", "s-1 rec 1 1.05", "s-1 rec 2.95 3.2"])
 def test_a_segment_that_is_not_in_its_recording_costs_the_utterance_alone(data_dir, line):
     segments = read_data_dir(data_dir(line, "s-2 rec 0 1")).wav
-    assert len(read_sound(segments["s-2"])) == RATE
+    assert len(read_waveform(segments["s-2"])) == RATE
     with pytest.raises(InputError, match="two words"):
-        read_sound(segments["s-1"])
+        read_waveform(segments["s-1"])
 
 
 @pytest.mark.parametrize("line", ["s-2 rec 1", "s-2 rec 1 2 0 0", "s-2 other 1 2", "s-2 rec -1 2", "s-2 rec 2 1",
@@ -128,10 +128,10 @@ def test_of_a_mono_file_of_integers_only_the_segment_is_decoded(tmp_path, monkey
     soundfile.write(path, noise, rate)
     whole, _ = soundfile.read(path, dtype="float32")
     monkeypatch.setattr(sound, "kept_recording", None)
-    found = read_sound(Segment(str(path), 12.5, 14.0), rate)
+    found = read_waveform(Segment(str(path), 12.5, 14.0), rate)
     np.testing.assert_array_equal(found, whole[int(12.5 * rate) : 14 * rate])
     with pytest.raises(InputError, match="long"):
-        read_sound(Segment(str(path), 19.0, 20.5), rate)
+        read_waveform(Segment(str(path), 19.0, 20.5), rate)
 
 
 def test_segments_of_two_channels_are_the_mean_or_the_channel_that_is_named(tmp_path, monkeypatch):
@@ -144,11 +144,11 @@ def test_segments_of_two_channels_are_the_mean_or_the_channel_that_is_named(tmp_
     monkeypatch.setattr(sound, "read_recording", lambda *a: decoded.append(a) or read_recording(*a))
     for channel, expected in ((-1, whole.mean(1)), (0, whole[:, 0]), (1, whole[:, 1])):
         for begin in (0, 1):
-            found = read_sound(Segment(str(path), begin, begin + 1.5, channel))
+            found = read_waveform(Segment(str(path), begin, begin + 1.5, channel))
             np.testing.assert_allclose(found, expected[begin * RATE : int((begin + 1.5) * RATE)], atol=1e-7)
     assert len(decoded) == 3  # each once for its two segments
     with pytest.raises(InputError, match="channel 2"):
-        read_sound(Segment(str(path), 0, 1, 2))
+        read_waveform(Segment(str(path), 0, 1, 2))
 
 
 @pytest.mark.parametrize(("ending", "rate"), [("wav", RATE), ("flac", RATE), ("mp3", 44100)])
@@ -157,24 +157,24 @@ def test_segments_of_recordings_that_are_too_long_to_be_kept(tmp_path, monkeypat
     path = str(tmp_path / f"two.{ending}")
     soundfile.write(path, noise, rate)
     segments = [Segment(path, 0, 1.5), Segment(path, 4.25, 6, 1), Segment(path, 7.5, 9.2), Segment(path, 8, -1, 0)]
-    expected = [read_sound(segment, RATE) for segment in segments]
+    expected = [read_waveform(segment, RATE) for segment in segments]
     monkeypatch.setattr(sound, "MOST_SAMPLES", 3 * rate)
     monkeypatch.setattr(decoding, "PIECE", 5000)
     monkeypatch.setattr(sound, "KEPT", sound.Kept())
     with pytest.raises(InputError):
-        read_sound(path)
+        read_waveform(path)
     for segment, there in zip(segments, expected, strict=True):
-        np.testing.assert_allclose(read_sound(segment, RATE), there, atol=1e-6)
+        np.testing.assert_allclose(read_waveform(segment, RATE), there, atol=1e-6)
     for segment in (Segment(path, 9.3, 10), Segment(path, 8, 9.8), Segment(path, 1, 6), Segment(path, 0, 1, 2)):
         with pytest.raises(InputError, match="two"):
-            read_sound(segment)
+            read_waveform(segment)
 
 
 def test_crops_for_training_come_from_segments(data_dir, recording):
     whole, _ = soundfile.read(recording, dtype="float32")
     segments = list(read_data_dir(data_dir("s-1 rec 0 1", "s-2 rec 1 2.5")).wav.values())
     for mib in (0, 10):  # read when asked for, kept in memory
-        store = sound.SoundStore(segments, mib)
+        store = sound.WaveformStore(segments, mib)
         assert not store.bad
         found = store.part(segments[1], 1.0, 8000)
         np.testing.assert_allclose(found, whole[32000:40000], atol=1e-4)
@@ -184,8 +184,8 @@ def test_segments_of_what_a_command_gives_run_it_once_and_only_where_that_is_all
     whole, _ = soundfile.read(recording, dtype="float32")
     command = f"echo >> {tmp_path}/runs; cat '{recording}' |"
     for start in (0, 1):
-        found = read_sound(Segment(command, start, start + 1), allow_pipes=True)
+        found = read_waveform(Segment(command, start, start + 1), allow_pipes=True)
         np.testing.assert_array_equal(found, whole[start * RATE : (start + 1) * RATE])
     assert (tmp_path / "runs").read_text() == "\n"
     with pytest.raises(InputError, match="allow-pipes"):
-        read_sound(Segment(command, 0, 1))
+        read_waveform(Segment(command, 0, 1))

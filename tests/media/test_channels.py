@@ -10,7 +10,7 @@ import soundfile
 from av.stream import Disposition
 
 from avsv.errors import InputError
-from avsv.media.waveforms import SoundStore, read_part, read_sound
+from avsv.media.waveforms import WaveformStore, read_part, read_waveform
 from tests.media.hostile import speech
 
 SOUND = speech(2)
@@ -40,7 +40,7 @@ def test_channels_that_cancel_give_the_loudest_one_and_one_line_in_the_log(tmp_p
     if form == "mkv":
         path = wrap(path, tmp_path / "a.mkv")
     with caplog.at_level(logging.WARNING, "avsv"):
-        found = read_sound(path)
+        found = read_waveform(path)
     loudest = CANCELLING[case][np.argmax([np.var(channel) for channel in CANCELLING[case]])]
     np.testing.assert_allclose(found, loudest, atol=1e-4)
     assert [path in message for message in caplog.messages] == [True]
@@ -68,7 +68,7 @@ def wrap(path, out_path):
 def test_other_channels_are_averaged_without_a_word(tmp_path, caplog, channels):
     path = write(tmp_path / "a.wav", channels)
     with caplog.at_level(logging.WARNING, "avsv"):
-        np.testing.assert_allclose(read_sound(path), np.mean(channels, 0), atol=1e-4)
+        np.testing.assert_allclose(read_waveform(path), np.mean(channels, 0), atol=1e-4)
     assert not caplog.messages
 
 
@@ -76,11 +76,11 @@ def test_every_way_to_read_uses_the_same_channel(tmp_path):
     path = write(tmp_path / "a.wav", [SOUND, -SOUND], "PCM_16")
     parts = [
         read_part(path, 0.5, 800),
-        SoundStore([path], 10).part(path, 0.5, 800),
-        SoundStore([path], 0).part(path, 0.5, 800),
+        WaveformStore([path], 10).part(path, 0.5, 800),
+        WaveformStore([path], 0).part(path, 0.5, 800),
     ]
     for part in parts:
-        np.testing.assert_allclose(part, read_sound(path)[(len(SOUND) - 800 + 1) // 2 :][:800], atol=1e-4)
+        np.testing.assert_allclose(part, read_waveform(path)[(len(SOUND) - 800 + 1) // 2 :][:800], atol=1e-4)
 
 
 SCALES = {
@@ -102,21 +102,21 @@ def test_floats_have_one_scale_wherever_they_are_read(tmp_path, case, subtype, n
     numbers, scale = SCALES[case]
     path = write(tmp_path / "a.wav", [numbers] * n_channels, subtype)
     right = numbers / scale
-    np.testing.assert_allclose(read_sound(path), right, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(read_waveform(path), right, rtol=1e-5, atol=1e-6)
     begin = int(0.3 * (len(right) - 800 + 1))
-    for part in (read_part(path, 0.3, 800), SoundStore([path], 0).part(path, 0.3, 800)):
+    for part in (read_part(path, 0.3, 800), WaveformStore([path], 0).part(path, 0.3, 800)):
         np.testing.assert_allclose(part, right[begin : begin + 800], rtol=1e-5, atol=1e-6)
-    kept = SoundStore([path], 10).part(path, 0.3, 800)  # 16 bits of the loudest sample
+    kept = WaveformStore([path], 10).part(path, 0.3, 800)  # 16 bits of the loudest sample
     np.testing.assert_allclose(kept, right[begin : begin + 800], atol=max(1, np.abs(right).max()) / 32767)
 
 
 @pytest.mark.parametrize("factor", [20.0, 100.0, 1e12])
 def test_floats_of_no_known_scale_are_refused_everywhere(tmp_path, factor):
     path = write(tmp_path / "a.wav", [SOUND / np.abs(SOUND).max() * factor], "DOUBLE")
-    for read in (read_sound, lambda path: read_part(path, 0.5, 800)):
+    for read in (read_waveform, lambda path: read_part(path, 0.5, 800)):
         with pytest.raises(InputError, match=r"a\.wav: its samples reach"):
             read(path)
-    assert path in SoundStore([path], 10).bad[path]
+    assert path in WaveformStore([path], 10).bad[path]
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -125,7 +125,7 @@ def test_one_sample_that_is_not_finite_is_refused_everywhere(tmp_path, value):
     bad[1000] = value
     for n_channels, rate in ((1, 16000), (2, 16000), (1, 44100)):
         path = write(tmp_path / "a.wav", [bad] * n_channels, "FLOAT", rate)
-        for read in (read_sound, lambda path: read_part(path, 0.9, 800)):
+        for read in (read_waveform, lambda path: read_part(path, 0.9, 800)):
             with pytest.raises(InputError, match=r"a\.wav"):
                 read(path)
 
@@ -156,22 +156,22 @@ def pitch(sound):
 @pytest.mark.parametrize("form", ["mp4", "mkv"])
 def test_the_default_track_is_read_unless_another_is_asked_for(tmp_path, form):
     path = write_tracks(tmp_path / f"a.{form}", [tone(300), tone(700), tone(1100)], default=2)
-    assert pitch(read_sound(path)) == 700
-    assert [pitch(read_sound(path, track=track)) for track in (1, 2, 3)] == [300, 700, 1100]
+    assert pitch(read_waveform(path)) == 700
+    assert [pitch(read_waveform(path, track=track)) for track in (1, 2, 3)] == [300, 700, 1100]
     for track in (4, 99):
         with pytest.raises(InputError, match=rf"a\.{form}: there is no sound track {track}; it has 3"):
-            read_sound(path, track=track)
+            read_waveform(path, track=track)
     wav = write(tmp_path / "b.wav", [SOUND])
-    assert len(read_sound(wav, track=1)) == len(SOUND)
+    assert len(read_waveform(wav, track=1)) == len(SOUND)
     with pytest.raises(InputError, match=r"b\.wav"):
-        read_sound(wav, track=2)
+        read_waveform(wav, track=2)
 
 
 @pytest.mark.parametrize("form", ["mp4", "mkv"])
 def test_a_silent_track_beside_one_with_sound_is_no_answer(tmp_path, form):
     path = write_tracks(tmp_path / f"a.{form}", [0 * SOUND, SOUND])
     with pytest.raises(InputError, match=rf"a\.{form}.*--audio-track 2"):
-        read_sound(path)
-    assert np.abs(read_sound(path, track=2)).max() > 0.1
-    assert not read_sound(path, track=1).any()
-    assert not read_sound(write_tracks(tmp_path / f"b.{form}", [0 * SOUND, 0 * SOUND])).any()
+        read_waveform(path)
+    assert np.abs(read_waveform(path, track=2)).max() > 0.1
+    assert not read_waveform(path, track=1).any()
+    assert not read_waveform(write_tracks(tmp_path / f"b.{form}", [0 * SOUND, 0 * SOUND])).any()

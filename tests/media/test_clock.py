@@ -15,7 +15,7 @@ import soundfile
 
 from avsv.errors import InputError
 from avsv.media.frames import video_frames
-from avsv.media.waveforms import read_sound, sound_seconds
+from avsv.media.waveforms import audio_duration, read_waveform
 from tests.media.gaps import FORMS, PICTURES, RATE, write_container
 
 N_TRIED = int(os.environ.get("AVSV_FUZZ", "9"))
@@ -56,7 +56,7 @@ def test_every_packet_is_heard_where_its_time_stamp_puts_it(tmp_path, seed):
     write_container(whole, TONES)
     arguments = draw_file(rng, form)
     kept = write_container(holed, TONES, **arguments)
-    complete, found = read_sound(str(whole), RATE), read_sound(str(holed), RATE)
+    complete, found = read_waveform(str(whole), RATE), read_waveform(str(holed), RATE)
     (whole_times, whole_zero), (times, zero) = packet_times(whole), packet_times(holed)
     assert len(times) == len(kept)
     inner = slice(200, 700)  # of a packet, which has 960 samples at least; stamps are rounded to 1 ms
@@ -81,7 +81,7 @@ def test_every_packet_is_heard_where_its_time_stamp_puts_it(tmp_path, seed):
     assert compared > 5
     silent = np.flatnonzero(~covered[: len(found)])
     assert not found[silent[silent < len(found) - 4000]].any()  # what is missing is silence
-    assert sound_seconds(str(holed)) == pytest.approx(len(found) / RATE, abs=0.15)
+    assert audio_duration(str(holed)) == pytest.approx(len(found) / RATE, abs=0.15)
 
 
 def write_pictures_and_click(path, **arguments):
@@ -96,7 +96,7 @@ def write_pictures_and_click(path, **arguments):
 def test_pictures_and_sound_are_on_one_clock(tmp_path, form, late, begin):
     path = tmp_path / f"a.{form}"
     write_pictures_and_click(path, late=late, begin=begin)
-    heard = np.flatnonzero(np.abs(read_sound(str(path), RATE)) > 0.2)[0] / RATE
+    heard = np.flatnonzero(np.abs(read_waveform(str(path), RATE)) > 0.2)[0] / RATE
     times = [time for time, _ in video_frames(path)]
     # frame k is at k / 25 s of the pictures' own time, and the sound was put `late` after them
     assert heard - times[0] == pytest.approx(1 + late, abs=0.015)
@@ -108,11 +108,11 @@ def test_a_hole_is_logged_once_with_its_file(tmp_path, caplog):
     path = tmp_path / "a.mkv"
     write_container(path, NOISE, drop={20, 21, 40})
     with caplog.at_level(logging.WARNING, "avsv"):
-        read_sound(str(path))
+        read_waveform(str(path))
     assert [str(path) in message for message in caplog.messages] == [True]
     caplog.clear()
     write_container(path, NOISE)
-    read_sound(str(path))
+    read_waveform(str(path))
     assert not caplog.messages
 
 
@@ -130,7 +130,7 @@ def test_a_page_of_ogg_that_is_missing_is_silence(tmp_path, subtype):
     lost = len(pages) // 2
     holed.write_bytes(b"".join(page for number, page in enumerate(pages) if number != lost))
     first, last = (int.from_bytes(pages[number][6:14], "little") for number in (lost - 1, lost))
-    complete, found = read_sound(str(whole), 48000), read_sound(str(holed), 48000)
+    complete, found = read_waveform(str(whole), 48000), read_waveform(str(holed), 48000)
     assert len(found) == len(complete)
     margin = 6000
     np.testing.assert_allclose(found[: first - margin], complete[: first - margin], atol=1e-3)
@@ -142,7 +142,7 @@ def test_a_packet_that_is_there_twice_is_heard_once(tmp_path):
     whole, doubled = tmp_path / "whole.mkv", tmp_path / "doubled.mkv"
     write_container(whole, NOISE)
     write_container(doubled, NOISE, moved={30: -2 * 1024 / RATE})  # two packets' worth is there twice
-    complete, found = read_sound(str(whole), RATE), read_sound(str(doubled), RATE)
+    complete, found = read_waveform(str(whole), RATE), read_waveform(str(doubled), RATE)
     assert len(found) == pytest.approx(len(complete) - 2048, abs=100)
     np.testing.assert_allclose(found[:20000], complete[:20000], atol=1e-4)
 
@@ -152,7 +152,7 @@ def test_files_that_were_joined_follow_each_other(tmp_path, caplog):
     write_container(one, NOISE)
     both.write_bytes(Path(one).read_bytes() * 2)
     with caplog.at_level(logging.WARNING, "avsv"):
-        found = read_sound(str(both), RATE)
+        found = read_waveform(str(both), RATE)
     assert len(found) == pytest.approx(2 * SECONDS * RATE, abs=0.2 * RATE)
     assert any(str(both) in message for message in caplog.messages)
 
@@ -165,4 +165,4 @@ def test_a_page_missing_before_the_last_one_of_ogg_has_no_place_and_is_refused(t
     before = data.rindex(b"OggS", 0, last)
     path.write_bytes(data[:before] + data[last:])
     with pytest.raises(InputError, match=r"a\.ogg"):
-        read_sound(str(path))
+        read_waveform(str(path))

@@ -7,7 +7,7 @@ import pytest
 from avsv.errors import InputError
 from avsv.media.containers import open_container
 from avsv.media.decoder_process import guarded
-from avsv.media.waveforms import SoundStore, read_part, read_sound, sound_seconds
+from avsv.media.waveforms import WaveformStore, audio_duration, read_part, read_waveform
 from tests.media.hostile import movie_bytes, sound_bytes, speech
 
 
@@ -16,15 +16,15 @@ def test_a_relative_name_is_a_name_and_no_protocol(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "x.mp4").write_bytes(movie_bytes(speech(2), 0))  # what "file:x.mp4" is not
     (tmp_path / name).write_bytes(movie_bytes(speech(1), 0))
-    assert len(read_sound(name)) / 16000 == pytest.approx(1, abs=0.13)
-    assert sound_seconds(name) == pytest.approx(1, abs=0.13)
+    assert len(read_waveform(name)) / 16000 == pytest.approx(1, abs=0.13)
+    assert audio_duration(name) == pytest.approx(1, abs=0.13)
 
 
 @pytest.mark.parametrize("name", ["12:30.wav", "file:x.wav"])
 def test_a_wav_file_with_a_colon_is_read(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
     (tmp_path / name).write_bytes(sound_bytes(speech(1), "wav"))
-    assert len(read_sound(name)) == 16000
+    assert len(read_waveform(name)) == 16000
 
 
 def test_tags_in_latin_1_are_no_reason_to_refuse(tmp_path):
@@ -44,13 +44,13 @@ def test_tags_in_latin_1_are_no_reason_to_refuse(tmp_path):
         av.open(str(path))
     with open_container(path) as container:
         assert container.metadata["title"].endswith("says")
-    assert len(read_sound(str(path))) >= 16384
+    assert len(read_waveform(str(path))) >= 16384
 
 
 @pytest.mark.parametrize("name", ["pipe.wav", "pipe.mp4"])
 def test_a_fifo_is_refused_at_once(tmp_path, name):
     os.mkfifo(tmp_path / name)
-    for read in (read_sound, sound_seconds, open_container):
+    for read in (read_waveform, audio_duration, open_container):
         with pytest.raises(InputError, match=name):
             read(str(tmp_path / name))
 
@@ -61,4 +61,4 @@ def test_a_fifo_is_no_noise_either(tmp_path):
         read_part(str(tmp_path / "noise.wav"), 0.5, 800)
     with pytest.raises(InputError, match=r"noise\.wav"):
         guarded(read_part, str(tmp_path / "noise.wav"), 0.5, 800)
-    assert list(SoundStore([str(tmp_path / "noise.wav")], 10).bad) == [str(tmp_path / "noise.wav")]
+    assert list(WaveformStore([str(tmp_path / "noise.wav")], 10).bad) == [str(tmp_path / "noise.wav")]

@@ -11,7 +11,7 @@ import pytest
 
 from avsv.errors import InputError
 from avsv.media.decoder_process import Guard, guarded
-from avsv.media.waveforms import read_sound
+from avsv.media.waveforms import read_waveform
 from tests.media import decoders
 
 
@@ -25,7 +25,7 @@ def guard():
 
 def test_what_comes_back_is_what_the_function_gives(tone):
     path = str(tone("a.wav", seconds=2))
-    assert np.array_equal(guarded(read_sound, path), read_sound(path))
+    assert np.array_equal(guarded(read_waveform, path), read_waveform(path))
 
 
 def test_arrays_of_any_shape_lists_and_numbers_come_back(guard):

@@ -6,7 +6,7 @@ import soundfile
 
 from avsv.errors import InputError
 from avsv.media.frames import video_frames
-from avsv.media.waveforms import read_sound
+from avsv.media.waveforms import read_waveform
 from tests.systems.synchrony.talking import write_talk
 
 
@@ -32,13 +32,13 @@ def test_sound_that_begins_late_is_late(tmp_path):
     click[4000:4400] = 0.9
     for delay in (0.0, 0.25):
         write_talk(tmp_path / "a.mp4", [[0.5]] * 30, np.arange(30) / 25, click, sound_at=delay)
-        loud = np.abs(read_sound(str(tmp_path / "a.mp4"))) > 0.3
+        loud = np.abs(read_waveform(str(tmp_path / "a.mp4"))) > 0.3
         assert np.flatnonzero(loud)[0] / 16000 == pytest.approx(0.25 + delay, abs=0.004)
 
 
 def test_a_sound_file_begins_at_0(tmp_path):
     soundfile.write(tmp_path / "a.wav", np.full(800, 0.5), 16000)
-    assert len(read_sound(str(tmp_path / "a.wav"))) == 800
+    assert len(read_waveform(str(tmp_path / "a.wav"))) == 800
 
 
 def test_what_is_no_video_is_said(tmp_path):
@@ -49,4 +49,4 @@ def test_what_is_no_video_is_said(tmp_path):
             list(video_frames(tmp_path / name))
     write_talk(tmp_path / "silent.mp4", [[0.5]] * 3, np.arange(3) / 25)
     with pytest.raises(InputError, match="there is no sound in it"):
-        read_sound(str(tmp_path / "silent.mp4"))
+        read_waveform(str(tmp_path / "silent.mp4"))

@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from avsv.errors import InputError
-from avsv.media.waveforms import read_part, read_sound, sound_seconds
+from avsv.media.waveforms import audio_duration, read_part, read_waveform
 from tests.media.gaps import sound_container
 from tests.media.hostile import patch, speech
 
@@ -38,8 +38,8 @@ def test_a_wav_file_is_read_to_its_end_whatever_size_its_recorder_left(tmp_path,
     if riff != "right":
         data = patch(data, 4, "<I", riff)
     (tmp_path / "a.wav").write_bytes(data)
-    np.testing.assert_array_equal(read_sound(str(tmp_path / "a.wav")), SOUND)
-    assert sound_seconds(str(tmp_path / "a.wav")) == 2
+    np.testing.assert_array_equal(read_waveform(str(tmp_path / "a.wav")), SOUND)
+    assert audio_duration(str(tmp_path / "a.wav")) == 2
     np.testing.assert_array_equal(read_part(str(tmp_path / "a.wav"), 1, 800), SOUND[-800:])
 
 
@@ -49,8 +49,8 @@ def test_sox_rounds_the_size_of_what_it_pipes_to_whole_samples(tmp_path, subtype
     width = {"PCM_24": 3, "PCM_16": 2, "FLOAT": 4, "ULAW": 1}[subtype] * n_channels
     data = patch(data, place_of(data, b"data"), "<I", 0x7FFFF000 // width * width)
     (tmp_path / "a.wav").write_bytes(data)
-    assert len(read_sound(str(tmp_path / "a.wav"))) == len(SOUND)
-    assert len(read_sound(f"cat {tmp_path}/a.wav |", allow_pipes=True)) == len(SOUND)
+    assert len(read_waveform(str(tmp_path / "a.wav"))) == len(SOUND)
+    assert len(read_waveform(f"cat {tmp_path}/a.wav |", allow_pipes=True)) == len(SOUND)
 
 
 @pytest.mark.parametrize("sizes", [(0, 0, 0), (2**64 - 1, 2**64 - 1, 2**64 - 1), (0, SIZE + 44, 0)])
@@ -59,7 +59,7 @@ def test_rf64_of_a_stream_is_read_to_its_end(tmp_path, sizes):
     for number, size in enumerate(sizes):
         data = patch(data, place_of(data, b"ds64") + 4 + 8 * number, "<Q", size)
     (tmp_path / "a.wav").write_bytes(data)
-    np.testing.assert_array_equal(read_sound(str(tmp_path / "a.wav")), SOUND)
+    np.testing.assert_array_equal(read_waveform(str(tmp_path / "a.wav")), SOUND)
 
 
 def test_other_headers_without_a_size(tmp_path):
@@ -74,7 +74,7 @@ def test_other_headers_without_a_size(tmp_path):
     }
     for name, data in files.items():
         (tmp_path / name).write_bytes(data)
-        np.testing.assert_array_equal(read_sound(str(tmp_path / name)), SOUND, err_msg=name)
+        np.testing.assert_array_equal(read_waveform(str(tmp_path / name)), SOUND, err_msg=name)
 
 
 def test_a_recorders_mistake_is_logged_with_the_file(tmp_path, caplog):
@@ -83,7 +83,7 @@ def test_a_recorders_mistake_is_logged_with_the_file(tmp_path, caplog):
         for size, n in ((SIZE, 0), (0xFFFFFFFF, 0), (0, 1), (SIZE + 44, 1)):
             caplog.clear()
             (tmp_path / "a.wav").write_bytes(patch(data, place_of(data, b"data"), "<I", size))
-            read_sound(str(tmp_path / "a.wav"))
+            read_waveform(str(tmp_path / "a.wav"))
             assert [str(tmp_path / "a.wav") in message for message in caplog.messages] == [True] * n
 
 
@@ -92,7 +92,7 @@ def test_a_wav_file_without_sound_stays_without_sound(tmp_path):
     for name, tail in (("a.wav", b""), ("b.wav", b"LIST" + struct.pack("<I", 8) + b"INFOabcd")):
         (tmp_path / name).write_bytes(empty + tail)
         with pytest.raises(InputError, match="no samples"):
-            read_sound(str(tmp_path / name))
+            read_waveform(str(tmp_path / name))
 
 
 FORMS = {"wav": ("WAV", None), "rf64": ("RF64", None), "w64": ("W64", None), "aiff": ("AIFF", None), "au": ("AU", None),
@@ -115,10 +115,10 @@ def whole_files(tmp_path_factory):
 def test_what_is_cut_short_is_refused_and_what_is_whole_is_read(tmp_path, whole_files, form, share):
     path = tmp_path / f"a.{form}"
     path.write_bytes(whole_files[form])
-    assert len(read_sound(str(path))) == pytest.approx(6 * 16000, abs=2500)
+    assert len(read_waveform(str(path))) == pytest.approx(6 * 16000, abs=2500)
     path.write_bytes(whole_files[form][: round(share * len(whole_files[form]))])
     with pytest.raises(InputError, match=r"cut short|cannot be read") as error:
-        read_sound(str(path))
+        read_waveform(str(path))
     assert str(path) in str(error.value)
 
 
@@ -128,10 +128,10 @@ def test_content_counts_and_not_the_name(tmp_path, whole_files, form, name):
     right, wrong = tmp_path / f"right.{form}", tmp_path / name
     right.write_bytes(whole_files[form])
     wrong.write_bytes(whole_files[form])
-    np.testing.assert_array_equal(read_sound(str(wrong)), read_sound(str(right)))
-    assert sound_seconds(str(wrong)) == sound_seconds(str(right)) == pytest.approx(6, abs=0.2)
+    np.testing.assert_array_equal(read_waveform(str(wrong)), read_waveform(str(right)))
+    assert audio_duration(str(wrong)) == audio_duration(str(right)) == pytest.approx(6, abs=0.2)
     np.testing.assert_array_equal(read_part(str(wrong), 0.5, 800), read_part(str(right), 0.5, 800))
-    np.testing.assert_array_equal(read_sound(f"cat {wrong} |", allow_pipes=True), read_sound(str(right)))
+    np.testing.assert_array_equal(read_waveform(f"cat {wrong} |", allow_pipes=True), read_waveform(str(right)))
 
 
 def without_xing(mp3):
@@ -153,11 +153,11 @@ def test_mp3_without_a_xing_header_and_in_wav_is_read_whole(tmp_path, tag):
     (tmp_path / "plain.mp3").write_bytes(tag + without_xing(mp3))
     (tmp_path / "wrapped.wav").write_bytes(mp3_in_wav(mp3))
     (tmp_path / "both.wav").write_bytes(mp3_in_wav(without_xing(mp3)))
-    right = read_sound(str(tmp_path / "xing.mp3"))
+    right = read_waveform(str(tmp_path / "xing.mp3"))
     assert len(right) == 96000
-    np.testing.assert_array_equal(read_sound(str(tmp_path / "wrapped.wav")), right)
+    np.testing.assert_array_equal(read_waveform(str(tmp_path / "wrapped.wav")), right)
     for name in ("plain.mp3", "both.wav"):  # nothing tells how much of it is priming
-        found = read_sound(str(tmp_path / name))
+        found = read_waveform(str(tmp_path / name))
         assert 96000 <= len(found) <= 96000 + 4 * 1152
         shift = np.correlate(found[40000:48000], right[42000:44000], "valid").argmax() - 2000
         assert 0 <= shift <= 2 * 1152
@@ -171,12 +171,12 @@ def test_shortened_sphere_and_unknown_forms_are_named(tmp_path):
     (tmp_path / "b.voc").write_bytes(encoded("VOC"))
     for name in ("a.sph", "b.voc"):
         with pytest.raises(InputError, match=name):
-            read_sound(str(tmp_path / name))
+            read_waveform(str(tmp_path / name))
 
 
 @pytest.mark.parametrize("subtype", ["G721_32", "NMS_ADPCM_32", "MS_ADPCM", "IMA_ADPCM"])
 def test_a_wav_of_a_rare_coding_is_what_was_encoded(tmp_path, subtype):
     tone = 0.3 * np.sin(2 * np.pi * 440 * np.arange(16000) / 16000)
     soundfile.write(tmp_path / "a.wav", tone, 16000, subtype=subtype)
-    sound = read_sound(str(tmp_path / "a.wav"))[:16000]
+    sound = read_waveform(str(tmp_path / "a.wav"))[:16000]
     assert np.corrcoef(sound, tone)[0, 1] > 0.99

@@ -58,9 +58,9 @@ DECODERS = decoders()
 
 
 def test_the_decoders_are_found():
-    assert {"read_sound", "read_part", "sound_seconds", "read_frames", "read_picture", "video_frames",
+    assert {"read_waveform", "read_part", "audio_duration", "read_frames", "read_image", "video_frames",
             "open_container"} <= DECODERS  # fmt: skip
-    assert not {"guarded", "all_seconds", "encode_png", "evenly_spaced", "resample"} & DECODERS
+    assert not {"guarded", "audio_durations", "encode_png", "evenly_spaced", "resample"} & DECODERS
 
 
 def named(path, node):
@@ -116,11 +116,11 @@ def test_decoders_are_asked_through_the_guard():
 
 
 @pytest.mark.parametrize("code, is_found", [
-    ("from avsv.media.waveforms import read_sound\nread_sound('a')", True),
-    ("from avsv.media.waveforms import read_sound as r\nlist(map(r, 'ab'))", True),
+    ("from avsv.media.waveforms import read_waveform\nread_waveform('a')", True),
+    ("from avsv.media.waveforms import read_waveform as r\nlist(map(r, 'ab'))", True),
     ("from avsv.media import frames\nframes.video_frames('a')", True),
     ("def f(read=read_part): ...\nfrom avsv.media.waveforms import read_part", True),
-    ("from avsv.media.waveforms import read_sound\nguarded(read_sound, 'a')", False),
+    ("from avsv.media.waveforms import read_waveform\nguarded(read_waveform, 'a')", False),
     ("from avsv.media.waveforms import read_part\npartial(guarded, read_part)", False),
     ("pieces = [1]\nsum(pieces)", False),
 ])  # fmt: skip

@@ -13,7 +13,7 @@ from avsv.errors import InputError
 from avsv.media.decoder_process import guarded, guarded_stream
 from avsv.media.frames import video_frames
 from avsv.media.images import count_frames, each_frame, read_frames
-from avsv.media.waveforms import read_part, read_sound, sound_seconds
+from avsv.media.waveforms import audio_duration, read_part, read_waveform
 from avsv.systems.synchrony.commands.active_speaker import look_at
 from avsv.systems.synchrony.mouths import find_mouths
 from tests.media.hostile import movie_bytes, speech
@@ -21,8 +21,8 @@ from tests.media.hostile import movie_bytes, speech
 ROOT = Path(__file__).resolve().parents[2]
 CALLS = [lambda p: guarded(read_frames, p, 1), lambda p: list(guarded_stream(each_frame, p, 1)),
          lambda p: guarded(count_frames, p), lambda p: list(guarded_stream(video_frames, p)),
-         lambda p: guarded(read_sound, p),
-         lambda p: guarded(read_part, p, 0.5, 100), lambda p: guarded(sound_seconds, p),
+         lambda p: guarded(read_waveform, p),
+         lambda p: guarded(read_part, p, 0.5, 100), lambda p: guarded(audio_duration, p),
          lambda p: find_mouths(p, None), lambda p: look_at(p, None, None, 0.5)]  # fmt: skip
 
 
@@ -53,7 +53,7 @@ def places(tmp_path):
 def test_what_is_no_media_file_is_refused_at_once(places, call):
     with av.open(str(places / "concat.mp4")) as container:  # what would be done otherwise
         assert container.format.name == "concat"
-    guarded(read_sound, str(places / "real.mp4"))
+    guarded(read_waveform, str(places / "real.mp4"))
     begin = time.monotonic()
     for path in sorted(places.iterdir()):
         if path.name != "real.mp4":

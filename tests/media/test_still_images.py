@@ -13,7 +13,7 @@ from PIL import Image
 
 from avsv.errors import InputError
 from avsv.media.images import read_frames
-from avsv.media.still_images import read_picture
+from avsv.media.still_images import read_image
 
 GREY = (np.add.outer(np.arange(40) * 5, np.arange(50)) + 3).astype(np.uint8)
 COLOUR = np.stack([GREY, 255 - GREY, GREY // 2], 2)  # red, green, blue
@@ -72,7 +72,7 @@ def grey_of(picture):
 def test_grey_of_any_depth_is_as_bright_as_it_was(tmp_path, name, content):
     path = tmp_path / f"a.{name[:3]}"
     path.write_bytes(content)
-    assert np.abs(grey_of(read_picture(path)) - GREY).max() <= 1
+    assert np.abs(grey_of(read_image(path)) - GREY).max() <= 1
 
 
 @pytest.mark.parametrize("name, content", [
@@ -85,7 +85,7 @@ def test_grey_of_any_depth_is_as_bright_as_it_was(tmp_path, name, content):
 def test_colours_of_16_bits_are_as_they_were(tmp_path, name, content):
     path = tmp_path / f"a.{name[:3]}"
     path.write_bytes(content)
-    assert np.abs(read_picture(path)[:, :, ::-1].astype(int) - COLOUR).max() <= 1
+    assert np.abs(read_image(path)[:, :, ::-1].astype(int) - COLOUR).max() <= 1
 
 
 @pytest.mark.parametrize("content", [
@@ -95,7 +95,7 @@ def test_colours_of_16_bits_are_as_they_were(tmp_path, name, content):
 def test_numbers_whose_white_is_unknown_are_refused(tmp_path, content):
     (tmp_path / "a.tif").write_bytes(content)
     with pytest.raises(InputError, match=r"a\.tif: .*8 or 16 bits"):
-        read_picture(tmp_path / "a.tif")
+        read_image(tmp_path / "a.tif")
 
 
 def test_what_is_transparent_is_black_whatever_colour_lies_there(tmp_path):
@@ -106,9 +106,9 @@ def test_what_is_transparent_is_black_whatever_colour_lies_there(tmp_path):
     Image.fromarray(np.dstack([COLOUR, alpha])).save(tmp_path / "rgba.webp", lossless=True, exact=True)
     Image.fromarray(np.dstack([COLOUR, alpha])).save(tmp_path / "rgba.tif")
     for name in ("rgba.png", "rgba.webp", "rgba.tif"):
-        assert np.abs(read_picture(tmp_path / name)[:, :, ::-1] - wanted).max() <= 1
+        assert np.abs(read_image(tmp_path / name)[:, :, ::-1] - wanted).max() <= 1
     Image.fromarray(np.dstack([GREY, alpha])).save(tmp_path / "la.png")
-    assert np.abs(grey_of(read_picture(tmp_path / "la.png")) - np.round(GREY * (alpha / 255))).max() <= 1
+    assert np.abs(grey_of(read_image(tmp_path / "la.png")) - np.round(GREY * (alpha / 255))).max() <= 1
 
 
 def test_a_palette_with_a_transparent_colour(tmp_path):
@@ -117,21 +117,21 @@ def test_a_palette_with_a_transparent_colour(tmp_path):
     picture.putpixel((0, 0), 0)
     picture.putpixel((1, 0), 2)
     picture.save(tmp_path / "a.png", transparency=0)
-    found = read_picture(tmp_path / "a.png")[:, :, ::-1]
+    found = read_image(tmp_path / "a.png")[:, :, ::-1]
     assert found[0, :3].tolist() == [[0, 0, 0], [200, 100, 50], [10, 20, 30]]
     picture.save(tmp_path / "b.png")
-    assert read_picture(tmp_path / "b.png")[0, 0].tolist() == [255, 255, 255]
+    assert read_image(tmp_path / "b.png")[0, 0].tolist() == [255, 255, 255]
 
 
 def test_one_bit_and_cmyk(tmp_path):
     bits = (GREY > 100).astype(np.uint8)
     for name in ("a.png", "a.tif", "a.pbm"):
         Image.fromarray(bits * 255).convert("1").save(tmp_path / name)
-        assert np.array_equal(grey_of(read_picture(tmp_path / name)), bits * 255)
+        assert np.array_equal(grey_of(read_image(tmp_path / name)), bits * 255)
     Image.fromarray(np.dstack([255 - COLOUR, np.zeros_like(GREY)]), "CMYK").save(tmp_path / "a.jpg", quality=98)
     Image.fromarray(np.dstack([255 - COLOUR, np.zeros_like(GREY)]), "CMYK").save(tmp_path / "cmyk.tif")
     for name in ("a.jpg", "cmyk.tif"):
-        assert np.abs(read_picture(tmp_path / name)[:, :, ::-1].astype(int) - COLOUR).mean() < 3
+        assert np.abs(read_image(tmp_path / name)[:, :, ::-1].astype(int) - COLOUR).mean() < 3
 
 
 WAYS = {1: lambda p: p, 2: lambda p: p[:, ::-1], 3: lambda p: p[::-1, ::-1], 4: lambda p: p[::-1],
@@ -146,7 +146,7 @@ def test_all_orientations_of_exif(tmp_path, ending, orientation):
     exif = picture.getexif()
     exif[0x0112] = orientation
     picture.save(tmp_path / f"a.{ending}", exif=exif, quality=100, lossless=True)
-    found = read_picture(tmp_path / f"a.{ending}")[:, :, ::-1].astype(int)
+    found = read_image(tmp_path / f"a.{ending}")[:, :, ::-1].astype(int)
     wanted = WAYS[orientation](COLOUR)
     assert found.shape == wanted.shape and np.abs(found - wanted).mean() < 3
 

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file
 
-from avsv.embeddings.clips import load_avn_f, save_avn_f
+from avsv.embeddings.avn_f import load_avn_f, save_avn_f
 from avsv.embeddings.pair import load_fusion, save_fusion
 from avsv.errors import InputError
 from avsv.models.avn_e import Fusion, FusionOptions

@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from avsv.errors import InputError
-from avsv.features.audio_damage import damage_sound
+from avsv.features.audio_damage import damage_audio
 from avsv.jobs.files import refuse_link, whole_file
 from avsv.kaldi.damage import MISSING, read_damage
 from avsv.kaldi.data_dir import DataDir, read_data_dir
 from avsv.kaldi.segments import is_pipe
 from avsv.media.decoder_process import guarded
-from avsv.media.encoding import encode_sound, encode_thumbnail
+from avsv.media.encoding import encode_audio, encode_thumbnail
 from avsv.media.images import read_frames
-from avsv.media.waveforms import read_sound
+from avsv.media.waveforms import read_waveform
 
 log = logging.getLogger("avsv")
 SECONDS, RATE = 10, 16000
@@ -173,12 +173,12 @@ def said_of(damage: Mapping) -> str:
 
 def sound_to_play(path: str, damage: Mapping | None) -> bytes:
     """The first seconds of a recording as MP3, which every browser plays; damaged first, where it was for the test."""
-    sound = guarded(read_sound, path, RATE)
+    sound = guarded(read_waveform, path, RATE)
     try:
-        sound = damage_sound(sound, dict(damage)) if damage else sound
+        sound = damage_audio(sound, dict(damage)) if damage else sound
     except (KeyError, TypeError, ValueError, IndexError):
         raise InputError(f"{path}: what utt2damage says of it is not understood: {said_of(damage)}") from None
-    return encode_sound(sound[: SECONDS * RATE], RATE, "MP3")
+    return encode_audio(sound[: SECONDS * RATE], RATE, "MP3")
 
 
 def picture_to_show(path: str) -> bytes:

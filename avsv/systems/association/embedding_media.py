@@ -19,7 +19,7 @@ from avsv.kaldi.data_dir import read_data_dir
 from avsv.kaldi.embeddings import write_embeddings
 from avsv.kaldi.tables import write_table
 from avsv.media.decoder_process import guarded
-from avsv.media.waveforms import read_sound
+from avsv.media.waveforms import read_waveform
 from avsv.models.device import pick_device
 from avsv.models.weights import load_trained
 from avsv.systems.association.images import speech_pictures, square_face
@@ -91,7 +91,7 @@ def embed_media(exp_dir: Path, data_dir: Path, out_dir: Path, device: str, max_s
     model.to(place)
     skipped: dict[str, str] = {}
     jobs: list[tuple[str, dict[str, str], Callable[[str], np.ndarray]]] = [
-        ("voice", data.wav, lambda path: embed_voices(model, guarded(read_sound, path, 16000, False, track), place)),
+        ("voice", data.wav, lambda path: embed_voices(model, guarded(read_waveform, path, 16000, False, track), place)),
         ("face", faces, lambda entry: embed_faces(model, read_faces(entry), place)),
     ]
     done: dict[str, dict[str, np.ndarray]] = {}

@@ -15,7 +15,7 @@ from avsv.features.faces import read_faces
 from avsv.jobs.fingerprints import digest
 from avsv.kaldi.data_dir import DataDir, read_data_dir
 from avsv.media.decoder_process import guarded
-from avsv.media.waveforms import SoundStore, read_sound
+from avsv.media.waveforms import WaveformStore, read_waveform
 from avsv.models.ranges import within
 from avsv.systems.association.embedding_media import embed_faces, embed_voices, save_media_network
 from avsv.systems.association.images import square_face
@@ -92,7 +92,7 @@ class MediaPairs(Dataset):
     def __init__(self, config: AssociationMediaConfig, clips: MediaClips):
         cv2.setNumThreads(1)  # processes that prepare batches do one picture at a time
         self.config, self.clips = config, clips
-        self.store = SoundStore(clips.wav, config.cache_mib, config.allow_pipes)
+        self.store = WaveformStore(clips.wav, config.cache_mib, config.allow_pipes)
         if self.store.bad:
             raise InputError(f"{len(self.store.bad)} recordings cannot be read; the first: "
                             f"{next(iter(self.store.bad.values()))}; leave them out of wav.scp")  # fmt: skip
@@ -168,7 +168,7 @@ def make_validation(config: AssociationMediaConfig, trained: set[str],
     clips = list_media(read_data_dir(config.valid_dir))
     if known := sorted(set(clips.names) & trained):
         raise InputError(f"{config.valid_dir}: {len(known)} of its people are trained on, such as {known[0]}")
-    sounds = [guarded(read_sound, path, 16000, config.allow_pipes) for path in clips.wav]
+    sounds = [guarded(read_waveform, path, 16000, config.allow_pipes) for path in clips.wav]
     faces = [read_faces(entry)[:1] for entry in clips.faces]
     people = [clips.voice_people.numpy(), clips.face_people.numpy()]
 

@@ -13,7 +13,7 @@ from avsv.jobs.fingerprints import digest
 from avsv.jobs.progress import progress
 from avsv.kaldi.data_dir import DataDir, read_data_dir
 from avsv.media.decoder_process import guarded
-from avsv.media.waveforms import read_sound
+from avsv.media.waveforms import read_waveform
 from avsv.models.ranges import choice, within
 from avsv.systems.synchrony.embedding import FEATURES, NETWORKS, SynchronyEmbedder, save_network, unit_mouths
 from avsv.systems.synchrony.losses import SELECTIONS, contrastive_distance_loss, select_pairs
@@ -95,7 +95,7 @@ class Segments(Dataset):
         usable = []
         for index in progress(range(len(self.clips.utts)), "read clips"):
             try:
-                self.features[index] = FEATURES[self.net.sound](guarded(read_sound, self.clips.wav[index]))
+                self.features[index] = FEATURES[self.net.sound](guarded(read_waveform, self.clips.wav[index]))
                 self.mouths[index] = read_mouths(self.clips.mouths[index])
             except InputError as error:
                 log.warning("left out %s: %s", self.clips.utts[index], error)

@@ -12,7 +12,7 @@ from avsv.errors import InputError
 from avsv.evaluation.errors import count_errors, eer, equal_error
 from avsv.jobs.progress import progress
 from avsv.media.decoder_process import guarded
-from avsv.media.waveforms import read_sound
+from avsv.media.waveforms import read_waveform
 from avsv.systems.synchrony.embedding import SynchronyEmbedder
 from avsv.systems.synchrony.mouths import Mouths, read_mouths
 from avsv.systems.synchrony.scoring import distance_matrix, find_offset, pair_distances
@@ -44,7 +44,7 @@ def read_clips(entries: Mapping[str, tuple[str, str]], utt2spk: Mapping[str, str
     held_out = HeldOut([], [], [])
     for utt in progress(chosen, "held-out clips"):
         try:
-            mouths, sound = read_mouths(entries[utt][0]), guarded(read_sound, entries[utt][1])
+            mouths, sound = read_mouths(entries[utt][0]), guarded(read_waveform, entries[utt][1])
         except InputError as error:
             log.warning("left out %s: %s", utt, error)
             continue

@@ -15,7 +15,7 @@ from avsv.features.faces import SIDE, read_faces
 from avsv.jobs.progress import progress
 from avsv.kaldi.data_dir import DataDir
 from avsv.media.decoder_process import guarded
-from avsv.media.waveforms import read_sound
+from avsv.media.waveforms import read_waveform
 from avsv.models.device import pick_device
 from avsv.models.weights import part_of
 from avsv.systems.voice_to_face.networks import Generator, VoiceEmbedder, normalise_embeddings
@@ -97,7 +97,7 @@ def read_speech_of_videos(data: DataDir) -> tuple[list[Speech], int]:
     utt2vid, people, n_bad = data.table("utt2vid"), {}, 0
     for utt in progress(sorted(data.wav, key=str.encode), "read speech"):
         try:
-            frames = speech_frames(guarded(read_sound, data.wav[utt]))
+            frames = speech_frames(guarded(read_waveform, data.wav[utt]))
         except InputError as error:
             n_bad += 1
             log.warning("left out %s: %s", utt, error)

@@ -8,7 +8,7 @@ from avsv.errors import InputError
 from avsv.jobs.progress import progress
 from avsv.kaldi.segments import Source
 from avsv.media.decoder_process import guarded
-from avsv.media.waveforms import read_sound
+from avsv.media.waveforms import read_waveform
 from avsv.systems.voice_to_face.speech_features import normalise_bands, speech_frames, take_frames
 
 log = logging.getLogger("avsv")
@@ -23,7 +23,7 @@ def read_normalised(path: Source, allow_pipes: bool = False) -> np.ndarray:
 def read_speech(path: Source, allow_pipes: bool = False) -> np.ndarray:
     """Frames with speech of a recording, (t, 64) float32; InputError names the recording that has too few."""
     try:
-        return speech_frames(guarded(read_sound, path, 16000, allow_pipes))
+        return speech_frames(guarded(read_waveform, path, 16000, allow_pipes))
     except InputError as error:
         raise InputError(str(error) if str(error).startswith(str(path)) else f"{path}: {error}") from None
 
@@ -35,7 +35,7 @@ class SpeechStore:
     ----------
     paths : in the order of preference
     max_mib : memory for frames; worker processes that are forked later share it
-    allow_pipes : run commands, see `read_sound`
+    allow_pipes : run commands, see `read_waveform`
 
     Raises
     ------

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from avsv.embeddings.clips import save_avn_f
+from avsv.embeddings.avn_f import save_avn_f
 from avsv.features.face_pack import load_pack
 from avsv.jobs.files import copy_file
 from avsv.jobs.fingerprints import file_digest

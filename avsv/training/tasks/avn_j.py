@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from avsv.embeddings.pair import NAME as FUSION
 from avsv.embeddings.pair import load_fusion, save_fusion
-from avsv.embeddings.quality import LOG
+from avsv.embeddings.quality_tables import LOG
 from avsv.errors import InputError
 from avsv.jobs.fingerprints import file_digest
 from avsv.kaldi.data_dir import read_data_dir

@@ -11,12 +11,12 @@ from torch import nn
 from torch.utils.data import Dataset
 
 from avsv.errors import InputError
-from avsv.features.audio_damage import damage_sound, draw_sound_damage, read_noises
+from avsv.features.audio_damage import damage_audio, draw_audio_damage, read_noises
 from avsv.jobs.fingerprints import digest
 from avsv.kaldi.data_dir import read_data_dir
 from avsv.losses.margin import AAMSoftmax, warmed_margin
 from avsv.media.decoder_process import guarded
-from avsv.media.waveforms import SoundStore, read_part, resample
+from avsv.media.waveforms import WaveformStore, read_part, resample
 from avsv.models.ecapa import ecapa_options, make_frontend, make_speaker_encoder, save_speechbrain_folder
 from avsv.models.ranges import choice, within
 from avsv.training.config import TrainingConfig
@@ -60,7 +60,7 @@ class Crops(Dataset):
         self.config, self.paths, self.labels, self.n_people = config, paths, labels, n_people
         self.noises = read_noises(config.noise_dir) if config.noise_dir else None
         noise_paths = sorted({p for sort in self.noises.values() for p in sort}) if self.noises else []
-        self.store = SoundStore([*paths, *noise_paths], config.cache_mib, config.allow_pipes)
+        self.store = WaveformStore([*paths, *noise_paths], config.cache_mib, config.allow_pipes)
         if len(self.store.bad) > 0.05 * len(paths):
             raise InputError(f"{len(self.store.bad)} recordings cannot be read; the first: "
                             f"{next(iter(self.store.bad.values()))}")  # fmt: skip
@@ -78,8 +78,8 @@ class Crops(Dataset):
             sound = resample(sound, round(RATE * factor), RATE)
         sound = take_length(sound, n_samples)
         if self.noises and rng.random() < self.config.noise_share:
-            damage = draw_sound_damage(rng, self.noises, snr=self.config.noise_snr)
-            sound = damage_sound(sound, damage, self.store.part)
+            damage = draw_audio_damage(rng, self.noises, snr=self.config.noise_snr)
+            sound = damage_audio(sound, damage, self.store.part)
         return torch.from_numpy(sound), int(self.labels[clip]) + speed * self.n_people
 
     def plan(self, epoch: int) -> list[list[tuple[int, int, float, int]]]:

@@ -29,7 +29,7 @@ from avsv.kaldi.data_dir import DataDir, read_data_dir, write_data_dir
 from avsv.kaldi.tables import write_table
 from avsv.media.decoder_process import guarded, guarded_stream
 from avsv.media.frames import video_frames
-from avsv.media.waveforms import read_sound
+from avsv.media.waveforms import read_waveform
 
 log = logging.getLogger("avsv")
 COPIED = ("utt2spk", "utt2vid", "spk2gender", "utt2dur", "landmarks.scp")
@@ -57,7 +57,7 @@ def make_shifted(data: DataDir, out: Path, most: float, seed: int) -> None:
         shifts[utt] = round(float(rng.uniform(-most, most)), 3)
         wav[utt] = str((out / "wav" / f"{utt}.wav").absolute())
         if not Path(wav[utt]).exists():
-            write_wav(Path(wav[utt]), shift_sound(guarded(read_sound, data.wav[utt]), shifts[utt]), RATE, peak=None)
+            write_wav(Path(wav[utt]), shift_sound(guarded(read_waveform, data.wav[utt]), shifts[utt]), RATE, peak=None)
     write_set(data, out, wav)
     write_table(out / "utt2shift", {utt: f"{shift:.3f}" for utt, shift in shifts.items()})
 
@@ -94,7 +94,7 @@ def make_two_faces(data: DataDir, out: Path, n: int, seed: int) -> None:
             continue
         pictures = [[frame for _, frame in guarded_stream(video_frames, data.video[who])] for who in (utt, silent)]
         length = min(map(len, pictures))
-        sound = guarded(read_sound, data.wav[utt])[: length * RATE // FPS]
+        sound = guarded(read_waveform, data.wav[utt])[: length * RATE // FPS]
         pair = pictures if left else pictures[::-1]
         part = path.with_name(f".{utt}.mp4")  # hidden from the recipe until it is whole
         write_mp4(part, (np.hstack([a, b]) for a, b in zip(*pair, strict=False)), FPS, sound, RATE, CRF, AUDIO_BITS)

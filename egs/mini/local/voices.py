@@ -20,7 +20,7 @@ VOICE_DRIFT = 1.0  # how much one person's pitch, rate, tract and effort differ 
 SESSION_SPREAD = 1.0  # how much channels differ: equaliser, band limits, room
 NOISE_DB = (10.0, 28.0)  # signal to noise ratio of a session
 
-# Foreign languages read the English words with an accent, which is part of a person's identity.
+# RawEmbeddings languages read the English words with an accent, which is part of a person's identity.
 ACCENTS = "en-us en-us en-us en-gb en-gb en-gb-scotland en-gb-x-rp en-gb-x-gbclan en-029 en-us-nyc af de es it".split()
 
 

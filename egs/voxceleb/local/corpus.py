@@ -11,7 +11,7 @@ from avsv.errors import InputError
 from avsv.jobs.processes import end_soon_on_interrupt
 from avsv.kaldi.data_dir import write_data_dir
 from avsv.kaldi.tables import read_lines
-from avsv.media.waveforms import all_seconds
+from avsv.media.waveforms import audio_durations
 
 log = logging.getLogger("avsv")
 
@@ -126,7 +126,7 @@ def write_set(out_dir: Path, wav: dict[str, Path], video: dict[str, Path], gende
     unknown = sorted(set(utt2spk.values()) - genders.keys())
     if unknown:
         raise InputError(f"{len(unknown)} people are not in the meta file, such as {unknown[0]}")
-    seconds, bad = all_seconds({utt: str(wav[utt]) for utt in wav}, jobs)
+    seconds, bad = audio_durations({utt: str(wav[utt]) for utt in wav}, jobs)
     for utt, reason in list(bad.items())[:10]:
         log.warning("%s: length unknown: %s", utt, reason)
     for what, of, others in (("sound", wav, video), ("faces", video, wav)):

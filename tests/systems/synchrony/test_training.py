@@ -6,7 +6,7 @@ import torch
 
 from avsv.errors import InputError
 from avsv.kaldi.data_dir import read_data_dir
-from avsv.media.waveforms import read_sound
+from avsv.media.waveforms import read_waveform
 from avsv.systems.synchrony.embedding import NETWORKS, load_network, make_synchrony_embedder
 from avsv.systems.synchrony.mouths import read_mouths
 from avsv.systems.synchrony.training import (
@@ -51,7 +51,7 @@ def test_a_training_leaves_a_network_with_a_threshold_and_curves(talkers, tmp_pa
     assert {"loss", "eer_percent", "kept_impostors", "pair_accuracy"} <= set(head.split("\t")) and len(lines) == 2
     data = read_data_dir(talkers / "dev")
     utt, entry = next(iter(data.table("mouths.scp").items()))
-    vectors = make_synchrony_embedder(tmp_path / "exp").embed(read_mouths(entry), read_sound(data.wav[utt]))
+    vectors = make_synchrony_embedder(tmp_path / "exp").embed(read_mouths(entry), read_waveform(data.wav[utt]))
     n_cubes = int((2.4 - net.seconds) * net.fps / net.mouth_stride + 1e-6) + 1
     assert vectors.mouths.shape == (n_cubes, 8) and vectors.first == 0
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from avsv.embeddings.clips import ClipEmbedder, load_avn_f, windows
+from avsv.embeddings.avn_f import AVNFEmbedder, load_avn_f, windows
 from avsv.errors import InputError
 from avsv.models.avn_f import AVNFOptions, FromSound
 from avsv.training.config import apply_schema, read_config
@@ -76,7 +76,7 @@ def test_windows_leave_nothing_out_and_are_of_one_length():
 
 def test_a_clip_is_the_mean_over_pairs_of_pieces_and_faces(trained):
     net, seconds = load_avn_f(trained)
-    embedder = ClipEmbedder(FromSound(net), seconds, torch.device("cpu"))
+    embedder = AVNFEmbedder(FromSound(net), seconds, torch.device("cpu"))
     rng = np.random.default_rng(0)
     sound = draw_voice(0, rng, 1.2).astype(np.float32)  # 3 pieces of 0.5 s
     faces = np.stack([draw_face(0, rng) for _ in range(2)])

@@ -74,14 +74,14 @@ def look_at(path, embedder, detector, det_thresh, audio_track=None):
     from avsv.errors import InputError
     from avsv.features.fbank import HOP, RATE, energy_vad, log_energy
     from avsv.media.decoder_process import guarded
-    from avsv.media.waveforms import read_sound
+    from avsv.media.waveforms import read_waveform
     from avsv.systems.synchrony.mouth_activity import RATE as MOUTH_RATE
     from avsv.systems.synchrony.mouth_activity import mouth_activity
     from avsv.systems.synchrony.mouths import find_all_mouths
     from avsv.systems.synchrony.scoring import distance_matrix, find_offset
     from avsv.systems.synchrony.speakers import find_speakers, resample_flags
 
-    sound = guarded(read_sound, path, RATE, False, audio_track)
+    sound = guarded(read_waveform, path, RATE, False, audio_track)
     faces, reason = [], None
     try:
         for track, mouths in zip(*find_all_mouths(path, detector, det_thresh), strict=True):

@@ -32,14 +32,14 @@ def run(args):
     from avsv.errors import InputError
     from avsv.features.face_pack import load_pack
     from avsv.media.decoder_process import guarded
-    from avsv.media.waveforms import read_sound
+    from avsv.media.waveforms import read_waveform
     from avsv.systems.synchrony.embedding import make_synchrony_embedder
     from avsv.systems.synchrony.mouths import find_mouths
     from avsv.systems.synchrony.scoring import describe_offset, distance_matrix, find_offset
 
     embedder = make_synchrony_embedder(args.model, args.device)
     detector = load_pack(args.face, args.device, ("detection",)).detection
-    sound = guarded(read_sound, args.file, 16000, False, args.audio_track)
+    sound = guarded(read_waveform, args.file, 16000, False, args.audio_track)
     try:
         mouths = find_mouths(args.file, detector, args.det_thresh)
         found = find_offset(*distance_matrix(embedder.embed(mouths, sound), args.largest))

@@ -77,7 +77,7 @@ def score_clips(args, inputs, threshold, utts, out):
     from avsv.features.fbank import RATE
     from avsv.jobs.progress import progress
     from avsv.media.decoder_process import guarded
-    from avsv.media.waveforms import read_sound
+    from avsv.media.waveforms import read_waveform
     from avsv.systems.synchrony.embedding import make_synchrony_embedder
     from avsv.systems.synchrony.mouths import read_mouths
     from avsv.systems.synchrony.scoring import distance_matrix, find_offset
@@ -86,7 +86,7 @@ def score_clips(args, inputs, threshold, utts, out):
     for utt in progress(utts, "score synchrony"):
         entry, wav = inputs[utt]
         try:
-            sound = guarded(read_sound, wav, RATE, args.allow_pipes, args.audio_track)
+            sound = guarded(read_waveform, wav, RATE, args.allow_pipes, args.audio_track)
             vectors = embedder.embed(read_mouths(entry), sound)
             if not (np.isfinite(vectors.mouths).all() and np.isfinite(vectors.sound).all()):
                 raise InputError("the network's vectors are NaN or infinite")

@@ -5,11 +5,11 @@ import pytest
 from scipy.ndimage import gaussian_filter, laplace
 from scipy.stats import spearmanr
 
-from avsv.features.audio_damage import add_noise, damage_sound, draw_sound_damage
+from avsv.features.audio_damage import add_noise, damage_audio, draw_audio_damage
 from avsv.features.faces import ClipFaces
 from avsv.features.fbank import energy_vad, fbank_and_energy
-from avsv.features.quality import estimate_snr, face_quality, sharpness, voice_quality
-from avsv.media.waveforms import read_sound
+from avsv.features.quality_measures import estimate_snr, face_quality, sharpness, voice_quality
+from avsv.media.waveforms import read_waveform
 
 
 def bursts(rng, seconds=8):
@@ -82,7 +82,7 @@ def test_the_ratio_of_real_voices_follows_that_of_the_noise_added(real_data, tmp
     rng = np.random.default_rng(0)
     true, found = [], []
     for path in sorted((root / "vox1" / "wav").rglob("*.wav"))[::5]:
-        damage = draw_sound_damage(rng, noises, ("noise", "music", "babble"), snr=(-5, 20))
+        damage = draw_audio_damage(rng, noises, ("noise", "music", "babble"), snr=(-5, 20))
         true.append(damage["snr"])
-        found.append(voice_quality(damage_sound(read_sound(str(path)), damage))["utt2snr"])
+        found.append(voice_quality(damage_audio(read_waveform(str(path)), damage))["utt2snr"])
     assert spearmanr(true, found)[0] > 0.85

@@ -84,7 +84,7 @@ def face_quality(faces: ClipFaces) -> dict[str, float]:
     found = {}
     if faces.scores is not None:
         found |= {"utt2face_score": float(faces.scores.mean()), "utt2face_size": float(faces.sizes.mean())}
-    return found | {"utt2sharpness": float(sharpness(faces.pictures).mean()), "utt2num_faces": len(faces.pictures)}
+    return found | {"utt2sharpness": float(sharpness(faces.images).mean()), "utt2num_faces": len(faces.images)}
 
 
 def sharpness(faces: np.ndarray) -> np.ndarray:

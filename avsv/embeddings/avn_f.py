@@ -79,7 +79,7 @@ def windows(sound: np.ndarray, n_samples: int) -> np.ndarray:
     return np.stack([sound[begin : begin + n_samples] for begin in begins])
 
 
-class ClipEmbedder:
+class AVNFEmbedder:
     """Whole sound and all faces of a clip -> one vector.
 
     The network saw pieces of sound of one length, each with one face. So a clip's sound is cut to such pieces; pieces
@@ -127,14 +127,14 @@ class ClipEmbedder:
         return torch.nn.functional.normalize(out.float()).cpu(), weights.float().cpu()
 
 
-def make_clip_embedder(exp_dir: Path | str, device: str = "cpu") -> ClipEmbedder:
+def make_avn_f_embedder(exp_dir: Path | str, device: str = "cpu") -> AVNFEmbedder:
     """An embedder with the AVN-F of a finished experiment; `device` cpu | cuda."""
     net, crop_seconds = load_avn_f(exp_dir)
-    return ClipEmbedder(FromSound(net), crop_seconds, pick_device(device))
+    return AVNFEmbedder(FromSound(net), crop_seconds, pick_device(device))
 
 
 def embed_clips(
-    embedder: ClipEmbedder,
+    embedder: AVNFEmbedder,
     utts: Iterable[str],
     readers: tuple[SoundReader, FaceReader],
     there: Mapping[str, tuple[bool, bool]],
@@ -163,7 +163,7 @@ def embed_clips(
             continue
         for reason in reasons:
             log.warning("%s: embedded by its %s alone: %s", utt, "face" if sound is None else "voice", reason)
-        vector, weight = embedder.embed(sound, None if faces is None else faces.pictures)
+        vector, weight = embedder.embed(sound, None if faces is None else faces.images)
         out.write("embedding", utt, vector)
         out.note(WEIGHTS, utt, weight)
         out.note(MODALITY, utt, "face" if sound is None else "voice" if faces is None else "both")
