@@ -41,7 +41,7 @@ setup(
     python_requires=">=3.10,<3.14",
     cmdclass={"install_lib": InstallLib},
     packages=find_packages(include=["avsv", "avsv.*"]),
-    package_data={"avsv": ["**/*.yaml", "**/*.json", "**/*.html", "**/*.css", "**/*.js", "*.pth"]},
+    package_data={"avsv": ["py.typed", "**/*.yaml", "**/*.json", "**/*.html", "**/*.css", "**/*.js", "*.pth"]},
     entry_points={"console_scripts": ["avsv = avsv.cli:main"]},
     install_requires=[
         # torch, torchaudio and speechbrain move together: each torchaudio is compiled for few releases of torch

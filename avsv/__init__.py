@@ -1,3 +1,65 @@
-"""Audio-visual person verification: is this the same person, given their voice and their face?"""
+"""Audio-visual person verification: is this the same person, given their voice and their face?
+
+The names below are the public API. Each is imported when it is first used, so `import avsv` takes milliseconds, and
+reading, scoring and evaluating never import torch.
+
+Examples
+--------
+>>> import avsv, numpy as np
+>>> scores, labels = np.array([-1.0, 2.0, 0.5, 3.0]), np.array([False, True, False, True])
+>>> avsv.eer(scores, labels), avsv.min_dcf(scores, labels, p_target=0.01)
+(0.0, 0.0)
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:  # for type checkers and editors; at run time __getattr__ does the same, lazily
+    from avsv.errors import AvsvError as AvsvError
+    from avsv.errors import InputError as InputError
+    from avsv.errors import MissingEmbedding as MissingEmbedding
+    from avsv.errors import OptionError as OptionError
+    from avsv.evaluation.bootstrap import bootstrap as bootstrap
+    from avsv.evaluation.cllr import cllr as cllr
+    from avsv.evaluation.comparison import compare as compare
+    from avsv.evaluation.dcf import act_dcf as act_dcf
+    from avsv.evaluation.dcf import min_dcf as min_dcf
+    from avsv.evaluation.det_plot import plot_det as plot_det
+    from avsv.evaluation.errors import eer as eer
+    from avsv.evaluation.measures import measure as measure
+    from avsv.kaldi.embeddings import Embeddings as Embeddings
+    from avsv.kaldi.embeddings import read_embeddings as read_embeddings
+    from avsv.kaldi.scores import read_scores as read_scores
+    from avsv.kaldi.trials import Trials as Trials
+    from avsv.kaldi.trials import read_trials as read_trials
+
+MODULES = {
+    "avsv.errors": "AvsvError InputError MissingEmbedding OptionError",
+    "avsv.kaldi.embeddings": "Embeddings read_embeddings",
+    "avsv.kaldi.trials": "Trials read_trials",
+    "avsv.kaldi.scores": "read_scores",
+    "avsv.evaluation.errors": "eer",
+    "avsv.evaluation.dcf": "min_dcf act_dcf",
+    "avsv.evaluation.cllr": "cllr",
+    "avsv.evaluation.measures": "measure",
+    "avsv.evaluation.bootstrap": "bootstrap",
+    "avsv.evaluation.comparison": "compare",
+    "avsv.evaluation.det_plot": "plot_det",
+}
+PLACES = {name: module for module, names in MODULES.items() for name in names.split()}
+__all__ = ["__version__", *PLACES]
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name on its first use."""
+    if name not in PLACES:
+        raise AttributeError(f"module 'avsv' has no attribute {name!r}")
+    value = getattr(import_module(PLACES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *PLACES])

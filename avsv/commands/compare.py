@@ -42,8 +42,8 @@ def add_arguments(parser):
 
 
 def run(args):
+    from avsv.evaluation.bootstrap import bootstrap
     from avsv.evaluation.comparison import compare, comparison_markdown, comparison_text
-    from avsv.evaluation.measures import make_bootstrap
     from avsv.jobs.files import whole_file, write_json
     from avsv.jobs.provenance import refuse_stale
     from avsv.kaldi.scores import read_scores
@@ -53,9 +53,9 @@ def run(args):
     published = read_figures(args)
     trials = read_two_classes(args.trials)
     scores = {name: read_scores(path, trials) for name, path in paths.items()}
-    bootstrap = make_bootstrap(trials, args.utt2spk, args.resamples)
-    rows = compare(scores, trials.labels, bootstrap, args.p_target, args.reference)
-    print(comparison_text(rows, bootstrap, published))
+    resamples = bootstrap(trials, args.utt2spk, args.resamples)
+    rows = compare(scores, trials.labels, resamples, args.p_target, args.reference)
+    print(comparison_text(rows, resamples, published))
     if args.json:
         figures = [vars(figure) for figure in published]
         systems = [{"scores": paths[row["system"]]} | row for row in rows]
@@ -63,7 +63,7 @@ def run(args):
     if args.markdown:
         heading = [f"# Systems compared on {args.list or args.trials.name}", ""]
         with whole_file(args.markdown) as out:
-            out.write("\n".join([*heading, *comparison_markdown(rows, bootstrap, published)]))
+            out.write("\n".join([*heading, *comparison_markdown(rows, resamples, published)]))
 
 
 def system_paths(args) -> dict[str, str]:

@@ -53,8 +53,9 @@ def add_arguments(parser):
 def run(args):
     import numpy as np
 
+    from avsv.evaluation.bootstrap import bootstrap
     from avsv.evaluation.errors import count_errors
-    from avsv.evaluation.measures import make_bootstrap, measure, measure_present, table, warn_reversed
+    from avsv.evaluation.measures import measure, measure_present, table, warn_reversed
     from avsv.evaluation.roc import roc_points, write_roc
     from avsv.evaluation.subsets import measure_subsets, read_groupings, subset_table
     from avsv.jobs.files import write_json
@@ -70,17 +71,17 @@ def run(args):
     if trials.labels.all() or not trials.labels.any():
         log.warning("%s: all trials are of one class, so error rates are not defined", args.trials)
     groupings = read_groupings(args.by, trials, args.utt2spk)
-    bootstrap = make_bootstrap(trials, args.utt2spk, args.resamples)
+    resamples = bootstrap(trials, args.utt2spk, args.resamples)
     drop = args.missing == "drop"
     rows, curves = {}, {}
     for path in paths:
         scores = read_scores(path, trials, incomplete=drop)
-        how = (scores, trials.labels, args.p_target, bootstrap, args.fmr)
+        how = (scores, trials.labels, args.p_target, resamples, args.fmr)
         rows[path] = measure_present(path, *how) if drop else measure(*how)
         warn_reversed(path, rows[path])
         if groupings:
             rows[path]["subsets"] = {
-                name: measure_subsets(scores, trials, grouping, args.p_target, bootstrap, args.fmr)
+                name: measure_subsets(scores, trials, grouping, args.p_target, resamples, args.fmr)
                 for name, grouping in groupings.items()
             }
         if args.roc:

@@ -15,16 +15,20 @@ the system's own ones; all thresholds are tried where they are no more. A minimu
 less than the cost between two neighbouring thresholds of it. actDCF and Cllr are sums, and exact.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 
 from avsv.evaluation.cllr import bits
-from avsv.evaluation.dcf import bayes_threshold, min_dcf, normalised_cost
+from avsv.evaluation.dcf import bayes_threshold, least_cost, normalised_cost
 from avsv.evaluation.errors import ErrorCounts, equal_error
+from avsv.evaluation.people import people_of
 from avsv.evaluation.resamples import Resamples
+from avsv.kaldi.tables import read_table
+from avsv.kaldi.trials import Trials
 
 EDGES = 4096  # thresholds tried for all measures together; with fewer distinct scores there, the result is exact
 CELLS = 1 << 24  # weights (people x resamples) held at a time
@@ -118,6 +122,43 @@ class SpeakerBootstrap:
         return interval(self.eers(scores, counts), level) if self.can_vary else None
 
 
+def bootstrap(
+    trials: Trials,
+    utt2spk: Mapping[str, str] | Path | str | None = None,
+    n_resamples: int = 1000,
+    seed: int = 0,
+) -> SpeakerBootstrap | None:
+    """Draw the people of a trial list with replacement, for the confidence intervals of every system that scores it.
+
+    Pass the result to `measure`, `compare` and `plot_det`. Systems that share it share the resamples, so that the
+    intervals of their differences are paired.
+
+    Parameters
+    ----------
+    trials : with labels
+    utt2spk : recording -> person, or a file in Kaldi's format; without it, recordings belong to one person where target
+        trials connect them
+    n_resamples : 0 gives None, and no intervals
+    seed : the same seed gives the same resamples
+
+    Raises
+    ------
+    InputError : a recording is not in `utt2spk`, or the table contradicts a label
+
+    Examples
+    --------
+    >>> trials = Trials(["a1", "b1"], ["a2", "b2"], np.array([[0, 0], [1, 1], [0, 1], [1, 0]]), np.arange(4) < 2)
+    >>> bootstrap(trials, {"a1": "a", "a2": "a", "b1": "b", "b2": "b"}).n_people
+    2
+    """
+    if not n_resamples and utt2spk is None:
+        return None
+    if isinstance(utt2spk, str | Path):
+        utt2spk = read_table(utt2spk, 2, "utterance speaker")
+    people = people_of(trials, utt2spk)  # checks the table even where no resamples are wanted
+    return SpeakerBootstrap(people, trials.labels, n_resamples, seed) if n_resamples else None
+
+
 def interval(values: np.ndarray, level: float = 0.95) -> tuple[float, float] | None:
     """Percentile interval of the resamples' values; None where fewer than half of them are finite numbers.
 
@@ -176,7 +217,7 @@ def choose_points(counts: ErrorCounts, spread: float, edges: int, p_target: floa
     centre = equal_error(counts)[0]
     if p_target is not None:
         of_miss, of_false_alarm = normalised_cost(of_miss, 0, p_target), normalised_cost(0, of_false_alarm, p_target)
-        centre = min_dcf(counts, p_target)
+        centre = least_cost(counts, p_target)[0]
     limit = spread * max(centre, of_miss, of_false_alarm)
     last = len(counts.thresholds) - 1
     first_point = int(first_reaching(lambda i: -of_false_alarm * counts.false_alarms[i], np.array(-limit), 0, last))

@@ -22,7 +22,7 @@ DIFFERENCE = ("difference", "95 % interval", "relative", "better loses")
 def compare(
     scores: Mapping[str, np.ndarray],
     labels: np.ndarray,
-    bootstrap: SpeakerBootstrap | None,
+    bootstrap: SpeakerBootstrap | None = None,
     p_target: Sequence[float] = P_TARGET,
     reference: str | None = None,
 ) -> list[dict]:
@@ -32,7 +32,7 @@ def compare(
     ----------
     scores : system's name -> (trials,) float, all of the same trials
     labels : (trials,) bool
-    bootstrap : the resamples of the trials' people; None for no intervals
+    bootstrap : what `bootstrap` gives; None for no intervals
     reference : name of the system that the others are compared with; the first if None
 
     Returns
@@ -50,7 +50,7 @@ def compare(
     >>> labels = np.array([True, True, False, False])
     >>> scores = {"a": np.array([2.0, 1.0, -1.0, -2.0]), "b": np.array([2.0, -1.5, -1.0, -2.0])}
     >>> [row["against_reference"] and row["against_reference"]["eer_percent"]["difference"]
-    ...  for row in compare(scores, labels, None)]
+    ...  for row in compare(scores, labels)]
     [None, 50.0]
     """
     reference = next(iter(scores), None) if reference is None else reference

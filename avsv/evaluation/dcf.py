@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from avsv.evaluation.errors import ErrorCounts
+from avsv.evaluation.errors import ErrorCounts, count_errors
 
 
 def normalised_cost(fnr, fpr, p_target: float, c_miss: float = 1.0, c_fa: float = 1.0):
@@ -30,26 +30,60 @@ def least_cost(counts: ErrorCounts, p_target: float, c_miss: float = 1.0, c_fa: 
     return float(normalised_cost(*counts.rates(best), p_target, c_miss, c_fa)), float(counts.thresholds[best])
 
 
-def min_dcf(counts: ErrorCounts, p_target: float, c_miss: float = 1.0, c_fa: float = 1.0) -> float:
-    """Least normalised cost over all thresholds, at most 1; NaN where one class has no trial.
+def actual_cost(counts: ErrorCounts, p_target: float, c_miss: float = 1.0, c_fa: float = 1.0) -> float:
+    """Normalised cost at the Bayes threshold, log(C_fa (1 - P) / (C_miss P)); NaN where one class has no trial."""
+    point = int(np.searchsorted(counts.thresholds, bayes_threshold(p_target, c_miss, c_fa)))
+    return float(normalised_cost(*counts.rates(point), p_target, c_miss, c_fa))
+
+
+def min_dcf(
+    scores: np.ndarray, labels: np.ndarray, p_target: float = 0.01, c_miss: float = 1.0, c_fa: float = 1.0
+) -> float:
+    """Minimum detection cost: the least normalised cost over all thresholds.
+
+    Parameters
+    ----------
+    scores : (n,) float, a higher score means more likely the same person
+    labels : (n,) bool, True for a target trial
+    p_target : prior probability of a target trial
+    c_miss, c_fa : costs of a miss and of a false alarm
+
+    Returns
+    -------
+    float from 0 to 1, divided by min(C_miss P, C_fa (1 - P)) as in the NIST evaluations; NaN where one class has no
+    trial
 
     Examples
     --------
-    >>> from avsv.evaluation.errors import count_errors
-    >>> min_dcf(count_errors(np.array([0.0, 1.0, 2.0, 3.0]), np.array([False, True, False, True])), 0.01)
+    >>> min_dcf(np.array([0.0, 1.0, 2.0, 3.0]), np.array([False, True, False, True]))
     0.5
     """
-    return least_cost(counts, p_target, c_miss, c_fa)[0]
+    return least_cost(count_errors(scores, labels), p_target, c_miss, c_fa)[0]
 
 
-def act_dcf(counts: ErrorCounts, p_target: float, c_miss: float = 1.0, c_fa: float = 1.0) -> float:
-    """Normalised cost of the decisions a Bayesian takes who believes the scores.
+def act_dcf(
+    scores: np.ndarray, labels: np.ndarray, p_target: float = 0.01, c_miss: float = 1.0, c_fa: float = 1.0
+) -> float:
+    """Actual detection cost: the normalised cost at the threshold that follows from the prior and the costs.
 
-    The scores are natural logarithms of likelihood ratios; a trial is accepted at or above
-    log(C_fa (1 - P) / (C_miss P)). NaN where one class has no trial.
+    A trial is accepted at or above log(C_fa (1 - P) / (C_miss P)), so scores must be natural-log likelihood ratios:
+    calibrate first.
+
+    Parameters
+    ----------
+    scores : (n,) float, natural-log likelihood ratios
+    labels, p_target, c_miss, c_fa : as for `min_dcf`
+
+    Returns
+    -------
+    float, above 1 where rejecting every trial would cost less; NaN where one class has no trial
+
+    Examples
+    --------
+    >>> act_dcf(np.array([-5.0, 2.0, 6.0]), np.array([False, True, True]), p_target=0.5)
+    0.0
     """
-    point = int(np.searchsorted(counts.thresholds, bayes_threshold(p_target, c_miss, c_fa)))
-    return float(normalised_cost(*counts.rates(point), p_target, c_miss, c_fa))
+    return actual_cost(count_errors(scores, labels), p_target, c_miss, c_fa)
 
 
 def bayes_threshold(p_target: float, c_miss: float = 1.0, c_fa: float = 1.0) -> float:

@@ -10,13 +10,11 @@ import numpy as np
 from avsv.errors import InputError
 from avsv.evaluation.bootstrap import Resampled, SpeakerBootstrap, interval
 from avsv.evaluation.cllr import cllr, min_cllr
-from avsv.evaluation.dcf import act_dcf, least_cost
+from avsv.evaluation.dcf import actual_cost, least_cost
 from avsv.evaluation.errors import count_errors, equal_error
-from avsv.evaluation.people import people_of
 from avsv.evaluation.roc import auc, fnmr_at_fmr
 from avsv.evaluation.tables import aligned, shown, span
 from avsv.kaldi.scores import read_scores
-from avsv.kaldi.tables import read_table
 from avsv.kaldi.trials import Trials
 
 log = logging.getLogger("avsv")
@@ -76,7 +74,7 @@ def measure_and_resample(
         "eer_ci95": ends["eer"],
         "min_dcf": {p: number(cost) for p, (cost, _) in least.items()},
         "min_dcf_ci95": ends["min_dcf"],
-        "act_dcf": {f"{p:g}": number(act_dcf(counts, p)) for p in p_target},
+        "act_dcf": {f"{p:g}": number(actual_cost(counts, p)) for p in p_target},
         "act_dcf_ci95": ends["act_dcf"],
         "cllr": number(cllr(scores, labels)),
         "cllr_ci95": ends["cllr"],
@@ -101,14 +99,6 @@ def intervals(resampled: Resampled | None, p_target: Sequence[float]) -> dict:
         for kind in ("min_dcf", "act_dcf")
     }
     return costs | {"eer": ends(resampled and 100 * resampled.eer), "cllr": ends(resampled and resampled.cllr)}
-
-
-def make_bootstrap(trials: Trials, utt2spk: Path | None = None, n_resamples: int = 1000) -> SpeakerBootstrap | None:
-    """The resamples of a list's people, for all systems that score it; None where none are wanted."""
-    if not n_resamples and not utt2spk:
-        return None
-    people = people_of(trials, read_table(utt2spk, 2, "utterance speaker") if utt2spk else None)  # and checks the table
-    return SpeakerBootstrap(people, trials.labels, n_resamples) if n_resamples else None
 
 
 def measure_file(

@@ -58,6 +58,14 @@ def read_embeddings(scp: Path | str, only: Iterable[str] | None = None) -> Embed
     ------
     InputError : names the utterance whose archive is absent or cut short, whose vector has another size than the first,
         or holds a value that is not finite; shards that are not all of one run
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> write_embeddings(folder / "e.ark", folder / "e.scp", ["a", "b"], np.eye(2))
+    >>> read_embeddings(folder / "e.scp", ["b"]).vectors
+    array([[0., 1.]], dtype=float32)
     """
     names, archives, offsets, parts = read_scp(scp)
     if only is None:

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from avsv.errors import InputError
-from avsv.evaluation.bootstrap import Resampled, SpeakerBootstrap
+from avsv.evaluation.bootstrap import Resampled, SpeakerBootstrap, bootstrap
 from avsv.evaluation.comparison import all_differences
-from avsv.evaluation.measures import make_bootstrap, measure_and_resample, warn_reversed
+from avsv.evaluation.measures import measure_and_resample, warn_reversed
 from avsv.evaluation.people import people_of
 from avsv.evaluation.report.curves import Curves, make_curves
 from avsv.evaluation.report.trials import WorstTrial, worst_trials
@@ -100,10 +100,10 @@ def make_tables(
     utt2spk = read_table(options.utt2spk, 2, "utterance speaker") if options.utt2spk else None
     for name in dict.fromkeys(file.trials for file in files):
         trials = read_labelled_trials(lists[name])
-        bootstrap = make_bootstrap(trials, options.utt2spk, options.n_resamples)
-        people = bootstrap.people if bootstrap else people_of(trials, utt2spk)
+        resamples = bootstrap(trials, utt2spk, options.n_resamples)
+        people = resamples.people if resamples else people_of(trials, utt2spk)
         groupings = [read_grouping(path, trials, utt2spk) for path in options.by]
-        given = TrialList(trials, people, bootstrap, groupings)
+        given = TrialList(trials, people, resamples, groupings)
         for condition in dict.fromkeys(file.condition for file in files if file.trials == name):
             mine = [file for file in files if (file.trials, file.condition) == (name, condition)]
             yield make_table(mine, numbers, given, options, name == with_errors)
