@@ -34,12 +34,17 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time __getattr__ does
     from avsv.kaldi.scores import read_scores as read_scores
     from avsv.kaldi.trials import Trials as Trials
     from avsv.kaldi.trials import read_trials as read_trials
+    from avsv.scoring.trial_scores import calibrate as calibrate
+    from avsv.scoring.trial_scores import fuse as fuse
+    from avsv.scoring.trial_scores import normalize as normalize
+    from avsv.scoring.trial_scores import score as score
 
 MODULES = {
     "avsv.errors": "AvsvError InputError MissingEmbedding OptionError",
     "avsv.kaldi.embeddings": "Embeddings read_embeddings",
     "avsv.kaldi.trials": "Trials read_trials",
     "avsv.kaldi.scores": "read_scores",
+    "avsv.scoring.trial_scores": "score normalize calibrate fuse",
     "avsv.evaluation.errors": "eer",
     "avsv.evaluation.dcf": "min_dcf act_dcf",
     "avsv.evaluation.cllr": "cllr",

@@ -1,6 +1,6 @@
 """The embeddings that a trial list names, each once."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -70,12 +70,17 @@ class TrialEmbeddings:
 
 
 def read_trial_embeddings(
-    trials: Trials, enroll: Path, test: Path | None = None, spk2utt: Path | None = None
+    trials: Trials,
+    enroll: Embeddings | Path | str,
+    test: Embeddings | Path | str | None = None,
+    spk2utt: Path | str | None = None,
 ) -> TrialEmbeddings:
-    """Read what `trials` needs: enrolment embeddings, and test embeddings from a file of their own or the same.
+    """The embeddings that `trials` needs, from files or from memory.
 
     Parameters
     ----------
+    enroll : embeddings of the enrolment side, or their scp file
+    test : those of the test side; None if `enroll` has both
     spk2utt : the recordings of each enrolment name, where these are models
 
     Examples
@@ -99,21 +104,36 @@ def read_trial_embeddings(
 
 
 def read_both(
-    enroll_ids: Sequence[str], test_ids: Sequence[str], enroll: Path, test: Path | None
+    enroll_ids: Sequence[str],
+    test_ids: Sequence[str],
+    enroll: Embeddings | Path | str,
+    test: Embeddings | Path | str | None,
 ) -> tuple[Embeddings, dict[str, int], dict[str, int]]:
     """Embeddings of both sides together, and the rows of each side's recordings."""
-    if test is None or test == enroll:
-        embeddings = read_embeddings(enroll, dict.fromkeys([*enroll_ids, *test_ids]))
+    if test is None or test is enroll or (not isinstance(test, Embeddings) and test == enroll):
+        embeddings = choose_embeddings(enroll, dict.fromkeys([*enroll_ids, *test_ids]))
         rows = dict(zip(embeddings.ids, range(len(embeddings)), strict=True))
         return embeddings, rows, rows
-    sides = [read_embeddings(enroll, enroll_ids), read_embeddings(test, test_ids)]
+    sides = [choose_embeddings(enroll, enroll_ids), choose_embeddings(test, test_ids)]
     sizes = [side.vectors.shape[1] for side in sides if len(side)]
     if len(set(sizes)) > 1:
-        raise InputError(f"{enroll} has embeddings of {sizes[0]} values, {test} of {sizes[1]}")
+        names = [f"the {side} side" if isinstance(source, Embeddings) else source
+                 for side, source in (("enrolment", enroll), ("test", test))]  # fmt: skip
+        raise InputError(f"{names[0]} has embeddings of {sizes[0]} values, {names[1]} of {sizes[1]}")
     rows = [{name: row for row, name in enumerate(side.ids)} for side in sides]
     rows[1] = {name: row + len(sides[0]) for name, row in rows[1].items()}
     vectors = np.concatenate([side.vectors.reshape(-1, sizes[0] if sizes else 0) for side in sides])
     return Embeddings([*sides[0].ids, *sides[1].ids], vectors), *rows
+
+
+def choose_embeddings(source: Embeddings | Path | str, names: Iterable[str]) -> Embeddings:
+    """The embeddings of `names`, in this order; those that the source lacks are left out, as in `read_embeddings`."""
+    if not isinstance(source, Embeddings):
+        return read_embeddings(source, names)
+    row_of = {name: row for row, name in enumerate(source.ids)}
+    rows = {name: row_of.get(name, row_of.get(utterance_id(name))) for name in names}
+    found = {name: row for name, row in rows.items() if row is not None}
+    return Embeddings([*found], np.asarray(source.vectors, np.float32)[np.array([*found.values()], np.int64)])
 
 
 def read_models(spk2utt: Path | str, wanted: Sequence[str]) -> dict[str, list[str]]:

@@ -1,0 +1,252 @@
+"""Scores of a trial list, in memory: raw, normalised, calibrated, fused. The commands of the same names call these."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from avsv.errors import InputError, MissingEmbedding, refuse_unknown
+from avsv.kaldi.embeddings import Embeddings
+from avsv.kaldi.trials import Trials
+from avsv.scoring import normalization
+from avsv.scoring.backend import Backend, Cosine, both_sides
+from avsv.scoring.calibration import ScoreFusion, pattern_codes, read_fusion, train_fusion
+from avsv.scoring.cosine import inner_products
+from avsv.scoring.modality_overlap import LEAST, read_weights, shared_weights
+from avsv.scoring.trial_embeddings import TrialEmbeddings, read_trial_embeddings
+
+Source = Embeddings | TrialEmbeddings | Path | str
+MISSING = ("error", "nan")
+
+
+def score(
+    trials: Trials,
+    enroll: Source,
+    test: Embeddings | Path | str | None = None,
+    *,
+    backend: Backend | None = None,
+    spk2utt: Path | str | None = None,
+    enroll_method: str = "embedding-average",
+    weights: Sequence[Path] = (),
+    missing: str = "error",
+) -> np.ndarray:
+    """Score every trial.
+
+    Parameters
+    ----------
+    trials : pairs of recordings, or of models and recordings
+    enroll : embeddings of the enrolment side, or their scp file; or what `read_trial_embeddings` gives
+    test : those of the test side; None if `enroll` has both
+    backend : from `make_backend`; None for the cosine
+    spk2utt : the trials' enrolment names are models; their recordings, as in Kaldi's spk2utt
+    enroll_method : how a model of several recordings is scored, see `avsv.scoring.backend.both_sides`
+    weights : files of modality weights beside fused embeddings; compares each pair on the modalities that both clips
+        have, see avsv/scoring/modality_overlap.py
+    missing : "error" raises where a trial lacks an embedding, or where its clips share no modality; "nan" scores it NaN
+
+    Returns
+    -------
+    (n,) float32
+
+    Raises
+    ------
+    MissingEmbedding : names the first recordings without an embedding
+    InputError : the embeddings of the two sides differ in size, or one is zero
+
+    Examples
+    --------
+    >>> trials = Trials(["a"], ["b", "c"], np.array([[0, 0], [0, 1]]))
+    >>> score(trials, Embeddings(["a", "b", "c"], np.array([[1.0, 0.0], [2.0, 0.0], [0.0, 1.0]])))
+    array([1., 0.], dtype=float32)
+    """
+    refuse_unknown("missing", missing, MISSING)
+    pool = gather(trials, enroll, test, spk2utt)
+    if missing == "error":
+        refuse_absent(trials, pool)
+    left, right, _ = both_sides(backend or Cosine(), pool, enroll_method)
+    complete, shared = pool.complete, None
+    if weights:
+        shared = shared_weights(read_weights(weights, pool.embeddings.ids), pool.pairs[complete])
+        complete[complete] = shared >= LEAST
+        shared = shared[shared >= LEAST]
+    if missing == "error" and not complete.all():
+        names = " ".join(trials[int(np.argmin(complete))])
+        raise InputError(f"{(~complete).sum()} of {len(trials)} trials compare clips that share no modality, such as a "
+                        f"voice with a face, the first: {names}")  # fmt: skip
+    found = inner_products(left, right, pool.pairs if complete.all() else pool.pairs[complete])
+    found = found if shared is None else found / shared
+    if complete.all():
+        return found
+    scores = np.full(len(trials), np.nan, found.dtype)
+    scores[complete] = found
+    return scores
+
+
+def normalize(
+    scores: np.ndarray,
+    trials: Trials,
+    enroll: Source,
+    cohort: Embeddings,
+    test: Embeddings | Path | str | None = None,
+    *,
+    method: str = "as-norm",
+    top_n: int | None = None,
+    top_share: float | None = None,
+    choice: str = "own",
+    backend: Backend | None = None,
+    spk2utt: Path | str | None = None,
+    enroll_method: str = "embedding-average",
+) -> np.ndarray:
+    """Normalise the scores of trials against a cohort of other people.
+
+    Parameters
+    ----------
+    scores : (n,) what `score` gives for the same trials, embeddings and back-end
+    trials, enroll, test, backend, spk2utt, enroll_method : as for `score`
+    cohort : embeddings of people who are in none of the trials, best one mean embedding per person; `read_cohort` in
+        avsv/scoring/cohort.py reads one without the people of the trials
+    method : "z-norm", "t-norm", "zt-norm", "s-norm" or "as-norm", see avsv/scoring/normalization.py
+    top_n, top_share : for as-norm, how many of the highest cohort scores are used, or which share (300)
+    choice : for as-norm, whose highest scores select the members: "own" or "other"
+
+    Returns
+    -------
+    (n,) float64, NaN where a trial lacks an embedding
+
+    Raises
+    ------
+    InputError : the scores are not those of these embeddings and this back-end; the cohort is too small, or its
+        embeddings have another size
+
+    Examples
+    --------
+    >>> trials = Trials(["a"], ["b"], np.array([[0, 0]]))
+    >>> embeddings, cohort = Embeddings(["a", "b"], np.eye(2)), Embeddings(["c", "d"], np.eye(2))
+    >>> normalize(score(trials, embeddings), trials, embeddings, cohort, method="s-norm")
+    array([-1.])
+    """
+    pool = gather(trials, enroll, test, spk2utt)
+    left, right, backend = both_sides(backend or Cosine(), pool, enroll_method)
+    complete, scores = pool.complete, np.asarray(scores)
+    if np.isnan(scores[complete]).any():
+        raise InputError("normalisation needs the score of every trial that has embeddings; some are NaN")
+    normalization.refuse_other_scores("scores", trials, scores, pool, left, right)
+    size, cohort_size = pool.embeddings.vectors.shape[1], cohort.vectors.shape[1]
+    normalised = np.full(len(trials), np.nan)
+    if not complete.any():
+        return normalised
+    if size != cohort_size:
+        raise InputError(f"the cohort's embeddings have {cohort_size} values, those of the trials have {size}")
+    n_best = len(cohort)
+    if method == "as-norm":
+        n_best = normalization.n_highest(len(cohort), top_n, top_share)
+    pairs = pool.pairs[complete]
+    normalised[complete] = normalization.normalize(
+        method, scores[complete], pairs, left, backend(cohort), n_best, choice
+    )
+    return normalised
+
+
+def calibrate(
+    scores: np.ndarray, train_scores: np.ndarray, train_labels: np.ndarray, target_prior: float = 0.01
+) -> np.ndarray:
+    """Turn the scores of one system into natural-log likelihood ratios, by logistic regression.
+
+    Parameters
+    ----------
+    scores : (n,) float, NaN where a trial has none
+    train_scores : (m,) the same system's scores of other people's trials
+    train_labels : (m,) bool, True for a target trial
+    target_prior : weight of the targets in training
+
+    Returns
+    -------
+    (n,) float64; 0, no evidence, where the score is NaN
+
+    Raises
+    ------
+    InputError : the training trials are all of one class, or a training score is infinite
+
+    Examples
+    --------
+    >>> train = np.array([0.1, 0.3, 0.2, 0.4])
+    >>> calibrate(np.array([0.25, np.nan]), train, np.array([False, False, True, True]), 0.5).round(4) + 0.0
+    array([0., 0.])
+    """
+    return fuse([scores], train_scores=[train_scores], train_labels=train_labels, target_prior=target_prior)
+
+
+def fuse(
+    scores: Sequence[np.ndarray],
+    model: ScoreFusion | Path | str | None = None,
+    *,
+    train_scores: Sequence[np.ndarray] | None = None,
+    train_labels: np.ndarray | None = None,
+    target_prior: float = 0.01,
+) -> np.ndarray:
+    """Fuse the scores of several systems on the same trials.
+
+    With training trials, or a trained model, the result is a natural-log likelihood ratio by logistic regression;
+    without either it is the mean. A trial without a system's score, NaN, is judged by the other systems: every set of
+    systems has a regression of its own.
+
+    Parameters
+    ----------
+    scores : one (n,) array per system, NaN where it has no score
+    model : from `avsv.scoring.calibration.train_fusion`, or a file that `avsv fuse` or `avsv calibrate` wrote
+    train_scores : the same systems' scores of other people's trials, one (m,) array each
+    train_labels : (m,) bool, True for a target trial
+    target_prior : weight of the targets in training
+
+    Returns
+    -------
+    (n,) float64; 0 where no system has a score
+
+    Raises
+    ------
+    InputError : the model or the training scores are of another number of systems; a set of systems has no regression
+
+    Examples
+    --------
+    >>> fuse([np.array([1.0, 3.0, np.nan]), np.array([2.0, np.nan, np.nan])])
+    array([1.5, 3. , 0. ])
+    """
+    columns = np.column_stack([np.asarray(column, np.float64) for column in scores])
+    if train_scores is not None:
+        if model is not None or train_labels is None:
+            raise InputError("expected train_scores with train_labels, or a model")
+        if len(train_scores) != len(scores):
+            raise InputError(f"scores are of {len(scores)} systems, train_scores of {len(train_scores)}")
+        train = np.column_stack([np.asarray(column, np.float64) for column in train_scores])
+        patterns = {int(code) for code in np.unique(pattern_codes(columns))} - {0}
+        model = train_fusion(train, np.asarray(train_labels, bool), target_prior, patterns=patterns)
+    if model is None:
+        return mean_of_present(columns)
+    fusion = model if isinstance(model, ScoreFusion) else read_fusion(model)
+    if len(fusion.systems) != len(scores):
+        raise InputError(f"the model is of {len(fusion.systems)} systems, the scores of {len(scores)}")
+    if fusion.measures:
+        tables = ", ".join(measure.table for measure in fusion.measures)
+        raise InputError(f"the model weighs quality measures too ({tables}); apply it with avsv fuse")
+    return fusion.apply(columns)
+
+
+def mean_of_present(columns: np.ndarray) -> np.ndarray:
+    """Mean of each trial's scores that are not NaN, 0 where it has none: (n, systems) -> (n,) float64."""
+    present = ~np.isnan(columns)
+    with np.errstate(invalid="ignore"):  # infinite scores of opposite signs make NaN
+        return np.where(present, columns, 0).sum(axis=1) / np.maximum(present.sum(axis=1), 1)
+
+
+def gather(
+    trials: Trials, enroll: Source, test: Embeddings | Path | str | None, spk2utt: Path | str | None
+) -> TrialEmbeddings:
+    return enroll if isinstance(enroll, TrialEmbeddings) else read_trial_embeddings(trials, enroll, test, spk2utt)
+
+
+def refuse_absent(trials: Trials, pool: TrialEmbeddings) -> None:
+    """MissingEmbedding where a recording of the trials has no embedding."""
+    if absent := pool.absent(trials):
+        names = ", ".join(absent[:3])
+        raise MissingEmbedding(f"{len(absent)} recordings of the trials have no embedding, the first: {names}; make "
+                              "them, or leave their trials without a score (missing=\"nan\")")  # fmt: skip
