@@ -1,6 +1,5 @@
 """Faces of a clip: found, aligned by five key points to ArcFace's 112 x 112 template, and kept in archives."""
 
-import os
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ import cv2
 import numpy as np
 
 from avsv.errors import InputError
+from avsv.kaldi.packed import read_packed
 from avsv.media.still_images import decode_jpeg
 
 MOST_FACES = 500  # of a clip in an archive: a JPEG is at most 65535 pixels high
@@ -218,19 +218,4 @@ def read_faces(entry: str) -> np.ndarray:
     ------
     InputError : no such archive, one that is cut short, or no faces at that place
     """
-    path, _, offset = entry.rpartition(":")
-    if not os.path.isfile(path):  # a FIFO would block
-        raise InputError(f"{entry}: there is no such archive; run avsv align-faces again")
-    try:
-        with open(path, "rb") as archive:
-            archive.seek(int(offset))
-            head = archive.read(4)
-            size = struct.unpack("<I", head)[0] if len(head) == 4 else 0
-            data = head + archive.read(min(size, 1 << 26))
-        return decode_faces(data)
-    except ValueError:
-        raise InputError(f'{entry}: expected "path:offset", as avsv align-faces writes it') from None
-    except InputError as error:
-        raise InputError(
-            f"{entry}: {error}; the archive is cut short or another one; run avsv align-faces again"
-        ) from None
+    return read_packed(entry, decode_faces, "avsv align-faces", 1 << 26)

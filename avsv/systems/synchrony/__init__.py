@@ -1,4 +1,4 @@
-"""Audio-visual synchrony: do the lips move with the sound, and by how much is one of them late?"""
+"""Audio-visual synchrony: do the lips match the audio, and what is the offset between them?"""
 
 TASKS = {
     "coupled_cnn": ("avsv.systems.synchrony.training", "SynchronyConfig", "train_synchrony"),

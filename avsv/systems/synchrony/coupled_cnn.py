@@ -1,10 +1,10 @@
-"""Coupled 3D CNN: does this mouth belong to this sound? (Torfi, Iranmanesh, Nasrabadi, Dawson, IEEE Access 2017)
+"""Coupled 3D CNN for audio-visual matching (Torfi, Iranmanesh, Nasrabadi, Dawson, IEEE Access 2017).
 
-Two networks bring 0.3 s of mouth and 0.3 s of sound to 64 numbers each; their distance is small where both belong
-together. Layers as in the authors' code; kernels are time, height, width, and time, frequency; batch norm and PReLU
-follow every convolution but the last.
+Two networks map 0.3 s of mouth images and 0.3 s of audio to 64-dimensional vectors; their distance is small if both
+belong together. Layers follow the authors' code. Kernels are (time, height, width) for the mouth and (time, frequency,
+channel) for the audio; batch norm and PReLU follow every convolution but the last.
 
-    mouth, 9 x 60 x 100, grey, 30 frames a second      parameters (with batch norm and PReLU)
+    mouth, 9 x 60 x 100, grey, 30 frames per second    parameters (with batch norm and PReLU)
     conv1   16   1,3,3, pool 1,3,3 / 1,2,2    29 x 49           192
     conv2   32   1,3,3, pool                  14 x 24         4,704
     conv31  64   1,3,3                        14 x 24        18,624
@@ -24,9 +24,9 @@ follow every convolution but the last.
     out     64   15,1,1                           1          122,944
     all                                                      165,152
 
-Every kernel but the last spans one frame. So frames are computed once, however many cubes they are in: the last layer
-slides over time, and a stretch of T frames gives the vectors of all its T - 8 cubes. Their batch norm has no scale, and
-ours has one, as is usual in torch.
+Every kernel but the last spans one frame, hence each frame is computed once even if many cubes contain it: the last
+layer slides over time, and a segment of T frames gives the vectors of all its T - 8 cubes. The authors' batch norm has
+no scale; ours has one, as is usual in torch.
 """
 
 import torch
@@ -35,29 +35,37 @@ from torch import Tensor, nn
 
 from avsv.systems.synchrony.mouths import HEIGHT, WIDTH
 
-MOUTH = ((16, True), (32, True), (64, False), (64, True), (128, True))  # channels, is there a pool
-SOUND = ((16, 5, True), (32, 4, False), (32, 4, True), (64, 3, False), (64, 3, False), (128, 2, False))  # with kernels
+MOUTH = ((16, True), (32, True), (64, False), (64, True), (128, True))  # channels, followed by pooling
+SOUND = (
+    (16, 5, True),
+    (32, 4, False),
+    (32, 4, True),
+    (64, 3, False),
+    (64, 3, False),
+    (128, 2, False),
+)  # with kernel sizes
 
 
 def norm_prelu(channels: int, norm: type[nn.Module]) -> list[nn.Module]:
-    """Batch norm, and PReLU that begins as ReLU, as in the authors' code."""
+    """Batch norm, then PReLU initialised as ReLU, as in the authors' code."""
     return [norm(channels), nn.PReLU(channels, init=0.0)]
 
 
 class CoupledCNN(nn.Module):
-    """Mouths and sounds of 0.3 s -> vectors at a small distance where they belong together.
+    """Embed 0.3 s of mouth images and of audio; the two vectors are close if both belong together.
 
     Parameters
     ----------
-    size : of the vectors
-    width : share of the published channels; less than 1 for a laptop
+    size : dimension of the vectors
+    width : multiple of the published channel counts; below 1 for a laptop
 
     Attributes
     ----------
-    fps, mouth_frames : mouths a second, and of a cube
-    sound, sound_rate, sound_frames : features, how many a second, and of a cube
-    mouth_stride, sound_stride : cubes of mouth and sound from one pair to the next, 0.1 s later
-    sound_step : seconds from one cube of sound to the next
+    fps, mouth_frames : mouth images per second, and per cube
+    sound, sound_rate, sound_frames : audio features, their frames per second, and per cube
+    mouth_stride, sound_stride : cubes of mouth and audio from one pair to the next, 0.1 s later
+    sound_step : seconds from one audio cube to the next
+    seconds : duration of a cube
 
     Examples
     --------
@@ -99,12 +107,12 @@ class CoupledCNN(nn.Module):
         self.mouth_net.to(memory_format=torch.channels_last)  # twice as fast on a CPU
 
     def embed_mouths(self, pictures: Tensor, stride: int = 1) -> Tensor:
-        """Vectors of all mouth cubes of stretches of frames.
+        """Vectors of all mouth cubes in segments of frames.
 
         Parameters
         ----------
-        pictures : (batch, t, 60, 100) float, of mean 0 and deviation 1 over a clip; t at least 9
-        stride : 2 for every second cube only, and so on
+        pictures : (batch, t, 60, 100) float, with mean 0 and standard deviation 1 over the clip; t >= 9
+        stride : 1 for every cube, 2 for every second one, ...
 
         Returns
         -------
@@ -116,12 +124,12 @@ class CoupledCNN(nn.Module):
         return slide(self.mouth_out, frames, stride)
 
     def embed_sound(self, features: Tensor, stride: int = 1) -> Tensor:
-        """Vectors of all audio cubes of stretches of features.
+        """Vectors of all audio cubes in segments of features.
 
         Parameters
         ----------
-        features : (batch, t, 40, 3) float, see `avsv.systems.synchrony.mfec.mfec`; t at least 15
-        stride : 2 for every second cube only, and so on
+        features : (batch, t, 40, 3) float, see `avsv.systems.synchrony.mfec.mfec`; t >= 15
+        stride : 1 for every cube, 2 for every second one, ...
 
         Returns
         -------
@@ -133,5 +141,5 @@ class CoupledCNN(nn.Module):
 
 
 def slide(layer: nn.Conv1d, frames: Tensor, stride: int) -> Tensor:
-    """A layer over time at every `stride`-th place; (batch, t, n) -> (batch, places, size)."""
+    """Apply a convolution over time with a stride; (batch, t, n) -> (batch, positions, size)."""
     return F.conv1d(frames.transpose(1, 2), layer.weight, layer.bias, stride).transpose(1, 2)

@@ -1,8 +1,8 @@
-"""Networks of synchrony on disk, and what they make of a clip: a vector for every cube of mouth and sound."""
+"""Load synchrony networks, and embed and score clips: one vector for every cube of mouth images and of audio."""
 
 import json
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,28 +11,34 @@ from safetensors.torch import save
 from torch import nn
 
 from avsv.errors import InputError
+from avsv.features.fbank import RATE
 from avsv.jobs.files import whole_file
+from avsv.jobs.progress import progress
+from avsv.kaldi.shard_writer import ShardWriter
+from avsv.media.decoder_process import guarded
+from avsv.media.waveforms import read_waveform
 from avsv.models.device import pick_device
 from avsv.models.weights import load_trained
 from avsv.systems.synchrony.coupled_cnn import CoupledCNN
 from avsv.systems.synchrony.mfec import mfcc, mfec
-from avsv.systems.synchrony.mouths import Mouths
+from avsv.systems.synchrony.mouths import Mouths, read_mouths
+from avsv.systems.synchrony.scoring import LARGEST, ClipVectors, distance_matrix, find_offset
 from avsv.systems.synchrony.syncnet import SyncNet
 
 NAME = "synchrony.safetensors"
 NETWORKS: dict[str, type[nn.Module]] = {"coupled_cnn": CoupledCNN, "syncnet": SyncNet}
 FEATURES = {"mfec": mfec, "mfcc": mfcc}
-FRAMES = 480  # mouths at a time, a multiple of every network's stride: a long video fits, too
+FRAMES = 480  # mouth images per batch, a multiple of every network's stride; bounds the memory for a long video
 
 
 def save_network(
     exp_dir: Path | str, kind: str, net: nn.Module, size: int, width: float, threshold: float | None
 ) -> None:
-    """Write `synchrony.safetensors`: the weights and, as metadata, what is needed to build the network again.
+    """Write `synchrony.safetensors`: the weights, with the network's configuration as metadata.
 
     Parameters
     ----------
-    threshold : confidence from which a clip's mouth is taken to belong to its sound; None where none was found
+    threshold : least confidence at which a clip's mouth is accepted as matching its audio; None if not determined
     """
     state = {name: tensor.cpu().contiguous() for name, tensor in net.state_dict().items()}
     network = {"kind": kind, "size": size, "width": width, "threshold": threshold}
@@ -41,11 +47,11 @@ def save_network(
 
 
 def load_network(exp_dir: Path | str) -> nn.Module:
-    """The network that `avsv train` wrote, of task coupled_cnn or syncnet.
+    """Load a network that `avsv train` wrote for task coupled_cnn or syncnet.
 
     Raises
     ------
-    InputError : the folder has no finished network of synchrony
+    InputError : the folder contains no finished synchrony network
     """
 
     def build(network: dict) -> nn.Module:
@@ -59,26 +65,10 @@ def load_network(exp_dir: Path | str) -> nn.Module:
     return net
 
 
-@dataclass(frozen=True)
-class Vectors:
-    """What a network makes of a clip.
-
-    mouths : (n, d) float32, of the mouth cubes that begin every `step` seconds from time 0
-    sound : (m, d) float32, of the audio cubes that begin every `sound_step` seconds from time 0
-    step, sound_step : seconds; `step` is a whole number of sound steps
-    first, last : of the mouth cubes, those in which the face is there
-    """
-
-    mouths: np.ndarray
-    sound: np.ndarray
-    step: float
-    sound_step: float
-    first: int
-    last: int
-
-
 def unit_mouths(mouths: Mouths, fps: float) -> np.ndarray:
-    """Mouths at a constant rate, of mean 0 and deviation 1 over the clip: light and camera are taken off (our choice).
+    """Mouth images at a constant rate, normalised to mean 0 and standard deviation 1 over the clip.
+
+    The normalisation removes differences of light and camera (our choice).
 
     Returns
     -------
@@ -96,7 +86,7 @@ def unit_mouths(mouths: Mouths, fps: float) -> np.ndarray:
 
 
 class SynchronyEmbedder:
-    """Mouths and sound of clips -> vectors.
+    """Embeds the mouth images and the audio of clips.
 
     Parameters
     ----------
@@ -108,42 +98,42 @@ class SynchronyEmbedder:
 
     @property
     def seconds(self) -> float:
-        """Length of a cube."""
+        """Duration of a cube."""
         return self.net.seconds
 
     @property
     def step(self) -> float:
-        """From one mouth cube to the next."""
+        """Seconds from one mouth cube to the next."""
         return self.net.mouth_stride / self.net.fps
 
     def features(self, sound: np.ndarray) -> np.ndarray:
         return FEATURES[self.net.sound](sound)
 
-    def embed(self, mouths: Mouths, sound: np.ndarray) -> Vectors:
+    def embed(self, mouths: Mouths, sound: np.ndarray) -> ClipVectors:
         """Vectors of a clip.
 
         Parameters
         ----------
-        mouths : of one face
-        sound : (n,) float32 at 16 kHz, from time 0 of the same clock on
+        mouths : mouth images of one face
+        sound : (n,) float32 waveform at 16 kHz that starts at time 0 of the same clock
 
         Raises
         ------
-        InputError : mouths or sound are shorter than a cube
+        InputError : the mouth track or the audio is shorter than a cube
         """
         of_mouths = self.embed_mouths(mouths)
         first = int(np.ceil(mouths.times[0] / self.step - 1e-6))
-        return Vectors(of_mouths, self.embed_sound(sound), self.step, self.net.sound_step, first, len(of_mouths))
+        return ClipVectors(of_mouths, self.embed_sound(sound), self.step, self.net.sound_step, first, len(of_mouths))
 
     def embed_mouths(self, mouths: Mouths) -> np.ndarray:
         net = self.net
         pictures = unit_mouths(mouths, net.fps)
         if len(pictures) < net.mouth_frames:
-            raise InputError(f"the face is there for {len(pictures) / net.fps:.2f} s, less than the {net.seconds:g} s "
-                            "that are compared at a time")  # fmt: skip
+            seconds = len(pictures) / net.fps
+            raise InputError(f"the face is visible for {seconds:.2f} s, expected at least {net.seconds:g} s")
         pieces = []
         with torch.inference_mode():
-            # pieces overlap by a cube less a frame, so that every cube is in one of them
+            # consecutive pieces overlap by a cube minus one frame, hence every cube lies within one piece
             for begin in range(0, len(pictures) - net.mouth_frames + 1, FRAMES):
                 piece = torch.from_numpy(pictures[begin : begin + FRAMES + net.mouth_frames - 1])
                 pieces.append(net.embed_mouths(piece.unsqueeze(0).to(self.device), net.mouth_stride).cpu()[0])
@@ -153,13 +143,41 @@ class SynchronyEmbedder:
         net = self.net
         features = self.features(sound)
         if len(features) < net.sound_frames:
-            raise InputError(f"the sound lasts {len(sound) / 16000:.2f} s, less than the {net.seconds:g} s that are "
-                            "compared at a time")  # fmt: skip
+            raise InputError(f"the audio lasts {len(sound) / RATE:.2f} s, expected at least {net.seconds:g} s")
         with torch.inference_mode():
             out = net.embed_sound(torch.from_numpy(features).unsqueeze(0).to(self.device))
         return out.cpu()[0].numpy()
 
 
 def make_synchrony_embedder(exp_dir: Path | str, device: str = "cpu") -> SynchronyEmbedder:
-    """An embedder with the network of a finished experiment; `device` cpu | cuda."""
+    """Make an embedder from a finished experiment; `device` is cpu or cuda."""
     return SynchronyEmbedder(load_network(exp_dir), pick_device(device))
+
+
+def score_clips(embedder: SynchronyEmbedder, clips: Mapping[str, Sequence[str]], threshold: float, out: ShardWriter,
+                largest: float = LARGEST, audio_track: int | None = None,
+                allow_pipes: bool = False) -> None:  # fmt: skip
+    """Write the distances of clips and the tables utt2offset, utt2distance, utt2confidence and utt2speaking.
+
+    Parameters
+    ----------
+    clips : utterance -> its entries in mouths.scp and in wav.scp
+    threshold : least confidence of a speaker
+    largest : largest offset to search, seconds
+    """
+    for utt, (entry, wav) in progress(clips.items(), "score synchrony"):
+        try:
+            waveform = guarded(read_waveform, wav, RATE, allow_pipes, audio_track)
+            vectors = embedder.embed(read_mouths(entry), waveform)
+            if not (np.isfinite(vectors.mouths).all() and np.isfinite(vectors.sound).all()):
+                raise InputError("the network's vectors are NaN or infinite")
+            offsets, matrix = distance_matrix(vectors, largest)
+            synchrony = find_offset(offsets, matrix)
+        except InputError as error:
+            out.skip(utt, str(error))
+            continue
+        out.write("distances", utt, np.vstack([offsets, matrix]), gaps=True)
+        out.note("utt2offset", utt, synchrony.offset)
+        out.note("utt2distance", utt, synchrony.distance)
+        out.note("utt2confidence", utt, synchrony.confidence)
+        out.note("utt2speaking", utt, "yes" if synchrony.confidence >= threshold else "no")

@@ -1,4 +1,4 @@
-"""How well synchrony is told: pairs in folds of people, offsets, replaced sound, speakers among faces."""
+"""Evaluation of synchrony: matching of short segments, offsets, replaced audio, active speakers."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,35 +16,38 @@ FRAME = 0.04  # seconds
 
 
 def read_distances(path: Path | str) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Clip -> offsets (lags,) and distances (cubes, lags), as `avsv synchrony score` wrote them."""
+    """Read what `avsv synchrony score` wrote: clip -> offsets (lags,) and distances (cubes, lags)."""
     import kaldiio
 
     try:
         archive = kaldiio.load_scp(str(path))
         matrices = {utt: archive[utt] for utt in archive}
     except (OSError, ValueError, AssertionError) as error:
-        raise InputError(f"{path}: cannot be read as distances, made by avsv synchrony score: {error}") from None
+        raise InputError(f"{path}: expected an index of distances from avsv synchrony score: {error}") from None
     for utt, matrix in matrices.items():
         if matrix.ndim != 2 or len(matrix) < 2 or not (np.diff(matrix[0]) > 0).all():
-            raise InputError(f"{path}: {utt} holds no distances; expected what avsv synchrony score writes")
+            raise InputError(
+                f"{path}: expected distances from avsv synchrony score, found another kind of matrix for {utt}"
+            )
     return {utt: (matrix[0].astype(np.float64), matrix[1:]) for utt, matrix in matrices.items()}
 
 
 def read_numbers(path: Path | str) -> dict[str, float]:
-    """A table of numbers; InputError where one is none."""
+    """Read a table of numbers; InputError names a value that is not a number."""
     numbers = {}
     for utt, text in read_table(path).items():
         try:
             numbers[utt] = number_of(text)
         except ValueError:
-            raise InputError(f'{path}: {utt} has "{text}", expected a number') from None
+            raise InputError(f'{path}: expected a number for {utt}, found "{text}"') from None
     return numbers
 
 
 def pair_measures(folder: Path, utt2spk: Mapping[str, str], shift: float, n_folds: int) -> dict:
-    """EER, AUC and AP of single cubes at one shift of the impostors, in folds of people.
+    """EER, AUC and AP of single cubes with impostors at one shift, over folds of people.
 
-    `shift` is what was asked for, `shift_taken` the offsets nearest to it that the network has, earlier and later.
+    In the result, `shift` is the requested shift in seconds and `shift_taken` the nearest offsets that the network has,
+    earlier and later.
     """
     clips = read_distances(folder / "distances.scp")
     pairs = {utt: pair_distances(offsets, matrix, shift) for utt, (offsets, matrix) in clips.items()}
@@ -55,24 +58,26 @@ def pair_measures(folder: Path, utt2spk: Mapping[str, str], shift: float, n_fold
 
 
 def offset_measures(folder: Path, true: Mapping[str, float], frame: float = FRAME) -> dict:
-    """The share of clips whose offset is found within a frame, and the median error; clips without one count as missed.
+    """Share of clips with an offset within one frame of the true one, and the median error.
+
+    A clip without an offset counts as an error.
 
     Parameters
     ----------
-    true : clip -> seconds by which its sound is late
+    true : clip -> delay of its audio in seconds
     """
-    found = read_numbers(folder / "utt2offset")
-    unknown = sorted(found.keys() - true.keys())
+    estimated = read_numbers(folder / "utt2offset")
+    unknown = sorted(estimated.keys() - true.keys())
     if unknown:
-        raise InputError(f"{folder}/utt2offset: {len(unknown)} clips have no true offset, such as {unknown[0]}")
-    errors = np.array([abs(found[utt] - true[utt]) for utt in found])
+        raise InputError(f"{folder}/utt2offset: {len(unknown)} clips have no reference offset, such as {unknown[0]}")
+    errors = np.array([abs(estimated[utt] - true[utt]) for utt in estimated])
     within = int((errors <= frame + 1e-6).sum())
-    return {"clips": len(true), "found": len(found), "within_frame_percent": 100 * within / max(1, len(true)),
+    return {"clips": len(true), "found": len(estimated), "within_frame_percent": 100 * within / max(1, len(true)),
             "median_error_ms": float(1000 * np.median(errors)) if len(errors) else None}  # fmt: skip
 
 
 def replaced_measures(folder: Path, replaced: Path) -> dict:
-    """Clips told from clips with the sound of somebody else by their confidence, and by the network's own threshold."""
+    """Detection of replaced audio: EER of the confidence, and error rates at the network's own threshold."""
     own, other = (read_numbers(place / "utt2confidence") for place in (folder, replaced))
     rate, _ = equal_error(
         count_errors(np.array([*own.values(), *other.values()]), np.arange(len(own) + len(other)) < len(own))
@@ -85,16 +90,16 @@ def replaced_measures(folder: Path, replaced: Path) -> dict:
 
 
 def speaker_measures(boxes: Mapping[str, str], places: Mapping[str, str]) -> dict:
-    """The share of clips in which the box of the face that was found holds the place of the one who speaks.
+    """Share of clips in which the box of the detected speaker contains the position of the true speaker.
 
     Parameters
     ----------
-    boxes : clip -> "left top right bottom", pixels; a clip without one counts as missed
-    places : clip -> "x y", pixels
+    boxes : clip -> "left top right bottom", pixels; a clip without a box counts as an error
+    places : clip -> "x y" of the true speaker, pixels
     """
     unknown = sorted(boxes.keys() - places.keys())
     if unknown:
-        raise InputError(f"{len(unknown)} clips have no true speaker, such as {unknown[0]}")
+        raise InputError(f"{len(unknown)} clips have no reference position of the speaker, such as {unknown[0]}")
     right = 0
     for utt, box in boxes.items():
         try:

@@ -1,4 +1,4 @@
-"""EER, AUC and average precision over folds of people, as synchrony is reported (Torfi et al., 2017: 10 folds)."""
+"""EER, AUC and average precision over folds of people, as in Torfi et al., 2017 (10 folds)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from avsv.evaluation.roc import auc, average_precision
 
 @dataclass(frozen=True)
 class Folds:
-    """Measures of each fold, (n,) float each, 0 to 1, and the numbers of pairs."""
+    """Measures of each fold, (n,) float from 0 to 1, and the numbers of pairs."""
 
     eer: np.ndarray
     auc: np.ndarray
@@ -21,16 +21,16 @@ class Folds:
     n_impostor: int
 
     def summary(self) -> dict:
-        """Mean and standard deviation over the folds, in percent, and numbers, as JSON can hold them."""
-        found: dict = {"folds": len(self.eer), "n_genuine": self.n_genuine, "n_impostor": self.n_impostor}
+        """Mean and standard deviation over the folds in percent, and the counts, ready for JSON."""
+        summary: dict = {"folds": len(self.eer), "n_genuine": self.n_genuine, "n_impostor": self.n_impostor}
         for name, values in (("eer", self.eer), ("auc", self.auc), ("ap", self.average_precision)):
-            found[f"{name}_percent"] = float(100 * values.mean())
-            found[f"{name}_sd"] = float(100 * values.std(ddof=1)) if len(values) > 1 else 0.0
-        return found
+            summary[f"{name}_percent"] = float(100 * values.mean())
+            summary[f"{name}_sd"] = float(100 * values.std(ddof=1)) if len(values) > 1 else 0.0
+        return summary
 
 
 def fold_people(people: Sequence[str], n_folds: int, seed: int = 0) -> list[set[str]]:
-    """Share out people among folds at random, as evenly as can be, and the same way each time.
+    """Divide people among folds of nearly equal size, at random with a fixed seed.
 
     Examples
     --------
@@ -39,7 +39,7 @@ def fold_people(people: Sequence[str], n_folds: int, seed: int = 0) -> list[set[
     """
     names = sorted(set(people))
     if not 1 <= n_folds <= len(names):
-        raise InputError(f"{n_folds} folds of {len(names)} people: expected at least one person in each")
+        raise InputError(f"{n_folds} folds of {len(names)} people: expected at least one person in each fold")
     order = np.random.default_rng(seed).permutation(len(names))
     return [{names[i] for i in order[fold::n_folds]} for fold in range(n_folds)]
 
@@ -47,20 +47,20 @@ def fold_people(people: Sequence[str], n_folds: int, seed: int = 0) -> list[set[
 def measure_folds(
     pairs: Mapping[str, tuple[np.ndarray, np.ndarray]], utt2spk: Mapping[str, str], n_folds: int = 10
 ) -> Folds:
-    """Measures of pairs of mouth and sound, in folds of people.
+    """EER, AUC and average precision of mouth-audio pairs over folds of people.
 
     Parameters
     ----------
-    pairs : clip -> distances of its genuine pairs, and of its impostors
+    pairs : clip -> distances of its genuine pairs and of its impostor pairs
     utt2spk : clip -> person
 
     Raises
     ------
-    InputError : a clip without a person, fewer people than folds
+    InputError : utt2spk lacks a clip, or there are fewer people than folds
     """
     unknown = sorted(pairs.keys() - utt2spk.keys())
     if unknown:
-        raise InputError(f"{len(unknown)} clips have no person in utt2spk, such as {unknown[0]}")
+        raise InputError(f"{len(unknown)} clips are missing from utt2spk, such as {unknown[0]}")
     measures = []
     for people in fold_people([utt2spk[utt] for utt in pairs], n_folds):
         mine = [pairs[utt] for utt in pairs if utt2spk[utt] in people]

@@ -1,4 +1,4 @@
-"""Contrastive loss of pairs of mouth and sound, and the choice of the pairs that teach something."""
+"""Contrastive loss for mouth-audio pairs, and online selection of the pairs to learn from."""
 
 import torch
 from torch import Tensor
@@ -9,7 +9,7 @@ SELECTIONS = ("none", "fixed", "adaptive")
 
 
 def contrastive_distance_loss(distance: Tensor, genuine: Tensor, margin: float) -> Tensor:
-    """Genuine pairs are drawn together, impostors are pushed apart up to a margin (Chopra et al., CVPR 2005).
+    """Pull genuine pairs together and push impostor pairs apart up to a margin (Chopra et al., CVPR 2005).
 
     Mean over the pairs of 1/2 [y d^2 + (1 - y) max(margin - d, 0)^2].
 
@@ -28,27 +28,27 @@ def contrastive_distance_loss(distance: Tensor, genuine: Tensor, margin: float) 
 
 
 def select_pairs(distance: Tensor, genuine: Tensor, kind: str, margin: float) -> Tensor:
-    """Online pair selection: the pairs of a batch to learn from (Torfi et al., 2017).
+    """Online pair selection (Torfi et al., 2017): which pairs of a batch to learn from.
 
-    none      all
+    none      all pairs
     fixed     as in the authors' published code: all genuine pairs, and impostors with d < max genuine d + margin
     adaptive  impostors with d < max genuine d + m, and genuine pairs with d > min impostor d - m, where
-              m = margin x max genuine d / max impostor d. The margin adapts to the batch in the paper too, but its
-              rule is in no source that we could read, so this one is OURS: the farther apart the two kinds have come,
-              the fewer of the easy pairs are kept.
+              m = margin x max genuine d / max impostor d. The margin adapts to the batch in the paper too, but we found
+              no source for its rule; this one is OURS: the better the two kinds are separated, the fewer easy pairs
+              are kept.
 
-    Without a pair of either kind there is nothing to compare with, and all are kept.
+    If a batch lacks pairs of either kind, all pairs are kept.
 
     Parameters
     ----------
     distance : (n,) float
     genuine : (n,) bool
     kind : none | fixed | adaptive
-    margin : a distance
+    margin : distance
 
     Returns
     -------
-    (n,) bool, which to keep
+    (n,) bool, True for the pairs to keep
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Speech features of synchrony: log mel energies without overlap (MFEC) with derivatives, and MFCC."""
+"""Audio features for synchrony: log mel energies of non-overlapping windows (MFEC) with derivatives, and MFCC."""
 
 from functools import lru_cache
 
@@ -13,17 +13,21 @@ FFT = 1024
 N_MFEC = 40
 N_MFCC, N_MFCC_BANDS = 13, 23
 LIFTER = 22  # Kaldi's --cepstral-lifter
-MFEC_RATE, MFCC_RATE = RATE // WINDOW, 100  # frames a second
-DELTA_REACH = 2  # frames on each side that a derivative is taken over
-FLOOR = 1e-10  # of an energy; full scale is 1, and 16 bits end at 1e-9
-QUIET = 50.0  # dB below the loudest window, where silence is put
+MFEC_RATE, MFCC_RATE = RATE // WINDOW, 100  # frames per second
+DELTA_REACH = 2  # frames on each side of a derivative
+FLOOR = 1e-10  # least energy; full scale is 1, and 16-bit samples resolve 1e-9
+QUIET = 50.0  # dB, level of silence below the loudest window
 
 
 @lru_cache(maxsize=1)
 def mel_filters() -> np.ndarray:
-    """Triangles that are evenly spaced in mel = 1127 ln(1 + f / 700) from 0 to 8 kHz, (FFT / 2 + 1, N_MFEC) float32.
+    """Triangular filters evenly spaced in mel = 1127 ln(1 + f / 700) from 0 to 8 kHz.
 
-    Each has the height 1 at its centre, and its neighbours' centres are its feet.
+    Each filter has height 1 at its centre and reaches 0 at its neighbours' centres.
+
+    Returns
+    -------
+    (FFT / 2 + 1, N_MFEC) float32
     """
     hertz = np.arange(FFT // 2 + 1) * RATE / FFT
     mel = 1127 * np.log1p(hertz / 700)
@@ -33,10 +37,10 @@ def mel_filters() -> np.ndarray:
 
 
 def with_floor(sound: np.ndarray) -> np.ndarray:
-    """The sound over noise 50 dB below its loudest 20 ms, the same noise each time (our choice).
+    """Add noise 50 dB below the loudest 20 ms, with a fixed seed (our choice).
 
-    Digital silence, as where a recording begins late, is then silence, and no value far from all others that spoils
-    the means.
+    Digital silence, for instance where a recording starts late, would otherwise give log energies far below all others
+    and distort the means.
 
     Examples
     --------
@@ -50,10 +54,10 @@ def with_floor(sound: np.ndarray) -> np.ndarray:
 
 
 def log_mel_energies(sound: np.ndarray) -> np.ndarray:
-    """MFEC: the logarithm of mel energies in 20 ms windows without overlap, FFT 1024.
+    """MFEC: log mel energies of non-overlapping 20 ms windows, FFT length 1024.
 
-    The windows are rectangular, and the power spectrum is divided by the FFT's length, as SpeechPy has it, which the
-    paper's authors used.
+    Windows are rectangular, and the power spectrum is divided by the FFT length, as in SpeechPy, which the paper's
+    authors used.
 
     Parameters
     ----------
@@ -65,18 +69,20 @@ def log_mel_energies(sound: np.ndarray) -> np.ndarray:
 
     Raises
     ------
-    InputError : the sound is shorter than a window
+    InputError : the waveform is shorter than a window
     """
     n_frames = len(sound) // WINDOW
     if not n_frames:
-        raise InputError(f"the sound lasts {len(sound) / RATE:.4f} s, less than one window of {WINDOW / RATE:g} s")
+        raise InputError(
+            f"the audio lasts {len(sound) / RATE:.4f} s, expected at least one window of {WINDOW / RATE:g} s"
+        )
     frames = sound[: n_frames * WINDOW].reshape(n_frames, WINDOW)
     power = np.abs(np.fft.rfft(frames, FFT)) ** 2 / FFT
     return np.log(np.maximum(power.astype(np.float32) @ mel_filters(), FLOOR))
 
 
 def derivative(features: np.ndarray) -> np.ndarray:
-    """The slope of each feature over time, fitted to five frames; the first and the last frame are repeated.
+    """Slope of each feature over time, fitted to five frames; the first and last frames are repeated at the edges.
 
         d_t = sum_k k (x_{t+k} - x_{t-k}) / (2 sum_k k^2), k = 1, 2   (Young et al., The HTK Book)
 
@@ -95,9 +101,9 @@ def derivative(features: np.ndarray) -> np.ndarray:
 
 
 def mfec(sound: np.ndarray) -> np.ndarray:
-    """Log mel energies, their derivatives and the derivatives of those: 15 frames of them are an audio cube.
+    """Log mel energies with first and second derivatives; an audio cube is 15 frames of them.
 
-    Each band's mean over the recording is taken off, which takes the microphone and the loudness off (our choice).
+    The mean of each band over the recording is subtracted, which removes the microphone and the loudness (our choice).
 
     Parameters
     ----------
@@ -119,10 +125,10 @@ def mfec(sound: np.ndarray) -> np.ndarray:
 
 
 def mfcc(sound: np.ndarray) -> np.ndarray:
-    """Kaldi's 13 cepstral coefficients of 25 ms frames every 10 ms, each less its mean over the recording.
+    """Kaldi's 13 cepstral coefficients of 25 ms frames every 10 ms, with the mean over the recording subtracted.
 
-    As `compute-mfcc-feats --high-freq=7600 --dither=0`: the cosine transform of 23 log mel energies, liftered; the
-    first coefficient is the frame's log energy.
+    Equal to `compute-mfcc-feats --high-freq=7600 --dither=0`: the cosine transform of 23 log mel energies, liftered;
+    the first coefficient is the frame's log energy.
 
     Parameters
     ----------
@@ -134,7 +140,7 @@ def mfcc(sound: np.ndarray) -> np.ndarray:
 
     Raises
     ------
-    InputError : the sound is shorter than one frame
+    InputError : the waveform is shorter than one frame
 
     Examples
     --------

@@ -1,22 +1,22 @@
-"""Visual voice activity: is this mouth moving as mouths do that talk?"""
+"""Visual voice activity detection: does this mouth move as in speech?"""
 
 import numpy as np
 
 from avsv.systems.synchrony.mouths import HEIGHT, WIDTH, Mouths
 
-RATE = 25  # a second, at which activity is told
-INSIDE = (slice(10, 50), slice(20, 80))  # rows and columns of the lips, and where they go
-STILL = 0.5  # grey levels of change in a frame that are none: what a codec does to a still picture
-RATIO = 1.5  # of the motion inside to that around, at least
-REACH = 6  # frames to each side over which motion is averaged: a quarter of a second
+RATE = 25  # decisions per second
+INSIDE = (slice(10, 50), slice(20, 80))  # rows and columns of the lips and their range of motion
+STILL = 0.5  # grey levels; frame-to-frame change that a codec causes in a still image
+RATIO = 1.5  # least ratio of the motion inside the mouth to that around it
+REACH = 6  # frames on each side over which motion is averaged: a quarter of a second
 
 
 def mouth_motion(mouths: Mouths) -> np.ndarray:
-    """How much more the lips move than what is around them, in each 25th of a second.
+    """Motion of the lips relative to their surroundings, every 25th of a second.
 
-    The mean absolute change of a pixel since the frame before inside the mouth, over that in the rest of the cut:
-    light, the codec's noise and a head that is not quite held still change both alike. Both are means over half a
-    second. All of this is our choice.
+    Ratio of the mean absolute pixel change since the previous frame inside the mouth to that in the rest of the crop,
+    each averaged over half a second. Changes of light, codec noise and small head movements affect both alike. All of
+    this is our choice.
 
     Returns
     -------
@@ -39,5 +39,5 @@ def mouth_motion(mouths: Mouths) -> np.ndarray:
 
 
 def mouth_activity(mouths: Mouths) -> np.ndarray:
-    """Where the mouth moves as if it talked, (t,) bool, 25 a second from time 0."""
+    """True where the mouth moves as in speech, (t,) bool, 25 values per second from time 0."""
     return mouth_motion(mouths) > RATIO

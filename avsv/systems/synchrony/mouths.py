@@ -1,11 +1,11 @@
-"""Mouths of a clip: cut out of every frame, upright, grey, 60 x 100 pixels; mouth cubes are consecutive ones.
+"""Mouth images of a clip: cropped from every frame, upright, grey, 60 x 100 pixels.
 
-A face's five key points say where the mouth is: they are brought to ArcFace's template, and of that face a rectangle
-around the mouth is cut that is twice as wide as a mouth (our choice; the papers say no more than "mouth area").
+A face's five key points are aligned to ArcFace's template, and a rectangle around the mouth, twice as wide as the
+mouth, is cropped from the aligned face (our choice; the papers only say "mouth area"). A mouth cube consists of
+consecutive mouth images.
 """
 
 import io
-import os
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -20,39 +20,40 @@ from avsv.features.face_tracks import FaceTrack, smooth_path, track_faces
 from avsv.features.faces import TEMPLATE, similarity
 from avsv.features.landmarks import read_landmarks
 from avsv.importers.numpy_files import read_npz
+from avsv.kaldi.packed import read_packed
 from avsv.media.decoder_process import guarded_stream
 from avsv.media.frames import video_frames
 from avsv.media.still_images import decode_jpeg
 
 HEIGHT, WIDTH = 60, 100  # pixels (Torfi et al., 2017)
-MOUTH = TEMPLATE[3:].mean(0) + np.array([0, 2])  # of the template: between the corners, a little down, where it opens
-SCALE = WIDTH / (2 * (TEMPLATE[4, 0] - TEMPLATE[3, 0]))  # pixels of the cut a pixel of the template
-PER_ROW = 16  # mouths beside each other in an archive's JPEG
-MOST = PER_ROW * 1000  # mouths of one clip: a JPEG's sides end at 65,500 pixels
+MOUTH = TEMPLATE[3:].mean(0) + np.array([0, 2])  # in the template: between the corners, slightly below, where it opens
+SCALE = WIDTH / (2 * (TEMPLATE[4, 0] - TEMPLATE[3, 0]))  # crop pixels per template pixel
+PER_ROW = 16  # mouth images in each row of an archive's JPEG
+MOST = PER_ROW * 1000  # mouth images per clip: a JPEG is at most 65,500 pixels high
 
 
 @dataclass(frozen=True)
 class Mouths:
-    """One face's mouth in consecutive frames.
+    """Mouth images of one face in consecutive frames.
 
     pictures : (n, 60, 100) uint8, grey
-    times : (n,) float, seconds on the clock of picture and sound
+    times : (n,) float, seconds on the common clock of video and audio
     """
 
     pictures: np.ndarray
     times: np.ndarray
 
     def at_rate(self, fps: float) -> np.ndarray:
-        """The mouths at a constant frame rate from time 0, (m, 60, 100) uint8, whatever the video's was.
+        """Resample to a constant frame rate from time 0, (m, 60, 100) uint8.
 
-        Each place of the new rate gets the frame that is shown in its middle; frames are repeated (25 -> 30 a second:
-        every fifth twice) or left out, none is blended. Before the first frame of the track that one stands.
+        Each interval of the new rate gets the frame on display at its midpoint. Frames are repeated (25 to 30 fps:
+        every fifth one twice) or dropped, never blended. Before the track starts, its first frame is repeated.
         """
         return self.pictures[frame_indices(self.times, fps)]
 
 
 def frame_indices(times: np.ndarray, fps: float) -> np.ndarray:
-    """Which frames to show to have `fps` of them a second from time 0 on; a frame is shown until the next one's time.
+    """Indices that resample frames to `fps` from time 0; a frame is on display until the next one's time.
 
     Examples
     --------
@@ -65,12 +66,12 @@ def frame_indices(times: np.ndarray, fps: float) -> np.ndarray:
 
 
 def cut_mouth(frame: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """The mouth of a face with these five key points, (60, 100) uint8; the picture's edge goes on where it ends.
+    """Crop the mouth of the face with these key points, (60, 100) uint8; the image's edge extends beyond its border.
 
     Parameters
     ----------
     frame : (h, w, 3) uint8 BGR
-    points : (5, 2) float, x y in pixels
+    points : (5, 2) float, x and y of the five key points in pixels
     """
     matrix = SCALE * similarity(points, TEMPLATE)
     matrix[:, 2] += np.array([WIDTH, HEIGHT]) / 2 - 0.5 - SCALE * MOUTH
@@ -79,7 +80,7 @@ def cut_mouth(frame: np.ndarray, points: np.ndarray) -> np.ndarray:
 
 
 def cut_mouths(video: Path | str, tracks: Sequence[FaceTrack], times: Sequence[float]) -> list[Mouths]:
-    """The mouths of the faces of a video, whose frames come at `times`, in one pass."""
+    """Crop the mouths of several face tracks in one pass; `times` are the times of the video's frames in seconds."""
     paths = [smooth_path(t.points, np.array(times[t.first : t.first + len(t.points)])) for t in tracks]
     cuts: list[list[np.ndarray]] = [[] for _ in tracks]
     for number, (_, frame) in enumerate(guarded_stream(video_frames, video)):
@@ -92,16 +93,16 @@ def cut_mouths(video: Path | str, tracks: Sequence[FaceTrack], times: Sequence[f
 def find_all_mouths(
     video: Path | str, detector: Any, det_thresh: float = 0.5, most: int | None = None
 ) -> tuple[list[FaceTrack], list[Mouths]]:
-    """All faces of a video and their mouths, the most prominent one first.
+    """Track all faces of a video and crop their mouths, the most prominent face first.
 
     Parameters
     ----------
     detector : InsightFace's SCRFD object
-    most : faces, if there are more
+    most : largest number of faces to keep
 
     Raises
     ------
-    InputError : no face, no video, a face that is there for more than 16,000 frames
+    InputError : the file has no video or no face, or a face is visible for more than 16,000 frames
     """
     times: list[float] = []
 
@@ -112,29 +113,29 @@ def find_all_mouths(
 
     tracks = track_faces(frames(), detector, det_thresh)[:most]
     if max(len(track.points) for track in tracks) > MOST:
-        raise InputError(f"{video}: a face is there for more than {MOST} frames, which is the most; cut the video")
+        raise InputError(f"{video}: expected at most {MOST} frames per face, found a longer track; split the video")
     return tracks, cut_mouths(video, tracks, times)
 
 
 def find_mouths(video: Path | str, detector: Any, det_thresh: float = 0.5) -> Mouths:
-    """The mouth of the face that a video is about; other faces are passed over. As `find_all_mouths`."""
+    """Crop the mouth of the most prominent face of a video; see `find_all_mouths`."""
     return find_all_mouths(video, detector, det_thresh, most=1)[1][0]
 
 
 def known_mouths(video: Path | str, landmarks: str) -> Mouths:
-    """The mouth of a video whose key points the corpus has; InputError where it has other frames."""
+    """Crop the mouth with key points from the corpus; InputError if their number differs from the number of frames."""
     rows = read_landmarks(landmarks)
     times = [time for time, _ in guarded_stream(video_frames, video)]
     if len(times) != len(rows):
-        raise InputError(f"{landmarks}: has {len(rows)} lines, but {video} has {len(times)} frames")
+        raise InputError(f"{landmarks}: expected {len(times)} lines, one for each frame of {video}, found {len(rows)}")
     if len(times) > MOST:
-        raise InputError(f"{video}: has {len(times)} frames, {MOST} are the most; cut the video")
+        raise InputError(f"{video}: expected at most {MOST} frames, found {len(times)}; split the video")
     track = FaceTrack(0, rows[:, 4:].reshape(-1, 5, 2), rows[:, :4].mean(0), 1.0)
     return cut_mouths(video, [track], times)[0]
 
 
 def encode_mouths(mouths: Mouths) -> bytes:
-    """Mouths as archives hold them: 4 bytes that say how long, and an npz of the times and of a JPEG, 16 in a row."""
+    """Encode for an archive: a 4-byte length, then an npz of the times and of one JPEG with 16 mouth images per row."""
     n = len(mouths.pictures)
     rows = -(-n // PER_ROW)
     sheet = np.zeros((rows * PER_ROW, HEIGHT, WIDTH), np.uint8)
@@ -148,7 +149,7 @@ def encode_mouths(mouths: Mouths) -> bytes:
 
 
 def decode_mouths(data: bytes) -> Mouths:
-    """The inverse of `encode_mouths`; InputError where the bytes are something else.
+    """Invert `encode_mouths`; InputError for other bytes.
 
     Examples
     --------
@@ -162,13 +163,13 @@ def decode_mouths(data: bytes) -> Mouths:
         grid = sheet.reshape(-1, HEIGHT, PER_ROW, WIDTH).transpose(0, 2, 1, 3).reshape(-1, HEIGHT, WIDTH)
         if not len(times) <= len(grid) < len(times) + PER_ROW:
             raise ValueError
-    except Exception:  # zip's, numpy's, OpenCV's own
-        raise InputError("there are no mouths here") from None
+    except Exception:  # zipfile, numpy and OpenCV raise classes of their own
+        raise InputError("expected mouth images, found other data") from None
     return Mouths(grid[: len(times)], times)
 
 
 def read_mouths(entry: str) -> Mouths:
-    """Mouths of one clip.
+    """Read the mouth images of one clip.
 
     Parameters
     ----------
@@ -176,20 +177,6 @@ def read_mouths(entry: str) -> Mouths:
 
     Raises
     ------
-    InputError : no such archive, one that is cut short, or no mouths at that place
+    InputError : the archive is absent or truncated, or the record contains no mouth images
     """
-    path, _, offset = entry.rpartition(":")
-    if not os.path.isfile(path):  # a FIFO would block
-        raise InputError(f"{entry}: there is no such archive; run avsv synchrony mouths again")
-    try:
-        with open(path, "rb") as archive:
-            archive.seek(int(offset))
-            head = archive.read(4)
-            size = struct.unpack("<I", head)[0] if len(head) == 4 else 0
-            return decode_mouths(head + archive.read(min(size, 1 << 30)))
-    except ValueError:
-        raise InputError(f'{entry}: expected "path:offset", as avsv synchrony mouths writes it') from None
-    except InputError as error:
-        raise InputError(
-            f"{entry}: {error}; the archive is cut short or another one; run avsv synchrony mouths again"
-        ) from None
+    return read_packed(entry, decode_mouths, "avsv synchrony mouths", 1 << 30)

@@ -1,18 +1,24 @@
-"""Distances of mouth and sound: of pairs, at every offset of a clip, and what they say of the clip."""
+"""Distances between mouth and audio at every offset of a clip, and the offset and confidence that follow from them."""
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
 from avsv.errors import InputError
 
-LARGEST = 0.6  # seconds that sound and picture may be apart in the search
-LEAST_PAIRS = 3  # cubes that an offset needs to be judged by
+LARGEST = 0.6  # seconds; largest offset searched
+LEAST_PAIRS = 3  # cubes needed to judge an offset
 
 
-class ClipVectors(Protocol):
-    """What a network made of a clip, see `avsv.systems.synchrony.embedding.Vectors`."""
+@dataclass(frozen=True)
+class ClipVectors:
+    """The vectors that a synchrony network computed for one clip.
+
+    mouths : (n, d) float32, one for each mouth cube; cubes start every `step` seconds from time 0
+    sound : (m, d) float32, one for each audio cube; cubes start every `sound_step` seconds from time 0
+    step, sound_step : seconds; `step` is a multiple of `sound_step`
+    first, last : range of mouth cubes in which the face is visible
+    """
 
     mouths: np.ndarray
     sound: np.ndarray
@@ -24,13 +30,13 @@ class ClipVectors(Protocol):
 
 @dataclass(frozen=True)
 class Synchrony:
-    """How sound and picture of a clip lie to each other.
+    """Offset between the audio and the video of a clip.
 
-    offsets : (n,) float, seconds by which the sound comes late; below 0 it leads
-    distances : (n,) float, mean distance of mouth and sound at each
-    offset : the one of the least distance
+    offsets : (n,) float, delay of the audio in seconds; negative if the audio leads
+    distances : (n,) float, mean distance of mouth and audio at each offset
+    offset : the offset with the least distance
     distance : the least distance
-    confidence : median less least distance (Chung and Zisserman, 2016)
+    confidence : median distance minus least distance (Chung and Zisserman, 2016)
     """
 
     offsets: np.ndarray
@@ -41,11 +47,11 @@ class Synchrony:
 
 
 def distance_matrix(vectors: ClipVectors, largest: float = LARGEST) -> tuple[np.ndarray, np.ndarray]:
-    """Distance of each mouth cube from the sound at every offset around it.
+    """Distance of each mouth cube from the audio at every offset.
 
     Returns
     -------
-    (lags,) float, offsets in seconds ; (cubes, lags) float, NaN where there is no sound
+    (lags,) float, offsets in seconds ; (cubes, lags) float, NaN beyond the audio
     """
     ratio = round(vectors.step / vectors.sound_step)
     reach = round(largest / vectors.sound_step)
@@ -59,19 +65,19 @@ def distance_matrix(vectors: ClipVectors, largest: float = LARGEST) -> tuple[np.
 
 
 def pair_distances(offsets: np.ndarray, matrix: np.ndarray, shift: float) -> tuple[np.ndarray, np.ndarray]:
-    """Distances of a clip's genuine pairs, and of its impostors, whose sound is `shift` seconds later or earlier.
+    """Distances of a clip's genuine pairs, and of impostor pairs with the audio `shift` seconds later or earlier.
 
     Parameters
     ----------
-    offsets, matrix : what `distance_matrix` gave
+    offsets, matrix : from `distance_matrix`
 
     Returns
     -------
-    (n,) float ; (m,) float
+    (n,) float, genuine ; (m,) float, impostor
 
     Raises
     ------
-    InputError : the matrix does not reach as far as the shift
+    InputError : the shift is beyond the largest offset of the matrix
 
     Examples
     --------
@@ -81,13 +87,13 @@ def pair_distances(offsets: np.ndarray, matrix: np.ndarray, shift: float) -> tup
     columns = shift_columns(offsets, shift)
     step = offsets[1] - offsets[0]
     if max(abs(offsets[columns] - [0, -shift, shift])) > step / 2 + 1e-6:
-        raise InputError(f"distances reach to {offsets[-1]:g} s, expected those of a shift of {shift:g} s")
+        raise InputError(f"expected distances at a shift of {shift:g} s, found offsets up to {offsets[-1]:g} s")
     genuine, impostors = matrix[:, columns[0]], matrix[:, columns[1:]].ravel()
     return genuine[~np.isnan(genuine)], impostors[~np.isnan(impostors)]
 
 
 def shift_columns(offsets: np.ndarray, shift: float) -> list[int]:
-    """Columns of the offsets nearest to 0, -shift and shift: a network that moves in steps of 40 ms has no 0.1 s.
+    """Columns of the offsets nearest to 0, -shift and shift; a network with steps of 40 ms has no offset of 0.1 s.
 
     Examples
     --------
@@ -99,26 +105,26 @@ def shift_columns(offsets: np.ndarray, shift: float) -> list[int]:
 
 
 def find_offset(offsets: np.ndarray, matrix: np.ndarray) -> Synchrony:
-    """Slide the sound along the picture: where do they fit best, and how much better than elsewhere?
+    """Find the offset of the least mean distance by sliding the audio along the mouth.
 
-    The distance at an offset is the mean over the cubes that have sound there. Cubes differ in how near they come to
-    any sound, and not all have sound at every offset; so each cube's own mean is replaced by that of all first (our
-    choice; the published search fills up with zeros). An offset with fewer than half of the cubes that the best
-    covered one has is left out.
+    The distance at an offset is the mean over the cubes with audio at that offset. Cubes differ in their mean distance
+    to any audio, and not all cubes have audio at every offset; therefore each cube's own mean is first replaced by the
+    overall mean (our choice; the published search pads with zeros). Offsets with fewer than half as many cubes as the
+    best covered offset are left out.
 
     Parameters
     ----------
-    offsets, matrix : what `distance_matrix` gave
+    offsets, matrix : from `distance_matrix`
 
     Raises
     ------
-    InputError : picture and sound overlap in fewer than three cubes
+    InputError : video and audio overlap in fewer than three cubes
     """
     counts = (~np.isnan(matrix)).sum(0)
     most = counts.max(initial=0)
     if most < LEAST_PAIRS:
-        raise InputError(f"picture and sound overlap in {most} pieces, at least {LEAST_PAIRS} are needed to find an "
-                        "offset: the clip is too short, or the face is there for too short a time")  # fmt: skip
+        raise InputError(f"expected video and audio to overlap in at least {LEAST_PAIRS} cubes, found {most}: the clip "
+                        "is too short, or the face is visible too briefly")  # fmt: skip
     usable = counts >= max(LEAST_PAIRS, most / 2)
     matrix, offsets = matrix[:, usable], offsets[usable]
     matrix = matrix[~np.isnan(matrix).all(1)]
@@ -130,14 +136,14 @@ def find_offset(offsets: np.ndarray, matrix: np.ndarray) -> Synchrony:
 
 
 def describe_offset(seconds: float) -> str:
-    """An offset in words.
+    """Put an offset in words.
 
     Examples
     --------
     >>> describe_offset(-0.08), describe_offset(0.12), describe_offset(0.0)
-    ('sound leads by 80 ms', 'sound is late by 120 ms', 'sound and picture are in step')
+    ('audio leads by 80 ms', 'audio lags by 120 ms', 'audio and video are in sync')
     """
     milliseconds = round(1000 * seconds)
     if not milliseconds:
-        return "sound and picture are in step"
-    return f"sound leads by {-milliseconds} ms" if milliseconds < 0 else f"sound is late by {milliseconds} ms"
+        return "audio and video are in sync"
+    return f"audio leads by {-milliseconds} ms" if milliseconds < 0 else f"audio lags by {milliseconds} ms"

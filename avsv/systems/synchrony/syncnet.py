@@ -1,11 +1,11 @@
-"""SyncNet: vectors of 0.2 s of mouth and sound at a small distance where both belong together (Chung and Zisserman,
-"Out of time: automated lip sync in the wild", ACCV 2016).
+"""SyncNet (Chung and Zisserman, "Out of time: automated lip sync in the wild", ACCV 2016).
 
-Layers as in the authors' published code; its picture is a face of 224 x 224 in colour, ours the mouth of 60 x 100 in
-grey that the coupled CNN takes too, so that the first convolution has 1 channel and the last one spans 1 x 2 places
-instead of 6 x 6. Batch norm and ReLU follow every convolution.
+Two networks embed 0.2 s of mouth images and of audio; the vectors are close if both belong together. Layers follow the
+authors' published code, with one difference: their input is a 224 x 224 colour face, ours is the 60 x 100 grey mouth
+that the coupled CNN takes too. The first convolution therefore has 1 input channel per frame, and the last one spans
+1 x 2 positions instead of 6 x 6. Batch norm and ReLU follow every convolution.
 
-    mouth, 5 frames of 60 x 100, 25 a second                 sound, 13 MFCC x 20 frames of 10 ms
+    mouth, 5 frames of 60 x 100, 25 per second               audio, 13 MFCC x 20 frames of 10 ms
     conv1   96  5,7,7 / 1,2,2            27 x 47             conv1   64  3,3, padding 1            13 x 20
             pool 3,3 / 2,2               13 x 23             conv2  192  3,3, padding 1            13 x 20
     conv2  256  5,5 / 2,2, padding 1      6 x 11                     pool 3,3 / 1,2                11 x 9
@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from avsv.systems.synchrony.mfec import N_MFCC
 from avsv.systems.synchrony.mouths import HEIGHT, WIDTH
 
-HOP = 4  # frames of MFCC in a frame of the video
+HOP = 4  # MFCC frames per video frame
 
 
 def conv(n_in: int, n_out: int, kernel: int | tuple, stride: int = 1, padding: int = 0) -> list[nn.Module]:
@@ -32,16 +32,16 @@ def conv(n_in: int, n_out: int, kernel: int | tuple, stride: int = 1, padding: i
 
 
 class SyncNet(nn.Module):
-    """Mouths and sounds of 0.2 s -> vectors at a small distance where they belong together.
+    """Embed 0.2 s of mouth images and of audio; the two vectors are close if both belong together.
 
     Parameters
     ----------
-    size : of the vectors
-    width : share of the published channels; less than 1 for a laptop
+    size : dimension of the vectors
+    width : multiple of the published channel counts; below 1 for a laptop
 
     Attributes
     ----------
-    as of `avsv.systems.synchrony.coupled_cnn.CoupledCNN`; from one pair to the next is a frame, 0.04 s
+    See `avsv.systems.synchrony.coupled_cnn.CoupledCNN`; consecutive pairs are one video frame (0.04 s) apart.
 
     Examples
     --------
@@ -79,12 +79,12 @@ class SyncNet(nn.Module):
             net.to(memory_format=torch.channels_last)
 
     def embed_mouths(self, pictures: Tensor, stride: int = 1) -> Tensor:
-        """Vectors of all stretches of 5 frames; the frames of one are the channels of the first convolution.
+        """Vectors of all cubes of 5 frames; the frames of a cube are the channels of the first convolution.
 
         Parameters
         ----------
-        pictures : (batch, t, 60, 100) float, of mean 0 and deviation 1 over a clip; t at least 5
-        stride : 2 for every second stretch only, and so on
+        pictures : (batch, t, 60, 100) float, with mean 0 and standard deviation 1 over the clip; t >= 5
+        stride : 1 for every cube, 2 for every second one, ...
 
         Returns
         -------
@@ -95,12 +95,12 @@ class SyncNet(nn.Module):
         return self.mouth_out(out.flatten(1)).unflatten(0, cubes.shape[:2])
 
     def embed_sound(self, features: Tensor, stride: int = 1) -> Tensor:
-        """Vectors of the stretches of 20 frames of MFCC that begin with a frame of the video.
+        """Vectors of the cubes of 20 MFCC frames that start with a video frame.
 
         Parameters
         ----------
-        features : (batch, t, 13) float, see `avsv.systems.synchrony.mfec.mfcc`; t at least 20
-        stride : 2 for every second stretch only, and so on
+        features : (batch, t, 13) float, see `avsv.systems.synchrony.mfec.mfcc`; t >= 20
+        stride : 1 for every cube, 2 for every second one, ...
 
         Returns
         -------

@@ -1,4 +1,4 @@
-"""A data directory of people whose mouths are black bars and whose voices are noise, as loud as the mouth is open."""
+"""A synthetic data directory: mouths are black bars, voices are noise with the amplitude of the mouth opening."""
 
 import numpy as np
 import soundfile
@@ -16,7 +16,7 @@ def draw_mouth(opening, person):
 
 
 def make_talk(folder, prefix="p", people=PEOPLE, frames=FRAMES):
-    """Write mouths, wav files and tables; returns `folder`."""
+    """Write mouth images, wav files and tables; returns `folder`."""
     folder.mkdir(parents=True)
     archive, tables = b"", {"utt2spk": "", "wav.scp": "", "mouths.scp": ""}
     for person in range(people):

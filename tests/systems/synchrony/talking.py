@@ -1,4 +1,4 @@
-"""Small talking videos for tests: green faces whose black mouths open as told, and a detector that finds them."""
+"""Small synthetic videos for tests: green faces with black mouths that open as given, and a detector for them."""
 
 from fractions import Fraction
 
@@ -13,7 +13,7 @@ GREEN = (60, 200, 60)
 
 
 def draw(openings, side=160):
-    """Faces beside each other, each in a square of `side` pixels; an opening of None is no face."""
+    """Draw faces side by side, each in a square of `side` pixels; an opening of None leaves the square empty."""
     picture = np.full((side, side * len(openings), 3), 40, np.uint8)
     for column, opening in enumerate(openings):
         if opening is None:
@@ -27,9 +27,9 @@ def draw(openings, side=160):
 
 
 def write_talk(path, openings, times, sound=None, sound_at=0.0, turned=False):
-    """A video of the frames `openings`, (n, faces), shown at `times` (seconds), with sound (16 kHz) from `sound_at` on.
+    """Write a video with the frames `openings`, (n, faces), at `times` (s), and audio (16 kHz) from `sound_at` (s).
 
-    turned : as a phone writes it that is held sideways: the frames lie on their side, and the metadata says so
+    turned : store the frames rotated with a display matrix in the metadata, as a phone held sideways does
     """
     base = Fraction(1, 90000)
     with av.open(str(path), "w") as container:
@@ -55,7 +55,7 @@ def write_talk(path, openings, times, sound=None, sound_at=0.0, turned=False):
             container.mux(track.encode())
     if turned:
         data = bytearray(path.read_bytes())
-        place = data.index(b"tkhd") + 44  # of the matrix
+        place = data.index(b"tkhd") + 44  # the display matrix
         a, b, c, d = (int(v * 65536).to_bytes(4, "big", signed=True) for v in (0, -1, 1, 0))
         data[place : place + 20] = a + b + bytes(4) + c + d
         path.write_bytes(data)
@@ -63,18 +63,18 @@ def write_talk(path, openings, times, sound=None, sound_at=0.0, turned=False):
 
 
 def talk(rng, n):
-    """Openings of a mouth, (n,) from 0 to 1: syllables of random length."""
+    """Random mouth openings, (n,) from 0 to 1, constant over syllables of random length."""
     syllables = np.repeat(rng.random(n), rng.integers(2, 5, n))[:n]
     return np.where(rng.random(n) < 0.1, 0, syllables)
 
 
 def voice(opening, rng, fps=25):
-    """Noise as loud as the mouth is open, 16 kHz."""
+    """Noise with the amplitude of the mouth opening, 16 kHz."""
     return np.float32(0.3 * np.repeat(opening, 16000 // fps) * rng.standard_normal(len(opening) * (16000 // fps)))
 
 
 class Detector:
-    """Finds the green faces, upright ones only."""
+    """Finds upright green faces."""
 
     def detect(self, picture, input_size, det_thresh):
         green = ((picture[..., 1] > 120) & (picture[..., 2] < 130)).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""The coupled 3D CNN is the one of its layer table."""
+"""The coupled 3D CNN matches its layer table."""
 
 import pytest
 import torch
@@ -12,7 +12,7 @@ MOUTH, SOUND = coupled_cnn.__doc__.split("sound, 15 x 40 x 3")
 
 
 def blocks(net):
-    """Parameters of each convolution with the norm and activation that follow."""
+    """Number of parameters of each convolution with the norm and activation after it."""
     found = []
     for layer in net:
         if isinstance(layer, (nn.Conv1d, nn.Conv2d)):
@@ -22,7 +22,7 @@ def blocks(net):
 
 
 @pytest.mark.parametrize("part, text", [("mouth", MOUTH), ("sound", SOUND)])
-def test_parameters_are_those_of_the_table(part, text):
+def test_parameters_match_the_table(part, text):
     net, rows = CoupledCNN(), layer_table(text)
     counts = [numbers[-1] for name, numbers in rows.items() if name.startswith(("conv", "fc", "out"))]
     layers, last = getattr(net, f"{part}_net"), getattr(net, f"{part}_out")
@@ -39,18 +39,18 @@ def sizes_after_convolutions_and_pools(net, x):
     return sizes
 
 
-def test_sizes_of_the_mouths_maps_are_the_papers():
+def test_mouth_feature_maps_have_the_papers_sizes():
     sizes = sizes_after_convolutions_and_pools(CoupledCNN().mouth_net, torch.zeros(1, 1, 60, 100))
     assert sizes == [(60, 100), (29, 49), (29, 49), (14, 24), (14, 24), (14, 24), (6, 11), (6, 11), (2, 5), (1, 1)]
 
 
-def test_sizes_of_the_sounds_maps_are_the_papers():
+def test_audio_feature_maps_have_the_papers_sizes():
     sizes = sizes_after_convolutions_and_pools(CoupledCNN().sound_net, torch.zeros(1, 3, 40))
     assert [n for (n,) in sizes] == [36, 18, 15, 12, 6, 4, 2, 1]
 
 
-def test_a_cube_gives_64_numbers_as_3d_convolutions_do():
-    """The same weights as Conv3d with the paper's kernels."""
+def test_a_cube_gives_the_64_numbers_that_3d_convolutions_give():
+    """The reference applies the same weights as Conv3d with the paper's kernels."""
     net = CoupledCNN(width=0.25).eval()
     with torch.no_grad():
         cube = torch.randn(2, 9, 60, 100)
@@ -71,7 +71,7 @@ def test_a_cube_gives_64_numbers_as_3d_convolutions_do():
 
 
 @pytest.mark.parametrize("stride", [1, 3])
-def test_a_stretch_gives_the_vectors_of_its_cubes(stride):
+def test_a_segment_gives_the_vectors_of_its_cubes(stride):
     net = CoupledCNN(width=0.25).eval()
     with torch.no_grad():
         frames, sound = torch.randn(1, 15, 60, 100), torch.randn(1, 22, 40, 3)
@@ -84,7 +84,7 @@ def test_a_stretch_gives_the_vectors_of_its_cubes(stride):
             assert torch.allclose(sounds[:, place // stride], one, atol=1e-5)
 
 
-def test_a_pair_of_cubes_lasts_0_3_seconds_and_the_next_begins_0_1_later():
+def test_mouth_and_audio_cubes_last_equally_long_and_advance_equally():
     net = CoupledCNN
     assert net.mouth_frames / net.fps == net.sound_frames / net.sound_rate == pytest.approx(net.seconds)
     assert net.mouth_stride / net.fps == pytest.approx(net.sound_stride * net.sound_step)

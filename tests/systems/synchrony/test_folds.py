@@ -11,7 +11,7 @@ from avsv.systems.synchrony.folds import fold_people, measure_folds
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_average_precision_is_scikit_learns(seed):
+def test_average_precision_equals_scikit_learns(seed):
     rng = np.random.default_rng(seed)
     labels = rng.random(60) < 0.4
     scores = np.round(rng.normal(labels, 1), 1)  # with ties
@@ -50,9 +50,9 @@ def test_measures_are_means_over_the_folds():
     assert (summary["n_genuine"], summary["n_impostor"]) == (12 * 9, 12 * 14)
 
 
-def test_too_few_people_and_unknown_clips_are_told():
+def test_too_few_people_and_unknown_clips_are_refused():
     pairs = {"u1": (np.ones(2), np.ones(2)), "u2": (np.ones(2), np.ones(2))}
-    with pytest.raises(InputError, match="10 folds of 2 people"):
+    with pytest.raises(InputError, match="10 folds"):
         measure_folds(pairs, {"u1": "a", "u2": "b"})
-    with pytest.raises(InputError, match="1 clips have no person in utt2spk, such as u2"):
+    with pytest.raises(InputError, match=r"utt2spk.* u2"):
         measure_folds(pairs, {"u1": "a"}, 1)

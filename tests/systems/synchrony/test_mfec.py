@@ -1,4 +1,4 @@
-"""Log mel energies without overlap and MFCC, against plain loops and SciPy."""
+"""MFEC and MFCC against plain loops, SciPy and Kaldi."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ def mel(hertz):
     return 2595 * np.log10(1 + hertz / 700)
 
 
-def test_energies_are_those_of_a_plain_loop():
+def test_energies_equal_a_plain_loop():
     feet = 700 * (10 ** (np.linspace(0, mel(8000), 42) / 2595) - 1)
     found = log_mel_energies(SOUND)
     assert found.shape == (25, 40)
@@ -31,7 +31,7 @@ def test_energies_are_those_of_a_plain_loop():
             assert found[frame, band] == pytest.approx(np.log(total), rel=1e-3)
 
 
-def test_every_band_has_lines_of_the_spectrum():
+def test_every_band_contains_spectral_lines():
     assert (mel_filters().sum(0) > 0).all()
 
 
@@ -42,13 +42,13 @@ def test_windows_do_not_overlap():
     assert np.flatnonzero(differ).tolist() == [2]
 
 
-def test_derivatives_are_slopes_fitted_by_least_squares():
+def test_derivatives_are_least_squares_slopes():
     values = np.random.default_rng(1).normal(size=(9, 3))
     slopes = [np.polyfit(np.arange(5), values[t - 2 : t + 3], 1)[0] for t in range(2, 7)]
     assert np.allclose(derivative(values)[2:7], slopes)
 
 
-def test_a_cube_has_energies_and_their_first_and_second_derivative():
+def test_mfec_stacks_energies_and_their_first_and_second_derivatives():
     cube = mfec(SOUND)
     assert cube.shape == (25, 40, 3)
     assert np.abs(cube[..., 0].mean(0)).max() < 1e-4
@@ -66,8 +66,8 @@ def test_digital_silence_is_50_db_below_the_loudest_window():
     assert np.array_equal(with_floor(sound), with_floor(sound))
 
 
-def test_cepstra_are_the_cosine_transform_of_kaldis_energies():
-    """Of 23 bands from 20 to 7600 Hz, liftered by 1 + 11 sin(pi k / 22); the first is the log energy."""
+def test_mfcc_is_the_cosine_transform_of_kaldis_energies():
+    """23 bands from 20 to 7600 Hz, liftered by 1 + 11 sin(pi k / 22); the first coefficient is the log energy."""
     import kaldi_native_fbank as knf
 
     options = knf.FbankOptions()
@@ -83,7 +83,7 @@ def test_cepstra_are_the_cosine_transform_of_kaldis_energies():
 
 
 @pytest.mark.parametrize("seconds", [0.025, 0.3, 2.0])
-def test_cepstra_are_those_of_kaldi(seconds):
+def test_mfcc_equals_kaldis(seconds):
     import kaldi_native_fbank as knf
 
     options = knf.MfccOptions()
@@ -96,8 +96,8 @@ def test_cepstra_are_those_of_kaldi(seconds):
     assert np.allclose(mfcc(sound), expected - expected.mean(0), atol=2e-3)
 
 
-def test_a_sound_shorter_than_a_window_is_told():
-    with pytest.raises(InputError, match="less than one window"):
+def test_a_waveform_shorter_than_a_window_is_refused():
+    with pytest.raises(InputError, match="one window"):
         mfec(np.zeros(300, np.float32))
-    with pytest.raises(InputError, match="less than one frame"):
+    with pytest.raises(InputError, match="frame"):
         mfcc(np.zeros(300, np.float32))

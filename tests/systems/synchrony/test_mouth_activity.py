@@ -1,4 +1,4 @@
-"""Visual voice activity on drawn mouths, talking and still."""
+"""Visual voice activity on synthetic mouths, talking and still."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from tests.systems.synchrony.talking import draw, talk
 
 
 def mouths(openings, move=0.0, noise=3.0):
-    """Cut mouths of a drawn face, with noise of the camera, and cut out trembling by `move` pixels."""
+    """Crop mouths from a synthetic face with camera noise, with crops that jitter by `move` pixels."""
     rng = np.random.default_rng(0)
     cuts = []
     for opening in openings:
@@ -31,10 +31,10 @@ def test_activity_begins_and_ends_with_the_talking():
 
 
 @pytest.mark.parametrize("fps", [24, 30, 50])
-def test_activity_comes_25_times_a_second_at_any_frame_rate(fps):
+def test_activity_has_25_values_per_second_at_any_frame_rate(fps):
     still = mouths([0.3] * 60)
     assert len(mouth_activity(Mouths(still.pictures, np.arange(60) / fps))) == pytest.approx(60 / fps * 25, abs=1)
 
 
-def test_a_picture_without_any_change_does_not_divide_by_zero():
+def test_constant_images_do_not_divide_by_zero():
     assert np.isfinite(mouth_motion(Mouths(np.zeros((10, 60, 100), np.uint8), np.arange(10) / 25))).all()

@@ -1,4 +1,4 @@
-"""Mouths cut out of videos, at any frame rate, and kept in archives."""
+"""Cropping mouths from videos of any frame rate, and storing them in archives."""
 
 import cv2
 import numpy as np
@@ -28,7 +28,7 @@ def darkness(pictures):
 
 
 @pytest.mark.parametrize("turn, scale", [(0, 1.0), (20, 0.7), (-30, 1.6)])
-def test_a_mouth_is_cut_upright_and_at_one_size(turn, scale):
+def test_a_mouth_is_cropped_upright_and_at_a_fixed_size(turn, scale):
     picture = draw([0.5])
     matrix = cv2.getRotationMatrix2D((80, 80), turn, scale)
     points = TEMPLATE + 24
@@ -38,13 +38,13 @@ def test_a_mouth_is_cut_upright_and_at_one_size(turn, scale):
     assert plain.shape == (HEIGHT, WIDTH)
     assert np.abs(plain.astype(float) - turned).mean() < 8
     columns = np.flatnonzero((plain < 60).any(0))
-    assert (columns[0] + columns[-1]) / 2 == pytest.approx(WIDTH / 2, abs=2)  # in the middle,
-    assert columns[-1] - columns[0] == pytest.approx(WIDTH / 2, abs=4)  # and half as wide as the cut
+    assert (columns[0] + columns[-1]) / 2 == pytest.approx(WIDTH / 2, abs=2)  # centred,
+    assert columns[-1] - columns[0] == pytest.approx(WIDTH / 2, abs=4)  # and half as wide as the crop
 
 
 @pytest.mark.parametrize("fps", [24, 25, 30, 50, 29.97])
 @pytest.mark.parametrize("wanted", [25, 30])
-def test_at_any_frame_rate_the_frame_in_the_middle_of_a_place_is_shown(fps, wanted):
+def test_resampling_takes_the_frame_on_display_at_the_midpoint_of_each_interval(fps, wanted):
     times = np.arange(60) / fps
     expected = []
     for place in range(int(60 / fps * wanted + 1e-6)):
@@ -53,19 +53,19 @@ def test_at_any_frame_rate_the_frame_in_the_middle_of_a_place_is_shown(fps, want
     assert frame_indices(times, wanted).tolist() == expected
 
 
-def test_a_face_that_comes_late_stands_still_before():
+def test_a_late_track_repeats_its_first_frame_before_it_starts():
     assert frame_indices(np.array([0.2, 0.24, 0.28]), 25).tolist() == [0, 0, 0, 0, 0, 0, 1, 2]
 
 
 @pytest.mark.parametrize("fps", [24, 30, 50])
-def test_the_mouths_of_a_video_follow_its_openings(tmp_path, fps):
+def test_cropped_mouths_follow_the_openings_of_the_video(tmp_path, fps):
     times = np.arange(50) / fps
     mouths = find_mouths(write_talk(tmp_path / "a.mp4", OPENING[:, None], times), Detector())
     assert mouths.pictures.shape == (50, 60, 100) and np.allclose(mouths.times, times, atol=1e-3)
     assert np.corrcoef(darkness(mouths.pictures), OPENING)[0, 1] > 0.95
 
 
-def test_a_variable_frame_rate_comes_out_even(tmp_path):
+def test_a_variable_frame_rate_becomes_constant(tmp_path):
     times = np.cumsum(np.tile([0.02, 0.06, 0.04, 0.04], 10))
     times -= times[0]
     write_talk(tmp_path / "a.mp4", OPENING[:40, None], times)
@@ -74,7 +74,7 @@ def test_a_variable_frame_rate_comes_out_even(tmp_path):
     assert np.corrcoef(found, expected)[0, 1] > 0.95
 
 
-def test_a_rotated_phone_video_is_turned_upright(tmp_path):
+def test_a_rotated_phone_video_is_made_upright(tmp_path):
     path = write_talk(tmp_path / "a.mp4", OPENING[:20, None], np.arange(20) / 25, turned=True)
     assert np.corrcoef(darkness(find_mouths(path, Detector()).pictures), OPENING[:20])[0, 1] > 0.95
 
@@ -88,11 +88,11 @@ def test_key_points_of_the_corpus_are_used(tmp_path):
     assert np.abs(found.pictures.astype(int) - find_mouths(path, Detector()).pictures).mean() < 5
     for rows in (lines[:16], [*lines, *lines[1:3]]):
         (tmp_path / "a.txt").write_text("\n".join(rows) + "\n")
-        with pytest.raises(InputError, match="has 20 frames"):
+        with pytest.raises(InputError, match=r"a\.mp4"):
             known_mouths(path, str(tmp_path / "a.txt"))
 
 
-def test_mouths_come_back_from_an_archive(tmp_path):
+def test_mouths_survive_an_archive(tmp_path):
     rng = np.random.default_rng(0)
     shades = [np.full((n, 60, 100), 9 * n, np.uint8) + rng.integers(0, 3, (n, 1, 1), np.uint8) for n in (1, 16, 17)]
     archive, entries = b"", []
@@ -104,14 +104,14 @@ def test_mouths_come_back_from_an_archive(tmp_path):
     for entry, pictures in zip(entries, shades, strict=True):
         found = read_mouths(entry)
         assert found.pictures.shape == pictures.shape and len(found.times) == len(pictures)
-        assert np.abs(found.pictures.astype(int) - pictures).max() < 6  # of 255: they went through a JPEG
+        assert np.abs(found.pictures.astype(int) - pictures).max() < 6  # of 255, after JPEG compression
     (tmp_path / "m.ark").write_bytes(archive[:-20])
     for entry in (entries[-1], f"{tmp_path}/m.ark:3", f"{tmp_path}/m.ark", f"{tmp_path}/absent:4"):
         with pytest.raises(InputError, match="mouths"):
             read_mouths(entry)
 
 
-def test_a_video_without_a_face_names_itself(tmp_path):
+def test_a_video_without_a_face_is_refused(tmp_path):
     write_talk(tmp_path / "a.mp4", [[None]] * 12, np.arange(12) / 25)
-    with pytest.raises(InputError, match="no face was found"):
+    with pytest.raises(InputError, match="no face"):
         find_mouths(tmp_path / "a.mp4", Detector())

@@ -45,65 +45,65 @@ def test_distances_and_tables_of_a_data_directory(avsv, data, model, tmp_path):
     assert {utt: "yes" if c >= 0.001 else "no" for utt, c in confidence.items()} == speaking
 
 
-def test_shards_give_the_same(avsv, data, model, tmp_path):
+def test_shards_give_the_same_tables(avsv, data, model, tmp_path):
     avsv("synchrony", "score", "--model", model, data, tmp_path / "whole")
     for job in ("1/2", "2/2"):
         avsv("synchrony", "score", "--model", model, "--shard", job, data, tmp_path / "parts")
     assert (tmp_path / "parts/utt2confidence").read_text() == (tmp_path / "whole/utt2confidence").read_text()
 
 
-def test_a_clip_too_short_is_skipped_and_named(avsv, data, model, tmp_path):
+def test_a_clip_that_is_too_short_is_skipped_and_named(avsv, data, model, tmp_path):
     import soundfile
 
     soundfile.write(data / "p0-0.wav", np.zeros(1600), 16000)
-    status, said = avsv("synchrony", "score", "--max-skipped", "0.2", "--model", model, data, tmp_path / "out")
-    assert status == 0 and "skipped p0-0" in said and "p0-0" in read_table(tmp_path / "out/skipped")
+    status, text = avsv("synchrony", "score", "--max-skipped", "0.2", "--model", model, data, tmp_path / "out")
+    assert status == 0 and "skipped p0-0" in text and "p0-0" in read_table(tmp_path / "out/skipped")
 
 
-def test_what_is_absent_is_told(avsv, data, model, tmp_path):
-    status, said = avsv("synchrony", "score", "--model", tmp_path / "none", data, tmp_path / "out")
-    assert status == 1 and "a finished training of task coupled_cnn or syncnet" in said
+def test_absent_models_thresholds_and_mouths_are_named(avsv, data, model, tmp_path):
+    status, text = avsv("synchrony", "score", "--model", tmp_path / "none", data, tmp_path / "out")
+    assert status == 1 and str(tmp_path / "none") in text
     save(model, None)
-    status, said = avsv("synchrony", "score", "--model", model, data, tmp_path / "out")
-    assert status == 1 and "give --confidence" in said
+    status, text = avsv("synchrony", "score", "--model", model, data, tmp_path / "out")
+    assert status == 1 and "give --confidence" in text
     (data / "mouths.scp").unlink()
-    status, said = avsv("synchrony", "score", "--model", model, data, tmp_path / "out")
-    assert status == 1 and "no clip has mouths (mouths.scp, run avsv synchrony mouths)" in said
+    status, text = avsv("synchrony", "score", "--model", model, data, tmp_path / "out")
+    assert status == 1 and "mouths.scp" in text
 
 
 def test_measures_are_printed_and_written(avsv, data, model, tmp_path):
     avsv("synchrony", "score", "--model", model, data, tmp_path / "out")
     utts = sorted(read_table(data / "utt2spk"))
     found = {utt: float(v) for utt, v in read_table(tmp_path / "out/utt2offset").items()}
-    # half of the true offsets are those found, the others a second away
+    # half of the reference offsets agree within 0.03 s, the others are a second away
     true = {utt: found[utt] + (0.03 if i % 2 else 1.0) for i, utt in enumerate(utts)}
     write_table(tmp_path / "true", {utt: f"{v:.3f}" for utt, v in true.items()})
     write_table(tmp_path / "places", dict.fromkeys(utts[:4], "50 60"))
     write_table(tmp_path / "boxes", {utts[0]: "10 20 90 100", utts[1]: "60 20 90 100"})
     out = tmp_path / "out"
-    status, said = avsv(
+    status, text = avsv(
         "synchrony", "evaluate", "--utt2spk", data / "utt2spk", "--folds", "2", "--shift", "0.2", "0.4",
         "--json", out / "j",
         "--system", f"ours={out}", "--replaced", out, "--offsets", tmp_path / "true", out,
         "--speakers", tmp_path / "places", tmp_path / "boxes", "--system", out,
     )  # fmt: skip
-    assert status == 0, said
+    assert status == 0, text
     ours, other = json.loads((tmp_path / "out/j").read_text())
     assert ours["system"] == "ours" and [row["shift"] for row in ours["pairs"]] == [0.2, 0.4]
     assert ours["offsets"]["within_frame_percent"] == 50 and ours["replaced"]["eer_percent"] == 50
     assert (ours["speakers"]["right_percent"], ours["speakers"]["found"]) == (25, 2)
     assert set(other) == {"system", "pairs"} and other["pairs"] == ours["pairs"]
-    assert "ours: offset within a frame in 50.0 % of 12 shifted clips" in said
+    assert "50.0 % of 12 shifted clips" in text
 
 
 def test_an_option_before_its_system_is_a_usage_error(avsv, tmp_path):
-    status, said = avsv("synchrony", "evaluate", "--utt2spk", "u", "--replaced", "r", "--system", "s")
-    assert status == 2 and "--replaced goes after the DIR of its system" in said
+    status, text = avsv("synchrony", "evaluate", "--utt2spk", "u", "--replaced", "r", "--system", "s")
+    assert status == 2 and "--replaced" in text
 
 
 @pytest.fixture
 def videos(tmp_path):
-    """A data directory of two videos, one of them without a face, and key points of the other."""
+    """A data directory of two videos: one without a face, the other with key points."""
     folder = tmp_path / "videos"
     folder.mkdir()
     rng = np.random.default_rng(0)
@@ -118,21 +118,21 @@ def videos(tmp_path):
     return folder
 
 
-def test_mouths_are_found_by_a_detector_or_known_from_the_corpus(avsv, videos, tmp_path, monkeypatch):
+def test_key_points_come_from_a_detector_or_from_the_corpus(avsv, videos, tmp_path, monkeypatch):
     from types import SimpleNamespace
 
     from avsv.systems.synchrony.mouths import read_mouths
 
-    status, said = avsv("synchrony", "mouths", videos, tmp_path / "known")
-    assert status == 1 and "give --model, a pack that finds faces" in said
+    status, text = avsv("synchrony", "mouths", videos, tmp_path / "known")
+    assert status == 1 and "landmarks.scp" in text and "--model" in text
     write_table(videos / "landmarks.scp", {"a-1": f"{videos}/a-1.txt"})
-    status, said = avsv("synchrony", "mouths", "--max-skipped", "0.5", videos, tmp_path / "known")
-    assert status == 0 and "skipped b-1" in said and "landmarks.scp has no line for it" in said
+    status, text = avsv("synchrony", "mouths", "--max-skipped", "0.5", videos, tmp_path / "known")
+    assert status == 0 and "skipped b-1" in text and "landmarks.scp" in text
     known = read_mouths(read_table(videos / "mouths.scp")["a-1"])
     pack = SimpleNamespace(detection=Detector(), files=lambda *_: [])
     monkeypatch.setattr("avsv.features.face_pack.load_pack", lambda *_, **__: pack)
-    status, said = avsv("synchrony", "mouths", "--max-skipped", "0.5", "--model", "pack", videos, tmp_path / "found")
-    assert status == 0 and "skipped b-1: no face was found" in said
+    status, text = avsv("synchrony", "mouths", "--max-skipped", "0.5", "--model", "pack", videos, tmp_path / "found")
+    assert status == 0 and "skipped b-1" in text
     found = read_mouths(read_table(videos / "mouths.scp")["a-1"])
     assert found.pictures.shape == known.pictures.shape == (25, 60, 100)
     assert np.abs(found.pictures.astype(int) - known.pictures).mean() < 5

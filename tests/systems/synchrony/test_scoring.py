@@ -1,4 +1,4 @@
-"""Offsets by sliding, against plain loops and made-up clips whose sound is late by a known time."""
+"""The offset search against plain loops and synthetic clips with a known delay of the audio."""
 
 from types import SimpleNamespace
 
@@ -10,7 +10,7 @@ from avsv.systems.synchrony.scoring import distance_matrix, find_offset, pair_di
 
 
 def clip(n=40, late=0, step=0.04, sound_step=0.04, noise=0.3, seed=0, first=0):
-    """A clip whose mouth and sound have the same random vectors, the sound `late` sound steps later."""
+    """A clip with the same random vectors for mouth and audio, the audio delayed by `late` audio steps."""
     rng = np.random.default_rng(seed)
     ratio = round(step / sound_step)
     truth = np.cumsum(rng.normal(size=(n * ratio + 100, 8)), 0) / 3
@@ -21,7 +21,7 @@ def clip(n=40, late=0, step=0.04, sound_step=0.04, noise=0.3, seed=0, first=0):
 
 
 @pytest.mark.parametrize("step, sound_step", [(0.04, 0.04), (0.1, 0.02)])
-def test_the_matrix_is_that_of_plain_loops(step, sound_step):
+def test_the_distance_matrix_equals_plain_loops(step, sound_step):
     vectors = clip(12, step=step, sound_step=sound_step, first=2)
     offsets, matrix = distance_matrix(vectors, 0.2)
     assert offsets[0] == pytest.approx(-0.2) and offsets[-1] == pytest.approx(0.2)
@@ -37,52 +37,51 @@ def test_the_matrix_is_that_of_plain_loops(step, sound_step):
 
 
 @pytest.mark.parametrize("late", [-10, -3, 0, 1, 10])
-def test_the_offset_of_a_shifted_sound_is_found(late):
+def test_the_offset_of_delayed_audio_is_found(late):
     found = find_offset(*distance_matrix(clip(50, late)))
     assert found.offset == pytest.approx(0.04 * late)
     assert found.confidence == pytest.approx(np.median(found.distances) - found.distances.min())
     assert found.distance == found.distances.min()
 
 
-def test_offsets_are_as_fine_as_the_steps_of_the_sound():
+def test_offsets_are_multiples_of_the_audio_step():
     assert find_offset(*distance_matrix(clip(20, late=7, step=0.1, sound_step=0.02))).offset == pytest.approx(0.14)
 
 
-def test_sound_of_another_clip_has_less_confidence():
+def test_audio_of_another_clip_has_lower_confidence():
     own, other = clip(50, seed=1), clip(50, seed=2)
     mixed = SimpleNamespace(**{**vars(own), "sound": other.sound})
     assert find_offset(*distance_matrix(mixed)).confidence < 0.5 * find_offset(*distance_matrix(own)).confidence
 
 
-def test_with_all_cubes_everywhere_distances_are_plain_means():
+def test_distances_are_plain_means_if_every_cube_has_audio_at_every_offset():
     matrix = np.random.default_rng(0).random((9, 5))
     found = find_offset(np.arange(-2, 3) * 0.04, matrix)
     assert np.allclose(found.distances, matrix.mean(0))
 
 
-def test_pairs_are_the_columns_of_their_shift():
+def test_genuine_and_impostor_pairs_are_the_columns_of_their_shifts():
     vectors = clip(30)
     genuine, impostors = pair_distances(*distance_matrix(vectors, 0.6), 0.4)
     assert np.allclose(genuine, np.linalg.norm(vectors.mouths - vectors.sound, axis=1))
     later = np.linalg.norm(vectors.mouths[:20] - vectors.sound[10:], axis=1)
     earlier = np.linalg.norm(vectors.mouths[10:] - vectors.sound[:20], axis=1)
     assert np.allclose(np.sort(impostors), np.sort(np.concatenate([earlier, later])))
-    with pytest.raises(InputError, match=r"reach to 0\.2 s"):
+    with pytest.raises(InputError, match=r"0\.2 s"):
         pair_distances(*distance_matrix(vectors, 0.2), 0.4)
 
 
-def test_a_clip_of_too_few_cubes_is_told():
-    with pytest.raises(InputError, match="overlap in 2 pieces, at least 3"):
+def test_a_clip_with_too_few_cubes_is_refused():
+    with pytest.raises(InputError, match="at least 3 cubes, found 2"):
         find_offset(*distance_matrix(clip(2)))
     silent = clip(10)
-    silent.sound = silent.sound[:0].reshape(0, 8)
     silent.sound = np.zeros((1, 8))
-    with pytest.raises(InputError, match="too short"):
+    with pytest.raises(InputError, match="at least 3 cubes"):
         find_offset(*distance_matrix(silent))
 
 
-def test_a_shift_between_two_steps_is_the_nearest_step():
-    """Of 40 ms: 0.1 s lies between 0.08 and 0.12 s; whichever is taken is told."""
+def test_a_shift_between_two_steps_is_rounded_to_the_nearest():
+    """Steps of 40 ms: 0.1 s lies between 0.08 and 0.12 s."""
     offsets = np.arange(-15, 16) * 0.04
     for shift in (0.1, 0.2, 0.3, 0.5):
         zero, early, late = offsets[shift_columns(offsets, shift)]

@@ -1,4 +1,4 @@
-"""SyncNet is the one of its layer table."""
+"""SyncNet matches its layer table."""
 
 import pytest
 import torch
@@ -17,7 +17,7 @@ def maps(net, x):
     return found
 
 
-def test_maps_are_those_of_the_table():
+def test_feature_maps_match_the_table():
     net = SyncNet()
     with torch.no_grad():
         mouth = maps(net.mouth_net, torch.zeros(1, 5, 60, 100))
@@ -30,7 +30,7 @@ def test_maps_are_those_of_the_table():
     assert net.embed_mouths(torch.zeros(1, 5, 60, 100)).shape == net.embed_sound(torch.zeros(1, 20, 13)).shape
 
 
-def test_a_stretch_gives_the_vectors_of_its_cubes():
+def test_a_segment_gives_the_vectors_of_its_cubes():
     net = SyncNet(16, 0.125).eval()
     with torch.no_grad():
         frames, sound = torch.randn(1, 9, 60, 100), torch.randn(1, 36, 13)
@@ -52,6 +52,6 @@ def test_the_first_layer_is_a_3d_convolution_over_five_frames():
     assert torch.allclose(layer(frames), as_3d.squeeze(2), atol=1e-5)
 
 
-def test_a_pair_lasts_0_2_seconds_and_the_next_begins_a_frame_later():
+def test_cubes_last_0_2_seconds_and_advance_by_one_frame():
     assert SyncNet.mouth_frames / SyncNet.fps == SyncNet.sound_frames / SyncNet.sound_rate == pytest.approx(0.2)
     assert SyncNet.mouth_stride / SyncNet.fps == pytest.approx(SyncNet.sound_stride * SyncNet.sound_step)

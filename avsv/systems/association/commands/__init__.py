@@ -1,1 +1,1 @@
-"""The verbs of this system: arguments, one library call, what the user sees."""
+"""The verbs of this system: each parses its arguments, calls one library function and reports the result."""

@@ -1,9 +1,9 @@
-"""avsv synchrony mouths: cut the mouths out of a data directory's videos, for the synchrony of mouth and sound.
+"""avsv synchrony mouths: crop the mouth of the main face from every frame of a data directory's videos.
 
-Writes OUT_DIR/mouths.{ark,scp}: of every frame of a clip the mouth of the face that it is about, grey, 60 x 100 pixels,
-with the frames' times. Key points are those of DATA_DIR/landmarks.scp where the corpus brings them (and --model is not
-given), or a detector's. When the last shard is done, DATA_DIR gets mouths.scp. A clip without a face for 9 frames
-together is skipped, counted and listed in OUT_DIR/skipped.
+Writes OUT_DIR/mouths.{ark,scp}: for every frame of a clip the mouth of its most prominent face, grey, 60 x 100 pixels,
+with the frame's time. The key points come from a detector (--model), or else from DATA_DIR/landmarks.scp if the corpus
+has them. When the last shard is done, mouths.scp is copied to DATA_DIR. A clip without a face in 9 consecutive frames
+is skipped, counted and listed in OUT_DIR/skipped.
 
 example:
   avsv synchrony mouths --model buffalo_l data/lrw exp/mouths/lrw
@@ -13,12 +13,13 @@ example:
 import logging
 from pathlib import Path
 
-from avsv.commands._arguments import prior, share
+from avsv.commands._arguments import share
 from avsv.jobs.fingerprints import file_digest
 from avsv.jobs.shards import Shard
 from avsv.kaldi.data_dir import read_data_dir
 from avsv.kaldi.media_files import with_stamps
 from avsv.kaldi.shards import make_archives
+from avsv.systems.synchrony.commands._arguments import add_detection_threshold
 
 log = logging.getLogger("avsv")
 
@@ -26,9 +27,9 @@ log = logging.getLogger("avsv")
 def add_arguments(parser):
     parser.add_argument("data_dir", type=Path, help="has video.scp and utt2spk")
     parser.add_argument("out_dir", type=Path)
-    parser.add_argument("--model", help="finds the faces: an InsightFace pack by name or folder, or an exp/ folder")
+    parser.add_argument("--model", help="face detector: an InsightFace pack by name or folder, or an exp/ folder")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
-    parser.add_argument("--det-thresh", type=prior, default=0.5, help="least score of a face, 0 to 1 (default: 0.5)")
+    add_detection_threshold(parser)
     parser.add_argument("--shard", type=Shard.parse, default=Shard(), metavar="J/N", help="do part J of N")
     parser.add_argument("--max-skipped", type=share, default=0.05, help="share of clips that may fail (default: 0.05)")
 
@@ -41,7 +42,7 @@ def run(args):
     data = read_data_dir(args.data_dir)
     landmarks = {} if args.model else data.table("landmarks.scp")
     if not args.model and not landmarks:
-        raise InputError(f"{args.data_dir}/landmarks.scp: is absent or empty; give --model, a pack that finds faces")
+        raise InputError(f"{args.data_dir}/landmarks.scp: is absent or empty; give --model with a face detector")
     detector, settings = None, {"key points": "landmarks.scp"}
     if args.model:
         from avsv.features.face_pack import load_pack
@@ -50,7 +51,7 @@ def run(args):
         detector = pack.detection
         settings = {"detector": [file_digest(f) for f in pack.files("detection")], "det_thresh": args.det_thresh}
     inputs = {utt: [video, landmarks.get(utt)] for utt, video in data.video.items()}
-    log.info("%s: %d of %d clips have a picture", args.data_dir, len(inputs), len(data.utts))
+    log.info("%s: %d of %d clips have video", args.data_dir, len(inputs), len(data.utts))
 
     def work(utts, out):
         for utt in progress(utts, "mouths"):
@@ -61,7 +62,7 @@ def run(args):
                 elif points is not None:
                     mouths = known_mouths(video, points)
                 else:
-                    raise InputError(f"{args.data_dir}/landmarks.scp has no line for it")
+                    raise InputError(f"{args.data_dir}/landmarks.scp lacks this clip")
             except InputError as error:
                 out.skip(utt, str(error))
                 continue

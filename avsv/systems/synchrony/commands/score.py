@@ -1,14 +1,14 @@
-"""avsv synchrony score: does the mouth belong to the sound? Distances and offsets of a data directory's clips.
+"""avsv synchrony score: distances, offsets and confidence of mouth and audio for the clips of a data directory.
 
-The mouths are those of DATA_DIR/mouths.scp, made by avsv synchrony mouths; the sound is that of wav.scp. OUT_DIR gets
-distances.{ark,scp}, a matrix a clip: the offsets in seconds in the first row, then for each piece of 0.2 or 0.3 s of
-mouth its distance from the sound at each offset; and the tables
-  utt2offset      seconds by which the sound is late; below 0 it leads
-  utt2distance    mean distance there
-  utt2confidence  how much less that is than the median over all offsets
-  utt2speaking    yes where the confidence reaches the network's threshold: the face is the speaker's
-When the last shard is done, DATA_DIR gets utt2speaking, for evaluate --by and report --by. A clip without mouths or
-sound, or shorter than three pieces, is skipped, counted and listed in OUT_DIR/skipped.
+Reads the mouth images of DATA_DIR/mouths.scp (from avsv synchrony mouths) and the audio of wav.scp. Writes
+OUT_DIR/distances.{ark,scp}, one matrix per clip: the first row has the offsets in seconds, each further row the
+distances of one mouth cube (0.2 or 0.3 s) from the audio at these offsets. Also writes the tables
+  utt2offset      delay of the audio in seconds; negative if the audio leads
+  utt2distance    mean distance at that offset
+  utt2confidence  median distance over all offsets minus the least one
+  utt2speaking    yes if the confidence reaches the network's threshold: the face is the speaker's
+When the last shard is done, utt2speaking is copied to DATA_DIR for evaluate --by and report --by. A clip without mouth
+images or audio, or shorter than three cubes, is skipped, counted and listed in OUT_DIR/skipped.
 
 example:
   avsv synchrony score --model exp/syncnet data/test exp/syncnet/test
@@ -24,6 +24,7 @@ from avsv.jobs.shards import Shard
 from avsv.kaldi.data_dir import read_data_dir
 from avsv.kaldi.media_files import with_stamps
 from avsv.kaldi.shards import make_archives
+from avsv.systems.synchrony.commands._arguments import add_largest_offset, add_model
 
 log = logging.getLogger("avsv")
 TABLES = ("utt2offset", "utt2distance", "utt2confidence", "utt2speaking")
@@ -32,14 +33,15 @@ TABLES = ("utt2offset", "utt2distance", "utt2confidence", "utt2speaking")
 def add_arguments(parser):
     parser.add_argument("data_dir", type=Path, help="has mouths.scp and wav.scp")
     parser.add_argument("out_dir", type=Path)
-    parser.add_argument("--model", type=Path, required=True, help="an exp/ folder of task coupled_cnn or syncnet")
-    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
-    parser.add_argument("--largest", type=not_negative, default=0.6, metavar="SECONDS", help="offset looked at (0.6)")
-    parser.add_argument("--confidence", type=not_negative, help="of a speaker, at least (the network's own threshold)")
+    add_model(parser)
+    add_largest_offset(parser)
+    parser.add_argument(
+        "--confidence", type=not_negative, help="least confidence of a speaker (default: the network's threshold)"
+    )
     parser.add_argument("--shard", type=Shard.parse, default=Shard(), metavar="J/N", help="do part J of N")
     parser.add_argument("--max-skipped", type=share, default=0.05, help="share of clips that may fail (default: 0.05)")
     add_audio_track(parser)
-    parser.add_argument("--allow-pipes", action="store_true", help="run the commands that wav.scp holds")
+    parser.add_argument("--allow-pipes", action="store_true", help="run the commands in wav.scp")
 
 
 def run(args):
@@ -49,54 +51,25 @@ def run(args):
     data = read_data_dir(args.data_dir)
     mouths = {utt: entry for utt, entry in data.table("mouths.scp").items() if utt in data.wav}
     if not mouths:
-        raise InputError(
-            f"{args.data_dir}: no clip has mouths (mouths.scp, run avsv synchrony mouths) and sound (wav.scp)"
-        )
-    log.info("%s: %d of %d clips have mouths and sound", args.data_dir, len(mouths), len(data.utts))
+        raise InputError(f"{args.data_dir}: expected clips in both mouths.scp and wav.scp, found none; "
+                         "run avsv synchrony mouths")  # fmt: skip
+    log.info("%s: %d of %d clips have mouth images and audio", args.data_dir, len(mouths), len(data.utts))
     threshold = load_network(args.model).threshold if args.confidence is None else args.confidence
     if threshold is None:
-        raise InputError(f"{args.model}: was trained without held-out people (valid_dir) and has no threshold of its "
-                        "own; give --confidence")  # fmt: skip
+        raise InputError(f"{args.model}: has no threshold because it was trained without held-out people (valid_dir); "
+                         "give --confidence")  # fmt: skip
     inputs = {utt: [entry, data.wav[utt]] for utt, entry in mouths.items()}
     settings = {"model": file_digest(args.model / NAME), "largest": args.largest, "threshold": threshold}
     if args.audio_track is not None:
         settings["audio_track"] = args.audio_track
 
     def work(utts, out):
-        score_clips(args, inputs, threshold, utts, out)
+        from avsv.systems.synchrony.embedding import make_synchrony_embedder, score_clips
+
+        embedder = make_synchrony_embedder(args.model, args.device)
+        score_clips(embedder, {utt: inputs[utt] for utt in utts}, threshold, out, args.largest, args.audio_track,
+                    args.allow_pipes)  # fmt: skip
 
     stamped = with_stamps(inputs, lambda utt: inputs[utt], args.shard)
     make_archives(args.out_dir, ["distances"], stamped, settings, work, args.shard, args.max_skipped, TABLES,
                   copies={"utt2speaking": args.data_dir / "utt2speaking"})  # fmt: skip
-
-
-def score_clips(args, inputs, threshold, utts, out):
-    import numpy as np
-
-    from avsv.errors import InputError
-    from avsv.features.fbank import RATE
-    from avsv.jobs.progress import progress
-    from avsv.media.decoder_process import guarded
-    from avsv.media.waveforms import read_waveform
-    from avsv.systems.synchrony.embedding import make_synchrony_embedder
-    from avsv.systems.synchrony.mouths import read_mouths
-    from avsv.systems.synchrony.scoring import distance_matrix, find_offset
-
-    embedder = make_synchrony_embedder(args.model, args.device)
-    for utt in progress(utts, "score synchrony"):
-        entry, wav = inputs[utt]
-        try:
-            sound = guarded(read_waveform, wav, RATE, args.allow_pipes, args.audio_track)
-            vectors = embedder.embed(read_mouths(entry), sound)
-            if not (np.isfinite(vectors.mouths).all() and np.isfinite(vectors.sound).all()):
-                raise InputError("the network's vectors are NaN or infinite")
-            offsets, matrix = distance_matrix(vectors, args.largest)
-            found = find_offset(offsets, matrix)
-        except InputError as error:
-            out.skip(utt, str(error))
-            continue
-        out.write("distances", utt, np.vstack([offsets, matrix]), gaps=True)
-        out.note("utt2offset", utt, found.offset)
-        out.note("utt2distance", utt, found.distance)
-        out.note("utt2confidence", utt, found.confidence)
-        out.note("utt2speaking", utt, "yes" if found.confidence >= threshold else "no")

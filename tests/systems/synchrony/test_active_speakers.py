@@ -1,19 +1,19 @@
-"""Which of several faces speaks, in made-up distances."""
+"""Active-speaker detection on synthetic distances."""
 
 import numpy as np
 import pytest
 
-from avsv.systems.synchrony.speakers import find_speakers, mean_where, resample_flags, smooth
+from avsv.systems.synchrony.active_speakers import find_speakers, mean_where, resample_flags, smooth
 
 OFFSETS = np.arange(-5, 6) * 0.04
 N = 60
 
 
 def matrix(speaks, rng, column=5):
-    """Distances of a face: 1 below the others at one offset while it speaks."""
-    found = 5 + 0.3 * rng.normal(size=(N, len(OFFSETS)))
-    found[speaks, column] -= 1
-    return found
+    """Distances of a face: lower by 1 at one offset while it speaks."""
+    distances = 5 + 0.3 * rng.normal(size=(N, len(OFFSETS)))
+    distances[speaks, column] -= 1
+    return distances
 
 
 def speakers(*faces, voice=None, moving=None, threshold=0.4):
@@ -22,7 +22,7 @@ def speakers(*faces, voice=None, moving=None, threshold=0.4):
     return find_speakers(OFFSETS, list(faces), 0.04, voice, moving, threshold)
 
 
-def test_the_face_whose_mouth_fits_the_sound_speaks(rng):
+def test_the_face_with_the_matching_mouth_speaks(rng):
     found = speakers((0, matrix(slice(0), rng)), (0, matrix(slice(N), rng)))
     assert found.best == 1 and found.speaking[1].mean() > 0.95 and not found.speaking[0].any()
     assert found.overall[1] == pytest.approx(1, abs=0.2) and found.overall[0] == pytest.approx(0, abs=0.2)
@@ -34,12 +34,12 @@ def test_speakers_may_change(rng):
     assert not (found.speaking[0] & found.speaking[1]).any()
 
 
-def test_an_offset_of_the_file_is_that_of_the_surest_face(rng):
+def test_the_offset_of_the_file_is_that_of_the_most_confident_face(rng):
     found = speakers((0, matrix(slice(0), rng)), (0, matrix(slice(N), rng, column=8)))
     assert found.offset == pytest.approx(0.12) and found.best == 1
 
 
-def test_without_voice_or_movement_nobody_speaks(rng):
+def test_nobody_speaks_without_voice_or_movement(rng):
     face = (0, matrix(slice(N), rng))
     assert not speakers(face, voice=np.zeros(N, bool)).speaking.any()
     assert not speakers(face, moving=[np.zeros(N, bool)]).speaking.any()
@@ -50,12 +50,12 @@ def test_a_face_that_fits_no_better_than_chance_is_not_the_speaker(rng):
     assert speakers((0, matrix(slice(0), rng))).speaking.mean() < 0.1
 
 
-def test_a_face_that_comes_late_has_no_score_before(rng):
+def test_a_face_has_no_score_before_it_appears(rng):
     found = speakers((0, matrix(slice(N), rng)), (20, matrix(slice(0), rng)[:40]))
     assert np.isnan(found.scores[1, :20]).all() and not np.isnan(found.scores[1, 20:]).any()
 
 
-def test_smoothing_is_the_mean_of_the_neighbours_there():
+def test_smoothing_averages_the_neighbours_without_nan():
     values = np.random.default_rng(0).normal(size=20)
     values[[3, 4, 11]] = np.nan
     for place, found in enumerate(smooth(values, 2)):
