@@ -1,11 +1,16 @@
 """Types and actions of arguments that several commands share; no command itself."""
 
 import argparse
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # a command's --help needs this file, but no numpy
+    from collections.abc import Callable
+
     from avsv.jobs.provenance import MadeFrom
+    from avsv.scoring.missing import Missing
+    from avsv.scoring.quality import QualityTable
     from avsv.scoring.score_lists import ScoreList
 
 
@@ -57,6 +62,43 @@ def prior(text: str) -> float:
     if not 0 < value < 1:
         raise argparse.ArgumentTypeError(f'"{text}" is no number between 0 and 1')
     return value
+
+
+def missing_policy(*policies: str, number: bool = False) -> "Callable[[str], Missing]":
+    """A type for argparse: one of `policies`, or a finite score if `number` allows it.
+
+    Examples
+    --------
+    >>> missing_policy("error", "drop", number=True)("-1")
+    -1.0
+    """
+
+    def parse(text: str) -> "Missing":
+        if text in policies:
+            return text
+        try:
+            value = float(text)
+        except ValueError:
+            value = float("nan")
+        if not number or not math.isfinite(value):
+            expected = ", ".join([*policies, "a number"] if number else policies)
+            raise argparse.ArgumentTypeError(f'expected {expected}, found "{text}"')
+        return value
+
+    return parse
+
+
+def quality_table(text: str) -> "QualityTable":
+    """FILE, or log:FILE for the logarithm of its values.
+
+    Examples
+    --------
+    >>> quality_table("log:data/vox1/utt2dur")
+    QualityTable(path=PosixPath('data/vox1/utt2dur'), log=True)
+    """
+    from avsv.scoring.quality import QualityTable
+
+    return QualityTable(Path(text.removeprefix("log:")), text.startswith("log:"))
 
 
 def add_trust(parser: argparse.ArgumentParser) -> None:
@@ -125,7 +167,6 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
 def read_score_lists(args: argparse.Namespace) -> "tuple[ScoreList, ScoreList | None]":
     """The files to be fused and those to train on, None where there are none; InputError where options contradict."""
     from avsv.errors import InputError
-    from avsv.scoring.quality import QualityTable
     from avsv.scoring.score_lists import ScoreList
 
     if (args.train_trials is None) != (args.train_scores is None):
@@ -136,8 +177,8 @@ def read_score_lists(args: argparse.Namespace) -> "tuple[ScoreList, ScoreList | 
         raise InputError("--model is applied as it is: leave out --train-trials and --train-scores, or --model")
     if args.train_quality and (not args.quality or args.train_trials is None):
         raise InputError("--train-quality goes with --quality and --train-trials")
-    quality = [QualityTable.parse(file) for file in args.quality or []]
-    train_quality = [QualityTable.parse(file) for file in args.train_quality or []]
+    quality = [quality_table(file) for file in args.quality or []]
+    train_quality = [quality_table(file) for file in args.train_quality or []]
     if train_quality and [table.log for table in train_quality] != [table.log for table in quality]:
         raise InputError("--train-quality: expected the tables of --quality in the same order, log: where it has log:")
     given = ScoreList(args.trials, [Path(file) for file in args.scores], quality)

@@ -79,6 +79,7 @@ def read_sides(
     """
     from avsv.errors import InputError
     from avsv.scoring.backend import both_sides, make_backend
+    from avsv.scoring.missing import refuse_missing
     from avsv.scoring.trial_embeddings import read_trial_embeddings
 
     if args.enroll_method is not None and args.enroll_spk2utt is None:
@@ -86,7 +87,7 @@ def read_sides(
     length, normalization = args.vector_length or "sqrt-dim", normalization_of(args)
     backend = make_backend(args.backend, args.plda, args.center, args.transform, length, normalization)
     pool = read_trial_embeddings(trials, args.enroll, args.test, args.enroll_spk2utt)
-    args.missing.check(trials, pool, args.test or args.enroll)
+    refuse_missing(args.missing, trials, pool, args.test or args.enroll)
     left, right, backend = both_sides(backend, pool, args.enroll_method or METHODS[0])
     return pool, left, right, backend
 

@@ -43,10 +43,10 @@ def run(args):
     given, train = read_score_lists(args)
     made = made_from_lists(args, given, train)
     if args.method == "logistic":
-        fuse_files(Path(args.out), given, train, args.target_prior or 0.01, args.model, args.missing == "rest")
+        fuse_files(Path(args.out), given, train, args.target_prior or 0.01, args.model, args.missing)
         made.write(args.out)
         return
     if given.quality or args.model or args.target_prior is not None:
         raise InputError("--quality, --target-prior and --model go with --method logistic: the mean weighs nothing")
-    average_files(Path(args.out), given, args.missing == "rest")
+    average_files(Path(args.out), given, args.missing)
     made.write(args.out)

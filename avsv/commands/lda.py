@@ -34,8 +34,8 @@ def run(args):
     from avsv.kaldi.embeddings import read_embeddings
     from avsv.kaldi.origin import embeddings_model, write_trained_on
     from avsv.scoring.lda import class_statistics, train_lda
-    from avsv.scoring.people import people_numbers
     from avsv.scoring.projection import Projection, write_projection
+    from avsv.scoring.speakers import speaker_numbers
     from avsv.scoring.whitening import train_whitening
 
     if (args.method == "lda") != (args.utt2spk is not None):
@@ -45,7 +45,7 @@ def run(args):
     if args.method == "whiten":
         projection = train_whitening(embeddings.vectors, args.dim)
     else:
-        people = people_numbers(embeddings, args.utt2spk, args.embeddings)
+        people = speaker_numbers(embeddings, args.utt2spk, args.embeddings)
         statistics = class_statistics(embeddings.vectors, people)
         projection = Projection(statistics.center, train_lda(statistics, args.dim))
     model = embeddings_model(args.embeddings)

@@ -18,16 +18,22 @@ import logging
 import os
 from pathlib import Path
 
-from avsv.commands._arguments import at_least_one, prior, result_options
+from avsv.commands._arguments import at_least_one, missing_policy, prior, result_options
 from avsv.commands._backend import add_backend_arguments, backend_inputs, read_sides, system_of
-from avsv.scoring.missing import missing_policy
 
 log = logging.getLogger("avsv")
 
 
 def add_arguments(parser):
-    methods = ["z-norm", "t-norm", "zt-norm", "s-norm", "as-norm"]
-    parser.add_argument("--method", required=True, choices=methods)
+    # before numpy is imported: each core computes a product of its own (see cohort_statistics), so more threads of
+    # BLAS would only compete with them
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    from avsv.scoring.normalization import CHOICES, METHODS
+
+    parser.add_argument(
+        "--method", required=True, choices=METHODS,
+        help="; ".join(f"{name}: {method.summary}" for name, method in METHODS.items()),
+    )  # fmt: skip
     parser.add_argument("--trials", type=Path, required=True, help="enroll test [target|nontarget], or VoxCeleb's list")
     parser.add_argument("--scores", type=Path, required=True, metavar="FILE", help="raw scores: enroll test score")
     add_backend_arguments(parser)
@@ -44,7 +50,7 @@ def add_arguments(parser):
     best.add_argument("--top-n", type=at_least_one, metavar="N", help="highest cohort scores taken by as-norm (300)")
     best.add_argument("--top-share", type=prior, metavar="P", help="the same as a share of the cohort, 0 to 1")
     parser.add_argument(
-        "--cohort-choice", choices=["own", "other"],
+        "--cohort-choice", choices=CHOICES,
         help="as-norm: a recording's own highest scores, or the members that are highest for the other one (own)",
     )  # fmt: skip
     parser.add_argument(
@@ -59,8 +65,6 @@ def add_arguments(parser):
 
 
 def run(args):
-    # each core makes a product of its own (see cohort_statistics); BLAS's threads would only be in the way
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     import numpy as np
 
     from avsv.errors import InputError
@@ -72,9 +76,11 @@ def run(args):
     from avsv.scoring.cohort import read_cohort
     from avsv.scoring.cohort_statistics import cohort_statistics
     from avsv.scoring.finite import write_finite
-    from avsv.scoring.normalization import n_highest, normalize, refuse_other_scores
+    from avsv.scoring.missing import fill_missing, report_missing
+    from avsv.scoring.normalization import METHODS, n_highest, normalize, refuse_other_scores
 
-    refuse_options_of_as_norm(args)
+    adaptive = METHODS[args.method].adaptive
+    refuse_options_without_effect(args, adaptive)
     more = {"scores": args.scores, "cohort": args.cohort, "people": [args.cohort_utt2spk, args.utt2spk]}
     record = MadeFrom(args.verb, {**backend_inputs(args), **more}, result_options(args))
     trials = read_trials(args.trials)
@@ -83,19 +89,19 @@ def run(args):
     if None not in (system, made := read_system(args.scores)) and made != system:
         raise InputError(f"{args.scores}: its scores are of {made}, the embeddings and options make {system}")
     complete = pool.complete
-    raw = read_scores(args.scores, trials, incomplete=args.missing.policy == "drop")
+    raw = read_scores(args.scores, trials, incomplete=args.missing == "drop")
     if np.isnan(raw[complete]).any():
         raise InputError(f"{args.scores}: trials whose embeddings are there have no score in it")
     refuse_other_scores(args.scores, trials, raw, pool, recordings, tests)
-    by_person = args.cohort_of == "speakers" or (args.cohort_of is None and args.cohort_utt2spk is not None)
-    cohort = read_cohort(args.cohort, pool.embeddings, args.cohort_utt2spk, args.utt2spk, by_person)
+    by_speaker = args.cohort_of == "speakers" or (args.cohort_of is None and args.cohort_utt2spk is not None)
+    cohort = read_cohort(args.cohort, pool.embeddings, args.cohort_utt2spk, args.utt2spk, by_speaker)
     size, cohort_size = pool.embeddings.vectors.shape[1], cohort.vectors.shape[1]
     if complete.any() and size != cohort_size:
         raise InputError(f"{args.cohort}: embeddings of {cohort_size} values, those of the trials have {size}")
 
     scores = raw[complete]
     members = backend(cohort)
-    n_best = n_highest(len(cohort), args.top_n, args.top_share) if args.method == "as-norm" else len(cohort)
+    n_best = n_highest(len(cohort), args.top_n, args.top_share) if adaptive else len(cohort)
     if complete.any():
         choice = args.cohort_choice or "own"
         scores = normalize(args.method, scores, pool.pairs[complete], recordings, members, n_best, choice)
@@ -103,20 +109,20 @@ def run(args):
         means, _ = cohort_statistics(recordings, members[1], n_best)
         ids = [*pool.embeddings.ids, *(pool.models.ids if pool.models else [])]
         write_table(args.cohort_means, {name: f"{mean:.7g}" for name, mean in zip(ids, means, strict=True)})
-    scores = args.missing.fill(complete, scores, raw)
-    args.missing.note(args.out, trials, pool)
-    if args.missing.policy == "drop":
+    scores = fill_missing(args.missing, complete, scores, raw)
+    report_missing(args.missing, args.out, trials, pool)
+    if args.missing == "drop":
         trials = trials.take(complete)
     write_finite(args.out, trials, scores, system and f"{system}+{args.method}")
     record.write(args.out)
     log.info("%s: %d scores, %s against %d cohort members", args.out, len(scores), args.method, len(cohort))
 
 
-def refuse_options_of_as_norm(args) -> None:
-    """InputError where an option would be without effect."""
-    from avsv.errors import InputError
+def refuse_options_without_effect(args, adaptive: bool) -> None:
+    """Raise OptionError for options of adaptive methods if the method uses the whole cohort."""
+    from avsv.errors import OptionError
 
     for option in ("top_n", "top_share", "cohort_choice"):
-        if getattr(args, option) is not None and args.method != "as-norm":
+        if getattr(args, option) is not None and not adaptive:
             name = "--" + option.replace("_", "-")
-            raise InputError(f"{name} goes with --method as-norm: {args.method} takes the whole cohort")
+            raise OptionError(f"{name} has no effect on {args.method}, which uses the whole cohort")

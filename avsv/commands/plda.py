@@ -36,15 +36,15 @@ def run(args):
     from avsv.kaldi.embeddings import read_embeddings
     from avsv.kaldi.origin import embeddings_model, same_model, write_trained_on
     from avsv.scoring.adaptation import coral
-    from avsv.scoring.people import people_numbers
     from avsv.scoring.plda_files import write_plda
     from avsv.scoring.plda_training import train_plda
+    from avsv.scoring.speakers import speaker_numbers
 
     inputs = {"embeddings": args.embeddings, "people": args.utt2spk, "domain": args.coral}
     made = MadeFrom(args.verb, inputs, result_options(args))
     model = same_model({path: embeddings_model(path) for path in (args.embeddings, args.coral) if path is not None})
     embeddings = read_embeddings(args.embeddings)
-    people = people_numbers(embeddings, args.utt2spk, args.embeddings)
+    people = speaker_numbers(embeddings, args.utt2spk, args.embeddings)
     vectors = embeddings.vectors
     if args.coral:
         vectors = coral(vectors, read_embeddings(args.coral).vectors)

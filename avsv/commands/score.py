@@ -23,9 +23,8 @@ import logging
 import os
 from pathlib import Path
 
-from avsv.commands._arguments import result_options
+from avsv.commands._arguments import missing_policy, result_options
 from avsv.commands._backend import add_backend_arguments, backend_inputs, read_sides, system_of
-from avsv.scoring.missing import missing_policy
 
 log = logging.getLogger("avsv")
 
@@ -38,7 +37,7 @@ def add_arguments(parser):
         help="weights of voice and face beside fused embeddings: compare by what both clips have",
     )  # fmt: skip
     parser.add_argument(
-        "--missing", type=missing_policy("error", "drop", "score"), default="error", metavar="error|drop|NUMBER",
+        "--missing", type=missing_policy("error", "drop", number=True), default="error", metavar="error|drop|NUMBER",
         help="trials without an embedding, or with nothing in common: stop, leave out, or give this score (error)",
     )  # fmt: skip
     parser.add_argument("out", type=Path, metavar="OUT", help="enroll test score")
@@ -50,6 +49,7 @@ def run(args):
     from avsv.kaldi.trials import read_trials
     from avsv.scoring.cosine import inner_products
     from avsv.scoring.finite import write_finite
+    from avsv.scoring.missing import fill_missing, report_missing
 
     made = MadeFrom(args.verb, {**backend_inputs(args), "weights": args.weights}, result_options(args))
     trials = read_trials(args.trials)
@@ -60,9 +60,9 @@ def run(args):
         complete, shared = what_is_shared(args, trials, pool)
     pairs = pool.pairs if complete.all() else pool.pairs[complete]
     found = inner_products(left, right, pairs)
-    scores = args.missing.fill(complete, found if shared is None else found / shared)
-    args.missing.note(args.out, trials, pool, pool.complete & ~complete)
-    if args.missing.policy == "drop":
+    scores = fill_missing(args.missing, complete, found if shared is None else found / shared)
+    report_missing(args.missing, args.out, trials, pool, pool.complete & ~complete)
+    if args.missing == "drop":
         trials = trials.take(complete)
     write_finite(args.out, trials, scores, system and system + "+shared" * bool(args.weights))
     made.write(args.out)
@@ -72,6 +72,7 @@ def run(args):
 def what_is_shared(args, trials, pool):
     """Which trials can be scored, (trials,) bool, and of these what their clips share."""
     from avsv.errors import InputError
+    from avsv.scoring.missing import refuse_disjoint
     from avsv.scoring.modality_overlap import LEAST, read_weights, shared_weights
 
     if args.backend != "cosine" or args.center or args.enroll_spk2utt:
@@ -79,6 +80,6 @@ def what_is_shared(args, trials, pool):
                         "--enroll-spk2utt")  # fmt: skip
     complete = pool.complete
     shared = shared_weights(read_weights(args.weights, pool.embeddings.ids), pool.pairs[complete])
-    args.missing.check_apart(trials, complete.nonzero()[0][shared < LEAST])
+    refuse_disjoint(args.missing, trials, complete.nonzero()[0][shared < LEAST])
     complete[complete] = shared >= LEAST
     return complete, shared[shared >= LEAST]

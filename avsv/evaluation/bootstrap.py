@@ -25,8 +25,8 @@ import numpy as np
 from avsv.evaluation.cllr import bits
 from avsv.evaluation.dcf import bayes_threshold, least_cost, normalised_cost
 from avsv.evaluation.errors import ErrorCounts, equal_error
-from avsv.evaluation.people import people_of
 from avsv.evaluation.resamples import Resamples
+from avsv.evaluation.speakers import speakers_of
 from avsv.kaldi.tables import read_table
 from avsv.kaldi.trials import Trials
 
@@ -54,7 +54,7 @@ class SpeakerBootstrap:
 
     Parameters
     ----------
-    people : (trials, 2) int, person on each side (see `people_of`)
+    people : (trials, 2) int, person on each side (see `speakers_of`)
     labels : (trials,) bool
     n_resamples, seed : the same seed gives the same resamples
     """
@@ -153,10 +153,11 @@ def bootstrap(
     """
     if not n_resamples and utt2spk is None:
         return None
+    source = ""
     if isinstance(utt2spk, str | Path):
-        utt2spk = read_table(utt2spk, 2, "utterance speaker")
-    people = people_of(trials, utt2spk)  # checks the table even where no resamples are wanted
-    return SpeakerBootstrap(people, trials.labels, n_resamples, seed) if n_resamples else None
+        source, utt2spk = utt2spk, read_table(utt2spk, 2, "utterance speaker")
+    speakers = speakers_of(trials, utt2spk, source or "utt2spk")  # checks the table even without resamples
+    return SpeakerBootstrap(speakers, trials.labels, n_resamples, seed) if n_resamples else None
 
 
 def interval(values: np.ndarray, level: float = 0.95) -> tuple[float, float] | None:

@@ -1,7 +1,8 @@
-"""A back-end as a map of embeddings to vectors whose inner product is the score.
+"""Back-ends as maps from embeddings to vectors whose inner product is the score.
 
-Cosine is one after scaling to length 1, PLDA with two more dimensions (see plda.Ratio). So trials and cohorts are
-scored by the same few lines whatever the back-end, and whether a model was enrolled with one recording or several.
+For the cosine, the vectors are the embeddings at length 1; for PLDA, they have two more dimensions (see plda.Ratio).
+Trials and cohorts are therefore scored by the same few lines for every back-end, and for models of one recording or of
+several.
 """
 
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from avsv.errors import InputError, refuse_unknown
+from avsv.errors import OptionError, refuse_unknown
 from avsv.kaldi.embeddings import Embeddings
 from avsv.scoring.cosine import unit_length
 from avsv.scoring.plda import Ratio
@@ -26,9 +27,9 @@ Backend = Callable[[Embeddings], Sides]
 
 @dataclass(frozen=True)
 class Cosine:
-    """Embeddings at length 1, for both sides.
+    """The cosine back-end: both sides are the embeddings at length 1.
 
-    projection : applied before
+    projection : applied first, if given
     """
 
     projection: Projection | None = None
@@ -49,55 +50,61 @@ def make_backend(
     length: str = "sqrt-dim",
     normalization: str = "none",
 ) -> Backend:
-    """The function that gives embeddings' enrolment side and test side, two float32 arrays (n, d').
+    """A function that maps embeddings to their enrolment side and test side, two float32 arrays (n, d').
 
     Parameters
     ----------
     name : "cosine" or "plda"
-    plda : folder of `avsv plda`, or Kaldi's plda file; cosine does not use it
-    center : Kaldi vector to subtract before the cosine
-    transform : Kaldi matrix to apply then
-    length : for PLDA, one of LENGTHS, what vectors are scaled to before (see `plda.fixed_length`)
-    normalization : for PLDA, one of NORMALIZATIONS, what Kaldi's scoring does by itself (see `plda.expected_length`)
+    plda : folder of `avsv plda`, or Kaldi's plda file; ignored by the cosine
+    center : Kaldi vector, subtracted before the cosine
+    transform : Kaldi matrix, applied after `center`
+    length : for PLDA, one of LENGTHS: the length vectors are scaled to first (see `plda.fixed_length`)
+    normalization : for PLDA, one of NORMALIZATIONS: Kaldi's own scaling in scoring (see `plda.expected_length`)
 
     Raises
     ------
-    InputError : the name is unknown, an option is missing, or one that would be without effect is given
+    OptionError : unknown name, a parameter is missing, or one is given that would have no effect
+
+    Examples
+    --------
+    >>> enroll, test = make_backend("cosine")(Embeddings(["a"], np.array([[3.0, 4.0]])))
+    >>> enroll @ test.T
+    array([[1.]], dtype=float32)
     """
     refuse_unknown("back-end", name, BACKENDS)
     if name == "plda":
         if plda is None:
-            raise InputError("--backend plda needs --plda DIR, what avsv plda made")
-        for option, value in (("--center", center), ("--transform", transform)):
+            raise OptionError("back-end plda needs plda, the folder that avsv plda writes")
+        for option, value in (("center", center), ("transform", transform)):
             if value is not None:
-                raise InputError(f"{option} goes with --backend cosine: PLDA has what it was trained with")
+                raise OptionError(f"{option} is for back-end cosine: PLDA has its own centring and LDA")
         return Ratio(read_plda(plda, length), normalization=normalization)
     if center is None:
         if transform is not None:
-            raise InputError("--transform needs --center, the mean.vec that was made with it")
+            raise OptionError("transform needs center, the mean.vec that belongs to it")
         return Cosine()
     return Cosine(read_projection(center, transform))
 
 
 def both_sides(backend: Backend, pool: TrialEmbeddings, method: str) -> tuple[np.ndarray, np.ndarray, Backend]:
-    """Enrolment and test side of all that `pool.pairs` may name.
+    """Enrolment and test side of everything that `pool.pairs` may refer to.
 
     Parameters
     ----------
-    method : what becomes of a model's recordings.
-        "embedding-average": the mean of their embeddings is scored as one recording is;
+    method : how a model of several recordings is scored.
+        "embedding-average": the mean of their embeddings, scored like one recording;
         "score-average": the mean of their scores;
-        "by-the-book": PLDA's likelihood ratio of all of them together (Rajan, Afanasyev, Hautamaki and Kinnunen, "From
+        "by-the-book": PLDA's likelihood ratio given all recordings (Rajan, Afanasyev, Hautamaki and Kinnunen, "From
         single to multiple enrollment i-vectors", Digital Signal Processing 31, 2014)
 
     Returns
     -------
-    left, right : (recordings + models, d'), the recordings first; the right side of a model is zero
-    backend : the one that gives other embeddings, such as those of a cohort, sides of the same width
+    left, right : (recordings + models, d') float32, recordings first; the right side of a model is zero
+    backend : maps other embeddings, such as a cohort's, to sides of the same width
 
     Raises
     ------
-    InputError : the method is unknown, or needs PLDA
+    OptionError : unknown method, or one that needs PLDA
     """
     refuse_unknown("enrolment method", method, METHODS)
     models = pool.models
@@ -105,7 +112,8 @@ def both_sides(backend: Backend, pool: TrialEmbeddings, method: str) -> tuple[np
         return *backend(pool.embeddings), backend
     if method == "by-the-book":
         if not isinstance(backend, Ratio):
-            raise InputError("--enroll-method by-the-book goes with --backend plda; cosine has averages of two kinds")
+            raise OptionError("enrolment method by-the-book needs back-end plda; the cosine averages embeddings or "
+                            "scores")  # fmt: skip
         backend = backend.for_counts(models.counts)
     left, right = backend(pool.embeddings)
     if not len(models):
@@ -115,5 +123,5 @@ def both_sides(backend: Backend, pool: TrialEmbeddings, method: str) -> tuple[np
     elif method == "score-average":
         enrolled = models.average(left)
     else:
-        enrolled = backend.enroll(models.average(backend.places(pool.embeddings, right)), models.counts)
+        enrolled = backend.enroll(models.average(backend.in_model_basis(pool.embeddings, right)), models.counts)
     return np.concatenate([left, enrolled]), np.concatenate([right, np.zeros_like(enrolled)]), backend

@@ -1,9 +1,8 @@
-"""Calibration and score fusion: affine maps of one or several systems' scores to log-likelihood ratios.
+"""Calibration and score fusion: affine maps from the scores of one or several systems to log-likelihood ratios.
 
-Prior-weighted logistic regression (Bruemmer and du Preez 2006; Pigeon, Druyts and Verlinde 2000): the map is chosen
-that costs least, in bits, at a given target prior. Quality measures of the recordings are features beside the scores.
-There is a map for every set of systems that a trial may have scores of: a trial that has only the voice is judged by
-what the voice alone is worth.
+Prior-weighted logistic regression (Bruemmer and du Preez 2006; Pigeon, Druyts and Verlinde 2000) finds the map with the
+least cross-entropy at a given target prior. Quality measures of the recordings are features beside the scores. Each set
+of systems has its own map, so a trial with only a voice score is calibrated on voice scores alone.
 """
 
 import logging
@@ -19,10 +18,10 @@ from avsv.jobs.schema import read_json
 from avsv.scoring.quality import Measure
 
 log = logging.getLogger("avsv")
-# On weights of features of unit variance. Those of scores stay finite where a threshold separates all trials. Those of
-# quality measures are held back: few people's recordings make a measure look telling that tells nothing of others.
+# Ridge penalties on the weights of features scaled to unit variance. Scores: keeps weights finite where a threshold
+# separates the classes. Quality measures: with few training speakers, a useless measure can seem informative.
 RIDGE, QUALITY_RIDGE = 1e-6, 1e-3
-BLOCK = 1 << 15  # trials worked on at a time
+BLOCK = 1 << 15  # trials processed at a time
 SHAPE = {
     "systems": [str],
     "target_prior": float,
@@ -34,11 +33,11 @@ ONE_MAP = {"systems": [str], "target_prior": float, "weights": [float], "offset"
 
 @dataclass(frozen=True)
 class Map:
-    """`[scores of the systems that are present, quality] @ weights + offset` is a natural-log likelihood ratio.
+    """The natural-log likelihood ratio `[scores of present systems, quality features] @ weights + offset`.
 
     present : for each system, whether its score is used
-    weights : one for each score used, then one for each feature of quality
-    offset : added
+    weights : one per score used, then one per quality feature
+    offset : natural-log likelihood ratio where all features are 0
     """
 
     present: list[bool]
@@ -48,14 +47,13 @@ class Map:
 
 @dataclass(frozen=True)
 class ScoreFusion:
-    """A model of calibration or fusion.
+    """A trained calibration (one system) or fusion (several).
 
-    systems : what the systems are called
-    target_prior : for which it was trained
-    measures : of quality, two features each
-    maps : one for each set of present systems
-    trained_on : for each system the model and back-end that made its training scores (see kaldi/origin.py), or None
-        where they have no record
+    systems : names of the systems
+    target_prior : prior it was trained for
+    measures : quality measures, two features each
+    maps : one per set of present systems
+    trained_on : model and back-end that made each system's training scores (see kaldi/origin.py); None if unrecorded
     """
 
     systems: list[str]
@@ -65,20 +63,26 @@ class ScoreFusion:
     trained_on: list[str | None] = field(default_factory=list)
 
     def apply(self, scores: np.ndarray, quality: np.ndarray | None = None) -> np.ndarray:
-        """Log-likelihood ratios; 0, no evidence, where a trial has no score at all.
+        """Natural-log likelihood ratios of trials; 0 (no evidence) for a trial without any score.
 
         Parameters
         ----------
-        scores : (n, systems), NaN where a system has none
-        quality : (n, 2 * measures), none of them missing
+        scores : (n, systems) float, NaN where a system has no score
+        quality : (n, 2 * measures) float, without NaN
 
         Returns
         -------
-        (n,) float64, NaN where infinite scores of opposite signs are added
+        (n,) float64, NaN where infinite scores of opposite sign are added
 
         Raises
         ------
-        InputError : there is no map for the systems that a trial has
+        InputError : no map for the set of systems of some trial
+
+        Examples
+        --------
+        >>> fusion = ScoreFusion(["voice", "face"], 0.5, [], [Map([True, False], [2.0], -1.0)])
+        >>> fusion.apply(np.array([[3.0, np.nan], [np.nan, np.nan]])).tolist()
+        [5.0, 0.0]
         """
         maps = {pattern_code(one.present): one for one in self.maps}
         ratios = np.zeros(len(scores))
@@ -89,32 +93,32 @@ class ScoreFusion:
                 if code not in maps:
                     n_such = int((pattern_codes(scores) == code).sum())
                     raise InputError(
-                        f"{n_such} trials have scores of {self.name(code)} only, for which the model has no map: train "
-                        "it with --missing rest, on trials of both classes that have these scores"
+                        f"{n_such} trials have scores of {self.name(code)} only, and the model has no map for these: "
+                        "train it with missing set to rest, on target and nontarget trials with these scores"
                     )
                 features = take_features(scores, quality, which, np.array(maps[code].present))
-                with np.errstate(invalid="ignore"):  # infinite scores of opposite signs make NaN
+                with np.errstate(invalid="ignore"):  # infinite scores of opposite sign sum to NaN
                     ratios[which] = features @ np.array(maps[code].weights) + maps[code].offset
         return ratios
 
     def name(self, code: int) -> str:
-        """The systems of a pattern, in words."""
+        """Names of the systems in a set, joined by +."""
         return " + ".join(name for number, name in enumerate(self.systems) if code >> number & 1)
 
 
 def pattern_code(present: Iterable[bool]) -> int:
-    """A set of systems as a number, a bit each.
+    """A set of systems as a number: bit i is set if system i is present.
 
     Examples
     --------
     >>> pattern_code([True, False, True])
     5
     """
-    return sum(1 << number for number, here in enumerate(present) if here)
+    return sum(1 << number for number, has in enumerate(present) if has)
 
 
 def pattern_codes(scores: np.ndarray) -> np.ndarray:
-    """`pattern_code` of each trial, (n,) int; scores are (n, systems) with NaN where there is none."""
+    """`pattern_code` of each trial, (n,) int, from scores (n, systems) with NaN where absent."""
     number_type = np.min_scalar_type((1 << scores.shape[1]) - 1)
     codes = np.zeros(len(scores), number_type)
     for number, column in enumerate(scores.T):
@@ -123,9 +127,9 @@ def pattern_codes(scores: np.ndarray) -> np.ndarray:
 
 
 def take_features(scores: np.ndarray, quality: np.ndarray | None, which: np.ndarray, present: np.ndarray) -> np.ndarray:
-    """Scores of the present systems, then quality, of some trials: (len(which), k)."""
-    taken = scores[which][:, present]
-    return taken if quality is None or not quality.shape[1] else np.column_stack([taken, quality[which]])
+    """Scores of the present systems, then quality features, of the trials `which`: (len(which), k)."""
+    used = scores[which][:, present]
+    return used if quality is None or not quality.shape[1] else np.column_stack([used, quality[which]])
 
 
 def train_fusion(
@@ -138,32 +142,34 @@ def train_fusion(
     patterns: Iterable[int] | None = None,
     trained_on: Sequence[str | None] = (),
 ) -> ScoreFusion:
-    """Find the weights and offsets with the least prior-weighted cross-entropy.
+    """Train calibration or fusion: weights and offsets with the least prior-weighted cross-entropy.
 
     Parameters
     ----------
-    scores : (n, systems), finite, or NaN where a system has none
-    labels : (n,) bool
+    scores : (n, systems) float, finite, or NaN where a system has no score
+    labels : (n,) bool, True for a target trial
     target_prior : weight of the targets, 0 to 1
-    quality : (n, 2 * measures) features beside the scores
-    patterns : sets of systems (see `pattern_code`) that get a map; None for that of all systems. A map is trained on
-        the trials that have at least its systems, so trials that lack nothing serve for all. A set without trials of
-        both classes gets none, and a warning
-    trained_on : the systems' origins (see ScoreFusion)
+    systems : names of the systems; "system 1", ... if empty
+    quality : (n, 2 * measures) float, features beside the scores
+    measures : the quality measures behind these features
+    patterns : sets of systems (see `pattern_code`) that get a map; None for the set of all. A map is trained on the
+        trials with at least its systems, so a complete trial serves every map. A set without trials of both classes
+        gets no map, and a warning is logged
+    trained_on : origins of the systems (see ScoreFusion)
 
     Raises
     ------
-    InputError : a score is infinite, or no map has trials of both classes
+    InputError : a score is infinite, no set of systems has trials of both classes, or a weight is not finite
 
     Examples
     --------
     >>> fusion = train_fusion(np.array([[-1.0], [1.0], [-1.0], [1.0]]), np.array([False, False, True, True]), 0.5)
-    >>> abs(fusion.maps[0].weights[0]) < 1e-6, abs(fusion.maps[0].offset) < 1e-6  # scores that tell nothing
+    >>> abs(fusion.maps[0].weights[0]) < 1e-6, abs(fusion.maps[0].offset) < 1e-6  # scores without information
     (True, True)
     """
     labels, n_systems = np.asarray(labels), scores.shape[1]
     if np.isinf(scores).any():
-        raise InputError("calibration needs finite scores; some are infinite")
+        raise InputError("calibration needs finite scores, found infinite ones")
     codes = pattern_codes(scores)
     names = [*systems] or [f"system {number}" for number in range(1, n_systems + 1)]
     fusion = ScoreFusion(names, target_prior, list(measures), [], [*trained_on] or [None] * n_systems)
@@ -183,13 +189,13 @@ def train_fusion(
         except np.linalg.LinAlgError:
             weights, offset = np.array([np.nan]), np.nan
         if not np.isfinite([*weights, offset]).all():
-            raise InputError(f"calibration of {fusion.name(code)} gives no finite weights: the scores or quality "
+            raise InputError(f"calibration of {fusion.name(code)}: weights are not finite, because scores or quality "
                             "values are too large")  # fmt: skip
         fusion.maps.append(Map(present, weights.tolist(), offset))
     if not fusion.maps:
         raise InputError(
             f"calibration needs target and nontarget trials, found {labels.sum()} and {(~labels).sum()}"
-            + ("" if patterns is None else ", none of both classes with the same system's scores")
+            + ("" if patterns is None else ", but no system with scores of both classes")
         )
     return fusion
 
@@ -197,10 +203,21 @@ def train_fusion(
 def train_map(
     features: np.ndarray, labels: np.ndarray, target_prior: float, n_scores: int | None = None
 ) -> tuple[np.ndarray, float]:
-    """Weights (k,) and offset for the features (n, k), by Newton's method with step halving.
+    """Logistic regression by Newton's method with step halving.
 
-    The first `n_scores` features are scores (None: all), the others quality measures. The cost is convex; gradient and
-    Hessian are exact. A feature that is constant gets no weight.
+    The cost is convex; gradient and Hessian are exact. A constant feature gets weight 0.
+
+    Parameters
+    ----------
+    features : (n, k) float
+    labels : (n,) bool, both classes present
+    target_prior : weight of the targets, 0 to 1
+    n_scores : number of leading features that are scores, the others being quality features; None for all
+
+    Returns
+    -------
+    weights : (k,) float64
+    offset : float
     """
     n_target = int(labels.sum())
     class_weights = (1 - target_prior) / (len(labels) - n_target), target_prior / n_target
@@ -217,14 +234,14 @@ def train_map(
     cost, gradient, hessian = terms(x)
     for _ in range(100):
         step = np.linalg.solve(hessian, gradient)
-        found = terms(x - step)
-        while found[0] > cost and np.abs(step).max() > 1e-12:
+        updated = terms(x - step)
+        while updated[0] > cost and np.abs(step).max() > 1e-12:
             step /= 2
-            found = terms(x - step)
-        if found[0] > cost:
+            updated = terms(x - step)
+        if updated[0] > cost:
             break
-        x, gain = x - step, cost - found[0]
-        cost, gradient, hessian = found
+        x, gain = x - step, cost - updated[0]
+        cost, gradient, hessian = updated
         if gain < 1e-15:
             break
     weights = x[:-1] / scale
@@ -234,18 +251,27 @@ def train_map(
 def cost_terms(
     x, features, labels, class_weights, middle, scale, prior_logit, ridge
 ) -> tuple[float, np.ndarray, np.ndarray]:
-    """Weighted cross-entropy in nats of features made to have mean 0 and variance 1, gradient and Hessian.
+    """Weighted cross-entropy in nats, its gradient and its Hessian, of features scaled to mean 0 and variance 1.
 
-    x : (k + 1,), the weights and the offset
-    class_weights : of a nontarget and of a target trial
-    ridge : (k + 1,)
+    Parameters
+    ----------
+    x : (k + 1,) weights and offset
+    features, labels : (n, k) float, (n,) bool
+    class_weights : weight of a nontarget trial, and of a target trial
+    middle, scale : (k,) mean and standard deviation of the features
+    prior_logit : log odds of the target prior
+    ridge : (k + 1,) penalty on each element of x
+
+    Returns
+    -------
+    cost, gradient (k + 1,), Hessian (k + 1, k + 1)
     """
     cost, gradient, hessian = 0.5 * ridge @ x**2, ridge * x, np.diag(ridge + 1e-15)
     for start in range(0, len(features), BLOCK):
         part = slice(start, start + BLOCK)
         design = np.column_stack([(features[part] - middle) / scale, np.ones(len(labels[part]))])
         sign, weights = np.where(labels[part], -1.0, 1.0), np.where(labels[part], *class_weights[::-1])
-        margin = sign * (design @ x + prior_logit)  # for the wrong class
+        margin = sign * (design @ x + prior_logit)  # log odds of the wrong class
         loss = np.logaddexp(0, margin)
         error = np.exp(margin - loss)
         cost += weights @ loss
@@ -255,7 +281,7 @@ def cost_terms(
 
 
 def write_fusion(path: Path | str, fusion: ScoreFusion) -> None:
-    """Write the model as JSON."""
+    """Write a model as JSON; see SHAPE for the keys."""
     write_json(path, asdict(fusion))
 
 
@@ -264,30 +290,30 @@ def read_fusion(path: Path | str) -> ScoreFusion:
 
     Raises
     ------
-    InputError : the file is absent, has another shape than SHAPE, holds a number that is not finite, or its maps do not
-        fit its systems and measures
+    InputError : the file is absent, does not have SHAPE, holds a number that is not finite, or its maps do not match
+        its systems and measures
     """
     shape = ({**SHAPE, "trained_on?": [(str, None)]}, ONE_MAP)
     model = read_json(path, shape, "model of avsv calibrate or avsv fuse")
-    if "weights" in model:  # of one map, as it was written before there were several
+    if "weights" in model:  # the former format, with one map
         one = {"present": [True] * len(model["weights"]), "weights": model["weights"], "offset": model["offset"]}
         model = {"systems": model["systems"], "target_prior": model["target_prior"], "measures": [], "maps": [one]}
     measures = [Measure(**measure) for measure in model.pop("measures")]
     maps = [Map(**one) for one in model.pop("maps")]
     unknown = {"trained_on": [None] * len(model["systems"])}
     fusion = ScoreFusion(**{**unknown, **model}, measures=measures, maps=maps)
-    if wrong := unfitting(fusion):
-        raise InputError(f"{path}: is not a model of avsv calibrate or avsv fuse: {wrong}")
+    if wrong := inconsistency(fusion):
+        raise InputError(f"{path}: expected a model of avsv calibrate or avsv fuse: {wrong}")
     return fusion
 
 
-def unfitting(fusion: ScoreFusion) -> str | None:
-    """What does not fit together in a model; None where all does."""
+def inconsistency(fusion: ScoreFusion) -> str | None:
+    """The first inconsistency within a model, or None."""
     n_systems = len(fusion.systems)
     if not n_systems or not fusion.maps:
-        return "it has no systems or no maps"
+        return "no systems or no maps"
     if len(fusion.trained_on) != n_systems:
-        return f"trained_on has {len(fusion.trained_on)} entries for {n_systems} systems"
+        return f"trained_on: expected {n_systems} entries, found {len(fusion.trained_on)}"
     if not 0 < fusion.target_prior < 1:
         return f"target_prior: expected a number between 0 and 1, found {fusion.target_prior}"
     for number, one in enumerate(fusion.maps):
@@ -297,5 +323,5 @@ def unfitting(fusion: ScoreFusion) -> str | None:
         if len(one.weights) != n_weights:
             return f"maps[{number}].weights: expected {n_weights} numbers, found {len(one.weights)}"
     if len({pattern_code(one.present) for one in fusion.maps}) < len(fusion.maps):
-        return "two maps are for the same systems"
+        return "two maps of the same systems"
     return None

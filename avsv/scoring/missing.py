@@ -1,112 +1,147 @@
-"""What to do about trials whose embedding or score is missing: never silence, always a count."""
+"""Trials without an embedding or a score. They are counted and listed, whatever the caller decides about them.
 
-import argparse
+The decision is a plain value, the parameter `missing` of the functions below: "error" raises, "drop" leaves such trials
+out, "keep" keeps the score they had before, and a number becomes their score.
+"""
+
 import logging
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from avsv.errors import InputError, refuse_unknown
+from avsv.errors import InputError, MissingEmbedding, OptionError, refuse_unknown
 from avsv.jobs.files import whole_file
 
-if TYPE_CHECKING:  # a command's --help needs this file, but no numpy
+if TYPE_CHECKING:  # a command's --help imports this module and should not wait for numpy
     import numpy as np
 
     from avsv.kaldi.trials import Trials
     from avsv.scoring.trial_embeddings import TrialEmbeddings
 
 log = logging.getLogger("avsv")
-POLICIES = ("error", "drop", "keep", "score")
+POLICIES = ("error", "drop", "keep")
+Missing = Literal["error", "drop", "keep"] | float
 
 
-@dataclass(frozen=True)
-class Missing:
-    """The user's wish.
+def check_missing(missing: Missing) -> None:
+    """Raise OptionError unless `missing` is one of POLICIES or a finite number.
 
-    policy : "error" stop, "drop" leave the trial out, "keep" leave its score as it was, "score" give it `value`
+    Examples
+    --------
+    >>> check_missing("drop")
+    >>> check_missing(-1.0)
     """
+    if not isinstance(missing, (int, float)):
+        refuse_unknown("missing", missing, POLICIES)
+    elif not math.isfinite(missing):
+        raise OptionError(f"missing: expected {', '.join(POLICIES)} or a finite number, found {missing}")
 
-    policy: str = "error"
-    value: float = 0.0
 
-    def __post_init__(self):
-        refuse_unknown("policy", self.policy, POLICIES)
-        if not math.isfinite(self.value):
-            raise InputError(f"a missing score can be given any finite number, found {self.value}")
+def refuse_missing(missing: Missing, trials: "Trials", pool: "TrialEmbeddings", scp: Path) -> None:
+    """Stop if trials lack an embedding and `missing` does not allow it.
 
-    def check(self, trials: "Trials", pool: "TrialEmbeddings", scp: Path) -> None:
-        """InputError that names the first recordings without an embedding, where that is to stop the work."""
-        absent = pool.absent(trials)
-        if not absent:
-            return
-        n_incomplete = int((~pool.complete).sum())
-        if self.policy == "error":
-            short = f"{pool.models.n_short} models lack some of theirs and " if pool.models is not None else ""
-            raise InputError(
-                f"{scp}: no embedding of {len(absent)} recordings of the trials, so that {short}{n_incomplete} of "
-                f"{len(trials)} trials have no score; the first: {', '.join(absent[:3])}. Make them, or see --missing"
-            )
-        if self.policy == "drop" and n_incomplete == len(trials):
-            raise InputError(f"{scp}: no trial is left: not one has both embeddings; the first absent: {absent[0]}")
+    Raises
+    ------
+    MissingEmbedding : `missing` is "error" and a trial is incomplete, or it is "drop" and no trial is complete; the
+        message names the first recordings without an embedding
+    """
+    absent = pool.absent(trials)
+    if not absent:
+        return
+    n_incomplete = int((~pool.complete).sum())
+    if missing == "error":
+        short = f"{pool.models.n_short} models are incomplete and " if pool.models is not None else ""
+        raise MissingEmbedding(
+            f"{scp}: {len(absent)} recordings of the trials have no embedding, the first: {', '.join(absent[:3])}; "
+            f"{short}{n_incomplete} of {len(trials)} trials cannot be scored. Embed these recordings, or set missing "
+            "to something other than error"
+        )
+    if missing == "drop" and n_incomplete == len(trials):
+        raise MissingEmbedding(f"{scp}: no trial has embeddings on both sides; the first absent one: {absent[0]}")
 
-    def check_apart(self, trials: "Trials", apart: "np.ndarray") -> None:
-        """InputError where trials, of these numbers, have nothing in common, and that is to stop the work."""
-        if len(apart) and self.policy == "error":
-            enroll, test = trials[int(apart[0])]
-            raise InputError(f"{len(apart)} of {len(trials)} trials compare clips that have nothing in common, a voice "
-                            f"with a face, the first: {enroll} {test}; see --missing")  # fmt: skip
 
-    def fill(self, complete: "np.ndarray", scores: "np.ndarray", before: "np.ndarray | None" = None) -> "np.ndarray":
-        """Scores of all trials, or of the complete ones where the others are dropped.
+def refuse_disjoint(missing: Missing, trials: "Trials", disjoint: "np.ndarray") -> None:
+    """Stop if clips of a trial share no modality and `missing` is "error".
 
-        Parameters
-        ----------
-        complete : (n,) bool
-        scores : (complete trials,)
-        before : (n,) scores that are kept where the policy is "keep"
-        """
-        import numpy as np
+    Parameters
+    ----------
+    disjoint : (k,) int, numbers of the trials whose clips share no modality
 
-        if self.policy == "drop" or complete.all():
-            return scores
-        filled = np.full(len(complete), self.value, scores.dtype) if self.policy != "keep" else before.copy()
-        filled[complete] = scores
-        return filled
+    Raises
+    ------
+    InputError : names the first such trial
+    """
+    if len(disjoint) and missing == "error":
+        enroll, test = trials[int(disjoint[0])]
+        raise InputError(f"{len(disjoint)} of {len(trials)} trials compare a voice with a face, the first: "
+                        f"{enroll} {test}; set missing to something other than error")  # fmt: skip
 
-    def note(self, out: Path, trials: "Trials", pool: "TrialEmbeddings", apart: "np.ndarray | None" = None) -> None:
-        """Say how many trials lack an embedding and what became of them.
 
-        OUT.missing lists the recordings, and the models that have none at all; then the trials of `apart`.
+def fill_missing(
+    missing: Missing, complete: "np.ndarray", scores: "np.ndarray", before: "np.ndarray | None" = None
+) -> "np.ndarray":
+    """Scores of all trials; with "drop", of the complete trials only.
 
-        Parameters
-        ----------
-        apart : (trials,) bool, those whose clips have embeddings, and nothing in common
-        """
-        listing = missing_list(out)
-        absent = pool.absent(trials)
-        numbers = [] if apart is None else apart.nonzero()[0].tolist()
-        if not absent and not numbers:
-            listing.unlink(missing_ok=True)  # of an earlier run
-            return
-        with whole_file(listing) as file:
-            file.writelines(f"{name}\n" for name in sorted({*absent, *without_embedding(trials, pool)}))
-            file.writelines(" ".join(trials[number]) + "\n" for number in numbers)
-        done = {"drop": "left out", "keep": "kept as they were"}.get(self.policy, f"given the score {self.value:g}")
-        if numbers:
-            log.warning("%s: %d of %d trials compare a voice with a face: %s", out, len(numbers), len(trials), done)
-        if not absent:
-            return
-        n_incomplete = int((~pool.complete).sum())
-        if pool.models is not None and pool.models.n_short:
-            log.warning("%s: %d models are made of fewer recordings than they have", out, pool.models.n_short)
-        log.warning("%s: %d of %d trials lack an embedding: %s", out, n_incomplete, len(trials), done)
-        log.warning("%s: the %d recordings without one", listing, len(absent))
+    Parameters
+    ----------
+    complete : (n,) bool, trials that could be scored
+    scores : (complete trials,) float
+    before : (n,) float, the scores that "keep" keeps
+
+    Returns
+    -------
+    (n,) float of the type of `scores`; (complete trials,) with "drop"
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> fill_missing(-1.0, np.array([True, False]), np.array([0.5])).tolist()
+    [0.5, -1.0]
+    """
+    import numpy as np
+
+    if missing == "drop" or complete.all():
+        return scores
+    filled = np.full(len(complete), missing, scores.dtype) if missing != "keep" else before.copy()
+    filled[complete] = scores
+    return filled
+
+
+def report_missing(
+    missing: Missing, out: Path, trials: "Trials", pool: "TrialEmbeddings", disjoint: "np.ndarray | None" = None
+) -> None:
+    """Log how many trials could not be scored, and list their recordings in OUT.missing.
+
+    OUT.missing holds one recording, or one model without any embedding, on a line; then the trials of `disjoint`, as
+    "enroll test". It is removed if nothing is missing.
+
+    Parameters
+    ----------
+    disjoint : (trials,) bool, trials with both embeddings whose clips share no modality
+    """
+    listing = missing_list(out)
+    absent = pool.absent(trials)
+    numbers = [] if disjoint is None else disjoint.nonzero()[0].tolist()
+    if not absent and not numbers:
+        listing.unlink(missing_ok=True)  # left by an earlier run
+        return
+    with whole_file(listing) as file:
+        file.writelines(f"{name}\n" for name in sorted({*absent, *without_embedding(trials, pool)}))
+        file.writelines(" ".join(trials[number]) + "\n" for number in numbers)
+    action = {"drop": "left out", "keep": "scores kept"}.get(missing) or f"scored {missing:g}"
+    if numbers:
+        log.warning("%s: %d of %d trials compare a voice with a face: %s", out, len(numbers), len(trials), action)
+    if not absent:
+        return
+    n_incomplete = int((~pool.complete).sum())
+    if pool.models is not None and pool.models.n_short:
+        log.warning("%s: %d models are made of only some of their recordings", out, pool.models.n_short)
+    log.warning("%s: %d of %d trials lack an embedding: %s", out, n_incomplete, len(trials), action)
+    log.warning("%s lists the %d recordings without an embedding", listing, len(absent))
 
 
 def without_embedding(trials: "Trials", pool: "TrialEmbeddings") -> set[str]:
-    """Names in the trials, of recordings or of models, for which there is nothing to score."""
+    """Enrolment and test names, of recordings or of models, that have no embedding at all."""
     import numpy as np
 
     names = set()
@@ -116,12 +151,12 @@ def without_embedding(trials: "Trials", pool: "TrialEmbeddings") -> set[str]:
 
 
 def missing_list(scores: Path) -> Path:
-    """Where the recordings without an embedding are listed, beside a score file."""
+    """The file beside a score file that lists recordings without an embedding."""
     return scores.parent / f"{scores.name}.missing"
 
 
-def made_up(scores: Path, trials: "Trials") -> "np.ndarray":
-    """(trials,) bool: the trial or a name in it is listed as one without, so that its score tells nothing.
+def filled_trials(scores: Path, trials: "Trials") -> "np.ndarray":
+    """(trials,) bool: the score in the file was filled in, because FILE.missing lists the trial or a name in it.
 
     Examples
     --------
@@ -130,7 +165,7 @@ def made_up(scores: Path, trials: "Trials") -> "np.ndarray":
     >>> from avsv.kaldi.trials import Trials
     >>> scores = Path(tempfile.mkdtemp()) / "scores"
     >>> _ = missing_list(scores).write_text("c\\na d\\n")
-    >>> made_up(scores, Trials(["a"], ["b", "c", "d"], np.array([[0, 0], [0, 1], [0, 2]]))).tolist()
+    >>> filled_trials(scores, Trials(["a"], ["b", "c", "d"], np.array([[0, 0], [0, 1], [0, 2]]))).tolist()
     [False, True, True]
     """
     import numpy as np
@@ -141,37 +176,13 @@ def made_up(scores: Path, trials: "Trials") -> "np.ndarray":
     if not listing.exists():
         return np.zeros(len(trials), bool)
     lines = [line.split() for line in read_lines(listing)]
-    names, apart = {line[0] for line in lines if len(line) == 1}, [line for line in lines if len(line) == 2]
+    names, disjoint = {line[0] for line in lines if len(line) == 1}, [line for line in lines if len(line) == 2]
     sides = trials.enroll_ids, trials.test_ids
     enroll, test = (np.array([name in names for name in ids], bool) for ids in sides)
-    found = enroll[trials.pairs[:, 0]] | test[trials.pairs[:, 1]]
-    if apart:
-        # as numbers: enroll row x number of test names + test row
+    filled = enroll[trials.pairs[:, 0]] | test[trials.pairs[:, 1]]
+    if disjoint:
+        # a trial as one number: enrolment row x number of test names + test row
         rows = [{name: row for row, name in enumerate(ids)} for ids in sides]
-        keys = [rows[0][a] * len(sides[1]) + rows[1][b] for a, b in apart if a in rows[0] and b in rows[1]]
-        found |= np.isin(trials.pairs[:, 0].astype(np.int64) * len(sides[1]) + trials.pairs[:, 1], keys)
-    return found
-
-
-def missing_policy(*words: str) -> Callable[[str], Missing]:
-    """A type for argparse: one of `words`, or where "score" is among them a number.
-
-    Examples
-    --------
-    >>> missing_policy("error", "drop", "score")("-1")
-    Missing(policy='score', value=-1.0)
-    """
-
-    def parse(text: str) -> Missing:
-        if text in words and text != "score":
-            return Missing(text)
-        try:
-            value = float(text)
-        except ValueError:
-            value = float("nan")
-        if "score" not in words or not math.isfinite(value):
-            choices = ", ".join(word if word != "score" else "a number" for word in words)
-            raise argparse.ArgumentTypeError(f'"{text}" is none of: {choices}')
-        return Missing("score", value)
-
-    return parse
+        keys = [rows[0][a] * len(sides[1]) + rows[1][b] for a, b in disjoint if a in rows[0] and b in rows[1]]
+        filled |= np.isin(trials.pairs[:, 0].astype(np.int64) * len(sides[1]) + trials.pairs[:, 1], keys)
+    return filled

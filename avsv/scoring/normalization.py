@@ -1,15 +1,13 @@
-"""Score normalisation against a cohort: z-norm, t-norm, zt-norm, s-norm and adaptive s-norm.
+"""Score normalisation against a cohort: z-norm, t-norm, zt-norm, s-norm and adaptive s-norm (as-norm).
 
-A raw score is moved and scaled by mean and standard deviation of its recordings' scores against people who are neither:
-z-norm those of the enrolment side (Li and Porter, ICASSP 1988), t-norm those of the test side (Auckenthaler et al.,
-Digital Signal Processing, 2000), zt-norm t-norm of z-normalised scores, those of the cohort included (the same paper),
-s-norm the mean of both sides (Kenny, Odyssey 2010), as-norm s-norm with the top n cohort scores only. `choice` tells
-whose top n (Matejka et al., "Analysis of score normalization in multilingual speaker recognition", Interspeech 2017):
-"own" takes each recording's own highest scores (adaptive s-norm 1), "other" its scores against the members that score
-highest with the other recording of the trial (adaptive s-norm 2).
+A score is shifted and scaled by the mean and standard deviation of one or both recordings' scores against a cohort of
+other speakers. To add a method, write its function and give it a line in METHODS: `avsv normalize` takes its choices
+and its help from there.
 """
 
 import logging
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -27,9 +25,89 @@ from avsv.scoring.cosine import inner_products
 from avsv.scoring.trial_embeddings import TrialEmbeddings
 
 log = logging.getLogger("avsv")
-SAMPLE, TOLERANCE = 10_000, 0.01  # trials scored again, and how far their scores may be off, absolute and relative
-METHODS = ("z-norm", "t-norm", "zt-norm", "s-norm", "as-norm")
+SAMPLE, TOLERANCE = 10_000, 0.01  # trials scored again; tolerance on their scores, absolute and relative
 CHOICES = ("own", "other")
+Sides = tuple[np.ndarray, np.ndarray]
+
+
+def z_norm(scores: np.ndarray, pairs: np.ndarray, recordings: np.ndarray, cohort: Sides) -> np.ndarray:
+    """By the enrolment side's cohort scores (Li and Porter, ICASSP 1988)."""
+    return normalize_sides([0], scores, pairs, recordings, cohort)
+
+
+def t_norm(scores: np.ndarray, pairs: np.ndarray, recordings: np.ndarray, cohort: Sides) -> np.ndarray:
+    """By the test side's cohort scores (Auckenthaler et al., Digital Signal Processing, 2000)."""
+    return normalize_sides([1], scores, pairs, recordings, cohort)
+
+
+def zt_norm(scores: np.ndarray, pairs: np.ndarray, recordings: np.ndarray, cohort: Sides) -> np.ndarray:
+    """z-norm, then t-norm with z-normalised cohort scores (Auckenthaler et al., Digital Signal Processing, 2000).
+
+    Each cohort member's own statistics are those of its scores against the other members. (score - mean) / deviation
+    is an inner product too: of [x, 1] with [member, -mean] / deviation.
+    """
+    mean, deviation = statistics_among_themselves(*cohort)
+    refuse_equal(deviation, np.arange(len(mean)), "cohort member", len(mean) - 1)
+    members = np.column_stack([cohort[1], -mean]) / deviation[:, None]
+    mean, deviation, rows = side_statistics(recordings, pairs[:, :1], cohort[1])
+    scores = (scores - mean[rows[:, 0]]) / deviation[rows[:, 0]]
+    used, rows = np.unique(pairs[:, 1], return_inverse=True)
+    tests = np.column_stack([take(recordings, used), np.ones(len(used), recordings.dtype)])
+    mean, deviation = all_statistics(tests, members)
+    refuse_equal(deviation, used, "recording", len(members))
+    return (scores - mean[rows]) / deviation[rows]
+
+
+def s_norm(scores: np.ndarray, pairs: np.ndarray, recordings: np.ndarray, cohort: Sides) -> np.ndarray:
+    """Mean of z-norm and t-norm (Kenny, Odyssey 2010)."""
+    return normalize_sides([0, 1], scores, pairs, recordings, cohort)
+
+
+def as_norm(
+    scores: np.ndarray, pairs: np.ndarray, recordings: np.ndarray, cohort: Sides, n_best: int, choice: str
+) -> np.ndarray:
+    """s-norm with the highest cohort scores only (Matejka et al., Interspeech 2017).
+
+    With `choice` "own", each recording's own highest scores are taken (adaptive s-norm 1); with "other", its scores
+    against the members that score highest with the other recording of the trial (adaptive s-norm 2).
+    """
+    members = cohort[1]
+    if choice == "own" or n_best == len(members):
+        return normalize_sides([0, 1], scores, pairs, recordings, cohort, n_best)
+    both = np.concatenate([pairs, pairs[:, ::-1]])
+    used, rows = np.unique(both, return_inverse=True)
+    mean, deviation = chosen_statistics(take(recordings, used), members, rows.reshape(-1, 2), n_best)
+    refuse_equal(deviation, np.tile(np.arange(len(pairs)), 2), "trial", n_best)
+    rows = np.arange(len(both)).reshape(2, -1).T  # each trial's two statistics
+    return sum((scores - mean[side]) / deviation[side] for side in rows.T) / 2
+
+
+@dataclass(frozen=True)
+class Method:
+    """A normalisation.
+
+    apply : (scores, pairs, recordings, cohort), as in `normalize`; followed by n_best and choice if adaptive
+    adaptive : only the highest cohort scores are used
+    left_out : cohort scores of each member that are not used (zt-norm: the one with itself)
+    """
+
+    apply: Callable[..., np.ndarray]
+    adaptive: bool = False
+    left_out: int = 0
+
+    @property
+    def summary(self) -> str:
+        """First line of the function's docstring."""
+        return self.apply.__doc__.splitlines()[0].rstrip(".")
+
+
+METHODS = {
+    "z-norm": Method(z_norm),
+    "t-norm": Method(t_norm),
+    "zt-norm": Method(zt_norm, left_out=1),
+    "s-norm": Method(s_norm),
+    "as-norm": Method(as_norm, adaptive=True),
+}
 
 
 def normalize(
@@ -37,7 +115,7 @@ def normalize(
     scores: np.ndarray,
     pairs: np.ndarray,
     recordings: np.ndarray,
-    cohort: tuple[np.ndarray, np.ndarray],
+    cohort: Sides,
     n_best: int | None = None,
     choice: str = "own",
 ) -> np.ndarray:
@@ -46,14 +124,14 @@ def normalize(
     Parameters
     ----------
     method : one of METHODS
-    scores : (trials,) raw
-    pairs : (trials, 2) int, rows in `recordings`
-    recordings : (n, d) enrolment side of the recordings (see backend.py); a back-end's score does not depend on which
-        recording is the enrolment, so this side serves for both
-    cohort : enrolment and test side of the cohort, both (c, d); inner products of `recordings` with the latter are
+    scores : (trials,) float, raw
+    pairs : (trials, 2) int, rows of `recordings`
+    recordings : (n, d) enrolment side of the recordings (see backend.py). A back-end's score does not depend on which
+        recording enrols, so the enrolment side serves for both
+    cohort : enrolment and test side of the cohort, (c, d) each; inner products of `recordings` with the test side are
         scores
-    n_best : for as-norm, how many members; None for all, see `n_highest`
-    choice : for as-norm, one of CHOICES
+    n_best : for adaptive methods, how many of the highest cohort scores are used; None for all. See `n_highest`
+    choice : for adaptive methods, one of CHOICES: whose highest scores select the members
 
     Returns
     -------
@@ -61,8 +139,8 @@ def normalize(
 
     Raises
     ------
-    InputError : fewer than two cohort scores, those of a recording are all equal (no standard deviation), an unknown
-        method or choice
+    OptionError : unknown method or choice
+    InputError : fewer than two cohort scores, or all cohort scores of a recording are equal (no standard deviation)
 
     Examples
     --------
@@ -72,38 +150,31 @@ def normalize(
     """
     refuse_unknown("method", method, METHODS)
     refuse_unknown("choice", choice, CHOICES)
-    members = cohort[1]
-    n_best = n_best if method == "as-norm" and n_best is not None else len(members)
-    # of a member's scores zt-norm leaves out that with itself
-    if (n_scores := n_best - (method == "zt-norm")) < 2:
-        raise InputError(f"score normalisation needs at least two cohort scores of each recording, found {n_scores}")
-    if method == "zt-norm":
-        return zt_norm(scores, pairs, recordings, cohort)
-    sides = {"z-norm": [0], "t-norm": [1]}.get(method, [0, 1])
-    if choice == "other" and n_best < len(members):
-        both = np.concatenate([pairs, pairs[:, ::-1]])
-        used, rows = np.unique(both, return_inverse=True)
-        mean, deviation = chosen_statistics(take(recordings, used), members, rows.reshape(-1, 2), n_best)
-        rows = np.arange(len(both)).reshape(2, -1).T  # each trial's two statistics
-        refuse_equal(deviation, np.tile(np.arange(len(pairs)), 2), "trial", n_best)
-    else:
-        mean, deviation, rows = side_statistics(recordings, pairs[:, sides], members, n_best)
-    return sum((scores - mean[side]) / deviation[side] for side in rows.T) / len(sides)
+    entry, n_members = METHODS[method], len(cohort[1])
+    n_best = n_best if entry.adaptive and n_best is not None else n_members
+    if (n_scores := n_best - entry.left_out) < 2:
+        raise InputError(f"{method} needs at least two cohort scores of each recording, found {n_scores}")
+    adaptive = (n_best, choice) if entry.adaptive else ()
+    return entry.apply(scores, pairs, recordings, cohort, *adaptive)
 
 
 def refuse_other_scores(
     source: Path | str, trials: Trials, scores: np.ndarray, pool: TrialEmbeddings, left: np.ndarray, right: np.ndarray
 ) -> None:
-    """InputError where raw scores are not those of the embeddings and the back-end that score the cohort.
+    """Refuse raw scores that the given embeddings and back-end do not reproduce.
 
-    Cohort scores of one system say nothing about the scores of another. A sample of the trials, evenly spaced, is
-    scored again; rounding to two digits behind the point is let pass.
+    Cohort scores of one system cannot normalise the scores of another. A sample of evenly spaced trials is scored
+    again; rounding to two decimals passes.
 
     Parameters
     ----------
-    source : file of the scores
+    source : the score file
     scores : (trials,) float
-    left, right : enrolment and test sides of the rows that `pool.pairs` names
+    left, right : (n, d) enrolment and test side of the rows that `pool.pairs` refers to
+
+    Raises
+    ------
+    InputError : names the first trial whose score differs
     """
     rows = np.flatnonzero(pool.complete)
     rows = rows[:: -(-len(rows) // SAMPLE) or 1]
@@ -114,14 +185,16 @@ def refuse_other_scores(
     first = int(np.argmax(differ))
     names = " ".join(trials[int(rows[first])])
     raise InputError(
-        f"{source}: {differ.sum()} of {len(rows)} scores differ from those that the embeddings give, the first: {names}"
-        f" has {scores[rows[first]]:.4f} in the file and {again[first]:.4f} from the embeddings. Give the "
-        "embeddings and the back-end options that made these scores"
+        f"{source}: {differ.sum()} of {len(rows)} scores differ from those of the embeddings, the first: {names} "
+        f"has {scores[rows[first]]:.4f} in the file and {again[first]:.4f} from the embeddings. Give the "
+        "embeddings and the back-end options that these scores were made with"
     )
 
 
 def n_highest(n_cohort: int, top_n: int | None = None, top_share: float | None = None) -> int:
-    """How many cohort members as-norm takes: a share, or `top_n` (300); a warning where there are not so many.
+    """Number of cohort scores that an adaptive method uses: `top_share` of the cohort, or `top_n` (300).
+
+    Logs a warning if the cohort has fewer than `top_n` members; then all are used.
 
     Examples
     --------
@@ -136,35 +209,28 @@ def n_highest(n_cohort: int, top_n: int | None = None, top_share: float | None =
     return min(top_n, n_cohort)
 
 
-def zt_norm(
-    scores: np.ndarray, pairs: np.ndarray, recordings: np.ndarray, cohort: tuple[np.ndarray, np.ndarray]
+def normalize_sides(
+    sides: list[int],
+    scores: np.ndarray,
+    pairs: np.ndarray,
+    recordings: np.ndarray,
+    cohort: Sides,
+    n_best: int | None = None,
 ) -> np.ndarray:
-    """z-norm, then t-norm by scores of the test recording against members as enrolments, z-normalised as well.
-
-    A member's mean and deviation, by which its scores are z-normalised, are those of its scores against the others.
-    (score - mean) / deviation is an inner product too: of [x, 1] with [member, -mean] / deviation.
-    """
-    mean, deviation = statistics_among_themselves(*cohort)
-    refuse_equal(deviation, np.arange(len(mean)), "cohort member", len(mean) - 1)
-    members = np.column_stack([cohort[1], -mean]) / deviation[:, None]
-    mean, deviation, rows = side_statistics(recordings, pairs[:, :1], cohort[1])
-    scores = (scores - mean[rows[:, 0]]) / deviation[rows[:, 0]]
-    used, rows = np.unique(pairs[:, 1], return_inverse=True)
-    tests = np.column_stack([take(recordings, used), np.ones(len(used), recordings.dtype)])
-    mean, deviation = all_statistics(tests, members)
-    refuse_equal(deviation, used, "recording", len(members))
-    return (scores - mean[rows]) / deviation[rows]
+    """Mean over `sides` (0 enrolment, 1 test) of the scores normalised by that side's cohort scores, (trials,)."""
+    mean, deviation, rows = side_statistics(recordings, pairs[:, sides], cohort[1], n_best)
+    return sum((scores - mean[side]) / deviation[side] for side in rows.T) / len(sides)
 
 
 def side_statistics(
     recordings: np.ndarray, pairs: np.ndarray, members: np.ndarray, n_best: int | None = None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Statistics of the recordings that occur in `pairs`, each once.
+    """Cohort statistics of the recordings in `pairs`, each computed once.
 
     Returns
     -------
-    mean, deviation : (recordings that occur,)
-    rows : of the shape of `pairs`, where each one's are
+    mean, deviation : (distinct recordings,) float64
+    rows : of the shape of `pairs`, each recording's row in `mean` and `deviation`
     """
     used, rows = np.unique(pairs, return_inverse=True)
     n_best = n_best or len(members)
@@ -174,6 +240,7 @@ def side_statistics(
 
 
 def refuse_equal(deviation: np.ndarray, numbers: np.ndarray, what: str, n: int) -> None:
-    """InputError where a standard deviation is zero."""
+    """Raise InputError if a standard deviation is zero; `numbers` (from 0) and `what` name its owner."""
     if len(equal := np.flatnonzero(~(deviation > 0))):
-        raise InputError(f"{what} {numbers[equal[0]] + 1}: its {n} cohort scores are all equal, so nothing scales it")
+        raise InputError(f"{what} {numbers[equal[0]] + 1}: its {n} cohort scores are all equal, so their standard "
+                        "deviation is 0")  # fmt: skip

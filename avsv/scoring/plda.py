@@ -1,8 +1,8 @@
-"""Two-covariance PLDA: an embedding is a person's place plus a clip's deviation, both Gaussian.
+"""Two-covariance PLDA: an embedding is a speaker mean plus a deviation of the clip, both Gaussian.
 
-x = mean + y + e with y ~ N(0, between) shared by a person's clips and e ~ N(0, within); Bruemmer and de Villiers, "The
-speaker partitioning problem", Odyssey 2010. Training and scoring work in the basis in which the within-person
-covariance is I and the between-person covariance diag(psi), so that nothing is inverted but numbers (Ioffe, ECCV 2006;
+x = mean + y + e with y ~ N(0, between) shared by a speaker's clips and e ~ N(0, within); Bruemmer and de Villiers, "The
+speaker partitioning problem", Odyssey 2010. Training and scoring work in the basis in which the within-speaker
+covariance is I and the between-speaker covariance diag(psi), where only scalars have to be inverted (Ioffe, ECCV 2006;
 Kaldi's plda.cc).
 """
 
@@ -20,11 +20,11 @@ NORMALIZATIONS = ("none", "model", "simple")
 
 @dataclass(frozen=True)
 class Gaussians:
-    """A two-covariance model; `transform @ (x - mean)` has within-person covariance I and between-person diag(psi).
+    """A two-covariance model: `transform @ (x - mean)` has within-speaker covariance I, between-speaker diag(psi).
 
     mean : (d,)
     transform : (d, d)
-    psi : (d,), falling, all >= 0
+    psi : (d,), in descending order, all >= 0
     """
 
     mean: np.ndarray
@@ -34,11 +34,11 @@ class Gaussians:
 
 @dataclass(frozen=True)
 class Plda:
-    """The back-end: centre, reduce by LDA, scale to a length, then the two-covariance model.
+    """The PLDA back-end: centring and LDA, length normalisation, then the two-covariance model.
 
-    projection : from embeddings of D values to d
+    projection : from D to d values
     gaussians : of dimension d
-    length : one of LENGTHS, what vectors are scaled to before the model
+    length : one of LENGTHS, the length vectors are scaled to before the model
     """
 
     projection: Projection
@@ -46,43 +46,54 @@ class Plda:
     length: str = "sqrt-dim"
 
     def project(self, vectors: np.ndarray) -> np.ndarray:
-        """Embeddings (n, D) in the basis of the model, (n, d) float32."""
+        """Map embeddings (n, D) to the basis of the model, (n, d) float32; raises InputError if sizes differ."""
         mean, basis = self.gaussians.mean.astype(np.float32), self.gaussians.transform.T.astype(np.float32)
         reduced = self.projection.apply(vectors)
         if reduced.shape[1] != len(mean):
-            raise InputError(f"the PLDA model is for vectors of {len(mean)} values, these have {reduced.shape[1]}")
+            raise InputError(f"the PLDA model expects vectors of {len(mean)} values, found {reduced.shape[1]}")
         return (fixed_length(reduced, self.length) - mean) @ basis
 
 
 def fixed_length(vectors: np.ndarray, length: str = "sqrt-dim") -> np.ndarray:
-    """Scale rows to a length (Garcia-Romero and Espy-Wilson, Interspeech 2011); a zero row stays zero.
+    """Scale rows to a fixed length (Garcia-Romero and Espy-Wilson, Interspeech 2011); a zero row stays zero.
 
     Parameters
     ----------
+    vectors : (n, d) float
     length : "sqrt-dim", the square root of the dimension, as Kaldi's ivector-normalize-length; "one", as VBx's PLDA
         expects; "as-is", no scaling
+
+    Returns
+    -------
+    (n, d) of the type of `vectors`
+
+    Examples
+    --------
+    >>> fixed_length(np.array([[3.0, 4.0]]), "one")
+    array([[0.6, 0.8]])
     """
     refuse_unknown("length", length, LENGTHS)
     if length == "as-is":
         return vectors
-    wanted = np.sqrt(vectors.shape[1]) if length == "sqrt-dim" else 1
+    target = np.sqrt(vectors.shape[1]) if length == "sqrt-dim" else 1
     norm = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return vectors * (vectors.dtype.type(wanted) / np.where(norm > 0, norm, 1))
+    return vectors * (vectors.dtype.type(target) / np.where(norm > 0, norm, 1))
 
 
-def expected_length(places: np.ndarray, psi: np.ndarray, kind: str, n: int = 1) -> np.ndarray:
-    """Scale places in the basis of the model as Kaldi's Plda::TransformIvector does.
+def expected_length(means: np.ndarray, psi: np.ndarray, kind: str, n: int = 1) -> np.ndarray:
+    """Scale vectors in the basis of the model as Kaldi's Plda::TransformIvector does.
 
     Parameters
     ----------
-    places : (m, d), each the mean of n recordings of one person
+    means : (m, d), each the mean of n recordings of one speaker
     psi : (d,)
-    kind : one of NORMALIZATIONS: "none" (--normalize-length=false); "model" (true, Kaldi's default), the length that
-        the model expects, so that sum(y^2 / (psi + 1/n)) is d; "simple" (--simple-length-norm=true as well), sqrt(d)
+    kind : one of NORMALIZATIONS: "none" (Kaldi's normalize-length=false); "model" (normalize-length=true, Kaldi's
+        default), the length that the model expects: sum(y^2 / (psi + 1/n)) = d; "simple" (simple-length-norm=true as
+        well), sqrt(d)
 
     Returns
     -------
-    (m, d); a place that is zero stays zero
+    (m, d); a zero vector stays zero
 
     Examples
     --------
@@ -93,21 +104,22 @@ def expected_length(places: np.ndarray, psi: np.ndarray, kind: str, n: int = 1) 
     """
     refuse_unknown("length normalisation", kind, NORMALIZATIONS)
     if kind == "none":
-        return places
-    variance = 1 if kind == "simple" else (psi + 1 / n).astype(places.dtype)
-    square = (places**2 / variance).sum(axis=1, keepdims=True)
-    return places * np.sqrt(places.dtype.type(len(psi)) / np.where(square > 0, square, 1))
+        return means
+    variance = 1 if kind == "simple" else (psi + 1 / n).astype(means.dtype)
+    square = (means**2 / variance).sum(axis=1, keepdims=True)
+    return means * np.sqrt(means.dtype.type(len(psi)) / np.where(square > 0, square, 1))
 
 
 @dataclass(frozen=True)
 class Ratio:
     """PLDA's log-likelihood ratio as an inner product of two sides; a back-end (see backend.py).
 
-    The test side is [y, the sums over coordinates of test(n) y^2 for each n in `counts`, 1], the enrolment side of n
-    recordings [cross(n) x, 1 at the place of n, sum of enroll(n) x^2 + constant(n)], in the terms of `llr_terms`.
+    With the terms of `llr_terms`, the test side is [y, sum of test(n) y^2 over coordinates for each n in `counts`, 1].
+    The enrolment side of n recordings is [cross(n) x, 1 in the column of n and 0 in the others, sum of enroll(n) x^2 +
+    constant(n)].
 
     plda : the model
-    counts : numbers of recordings with which somebody may be enrolled; 1 is the first
+    counts : possible numbers of enrolment recordings; the first is 1
     normalization : one of NORMALIZATIONS, see `expected_length`
     """
 
@@ -116,12 +128,12 @@ class Ratio:
     normalization: str = "none"
 
     def for_counts(self, counts: np.ndarray) -> "Ratio":
-        """The same for people enrolled with one recording or with any of these numbers of them."""
+        """A back-end for speakers enrolled with one recording or with any of these numbers of recordings, (m,) int."""
         return replace(self, counts=(1, *sorted(set(counts.tolist()) - {1})))
 
-    @np.errstate(over="ignore", invalid="ignore")  # scores that are not finite are refused where they are written
+    @np.errstate(over="ignore", invalid="ignore")  # finite.py refuses to write scores that are not finite
     def __call__(self, embeddings: Embeddings) -> tuple[np.ndarray, np.ndarray]:
-        """Enrolment side (by this one recording) and test side of embeddings, float32 (n, d + len(counts) + 1)."""
+        """Enrolment side (of one recording) and test side of embeddings, float32 (n, d + len(counts) + 1) each."""
         psi = self.plda.gaussians.psi
         d, n = len(psi), len(embeddings)
         left = np.empty((n, d + len(self.counts) + 1), np.float32)
@@ -129,16 +141,19 @@ class Ratio:
         own = np.stack([llr_terms(psi, count)[2] for count in self.counts], axis=1).astype(np.float32)
         for start in range(0, n, BLOCK):
             part = slice(start, start + BLOCK)
-            places = self.plda.project(embeddings.vectors[part])
-            left[part] = self.enroll(places, np.ones(len(places), int))
-            places = expected_length(places, psi, self.normalization)
-            right[part, :d], right[part, d:-1], right[part, -1] = places, places**2 @ own, 1
+            projected = self.plda.project(embeddings.vectors[part])
+            left[part] = self.enroll(projected, np.ones(len(projected), int))
+            projected = expected_length(projected, psi, self.normalization)
+            right[part, :d], right[part, d:-1], right[part, -1] = projected, projected**2 @ own, 1
         return left, right
 
     def enroll(self, means: np.ndarray, counts: np.ndarray) -> np.ndarray:
-        """Enrolment side of people: the mean of their recordings' places in the model's basis, and how many there are.
+        """Enrolment side of speakers with several recordings, (k, d + len(counts) + 1) float32.
 
-        means : (k, d or more), what is behind the first d values is not used
+        Parameters
+        ----------
+        means : (k, >= d) mean of each speaker's recordings in the model's basis; columns after the first d are ignored
+        counts : (k,) int, recordings of each speaker
         """
         psi = self.plda.gaussians.psi
         d = len(psi)
@@ -146,23 +161,30 @@ class Ratio:
         for column, count in enumerate(self.counts, d):
             rows = np.flatnonzero(counts == count) if len(self.counts) > 1 else slice(None)
             cross, own, _, constant = llr_terms(psi, count)
-            places = expected_length(means[rows, :d], psi, self.normalization, count)
-            side[rows, :d], side[rows, column] = places * cross.astype(np.float32), 1
-            side[rows, -1] = places**2 @ own.astype(np.float32) + constant
+            scaled = expected_length(means[rows, :d], psi, self.normalization, count)
+            side[rows, :d], side[rows, column] = scaled * cross.astype(np.float32), 1
+            side[rows, -1] = scaled**2 @ own.astype(np.float32) + constant
         return side
 
-    def places(self, embeddings: Embeddings, right: np.ndarray) -> np.ndarray:
-        """Places of which `enroll` takes means, (n, d or more): of the test side, unless that was scaled one by one."""
+    def in_model_basis(self, embeddings: Embeddings, right: np.ndarray) -> np.ndarray:
+        """Recordings in the model's basis, (n, >= d), whose means `enroll` takes.
+
+        These are the test sides `right`, unless each of those has been scaled by `normalization`.
+        """
         return right if self.normalization == "none" else self.plda.project(embeddings.vectors)
 
 
 def diagonalise(within: np.ndarray, between: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Basis in which `within` is I and `between` diagonal.
+    """Basis in which `within` is I and `between` is diagonal.
+
+    Parameters
+    ----------
+    within, between : (d, d) covariances
 
     Returns
     -------
     basis : (d, d), `basis @ within @ basis.T` is I
-    psi : (d,) the diagonal of `basis @ between @ basis.T`, falling
+    psi : (d,) the diagonal of `basis @ between @ basis.T`, in descending order
     back : (d, d) inverse of the basis
 
     Raises
@@ -177,8 +199,8 @@ def diagonalise(within: np.ndarray, between: np.ndarray) -> tuple[np.ndarray, np
     try:
         lower = np.linalg.cholesky((within + within.T) / 2)
     except np.linalg.LinAlgError:
-        raise InputError("the covariance within people is singular or not finite: the embeddings do not vary in some "
-                        "direction, or too few people and recordings are given") from None  # fmt: skip
+        raise InputError("the within-speaker covariance is singular or not finite: give more speakers and recordings, "
+                        "or keep fewer dimensions") from None  # fmt: skip
     half = np.linalg.solve(lower, between)
     psi, axes = np.linalg.eigh(np.linalg.solve(lower, half.T))
     axes = axes[:, ::-1]
@@ -186,18 +208,18 @@ def diagonalise(within: np.ndarray, between: np.ndarray) -> tuple[np.ndarray, np
 
 
 def plda_llr(enroll: np.ndarray, test: np.ndarray, psi: np.ndarray, n: int = 1) -> np.ndarray:
-    """Log-likelihood ratio of same to different person under two-covariance PLDA, every pair.
+    """Log-likelihood ratio of same to different speaker under two-covariance PLDA, for every pair.
 
-    Vectors are centred and transformed so that the within-person covariance is I and the between-person covariance
-    diag(psi). One enrolment recording: equations (7)-(8) of Burget et al., ICASSP 2011, in that basis. Several: the
-    test vector's density given them all, over its density given nothing (Ioffe, ECCV 2006, between (4) and (5)).
+    Vectors are centred and transformed so that the within-speaker covariance is I and the between-speaker covariance
+    diag(psi). For one enrolment recording: equations (7)-(8) of Burget et al., ICASSP 2011, in that basis. For several:
+    the test vector's density given all of them, over its density given none (Ioffe, ECCV 2006, between (4) and (5)).
 
     Parameters
     ----------
-    enroll : (k, d) float, each the mean of n recordings of one person
+    enroll : (k, d) float, each the mean of n recordings of one speaker
     test : (m, d) float
     psi : (d,) float, all >= 0
-    n : enrolment recordings of a person
+    n : enrolment recordings of each speaker
 
     Returns
     -------
@@ -215,8 +237,19 @@ def plda_llr(enroll: np.ndarray, test: np.ndarray, psi: np.ndarray, n: int = 1) 
 def llr_terms(psi: np.ndarray, n: int = 1) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
     """`cross`, `enroll`, `test`, `constant` of LLR(x, y) = sum(cross x y + enroll x^2 + test y^2) + constant.
 
-    Given the mean x of n recordings, a coordinate of the person's place has the mean `weight` x and the variance
-    psi / (1 + n psi); a further recording y of the same person has 1 more. Without them y has variance 1 + psi.
+    Given the mean x of n recordings, a coordinate of the speaker's mean has posterior mean `weight` x and variance
+    psi / (1 + n psi). A further recording y of the same speaker has that variance plus 1; without the enrolment, y has
+    variance 1 + psi.
+
+    Parameters
+    ----------
+    psi : (d,) float, all >= 0
+    n : enrolment recordings
+
+    Returns
+    -------
+    cross, enroll, test : (d,) float
+    constant : float
     """
     weight, variance, total = n * psi / (1 + n * psi), 1 + psi / (1 + n * psi), 1 + psi
     test = 0.5 * (1 / total - 1 / variance)

@@ -1,4 +1,4 @@
-"""Scores of several systems on one trial list, side by side, made one score."""
+"""Score files of several systems on one trial list: mean, calibration and fusion."""
 
 import logging
 from collections.abc import Sequence
@@ -7,26 +7,27 @@ from pathlib import Path
 
 import numpy as np
 
-from avsv.errors import InputError
+from avsv.errors import InputError, refuse_unknown
 from avsv.jobs.fingerprints import digest
 from avsv.kaldi.origin import match_systems, read_system
 from avsv.kaldi.scores import read_scores
 from avsv.kaldi.trials import Trials, read_labelled_trials, read_trials
 from avsv.scoring.calibration import ScoreFusion, pattern_codes, read_fusion, train_fusion, write_fusion
 from avsv.scoring.finite import write_finite
-from avsv.scoring.missing import made_up, missing_list
+from avsv.scoring.missing import filled_trials, missing_list
 from avsv.scoring.quality import QualityTable, read_quality
 
 log = logging.getLogger("avsv")
-ALL_SETS = 4  # systems; of more, not every set of them gets a map, but those that some trial has
+MISSING = ("error", "rest")  # a trial without a score: stop, or score it with the systems that it has
+ALL_SETS = 4  # up to this many systems, every set of them gets a map; with more, only sets that occur
 
 
 @dataclass(frozen=True)
 class ScoreList:
-    """Files of one trial list.
+    """A trial list with its score files.
 
     trials : the list
-    scores : one file a system
+    scores : one file per system
     quality : tables of the recordings
     """
 
@@ -36,50 +37,56 @@ class ScoreList:
 
     @property
     def origins(self) -> list[str | None]:
-        """For each system the model and back-end that made the scores, None where there is no record."""
+        """Model and back-end that made each system's scores; None without a record."""
         return [read_system(Path(path)) for path in self.scores]
 
     def in_order_of(self, wanted: Sequence[str | None], source: Path | str) -> "ScoreList":
-        """The same with the systems in the order `wanted`; InputError where one of them is not here (see origin.py)."""
+        """The systems in the order `wanted`; raises InputError if one of them is missing (see origin.py)."""
         order = match_systems(wanted, self.origins, [str(path) for path in self.scores], source)
         if order != list(range(len(order))):
-            log.info("%s: the scores are put into the order of %s", ", ".join(map(str, self.scores)), source)
+            log.info("%s: reordered to the systems of %s", ", ".join(map(str, self.scores)), source)
         return replace(self, scores=[self.scores[place] for place in order])
 
 
-def read_score_columns(trials: Trials, paths: Sequence[Path], rest: bool = False) -> np.ndarray:
-    """(trials, systems) float64.
+def read_score_columns(trials: Trials, paths: Sequence[Path], missing: str = "error") -> np.ndarray:
+    """Scores of several files, (trials, systems) float64.
 
-    A score is absent where the file has no line for the trial, and where the list of recordings without an embedding
-    beside the file (see missing.py) names one of the trial's: what the file has there is made up.
+    A score is absent if the file has no line for the trial, or if FILE.missing (see missing.py) lists one of the
+    trial's recordings: such a score was filled in.
 
     Parameters
     ----------
-    rest : give NaN to what is absent; otherwise a missing line is an error, and a made-up score is taken and told
+    missing : "rest" gives absent scores NaN; "error" raises if a line is absent, and takes a filled-in score with a
+        warning
     """
+    refuse_unknown("missing", missing, MISSING)
     columns = np.empty((len(trials), len(paths)))
     for number, path in enumerate(paths):
-        columns[:, number] = read_scores(path, trials, incomplete=rest)
-        absent = made_up(path, trials)
-        if rest:
-            columns[absent, number] = np.nan
-        elif absent.any():
-            listing = missing_list(path)
-            text = "%s: %d scores are of recordings that %s lists; --missing rest does without them"
-            log.warning(text, path, absent.sum(), listing)
+        columns[:, number] = read_scores(path, trials, incomplete=missing == "rest")
+        filled = filled_trials(path, trials)
+        if missing == "rest":
+            columns[filled, number] = np.nan
+        elif filled.any():
+            text = "%s: %d scores were filled in for recordings that %s lists; set missing to rest to ignore them"
+            log.warning(text, path, filled.sum(), missing_list(path))
     return columns
 
 
-def average_files(out: Path, given: ScoreList, rest: bool = False) -> None:
-    """Write the mean of several systems' scores; with `rest` of those that a trial has, 0 where it has none."""
+def average_files(out: Path, given: ScoreList, missing: str = "error") -> None:
+    """Write the mean of several systems' scores.
+
+    Parameters
+    ----------
+    missing : with "rest", the mean of the scores that a trial has, and 0 if it has none
+    """
     listed = read_trials(given.trials)
-    columns = read_score_columns(listed, given.scores, rest)
+    columns = read_score_columns(listed, given.scores, missing)
     warn_reversed(given, columns, listed.labels)
-    here = ~np.isnan(columns)
-    with np.errstate(invalid="ignore"):  # opposite infinities, refused below
-        means = np.where(here, columns, 0).sum(axis=1) / np.maximum(here.sum(axis=1), 1)
+    present = ~np.isnan(columns)
+    with np.errstate(invalid="ignore"):  # infinities of opposite sign, refused below
+        means = np.where(present, columns, 0).sum(axis=1) / np.maximum(present.sum(axis=1), 1)
     write_fused(out, listed, means, fused_system(given.origins, "mean"))
-    tell_patterns(out, given.scores, columns)
+    log_patterns(out, given.scores, columns)
     log.info("%s: %d scores, mean of %d systems", out, len(listed), len(given.scores))
 
 
@@ -89,73 +96,73 @@ def fuse_files(
     train: ScoreList | None = None,
     target_prior: float = 0.01,
     model: Path | None = None,
-    rest: bool = False,
+    missing: str = "error",
 ) -> None:
-    """Write the calibrated scores of one system, or the fused ones of several, and the model as OUT.json.
+    """Write the calibrated scores of one system, or the fused scores of several, and the model as OUT.json.
 
-    The model is read from `model`; otherwise trained on `train`; otherwise on the trials themselves.
+    The model is read from `model`, or else trained on `train`, or else on the trials themselves.
 
     Parameters
     ----------
-    rest : judge a trial by what it has: scores of some systems by a map for these, none at all as 0, and a quality
-        measure that is missing as its median in training
+    missing : with "rest", a trial is scored with the systems that it has, by the map for this set of systems; a trial
+        without any score gets 0, and a missing quality value the training median
 
     Raises
     ------
-    InputError : the model, the training scores or the quality tables are of another number
+    InputError : the model or the training scores are of another number of systems, the quality tables do not match, or
+        a fused score is not finite
     """
     if train is not None:
         if len(train.scores) != len(given.scores):
-            raise InputError(f"--scores has {len(given.scores)} systems, --train-scores {len(train.scores)}")
-        train = train.in_order_of(given.origins, "--scores")
+            raise InputError(f"expected training scores of {len(given.scores)} systems, found {len(train.scores)}")
+        train = train.in_order_of(given.origins, "the scores")
     if model is not None:
         fusion = read_fusion(model)
         if len(fusion.systems) != len(given.scores):
-            raise InputError(f"{model}: is a model of {len(fusion.systems)} systems, --scores has {len(given.scores)}")
+            raise InputError(f"{model}: a model of {len(fusion.systems)} systems cannot score {len(given.scores)}")
         given = given.in_order_of(fusion.trained_on, model)
     listed = read_trials(given.trials)
-    columns = read_score_columns(listed, given.scores, rest)
+    columns = read_score_columns(listed, given.scores, missing)
     if model is None:
         if train is None:
-            log.warning("%s: trained on the trials it is applied to, which flatters it; see --train-trials", out)
-        fusion = train_on_files(train or given, target_prior, columns if rest else None)
-    quality = read_quality(given.quality, listed, rest, fusion.measures)[0]
+            log.warning("%s: trained on the trials it is applied to, so its costs are optimistic; give training trials",
+                        out)  # fmt: skip
+        fusion = train_on_files(train or given, target_prior, columns if missing == "rest" else None)
+    quality = read_quality(given.quality, listed, missing == "rest", fusion.measures)[0]
     write_fused(out, listed, fusion.apply(columns, quality), fused_system(given.origins, "logistic"))
     write_fusion(out.with_name(out.name + ".json"), fusion)
-    tell_patterns(out, given.scores, columns)
+    log_patterns(out, given.scores, columns)
     log.info("%s: %d log-likelihood ratios", out, len(listed))
 
 
 def fused_system(origins: Sequence[str | None], how: str) -> str | None:
-    """The origin of scores made of several systems' scores; None where one of theirs is not known."""
+    """Origin of scores made of several systems' scores; None if one of theirs is unknown."""
     return None if None in origins else f"fused:{digest([*origins])} {how}"
 
 
 def train_on_files(train: ScoreList, target_prior: float, applied: np.ndarray | None = None) -> ScoreFusion:
-    """Train the calibration or fusion of score files.
+    """Train calibration or fusion on score files.
 
     Parameters
     ----------
-    applied : scores that it is for, with NaN, so that there are maps for the systems that a trial has; None where every
-        trial has all
+    applied : (trials, systems) scores that the model is for, with NaN where absent: the sets of systems that occur in
+        them get maps. None if every trial has all scores
     """
     labelled = read_labelled_trials(train.trials)
-    rest = applied is not None
-    columns = read_score_columns(labelled, train.scores, rest)
+    allow_missing = applied is not None
+    columns = read_score_columns(labelled, train.scores, "rest" if allow_missing else "error")
     names = [str(path) for path in train.scores]
     if np.isinf(columns).any():
-        raise InputError(f"{', '.join(names)}: some scores are infinite; logistic regression needs finite ones")
+        raise InputError(f"{', '.join(names)}: logistic regression needs finite scores, found infinite ones")
     if labelled.labels.all() or not labelled.labels.any():
-        raise InputError(
-            f"{train.trials}: all trials are of one class; logistic regression needs target and nontarget trials"
-        )
+        raise InputError(f"{train.trials}: logistic regression needs target and nontarget trials, found one class only")
     warn_reversed(train, columns, labelled.labels)
-    quality, measures = read_quality(train.quality, labelled, rest)
-    patterns = which_patterns(columns, applied) if rest else None
+    quality, measures = read_quality(train.quality, labelled, allow_missing)
+    patterns = which_patterns(columns, applied) if allow_missing else None
     fusion = train_fusion(columns, labelled.labels, target_prior, names, quality, measures, patterns, train.origins)
     labels = short_names(train.scores)
     for one in fusion.maps:
-        used = [name for name, here in zip(labels, one.present, strict=True) if here]
+        used = [name for name, present in zip(labels, one.present, strict=True) if present]
         features = [*used, *(f"{side} {table}" for table in train.quality for side in ("lower", "higher"))]
         terms = " ".join(f"{weight:+.4g} x {name}" for weight, name in zip(one.weights, features, strict=True))
         log.info("log-likelihood ratio = %s %+.4g", terms, one.offset)
@@ -163,7 +170,7 @@ def train_on_files(train: ScoreList, target_prior: float, applied: np.ndarray | 
 
 
 def which_patterns(*columns: np.ndarray) -> set[int]:
-    """Sets of systems that get a map: all that there are of a few systems, of many those that some trial has."""
+    """Sets of systems that get a map, as `pattern_code`: all sets of a few systems; of many, those that occur."""
     n_systems = columns[0].shape[1]
     if n_systems <= ALL_SETS:
         return set(range(1, 1 << n_systems))
@@ -179,35 +186,36 @@ def warn_reversed(given: ScoreList, columns: np.ndarray, labels: np.ndarray | No
         target, nontarget = column[finite & labels], column[finite & ~labels]
         if not len(target) or not len(nontarget):
             continue
-        with np.errstate(over="ignore", invalid="ignore"):  # scores near the largest number
+        with np.errstate(over="ignore", invalid="ignore"):  # scores near the largest float
             error = np.sqrt(target.var() / len(target) + nontarget.var() / len(nontarget))
         if target.mean() < nontarget.mean() - error:
-            log.warning("%s: targets have lower scores than nontargets (mean %.4g, %.4g) on %s: are these distances, "
-                        "or are the labels reversed?", path, target.mean(), nontarget.mean(), given.trials)  # fmt: skip
+            log.warning("%s: targets score lower than nontargets (mean %.4g, %.4g) on %s: are these distances, or are "
+                        "the labels reversed?", path, target.mean(), nontarget.mean(), given.trials)  # fmt: skip
 
 
 def write_fused(out: Path, trials: Trials, scores: np.ndarray, system: str | None) -> None:
+    """Write fused scores; raises InputError if one is NaN, the sum of infinite scores of opposite sign."""
     if len(bad := np.flatnonzero(np.isnan(scores))):
         names = " ".join(trials[int(bad[0])])
-        raise InputError(f"{out}: {len(bad)} trials have no sum, as their scores are infinite, the first: {names}")
+        raise InputError(f"{out}: {len(bad)} trials have infinite scores that cannot be added, the first: {names}")
     write_finite(out, trials, scores, system)
 
 
-def tell_patterns(out: Path, paths: Sequence[Path], columns: np.ndarray) -> None:
-    """Say how many trials have the scores of which systems, unless all have all."""
+def log_patterns(out: Path, paths: Sequence[Path], columns: np.ndarray) -> None:
+    """Log how many trials were scored with which systems, unless all have all."""
     if not np.isnan(columns).any():
         return
     names, parts = short_names(paths), []
     codes, counts = np.unique(pattern_codes(columns), return_counts=True)
     for code, count in reversed(list(zip(codes.tolist(), counts.tolist(), strict=True))):
-        here = [name for number, name in enumerate(names) if code >> number & 1]
-        words = "none, which makes 0" if not here else "+".join(here) + (" alone" if len(here) < len(names) else "")
-        parts.append(f"{count:,} trials by {words}")
+        present = [name for number, name in enumerate(names) if code >> number & 1]
+        systems = "+".join(present) + (" alone" if len(present) < len(names) else "")
+        parts.append(f"{count:,} trials by {systems}" if present else f"{count:,} trials without a score get 0")
     log.warning("%s: %s", out, ", ".join(parts))
 
 
 def short_names(paths: Sequence[Path]) -> list[str]:
-    """What tells the paths apart.
+    """The parts of paths in which they differ.
 
     Examples
     --------

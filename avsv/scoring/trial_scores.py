@@ -125,6 +125,7 @@ def normalize(
     >>> normalize(score(trials, embeddings), trials, embeddings, cohort, method="s-norm")
     array([-1.])
     """
+    refuse_unknown("method", method, normalization.METHODS)
     pool = gather(trials, enroll, test, spk2utt)
     left, right, backend = both_sides(backend or Cosine(), pool, enroll_method)
     complete, scores = pool.complete, np.asarray(scores)
@@ -138,7 +139,7 @@ def normalize(
     if size != cohort_size:
         raise InputError(f"the cohort's embeddings have {cohort_size} values, those of the trials have {size}")
     n_best = len(cohort)
-    if method == "as-norm":
+    if normalization.METHODS[method].adaptive:
         n_best = normalization.n_highest(len(cohort), top_n, top_share)
     pairs = pool.pairs[complete]
     normalised[complete] = normalization.normalize(

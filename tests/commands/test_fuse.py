@@ -11,7 +11,7 @@ from avsv.kaldi.trials import read_trials
 
 @pytest.fixture
 def two(world):
-    """Two systems' scores s1, s2 of the trials and t1, t2 of the training trials: different noise on the same truth."""
+    """Scores s1, s2 of two systems on the trials, and t1, t2 on the training trials: labels plus different noise."""
     for letter, path, seed in (("s", world.trials, 0), ("t", world.train_trials, 1)):
         trials, rng = read_trials(path), np.random.default_rng(seed)
         for system, noise in (("1", 0.5), ("2", 1.0)):
@@ -38,7 +38,7 @@ def test_mean_is_the_mean(avsv, two):
     assert two.scores("f") == pytest.approx((two.scores("s1") + two.scores("s2")) / 2, rel=1e-5, abs=1e-6)
 
 
-def test_mean_takes_the_options_of_logistic(avsv, two):
+def test_mean_ignores_the_training_options_of_logistic(avsv, two):
     assert fuse(avsv, two, "--method", "mean", *training(two), two.folder / "f")[0] == 0
 
 
@@ -51,7 +51,7 @@ def test_logistic_fusion_is_better_than_either_system(avsv, two):
     assert [path.split("/")[-1] for path in model["systems"]] == ["t1", "t2"]
 
 
-def test_out_may_follow_any_list_or_come_first(avsv, two):
+def test_out_may_follow_any_list_or_stand_first(avsv, two):
     assert fuse(avsv, two, two.folder / "f1")[0] == 0  # right after --scores A B
     files = ["--scores", two.folder / "s1", two.folder / "s2"]
     assert avsv("fuse", two.folder / "f2", "--trials", two.trials, *files)[0] == 0
@@ -70,44 +70,44 @@ def test_order_of_lines_in_a_file_does_not_matter(avsv, two):
 
 @pytest.fixture
 def lacking(two):
-    """s1 has no line for the first ten trials; s2 has made-up scores of a recording."""
+    """s1 has no line for the first ten trials; s2 has filled-in scores for one recording."""
     trials = read_trials(two.trials)
     scores = read_scores(two.folder / "s1", trials)
     write_scores(two.folder / "s1", trials.take(np.arange(len(trials)) >= 10), scores[10:])
     (two.folder / "s2.missing").write_text("test03-0\n")
-    two.here = np.array([
+    two.present = np.array([
         np.arange(len(trials)) >= 10, ["test03-0" not in trials[number] for number in range(len(trials))],
     ])  # fmt: skip
     two.columns = np.array([scores, read_scores(two.folder / "s2", trials)])
     return two
 
 
-def test_each_set_of_systems_has_a_regression_of_its_own(avsv, lacking):
-    status, said = fuse(avsv, lacking, *training(lacking), "--missing", "rest", lacking.folder / "f")
+def test_each_set_of_systems_has_its_own_regression(avsv, lacking):
+    status, output = fuse(avsv, lacking, *training(lacking), "--missing", "rest", lacking.folder / "f")
     assert status == 0
     maps = json.loads((lacking.folder / "f.json").read_text())["maps"]
     assert [one["present"] for one in maps] == [[True, True], [False, True], [True, False]]
-    expected = np.zeros(len(lacking.here.T))
-    for number, (here, scores) in enumerate(zip(lacking.here.T, lacking.columns.T)):
+    expected = np.zeros(len(lacking.present.T))
+    for number, (present, scores) in enumerate(zip(lacking.present.T, lacking.columns.T)):
         for one in maps:
-            if here.tolist() == one["present"]:
-                expected[number] = scores[here] @ one["weights"] + one["offset"]
+            if present.tolist() == one["present"]:
+                expected[number] = scores[present] @ one["weights"] + one["offset"]
     assert lacking.scores("f") == pytest.approx(expected, rel=1e-4, abs=1e-4)
-    alone = [(lacking.here[a] & ~lacking.here[b]).sum() for a, b in ((0, 1), (1, 0))]
-    assert f"{lacking.here.all(axis=0).sum()} trials by s1+s2, {alone[1]} trials by s2 alone" in said
-    assert f"{alone[0]} trials by s1 alone" in said
+    alone = [(lacking.present[a] & ~lacking.present[b]).sum() for a, b in ((0, 1), (1, 0))]
+    assert f"{lacking.present.all(axis=0).sum()} trials by s1+s2, {alone[1]} trials by s2 alone" in output
+    assert f"{alone[0]} trials by s1 alone" in output
 
 
-def test_a_system_alone_is_calibrated_as_by_calibrate(avsv, lacking):
+def test_a_system_alone_gets_the_scores_of_calibrate(avsv, lacking):
     fuse(avsv, lacking, *training(lacking), "--missing", "rest", lacking.folder / "f")
     scores = ["--scores", lacking.folder / "s2", "--train-trials", lacking.train_trials]
     argv = ["--trials", lacking.trials, *scores, "--train-scores", lacking.folder / "t2", lacking.folder / "c"]
     assert avsv("calibrate", *argv)[0] == 0
-    alone = lacking.here[1] & ~lacking.here[0]
+    alone = lacking.present[1] & ~lacking.present[0]
     assert lacking.scores("f")[alone] == pytest.approx(lacking.scores("c")[alone], abs=1e-5)
 
 
-def test_what_score_found_missing_is_absent(avsv, two):
+def test_scores_filled_in_by_score_are_absent(avsv, two):
     two.leave_out("test03-0", "test06-4")
     score = ["score", "--trials", two.trials, "--enroll", two.test, "--missing", "0", two.folder / "s2"]
     assert avsv(*score)[0] == 0
@@ -118,7 +118,7 @@ def test_what_score_found_missing_is_absent(avsv, two):
     assert (two.scores("f") != two.scores("s1"))[~absent].all()
 
 
-def test_a_model_without_any_embedding_is_absent(avsv, two):
+def test_scores_of_a_model_without_any_embedding_are_absent(avsv, two):
     names = [f"test{person:02d}-0" for person in range(8)]
     (two.folder / "spk2utt").write_text("".join(f"model{n} {name}\n" for n, name in enumerate(names)))
     (two.folder / "trials").write_text("".join(f"model{n} test04-{n % 5} {'non' * (n != 4)}target\n" for n in range(8)))
@@ -131,23 +131,25 @@ def test_a_model_without_any_embedding_is_absent(avsv, two):
     assert np.flatnonzero(two.scores("f") == 0).tolist() == [2]
 
 
-def test_mean_is_of_what_a_trial_has(avsv, lacking):
+def test_mean_is_over_the_scores_that_a_trial_has(avsv, lacking):
     status, _ = fuse(avsv, lacking, "--method", "mean", "--missing", "rest", lacking.folder / "f")
     assert status == 0
-    expected = [c[h].mean() if h.any() else 0 for c, h in zip(lacking.columns.T, lacking.here.T)]
+    expected = [
+        column[present].mean() if present.any() else 0 for column, present in zip(lacking.columns.T, lacking.present.T)
+    ]
     assert lacking.scores("f") == pytest.approx(expected, rel=1e-5, abs=1e-6)
 
 
-def test_a_model_without_a_map_for_what_a_trial_has_says_so(avsv, lacking):
+def test_a_trial_whose_systems_have_no_map_is_an_error(avsv, lacking):
     argv = ["--train-trials", lacking.train_trials, "--train-scores", lacking.folder / "t1", lacking.folder / "t2"]
     (lacking.folder / "s1").rename(lacking.folder / "kept")
     write_scores(lacking.folder / "s1", read_trials(lacking.trials), lacking.columns[0])
     assert fuse(avsv, lacking, *argv, lacking.folder / "m")[0] == 0
     (lacking.folder / "kept").rename(lacking.folder / "s1")
     model = ["--model", lacking.folder / "m.json", "--missing", "rest", lacking.folder / "f"]
-    status, said = fuse(avsv, lacking, *model)
+    status, output = fuse(avsv, lacking, *model)
     assert status == 1
-    assert "t1 only, for which the model has no map: train it with --missing rest" in said
+    assert "t1" in output and "rest" in output
 
 
 def test_infinite_scores_of_opposite_signs_are_refused(avsv, two):
@@ -157,52 +159,52 @@ def test_infinite_scores_of_opposite_signs_are_refused(avsv, two):
         scores[4] = sign * np.inf
         write_scores(two.folder / name, trials, scores)
     for method in ("mean", "logistic"):
-        status, said = fuse(avsv, two, "--method", method, *training(two), two.folder / "f")
+        status, output = fuse(avsv, two, "--method", method, *training(two), two.folder / "f")
         assert status == 1
-        assert f"1 trials have no sum, as their scores are infinite, the first: {' '.join(trials[4])}" in said
+        assert " ".join(trials[4]) in output
 
 
-def test_quality_goes_with_logistic_regression(avsv, two):
-    status, said = fuse(avsv, two, "--method", "mean", "--quality", "q", two.folder / "f")
+def test_quality_needs_logistic_regression(avsv, two):
+    status, output = fuse(avsv, two, "--method", "mean", "--quality", "q", two.folder / "f")
     assert status == 1
-    assert "go with --method logistic" in said
+    assert "--quality" in output
 
 
 @pytest.mark.parametrize("options", [["--method", "mean"], ["--model", "m.json"]])
-def test_a_prior_goes_with_training(avsv, two, options):
-    status, said = fuse(avsv, two, *options, "--target-prior", "0.5", two.folder / "f")
-    assert status == 1 and "--target-prior" in said
+def test_a_target_prior_needs_training(avsv, two, options):
+    status, output = fuse(avsv, two, *options, "--target-prior", "0.5", two.folder / "f")
+    assert status == 1 and "--target-prior" in output
     assert not (two.folder / "f").exists()
 
 
-def test_quality_measures_are_weighed_beside_the_scores(avsv, two):
+def test_quality_measures_are_features_beside_the_scores(avsv, two):
     for part in ("test", "train"):
         names = [line.split()[0] for line in (two.folder / f"{part}.utt2spk").read_text().splitlines()]
         (two.folder / f"{part}.utt2snr").write_text("".join(f"{n} {i % 7}\n" for i, n in enumerate(names)))
     tables = ["--quality", two.folder / "test.utt2snr", "--train-quality", two.folder / "train.utt2snr"]
-    status, said = fuse(avsv, two, *training(two), *tables, two.folder / "f")
+    status, output = fuse(avsv, two, *training(two), *tables, two.folder / "f")
     assert status == 0
-    assert f"x lower {two.folder}/train.utt2snr" in said
+    assert f"{two.folder}/train.utt2snr" in output
     (one,) = json.loads((two.folder / "f.json").read_text())["maps"]
     assert len(one["weights"]) == 4
 
 
-def test_systems_that_differ_in_number_are_refused(avsv, two):
+def test_differing_numbers_of_systems_are_refused(avsv, two):
     argv = ["--train-trials", two.train_trials, "--train-scores", two.folder / "t1", two.folder / "f"]
-    status, said = fuse(avsv, two, *argv)
+    status, output = fuse(avsv, two, *argv)
     assert status == 1
-    assert "--scores has 2 systems, --train-scores 1" in said
+    assert "2" in output and "1" in output
 
 
 def test_a_trial_without_a_score_is_named(avsv, two):
     trials = read_trials(two.trials)
     write_scores(two.folder / "s2", trials.take(np.arange(len(trials)) > 0), read_scores(two.folder / "s2", trials)[1:])
-    status, said = fuse(avsv, two, two.folder / "f")
+    status, output = fuse(avsv, two, two.folder / "f")
     assert status == 1
-    assert f'{two.folder / "s2"}: 1 of {len(trials)} trials have no score, the first: "{" ".join(trials[0])}"' in said
+    assert f"{two.folder / 's2'}: 1 of {len(trials)} trials" in output and " ".join(trials[0]) in output
 
 
-def test_no_out_is_a_wrong_usage(avsv, two):
-    status, said = avsv("fuse", "--trials", two.trials, "--scores", two.folder / "s1")
+def test_a_missing_out_is_a_usage_error(avsv, two):
+    status, output = avsv("fuse", "--trials", two.trials, "--scores", two.folder / "s1")
     assert status == 2
-    assert "required: OUT" in said
+    assert "OUT" in output

@@ -21,7 +21,7 @@ def normalize(avsv, world, *options, scores="s"):
 
 
 def by_hand(world, top_n, left_out=(), choice="own"):
-    """as-norm of every trial, one by one."""
+    """as-norm of each trial, one by one."""
     unit = {
         name: vector / np.linalg.norm(vector)
         for scp in (world.test, world.train)
@@ -37,21 +37,21 @@ def by_hand(world, top_n, left_out=(), choice="own"):
     return scores
 
 
-def test_as_norm_from_files_is_that_by_hand(avsv, scored):
-    status, said = normalize(avsv, scored, "--method", "as-norm", "--top-n", "20")
+def test_as_norm_matches_a_loop(avsv, scored):
+    status, output = normalize(avsv, scored, "--method", "as-norm", "--top-n", "20")
     assert status == 0
-    assert "as-norm against 150 cohort members" in said
+    assert "150 cohort members" in output
     assert scored.scores("n") == pytest.approx(by_hand(scored, 20), abs=1e-4)
 
 
-def test_small_cohort_is_used_whole_and_told(avsv, scored):
-    status, said = normalize(avsv, scored, "--method", "as-norm")
+def test_a_small_cohort_is_used_whole_with_a_warning(avsv, scored):
+    status, output = normalize(avsv, scored, "--method", "as-norm")
     assert status == 0
-    assert "the cohort has 150 members, fewer than the top 300: the whole cohort is used" in said
+    assert "150 members" in output and "300" in output
     assert scored.scores("n") == pytest.approx(by_hand(scored, 150), abs=1e-4)
 
 
-def test_the_other_recordings_choice_from_files_is_that_by_hand(avsv, scored):
+def test_as_norm_with_the_other_recordings_choice_matches_a_loop(avsv, scored):
     assert normalize(avsv, scored, "--method", "as-norm", "--top-n", "20", "--cohort-choice", "other")[0] == 0
     assert scored.scores("n") == pytest.approx(by_hand(scored, 20, choice="other"), abs=1e-4)
 
@@ -61,16 +61,16 @@ def test_top_share_is_a_share_of_the_cohort(avsv, scored):
     assert scored.scores("n") == pytest.approx(by_hand(scored, 30), abs=1e-4)
 
 
-def test_people_of_the_trials_are_kept_out_of_the_cohort(avsv, scored):
-    tried = scored.folder / "tried"  # two of the cohort's people are said to be in the trials
+def test_speakers_of_the_trials_are_left_out_of_the_cohort(avsv, scored):
+    utt2spk = scored.folder / "trials.utt2spk"  # puts two of the cohort's speakers into the trials
     rename = {"test00": "train03", "test01": "train17"}
     lines = (scored.folder / "test.utt2spk").read_text().split()[::2]
-    tried.write_text("".join(f"{name} {rename.get(name[:-2], name[:-2])}\n" for name in lines))
-    people = ["--utt2spk", tried, "--cohort-utt2spk", scored.utt2spk, "--cohort-of", "utterances"]
-    status, said = normalize(avsv, scored, "--method", "as-norm", "--top-n", "20", *people)
+    utt2spk.write_text("".join(f"{name} {rename.get(name[:-2], name[:-2])}\n" for name in lines))
+    speakers = ["--utt2spk", utt2spk, "--cohort-utt2spk", scored.utt2spk, "--cohort-of", "utterances"]
+    status, output = normalize(avsv, scored, "--method", "as-norm", "--top-n", "20", *speakers)
     assert status == 0
-    assert "left out of the cohort: 0 recordings of the trials, and 10 others of the people in them" in said
-    assert "against 140 cohort members" in said
+    assert " 0 recordings" in output and " 10 others" in output
+    assert "140 cohort members" in output
     assert scored.scores("n") == pytest.approx(by_hand(scored, 20, ["train03", "train17"]), abs=1e-4)
 
 
@@ -86,8 +86,8 @@ def test_cohort_means_are_a_quality_measure(avsv, scored):
     assert avsv("calibrate", *argv)[0] == 0
 
 
-def test_models_of_several_recordings_are_normalised_as_one(avsv, scored):
-    """Two recordings of the same embedding are a model like either of them."""
+def test_a_model_of_equal_recordings_is_normalised_like_one_recording(avsv, scored):
+    """A model of two recordings with the same embedding scores like either recording."""
     lines = scored.test.read_text().splitlines()
     copies = [line.replace("test", "copy", 1) for line in lines]
     scored.test.write_text("\n".join(sorted(lines + copies)) + "\n")
@@ -103,7 +103,7 @@ def test_models_of_several_recordings_are_normalised_as_one(avsv, scored):
 
 
 def test_models_by_the_book_have_cohort_scores_by_the_book(avsv, world):
-    """Models of one to three recordings: z-norm by the ratios of all of them, t-norm by those of single members."""
+    """Models of one to three recordings: z-norm with the ratios given all of them, t-norm with those of one member."""
     clips = {f"model{n}": [f"test{n:02d}-{clip}" for clip in range(n % 3 + 1)] for n in range(8)}
     pairs = [(model, f"test{n:02d}-4") for model in clips for n in range(8)]
     world.trials.write_text("".join(f"{model} {test}\n" for model, test in pairs))
@@ -116,14 +116,16 @@ def test_models_by_the_book_have_cohort_scores_by_the_book(avsv, world):
     assert normalize(avsv, world, "--method", "s-norm", *plda, *models)[0] == 0
 
     model = read_plda(world.folder / "plda")
-    place = {}
+    projected = {}
     for scp in (world.test, world.train):
         embeddings = read_embeddings(scp)
-        place.update(zip(embeddings.ids, model.project(embeddings.vectors).astype(float)))
-    cohort = np.array([vector for name, vector in place.items() if name.startswith("train")])
+        projected.update(zip(embeddings.ids, model.project(embeddings.vectors).astype(float)))
+    cohort = np.array([vector for name, vector in projected.items() if name.startswith("train")])
 
     def against_cohort(names):
-        return plda_llr(np.mean([place[name] for name in names], axis=0)[None], cohort, model.gaussians.psi, len(names))
+        return plda_llr(
+            np.mean([projected[name] for name in names], axis=0)[None], cohort, model.gaussians.psi, len(names)
+        )
 
     sides = [(against_cohort(clips[model]), against_cohort([test])) for model, test in pairs]
     raw = world.scores("s")
@@ -131,23 +133,23 @@ def test_models_by_the_book_have_cohort_scores_by_the_book(avsv, world):
     assert world.scores("n") == pytest.approx(expected, rel=1e-3, abs=1e-3)
 
 
-def test_the_trials_recordings_are_no_cohort(avsv, scored):
-    status, said = normalize(avsv, scored, "--method", "s-norm", "--cohort", scored.test)
+def test_a_cohort_of_the_trials_recordings_is_refused(avsv, scored):
+    status, output = normalize(avsv, scored, "--method", "s-norm", "--cohort", scored.test)
     assert status == 1
-    assert "nobody is left in the cohort: all are in the trials" in said
+    assert f"{scored.test}: " in output
 
 
 @pytest.mark.parametrize("option", [["--top-n", "20"], ["--top-share", "0.2"], ["--cohort-choice", "other"]])
-def test_options_of_as_norm_are_refused_with_others(avsv, scored, option):
-    status, said = normalize(avsv, scored, "--method", "s-norm", *option)
+def test_options_of_as_norm_are_refused_with_other_methods(avsv, scored, option):
+    status, output = normalize(avsv, scored, "--method", "s-norm", *option)
     assert status == 1
-    assert f"{option[0]} goes with --method as-norm" in said
+    assert option[0] in output
 
 
 def test_top_n_and_top_share_exclude_each_other(avsv, scored):
-    status, said = normalize(avsv, scored, "--method", "as-norm", "--top-n", "20", "--top-share", "0.2")
+    status, output = normalize(avsv, scored, "--method", "as-norm", "--top-n", "20", "--top-share", "0.2")
     assert status == 2
-    assert "not allowed with" in said
+    assert "--top-n" in output and "--top-share" in output
 
 
 @pytest.mark.parametrize("method", ["z-norm", "t-norm", "zt-norm", "s-norm"])
@@ -156,10 +158,10 @@ def test_other_methods_run(avsv, scored, method):
     assert np.isfinite(scored.scores("n")).all()
 
 
-def test_cohort_of_people_has_one_member_each(avsv, scored):
-    status, said = normalize(avsv, scored, "--method", "s-norm", "--cohort-utt2spk", scored.utt2spk)
+def test_a_cohort_of_speakers_has_one_member_each(avsv, scored):
+    status, output = normalize(avsv, scored, "--method", "s-norm", "--cohort-utt2spk", scored.utt2spk)
     assert status == 0
-    assert "against 30 cohort members" in said
+    assert "30 cohort members" in output
 
 
 def test_plda_scores_are_normalised_with_plda(avsv, scored):
@@ -174,13 +176,13 @@ def test_missing_embeddings(avsv, scored):
     scored.leave_out("test03-0")
     scored.forget_sources("s")
     lacking = np.array(["test03-0" in line for line in scored.trials.read_text().splitlines()])
-    status, said = normalize(avsv, scored, "--method", "s-norm")
+    status, output = normalize(avsv, scored, "--method", "s-norm")
     assert status == 1
-    assert "test03-0" in said
+    assert "test03-0" in output
 
-    status, said = normalize(avsv, scored, "--method", "s-norm", "--missing", "keep")
+    status, output = normalize(avsv, scored, "--method", "s-norm", "--missing", "keep")
     assert status == 0
-    assert f"{lacking.sum()} of {len(lacking)} trials lack an embedding: kept as they were" in said
+    assert f"{lacking.sum()} of {len(lacking)} trials" in output
     assert np.array_equal(scored.scores("n") == scored.scores("s"), lacking)
 
     avsv("score", "--trials", scored.trials, "--enroll", scored.test, "--missing", "drop", scored.folder / "d")
@@ -193,14 +195,14 @@ def test_cohort_of_another_size_is_refused(avsv, scored):
     from avsv.kaldi.embeddings import write_embeddings
 
     write_embeddings(scored.folder / "o.ark", scored.folder / "o.scp", ["a", "b"], np.ones((2, 3)))
-    status, said = normalize(avsv, scored, "--method", "s-norm", "--cohort", scored.folder / "o.scp")
+    status, output = normalize(avsv, scored, "--method", "s-norm", "--cohort", scored.folder / "o.scp")
     assert status == 1
-    assert "embeddings of 3 values, those of the trials have 12" in said
+    assert "o.scp: " in output and "12" in output
 
 
 def test_scores_of_other_trials_are_refused(avsv, scored):
     lines = (scored.folder / "s").read_text().splitlines()
     (scored.folder / "s").write_text("\n".join(lines[1:]) + "\n")
-    status, said = normalize(avsv, scored, "--method", "s-norm")
+    status, output = normalize(avsv, scored, "--method", "s-norm")
     assert status == 1
-    assert f"1 of {len(lines)} trials have no score" in said
+    assert f"1 of {len(lines)} trials" in output

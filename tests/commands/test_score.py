@@ -16,11 +16,11 @@ def score(avsv, world, *options, out="s"):
 def test_scores_are_cosines_in_the_order_of_the_trials(avsv, world):
     assert score(avsv, world) == (0, f"{world.folder}/s: {len(read_trials(world.trials))} cosine scores\n")
     table = dict(zip(*vars(read_embeddings(world.test)).values()))
-    for trial, found in zip(world.trials.read_text().splitlines(), (world.folder / "s").read_text().splitlines()):
+    for trial, line in zip(world.trials.read_text().splitlines(), (world.folder / "s").read_text().splitlines()):
         enroll, test, _ = trial.split()
-        assert found.split()[:2] == [enroll, test]
+        assert line.split()[:2] == [enroll, test]
         a, b = table[enroll], table[test]
-        assert float(found.split()[2]) == pytest.approx(a @ b / np.linalg.norm(a) / np.linalg.norm(b), abs=1e-6)
+        assert float(line.split()[2]) == pytest.approx(a @ b / np.linalg.norm(a) / np.linalg.norm(b), abs=1e-6)
 
 
 def test_test_side_may_have_its_own_embeddings(avsv, world):
@@ -90,17 +90,17 @@ def test_models_are_scored_by_the_book(avsv, models):
     options = ["--enroll-spk2utt", world.folder / "spk2utt", "--enroll-method", "by-the-book"]
     assert score(avsv, world, *options, "--backend", "plda", "--plda", world.folder / "plda")[0] == 0
     plda, embeddings = read_plda(world.folder / "plda"), read_embeddings(world.test)
-    place = dict(zip(embeddings.ids, plda.project(embeddings.vectors).astype(float)))
+    projected = dict(zip(embeddings.ids, plda.project(embeddings.vectors).astype(float)))
     expected = []
     for name, test in pairs:
-        own = np.array([place[recording] for recording in recordings[name]])
-        ratio = plda_llr(own.mean(axis=0)[None], place[test][None], plda.gaussians.psi, len(own))
+        own = np.array([projected[recording] for recording in recordings[name]])
+        ratio = plda_llr(own.mean(axis=0)[None], projected[test][None], plda.gaussians.psi, len(own))
         expected.append(ratio.item())
     assert world.scores("s") == pytest.approx(expected, rel=1e-4, abs=1e-3)
 
-    status, said = score(avsv, world, *options)
+    status, output = score(avsv, world, *options)
     assert status == 1
-    assert "--enroll-method by-the-book goes with --backend plda" in said
+    assert "by-the-book" in output and "plda" in output
 
 
 def test_model_whose_average_is_zero_is_named(avsv, world):
@@ -111,42 +111,42 @@ def test_model_whose_average_is_zero_is_named(avsv, world):
     )
     (world.folder / "spk2utt").write_text("m a b\n")
     world.trials.write_text("m c\n")
-    status, said = score(avsv, world, "--enroll", world.folder / "o.scp", "--enroll-spk2utt", world.folder / "spk2utt")
+    status, output = score(
+        avsv, world, "--enroll", world.folder / "o.scp", "--enroll-spk2utt", world.folder / "spk2utt"
+    )
     assert status == 1
-    assert "m: the embedding is zero" in said
+    assert "m: " in output
 
 
-def test_models_without_some_of_their_recordings(avsv, models):
+def test_incomplete_models_are_counted(avsv, models):
     world, _, pairs = models
     world.leave_out("test00-0", "test02-1")  # all of model0's, one of model2's three
     options = ["--enroll-spk2utt", world.folder / "spk2utt"]
-    status, said = score(avsv, world, *options)
+    status, output = score(avsv, world, *options)
     assert status == 1
-    assert "no embedding of 2 recordings of the trials, so that 1 models lack some of theirs and 8 of 64 trials" in said
-    status, said = score(avsv, world, *options, "--missing", "drop")
+    assert "test00-0, test02-1" in output and "1 models" in output and "8 of 64 trials" in output
+    status, output = score(avsv, world, *options, "--missing", "drop")
     assert status == 0
-    assert "1 models are made of fewer recordings than they have" in said
-    assert "8 of 64 trials lack an embedding: left out" in said
+    assert "1 models" in output and "8 of 64 trials" in output
     assert (world.folder / "s.missing").read_text() == "model0\ntest00-0\ntest02-1\n"
     assert [line.split()[0] for line in (world.folder / "s").open()] == [name for name, _ in pairs if name != "model0"]
 
 
-def test_missing_embedding_stops_with_its_name(avsv, world):
+def test_missing_embeddings_are_named_and_nothing_is_written(avsv, world):
     world.leave_out("test03-0", "test05-0")
-    status, said = score(avsv, world)
+    status, output = score(avsv, world)
     assert status == 1
-    assert "no embedding of 2 recordings of the trials" in said
-    assert "the first: test03-0, test05-0. Make them, or see --missing" in said
+    assert f"{world.test}: 2 recordings" in output and "test03-0, test05-0" in output
     assert not (world.folder / "s").exists()
 
 
-def test_missing_number_gives_it_and_counts(avsv, world):
+def test_missing_number_is_the_score_and_is_counted(avsv, world):
     score(avsv, world, out="all")
     world.leave_out("test03-0")
-    status, said = score(avsv, world, "--missing", "-1")
+    status, output = score(avsv, world, "--missing", "-1")
     lacking = np.array(["test03-0" in line for line in world.trials.read_text().splitlines()])
     assert status == 0
-    assert f"{lacking.sum()} of {len(lacking)} trials lack an embedding: given the score -1" in said
+    assert f"{lacking.sum()} of {len(lacking)} trials" in output
     assert np.array_equal(world.scores("s"), np.where(lacking, -1, world.scores("all")))
     assert (world.folder / "s.missing").read_text() == "test03-0\n"
 
@@ -154,24 +154,23 @@ def test_missing_number_gives_it_and_counts(avsv, world):
 def test_missing_drop_leaves_trials_out(avsv, world):
     score(avsv, world, out="all")
     world.leave_out("test03-0")
-    status, said = score(avsv, world, "--missing", "drop")
+    status, _ = score(avsv, world, "--missing", "drop")
     kept = [line for line in (world.folder / "all").read_text().splitlines() if "test03-0" not in line]
     assert status == 0
-    assert "left out" in said
     assert (world.folder / "s").read_text().splitlines() == kept
 
 
-def test_listing_of_an_earlier_run_goes_away(avsv, world):
+def test_the_list_of_missing_recordings_of_an_earlier_run_is_removed(avsv, world):
     (world.folder / "s.missing").write_text("old\n")
     score(avsv, world)
     assert not (world.folder / "s.missing").exists()
 
 
-def test_nothing_left_is_an_error_for_drop_and_a_score_for_a_number(avsv, world):
+def test_without_any_embedding_drop_is_an_error_and_a_number_a_score(avsv, world):
     world.test.write_text("")
-    status, said = score(avsv, world, "--missing", "drop")
+    status, output = score(avsv, world, "--missing", "drop")
     assert status == 1
-    assert "no trial is left" in said
+    assert f"{world.test}: " in output
     assert score(avsv, world, "--missing", "0")[0] == 0
     assert set(world.scores("s")) == {0}
 
@@ -180,30 +179,30 @@ def test_zero_embedding_is_named(avsv, world):
     data = bytearray((world.folder / "test.ark").read_bytes())
     data[len("test00-0 ") + 10 : len("test00-0 ") + 10 + 48] = bytes(48)
     (world.folder / "test.ark").write_bytes(data)
-    status, said = score(avsv, world)
+    status, output = score(avsv, world)
     assert status == 1
-    assert "test00-0: the embedding is zero" in said
+    assert "test00-0: " in output
 
 
 @pytest.mark.parametrize(
     ("options", "status", "message"),
     [
-        (["--missing", "maybe"], 2, '"maybe" is none of: error, drop, a number'),
-        (["--missing", "nan"], 2, '"nan" is none of'),
-        (["--backend", "plda"], 1, "--backend plda needs --plda DIR"),
-        (["--backend", "plda", "--plda", "nowhere"], 1, "nowhere: no mean.vec, transform.mat, plda"),
-        (["--center", "nowhere"], 1, "nowhere: there is no such file"),
-        (["--transform", "nowhere"], 1, "--transform needs --center"),
-        (["--backend", "plda", "--plda", "d", "--transform", "t"], 1, "--transform goes with --backend cosine"),
-        (["--enroll-method", "score-average"], 1, "--enroll-method goes with --enroll-spk2utt"),
-        (["--enroll-spk2utt", "nowhere"], 1, "nowhere: there is no such file"),
-        (["--test", "nowhere"], 1, "nowhere: there is no such file"),
+        (["--missing", "maybe"], 2, '"maybe"'),
+        (["--missing", "nan"], 2, '"nan"'),
+        (["--backend", "plda"], 1, "avsv plda"),
+        (["--backend", "plda", "--plda", "nowhere"], 1, "nowhere: "),
+        (["--center", "nowhere"], 1, "nowhere: "),
+        (["--transform", "nowhere"], 1, "transform needs center"),
+        (["--backend", "plda", "--plda", "d", "--transform", "t"], 1, "transform"),
+        (["--enroll-method", "score-average"], 1, "--enroll-spk2utt"),
+        (["--enroll-spk2utt", "nowhere"], 1, "nowhere: "),
+        (["--test", "nowhere"], 1, "nowhere: "),
     ],
 )
-def test_wrong_options_are_told(avsv, world, options, status, message):
-    found, said = score(avsv, world, *options)
-    assert found == status
-    assert message in said
+def test_wrong_options_are_refused(avsv, world, options, status, message):
+    actual, output = score(avsv, world, *options)
+    assert actual == status
+    assert message in output
 
 
 def test_sides_of_differing_size_are_refused(avsv, world):
@@ -211,13 +210,12 @@ def test_sides_of_differing_size_are_refused(avsv, world):
 
     names = read_embeddings(world.test).ids
     write_embeddings(world.folder / "o.ark", world.folder / "o.scp", names, np.ones((len(names), 3)))
-    status, said = score(avsv, world, "--test", world.folder / "o.scp")
+    status, output = score(avsv, world, "--test", world.folder / "o.scp")
     assert status == 1
-    assert "has embeddings of 12 values" in said
-    assert "of 3" in said
+    assert str(world.test) in output and "o.scp" in output and "12" in output
 
 
-def test_published_embeddings_of_voices_give_the_published_error_rates(avsv, real_data, tmp_path):
+def test_published_voice_embeddings_give_the_published_error_rates(avsv, real_data, tmp_path):
     """minivox's README: cosine of SpeechBrain's ECAPA embeddings, three lists in VoxCeleb's form."""
     import json
 
@@ -230,9 +228,9 @@ def test_published_embeddings_of_voices_give_the_published_error_rates(avsv, rea
         trials = real_data / "minivox" / "vox1" / f"{name}.txt"
         assert avsv("score", "--trials", trials, "--enroll", tmp_path / "e.scp", tmp_path / "s")[0] == 0
         assert avsv("evaluate", "--trials", trials, "--json", tmp_path / "j", tmp_path / "s")[0] == 0
-        (found,) = json.loads((tmp_path / "j").read_text()).values()
-        assert found["eer_percent"] == pytest.approx(expected, abs=0.006)
-        assert found["eer_ci95"][0] < expected < found["eer_ci95"][1]
+        (measures,) = json.loads((tmp_path / "j").read_text()).values()
+        assert measures["eer_percent"] == pytest.approx(expected, abs=0.006)
+        assert measures["eer_ci95"][0] < expected < measures["eer_ci95"][1]
 
 
 def shared(world, names, weights):
@@ -240,42 +238,42 @@ def shared(world, names, weights):
     return "score", "--weights", world.folder / "weights", "--trials", world.trials, "--enroll", world.test
 
 
-def test_clips_are_compared_by_what_they_share(avsv, world):
+def test_clips_are_compared_on_the_modalities_that_both_have(avsv, world):
     names = [line.split()[0] for line in world.test.read_text().splitlines()]
     avsv("score", "--trials", world.trials, "--enroll", world.test, world.folder / "plain")
     command = shared(world, names, ["0.6 0.8", *["1 0"] * (len(names) - 1)])
-    status, said = avsv(*command, world.folder / "shared")
-    assert status == 0, said
+    status, output = avsv(*command, world.folder / "shared")
+    assert status == 0, output
     pairs = [line.split()[:2] for line in world.trials.read_text().splitlines()]
     factor = [0.6 if (names[0] in pair) and pair[0] != pair[1] else 1.0 for pair in pairs]
     assert np.allclose(world.scores("shared"), world.scores("plain") / factor, rtol=1e-4)
 
 
-def test_a_voice_and_a_face_have_no_score_unless_the_user_says_which(avsv, world):
+def test_a_voice_against_a_face_is_an_error_unless_missing_allows_it(avsv, world):
     names = [line.split()[0] for line in world.test.read_text().splitlines()]
     command = shared(world, names, ["0 1", *["1 0"] * (len(names) - 1)])
-    status, said = avsv(*command, world.folder / "shared")
-    assert status == 1 and "have nothing in common, a voice with a face, the first" in said
-    status, said = avsv(*command, "--missing", 0, world.folder / "shared")
-    assert status == 0 and "compare a voice with a face" in said
+    status, output = avsv(*command, world.folder / "shared")
+    assert status == 1 and names[0] in output
+    status, output = avsv(*command, "--missing", 0, world.folder / "shared")
+    assert status == 0, output
     listed = (world.folder / "shared.missing").read_text().splitlines()
     pairs = [line.split()[:2] for line in world.trials.read_text().splitlines()]
-    apart = [" ".join(pair) for pair in pairs if (names[0] in pair) and pair[0] != pair[1]]
-    assert listed == apart and apart
+    disjoint = [" ".join(pair) for pair in pairs if (names[0] in pair) and pair[0] != pair[1]]
+    assert listed == disjoint and disjoint
     zero = [score == 0 for score in world.scores("shared")]
-    assert zero == [" ".join(pair) in apart for pair in pairs]
-    # and calibration takes them for no evidence
-    status, said = avsv("calibrate", "--missing", "rest", "--trials", world.trials, "--scores", world.folder / "shared",
-                        world.folder / "calibrated")  # fmt: skip
+    assert zero == [" ".join(pair) in disjoint for pair in pairs]
+    # calibration gives these trials a log-likelihood ratio of 0
+    scores = ["--scores", world.folder / "shared", world.folder / "calibrated"]
+    status, _ = avsv("calibrate", "--missing", "rest", "--trials", world.trials, *scores)
     assert status == 0 and [score == 0 for score in world.scores("calibrated")] == zero
 
 
-def test_shared_scores_are_of_plain_cosines(avsv, world):
+def test_weights_need_plain_cosines(avsv, world):
     names = [line.split()[0] for line in world.test.read_text().splitlines()]
     write_array(world.folder / "mean.vec", read_embeddings(world.test).vectors.mean(axis=0))
     command = shared(world, names, ["1 1"] * len(names))
-    status, said = avsv(*command, "--center", world.folder / "mean.vec", world.folder / "out")
-    assert status == 1 and "--weights goes with plain cosine" in said
+    status, output = avsv(*command, "--center", world.folder / "mean.vec", world.folder / "out")
+    assert status == 1 and "--weights" in output
 
 
 def test_scores_that_are_not_finite_are_never_written(avsv, world):
@@ -285,10 +283,10 @@ def test_scores_that_are_not_finite_are_never_written(avsv, world):
     embeddings = read_embeddings(world.test)
     write_embeddings(world.folder / "big.ark", world.folder / "big.scp", embeddings.ids, embeddings.vectors * 1e30)
     options = ["--backend", "plda", "--plda", world.folder / "plda", "--vector-length", "as-is"]
-    status, said = avsv(
+    status, output = avsv(
         "score", "--trials", world.trials, "--enroll", world.folder / "big.scp", *options, world.folder / "o"
     )
-    assert status == 1 and "test0" in said
+    assert status == 1 and "test0" in output
     assert not (world.folder / "o").exists()
     for number in ("inf", "nan", "1e999"):
         assert score(avsv, world, "--missing", number)[0] == 2
@@ -300,11 +298,11 @@ def test_scores_that_are_not_finite_are_never_written(avsv, world):
 def test_kaldis_options_without_effect_are_refused(avsv, world, options):
     avsv("plda", "--embeddings", world.train, "--utt2spk", world.utt2spk, world.folder / "PLDA")
     options = [world.folder / option if option == "PLDA" else option for option in options]
-    status, said = score(avsv, world, *options)
-    assert status == 1 and options[-2] in said
+    status, output = score(avsv, world, *options)
+    assert status == 1 and options[-2] in output
 
 
-def test_kaldis_default_is_had_by_its_option(avsv, world):
+def test_kaldis_defaults_are_available_as_options(avsv, world):
     avsv("plda", "--embeddings", world.train, "--utt2spk", world.utt2spk, world.folder / "plda")
     common = ["--backend", "plda", "--plda"]
     scores = {}

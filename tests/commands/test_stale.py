@@ -48,8 +48,8 @@ def test_scores_of_other_embeddings_stop_it_until_they_are_made_again(experiment
     command = commands(experiment)[name]
     assert avsv(*command)[0] == 0
     other_vectors(experiment.test)
-    status, said = avsv(*command)
-    assert status == 1 and str(experiment.scores_file) in said and "embedding" in said
+    status, output = avsv(*command)
+    assert status == 1 and str(experiment.scores_file) in output and "embedding" in output
     assert score(avsv, experiment, experiment.scores_file)[0] == 0
     assert avsv(*command)[0] == 0
 
@@ -61,8 +61,8 @@ def test_scores_of_other_trials_stop_it(experiment, avsv, name):
     experiment.trials.write_text(
         "".join(f"{a} {b} {'nontarget' if c == 'target' else 'target'}\n" for a, b, c in lines)
     )
-    status, said = avsv(*commands(experiment)[name])
-    assert status == 1 and str(experiment.trials) in said
+    status, output = avsv(*commands(experiment)[name])
+    assert status == 1 and str(experiment.trials) in output
 
 
 def test_what_was_calibrated_is_as_old_as_what_it_was_made_from(experiment, avsv):
@@ -70,8 +70,8 @@ def test_what_was_calibrated_is_as_old_as_what_it_was_made_from(experiment, avsv
     assert avsv("calibrate", "--trials", experiment.trials, "--scores", experiment.scores_file, calibrated)[0] == 0
     other_vectors(experiment.test)
     assert score(avsv, experiment, experiment.scores_file)[0] == 0
-    status, said = avsv(*commands(experiment)["report"])
-    assert status == 1 and str(calibrated) in said
+    status, output = avsv(*commands(experiment)["report"])
+    assert status == 1 and str(calibrated) in output
 
 
 def test_a_back_end_of_other_embeddings_is_refused(experiment, avsv):
@@ -85,8 +85,8 @@ def test_a_back_end_of_other_embeddings_is_refused(experiment, avsv):
     argv = ["--backend", "plda", "--plda", plda, experiment.folder / "p"]
     assert score(avsv, experiment, *argv)[0] == 0
     other_vectors(experiment.train)
-    status, said = score(avsv, experiment, *argv)
-    assert status == 1 and str(plda) in said
+    status, output = score(avsv, experiment, *argv)
+    assert status == 1 and str(plda) in output
     assert score(avsv, experiment, "--plda", plda, experiment.folder / "p")[0] == 0  # cosine does not use it
 
 

@@ -6,7 +6,7 @@ import pytest
 from avsv.errors import InputError
 from avsv.evaluation.bootstrap import SpeakerBootstrap
 from avsv.evaluation.measures import measure
-from avsv.evaluation.people import people_of
+from avsv.evaluation.speakers import speakers_of
 from avsv.evaluation.subsets import Grouping, measure_subsets, read_grouping, read_groupings, subset_table
 from avsv.kaldi.trials import Trials
 
@@ -127,7 +127,7 @@ def test_measures_of_a_subset_are_those_of_its_trials(trials):
     scores = rng.standard_normal(len(trials)) + 2 * trials.labels
     scores[5] = np.nan
     group = np.arange(len(trials)) % 2
-    bootstrap = SpeakerBootstrap(people_of(trials), trials.labels, 50)
+    bootstrap = SpeakerBootstrap(speakers_of(trials), trials.labels, 50)
     found = measure_subsets(scores, trials, Grouping("x", ["even", "odd"], group, ""), [0.05], bootstrap)
     for label, which in (("even", group == 0), ("odd", (group == 1) & ~np.isnan(scores))):
         expected = measure(scores[which], trials.labels[which], [0.05], bootstrap.take(which))

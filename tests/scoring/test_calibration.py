@@ -48,17 +48,19 @@ def test_weights_are_scikit_learns(block, monkeypatch):
 @pytest.mark.parametrize("system", ["ecapa", "xvect"])
 def test_weights_on_real_scores_are_scikit_learns(real_data, system):
     with np.load(real_data / "nsc" / "embeddings.npz", allow_pickle=False) as file:
-        people, unit = np.array([key.rsplit("_", 1)[0] for key in file["keys"]]), unit_length(file[system].astype("f4"))
+        speakers = np.array([key.rsplit("_", 1)[0] for key in file["keys"]])
+        unit = unit_length(file[system].astype("f4"))
     one, other = np.random.default_rng(0).integers(0, len(unit), (2, 20000))
     one[:4000], other[:4000] = np.arange(4000) % len(unit), np.arange(4000) % len(unit) // 10 * 10
-    scores, labels = np.einsum("ij,ij->i", unit[one], unit[other])[:, None].astype(float), people[one] == people[other]
-    weight = np.where(labels, 0.01 / labels.sum(), 0.99 / (~labels).sum())
+    scores = np.einsum("ij,ij->i", unit[one], unit[other])[:, None].astype(float)
+    labels = speakers[one] == speakers[other]
+    of_trial = np.where(labels, 0.01 / labels.sum(), 0.99 / (~labels).sum())
     scaled = (scores - scores.mean()) / scores.std()
-    # scikit-learn knows no target prior: the offset that it finds holds the prior's log odds
-    expected = LogisticRegression(C=1 / RIDGE, tol=1e-12, max_iter=10000).fit(scaled, labels, sample_weight=weight)
-    (found,), offset = train_map(scores, labels, 0.01)
-    assert found * scores.std() == pytest.approx(expected.coef_.item(), rel=1e-4)
-    assert offset + found * scores.mean() == pytest.approx(expected.intercept_.item() + np.log(99), rel=1e-4)
+    # scikit-learn has no target prior, so its intercept includes the log odds of the prior
+    expected = LogisticRegression(C=1 / RIDGE, tol=1e-12, max_iter=10000).fit(scaled, labels, sample_weight=of_trial)
+    (weight,), offset = train_map(scores, labels, 0.01)
+    assert weight * scores.std() == pytest.approx(expected.coef_.item(), rel=1e-4)
+    assert offset + weight * scores.mean() == pytest.approx(expected.intercept_.item() + np.log(99), rel=1e-4)
 
 
 def test_calibration_brings_cllr_near_its_minimum_and_keeps_the_order():
@@ -71,29 +73,29 @@ def test_calibration_brings_cllr_near_its_minimum_and_keeps_the_order():
 
 
 @pytest.mark.parametrize("p", [1e-6, 0.01, 0.5, 0.999999])
-def test_trials_that_a_threshold_separates_have_finite_weights(p):
+def test_weights_are_finite_where_a_threshold_separates_the_classes(p):
     (weight,), offset = train_map(LABELS[:, None].astype(float), LABELS, p)
     assert np.isfinite([weight, offset]).all()
     assert weight > 5
 
 
-def test_one_trial_of_each_class_has_finite_weights():
+def test_weights_are_finite_with_one_trial_of_each_class():
     (weight,), offset = train_map(np.array([[1.0], [1e9]]), np.array([False, True]), 0.01)
     assert weight > 0 and np.isfinite([weight, offset]).all()
 
 
 @pytest.mark.parametrize("constant", [0.0, 7.0, 0.1])
-def test_equal_scores_are_no_evidence(constant):
+def test_equal_scores_give_ratio_zero(constant):
     fusion = train_fusion(np.full((2000, 1), constant), LABELS, 0.01)
     assert fusion.apply(np.full((3, 1), constant)) == pytest.approx(np.zeros(3), abs=1e-9)
 
 
-def test_a_system_of_one_constant_score_weighs_nothing():
+def test_a_system_with_a_constant_score_gets_weight_zero():
     weights, _ = train_map(np.column_stack([SCORES[:, 0], np.full(2000, 7.0)]), LABELS, 0.1)
     assert weights[1] == 0
 
 
-def test_a_system_given_twice_shares_its_weight():
+def test_a_system_given_twice_gets_half_the_weight_each_time():
     (one,), _ = train_map(SCORES[:, :1], LABELS, 0.1)
     weights, _ = train_map(SCORES[:, [0, 0]], LABELS, 0.1)
     assert weights == pytest.approx([one / 2, one / 2], rel=1e-4)
@@ -105,7 +107,7 @@ def missing_scores():
     return scores
 
 
-def test_a_map_is_trained_on_the_trials_that_have_its_systems():
+def test_a_map_is_trained_on_the_trials_with_its_systems():
     fusion = train_fusion(missing_scores(), LABELS, 0.1, patterns=[1, 2, 3])
     expected = {
         (True, True): slice(900, None),
@@ -118,7 +120,7 @@ def test_a_map_is_trained_on_the_trials_that_have_its_systems():
         assert [*one.weights, one.offset] == pytest.approx([*weights, offset])
 
 
-def test_a_trial_without_any_score_is_no_evidence():
+def test_a_trial_without_any_score_gets_ratio_zero():
     fusion = train_fusion(SCORES, LABELS, 0.1, patterns=[1, 2, 3])
     assert fusion.apply(np.array([[np.nan, np.nan]])).tolist() == [0]
 
@@ -137,12 +139,12 @@ def test_a_set_of_systems_with_one_class_has_no_map(caplog):
     scores[LABELS, 0] = np.nan
     fusion = train_fusion(scores, LABELS, 0.1, ["voice", "face"], patterns=[1, 2, 3])
     assert [one.present for one in fusion.maps] == [[False, True]]
-    assert f"no map for voice: found 0 target and {(~LABELS).sum()} nontarget trials" in caplog.text
-    with pytest.raises(InputError, match="1 trials have scores of voice only, for which the model has no map"):
+    assert caplog.records[-1].args == ("voice", 0, (~LABELS).sum())
+    with pytest.raises(InputError, match="voice"):
         fusion.apply(np.array([[1.0, np.nan]]))
 
 
-def test_quality_is_weighed_beside_the_scores():
+def test_quality_measures_are_features_beside_the_scores():
     quality = RNG.standard_normal((2000, 2))
     measures = [Measure("utt2snr", False, 0.0)]
     fusion = train_fusion(SCORES, LABELS, 0.1, quality=quality, measures=measures, patterns=[1, 3])
@@ -154,14 +156,14 @@ def test_quality_is_weighed_beside_the_scores():
     assert fusion.apply(alone, quality) == pytest.approx(SCORES[:, 0] * weights[0] + quality @ weights[1:] + offset)
 
 
-def test_model_comes_back(tmp_path):
+def test_a_written_model_is_read_back(tmp_path):
     measures = [Measure("utt2dur", True, 1.5)]
     fusion = train_fusion(SCORES, LABELS, 0.05, ["voice", "face"], SCORES, measures, [1, 2, 3])
     write_fusion(tmp_path / "m.json", fusion)
     assert read_fusion(tmp_path / "m.json") == fusion
 
 
-NO_MODELS = [
+NOT_MODELS = [
     "", "[]", "{}", '{"systems": []}', '{"systems": [], "target_prior": 0.1, "measures": [], "maps": [1]}',
     '{"systems": ["a"], "target_prior": 0.1, "measures": [],'
     ' "maps": [{"present": [true], "weights": [1, 2], "offset": 0}]}',
@@ -189,7 +191,7 @@ def with_map(**changes):
      model(trained_on=["x"]), model(trained_on=[1, 2]), model(trained_on="xy"), model(extra={}),
      model(measures=[{"table": "t", "log": 1, "median": 0}]), model(measures=[{"table": "t", "log": True}])],
 )  # fmt: skip
-def test_a_model_of_another_shape_is_refused_whatever_is_wrong(tmp_path, wrong):
+def test_an_invalid_model_is_refused(tmp_path, wrong):
     (tmp_path / "m.json").write_text(json.dumps(model()))
     assert read_fusion(tmp_path / "m.json").trained_on == [None, None]
     (tmp_path / "m.json").write_text(json.dumps(wrong))
@@ -205,7 +207,7 @@ ANY = st.recursive(
 
 
 @given(st.sampled_from([*model(), "trained_on", "weights", "offset", "present"]), ANY)
-def test_a_model_with_any_value_in_any_place_is_read_or_refused(tmp_path_factory, place, value):
+def test_a_model_with_an_arbitrary_value_is_read_or_refused(tmp_path_factory, place, value):
     path = tmp_path_factory.mktemp("m") / "m.json"
     path.write_text(json.dumps(with_map(**{place: value}) if place in model()["maps"][0] else model(**{place: value})))
     try:
@@ -215,21 +217,21 @@ def test_a_model_with_any_value_in_any_place_is_read_or_refused(tmp_path_factory
     assert fusion.maps and len(fusion.systems) == len(fusion.trained_on) > 0
 
 
-@pytest.mark.parametrize("text", NO_MODELS)
-def test_what_is_no_model_is_refused(tmp_path, text):
+@pytest.mark.parametrize("text", NOT_MODELS)
+def test_a_file_that_is_not_a_model_is_refused(tmp_path, text):
     (tmp_path / "m.json").write_text(text)
     with pytest.raises(InputError, match=r"m\.json: "):
         read_fusion(tmp_path / "m.json")
 
 
 def test_one_class_and_infinite_scores_are_refused():
-    with pytest.raises(InputError, match="target and nontarget trials, found 0 and 2000"):
+    with pytest.raises(InputError):
         train_fusion(SCORES, np.zeros(2000, bool))
-    with pytest.raises(InputError, match="finite scores"):
+    with pytest.raises(InputError):
         train_fusion(np.where(SCORES > 4, np.inf, SCORES), LABELS)
 
 
-def test_a_quality_measure_that_few_trials_make_look_telling_is_held_back():
+def test_quality_weights_are_regularised_more_than_score_weights():
     rng = np.random.default_rng(3)
     scores, labels = rng.standard_normal((12, 1)), np.arange(12) < 6
     scores[labels] += 2

@@ -11,10 +11,10 @@ from avsv.errors import InputError
 from avsv.evaluation.bootstrap import Resampled, SpeakerBootstrap, bootstrap
 from avsv.evaluation.comparison import all_differences
 from avsv.evaluation.measures import measure_and_resample, warn_reversed
-from avsv.evaluation.people import people_of
 from avsv.evaluation.report.curves import Curves, make_curves
 from avsv.evaluation.report.trials import WorstTrial, worst_trials
 from avsv.evaluation.results import ScoreFile
+from avsv.evaluation.speakers import speakers_of
 from avsv.evaluation.subsets import Grouping, measure_subsets, read_grouping
 from avsv.evaluation.tables import shown
 from avsv.kaldi.scores import read_scores
@@ -101,7 +101,7 @@ def make_tables(
     for name in dict.fromkeys(file.trials for file in files):
         trials = read_labelled_trials(lists[name])
         resamples = bootstrap(trials, utt2spk, options.n_resamples)
-        people = resamples.people if resamples else people_of(trials, utt2spk)
+        people = resamples.people if resamples else speakers_of(trials, utt2spk)
         groupings = [read_grouping(path, trials, utt2spk) for path in options.by]
         given = TrialList(trials, people, resamples, groupings)
         for condition in dict.fromkeys(file.condition for file in files if file.trials == name):

@@ -10,10 +10,10 @@ from avsv.errors import InputError
 from avsv.evaluation.bootstrap import SpeakerBootstrap, interval
 from avsv.evaluation.errors import count_errors, equal_error
 from avsv.evaluation.matching import measure_matching
-from avsv.evaluation.people import connected_components
 from avsv.evaluation.resamples import Resamples
 from avsv.evaluation.retrieval import measure_retrieval
 from avsv.evaluation.roc import auc
+from avsv.evaluation.speakers import connected_components
 from avsv.kaldi.embeddings import Embeddings
 from avsv.kaldi.trials import Trials
 from avsv.scoring.cosine import cosine_scores, inner_products, unit_length

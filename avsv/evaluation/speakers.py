@@ -1,6 +1,7 @@
-"""Which person each side of a trial belongs to: trials of the same people are not independent."""
+"""The speaker on each side of a trial. Trials that share a speaker are not independent, so intervals need to know."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 
@@ -8,12 +9,17 @@ from avsv.errors import InputError
 from avsv.kaldi.trials import Trials
 
 
-def people_of(trials: Trials, utt2spk: Mapping[str, str] | None = None) -> np.ndarray:
-    """Number of the person on each side of each trial.
+def speakers_of(trials: Trials, utt2spk: Mapping[str, str] | None = None, source: Path | str = "utt2spk") -> np.ndarray:
+    """Speaker on each side of each trial, as numbers from 0.
 
-    Without `utt2spk`, recordings are of one person where target trials connect them, directly or through others. A
-    recording in no target trial is then a person of its own; where the list splits somebody so, intervals come out a
-    little too narrow.
+    Without `utt2spk`, recordings have the same speaker if target trials connect them, directly or through others. A
+    recording without a target trial then counts as a speaker of its own. If the list splits a speaker this way,
+    intervals come out slightly too narrow.
+
+    Parameters
+    ----------
+    utt2spk : speaker of each recording
+    source : its file, for messages
 
     Returns
     -------
@@ -21,41 +27,41 @@ def people_of(trials: Trials, utt2spk: Mapping[str, str] | None = None) -> np.nd
 
     Raises
     ------
-    InputError : a recording is not in `utt2spk`, or a target trial is of two people there, or a nontarget trial of one
+    InputError : a recording is not in `utt2spk`, or `utt2spk` contradicts a trial's label
 
     Examples
     --------
     >>> trials = Trials(["a1", "a2"], ["a2", "b"], np.array([[0, 0], [1, 1]]), np.array([True, False]))
-    >>> people_of(trials).tolist()
+    >>> speakers_of(trials).tolist()
     [[0, 0], [0, 1]]
     """
-    people = connect(trials) if utt2spk is None else look_up(trials, utt2spk)
-    return np.stack([people[0][trials.pairs[:, 0]], people[1][trials.pairs[:, 1]]], axis=1)
+    sides = connect(trials) if utt2spk is None else look_up(trials, utt2spk, source)
+    return np.stack([sides[0][trials.pairs[:, 0]], sides[1][trials.pairs[:, 1]]], axis=1)
 
 
-def look_up(trials: Trials, utt2spk: Mapping[str, str]) -> list[np.ndarray]:
-    """Number of the person of each enrolment and each test recording."""
+def look_up(trials: Trials, utt2spk: Mapping[str, str], source: Path | str) -> list[np.ndarray]:
+    """Speaker numbers of the enrolment and of the test recordings, by a table; see `speakers_of`."""
     for name in (*trials.enroll_ids, *trials.test_ids):
         if name not in utt2spk:
-            raise InputError(f'--utt2spk: "{name}" of the trials is not in it')
+            raise InputError(f'{source}: lacks the speaker of "{name}", a recording of the trials')
     numbers: dict[str, int] = {}
-    people = [
+    speakers = [
         np.array([numbers.setdefault(utt2spk[name], len(numbers)) for name in ids], np.int32)
         for ids in (trials.enroll_ids, trials.test_ids)
     ]
-    differ = people[0][trials.pairs[:, 0]] != people[1][trials.pairs[:, 1]]
+    differ = speakers[0][trials.pairs[:, 0]] != speakers[1][trials.pairs[:, 1]]
     if trials.labels is not None and (wrong := np.flatnonzero(differ == trials.labels)[:1].tolist()):
         enroll, test = trials[wrong[0]]
         kind = "target" if trials.labels[wrong[0]] else "nontarget"
         raise InputError(
-            f'--utt2spk: trial {wrong[0] + 1}, "{enroll} {test}", is a {kind} trial, '
-            f'but the table gives "{utt2spk[enroll]}" and "{utt2spk[test]}"'
+            f'{source}: trial {wrong[0] + 1}, "{enroll} {test}", is a {kind} trial, but the speakers are '
+            f'"{utt2spk[enroll]}" and "{utt2spk[test]}"'
         )
-    return people
+    return speakers
 
 
 def connect(trials: Trials) -> list[np.ndarray]:
-    """Number of the connected component, under target trials, of each enrolment and each test recording."""
+    """Speaker numbers of the enrolment and of the test recordings, as connected components under target trials."""
     numbers = {name: number for number, name in enumerate(trials.enroll_ids)}
     test = np.array([numbers.setdefault(name, len(numbers)) for name in trials.test_ids], np.int32)
     same = trials.pairs[trials.labels]
@@ -66,8 +72,12 @@ def connect(trials: Trials) -> list[np.ndarray]:
 def connected_components(n_nodes: int, one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """Component of each node of an undirected graph, numbered from 0, (n_nodes,) int32.
 
-    Every root is hooked to the smallest root it has an edge to, then all chains are shortened, until no edge leaves a
-    component (Shiloach and Vishkin, 1982): a few rounds over arrays.
+    Each root is hooked to the smallest root it shares an edge with, then all chains are shortened, until no edge leaves
+    a component (Shiloach and Vishkin, 1982). This takes a few rounds over arrays.
+
+    Parameters
+    ----------
+    one, other : (edges,) int, the two nodes of each edge
 
     Examples
     --------
