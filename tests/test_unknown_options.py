@@ -63,7 +63,7 @@ CALLS = {
     "both_sides": lambda name: both_sides(make_backend("cosine"), TrialEmbeddings(ONE, np.array([[0, 0]])), name),
     "check_missing": check_missing,
     "compare, reference": lambda name: compare({"a": np.arange(2.0)}, np.array([True, False]), None, reference=name),
-    "make_tables, reference": lambda name: [*make_tables([], {}, Options(reference=name), "")],
+    "make_tables, reference": lambda name: make_tables([], {}, Options(reference=name), ""),
     "damage_face": lambda name: damage_face(FACE, name, {}),
     "draw_face_damage": lambda name: draw_face_damage(RNG, {name: {}}),
     "damage_face, fill": lambda name: damage_face(

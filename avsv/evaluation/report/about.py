@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from avsv.errors import InputError
-from avsv.evaluation.report.html import Markup, tag
+from avsv.evaluation.report.html import Markup, scrolling, tag
 from avsv.evaluation.report.inside import files_inside, is_inside
 from avsv.jobs.fingerprints import digest_of, state_of
 from avsv.kaldi.tables import read_lines, read_table
@@ -71,7 +71,7 @@ def skipped_section(skipped: Sequence[Skipped], exp_dir: Path) -> Markup:
     ]  # fmt: skip
     head = tag("tr", tag("th", "File", scope="col"), tag("th", "Clips", scope="col", class_="number"),
                tag("th", "Reason", scope="col"))  # fmt: skip
-    return tag("div", tag("table", tag("thead", head), tag("tbody", rows), class_="plain"), class_="wide")
+    return scrolling(tag("table", tag("thead", head), tag("tbody", rows), class_="plain"), "What was skipped")
 
 
 def folded(title: str, lines: Sequence[str]) -> Markup:

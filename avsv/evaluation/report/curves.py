@@ -34,6 +34,15 @@ class Curves:
     histogram: tuple[np.ndarray, np.ndarray, np.ndarray]
     costs: tuple[np.ndarray, np.ndarray]
 
+    @property
+    def is_reference(self) -> bool:
+        return is_reference(self.record)
+
+
+def is_reference(record: dict) -> bool:
+    """Whether a record is the one that the others of its table are compared with."""
+    return "reference" in record and record["against_reference"] is None
+
 
 def make_curves(
     number: int, record: dict, scores: np.ndarray, labels: np.ndarray, bootstrap: SpeakerBootstrap | None

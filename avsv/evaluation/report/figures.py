@@ -7,7 +7,7 @@ import numpy as np
 from avsv.evaluation.det import HIGHEST, lowest_rate, normal_deviate
 from avsv.evaluation.measures import interval_text, shown
 from avsv.evaluation.report.curves import LOG_ODDS, Curves
-from avsv.evaluation.report.html import Markup, tag
+from avsv.evaluation.report.html import Markup, joined, tag
 from avsv.evaluation.report.svg import N_COLOURS, Frame, key_of, line_style, short
 
 RATES = (0.0001, 0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6)
@@ -19,11 +19,16 @@ def name_of(curves: Curves) -> str:
     return f"{curves.record['system']}, {curves.record['backend']}"
 
 
+def badge(is_reference: bool) -> Markup | None:
+    """The word that marks the reference beside its name."""
+    return joined([" ", tag("span", "reference", class_="badge")]) if is_reference else None
+
+
 def legend(all_curves: Sequence[Curves]) -> Markup:
     """Which line is which system, best first."""
     items = [
-        tag("li", key_of(c.number), " ", tag("b", c.record["system"]), f" {c.record['backend']} ",
-            tag("span", f"EER {shown(c.record['eer_percent'], 2)} %", class_="quiet"))
+        tag("li", key_of(c.number, c.is_reference), " ", tag("b", c.record["system"]), f" {c.record['backend']} ",
+            tag("span", f"EER {shown(c.record['eer_percent'], 2)} %", class_="quiet"), badge(c.is_reference))
         for c in all_curves
     ]  # fmt: skip
     return tag("ul", items, class_="legend")
@@ -37,7 +42,7 @@ def det_plot(all_curves: Sequence[Curves]) -> Markup:
     best_last = list(reversed(all_curves))  # so that it lies on top
     bands = [frame.band(*c.band, class_=f"band c{c.number % N_COLOURS}") for c in best_last if c.band]
     diagonal = frame.path(*[np.array([lowest, HIGHEST])] * 2, class_="grid")
-    lines = [frame.path(*c.det, **line_style(c.number)) for c in best_last]
+    lines = [frame.path(*c.det, **line_style(c.number, c.is_reference)) for c in best_last]
     titles = frame.titles("False acceptance rate (%)", "False rejection rate (%)")
     label = "DET curves of " + "; ".join(name_of(c) for c in all_curves)
     return frame.svg(label, frame.grid(ticks, ticks), frame.inside(diagonal, bands, lines), titles)
@@ -51,7 +56,8 @@ def calibration_plot(all_curves: Sequence[Curves]) -> Markup:
     for c in reversed(all_curves):
         colour = f"c{c.number % N_COLOURS}"
         lines.append(frame.path(LOG_ODDS, c.costs[1], class_=f"line thin {colour}", stroke_dasharray="4 3"))
-        lines.append(frame.path(LOG_ODDS, np.minimum(c.costs[0], 10), class_=f"line {colour}"))
+        actual = f"line {colour}{' reference' if c.is_reference else ''}"
+        lines.append(frame.path(LOG_ODDS, np.minimum(c.costs[0], 10), class_=actual))
     label = "Normalised Bayes error rate of " + "; ".join(name_of(c) for c in all_curves)
     return frame.svg(
         label,
@@ -95,39 +101,40 @@ def round_ticks(low: float, high: float, most: int) -> list[float]:
     return [float(f"{place:.10g}") + 0.0 for place in places]
 
 
-def subset_plot(rows: Sequence[tuple[int, str, Mapping[str, dict]]], labels: Sequence[str]) -> Markup:
+def subset_plot(rows: Sequence[tuple[Curves, Mapping[str, dict]]], labels: Sequence[str]) -> Markup:
     """EER of each system in each subset: a bar with its interval, subsets one below the other.
 
-    rows : number of the system, its name, subset -> measures
+    rows : each system's curves, subset -> measures
     labels : the subsets with an EER
     """
-    ends = [(m["eer_ci95"] or [0, m["eer_percent"]])[1] for _, _, subsets in rows for m in subsets.values()
+    ends = [(m["eer_ci95"] or [0, m["eer_percent"]])[1] for _, subsets in rows for m in subsets.values()
             if m["eer_percent"] is not None]  # fmt: skip
     highest = max(ends, default=1) * 1.05 or 1
     bar, gap, head = 13, 12, 18
     block = head + bar * len(rows) + gap
-    frame = Frame((0, highest), (0, 1), 420, block * len(labels) + 40, (6, 14, 4, 36))
+    frame = Frame((0, highest), (0, 1), 420, block * len(labels) + 44, (6, 14, 4, 40))
     drawn, y = [], 4.0
     for label in labels:
-        n_target = rows[0][2][label]["n_target"]
-        n_nontarget = rows[0][2][label]["n_nontarget"]
+        n_target = rows[0][1][label]["n_target"]
+        n_nontarget = rows[0][1][label]["n_nontarget"]
         size = f" {n_target:,} target, {n_nontarget:,} nontarget"
         drawn.append(tag("text", tag("tspan", label, class_="strong"), size, x=6, y=short(y + 13)))
-        for place, (number, name, subsets) in enumerate(rows):
-            drawn += one_bar(frame, number, name, subsets[label], y + head + bar * place, bar)
+        for place, (curves, subsets) in enumerate(rows):
+            drawn += one_bar(frame, curves, subsets[label], y + head + bar * place, bar)
         y += block
     ticks = [(value, f"{value:g}") for value in round_ticks(0, highest, 6)]
     return frame.svg("EER by subset", frame.grid(ticks, []), drawn, frame.titles("EER (%)"))
 
 
-def one_bar(frame: Frame, number: int, name: str, measures: dict, y: float, height: float) -> list[Markup]:
+def one_bar(frame: Frame, curves: Curves, measures: dict, y: float, height: float) -> list[Markup]:
     value = measures["eer_percent"]
     if value is None:
         return []
     start, end = frame.xs([0, value])
-    about = tag("title", f"{name}: EER {shown(value, 2)} % ({interval_text(measures)})")
+    about = tag("title", f"{curves.record['system']}: EER {shown(value, 2)} % ({interval_text(measures)})")
     box = {"x": short(start), "y": short(y), "width": short(max(1, end - start)), "height": short(height - 3)}
-    drawn = [tag("rect", about, **box, class_=f"bar c{number % N_COLOURS}")]
+    mark = " reference" if curves.is_reference else ""
+    drawn = [tag("rect", about, **box, class_=f"bar c{curves.number % N_COLOURS}{mark}")]
     if measures["eer_ci95"]:
         low, high = (short(place) for place in frame.xs(measures["eer_ci95"]))
         middle = short(y + (height - 3) / 2)

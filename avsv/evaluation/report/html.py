@@ -45,3 +45,13 @@ def tag(name: str, *parts, **attributes) -> Markup:
             said.append(f' {key}="{html.escape(str(value))}"')
     head = f"<{name}{''.join(said)}>"
     return Markup(head if name in VOID else f"{head}{joined(parts)}</{name}>")
+
+
+def scrolling(table: Markup, label: str) -> Markup:
+    """A table that scrolls sideways within the page; a hint and a shadow show that more columns follow.
+
+    label : what a screen reader announces
+    """
+    hint = tag("p", "more columns: scroll sideways →", class_="hint", aria_hidden="true")
+    area = tag("div", table, class_="wide", role="region", aria_label=label, tabindex=0)
+    return tag("div", hint, area, class_="scroller")

@@ -31,6 +31,19 @@ function compare(a, b, sign) {
   return sign * (typeof a === "string" ? a.localeCompare(b, "en", { numeric: true }) : a - b);
 }
 
+// The hint and the shadow of a table that is wider than the page go where all of it is visible, or its last column is.
+for (const area of document.querySelectorAll(".wide")) {
+  const update = () => {
+    const hidden = area.scrollWidth - area.clientWidth;
+    area.parentElement.classList.toggle("fits", hidden <= 1);
+    area.parentElement.classList.toggle("at-end", area.scrollLeft >= hidden - 1);
+    area.tabIndex = hidden > 1 ? 0 : -1;
+  };
+  area.addEventListener("scroll", update, { passive: true });
+  new ResizeObserver(update).observe(area);
+  update();
+}
+
 // One recording is heard at a time.
 document.addEventListener("play", (event) => {
   for (const other of document.querySelectorAll("audio")) if (other !== event.target) other.pause();

@@ -13,7 +13,9 @@ import avsv
 from avsv.evaluation.published import Published
 from avsv.evaluation.report.about import Skipped, configuration_section, skipped_section
 from avsv.evaluation.report.attention import Attention, attention_section
+from avsv.evaluation.report.curves import Curves
 from avsv.evaluation.report.figures import (
+    badge,
     calibration_plot,
     det_plot,
     histogram_plot,
@@ -21,11 +23,13 @@ from avsv.evaluation.report.figures import (
     name_of,
     subset_plot,
 )
+from avsv.evaluation.report.glossary import glossary_section
+from avsv.evaluation.report.headline import MINUS, comparison_table, main_result
 from avsv.evaluation.report.html import Markup, joined, tag, text_of
 from avsv.evaluation.report.media import Clip, MediaFolder
-from avsv.evaluation.report.results import SINGLE, Errors, Options, Subsets, Table
+from avsv.evaluation.report.results import Errors, Options, Subsets, Table, number_systems
 from avsv.evaluation.report.svg import key_of, standalone
-from avsv.evaluation.report.tables import MINUS, overview, result_table, sources
+from avsv.evaluation.report.tables import overview, result_table, sources
 from avsv.evaluation.report.trials import WorstTrial
 from avsv.evaluation.results import ScoreFile
 from avsv.evaluation.tables import shown
@@ -50,10 +54,11 @@ def page(
 
     main : the trial list that the first sentence is about
     """
-    numbers = {system: number for number, system in enumerate(sorted({file.system for file in files}))}
+    numbers = number_systems(files)
     models = {path: hashed for file in files for path, hashed in sources_of(file.path, "model").items()}
     sections = [
-        ("results", "Results", results_section(tables, numbers, published)),
+        ("results", "Results", results_section(tables, numbers, published, options.reference is not None)),
+        ("glossary", "Systems and back-ends", glossary_section(files)),
         ("curves", "Curves", curves_section(tables)),
         *([("attention", "Attention", attention_section(attention))] if attention else []),
         ("errors", "The worst errors", errors_section(tables, media)),
@@ -81,39 +86,6 @@ def whole_page(title: str, lead: Markup, note: str, sections: Sequence[tuple[str
     )
 
 
-def main_result(tables: Sequence[Table], main: str) -> Markup:
-    """The best system of the main list, and how far it is ahead."""
-    table = next((t for t in tables if t.trials == main and t.curves), None)
-    if table is None:
-        return Markup("No error rate is defined: the trials are of one class only.")
-    best, reference = table.curves[0].record, table.reference
-    said = [f"On {table.trials}, {table.condition}, ", tag("b", best["system"]), f" ({best['backend']}) has the lowest "
-            "equal error rate: ", tag("b", f"{shown(best['eer_percent'], 2)} %"), interval_words(best)]  # fmt: skip
-    if reference is not None and reference is not best:
-        said += against_words(best, reference)
-    elif len(table.curves) > 1:
-        second = table.curves[1].record
-        said.append(f", ahead of {second['system']} ({second['backend']}) at {shown(second['eer_percent'], 2)} %")
-    return joined([*said, "."])
-
-
-def interval_words(record: dict) -> str:
-    ends = record["eer_ci95"]
-    return f" (95 % interval {ends[0]:.2f} to {ends[1]:.2f})" if ends else ""
-
-
-def against_words(best: dict, reference: dict) -> list[str]:
-    """`, 47 % below voice (cosine), the best single modality, at 4.46 %`."""
-    found = best["against_reference"]["eer_percent"]
-    relative, loses = found["relative_percent"], found["loses"]
-    how = "the best single modality, " if reference["system"] in SINGLE else ""
-    ahead = f"{abs(relative):.0f} % {'below' if relative < 0 else 'above'}" if relative else "level with"
-    said = [f", {ahead} {reference['system']} ({reference['backend']}), {how}at {shown(reference['eer_percent'], 2)} %"]
-    if loses is not None:
-        said.append(f"; the order holds in {100 * (1 - loses):.3g} % of the resamples of people")
-    return said
-
-
 def sizes(tables: Sequence[Table]) -> str:
     """How much there is: results, systems, lists, conditions."""
     n_records = sum(len(table.records) for table in tables)
@@ -122,14 +94,16 @@ def sizes(tables: Sequence[Table]) -> str:
     conditions = list(dict.fromkeys(table.condition for table in tables))
     return (
         f"{n_records} results of {len(systems)} systems; trial lists: {', '.join(lists)}; "
-        f"conditions: {', '.join(conditions)}. The best back-end of a system is chosen on the trials it is shown for."
+        f"conditions: {', '.join(conditions)}. Figures show each system's best back-end on their trials; the "
+        "reference keeps its own."
     )
 
 
 def results_section(
-    tables: Sequence[Table], numbers: Mapping[str, int], published: Sequence[Published]
+    tables: Sequence[Table], numbers: Mapping[str, int], published: Sequence[Published], named: bool
 ) -> list[Markup | None]:
-    parts = []
+    """All tables; `named` tells whether the user named the reference, otherwise it is the best system here."""
+    parts: list[Markup | None] = [*comparison_table(tables, "Recommended" if named else "Best")]
     if len(tables) > 1:
         parts += [tag("h3", "EER in percent, all lists and conditions"), overview(tables)]
     for table in tables:
@@ -178,7 +152,7 @@ def figure(title: str, note: str, picture: Markup) -> Markup:
 def subset_figure(subsets: Subsets) -> Markup | None:
     """Bars of the subsets that have an EER; the others are named."""
     grouping, rows = subsets.grouping, subsets.rows
-    defined = [label for label in grouping.labels if any(m[label]["eer_percent"] is not None for _, _, m in rows)]
+    defined = [label for label in grouping.labels if any(m[label]["eer_percent"] is not None for _, m in rows)]
     without = [label for label in grouping.labels if label not in defined]
     note = "; ".join(part for part in (grouping.note, f"without EER: {', '.join(without)}" if without else "") if part)
     if not defined:
@@ -187,12 +161,14 @@ def subset_figure(subsets: Subsets) -> Markup | None:
 
 
 def histograms(table: Table) -> Markup:
-    drawn = [
-        tag("figure", tag("figcaption", key_of(c.number), f" {name_of(c)}"), histogram_plot(c)) for c in table.curves
-    ]
+    drawn = [tag("figure", tag("figcaption", histogram_title(c)), histogram_plot(c)) for c in table.curves]
     said = " targets in colour, nontargets grey; dashed: the threshold of the EER"
     caption = tag("p", tag("b", "Scores"), tag("span", said, class_="quiet"))
     return tag("div", caption, tag("div", drawn, class_="small-figures"))
+
+
+def histogram_title(curves: Curves) -> list[Markup | str | None]:
+    return [key_of(curves.number, curves.is_reference), f" {name_of(curves)}", badge(curves.is_reference)]
 
 
 def errors_section(tables: Sequence[Table], media: MediaFolder) -> list[Markup]:
@@ -212,7 +188,7 @@ def errors_of(errors: Errors, condition: str, media: MediaFolder, is_open: bool)
     (accepts, n_accepts), (rejects, n_rejects) = errors.accepts, errors.rejects
     counted = f"{n_accepts:,} false accepts, {n_rejects:,} false rejects"
     summary = tag("summary", tag("b", errors.curves.record["system"]), f" {errors.curves.record['backend']} ",
-                  tag("span", counted, class_="quiet"))  # fmt: skip
+                  tag("span", counted, class_="quiet"), badge(errors.curves.is_reference))  # fmt: skip
     parts = [
         [
             tag("h4", title),

@@ -1,13 +1,13 @@
 """Everything the report shows of each trial list under each condition, as numbers."""
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from avsv.errors import InputError
+from avsv.errors import OptionError
 from avsv.evaluation.bootstrap import Resampled, SpeakerBootstrap, bootstrap
 from avsv.evaluation.comparison import all_differences
 from avsv.evaluation.measures import measure_and_resample, warn_reversed
@@ -22,15 +22,15 @@ from avsv.kaldi.tables import read_table
 from avsv.kaldi.trials import Trials, read_labelled_trials
 
 log = logging.getLogger("avsv")
-SINGLE = ("voice", "face")  # the systems that fusion is compared with where no other is named
 
 
 @dataclass(frozen=True)
 class Options:
     """What the user asked for.
 
-    by : tables that make subsets; reference : a system's name, None for the best single one
-    conditions : those that are shown; none: all that have scores
+    by : tables that split the trials into subsets
+    reference : the recommended system, "SYSTEM" or "SYSTEM.BACKEND"; None for the lowest EER on the main list
+    systems, conditions : the ones to show; empty for all that have scores
     """
 
     p_target: Sequence[float] = (0.01, 0.05)
@@ -39,6 +39,18 @@ class Options:
     by: Sequence[Path] = ()
     reference: str | None = None
     conditions: Sequence[str] = ()
+    systems: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The recommended system, which all differences are measured from; `backend` is None until it is chosen."""
+
+    system: str
+    backend: str | None = None
+
+    def is_of(self, record: dict) -> bool:
+        return record["system"] == self.system and self.backend in (None, record["backend"])
 
 
 @dataclass(frozen=True)
@@ -62,10 +74,10 @@ class Errors:
 
 @dataclass(frozen=True)
 class Subsets:
-    """EER by subset of each system's best back-end: number of the system, its name, subset -> measures."""
+    """EER by subset of each system's best back-end: its curves, subset -> measures."""
 
     grouping: Grouping
-    rows: list[tuple[int, str, dict[str, dict]]]
+    rows: list[tuple[Curves, dict[str, dict]]]
 
 
 @dataclass(frozen=True)
@@ -73,8 +85,9 @@ class Table:
     """One trial list under one condition.
 
     records : of every system and back-end, as in results.json
-    curves : of each system's best back-end, best first; empty where one class has no trial
-    reference : the record that others are compared with
+    curves : of each system's best back-end, and of the reference with its own; best first, empty where one class has no
+        trial
+    reference : the record that the others are compared with; None where the reference has no scores or no EER
     """
 
     trials: str
@@ -87,18 +100,22 @@ class Table:
     subsets: list[Subsets] = field(default_factory=list)
 
 
-def make_tables(
-    files: Sequence[ScoreFile], lists: Mapping[str, Path], options: Options, with_errors: str
-) -> Iterator[Table]:
-    """The tables in the order of `files`; one trial list is in memory at a time.
+def make_tables(files: Sequence[ScoreFile], lists: Mapping[str, Path], options: Options, main: str) -> list[Table]:
+    """All tables, in the order of `files`; one trial list is in memory at a time.
 
-    with_errors : name of the list whose worst errors are looked for
+    Parameters
+    ----------
+    main : name of the list on which the reference's back-end is chosen, and whose worst errors are shown
+
+    Raises
+    ------
+    OptionError : the reference is not among the systems
     """
-    numbers = {system: number for number, system in enumerate(sorted({file.system for file in files}))}
-    if options.reference is not None and options.reference not in numbers:
-        raise InputError(f"--reference {options.reference}: no such system, there are {', '.join(numbers)}")
+    reference = find_reference(files, options.reference)
+    numbers = number_systems(files)
     utt2spk = read_table(options.utt2spk, 2, "utterance speaker") if options.utt2spk else None
-    for name in dict.fromkeys(file.trials for file in files):
+    tables: dict[tuple[str, str], Table] = {}
+    for name in sorted(dict.fromkeys(file.trials for file in files), key=lambda name: name != main):
         trials = read_labelled_trials(lists[name])
         resamples = bootstrap(trials, utt2spk, options.n_resamples)
         people = resamples.people if resamples else speakers_of(trials, utt2spk)
@@ -106,11 +123,51 @@ def make_tables(
         given = TrialList(trials, people, resamples, groupings)
         for condition in dict.fromkeys(file.condition for file in files if file.trials == name):
             mine = [file for file in files if (file.trials, file.condition) == (name, condition)]
-            yield make_table(mine, numbers, given, options, name == with_errors)
+            table = make_table(mine, numbers, given, options, reference, name == main)
+            if table.reference:  # chosen once, on the main list, and kept in all other tables
+                reference = Reference(table.reference["system"], table.reference["backend"])
+            tables[name, condition] = table
+    return [tables[key] for key in dict.fromkeys((file.trials, file.condition) for file in files)]
+
+
+def find_reference(files: Sequence[ScoreFile], name: str | None) -> Reference | None:
+    """The reference that a name, "SYSTEM" or "SYSTEM.BACKEND", stands for; None for no name.
+
+    Examples
+    --------
+    >>> files = [ScoreFile(Path("exp/a/scores/t.cosine_as-norm"), "a", "t", "clean", "cosine+as-norm")]
+    >>> find_reference(files, "a.cosine_as-norm")
+    Reference(system='a', backend='cosine+as-norm')
+    """
+    if name is None:
+        return None
+    systems = {file.system for file in files}
+    named = {f"{file.system}.{file.backend}": Reference(file.system, file.backend) for file in files}
+    found = Reference(name) if name in systems else named.get(backend_spelt(name))
+    if found is None:
+        known = ", ".join(sorted(systems)) or "no system"
+        raise OptionError(f"reference: expected SYSTEM or SYSTEM.BACKEND of {known}, found {name!r}")
+    return found
+
+
+def backend_spelt(name: str) -> str:
+    """`avn_e.cosine_shared` as `avn_e.cosine+shared`, the way tables spell back-ends."""
+    system, _, backend = name.rpartition(".")
+    return f"{system}.{backend.replace('_', '+')}"
+
+
+def number_systems(files: Sequence[ScoreFile]) -> dict[str, int]:
+    """System -> the number that gives its colour, the same in all tables and figures."""
+    return {system: number for number, system in enumerate(sorted({file.system for file in files}))}
 
 
 def make_table(
-    files: Sequence[ScoreFile], numbers: Mapping[str, int], given: TrialList, options: Options, with_errors: bool
+    files: Sequence[ScoreFile],
+    numbers: Mapping[str, int],
+    given: TrialList,
+    options: Options,
+    reference: Reference | None,
+    with_errors: bool,
 ) -> Table:
     """One trial list under one condition; the scores of one file are in memory at a time."""
     records, resampled = [], []
@@ -122,16 +179,16 @@ def make_table(
         warn_reversed(file.path, found[0])
         resampled.append(found[1])
         log.info("%s: EER %s %%", file.path, shown(records[-1]["eer_percent"], 2))
-    best = best_backends(records)
-    reference = choose_reference(best, records, options.reference) if best else None
-    if reference is not None:
-        add_differences(records, resampled, reference, options.p_target)
+    best = best_backends(records, reference)
+    row = next((row for row in best if reference is None or reference.is_of(records[row])), None)
+    if row is not None:
+        add_differences(records, resampled, row, options.p_target)
     table = Table(
         trials=files[0].trials,
         condition=files[0].condition,
         records=records,
         n_people=int(given.people.max()) + 1,
-        reference=None if reference is None else records[reference],
+        reference=None if row is None else records[row],
         subsets=[Subsets(grouping, []) for grouping in given.groupings],
     )
     for row in best:
@@ -159,7 +216,7 @@ def add_system(
         table.errors.append(Errors(curves, *worst))
     for subsets in table.subsets:
         measured = measure_subsets(scores, given.trials, subsets.grouping, options.p_target, given.bootstrap)
-        subsets.rows.append((number, file.system, measured))
+        subsets.rows.append((curves, measured))
         record.setdefault("subsets", {})[subsets.grouping.name] = measured
 
 
@@ -175,27 +232,27 @@ def add_differences(
         record["reference"] = [records[reference][key] for key in ("system", "backend")]
 
 
-def best_backends(records: Sequence[dict]) -> list[int]:
-    """Row of the best back-end of each system by EER, best first; none where no EER is defined.
+def best_backends(records: Sequence[dict], reference: Reference | None = None) -> list[int]:
+    """Row of each system's best back-end by EER, best system first; the reference keeps its own back-end.
+
+    Empty where no EER is defined.
 
     Examples
     --------
-    >>> best_backends([{"system": "a", "eer_percent": 2}, {"system": "a", "eer_percent": 1},
-    ...                {"system": "b", "eer_percent": 0}])
+    >>> rows = [{"system": "a", "backend": "cosine", "eer_percent": 2}, {"system": "a", "backend": "plda",
+    ...         "eer_percent": 1}, {"system": "b", "backend": "cosine", "eer_percent": 0}]
+    >>> best_backends(rows)
     [2, 1]
+    >>> best_backends(rows, Reference("a", "cosine"))
+    [2, 0]
     """
-    rows = [row for row, record in enumerate(records) if record["eer_percent"] is not None]
+    rows = sorted(
+        (row for row, record in enumerate(records) if record["eer_percent"] is not None),
+        key=lambda row: records[row]["eer_percent"],
+    )
     best: dict[str, int] = {}
-    for row in sorted(rows, key=lambda row: records[row]["eer_percent"]):
+    for row in rows:
         best.setdefault(records[row]["system"], row)
-    return list(best.values())
-
-
-def choose_reference(best: Sequence[int], records: Sequence[dict], wanted: str | None) -> int | None:
-    """Row of the record that others are compared with: of the system wanted, otherwise of the best single one.
-
-    Where no system has the name of a single modality it is the best of all.
-    """
-    if wanted:
-        return next((row for row in best if records[row]["system"] == wanted), None)
-    return next((row for row in best if records[row]["system"] in SINGLE), best[0])
+    if own := [row for row in rows if reference and reference.is_of(records[row])]:
+        best[records[own[0]]["system"]] = own[0]
+    return sorted(best.values(), key=rows.index)

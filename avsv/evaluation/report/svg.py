@@ -65,7 +65,7 @@ class Frame:
         for place, (_, label) in zip(self.xs([t for t, _ in x_ticks]), x_ticks, strict=True):
             at = short(place)
             drawn.append(tag("line", x1=at, x2=at, y1=top, y2=short(self.height - bottom), class_="grid"))
-            drawn.append(tag("text", label, x=at, y=short(self.height - bottom + 16), text_anchor="middle"))
+            drawn.append(tag("text", label, x=at, y=short(self.height - bottom + 19), text_anchor="middle"))
         for place, (_, label) in zip(self.ys([t for t, _ in y_ticks]), y_ticks, strict=True):
             at = short(place)
             drawn.append(tag("line", x1=left, x2=short(self.width - right), y1=at, y2=at, class_="grid"))
@@ -112,17 +112,17 @@ def points(x: np.ndarray, y: np.ndarray) -> str:
     return "L".join(place for place, _ in groupby(places))
 
 
-def line_style(number: int) -> dict[str, str | None]:
-    """Class and dash that tell the curve of system `number` from the others."""
+def line_style(number: int, is_reference: bool = False) -> dict[str, str | None]:
+    """Class and dash of the curve of system `number`; the reference's is thicker."""
     return {
-        "class_": f"line c{number % N_COLOURS}",
+        "class_": f"line c{number % N_COLOURS}{' reference' if is_reference else ''}",
         "stroke_dasharray": DASHES[number // N_COLOURS % len(DASHES)],
     }
 
 
-def key_of(number: int) -> Markup:
+def key_of(number: int, is_reference: bool = False) -> Markup:
     """A short piece of a system's line, for a legend."""
-    line = tag("line", x1=0, x2=22, y1=5, y2=5, **line_style(number))
+    line = tag("line", x1=0, x2=22, y1=5, y2=5, **line_style(number, is_reference))
     return tag("svg", line, viewBox="0 0 22 10", width=22, height=10, class_="key", aria_hidden="true")
 
 

@@ -4,12 +4,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from avsv.evaluation.published import Published, cite
-from avsv.evaluation.report.figures import whisker
-from avsv.evaluation.report.html import Markup, joined, tag
+from avsv.evaluation.report.curves import is_reference
+from avsv.evaluation.report.figures import badge, whisker
+from avsv.evaluation.report.headline import MINUS
+from avsv.evaluation.report.html import Markup, joined, scrolling, tag
 from avsv.evaluation.report.results import Table
 from avsv.evaluation.tables import shown, span
 
-MINUS = str.maketrans({"-": "−"})  # as wide as a plus
 BESIDE_EER = 3  # the column of published figures, after the EER, its interval, and the same drawn
 
 
@@ -46,19 +47,36 @@ def result_table(table: Table, numbers: Mapping[str, int], published: Sequence[P
     mine = [p for p in published if p.list == table.trials] if table.condition == "clean" else []
     if mine:
         columns.insert(BESIDE_EER, published_column(mine, cite(published)))
-    head = [tag("th", name, scope="col") for name in ("System", "Back-end")]
-    head += [column.head for column in columns]
+    head = name_heads() + [column.head for column in columns]
     best = [least([c.value(r) for r in table.records]) if c.best else None for c in columns]
     rows = [
-        tag("tr", tag("th", r["system"], scope="row"), tag("td", r["backend"]),
-            [cell(c, r, good) for c, good in zip(columns, best, strict=True)])
+        tag("tr", row_names(r["system"], r["backend"], is_reference(r)),
+            [cell(c, r, good) for c, good in zip(columns, best, strict=True)],
+            class_="reference" if is_reference(r) else None)
         for r in table.records
     ]  # fmt: skip
     for name in sorted({p.system for p in mine} - {r["system"] for r in table.records}):  # published, none of ours
         cells = [tag("td", "–", class_=c.class_) for c in columns]
         cells[BESIDE_EER] = cell(columns[BESIDE_EER], {"system": name}, None)
-        rows.append(tag("tr", tag("th", name, scope="row"), tag("td", "published"), cells))
-    return tag("div", tag("table", tag("thead", tag("tr", head)), tag("tbody", rows), class_="sortable"), class_="wide")
+        rows.append(tag("tr", row_names(name, "published", False), cells))
+    return sortable(head, rows, f"{table.trials}, {table.condition}")
+
+
+def row_names(system: str, backend: str, reference: bool) -> list[Markup]:
+    """The first two cells of a row; a narrow screen shows the back-end below the system (see page.css)."""
+    return [
+        tag("th", system, scope="row", data_backend=backend.replace("+", "+\N{ZERO WIDTH SPACE}")),  # may break there
+        tag("td", backend, badge(reference), class_="backend"),
+    ]
+
+
+def name_heads() -> list[Markup]:
+    return [tag("th", "System", scope="col"), tag("th", "Back-end", scope="col", class_="backend")]
+
+
+def sortable(head: Sequence[Markup], rows: Sequence[Markup], label: str) -> Markup:
+    table = tag("table", tag("thead", tag("tr", head)), tag("tbody", rows), class_="sortable")
+    return scrolling(table, label)
 
 
 def columns_of(table: Table, numbers: Mapping[str, int]) -> list[Column]:
@@ -112,12 +130,11 @@ def difference_column(reference: dict) -> Column:
             parts.append(tag("small", f" ({said}{lost})"))
         return joined(parts)
 
-    against = f"against {reference['system']}, {reference['backend']}"
     hint = (
-        "difference of EERs in percent, its paired 95 % interval, and the share of resamples of people in which the "
-        "better of the two is the worse one"
+        f"EER less that of {reference['system']}, {reference['backend']}, in percent; the paired 95 % interval; the "
+        "share of resamples of people in which the better of the two is the worse one"
     )
-    return Column(against, value, text, below="difference (95 %; better one loses)", hint=hint)
+    return Column("against reference", value, text, below="(95 %; better one loses)", hint=hint)
 
 
 def published_column(published: Sequence[Published], numbers: Mapping[str, int]) -> Column:
@@ -170,14 +187,14 @@ def overview(tables: Sequence[Table]) -> Markup:
                lambda cells, n=n: shown(cells[n]["eer_percent"], 2) if n in cells else "–", below=table.condition)
         for n, table in enumerate(tables)
     ]  # fmt: skip
-    head = [tag("th", name, scope="col") for name in ("System", "Back-end")]
-    head += [column.head for column in columns]
+    head = name_heads() + [column.head for column in columns]
     body = [
-        tag("tr", tag("th", system, scope="row"), tag("td", backend),
-            [cell(column, cells, good) for column, good in zip(columns, best, strict=True)])
+        tag("tr", row_names(system, backend, any(map(is_reference, cells.values()))),
+            [cell(column, cells, good) for column, good in zip(columns, best, strict=True)],
+            class_="reference" if any(map(is_reference, cells.values())) else None)
         for (system, backend), cells in sorted(rows.items())
     ]  # fmt: skip
-    return tag("div", tag("table", tag("thead", tag("tr", head)), tag("tbody", body), class_="sortable"), class_="wide")
+    return sortable(head, body, "EER in percent, all lists and conditions")
 
 
 def sources(published: Sequence[Published]) -> Markup | None:

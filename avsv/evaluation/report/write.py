@@ -48,7 +48,7 @@ def write_report(
     data = find_data(data_dir, trials_dir, conditions)
     media, attention = MediaFolder(out_dir, data), find_attention(exp_dir, data)
     main = min({file.trials for file in files}, key=lambda name: (lists[name].stat().st_size, name))
-    tables = list(make_tables(files, lists, options, with_errors=main))
+    tables = make_tables(files, lists, options, main)
     records = [record for table in tables for record in table.records]
     title = f"{exp_dir.resolve().parent.name}/{exp_dir.resolve().name}"
     content = page(title, exp_dir, files, tables, main, options, figures, media, find_skipped(exp_dir), attention)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from avsv.errors import InputError
-from avsv.evaluation.report.html import Markup, tag
+from avsv.evaluation.report.html import Markup, scrolling, tag
 from avsv.evaluation.report.inside import files_inside
 from avsv.evaluation.report.media import MediaFolder
 from avsv.evaluation.report.page import figure, whole_page
@@ -156,7 +156,7 @@ def results_of(test: TestSet) -> list[Markup]:
         chance = tag("tr", tag("th", "chance"), [tag("td", shown(some[name]["chance_percent"], 1), class_="number")
                                                  for name, _ in columns])  # fmt: skip
         table = tag("table", tag("thead", tag("tr", heads)), tag("tbody", rows, chance))
-        parts += [tag("h4", protocol), tag("div", table, class_="wide")]
+        parts += [tag("h4", protocol), scrolling(table, f"{test.name}, {protocol}")]
     sizes = {said_of(record): record["n_people"] for record in every}
     n_people = f"{min(sizes.values())} to {max(sizes.values())}"
     said = f"Percent (95 % interval, people resampled). People in the lists: {n_people}."

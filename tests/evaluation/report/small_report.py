@@ -8,6 +8,7 @@ import numpy as np
 import soundfile
 from PIL import Image
 
+from avsv.evaluation.report.curves import Curves
 from avsv.evaluation.report.results import Options
 from avsv.evaluation.report.write import write_report
 from avsv.kaldi.tables import write_table
@@ -75,3 +76,8 @@ def make_data(experiment: Experiment, names: list[str]) -> None:
     for condition, its_tables in (("", tables), ("_noisy", noisy)):
         for table, rows in its_tables.items():
             write_table(Path(f"{experiment.data}{condition}") / table, rows)
+
+
+def curves_of(record: dict) -> Curves:
+    """A record where a table wants curves; nothing can be drawn of it."""
+    return Curves(0, record, 0.0, (np.empty(0), np.empty(0)), None, (np.empty(0),) * 3, (np.empty(0),) * 2)

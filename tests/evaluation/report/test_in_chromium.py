@@ -4,6 +4,7 @@ import shutil
 
 import pytest
 
+from avsv.evaluation.report.results import Options
 from tests.evaluation.report.small_report import make_experiment
 
 PROGRAMS = {name: shutil.which(name) for name in ("chromium", "chromedriver")}
@@ -34,7 +35,13 @@ def browser(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory):
-    return (make_experiment(tmp_path_factory.mktemp("experiment")).report() / "index.html").as_uri()
+    experiment = make_experiment(tmp_path_factory.mktemp("experiment"))
+    for condition, utts in (("test", experiment.names), ("test_noisy", experiment.names)):
+        path = experiment.exp / "voice" / condition / "weights"
+        path.parent.mkdir()
+        path.write_text("".join(f"{utt} {0.3 + 0.01 * place:.2f}\n" for place, utt in enumerate(sorted(utts))))
+    options = Options(n_resamples=50, utt2spk=experiment.data / "utt2spk", by=[experiment.data / "spk2gender"])
+    return (experiment.report(options=options) / "index.html").as_uri()
 
 
 @pytest.fixture
@@ -109,14 +116,83 @@ def test_every_picture_shows(page):
     assert min(widths) > 0
 
 
-@pytest.mark.parametrize("width", [360, 1200])
-def test_the_page_does_not_scroll_sideways(page, width):
+def show_at(page, width):
+    """The page on a screen of this width, with everything unfolded."""
     page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride",
                          {"width": width, "height": 740, "deviceScaleFactor": 1, "mobile": width < 500})  # fmt: skip
     page.refresh()
     page.execute_script("for (const fold of document.querySelectorAll('details')) fold.open = true")
+
+
+@pytest.mark.parametrize("width", [360, 400, 1200, 1300])
+def test_the_page_does_not_scroll_sideways(page, width):
+    show_at(page, width)
     root = "document.documentElement"
     assert page.execute_script(f"return {root}.scrollWidth - {root}.clientWidth") == 0
+
+
+def hints(page):
+    """Of every table: whether it is wider than its area, and whether its hint and its shadow are visible."""
+    return page.execute_script("""
+        return [...document.querySelectorAll(".scroller")].map((scroller) => {
+          const area = scroller.querySelector(".wide"), hint = scroller.querySelector(".hint");
+          const shadow = getComputedStyle(scroller, "::after").display !== "none";
+          const shown = hint.checkVisibility({ visibilityProperty: true }) && hint.textContent.includes("scroll");
+          return [area.scrollWidth > area.clientWidth + 1, shown, shadow];
+        });
+    """)
+
+
+@pytest.mark.parametrize("width", [400, 1300])
+def test_a_table_that_is_wider_than_the_page_shows_it(page, width):
+    show_at(page, width)
+    found = hints(page)
+    assert width == 1300 or any(wide for wide, *_ in found)
+    assert [[wide, wide] for wide, *_ in found] == [shown for _, *shown in found]
+
+
+def test_the_hint_goes_where_the_last_column_is_visible(page):
+    show_at(page, 400)
+    wide = [place for place, (wide, *_) in enumerate(hints(page)) if wide]
+    page.execute_async_script("""
+        for (const area of document.querySelectorAll(".wide")) area.scrollLeft = area.scrollWidth;
+        requestAnimationFrame(() => requestAnimationFrame(arguments[0]));
+    """)
+    assert [hints(page)[place][1:] for place in wide] == [[False, False]] * len(wide)
+
+
+def test_a_narrow_screen_names_the_back_end_below_the_system(page):
+    show_at(page, 400)
+    below, column = page.execute_script("""
+        const head = document.querySelector("th[data-backend]");
+        return [getComputedStyle(head, "::after").content, getComputedStyle(head.nextElementSibling).display];
+    """)
+    assert "cosine" in below
+    assert column == "none"
+
+
+@pytest.mark.parametrize("width", [400, 1300])
+def test_no_label_of_a_figure_is_cut_or_covers_another(page, width):
+    show_at(page, width)
+    wrong = page.execute_script("""
+        const wrong = [];
+        for (const plot of document.querySelectorAll("svg.plot")) {
+          const frame = plot.getBoundingClientRect();
+          const boxOf = (text) => [text.textContent, text.getBoundingClientRect()];
+          const texts = [...plot.querySelectorAll("text")].map(boxOf);
+          texts.forEach(([name, box], place) => {
+            const inside = box.left >= frame.left - 1 && box.right <= frame.right + 1
+              && box.top >= frame.top - 1 && box.bottom <= frame.bottom + 1;
+            if (!inside) wrong.push(`${plot.ariaLabel}: "${name}" is cut`);
+            for (const [other, its] of texts.slice(place + 1)) {
+              if (box.left < its.right && its.left < box.right && box.top + 3 < its.bottom && its.top + 3 < box.bottom)
+                wrong.push(`${plot.ariaLabel}: "${name}" covers "${other}"`);
+            }
+          });
+        }
+        return wrong;
+    """)
+    assert wrong == []
 
 
 def test_it_asks_nothing_of_the_network(page):

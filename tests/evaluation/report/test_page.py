@@ -8,7 +8,7 @@ import pytest
 import soundfile
 from PIL import Image
 
-from avsv.errors import InputError
+from avsv.errors import InputError, OptionError
 from avsv.evaluation.report.results import Options
 from tests.evaluation.report.small_report import HOSTILE, make_experiment
 
@@ -98,7 +98,7 @@ def test_only_the_report_s_own_script_may_run(html):
 def test_the_first_sentence_names_the_best_system_of_the_results(html, folder):
     records = json.loads((folder / "results.json").read_text())
     best = min((r for r in records if r["condition"] == "clean"), key=lambda r: r["eer_percent"])
-    assert f"On t, clean, {best['system']} (cosine) has the lowest equal error rate: {best['eer_percent']:.2f} %" in (
+    assert f"On t, clean, {best['system']} (cosine) has an equal error rate of {best['eer_percent']:.2f} %" in (
         html.text.replace("  ", " ")
     )
 
@@ -170,8 +170,39 @@ def test_records_have_differences_and_subsets(experiment):
 def test_another_reference_may_be_named_and_must_exist(experiment):
     records = json.loads((experiment.report("r", Options(reference="voice")) / "results.json").read_text())
     assert records[0]["reference"] == ["voice", "cosine"]
-    with pytest.raises(InputError, match="--reference fce: no such system, there are face, voice"):
+    with pytest.raises(OptionError, match=r"reference: .* face, voice"):
         experiment.report("r", Options(reference="fce"))
+
+
+def test_one_reference_is_marked_in_every_table_and_figure(experiment):
+    options = Options(
+        n_resamples=50, utt2spk=experiment.data / "utt2spk", reference="voice", by=[experiment.data / "spk2gender"]
+    )
+    html = Page(experiment.report("marked", options) / "index.html")
+    classes = [attributes.get("class", "") for _, attributes in html.elements]
+    assert [a["class"] for a in html.all("tr") if "class" in a] == 3 * ["reference"]  # overview, clean, noisy
+    lines = [c for c in classes if c.startswith("line ") and c.endswith(" reference")]
+    assert set(lines) == {"line c1 reference"}  # face is c0
+    assert {c for c in classes if c.startswith("bar ") and "reference" in c} == {"bar c1 reference"}
+    assert "voice (cosine) has an equal error rate" in html.text
+    assert "above the best other system, face (cosine)" in html.text
+
+
+def test_a_back_end_of_the_reference_may_be_named_as_its_file_is(tmp_path):
+    experiment = make_experiment(tmp_path)
+    for scores in (experiment.exp / "voice" / "scores").iterdir():
+        lines = [line.split() for line in scores.read_text().splitlines()]
+        scores.with_name(f"{scores.name}_as-norm").write_text("".join(f"{a} {b} {-float(s)}\n" for a, b, s in lines))
+    folder = experiment.report("n", Options(n_resamples=0, reference="voice.cosine_as-norm"))
+    records = json.loads((folder / "results.json").read_text())
+    assert {tuple(record["reference"]) for record in records} == {("voice", "cosine+as-norm")}
+    assert {r["condition"] for r in records if r["against_reference"] is None} == {"clean", "noisy"}
+
+
+def test_names_are_explained(html):
+    terms = html.text.partition("Systems and back-ends ")[2]
+    assert "face embeddings of the image alone" in terms
+    assert "cosine of the two embeddings" in terms
 
 
 def test_published_figures_stand_in_a_column_marked_as_not_measured(experiment):

@@ -1,0 +1,147 @@
+"""The main result: the recommended system beside its best competitor, in one sentence and in a table of all conditions.
+
+The competitor is the other system with the lowest EER on the same trials, score fusion (mean, logistic) included. Its
+best back-end is chosen on these trials, which favours the competitor.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from avsv.evaluation.report.curves import is_reference
+from avsv.evaluation.report.html import Markup, joined, scrolling, tag
+from avsv.evaluation.report.results import Table
+from avsv.evaluation.tables import shown
+
+MINUS = str.maketrans({"-": "\N{MINUS SIGN}"})  # as wide as a plus
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The reference and the best other system of one table.
+
+    ahead, ci95 : EER of the reference less that of the competitor, in percent, and its paired 95 % interval
+    loses : share of the resamples of people in which the better of the two is the worse one
+    """
+
+    table: Table
+    competitor: dict
+    ahead: float
+    ci95: tuple[float, float] | None
+    loses: float | None
+
+    @property
+    def reference(self) -> dict:
+        return self.table.reference
+
+    @property
+    def verdict(self) -> str:
+        """`better` or `worse` where the interval excludes 0; otherwise, and without an interval, `level`."""
+        if self.ci95 is None or self.ci95[0] <= 0 <= self.ci95[1]:
+            return "level"
+        return "better" if self.ahead < 0 else "worse"
+
+
+def compare_best(table: Table) -> Comparison | None:
+    """The reference beside its best competitor; None where one of them is absent."""
+    others = [curves.record for curves in table.curves if not is_reference(curves.record)]
+    if table.reference is None or not others:
+        return None
+    found = others[0]["against_reference"]["eer_percent"]  # competitor less reference: turned round here
+    ends = found["ci95"] and (-found["ci95"][1], -found["ci95"][0])
+    return Comparison(table, others[0], -found["difference"], ends, found["loses"])
+
+
+def main_result(tables: Sequence[Table], main: str) -> Markup:
+    """The reference on the main list: its EER, how far it is from its best competitor, and how it does elsewhere."""
+    table = next((t for t in tables if t.trials == main and t.reference), None)
+    if table is None:
+        return Markup("No error rate is defined: the trials are all target or all nontarget.")
+    own = table.reference
+    ends = own["eer_ci95"]
+    interval = f" (95 % interval {ends[0]:.2f} to {ends[1]:.2f})" if ends else ""
+    eer = tag("b", f"{shown(own['eer_percent'], 2)} %")
+    parts = [f"On {table.trials}, {table.condition}, ", tag("b", own["system"])]
+    parts += [f" ({own['backend']}) has an equal error rate of ", eer, interval]
+    if one := compare_best(table):
+        parts.append(competitor_words(one))
+    return joined([*parts, ".", elsewhere([c for t in tables if t is not table and (c := compare_best(t))])])
+
+
+def competitor_words(one: Comparison) -> str:
+    """`: 6 % below the best other system, logistic (cosine), at 1.90 %; not significant, the order holds in ...`."""
+    other = one.competitor
+    words = f": {distance_words(one)} the best other system, {name_of(other)}, at {shown(other['eer_percent'], 2)} %"
+    if one.loses is None:
+        return words
+    doubt = "not significant, " if one.verdict == "level" else ""
+    return f"{words} ({doubt}the order holds in {100 * (1 - one.loses):.3g} % of the resamples of people)"
+
+
+def distance_words(one: Comparison) -> str:
+    if not one.ahead:
+        return "level with"
+    if not one.competitor["eer_percent"]:
+        return "above"
+    relative = 100 * one.ahead / one.competitor["eer_percent"]
+    return f"{abs(relative):.0f} % {'below' if relative < 0 else 'above'}"
+
+
+def elsewhere(comparisons: Sequence[Comparison]) -> str:
+    """How the reference does in the other tables: one is named, several are counted by verdict."""
+    if not comparisons:
+        return ""
+    if len(comparisons) == 1:
+        [one] = comparisons
+        against = f"{shown(one.reference['eer_percent'], 2)} % against {shown(one.competitor['eer_percent'], 2)} %"
+        return f" On {one.table.trials}, {one.table.condition}: {against} of {name_of(one.competitor)}, {one.verdict}."
+    verdicts = [one.verdict for one in comparisons]
+    counts = [f"{verdicts.count(v)} times {v}" for v in ("better", "level", "worse") if v in verdicts]
+    return f" In the other {len(comparisons)} lists and conditions: {', '.join(counts)}, against the best other system."
+
+
+def name_of(record: dict) -> str:
+    return f"{record['system']} ({record['backend']})"
+
+
+def comparison_table(tables: Sequence[Table], title: str) -> list[Markup]:
+    """A row for each list and condition: the reference, its best competitor, and their paired difference.
+
+    title : what the reference is called, such as "Recommended"
+    """
+    found = [one for table in tables if (one := compare_best(table))]
+    if not found:
+        return []
+    heads = [("Trials", "", None), ("Condition", "", None), (title, "EER %", "number"),
+             ("Best other system", "", None), ("", "EER %", "number"), ("Difference", "95 % interval", "number"),
+             (f"{title} is", "", None)]  # fmt: skip
+    head = [tag("th", name, [tag("br"), tag("small", below)] if below else None, scope="col", class_=class_)
+            for name, below, class_ in heads]  # fmt: skip
+    rows = [tag("tr", comparison_cells(one)) for one in found]
+    own = found[0].reference
+    text = (
+        ". Best other system: the lowest EER of all other systems and back-ends on these trials. Better and worse: the "
+        "paired 95 % interval of the difference excludes 0."
+    )
+    note = tag("p", f"{title}: ", tag("b", own["system"]), f", {own['backend']}", text, class_="note")
+    label = f"{title} system and its best competitor"
+    return [
+        tag("h3", label),
+        scrolling(tag("table", tag("thead", tag("tr", head)), tag("tbody", rows), class_="headline"), label),
+        note,
+    ]
+
+
+def comparison_cells(one: Comparison) -> list[Markup]:
+    other = one.competitor
+    change = f"{one.ahead:+.2f}"
+    if one.ci95:
+        change += f" ({one.ci95[0]:+.2f} to {one.ci95[1]:+.2f})"
+    return [
+        tag("th", one.table.trials, scope="row"),
+        tag("td", one.table.condition),
+        tag("td", shown(one.reference["eer_percent"], 2), class_="number"),
+        tag("td", name_of(other)),
+        tag("td", shown(other["eer_percent"], 2), class_="number"),
+        tag("td", change.translate(MINUS), class_="number"),
+        tag("td", one.verdict, class_=f"verdict {one.verdict}"),
+    ]
