@@ -31,7 +31,7 @@ def published(tmp_path_factory):
     import os
     from pathlib import Path
 
-    data = Path(os.environ.get("AVSV_REAL_DATA", Path(__file__).resolve().parents[3] / "shared" / "data"))
+    data = Path(os.environ.get("AVSV_REAL_DATA", Path(__file__).resolve().parents[4] / "shared" / "data"))
     if not (data / "association.tar.xz").exists():
         pytest.skip("the published lists are absent: set AVSV_REAL_DATA to the folder of association.tar.xz")
     folder = tmp_path_factory.mktemp("published")

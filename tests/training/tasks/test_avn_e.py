@@ -17,7 +17,7 @@ from avsv.training.tasks.avn_e import FusionConfig, FusionModel, attention_loss,
 # records of damage, as utt2damage has them
 HIT = {"voice": {"kind": "noise", "sources": [["n.wav", 0.5]], "snr": 5.0}, "face": {"kind": "jpeg", "quality": 5}}
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 CONFIG = """
 task: avn_e

@@ -17,7 +17,7 @@ from avsv.training.tasks.avn_f import AvnFConfig, AvnFModel, train_avn_f
 from avsv.training.trainer import Trainer
 from tests.training.small_clips import draw_face, draw_voice, make_data, make_noises, tiny
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,7 @@ from avsv.training.tasks.voice import VoiceConfig, train_voice
 from avsv.training.trainer import Trainer
 from tests.training.small_clips import draw_face, make_data, make_noises, tiny
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+ROOT = Path(__file__).resolve().parents[3]
 NEW_VOICE = "task: voice\nencoder: resnet\nchannels: 4\nblocks: [1, 1]\nembedding_size: 6\nexp_dir: x\ndata_dir: x\n"
 
 
