@@ -171,7 +171,7 @@ def open_archive(scp: Path | str, archive: str, name: str) -> mmap.mmap:
         hint = (
             f'; {here} is: if the folder was moved, mend the paths, such as sed -i "s#{os.path.dirname(archive)}/#'
             f'{here.parent}/#" {scp}'
-            if here.exists()
+            if os.path.exists(here)
             else ""
         )
         raise InputError(f"{scp}: {name}: its archive {archive} is not there{hint}")
