@@ -16,6 +16,7 @@ from pathlib import Path
 
 from avsv.commands._arguments import at_least_one, prior, share
 from avsv.jobs.fingerprints import file_digest
+from avsv.jobs.provenance import MadeFrom
 from avsv.jobs.shards import Shard
 from avsv.kaldi.data_dir import read_data_dir
 from avsv.kaldi.media_files import with_stamps
@@ -65,6 +66,9 @@ def run(args):
             for table in DETECTION_TABLES:
                 out.note(table, utt, quality[table])
 
-    inputs = with_stamps(data.video, lambda utt: [data.video[utt]], args.shard)
+    inputs = with_stamps(dict.fromkeys(data.video), lambda utt: [data.video[utt]], args.shard)
+    sources = {"model": pack.files("detection"), "data": args.data_dir / "video.scp"}
+    made = MadeFrom(args.verb, sources, settings)
+    copies = {name: args.data_dir / name for name in (*DETECTION_TABLES, "faces.scp")}
     make_archives(args.out_dir, ["faces"], inputs, settings, work, args.shard, args.max_skipped, DETECTION_TABLES,
-                  copies={name: args.data_dir / name for name in (*DETECTION_TABLES, "faces.scp")})  # fmt: skip
+                  copies=copies, made=made)  # fmt: skip

@@ -48,7 +48,7 @@ def run(args):
     from avsv.kaldi.damage import MISSING, noise_files, read_damage
     from avsv.kaldi.data_dir import read_data_dir
     from avsv.kaldi.media_files import with_stamps
-    from avsv.kaldi.reuse import INPUT, take_over
+    from avsv.kaldi.reuse import take_over
     from avsv.kaldi.shards import make_archives
 
     data = read_data_dir(args.data_dir)
@@ -69,14 +69,12 @@ def run(args):
     }
     if args.audio_track is not None:
         settings["audio_track"] = args.audio_track
-    inputs = {
-        utt: [wav.get(utt), pictures.get(utt), *(hurt.get(utt) for hurt in damage)] for utt in {**wav, **pictures}
-    }
+    inputs = {utt: [utt in wav, *(hurt.get(utt) for hurt in damage)] for utt in {**wav, **pictures}}
     inputs = with_stamps(inputs, lambda utt: [*(t[utt] for t in sources if utt in t), *noise_files(damage[0].get(utt))],
                          args.shard)  # fmt: skip
 
     def work(utts, out):
-        left = take_over(args.reuse, utts, inputs, settings, TABLES, out)
+        left = take_over(args.reuse, utts, TABLES, out)
         if detector:
             read_faces = media_faces(pictures, detector, args.frames_per_clip, args.det_thresh)
         else:
@@ -90,9 +88,8 @@ def run(args):
 
     sources = [args.data_dir / name for name in ("wav.scp", "video.scp" if detector else "faces.scp", "utt2damage")]
     made = MadeFrom(args.verb, {"model": args.model / NAME, "data": sources}, settings)
-    if make_archives(args.out_dir, ["embedding"], inputs, settings, work, args.shard, args.max_skipped,
-                     (*TABLES, INPUT), model=f"clips:{settings['model']}"):  # fmt: skip
-        made.write(args.out_dir / "embedding.scp")
+    make_archives(args.out_dir, ["embedding"], inputs, settings, work, args.shard, args.max_skipped,
+                  TABLES, model=f"clips:{settings['model']}", made=made)  # fmt: skip
 
 
 def load_detector(args):

@@ -67,7 +67,7 @@ def run(args):
     from avsv.features.quality_measures import FACE_TABLES
     from avsv.jobs.provenance import MadeFrom
     from avsv.kaldi.origin import face_model
-    from avsv.kaldi.reuse import INPUT, take_over
+    from avsv.kaldi.reuse import take_over
     from avsv.kaldi.tables import read_table, write_table
 
     if args.keep_faces and args.reuse:
@@ -104,21 +104,18 @@ def run(args):
             read = archived_faces(aligned, args.frames_per_clip)
         else:
             read = media_faces(data.video, pack.detection, args.frames_per_clip, args.det_thresh)
-        left = take_over(args.reuse, utts, inputs, settings, FACE_TABLES, out)
+        left = take_over(args.reuse, utts, FACE_TABLES, out)
         embed_clips(embedder, damaged(read, damage), left, out, detected, pool, args.keep_faces)
 
-    inputs = {utt: [where, damage.get(utt), *detected.get(utt, {}).values()]
-              for utt, where in source.items() if utt not in without}  # fmt: skip
+    inputs = {utt: [damage.get(utt), *detected.get(utt, {}).values()] for utt in source if utt not in without}
     inputs = with_stamps(inputs, lambda utt: [source[utt]], args.shard)
     networks = [*pack.files(*tasks), args.pool and args.pool / NAME]
     tables = ("faces.scp" if source is aligned else "video.scp", "utt2damage")
     made = MadeFrom(args.verb, {"model": networks, "data": [args.data_dir / name for name in tables]}, settings)
     # a set in which all faces are missing by design has no embedding, and that is no mistake
     if make_archives(args.out_dir, archives, inputs, settings, work, args.shard, args.max_skipped,
-                     (*FACE_TABLES, INPUT), may_be_empty=bool(missing),
-                     model=face_model(*pack.files("recognition"), attention)):  # fmt: skip
-        for name in archives[:2]:
-            made.write(args.out_dir / f"{name}.scp")
+                     FACE_TABLES, may_be_empty=bool(missing),
+                     model=face_model(*pack.files("recognition"), attention), made=made):  # fmt: skip
         # clips that could not have an embedding are listed, but do not count as failures
         write_table(args.out_dir / "skipped", {**read_table(args.out_dir / "skipped"), **without})
         log.info("%s: %d clips without a face embedding, listed in skipped", args.out_dir,

@@ -46,7 +46,7 @@ def run(args):
     from avsv.kaldi.data_dir import read_data_dir
     from avsv.kaldi.media_files import with_stamps
     from avsv.kaldi.origin import voice_model
-    from avsv.kaldi.reuse import INPUT, take_over
+    from avsv.kaldi.reuse import take_over
     from avsv.kaldi.shards import make_archives
 
     data = read_data_dir(args.data_dir)
@@ -63,7 +63,7 @@ def run(args):
         settings["audio_track"] = args.audio_track
 
     def work(utts, out):
-        left = take_over(args.reuse, utts, inputs, settings, VOICE_TABLES, out)
+        left = take_over(args.reuse, utts, VOICE_TABLES, out)
         if not left:  # then torch need not be imported
             return
         from avsv.embeddings.voice import embed_clips, make_voice_embedder
@@ -73,13 +73,12 @@ def run(args):
         embed_clips(embed, wav, data.seconds(), damage, out, args.batch_seconds, args.allow_pipes, args.audio_track)
 
     missing = {utt for utt, what in damage.items() if what["kind"] == MISSING}
-    inputs = {utt: [path, damage.get(utt)] for utt, path in data.wav.items() if utt not in missing}
+    inputs = {utt: damage.get(utt) for utt in data.wav if utt not in missing}
     inputs = with_stamps(inputs, lambda utt: [data.wav[utt], *noise_files(damage.get(utt))], args.shard)
     # a set in which all voices are missing by design has no embedding, and that is no mistake
     made = MadeFrom(
         args.verb,
         {"model": [Path(args.model) / name for name in ("hyperparams.yaml", "embedding_model.ckpt")],
          "data": [args.data_dir / "wav.scp", args.data_dir / "utt2damage"]}, settings)  # fmt: skip
-    if make_archives(args.out_dir, ["embedding"], inputs, settings, work, args.shard, args.max_skipped,
-                     (*VOICE_TABLES, INPUT), may_be_empty=bool(missing), model=model):  # fmt: skip
-        made.write(args.out_dir / "embedding.scp")
+    make_archives(args.out_dir, ["embedding"], inputs, settings, work, args.shard, args.max_skipped,
+                  VOICE_TABLES, may_be_empty=bool(missing), model=model, made=made)  # fmt: skip

@@ -11,6 +11,7 @@ example:
 from pathlib import Path
 
 from avsv.commands._arguments import add_audio_track, share
+from avsv.jobs.provenance import MadeFrom
 from avsv.jobs.shards import Shard
 from avsv.kaldi.data_dir import read_data_dir
 from avsv.kaldi.media_files import with_stamps
@@ -51,6 +52,7 @@ def run(args):
             out.write("feats", utt, features, COMPRESSED)
             out.write("vad", utt, energy_vad(energy))
 
-    inputs = with_stamps(data.wav, lambda utt: [data.wav[utt]], args.shard)
+    inputs = with_stamps(dict.fromkeys(data.wav), lambda utt: [data.wav[utt]], args.shard)
+    made = MadeFrom(args.verb, {"data": args.data_dir / "wav.scp"}, settings)
     make_archives(args.out_dir, ["feats", "vad"], inputs, settings, work, args.shard, args.max_skipped,
-                  copies={name: args.data_dir / name for name in ("feats.scp", "vad.scp")})  # fmt: skip
+                  copies={name: args.data_dir / name for name in ("feats.scp", "vad.scp")}, made=made)  # fmt: skip

@@ -321,6 +321,24 @@ def source_path(file: Path, source: Input) -> Path:
     return Path(os.path.normpath((file if file.is_dir() else file.parent) / source.path))
 
 
+def differences(before: Any, now: Mapping[str, Any]) -> list[str]:
+    """How options differ, each as "name: before -> now".
+
+    Examples
+    --------
+    >>> differences({"top_n": 300, "method": "as-norm"}, {"top_n": 100, "method": "as-norm", "missing": "drop"})
+    ['missing: not given -> drop', 'top_n: 300 -> 100']
+    """
+    before = before if isinstance(before, Mapping) else {}
+    pairs = ((name, before.get(name, "not given"), now.get(name, "not given")) for name in {**before, **now})
+    return sorted(f"{name}: {short(old)} -> {short(new)}" for name, old, new in pairs if old != new)
+
+
+def short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
 def shown(path: Path) -> str:
     """A path as a user would write it: relative where it lies below the working directory."""
     here = Path.cwd()

@@ -15,6 +15,7 @@ from typing import Any
 
 from avsv.errors import InputError
 from avsv.jobs.inputs import regular_file
+from avsv.jobs.provenance import FORMAT
 
 MERGED = "merged.json"  # names the shards that the merged tables come from
 NUMBERED = re.compile(r"(.+?)\.(\d+)(\.ark|\.scp|\.json)?")
@@ -60,6 +61,14 @@ def read_proof(record: Path) -> dict:
     valid = isinstance(proof, dict) and all(type(proof.get(key)) is kind for key, kind in expected.items())
     valid = valid and type(proof.get("model", "")) is str
     return proof if valid else {}
+
+
+def refuse_earlier_version(folder: Path) -> None:
+    """InputError where shards in a folder were made by a version of avsv with other proofs."""
+    for record in sorted(folder.glob("done*.json")):
+        if (proof := read_proof(record)) and proof.get("format") != FORMAT:
+            raise InputError(f"{folder}: was made by an earlier version of avsv ({record.name} does not tell from "
+                            f"what); delete {folder}, or move it away, and run this again")  # fmt: skip
 
 
 def one_run(proof: dict, like: Mapping[str, Any]) -> bool:

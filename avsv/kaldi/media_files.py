@@ -14,18 +14,64 @@ from avsv.kaldi.segments import Segment, Source, is_pipe
 DIGITS = tuple("0123456789]")  # how a place in an archive ends
 
 
-def with_stamps(inputs: Mapping[str, Any], media: Callable[[str], Iterable[Source]], shard: Shard) -> dict[str, Any]:
-    """What `make_archives` gets as inputs, with the stamps of the files that this shard's clips depend on.
+class ClipInputs(dict[str, Any]):
+    """Clip -> what its result depends on: [other inputs, [[path, part, stamp] of each medium]].
+
+    root : the folder that all paths have in common; where it is another one than before, the corpus may have moved
+    """
+
+    def __init__(self, inputs: Mapping[str, Any], root: str):
+        super().__init__(inputs)
+        self.root = root
+
+    def moved_to(self, root: str, keys: Iterable[str]) -> dict[str, Any]:
+        """The inputs that these clips would have if their media lay below `root` instead."""
+        cut = len(self.root)
+        return {key: [self[key][0], [[root + path[cut:], *rest] if path.startswith(self.root) else [path, *rest]
+                                     for path, *rest in self[key][1]]] for key in keys}  # fmt: skip
+
+
+def with_stamps(inputs: Mapping[str, Any], media: Callable[[str], Iterable[Source]], shard: Shard) -> ClipInputs:
+    """The inputs of `make_archives`: of each clip its other inputs, and its media with their stamps.
 
     Parameters
     ----------
-    inputs : key -> what the result depends on
-    media : key -> the sources of its sound, its pictures, the noises added to it; an archive counts as a whole
-    shard : only its keys' files are looked at
+    inputs : key -> anything else that the result depends on, such as damage
+    media : key -> the sources of its waveform, its images, the noises added to it; an archive counts as a whole
+    shard : only the files of its clips are looked at
     """
-    files = {key: [file_of(source) for source in media(key)] for key in shard.take(sorted(inputs))}
-    stamps = stamp_files({file for of_clip in files.values() for file in of_clip})
-    return {**inputs, **{key: [inputs[key], [stamps[file] for file in of_clip]] for key, of_clip in files.items()}}
+    sources = {key: [(source, file_of(source)) for source in media(key)] for key in shard.take(sorted(inputs))}
+    files = {file for of_clip in sources.values() for _, file in of_clip}
+    stamps = stamp_files(files)
+    stamped = {key: [inputs[key], [[file, part_of(source, file), stamps[file]] for source, file in of_clip]]
+               for key, of_clip in sources.items()}  # fmt: skip
+    return ClipInputs({**inputs, **stamped}, common_root(files))
+
+
+def part_of(source: Source, file: str) -> str:
+    """The part of a file that a source is: an offset, a segment; a command is all part.
+
+    Examples
+    --------
+    >>> part_of("faces.ark:17", "faces.ark"), part_of(Segment("a.wav", 0.5, 2.0), "a.wav")
+    (':17', '0.5 2.0 -1')
+    """
+    if isinstance(source, Segment) and file:
+        return f"{source.start} {source.end} {source.channel}"
+    return str(source)[len(file) :]
+
+
+def common_root(files: Iterable[str]) -> str:
+    """The folder that all files are in, with a slash at its end; "" where they have none in common.
+
+    Examples
+    --------
+    >>> common_root(["/corpus/wav/a/1.wav", "/corpus/wav/b/1.wav"]), common_root(["x.wav"])
+    ('/corpus/wav/', '')
+    """
+    named = [file for file in files if file]
+    prefix = os.path.commonprefix([min(named), max(named)]) if named else ""  # noqa: RUF071 (cut at a slash below)
+    return prefix[: prefix.rfind("/") + 1]
 
 
 def file_of(source: Source) -> str:
@@ -56,6 +102,7 @@ def media_stamp(tables: Iterable[Mapping[str, Source | str]]) -> str:
     Examples
     --------
     >>> import tempfile
+    >>> from pathlib import Path
     >>> wav = Path(tempfile.mkdtemp()) / "a.wav"
     >>> _ = wav.write_bytes(b"1")
     >>> before = media_stamp([{"a": str(wav)}])

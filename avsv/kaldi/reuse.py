@@ -6,35 +6,25 @@ and `--reuse` copies their vectors and measures instead of decoding and embeddin
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from avsv.errors import InputError
-from avsv.jobs.fingerprints import digest
-from avsv.jobs.shards import finished
+from avsv.jobs.shards import finished, refuse_earlier_version
+from avsv.kaldi.clip_keys import INPUT
 from avsv.kaldi.embeddings import read_embeddings
 from avsv.kaldi.shard_writer import ShardWriter
 from avsv.kaldi.tables import read_table
 
 log = logging.getLogger("avsv")
-INPUT = "utt2input"
 
 
-def take_over(
-    earlier: Sequence[Path],
-    utts: Sequence[str],
-    inputs: Mapping[str, Any],
-    settings: Mapping[str, Any],
-    tables: Sequence[str],
-    out: ShardWriter,
-) -> list[str]:
-    """Copy to archive "embedding" what folders of earlier runs hold of `utts`, and note the inputs of all of them.
+def take_over(earlier: Sequence[Path], utts: Sequence[str], tables: Sequence[str], out: ShardWriter) -> list[str]:
+    """Copy to archive "embedding" the clips among `utts` that folders of earlier runs hold, made from the same.
 
     Parameters
     ----------
-    earlier : OUT_DIRs of the same command, the first that has a clip gives it
-    inputs, settings : as `make_archives` gets them
+    earlier : OUT_DIRs of the same command; the first one that has a clip gives it
     tables : of measures, copied with the vectors
 
     Returns
@@ -43,16 +33,15 @@ def take_over(
 
     Raises
     ------
-    InputError : a folder without embeddings, or whose embeddings are not complete, change while they are read, or were
-        made before there was utt2input
+    InputError : a folder without embeddings, or whose embeddings are incomplete, change while they are read, or were
+        made by an earlier version of avsv
     """
-    wanted = {utt: digest([settings, inputs[utt]]) for utt in utts}
-    for utt, value in wanted.items():
-        out.note(INPUT, utt, value)
+    wanted = {utt: out.tables[INPUT][utt] for utt in utts}
     left = dict(wanted)
     for folder in earlier:
         if not (folder / INPUT).exists():
             raise InputError(f"--reuse {folder}: has no {INPUT}; make its embeddings with this version first")
+        refuse_earlier_version(folder)
         if not (before := finished(folder)):
             raise InputError(f"--reuse {folder}: is not complete; run the command that makes it to its end")
         made_from = read_table(folder / INPUT)

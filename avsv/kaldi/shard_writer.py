@@ -2,8 +2,8 @@
 
 import logging
 import math
-import shutil
-from collections.abc import Iterable
+import os
+from collections.abc import Container, Iterable
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -81,18 +81,30 @@ class ShardWriter:
         self.skipped[key] = " ".join(reason.split())
         log.warning("skipped %s: %s", key, self.skipped[key])
 
-    def take_back(self) -> None:
-        """Add what this shard's files hold so far: records, table lines; what was written here counts first."""
+    def take_back(self, keep: Container[str] | None = None) -> None:
+        """Add what this shard's files hold so far, records and table lines; a key written here already counts first.
+
+        Parameters
+        ----------
+        keep : only these keys; all by default
+        """
         for name, out in self.arks.items():
-            begin, here = out.tell(), {key for key, _ in self.entries[name]}
-            with open(regular_file(self.path(name)), "rb") as old:
-                shutil.copyfileobj(old, out, 1 << 20)
-            for key, place in read_table(self.out_dir / f"{name}{self.suffix}.scp").items():
-                if key not in here:
-                    offset = begin + int(place.rpartition(":")[2])
-                    self.entries[name].append((key, f"{self.path(name)}:{offset}"))
-        for name in self.tables:
-            self.tables[name] = {**read_table(self.out_dir / f"{name}{self.suffix}"), **self.tables[name]}
+            here = {key for key, _ in self.entries[name]}
+            old = sorted(
+                (int(place.rpartition(":")[2]) - len(key.encode()) - 1, key)
+                for key, place in read_table(self.out_dir / f"{name}{self.suffix}.scp").items()
+            )
+            with open(regular_file(self.path(name)), "rb") as archive:
+                ends = [*(begin for begin, _ in old[1:]), os.fstat(archive.fileno()).st_size]
+                for (begin, key), end in zip(old, ends, strict=True):
+                    if key not in here and (keep is None or key in keep):
+                        self.enter(name, key)
+                        archive.seek(begin)
+                        out.write(archive.read(end - begin))
+        for name, table in self.tables.items():
+            old_table = read_table(self.out_dir / f"{name}{self.suffix}")
+            kept = old_table if keep is None else {key: value for key, value in old_table.items() if key in keep}
+            self.tables[name] = {**kept, **table}
 
     def __enter__(self) -> "ShardWriter":
         return self

@@ -11,7 +11,6 @@ its proof and scp files, the merged tables, the copies in a data directory, and 
 whoever reads finds the old archives, the new ones, or none.
 """
 
-import hashlib
 import logging
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,8 +21,10 @@ from typing import Any
 
 from avsv.errors import InputError
 from avsv.jobs.files import one_at_a_time, replaced_together, whole_file, write_json
-from avsv.jobs.fingerprints import digest, digest_pairs
-from avsv.jobs.shards import MERGED, Shard, one_run, other_shards, read_proof
+from avsv.jobs.fingerprints import digest
+from avsv.jobs.provenance import MadeFrom, code_of, differences
+from avsv.jobs.shards import MERGED, Shard, one_run, other_shards, read_proof, refuse_earlier_version
+from avsv.kaldi.clip_keys import INPUT, ClipKeys, describe_changes
 from avsv.kaldi.shard_writer import ShardWriter, shard_files
 from avsv.kaldi.tables import read_table, write_table
 
@@ -43,6 +44,7 @@ def make_archives(
     may_be_empty: bool = False,
     model: str | None = None,
     copies: Mapping[str, Path] | None = None,
+    made: MadeFrom | None = None,
 ) -> bool:
     """Make the archives `names` and the `tables` of one shard in `out_dir`, unless they are there already.
 
@@ -58,6 +60,7 @@ def make_archives(
     may_be_empty : no input at all is no mistake, and makes empty archives
     model : name of the model that makes the vectors (see origin.py), for the record
     copies : table -> where a copy of it belongs, such as feats.scp in a data directory; removed with what it points to
+    made : the command and its inputs, for the records
 
     Returns
     -------
@@ -75,22 +78,23 @@ def make_archives(
     keys = sorted(inputs)  # by code points, which is the order of their UTF-8 bytes
     if not keys and not may_be_empty:
         raise InputError(f"{out_dir}: nothing to do: there is no input")
-    mine = list(shard.take(keys))
-    if tables:
-        settings = {**settings, "tables": list(tables)}
-    proof = {"shards": shard.total, "settings": digest(settings), "inputs": digest_pairs(mine, inputs),
-             "clips": hashlib.sha256("\n".join(keys).encode()).hexdigest()[:16],
-             "archives": list(names), "tables": list(tables)}  # fmt: skip
-    job = ShardJob(out_dir, list(names), list(tables), shard, max_skipped, dict(copies or {}), proof, model)
+    refuse_earlier_version(out_dir)
+    mine, tables = list(shard.take(keys)), [*tables, INPUT]
+    made = made or MadeFrom("make_archives", {}, settings)
+    settings = {**settings, "command": made.command, "code": code_of(made.command)}
+    clips = ClipKeys(keys, mine, inputs, settings)
+    proof = {"shards": shard.total, "settings": digest([settings, tables]), **clips.proof(),
+             "archives": list(names), "tables": tables}  # fmt: skip
+    job = ShardJob(out_dir, list(names), tables, shard, max_skipped, dict(copies or {}), proof, clips, made, model)
     if job.skipped_before() == 0:
         log.info("%s: %s%s: complete already, %d clips", out_dir, names[0], shard.suffix, len(mine))
-        if read_proof(job.record) != job.full_record(0):  # made before models were recorded
-            write_json(job.record, job.full_record(0))
     else:
         with one_at_a_time(out_dir / f".lock{shard.suffix}"):
             job.run(mine, work)
     complete = merge_when_complete(out_dir, names, tables, proof)
     if complete:
+        for name in names:
+            made.write(out_dir / f"{name}.scp")
         with replaced_together(*job.copies.values()):
             for name, copy in job.copies.items():
                 with whole_file(copy) as out:
@@ -109,6 +113,8 @@ class ShardJob:
     max_skipped: float
     copies: dict[str, Path]
     proof: dict
+    clips: ClipKeys
+    made: MadeFrom
     model: str | None
 
     @property
@@ -117,13 +123,17 @@ class ShardJob:
 
     def skipped_before(self) -> int | None:
         """How many clips the finished shard has skipped; None where it is not there, or of something else."""
+        proof = read_proof(self.record)
+        current = self.is_like(proof) and self.clips.fit(proof) and type(proof.get("skipped")) is int
+        return proof["skipped"] if current else None
+
+    def is_like(self, proof: Mapping[str, Any]) -> bool:
+        """Whether the shard in the folder is of the same form and settings, and all its files are present."""
         suffix = self.shard.suffix
         files = [*shard_files(self.out_dir, self.names, self.tables, suffix),
                  *(self.out_dir / f"{name}{suffix}.ark" for name in self.names)]  # fmt: skip
-        proof = read_proof(self.record)
-        skipped, _ = proof.pop("skipped", None), proof.pop("model", None)
-        whole = proof == self.proof and type(skipped) is int and all(path.exists() for path in files)
-        return skipped if whole else None
+        same = all(proof.get(key) == self.proof[key] for key in ("shards", "settings", "archives", "tables"))
+        return same and all(path.exists() for path in files)
 
     def run(self, keys: list[str], work: Callable[[list[str], ShardWriter], None]) -> None:
         """Make the shard, or what it lacks: another run that was waited for may have done it."""
@@ -138,12 +148,32 @@ class ShardJob:
             raise
 
     def do(self, keys: list[str], work: Callable[[list[str], ShardWriter], None]) -> None:
+        """Make the shard; clips of an older one that are current are kept."""
+        kept = self.current_clips(keys)
         with self.writer() as writer:
-            work(keys, writer)
+            work([key for key in keys if key not in kept], writer)
             self.refuse_too_many(writer.skipped, len(keys))
+            if kept:
+                writer.take_back(kept)
         n_skipped = len(writer.skipped)
         log.info("%s: %s%s: %d clips done, %d skipped", self.out_dir, self.names[0], self.shard.suffix,
                  len(keys) - n_skipped, n_skipped)  # fmt: skip
+
+    def current_clips(self, keys: list[str]) -> set[str]:
+        """The clips that an older shard in the folder has, made from the same; says why the others are done again."""
+        proof = read_proof(self.record)
+        if not proof:
+            return set()
+        where = f"{self.out_dir}: {self.names[0]}{self.shard.suffix}"
+        if not self.is_like(proof):
+            why = differences(proof.get("options"), self.made.options) or ["another cut, or files that are absent"]
+            log.info("%s: doing all clips again: %s", where, "; ".join(why))
+            return set()
+        before = read_table(self.out_dir / f"{INPUT}{self.shard.suffix}")
+        skipped = set(read_table(self.out_dir / f"skipped{self.shard.suffix}"))
+        current = self.clips.current(before, proof)
+        log.info("%s: %s; doing those again", where, describe_changes(keys, before, current, skipped))
+        return current
 
     def try_again(self, keys: list[str], work: Callable[[list[str], ShardWriter], None]) -> None:
         """Do the clips that were skipped, and add those that can be used now."""
@@ -169,6 +199,8 @@ class ShardJob:
         # the lock is let go when the set has its names
         with ExitStack() as locked, replaced_together(*stale, *self.copies.values()):
             with ShardWriter(self.out_dir, self.names, self.shard.suffix, self.tables) as writer:
+                for key, value in self.clips.wanted.items():
+                    writer.note(INPUT, key, value)
                 yield writer
             write_json(self.record, self.full_record(len(writer.skipped)))
             locked.enter_context(one_at_a_time(self.out_dir / EVERYTHING))
@@ -176,7 +208,8 @@ class ShardJob:
                 pass
 
     def full_record(self, n_skipped: int) -> dict:
-        return {**self.proof, **({"model": self.model} if self.model else {}), "skipped": n_skipped}
+        model = {"model": self.model} if self.model else {}
+        return {**self.made.record(self.out_dir), **self.proof, **model, "skipped": n_skipped}
 
     @property
     def refused(self) -> Path:
@@ -251,6 +284,7 @@ def merge_when_complete(out_dir: Path, names: Sequence[str], tables: Sequence[st
 def merge(out_dir: Path | str) -> None:
     """Merge the shards in `out_dir`, for `avsv merge`; InputError names those that are missing."""
     out_dir = Path(out_dir)
+    refuse_earlier_version(out_dir)
     records = {p: read_proof(p) for p in sorted(out_dir.glob("done.*.json"))}
     if not records:
         raise InputError(f"{out_dir}: there are no finished shards here (done.J.json)")
@@ -268,8 +302,5 @@ def merge(out_dir: Path | str) -> None:
     missing = [job for job in range(1, min(total, 100_000) + 1) if not (out_dir / f"done.{job}.json").exists()]
     if missing:
         raise InputError(f"{out_dir}: shards {missing} of {total} are not finished")
-    # shards of earlier versions do not name what they hold
-    names = like.get("archives") or sorted(p.name.removesuffix(".1.scp") for p in out_dir.glob("*.1.scp"))
-    tables = like.get("tables") or sorted(p.name.removesuffix(".1") for p in out_dir.glob("utt2*.1"))
     (out_dir / MERGED).unlink(missing_ok=True)
-    merge_when_complete(out_dir, names, tables, like)
+    merge_when_complete(out_dir, like["archives"], like["tables"], like)

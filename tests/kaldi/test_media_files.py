@@ -2,12 +2,14 @@
 
 import os
 
+import numpy as np
 import pytest
 
 from avsv.jobs.fingerprints import ABSENT, COMMAND, stamp_files
 from avsv.jobs.shards import Shard
 from avsv.kaldi.media_files import media_stamp, with_stamps
 from avsv.kaldi.segments import Segment
+from avsv.kaldi.shards import make_archives
 
 
 def stamp(path):
@@ -61,9 +63,9 @@ def test_archives_count_as_a_whole_segments_by_their_recording_and_commands_not_
         "e": f"{tmp_path}/absent",
     }
     found = with_stamps(dict.fromkeys(sources, 1), lambda key: [sources[key]], Shard())
-    sizes = {key: stamps[0].split()[0] for key, (_, stamps) in found.items() if key in "abc"}
+    sizes = {key: media[0][2].split()[0] for key, (_, media) in found.items() if key in "abc"}
     assert sizes == {"a": "11", "b": "4", "c": "8"}
-    assert found["d"] == [1, [COMMAND]] and found["e"] == [1, [ABSENT]]
+    assert found["d"] == [1, [["", sources["d"], COMMAND]]] and found["e"] == [1, [[sources["e"], "", ABSENT]]]
 
 
 def test_only_a_shards_own_files_are_looked_at(tmp_path):
@@ -99,3 +101,36 @@ def test_a_corpus_that_was_moved_is_the_same(tmp_path):
     assert media_stamp([{"u": Segment(f"{tmp_path}/b/2.wav", 0.5, 1.5)}]) != before[2]
     assert media_stamp([{"u": f"{tmp_path}/b/faces.ark:4"}]) != before[1]
     assert media_stamp([{"u": "cat a |"}]) != media_stamp([{"u": "cat b |"}])
+
+
+@pytest.mark.parametrize("total", [1, 2])
+def test_archives_of_a_corpus_that_was_moved_stay_current(tmp_path, total):
+    worked = []
+
+    def embed(corpus, names="abcd"):
+        worked.clear()
+        sources = {name: str(corpus / f"{name}.wav") for name in names}
+
+        def work(keys, out):
+            worked.extend(keys)
+            for key in keys:
+                out.write("embedding", key, np.ones(2))
+
+        for job in range(1, total + 1):
+            inputs = with_stamps(dict.fromkeys(sources), lambda key: [sources[key]], Shard(job, total))
+            make_archives(tmp_path / "out", ["embedding"], inputs, {}, work, Shard(job, total))
+        return sorted(worked)
+
+    (tmp_path / "corpus").mkdir()
+    for name in "abcd":
+        (tmp_path / f"corpus/{name}.wav").write_text(name)
+    assert embed(tmp_path / "corpus") == list("abcd")
+    (tmp_path / "corpus").rename(tmp_path / "elsewhere")
+    assert embed(tmp_path / "elsewhere") == []
+    (tmp_path / "elsewhere/b.wav").write_text("another")
+    assert embed(tmp_path / "elsewhere") == ["b"]
+    (tmp_path / "elsewhere/c.wav").rename(tmp_path / "elsewhere/x.wav")
+    (tmp_path / "elsewhere/d.wav").rename(tmp_path / "elsewhere/c.wav")  # another file of the same size
+    (tmp_path / "elsewhere/x.wav").rename(tmp_path / "elsewhere/d.wav")
+    os.utime(tmp_path / "elsewhere/c.wav", ns=(5, 5))
+    assert "c" in embed(tmp_path / "elsewhere")

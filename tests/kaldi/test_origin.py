@@ -42,15 +42,6 @@ def test_the_model_of_archives_is_found_wherever_their_scp_lies(tmp_path):
         embeddings_model(tmp_path / "both.scp")
 
 
-def test_archives_made_before_models_were_recorded_get_their_record_without_work(tmp_path):
-    embed(tmp_path, None)
-    made = (tmp_path / "embedding.ark").stat().st_mtime_ns
-    assert embeddings_model(tmp_path / "embedding.scp") is None
-    embed(tmp_path, "voice:1")
-    assert embeddings_model(tmp_path / "embedding.scp") == "voice:1"
-    assert (tmp_path / "embedding.ark").stat().st_mtime_ns == made
-
-
 def test_imported_embeddings_and_damaged_records_are_unknown(tmp_path):
     write_embeddings(tmp_path / "e.ark", tmp_path / "e.scp", ["a"], np.ones((1, 2)))
     assert embeddings_model(tmp_path / "e.scp") is None

@@ -11,7 +11,7 @@ import pytest
 from avsv.errors import InputError
 from avsv.jobs.shards import Shard
 from avsv.kaldi.embeddings import read_embeddings, write_embeddings
-from avsv.kaldi.reuse import INPUT, take_over
+from avsv.kaldi.reuse import take_over
 from avsv.kaldi.shards import make_archives, merge
 from avsv.kaldi.tables import read_table
 
@@ -23,14 +23,14 @@ def embed(folder, value, shards, clips=CLIPS, jobs=None):
     """An embedding command in small: the vectors of model `value`, and a table; a copy of the scp in data/."""
 
     def work(keys, out):
-        for key in take_over([], keys, inputs, {"model": value}, [], out):
+        for key in take_over([], keys, [], out):
             out.write("embedding", key, np.array([value, int(key[1:]) + 1]))
             out.note("utt2value", key, value)
 
     inputs = dict.fromkeys(clips, "path")
     for job in jobs or range(1, shards + 1):
         make_archives(folder / "e", ["embedding"], inputs, {"model": value}, work, Shard(job, shards),
-                      tables=["utt2value", INPUT], copies={"embedding.scp": folder / "data.scp"})  # fmt: skip
+                      tables=["utt2value"], copies={"embedding.scp": folder / "data.scp"})  # fmt: skip
 
 
 def read(scp):
@@ -135,11 +135,10 @@ def test_what_is_being_made_again_is_not_reused(tmp_path):
     (tmp_path / "e" / "done.1.json").unlink()
 
     def work(keys, out):
-        take_over([tmp_path / "e"], keys, dict.fromkeys(CLIPS, "path"), {"model": OLD}, [], out)
+        take_over([tmp_path / "e"], keys, [], out)
 
     with pytest.raises(InputError, match=r"--reuse .*/e: is not complete"):
-        make_archives(tmp_path / "other", ["embedding"], dict.fromkeys(CLIPS, "path"), {"model": OLD}, work,
-                      tables=[INPUT])  # fmt: skip
+        make_archives(tmp_path / "other", ["embedding"], dict.fromkeys(CLIPS, "path"), {"model": OLD}, work)
 
 
 def write_one(folder, value, names=CLIPS):

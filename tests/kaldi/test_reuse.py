@@ -6,7 +6,7 @@ import pytest
 from avsv.errors import InputError
 from avsv.jobs.shards import Shard
 from avsv.kaldi.embeddings import read_embeddings
-from avsv.kaldi.reuse import INPUT, take_over
+from avsv.kaldi.reuse import take_over
 from avsv.kaldi.shards import make_archives
 from avsv.kaldi.tables import read_table
 
@@ -19,7 +19,7 @@ def embed(out_dir, inputs, settings=MODEL, earlier=(), shards=1, fails=(), **mor
     embedded = []
 
     def work(utts, out):
-        for utt in take_over(earlier, utts, inputs, settings, ["utt2loud"], out):
+        for utt in take_over(earlier, utts, ["utt2loud"], out):
             embedded.append(utt)
             if utt in fails:
                 out.skip(utt, "no")
@@ -29,7 +29,7 @@ def embed(out_dir, inputs, settings=MODEL, earlier=(), shards=1, fails=(), **mor
 
     for number in range(1, shards + 1):
         make_archives(out_dir, ["embedding"], inputs, settings, work, Shard(number, shards), max_skipped=0.5,
-                      tables=["utt2loud", INPUT], **more)  # fmt: skip
+                      tables=["utt2loud"], **more)  # fmt: skip
     return sorted(embedded)
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from avsv.errors import InputError
+from avsv.jobs.provenance import CODE
 from avsv.jobs.shards import Shard
 from avsv.kaldi.embeddings import write_embeddings
 from avsv.kaldi.shard_writer import COMPRESSED
@@ -310,3 +311,65 @@ def test_a_copy_that_cannot_be_written_is_refused_before_the_work(tmp_path, monk
     with pytest.raises(InputError, match=str(data)):
         make(tmp_path / "out", work=lambda keys, out: pytest.fail("worked"), copies={"feats.scp": data / "feats.scp"})
     assert not (tmp_path / "out").exists()
+
+
+def make_from(tmp_path, inputs, shard=None, settings=None):
+    """Archives whose vectors are the clips' inputs; returns the clips that were worked on."""
+    worked = []
+
+    def work(keys, out):
+        worked.extend(keys)
+        for key in keys:
+            out.write("feats", key, np.full(3, float(len(str(inputs[key])))))
+            out.note("utt2len", key, float(len(str(inputs[key]))))
+
+    make_archives(tmp_path, ["feats"], inputs, settings or {"model": 1}, work, shard, tables=["utt2len"])
+    return worked
+
+
+def read_values(tmp_path):
+    found = kaldiio.load_scp(str(tmp_path / "feats.scp"))
+    return {key: found[key][0] for key in found}
+
+
+@pytest.mark.parametrize("total", [1, 2])
+def test_only_the_clips_that_changed_are_done_again_and_the_archive_is_that_of_a_new_run(tmp_path, total, caplog):
+    caplog.set_level("INFO", logger="avsv")
+    before = {f"u{n:02d}": "x" for n in range(8)}
+    after = {**before, "u01": "longer", "u05": "long"}
+    for job in range(1, total + 1):
+        make_from(tmp_path / "a", before, Shard(job, total))
+    caplog.clear()
+    worked = [key for job in range(1, total + 1) for key in make_from(tmp_path / "a", after, Shard(job, total))]
+    assert worked == ["u01", "u05"]
+    assert ("2 of 8 clips changed" if total == 1 else "1 of 4 clips changed") in caplog.text
+    for job in range(1, total + 1):
+        make_from(tmp_path / "b", after, Shard(job, total))
+    assert read_values(tmp_path / "a") == read_values(tmp_path / "b")
+    for name in ("utt2len", "utt2input"):
+        assert (tmp_path / "a" / name).read_text() == (tmp_path / "b" / name).read_text()
+    sizes = [sum(ark.stat().st_size for ark in (tmp_path / folder).glob("*.ark")) for folder in "ab"]
+    assert sizes[0] == sizes[1]  # no old vector is left for those who read the archive from its beginning
+
+
+def test_clips_that_are_new_or_gone_leave_the_others_alone(tmp_path):
+    make_from(tmp_path, {"a": 1, "b": 22, "c": 333})
+    assert make_from(tmp_path, {"b": 22, "c": 333, "d": 4444}) == ["d"]
+    assert read_values(tmp_path) == {"b": 2, "c": 3, "d": 4}
+    assert make_from(tmp_path, {"b": 22, "c": 333, "d": 4444}) == []
+
+
+def test_another_option_or_another_number_of_the_code_does_all_again_and_says_so(tmp_path, monkeypatch, caplog):
+    caplog.set_level("INFO", logger="avsv")
+    make_from(tmp_path, {"a": 1, "b": 2})
+    assert make_from(tmp_path, {"a": 1, "b": 2}, settings={"model": 2}) == ["a", "b"]
+    assert "model: 1 -> 2" in caplog.text
+    monkeypatch.setitem(CODE, "make_archives", 2)
+    assert make_from(tmp_path, {"a": 1, "b": 2}, settings={"model": 2}) == ["a", "b"]
+
+
+def test_shards_of_an_earlier_version_are_refused_by_name(tmp_path):
+    (tmp_path / "done.json").write_text('{"shards": 1, "settings": "5", "inputs": "7", "model": "9f", "skipped": 0}')
+    for again in (lambda: make(tmp_path), lambda: merge(tmp_path)):
+        with pytest.raises(InputError, match=r"earlier version .*done\.json"):
+            again()

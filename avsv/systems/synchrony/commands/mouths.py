@@ -15,6 +15,7 @@ from pathlib import Path
 
 from avsv.commands._arguments import share
 from avsv.jobs.fingerprints import file_digest
+from avsv.jobs.provenance import MadeFrom
 from avsv.jobs.shards import Shard
 from avsv.kaldi.data_dir import read_data_dir
 from avsv.kaldi.media_files import with_stamps
@@ -68,6 +69,10 @@ def run(args):
                 continue
             out.write_bytes("mouths", utt, encode_mouths(mouths))
 
-    stamped = with_stamps(inputs, lambda utt: [source for source in inputs[utt] if source], args.shard)
+    stamped = with_stamps(dict.fromkeys(inputs), lambda utt: [source for source in inputs[utt] if source], args.shard)
+    sources = {"data": [args.data_dir / "video.scp", args.data_dir / "landmarks.scp"]}
+    if detector is not None:
+        sources = {"model": pack.files("detection"), "data": args.data_dir / "video.scp"}
+    made = MadeFrom(args.verb, sources, settings)
     make_archives(args.out_dir, ["mouths"], stamped, settings, work, args.shard, args.max_skipped,
-                  copies={"mouths.scp": args.data_dir / "mouths.scp"})  # fmt: skip
+                  copies={"mouths.scp": args.data_dir / "mouths.scp"}, made=made)  # fmt: skip

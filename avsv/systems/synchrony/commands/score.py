@@ -20,6 +20,7 @@ from pathlib import Path
 
 from avsv.commands._arguments import add_audio_track, not_negative, share
 from avsv.jobs.fingerprints import file_digest
+from avsv.jobs.provenance import MadeFrom
 from avsv.jobs.shards import Shard
 from avsv.kaldi.data_dir import read_data_dir
 from avsv.kaldi.media_files import with_stamps
@@ -70,6 +71,8 @@ def run(args):
         score_clips(embedder, {utt: inputs[utt] for utt in utts}, threshold, out, args.largest, args.audio_track,
                     args.allow_pipes)  # fmt: skip
 
-    stamped = with_stamps(inputs, lambda utt: inputs[utt], args.shard)
+    stamped = with_stamps(dict.fromkeys(inputs), lambda utt: inputs[utt], args.shard)
+    tables = [args.data_dir / "mouths.scp", args.data_dir / "wav.scp"]
+    made = MadeFrom(args.verb, {"model": args.model / NAME, "data": tables}, settings)
     make_archives(args.out_dir, ["distances"], stamped, settings, work, args.shard, args.max_skipped, TABLES,
-                  copies={"utt2speaking": args.data_dir / "utt2speaking"})  # fmt: skip
+                  copies={"utt2speaking": args.data_dir / "utt2speaking"}, made=made)  # fmt: skip
