@@ -1,3 +1,3 @@
-"""The command line with its log, as the tests of the main verbs have it."""
+"""The fixture that runs the command line and captures its log, shared with the main verbs' tests."""
 
 from tests.commands.conftest import avsv, encoder  # noqa: F401 (fixtures)

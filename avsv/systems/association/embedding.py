@@ -1,6 +1,7 @@
-"""Trained face-voice association: the file that holds it, and voices and faces brought into its space."""
+"""Trained association networks on embeddings: their file, and mapping voices and faces to the joint space."""
 
 import json
+import logging
 from dataclasses import asdict
 from pathlib import Path
 
@@ -9,12 +10,15 @@ import torch
 from safetensors.torch import save
 
 from avsv.errors import InputError
-from avsv.jobs.files import whole_file
+from avsv.jobs.files import replaced_together, whole_file
+from avsv.jobs.provenance import MadeFrom
+from avsv.kaldi.embeddings import read_embeddings, write_embeddings
 from avsv.models.weights import load_trained
 from avsv.systems.association.networks.family import AssociationOptions, Family
 from avsv.systems.association.networks.registry import make_family
 
-BLOCK = 8192  # rows at a time
+log = logging.getLogger("avsv")
+BLOCK = 8192  # rows per batch
 NAME = "association.safetensors"
 
 
@@ -41,7 +45,7 @@ def load_family(exp_dir: Path | str) -> Family:
 
 
 def embed_side(family: Family, vectors: np.ndarray, is_voice: bool) -> np.ndarray:
-    """Vectors of one modality in the joint space.
+    """Map embeddings of one modality to the joint space.
 
     Parameters
     ----------
@@ -53,12 +57,39 @@ def embed_side(family: Family, vectors: np.ndarray, is_voice: bool) -> np.ndarra
 
     Raises
     ------
-    InputError : the size is not the one that the network was trained on
+    InputError : the dimension differs from that of the training
     """
     size, kind = (family.sizes[0], "voice") if is_voice else (family.sizes[1], "face")
     if len(vectors) and vectors.shape[1] != size:
-        raise InputError(f"the network was trained on {kind} embeddings of size {size}, found {vectors.shape[1]}")
+        raise InputError(
+            f"expected {kind} embeddings of dimension {size}, as in the network's training, found {vectors.shape[1]}"
+        )
     embed = family.voice if is_voice else family.face
     with torch.inference_mode():
         parts = [embed(torch.from_numpy(vectors[i : i + BLOCK])).float().numpy() for i in range(0, len(vectors), BLOCK)]
     return np.concatenate(parts) if parts else np.zeros((0, family.options.size), np.float32)
+
+
+def embed_vectors(command: str, exp_dir: Path, voice: Path, face: Path, out_dir: Path) -> None:
+    """Map voice and face embeddings to the joint space: write voice.{ark,scp} and face.{ark,scp}.
+
+    Parameters
+    ----------
+    command : name for the record of how the files came to be
+    voice, face : scp files of embeddings
+
+    Raises
+    ------
+    InputError : no finished training, unreadable embeddings, or embeddings of another dimension
+    """
+    family = load_family(exp_dir)
+    sources = {"voice": voice, "face": face}
+    made = {name: MadeFrom(command, {"model": exp_dir / NAME, name: scp}) for name, scp in sources.items()}
+    with replaced_together():  # both modalities must come from one network
+        for name, scp in sources.items():
+            side = read_embeddings(scp)
+            vectors = embed_side(family, side.vectors, name == "voice")
+            write_embeddings(out_dir / f"{name}.ark", out_dir / f"{name}.scp", side.ids, vectors)
+            log.info("%s: %d %ss", out_dir, len(vectors), name)
+    for name, record in made.items():
+        record.write(out_dir / f"{name}.scp")

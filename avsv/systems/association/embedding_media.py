@@ -1,4 +1,4 @@
-"""Sounds and faces through a network of association that was trained end to end, and the file that holds it."""
+"""Embedding waveforms and aligned faces with a network that was trained end to end, and the network's file."""
 
 import json
 import logging
@@ -51,12 +51,12 @@ def load_media_network(exp_dir: Path | str) -> MediaNetwork:
 
 
 def embed_voices(model: MediaNetwork, sound: np.ndarray, device: torch.device, of_trunk: bool = False) -> np.ndarray:
-    """One vector of a clip's sound: the mean direction of its pictures.
+    """Embed a clip's waveform: the mean direction of its spectrograms' vectors.
 
     Parameters
     ----------
     sound : (n,) float32 at 16 kHz
-    of_trunk : the trunk's output instead of the family's
+    of_trunk : return the trunk's output instead of the family's
 
     Returns
     -------
@@ -67,27 +67,33 @@ def embed_voices(model: MediaNetwork, sound: np.ndarray, device: torch.device, o
 
 
 def embed_faces(model: MediaNetwork, faces: np.ndarray, device: torch.device, of_trunk: bool = False) -> np.ndarray:
-    """One vector of a clip's aligned faces, (n, 112, 112, 3) uint8 BGR: their mean direction, (size,) float32."""
+    """Embed a clip's aligned faces, (n, 112, 112, 3) uint8 BGR: the mean direction of their vectors, (size,)."""
     pictures = torch.from_numpy(np.stack([square_face(face, model.trunk_options.side) for face in faces])).to(device)
     return mean_direction((model.trunk_face if of_trunk else model.face)(pictures))
 
 
 def mean_direction(vectors: torch.Tensor) -> np.ndarray:
+    """Mean of the vectors, (n, size), after scaling each to length 1; (size,) float32."""
     return F.normalize(vectors.float()).mean(0).cpu().numpy()
 
 
 def embed_media(exp_dir: Path, data_dir: Path, out_dir: Path, device: str, max_skipped: float,
                 track: int | None = None) -> None:  # fmt: skip
-    """Write voice.{ark,scp} and face.{ark,scp} of a data directory, and the table `skipped`.
+    """Embed a data directory: write voice.{ark,scp}, face.{ark,scp} and the table `skipped`.
+
+    Parameters
+    ----------
+    max_skipped : share of the clips of each modality that may fail
+    track : number of the audio track, from 1; None for the default track
 
     Raises
     ------
-    InputError : no sound or no faces.scp, more clips than `max_skipped` of them cannot be read
+    InputError : no wav.scp or no faces.scp, or more clips failed than allowed
     """
     model, data, place = load_media_network(exp_dir), read_data_dir(data_dir), pick_device(device)
     faces = {utt: entry for utt, entry in data.table("faces.scp").items() if utt in data.utt2spk}
     if not data.wav or not faces:
-        raise InputError(f"{data_dir}: needs wav.scp and faces.scp (made by avsv align-faces)")
+        raise InputError(f"{data_dir}: expected wav.scp and faces.scp (from avsv align-faces)")
     model.to(place)
     skipped: dict[str, str] = {}
     jobs: list[tuple[str, dict[str, str], Callable[[str], np.ndarray]]] = [
@@ -102,7 +108,7 @@ def embed_media(exp_dir: Path, data_dir: Path, out_dir: Path, device: str, max_s
                 with torch.inference_mode():
                     vector = embed(entries[utt])
                 if not np.isfinite(vector).all() or not vector.any():
-                    raise InputError("the network gives NaN, infinite values, or zeros only")
+                    raise InputError("the network's output is NaN, infinite or all zeros")
                 vectors[utt] = vector
             except InputError as error:
                 skipped[utt] = "; ".join([*([skipped[utt]] if utt in skipped else []), f"{name} {error}"])
@@ -110,10 +116,10 @@ def embed_media(exp_dir: Path, data_dir: Path, out_dir: Path, device: str, max_s
         n_skipped = len(entries) - len(vectors)
         if n_skipped > max_skipped * len(entries):
             write_table(out_dir / "skipped", skipped)
-            raise InputError(f"{data_dir}: {n_skipped} of {len(entries)} {name}s could not be used, more than "
-                            f"--max-skipped {max_skipped:g} of them; all are in {out_dir}/skipped")  # fmt: skip
+            raise InputError(f"{data_dir}: {n_skipped} of {len(entries)} {name}s failed, expected at most a share of "
+                            f"{max_skipped:g}; see {out_dir}/skipped")  # fmt: skip
         log.info("%s: %d %ss, %d skipped", out_dir, len(vectors), name, n_skipped)
-    with replaced_together(out_dir / "skipped"):  # both sides are of one network
+    with replaced_together(out_dir / "skipped"):  # both modalities must come from one network
         for name, vectors in done.items():
             table = np.stack([*vectors.values()])
             write_embeddings(out_dir / f"{name}.ark", out_dir / f"{name}.scp", list(vectors), table)

@@ -1,4 +1,4 @@
-"""Measures of face-voice association over a folder of lists: verification, matching, retrieval, each beside chance."""
+"""Evaluation of face-voice association on a folder of lists: verification, matching and retrieval, each with chance."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,19 +27,19 @@ from avsv.systems.association.lists import (
     read_verification,
 )
 
-BINS = 2048  # of scores, in a resampled area under the curve; with no more distinct scores it is exact
-# a matching list, how many of a line's candidates take part, True where a voice is given -> scores (queries, N)
+BINS = 2048  # score bins of a resampled AUC, which is exact up to this many distinct scores
+# (matching list, number N of candidates to use, whether queries are voices) -> scores (queries, N)
 ScoreMatching = Callable[[Matching, int, bool], np.ndarray]
 
 
 @dataclass(frozen=True)
 class JointSpace:
-    """Voice and face embeddings that are compared with each other, by name.
+    """Voice and face embeddings in one space, looked up by name.
 
     Parameters
     ----------
-    voice, face : of one size
-    ids : name of a person in the paths of published lists -> identifier
+    voice, face : embeddings of equal dimension
+    ids : person's name in the paths of published lists -> identifier
     """
 
     voice: Embeddings
@@ -47,32 +47,32 @@ class JointSpace:
     ids: Mapping[str, str]
 
     def rows(self, names: Sequence[str], of_voice: bool, path: Path) -> np.ndarray:
-        """Row of each name among the voices, or the faces.
+        """Row of each name among the voices or the faces.
 
         Raises
         ------
-        InputError : some have no embedding; the first is named
+        InputError : names without an embedding; the first is named
         """
         table = self.voice_rows if of_voice else self.face_rows
-        found = [table.get(name, table.get(item_id(name, self.ids), -1)) for name in names]
-        absent = [name for name, row in zip(names, found, strict=True) if row < 0]
+        rows = [table.get(name, table.get(item_id(name, self.ids), -1)) for name in names]
+        absent = [name for name, row in zip(names, rows, strict=True) if row < 0]
         if absent:
             kind = "voice" if of_voice else "face"
             raise InputError(f'{path}: {len(absent)} of {len(names)} names have no {kind} embedding, such as '
                             f'"{absent[0]}" ({item_id(absent[0], self.ids)})')  # fmt: skip
-        return np.array(found)
+        return np.array(rows)
 
     def __post_init__(self):
         if len(self.voice) and len(self.face) and self.voice.vectors.shape[1] != self.face.vectors.shape[1]:
             sizes = self.voice.vectors.shape[1], self.face.vectors.shape[1]
-            raise InputError(f"voice and face embeddings are of sizes {sizes}: bring them into one space first, "
-                            "with avsv association embed")  # fmt: skip
+            raise InputError(f"expected voice and face embeddings of one dimension, found {sizes}; map them to one "
+                            "space with avsv association embed")  # fmt: skip
         for name, side in (("voice_rows", self.voice), ("face_rows", self.face)):
             object.__setattr__(self, name, {utt: row for row, utt in enumerate(side.ids)})
 
 
 def person_key(name: str, utt2spk: Mapping[str, str], ids: Mapping[str, str]) -> str:
-    """Who an item is of: by utt2spk, otherwise the first part of a published path.
+    """The person of an item: from utt2spk, or else the first component of a published path.
 
     Examples
     --------
@@ -84,16 +84,16 @@ def person_key(name: str, utt2spk: Mapping[str, str], ids: Mapping[str, str]) ->
 
 
 def number_people(keys: Sequence[Sequence[str]], same: tuple[np.ndarray, np.ndarray]) -> list[np.ndarray]:
-    """Number of each key; keys that are one person's under two names, as `same` pairs tell, have one number.
+    """Number the people behind keys; keys joined by a target pair count as one person under two names.
 
     Parameters
     ----------
-    keys : of the items of each side
-    same : rows on the first and on the second side that are of one person
+    keys : keys of the items of each side
+    same : rows of the first and of the second side that belong to the same person
 
     Returns
     -------
-    one (n,) int array a side
+    one (n,) int array per side
     """
     numbers: dict[str, int] = {}
     sides = [np.array([numbers.setdefault(key, len(numbers)) for key in side]) for side in keys]
@@ -102,7 +102,7 @@ def number_people(keys: Sequence[Sequence[str]], same: tuple[np.ndarray, np.ndar
 
 
 def resampled_auc(part: Resamples, scores: np.ndarray) -> np.ndarray:
-    """Area under the ROC curve in every resample, (resamples,); scores in one of 2,048 bins count as equal."""
+    """AUC of every resample, (resamples,); scores in the same of 2,048 bins count as equal."""
     distinct = np.unique(scores)
     edges = distinct if len(distinct) <= BINS else np.unique(np.quantile(scores, np.linspace(0, 1, BINS + 1)[1:-1]))
     bins = np.searchsorted(edges, scores, side="right")
@@ -119,12 +119,14 @@ def measure_verification(scores: np.ndarray, labels: np.ndarray, people: np.ndar
 
     Parameters
     ----------
-    scores : (n,) float ; labels : (n,) bool ; people : (n, 2) int, of the voice and of the face
+    scores : (n,) float
+    labels : (n,) bool
+    people : (n, 2) int, the person of the voice and of the face
 
     Returns
     -------
     `eer_percent`, `eer_ci95`, `auc_percent`, `auc_ci95`, `chance_percent` (of both), `n_target`, `n_nontarget`,
-    `n_people`; None where a class has no pair
+    `n_people`; measures are None if a class has no pair
     """
     counts = count_errors(scores, labels)
     two = counts.two_classes
@@ -146,7 +148,7 @@ def measure_verification(scores: np.ndarray, labels: np.ndarray, people: np.ndar
 
 
 def refuse_other_people(path: Path, trials: Trials, utt2spk: Mapping[str, str]) -> None:
-    """InputError where a label is not what utt2spk says of the pair; items that are not in it may be anybody's."""
+    """InputError if a label contradicts utt2spk; items that utt2spk does not list are not checked."""
     numbers: dict[str, int] = {}
     sides = [np.array([numbers.setdefault(utt2spk[name], len(numbers)) if name in utt2spk else -1 for name in ids])
              for ids in (trials.enroll_ids, trials.test_ids)]  # fmt: skip
@@ -155,7 +157,7 @@ def refuse_other_people(path: Path, trials: Trials, utt2spk: Mapping[str, str]) 
     if (first := np.flatnonzero(wrong)[:1]).size:
         voice, face = trials[int(first[0])]
         kind = "target" if trials.labels[first[0]] else "nontarget"
-        raise InputError(f'{path}: pair {first[0] + 1}, "{voice} {face}", is a {kind} pair, but --utt2spk gives '
+        raise InputError(f'{path}: pair {first[0] + 1}, "{voice} {face}", is a {kind} pair, but utt2spk gives '
                         f'"{utt2spk[voice]}" and "{utt2spk[face]}"')  # fmt: skip
 
 
@@ -172,7 +174,7 @@ def verification_record(path: Path, space: JointSpace, utt2spk: Mapping[str, str
 
 def matching_records(path: Path, score: ScoreMatching, utt2spk: Mapping[str, str], ids: Mapping[str, str],
                      n_resamples: int) -> list[dict]:  # fmt: skip
-    """A record for each N from 2 to the number of candidates on a line: the first N of them."""
+    """One record for each N from 2 to the number of candidates on a line, using the first N candidates."""
     matching = read_matching(path)
     true_ones = np.stack([matching.queries, matching.candidates[:, 0]], 1)
     alike = Trials(matching.query_ids, matching.candidate_ids, true_ones, np.ones(len(matching), bool))
@@ -180,15 +182,16 @@ def matching_records(path: Path, score: ScoreMatching, utt2spk: Mapping[str, str
     keys = [[person_key(n, utt2spk, ids) for n in side] for side in (matching.query_ids, matching.candidate_ids)]
     people = number_people(keys, (matching.queries, matching.candidates[:, 0]))[1][matching.candidates]
     if wrong := np.flatnonzero((people[:, 1:] == people[:, :1]).any(1))[:1].tolist():
-        raise InputError(f"{path}, line {wrong[0] + 1}: a wrong candidate is of the true one's person")
-    voice_is_given, found = direction(path) == "v2f", []
-    for n in range(2, matching.candidates.shape[1] + 1):
-        found.append(measure_matching(score(matching, n, voice_is_given), people[:, :n], n_resamples))
-    return found
+        raise InputError(
+            f"{path}, line {wrong[0] + 1}: expected other people as wrong candidates, found the true person"
+        )
+    voice_is_given = direction(path) == "v2f"
+    return [measure_matching(score(matching, n, voice_is_given), people[:, :n], n_resamples)
+            for n in range(2, matching.candidates.shape[1] + 1)]  # fmt: skip
 
 
 def by_cosine(space: JointSpace, path: Path) -> ScoreMatching:
-    """Cosine of the query and each candidate."""
+    """Score candidates by their cosine with the query."""
     unit = {True: unit_length(space.voice.vectors), False: unit_length(space.face.vectors)}
 
     def score(matching: Matching, n: int, voice_is_given: bool) -> np.ndarray:
@@ -203,34 +206,34 @@ def by_cosine(space: JointSpace, path: Path) -> ScoreMatching:
 def retrieval_records(
     paths: tuple[Path, Path], space: JointSpace, utt2spk: Mapping[str, str], n_resamples: int
 ) -> dict[str, dict]:
-    """Record of each direction: v2f, f2v."""
+    """One record for each direction, v2f and f2v."""
     items = [read_gallery(path) for path in paths]
     for path, side in zip(paths, items, strict=True):
         for item, person in side.items():
             if utt2spk.get(item, person) != person:
-                raise InputError(f'{path}: "{item}" is of "{person}", but --utt2spk gives "{utt2spk[item]}"')
+                raise InputError(f'{path}: person "{person}" of "{item}" contradicts "{utt2spk[item]}" in utt2spk')
     people = sorted({person for side in items for person in side.values()})
     numbers = {person: number for number, person in enumerate(people)}
     owners = [np.array([numbers[person] for person in side.values()]) for side in items]
     rows = [space.rows(list(side), i == 0, path) for i, (side, path) in enumerate(zip(items, paths, strict=True))]
     vectors = [unit_length(side.vectors[r]) for side, r in zip((space.voice, space.face), rows, strict=True)]
-    found = {}
+    records = {}
     for way, query in (("v2f", 0), ("f2v", 1)):
         left, right = vectors[query], vectors[1 - query].T
-        score = lambda part, left=left, right=right: left[part] @ right  # noqa: E731 (a name would tell no more)
-        found[way] = measure_retrieval(score, owners[query], owners[1 - query], n_resamples)
-    return found
+        score = lambda part, left=left, right=right: left[part] @ right  # noqa: E731 (a def would say no more)
+        records[way] = measure_retrieval(score, owners[query], owners[1 - query], n_resamples)
+    return records
 
 
 def measure_protocols(protocols: Protocols, space: JointSpace | None, utt2spk: Mapping[str, str],
                       odd_one_out: ScoreMatching | None = None, ids: Mapping[str, str] | None = None,
                       n_resamples: int = 1000) -> list[dict]:  # fmt: skip
-    """A record of each list, matching lists once for each N.
+    """Measure every list; a matching list gives one record for each N.
 
     Parameters
     ----------
-    space : embeddings; None for a system that only tells which one of several
-    utt2spk : people of our lists; those of the published lists stand in their paths
+    space : embeddings; None for a system that only picks one of several candidates
+    utt2spk : people of our lists; the published lists have them in their paths
     odd_one_out : scores matching lists instead of the cosine
 
     Returns

@@ -1,15 +1,15 @@
-"""What a picture network of association sees of a clip: a square spectrogram, a square aligned face."""
+"""Image inputs of the end-to-end networks: square spectrograms and square aligned faces."""
 
 import cv2
 import numpy as np
 
 from avsv.systems.association.spectrogram import LENGTH, drop_silence, magnitude_picture
 
-MOST_PICTURES = 4  # of one clip's speech
+MOST_PICTURES = 4  # spectrograms per clip
 
 
 def speech_pictures(sound: np.ndarray, side: int, most: int = MOST_PICTURES) -> np.ndarray:
-    """The speech of a clip without silence, in pieces of 2.575 s; the last piece ends where the speech ends.
+    """Spectrograms of a clip's speech without silence, in pieces of 2.575 s that cover it from start to end.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def speech_pictures(sound: np.ndarray, side: int, most: int = MOST_PICTURES) -> 
 
 
 def square_face(face: np.ndarray, side: int) -> np.ndarray:
-    """An aligned face as the network takes it; archives hold 112 pixels, and larger sides are interpolated.
+    """Resize an aligned face for the network; archives have 112 pixels, and larger sides are interpolated.
 
     Parameters
     ----------
@@ -42,5 +42,5 @@ def square_face(face: np.ndarray, side: int) -> np.ndarray:
     -------
     (3, side, side) uint8 RGB
     """
-    how = cv2.INTER_AREA if side < len(face) else cv2.INTER_LINEAR
-    return np.ascontiguousarray(cv2.resize(face, (side, side), interpolation=how)[:, :, ::-1].transpose(2, 0, 1))
+    method = cv2.INTER_AREA if side < len(face) else cv2.INTER_LINEAR
+    return np.ascontiguousarray(cv2.resize(face, (side, side), interpolation=method)[:, :, ::-1].transpose(2, 0, 1))

@@ -1,4 +1,4 @@
-"""Losses that bring a voice and a face of one person together: InfoNCE, orthogonal projection, centres, curriculum."""
+"""Cross-modal losses for voices and faces: InfoNCE, orthogonal projection, centre loss, curriculum contrastive loss."""
 
 import torch
 import torch.nn.functional as F
@@ -13,14 +13,14 @@ PROJECTIONS = {"paper": 1.0, "code": 0.7}
 def info_nce(voice: Tensor, face: Tensor, labels: Tensor, scale: Tensor | float) -> Tensor:
     """Symmetric InfoNCE (CLIP, Radford et al., ICML 2021, figure 3) over the batch's voices and faces.
 
-    For each voice, cross-entropy of its own clip's face among the faces of other people, and for each face the reverse;
-    the mean of the two. Other clips of the same person are neither right nor wrong and are left out of the sum.
+    For each voice, cross-entropy of its own clip's face against the faces of other people, and for each face the
+    reverse; the mean of the two. Other clips of the same person are neither targets nor negatives and are left out.
 
     Parameters
     ----------
-    voice, face : (batch, n), row i of both of one person
-    labels : (batch,) int64, who
-    scale : of the cosines, the inverse of the temperature
+    voice, face : (batch, n), row i of both from one person
+    labels : (batch,) int64, identities
+    scale : factor of the cosines, the inverse of the temperature
 
     Examples
     --------
@@ -37,13 +37,13 @@ def info_nce(voice: Tensor, face: Tensor, labels: Tensor, scale: Tensor | float)
 
 
 def orthogonal_projection(embeddings: Tensor, labels: Tensor, form: str = "paper") -> Tensor:
-    """Orthogonal projection over all pairs of a batch, FOP (Saeed et al., ICASSP 2022), in one of two forms.
+    """Orthogonal projection loss over all pairs of a batch (FOP, Saeed et al., ICASSP 2022), in one of two forms.
 
     paper  (1 - mean positive cosine) + |mean negative cosine|
-    code   (1 - mean positive cosine) + 0.7 mean |negative cosine|: the authors' public code, which also pushes apart
-           opposite directions, where the paper's mean lets them cancel
+    code   (1 - mean positive cosine) + 0.7 mean |negative cosine|: the authors' public code, which also pushes opposite
+           directions apart, whereas they cancel in the paper's mean
 
-    An embedding's pair with itself is left out; a batch without pairs of one kind has 0 for that term.
+    Pairs of an embedding with itself are left out; a term without pairs is 0.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ def orthogonal_projection(embeddings: Tensor, labels: Tensor, form: str = "paper
 
     Raises
     ------
-    InputError : an unknown form
+    InputError : unknown form
 
     Examples
     --------
@@ -75,9 +75,9 @@ def orthogonal_projection(embeddings: Tensor, labels: Tensor, form: str = "paper
 
 
 def cross_modal_centre(voice: Tensor, face: Tensor, labels: Tensor) -> Tensor:
-    """Sum of squared distances of all voice and face vectors of an identity in the batch to their common mean.
+    """Sum of squared distances of all voice and face vectors to the mean of their identity.
 
-    The centres are those of the batch (Nawaz et al., DICTA 2019); nothing is kept between batches.
+    Means are computed over the batch (Nawaz et al., DICTA 2019); no centres are kept between batches.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ def cross_modal_centre(voice: Tensor, face: Tensor, labels: Tensor) -> Tensor:
 
     Examples
     --------
-    >>> cross_modal_centre(torch.tensor([[0.0]]), torch.tensor([[2.0]]), torch.tensor([5])).item()  # both 1 off
+    >>> cross_modal_centre(torch.tensor([[0.0]]), torch.tensor([[2.0]]), torch.tensor([5])).item()  # 1 + 1
     2.0
     """
     vectors, who = torch.cat([voice, face]).float(), torch.cat([labels, labels])
@@ -97,7 +97,7 @@ def cross_modal_centre(voice: Tensor, face: Tensor, labels: Tensor) -> Tensor:
 
 
 def curriculum_tau(done: float, first: float = 0.3, last: float = 0.8, steps: int = 6) -> float:
-    """How hard negatives are when a share `done` of the training is behind: from 0.3 to 0.8 in steps of 0.1.
+    """Hardness of negatives after a share `done` of the training: from 0.3 to 0.8 in steps of 0.1.
 
     Examples
     --------
@@ -110,20 +110,20 @@ def curriculum_tau(done: float, first: float = 0.3, last: float = 0.8, steps: in
 def curriculum_contrastive(voice: Tensor, face: Tensor, labels: Tensor, tau: float, margin: float = 0.6) -> Tensor:
     """Contrastive loss of Learnable PINs (Nagrani et al., ECCV 2018) with negatives of a given hardness.
 
-    Every voice with its own face is a positive pair, d^2; and with one face of somebody else a negative pair,
-    max(margin - d, 0)^2; d is the distance of vectors of length 1. Faces of other people stand in a row from the
-    furthest to the nearest, and the one at the share `tau` of it is taken: 0 the easiest, 1 the hardest. Which of the
-    equally hard ones the authors take is not known to us; the place is floor(tau * (count - 1)), our choice. The same
-    with each face and other people's voices; the mean of the two.
+    Each voice forms a positive pair with its own face, with loss d^2, and a negative pair with one face of another
+    person, with loss max(margin - d, 0)^2, where d is the distance between unit vectors. The faces of other people are
+    sorted from the furthest to the nearest, and the one at the fraction `tau` is taken: 0 is the easiest, 1 the
+    hardest. The paper does not give the exact index; ours is floor(tau * (count - 1)). The same is done for each face
+    and other people's voices; the loss is the mean of the two.
 
     Parameters
     ----------
-    voice, face : (batch, n), row i of both of one person
+    voice, face : (batch, n), row i of both from one person
     labels : (batch,) int64
     tau : 0 to 1
     """
     voice, face = F.normalize(voice.float()), F.normalize(face.float())
-    # 2 - 2 cos, and not cdist: the square root's slope is infinite where two vectors are one
+    # 2 - 2 cos rather than cdist: the gradient of the square root is infinite for equal vectors
     squares = (2 - 2 * voice @ face.T).clamp(min=0)
     other = labels[:, None] != labels[None]
     loss = squares.diagonal().mean()

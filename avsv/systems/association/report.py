@@ -1,4 +1,4 @@
-"""The report of face-voice association: tables beside chance, 1:N curves, retrieval to hear and see, joint spaces."""
+"""The report of face-voice association: tables with chance, 1:N curves, retrieval examples and joint spaces."""
 
 import logging
 from collections.abc import Mapping
@@ -12,7 +12,6 @@ from avsv.evaluation.report.html import Markup, scrolling, tag
 from avsv.evaluation.report.inside import files_inside
 from avsv.evaluation.report.media import MediaFolder
 from avsv.evaluation.report.page import figure, whole_page
-from avsv.evaluation.tables import shown
 from avsv.jobs.files import replaced_together, whole_file, write_json
 from avsv.jobs.provenance import refuse_stale
 from avsv.jobs.schema import read_json
@@ -20,10 +19,10 @@ from avsv.kaldi.data_dir import DataDir, read_data_dir
 from avsv.kaldi.embeddings import read_embeddings
 from avsv.scoring.cosine import unit_length
 from avsv.systems.association.report_figures import matching_plot, plane_plot, principal_plane, system_legend
-from avsv.systems.association.table import MEASURES, TITLES, cell, columns_of, markdown_tables, said_of
+from avsv.systems.association.table import MEASURES, cell, list_name, markdown_tables, summary_rows
 
 log = logging.getLogger("avsv")
-EXAMPLES, RANKS = 6, 10  # queries shown, faces of each
+EXAMPLES, RANKS = 6, 10  # queries to show, faces per query
 COMMON = {"list": str, "chance_percent": (float, None), "n_people": int}
 CI95 = ([float], None)
 VERIFICATION = {**COMMON, "protocol": str, "eer_percent": (float, None), "eer_ci95": CI95, "auc_percent": (float, None),
@@ -32,13 +31,13 @@ MATCHING = {**COMMON, "protocol": str, "candidates": int, "accuracy_percent": fl
             "n_queries": int}  # fmt: skip
 RETRIEVAL = {**COMMON, "protocol": str, "map_percent": (float, None), "map_ci95": CI95, "n_queries": int,
              "n_gallery": int, "n_left_out": int}  # fmt: skip
-RECORDS = (VERIFICATION, MATCHING, RETRIEVAL)  # what a protocol's record has
+RECORDS = (VERIFICATION, MATCHING, RETRIEVAL)  # keys of each protocol's records
 WAYS = {"v2f": "voice to face", "f2v": "face to voice"}
 
 
 @dataclass(frozen=True)
 class TestSet:
-    """What there is of one set: system -> records; its data directory, None where there is none."""
+    """Results of one set: system -> records; the set's data directory, None if absent."""
 
     name: str
     systems: dict[str, list[dict]]
@@ -46,27 +45,27 @@ class TestSet:
 
 
 def read_sets(exp_dir: Path, data_dir: Path) -> list[TestSet]:
-    """EXP_DIR/SYSTEM/measures/SET.json, with DATA_DIR/SET; the set "unseen" first.
+    """Read EXP_DIR/SYSTEM/measures/SET.json and DATA_DIR/SET; the set "unseen" comes first.
 
     Raises
     ------
-    InputError : there is no such file, or one is older than the embeddings that it was made from
+    InputError : no such file, or a file that is stale
     """
-    found: dict[str, dict[str, list[dict]]] = {}
+    sets: dict[str, dict[str, list[dict]]] = {}
     for path in files_inside(exp_dir, "*/measures/[!.]*.json"):
         refuse_stale(path)
-        found.setdefault(path.stem, {})[path.parent.parent.name] = read_records(path)
-    if not found:
+        sets.setdefault(path.stem, {})[path.parent.parent.name] = read_records(path)
+    if not sets:
         raise InputError(
-            f"{exp_dir}: has no SYSTEM/measures/SET.json; make them: avsv association evaluate ... OUT.json"
+            f"{exp_dir}: expected SYSTEM/measures/SET.json, found none; run avsv association evaluate ... OUT.json"
         )
-    names = sorted(found, key=lambda name: (name != "unseen", name))
-    there = {name: data_dir / name if (data_dir / name / "utt2spk").exists() else None for name in names}
-    return [TestSet(n, found[n], read_data_dir(there[n]) if there[n] else None) for n in names]
+    return [TestSet(name, sets[name],
+                    read_data_dir(data_dir / name) if (data_dir / name / "utt2spk").exists() else None)
+            for name in sorted(sets, key=lambda name: (name != "unseen", name))]  # fmt: skip
 
 
 def read_records(path: Path) -> list[dict]:
-    """What avsv association evaluate measured; InputError where the file is another one."""
+    """Read the results of avsv association evaluate; InputError for another file."""
     records = read_json(path, [RECORDS], "file of avsv association evaluate")
     for record in records:
         shape = dict(zip(MEASURES, RECORDS, strict=True)).get(record["protocol"])
@@ -74,28 +73,29 @@ def read_records(path: Path) -> list[dict]:
         right = shape and shape.keys() == record.keys() and all(len(pair) == 2 for pair in ends)
         if not right or record.get("candidates", 2) < 2:
             raise InputError(
-                f"{path}: {record['protocol']} {record['list']} is not from avsv association evaluate; make it again"
+                f"{path}: expected results of avsv association evaluate, found other keys for {record['protocol']} "
+                f"{record['list']}; run it again"
             )
     if not records:
-        raise InputError(f"{path}: holds no measure; make it again: avsv association evaluate")
+        raise InputError(f"{path}: expected measures, found none; run avsv association evaluate again")
     return records
 
 
 def best_system(test: TestSet) -> str | None:
-    """The system with the lowest EER on pairs of anybody; None where none has one."""
+    """The system with the lowest EER in group U; None if no system has one."""
     errors = {system: record["eer_percent"] for system, records in test.systems.items() for record in records
-              if said_of(record) in ("verification U", "verification random_unseenunheard")
+              if list_name(record) in ("verification U", "verification random_unseenunheard")
               and record["eer_percent"] is not None}  # fmt: skip
     return min(errors, key=errors.get) if errors else None
 
 
 def write_association_report(exp_dir: Path, data_dir: Path, out_dir: Path) -> None:
-    """Write index.html, media/, results.json and results.md; the same files give the same bytes.
+    """Write index.html, media/, results.json and results.md; equal inputs give equal bytes.
 
     Parameters
     ----------
-    exp_dir : holds SYSTEM/measures/SET.json and, of systems that embed, SYSTEM/SET/{voice,face}.scp
-    data_dir : holds the data directories SET, for sound, pictures and genders
+    exp_dir : has SYSTEM/measures/SET.json and, for systems that embed, SYSTEM/SET/{voice,face}.scp
+    data_dir : has the data directories SET, for audio, images and genders
     """
     sets = read_sets(exp_dir, data_dir)
     media = MediaFolder(out_dir, {test.name: test.data.path for test in sets if test.data})
@@ -114,8 +114,8 @@ def write_association_report(exp_dir: Path, data_dir: Path, out_dir: Path) -> No
     lines = ["# Face-voice association", ""]
     for test in sets:
         lines += [f"## {test.name}", "", *markdown_tables(test.systems)]
-    lines.append("Percent, with 95 % intervals from resampling people. U: wrong candidates are anybody's; G, N, A: of "
-                 "the same gender, nationality, age; v2f: voice to face.")  # fmt: skip
+    lines.append("Percent, with 95 % intervals from resampling people. U: wrong candidates are drawn from everybody; "
+                 "G, N, A: from people of the same gender, nationality, age; v2f: voice to face.")  # fmt: skip
     with replaced_together(*(out_dir / name for name in ("results.json", "results.md", "index.html"))):
         write_json(out_dir / "results.json", records)
         for name, text in (("results.md", "\n".join(lines) + "\n"), ("index.html", content)):
@@ -126,51 +126,38 @@ def write_association_report(exp_dir: Path, data_dir: Path, out_dir: Path) -> No
 
 
 def main_sentence(test: TestSet) -> Markup | list:
-    """The best system on the first set."""
+    """One sentence on the best system of the first set."""
     best = best_system(test)
     if best is None:
-        return ["No verification was measured."]
-    found = {said_of(record): record for record in test.systems[best]}
-    record = next(r for name, r in found.items() if name.startswith("verification") and name.split()[1][0] in "Ur")
-    said = [f"Of {test.name} people, ", tag("b", best), " tells whether a voice and a face are one person's with the "
-            "lowest equal error rate: ", tag("b", f"{cell(record, 'eer_percent')} %")]  # fmt: skip
-    if two := found.get("matching v2f_U 1:2"):
-        said.append(f"; of two faces it picks that of a voice in {cell(two, 'accuracy_percent')} %")
-    return [*said, ". Chance is 50 % of both."]
+        return ["No verification results."]
+    by_list = {list_name(record): record for record in test.systems[best]}
+    record = next(r for name, r in by_list.items() if name.startswith("verification") and name.split()[1][0] in "Ur")
+    sentence = [f"On {test.name} people, ", tag("b", best), " has the lowest equal error rate in deciding whether a "
+                "voice and a face belong together: ", tag("b", f"{cell(record, 'eer_percent')} %")]  # fmt: skip
+    if two := by_list.get("matching v2f_U 1:2"):
+        sentence.append(f"; given a voice, it picks the right one of two faces in {cell(two, 'accuracy_percent')} %")
+    return [*sentence, ". Chance is 50 % for both."]
 
 
 def results_of(test: TestSet) -> list[Markup]:
-    """A table a protocol: systems in rows, lists in columns, chance below."""
-    parts, every = [tag("h3", test.name)], [record for records in test.systems.values() for record in records]
-    for protocol in MEASURES:
-        columns = [column for column in columns_of(every) if column[0].startswith(protocol)]
-        if not columns:
-            continue
-        heads = [tag("th", "system"), *(tag("th", f"{name.removeprefix(protocol)} {TITLES[m]}") for name, m in columns)]
-        rows = []
-        for system, records in test.systems.items():
-            found = {said_of(record): record for record in records}
-            rows.append(tag("tr", tag("th", system),
-                            [value_cell(found.get(name), measure) for name, measure in columns]))  # fmt: skip
-        some = {said_of(record): record for record in every}
-        chance = tag("tr", tag("th", "chance"), [tag("td", shown(some[name]["chance_percent"], 1), class_="number")
-                                                 for name, _ in columns])  # fmt: skip
-        table = tag("table", tag("thead", tag("tr", heads)), tag("tbody", rows, chance))
-        parts += [tag("h4", protocol), scrolling(table, f"{test.name}, {protocol}")]
-    sizes = {said_of(record): record["n_people"] for record in every}
+    """One table per protocol: systems in rows, lists in columns, chance in the last row."""
+    parts = [tag("h3", test.name)]
+    for protocol, (header, *rows) in summary_rows(test.systems).items():
+        head = tag("thead", tag("tr", [tag("th", cell) for cell in header]))
+        body = tag("tbody", [tag("tr", tag("th", name), [tag("td", cell, class_="number") for cell in cells])
+                             for name, *cells in rows])  # fmt: skip
+        parts += [tag("h4", protocol), scrolling(tag("table", head, body), f"{test.name}, {protocol}")]
+    every = [record for records in test.systems.values() for record in records]
+    sizes = {list_name(record): record["n_people"] for record in every}
     n_people = f"{min(sizes.values())} to {max(sizes.values())}"
-    said = f"Percent (95 % interval, people resampled). People in the lists: {n_people}."
-    return [*parts, tag("p", said, class_="note")]
-
-
-def value_cell(record: Mapping | None, measure: str) -> Markup:
-    return tag("td", cell(record, measure), class_="number")
+    note = f"Percent (95 % interval, people resampled). People in the lists: {n_people}."
+    return [*parts, tag("p", note, class_="note")]
 
 
 def curves_of(test: TestSet, numbers: Mapping[str, int]) -> list[Markup] | None:
-    """Accuracy over N, of lists with more than two candidates."""
+    """Accuracy over N for lists with more than two candidates."""
     figures = []
-    for way, said in WAYS.items():
+    for way, words in WAYS.items():
         curves = {}
         for system, records in test.systems.items():
             of = [r for r in records if r["protocol"] == "matching" and r["list"] == f"{way}_U"]
@@ -178,12 +165,12 @@ def curves_of(test: TestSet, numbers: Mapping[str, int]) -> list[Markup] | None:
                 curves[system] = of
         if curves:
             note = "dashed: chance; band: 95 % interval of the best"
-            figures.append(figure(f"{test.name}, {said}", note, matching_plot(curves, numbers, said)))
+            figures.append(figure(f"{test.name}, {words}", note, matching_plot(curves, numbers, words)))
     return [system_legend(numbers), tag("div", figures, class_="figures")] if figures else None
 
 
 def joint_space(test: TestSet, system: str, exp_dir: Path):
-    """Unit vectors of a system's voices and faces with their names; None where it embeds nothing."""
+    """Names and unit vectors of a system's voices and faces; None if the system has no embeddings."""
     scps = [exp_dir / system / test.name / f"{side}.scp" for side in ("voice", "face")]
     if not all(scp.exists() for scp in scps):
         return None
@@ -192,7 +179,7 @@ def joint_space(test: TestSet, system: str, exp_dir: Path):
 
 
 def retrieval_of(test: TestSet, exp_dir: Path, media: MediaFolder) -> list[Markup] | None:
-    """Voices to hear and the ten best faces for each, by the best system; those of the right person framed."""
+    """Example voices with the ten best faces of the best system; faces of the right person are framed."""
     best = best_system(test)
     space = joint_space(test, best, exp_dir) if best else None
     if space is None or test.data is None:
@@ -201,8 +188,8 @@ def retrieval_of(test: TestSet, exp_dir: Path, media: MediaFolder) -> list[Marku
     spk = test.data.utt2spk
     people = sorted({spk[utt] for utt in voices})
     wanted = [people[i * len(people) // EXAMPLES] for i in range(min(EXAMPLES, len(people)))]
-    parts = [tag("h3", f"{test.name}, {best}"), tag("p", "A voice, and the ten faces nearest to it of all in the set; "
-             "the right person's are framed.", class_="note")]  # fmt: skip
+    parts = [tag("h3", f"{test.name}, {best}"), tag("p", "A voice and the ten nearest faces of the set; "
+             "faces of the right person are framed.", class_="note")]  # fmt: skip
     for person in wanted:
         row = next(i for i, utt in enumerate(voices) if spk[utt] == person)
         order = np.argsort(-(right @ left[row]), kind="stable")[:RANKS]
@@ -218,15 +205,15 @@ def retrieval_of(test: TestSet, exp_dir: Path, media: MediaFolder) -> list[Marku
 def picture_of(media: MediaFolder, set_name: str, utt: str, right: bool) -> Markup:
     clip = media.clip(set_name, utt)
     frame = "outline:4px solid var(--c2);outline-offset:-4px;" if right else ""
-    said = f"face of {clip.name}{', the right person' if right else ''}"
+    title = f"face of {clip.name}{', the right person' if right else ''}"
     if clip.picture is None:
-        return tag("span", said, class_="note")
-    return tag("img", src=clip.picture, alt=said, title=said, loading="lazy", width=84, height=84,
+        return tag("span", title, class_="note")
+    return tag("img", src=clip.picture, alt=title, title=title, loading="lazy", width=84, height=84,
                style=f"{frame}object-fit:cover;border-radius:4px")  # fmt: skip
 
 
 def spaces_of(test: TestSet, exp_dir: Path) -> list[Markup] | None:
-    """PCA of voices and faces of each system, coloured by gender."""
+    """PCA of each system's voices and faces, coloured by gender."""
     if test.data is None:
         return None
     genders, figures = test.data.table("spk2gender"), []

@@ -1,4 +1,4 @@
-"""Figures of face-voice association: 1:N curves, and both modalities of a joint space seen from above (PCA)."""
+"""Figures of face-voice association: 1:N matching curves, and PCA projections of the joint space."""
 
 from collections.abc import Mapping, Sequence
 
@@ -9,12 +9,12 @@ from avsv.evaluation.report.svg import N_COLOURS, Frame, key_of, line_style, sho
 
 
 def matching_plot(curves: Mapping[str, Sequence[Mapping]], numbers: Mapping[str, int], way: str) -> Markup:
-    """Accuracy over the number of candidates, a line a system, the best on top, and chance dashed.
+    """Accuracy over the number of candidates, one line per system with the best on top, and chance dashed.
 
     Parameters
     ----------
     curves : system -> its records of one matching list, in the order of N
-    numbers : system -> number of its colour
+    numbers : system -> index of its colour
     """
     sizes = sorted({record["candidates"] for records in curves.values() for record in records})
     frame = Frame((sizes[0], max(sizes[-1], sizes[0] + 1)), (0, 1), margins=(46, 14, 10, 42))
@@ -32,12 +32,12 @@ def matching_plot(curves: Mapping[str, Sequence[Mapping]], numbers: Mapping[str,
 
 
 def system_legend(numbers: Mapping[str, int]) -> Markup:
-    """Which line is which system."""
+    """Legend of the systems' lines."""
     return tag("ul", [tag("li", key_of(number), " ", name) for name, number in numbers.items()], class_="legend")
 
 
 def principal_plane(vectors: np.ndarray) -> tuple[np.ndarray, float]:
-    """The two directions of most variance: places, and the share of the variance that they show.
+    """Projection on the first two principal components, and the share of the variance they explain.
 
     Parameters
     ----------
@@ -55,18 +55,20 @@ def principal_plane(vectors: np.ndarray) -> tuple[np.ndarray, float]:
     """
     centred = vectors - vectors.mean(0)
     left, values, right = np.linalg.svd(centred, full_matrices=False)
-    signs = np.sign(right[:2].sum(1) + 1e-12)  # a direction has no sign of its own: the same figure each time
+    signs = np.sign(
+        right[:2].sum(1) + 1e-12
+    )  # the sign of a component is arbitrary; fix it to make the figure reproducible
     total = float((values**2).sum())
     return left[:, :2] * values[:2] * signs, float((values[:2] ** 2).sum()) / total if total else 0.0
 
 
 def plane_plot(voice: np.ndarray, face: np.ndarray, groups: Sequence[Sequence[str]], label: str) -> Markup:
-    """Voices as dots and faces as squares in their common plane, coloured by group.
+    """Voices as dots and faces as squares in one plane, coloured by group.
 
     Parameters
     ----------
-    voice, face : (n, 2), (m, 2) places
-    groups : of each voice, and of each face; empty where there are none
+    voice, face : (n, 2), (m, 2) positions
+    groups : the group of each voice and of each face; an empty string if unknown
     """
     every = np.concatenate([voice, face])
     low, high = every.min(0), every.max(0)

@@ -1,34 +1,34 @@
-"""Speech as a picture: frames without energy dropped, then a short-time magnitude spectrogram, for picture networks."""
+"""Spectrogram images for image networks: silent frames are dropped, then the short-time magnitude is computed."""
 
 import cv2
 import numpy as np
 
 from avsv.features.fbank import HOP, log_energy
 
-FFT, BINS = 512, 256  # samples of a window's transform; its frequencies from 0 to 7,969 Hz
-WINDOW = 400  # samples, 25 ms; a frame every 10 ms
-FRAMES = 256  # in a picture: 2.56 s
-LENGTH = (FRAMES - 1) * HOP + WINDOW  # samples that make a picture
-BELOW_DB = 30.0  # a frame this much weaker than the loudest one is no speech: our choice, as the paper's is [?]
-RANGE_DB = 80.0  # of the picture's grey levels
+FFT, BINS = 512, 256  # FFT length in samples; frequency bins from 0 to 7,969 Hz
+WINDOW = 400  # samples (25 ms); one frame every 10 ms
+FRAMES = 256  # frames per image (2.56 s)
+LENGTH = (FRAMES - 1) * HOP + WINDOW  # samples per image
+BELOW_DB = 30.0  # frames this far below the loudest one are dropped; our choice, the paper gives no threshold
+RANGE_DB = 80.0  # dynamic range of the grey levels
 
 
 def drop_silence(sound: np.ndarray, below_db: float = BELOW_DB) -> np.ndarray:
-    """The sound without its frames of little energy: 10 ms each, judged by the 25 ms that begin there.
+    """Drop 10 ms frames with little energy, measured over the 25 ms that start at each frame.
 
     Parameters
     ----------
     sound : (n,) float32 at 16 kHz
-    below_db : what is weaker than the loudest frame by more than this is dropped
+    below_db : frames weaker than the loudest one by more than this are dropped
 
     Returns
     -------
-    (m,) float32, m <= n; all of it where it is shorter than a frame
+    (m,) float32, m <= n; the input itself if it is shorter than a frame
 
     Examples
     --------
     >>> loud = np.sin(np.arange(1600)).astype(np.float32)
-    >>> len(drop_silence(np.concatenate([loud, np.zeros(16000, np.float32), loud])))  # windows that touch it stay
+    >>> len(drop_silence(np.concatenate([loud, np.zeros(16000, np.float32), loud])))  # windows that overlap it stay
     3520
     """
     energy = log_energy(sound)
@@ -42,13 +42,13 @@ def drop_silence(sound: np.ndarray, below_db: float = BELOW_DB) -> np.ndarray:
 def magnitude_picture(sound: np.ndarray, side: int = BINS) -> np.ndarray:
     """Short-time magnitude spectrogram as grey levels, low frequencies at the top, time to the right.
 
-    Magnitudes are in decibels, 80 dB down from the loudest one is black (our choice: as magnitudes alone speech is a
-    few bright dots).
+    Magnitudes are in decibels, and 80 dB below the loudest is black (our choice: on a linear scale, speech is a few
+    bright dots).
 
     Parameters
     ----------
-    sound : (n,) float32 at 16 kHz; repeated or cut to 2.575 s
-    side : pixels
+    sound : (n,) float32 at 16 kHz; repeated or truncated to 2.575 s
+    side : height and width of the image in pixels
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Verification measures of association, and who is who in lists."""
+"""Verification measures of association, and the people behind the items of lists."""
 
 import numpy as np
 import pytest
@@ -20,20 +20,20 @@ from avsv.systems.association.lists import find_protocols
 
 @pytest.fixture
 def trials():
-    """Scores in steps, so that many are equal; labels, and the people of 10 voices with 10 faces."""
+    """Rounded scores with many ties, labels, and the people of 10 voices with 10 faces."""
     rng = np.random.default_rng(0)
     people = np.array([[a, b] for a in range(10) for b in range(10)])
     labels = people[:, 0] == people[:, 1]
     return np.round(rng.normal(size=100) + labels, 1), labels, people
 
 
-def test_the_area_agrees_with_scikit_learn(trials):
+def test_auc_agrees_with_scikit_learn(trials):
     scores, labels, people = trials
     found = measure_verification(scores, labels, people, 0)
     assert found["auc_percent"] == pytest.approx(100 * roc_auc_score(labels, scores))
 
 
-def test_resampled_areas_agree_with_trials_counted_as_often_as_their_people_were_drawn(trials):
+def test_resampled_auc_agrees_with_trials_weighted_by_their_people(trials):
     scores, labels, people = trials
     bootstrap = SpeakerBootstrap(people, labels, 20)
     found = np.concatenate([resampled_auc(part, scores) for part in bootstrap.parts])
@@ -42,31 +42,31 @@ def test_resampled_areas_agree_with_trials_counted_as_often_as_their_people_were
         assert area == pytest.approx(roc_auc_score(labels, scores, sample_weight=counts), abs=1e-6)
 
 
-def test_intervals_hold_the_measures_themselves(trials):
+def test_intervals_contain_the_measures(trials):
     found = measure_verification(*trials, 200)
     for measure in ("eer", "auc"):
         low, high = found[f"{measure}_ci95"]
         assert low < found[f"{measure}_percent"] < high
 
 
-def test_all_scores_equal_are_at_chance(trials):
+def test_equal_scores_are_at_chance(trials):
     _, labels, people = trials
     found = measure_verification(np.zeros(100), labels, people, 0)
     assert found["eer_percent"] == found["auc_percent"] == found["chance_percent"] == 50
 
 
-def test_a_person_under_two_names_is_one_where_a_right_pair_tells():
+def test_two_names_joined_by_a_target_pair_are_one_person():
     voices, faces = number_people([["id1", "id2"], ["Jim", "Ann", "Bob"]], (np.array([0, 1]), np.array([0, 1])))
     assert voices[0] == faces[0] and voices[1] == faces[1] and len({*voices, *faces}) == 3
 
 
-def test_people_are_those_of_utt2spk_or_of_the_path():
+def test_people_come_from_utt2spk_or_from_the_path():
     assert person_key("a-1", {"a-1": "x"}, {}) == "x"
     assert person_key("Jim/1.6/v/1.jpg", {}, {"Jim": "id1"}) == person_key("id1/v/00001.wav", {}, {}) == "id1"
 
 
-def test_vectors_of_two_sizes_are_refused():
-    with pytest.raises(InputError, match="sizes"):
+def test_vectors_of_two_dimensions_are_refused():
+    with pytest.raises(InputError, match="dimension"):
         JointSpace(Embeddings(["a"], np.ones((1, 2))), Embeddings(["a"], np.ones((1, 3))), {})
 
 

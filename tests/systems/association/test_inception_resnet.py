@@ -1,4 +1,4 @@
-"""Inception-ResNet-V1: the layer table and the number of parameters."""
+"""Inception-ResNet-V1: its layer table and numbers of parameters."""
 
 import pytest
 import torch
@@ -6,7 +6,7 @@ from torch import nn
 
 from avsv.systems.association.networks.inception_resnet import InceptionResNetV1, TrunkOptions
 
-# name, output at 256 x 256, parameters: of convolutions without a bias, two of BN a channel, ends of blocks with a bias
+# name, output at 256 x 256, parameters: convolutions without bias, two per channel of BN, last ones of blocks with bias
 TABLE = [
     ("stem", (256, 29, 29), 615_552),
     ("blocks_a", (256, 29, 29), 5 * 77_440),
@@ -29,7 +29,7 @@ def net():
     return InceptionResNetV1(TrunkOptions()).eval()
 
 
-def test_the_layer_table(net):
+def test_outputs_and_parameters_match_the_table(net):
     x, found = torch.zeros(1, 3, 256, 256), []
     with torch.inference_mode():
         for name, _, _ in TABLE:
@@ -50,15 +50,15 @@ def test_the_parameters_of_the_blocks_follow_from_the_paper_s_figures():
     assert [stem, 5 * a, to_896, 10 * b, to_1792, 5 * c, c] == [n for _, _, n in TABLE]
 
 
-def test_it_is_as_large_as_the_published_one(net):
-    """23.469 M with the norms folded into the convolutions, as a converted FaceNet 20180408-102900 has it."""
+def test_the_number_of_parameters_equals_the_published_one(net):
+    """A converted FaceNet 20180408-102900 with BN folded into the convolutions has 23.469 M."""
     n = sum(p.numel() for p in net.parameters())
     norms = sum(m.num_features for m in net.modules() if isinstance(m, (nn.BatchNorm2d, nn.BatchNorm1d)))
     assert n == 23_482_624
     assert (n - norms) / 1e6 == pytest.approx(23.469, abs=0.002)
 
 
-def test_the_last_block_may_be_negative_and_the_others_not(net):
+def test_only_the_last_block_gives_negative_values(net):
     with torch.inference_mode():
         maps = net.blocks_c(torch.rand(1, 1792, 2, 2))
         assert maps.min() >= 0

@@ -1,4 +1,4 @@
-"""Face-voice lists: the published ones as they are, ours, and what is no list."""
+"""Reading and writing face-voice lists: published ones, ours, and malformed ones."""
 
 import tarfile
 
@@ -17,7 +17,7 @@ from avsv.systems.association.lists import (
 )
 
 HEAD = "id,voice-speaker-id,face-speaker-id,label,voice-path,face-path\n"
-# right pairs, wrong pairs, people: the table that the lists were published with
+# target pairs, nontarget pairs, people: the published table of the lists
 SEEN = {"random": (9010, 9010, 901), "G": (9010, 9010, 901), "A": (9010, 9010, 901), "N": (8920, 8920, 892),
         "GNA": (8690, 8690, 869)}  # fmt: skip
 UNSEEN = {"random": (15248, 15248, 250), "G": (15248, 15248, 250), "A": (15248, 15248, 250),
@@ -27,7 +27,7 @@ QUERIES = {"U": 10_000, "G": 10_000, "N": 9_360, "GN": 9_120}
 
 @pytest.fixture(scope="module")
 def published(tmp_path_factory):
-    """The published lists, unpacked; skipped where they are absent."""
+    """The published lists, unpacked; the test is skipped if they are absent."""
     import os
     from pathlib import Path
 
@@ -63,13 +63,13 @@ def test_published_galleries_have_the_published_counts(published):
     assert len(set(voices.values())) == 250
 
 
-def test_names_of_one_clip_in_two_published_lists_are_one_utterance():
+def test_the_published_layouts_name_one_clip_alike():
     ids = {"Jim": "id10001"}
     assert item_id("Jim/v_1_0000012.wav", ids) == item_id("id10001/v_1/00012.wav", ids) == "id10001-v_1-00012"
     assert item_id("Jim/v_1/0000012.jpg", ids) == item_id("Jim/1.6/v_1/0000012.jpg", ids) == "id10001-v_1-0000012"
 
 
-def test_what_is_written_is_read_again(tmp_path):
+def test_a_matching_list_can_be_written_and_read(tmp_path):
     matching = Matching(["q1", "q2"], ["a", "b", "c"], np.array([1, 0]), np.array([[0, 2], [1, 0]]))
     write_matching(tmp_path / "v2f_U", matching)
     assert (tmp_path / "v2f_U").read_text() == "q2 a c\nq1 b a\n"
@@ -83,26 +83,26 @@ def test_what_is_written_is_read_again(tmp_path):
     [("q a b\nq a\n", 2), ("q a b\nq a b c\n", 2), ("q a a\n", 1), ("q a\n", 1)],
     ids=["too few", "too many", "a candidate twice", "one candidate"],
 )
-def test_a_wrong_line_of_a_matching_list_is_named(tmp_path, text, line):
+def test_a_malformed_line_of_a_matching_list_is_named(tmp_path, text, line):
     (tmp_path / "list").write_text(text)
-    with pytest.raises(InputError, match=f"line {line}: expected"):
+    with pytest.raises(InputError, match=f"list, line {line}:"):
         read_matching(tmp_path / "list")
 
 
 @pytest.mark.parametrize("row", ["1,1,1,2,a/b_1.wav,a/b/1.jpg", "1,1,1,1,a/b_1.wav"])
-def test_a_wrong_line_of_a_published_verification_list_is_named(tmp_path, row):
+def test_a_malformed_line_of_a_published_verification_list_is_named(tmp_path, row):
     (tmp_path / "list").write_text(f"{HEAD}{row}\n")
-    with pytest.raises(InputError, match="line 2: expected"):
+    with pytest.raises(InputError, match="list, line 2:"):
         read_verification(tmp_path / "list")
 
 
 def test_an_item_twice_in_a_gallery_is_named(tmp_path):
     (tmp_path / "voices").write_text("u1 a\nu1 b\n")
-    with pytest.raises(InputError, match='line 2: "u1" stands in the list twice'):
+    with pytest.raises(InputError, match="voices, line 2:"):
         read_gallery(tmp_path / "voices")
 
 
-def test_a_folder_without_lists_says_how_to_make_them(tmp_path):
+def test_a_folder_without_lists_is_refused_with_the_command_that_draws_them(tmp_path):
     with pytest.raises(InputError, match="avsv association lists"):
         find_protocols(tmp_path)
 
@@ -116,7 +116,7 @@ def test_a_folder_without_lists_says_how_to_make_them(tmp_path):
         (["0,p0,p0,1,a,b", "1,p1,p1,1,c,b"], "line 3"),
     ],
 )
-def test_labels_and_speakers_that_contradict_each_other_are_refused(tmp_path, rows, line):
+def test_contradictory_labels_and_speakers_are_refused(tmp_path, rows, line):
     (tmp_path / "list").write_text(HEAD + "".join(f"{row}\n" for row in rows))
     with pytest.raises(InputError, match=line):
         read_verification(tmp_path / "list")

@@ -1,4 +1,4 @@
-"""Losses of association against plain loops."""
+"""Association losses against plain loops."""
 
 import math
 
@@ -51,19 +51,19 @@ def test_orthogonal_projection_agrees_with_plain_loops(batch, form):
     assert orthogonal_projection(x, torch.tensor(LABELS), form).item() == pytest.approx(expected, rel=1e-5)
 
 
-def test_opposite_strangers_cancel_in_the_paper_s_projection_and_not_in_the_code_s():
+def test_opposite_negatives_cancel_in_the_papers_projection_but_not_in_the_codes():
     x = torch.tensor([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, 1.0]])
     labels = torch.tensor([0, 1, 2, 3])  # negative cosines: -1 and 1 once each, the rest 0
     assert orthogonal_projection(x, labels, "paper").item() == pytest.approx(0.0)
     assert orthogonal_projection(x, labels, "code").item() == pytest.approx(0.7 * 2 / 6)
 
 
-def test_an_unknown_form_of_the_projection_is_an_error():
-    with pytest.raises(InputError, match="projection=both"):
+def test_an_unknown_form_of_the_projection_is_refused():
+    with pytest.raises(InputError, match="projection"):
         orthogonal_projection(torch.eye(2), torch.tensor([0, 1]), "both")
 
 
-def test_orthogonal_projection_of_a_batch_without_positive_pairs_is_the_other_term():
+def test_orthogonal_projection_without_positive_pairs_is_the_negative_term():
     x = torch.tensor([[1.0, 0.0], [1.0, 1.0]])
     assert orthogonal_projection(x, torch.tensor([0, 1])).item() == pytest.approx(math.sqrt(0.5))
 
@@ -88,20 +88,20 @@ def test_curriculum_loss_agrees_with_plain_loops(batch, tau):
             ranked = sorted((table[i][j] for j in range(7) if LABELS[j] != LABELS[i]), reverse=True)
             hard = ranked[math.floor(tau * (len(ranked) - 1))]
             total += max(0.6 - hard, 0) ** 2 / 7 / 2
-    # a margin that some negatives are within
+    # some negatives are within the margin
     found = curriculum_contrastive(voice, face, torch.tensor(LABELS), tau)
     assert found.item() == pytest.approx(total, rel=1e-4)
 
 
-def test_the_hardest_negative_counts_within_the_margin_alone():
+def test_the_hardest_negative_counts_only_within_the_margin():
     voice = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
-    face = torch.tensor([[1.0, 0.0], [1.0, 0.0]])  # the second face is the first one's: distance 0 to the first voice
+    face = torch.tensor([[1.0, 0.0], [1.0, 0.0]])  # equal faces: the second has distance 0 to the first voice
     found = curriculum_contrastive(voice, face, torch.tensor([0, 1]), 1.0).item()
     # positives 0 and 2; voice 0 with face 1 at 0, voice 1 with face 0 at sqrt 2, and the reverse
     assert found == pytest.approx((0 + 2) / 2 + (0.36 + 0) / 4 + (0 + 0.36) / 4, abs=1e-4)
 
 
-def test_tau_goes_in_six_steps_from_the_first_to_the_last():
+def test_tau_rises_in_six_steps_from_first_to_last():
     found = [round(curriculum_tau(i / 60), 4) for i in range(60)]
     assert found == [round(0.3 + 0.1 * (i // 10), 4) for i in range(60)]
 

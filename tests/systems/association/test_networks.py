@@ -1,4 +1,4 @@
-"""The families of association: formulas, places that do not matter, options that contradict."""
+"""The network families of association: formulas, invariances, contradictory options."""
 
 import pytest
 import torch
@@ -27,7 +27,7 @@ def draw(n=8, seed=0):
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
-def test_every_family_learns_to_tell_its_training_people(system):
+def test_every_family_learns_its_training_people(system):
     family, pairs = make(system, dropout=0.0), draw(16)
     optimizer = torch.optim.Adam(family.parameters(), 0.02)
     losses = []
@@ -41,7 +41,7 @@ def test_every_family_learns_to_tell_its_training_people(system):
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
-def test_voices_and_faces_come_to_one_size(system):
+def test_voices_and_faces_get_one_dimension(system):
     family, pairs = make(system).eval(), draw()
     assert family.voice(pairs.voice).shape == family.face(pairs.face).shape == (8, 8)
 
@@ -58,23 +58,23 @@ def test_a_gated_unit_agrees_with_plain_loops():
             assert found[row, i].item() == pytest.approx(k * u[row, i].item() + (1 - k) * v[row, i].item(), rel=1e-5)
 
 
-def test_the_single_stream_s_transform_is_the_tanh_of_a_linear_at_length_one():
+def test_the_single_stream_transform_is_the_unit_length_tanh_of_a_linear_layer():
     family, x = make("fop", transform="tanh").eval(), draw().voice
     linear = family.transforms[0][0]
     wanted = F.normalize(torch.tanh(F.normalize(x) * SIZES[0] ** 0.5 @ linear.weight.T + linear.bias))
     torch.testing.assert_close(family.voice(x), wanted)
 
 
-def test_the_single_stream_s_gate_is_not_constant_at_the_start():
+def test_the_initial_single_stream_gate_is_not_constant():
     family, pairs = make("fop", transform="tanh", fusion="gated").eval(), draw(64)
     inputs = family.prepare(pairs.voice, True), family.prepare(pairs.face, False)
     assert all(x.square().mean().item() == pytest.approx(1, rel=1e-4) for x in inputs)
     gate = torch.sigmoid(family.fusion.gate(torch.cat(inputs, 1)))
-    # W has elements uniform within 1 / sqrt(n): a third of a unit square input's variance reaches the logit
+    # W is uniform within +-1 / sqrt(n): inputs of mean square 1 give logits of variance 1 / 3
     assert torch.logit(gate).std(0).mean().item() == pytest.approx(3**-0.5, rel=0.25)
 
 
-def test_linear_fusion_of_fop_is_two_scalars():
+def test_linear_fusion_has_two_scalars():
     family, pairs = make("fop", fusion="linear", dropout=0.0).eval(), draw()
     assert [p.shape for p in family.fusion.parameters()] == [(2,)]
     family.fusion.weights.data = torch.tensor([2.0, -3.0])
@@ -83,7 +83,7 @@ def test_linear_fusion_of_fop_is_two_scalars():
     assert family.loss(pairs, 0.0)[0].item() == pytest.approx(expected.item(), rel=1e-5)
 
 
-def test_the_gate_of_fop_has_a_hidden_layer_on_the_unit_vectors_and_fuses_their_tanh():
+def test_fops_gate_has_a_hidden_layer_on_unit_vectors_and_fuses_their_tanh():
     torch.manual_seed(3)
     fusion, u, v = GatedFusion(3, 5).eval(), F.normalize(torch.randn(2, 3)), F.normalize(torch.randn(2, 3))
     hidden, norm, _, last = fusion.gate
@@ -96,7 +96,7 @@ def test_the_gate_of_fop_has_a_hidden_layer_on_the_unit_vectors_and_fuses_their_
         torch.testing.assert_close(fusion(None, None, u, v)[row], expected)
 
 
-def test_fop_without_a_term_is_the_other_one():
+def test_fops_loss_is_the_sum_of_its_terms():
     pairs = draw()
     losses = []
     for options in ({}, {"alpha": 0.0}, {"ce_weight": 0.0}):
@@ -105,26 +105,26 @@ def test_fop_without_a_term_is_the_other_one():
     assert losses[0] == pytest.approx(losses[1] + losses[2], rel=1e-5)
 
 
-def test_dimnet_shares_one_classifier_a_covariate():
+def test_dimnet_shares_one_classifier_per_covariate():
     family, pairs = make("dimnet", dropout=0.0).eval(), draw()
     expected = sum(F.cross_entropy(family.classifiers[c](x), pairs.covariates[c])
                    for x in (family.voice(pairs.voice), family.face(pairs.face)) for c in CLASSES)  # fmt: skip
     assert family.loss(pairs, 0.0)[0].item() == pytest.approx(expected.item(), rel=1e-6)
 
 
-def test_one_branch_serves_both_modalities_of_ssnet():
+def test_ssnet_shares_one_branch_between_modalities():
     family = make("ssnet").eval()
     face = torch.randn(2, 9)
     family.adapters[0] = torch.nn.Identity()
     torch.testing.assert_close(family.branch(family.prepare(face, False)), family.face(face))
 
 
-def test_ssnet_is_two_layers_with_batch_norm_relu_and_dropout_and_length_one():
+def test_ssnet_has_two_blocks_and_unit_length_outputs():
     torch.manual_seed(0)
     family = make_family((512, 512), CLASSES, AssociationOptions("ssnet", size=128, hidden=128)).eval()
     kinds = [torch.nn.Linear, torch.nn.BatchNorm1d, torch.nn.ReLU, torch.nn.Dropout]
     assert [type(part) for block in family.branch[:2] for part in block] == 2 * kinds
-    # 512 x 128 + 128 and 128 x 128 + 128, two numbers for each channel of batch norm
+    # 512 x 128 + 128 and 128 x 128 + 128, and two per channel of batch norm
     assert sum(p.numel() for p in family.branch.parameters()) == 513 * 128 + 129 * 128 + 4 * 128
     out = family.voice(torch.randn(5, 512))
     torch.testing.assert_close(out.norm(dim=1), torch.ones(5))
@@ -132,14 +132,14 @@ def test_ssnet_is_two_layers_with_batch_norm_relu_and_dropout_and_length_one():
 
 
 @pytest.mark.parametrize("n", [2, 5])
-def test_the_place_of_a_candidate_does_not_matter_to_svhf(n):
+def test_svhf_does_not_depend_on_the_order_of_candidates(n):
     family = make("svhf").eval()
     query, candidates = torch.randn(3, 8), torch.randn(3, n, 8)
     order = torch.randperm(n)
     torch.testing.assert_close(family.choose(query, candidates[:, order]), family.choose(query, candidates)[:, order])
 
 
-def test_strangers_are_others_and_different_rows():
+def test_strangers_are_different_rows_of_other_people():
     labels = torch.tensor([0, 0, 1, 2, 3])
     rows = choose_strangers(labels, 3)
     assert (labels[rows] != labels[:, None]).all()
@@ -147,11 +147,11 @@ def test_strangers_are_others_and_different_rows():
 
 
 @pytest.mark.parametrize(
-    ("system", "options", "said"),
-    [("clip", {}, "expected one of infonce"), ("fop", {"fusion": "sum"}, "fusion=sum"),
-     ("fop", {"ce_weight": 0, "alpha": 0}, "nothing would be learned"), ("svhf", {"candidates": 1}, "candidates=1"),
+    ("system", "options", "option"),
+    [("clip", {}, "system=clip"), ("fop", {"fusion": "sum"}, "fusion=sum"),
+     ("fop", {"ce_weight": 0, "alpha": 0}, "ce_weight=0 alpha=0"), ("svhf", {"candidates": 1}, "candidates=1"),
      ("svhf", {"direction": "both"}, "direction=both"), ("dimnet", {"covariates": ("height",)}, "covariates")],
 )  # fmt: skip
-def test_options_that_contradict_are_named(system, options, said):
-    with pytest.raises(InputError, match=said):
+def test_contradictory_options_are_named(system, options, option):
+    with pytest.raises(InputError, match=option):
         make_family(SIZES, CLASSES, AssociationOptions(system, **options))

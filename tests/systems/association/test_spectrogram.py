@@ -1,4 +1,4 @@
-"""Speech as a picture."""
+"""Spectrogram and face images for the end-to-end networks."""
 
 import numpy as np
 import scipy.signal
@@ -7,20 +7,20 @@ from avsv.systems.association.images import speech_pictures, square_face
 from avsv.systems.association.spectrogram import LENGTH, drop_silence, magnitude_picture
 
 
-def test_frames_thirty_decibels_down_are_dropped_and_others_kept():
+def test_frames_30_db_below_the_loudest_are_dropped_and_others_kept():
     rng = np.random.default_rng(0)
     loud, faint, quiet = (level * rng.normal(size=8000).astype(np.float32) for level in (0.3, 0.02, 0.003))
     found = drop_silence(np.concatenate([loud, faint, quiet]))
-    # faint is 23.5 dB down, quiet 40: of quiet only the frames whose 25 ms begin in faint stay
+    # faint is 23.5 dB down, quiet 40 dB: only those quiet frames stay that overlap faint
     assert 16000 <= len(found) <= 16000 + 400
     np.testing.assert_array_equal(found[:16000], np.concatenate([loud, faint]))
 
 
-def test_a_sound_without_a_whole_frame_is_left_alone():
+def test_a_waveform_shorter_than_a_frame_is_unchanged():
     assert len(drop_silence(np.ones(100, np.float32))) == 100
 
 
-def test_the_picture_is_the_short_time_magnitude_in_decibels():
+def test_the_image_is_the_short_time_magnitude_in_decibels():
     sound = np.random.default_rng(1).normal(size=LENGTH).astype(np.float32)
     window = np.hanning(400)
     _, _, z = scipy.signal.stft(sound, window=window, nperseg=400, noverlap=240, nfft=512, boundary=None, padded=False)
@@ -29,20 +29,20 @@ def test_the_picture_is_the_short_time_magnitude_in_decibels():
     np.testing.assert_allclose(magnitude_picture(sound).astype(float), wanted, atol=1)
 
 
-def test_a_louder_sound_is_the_same_picture():
+def test_the_image_does_not_depend_on_loudness():
     sound = np.random.default_rng(2).normal(size=30000).astype(np.float32)
     np.testing.assert_array_equal(magnitude_picture(sound, 96), magnitude_picture(4 * sound, 96))
 
 
-def test_a_long_clip_is_cut_into_pieces_that_reach_its_end():
+def test_the_pieces_of_a_long_clip_reach_its_end():
     sound = np.random.default_rng(3).normal(size=2 * LENGTH + 100).astype(np.float32)
     pieces = speech_pictures(sound, 256)
     assert len(pieces) == 3
     np.testing.assert_array_equal(pieces[-1], magnitude_picture(sound[-LENGTH:]))
 
 
-def test_a_face_becomes_rgb_of_the_wanted_side():
+def test_a_face_is_converted_to_rgb_and_resized():
     face = np.zeros((112, 112, 3), np.uint8)
-    face[:, :, 2] = 200  # red, in OpenCV's order the last
+    face[:, :, 2] = 200  # red, the last channel in OpenCV
     assert square_face(face, 256).shape == (3, 256, 256)
     assert square_face(face, 96)[:, 40, 40].tolist() == [200, 0, 0]

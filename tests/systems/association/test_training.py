@@ -75,7 +75,7 @@ def test_a_saved_network_embeds_as_the_trained_one_and_refuses_another_size(conf
     train_association(replace(config, epochs=1, valid_dir=""))
     family = load_family(config.exp_dir)
     assert embed_side(family, np.ones((3, 12), np.float32), True).shape == (3, 8)
-    with pytest.raises(InputError, match="voice embeddings of size 12, found 9"):
+    with pytest.raises(InputError, match="dimension 12"):
         embed_side(family, np.ones((3, 9), np.float32), True)
 
 
@@ -130,7 +130,7 @@ def test_a_clip_that_cannot_be_read_is_skipped_and_listed(media, tmp_path, avsv)
     (tmp_path / "data/p0-0.wav").write_bytes(b"no sound")
     command = ("association", "embed", "--model", media.exp_dir, "--data", media.data_dir, tmp_path / "out")
     status, said = avsv(*command)
-    assert status == 1 and "1 of 12 voices could not be used" in said
+    assert status == 1 and "1 of 12 voices" in said
     status, _ = avsv(*command, "--max-skipped", "0.5")
     assert status == 0 and (tmp_path / "out/skipped").read_text().startswith("p0-0 voice ")
     assert len((tmp_path / "out/voice.scp").read_text().splitlines()) == 11

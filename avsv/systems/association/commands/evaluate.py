@@ -1,16 +1,16 @@
 """avsv association evaluate: verification, 1:N matching and retrieval on a folder of lists.
 
-LISTS is a folder made by avsv association lists, or the published lists of VoxCeleb1 as they are (veriflist/,
-matching/, retrieval/). --voice and --face are embeddings in one space (see avsv association embed), compared by their
-cosine. Verification: EER and AUC; matching: accuracy for each N from 2 to the number of candidates on a line;
-retrieval: mean average precision both ways. Equal scores count as chance, not by their order. Each measure stands
-beside what chance gives and has a 95 % interval from 1,000 resamples of the people.
+--lists is a folder from avsv association lists, or the published lists of VoxCeleb1 without conversion (veriflist/,
+matching/, retrieval/). --voice and --face are embeddings in one space (see avsv association embed), compared by cosine.
+Verification gives EER and AUC; matching gives the accuracy for each N from 2 to the number of candidates on a line;
+retrieval gives the mean average precision in both directions. Ties count as chance, whatever their order. Each measure
+has the value of chance beside it and a 95 % interval from 1,000 resamples of the people.
 
-Names in published lists are paths (A.R._Rahman/1.6/VIDEO/0067975.jpg, id10002/VIDEO/00001.wav); they are found as
-id10002-VIDEO-0067975 and id10002-VIDEO-00001, with --ids for the people's names: lines "A.R._Rahman id10002".
+The published lists name items by paths (A.R._Rahman/1.6/VIDEO/0067975.jpg, id10002/VIDEO/00001.wav); these are looked
+up as id10002-VIDEO-0067975 and id10002-VIDEO-00001. --ids maps people's names: lines "A.R._Rahman id10002".
 
---odd-one-out EXP_DIR: a network of system svhf, which tells which one of N candidates it is and embeds nothing; then
---voice and --face are the embeddings it was trained on, and the matching lists of its direction are measured alone.
+--odd-one-out EXP_DIR is a network of system svhf, which picks one of N candidates and does not embed. --voice and
+--face are then the embeddings it was trained on, and only the matching lists of its direction are measured.
 
 example:
   avsv association evaluate --lists exp/association/lists/unseen --voice exp/infonce/unseen/voice.scp \\
@@ -26,14 +26,20 @@ log = logging.getLogger("avsv")
 
 
 def add_arguments(parser):
-    parser.add_argument("--lists", type=Path, required=True, metavar="DIR", help="folder of lists, ours or published")
+    parser.add_argument(
+        "--lists",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="folder of lists, from avsv association lists or published",
+    )
     parser.add_argument("--voice", type=Path, required=True, metavar="SCP", help="voice embeddings")
     parser.add_argument("--face", type=Path, required=True, metavar="SCP", help="face embeddings")
-    parser.add_argument("--utt2spk", type=Path, metavar="FILE", help="who each item is of; not for published lists")
-    parser.add_argument("--ids", type=Path, metavar="FILE", help="names in published paths: name id")
-    parser.add_argument("--odd-one-out", type=Path, metavar="EXP_DIR", help="a network of system svhf")
+    parser.add_argument("--utt2spk", type=Path, metavar="FILE", help="the person of each item; not for published lists")
+    parser.add_argument("--ids", type=Path, metavar="FILE", help='people in published paths: lines "name id"')
+    parser.add_argument("--odd-one-out", type=Path, metavar="EXP_DIR", help="a trained network of system svhf")
     parser.add_argument(
-        "--resamples", type=at_least_zero, default=1000, metavar="N", help="of the intervals; 0: none (1000)"
+        "--resamples", type=at_least_zero, default=1000, metavar="N", help="for intervals; 0: no intervals (1000)"
     )
     parser.add_argument("out", type=Path, metavar="OUT.json")
 
@@ -56,7 +62,7 @@ def run(args):
     ids = read_table(args.ids, 2, "name id") if args.ids else {}
     voice, face = read_embeddings(args.voice), read_embeddings(args.face)
     if args.odd_one_out:
-        from avsv.systems.association.odd_one_out import load_odd_one_out
+        from avsv.systems.association.svhf_scoring import load_odd_one_out
 
         network = load_odd_one_out(args.odd_one_out, voice, face, ids)
         protocols = network.matching_of(protocols)
@@ -65,7 +71,7 @@ def run(args):
         records = measure_protocols(protocols, JointSpace(voice, face, ids), utt2spk, n_resamples=args.resamples)
     for record in records:
         if record.get("n_left_out"):
-            log.warning("retrieval %s: %d queries have nothing to find and are left out", record["list"],
+            log.warning("retrieval %s: left out %d queries of people without items to find", record["list"],
                         record["n_left_out"])  # fmt: skip
     print(table(records))
     write_json(args.out, records)

@@ -1,1 +1,1 @@
-"""Face-voice association: networks that bring voices and faces into one space, one family a file."""
+"""Networks that map voices and faces to one space, one family per file."""

@@ -1,4 +1,4 @@
-"""DIMNet (Wen et al., ICLR 2019): a branch a modality, and one classifier a covariate that both modalities share."""
+"""DIMNet (Wen et al., ICLR 2019): one branch per modality, one classifier per covariate shared by both."""
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -8,7 +8,7 @@ from avsv.systems.association.networks.family import COVARIATES, Family, Pairs, 
 
 
 class Dimnet(Family):
-    """Voices and faces are never compared in training: that one classifier must do for both brings them together."""
+    """Training never compares voices with faces; sharing the classifiers is what aligns the two modalities."""
 
     def __init__(self, sizes, n_classes, options):
         super().__init__(sizes, n_classes, options)
@@ -25,7 +25,7 @@ class Dimnet(Family):
         return self.branches[1](self.prepare(x, False))
 
     def loss(self, pairs: Pairs, done: float) -> tuple[Tensor, dict[str, Tensor]]:
-        """Sum over covariates of the cross-entropies of voices and of faces."""
+        """Sum of the cross-entropies of voices and of faces over all covariates."""
         vectors = self.voice(pairs.voice), self.face(pairs.face)
         total, figures = vectors[0].new_zeros(()), {}
         for covariate, classifier in self.classifiers.items():

@@ -1,19 +1,19 @@
 """FOP, fusion and orthogonal projection (Saeed et al., ICASSP 2022), and the head of the single-stream network.
 
-Each modality is transformed; both are fused; the fused vector is classified, and fused vectors of one person are drawn
-together, those of different people made orthogonal. In the test the transformed voice and face are compared, without
-the fusion, which only shapes the training.
+Each modality is transformed and the two are fused. The fused vector is classified; fused vectors of the same person are
+pulled together and those of different people made orthogonal. At test time the transformed voice and face are compared
+without the fusion, which only shapes the training.
 
-    transform  relu  Linear, BN, ReLU, Dropout, length 1: FOP's
-               tanh  u = tanh(W e), length 1: the single-stream head's
+    transform  relu  Linear, BN, ReLU, Dropout, L2 norm (FOP)
+               tanh  u = tanh(W e), L2 norm (head of the single-stream network)
     fusion     linear  two learned scalars, a u + b v
                gated   FOP, from the authors' public code: k = sigmoid(Linear(ReLU(BN(Linear([u; v])))));
                        k tanh(u) + (1 - k) tanh(v)
-                       single stream: k = sigmoid(W [e; b] + B) of the embeddings e, b that enter the head;
+                       single stream: k = sigmoid(W [e; b] + B) of the head's input embeddings e, b;
                        k u + (1 - k) v
-               none    no fusion: voices and faces are classified and drawn together directly
+               none    voices and faces are classified and pulled together directly
 
-The embeddings that enter are those of `Family.prepare`: without the training set's mean, mean square 1 (ours).
+Input embeddings come from `Family.prepare`: the training set's mean is subtracted and the mean square is 1 (ours).
 """
 
 import torch
@@ -28,14 +28,14 @@ FUSIONS, TRANSFORMS = ("none", "linear", "gated"), ("relu", "tanh")
 
 
 class GatedUnit(nn.Module):
-    """k = sigmoid(W [e; b] + B); k * u + (1 - k) * v (GMU, Arevalo et al., 2017): the single stream's fusion.
+    """k = sigmoid(W [e; b] + B); k * u + (1 - k) * v (GMU, Arevalo et al., 2017), the single stream's fusion.
 
-    The gate sees the embeddings that the transforms see, not their tanh, which at length 1 is too small to move it.
+    The gate takes the input embeddings rather than the unit-length tanh, which is too small to move it.
 
     Parameters
     ----------
-    sizes : of the embeddings e, b
-    size : of the transformed vectors u, v
+    sizes : dimensions of the embeddings e, b
+    size : dimension of the transformed vectors u, v
 
     Examples
     --------
@@ -52,18 +52,18 @@ class GatedUnit(nn.Module):
         self.gate = nn.Linear(sum(sizes), size)
 
     def forward(self, e: Tensor, b: Tensor, u: Tensor, v: Tensor) -> Tensor:
-        """Embeddings (batch, n), (batch, m) and transformed vectors (batch, size) twice -> (batch, size)."""
+        """Fuse u and v, both (batch, size), with a gate from e (batch, n) and b (batch, m) -> (batch, size)."""
         k = torch.sigmoid(self.gate(torch.cat([e, b], 1)))
         return k * u + (1 - k) * v
 
 
 class GatedFusion(nn.Module):
-    """FOP's gate in the authors' public code: a hidden layer on the unit vectors, and their tanh fused.
+    """FOP's gated fusion in the authors' public code: the gate has a hidden layer, and the tanh of u and v are fused.
 
     Parameters
     ----------
-    size : of u and v
-    hidden : of the gate's hidden layer, 128 in the public code
+    size : dimension of u and v
+    hidden : units of the gate's hidden layer, 128 in the public code
     """
 
     def __init__(self, size: int, hidden: int = 128):
@@ -72,25 +72,25 @@ class GatedFusion(nn.Module):
                                   nn.Linear(hidden, size))  # fmt: skip
 
     def forward(self, e: Tensor, b: Tensor, u: Tensor, v: Tensor) -> Tensor:
-        """As `GatedUnit.forward`; e and b are not used."""
+        """See `GatedUnit.forward`; e and b are unused."""
         k = torch.sigmoid(self.gate(torch.cat([u, v], 1)))
         return k * torch.tanh(u) + (1 - k) * torch.tanh(v)
 
 
 class WeightedSum(nn.Module):
-    """a * u + b * v with two learned scalars, 0.5 at first (ours): FOP's linear fusion."""
+    """FOP's linear fusion: a * u + b * v with two learned scalars, initially 0.5 (ours)."""
 
     def __init__(self):
         super().__init__()
         self.weights = nn.Parameter(torch.full((2,), 0.5))
 
     def forward(self, e: Tensor, b: Tensor, u: Tensor, v: Tensor) -> Tensor:
-        """As `GatedUnit.forward`; e and b are not used."""
+        """See `GatedUnit.forward`; e and b are unused."""
         return self.weights[0] * u + self.weights[1] * v
 
 
 class Fop(Family):
-    """Transforms, fusion, classifier; see the module's table."""
+    """Transforms, fusion and classifier; see the module's table."""
 
     def __init__(self, sizes, n_classes, options):
         super().__init__(sizes, n_classes, options)
@@ -98,7 +98,7 @@ class Fop(Family):
             if getattr(options, name) not in allowed:
                 raise InputError(f"{name}={getattr(options, name)}: expected {' | '.join(allowed)}")
         if not (options.ce_weight or options.alpha):
-            raise InputError("ce_weight=0 alpha=0: nothing would be learned")
+            raise InputError("ce_weight=0 alpha=0: expected at least one weight above 0")
         self.transforms = nn.ModuleList(transform(n, options.size, options.dropout, options.transform) for n in sizes)
         self.fusion = make_fusion(self.sizes, options.size, options.fusion, options.transform)
         self.classifier = nn.Linear(options.size, n_classes["identity"])
@@ -124,7 +124,7 @@ class Fop(Family):
 
 
 def make_fusion(sizes: tuple[int, int], size: int, fusion: str, transform: str) -> nn.Module | None:
-    """The module for a `fusion` of FUSIONS; None for "none"."""
+    """The module of one of FUSIONS; None for "none"."""
     refuse_unknown("fusion", fusion, FUSIONS)
     refuse_unknown("transform", transform, TRANSFORMS)
     if fusion == "none":

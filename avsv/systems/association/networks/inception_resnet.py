@@ -1,7 +1,8 @@
-"""Inception-ResNet-V1 (Szegedy et al., AAAI 2017, figures 10 to 15), as FaceNet's users build it: pictures -> 512-d.
+"""Inception-ResNet-V1 (Szegedy et al., AAAI 2017, figures 10 to 15) in the common FaceNet form: images -> 512-d.
 
-Every convolution has no bias and is followed by BN and ReLU, but the last of a residual block, which has a bias and is
-scaled before it is added (0.17, 0.10, 0.20). Mean over places, Dropout, Linear and BN give the vector. At 256 x 256:
+Convolutions have no bias and are followed by BN and ReLU. Only the last convolution of a residual block has a bias, and
+its output is scaled before the addition (0.17, 0.10, 0.20). Spatial mean, Dropout, Linear and BN give the vector. For
+256 x 256 pixels:
 
     layer            output           parameters
     stem             256 x 29 x 29       615,552
@@ -10,7 +11,7 @@ scaled before it is added (0.17, 0.10, 0.20). Mean over places, Dropout, Linear 
     10 x block B     896 x 14 x 14     6,900,480
     reduction B     1792 x 6 x 6       3,346,176
     5 x block C     1792 x 6 x 6       8,003,840
-    block C         1792 x 6 x 6       1,600,768     the last one: not scaled, no ReLU
+    block C         1792 x 6 x 6       1,600,768     last block, not scaled, no ReLU
     mean, Linear     512                 917,504
     BN               512                   1,024
                                       23,482,624
@@ -27,17 +28,17 @@ from avsv.models.ranges import within
 
 @dataclass
 class TrunkOptions:
-    """How large an Inception-ResNet-V1 is."""
+    """Size of an Inception-ResNet-V1."""
 
-    side: int = within(256, 75, 4096)  # pixels of the square pictures
-    width: float = within(1.0, above=0, high=16)  # all channels, times
-    blocks: tuple[int, ...] = within((5, 10, 5), 1, 200)  # A, B and C
-    trunk_size: int = within(512, 1, 16384)  # of its output
-    trunk_dropout: float = within(0.2, 0, below=1)  # of the pooled features
+    side: int = within(256, 75, 4096)  # height and width of the images in pixels
+    width: float = within(1.0, above=0, high=16)  # factor of all channel counts
+    blocks: tuple[int, ...] = within((5, 10, 5), 1, 200)  # numbers of blocks A, B and C
+    trunk_size: int = within(512, 1, 16384)  # dimension of the output
+    trunk_dropout: float = within(0.2, 0, below=1)  # on the pooled features
 
 
 class Conv(nn.Sequential):
-    """Convolution without a bias, BN, ReLU."""
+    """Convolution without bias, BN, ReLU."""
 
     def __init__(self, n_in: int, n_out: int, kernel, stride: int = 1, padding=0):
         super().__init__(nn.Conv2d(n_in, n_out, kernel, stride, padding, bias=False),
@@ -58,7 +59,7 @@ class Residual(nn.Module):
 
 
 class Reduction(nn.Module):
-    """Branches that halve both sides, and a max pooling, side by side."""
+    """Parallel branches that halve height and width, and a max pooling."""
 
     def __init__(self, branches: Sequence[nn.Module]):
         super().__init__()
@@ -69,7 +70,7 @@ class Reduction(nn.Module):
 
 
 def block_a(c) -> Residual:
-    """35 x 35 block: 1x1; 1x1-3x3; 1x1-3x3-3x3, 32 channels each."""
+    """35 x 35 block: branches 1x1; 1x1-3x3; 1x1-3x3-3x3, 32 channels each."""
     n, b = c(256), c(32)
     return Residual(n, [Conv(n, b, 1), nn.Sequential(Conv(n, b, 1), Conv(b, b, 3, padding=1)),
                         nn.Sequential(Conv(n, b, 1), Conv(b, b, 3, padding=1), Conv(b, b, 3, padding=1))],
@@ -77,14 +78,14 @@ def block_a(c) -> Residual:
 
 
 def block_b(c) -> Residual:
-    """17 x 17 block: 1x1; 1x1-1x7-7x1, 128 channels each."""
+    """17 x 17 block: branches 1x1; 1x1-1x7-7x1, 128 channels each."""
     n, b = c(256) + c(384) + c(256), c(128)
     long = nn.Sequential(Conv(n, b, 1), Conv(b, b, (1, 7), padding=(0, 3)), Conv(b, b, (7, 1), padding=(3, 0)))
     return Residual(n, [Conv(n, b, 1), long], 2 * b, 0.10)
 
 
 def block_c(c, scale: float = 0.20, relu: bool = True) -> Residual:
-    """8 x 8 block: 1x1; 1x1-1x3-3x1, 192 channels each."""
+    """8 x 8 block: branches 1x1; 1x1-1x3-3x1, 192 channels each."""
     n, b = n_out(c), c(192)
     long = nn.Sequential(Conv(n, b, 1), Conv(b, b, (1, 3), padding=(0, 1)), Conv(b, b, (3, 1), padding=(1, 0)))
     return Residual(n, [Conv(n, b, 1), long], 2 * b, scale, relu)
@@ -95,11 +96,11 @@ def n_out(c) -> int:
 
 
 class InceptionResNetV1(nn.Module):
-    """Pictures -> vectors.
+    """Image encoder.
 
     Parameters
     ----------
-    options : see TrunkOptions; the smallest side is 75 pixels
+    options : see TrunkOptions; images have at least 75 x 75 pixels
 
     Examples
     --------
@@ -113,7 +114,7 @@ class InceptionResNetV1(nn.Module):
         n_a, n_b, n_c = options.blocks
 
         def c(channels: int) -> int:
-            return max(8, round(channels * options.width / 8) * 8)  # eights: what processors work on together
+            return max(8, round(channels * options.width / 8) * 8)  # multiples of 8 suit processors
 
         mixed = c(256) + c(384) + c(256)
         self.stem = nn.Sequential(
@@ -137,8 +138,8 @@ class InceptionResNetV1(nn.Module):
         self.linear = nn.Linear(n_out(c), options.trunk_size, bias=False)
         self.norm = nn.BatchNorm1d(options.trunk_size, eps=1e-3)
 
-    def forward(self, pictures: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> Tensor:
         """(batch, 3, side, side) -> (batch, trunk size)."""
-        maps = self.reduction_a(self.blocks_a(self.stem(pictures)))
+        maps = self.reduction_a(self.blocks_a(self.stem(images)))
         maps = self.last(self.blocks_c(self.reduction_b(self.blocks_b(maps))))
         return self.norm(self.linear(self.dropout(maps.mean((2, 3)))))

@@ -1,4 +1,4 @@
-"""Two encoders and a symmetric InfoNCE loss: the modern contrastive baseline, the one to beat."""
+"""Two encoders with a symmetric InfoNCE loss, the modern contrastive baseline."""
 
 import math
 
@@ -10,7 +10,7 @@ from avsv.systems.association.networks.family import Family, Pairs, branch
 
 
 class TwoEncoders(Family):
-    """A branch of its own for each modality; the temperature is learned, as in CLIP (Radford et al., ICML 2021)."""
+    """One branch per modality and a learned temperature, as in CLIP (Radford et al., ICML 2021)."""
 
     def __init__(self, sizes, n_classes, options):
         super().__init__(sizes, n_classes, options)
@@ -24,6 +24,6 @@ class TwoEncoders(Family):
         return self.branches[1](self.prepare(x, False))
 
     def loss(self, pairs: Pairs, done: float) -> tuple[Tensor, dict[str, Tensor]]:
-        scale = self.log_scale.clamp(max=math.log(100)).exp()  # CLIP's bound
+        scale = self.log_scale.clamp(max=math.log(100)).exp()  # bounded as in CLIP
         loss = info_nce(self.voice(pairs.voice), self.face(pairs.face), pairs.labels, scale)
         return loss, {"temperature": 1 / scale.detach()}

@@ -1,8 +1,8 @@
-"""Association trained end to end: Inception-ResNet-V1 on aligned faces and on pictures of speech, a family on top.
+"""End-to-end association: Inception-ResNet-V1 on aligned faces and spectrogram images, with a family on top.
 
-The single-stream network (systems.md, B) is one trunk that faces and spectrograms share, and the family ssnet without
-a layer of its own: softmax + (lambda / 2) x cross-modal centre loss. With a trunk for each modality any other family
-learns end to end too.
+The single-stream network has one trunk for faces and spectrograms, and the family ssnet without layers of its own:
+softmax + (lambda / 2) x cross-modal centre loss. Any other family can be trained end to end too, with one trunk per
+modality.
 """
 
 from collections.abc import Mapping
@@ -20,9 +20,9 @@ class MediaNetwork(nn.Module):
 
     Parameters
     ----------
-    trunk : size of the trunk
-    shared : one trunk for both modalities
-    n_classes, options : of the family
+    trunk : size of each trunk
+    shared : use one trunk for both modalities
+    n_classes, options : see `avsv.systems.association.networks.family.Family`
 
     Examples
     --------
@@ -38,26 +38,26 @@ class MediaNetwork(nn.Module):
         self.trunks = nn.ModuleList(InceptionResNetV1(trunk) for _ in range(1 if shared else 2))
         self.family = make_family((trunk.trunk_size, trunk.trunk_size), n_classes, options)
 
-    def trunk_voice(self, pictures: Tensor) -> Tensor:
+    def trunk_voice(self, images: Tensor) -> Tensor:
         """(batch, side, side) uint8 grey -> (batch, trunk size)."""
-        return self.trunks[0](scaled(pictures)[:, None].expand(-1, 3, -1, -1))
+        return self.trunks[0](scaled(images)[:, None].expand(-1, 3, -1, -1))
 
-    def trunk_face(self, pictures: Tensor) -> Tensor:
+    def trunk_face(self, images: Tensor) -> Tensor:
         """(batch, 3, side, side) uint8 RGB -> (batch, trunk size)."""
-        return self.trunks[-1](scaled(pictures))
+        return self.trunks[-1](scaled(images))
 
-    def voice(self, pictures: Tensor) -> Tensor:
+    def voice(self, images: Tensor) -> Tensor:
         """(batch, side, side) uint8 grey -> (batch, size)."""
-        return self.family.voice(self.trunk_voice(pictures))
+        return self.family.voice(self.trunk_voice(images))
 
-    def face(self, pictures: Tensor) -> Tensor:
+    def face(self, images: Tensor) -> Tensor:
         """(batch, 3, side, side) uint8 RGB -> (batch, size)."""
-        return self.family.face(self.trunk_face(pictures))
+        return self.family.face(self.trunk_face(images))
 
     def trunk_pairs(self, voice: Tensor, face: Tensor) -> tuple[Tensor, Tensor]:
-        """Pictures of speech and of faces of one batch -> (batch, trunk size) twice.
+        """Spectrograms and faces of one batch -> (batch, trunk size) twice.
 
-        A shared trunk gets both in one pass, so that its norms see one distribution, as in the test.
+        A shared trunk gets both in one pass: its batch norm then sees one distribution, as at test time.
         """
         if not self.shared:
             return self.trunk_voice(voice), self.trunk_face(face)
@@ -65,6 +65,6 @@ class MediaNetwork(nn.Module):
         return self.trunks[0](torch.cat([grey, scaled(face)])).chunk(2)
 
 
-def scaled(pictures: Tensor) -> Tensor:
-    """Bytes to -1 ... 1."""
-    return (pictures.float() - 127.5) / 127.5
+def scaled(images: Tensor) -> Tensor:
+    """Scale bytes to the range -1 to 1."""
+    return (images.float() - 127.5) / 127.5

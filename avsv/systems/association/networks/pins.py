@@ -1,4 +1,4 @@
-"""Learnable PINs (Nagrani, Albanie, Zisserman, ECCV 2018): contrastive pairs, negatives that grow harder."""
+"""Learnable PINs (Nagrani, Albanie, Zisserman, ECCV 2018): contrastive pairs with increasingly hard negatives."""
 
 from torch import Tensor, nn
 
@@ -7,7 +7,7 @@ from avsv.systems.association.networks.family import Family, Pairs, branch
 
 
 class LearnablePins(Family):
-    """A branch for each modality, vectors of length 1, margin 0.6; 256-d in the paper."""
+    """One branch per modality, unit-length vectors, margin 0.6; 256-d in the paper."""
 
     def __init__(self, sizes, n_classes, options):
         super().__init__(sizes, n_classes, options)

@@ -1,4 +1,4 @@
-"""The families by their names in a configuration."""
+"""Registry of the families: the value of `system` in a configuration -> class."""
 
 from collections.abc import Mapping, Sequence
 
@@ -18,11 +18,11 @@ SYSTEMS: dict[str, type[Family]] = {
 
 
 def make_family(sizes: Sequence[int], n_classes: Mapping[str, int], options: AssociationOptions) -> Family:
-    """The network that `options.system` names; see Family.
+    """Make the network that `options.system` names; see Family.
 
     Raises
     ------
-    InputError : a name that is none, options that contradict
+    InputError : unknown system, or contradictory options
 
     Examples
     --------

@@ -1,9 +1,9 @@
-"""SSNet / SBNet (Nawaz et al., DICTA 2019; Saeed et al., ICASSP 2023): one branch that voices and faces share.
+"""SSNet / SBNet (Nawaz et al., DICTA 2019; Saeed et al., ICASSP 2023): one branch shared by voices and faces.
 
-512 -> 128 -> 128 on pre-extracted vectors of one size: twice Linear, BN, ReLU, Dropout, then length 1. Where the sizes
-differ, a Linear of each modality first brings them to the larger one (ours). With `hidden: 0` and vectors of an
-end-to-end trunk that both modalities share, the vectors themselves are classified: the criterion of the single-stream
-network, softmax + (lambda / 2) x cross-modal centre loss.
+Pre-extracted vectors of one size pass 512 -> 128 -> 128, twice Linear, BN, ReLU, Dropout, then L2 norm. If the sizes
+differ, a Linear layer per modality first maps them to the larger size (ours). With `hidden: 0` on a shared end-to-end
+trunk, the trunk's vectors are classified directly: the criterion of the single-stream network, softmax + (lambda / 2) x
+cross-modal centre loss.
 """
 
 import torch.nn.functional as F
@@ -14,14 +14,14 @@ from avsv.systems.association.networks.family import Family, Pairs, accuracy, br
 
 
 class UnitLength(nn.Module):
-    """Vectors (batch, n) to length 1."""
+    """Scale vectors (batch, n) to length 1."""
 
     def forward(self, x: Tensor) -> Tensor:
         return F.normalize(x)
 
 
 class SharedBranch(Family):
-    """One branch and one classifier of the training people for both modalities."""
+    """One branch and one classifier of the training people, both shared by the modalities."""
 
     def __init__(self, sizes, n_classes, options):
         super().__init__(sizes, n_classes, options)
@@ -48,10 +48,10 @@ class SharedBranch(Family):
 
 def softmax_centre(classifier: nn.Module, voice: Tensor, face: Tensor, labels: Tensor,
                    weight: float) -> tuple[Tensor, dict[str, Tensor]]:  # fmt: skip
-    """Mean cross-entropy of both modalities + (weight / 2) x centre loss of the vectors, brought to length 1.
+    """Mean cross-entropy of both modalities + (weight / 2) x centre loss of the unit-length vectors.
 
-    The centre loss is divided by the number of vectors. That and the length are ours: a lambda of 1 then means the same
-    at any batch and any size, and the softmax is not drowned.
+    The centre loss is divided by the number of vectors. This and the unit length are ours: the weight then has the same
+    effect at any batch size and dimension, and the softmax is not swamped.
     """
     logits = [classifier(x) for x in (voice, face)]
     softmax = sum(F.cross_entropy(x, labels) for x in logits) / 2

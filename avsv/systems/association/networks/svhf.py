@@ -1,9 +1,9 @@
 """SVHF, "Seeing voices and hearing faces" (Nagrani, Albanie, Zisserman, CVPR 2018): which one of N is it?
 
-A stream for the query, one with shared weights for the candidates, and fully connected layers after concatenation. For
-any N and no favoured place each candidate is judged by layers that see the query, the candidate and the mean of all
-candidates ("query pooling"; that this is how the authors tie the streams is [?], the form is ours). It is a classifier
-of N: it embeds nothing, and verification and retrieval are not for it, as in the published tables.
+One stream for the query, one with shared weights for the candidates, and fully connected layers after concatenation. To
+support any N without favouring a position, each candidate is judged by layers that see the query, the candidate and the
+mean of all candidates ("query pooling"; the authors' exact form is not published, this one is ours). SVHF classifies
+one of N and does not embed; verification and retrieval do not apply, as in the published tables.
 """
 
 import torch
@@ -24,7 +24,7 @@ class OddOneOut(Family):
         if options.direction not in DIRECTIONS:
             raise InputError(f"direction={options.direction}: expected {' | '.join(DIRECTIONS)}")
         if options.candidates < 2:
-            raise InputError(f"candidates={options.candidates}: expected 2 or more to choose from")
+            raise InputError(f"candidates={options.candidates}: expected an integer >= 2")
         self.voice_given = options.direction == "v2f"
         hidden = options.hidden or options.size
         self.streams = nn.ModuleList(branch(n, hidden, options.size, options.dropout) for n in sizes)
@@ -32,25 +32,22 @@ class OddOneOut(Family):
                                    nn.Linear(hidden, 1))  # fmt: skip
 
     def voice(self, x: Tensor) -> Tensor:
-        """The voice stream's (batch, size): an input of `choose`, nothing to be compared."""
+        """Output of the voice stream, (batch, size): an input of `choose`, not an embedding."""
         return self.streams[0](self.prepare(x, True))
 
     def face(self, x: Tensor) -> Tensor:
-        """The face stream's (batch, size)."""
+        """Output of the face stream, (batch, size)."""
         return self.streams[1](self.prepare(x, False))
 
     def choose(self, query: Tensor, candidates: Tensor) -> Tensor:
-        """Outputs of the streams, (batch, size) and (batch, N, size) -> scores (batch, N)."""
+        """Score candidates from the streams' outputs, (batch, size) and (batch, N, size) -> (batch, N)."""
         n = candidates.shape[1]
         pooled = candidates.mean(1, keepdim=True).expand(-1, n, -1)
         seen = torch.cat([query[:, None].expand(-1, n, -1), candidates, pooled], 2)
         return self.judge(seen).squeeze(2)
 
     def loss(self, pairs: Pairs, done: float) -> tuple[Tensor, dict[str, Tensor]]:
-        """Cross-entropy of the true one among N; the others are drawn from the batch's other people.
-
-        Rows of a batch are in random order, so that the next ones of other people are drawn at random.
-        """
+        """Cross-entropy of the true candidate among N; the others are drawn from the batch's other people."""
         voice, face = self.voice(pairs.voice), self.face(pairs.face)
         query, others = (voice, face) if self.voice_given else (face, voice)
         rows = choose_strangers(pairs.labels, self.options.candidates - 1)
@@ -61,7 +58,7 @@ class OddOneOut(Family):
 
 
 def choose_strangers(labels: Tensor, n: int) -> Tensor:
-    """For each row n other rows of other people, at random: (batch, n); InputError where there are not so many.
+    """Draw for each row n rows of other people, (batch, n); InputError if a batch has too few people.
 
     Examples
     --------
@@ -70,6 +67,6 @@ def choose_strangers(labels: Tensor, n: int) -> Tensor:
     """
     other = labels[:, None] != labels[None]
     if int(other.sum(1).min()) < n:
-        raise InputError(f"a batch has too few people to choose {n} others from; raise batch_size, or lower "
+        raise InputError(f"expected batches with at least {n} clips of other people; raise batch_size, or lower "
                         "clips_per_person")  # fmt: skip
     return torch.rand(other.shape, device=labels.device).masked_fill(~other, -1.0).topk(n, 1).indices

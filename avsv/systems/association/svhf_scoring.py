@@ -1,4 +1,4 @@
-"""Which one of N candidates it is, by a trained SVHF network: scores of matching lists."""
+"""Scoring matching lists with a trained SVHF network, which picks one of N candidates."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -18,12 +18,12 @@ BLOCK = 4096  # queries at a time
 
 
 class OddOneOutScores:
-    """Scores of candidates; the streams' outputs are computed once a recording.
+    """Scores candidates; the streams' outputs are computed once per recording.
 
     Parameters
     ----------
-    voice, face : the embeddings that the network takes
-    ids : names of people in published paths -> identifiers
+    voice, face : embeddings of the kind the network was trained on
+    ids : people's names in published paths -> identifiers
     """
 
     def __init__(self, family: OddOneOut, voice: Embeddings, face: Embeddings, ids: Mapping[str, str]):
@@ -33,20 +33,22 @@ class OddOneOutScores:
         self.space = JointSpace(*outputs, ids)
 
     def matching_of(self, protocols: Protocols) -> Protocols:
-        """The matching lists of the network's direction, which are all that it can do.
+        """Keep only the matching lists of the network's direction.
 
         Raises
         ------
-        InputError : there are none
+        InputError : no such list
         """
         way = self.family.options.direction
         lists = {name: path for name, path in protocols.matching.items() if name.startswith(way)}
         if not lists:
-            raise InputError(f"there is no matching list {way}_GROUP, the direction that the network was trained for")
+            raise InputError(
+                f"expected a matching list {way}_GROUP, the direction of the network's training, found none"
+            )
         return replace(protocols, verification={}, matching=lists, retrieval=None)
 
     def score(self, matching: Matching, n: int, voice_is_given: bool) -> np.ndarray:
-        """Scores of each query's first `n` candidates, (queries, n); see avsv.systems.association.evaluation."""
+        """Score each query's first `n` candidates, (queries, n); see avsv.systems.association.evaluation."""
         lists = Path("matching list")
         sides = [torch.from_numpy(side.vectors) for side in (self.space.voice, self.space.face)]
         asked, offered = sides if voice_is_given else reversed(sides)
@@ -59,8 +61,8 @@ class OddOneOutScores:
 
 
 def load_odd_one_out(exp_dir: Path, voice: Embeddings, face: Embeddings, ids: Mapping[str, str]) -> OddOneOutScores:
-    """A trained network of system svhf; InputError where it is another."""
+    """Load a trained network of system svhf; InputError if it belongs to another system."""
     family = load_family(exp_dir)
     if not isinstance(family, OddOneOut):
-        raise InputError(f"{exp_dir}: is of system {family.options.system}, expected svhf; leave out --odd-one-out")
+        raise InputError(f"{exp_dir}: expected a network of system svhf, found system {family.options.system}")
     return OddOneOutScores(family, voice, face, ids)
