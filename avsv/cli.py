@@ -19,7 +19,7 @@ GROUPS = {
     "data": "check fix split fbank align-faces damage",
     "embeddings": "embed-voice embed-face embed-clips embed-pair import-embeddings merge",
     "back-end": "score normalize calibrate fuse plda lda adapt-plda",
-    "evaluation": "evaluate compare report",
+    "evaluation": "evaluate compare report explain",
     "training": "train noise-statistics",
     "people": "verify",
 }
