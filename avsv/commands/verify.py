@@ -40,7 +40,7 @@ def run(args):
 
     from avsv.embeddings.verification import ClipEmbedder
     from avsv.scoring.calibration import read_fusion
-    from avsv.scoring.verification import cosine, judge, modality_columns
+    from avsv.scoring.verification import cosine, modality_columns, trial_llr
 
     fusion = read_fusion(args.calibration)
     embed = ClipEmbedder(args.voice, args.face, args.frames_per_clip, args.device, args.trust_model, args.audio_track)
@@ -48,7 +48,7 @@ def run(args):
     a, b = embed(args.a), embed(args.b)
     shared = [modality for modality in columns if modality in a.vectors and modality in b.vectors]
     cosines = {modality: cosine(modality, a.vectors[modality], b.vectors[modality]) for modality in shared}
-    ratio = judge(fusion, columns, cosines)
+    ratio = trial_llr(fusion, columns, cosines)
     threshold = np.log((1 - args.target_prior) / args.target_prior)
     for modality in columns:
         absent = [clip.absent[modality] for clip in (a, b) if modality in clip.absent]

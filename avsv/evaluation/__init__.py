@@ -1,1 +1,1 @@
-"""Measures, confidence intervals, plots and tables. No torch here."""
+"""Measures, confidence intervals, plots and tables. Does not import torch."""

@@ -1,1 +1,1 @@
-"""Back-ends: cosine, PLDA, score normalisation, calibration and fusion. No torch here."""
+"""Back-ends: cosine, PLDA, score normalisation, calibration and fusion. Does not import torch."""

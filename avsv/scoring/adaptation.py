@@ -1,6 +1,6 @@
-"""A back-end for people and recordings unlike those it was trained on: CORAL, and PLDA adapted as Kaldi does it.
+"""Adaptation of a back-end to another domain: CORAL, and Kaldi's unsupervised adaptation of PLDA.
 
-Both need embeddings of the new domain only, not who is in them.
+Both need embeddings of the new domain, without speaker labels.
 """
 
 from dataclasses import replace
@@ -14,13 +14,13 @@ from avsv.scoring.whitening import mean_and_covariance
 
 
 def coral(vectors: np.ndarray, domain: np.ndarray) -> np.ndarray:
-    """Give training embeddings the mean and the covariance of another domain.
+    """Give training embeddings the mean and the covariance of another domain (CORAL).
 
-    Algorithm 1 of Sun, Feng and Saenko, "Return of frustratingly easy domain adaptation", AAAI 2016; before PLDA in
-    Alam, Bhattacharya and Kenny, "Speaker verification in mismatched conditions with frustratingly easy domain
-    adaptation", Odyssey 2018. Vectors are multiplied by (C + r I)^-1/2 (C' + r I)^1/2 with their own covariance C and
-    the domain's C'. In the first paper r is 1 and each feature has variance 1; here r is the mean variance of the
-    training embeddings' values, so that nothing depends on their scale.
+    Algorithm 1 of Sun, Feng and Saenko, "Return of frustratingly easy domain adaptation", AAAI 2016; used before PLDA
+    by Alam, Bhattacharya and Kenny, "Speaker verification in mismatched conditions with frustratingly easy domain
+    adaptation", Odyssey 2018. Vectors are multiplied by (C + r I)^-1/2 (C' + r I)^1/2, where C is their own covariance
+    and C' the domain's. In the first paper r is 1 and each feature has variance 1. Here r is the mean variance of the
+    training embeddings' values, which makes the result independent of their scale.
 
     Parameters
     ----------
@@ -33,7 +33,12 @@ def coral(vectors: np.ndarray, domain: np.ndarray) -> np.ndarray:
 
     Raises
     ------
-    InputError : fewer than two embeddings on a side, differing sizes, or training embeddings that are all the same
+    InputError : fewer than two embeddings on a side, different sizes, or identical training embeddings
+
+    Examples
+    --------
+    >>> coral(np.array([[0.0], [2.0]]), np.array([[10.0], [12.0]])).tolist()
+    [[10.0], [12.0]]
     """
     for what, rows in (("training", vectors), ("adaptation", domain)):
         refuse_few(what, rows)
@@ -44,7 +49,7 @@ def coral(vectors: np.ndarray, domain: np.ndarray) -> np.ndarray:
     d = len(mean)
     ridge = np.trace(own) / d * np.eye(d)
     if not ridge.any():
-        raise InputError("the training embeddings are all the same: there is nothing to learn from them")
+        raise InputError("the training embeddings are all identical; give embeddings that vary")
     colour = Projection(mean, power(new + ridge, 0.5) @ power(own + ridge, -0.5))
     aligned = colour.apply(vectors)
     aligned += new_mean.astype(np.float32)
@@ -67,21 +72,22 @@ def power(covariance: np.ndarray, exponent: float) -> np.ndarray:
 def adapt_plda(
     plda: Plda, vectors: np.ndarray, within_scale: float = 0.3, between_scale: float = 0.7, mean_diff_scale: float = 1.0
 ) -> Plda:
-    """Adapt a back-end to a domain: its mean becomes the domain's, its model is adapted with `adapt_gaussians`.
+    """Adapt a PLDA back-end to a domain: its mean becomes the domain's, its model goes through `adapt_gaussians`.
 
-    As in Kaldi's sre16 recipe: the domain's embeddings are centred with their own mean, the LDA stays, and embeddings
-    to be scored are to be centred with the domain's mean too.
+    As in Kaldi's sre16 recipe, the domain's embeddings are centred with their own mean and the LDA stays. The adapted
+    back-end centres the embeddings it scores with the domain's mean too.
 
     Parameters
     ----------
     vectors : (n, D) unlabelled embeddings of the domain
+    within_scale, between_scale, mean_diff_scale : see `adapt_gaussians`
 
     Raises
     ------
     InputError : fewer than two embeddings, or of another size than the back-end's
     """
     refuse_few("adaptation", vectors)
-    plda.project(vectors[:1])  # its sizes are checked
+    plda.project(vectors[:1])  # checks the sizes
     center, _ = mean_and_covariance(vectors)
     projection = Projection(center, plda.projection.transform)
     moments = mean_and_covariance(vectors, lambda block: fixed_length(projection.apply(block), plda.length))
@@ -99,19 +105,25 @@ def adapt_gaussians(
 ) -> Gaussians:
     """Kaldi's unsupervised adaptation (`ivector-adapt-plda`, class PldaUnsupervisedAdaptor), with its default scales.
 
-    Where the domain varies more than the model's total covariance says, the excess goes to the within-person and the
-    between-person covariance by the two scales. The domain's variance is taken around the model's mean to the share
-    `mean_diff_scale`. Directions in which the domain varies less stay as they are.
+    In directions in which the domain varies more than the model's total covariance, the excess is added to the
+    within-speaker and between-speaker covariances. Directions in which it varies less are not changed.
 
     Parameters
     ----------
     mean, covariance : (d,), (d, d) of the domain's vectors
-    within_scale, between_scale, mean_diff_scale : >= 0
+    within_scale, between_scale : >= 0, shares of the excess added to the two covariances
+    mean_diff_scale : >= 0, share of (mean difference)^2 added to the domain's covariance
+
+    Examples
+    --------
+    >>> model = Gaussians(np.zeros(1), np.eye(1), np.array([3.0]))  # variance 1 within, 3 between
+    >>> adapt_gaussians(model, np.zeros(1), np.array([[12.0]]), 0.25, 0.75).psi  # (3 + 6) / (1 + 2)
+    array([3.])
     """
-    away = mean - gaussians.mean
+    shift = mean - gaussians.mean
     total = np.sqrt(1 + gaussians.psi)  # the model's standard deviations in its own basis
     whiten = gaussians.transform / total[:, None]
-    values, axes = np.linalg.eigh(whiten @ (covariance + mean_diff_scale * np.outer(away, away)) @ whiten.T)
+    values, axes = np.linalg.eigh(whiten @ (covariance + mean_diff_scale * np.outer(shift, shift)) @ whiten.T)
     axes = axes * total[:, None]
     excess = (axes * np.maximum(values - 1, 0)) @ axes.T  # in the model's basis
     within, between = np.eye(len(mean)) + within_scale * excess, np.diag(gaussians.psi) + between_scale * excess
@@ -120,5 +132,6 @@ def adapt_gaussians(
 
 
 def refuse_few(what: str, vectors: np.ndarray) -> None:
+    """Raise InputError for fewer than two embeddings."""
     if len(vectors) < 2:
         raise InputError(f"expected at least two {what} embeddings, found {len(vectors)}")

@@ -1,7 +1,7 @@
-"""Mean and standard deviation of recordings' scores against a cohort, over all of it or the highest scores only.
+"""Mean and standard deviation of recordings' scores against a cohort, over all of them or only the highest.
 
-Scores are inner products. They are made for a few recordings at a time, so that the table of all recordings by all
-members, which takes gigabytes, is never in memory.
+Scores are inner products, computed for a few recordings at a time: the table of all recordings by all members would
+take gigabytes.
 """
 
 import threading
@@ -12,15 +12,32 @@ import numpy as np
 from avsv.jobs.threads import map_ahead
 
 ROWS = 256  # recordings scored against the cohort at a time: 6 MB with 6,000 members
-PAIRS = 512  # pairs whose chosen members' scores are gathered at a time
-TABLE = 1 << 27  # bytes for the members that recordings choose
-SAMPLE = 256  # cohort members from which a recording's lower bound is guessed
-# np.flatnonzero is three times as fast where more than a tenth of the values are true
+PAIRS = 512  # pairs for which the scores of chosen members are gathered at a time
+TABLE = 1 << 27  # bytes for the members chosen by recordings
+SAMPLE = 256  # cohort members from which a lower bound on the highest scores is estimated
+# np.flatnonzero is three times as fast if more than a tenth of the values are true
 LEAST = 0.11
 
 
 def cohort_statistics(recordings: np.ndarray, cohort: np.ndarray, n_best: int) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation of each recording's `n_best` highest cohort scores, two (n,) float64."""
+    """Mean and standard deviation of each recording's `n_best` highest cohort scores.
+
+    Parameters
+    ----------
+    recordings : (n, d) enrolment side
+    cohort : (c, d) test side
+    n_best : at most c
+
+    Returns
+    -------
+    mean and standard deviation, two (n,) float64
+
+    Examples
+    --------
+    >>> mean, deviation = cohort_statistics(np.array([[1.0]]), np.array([[1.0], [2.0], [4.0]]), 2)
+    >>> mean.tolist(), deviation.tolist()
+    ([3.0], [1.0])
+    """
     if n_best == len(cohort):
         return all_statistics(recordings, cohort)
     cohort = shuffled_columns(cohort)
@@ -38,18 +55,18 @@ def cohort_statistics(recordings: np.ndarray, cohort: np.ndarray, n_best: int) -
 def chosen_statistics(
     recordings: np.ndarray, cohort: np.ndarray, pairs: np.ndarray, n_best: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Statistics of a recording's scores against those members that score highest with another recording.
+    """Statistics of a recording's scores against the members that score highest with another recording.
 
-    Two products of recordings by cohort are made, one to choose and one to look up; `pairs` costs a gather of `n_best`
-    scores each. The choices of at most TABLE bytes of recordings are kept at a time (134 MB: 220,000 recordings that
-    choose 300 members); where there are more, the second product is made again for each such part.
+    The product of recordings and cohort is computed twice, once to choose members and once to look up scores; each pair
+    costs a gather of `n_best` scores. At most TABLE bytes of choices are kept at a time (134 MB: 220,000 recordings
+    with 300 members each). If there are more, the second product is repeated for each part.
 
     Parameters
     ----------
     recordings : (n, d) enrolment side
     cohort : (c, d) test side
-    pairs : (m, 2) int, rows in `recordings`: whose scores, and who chooses
-    n_best : how many members are chosen; which of several with equal scores is open
+    pairs : (m, 2) int, rows of `recordings`: the recording that is scored, and the one that chooses the members
+    n_best : number of members chosen; ties are broken arbitrarily
 
     Returns
     -------
@@ -93,17 +110,17 @@ def chosen_statistics(
 
 
 def take(vectors: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Distinct rows in rising order; no copy where these are all."""
+    """The given distinct, ascending rows; the array itself if these are all of its rows."""
     return vectors if len(rows) == len(vectors) else vectors[rows]
 
 
 def shuffled_columns(cohort: np.ndarray) -> np.ndarray:
-    """The cohort as (d, c), in random order, so that its first members are a fair sample of it."""
+    """The cohort as (d, c), in random order: its first columns are a random sample."""
     return np.ascontiguousarray(np.random.default_rng(0).permutation(cohort).T)
 
 
 def for_each_block(recordings: np.ndarray, cohort: np.ndarray, work: Callable[[int, np.ndarray], None]) -> None:
-    """Call `work(first row, scores of ROWS recordings)` for every block; cohort is (d, c)."""
+    """Call `work(first row, scores)` for each block of ROWS recordings, on several cores; cohort is (d, c)."""
     own = threading.local()
     number_type = np.result_type(recordings, cohort)
 
@@ -113,7 +130,7 @@ def for_each_block(recordings: np.ndarray, cohort: np.ndarray, work: Callable[[i
         block = recordings[start : start + ROWS]
         work(start, np.matmul(block, cohort, out=own.scores[: len(block)]))
 
-    # a core does product and selection of a block while others do theirs
+    # each core computes the product and the selection of one block
     for _ in map_ahead(do, range(0, len(recordings), ROWS)):
         pass
 
@@ -121,7 +138,7 @@ def for_each_block(recordings: np.ndarray, cohort: np.ndarray, work: Callable[[i
 def all_statistics(recordings: np.ndarray, cohort: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard deviation of each recording's scores against the whole cohort, two (n,) float64.
 
-    Scores are inner products, so the cohort's mean and covariance tell both: x'm and x'Cx.
+    Scores are inner products, so both follow from the cohort's mean m and covariance C: x'm and x'Cx.
     """
     centre = cohort.mean(axis=0, dtype=np.float64)
     deviations = cohort - centre
@@ -131,31 +148,31 @@ def all_statistics(recordings: np.ndarray, cohort: np.ndarray) -> tuple[np.ndarr
         block = recordings[start : start + ROWS].astype(np.float64)
         mean[start : start + ROWS] = block @ centre
         variance[start : start + ROWS] = np.einsum("ij,ij->i", block @ covariance, block)
-    floor = 1e-24 * np.maximum(mean**2, np.finfo(float).tiny)  # what is left by rounding of equal scores
+    floor = 1e-24 * np.maximum(mean**2, np.finfo(float).tiny)  # rounding error of equal scores
     return mean, np.sqrt(np.where(variance > floor, variance, 0))
 
 
 def statistics_among_themselves(left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation of each member's scores against the others, itself left out; two (c,) float64.
+    """Mean and standard deviation of each member's scores against the other members, two (c,) float64.
 
     Parameters
     ----------
-    left, right : (c, d) enrolment and test side of the cohort, at least two members
+    left, right : (c, d) enrolment and test side of the cohort, c >= 2
     """
     mean, deviation = all_statistics(left, right)
     n = len(left)
     own = np.einsum("ij,ij->i", left, right, dtype=np.float64) - mean
-    # a value that is x off the mean of n takes x^2 n / (n - 1) of their summed squares with it
+    # removing a value that differs by x from the mean of n lowers the sum of squares by x^2 n / (n - 1)
     variance = (n * deviation**2 - own**2 * n / (n - 1)) / (n - 1)
-    # what rounding leaves of equal scores
+    # below this, a variance is the rounding error of equal scores
     return mean - own / (n - 1), np.sqrt(np.where(variance > 1e-12 * (deviation**2 + mean**2), variance, 0))
 
 
 def highest(scores: np.ndarray, n: int) -> np.ndarray:
     """The `n` largest values of each row, in any order: (rows, n).
 
-    Selecting among all values is slow. A bound that about n values reach, and rather more, is guessed from the first
-    SAMPLE columns; only what reaches it is selected from. Rows whose guess was too high are done in full.
+    Partitioning all values is slow. A bound that slightly more than n values should reach is estimated from the first
+    SAMPLE columns, and only values that reach it are partitioned. Rows with too high a bound are partitioned in full.
     """
     n_rows, width = scores.shape
     share = n / width
@@ -187,7 +204,7 @@ def highest_members(scores: np.ndarray, n: int) -> np.ndarray:
     n_rows, width = scores.shape
     bound = highest(scores, n).min(axis=1)
     reached = np.flatnonzero(scores >= bound[:, None])
-    if len(reached) > n_rows * n:  # the lowest of the highest has equals
+    if len(reached) > n_rows * n:  # several values tie at the bound
         ends = np.searchsorted(reached, np.arange(1, n_rows + 1) * width)
         keep = np.diff(ends, prepend=0) == n
         columns = np.empty((n_rows, n), np.int64)

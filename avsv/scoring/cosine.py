@@ -1,4 +1,4 @@
-"""Cosine similarity, and the pairwise inner products that every back-end here comes down to."""
+"""Cosine similarity, and the inner products of pairs to which every back-end is reduced."""
 
 from collections.abc import Sequence
 
@@ -6,9 +6,9 @@ import numpy as np
 
 from avsv.errors import InputError
 
-BLOCK = 1024  # rows worked on at a time: they stay in the processor's cache
+BLOCK = 1024  # rows processed at a time, small enough for the processor's cache
 TINY, HUGE = 1e-24, 1e24
-TABLE = 1 << 26  # values of a table of all pairs, at most
+TABLE = 1 << 26  # largest table of all pairs, in values
 
 
 def unit_length(vectors: np.ndarray, ids: Sequence[str] | None = None) -> np.ndarray:
@@ -21,7 +21,7 @@ def unit_length(vectors: np.ndarray, ids: Sequence[str] | None = None) -> np.nda
 
     Raises
     ------
-    InputError : a row is zero: it has no direction
+    InputError : a row is zero
 
     Examples
     --------
@@ -33,13 +33,13 @@ def unit_length(vectors: np.ndarray, ids: Sequence[str] | None = None) -> np.nda
         block = vectors[start : start + BLOCK]
         with np.errstate(over="ignore"):
             square = np.einsum("ij,ij->i", block, block)
-        if not ((square > TINY) & (square < HUGE)).all():  # squares that float32 cannot hold
+        if not ((square > TINY) & (square < HUGE)).all():  # squares outside the range of float32
             block = block.astype(np.float64)
             square = np.einsum("ij,ij->i", block, block)
         length = np.sqrt(square)
         if zero := np.flatnonzero(length == 0).tolist():
             name = ids[start + zero[0]] if ids is not None else f"row {start + zero[0]}"
-            raise InputError(f"{name}: the embedding is zero: it has no cosine with anything")
+            raise InputError(f"{name}: the embedding is zero, so its cosine is undefined")
         np.divide(block, length[:, None], out=unit[start : start + BLOCK], casting="same_kind")
     return unit
 
@@ -47,18 +47,23 @@ def unit_length(vectors: np.ndarray, ids: Sequence[str] | None = None) -> np.nda
 def inner_products(left: np.ndarray, right: np.ndarray, pairs: np.ndarray) -> np.ndarray:
     """`left[i] @ right[j]` for each pair (i, j).
 
-    Where the pairs are most of all that there are, one matrix product is made and the pairs are taken from it;
-    otherwise rows are gathered in blocks that stay in the processor's cache.
+    If the pairs are a large share of all possible ones, they are taken from one matrix product; otherwise rows are
+    gathered in blocks that fit the processor's cache.
 
     Parameters
     ----------
     left : (n, d) float32
     right : (m, d) float32
-    pairs : (trials, 2) int
+    pairs : (trials, 2) int, rows of `left` and of `right`
 
     Returns
     -------
     (trials,) float32
+
+    Examples
+    --------
+    >>> inner_products(np.eye(2, dtype=np.float32), np.eye(2, dtype=np.float32), np.array([[0, 0], [0, 1]]))
+    array([1., 0.], dtype=float32)
     """
     rows, columns = pairs[:, 0], pairs[:, 1]
     scores = np.empty(len(pairs), np.float32)
@@ -79,7 +84,7 @@ def cosine_scores(enroll: np.ndarray, test: np.ndarray, pairs: np.ndarray) -> np
     ----------
     enroll : (n, d)
     test : (m, d)
-    pairs : (trials, 2) int, rows in `enroll` and `test`
+    pairs : (trials, 2) int, rows of `enroll` and of `test`
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Nothing that is not finite is written: a NaN that gets into a score file ends in figures that mean nothing."""
+"""Score files with finite scores only: a NaN in a score file would silently spoil every figure computed from it."""
 
 from pathlib import Path
 
@@ -11,21 +11,21 @@ from avsv.kaldi.trials import Trials
 
 
 def write_finite(out: Path, trials: Trials, scores: np.ndarray, system: str | None = None) -> None:
-    """Write a score file and the record of its system.
+    """Write a score file and, beside it, the record of its system.
 
     Parameters
     ----------
     scores : (len(trials),) float
-    system : the model and back-end, see kaldi/origin.py; None where they are not known
+    system : model and back-end, see kaldi/origin.py; None if unknown
 
     Raises
     ------
-    InputError : a score is NaN or infinite; nothing is written then
+    InputError : a score is NaN or infinite; then nothing is written
     """
     if len(bad := np.flatnonzero(~np.isfinite(scores))):
         names = " ".join(trials[int(bad[0])])
-        raise InputError(f"{out}: {len(bad)} of {len(scores)} scores would be NaN or infinite, the first: {names}; "
-                        "nothing was written. Check the embeddings or scores of these recordings")  # fmt: skip
-    write_system(out, None)  # a record is never of an older file
+        raise InputError(f"{out}: not written, because {len(bad)} of {len(scores)} scores are NaN or infinite, the "
+                        f"first: {names}. Check the embeddings or scores of these recordings")  # fmt: skip
+    write_system(out, None)  # an interrupted run must not leave the new scores with the old record
     write_scores(out, trials, scores)
     write_system(out, system)

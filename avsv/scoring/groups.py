@@ -1,22 +1,24 @@
-"""Vectors in groups, such as the recordings of each person: worked on some whole groups at a time."""
+"""Vectors in groups, such as the recordings of each speaker, processed a few whole groups at a time."""
 
 from collections.abc import Iterator
 
 import numpy as np
 
-ROWS = 2048  # vectors at a time: their float64 copies stay in the processor's cache
+ROWS = 2048  # vectors at a time: their float64 copies fit the processor's cache
 
 
 def whole_groups(counts: np.ndarray) -> Iterator[tuple[slice, slice, np.ndarray]]:
-    """Consecutive groups with about ROWS vectors together, at least one group.
+    """Split groups into runs of consecutive groups with about ROWS vectors in total, at least one group each.
 
     Parameters
     ----------
-    counts : (k,) int, vectors of each group, all >= 1; those of the first group come first
+    counts : (k,) int, vectors in each group, all >= 1; the vectors are ordered by group
 
     Yields
     ------
-    the groups, their vectors, and where among these each group begins
+    groups : slice of the groups in the run
+    vectors : slice of their vectors
+    begins : (groups,) int, first vector of each group, relative to the run
 
     Examples
     --------
@@ -38,8 +40,8 @@ def group_means(vectors: np.ndarray, rows: np.ndarray, counts: np.ndarray) -> np
     Parameters
     ----------
     vectors : (n, d)
-    rows : (m,) int, rows of the first group's vectors, then of the second's ...
-    counts : (k,) int, how many each group has, all >= 1
+    rows : (m,) int, rows of `vectors` ordered by group
+    counts : (k,) int, rows in each group, all >= 1
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Linear discriminant analysis: few directions, in which people differ and clips of one person do not."""
+"""Linear discriminant analysis: the directions that separate speakers best, relative to their own variation."""
 
 import logging
 from collections.abc import Callable
@@ -14,11 +14,11 @@ log = logging.getLogger("avsv")
 
 @dataclass(frozen=True)
 class ClassStatistics:
-    """What LDA and PLDA need to know of labelled vectors.
+    """Sufficient statistics of labelled vectors for LDA and PLDA.
 
-    counts : (k,) how many vectors each person has
-    means : (k, d) mean of each person
-    within : (d, d) summed outer products of the deviations from the person's mean
+    counts : (k,) vectors of each speaker
+    means : (k, d) mean of each speaker
+    within : (d, d) scatter within speakers, the summed outer products of deviations from the speaker's mean
     """
 
     counts: np.ndarray
@@ -27,6 +27,7 @@ class ClassStatistics:
 
     @property
     def n(self) -> int:
+        """Number of vectors."""
         return int(self.counts.sum())
 
     @property
@@ -36,34 +37,34 @@ class ClassStatistics:
 
 
 def class_statistics(
-    vectors: np.ndarray, people: np.ndarray, through: Callable[[np.ndarray], np.ndarray] | None = None
+    vectors: np.ndarray, speakers: np.ndarray, through: Callable[[np.ndarray], np.ndarray] | None = None
 ) -> ClassStatistics:
-    """Statistics of vectors by person.
+    """Statistics of vectors by speaker.
 
     Parameters
     ----------
     vectors : (n, d)
-    people : (n,) int, each vector's person, all of 0..k-1 occurring
-    through : applied to some vectors at a time, (rows, d) to (rows, d'); the statistics are of what it gives
+    speakers : (n,) int, each vector's speaker; each of 0..k-1 occurs
+    through : a map from (rows, d) to (rows, d') applied first, a few vectors at a time
 
     Raises
     ------
-    InputError : fewer than two people, or nobody with two vectors: within-person variation cannot be seen
+    InputError : fewer than two speakers, or no speaker with two vectors, so variation within speakers is unknown
 
     Examples
     --------
     >>> class_statistics(np.array([[0.0], [2.0], [5.0]]), np.array([0, 0, 1])).within
     array([[2.]])
     """
-    counts = np.bincount(people)
+    counts = np.bincount(speakers)
     if len(counts) < 2:
-        raise InputError(f"expected embeddings of at least two people, found {len(counts)}")
+        raise InputError(f"expected embeddings of at least two speakers, found {len(counts)}")
     if counts.max() < 2:
         raise InputError(
-            f"each of the {len(counts)} people has one embedding only, so how the embeddings of one person vary cannot "
-            "be learnt; give more recordings of each person"
+            f"each of the {len(counts)} speakers has one embedding only, but training needs variation within speakers; "
+            "give several recordings of each speaker"
         )
-    order = np.argsort(people, kind="stable")
+    order = np.argsort(speakers, kind="stable")
     means, within = [], 0.0
     for some, part, begins in whole_groups(counts):
         block = vectors[order[part]]
@@ -75,10 +76,20 @@ def class_statistics(
 
 
 def shrink(covariance: np.ndarray, freedom: int) -> np.ndarray:
-    """Draw a covariance towards a multiple of the identity, as far as its degrees of freedom call for.
+    """Shrink a covariance towards a multiple of the identity, the more the fewer degrees of freedom it has.
 
     Oracle approximating shrinkage: equation (23) of Chen, Wiesel, Eldar and Hero, "Shrinkage algorithms for MMSE
-    covariance estimation", IEEE TSP 58(10), 2010. Nothing changes where data abound; a singular one becomes regular.
+    covariance estimation", IEEE TSP 58(10), 2010. With plenty of data nothing changes; a singular covariance becomes
+    regular.
+
+    Parameters
+    ----------
+    covariance : (d, d)
+    freedom : degrees of freedom it was estimated with
+
+    Returns
+    -------
+    (d, d)
 
     Examples
     --------
@@ -94,50 +105,58 @@ def shrink(covariance: np.ndarray, freedom: int) -> np.ndarray:
 
 
 def warn_of_few(statistics: ClassStatistics, dim: int) -> None:
-    """Warn where there are fewer people, or recordings, than the dimensions kept call for.
+    """Warn if there are too few speakers or recordings for `dim` dimensions.
 
-    k people differ in k - 1 directions, and n recordings of them vary in n - k around their people: beyond that a
-    covariance is what it was shrunk towards, and nothing that was seen.
+    k speakers differ in k - 1 directions, and n recordings of them vary in n - k directions around their means. In the
+    other directions, a covariance is what `shrink` puts there, not an estimate.
     """
     k, freedom = len(statistics.counts), statistics.n - len(statistics.counts)
     if dim > k - 1:
-        log.warning("%d people differ in at most %d directions, and %d dimensions are kept: how people differ in the "
-                    "other %d is guessed. Give more people, or keep at most %d dimensions",
+        log.warning("%d speakers differ in at most %d directions, but %d dimensions are kept: the variance between "
+                    "speakers in the other %d is a guess. Give more speakers, or keep at most %d dimensions",
                     k, k - 1, dim, dim - k + 1, k - 1)  # fmt: skip
     d = statistics.within.shape[0]
     if d > freedom:
-        log.warning("%d recordings of %d people vary within people in at most %d of %d directions: the others are "
-                    "guessed. Give more recordings of each person", statistics.n, k, freedom, d)  # fmt: skip
+        log.warning("%d recordings of %d speakers vary within speakers in at most %d of %d directions: the variance in "
+                    "the others is a guess. Give more recordings of each speaker",
+                    statistics.n, k, freedom, d)  # fmt: skip
 
 
 def train_lda(statistics: ClassStatistics, dim: int | None = None) -> np.ndarray:
-    """Directions of the largest between-person to within-person variance; within-person covariance becomes I.
+    """Directions with the largest ratio of between-speaker to within-speaker variance, scaled to within-speaker I.
 
     Parameters
     ----------
-    dim : how many, at most one less than there are people: beyond, no difference between people was seen. None keeps
-        the whole space, which is within-class covariance normalisation (Hatch, Kajarekar and Stolcke, Interspeech 2006)
+    dim : number of directions, at most k - 1 for k speakers, who differ in no more. None keeps all d, which is
+        within-class covariance normalisation (Hatch, Kajarekar and Stolcke, Interspeech 2006)
 
     Returns
     -------
-    (dim, d) float64, to be applied as `vectors @ transform.T`
+    (dim, d) float64, applied as `vectors @ transform.T`
 
     Raises
     ------
-    InputError : embeddings of one person do not vary at all, or the statistics are not finite
+    InputError : embeddings do not vary within speakers, or the statistics are not finite
+
+    Examples
+    --------
+    >>> vectors = np.array([[0.0, 0], [0, 2], [9, 0], [9, 2]])
+    >>> transform = train_lda(class_statistics(vectors, np.array([0, 0, 1, 1])), 1)
+    >>> int(abs(vectors @ transform.T).argmax()) in (2, 3)
+    True
     """
     if not (np.isfinite(statistics.within).all() and np.isfinite(statistics.means).all()):
-        raise InputError("the training embeddings hold NaN, infinite values, or values too large to be squared")
+        raise InputError("the training embeddings hold NaN, infinite values, or values too large to square")
     d, most = statistics.within.shape[0], min(statistics.within.shape[0], len(statistics.counts) - 1)
-    people = len(statistics.counts)
+    k = len(statistics.counts)
     if dim is not None and dim > most:
-        log.warning("LDA: %d dimensions asked for; %d people and %d values allow %d", dim, people, d, most)
+        log.warning("LDA: %d dimensions requested, but %d speakers and %d values allow %d", dim, k, d, most)
     warn_of_few(statistics, d if dim is None else min(dim, most))
     freedom = statistics.n - len(statistics.counts)
     within = shrink(statistics.within / freedom, freedom)
     values, axes = np.linalg.eigh(within)
     if values[-1] <= 0:
-        raise InputError("the embeddings of each person are all the same: there is nothing to learn from them")
+        raise InputError("each speaker's embeddings are identical; give recordings that vary")
     whiten = axes.T / np.sqrt(np.maximum(values, 1e-10 * values[-1]))[:, None]
     centred = statistics.means - statistics.center
     projected = (centred * np.sqrt(statistics.counts / statistics.n)[:, None]) @ whiten.T

@@ -1,14 +1,14 @@
-"""Comparing fused clips by what they share: voice with voice, face with face, each as far as both clips have it.
+"""Cosine of fused embeddings over the modalities that both clips have.
 
-AVN-E with `soft_attention_concat` lays voice and face side by side, each times its attention weight a. The cosine of
-two such embeddings is sum_m a_m a'_m c_m / (|a| |a'|), c_m the cosine of modality m. A clip that is voice alone and one
-with both then have at most 0.7, however alike the voices are, and a voice and a face have 0, which says "different"
-where nothing is known. Over the cosine of the two clips' weights,
+AVN-E with `soft_attention_concat` concatenates voice and face, each scaled by its attention weight a. The cosine of two
+such embeddings is sum_m a_m a'_m c_m / (|a| |a'|), where c_m is the cosine of modality m. If one clip has only a voice
+and the other has both, this is at most 0.7 however similar the voices are; for a voice against a face it is 0, which
+means "different" although nothing is known. Divided by the cosine of the two clips' weights it becomes
 
     sum_m a_m a'_m c_m / sum_m a_m a'_m,
 
-it is the mean of the modalities' cosines, weighted by what both clips rest on; clips that share nothing have no score,
-like those without an embedding. Ours.
+the mean of the modalities' cosines, weighted by the modalities that both clips rely on. Clips that share no modality
+have no score, like clips without an embedding. This method is our own.
 """
 
 from collections.abc import Sequence
@@ -19,30 +19,39 @@ import numpy as np
 from avsv.errors import InputError
 from avsv.kaldi.tables import read_table
 
-LEAST = 0.05  # cosine of the weights; below it the clips share nothing worth a score
+LEAST = 0.05  # cosine of the weights below which two clips count as sharing no modality
 
 
 def read_weights(paths: Sequence[Path], ids: Sequence[str]) -> np.ndarray:
-    """Weights of modalities that embed-pair wrote, `utterance voice face`.
+    """Read the modality weights that embed-pair wrote, lines `utterance voice face`.
 
     Parameters
     ----------
+    paths : one or several tables
     ids : n utterances
 
     Returns
     -------
-    (n, modalities) float32, each row of length 1
+    (n, modalities) float32, each row scaled to length 1
 
     Raises
     ------
-    InputError : an utterance without weights, or something else than numbers, one of them above 0
+    InputError : an utterance has no weights, or they are not finite numbers >= 0 with at least one > 0
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "weights"
+    >>> _ = path.write_text("a 0.3 0.4\\n")
+    >>> read_weights([path], ["a"])
+    array([[0.6, 0.8]], dtype=float32)
     """
     table: dict[str, str] = {}
     for path in paths:
         table |= read_table(path)
     names = ", ".join(map(str, paths))
     if lacking := [name for name in ids if name not in table]:
-        raise InputError(f"{names}: no weights of {len(lacking)} clips of the trials, such as {lacking[0]}; "
+        raise InputError(f"{names}: lacks the weights of {len(lacking)} clips of the trials, the first: {lacking[0]}; "
                         "avsv embed-pair writes them beside the embeddings")  # fmt: skip
     try:
         weights = np.array([table[name].split() for name in ids], np.float32)
@@ -51,17 +60,21 @@ def read_weights(paths: Sequence[Path], ids: Sequence[str]) -> np.ndarray:
     lengths = np.linalg.norm(weights, axis=-1, keepdims=True)
     finite = np.isfinite(lengths).all()
     if len(ids) and not (weights.ndim == 2 and finite and (weights >= 0).all() and (lengths > 0).all()):
-        raise InputError(f"{names}: weights are finite numbers of at least 0, and one of them is above it")
+        raise InputError(f"{names}: expected finite weights >= 0, at least one of them > 0 on each line")
     return weights / lengths
 
 
 def shared_weights(weights: np.ndarray, pairs: np.ndarray) -> np.ndarray:
-    """How far the two clips of each pair rest on the same: the cosine of their weights, 0 to 1.
+    """Cosine of the modality weights of the two clips of each pair, 0 (no shared modality) to 1.
 
     Parameters
     ----------
     weights : (n, modalities), rows of length 1
-    pairs : (trials, 2) int
+    pairs : (trials, 2) int, rows of `weights`
+
+    Returns
+    -------
+    (trials,) of the type of `weights`
 
     Examples
     --------

@@ -1,7 +1,7 @@
-"""A PLDA back-end as the three files of Kaldi's recipes: mean.vec, transform.mat and plda, binary or text.
+"""A PLDA back-end in the three files of Kaldi's recipes: mean.vec, transform.mat and plda, binary or text.
 
-Kaldi's ivector-subtract-global-mean, transform-vec, ivector-normalize-length and ivector-plda-scoring read them; what
-Kaldi's own training wrote is read here, binary or text.
+Kaldi's ivector-subtract-global-mean, transform-vec, ivector-normalize-length and ivector-plda-scoring read the files
+written here, and files from Kaldi's own training are read here.
 """
 
 import logging
@@ -17,60 +17,65 @@ from avsv.scoring.plda import Gaussians, Plda
 from avsv.scoring.projection import Projection, read_projection, write_projection
 
 log = logging.getLogger("avsv")
-SINGULAR = 1e-14  # share of the largest singular value
+SINGULAR = 1e-14  # ratio to the largest singular value below which a transform is singular
 OPEN, CLOSE = b"<Plda>", b"</Plda>"
 
 
 def write_plda(folder: Path | str, plda: Plda, text: bool = False) -> None:
-    """Write `mean.vec` and `transform.mat` (float, as Kaldi's tools do) and `plda` (double); or all as text."""
+    """Write `mean.vec` and `transform.mat` (float, as Kaldi's tools do) and `plda` (double), all binary or all text."""
     with replaced_together(Path(folder) / "plda"):
         write_projection(folder, plda.projection, text)
         write_gaussians(Path(folder) / "plda", plda.gaussians, text)
 
 
 def read_plda(path: Path | str, length: str = "sqrt-dim") -> Plda:
-    """Read a back-end: a folder with `plda` and, where they are there, mean.vec and transform.mat; or a bare plda file.
+    """Read a back-end: a folder with `plda` and optionally mean.vec and transform.mat, or a plda file alone.
 
     Parameters
     ----------
-    length : what vectors are scaled to before the model, see `plda.fixed_length`; the files do not tell
+    length : length that vectors are scaled to before the model, see `plda.fixed_length`; the files do not record it
 
     Raises
     ------
-    InputError : a file is absent or damaged, or their sizes do not fit
+    InputError : a file is absent or damaged, or the sizes do not match
     """
     path = Path(path)
     folder, file = (path, path / "plda") if path.is_dir() else (path.parent, path)
     if not file.exists():
         absent = [name for name in ("mean.vec", "transform.mat", "plda") if not (path / name).exists()]
-        raise InputError(f"{path}: no {', '.join(absent)}; expected the folder that avsv plda makes, or Kaldi's "
-                        "plda file")  # fmt: skip
+        raise InputError(f"{path}: lacks {', '.join(absent)}; expected a folder that avsv plda wrote, or Kaldi's plda "
+                        "file")  # fmt: skip
     beside = {name: folder / name for name in ("mean.vec", "transform.mat") if (folder / name).exists()}
     absent = [name for name in ("mean.vec", "transform.mat") if name not in beside]
     if path.is_dir():
         projection = read_projection(*(beside.get(name) for name in ("mean.vec", "transform.mat")))
         if absent:
-            log.warning("%s: no %s: embeddings are taken without", path, " and no ".join(absent))
+            log.warning("%s: without %s, embeddings are used as they come", path, " and ".join(absent))
     else:
         projection = Projection(None)
         if beside:
             log.warning(
-                "%s: is applied without %s beside it; give the folder to apply them", path, " and ".join(beside)
+                "%s: applied without %s, which lie beside it; give the folder to apply them", path, " and ".join(beside)
             )
     gaussians = read_gaussians(file)
-    given, wanted = projection.size, len(gaussians.psi)
-    if given is not None and given != wanted:
+    given, expected = projection.size, len(gaussians.psi)
+    if given is not None and given != expected:
         if absent:
-            raise InputError(f"{folder}: no {', '.join(absent)}; expected the folder that avsv plda makes, for "
-                            f"{next(iter(beside))} gives vectors of {given} values, plda is for {wanted}")  # fmt: skip
-        raise InputError(f"{folder}: transform.mat gives vectors of {given} values, plda is for {wanted}")
+            raise InputError(f"{folder}: lacks {', '.join(absent)}: {next(iter(beside))} gives vectors of {given} "
+                            f"values, plda expects {expected}")  # fmt: skip
+        raise InputError(f"{folder}: transform.mat gives vectors of {given} values, plda expects {expected}")
     return Plda(projection, gaussians, length)
 
 
 def write_gaussians(path: Path | str, gaussians: Gaussians, text: bool = False) -> None:
-    """Write Kaldi's `plda` file: mean, transform and psi; double and binary, or text as with Kaldi's --binary=false."""
+    """Write Kaldi's `plda` file (mean, transform and psi) in double precision, binary or text.
+
+    Raises
+    ------
+    InputError : the model is degenerate; then nothing is written
+    """
     if wrong := degenerate(gaussians):
-        raise InputError(f"{path}: the model is degenerate, so nothing was written: {wrong}")
+        raise InputError(f"{path}: not written, because the model is degenerate: {wrong}")
     parts = [part.astype("<f8") for part in (gaussians.mean, gaussians.transform, gaussians.psi)]
     with whole_file(path, "wb") as out:
         out.write((b"" if text else BINARY) + OPEN + b" ")
@@ -79,7 +84,7 @@ def write_gaussians(path: Path | str, gaussians: Gaussians, text: bool = False) 
 
 
 def degenerate(gaussians: Gaussians) -> str | None:
-    """Why a model cannot score anything; None where it can."""
+    """Why a model cannot score anything, or None if it can."""
     parts = gaussians.mean, gaussians.transform, gaussians.psi
     if not all(np.isfinite(part).all() for part in parts) or (gaussians.psi < 0).any():
         return "it holds values that are not finite, or a negative variance"
@@ -90,7 +95,7 @@ def degenerate(gaussians: Gaussians) -> str | None:
 
 
 def read_gaussians(path: Path | str) -> Gaussians:
-    """Read Kaldi's `plda` file, binary or text; InputError where it is something else or damaged."""
+    """Read Kaldi's `plda` file, binary or text; raises InputError for any other or a damaged file."""
     data = read_bytes(path)
     binary = data.startswith(BINARY)
     place = data.find(OPEN)
@@ -106,9 +111,9 @@ def read_gaussians(path: Path | str) -> Gaussians:
             raise NotKaldi(f"expected {CLOSE.decode()} at its end")
         mean, transform, psi = parts
         if not (mean.shape == psi.shape == transform.shape[:1] == transform.shape[1:]):
-            raise NotKaldi(f"sizes do not fit: mean {mean.shape}, transform {transform.shape}, psi {psi.shape}")
+            raise NotKaldi(f"sizes do not match: mean {mean.shape}, transform {transform.shape}, psi {psi.shape}")
         if wrong := degenerate(Gaussians(mean, transform, psi)):
             raise NotKaldi(wrong)
     except NotKaldi as error:
-        raise InputError(f"{path}: is no PLDA model of Kaldi: {error}") from None
+        raise InputError(f"{path}: expected a PLDA model in Kaldi's format: {error}") from None
     return Gaussians(mean, transform, psi)

@@ -1,4 +1,4 @@
-"""Training of PLDA: LDA, then expectation maximisation of the two-covariance model on sufficient statistics."""
+"""Training of PLDA: LDA, then expectation maximisation (EM) of the two-covariance model on sufficient statistics."""
 
 from dataclasses import dataclass, replace
 
@@ -9,36 +9,43 @@ from avsv.scoring.lda import ClassStatistics, class_statistics, shrink, train_ld
 from avsv.scoring.plda import Gaussians, Plda, diagonalise, fixed_length
 from avsv.scoring.projection import Projection
 
-LEAST = 1e-6  # of the mean variance: what a direction has in which nothing was seen to vary
+LEAST = 1e-6  # smallest variance in a direction, relative to the mean variance
 
 
 def train_plda(
-    vectors: np.ndarray, people: np.ndarray, lda_dim: int | None = None, iterations: int = 10
+    vectors: np.ndarray, speakers: np.ndarray, lda_dim: int | None = None, iterations: int = 10
 ) -> tuple[Plda, list[float]]:
-    """Train the back-end on labelled embeddings.
+    """Train a PLDA back-end on labelled embeddings.
 
-    Few people say little about how people differ in hundreds of dimensions, and few recordings little about how those
-    of one person do: what was seen of one person's is shrunk before EM, the between-person covariance after it, each as
-    far as its degrees of freedom call for (see `lda.shrink`). So fewer people than dimensions are enough.
+    The within-speaker scatter is shrunk before EM and the between-speaker covariance after it, each according to its
+    degrees of freedom (see `lda.shrink`). Fewer speakers than dimensions are therefore enough.
 
     Parameters
     ----------
     vectors : (n, D)
-    people : (n,) int, all of 0..k-1 occurring
-    lda_dim : dimensions kept by LDA, fewer than there are people; None for all of the space
+    speakers : (n,) int, each of 0..k-1 occurs
+    lda_dim : dimensions kept by LDA, less than the number of speakers; None for all D
     iterations : of EM
 
     Returns
     -------
-    the model, and the log-likelihood per embedding before each iteration and after the last
+    the model, and the log-likelihood per embedding before each iteration and after the last, in nats
 
     Raises
     ------
-    InputError : too few people, or one embedding for each of them
+    InputError : fewer than two speakers, or no speaker with two embeddings
+
+    Examples
+    --------
+    >>> rng, speakers = np.random.default_rng(0), np.repeat(np.arange(20), 5)
+    >>> vectors = rng.standard_normal((20, 3))[speakers] + 0.1 * rng.standard_normal((100, 3))
+    >>> plda, log_likelihoods = train_plda(vectors, speakers)
+    >>> plda.gaussians.psi.shape, len(log_likelihoods)
+    ((3,), 11)
     """
-    statistics = class_statistics(vectors, people)
+    statistics = class_statistics(vectors, speakers)
     projection = Projection(statistics.center, train_lda(statistics, lda_dim))
-    reduced = class_statistics(vectors, people, lambda block: fixed_length(projection.apply(block)))
+    reduced = class_statistics(vectors, speakers, lambda block: fixed_length(projection.apply(block)))
     freedom, k = reduced.n - len(reduced.counts), len(reduced.counts)
     regular = replace(reduced, within=shrink(reduced.within / freedom, freedom) * freedom)
     gaussians, likelihoods = train_gaussians(regular, iterations)
@@ -46,7 +53,7 @@ def train_plda(
 
 
 def shrink_between(gaussians: Gaussians, freedom: int) -> Gaussians:
-    """Draw the between-person covariance towards a multiple of the identity, see `lda.shrink`."""
+    """Shrink the between-speaker covariance towards a multiple of the identity, see `lda.shrink`."""
     back = np.linalg.inv(gaussians.transform)
     basis, psi, _ = diagonalise(back @ back.T, shrink((back * gaussians.psi) @ back.T, freedom))
     return Gaussians(gaussians.mean, basis, psi)
@@ -54,15 +61,16 @@ def shrink_between(gaussians: Gaussians, freedom: int) -> Gaussians:
 
 @dataclass(frozen=True)
 class Groups:
-    """People's means, in as few rows as tell the same to the two-covariance model.
+    """Sufficient statistics of the speakers' means, grouped by number of recordings.
 
-    All that it asks of the people with n recordings each is how many they are, their mean, and the scatter of their
-    means around it; so where they are many, d rows of the same scatter stand for them.
+    Of the speakers with n recordings each, EM needs their number, the mean of their means, and the scatter of their
+    means around it. For many speakers, d rows with the same scatter replace the deviations of all of them.
 
-    n : (g,) recordings of each person of a group
-    size : (g,) people
-    centers : (g, d) their mean
-    rows, owners : (r, d) with the same summed outer products as the deviations from the centers; (r,) their groups
+    n : (g, 1) recordings of each speaker in a group
+    size : (g, 1) speakers in a group
+    centers : (g, d) mean of the speakers' means
+    rows : (r, d) with the same summed outer products, within each group, as the deviations from its center
+    owners : (r,) group of each row
     """
 
     n: np.ndarray
@@ -73,7 +81,7 @@ class Groups:
 
 
 def group_by_count(statistics: ClassStatistics) -> Groups:
-    """Take the people with equally many recordings together."""
+    """Group the speakers by their number of recordings."""
     n, group_of, size = np.unique(statistics.counts, return_inverse=True, return_counts=True)
     order = np.argsort(group_of, kind="stable")
     centers, rows = [], []
@@ -86,19 +94,19 @@ def group_by_count(statistics: ClassStatistics) -> Groups:
 
 
 def train_gaussians(statistics: ClassStatistics, iterations: int = 10) -> tuple[Gaussians, list[float]]:
-    """Fit the two-covariance model by EM on sufficient statistics; the likelihood never falls.
+    """Fit the two-covariance model by EM on sufficient statistics; the likelihood never decreases.
 
-    An iteration moves the mean to its best value given the covariances, then does the EM step of both covariances.
-    Directions in which recordings of one person were not seen to vary get a millionth of the mean variance: a Gaussian
-    without any has no likelihood.
+    An iteration sets the mean to its best value given the covariances, then updates both covariances by an EM step.
+    Directions without variation within speakers get a millionth of the mean variance, since a singular Gaussian has no
+    likelihood.
 
     Returns
     -------
-    the model, and the log-likelihood per vector before each iteration and after the last
+    the model, and the log-likelihood per vector before each iteration and after the last, in nats
 
     Raises
     ------
-    InputError : nobody's recordings vary at all
+    InputError : no speaker's recordings vary
     """
     groups = group_by_count(statistics)
     n, (k, d) = statistics.n, statistics.means.shape
@@ -106,10 +114,10 @@ def train_gaussians(statistics: ClassStatistics, iterations: int = 10) -> tuple[
     values, axes = np.linalg.eigh(statistics.within)
     if values[-1] <= 0:
         raise InputError(
-            f"the embeddings of each person are all the same in {d} dimensions after length normalisation: keep more"
+            f"each speaker's embeddings are identical in {d} dimensions after length normalisation; keep more"
         )
-    seen = (axes * np.maximum(values, LEAST * values.mean())) @ axes.T
-    within = seen / max(1, n - k)
+    scatter_within = (axes * np.maximum(values, LEAST * values.mean())) @ axes.T
+    within = scatter_within / max(1, n - k)
     centred = statistics.means - mean
     between = centred.T @ centred / k
     owners = np.concatenate([groups.owners, np.arange(len(groups.n))])
@@ -117,19 +125,19 @@ def train_gaussians(statistics: ClassStatistics, iterations: int = 10) -> tuple[
     for iteration in range(iterations + 1):
         basis, psi, back = diagonalise(within, between)
         spread = 1 + groups.n * psi  # (g, d)
-        gain = groups.n / spread  # what a person's mean weighs, and the inverse of its variance
+        gain = groups.n / spread  # weight of a speaker's mean: the inverse of its variance
         centers = (groups.centers - mean) @ basis.T
         shift = (groups.size * gain * centers).sum(axis=0) / (groups.size * gain).sum(axis=0)
         mean, centers = mean + back @ shift, centers - shift
-        places = np.concatenate([groups.rows @ basis.T, np.sqrt(groups.size) * centers])  # or what stands for them
-        scatter = basis @ seen @ basis.T
+        means = np.concatenate([groups.rows @ basis.T, np.sqrt(groups.size) * centers])  # or rows that replace them
+        scatter = basis @ scatter_within @ basis.T
         log_det = -2 * np.linalg.slogdet(basis)[1]
-        fit = np.trace(scatter) + (groups.size * np.log(spread)).sum() + (gain[owners] * places**2).sum()
+        fit = np.trace(scatter) + (groups.size * np.log(spread)).sum() + (gain[owners] * means**2).sum()
         likelihoods.append(-0.5 * (d * np.log(2 * np.pi) + log_det + fit / n))
         if iteration == iterations:
             return Gaussians(mean, basis, psi), likelihoods
-        posterior, variance = psi * gain[owners] * places, groups.size * psi / spread
-        rest = (places - posterior) * np.sqrt(groups.n[owners])
+        posterior, variance = psi * gain[owners] * means, groups.size * psi / spread
+        rest = (means - posterior) * np.sqrt(groups.n[owners])
         new_between = (posterior.T @ posterior + np.diag(variance.sum(axis=0))) / k
         new_within = (scatter + rest.T @ rest + np.diag((groups.n * variance).sum(axis=0))) / n
         within, between = back @ new_within @ back.T, back @ new_between @ back.T

@@ -1,4 +1,4 @@
-"""Centring and a linear map of embeddings: LDA or whitening, Kaldi's mean.vec and transform.mat."""
+"""Centring and a linear map (LDA or whitening) of embeddings, as in Kaldi's mean.vec and transform.mat."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,16 +9,16 @@ from avsv.errors import InputError
 from avsv.jobs.files import replaced_together
 from avsv.kaldi.matrices import read_array, write_array
 
-BLOCK = 1024  # rows transformed at a time: they stay in the processor's cache
+BLOCK = 1024  # rows transformed at a time, small enough for the processor's cache
 
 
 @dataclass(frozen=True)
 class Projection:
-    """`transform @ (x - center)`.
+    """The affine map `transform @ (x - center)`.
 
-    center : (D,), or None
-    transform : (d, D); or (d, D + 1) where there is no center and the last column is added, as Kaldi's transform-vec
-        has it; None where embeddings are only centred
+    center : (D,), or None for no centring
+    transform : (d, D), or None to centre only. Without a center it may be (d, D + 1); the last column is then added, as
+        by Kaldi's transform-vec
     """
 
     center: np.ndarray | None
@@ -26,11 +26,11 @@ class Projection:
 
     @property
     def size(self) -> int | None:
-        """Values of what comes out; None where it is as many as go in."""
+        """Size of the output; None if it is that of the input."""
         return len(self.transform) if self.transform is not None else None if self.center is None else len(self.center)
 
     def apply(self, vectors: np.ndarray) -> np.ndarray:
-        """Embeddings (n, D) to (n, d) float32.
+        """Map embeddings (n, D) to (n, d) float32; raises InputError if they have another size.
 
         Examples
         --------
@@ -42,9 +42,9 @@ class Projection:
         transform, offset, size = self.transform, np.float32(0), vectors.shape[1]
         if self.center is None and transform is not None and transform.shape[1] == size + 1:
             transform, offset = transform[:, :-1], transform[:, -1].astype(np.float32)
-        wanted = len(self.center) if self.center is not None else size if transform is None else transform.shape[1]
-        if size != wanted:
-            raise InputError(f"the back-end is for embeddings of {wanted} values, these have {size}")
+        expected = len(self.center) if self.center is not None else size if transform is None else transform.shape[1]
+        if size != expected:
+            raise InputError(f"the back-end expects embeddings of {expected} values, found {size}")
         center = np.float32(0) if self.center is None else self.center.astype(np.float32)
         if transform is None:
             return (vectors - center).astype(np.float32, copy=False)
@@ -57,15 +57,14 @@ class Projection:
 
 
 def read_projection(center: Path | str | None, transform: Path | str | None = None) -> Projection:
-    """Read Kaldi's mean.vec and transform.mat, both or one of them.
+    """Read Kaldi's mean.vec and transform.mat, or one of them.
 
-    A transform with one more column than the mean has values ends with an offset, as Kaldi's ivector-compute-lda writes
-    it; it becomes part of the centre.
+    If the transform has one column more than the mean has values, its last column is an offset, as written by Kaldi's
+    ivector-compute-lda; it is merged into the centre.
 
     Raises
     ------
-    InputError : a file is absent or damaged, holds no vector or no matrix, or a value is not finite, or their sizes
-        do not fit
+    InputError : a file is absent, damaged, or not a vector or matrix; a value is not finite; or the sizes do not match
     """
     mean = None if center is None else read_finite(center)
     if mean is not None and mean.ndim != 1:
@@ -81,11 +80,12 @@ def read_projection(center: Path | str | None, transform: Path | str | None = No
         matrix, offset = matrix[:, :-1], matrix[:, -1]
         mean = mean - np.linalg.lstsq(matrix, offset, rcond=None)[0]
     if matrix.shape[1] != len(mean):
-        raise InputError(f"{center} has {len(mean)} values, {transform} is for {matrix.shape[1]}")
+        raise InputError(f"{center} has {len(mean)} values, but {transform} expects {matrix.shape[1]}")
     return Projection(mean, matrix)
 
 
 def read_finite(path: Path | str) -> np.ndarray:
+    """Read a vector or matrix as float64; raises InputError if a value is not finite."""
     array = read_array(path).astype(np.float64)
     if not np.isfinite(array).all():
         raise InputError(f"{path}: holds NaN or infinite values")
@@ -93,18 +93,20 @@ def read_finite(path: Path | str) -> np.ndarray:
 
 
 def write_projection(folder: Path | str, projection: Projection, text: bool = False) -> None:
-    """Write `mean.vec` and `transform.mat`, float as Kaldi's tools do, and remove the one that the projection lacks.
+    """Write `mean.vec` and `transform.mat` in single precision, as Kaldi's tools do.
+
+    An existing file is removed if the projection lacks that part.
 
     Raises
     ------
-    InputError : a value is not finite; nothing is written then
+    InputError : a value is not finite; then nothing is written
     """
     parts = {"mean.vec": projection.center, "transform.mat": projection.transform}
     for name, part in parts.items():
         if part is not None and not np.isfinite(part).all():
-            raise InputError(f"{Path(folder) / name}: would hold NaN or infinite values, so nothing was written; are "
-                            "the training embeddings all the same in some direction?")  # fmt: skip
-    # all are removed before one is replaced: none may be taken for the other's
+            raise InputError(f"{Path(folder) / name}: not written, because values are NaN or infinite; are the "
+                            "training embeddings identical in some direction?")  # fmt: skip
+    # both are removed before one is replaced, so that files of different runs never lie side by side
     with replaced_together(*(Path(folder) / name for name in parts)):
         for name, part in parts.items():
             if part is not None:

@@ -16,6 +16,7 @@ from avsv.scoring.calibration import ScoreFusion, pattern_codes, read_fusion, tr
 from avsv.scoring.finite import write_finite
 from avsv.scoring.missing import filled_trials, missing_list
 from avsv.scoring.quality import QualityTable, read_quality
+from avsv.scoring.trial_scores import mean_of_present
 
 log = logging.getLogger("avsv")
 MISSING = ("error", "rest")  # a trial without a score: stop, or score it with the systems that it has
@@ -82,10 +83,7 @@ def average_files(out: Path, given: ScoreList, missing: str = "error") -> None:
     listed = read_trials(given.trials)
     columns = read_score_columns(listed, given.scores, missing)
     warn_reversed(given, columns, listed.labels)
-    present = ~np.isnan(columns)
-    with np.errstate(invalid="ignore"):  # infinities of opposite sign, refused below
-        means = np.where(present, columns, 0).sum(axis=1) / np.maximum(present.sum(axis=1), 1)
-    write_fused(out, listed, means, fused_system(given.origins, "mean"))
+    write_fused(out, listed, mean_of_present(columns), fused_system(given.origins, "mean"))
     log_patterns(out, given.scores, columns)
     log.info("%s: %d scores, mean of %d systems", out, len(listed), len(given.scores))
 

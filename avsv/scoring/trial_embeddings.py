@@ -1,4 +1,4 @@
-"""The embeddings that a trial list names, each once."""
+"""The embeddings that a trial list needs, each once, and enrolment models of several recordings."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -16,13 +16,13 @@ from avsv.scoring.groups import group_means
 
 @dataclass(frozen=True)
 class Models:
-    """Enrolment names that stand for several recordings; those without any embedding are left out.
+    """Enrolment models of one or several recordings; models without any embedding are left out.
 
-    ids : (m,) their names
-    rows : (k,) int, the recordings of the first model, then of the second ...; rows in the pool's embeddings
-    counts : (m,) int, how many each has, at least 1
-    lacking : recordings of models that have no embedding, and models of which nothing is known, sorted
-    n_short : how many of these models are made of fewer recordings than they have
+    ids : (m,) names
+    rows : (k,) int, rows of the pool's embeddings, ordered by model
+    counts : (m,) int, recordings of each model that have an embedding, >= 1
+    lacking : sorted; recordings of models that have no embedding, and models without an entry in spk2utt
+    n_short : number of models that lack the embedding of some recording
     """
 
     ids: Sequence[str]
@@ -41,12 +41,12 @@ class Models:
 
 @dataclass(frozen=True)
 class TrialEmbeddings:
-    """Every recording of a trial list once, however many trials name it.
+    """The embeddings of a trial list, each recording once however many trials name it.
 
-    embeddings : of both sides together
-    pairs : (trials, 2) int32, rows in the embeddings; -1 where there is none. Where enrolment names are models, theirs
-        are numbered behind the embeddings: len(embeddings) is the first of `models`
-    models : where enrolment names stand for several recordings
+    embeddings : of both sides
+    pairs : (trials, 2) int32, rows of the embeddings, -1 if absent. Enrolment models are numbered after the embeddings:
+        len(embeddings) is the first model
+    models : enrolment models; None if enrolment names are recordings
     """
 
     embeddings: Embeddings
@@ -55,11 +55,11 @@ class TrialEmbeddings:
 
     @property
     def complete(self) -> np.ndarray:
-        """(trials,) bool: both embeddings are there."""
+        """(trials,) bool: both sides have an embedding."""
         return (self.pairs >= 0).all(axis=1)
 
     def absent(self, trials: Trials) -> list[str]:
-        """The recordings of `trials`, or of their models, that have no embedding, sorted."""
+        """Sorted names of the recordings of `trials`, or of their models, that have no embedding."""
         names = set() if self.models is None else set(self.models.lacking)
         for side, ids in enumerate((trials.enroll_ids, trials.test_ids)):
             if side == 0 and self.models is not None:
@@ -75,13 +75,17 @@ def read_trial_embeddings(
     test: Embeddings | Path | str | None = None,
     spk2utt: Path | str | None = None,
 ) -> TrialEmbeddings:
-    """The embeddings that `trials` needs, from files or from memory.
+    """Collect the embeddings that `trials` needs, from files or from memory.
 
     Parameters
     ----------
     enroll : embeddings of the enrolment side, or their scp file
     test : those of the test side; None if `enroll` has both
-    spk2utt : the recordings of each enrolment name, where these are models
+    spk2utt : lists the recordings of each enrolment name, if these are models
+
+    Raises
+    ------
+    InputError : the two sides differ in size, or `spk2utt` is wrong
 
     Examples
     --------
@@ -109,7 +113,7 @@ def read_both(
     enroll: Embeddings | Path | str,
     test: Embeddings | Path | str | None,
 ) -> tuple[Embeddings, dict[str, int], dict[str, int]]:
-    """Embeddings of both sides together, and the rows of each side's recordings."""
+    """Embeddings of both sides in one, and name -> row for each side."""
     if test is None or test is enroll or (not isinstance(test, Embeddings) and test == enroll):
         embeddings = choose_embeddings(enroll, dict.fromkeys([*enroll_ids, *test_ids]))
         rows = dict(zip(embeddings.ids, range(len(embeddings)), strict=True))
@@ -127,58 +131,70 @@ def read_both(
 
 
 def choose_embeddings(source: Embeddings | Path | str, names: Iterable[str]) -> Embeddings:
-    """The embeddings of `names`, in this order; those that the source lacks are left out, as in `read_embeddings`."""
+    """The embeddings of `names`, in this order; names that the source lacks are left out, as in `read_embeddings`."""
     if not isinstance(source, Embeddings):
         return read_embeddings(source, names)
     row_of = {name: row for row, name in enumerate(source.ids)}
     rows = {name: row_of.get(name, row_of.get(utterance_id(name))) for name in names}
-    found = {name: row for name, row in rows.items() if row is not None}
-    return Embeddings([*found], np.asarray(source.vectors, np.float32)[np.array([*found.values()], np.int64)])
+    present = {name: row for name, row in rows.items() if row is not None}
+    return Embeddings([*present], np.asarray(source.vectors, np.float32)[np.array([*present.values()], np.int64)])
 
 
 def read_models(spk2utt: Path | str, wanted: Sequence[str]) -> dict[str, list[str]]:
-    """The recordings of the models `wanted`, from Kaldi's `model recording recording ...`; [] for an unknown one.
+    """Read the recordings of the models `wanted`, from Kaldi's lines `model recording recording ...`.
 
-    Paths, as in CN-Celeb's enroll.map, find the utterance identifiers that trials.py makes of them.
+    Paths, as in CN-Celeb's enroll.map, are matched by the utterance identifiers that trials.py makes of them.
+
+    Returns
+    -------
+    model -> recordings; [] for a model that the file lacks
 
     Raises
     ------
-    InputError : a model without recordings, or with one of them twice
+    InputError : a model has no recordings, or one of them twice
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "spk2utt"
+    >>> _ = path.write_text("m a b\\n")
+    >>> read_models(path, ["m", "x"])
+    {'m': ['a', 'b'], 'x': []}
     """
     table = read_table(spk2utt, None, "model recording recording ...")
     recordings = {}
     for name in wanted:
         members = table.get(name, "").split()
         if not members and name in table:
-            raise InputError(f'{spk2utt}: no recordings of "{name}", expected "model recording recording ..."')
-        utts = [utterance_id(member) for member in members]  # one recording may be spelt in two ways
+            raise InputError(f'{spk2utt}: expected "model recording recording ...", found no recordings of "{name}"')
+        utts = [utterance_id(member) for member in members]  # a path and an identifier may name the same recording
         if len(set(utts)) < len(utts):
-            twice = next(members[number] for number, utt in enumerate(utts) if utt in utts[:number])
-            raise InputError(f'{spk2utt}: the model "{name}" has the recording {twice} twice')
+            repeated = next(members[number] for number, utt in enumerate(utts) if utt in utts[:number])
+            raise InputError(f'{spk2utt}: the model "{name}" lists the recording {repeated} twice')
         recordings[name] = members
     return recordings
 
 
 def find_models(recordings: dict[str, list[str]], row_of: dict[str, int]) -> Models:
-    """Models in terms of rows; a model is made of those of its recordings that have an embedding."""
+    """Models as rows of embeddings, each made of its recordings that have an embedding."""
     ids, rows, counts, lacking, n_short = [], [], [], set(), 0
     for name, members in recordings.items():
-        found = [row_of[member] for member in members if member in row_of]
+        present = [row_of[member] for member in members if member in row_of]
         lacking.update(member for member in members if member not in row_of)
-        if found:
+        if present:
             ids.append(name)
-            rows += found
-            counts.append(len(found))
-            n_short += len(found) < len(members)
+            rows += present
+            counts.append(len(present))
+            n_short += len(present) < len(members)
         elif not members:
             lacking.add(name)
     return Models(ids, np.array(rows, np.int64), np.array(counts, np.int64), sorted(lacking), n_short)
 
 
 def take_rows(trials: Trials, enroll: dict[str, int], test: dict[str, int]) -> np.ndarray:
-    """(trials, 2) int32 row of each trial's embeddings, -1 where there is none."""
-    found = np.empty((len(trials), 2), np.int32)
+    """Rows of each trial's two embeddings, (trials, 2) int32, -1 if absent."""
+    pairs = np.empty((len(trials), 2), np.int32)
     for side, (ids, rows) in enumerate(((trials.enroll_ids, enroll), (trials.test_ids, test))):
         of_id = np.array([rows.get(name, -1) for name in ids], np.int32)
-        np.take(of_id, trials.pairs[:, side], out=found[:, side], mode="clip")
-    return found
+        np.take(of_id, trials.pairs[:, side], out=pairs[:, side], mode="clip")
+    return pairs

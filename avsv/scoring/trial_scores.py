@@ -1,4 +1,4 @@
-"""Scores of a trial list, in memory: raw, normalised, calibrated, fused. The commands of the same names call these."""
+"""Scores of a trial list in memory: score, normalize, calibrate and fuse as Python functions."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +12,7 @@ from avsv.scoring import normalization
 from avsv.scoring.backend import Backend, Cosine, both_sides
 from avsv.scoring.calibration import ScoreFusion, pattern_codes, read_fusion, train_fusion
 from avsv.scoring.cosine import inner_products
+from avsv.scoring.missing import fill_missing
 from avsv.scoring.modality_overlap import LEAST, read_weights, shared_weights
 from avsv.scoring.trial_embeddings import TrialEmbeddings, read_trial_embeddings
 
@@ -35,14 +36,14 @@ def score(
     Parameters
     ----------
     trials : pairs of recordings, or of models and recordings
-    enroll : embeddings of the enrolment side, or their scp file; or what `read_trial_embeddings` gives
-    test : those of the test side; None if `enroll` has both
+    enroll : embeddings of the enrolment side, their scp file, or the result of `read_trial_embeddings`
+    test : embeddings of the test side, or their scp file; None if `enroll` has both
     backend : from `make_backend`; None for the cosine
-    spk2utt : the trials' enrolment names are models; their recordings, as in Kaldi's spk2utt
+    spk2utt : Kaldi's spk2utt with the recordings of each enrolment model; None if enrolment names are recordings
     enroll_method : how a model of several recordings is scored, see `avsv.scoring.backend.both_sides`
-    weights : files of modality weights beside fused embeddings; compares each pair on the modalities that both clips
-        have, see avsv/scoring/modality_overlap.py
-    missing : "error" raises where a trial lacks an embedding, or where its clips share no modality; "nan" scores it NaN
+    weights : files of modality weights beside fused embeddings; each pair is then compared on the modalities that both
+        clips have, see avsv/scoring/modality_overlap.py
+    missing : "error" raises if a trial lacks an embedding, or if its clips share no modality; "nan" scores it NaN
 
     Returns
     -------
@@ -73,13 +74,9 @@ def score(
         names = " ".join(trials[int(np.argmin(complete))])
         raise InputError(f"{(~complete).sum()} of {len(trials)} trials compare clips that share no modality, such as a "
                         f"voice with a face, the first: {names}")  # fmt: skip
-    found = inner_products(left, right, pool.pairs if complete.all() else pool.pairs[complete])
-    found = found if shared is None else found / shared
-    if complete.all():
-        return found
-    scores = np.full(len(trials), np.nan, found.dtype)
-    scores[complete] = found
-    return scores
+    scores = inner_products(left, right, pool.pairs if complete.all() else pool.pairs[complete])
+    scores = scores if shared is None else scores / shared
+    return fill_missing(np.nan, complete, scores)
 
 
 def normalize(
@@ -97,16 +94,16 @@ def normalize(
     spk2utt: Path | str | None = None,
     enroll_method: str = "embedding-average",
 ) -> np.ndarray:
-    """Normalise the scores of trials against a cohort of other people.
+    """Normalise the scores of trials against a cohort of other speakers.
 
     Parameters
     ----------
-    scores : (n,) what `score` gives for the same trials, embeddings and back-end
+    scores : (n,) float, from `score` with the same trials, embeddings and back-end
     trials, enroll, test, backend, spk2utt, enroll_method : as for `score`
-    cohort : embeddings of people who are in none of the trials, best one mean embedding per person; `read_cohort` in
-        avsv/scoring/cohort.py reads one without the people of the trials
+    cohort : embeddings of speakers who are in none of the trials, preferably one mean embedding per speaker;
+        `avsv.scoring.cohort.read_cohort` reads one without the speakers of the trials
     method : "z-norm", "t-norm", "zt-norm", "s-norm" or "as-norm", see avsv/scoring/normalization.py
-    top_n, top_share : for as-norm, how many of the highest cohort scores are used, or which share (300)
+    top_n, top_share : for as-norm, number of highest cohort scores used (300), or their share of the cohort
     choice : for as-norm, whose highest scores select the members: "own" or "other"
 
     Returns
@@ -115,8 +112,8 @@ def normalize(
 
     Raises
     ------
-    InputError : the scores are not those of these embeddings and this back-end; the cohort is too small, or its
-        embeddings have another size
+    InputError : these embeddings and this back-end give other scores; the cohort is too small, or its embeddings have
+        another size
 
     Examples
     --------
@@ -130,14 +127,14 @@ def normalize(
     left, right, backend = both_sides(backend or Cosine(), pool, enroll_method)
     complete, scores = pool.complete, np.asarray(scores)
     if np.isnan(scores[complete]).any():
-        raise InputError("normalisation needs the score of every trial that has embeddings; some are NaN")
+        raise InputError("expected a score for each trial with embeddings, found NaN")
     normalization.refuse_other_scores("scores", trials, scores, pool, left, right)
     size, cohort_size = pool.embeddings.vectors.shape[1], cohort.vectors.shape[1]
     normalised = np.full(len(trials), np.nan)
     if not complete.any():
         return normalised
     if size != cohort_size:
-        raise InputError(f"the cohort's embeddings have {cohort_size} values, those of the trials have {size}")
+        raise InputError(f"the cohort's embeddings have {cohort_size} values, the trials' embeddings {size}")
     n_best = len(cohort)
     if normalization.METHODS[method].adaptive:
         n_best = normalization.n_highest(len(cohort), top_n, top_share)
@@ -155,14 +152,14 @@ def calibrate(
 
     Parameters
     ----------
-    scores : (n,) float, NaN where a trial has none
-    train_scores : (m,) the same system's scores of other people's trials
+    scores : (n,) float, NaN where a trial has no score
+    train_scores : (m,) the same system's scores on trials of other speakers
     train_labels : (m,) bool, True for a target trial
     target_prior : weight of the targets in training
 
     Returns
     -------
-    (n,) float64; 0, no evidence, where the score is NaN
+    (n,) float64; 0 (no evidence) where the score is NaN
 
     Raises
     ------
@@ -187,15 +184,15 @@ def fuse(
 ) -> np.ndarray:
     """Fuse the scores of several systems on the same trials.
 
-    With training trials, or a trained model, the result is a natural-log likelihood ratio by logistic regression;
-    without either it is the mean. A trial without a system's score, NaN, is judged by the other systems: every set of
-    systems has a regression of its own.
+    With training trials or a trained model, the result is a natural-log likelihood ratio by logistic regression;
+    without either, the mean. A trial that lacks a system's score is scored with the other systems: each set of systems
+    has its own regression.
 
     Parameters
     ----------
     scores : one (n,) array per system, NaN where it has no score
     model : from `avsv.scoring.calibration.train_fusion`, or a file that `avsv fuse` or `avsv calibrate` wrote
-    train_scores : the same systems' scores of other people's trials, one (m,) array each
+    train_scores : the same systems' scores on trials of other speakers, one (m,) array each
     train_labels : (m,) bool, True for a target trial
     target_prior : weight of the targets in training
 
@@ -205,7 +202,7 @@ def fuse(
 
     Raises
     ------
-    InputError : the model or the training scores are of another number of systems; a set of systems has no regression
+    InputError : the model or training scores are of another number of systems, or a set of systems has no regression
 
     Examples
     --------
@@ -217,7 +214,7 @@ def fuse(
         if model is not None or train_labels is None:
             raise InputError("expected train_scores with train_labels, or a model")
         if len(train_scores) != len(scores):
-            raise InputError(f"scores are of {len(scores)} systems, train_scores of {len(train_scores)}")
+            raise InputError(f"expected train_scores of {len(scores)} systems, found {len(train_scores)}")
         train = np.column_stack([np.asarray(column, np.float64) for column in train_scores])
         patterns = {int(code) for code in np.unique(pattern_codes(columns))} - {0}
         model = train_fusion(train, np.asarray(train_labels, bool), target_prior, patterns=patterns)
@@ -225,29 +222,30 @@ def fuse(
         return mean_of_present(columns)
     fusion = model if isinstance(model, ScoreFusion) else read_fusion(model)
     if len(fusion.systems) != len(scores):
-        raise InputError(f"the model is of {len(fusion.systems)} systems, the scores of {len(scores)}")
+        raise InputError(f"expected scores of {len(fusion.systems)} systems, as in the model, found {len(scores)}")
     if fusion.measures:
         tables = ", ".join(measure.table for measure in fusion.measures)
-        raise InputError(f"the model weighs quality measures too ({tables}); apply it with avsv fuse")
+        raise InputError(f"the model also uses quality measures ({tables}); apply it with avsv fuse")
     return fusion.apply(columns)
 
 
 def mean_of_present(columns: np.ndarray) -> np.ndarray:
-    """Mean of each trial's scores that are not NaN, 0 where it has none: (n, systems) -> (n,) float64."""
+    """Mean of each trial's scores that are not NaN, 0 if there are none: (n, systems) -> (n,) float64."""
     present = ~np.isnan(columns)
-    with np.errstate(invalid="ignore"):  # infinite scores of opposite signs make NaN
+    with np.errstate(invalid="ignore"):  # infinite scores of opposite sign sum to NaN
         return np.where(present, columns, 0).sum(axis=1) / np.maximum(present.sum(axis=1), 1)
 
 
 def gather(
     trials: Trials, enroll: Source, test: Embeddings | Path | str | None, spk2utt: Path | str | None
 ) -> TrialEmbeddings:
+    """The trials' embeddings; see `score` for the parameters."""
     return enroll if isinstance(enroll, TrialEmbeddings) else read_trial_embeddings(trials, enroll, test, spk2utt)
 
 
 def refuse_absent(trials: Trials, pool: TrialEmbeddings) -> None:
-    """MissingEmbedding where a recording of the trials has no embedding."""
+    """Raise MissingEmbedding if a recording of the trials has no embedding."""
     if absent := pool.absent(trials):
         names = ", ".join(absent[:3])
-        raise MissingEmbedding(f"{len(absent)} recordings of the trials have no embedding, the first: {names}; make "
-                              "them, or leave their trials without a score (missing=\"nan\")")  # fmt: skip
+        raise MissingEmbedding(f"{len(absent)} recordings of the trials have no embedding, the first: {names}; embed "
+                              "them, or set missing to nan")  # fmt: skip

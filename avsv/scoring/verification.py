@@ -1,4 +1,4 @@
-"""One trial judged by a calibration: cosines of the modalities that both clips have to a log-likelihood ratio."""
+"""The log-likelihood ratio of one trial, from the cosines of the modalities that both clips have."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,22 +8,22 @@ import numpy as np
 from avsv.errors import InputError
 from avsv.scoring.calibration import ScoreFusion
 
-AGAIN = ("make scores of the calibration's trials with these models (avsv embed-voice, embed-face, score), and train "
-         "it on them (avsv fuse)")  # fmt: skip
+RETRAIN = ("score the calibration's trials with these models (avsv embed-voice, embed-face, score), and train it on "
+           "these scores (avsv fuse)")  # fmt: skip
 
 
 def modality_columns(fusion: ScoreFusion, models: Mapping[str, str], source: Path | str) -> dict[str, int]:
-    """Which of a calibration's systems each modality is, by what its training scores were made with.
+    """Column of each modality among a calibration's systems, found by the models that made its training scores.
 
     Parameters
     ----------
-    models : modality -> name of the model that embeds the clips, such as {"voice": "voice:0123456789abcdef"}
-    source : file of the calibration, for the message
+    models : modality -> model that embeds the clips, such as {"voice": "voice:0123456789abcdef"}
+    source : file of the calibration, for messages
 
     Raises
     ------
-    InputError : the calibration is not of one cosine of each modality, or of other models; it does not tell; or it
-        weighs quality measures
+    InputError : the calibration is not of one cosine per modality, or of other models; does not record its models; or
+        uses quality measures
 
     Examples
     --------
@@ -33,46 +33,53 @@ def modality_columns(fusion: ScoreFusion, models: Mapping[str, str], source: Pat
     """
     names = " and ".join(models)
     if len(fusion.systems) != len(models):
-        raise InputError(f"{source}: is for {len(fusion.systems)} scores, expected those of {names}")
+        raise InputError(f"{source}: a calibration of {len(fusion.systems)} scores, expected those of {names}")
     if fusion.measures:
         tables = ", ".join(measure.table for measure in fusion.measures)
-        raise InputError(f"{source}: weighs {tables} as well; give one trained on the scores alone")
+        raise InputError(f"{source}: also uses {tables}; give a calibration trained on the scores alone")
     if None in fusion.trained_on:
-        raise InputError(f"{source}: does not record which models its scores are of; {AGAIN}")
+        raise InputError(f"{source}: does not record the models of its training scores; {RETRAIN}")
     wanted = {f"{model} cosine": modality for modality, model in models.items()}
     for system, name in zip(fusion.trained_on, fusion.systems, strict=True):
         if system not in wanted or fusion.trained_on.count(system) > 1:
-            raise InputError(f"{source}: the scores of {name} are of {system}, expected one of each: "
-                            f"{', '.join(wanted)}; {AGAIN}")  # fmt: skip
+            raise InputError(f"{source}: the scores {name} were made by {system}, expected one each of: "
+                            f"{', '.join(wanted)}; {RETRAIN}")  # fmt: skip
     return {modality: fusion.trained_on.index(system) for system, modality in wanted.items()}
 
 
-def judge(fusion: ScoreFusion, columns: Mapping[str, int], cosines: Mapping[str, float]) -> float:
-    """The log-likelihood ratio of one trial, 0 where the clips share no modality.
+def trial_llr(fusion: ScoreFusion, columns: Mapping[str, int], cosines: Mapping[str, float]) -> float:
+    """Natural-log likelihood ratio of one trial, 0 if the clips share no modality.
 
     Parameters
     ----------
-    columns : of `modality_columns`
-    cosines : modality -> cosine, of those that both clips have
+    columns : modality -> column, from `modality_columns`
+    cosines : modality -> cosine, for the modalities that both clips have
 
     Raises
     ------
-    InputError : the calibration has no map for these modalities, or its weights are too large for a finite ratio
+    InputError : the calibration has no map for these modalities, or the ratio is not finite
+
+    Examples
+    --------
+    >>> from avsv.scoring.calibration import Map
+    >>> fusion = ScoreFusion(["s", "t"], 0.5, [], [Map([True, False], [10.0], -3.0)])
+    >>> trial_llr(fusion, {"voice": 0, "face": 1}, {"voice": 0.5})
+    2.0
     """
     scores = np.full((1, len(columns)), np.nan)
     for modality, cosine in cosines.items():
         scores[0, columns[modality]] = cosine
     ratio = float(fusion.apply(scores)[0])
     if not np.isfinite(ratio):
-        raise InputError("the calibration gives no finite log-likelihood ratio: its weights are too large")
+        raise InputError("the log-likelihood ratio is not finite: the calibration's weights are too large")
     return ratio
 
 
 def cosine(modality: str, a: np.ndarray, b: np.ndarray) -> float:
-    """Cosine of two embeddings, (d,) each; InputError where one is zero or not finite."""
+    """Cosine of two embeddings, (d,) each; raises InputError if one is zero or not finite."""
     a, b = a.astype(np.float64), b.astype(np.float64)
     with np.errstate(invalid="ignore", divide="ignore"):
         value = float(a @ b / np.sqrt(a @ a * (b @ b)))
     if not np.isfinite(value):
-        raise InputError(f"an embedding of the {modality} is zero or not finite: the network is damaged or not trained")
+        raise InputError(f"a {modality} embedding is zero or not finite: the network is damaged or not trained")
     return value

@@ -1,4 +1,4 @@
-"""Whitening: unlabelled embeddings to vectors whose covariance is the identity; and mean and covariance themselves."""
+"""Whitening of unlabelled embeddings to covariance I; and the mean and covariance it needs."""
 
 import logging
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from avsv.errors import InputError
 from avsv.scoring.projection import BLOCK, Projection
 
 log = logging.getLogger("avsv")
-NOTHING = 1e-10  # share of the largest variance below which a direction is rounding only
+NOTHING = 1e-10  # ratio to the largest variance below which a direction is rounding error
 
 
 def mean_and_covariance(
@@ -20,7 +20,7 @@ def mean_and_covariance(
     Parameters
     ----------
     vectors : (n, d), n >= 1
-    through : applied to some vectors at a time; the moments are of what it gives
+    through : a map applied first, a few vectors at a time
 
     Examples
     --------
@@ -32,7 +32,7 @@ def mean_and_covariance(
         block = vectors[start : start + BLOCK]
         block = (block if through is None else through(block)).astype(np.float64)
         if origin is None:
-            origin = block.mean(axis=0)  # near the mean, so that little cancels below
+            origin = block.mean(axis=0)  # close to the mean, which keeps cancellation small
         block -= origin
         total += block.sum(axis=0)
         square += block.T @ block
@@ -46,11 +46,11 @@ def train_whitening(vectors: np.ndarray, dim: int | None = None) -> Projection:
     Parameters
     ----------
     vectors : (n, D)
-    dim : how many are kept, those of the largest variance; None for all that carry something
+    dim : number of components kept, those with the largest variance; None for all above rounding error
 
     Raises
     ------
-    InputError : fewer than two embeddings, or all the same
+    InputError : fewer than two embeddings, or identical ones
 
     Examples
     --------
@@ -64,10 +64,10 @@ def train_whitening(vectors: np.ndarray, dim: int | None = None) -> Projection:
     variances, axes = np.linalg.eigh(covariance * (n / (n - 1)))
     variances, axes = variances[::-1], axes[:, ::-1].T
     if variances[0] <= 0:
-        raise InputError("the embeddings are all the same: there is nothing to learn from them")
+        raise InputError("the embeddings are all identical; give embeddings that vary")
     most = int((variances[: n - 1] > NOTHING * variances[0]).sum())
     if dim is not None and dim > most:
-        log.warning("whitening: %d dimensions asked for; %d embeddings vary in %d", dim, n, most)
+        log.warning("whitening: %d dimensions requested, but %d embeddings vary in %d", dim, n, most)
     kept = min(dim or most, most)
     axes = axes[:kept] * np.sign(axes[np.arange(kept), np.abs(axes[:kept]).argmax(axis=1)])[:, None]
     return Projection(mean, axes / np.sqrt(variances[:kept])[:, None])

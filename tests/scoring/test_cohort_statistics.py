@@ -1,4 +1,4 @@
-"""Statistics of cohort scores, against sorting and loops."""
+"""Statistics of cohort scores, compared with sorting and loops."""
 
 import numpy as np
 import pytest
@@ -16,19 +16,19 @@ RNG = np.random.default_rng(0)
 
 
 @pytest.mark.parametrize("spread", ["normal", "few values", "one high row", "sorted"])
-def test_selection_finds_the_highest_whatever_the_scores(spread):
+def test_selection_finds_the_highest_scores(spread):
     scores = RNG.standard_normal((50, 4000)).astype(np.float32)
     if spread == "few values":
         scores = scores.round()
     elif spread == "one high row":
-        scores[3, :400] += 100  # all high values among the first columns: the guessed bound is too high
+        scores[3, :400] += 100  # all high values are in the first columns, so the estimated bound is too high
     elif spread == "sorted":
         scores.sort(axis=1)
     expected = np.sort(scores, axis=1)[:, -200:]
     assert np.array_equal(np.sort(highest(scores, 200), axis=1), expected)
 
 
-def test_statistics_of_a_large_cohort_are_those_of_a_full_sort():
+def test_statistics_of_a_large_cohort_match_a_full_sort():
     recordings, cohort = RNG.standard_normal((1100, 8)).astype("f4"), RNG.standard_normal((5000, 8)).astype("f4")
     mean, deviation = cohort_statistics(recordings, cohort, 100)
     best = np.sort(recordings @ cohort.T, axis=1)[:, -100:]
@@ -47,16 +47,16 @@ def test_the_number_of_cores_does_not_matter(monkeypatch):
 def test_highest_members_have_the_highest_scores(spread):
     scores = RNG.standard_normal((50, 4000)).astype(np.float32)
     if spread == "few values":
-        scores = scores.round(1)  # the bound has equals in nearly every row
+        scores = scores.round(1)  # ties at the bound in nearly every row
         scores[7] = np.arange(4000)
     members = highest_members(scores, 200)
     assert all(len(set(row)) == 200 for row in members.tolist())
-    found = np.sort(np.take_along_axis(scores, members, axis=1), axis=1)
-    assert np.array_equal(found, np.sort(scores, axis=1)[:, -200:])
+    selected = np.sort(np.take_along_axis(scores, members, axis=1), axis=1)
+    assert np.array_equal(selected, np.sort(scores, axis=1)[:, -200:])
 
 
-@pytest.mark.parametrize("table", [1 << 27, 1 << 14])  # all choices at once, or those of 256 recordings at a time
-def test_chosen_statistics_are_those_of_a_full_sort(table, monkeypatch):
+@pytest.mark.parametrize("table", [1 << 27, 1 << 14])  # all choices at once; 256 recordings at a time
+def test_chosen_statistics_match_a_full_sort(table, monkeypatch):
     monkeypatch.setattr(module, "TABLE", table)
     recordings, cohort = RNG.standard_normal((700, 8)).astype("f4"), RNG.standard_normal((3000, 8)).astype("f4")
     pairs = RNG.integers(0, 700, (2000, 2))
@@ -68,7 +68,7 @@ def test_chosen_statistics_are_those_of_a_full_sort(table, monkeypatch):
     assert deviation == pytest.approx(values.std(axis=1), rel=1e-4)
 
 
-def test_statistics_among_themselves_leave_a_member_itself_out():
+def test_statistics_among_themselves_exclude_the_member_itself():
     left, right = RNG.standard_normal((30, 4)), RNG.standard_normal((30, 4))
     others = [np.delete(left[member] @ right.T, member) for member in range(30)]
     mean, deviation = statistics_among_themselves(left, right)
@@ -76,6 +76,6 @@ def test_statistics_among_themselves_leave_a_member_itself_out():
     assert deviation == pytest.approx([scores.std() for scores in others])
 
 
-def test_a_cohort_of_one_vector_has_no_deviation_among_itself():
+def test_a_cohort_of_identical_vectors_has_deviation_zero():
     one = np.repeat(RNG.standard_normal((1, 4)), 9, axis=0)
     assert (statistics_among_themselves(one, one)[1] == 0).all()

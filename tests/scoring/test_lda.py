@@ -1,4 +1,4 @@
-"""LDA and its statistics."""
+"""LDA and its statistics, compared with scikit-learn and with loops."""
 
 import numpy as np
 import pytest
@@ -10,74 +10,75 @@ from avsv.scoring import groups
 from avsv.scoring.lda import class_statistics, shrink, train_lda
 
 
-def people_and_vectors(n_people=30, n_each=40, dim=6, seed=0):
+def draw(n_speakers=30, n_each=40, dim=6, seed=0):
     rng = np.random.default_rng(seed)
-    people = np.repeat(np.arange(n_people), n_each)
+    speakers = np.repeat(np.arange(n_speakers), n_each)
     mixing = rng.standard_normal((dim, dim))
     vectors = (
-        rng.standard_normal((n_people, dim))[people] @ np.diag(np.arange(1, dim + 1))
-        + rng.standard_normal((len(people), dim)) @ mixing
+        rng.standard_normal((n_speakers, dim))[speakers] @ np.diag(np.arange(1, dim + 1))
+        + rng.standard_normal((len(speakers), dim)) @ mixing
     )
-    return people, vectors
+    return speakers, vectors
 
 
-def test_statistics_are_those_of_a_loop(monkeypatch):
+def test_statistics_match_a_loop(monkeypatch):
     monkeypatch.setattr(groups, "ROWS", 6)
-    people, vectors = people_and_vectors(5, 4)
-    order = np.random.default_rng(0).permutation(len(people))
-    found = class_statistics(vectors[order], people[order])
+    speakers, vectors = draw(5, 4)
+    order = np.random.default_rng(0).permutation(len(speakers))
+    statistics = class_statistics(vectors[order], speakers[order])
     within = sum(
-        np.outer(x - vectors[people == p].mean(0), x - vectors[people == p].mean(0)) for p, x in zip(people, vectors)
+        np.outer(x - vectors[speakers == s].mean(0), x - vectors[speakers == s].mean(0))
+        for s, x in zip(speakers, vectors)
     )
-    assert found.counts.tolist() == [4] * 5
-    assert found.means == pytest.approx(np.array([vectors[people == p].mean(0) for p in range(5)]))
-    assert found.within == pytest.approx(within)
+    assert statistics.counts.tolist() == [4] * 5
+    assert statistics.means == pytest.approx(np.array([vectors[speakers == s].mean(0) for s in range(5)]))
+    assert statistics.within == pytest.approx(within)
 
 
-def test_lda_spans_scikit_learns_directions_and_whitens_within():
-    people, vectors = people_and_vectors(n_each=400)
-    transform = train_lda(class_statistics(vectors, people), 3)
-    expected = LinearDiscriminantAnalysis(solver="eigen", n_components=3).fit(vectors, people).scalings_[:, :3].T
+def test_lda_finds_scikit_learns_directions_and_whitens_within_speakers():
+    speakers, vectors = draw(n_each=400)
+    transform = train_lda(class_statistics(vectors, speakers), 3)
+    expected = LinearDiscriminantAnalysis(solver="eigen", n_components=3).fit(vectors, speakers).scalings_[:, :3].T
     for ours, theirs in zip(transform, expected):
         assert abs(ours @ theirs) / np.linalg.norm(ours) / np.linalg.norm(theirs) == pytest.approx(1, abs=1e-3)
-    within = class_statistics(vectors @ transform.T, people).within / (len(people) - 30)
+    within = class_statistics(vectors @ transform.T, speakers).within / (len(speakers) - 30)
     assert within == pytest.approx(np.eye(3), abs=0.02)
 
 
-def test_more_dimensions_than_people_allow_are_cut_with_a_message(caplog):
-    people, vectors = people_and_vectors(n_people=4)
-    assert train_lda(class_statistics(vectors, people), 10).shape == (3, 6)
-    assert "10 dimensions asked for; 4 people and 6 values allow 3" in caplog.text
+def test_more_dimensions_than_speakers_allow_are_reduced_with_a_warning(caplog):
+    speakers, vectors = draw(n_speakers=4)
+    assert train_lda(class_statistics(vectors, speakers), 10).shape == (3, 6)
+    assert caplog.records[0].args == (10, 4, 6, 3)
 
 
-def test_more_values_than_embeddings_is_no_obstacle():
-    people = np.repeat(np.arange(5), 2)
+def test_fewer_embeddings_than_values_are_enough():
+    speakers = np.repeat(np.arange(5), 2)
     vectors = np.random.default_rng(0).standard_normal((10, 100))
-    transform = train_lda(class_statistics(vectors, people))
+    transform = train_lda(class_statistics(vectors, speakers))
     assert transform.shape == (100, 100)
     assert np.isfinite(transform).all()
 
 
-def test_shrinkage_is_that_of_scikit_learn():
+def test_shrinkage_matches_scikit_learn():
     sample = np.random.default_rng(0).standard_normal((30, 8)) * np.arange(1, 9)
     covariance = sample.T @ sample / 30
     ours = shrink(covariance, 30)
     theirs = OAS(assume_centered=True, store_precision=False).fit(sample)
     assert 0 < theirs.shrinkage_ < 1
-    # scikit-learn leaves out the terms in 2/d of the paper's equation (23), which is small
+    # scikit-learn omits the small terms in 2/d of the paper's equation (23)
     assert np.linalg.norm(ours - theirs.covariance_) < 0.1 * np.linalg.norm(covariance)
     assert np.trace(ours) == pytest.approx(np.trace(covariance))
 
 
-def test_one_embedding_a_person_is_refused():
-    with pytest.raises(InputError, match="each of the 4 people has one embedding only"):
+def test_one_embedding_per_speaker_is_refused():
+    with pytest.raises(InputError, match="4 speakers"):
         class_statistics(np.eye(4), np.arange(4))
-    with pytest.raises(InputError, match="at least two people, found 1"):
+    with pytest.raises(InputError, match=r"found 1$"):
         class_statistics(np.eye(4), np.zeros(4, int))
 
 
 def test_embeddings_without_variation_are_refused():
-    with pytest.raises(InputError, match="all the same"):
+    with pytest.raises(InputError, match="identical"):
         train_lda(class_statistics(np.repeat(np.eye(3), 2, axis=0), np.repeat(np.arange(3), 2)))
 
 
@@ -85,18 +86,18 @@ CASES = [(5, 10, None, True), (20, 10, None, False), (20, 10, 8, False), (5, 10,
          (10, 1.5, None, True)]  # fmt: skip
 
 
-@pytest.mark.parametrize("n_people, n_clips, dim, told", CASES)
-def test_fewer_people_or_recordings_than_dimensions_are_told(caplog, n_people, n_clips, dim, told):
+@pytest.mark.parametrize("n_speakers, n_clips, dim, warned", CASES)
+def test_too_few_speakers_or_recordings_are_warned_of(caplog, n_speakers, n_clips, dim, warned):
     rng = np.random.default_rng(0)
-    people = np.sort(np.arange(int(n_people * n_clips)) % n_people)
-    vectors = np.repeat(rng.standard_normal((n_people, 12)), np.bincount(people), axis=0)
-    vectors += rng.standard_normal((len(people), 12))
-    train_lda(class_statistics(vectors, people), dim)
-    assert bool(caplog.records) == told
+    speakers = np.sort(np.arange(int(n_speakers * n_clips)) % n_speakers)
+    vectors = np.repeat(rng.standard_normal((n_speakers, 12)), np.bincount(speakers), axis=0)
+    vectors += rng.standard_normal((len(speakers), 12))
+    train_lda(class_statistics(vectors, speakers), dim)
+    assert bool(caplog.records) == warned
 
 
 @pytest.mark.parametrize("broken", [np.nan, np.inf, 1e200])
-def test_embeddings_that_make_no_finite_statistics_are_refused(broken):
+def test_embeddings_without_finite_statistics_are_refused(broken):
     vectors = np.random.default_rng(0).standard_normal((20, 3))
     vectors[4, 1] = broken
     with pytest.raises(InputError):

@@ -1,4 +1,4 @@
-"""PLDA: scores against full Gaussians, files against Kaldi's form."""
+"""PLDA: scores compared with full Gaussians, files with Kaldi's formats."""
 
 import subprocess
 import sys
@@ -25,7 +25,7 @@ RNG = np.random.default_rng(0)
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_ratio_is_that_of_full_gaussians():
+def test_ratio_matches_full_gaussians():
     d = 4
     mean, between, within = RNG.standard_normal(d), covariance(d, 1), covariance(d, 2)
     enroll, test = RNG.standard_normal((3, d)), RNG.standard_normal((2, d))
@@ -45,20 +45,20 @@ def test_ratio_is_that_of_full_gaussians():
 
 
 @pytest.mark.parametrize("n", [1, 2, 5])
-def test_ratio_of_several_enrolment_recordings_is_that_of_their_joint_gaussian(n):
+def test_ratio_given_several_enrolment_recordings_matches_their_joint_gaussian(n):
     d = 3
     mean, between, within = RNG.standard_normal(d), covariance(d, 1), covariance(d, 2)
     enroll, test = RNG.standard_normal((n, d)), RNG.standard_normal(d)
 
-    def of_one_person(*vectors):
+    def of_one_speaker(*vectors):
         k = len(vectors)
         cov = np.kron(np.ones((k, k)), between) + np.kron(np.eye(k), within)
         return multivariate_normal(np.tile(mean, k), cov).logpdf(np.concatenate(vectors))
 
-    expected = of_one_person(*enroll, test) - of_one_person(*enroll) - of_one_person(test)
+    expected = of_one_speaker(*enroll, test) - of_one_speaker(*enroll) - of_one_speaker(test)
     basis, psi, _ = diagonalise(within, between)
-    places = (np.vstack([enroll, test]) - mean) @ basis.T
-    assert plda_llr(places[:-1].mean(axis=0)[None], places[-1:], psi, n) == pytest.approx(np.array([[expected]]))
+    vectors = (np.vstack([enroll, test]) - mean) @ basis.T
+    assert plda_llr(vectors[:-1].mean(axis=0)[None], vectors[-1:], psi, n) == pytest.approx(np.array([[expected]]))
 
 
 def plda_without_projection(psi):
@@ -66,7 +66,7 @@ def plda_without_projection(psi):
     return Plda(Projection(np.zeros(d), np.eye(d)), Gaussians(np.zeros(d), np.eye(d), psi))
 
 
-def test_inner_products_of_people_with_differing_numbers_of_recordings_are_their_ratios():
+def test_inner_products_are_the_ratios_for_speakers_with_different_numbers_of_recordings():
     psi = np.array([4.0, 2, 1, 0.1, 0])
     vectors, counts = fixed_length(RNG.standard_normal((6, 5))), np.array([3, 1, 7])
     backend = Ratio(plda_without_projection(psi)).for_counts(counts)
@@ -100,13 +100,13 @@ def server(vectors, letter):
 data = np.load(sys.argv[1])
 enroll, test = server(data["x"], "e"), server(data["y"], "t")
 trials = Ndx(models=np.repeat(enroll.modelset, len(test.segset)), testsegs=np.tile(test.segset, len(enroll.modelset)))
-found = fast_PLDA_scoring(enroll, test, trials, data["mean"], np.linalg.cholesky(data["between"]), data["within"])
-np.save(sys.argv[2], found.scoremat)
+scores = fast_PLDA_scoring(enroll, test, trials, data["mean"], np.linalg.cholesky(data["between"]), data["within"])
+np.save(sys.argv[2], scores.scoremat)
 """
 
 
-def test_ratio_of_speechbrain_is_ours(tmp_path):
-    """In a process of its own: speechbrain's lazy modules and hypothesis do not get on."""
+def test_ratio_matches_speechbrain(tmp_path):
+    """Runs in a separate process, because speechbrain's lazy modules conflict with hypothesis."""
     d = 4
     mean, between, within = RNG.standard_normal(d), covariance(d, 1), covariance(d, 2)
     x, y = RNG.standard_normal((3, d)), RNG.standard_normal((2, d))
@@ -119,37 +119,37 @@ def test_ratio_of_speechbrain_is_ours(tmp_path):
 
 
 def test_embeddings_of_another_size_are_refused():
-    people, vectors = draw(np.eye(5), np.eye(5), [3] * 10, np.random.default_rng(3))
-    with pytest.raises(InputError, match="back-end is for embeddings of 5 values, these have 4"):
-        Ratio(train_plda(vectors, people)[0])(Embeddings(["a"], np.ones((1, 4), np.float32)))
+    speakers, vectors = draw(np.eye(5), np.eye(5), [3] * 10, np.random.default_rng(3))
+    with pytest.raises(InputError, match="5 values, found 4"):
+        Ratio(train_plda(vectors, speakers)[0])(Embeddings(["a"], np.ones((1, 4), np.float32)))
 
 
-def test_zero_embedding_has_a_ratio():
-    people, vectors = draw(np.eye(5), np.eye(5), [3] * 10, np.random.default_rng(3))
-    left, right = Ratio(train_plda(vectors, people)[0])(
+def test_a_zero_embedding_has_a_finite_ratio():
+    speakers, vectors = draw(np.eye(5), np.eye(5), [3] * 10, np.random.default_rng(3))
+    left, right = Ratio(train_plda(vectors, speakers)[0])(
         Embeddings(["a", "b"], np.eye(2, 5, 1, np.float32) * [[0], [1]])
     )
     assert np.isfinite(left @ right.T).all()
 
 
-def test_no_embeddings_have_no_sides():
+def test_no_embeddings_give_empty_sides():
     left, right = Ratio(plda_without_projection(np.ones(2)))(Embeddings([], np.empty((0, 0), np.float32)))
     assert left.shape == right.shape == (0, 4)
 
 
 @pytest.fixture
 def plda():
-    people, vectors = draw(covariance(6, 1), covariance(6, 2), [5] * 30, np.random.default_rng(4))
-    return train_plda(vectors, people, 4)[0], vectors
+    speakers, vectors = draw(covariance(6, 1), covariance(6, 2), [5] * 30, np.random.default_rng(4))
+    return train_plda(vectors, speakers, 4)[0], vectors
 
 
-def test_files_give_the_same_scores(plda, tmp_path):
+def test_a_written_model_projects_like_the_original(plda, tmp_path):
     model, vectors = plda
     write_plda(tmp_path, model)
     assert read_plda(tmp_path).project(vectors) == pytest.approx(model.project(vectors), abs=1e-4)
 
 
-def test_plda_file_has_kaldis_bytes_and_comes_back(plda, tmp_path):
+def test_the_plda_file_has_kaldis_bytes_and_is_read_back(plda, tmp_path):
     model = plda[0].gaussians
     write_gaussians(tmp_path / "plda", model)
     data = (tmp_path / "plda").read_bytes()
@@ -159,7 +159,7 @@ def test_plda_file_has_kaldis_bytes_and_comes_back(plda, tmp_path):
     assert (tmp_path / "again").read_bytes() == data
 
 
-def test_kaldis_text_form_is_read(tmp_path):
+def test_kaldis_text_format_is_read(tmp_path):
     (tmp_path / "plda").write_text("<Plda>  [ 1 2 ]\n [\n  1 0 \n  0 2 ]\n [ 3 0.5 ]\n</Plda> ")
     model = read_gaussians(tmp_path / "plda")
     assert model.mean.tolist() == [1, 2]
@@ -167,16 +167,16 @@ def test_kaldis_text_form_is_read(tmp_path):
     assert model.psi.tolist() == [3, 0.5]
 
 
-def test_text_form_is_that_of_kaldi_and_comes_back(tmp_path):
+def test_the_text_format_is_kaldis_and_is_read_back(tmp_path):
     model = Gaussians(np.array([1, -0.25]), np.array([[1, 0], [1 / 3, 2e-9]]), np.array([3, 0.5]))
     write_gaussians(tmp_path / "plda", model, text=True)
     expected = "<Plda>  [ 1 -0.25 ]\n [\n  1 0 \n  0.3333333 2e-09 ]\n [ 3 0.5 ]\n</Plda> "
     assert (tmp_path / "plda").read_text() == expected
-    found = read_gaussians(tmp_path / "plda")
-    assert found.transform == pytest.approx(model.transform, abs=1e-7)
+    read = read_gaussians(tmp_path / "plda")
+    assert read.transform == pytest.approx(model.transform, abs=1e-7)
 
 
-def test_text_folder_gives_the_same_scores(plda, tmp_path):
+def test_a_model_in_text_format_projects_like_the_original(plda, tmp_path):
     model, vectors = plda
     write_plda(tmp_path, model, text=True)
     assert (tmp_path / "mean.vec").read_text().startswith(" [ ")
@@ -191,17 +191,17 @@ def test_impossible_variances_are_refused(tmp_path, psi):
     assert not (tmp_path / "plda").exists()
     parts = b"".join(encode(part.astype("<f8")) for part in (model.mean, model.transform, model.psi))
     (tmp_path / "plda").write_bytes(b"\0B<Plda> " + parts + b"</Plda> ")
-    with pytest.raises(InputError, match="values that are not finite, or a negative variance"):
+    with pytest.raises(InputError, match="plda"):
         read_gaussians(tmp_path / "plda")
 
 
-def test_offset_column_of_kaldis_lda_is_applied(tmp_path):
+def test_the_offset_column_of_kaldis_lda_is_applied(tmp_path):
     reduce, offset, center = RNG.standard_normal((2, 3)), RNG.standard_normal(2), RNG.standard_normal(3)
     write_plda(tmp_path, Plda(Projection(center, reduce), Gaussians(np.zeros(2), np.eye(2), np.ones(2))))
     write_array(tmp_path / "transform.mat", np.column_stack([reduce, offset]).astype("<f4"))
-    found = read_plda(tmp_path).projection
+    projection = read_plda(tmp_path).projection
     x = RNG.standard_normal(3)
-    assert found.transform @ (x - found.center) == pytest.approx(reduce @ (x - center) + offset, abs=1e-5)
+    assert projection.transform @ (x - projection.center) == pytest.approx(reduce @ (x - center) + offset, abs=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -211,21 +211,21 @@ def test_damaged_files_are_named(plda, tmp_path, damage):
     write_plda(tmp_path, plda[0])
     data = (tmp_path / "plda").read_bytes()
     (tmp_path / "plda").write_bytes(damage(data))
-    with pytest.raises(InputError, match="plda: is no PLDA model of Kaldi"):
+    with pytest.raises(InputError, match="plda: "):
         read_plda(tmp_path)
 
 
-def test_absent_and_unfitting_files_are_named(plda, tmp_path):
+def test_absent_files_and_files_of_other_sizes_are_named(plda, tmp_path):
     write_plda(tmp_path, plda[0])
     write_array(tmp_path / "mean.vec", np.ones(3, "<f4"))
-    with pytest.raises(InputError, match=r"mean\.vec has 3 values, .*transform\.mat is for 6"):
+    with pytest.raises(InputError, match=r"mean\.vec has 3 .*transform\.mat .* 6"):
         read_plda(tmp_path)
     write_plda(tmp_path, plda[0])
     write_array(tmp_path / "transform.mat", np.ones((3, 6), "<f4"))
-    with pytest.raises(InputError, match=r"transform\.mat gives vectors of 3 values, plda is for 4"):
+    with pytest.raises(InputError, match=r"transform\.mat .* 3 .* 4"):
         read_plda(tmp_path)
     (tmp_path / "transform.mat").unlink()
-    with pytest.raises(InputError, match=r"no transform.mat; expected the folder that avsv plda makes"):
+    with pytest.raises(InputError, match=r"transform\.mat"):
         read_plda(tmp_path)
 
 
@@ -251,7 +251,7 @@ def kaldi_score(model, enroll, test, n, normalize_length, simple_length_norm):
 
 
 def kaldi_length(vector, length):
-    """ivector-normalize-length, with --scaleup=false for "one"; nothing for "as-is"."""
+    """ivector-normalize-length for "sqrt-dim", with --scaleup=false for "one"; no scaling for "as-is"."""
     scale = {"sqrt-dim": np.sqrt(len(vector)), "one": 1.0}.get(length)
     return vector if scale is None else vector * scale / np.linalg.norm(vector)
 
@@ -260,8 +260,8 @@ def kaldi_length(vector, length):
 @pytest.mark.parametrize("length", ["sqrt-dim", "one", "as-is"])
 @pytest.mark.parametrize("normalization", ["none", "model", "simple"])
 @pytest.mark.parametrize("files", ["mean transform", "mean", "transform", "offset", "mean offset", "", "bare"])
-def test_scores_are_those_of_kaldis_programs(tmp_path, files, normalization, length, text):
-    """subtract-global-mean | transform-vec | normalize-length | plda-scoring, with any of the files left out."""
+def test_scores_match_kaldis_programs(tmp_path, files, normalization, length, text):
+    """subtract-global-mean | transform-vec | normalize-length | plda-scoring, with any of the files absent."""
     rng = np.random.default_rng(3)
     d, size = 3, (5 if "transform" in files or "offset" in files else 3)
     model = Gaussians(rng.standard_normal(d), rng.standard_normal((d, d)), np.array([4.0, 1.0, 0.2]))
@@ -300,7 +300,7 @@ def test_a_bare_plda_file_for_vectors_of_another_size_is_refused(tmp_path):
         make_backend("plda", tmp_path / "plda")(Embeddings(["a"], np.ones((1, 3), np.float32)))
 
 
-def test_files_that_are_not_applied_are_told(plda, tmp_path, caplog):
+def test_files_that_are_not_applied_are_warned_of(plda, tmp_path, caplog):
     write_plda(tmp_path, plda[0])
     read_plda(tmp_path)
     assert not caplog.records
@@ -311,7 +311,7 @@ def test_files_that_are_not_applied_are_told(plda, tmp_path, caplog):
 @pytest.mark.parametrize("transform", [np.zeros((2, 2)), np.ones((2, 2)), np.diag([1, np.nan]), np.diag([np.inf, 1])])
 def test_a_degenerate_model_is_neither_written_nor_read(tmp_path, transform):
     model = Gaussians(np.zeros(2), transform.astype("<f8"), np.ones(2))
-    with pytest.raises(InputError, match="degenerate"):
+    with pytest.raises(InputError, match="plda: "):
         write_gaussians(tmp_path / "plda", model)
     parts = b"".join(encode(part.astype("<f8")) for part in (model.mean, model.transform, model.psi))
     (tmp_path / "plda").write_bytes(b"\0B<Plda> " + parts + b"</Plda> ")
@@ -320,7 +320,7 @@ def test_a_degenerate_model_is_neither_written_nor_read(tmp_path, transform):
 
 
 @given(st.binary(max_size=120), st.booleans())
-def test_any_bytes_are_a_model_or_a_user_error(tmp_path_factory, data, headed):
+def test_arbitrary_bytes_are_refused(tmp_path_factory, data, headed):
     path = tmp_path_factory.mktemp("p") / "plda"
     path.write_bytes((b"\0B<Plda> DV " if headed else b"") + data)
     with pytest.raises(InputError):

@@ -13,11 +13,11 @@ CENTER, TRANSFORM = RNG.standard_normal(4), RNG.standard_normal((3, 4))
 
 
 @pytest.mark.parametrize("text", [False, True])
-def test_files_come_back(tmp_path, text):
+def test_written_files_are_read_back(tmp_path, text):
     write_projection(tmp_path, Projection(CENTER, TRANSFORM), text)
-    found = read_projection(tmp_path / "mean.vec", tmp_path / "transform.mat")
-    assert found.center == pytest.approx(CENTER, abs=1e-6)
-    assert found.transform == pytest.approx(TRANSFORM, abs=1e-6)
+    projection = read_projection(tmp_path / "mean.vec", tmp_path / "transform.mat")
+    assert projection.center == pytest.approx(CENTER, abs=1e-6)
+    assert projection.transform == pytest.approx(TRANSFORM, abs=1e-6)
 
 
 def test_binary_files_have_kaldis_bytes(tmp_path):
@@ -32,26 +32,26 @@ def test_last_column_of_kaldis_lda_is_an_offset(tmp_path):
     write_array(tmp_path / "mean.vec", CENTER)
     write_array(tmp_path / "transform.mat", np.column_stack([TRANSFORM, offset]))
     x = RNG.standard_normal((5, 4))
-    found = read_projection(tmp_path / "mean.vec", tmp_path / "transform.mat").apply(x)
-    assert found == pytest.approx((x - CENTER) @ TRANSFORM.T + offset, abs=1e-5)
+    projected = read_projection(tmp_path / "mean.vec", tmp_path / "transform.mat").apply(x)
+    assert projected == pytest.approx((x - CENTER) @ TRANSFORM.T + offset, abs=1e-5)
 
 
-def test_work_by_blocks_is_that_at_once(monkeypatch):
+def test_blocks_give_the_same_result(monkeypatch):
     monkeypatch.setattr(module, "BLOCK", 3)
     x = RNG.standard_normal((8, 4)).astype(np.float32)
     assert Projection(CENTER, TRANSFORM).apply(x) == pytest.approx((x - CENTER) @ TRANSFORM.T, abs=1e-5)
     assert Projection(CENTER).apply(x) == pytest.approx(x - CENTER, abs=1e-6)
 
 
-def test_unfitting_files_are_named(tmp_path):
+def test_files_of_other_shapes_are_named(tmp_path):
     vector, matrix = tmp_path / "mean.vec", tmp_path / "transform.mat"
     write_array(vector, CENTER)
     write_array(matrix, np.ones((3, 7)))
-    with pytest.raises(InputError, match=r"mean\.vec has 4 values, .*transform\.mat is for 7"):
+    with pytest.raises(InputError, match=r"mean\.vec has 4 .*transform\.mat .* 7"):
         read_projection(vector, matrix)
-    with pytest.raises(InputError, match=r"transform\.mat: expected a vector"):
+    with pytest.raises(InputError, match=r"transform\.mat: "):
         read_projection(matrix)
-    with pytest.raises(InputError, match=r"mean\.vec: expected a matrix, found shape \(4,\)"):
+    with pytest.raises(InputError, match=r"mean\.vec: .*\(4,\)"):
         read_projection(vector, vector)
-    with pytest.raises(InputError, match="embeddings of 4 values, these have 5"):
+    with pytest.raises(InputError, match="4 values, found 5"):
         Projection(CENTER).apply(np.ones((2, 5)))

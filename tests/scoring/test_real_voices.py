@@ -1,4 +1,4 @@
-"""Back-ends on real embeddings: SpeechBrain's ECAPA of 270 people, trained on one half of them, tried on the other."""
+"""Back-ends on real embeddings: SpeechBrain's ECAPA of 270 speakers, trained on one half and tested on the other."""
 
 import csv
 
@@ -15,27 +15,27 @@ from avsv.scoring.plda_training import train_plda
 
 @pytest.fixture
 def voices(real_data):
-    """Names, embeddings (2700, 192), the number of each one's person, and which half the person is in."""
+    """Names, embeddings (2700, 192), speaker numbers, and the half that each speaker is in."""
     archive = np.load(real_data / "nsc" / "embeddings.npz")
     names = archive["keys"].tolist()
-    _, people = np.unique([name.rpartition("_")[0] for name in names], return_inverse=True)
-    half = np.arange(people.max() + 1) % 2
-    return names, archive["ecapa"].astype(np.float32), people, half[people]
+    _, speakers = np.unique([name.rpartition("_")[0] for name in names], return_inverse=True)
+    half = np.arange(speakers.max() + 1) % 2
+    return names, archive["ecapa"].astype(np.float32), speakers, half[speakers]
 
 
 def sides_by_halves(voices):
-    """Cosine's sides, and those of PLDA, each half by the model of the other."""
-    names, vectors, people, half = voices
+    """The sides of the cosine, and those of PLDA with each half scored by the model of the other."""
+    names, vectors, speakers, half = voices
     plda = np.empty((2, len(names), 192 + 2), np.float32)
     for side in (0, 1):
-        _, numbers = np.unique(people[half != side], return_inverse=True)
+        _, numbers = np.unique(speakers[half != side], return_inverse=True)
         backend = Ratio(train_plda(vectors[half != side], numbers)[0])
         rows = np.flatnonzero(half == side)
         plda[:, rows] = backend(Embeddings([names[row] for row in rows], vectors[rows]))
     return Cosine()(Embeddings(names, vectors)), plda
 
 
-def test_plda_of_135_people_is_better_than_cosine_on_135_others(voices, real_data):
+def test_plda_of_135_speakers_beats_the_cosine_on_135_others(voices, real_data):
     names, _, _, half = voices
     row_of = {name: row for row, name in enumerate(names)}
     cosine, plda = sides_by_halves(voices)
@@ -49,12 +49,12 @@ def test_plda_of_135_people_is_better_than_cosine_on_135_others(voices, real_dat
         assert rates[1] < rates[0]
 
 
-def test_three_recordings_by_the_book_are_better_than_one(voices):
-    names, vectors, people, half = voices
-    _, numbers = np.unique(people[half == 0], return_inverse=True)
+def test_three_recordings_by_the_book_beat_one(voices):
+    names, vectors, speakers, half = voices
+    _, numbers = np.unique(speakers[half == 0], return_inverse=True)
     backend = Ratio(train_plda(vectors[half == 0], numbers)[0]).for_counts(np.array([3]))
     left, right = backend(Embeddings(names, vectors))
-    rows = np.flatnonzero(half == 1).reshape(-1, 10)  # ten clips of each person
+    rows = np.flatnonzero(half == 1).reshape(-1, 10)  # ten clips of each speaker
     enrolled = backend.enroll(right[rows[:, :3]].mean(axis=1), np.full(len(rows), 3))
     tests = rows[:, 3:].ravel()
     labels = np.arange(len(rows))[:, None] == np.repeat(np.arange(len(rows)), 7)
