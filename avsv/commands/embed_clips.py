@@ -40,7 +40,7 @@ def add_arguments(parser):
 
 
 def run(args):
-    from avsv.embeddings.avn_f import NAME, TABLES, embed_clips, load_avn_f, make_avn_f_embedder
+    from avsv.embeddings.avn_f import TABLES, embed_clips, make_avn_f_embedder
     from avsv.embeddings.face import archived_faces, damaged, media_faces
     from avsv.embeddings.voice import read_clip
     from avsv.jobs.fingerprints import file_digest
@@ -50,6 +50,8 @@ def run(args):
     from avsv.kaldi.media_files import with_stamps
     from avsv.kaldi.reuse import take_over
     from avsv.kaldi.shards import make_archives
+    from avsv.models.avn_f import AVN_F
+    from avsv.models.checkpoint import load
 
     data = read_data_dir(args.data_dir)
     damage = [read_damage(args.data_dir, modality) for modality in ("voice", "face")]
@@ -57,12 +59,12 @@ def run(args):
     sources = [{utt: where for utt, where in source.items() if hurt.get(utt, {}).get("kind") != MISSING}
                for source, hurt in zip(sources, damage, strict=True)]  # fmt: skip
     wav, pictures = sources
-    load_avn_f(args.model)  # a folder without one is told at once
+    load(args.model, AVN_F)  # refuses a folder without one at once
     detector = None
     if pictures and not data.table("faces.scp"):
         detector = load_detector(args)
     settings = {
-        "model": file_digest(args.model / NAME),
+        "model": file_digest(AVN_F.path(args.model)),
         "detector": detector and file_digest(detector.model_file),
         "frames": args.frames_per_clip,
         "det_thresh": args.det_thresh,
@@ -87,7 +89,7 @@ def run(args):
         embed_clips(make_avn_f_embedder(args.model, args.device), left, readers, there, out)
 
     sources = [args.data_dir / name for name in ("wav.scp", "video.scp" if detector else "faces.scp", "utt2damage")]
-    made = MadeFrom(args.verb, {"model": args.model / NAME, "data": sources}, settings)
+    made = MadeFrom(args.verb, {"model": AVN_F.path(args.model), "data": sources}, settings)
     make_archives(args.out_dir, ["embedding"], inputs, settings, work, args.shard, args.max_skipped,
                   TABLES, model=f"clips:{settings['model']}", made=made)  # fmt: skip
 

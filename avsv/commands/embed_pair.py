@@ -23,7 +23,7 @@ def add_arguments(parser):
 
 
 def run(args):
-    from avsv.embeddings.pair import NAME, fuse_pairs, load_fusion, pair_quality
+    from avsv.embeddings.pair import fuse_pairs, load_fusion, pair_quality
     from avsv.embeddings.quality_tables import quality_file
     from avsv.jobs.files import replaced_together
     from avsv.jobs.fingerprints import digest, file_digest
@@ -32,9 +32,10 @@ def run(args):
     from avsv.kaldi.origin import embeddings_model
     from avsv.kaldi.pairs import join_embeddings
     from avsv.kaldi.tables import write_table
+    from avsv.models.avn_e import FUSION
 
     fusion = load_fusion(args.model)
-    network = args.model / NAME
+    network = FUSION.path(args.model)
     tables = [quality_file(args.voice, name) for name in fusion.options.voice_quality]
     tables += [quality_file(args.face, name) for name in fusion.options.face_quality]
     inputs = {"model": network, "voice": args.voice, "face": args.face, "quality": tables}
@@ -43,7 +44,7 @@ def run(args):
     vectors, weights = fuse_pairs(
         fusion, voice, face, present, pair_quality(fusion.options, args.voice, args.face, utts)
     )
-    parts = [file_digest(args.model / NAME), embeddings_model(args.voice), embeddings_model(args.face)]
+    parts = [file_digest(FUSION.path(args.model)), embeddings_model(args.voice), embeddings_model(args.face)]
     out = args.out_dir
     with replaced_together(out / "weights"):
         write_embeddings(out / "embedding.ark", out / "embedding.scp", utts, vectors, f"pair:{digest(parts)}")

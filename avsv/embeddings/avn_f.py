@@ -1,65 +1,28 @@
 """Embeddings of clips from sound and faces at once, by AVN-F, and the folder that holds the network."""
 
-import json
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import save
 from torch import Tensor, nn
 
 from avsv.embeddings.face import FaceReader
 from avsv.embeddings.voice import RATE
 from avsv.errors import InputError
 from avsv.features.faces import SIDE
-from avsv.jobs.files import whole_file
 from avsv.jobs.progress import progress
 from avsv.kaldi.shard_writer import ShardWriter
-from avsv.models.avn_f import AVNF, AVNFOptions, FromSound
+from avsv.models.avn_f import AVN_F, FromSound
+from avsv.models.checkpoint import load
 from avsv.models.device import pick_device
-from avsv.models.weights import load_trained
 
 log = logging.getLogger("avsv")
-NAME = "avn_f.safetensors"
-LONGEST_CROP = 600.0  # seconds that a network may claim to have been trained on
 BATCH = 16  # pairs of sound and face at a time
 WEIGHTS, MODALITY = "utt2voice_weight", "utt2modality"
 TABLES = (WEIGHTS, MODALITY)
 SoundReader = Callable[[str], np.ndarray]  # utterance -> its sound; InputError where there is none
-
-
-def save_avn_f(exp_dir: Path | str, net: AVNF, crop_seconds: float) -> None:
-    """Write `avn_f.safetensors`: the weights and, as metadata, the options to build the network again.
-
-    Parameters
-    ----------
-    crop_seconds : of the sound that it was trained on; test sound is cut to the same length
-    """
-    network = {"options": asdict(net.options), "crop_seconds": crop_seconds}
-    state = {name: tensor.cpu().contiguous() for name, tensor in net.state_dict().items()}
-    with whole_file(Path(exp_dir) / NAME, "wb") as out:
-        out.write(save(state, {"network": json.dumps(network)}))
-
-
-def load_avn_f(exp_dir: Path | str) -> tuple[AVNF, float]:
-    """The network that `avsv train` wrote, and the length of its sound in seconds.
-
-    Raises
-    ------
-    InputError : the folder has no finished AVN-F
-    """
-
-    def build(network: dict) -> AVNF:
-        if not (isinstance(network["crop_seconds"], int | float) and 0 < network["crop_seconds"] <= LONGEST_CROP):
-            raise ValueError(f"crop_seconds {network['crop_seconds']}")
-        return AVNF(AVNFOptions(**network["options"]))
-
-    task = "avn_f (AVN-J is embedded by embed-voice, embed-face and embed-pair)"
-    net, network = load_trained(Path(exp_dir) / NAME, task, build)
-    return net, network["crop_seconds"]
 
 
 def windows(sound: np.ndarray, n_samples: int) -> np.ndarray:
@@ -129,8 +92,8 @@ class AVNFEmbedder:
 
 def make_avn_f_embedder(exp_dir: Path | str, device: str = "cpu") -> AVNFEmbedder:
     """An embedder with the AVN-F of a finished experiment; `device` cpu | cuda."""
-    net, crop_seconds = load_avn_f(exp_dir)
-    return AVNFEmbedder(FromSound(net), crop_seconds, pick_device(device))
+    net, description = load(exp_dir, AVN_F)
+    return AVNFEmbedder(FromSound(net), description["crop_seconds"], pick_device(device))
 
 
 def embed_clips(

@@ -1,43 +1,26 @@
 """Fused embeddings: voice and face vectors through a trained AVN-E, and the folder that holds it."""
 
-import json
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import save
 
 from avsv.embeddings.quality_tables import read_quality
 from avsv.errors import InputError
-from avsv.jobs.files import whole_file
-from avsv.models.avn_e import Fusion, FusionOptions
-from avsv.models.weights import load_trained
+from avsv.models.avn_e import FUSION, Fusion, FusionOptions
+from avsv.models.checkpoint import load
 
 BLOCK = 8192  # rows at a time
-NAME = "fusion.safetensors"
-
-
-def save_fusion(exp_dir: Path | str, fusion: Fusion) -> None:
-    """Write `fusion.safetensors`: the weights and, as metadata, sizes and options to build the network again."""
-    network = {"n_voice": fusion.n_voice, "n_face": fusion.n_face, "options": asdict(fusion.options)}
-    state = {name: tensor.cpu().contiguous() for name, tensor in fusion.state_dict().items()}
-    with whole_file(Path(exp_dir) / NAME, "wb") as out:
-        out.write(save(state, {"network": json.dumps(network)}))
 
 
 def load_fusion(exp_dir: Path | str) -> Fusion:
-    """The network that `avsv train` wrote.
+    """The AVN-E of a finished training of task avn_e or avn_j.
 
     Raises
     ------
     InputError : the folder has no finished fusion network
     """
-
-    def build(network: dict) -> Fusion:
-        return Fusion(network["n_voice"], network["n_face"], FusionOptions(**network["options"]))
-
-    return load_trained(Path(exp_dir) / NAME, "avn_e or avn_j", build)[0]
+    return load(exp_dir, FUSION)[0]
 
 
 def pair_quality(options: FusionOptions, voice_scp: Path | str, face_scp: Path | str, utts: list[str]) -> np.ndarray:

@@ -17,7 +17,7 @@
 Widths of the MLP and its dropout are our choice: no readable source gives them.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import NamedTuple
 
 import torch
@@ -25,6 +25,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from avsv.errors import InputError
+from avsv.models.checkpoint import NetworkFile
 from avsv.models.ranges import choice, within
 from avsv.models.reliability import Reliability
 
@@ -269,6 +270,11 @@ class Fusion(nn.Module):
         self.head = FORMS[options.fusion](*sizes, n_cues, options)
         self.out_size = self.head.out_size
 
+    @property
+    def description(self) -> dict:
+        """What `FUSION` builds the network from."""
+        return {"n_voice": self.n_voice, "n_face": self.n_face, "options": asdict(self.options)}
+
     def normalize(self, voice: Tensor, face: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
         """Take off the means, scale to length 1, and put 0 where a modality is missing."""
         voice = F.normalize(voice - self.voice_mean) * present[:, :1]
@@ -325,3 +331,10 @@ def refuse_unknown(options: FusionOptions) -> None:
     if not options.reliability and (options.attention_on != "embeddings" or options.voice_quality
                                     or options.face_quality):  # fmt: skip
         raise InputError("attention_on, voice_quality and face_quality speak of reliability; set reliability: true")
+
+
+def build_fusion(description: dict) -> Fusion:
+    return Fusion(description["n_voice"], description["n_face"], FusionOptions(**description["options"]))
+
+
+FUSION = NetworkFile("fusion.safetensors", "avn_e or avn_j", build_fusion)

@@ -35,10 +35,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from avsv.errors import InputError
+from avsv.models.checkpoint import NetworkFile
 from avsv.models.ecapa import make_frontend
 from avsv.models.ranges import choice, within
 from avsv.models.resnet import BLOCKS, make_stages, pool_statistics
 
+LONGEST_CROP = 600.0  # seconds; a file that claims to be trained on longer crops is refused
 BOTTLENECK = 8  # the paper's: Linear 128 -> 8 -> 128 or 2
 
 
@@ -247,3 +249,14 @@ class FromSound(nn.Module):
         with torch.no_grad(), torch.autocast(sound.device.type, enabled=False):
             features = self.normalize(self.fbank(sound), torch.ones(len(sound), device=sound.device))
         return self.net(features, (pictures.float() - 127.5) / 127.5, present)
+
+
+def build_avn_f(description: dict) -> AVNF:
+    seconds = description["crop_seconds"]  # of the training's crops; test recordings are cut to the same length
+    if not (isinstance(seconds, int | float) and 0 < seconds <= LONGEST_CROP):
+        raise ValueError(f"crop_seconds {seconds}")
+    return AVNF(AVNFOptions(**description["options"]))
+
+
+AVN_F = NetworkFile("avn_f.safetensors", "avn_f (AVN-J is embedded by embed-voice, embed-face and embed-pair)",
+                    build_avn_f)  # fmt: skip

@@ -19,8 +19,8 @@ from avsv.errors import InputError
 from avsv.importers.model_files import require_model_file
 from avsv.jobs.files import replaced_together, whole_file
 from avsv.jobs.home import home_folder
+from avsv.models.checkpoint import fill, matching, read_state, without_memory, write_torch
 from avsv.models.hyperparams import ACTIVATION, FBANK, NORMALIZATION, RATE, read_recipe
-from avsv.models.weights import fit, put, read_state
 from avsv.torchaudio_library import make_optional
 
 
@@ -154,8 +154,7 @@ def save_speechbrain_folder(
     """
     with replaced_together(folder / "hyperparams.yaml"):
         for name, state in (("embedding_model", encoder.state_dict()), ("classifier", {"weight": class_weight})):
-            with whole_file(folder / f"{name}.ckpt", "wb") as out:
-                torch.save(state, out)
+            write_torch(folder / f"{name}.ckpt", state)
         with whole_file(folder / "label_encoder.txt") as out:
             out.writelines(f"'{name}' => {index}\n" for index, name in enumerate(people))
             out.write("================\n'starting_index' => 0\n")
@@ -251,9 +250,8 @@ def load_encoder(source: str, device: str, trust: bool = False) -> nn.Module:
         raise InputError(f"{weights}: there is no such file; {settings} says that the weights are there")
     features, normalization = part(FBANK, recipe.features), part(NORMALIZATION, recipe.normalization)
     try:
-        with torch.device("meta"):  # takes no memory, whatever sizes the file claims
-            shapes = part(recipe.network, recipe.options)
-        state = fit(shapes, read_state(weights), weights)
+        shapes = without_memory(lambda: part(recipe.network, recipe.options))
+        state = matching(shapes, read_state(weights), weights)
         network = part(recipe.network, recipe.options)
         network.load_state_dict({**network.state_dict(), **state})
         encoder = SpeakerEncoder(features, normalization, without_noise(network)).eval().requires_grad_(False)
@@ -305,7 +303,7 @@ def load_trusted(settings: Path, device: str) -> nn.Module:
         if getattr(encoder.hparams, "sample_rate", RATE) != RATE:
             raise ValueError(f"it is for sound at {encoder.hparams.sample_rate} Hz, avsv gives it {RATE} Hz")
         if (folder / "embedding_model.ckpt").exists():  # SpeechBrain lets parameters be absent
-            put(encoder.mods["embedding_model"], read_state(folder / "embedding_model.ckpt"), folder)
+            fill(encoder.mods["embedding_model"], read_state(folder / "embedding_model.ckpt"), folder)
     except InputError:
         raise
     except Exception as error:  # torch's, HyperPyYAML's, SpeechBrain's, and those of the program in the folder

@@ -11,14 +11,12 @@ import json
 import logging
 from pathlib import Path
 
-import torch
 from torch import Tensor, nn
 
 from avsv.errors import InputError, refuse_unknown
-from avsv.jobs.files import whole_file
 from avsv.jobs.inputs import regular_file
 from avsv.losses.margin import AAMSoftmax
-from avsv.models.weights import is_mapping, put, read_torch
+from avsv.models.checkpoint import fill, is_mapping, read_torch, write_torch
 from avsv.training.config import read_config
 
 log = logging.getLogger("avsv")
@@ -26,13 +24,8 @@ Weights = dict[str, Tensor]
 FILES = {"last": "checkpoint.pt", "best": "best.pt", "average": "average.pt"}
 
 
-def save_state(path: Path, state: dict) -> None:
-    with whole_file(path, "wb") as out:
-        torch.save(state, out)
-
-
 def load_state(path: Path) -> dict:
-    """What `save_state` wrote, in memory of the CPU; InputError where the file is damaged, or of something else."""
+    """What `write_torch` wrote, in memory of the CPU; InputError where the file is damaged, or of something else."""
     if not Path(path).exists():
         raise InputError(f"{path}: there is no such checkpoint")
     try:
@@ -110,13 +103,13 @@ def start_from(model: nn.Module, source: Path | str, exp_dir: Path | str) -> Non
         raise InputError(f"init={source}: is another network: {other[0]} is {found} there and of the shape "
                         f"{tuple(here[other[0]].shape)} here")  # fmt: skip
     kept = {name: there[name] for name in here if name not in differ}
-    put(model, {**here, **kept}, weights_file(source))
+    fill(model, {**here, **kept}, weights_file(source))
     log.info("%s: starts from %s%s", exp_dir, source, f"; anew: {', '.join(differ)} (other people)" if differ else "")
 
 
 def keep_last(folder: Path, epoch: int, weights: dict, n: int) -> None:
     """Keep the weights after `epoch` (from 1), and those of the `n` - 1 epochs before."""
-    save_state(folder / "epochs" / f"{epoch:04d}.pt", weights)
+    write_torch(folder / "epochs" / f"{epoch:04d}.pt", weights)
     for path in (folder / "epochs").glob("[0-9]*.pt"):
         if path.stem.isdecimal() and int(path.stem) <= epoch - n:
             path.unlink()
@@ -152,5 +145,5 @@ def final_weights(exp_dir: Path, which: str) -> Weights:
             raise InputError(f"{exp_dir}/epochs: has no weights of the last epochs to average; delete {exp_dir} and "
                             "train again")  # fmt: skip
         model = average_weights(epochs)
-        save_state(exp_dir / FILES[which], {"model": model})
+        write_torch(exp_dir / FILES[which], {"model": model})
     return load_state(exp_dir / FILES[which])["model"]

@@ -11,6 +11,7 @@ from avsv.errors import InputError
 from avsv.importers.model_files import require_model_file
 from avsv.jobs.files import copy_file, whole_file
 from avsv.jobs.fingerprints import file_digest
+from avsv.models.checkpoint import fill_part, write_torch
 from avsv.models.ecapa import (
     encoder_files,
     encoder_folder,
@@ -21,7 +22,6 @@ from avsv.models.ecapa import (
 )
 from avsv.models.hyperparams import RATE
 from avsv.models.iresnet import IResNet, save_onnx
-from avsv.models.weights import part_of
 from avsv.training.checkpoints import load_weights, weights_file
 from avsv.training.config import apply_schema, read_config
 from avsv.training.tasks.face import FaceConfig
@@ -107,7 +107,7 @@ def read_face_encoder(source: str) -> Encoder:
     net = IResNet(config.blocks, config.channels, config.embedding_size, config.stem_stride, config.dropout)
     if is_new(source):
         return Encoder(net, config.embedding_size, path, file_digest(path))
-    part_of(net, load_weights(path), "net.", weights_file(path))
+    fill_part(net, load_weights(path), "net.", weights_file(path))
     return Encoder(net, config.embedding_size, path, file_digest(weights_file(path)))
 
 
@@ -129,8 +129,7 @@ def save_voice_encoder(net: nn.Module, source: Path, folder: Path) -> None:
     settings = (source / "hyperparams.yaml").read_text(encoding="utf-8")
     with whole_file(folder / "hyperparams.yaml") as out:  # which would lead to the old weights
         out.write(re.sub(r"(?m)^pretrained_path:.*$", lambda _: f"pretrained_path: {folder.absolute()}", settings))
-    with whole_file(folder / weights, "wb") as out:
-        torch.save(net.state_dict(), out)
+    write_torch(folder / weights, net.state_dict())
 
 
 def save_face_encoder(net: IResNet, source: Path, folder: Path) -> None:

@@ -25,10 +25,10 @@ from avsv.jobs.files import whole_file
 from avsv.jobs.progress import progress
 from avsv.jobs.threads import n_allowed
 from avsv.media.encoding import encode_png
+from avsv.models.checkpoint import fill, is_mapping, write_torch
 from avsv.models.device import has_bfloat16, pick_device
-from avsv.models.weights import is_mapping, put
 from avsv.training.batches import load_batches
-from avsv.training.checkpoints import FILES, final_weights, keep_last, load_state, save_state, start_from
+from avsv.training.checkpoints import FILES, final_weights, keep_last, load_state, start_from
 from avsv.training.clock import Clock
 from avsv.training.config import TrainingConfig
 from avsv.training.curves import PICTURE_EVERY, EventFile, Figures, draw_curves, write_curves
@@ -181,7 +181,7 @@ class Trainer:
         leave_processes()
         if self.config.weights != "last":
             weights = final_weights(self.exp_dir, self.config.weights)
-            put(self.model, weights, self.exp_dir / FILES[self.config.weights])
+            fill(self.model, weights, self.exp_dir / FILES[self.config.weights])
         self.model.eval()
         return self.history
 
@@ -261,10 +261,10 @@ class Trainer:
         weights = {"model": self.model.state_dict()}
         errors = [record.get("eer_percent", float("inf")) for record in self.history]
         if errors[-1] < min(errors[:-1], default=float("inf")):
-            save_state(self.exp_dir / FILES["best"], weights)
+            write_torch(self.exp_dir / FILES["best"], weights)
         if self.config.weights == "average":
             keep_last(self.exp_dir, self.epoch, weights, self.config.average_last)
-        save_state(self.exp_dir / FILES["last"], {
+        write_torch(self.exp_dir / FILES["last"], {
             **weights,
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "scalers": [scaler.state_dict() for scaler in self.scalers],
@@ -285,7 +285,7 @@ class Trainer:
                 start_from(self.model, self.config.init, self.exp_dir)
             return 0
         state = load_state(path)
-        put(self.model, state["model"], path)
+        fill(self.model, state["model"], path)
         try:
             self.take_state(state)
         except (KeyError, TypeError, ValueError, AttributeError, RuntimeError, IndexError) as error:

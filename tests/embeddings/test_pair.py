@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from avsv.embeddings.pair import fuse_pairs, load_fusion, pair_quality, save_fusion
+from avsv.embeddings.pair import fuse_pairs, load_fusion, pair_quality
 from avsv.embeddings.quality_tables import read_quality
 from avsv.errors import InputError
-from avsv.models.avn_e import FORMS, Fusion, FusionOptions
+from avsv.models.avn_e import FORMS, FUSION, Fusion, FusionOptions
+from avsv.models.checkpoint import save
 
 
 def arrays(n=6):
@@ -24,7 +25,7 @@ def test_a_folder_holds_what_is_needed_to_build_the_network_again(tmp_path, form
     fusion = Fusion(5, 6, options)
     for parameter in fusion.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
-    save_fusion(tmp_path, fusion)
+    save(tmp_path, FUSION, fusion, fusion.description)
     again = load_fusion(tmp_path)
     quality = np.arange(6, dtype=np.float32)[:, None]
     ours, theirs = (fuse_pairs(network, *arrays(), quality) for network in (fusion.eval(), again))

@@ -6,7 +6,8 @@ from torch import nn
 
 from avsv.errors import InputError
 from avsv.losses.margin import AAMSoftmax
-from avsv.training.checkpoints import average_weights, load_state, load_weights, save_state
+from avsv.models.checkpoint import write_torch
+from avsv.training.checkpoints import average_weights, load_state, load_weights
 from avsv.training.config import OptimizerConfig, TrainingConfig
 from avsv.training.trainer import Trainer, finish_experiment, start_experiment
 
@@ -63,7 +64,7 @@ def test_an_experiment_ends_with_the_weights_asked_for(tmp_path):
 def test_the_average_keeps_types_and_counts(tmp_path):
     for number, value in enumerate((1.0, 2.0)):
         weights = {"w": torch.tensor([value], dtype=torch.bfloat16), "n": torch.tensor(number)}
-        save_state(tmp_path / f"{number}.pt", {"model": weights})
+        write_torch(tmp_path / f"{number}.pt", {"model": weights})
     average = average_weights([tmp_path / "0.pt", tmp_path / "1.pt"])
     assert average["w"].item() == 1.5 and average["w"].dtype == torch.bfloat16 and average["n"].item() == 1
 

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from avsv.embeddings.face_pool import FacePool, load_face_pool, save_face_pool
 from avsv.errors import InputError
+from avsv.models.checkpoint import write_torch
 from avsv.training.batches import Batches
-from avsv.training.checkpoints import final_weights, load_weights, save_state
+from avsv.training.checkpoints import final_weights, load_weights
 from avsv.training.config import OptimizerConfig, TrainingConfig
 from avsv.training.experiment import finish_experiment, start_experiment
 from avsv.training.trainer import Trainer
@@ -88,7 +89,7 @@ def test_a_checkpoint_with_anything_else_in_it_is_gone_on_from_or_refused(stoppe
         del place[key]
     else:
         place[key] = data.draw(ODD | st.just(torch.zeros(5)) | st.just(torch.full((3, 2), float("nan"))))
-    save_state(folder / "checkpoint.pt", state)
+    write_torch(folder / "checkpoint.pt", state)
     try:
         train(folder)
     except InputError as error:
@@ -151,7 +152,7 @@ def test_weights_to_average_are_of_one_network(stopped, tmp_path):
     with pytest.raises(InputError, match="epochs"):
         final_weights(folder, "average")
     for epoch, width in ((1, 3), (2, 4)):
-        save_state(folder / "epochs" / f"{epoch:04d}.pt", {"model": Net(width).state_dict()})
+        write_torch(folder / "epochs" / f"{epoch:04d}.pt", {"model": Net(width).state_dict()})
     with pytest.raises(InputError, match=r"0002\.pt"):
         final_weights(folder, "average")
 

@@ -1,47 +1,21 @@
-"""Trained association networks on embeddings: their file, and mapping voices and faces to the joint space."""
+"""Voice and face embeddings mapped to the joint space of a trained association network."""
 
-import json
 import logging
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import save
 
 from avsv.errors import InputError
-from avsv.jobs.files import replaced_together, whole_file
+from avsv.jobs.files import replaced_together
 from avsv.jobs.provenance import MadeFrom
 from avsv.kaldi.embeddings import read_embeddings, write_embeddings
-from avsv.models.weights import load_trained
-from avsv.systems.association.networks.family import AssociationOptions, Family
-from avsv.systems.association.networks.registry import make_family
+from avsv.models.checkpoint import load
+from avsv.systems.association.networks.family import Family
+from avsv.systems.association.networks.registry import ASSOCIATION
 
 log = logging.getLogger("avsv")
 BLOCK = 8192  # rows per batch
-NAME = "association.safetensors"
-
-
-def save_family(exp_dir: Path | str, family: Family) -> None:
-    """Write `association.safetensors`: the weights and, as metadata, what builds the network again."""
-    network = {"sizes": family.sizes, "n_classes": family.n_classes, "options": asdict(family.options)}
-    state = {name: tensor.cpu().contiguous() for name, tensor in family.state_dict().items()}
-    with whole_file(Path(exp_dir) / NAME, "wb") as out:
-        out.write(save(state, {"network": json.dumps(network)}))
-
-
-def load_family(exp_dir: Path | str) -> Family:
-    """The network that `avsv train` wrote.
-
-    Raises
-    ------
-    InputError : the folder has no finished training of task association
-    """
-
-    def build(network: dict) -> Family:
-        return make_family(network["sizes"], network["n_classes"], AssociationOptions(**network["options"]))
-
-    return load_trained(Path(exp_dir) / NAME, "association", build)[0]
 
 
 def embed_side(family: Family, vectors: np.ndarray, is_voice: bool) -> np.ndarray:
@@ -82,9 +56,9 @@ def embed_vectors(command: str, exp_dir: Path, voice: Path, face: Path, out_dir:
     ------
     InputError : no finished training, unreadable embeddings, or embeddings of another dimension
     """
-    family = load_family(exp_dir)
+    family = load(exp_dir, ASSOCIATION)[0]
     sources = {"voice": voice, "face": face}
-    made = {name: MadeFrom(command, {"model": exp_dir / NAME, name: scp}) for name, scp in sources.items()}
+    made = {name: MadeFrom(command, {"model": ASSOCIATION.path(exp_dir), name: scp}) for name, scp in sources.items()}
     with replaced_together():  # both modalities must come from one network
         for name, scp in sources.items():
             side = read_embeddings(scp)

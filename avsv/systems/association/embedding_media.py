@@ -1,53 +1,28 @@
 """Embedding waveforms and aligned faces with a network that was trained end to end, and the network's file."""
 
-import json
 import logging
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from safetensors.torch import save
 
 from avsv.errors import InputError
 from avsv.features.faces import read_faces
-from avsv.jobs.files import replaced_together, whole_file
+from avsv.jobs.files import replaced_together
 from avsv.jobs.progress import progress
 from avsv.kaldi.data_dir import read_data_dir
 from avsv.kaldi.embeddings import write_embeddings
 from avsv.kaldi.tables import write_table
 from avsv.media.decoder_process import guarded
 from avsv.media.waveforms import read_waveform
+from avsv.models.checkpoint import load
 from avsv.models.device import pick_device
-from avsv.models.weights import load_trained
 from avsv.systems.association.images import speech_pictures, square_face
-from avsv.systems.association.networks.family import AssociationOptions
-from avsv.systems.association.networks.inception_resnet import TrunkOptions
-from avsv.systems.association.networks.media import MediaNetwork
+from avsv.systems.association.networks.media import ASSOCIATION_MEDIA, MediaNetwork
 
 log = logging.getLogger("avsv")
-NAME = "association_media.safetensors"
-
-
-def save_media_network(exp_dir: Path | str, model: MediaNetwork) -> None:
-    """Write the weights and, as metadata, what builds the network again."""
-    network = {"trunk": asdict(model.trunk_options), "shared": model.shared, "n_classes": model.family.n_classes,
-               "options": asdict(model.family.options)}  # fmt: skip
-    state = {name: tensor.cpu().contiguous() for name, tensor in model.state_dict().items()}
-    with whole_file(Path(exp_dir) / NAME, "wb") as out:
-        out.write(save(state, {"network": json.dumps(network)}))
-
-
-def load_media_network(exp_dir: Path | str) -> MediaNetwork:
-    """The network that `avsv train` wrote; InputError where the folder has none, or one that is damaged."""
-
-    def build(network: dict) -> MediaNetwork:
-        return MediaNetwork(TrunkOptions(**network["trunk"]), network["shared"], network["n_classes"],
-                            AssociationOptions(**network["options"]))  # fmt: skip
-
-    return load_trained(Path(exp_dir) / NAME, "association_media", build)[0]
 
 
 def embed_voices(model: MediaNetwork, sound: np.ndarray, device: torch.device, of_trunk: bool = False) -> np.ndarray:
@@ -90,7 +65,7 @@ def embed_media(exp_dir: Path, data_dir: Path, out_dir: Path, device: str, max_s
     ------
     InputError : no wav.scp or no faces.scp, or more clips failed than allowed
     """
-    model, data, place = load_media_network(exp_dir), read_data_dir(data_dir), pick_device(device)
+    model, data, place = load(exp_dir, ASSOCIATION_MEDIA)[0], read_data_dir(data_dir), pick_device(device)
     faces = {utt: entry for utt, entry in data.table("faces.scp").items() if utt in data.utt2spk}
     if not data.wav or not faces:
         raise InputError(f"{data_dir}: expected wav.scp and faces.scp (from avsv align-faces)")

@@ -9,9 +9,11 @@ import torch
 
 from avsv.errors import InputError
 from avsv.kaldi.embeddings import Embeddings
-from avsv.systems.association.embedding import embed_side, load_family
+from avsv.models.checkpoint import load
+from avsv.systems.association.embedding import embed_side
 from avsv.systems.association.evaluation import JointSpace
 from avsv.systems.association.lists import Matching, Protocols
+from avsv.systems.association.networks.registry import ASSOCIATION
 from avsv.systems.association.networks.svhf import OddOneOut
 
 BLOCK = 4096  # queries at a time
@@ -62,7 +64,7 @@ class OddOneOutScores:
 
 def load_odd_one_out(exp_dir: Path, voice: Embeddings, face: Embeddings, ids: Mapping[str, str]) -> OddOneOutScores:
     """Load a trained network of system svhf; InputError if it belongs to another system."""
-    family = load_family(exp_dir)
+    family = load(exp_dir, ASSOCIATION)[0]
     if not isinstance(family, OddOneOut):
         raise InputError(f"{exp_dir}: expected a network of system svhf, found system {family.options.system}")
     return OddOneOutScores(family, voice, face, ids)

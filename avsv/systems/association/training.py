@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -17,10 +16,10 @@ from avsv.jobs.provenance import MadeFrom
 from avsv.kaldi.data_dir import DataDir, read_data_dir
 from avsv.kaldi.embeddings import read_embeddings
 from avsv.kaldi.records import embeddings_digest
+from avsv.models.checkpoint import save
 from avsv.models.ranges import within
-from avsv.systems.association.embedding import NAME, save_family
 from avsv.systems.association.networks.family import COVARIATES, AssociationOptions, Family, Pairs
-from avsv.systems.association.networks.registry import make_family
+from avsv.systems.association.networks.registry import ASSOCIATION, make_family
 from avsv.systems.association.networks.svhf import OddOneOut
 from avsv.training.config import TrainingConfig
 from avsv.training.dry_run import Rehearsal
@@ -249,7 +248,7 @@ def train_association(config: AssociationConfig) -> None:
     inputs = {"data": [known, *(digest_arrays(side.vectors) for side in sides)]}
     inputs |= {"validation": [embeddings_digest(read_embeddings(scp)) for scp in validation_embeddings(config)]}
     if not start_experiment(config, inputs):
-        made.write(Path(config.exp_dir) / NAME)
+        made.write(ASSOCIATION.path(config.exp_dir))
         return
     trainer = Trainer(family, config)
     validate = make_validation(config, set(names), family, trainer.device)
@@ -257,6 +256,6 @@ def train_association(config: AssociationConfig) -> None:
     n_batches = len(plan_pairs(*owners, config, 0))
     step = make_step(family, trainer, sides, people)
     trainer.fit(step, lambda epoch: plan_pairs(*owners, config, epoch), n_batches, validate)
-    save_family(config.exp_dir, family)
-    made.write(Path(config.exp_dir) / NAME)
+    save(config.exp_dir, ASSOCIATION, family, family.description)
+    made.write(ASSOCIATION.path(config.exp_dir))
     finish_experiment(config)

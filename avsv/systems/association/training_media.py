@@ -16,12 +16,13 @@ from avsv.jobs.fingerprints import digest
 from avsv.kaldi.data_dir import DataDir, read_data_dir
 from avsv.media.decoder_process import guarded
 from avsv.media.waveforms import WaveformStore, read_waveform
+from avsv.models.checkpoint import save
 from avsv.models.ranges import within
-from avsv.systems.association.embedding_media import embed_faces, embed_voices, save_media_network
+from avsv.systems.association.embedding_media import embed_faces, embed_voices
 from avsv.systems.association.images import square_face
 from avsv.systems.association.networks.family import Pairs
 from avsv.systems.association.networks.inception_resnet import TrunkOptions
-from avsv.systems.association.networks.media import MediaNetwork
+from avsv.systems.association.networks.media import ASSOCIATION_MEDIA, MediaNetwork
 from avsv.systems.association.spectrogram import LENGTH, drop_silence, magnitude_picture
 from avsv.systems.association.training import (
     PairingConfig,
@@ -200,5 +201,5 @@ def train_association_media(config: AssociationMediaConfig) -> None:
     validate = make_validation(config, set(clips.names), trainer.device)
     trainer.fit(make_step(model, trainer, people), lambda epoch: load_batches(pairs, pairs.plan(epoch), config),
                 len(pairs.plan(0)), validate)  # fmt: skip
-    save_media_network(config.exp_dir, model)
+    save(config.exp_dir, ASSOCIATION_MEDIA, model, model.description)
     finish_experiment(config)

@@ -1,68 +1,47 @@
 """Load synchrony networks, and embed and score clips: one vector for every cube of mouth images and of audio."""
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import save
 from torch import nn
 
 from avsv.errors import InputError
 from avsv.features.fbank import RATE
-from avsv.jobs.files import whole_file
 from avsv.jobs.progress import progress
 from avsv.kaldi.shard_writer import ShardWriter
 from avsv.media.decoder_process import guarded
 from avsv.media.waveforms import read_waveform
+from avsv.models.checkpoint import NetworkFile, load
 from avsv.models.device import pick_device
-from avsv.models.weights import load_trained
 from avsv.systems.synchrony.coupled_cnn import CoupledCNN
 from avsv.systems.synchrony.mfec import mfcc, mfec
 from avsv.systems.synchrony.mouths import Mouths, read_mouths
 from avsv.systems.synchrony.scoring import LARGEST, ClipVectors, distance_matrix, find_offset
 from avsv.systems.synchrony.syncnet import SyncNet
 
-NAME = "synchrony.safetensors"
 NETWORKS: dict[str, type[nn.Module]] = {"coupled_cnn": CoupledCNN, "syncnet": SyncNet}
 FEATURES = {"mfec": mfec, "mfcc": mfcc}
 FRAMES = 480  # mouth images per batch, a multiple of every network's stride; bounds the memory for a long video
 
 
-def save_network(
-    exp_dir: Path | str, kind: str, net: nn.Module, size: int, width: float, threshold: float | None
-) -> None:
-    """Write `synchrony.safetensors`: the weights, with the network's configuration as metadata.
+def build_network(description: dict) -> nn.Module:
+    """Build a synchrony network with an attribute `threshold`.
 
-    Parameters
-    ----------
-    threshold : least confidence at which a clip's mouth is accepted as matching its audio; None if not determined
+    The threshold is the least confidence at which a clip's mouth is accepted as matching its audio; None for a network
+    trained without held-out people.
     """
-    state = {name: tensor.cpu().contiguous() for name, tensor in net.state_dict().items()}
-    network = {"kind": kind, "size": size, "width": width, "threshold": threshold}
-    with whole_file(Path(exp_dir) / NAME, "wb") as out:
-        out.write(save(state, {"network": json.dumps(network)}))
-
-
-def load_network(exp_dir: Path | str) -> nn.Module:
-    """Load a network that `avsv train` wrote for task coupled_cnn or syncnet.
-
-    Raises
-    ------
-    InputError : the folder contains no finished synchrony network
-    """
-
-    def build(network: dict) -> nn.Module:
-        threshold = network["threshold"]
-        if threshold is not None and not (isinstance(threshold, int | float) and math.isfinite(threshold)):
-            raise ValueError(f"threshold {threshold}")
-        return NETWORKS[network["kind"]](network["size"], network["width"])
-
-    net, network = load_trained(Path(exp_dir) / NAME, "coupled_cnn or syncnet", build)
-    net.threshold = network["threshold"]
+    threshold = description["threshold"]
+    if threshold is not None and not (isinstance(threshold, int | float) and math.isfinite(threshold)):
+        raise ValueError(f"threshold {threshold}")
+    net = NETWORKS[description["kind"]](description["size"], description["width"])
+    net.threshold = threshold
     return net
+
+
+SYNCHRONY = NetworkFile("synchrony.safetensors", "coupled_cnn or syncnet", build_network)
 
 
 def unit_mouths(mouths: Mouths, fps: float) -> np.ndarray:
@@ -151,7 +130,7 @@ class SynchronyEmbedder:
 
 def make_synchrony_embedder(exp_dir: Path | str, device: str = "cpu") -> SynchronyEmbedder:
     """Make an embedder from a finished experiment; `device` is cpu or cuda."""
-    return SynchronyEmbedder(load_network(exp_dir), pick_device(device))
+    return SynchronyEmbedder(load(exp_dir, SYNCHRONY)[0], pick_device(device))
 
 
 def score_clips(embedder: SynchronyEmbedder, clips: Mapping[str, Sequence[str]], threshold: float, out: ShardWriter,

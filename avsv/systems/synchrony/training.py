@@ -14,8 +14,9 @@ from avsv.jobs.progress import progress
 from avsv.kaldi.data_dir import DataDir, read_data_dir
 from avsv.media.decoder_process import guarded
 from avsv.media.waveforms import read_waveform
+from avsv.models.checkpoint import save
 from avsv.models.ranges import choice, within
-from avsv.systems.synchrony.embedding import FEATURES, NETWORKS, SynchronyEmbedder, save_network, unit_mouths
+from avsv.systems.synchrony.embedding import FEATURES, NETWORKS, SYNCHRONY, SynchronyEmbedder, unit_mouths
 from avsv.systems.synchrony.losses import SELECTIONS, contrastive_distance_loss, select_pairs
 from avsv.systems.synchrony.mouths import HEIGHT, WIDTH, Mouths, frame_indices, read_mouths
 from avsv.systems.synchrony.validation import find_threshold, read_clips, validate_pairs
@@ -259,5 +260,6 @@ def train_synchrony(config: SynchronyConfig) -> None:
     threshold = find_threshold(SynchronyEmbedder(model, trainer.device), valid) if valid else None
     if threshold is None:
         log.warning("%s: has no threshold of confidence, for which valid_dir with two people is needed", config.exp_dir)
-    save_network(config.exp_dir, config.task, model, config.size, config.width, threshold)
+    description = {"kind": config.task, "size": config.size, "width": config.width, "threshold": threshold}
+    save(config.exp_dir, SYNCHRONY, model, description)
     finish_experiment(config)

@@ -16,8 +16,8 @@ from avsv.jobs.progress import progress
 from avsv.kaldi.data_dir import DataDir
 from avsv.media.decoder_process import guarded
 from avsv.media.waveforms import read_waveform
+from avsv.models.checkpoint import fill_part
 from avsv.models.device import pick_device
-from avsv.models.weights import part_of
 from avsv.systems.voice_to_face.networks import Generator, VoiceEmbedder, normalise_embeddings
 from avsv.systems.voice_to_face.speech_features import FRAMES_A_SECOND, normalise_bands, speech_frames
 from avsv.systems.voice_to_face.training import VoiceToFaceConfig, embedder_of, small_face, to_pixels, usable_faces
@@ -52,7 +52,7 @@ class FaceDrawer:
         size = self.embedder.layers[-1].out_channels
         self.generator = Generator(tuple(config.channels), size, config.batch_norm)
         part = "mean.module." if config.average_decay else "generator."
-        part_of(self.generator, weights, part, weights_file(exp_dir))
+        fill_part(self.generator, weights, part, weights_file(exp_dir))
         self.generator.to(self.device).eval()
 
     @torch.no_grad()

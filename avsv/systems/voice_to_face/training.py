@@ -19,8 +19,8 @@ from avsv.errors import InputError
 from avsv.features.faces import read_faces
 from avsv.jobs.fingerprints import digest, file_digest
 from avsv.kaldi.data_dir import DataDir, read_data_dir
+from avsv.models.checkpoint import fill
 from avsv.models.ranges import within
-from avsv.models.weights import put
 from avsv.systems.voice_to_face.losses import critic_loss, generator_loss
 from avsv.systems.voice_to_face.networks import FACE_SIDE, FaceCritic, Generator, VoiceEmbedder, normalise_embeddings
 from avsv.systems.voice_to_face.speech import SpeechStore
@@ -121,7 +121,7 @@ def embedder_of(weights: dict[str, Tensor]) -> VoiceEmbedder:
     if not shapes:
         raise InputError("has no voice embedder; expected a training of task voice_embedder")
     embedder = VoiceEmbedder([shape[0] for shape in shapes[:-1]], shapes[-1][0], shapes[0][1])
-    return put(embedder, part, "its voice embedder").eval()
+    return fill(embedder, part, "its voice embedder").eval()
 
 
 class VoicesAndFaces(Dataset):

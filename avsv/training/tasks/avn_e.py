@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from avsv.embeddings.pair import NAME, fuse_pairs, pair_quality, save_fusion
+from avsv.embeddings.pair import fuse_pairs, pair_quality
 from avsv.errors import InputError
 from avsv.jobs.fingerprints import digest
 from avsv.jobs.provenance import MadeFrom
@@ -20,7 +20,8 @@ from avsv.kaldi.records import embeddings_digest
 from avsv.kaldi.tables import read_table
 from avsv.losses.margin import AAMSoftmax, warmed_margin
 from avsv.losses.pairs import VerificationLoss, contrastive_loss, kept_share
-from avsv.models.avn_e import Fused, Fusion, FusionOptions
+from avsv.models.avn_e import FUSION, Fused, Fusion, FusionOptions
+from avsv.models.checkpoint import save
 from avsv.models.ranges import within
 from avsv.training.config import TrainingConfig
 from avsv.training.dry_run import Rehearsal
@@ -248,7 +249,7 @@ def train_fusion(config: FusionConfig) -> None:
     inputs = {"data": [digest([utts, people]), digest_arrays(*pairs)], "noise": noise.digests()}
     inputs |= {"validation": [embeddings_digest(read_embeddings(scp)) for scp in validation_embeddings(config)]}
     if not start_experiment(config, inputs):
-        made.write(Path(config.exp_dir) / NAME)  # it may have been written again, as it was
+        made.write(FUSION.path(config.exp_dir))  # it may have been written again, as it was
         return
     counts = pairs.present.sum(0).tolist()
     log.info("%d clips of %d people, %d with a voice, %d with a face", len(people), len(names), *counts)
@@ -265,8 +266,8 @@ def train_fusion(config: FusionConfig) -> None:
 
     validate = make_validation(config, set(names))
     trainer.fit(make_step(model, trainer, noise, pairs, labels), batches, n_batches, validate)
-    save_fusion(config.exp_dir, model.fusion)
-    made.write(Path(config.exp_dir) / NAME)
+    save(config.exp_dir, FUSION, model.fusion, model.fusion.description)
+    made.write(FUSION.path(config.exp_dir))
     finish_experiment(config)
 
 

@@ -1,19 +1,19 @@
 """Training AVN-F: one network on sound and face together, AAM-softmax, damage to exactly one of the two."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from avsv.embeddings.avn_f import save_avn_f
 from avsv.features.face_pack import load_pack
 from avsv.jobs.files import copy_file
 from avsv.jobs.fingerprints import file_digest
 from avsv.kaldi.data_dir import read_data_dir
 from avsv.losses.margin import AAMSoftmax, warmed_margin
-from avsv.models.avn_f import AVNF, AVNFOptions, FromSound
+from avsv.models.avn_f import AVN_F, AVNF, AVNFOptions, FromSound
+from avsv.models.checkpoint import save
 from avsv.models.ranges import within
 from avsv.training.clips import (
     Clip,
@@ -113,7 +113,8 @@ def train_avn_f(config: AvnFConfig) -> None:
         len(crops.plan(0)),
         validate,
     )
-    save_avn_f(config.exp_dir, model.net.net, config.crop_seconds)
+    net = model.net.net
+    save(config.exp_dir, AVN_F, net, {"options": asdict(net.options), "crop_seconds": config.crop_seconds})
     if detector:
         copy_file(detector, Path(config.exp_dir) / "detector.onnx")
     else:

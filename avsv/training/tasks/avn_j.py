@@ -15,15 +15,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from avsv.embeddings.pair import NAME as FUSION
-from avsv.embeddings.pair import load_fusion, save_fusion
+from avsv.embeddings.pair import load_fusion
 from avsv.embeddings.quality_tables import LOG
 from avsv.errors import InputError
 from avsv.jobs.fingerprints import file_digest
 from avsv.kaldi.data_dir import read_data_dir
 from avsv.losses.margin import AAMSoftmax, warmed_margin
-from avsv.models.avn_e import Fusion
+from avsv.models.avn_e import FUSION, Fusion
 from avsv.models.avn_f import where_present
+from avsv.models.checkpoint import save
 from avsv.models.ecapa import make_frontend
 from avsv.models.ranges import within
 from avsv.training.clips import (
@@ -271,7 +271,7 @@ def train_avn_j(config: AvnJConfig) -> None:
     held_out = read_held_out(config, set(clips.people))
     model, voice, face = make_avn_j(config, len(clips.people))
     inputs = {"data": digest_clips(clips), "voice": voice.digest, "face": face.digest}
-    inputs |= {"head": file_digest(Path(config.head) / FUSION)} if config.head else {}
+    inputs |= {"head": file_digest(FUSION.path(config.head))} if config.head else {}
     if not start_experiment(config, inputs, media_of(data, held_out)):
         return
     crops = Clips(config, clips)
@@ -289,5 +289,5 @@ def train_avn_j(config: AvnJConfig) -> None:
     model.cpu()
     save_voice_encoder(model.encoders.voice, voice.source, Path(config.exp_dir) / "voice")
     save_face_encoder(model.encoders.face, face.source, Path(config.exp_dir) / "face")
-    save_fusion(config.exp_dir, model.head.fusion)
+    save(config.exp_dir, FUSION, model.head.fusion, model.head.fusion.description)
     finish_experiment(config)

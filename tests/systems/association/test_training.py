@@ -9,8 +9,10 @@ import torch
 from avsv.errors import InputError
 from avsv.kaldi.data_dir import write_data_dir
 from avsv.kaldi.embeddings import write_embeddings
-from avsv.systems.association.embedding import embed_side, load_family
-from avsv.systems.association.embedding_media import load_media_network
+from avsv.models.checkpoint import load
+from avsv.systems.association.embedding import embed_side
+from avsv.systems.association.networks.media import ASSOCIATION_MEDIA
+from avsv.systems.association.networks.registry import ASSOCIATION
 from avsv.systems.association.training import AssociationConfig, plan_pairs, train_association
 from avsv.systems.association.training_media import AssociationMediaConfig, hide_stripes, train_association_media
 from avsv.training.config import OptimizerConfig
@@ -67,13 +69,13 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(config):
     for number, seed in enumerate((3, 3, 4)):
         changed = replace(config, exp_dir=f"{config.exp_dir}{number}", seed=seed, epochs=2, valid_dir="")
         train_association(changed)
-        weights.append(load_family(changed.exp_dir).branches[0][0].weight)
+        weights.append(load(changed.exp_dir, ASSOCIATION)[0].branches[0][0].weight)
     assert torch.equal(weights[0], weights[1]) and not torch.equal(weights[0], weights[2])
 
 
 def test_a_saved_network_embeds_as_the_trained_one_and_refuses_another_size(config):
     train_association(replace(config, epochs=1, valid_dir=""))
-    family = load_family(config.exp_dir)
+    family = load(config.exp_dir, ASSOCIATION)[0]
     assert embed_side(family, np.ones((3, 12), np.float32), True).shape == (3, 8)
     with pytest.raises(InputError, match="dimension 12"):
         embed_side(family, np.ones((3, 9), np.float32), True)
@@ -110,7 +112,7 @@ def media(tmp_path):
 
 def test_a_single_stream_is_trained_resumed_and_embeds_both_modalities(media, tmp_path, avsv):
     train_association_media(media)
-    network = load_media_network(media.exp_dir)
+    network = load(media.exp_dir, ASSOCIATION_MEDIA)[0]
     assert len(network.trunks) == 1
     train_association_media(media)  # done already
     status, said = avsv("association", "embed", "--model", media.exp_dir, "--data", media.data_dir, tmp_path / "out")
@@ -122,7 +124,7 @@ def test_a_single_stream_is_trained_resumed_and_embeds_both_modalities(media, tm
 def test_other_families_learn_end_to_end_with_a_trunk_for_each_modality(media):
     config = replace(media, system="infonce", shared_trunk=False, hidden=8, size=8, epochs=1, clips_per_person=0)
     train_association_media(config)
-    assert len(load_media_network(config.exp_dir).trunks) == 2
+    assert len(load(config.exp_dir, ASSOCIATION_MEDIA)[0].trunks) == 2
 
 
 def test_a_clip_that_cannot_be_read_is_skipped_and_listed(media, tmp_path, avsv):

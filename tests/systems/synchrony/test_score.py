@@ -9,7 +9,8 @@ import torch
 
 from avsv.features.faces import TEMPLATE
 from avsv.kaldi.tables import read_table, write_table
-from avsv.systems.synchrony.embedding import save_network
+from avsv.models.checkpoint import save
+from avsv.systems.synchrony.embedding import SYNCHRONY
 from avsv.systems.synchrony.syncnet import SyncNet
 from tests.systems.synchrony.small_talk import make_talk
 from tests.systems.synchrony.talking import Detector, talk, voice, write_talk
@@ -20,16 +21,17 @@ def data(tmp_path):
     return make_talk(tmp_path / "data", frames=30)
 
 
-def save(folder, threshold):
+def save_syncnet(folder, threshold):
     torch.manual_seed(0)
-    save_network(folder, "syncnet", SyncNet(8, 0.06), 8, 0.06, threshold)
+    description = {"kind": "syncnet", "size": 8, "width": 0.06, "threshold": threshold}
+    save(folder, SYNCHRONY, SyncNet(8, 0.06), description)
     return folder
 
 
 @pytest.fixture
 def model(tmp_path):
     (tmp_path / "model").mkdir()
-    return save(tmp_path / "model", 0.001)
+    return save_syncnet(tmp_path / "model", 0.001)
 
 
 def test_distances_and_tables_of_a_data_directory(avsv, data, model, tmp_path):

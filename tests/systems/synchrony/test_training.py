@@ -7,7 +7,8 @@ import torch
 from avsv.errors import InputError
 from avsv.kaldi.data_dir import read_data_dir
 from avsv.media.waveforms import read_waveform
-from avsv.systems.synchrony.embedding import NETWORKS, load_network, make_synchrony_embedder
+from avsv.models.checkpoint import load
+from avsv.systems.synchrony.embedding import NETWORKS, SYNCHRONY, make_synchrony_embedder
 from avsv.systems.synchrony.mouths import read_mouths
 from avsv.systems.synchrony.training import (
     Segments,
@@ -45,7 +46,7 @@ def talkers(tmp_path_factory):
 @pytest.mark.parametrize("task", ["syncnet", "coupled_cnn"])
 def test_a_training_leaves_a_network_with_a_threshold_and_curves(talkers, tmp_path, task):
     train_synchrony(config(talkers, task, exp_dir=str(tmp_path / "exp"), valid_dir=str(talkers / "dev")))
-    net = load_network(tmp_path / "exp")
+    net = load(tmp_path / "exp", SYNCHRONY)[0]
     assert type(net) is NETWORKS[task] and np.isfinite(net.threshold)
     head, *lines = (tmp_path / "exp/curves.tsv").read_text().splitlines()
     assert {"loss", "eer_percent", "kept_impostors", "pair_accuracy"} <= set(head.split("\t")) and len(lines) == 2

@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 
 from avsv.kaldi.data_dir import read_data_dir
+from avsv.models.checkpoint import write_torch
 from avsv.models.iresnet import IResNet, save_onnx
 from avsv.systems.voice_to_face.commands import evaluate as evaluate_voice_to_face
 from avsv.systems.voice_to_face.generated_faces import FaceDrawer, draw_lengths, read_speech_of_videos
@@ -17,7 +18,6 @@ from avsv.systems.voice_to_face.networks import VoiceEmbedder, normalise_embeddi
 from avsv.systems.voice_to_face.speech import read_speech
 from avsv.systems.voice_to_face.speech_features import FRAMES_A_SECOND, LEAST_FRAMES, normalise_bands
 from avsv.systems.voice_to_face.training import VoiceToFace, VoiceToFaceConfig
-from avsv.training.checkpoints import save_state
 from avsv.training.config import to_yaml
 from tests.training.small_clips import make_data
 
@@ -39,7 +39,7 @@ def model():
 def exp(model, tmp_path_factory):
     folder = tmp_path_factory.mktemp("exp") / "gan"
     config, network = model
-    save_state(folder / "checkpoint.pt", {"model": network.state_dict()})
+    write_torch(folder / "checkpoint.pt", {"model": network.state_dict()})
     (folder / "config.yaml").write_text(to_yaml(config))
     (folder / "done").write_text("complete\n")
     return folder

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from avsv.embeddings.avn_f import AVNFEmbedder, load_avn_f, windows
+from avsv.embeddings.avn_f import AVNFEmbedder, windows
 from avsv.errors import InputError
-from avsv.models.avn_f import AVNFOptions, FromSound
+from avsv.models.avn_f import AVN_F, AVNFOptions, FromSound
+from avsv.models.checkpoint import load
 from avsv.training.config import apply_schema, read_config
 from avsv.training.tasks.avn_f import AvnFConfig, AvnFModel, train_avn_f
 from avsv.training.trainer import Trainer
@@ -75,8 +76,8 @@ def test_windows_leave_nothing_out_and_are_of_one_length():
 
 
 def test_a_clip_is_the_mean_over_pairs_of_pieces_and_faces(trained):
-    net, seconds = load_avn_f(trained)
-    embedder = AVNFEmbedder(FromSound(net), seconds, torch.device("cpu"))
+    net, description = load(trained, AVN_F)
+    embedder = AVNFEmbedder(FromSound(net), description["crop_seconds"], torch.device("cpu"))
     rng = np.random.default_rng(0)
     sound = draw_voice(0, rng, 1.2).astype(np.float32)  # 3 pieces of 0.5 s
     faces = np.stack([draw_face(0, rng) for _ in range(2)])

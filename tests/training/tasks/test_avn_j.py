@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from avsv.embeddings.pair import load_fusion, save_fusion
+from avsv.embeddings.pair import load_fusion
 from avsv.errors import InputError
 from avsv.features.face_pack import load_pack
 from avsv.kaldi.data_dir import read_data_dir
-from avsv.models.avn_e import Fusion, FusionOptions
+from avsv.models.avn_e import FUSION, Fusion, FusionOptions
+from avsv.models.checkpoint import save
 from avsv.models.ecapa import load_encoder
 from avsv.training.clips import Clips, list_clips, random_clips
 from avsv.training.config import OptimizerConfig, apply_schema, read_config
@@ -95,7 +96,7 @@ def test_a_head_goes_on_where_avn_e_ended(data, noises, encoders, tmp_path):
     torch.manual_seed(5)
     trained = Fusion(6, 8, FusionOptions(fusion="gated", size=16))
     trained.voice_mean += 0.25
-    save_fusion(tmp_path, trained)
+    save(tmp_path, FUSION, trained, trained.description)
     model, _, _ = make_avn_j(config(data, noises, encoders, "unused", head=str(tmp_path)), 3)
     assert all(torch.equal(a, b) for a, b in zip(model.head.fusion.parameters(), trained.parameters()))
     assert (model.head.fusion.voice_mean == 0.25).all()

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import NamedTuple
 
 import torch
@@ -74,6 +74,11 @@ class Family(nn.Module, ABC):
         # means of the training set, see `set_means`
         self.register_buffer("voice_mean", torch.zeros(sizes[0]))
         self.register_buffer("face_mean", torch.zeros(sizes[1]))
+
+    @property
+    def description(self) -> dict:
+        """What the network is built from again, see `build_family`."""
+        return {"sizes": self.sizes, "n_classes": self.n_classes, "options": asdict(self.options)}
 
     def set_means(self, voice: Tensor, face: Tensor) -> None:
         self.voice_mean.copy_(voice.mean(0))

@@ -6,10 +6,12 @@ modality.
 """
 
 from collections.abc import Mapping
+from dataclasses import asdict
 
 import torch
 from torch import Tensor, nn
 
+from avsv.models.checkpoint import NetworkFile
 from avsv.systems.association.networks.family import AssociationOptions
 from avsv.systems.association.networks.inception_resnet import InceptionResNetV1, TrunkOptions
 from avsv.systems.association.networks.registry import make_family
@@ -37,6 +39,12 @@ class MediaNetwork(nn.Module):
         self.trunk_options, self.shared = trunk, shared
         self.trunks = nn.ModuleList(InceptionResNetV1(trunk) for _ in range(1 if shared else 2))
         self.family = make_family((trunk.trunk_size, trunk.trunk_size), n_classes, options)
+
+    @property
+    def description(self) -> dict:
+        """What `ASSOCIATION_MEDIA` builds the network from."""
+        return {"trunk": asdict(self.trunk_options), "shared": self.shared, "n_classes": self.family.n_classes,
+                "options": asdict(self.family.options)}  # fmt: skip
 
     def trunk_voice(self, images: Tensor) -> Tensor:
         """(batch, side, side) uint8 grey -> (batch, trunk size)."""
@@ -68,3 +76,11 @@ class MediaNetwork(nn.Module):
 def scaled(images: Tensor) -> Tensor:
     """Scale bytes to the range -1 to 1."""
     return (images.float() - 127.5) / 127.5
+
+
+def build_media_network(description: dict) -> MediaNetwork:
+    return MediaNetwork(TrunkOptions(**description["trunk"]), description["shared"], description["n_classes"],
+                        AssociationOptions(**description["options"]))  # fmt: skip
+
+
+ASSOCIATION_MEDIA = NetworkFile("association_media.safetensors", "association_media", build_media_network)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from avsv.errors import InputError
+from avsv.models.checkpoint import NetworkFile
 from avsv.systems.association.networks.dimnet import Dimnet
 from avsv.systems.association.networks.family import AssociationOptions, Family
 from avsv.systems.association.networks.fop import Fop
@@ -32,3 +33,11 @@ def make_family(sizes: Sequence[int], n_classes: Mapping[str, int], options: Ass
     if options.system not in SYSTEMS:
         raise InputError(f"system={options.system}: expected one of {', '.join(SYSTEMS)}")
     return SYSTEMS[options.system](sizes, n_classes, options)
+
+
+def build_family(description: dict) -> Family:
+    options = AssociationOptions(**description["options"])
+    return make_family(description["sizes"], description["n_classes"], options)
+
+
+ASSOCIATION = NetworkFile("association.safetensors", "association", build_family)

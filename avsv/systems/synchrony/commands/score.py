@@ -47,7 +47,8 @@ def add_arguments(parser):
 
 def run(args):
     from avsv.errors import InputError
-    from avsv.systems.synchrony.embedding import NAME, load_network
+    from avsv.models.checkpoint import load
+    from avsv.systems.synchrony.embedding import SYNCHRONY
 
     data = read_data_dir(args.data_dir)
     mouths = {utt: entry for utt, entry in data.table("mouths.scp").items() if utt in data.wav}
@@ -55,12 +56,12 @@ def run(args):
         raise InputError(f"{args.data_dir}: expected clips in both mouths.scp and wav.scp, found none; "
                          "run avsv synchrony mouths")  # fmt: skip
     log.info("%s: %d of %d clips have mouth images and audio", args.data_dir, len(mouths), len(data.utts))
-    threshold = load_network(args.model).threshold if args.confidence is None else args.confidence
+    threshold = load(args.model, SYNCHRONY)[0].threshold if args.confidence is None else args.confidence
     if threshold is None:
         raise InputError(f"{args.model}: has no threshold because it was trained without held-out people (valid_dir); "
                          "give --confidence")  # fmt: skip
     inputs = {utt: [entry, data.wav[utt]] for utt, entry in mouths.items()}
-    settings = {"model": file_digest(args.model / NAME), "largest": args.largest, "threshold": threshold}
+    settings = {"model": file_digest(SYNCHRONY.path(args.model)), "largest": args.largest, "threshold": threshold}
     if args.audio_track is not None:
         settings["audio_track"] = args.audio_track
 
@@ -73,6 +74,6 @@ def run(args):
 
     stamped = with_stamps(dict.fromkeys(inputs), lambda utt: inputs[utt], args.shard)
     tables = [args.data_dir / "mouths.scp", args.data_dir / "wav.scp"]
-    made = MadeFrom(args.verb, {"model": args.model / NAME, "data": tables}, settings)
+    made = MadeFrom(args.verb, {"model": SYNCHRONY.path(args.model), "data": tables}, settings)
     make_archives(args.out_dir, ["distances"], stamped, settings, work, args.shard, args.max_skipped, TABLES,
                   copies={"utt2speaking": args.data_dir / "utt2speaking"}, made=made)  # fmt: skip

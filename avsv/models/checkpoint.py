@@ -1,6 +1,11 @@
-"""Weights from files into networks: all of them, or none and an error. No network runs on parameters of chance.
+"""Networks in files: `save` writes a trained network, `load` builds it again, whichever network it is.
 
-Files are of torch.save or safetensors. Nothing is unpickled: torch.load reads tensors and plain values alone.
+A `NetworkFile` names the file in an experiment's folder and the function that builds the network. The file is
+safetensors; its metadata hold, as JSON under the key "network", the description that the network is built from.
+
+Loading is strict: every parameter comes from the file, or the file is refused. No network runs on random parameters.
+Loading is safe: nothing is unpickled (torch.load reads tensors and plain values only), and a description that asks for
+a network larger than its file is refused before any memory is taken.
 """
 
 import json
@@ -9,68 +14,136 @@ import warnings
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as to_safetensors
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from avsv.errors import InputError
 from avsv.importers.model_files import require_model_file
+from avsv.jobs.files import whole_file
 
 log = logging.getLogger("avsv")
 State = dict[str, Tensor]
 WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "encoder", "embedding_model")
 PREFIXES = ("module.", "model.", "_orig_mod.", "embedding_model.", "encoder.", "net.", "backbone.")
-LARGEST_NUMBER = 1 << 20  # in what is known of a network beside its weights: the most classes, channels, layers
+LARGEST_NUMBER = 1 << 20  # in a description: the most classes, channels, layers
 BROKEN = (KeyError, TypeError, ValueError, RuntimeError, AttributeError, IndexError, OverflowError, AssertionError,
           NotImplementedError, MemoryError, ZeroDivisionError)  # fmt: skip
 
 
-def read_torch(path: Path | str) -> Any:
-    """What torch.save wrote, tensors and plain values only, in memory of the CPU.
+@dataclass(frozen=True)
+class NetworkFile:
+    """One kind of network that avsv train writes.
+
+    name : of the file in the experiment's folder
+    tasks : that write it, for messages, such as "avn_e or avn_j"
+    build : description -> the network with random weights; any exception means a description of another version
+    """
+
+    name: str
+    tasks: str
+    build: Callable[[dict], nn.Module]
+
+    def path(self, folder: Path | str) -> Path:
+        return Path(folder) / self.name
+
+
+def save(folder: Path | str, kind: NetworkFile, net: nn.Module, description: dict) -> None:
+    """Write a trained network.
+
+    Parameters
+    ----------
+    folder : the experiment's
+    description : from which `kind.build` makes the network again; plain values only
+    """
+    state = {name: tensor.cpu().contiguous() for name, tensor in net.state_dict().items()}
+    with whole_file(kind.path(folder), "wb") as out:
+        out.write(to_safetensors(state, {"network": json.dumps(description)}))
+
+
+def load(folder: Path | str, kind: NetworkFile) -> tuple[nn.Module, dict]:
+    """Read what `save` wrote: the network in evaluation mode on the CPU, and its description.
 
     Raises
     ------
-    InputError : the file is absent or damaged, no file of torch, or holds other objects
+    InputError : no such file, a damaged one, one of another version, or weights that do not fit
+    """
+    path = kind.path(folder)
+    description, state = read_network(path, kind.tasks)
+    try:
+        refuse_huge(description)
+        with at_most(4 * len(state) + 100):
+            shapes = without_memory(lambda: kind.build(description))
+    except (*BROKEN, InputError) as error:
+        reason = f"{type(error).__name__} {error}" if isinstance(error, KeyError) else str(error)
+        raise InputError(f"{path}: is not of this version of avsv train: {reason[:300]}; train it again") from None
+    state = matching(shapes, state, path)
+    net = kind.build(description)
+    net.load_state_dict({**net.state_dict(), **state})
+    return net.eval(), description
+
+
+def without_memory(build: Callable[[], nn.Module]) -> nn.Module:
+    """A network of shapes alone: it takes no memory, whatever sizes it claims."""
+    with torch.device("meta"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about sizes of 0
+        return build()
+
+
+def write_torch(path: Path | str, content: Any) -> None:
+    """Write tensors and plain values with torch.save, complete or not at all."""
+    with whole_file(path, "wb") as out:
+        torch.save(content, out)
+
+
+def read_torch(path: Path | str) -> Any:
+    """Read what torch.save wrote, tensors and plain values only, into the CPU's memory.
+
+    Raises
+    ------
+    InputError : the file is absent or damaged, not written by torch, or holds other objects
     """
     refuse_swelling(require_model_file(path))
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
-        raise InputError(f"{path}: there is no such file") from None
+        raise InputError(f"{path}: no such file") from None
     except InputError:
         raise
-    except Exception:  # pickle's, zip's and torch's own; torch advises to switch its check off
-        raise InputError(f"{path}: is damaged or only half there, or holds other objects than tensors and plain "
-                        "values, which are not read, for they could run any program") from None  # fmt: skip
+    except Exception:  # pickle's, zip's and torch's own; torch's message advises to turn the check off
+        raise InputError(f"{path}: is damaged or incomplete, or holds objects other than tensors and plain values; "
+                         "such objects could run any program and are not read") from None  # fmt: skip
 
 
 def refuse_swelling(path: Path) -> None:
-    """InputError where an archive is much smaller than what it holds: torch packs nothing."""
+    """InputError where an archive is much smaller than its contents: torch.save does not compress."""
     if not zipfile.is_zipfile(path):
         return
     try:
         with zipfile.ZipFile(path) as archive:
             size = sum(entry.file_size for entry in archive.infolist())
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):  # torch will say that it is damaged
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):  # torch will report the damage
         return
     if size > 2 * path.stat().st_size + (1 << 20):
-        raise InputError(f"{path}: would take {size >> 20} MiB of memory, many times its size; torch.save writes no "
-                        "such file")  # fmt: skip
+        raise InputError(f"{path}: would take {size >> 20} MiB of memory, many times its size; torch.save does not "
+                         "write such files")  # fmt: skip
 
 
 def read_state(path: Path | str) -> State:
-    """The tensors of a checkpoint by their names, taken out of the wrappers that trainers put around them.
+    """The tensors of a checkpoint by name, unwrapped from the dictionaries that trainers put around them.
 
     Raises
     ------
     InputError : what `read_torch` raises, or no tensors by name
     """
     with suppress(OSError), open(require_model_file(path), "rb") as file:
-        if file.read(9)[8:] == b"{":  # the length of a header of JSON, and the header
+        if file.read(9)[8:] == b"{":  # safetensors: the length of a JSON header, then the header
             return read_safetensors(Path(path))[1]
     content = read_torch(path)
     for _ in WRAPPERS:
@@ -81,7 +154,7 @@ def read_state(path: Path | str) -> State:
         content = inner[0]
     if not is_mapping(content) or not all(isinstance(tensor, Tensor) for tensor in content.values()):
         raise InputError(f"{path}: expected the parameters of a network by name, as torch.save(net.state_dict(), FILE) "
-                        f"writes them, found {describe(content)}")  # fmt: skip
+                         f"writes them, found {describe(content)}")  # fmt: skip
     return dict(content)
 
 
@@ -96,10 +169,10 @@ def describe(content: Any) -> str:
     return type(content).__name__
 
 
-def fit(net: nn.Module, state: Mapping[str, Tensor], path: Path | str) -> State:
-    """The weights by the names that `net` has for them, with a known prefix taken off, which the log tells.
+def matching(net: nn.Module, state: Mapping[str, Tensor], path: Path | str) -> State:
+    """The weights of a file under the names that `net` uses; a known prefix is removed and logged.
 
-    Running counts of batch norm, which nothing computes with, may be absent.
+    Batch norm's counts of batches, which no output depends on, may be absent.
 
     Parameters
     ----------
@@ -108,18 +181,18 @@ def fit(net: nn.Module, state: Mapping[str, Tensor], path: Path | str) -> State:
 
     Raises
     ------
-    InputError : parameters are missing or left over, of another shape or kind, or not finite
+    InputError : parameters are missing or left over, of another shape or type, or not finite
     """
     wanted = net.state_dict()
     needed = [name for name in wanted if not name.endswith("num_batches_tracked")]
     prefix = find_prefix(needed, state)
     if prefix:
-        log.info('%s: the prefix "%s" of its parameters is taken off', path, prefix)
+        log.info('%s: removed the prefix "%s" from its parameter names', path, prefix)
     state = {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
     missing = [name for name in needed if name not in state]
     if missing:
         raise InputError(f"{path}: {len(missing)} of {len(needed)} parameters are missing ({some(missing)}): these are "
-                        "not the weights of this network")  # fmt: skip
+                         "not the weights of this network")  # fmt: skip
     left = [name for name in state if name not in wanted]
     if left:
         raise InputError(f"{path}: {len(left)} of {len(state)} parameters have no place in this network ({some(left)})")
@@ -127,14 +200,14 @@ def fit(net: nn.Module, state: Mapping[str, Tensor], path: Path | str) -> State:
     if differ:
         name = differ[0]
         raise InputError(f"{path}: {len(differ)} of {len(needed)} parameters have another shape: {name} is "
-                        f"{tuple(state[name].shape)}, expected {tuple(wanted[name].shape)}")  # fmt: skip
+                         f"{tuple(state[name].shape)}, expected {tuple(wanted[name].shape)}")  # fmt: skip
     for name, tensor in state.items():
         refuse_odd(tensor, wanted[name], f"{path}: {name}")
     return state
 
 
 def find_prefix(needed: list[str], state: Mapping[str, Tensor]) -> str:
-    """The known prefixes, one or several, with which all needed names are there; "" where none helps."""
+    """One or several known prefixes under which the state holds every needed name; "" where none helps."""
     tried = [""]
     for prefix in tried:
         if needed and all(prefix + name in state for name in needed):
@@ -145,7 +218,7 @@ def find_prefix(needed: list[str], state: Mapping[str, Tensor]) -> str:
 
 
 def refuse_odd(tensor: Tensor, wanted: Tensor, what: str) -> None:
-    """InputError where numbers are not such as a network computes with."""
+    """InputError for numbers that no network computes with."""
     plain = tensor.layout == torch.strided and not (tensor.is_quantized or tensor.is_meta or tensor.is_complex())
     if not plain or tensor.is_floating_point() != wanted.is_floating_point():
         raise InputError(f"{what}: is a tensor of {tensor.dtype} ({tensor.layout}), expected {wanted.dtype}")
@@ -157,49 +230,21 @@ def some(names: list[str]) -> str:
     return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
 
 
-def put(net: nn.Module, state: Mapping[str, Tensor], path: Path | str) -> nn.Module:
-    """Put weights into `net` after `fit` has checked them, and return it."""
-    net.load_state_dict({**net.state_dict(), **fit(net, state, path)})
+def fill(net: nn.Module, state: Mapping[str, Tensor], path: Path | str) -> nn.Module:
+    """Put weights into `net` after `matching` has checked them, and return `net`."""
+    net.load_state_dict({**net.state_dict(), **matching(net, state, path)})
     return net
 
 
-def part_of(net: nn.Module, state: Mapping[str, Tensor], prefix: str, path: Path | str) -> nn.Module:
-    """Put the weights of one part of a larger model into `net`: those whose names begin with `prefix`."""
-    return put(net, {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)},
-               path)  # fmt: skip
-
-
-def load_trained(path: Path, tasks: str, build: Callable[[dict], nn.Module]) -> tuple[nn.Module, dict]:
-    """A network that avsv train wrote as safetensors, in evaluation mode, and what is known of it.
-
-    Parameters
-    ----------
-    tasks : of avsv train that write such a file, in words, such as "avn_e or avn_j"
-    build : what the file says of the network (JSON in its metadata) -> the network with any weights
-
-    Raises
-    ------
-    InputError : no such file, a damaged one, one of another version, or weights that do not fit
-    """
-    network, state = read_network(path, tasks)
-    try:
-        refuse_huge(network)
-        # takes no memory, whatever sizes the file claims, and no time for layers that it has no weights for
-        with torch.device("meta"), at_most(4 * len(state) + 100), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of sizes of 0
-            shapes = build(network)
-    except (*BROKEN, InputError) as error:
-        said = f"{type(error).__name__} {error}" if isinstance(error, KeyError) else str(error)
-        raise InputError(f"{path}: is not of this version of avsv train: {said[:300]}; train it again") from None
-    state = fit(shapes, state, path)
-    net = build(network)
-    net.load_state_dict({**net.state_dict(), **state})
-    return net.eval(), network
+def fill_part(net: nn.Module, state: Mapping[str, Tensor], prefix: str, path: Path | str) -> nn.Module:
+    """Put the weights of one part of a larger model, named by their prefix, into `net`."""
+    part = {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
+    return fill(net, part, path)
 
 
 @contextmanager
 def at_most(n: int) -> Iterator[None]:
-    """Have a network with more than n parameter tensors be a ValueError while it is built."""
+    """ValueError as soon as a network being built has more than `n` parameter tensors."""
     left = iter(range(n))
 
     def count(module: nn.Module, name: str, parameter: Tensor) -> None:
@@ -214,17 +259,18 @@ def at_most(n: int) -> Iterator[None]:
 
 
 def read_network(path: Path, tasks: str) -> tuple[dict, State]:
-    """Metadata and tensors of a safetensors file that avsv train wrote."""
+    """Description and tensors of a file that `save` wrote."""
     try:
         metadata, state = read_safetensors(path)
-        network = json.loads(metadata["network"])
+        description = json.loads(metadata["network"])
     except FileNotFoundError:
         raise InputError(f"{path}: is absent; is {path.parent} a finished training of task {tasks}?") from None
     except (*BROKEN, RecursionError) as error:
         raise InputError(f"{path}: is not of this version of avsv train: {error}; train it again") from None
-    if not isinstance(network, dict):
-        raise InputError(f"{path}: is not of this version of avsv train: its metadata are no mapping; train it again")
-    return network, state
+    if not isinstance(description, dict):
+        raise InputError(f"{path}: is not of this version of avsv train: expected a mapping as its description, found "
+                         f"{type(description).__name__}; train it again")  # fmt: skip
+    return description, state
 
 
 def read_safetensors(path: Path) -> tuple[dict[str, str], State]:
@@ -240,7 +286,7 @@ def read_safetensors(path: Path) -> tuple[dict[str, str], State]:
 
 
 def refuse_huge(value: Any) -> None:
-    """ValueError where a number would make a network that no machine holds, or a list that never ends."""
+    """ValueError for a number that would make a network larger than any machine's memory, or for an endless list."""
     if isinstance(value, dict | list):
         if len(value) > 1000:
             raise ValueError(f"{len(value)} values where a few are expected")

@@ -15,20 +15,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file
 
-from avsv.embeddings.avn_f import load_avn_f, save_avn_f
-from avsv.embeddings.pair import load_fusion, save_fusion
 from avsv.errors import InputError
-from avsv.models.avn_e import Fusion, FusionOptions
-from avsv.models.avn_f import AVNF, AVNFOptions
+from avsv.models.avn_e import FUSION, Fusion, FusionOptions
+from avsv.models.avn_f import AVN_F, AVNF, AVNFOptions
+from avsv.models.checkpoint import load, matching, read_state, save
 from avsv.models.ecapa import ecapa_options, load_encoder, make_ecapa, save_speechbrain_folder
-from avsv.models.weights import fit, read_state
-from avsv.systems.association.embedding import load_family, save_family
-from avsv.systems.association.embedding_media import load_media_network, save_media_network
 from avsv.systems.association.networks.family import AssociationOptions
 from avsv.systems.association.networks.inception_resnet import TrunkOptions
-from avsv.systems.association.networks.media import MediaNetwork
-from avsv.systems.association.networks.registry import make_family
-from avsv.systems.synchrony.embedding import NETWORKS, load_network, save_network
+from avsv.systems.association.networks.media import ASSOCIATION_MEDIA, MediaNetwork
+from avsv.systems.association.networks.registry import ASSOCIATION, make_family
+from avsv.systems.synchrony.embedding import NETWORKS, SYNCHRONY
 from avsv.training.checkpoints import load_state
 
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0000\nsize 83316686\n"
@@ -98,37 +94,40 @@ def test_how_many_are_missing_is_told(tmp_path):
     net = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Linear(2, 2), torch.nn.BatchNorm1d(2))
     state = {name: w for name, w in net.state_dict().items() if not name.startswith("1.")}
     with pytest.raises(InputError, match=r"x\.pt: 2 of 8 parameters are missing"):
-        fit(net, state, "x.pt")
+        matching(net, state, "x.pt")
 
 
-def save_fusion_to(folder):
-    save_fusion(folder, Fusion(6, 5, FusionOptions(size=4)))
+def small_fusion():
+    net = Fusion(6, 5, FusionOptions(size=4))
+    return FUSION, net, net.description
 
 
-def save_family_to(folder):
-    save_family(folder, make_family((6, 5), {"people": 3}, AssociationOptions(size=4)))
+def small_family():
+    net = make_family((6, 5), {"people": 3}, AssociationOptions(size=4))
+    return ASSOCIATION, net, net.description
 
 
-def save_media_to(folder):
-    trunk = TrunkOptions(96, 0.05, (1, 1, 1), 8)
-    save_media_network(folder, MediaNetwork(trunk, True, {"people": 3}, AssociationOptions(size=4)))
+def small_media_network():
+    net = MediaNetwork(TrunkOptions(96, 0.05, (1, 1, 1), 8), True, {"people": 3}, AssociationOptions(size=4))
+    return ASSOCIATION_MEDIA, net, net.description
 
 
-def save_avn_f_to(folder):
+def small_avn_f():
     options = AVNFOptions(channels=4, trunk_channels=(4, 4, 4, 4), blocks=(1, 1, 1, 1), embedding_size=8)
-    save_avn_f(folder, AVNF(options), 2.0)
+    return AVN_F, AVNF(options), {"options": asdict(options), "crop_seconds": 2.0}
 
 
-def save_syncnet_to(folder):
-    save_network(folder, "syncnet", NETWORKS["syncnet"](8, 0.05), 8, 0.05, 0.5)
+def small_syncnet():
+    description = {"kind": "syncnet", "size": 8, "width": 0.05, "threshold": 0.5}
+    return SYNCHRONY, NETWORKS["syncnet"](8, 0.05), description
 
 
-def save_coupled_to(folder):
-    save_network(folder, "coupled_cnn", NETWORKS["coupled_cnn"](8, 0.05), 8, 0.05, None)
+def small_coupled_cnn():
+    description = {"kind": "coupled_cnn", "size": 8, "width": 0.05, "threshold": None}
+    return SYNCHRONY, NETWORKS["coupled_cnn"](8, 0.05), description
 
 
-SAVED = [(save_fusion_to, load_fusion), (save_family_to, load_family), (save_media_to, load_media_network),
-         (save_avn_f_to, load_avn_f), (save_syncnet_to, load_network), (save_coupled_to, load_network)]  # fmt: skip
+NETWORK_FILES = [small_fusion, small_family, small_media_network, small_avn_f, small_syncnet, small_coupled_cnn]
 
 
 WRONG = (-1, 1 << 40, "x", None, [], float("nan"), {})
@@ -141,14 +140,17 @@ def tensors(path):
         return {name: file.get_tensor(name) for name in file.keys()}, file.metadata()  # noqa: SIM118
 
 
-@pytest.mark.parametrize(("save", "load"), SAVED, ids=lambda f: f.__name__)
-def test_every_network_of_ours_is_read_whole_or_refused(tmp_path, save, load):
-    save(tmp_path)
-    path = next(tmp_path.glob("*.safetensors"))
+@pytest.mark.parametrize("make", NETWORK_FILES)
+def test_every_network_of_ours_is_read_whole_or_refused(tmp_path, make):
+    kind, net, description = make()
+    save(tmp_path, kind, net, description)
+    path = kind.path(tmp_path)
     state, metadata = tensors(path)
-    load(tmp_path)
+    again, found = load(tmp_path, kind)
+    assert found == json.loads(json.dumps(description))
+    assert all(torch.equal(tensor, state[name]) for name, tensor in again.state_dict().items())
     save_file({f"module.{name}": w for name, w in state.items()}, path, metadata)
-    load(tmp_path)
+    load(tmp_path, kind)
     name = max(state, key=lambda name: state[name].numel())
     network = json.loads(metadata["network"])
     for damaged, said in (
@@ -162,7 +164,7 @@ def test_every_network_of_ours_is_read_whole_or_refused(tmp_path, save, load):
             continue
         save_file(damaged, path, {"network": json.dumps(said)})
         try:
-            load(tmp_path)
+            load(tmp_path, kind)
         except InputError as error:
             assert str(path) in str(error)
         else:  # a value that is as good: -1 for a threshold
@@ -170,11 +172,11 @@ def test_every_network_of_ours_is_read_whole_or_refused(tmp_path, save, load):
     for data in (b"", POINTER, PAGE, path.read_bytes()[:-9], b"\xff" * 40, (1 << 40).to_bytes(8, "little") * 9):
         path.write_bytes(data)
         with pytest.raises(InputError, match=str(path)):
-            load(tmp_path)
+            load(tmp_path, kind)
     path.unlink()
     os.mkfifo(path)
     with pytest.raises(InputError, match=str(path)):
-        load(tmp_path)
+        load(tmp_path, kind)
 
 
 @pytest.mark.parametrize("read", [read_state, load_state])
@@ -184,7 +186,7 @@ def test_what_is_no_checkpoint_is_refused_without_bad_advice(tmp_path, read, dat
     path.write_bytes(data)
     with pytest.raises(InputError, match=str(path)) as error:
         if not read(path):  # an empty dictionary is one, which no network fits
-            fit(torch.nn.Linear(1, 1), {}, path)
+            matching(torch.nn.Linear(1, 1), {}, path)
     assert "weights_only" not in str(error.value)
 
 
@@ -220,7 +222,7 @@ def test_a_changed_description_builds_the_network_or_is_refused(tmp_path_factory
     target[data.draw(st.sampled_from(sorted(target)) | st.text(max_size=5))] = data.draw(odd)
     save_file(fusion.state_dict(), folder / "fusion.safetensors", {"network": json.dumps(network)})
     try:
-        load_fusion(folder)
+        load(folder, FUSION)
     except InputError as error:
         assert "fusion.safetensors" in str(error)
 
@@ -236,14 +238,15 @@ def with_each_number_huge(value):
             yield copy
 
 
-@pytest.mark.parametrize(("save", "load"), SAVED, ids=lambda f: f.__name__)
-def test_a_description_asks_for_no_million_of_layers(tmp_path, save, load):
-    save(tmp_path)
-    path = next(tmp_path.glob("*.safetensors"))
+@pytest.mark.parametrize("make", NETWORK_FILES)
+def test_a_description_asks_for_no_million_of_layers(tmp_path, make):
+    kind, net, description = make()
+    save(tmp_path, kind, net, description)
+    path = kind.path(tmp_path)
     state, metadata = tensors(path)
     for network in with_each_number_huge(json.loads(metadata["network"])):
         save_file(state, path, {"network": json.dumps(network)})
         begun = time.monotonic()
         with suppress(InputError):  # a number that makes no parameters may be anything
-            load(tmp_path)
+            load(tmp_path, kind)
         assert time.monotonic() - begun < 20, network
