@@ -65,7 +65,7 @@ def test_a_clip_that_is_too_short_is_skipped_and_named(avsv, data, model, tmp_pa
 def test_absent_models_thresholds_and_mouths_are_named(avsv, data, model, tmp_path):
     status, text = avsv("synchrony", "score", "--model", tmp_path / "none", data, tmp_path / "out")
     assert status == 1 and str(tmp_path / "none") in text
-    save(model, None)
+    save_syncnet(model, None)
     status, text = avsv("synchrony", "score", "--model", model, data, tmp_path / "out")
     assert status == 1 and "give --confidence" in text
     (data / "mouths.scp").unlink()
