@@ -17,6 +17,10 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:  # for type checkers and editors; at run time __getattr__ does the same, lazily
+    from avsv.embeddings.clip import embed as embed
+    from avsv.embeddings.face import load_face_encoder as load_face_encoder
+    from avsv.embeddings.pair import load_fusion as load_fusion
+    from avsv.embeddings.voice import load_voice_encoder as load_voice_encoder
     from avsv.errors import AvsvError as AvsvError
     from avsv.errors import InputError as InputError
     from avsv.errors import MissingEmbedding as MissingEmbedding
@@ -38,12 +42,20 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time __getattr__ does
     from avsv.scoring.trial_scores import fuse as fuse
     from avsv.scoring.trial_scores import normalize as normalize
     from avsv.scoring.trial_scores import score as score
+    from avsv.scoring.verification import Clip as Clip
+    from avsv.scoring.verification import Verdict as Verdict
+    from avsv.scoring.verification import verify as verify
 
 MODULES = {
     "avsv.errors": "AvsvError InputError MissingEmbedding OptionError",
     "avsv.kaldi.embeddings": "Embeddings read_embeddings",
     "avsv.kaldi.trials": "Trials read_trials",
     "avsv.kaldi.scores": "read_scores",
+    "avsv.embeddings.voice": "load_voice_encoder",
+    "avsv.embeddings.face": "load_face_encoder",
+    "avsv.embeddings.pair": "load_fusion",
+    "avsv.embeddings.clip": "embed",
+    "avsv.scoring.verification": "Clip Verdict verify",
     "avsv.scoring.trial_scores": "score normalize calibrate fuse",
     "avsv.evaluation.errors": "eer",
     "avsv.evaluation.dcf": "min_dcf act_dcf",

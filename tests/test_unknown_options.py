@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from avsv.embeddings.verification import ClipEmbedder
+from avsv.embeddings.face import load_face_encoder
 from avsv.errors import AvsvError, refuse_unknown
 from avsv.evaluation.comparison import compare
 from avsv.evaluation.report.results import Options, make_tables
@@ -78,7 +78,7 @@ CALLS = {
     "load_pack, tasks": lambda name: load_pack("nowhere", "cpu", (name,)),
     "usable_providers": usable_providers,
     "pick_device": pick_device,
-    "ClipEmbedder, device": lambda name: ClipEmbedder("nowhere", "nowhere", device=name),
+    "load_face_encoder, device": lambda name: load_face_encoder("nowhere", device=name),
     "orthogonal_projection": lambda name: orthogonal_projection(torch.eye(2), torch.tensor([0, 1]), name),
     "select_pairs": lambda name: select_pairs(torch.ones(2), torch.tensor([True, False]), name, 1.0),
     "fop.make_fusion, fusion": lambda name: make_fusion((4, 4), 4, name, "relu"),

@@ -53,9 +53,9 @@ def run(args):
     damage = read_damage(args.data_dir, "voice")
     encoder = None
     if voice_model(args.model) == f"voice:{args.model}":  # not on this machine yet; its files name it once they are
-        from avsv.embeddings.voice import make_voice_embedder
+        from avsv.embeddings.voice import load_voice_encoder
 
-        encoder = make_voice_embedder(args.model, args.device, args.trust_model)
+        encoder = load_voice_encoder(args.model, args.device, args.trust_model)
     model = voice_model(args.model)
     # "padding": embeddings of earlier versions, which depended on their batches, are made again
     settings = {"model": model.removeprefix("voice:"), "padding": "none"}
@@ -66,9 +66,9 @@ def run(args):
         left = take_over(args.reuse, utts, VOICE_TABLES, out)
         if not left:  # then torch need not be imported
             return
-        from avsv.embeddings.voice import embed_clips, make_voice_embedder
+        from avsv.embeddings.voice import embed_clips, load_voice_encoder
 
-        embed = encoder or make_voice_embedder(args.model, args.device, args.trust_model)
+        embed = encoder or load_voice_encoder(args.model, args.device, args.trust_model)
         wav = {utt: data.wav[utt] for utt in left}
         embed_clips(embed, wav, data.seconds(), damage, out, args.batch_seconds, args.allow_pipes, args.audio_track)
 

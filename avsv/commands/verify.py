@@ -36,26 +36,23 @@ def add_arguments(parser):
 
 
 def run(args):
-    import numpy as np
+    from avsv.embeddings.clip import embed
+    from avsv.embeddings.face import load_face_encoder
+    from avsv.embeddings.voice import load_voice_encoder
+    from avsv.scoring.verification import verify
 
-    from avsv.embeddings.verification import ClipEmbedder
-    from avsv.scoring.calibration import read_fusion
-    from avsv.scoring.verification import cosine, modality_columns, trial_llr
-
-    fusion = read_fusion(args.calibration)
-    embed = ClipEmbedder(args.voice, args.face, args.frames_per_clip, args.device, args.trust_model, args.audio_track)
-    columns = modality_columns(fusion, embed.models, args.calibration)
-    a, b = embed(args.a), embed(args.b)
-    shared = [modality for modality in columns if modality in a.vectors and modality in b.vectors]
-    cosines = {modality: cosine(modality, a.vectors[modality], b.vectors[modality]) for modality in shared}
-    ratio = trial_llr(fusion, columns, cosines)
-    threshold = np.log((1 - args.target_prior) / args.target_prior)
-    for modality in columns:
+    voice = load_voice_encoder(args.voice, args.device, args.trust_model)
+    face = load_face_encoder(args.face, args.device)
+    options = {"frames_per_clip": args.frames_per_clip, "audio_track": args.audio_track}
+    a, b = (embed(path, voice, face, **options) for path in (args.a, args.b))
+    verdict = verify(a, b, args.calibration, args.target_prior)
+    for modality in a.models:
         absent = [clip.absent[modality] for clip in (a, b) if modality in clip.absent]
         print(f"{modality:5}  {'-':6}  {'; '.join(absent)}" if absent else
-              f"{modality:5}  {cosines[modality]:.4f}  cosine")  # fmt: skip
-    print(f"score  {ratio:.4f}  log-likelihood ratio; threshold {threshold:.4f} at target prior {args.target_prior:g}")
-    if not shared:
+              f"{modality:5}  {verdict.cosines[modality]:.4f}  cosine")  # fmt: skip
+    print(f"score  {verdict.ratio:.4f}  log-likelihood ratio; threshold {verdict.threshold:.4f} at target prior "
+          f"{args.target_prior:g}")  # fmt: skip
+    if verdict.same is None:
         print("no verdict: the clips share neither a voice nor a face")
         return UNDECIDED
-    print("the same person" if ratio > threshold else "different people")
+    print("the same person" if verdict.same else "different people")

@@ -1,7 +1,8 @@
 """Face embeddings of clips: aligned faces -> recognition network -> one vector a clip."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,10 +10,12 @@ import numpy as np
 from avsv.embeddings.face_pool import FacePool, face_measures
 from avsv.errors import InputError
 from avsv.features.face_damage import damage_faces
+from avsv.features.face_pack import load_pack
 from avsv.features.faces import ClipFaces, find_faces, read_faces
 from avsv.features.quality_measures import face_quality, sharpness
 from avsv.jobs.progress import progress
 from avsv.jobs.threads import ReadOnce, map_ahead, n_allowed
+from avsv.kaldi.origin import face_model
 from avsv.kaldi.shard_writer import ShardWriter
 from avsv.media.decoder_process import guarded_stream
 from avsv.media.images import each_frame, evenly_spaced
@@ -171,6 +174,43 @@ def embed_clips(
             out.write("faces", utt, embeddings)
             out.write("faces_sharpness", utt, measured)
         out.note("utt2magnitude", utt, float(np.linalg.norm(embeddings, axis=1).mean()))
+
+
+@dataclass(frozen=True)
+class FaceEncoder:
+    """What finds and embeds faces.
+
+    detector : network that finds faces and their landmarks
+    embedder : the recognition network
+    model : its name, see avsv/kaldi/origin.py
+    """
+
+    detector: Any
+    embedder: FaceEmbedder
+    model: str
+
+
+def load_face_encoder(source: Path | str, device: str = "cpu") -> FaceEncoder:
+    """Load a face detector and a face recognition network.
+
+    Parameters
+    ----------
+    source : folder of a face pack: ONNX files of an SCRFD detector and an ArcFace network, such as `avsv train` writes
+        or InsightFace publishes; or a published name, such as "buffalo_l", which is downloaded once
+    device : "cpu" or "cuda"
+
+    Raises
+    ------
+    InputError : no such pack, or a network is missing or damaged
+
+    Examples
+    --------
+    >>> face = load_face_encoder("exp/face")                                     # doctest: +SKIP
+    >>> face.embedder.embed_faces(np.zeros((1, 112, 112, 3), np.uint8)).shape    # doctest: +SKIP
+    (1, 512)
+    """
+    pack = load_pack(source, device)
+    return FaceEncoder(pack.detection, FaceEmbedder(pack.recognition), face_model(*pack.files("recognition")))
 
 
 def clip_embedding(embeddings: np.ndarray, shares: np.ndarray | None = None) -> np.ndarray:

@@ -14,11 +14,21 @@ BLOCK = 8192  # rows at a time
 
 
 def load_fusion(exp_dir: Path | str) -> Fusion:
-    """The AVN-E of a finished training of task avn_e or avn_j.
+    """Load a fusion network, AVN-E or the head of AVN-J.
+
+    Parameters
+    ----------
+    exp_dir : the folder that `avsv train` wrote it to
 
     Raises
     ------
     InputError : the folder has no finished fusion network
+
+    Examples
+    --------
+    >>> fusion = load_fusion("exp/avn_e")    # doctest: +SKIP
+    >>> fusion.n_voice, fusion.n_face        # doctest: +SKIP
+    (192, 512)
     """
     return load(exp_dir, FUSION)[0]
 

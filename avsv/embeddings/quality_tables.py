@@ -1,6 +1,6 @@
 """Quality measures that lie beside embeddings, as numbers in the order of the clips."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -55,4 +55,18 @@ def read_quality(scp: Path | str, names: Sequence[str], utts: Sequence[str]) -> 
                 utt = utts[int(np.flatnonzero(values[:, column] <= 0)[0])]
                 raise InputError(f"{path}: {utt} has the value {table[utt]}, which has no logarithm")
             values[:, column] = np.log(values[:, column])
+    return values
+
+
+def quality_values(measures: Mapping[str, float], names: Sequence[str]) -> np.ndarray:
+    """Values of the tables `names` from one clip's measures, (len(names),) float32; NaN where it has none.
+
+    Examples
+    --------
+    >>> quality_values({"utt2snr": 12.0, "utt2dur": 1.0}, ["utt2snr", "log:utt2dur", "utt2speech"])
+    array([12.,  0., nan], dtype=float32)
+    """
+    values = np.array([measures.get(name.removeprefix(LOG), np.nan) for name in names], np.float32)
+    logarithms = np.array([name.startswith(LOG) for name in names], bool)
+    values[logarithms] = np.log(values[logarithms])
     return values

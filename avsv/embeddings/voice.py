@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +13,7 @@ from avsv.features.audio_damage import damage_audio
 from avsv.features.quality_measures import voice_quality
 from avsv.jobs.progress import progress
 from avsv.jobs.threads import map_ahead, n_allowed
+from avsv.kaldi.origin import voice_model
 from avsv.kaldi.segments import Source, is_pipe
 from avsv.kaldi.shard_writer import ShardWriter
 from avsv.media.decoder_process import guarded
@@ -39,9 +41,11 @@ class VoiceEmbedder:
     ----------
     encoder : SpeechBrain's EncoderClassifier
     device : where it is
+    model : name of the encoder, see avsv/kaldi/origin.py
     """
 
-    def __init__(self, encoder: torch.nn.Module, device: torch.device):
+    def __init__(self, encoder: torch.nn.Module, device: torch.device, model: str = ""):
+        self.model = model
         self.encoder, self.alone, self.network = encoder.eval(), device.type == "cpu", None
         if self.alone:
             n_mels = self.features(np.zeros(RATE, np.float32)).shape[1]
@@ -81,10 +85,32 @@ class VoiceEmbedder:
         return np.stack(vectors)
 
 
-def make_voice_embedder(source: str, device: str = "cpu", trust: bool = False) -> VoiceEmbedder:
-    """An embedder with the encoder of a SpeechBrain source, or of a folder of that form; see `load_encoder`."""
+def load_voice_encoder(source: Path | str, device: str = "cpu", trust: bool = False) -> VoiceEmbedder:
+    """Load a speaker encoder.
+
+    Parameters
+    ----------
+    source : folder that `avsv train` wrote, or one in SpeechBrain's format, or the name of a published encoder, such as
+        "speechbrain/spkrec-ecapa-voxceleb", which is downloaded once
+    device : "cpu" or "cuda"
+    trust : run the program in hyperparams.yaml of an encoder that is not recognised
+
+    Returns
+    -------
+    VoiceEmbedder : call it with a list of waveforms, (n,) float32 at 16 kHz each, for an array (len, d) float32
+
+    Raises
+    ------
+    InputError : no such encoder, a damaged one, or one that is not recognised and not trusted
+
+    Examples
+    --------
+    >>> voice = load_voice_encoder("exp/voice")              # doctest: +SKIP
+    >>> voice([np.zeros(16000, np.float32) + 1e-3]).shape    # doctest: +SKIP
+    (1, 192)
+    """
     on = pick_device(device)
-    return VoiceEmbedder(load_encoder(source, str(on), trust), on)
+    return VoiceEmbedder(load_encoder(str(source), str(on), trust), on, voice_model(source))
 
 
 class Embedded(NamedTuple):

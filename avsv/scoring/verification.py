@@ -1,15 +1,83 @@
-"""The log-likelihood ratio of one trial, from the cosines of the modalities that both clips have."""
+"""One trial decided by a calibration, from the cosines of the modalities that both clips have."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from avsv.errors import InputError
-from avsv.scoring.calibration import ScoreFusion
+from avsv.errors import InputError, OptionError
+from avsv.evaluation.dcf import bayes_threshold
+from avsv.scoring.calibration import ScoreFusion, read_fusion
 
 RETRAIN = ("score the calibration's trials with these models (avsv embed-voice, embed-face, score), and train it on "
            "these scores (avsv fuse)")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Clip:
+    """Embeddings of one file.
+
+    vectors : modality -> embedding, (d,) float32
+    absent : modality -> why the file has none
+    models : modality -> name of the encoder, see avsv/kaldi/origin.py
+    """
+
+    vectors: dict[str, np.ndarray] = field(default_factory=dict)
+    absent: dict[str, str] = field(default_factory=dict)
+    models: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The decision on two clips.
+
+    cosines : modality -> cosine, of the modalities that both clips have
+    ratio : natural-log likelihood ratio of the same person to different people; 0 if the clips share no modality
+    threshold : ratio above which the decision is "same person"
+    same : the decision; None if the clips share no modality
+    """
+
+    cosines: dict[str, float]
+    ratio: float
+    threshold: float
+    same: bool | None
+
+
+def verify(a: Clip, b: Clip, calibration: ScoreFusion | Path | str, target_prior: float = 0.5) -> Verdict:
+    """Decide whether two clips show the same person, from the modalities that both of them have.
+
+    Parameters
+    ----------
+    a, b : clips embedded by `embed` with the same encoders
+    calibration : trained on the cosines of these encoders, one score per modality: a file that `avsv fuse` wrote
+    target_prior : prior probability that the two clips show the same person
+
+    Raises
+    ------
+    InputError : the clips or the calibration are of other encoders, or the calibration has no map for these modalities
+    OptionError : the prior is not between 0 and 1
+
+    Examples
+    --------
+    >>> from avsv.scoring.calibration import Map
+    >>> maps = [Map([True], [4.0], -1.0)]
+    >>> calibration = ScoreFusion(["voice"], 0.5, [], maps, ["voice:1 cosine"])
+    >>> one, other = (Clip({"voice": np.array(v)}, {}, {"voice": "voice:1"}) for v in ([1.0, 0.0], [2.0, 0.0]))
+    >>> verify(one, other, calibration)
+    Verdict(cosines={'voice': 1.0}, ratio=3.0, threshold=0.0, same=True)
+    """
+    if not 0 < target_prior < 1:
+        raise OptionError(f"target prior: expected a number between 0 and 1, found {target_prior}")
+    if a.models != b.models:
+        raise InputError(f"the clips were embedded by different encoders: {a.models} and {b.models}")
+    source = "the calibration" if isinstance(calibration, ScoreFusion) else calibration
+    fusion = calibration if isinstance(calibration, ScoreFusion) else read_fusion(calibration)
+    columns = modality_columns(fusion, a.models, source)
+    shared = [modality for modality in columns if modality in a.vectors and modality in b.vectors]
+    cosines = {modality: cosine(modality, a.vectors[modality], b.vectors[modality]) for modality in shared}
+    ratio, threshold = trial_llr(fusion, columns, cosines), float(bayes_threshold(target_prior))
+    return Verdict(cosines, ratio, threshold, ratio > threshold if shared else None)
 
 
 def modality_columns(fusion: ScoreFusion, models: Mapping[str, str], source: Path | str) -> dict[str, int]:

@@ -24,7 +24,7 @@ from beside import REAL, beside, parse, title
 from avsv.embeddings.face import FaceEmbedder, media_faces
 from avsv.embeddings.face import embed_clips as embed_faces
 from avsv.embeddings.voice import embed_clips as embed_voices
-from avsv.embeddings.voice import make_voice_embedder
+from avsv.embeddings.voice import load_voice_encoder
 from avsv.features.face_pack import load_pack
 from avsv.features.quality_measures import FACE_TABLES, VOICE_TABLES
 from avsv.kaldi.embeddings import read_embeddings
@@ -70,7 +70,7 @@ def least_cosine(out: Path, theirs: dict[str, np.ndarray]) -> float:
 
 def voice(args) -> bool:
     source, wav = make_encoder(args.dir / "ecapa"), make_clips(args.dir / "clips", args.clips)
-    embed, encoder, theirs = make_voice_embedder(str(source)), load_encoder(str(source), "cpu"), {}
+    embed, encoder, theirs = load_voice_encoder(str(source)), load_encoder(str(source), "cpu"), {}
 
     def ours():
         with ShardWriter(args.dir, ["embedding"], "", (*VOICE_TABLES, "utt2input")) as out:

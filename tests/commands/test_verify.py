@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from avsv.embeddings.verification import ClipEmbedder
+from avsv.embeddings.face import load_face_encoder
+from avsv.embeddings.voice import load_voice_encoder
 from avsv.kaldi.tables import write_table
 from tests.commands.test_embed_face import pack  # noqa: F401 (a fixture: a face is where a picture is white)
 
@@ -104,14 +105,15 @@ def calibration(path, models, order=("voice", "face"), patterns=tuple(MAPS), **c
 
 
 @pytest.fixture(scope="module")
-def embedder(encoder, pack):  # noqa: F811
-    return ClipEmbedder(str(encoder), str(pack))
+def encoders(encoder, pack):  # noqa: F811
+    return load_voice_encoder(encoder), load_face_encoder(pack)
 
 
 @pytest.fixture
-def verify(avsv, embedder, media, vectors, tmp_path, monkeypatch):
+def verify(avsv, encoders, media, vectors, tmp_path, monkeypatch):
     """The command with networks that are loaded once."""
-    monkeypatch.setattr("avsv.embeddings.verification.ClipEmbedder", lambda *_: embedder)
+    for name, loaded in zip(("voice", "face"), encoders, strict=True):
+        monkeypatch.setattr(f"avsv.embeddings.{name}.load_{name}_encoder", lambda *_, loaded=loaded: loaded)
 
     def call(a, b, *options, **changes):
         model = calibration(tmp_path / "m.json", vectors[1], **changes)

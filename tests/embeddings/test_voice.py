@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from avsv.embeddings import voice
-from avsv.embeddings.voice import make_voice_embedder
+from avsv.embeddings.voice import load_voice_encoder
 from avsv.models import onnx_encoder
 from avsv.models.ecapa import ecapa_options, load_encoder, make_ecapa, make_speaker_encoder, save_speechbrain_folder
 from avsv.models.onnx_encoder import WholeClipPooling, in_onnxruntime
@@ -32,7 +32,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def embed(folder):
-    return make_voice_embedder(str(folder))
+    return load_voice_encoder(str(folder))
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,102 @@
+"""One file of any kind, recording, video, image or folder of images, embedded for the modalities that it has."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from avsv.embeddings.face import FaceEncoder, clip_embedding, media_faces
+from avsv.embeddings.pair import fuse_pairs
+from avsv.embeddings.quality_tables import quality_values
+from avsv.embeddings.voice import VoiceEmbedder, read_clip
+from avsv.errors import InputError, OptionError
+from avsv.features.quality_measures import face_quality, voice_quality
+from avsv.models.avn_e import Fusion
+from avsv.scoring.verification import Clip
+
+
+def embed(
+    path: Path | str,
+    voice: VoiceEmbedder | None = None,
+    face: FaceEncoder | None = None,
+    fusion: Fusion | None = None,
+    *,
+    frames_per_clip: int = 5,
+    audio_track: int | None = None,
+) -> Clip:
+    """Embed one file: its voice, its face, and both fused.
+
+    Parameters
+    ----------
+    path : recording, video, image, or folder of images
+    voice : from `load_voice_encoder`; None to leave the voice out
+    face : from `load_face_encoder`; None to leave the face out
+    fusion : from `load_fusion`, trained on embeddings of these two encoders; needs both
+    frames_per_clip : frames of a video in which faces are looked for; the embeddings of the faces are averaged
+    audio_track : number of the audio track, from 1; None for the file's default
+
+    Returns
+    -------
+    Clip : `vectors` has "voice", "face" and "fused", each (d,) float32, as far as the file has them; `absent` has the
+        reason for each modality that it lacks
+
+    Raises
+    ------
+    InputError : no such file, or neither a voice nor a face in it
+
+    Examples
+    --------
+    >>> import avsv
+    >>> voice = avsv.load_voice_encoder("exp/voice")                             # doctest: +SKIP
+    >>> clip = avsv.embed("one.mp4", voice, avsv.load_face_encoder("exp/face"))  # doctest: +SKIP
+    >>> clip.vectors["voice"].shape                                              # doctest: +SKIP
+    (192,)
+    """
+    if voice is None and face is None:
+        raise OptionError("expected a voice encoder, a face encoder, or both")
+    if fusion is not None and (voice is None or face is None):
+        raise OptionError("a fusion network needs a voice encoder and a face encoder")
+    if not Path(path).exists():
+        raise InputError(f"{path}: no such file")
+    clip, quality = Clip(), {}
+    for modality, encoder, embed_one in (("voice", voice, embed_voice), ("face", face, embed_face)):
+        if encoder is None:
+            continue
+        clip.models[modality] = encoder.model
+        try:
+            options = audio_track if modality == "voice" else frames_per_clip
+            clip.vectors[modality], quality[modality] = embed_one(path, encoder, options)
+        except InputError as error:
+            clip.absent[modality] = str(error)
+    if not clip.vectors:
+        raise InputError(f"{path}: no voice and no face that can be embedded: {'; '.join(clip.absent.values())}")
+    if fusion is not None:
+        clip.vectors["fused"] = fuse_one(fusion, clip.vectors, quality)
+    return clip
+
+
+def embed_voice(path: Path | str, encoder: VoiceEmbedder, track: int | None) -> tuple[np.ndarray, dict[str, float]]:
+    """Embedding and quality measures of a file's voice; InputError if it has none that can be embedded."""
+    if Path(path).is_dir():
+        raise InputError(f"{path}: a folder of images has no sound")
+    waveform = read_clip(str(path), None, allow_pipes=False, track=track)
+    vector = encoder([waveform])[0]
+    return vector, {**voice_quality(waveform), "utt2magnitude": float(np.linalg.norm(vector))}
+
+
+def embed_face(path: Path | str, encoder: FaceEncoder, n_frames: int) -> tuple[np.ndarray, dict[str, float]]:
+    """Embedding and quality measures of a file's face; InputError if no face is found."""
+    faces = media_faces({"": str(path)}, encoder.detector, n_frames)("")
+    embeddings = next(encoder.embedder.embed_faces_of_clips([("", faces.images)]))[1]
+    magnitude = float(np.linalg.norm(embeddings, axis=1).mean())
+    return clip_embedding(embeddings), {**face_quality(faces), "utt2magnitude": magnitude}
+
+
+def fuse_one(fusion: Fusion, vectors: dict[str, np.ndarray], quality: dict[str, dict[str, Any]]) -> np.ndarray:
+    """Embedding of the fusion network, (d,) float32; an absent modality is a vector of zeros, marked as absent."""
+    sizes = {"voice": fusion.n_voice, "face": fusion.n_face}
+    rows = {name: vectors.get(name, np.zeros(size, np.float32))[None] for name, size in sizes.items()}
+    tables = {"voice": fusion.options.voice_quality, "face": fusion.options.face_quality}
+    values = [quality_values(quality.get(name, {}), wanted) for name, wanted in tables.items()]
+    present = np.array([[name in vectors for name in sizes]])
+    return fuse_pairs(fusion, rows["voice"], rows["face"], present, np.concatenate(values)[None])[0][0]
