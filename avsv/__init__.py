@@ -38,6 +38,7 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time __getattr__ does
     from avsv.kaldi.scores import read_scores as read_scores
     from avsv.kaldi.trials import Trials as Trials
     from avsv.kaldi.trials import read_trials as read_trials
+    from avsv.scoring.backend import make_backend as make_backend
     from avsv.scoring.trial_scores import calibrate as calibrate
     from avsv.scoring.trial_scores import fuse as fuse
     from avsv.scoring.trial_scores import normalize as normalize
@@ -56,6 +57,7 @@ MODULES = {
     "avsv.embeddings.pair": "load_fusion",
     "avsv.embeddings.clip": "embed",
     "avsv.scoring.verification": "Clip Verdict verify",
+    "avsv.scoring.backend": "make_backend",
     "avsv.scoring.trial_scores": "score normalize calibrate fuse",
     "avsv.evaluation.errors": "eer",
     "avsv.evaluation.dcf": "min_dcf act_dcf",
