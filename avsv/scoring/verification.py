@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 
 from avsv.errors import InputError, OptionError
-from avsv.evaluation.dcf import bayes_threshold
 from avsv.scoring.calibration import ScoreFusion, read_fusion
 
 RETRAIN = ("score the calibration's trials with these models (avsv embed-voice, embed-face, score), and train it on "
@@ -76,7 +75,7 @@ def verify(a: Clip, b: Clip, calibration: ScoreFusion | Path | str, target_prior
     columns = modality_columns(fusion, a.models, source)
     shared = [modality for modality in columns if modality in a.vectors and modality in b.vectors]
     cosines = {modality: cosine(modality, a.vectors[modality], b.vectors[modality]) for modality in shared}
-    ratio, threshold = trial_llr(fusion, columns, cosines), float(bayes_threshold(target_prior))
+    ratio, threshold = trial_llr(fusion, columns, cosines), float(np.log((1 - target_prior) / target_prior))
     return Verdict(cosines, ratio, threshold, ratio > threshold if shared else None)
 
 
