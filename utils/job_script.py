@@ -11,8 +11,8 @@ from pathlib import Path
 from job_frame import THREAD_VARIABLES
 from jobs import Jobs, UsageError, here, on_nodes, open_own, substitute, word
 
-# What a job keeps of where it was submitted; the rest is made by path.sh. PATH is set in the script, for Grid Engine
-# starts login shells, whose files may set another.
+# What a job keeps of where it was submitted; path.sh of its folder, or the one that AVSV_PATH_SH names, makes the rest.
+# PATH is set in the script because Grid Engine starts login shells, whose files may set another.
 SETTINGS = re.compile(r"AVSV_\w+|PATH|PYTHONPATH")
 
 SCRIPT = """\
@@ -30,7 +30,7 @@ if [ -n "$job" ] && [[ $mine =~ ^[0-9]+$ ]] && [ "$mine" != "$job" ]; then
 fi
 cd {cwd} || exit 1
 {exports}
-set_up() {{ if [ -f path.sh ]; then . ./path.sh; fi; }}
+set_up() {{ if [ -f path.sh ]; then . ./path.sh; elif [ -n "${{AVSV_PATH_SH:-}}" ]; then . "$AVSV_PATH_SH"; fi; }}
 {node_part}
 status={folder}/${{log##*/}}.status
 rm -f "$status"

@@ -71,7 +71,8 @@ class Jobs:
 
     def alone(self, number: int) -> str:
         """What to type to run one job by itself, here, with its output on the terminal."""
-        setup = " && . ./path.sh" if os.path.exists("path.sh") else ""
+        path_sh = "./path.sh" if os.path.exists("path.sh") else os.environ.get("AVSV_PATH_SH")
+        setup = f" && . {shlex.quote(path_sh)}" if path_sh else ""
         return f"(cd {shlex.quote(here())}{setup} && {self.command_of(number)})"
 
 

@@ -3,19 +3,29 @@
 #
 #   nj=4                # parallel jobs
 #   speed_perturb=true  # train on speech at 0.9 and 1.1 times its speed as well
+#   voice=(conf/voice.yaml)   # [NAME=]SOURCE, repeatable
 #   . parse_options.sh
 #
-# Then `run.sh --nj 8 --speed-perturb false` works; an option whose variable does not exist is an error; a variable that
-# holds true or false takes nothing else, and one that holds a number takes numbers. `--config FILE` sources FILE first,
-# wherever it stands on the line. What follows the options stays in "$@". `--help` prints $help_message or, where the script
-# sets none, the comment at the script's head and a list of the variables above with their comments. A script without
-# help_message takes options only. Where a script has the variables stage, stop_stage or nj, these are checked: at least
-# one of its blocks `if stage N "title"` must be asked for. A user's mistake is one line, and the exit code is 2.
+# Then `run.sh --nj 8 --speed-perturb false` works. An option without a variable is an error; a variable that holds true or
+# false takes only these, and one that holds a number takes numbers. An array is an option that may be repeated: the first
+# `--voice` replaces its default, every further one adds to it. `--config FILE` sources FILE first, wherever it stands on the
+# line. What follows the options stays in "$@". `--help` prints $help_message or, if the script sets none, the comment at the
+# script's head and a list of the variables above with their comments. A script without help_message takes options only. The
+# variables stage, stop_stage and nj are checked: the range must contain one of the script's blocks `if stage N "title"`.
+# A user's mistake gives one line and exit code 2.
+#
+# RECIPE_CONF=conf/recipe.conf, set before sourcing, names the file of a corpus: its lines `name=value  # comment` change the
+# defaults above and add the options that the corpus' own local/*.sh read. A comment there replaces the one above in --help.
+
+# A file named from where the user stood, although the script may have changed its folder since.
+_po_where() {
+  for _po_file in "$1" "${OLDPWD:-.}/$1" "${1##*/}"; do
+    if [ -r "$_po_file" ]; then echo "$_po_file"; return; fi
+  done
+}
 
 _po_name=${0##*/}
-_po_script=${BASH_SOURCE[1]:-$0}
-# The script may have changed to its own folder before it came here.
-[ -r "$_po_script" ] || _po_script=${_po_script##*/}
+_po_script=$(_po_where "${BASH_SOURCE[1]:-$0}")
 
 _po_fail() {
   echo "$_po_name: $*; $_po_name --help lists the options" >&2
@@ -26,7 +36,46 @@ _po_fail() {
 _po_find() {
   _po_variable=${1#--}
   _po_variable=${_po_variable//-/_}
-  [[ $_po_variable =~ ^[a-z][a-z0-9_]*$ ]] && [ -n "${!_po_variable+set}" ]
+  [[ $_po_variable =~ ^[a-z][a-z0-9_]*$ ]] && declare -p "$_po_variable" &>/dev/null
+}
+
+_po_is_list() { [[ $(declare -p "$1") == "declare -a"* ]]; }
+
+# Notes which variables hold true or false, and which a number.
+_po_kinds() {
+  _po_switches="" _po_numbers=""
+  for _po_variable in $(compgen -v); do
+    [[ $_po_variable =~ ^[a-z][a-z0-9_]*$ ]] || continue
+    case ${!_po_variable-} in true|false) _po_switches+=" $_po_variable" ;; esac
+    if [[ ${!_po_variable-} =~ ^-?$_po_number$ ]] && ! _po_is_list "$_po_variable"; then _po_numbers+=" $_po_variable"; fi
+  done
+}
+
+# Sources the file $1 of lines name=value. If $2 is "corpus", a name that is no option yet becomes one, as long as a script
+# of the corpus, local/*.sh, reads it.
+_po_read_config() {
+  while IFS= read -r _po_line || [ -n "$_po_line" ]; do
+    [[ $_po_line =~ ^[[:space:]]*([A-Za-z_][A-Za-z0-9_]*)= ]] || continue
+    _po_option=${BASH_REMATCH[1]}
+    if _po_find "$_po_option"; then
+      if _po_is_list "$_po_option"; then declare -ga "$_po_option=()"; fi   # its default goes
+    elif [ "${2:-}" != corpus ]; then
+      _po_fail "$1 sets $_po_option, which is no option"
+    elif [[ ! $_po_option =~ ^[a-z][a-z0-9_]*$ ]] || ! _po_is_read "$_po_option"; then
+      _po_fail "$1 sets $_po_option, which is no option, and no local/*.sh reads it"
+    fi
+  done <"$1"
+  # shellcheck disable=SC1090
+  case $1 in */*) . "$1" ;; *) . "./$1" ;; esac
+  for _po_option in $_po_switches $_po_numbers; do _po_check "$_po_option" "${!_po_option}"; done
+}
+
+# Whether a script of the corpus has $NAME or ${NAME...}.
+_po_is_read() {
+  for _po_file in local/*.sh; do
+    if [ -r "$_po_file" ] && [[ $(<"$_po_file") =~ \$\{?$1([^a-z0-9_]|$) ]]; then return; fi
+  done
+  return 1
 }
 
 # Fails where the value $2 of the variable $1 is of another kind than its default.
@@ -58,44 +107,77 @@ _po_check_stages() {
   [ -z "$stages" ] || _po_fail "--stage $stage --stop-stage $stop_stage asks for none of the stages: ${stages% }"
 }
 
+# The help: the comment at the head of the script that the user called, then the options. Those of the corpus come first.
 _po_help() {
   if [ -n "${help_message:-}" ]; then
     printf '%b\n' "$help_message"
     return
   fi
+  _po_file=${RECIPE_CONF:-}
+  [ -r "$_po_file" ] || _po_file=/dev/null
   awk -v name="$_po_name" '
-    NR == 1 && /^#!/ { next }
-    !body && /^#/ { sub(/^# ?/, ""); print; next }
-    !body { body = 1; print "\nUsage: " name " [--option value] ...\n" }
-    /parse_options\.sh/ { exit }
-    /^[a-z][a-z0-9_]*=/ {
-      option = value = $0
+    # Splits a line name=value  # comment into option, value, comment.
+    function split_line(line) {
+      option = value = line
       sub(/=.*/, "", option)
       sub(/^[^=]*=/, "", value)
-      if (match(value, /^"[^"]*"/) || match(value, /^\047[^\047]*\047/) || match(value, /^[^ \t#]*/)) {
+      comment = ""
+      if (match(value, /^"[^"]*"/) || match(value, /^\047[^\047]*\047/) || match(value, /^\([^)]*\)/) ||
+          match(value, /^[^ \t#]*/)) {
         comment = substr(value, RLENGTH + 1)
         value = substr(value, 1, RLENGTH)
       }
       if (!sub(/^[ \t]*#[ \t]*/, "", comment)) comment = ""
-      if (comment == "" && value ~ /[$(]/) next  # the script computes it: here=$PWD
+    }
+    function show(option, value, comment, more) {
       gsub(/_/, "-", option)
+      gsub(/^\(|\)$/, "", value)
       if (value != "" && value != "\"\"" && value != "\047\047")
         comment = comment (comment == "" ? "" : " ") "(default: " value ")"
-      printf "  --%-18s %s\n", option, comment
+      printf "  --%-18s %s\n%s", option, comment, more
+    }
+    part == "head" {
+      if (FNR > 1 && !/^#/) body = 1
+      if (!body && !/^#!/) { sub(/^# ?/, ""); print }
       next
     }
-    /^[ \t]+#/ { sub(/^[ \t]*#[ \t]*/, ""); printf "    %-18s %s\n", "", $0 }  # a comment that goes on below its variable
-    END { printf "  --%-18s %s\n", "config FILE", "a file of lines name=value, read before the other options" }
-  ' "$_po_script"
+    /^[a-z][a-z0-9_]*=/ {
+      split_line($0)
+      last = option
+      if (part == "conf") { own[++n] = option; new_value[option] = value; new_comment[option] = comment }
+      else if (comment != "" || value !~ /[$(]/ || value ~ /^\([^$]*\)$/) {   # a script computes the others: here=$PWD
+        listed[++m] = option; values[option] = value; comments[option] = comment
+      } else last = ""
+      next
+    }
+    part == "script" && /parse_options\.sh/ { exit }
+    /^[ \t]+#/ {   # a comment that goes on below its variable
+      sub(/^[ \t]*#[ \t]*/, "")
+      line = sprintf("    %-18s %s\n", "", $0)
+      if (last == "") next
+      if (part == "conf") new_more[last] = new_more[last] line; else more[last] = more[last] line
+      next
+    }
+    END {
+      print "\nUsage: " name " [--option value] ...\n"
+      for (i = 1; i <= n; i++) if (!(own[i] in values)) show(own[i], new_value[own[i]], new_comment[own[i]], new_more[own[i]])
+      for (i = 1; i <= m; i++) {
+        option = listed[i]
+        if (option in new_value) values[option] = new_value[option]
+        if (new_comment[option] != "") { comments[option] = new_comment[option]; more[option] = new_more[option] }
+        show(option, values[option], comments[option], more[option])
+      }
+      printf "  --%-18s %s\n", "config FILE", "a file of lines name=value, read before the other options"
+    }
+  ' part=head "$(_po_where "$0")" part=conf "$_po_file" part=script "$_po_script"
 }
 
 _po_number='([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?'
-_po_switches="" _po_numbers=""
-for _po_variable in $(compgen -v); do
-  [[ $_po_variable =~ ^[a-z][a-z0-9_]*$ ]] || continue
-  case ${!_po_variable-} in true|false) _po_switches+=" $_po_variable" ;; esac
-  if [[ ${!_po_variable-} =~ ^-?$_po_number$ ]]; then _po_numbers+=" $_po_variable"; fi
-done
+_po_kinds
+if [ -n "${RECIPE_CONF:-}" ] && [ -e "$RECIPE_CONF" ]; then
+  _po_read_config "$RECIPE_CONF" corpus
+  _po_kinds
+fi
 
 for ((_po_i = 1; _po_i <= $#; _po_i++)); do
   case ${!_po_i} in
@@ -109,15 +191,7 @@ for ((_po_i = 1; _po_i <= $#; _po_i++)); do
       # A relative name counts from where the user stood, if the script has changed its folder since.
       [ -r "$config" ] || [ ! -r "${OLDPWD:-}/$config" ] || config=$OLDPWD/$config
       if [ ! -f "$config" ] || [ ! -r "$config" ]; then _po_fail "cannot read the file $config of --config"; fi
-      while IFS= read -r _po_line || [ -n "$_po_line" ]; do
-        if [[ $_po_line =~ ^[[:space:]]*([A-Za-z_][A-Za-z0-9_]*)= ]]; then
-          _po_option=${BASH_REMATCH[1]}
-          _po_find "$_po_option" || _po_fail "$config sets $_po_option, which is no option"
-        fi
-      done <"$config"
-      # shellcheck disable=SC1090
-      case $config in */*) . "$config" ;; *) . "./$config" ;; esac
-      for _po_option in $_po_switches $_po_numbers; do _po_check "$_po_option" "${!_po_option}"; done
+      _po_read_config "$config"
       ;;
     --*=*) ;;
     --*) ((_po_i++)) || true ;;  # an option's value is not looked at here
@@ -125,6 +199,7 @@ for ((_po_i = 1; _po_i <= $#; _po_i++)); do
   esac
 done
 
+_po_given=" "
 while [ $# -gt 0 ]; do
   case $1 in
     --) shift; break ;;
@@ -139,7 +214,15 @@ while [ $# -gt 0 ]; do
     _po_fail "option $1 needs a value, found option $2"
   fi
   _po_check "$_po_option" "$2"
-  printf -v "$_po_option" %s "$2"
+  if _po_is_list "$_po_option"; then
+    [[ $_po_given == *" $_po_option "* ]] || { declare -a "$_po_option=()"; }
+    _po_given+="$_po_option "
+    declare -n _po_list=$_po_option
+    _po_list+=("$2")
+    unset -n _po_list
+  else
+    printf -v "$_po_option" %s "$2"
+  fi
   shift 2
 done
 
@@ -152,6 +235,7 @@ _po_check_count stage 0
 _po_check_count stop_stage 0
 if [ -n "${stage+set}" ] && [ -n "${stop_stage+set}" ]; then _po_check_stages; fi
 
-unset _po_name _po_script _po_i _po_line _po_option _po_variable _po_number _po_switches _po_numbers
-unset -f _po_fail _po_find _po_check _po_check_count _po_check_stages _po_help
+unset _po_name _po_script _po_file _po_i _po_line _po_option _po_variable _po_number _po_switches _po_numbers _po_given
+unset -f _po_where _po_fail _po_find _po_is_list _po_kinds _po_read_config _po_is_read _po_check _po_check_count \
+  _po_check_stages _po_help
 true

@@ -14,7 +14,7 @@ groups=5              # of speakers: a fold's trials are between two of them, it
 stage=0
 stop_stage=10
 . ../../utils/parse_options.sh
-. ./path.sh
+. ../voxceleb/path.sh
 need nsc
 nsc=$(from_user "$nsc")
 

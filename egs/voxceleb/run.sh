@@ -1,166 +1,194 @@
 #!/usr/bin/env bash
 # Audio-visual person verification on VoxCeleb: train on VoxCeleb2 dev, test on VoxCeleb1 (O, E, H).
 # Read it from top to bottom; run a part of it with --stage N --stop-stage M. Results are in exp/results.
+
+# This is the recipe of every corpus. The run.sh of another one, such as egs/mini, sources this file; conf/recipe.conf then
+# changes the defaults below and adds the corpus' own options, and local/prepare.sh makes the data directories.
 set -euo pipefail
 options=("$@")
 caller=$PWD
-cd "$(dirname "${BASH_SOURCE[0]}")"
-recipe=$PWD
+reference=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+cd "$(dirname "$0")"     # the corpus' folder, with conf/, local/, data/ and exp/
 
-voxceleb1=            # folder with wav/, unzippedFaces/, vox1_meta.csv and the trial lists
-voxceleb2=            # folder with dev/aac/, dev/mp4/ and vox2_meta.csv
-musan=                # folder with noise/, music/ and speech/
-rirs=                 # folder RIRS_NOISES
-voice=speechbrain/spkrec-ecapa-voxceleb   # SpeechBrain source, a folder of that form, or a configuration to train (conf/voice.yaml)
-face=buffalo_l        # InsightFace pack, a folder of that form, or a configuration to train (conf/face.yaml)
-face_detector=buffalo_l  # pack whose detector finds the faces that conf/face.yaml trains on
-fusion=conf/avn_e.yaml   # configuration of the fusion network
-held_out=40           # people of VoxCeleb2 kept out of all training, for calibration and score fusion; their clips are damaged, too
+train_set=train       # data/ directory of the training people
+test_set=test         # data/ directory that stages 3, 4 and 6-10 test on
+voice=(speechbrain/spkrec-ecapa-voxceleb)   # [NAME=]SOURCE, repeatable: a SpeechBrain source, a folder of that form, or a configuration to train (conf/voice.yaml); NAME: voice
+face=(buffalo_l)      # [NAME=]SOURCE, repeatable: an InsightFace pack, a folder of that form, or a configuration to train (conf/face.yaml); NAME: face
+face_detector=buffalo_l   # finds the faces that conf/face.yaml trains on: a pack, or a configuration to train
+fusion=(conf/avn_e.yaml)  # [NAME=]CONF[:VOICE+FACE], repeatable: fusion network and what it fuses (the first voice and face); NAME: avn_e
+held_out=40           # training people kept out of all training, for calibration and score fusion; their clips are damaged, too
 frames_per_clip=5     # faces embedded and averaged
 face_pool=            # conf/face_pool.yaml: a clip's faces are pooled by attention on their quality; empty: averaged
+features=             # fbank: stage 1 makes filter banks and voice activity, which nothing below reads; empty: it makes none
 conditions=noisy-0.6  # noisy test sets that stage 9 makes, such as "noisy-0.6 no-voice snr-5": see avsv damage --help
 top_n=300             # cohort members of as-norm
-published=conf/published.tsv   # figures of papers, shown beside ours; empty for none, as on another corpus than VoxCeleb
-synchrony=            # a network of run_synchrony.sh, such as exp/syncnet: stage 4 marks clips of VoxCeleb2 whose face is not the speaker's
+published=            # table of published figures, shown beside ours
+synchrony=            # a network of run_synchrony.sh, such as exp/syncnet: stage 4 marks clips whose face is not the speaker's
 max_skipped=0.05      # share of the clips that may be unreadable, or without a face, before a stage fails
 allow_pipes=false     # run commands that wav.scp holds
 trust_model=false     # run the program of a voice model that is not recognised, see avsv embed-voice --help
 train_options=        # more key=value for every avsv train, such as "epochs=1"
 device=cpu            # of embeddings and training: cpu or cuda
 cmd=run.py            # how jobs are run: on this machine, or through a cluster by slurm.py or sge.py, see cmd.sh
-nj=4                  # parallel jobs in stages 1, 3, 4 and 9
-test_set=vox1         # data/ directory that stages 3, 4 and 6-10 test on
-condition=            # of the noisy version of it that stages 3, 4 and 6-8 are for; stage 9 calls them so for each of its conditions
+nj=4                  # parallel jobs
+condition=            # score the test set's noisy version of this name in stages 3, 4 and 6-8; stage 9 does so for all --conditions
 stage=0
 stop_stage=10
-. ../../utils/parse_options.sh
-. ./path.sh
-. ./cmd.sh
+RECIPE_CONF=conf/recipe.conf
+. "$reference/../../utils/parse_options.sh"
+. "$reference/path.sh"
+# shellcheck source=cmd.sh
+. "$(own_or_reference cmd.sh)"
 
 # What follows from the options, the same in every stage.
-voxceleb1=$(from_user "$voxceleb1") voxceleb2=$(from_user "$voxceleb2")
-musan=$(from_user "$musan") rirs=$(from_user "$rirs")
-voice=$(from_user "$voice") face=$(from_user "$face") face_detector=$(from_user "$face_detector") fusion=$(from_user "$fusion")
-synchrony=$(from_user "$synchrony")
-case $voice in *.yaml) voice_model=exp/voice ;; *) voice_model=$voice ;; esac
-case $face in *.yaml) face_model=exp/face ;; *) face_model=$face ;; esac
-face_pool=$(from_user "$face_pool") pool=(${face_pool:+--pool exp/face_pool})
+name_systems voices voice "${voice[@]}"
+name_systems faces face "${face[@]}"
+name_systems fusions avn_e "${fusion[@]}"
+pair_fusions
+face_detector=$(from_user "$face_detector") synchrony=$(from_user "$synchrony") published=$(from_user "$published")
+detector_model=$(trained_or_given exp/face_detector "$face_detector")
+face_pool=$(from_user "$face_pool")
 read_train_options
-# Of every set the same number of faces a clip is embedded; the face network trains on five or more.
+pipes=() trust=()
+if $allow_pipes; then pipes=(--allow-pipes); fi
+if $trust_model; then trust=(--trust-model); fi
+# The same number of faces per clip is embedded in every set; the face network trains on five or more.
 aligned_frames=$((frames_per_clip > 5 ? frames_per_clip : 5))
 at_least 2 held_out "for calibration is trained on trials between people who are in no training"
-# A noisy version of the test set is scored by the models that are there; what its clips share with the clean set is not
-# embedded again.
-others=(vox2 vox2_damaged dev_noisy) tested=$test_set reuse_voice=() reuse_face=()
+# A noisy version of the test set is scored with the models of the clean one, and shares its undamaged clips.
+others=("$train_set" "${train_set}_damaged" dev_noisy) tested=$test_set
 if [ -n "$condition" ]; then
   if [ "$stage" -lt 3 ] || [ "$stop_stage" -gt 8 ]; then
-    echo "run.sh: --condition $condition: goes with stages 3 to 8; the other ones are of the clean set" >&2
+    echo "run.sh: --condition $condition: goes with stages 3 to 8; the others are for the clean set" >&2
     exit 2
   fi
   others=() tested=${test_set}_$condition
-  reuse_voice=(--reuse "exp/voice/$test_set") reuse_face=(--reuse "exp/face/$test_set")
 fi
 # scores_of SYSTEM SET LIST: its score files, without the back-end; those of the held-out people stay out of the results
 scores_of() { if [ "$2" = dev_noisy ]; then echo "exp/$1/dev_noisy/$3"; else echo "exp/$1/scores/$3${condition:+@$condition}"; fi; }
-pipes=()
-if $allow_pipes; then pipes=(--allow-pipes); fi
-trust=()
-if $trust_model; then trust=(--trust-model); fi
 
 if stage 0 "data directories and trial lists"; then
-  need voxceleb1 voxceleb2 musan rirs
-  local/prepare_voxceleb1.py "$voxceleb1" data/vox1
-  local/prepare_voxceleb2.py --held-out "$held_out" --held-out-dir data/dev "$voxceleb2" data/vox2
-  local/prepare_musan.py "$musan" "$rirs" data/musan
+  # makes data/TRAIN_SET, data/TEST_SET with trials/, data/dev (the held-out people) and data/musan (noises)
+  (. local/prepare.sh)
   avsv damage --condition noisy-0.6 --noises data/musan data/dev data/dev_noisy
-  for set in vox1 vox2 dev dev_noisy musan; do avsv check data/$set; done
+  for set in "$train_set" dev dev_noisy "$test_set" musan; do avsv check "data/$set"; done
 fi
 
-if stage 1 "filter banks and voice activity"; then
-  for set in vox1 vox2 dev; do
-    $cpu_cmd "JOB=1:$nj" exp/fbank/$set/log/fbank.JOB.log \
-      avsv fbank "${pipes[@]}" --max-skipped "$max_skipped" --shard "JOB/$nj" data/$set exp/fbank/$set
-  done
+if stage 1 "features: ${features:-none, as nothing below reads them (--features fbank makes filter banks)}"; then
+  if [ -n "$features" ]; then
+    for set in "$train_set" dev "$test_set"; do
+      $cpu_cmd "JOB=1:$nj" "exp/$features/$set/log/$features.JOB.log" \
+        avsv "$features" "${pipes[@]}" --max-skipped "$max_skipped" --shard "JOB/$nj" "data/$set" "exp/$features/$set"
+    done
+  fi
 fi
 
 if stage 2 "voice and face front ends"; then
-  case $voice in *.yaml)
-    $train_cmd exp/voice/log/train.log avsv train --task voice "$voice" "${pipes[@]}" "${train_options[@]}" \
-      exp_dir=exp/voice ;;
+  for name in "${voices[@]}"; do
+    case ${source_of[$name]} in *.yaml)
+      $train_cmd "exp/$name/log/train.log" avsv train --task voice "${source_of[$name]}" "${pipes[@]}" \
+        "${train_options[@]}" data_dir="data/$train_set" exp_dir="exp/$name" ;;
+    esac
+  done
+  case $face_detector in *.yaml)
+    $train_cmd exp/face_detector/log/train.log avsv train --task face_detector "$face_detector" "${train_options[@]}" \
+      data_dir="data/$train_set" exp_dir=exp/face_detector ;;
   esac
-  case $face in *.yaml)
-    $cpu_cmd "JOB=1:$nj" exp/align/vox2/log/align.JOB.log \
-      avsv align-faces --model "$face_detector" --max-skipped "$max_skipped" --frames-per-clip "$aligned_frames" \
-        --shard "JOB/$nj" data/vox2 exp/align/vox2
-    $train_cmd exp/face/log/train.log avsv train --task face "$face" "${train_options[@]}" exp_dir=exp/face \
-      detector="$face_detector" ;;
-  esac
-  # for the fusion network to learn from; here, so that its faces are those that were just aligned
-  avsv damage --condition both-noisy --seed 1 --noises data/musan data/vox2 data/vox2_damaged
+  for name in "${faces[@]}"; do
+    case ${source_of[$name]} in *.yaml)
+      $cpu_cmd "JOB=1:$nj" "exp/align/$train_set/log/align.JOB.log" \
+        avsv align-faces --model "$detector_model" --max-skipped "$max_skipped" --frames-per-clip "$aligned_frames" \
+          --shard "JOB/$nj" "data/$train_set" "exp/align/$train_set"
+      $train_cmd "exp/$name/log/train.log" avsv train --task face "${source_of[$name]}" "${train_options[@]}" \
+        data_dir="data/$train_set" exp_dir="exp/$name" detector="$detector_model" ;;
+    esac
+  done
+  # for the fusion network to learn from; made here, so that it takes the faces that were just aligned
+  avsv damage --condition both-noisy --seed 1 --noises data/musan "data/$train_set" "data/${train_set}_damaged"
 fi
 
 if stage 3 "voice embeddings"; then
-  for set in "$tested" "${others[@]}"; do
-    $embed_cmd "JOB=1:$nj" "exp/voice/$set/log/embed.JOB.log" \
-      avsv embed-voice "${pipes[@]}" "${trust[@]}" --model "$voice_model" --device "$device" --max-skipped "$max_skipped" \
-        "${reuse_voice[@]}" --shard "JOB/$nj" "data/$set" "exp/voice/$set"
+  for name in "${voices[@]}"; do
+    model=$(trained_or_given "exp/$name" "${source_of[$name]}")
+    for set in "$tested" "${others[@]}"; do
+      $embed_cmd "JOB=1:$nj" "exp/$name/$set/log/embed.JOB.log" \
+        avsv embed-voice "${pipes[@]}" "${trust[@]}" --model "$model" --device "$device" --max-skipped "$max_skipped" \
+          ${condition:+--reuse "exp/$name/$test_set"} --shard "JOB/$nj" "data/$set" "exp/$name/$set"
+    done
   done
 fi
 
 if stage 4 "face embeddings"; then
-  if [ -n "$face_pool" ] && [ -z "$condition" ]; then
-    # the attention learns from clean and damaged faces of the held-out people
-    avsv damage --condition face-noisy data/dev data/dev_face-noisy
-    for set in dev dev_face-noisy; do
-      $embed_cmd "JOB=1:$nj" "exp/face/$set/log/embed.JOB.log" \
-        avsv embed-face --model "$face_model" --device "$device" --max-skipped "$max_skipped" --keep-faces \
-          --frames-per-clip "$frames_per_clip" --shard "JOB/$nj" "data/$set" "exp/face/$set"
+  for name in "${faces[@]}"; do
+    model=$(trained_or_given "exp/$name" "${source_of[$name]}")
+    if [ -n "$face_pool" ] && [ -z "$condition" ]; then
+      # the attention learns from clean and damaged faces of the held-out people
+      avsv damage --condition face-noisy data/dev data/dev_face-noisy
+      for set in dev dev_face-noisy; do
+        $embed_cmd "JOB=1:$nj" "exp/$name/$set/log/embed.JOB.log" \
+          avsv embed-face --model "$model" --device "$device" --max-skipped "$max_skipped" --keep-faces \
+            --frames-per-clip "$frames_per_clip" --shard "JOB/$nj" "data/$set" "exp/$name/$set"
+      done
+      $train_cmd "exp/${name}_pool/log/train.log" avsv train --task face_pool "$face_pool" "${train_options[@]}" \
+        faces="exp/$name/dev/faces.scp" damaged_faces="exp/$name/dev_face-noisy/faces.scp" exp_dir="exp/${name}_pool"
+    fi
+    for set in "$tested" "${others[@]}"; do
+      $embed_cmd "JOB=1:$nj" "exp/$name/$set/log/embed.JOB.log" \
+        avsv embed-face --model "$model" --device "$device" --max-skipped "$max_skipped" \
+          ${face_pool:+--pool "exp/${name}_pool"} --frames-per-clip "$frames_per_clip" ${condition:+--reuse "exp/$name/$test_set"} \
+          --shard "JOB/$nj" "data/$set" "exp/$name/$set"
     done
-    $train_cmd exp/face_pool/log/train.log avsv train --task face_pool "$face_pool" "${train_options[@]}" \
-      exp_dir=exp/face_pool
-  fi
-  for set in "$tested" "${others[@]}"; do
-    $embed_cmd "JOB=1:$nj" "exp/face/$set/log/embed.JOB.log" \
-      avsv embed-face --model "$face_model" --device "$device" --max-skipped "$max_skipped" "${pool[@]}" \
-        --frames-per-clip "$frames_per_clip" "${reuse_face[@]}" --shard "JOB/$nj" "data/$set" "exp/face/$set"
   done
-  # data/vox2/utt2speaking: is the face the speaker's, yes or no; VoxCeleb1's pictures, one a second, cannot tell
+  # data/SET/utt2speaking: is the face the speaker's, yes or no. Of clean sets, as a noisy one has the same mouths; and of
+  # videos, as still images (VoxCeleb1's, one a second) cannot tell.
   if [ -n "$synchrony" ] && [ -z "$condition" ]; then
-    $cpu_cmd "JOB=1:$nj" exp/mouths/vox2/log/mouths.JOB.log \
-      avsv synchrony mouths --model "$face_detector" --device "$device" --max-skipped "$max_skipped" --shard "JOB/$nj" \
-        data/vox2 exp/mouths/vox2
-    $cpu_cmd "JOB=1:$nj" exp/speaking/vox2/log/score.JOB.log \
-      avsv synchrony score --model "$synchrony" --device "$device" --max-skipped "$max_skipped" --shard "JOB/$nj" \
-        data/vox2 exp/speaking/vox2
+    for set in "$test_set" "$train_set"; do
+      if [ -d "$(head -n 1 "data/$set/video.scp" | cut -d ' ' -f 2-)" ]; then continue; fi
+      $cpu_cmd "JOB=1:$nj" "exp/mouths_found/$set/log/mouths.JOB.log" \
+        avsv synchrony mouths --model "$detector_model" --device "$device" --max-skipped "$max_skipped" --shard "JOB/$nj" \
+          "data/$set" "exp/mouths_found/$set"
+      $cpu_cmd "JOB=1:$nj" "exp/speaking/$set/log/score.JOB.log" \
+        avsv synchrony score --model "$synchrony" --device "$device" --max-skipped "$max_skipped" --shard "JOB/$nj" \
+          "data/$set" "exp/speaking/$set"
+    done
   fi
 fi
 
-if stage 5 "fusion network"; then
-  $train_cmd exp/avn_e/log/train.log avsv train --task avn_e "$fusion" "${train_options[@]}" exp_dir=exp/avn_e
+if stage 5 "fusion networks: ${fusions[*]}"; then
+  for name in "${fusions[@]}"; do
+    of_voice=exp/${voice_of[$name]} of_face=exp/${face_of[$name]} damaged=${train_set}_damaged
+    $train_cmd "exp/$name/log/train.log" avsv train --task avn_e "${source_of[$name]}" "${train_options[@]}" \
+      data_dir="data/$train_set" voice="$of_voice/$train_set/embedding.scp" face="$of_face/$train_set/embedding.scp" \
+      damaged_sets="[{data_dir: data/$damaged, voice: $of_voice/$damaged/embedding.scp, face: $of_face/$damaged/embedding.scp}]" \
+      exp_dir="exp/$name"
+  done
 fi
 
 if stage 6 "fused embeddings"; then
-  for set in "$tested" "${others[@]}"; do
-    avsv embed-pair --model exp/avn_e --voice "exp/voice/$set/embedding.scp" --face "exp/face/$set/embedding.scp" \
-      "exp/avn_e/$set"
+  for name in "${fusions[@]}"; do
+    for set in "$tested" "${others[@]}"; do
+      avsv embed-pair --model "exp/$name" --voice "exp/${voice_of[$name]}/$set/embedding.scp" \
+        --face "exp/${face_of[$name]}/$set/embedding.scp" "exp/$name/$set"
+    done
   done
 fi
 
 if stage 7 "scores: cosine and PLDA"; then
-  for system in voice face avn_e; do
+  for system in "${voices[@]}" "${faces[@]}" "${fusions[@]}"; do
     if [ -z "$condition" ]; then
-      avsv plda --embeddings exp/$system/vox2/embedding.scp --utt2spk data/vox2/utt2spk exp/$system/plda
+      avsv plda --embeddings "exp/$system/$train_set/embedding.scp" --utt2spk "data/$train_set/utt2spk" "exp/$system/plda"
     fi
     for set in ${others[0]:+dev_noisy} "$tested"; do
       for trials in "data/$set/trials/"*; do
+        scores=$(scores_of "$system" "$set" "${trials##*/}")
         # --missing 0: a trial that lacks a voice or a face gets the score 0, and is counted and listed
         for backend in cosine plda; do
-          avsv score --backend $backend --plda exp/$system/plda --missing 0 --trials "$trials" \
-            --enroll "exp/$system/$set/embedding.scp" "$(scores_of $system "$set" "${trials##*/}").$backend"
+          avsv score --backend $backend --plda "exp/$system/plda" --missing 0 --trials "$trials" \
+            --enroll "exp/$system/$set/embedding.scp" "$scores.$backend"
         done
-        if [ $system = avn_e ]; then   # by what both clips have: voice with voice, face with face
-          avsv score --weights "exp/avn_e/$set/weights" --missing 0 --trials "$trials" \
-            --enroll "exp/avn_e/$set/embedding.scp" "$(scores_of avn_e "$set" "${trials##*/}").cosine_shared"
+        if [ -n "${voice_of[$system]:-}" ]; then   # fused on the modalities that both clips have
+          avsv score --weights "exp/$system/$set/weights" --missing 0 --trials "$trials" \
+            --enroll "exp/$system/$set/embedding.scp" "$scores.cosine_shared"
         fi
       done
     done
@@ -168,50 +196,56 @@ if stage 7 "scores: cosine and PLDA"; then
 fi
 
 if stage 8 "score normalisation, calibration and score fusion"; then
-  for system in voice face avn_e; do
+  for system in "${voices[@]}" "${faces[@]}" "${fusions[@]}"; do
     for set in ${others[0]:+dev_noisy} "$tested"; do
       for trials in "data/$set/trials/"*; do
-        scores=$(scores_of $system "$set" "${trials##*/}")
+        scores=$(scores_of "$system" "$set" "${trials##*/}")
         avsv normalize --method as-norm --top-n "$top_n" --missing keep --trials "$trials" --scores "$scores.cosine" \
-          --enroll "exp/$system/$set/embedding.scp" --cohort exp/$system/vox2/embedding.scp "$scores.cosine_as-norm"
+          --enroll "exp/$system/$set/embedding.scp" --cohort "exp/$system/$train_set/embedding.scp" \
+          "$scores.cosine_as-norm"
       done
     done
   done
-  # What is trained here is trained on the held-out people. --missing rest: a trial is judged by the modalities that it
-  # has; without any its log-likelihood ratio is 0.
+  # Everything trained here is trained on the held-out people. --missing rest: a trial is judged by the modalities that it
+  # has; without any, its log-likelihood ratio is 0.
   for trials in "data/$tested/trials/"*; do
     list=${trials##*/}${condition:+@$condition}
-    for scores in voice:cosine_as-norm face:cosine_as-norm avn_e:cosine_as-norm avn_e:cosine_shared; do
-      system=${scores%:*} backend=${scores#*:}
-      avsv calibrate --missing rest --trials "$trials" --scores "exp/$system/scores/$list.$backend" \
-        --train-trials data/dev_noisy/trials/dev --train-scores "exp/$system/dev_noisy/dev.$backend" \
-        "exp/$system/scores/$list.${backend}_calibrated"
+    for system in "${voices[@]}" "${faces[@]}" "${fusions[@]}"; do
+      for backend in cosine_as-norm ${voice_of[$system]:+cosine_shared}; do
+        avsv calibrate --missing rest --trials "$trials" --scores "exp/$system/scores/$list.$backend" \
+          --train-trials data/dev_noisy/trials/dev --train-scores "exp/$system/dev_noisy/dev.$backend" \
+          "exp/$system/scores/$list.${backend}_calibrated"
+      done
     done
-    fuse=(avsv fuse --missing rest --trials "$trials" --scores "exp/voice/scores/$list.cosine" "exp/face/scores/$list.cosine")
-    "${fuse[@]}" --method mean "exp/mean/scores/$list.cosine"
-    fuse+=(--method logistic --train-trials data/dev_noisy/trials/dev
-      --train-scores exp/voice/dev_noisy/dev.cosine exp/face/dev_noisy/dev.cosine)
-    "${fuse[@]}" "exp/logistic/scores/$list.cosine"
-    # knowing how good the clips are: magnitudes of both embeddings, noise in the sound, sharpness of the face
-    "${fuse[@]}" --quality exp/voice/"$tested"/utt2{magnitude,snr} "exp/face/$tested/utt2magnitude" \
-        "log:exp/face/$tested/utt2sharpness" \
-      --train-quality exp/voice/dev_noisy/utt2{magnitude,snr} exp/face/dev_noisy/utt2magnitude \
-        log:exp/face/dev_noisy/utt2sharpness "exp/logistic/scores/$list.cosine_qmf"
+    for pair in "${score_pairs[@]}"; do   # VOICE+FACE; the names of score fusions of further pairs end in _VOICE_FACE
+      of_voice=exp/${pair%+*} of_face=exp/${pair#*+} of_pair=_${pair/+/_}
+      if [ "$pair" = "${score_pairs[0]}" ]; then of_pair=; fi
+      fuse=(avsv fuse --missing rest --trials "$trials" --scores "$of_voice/scores/$list.cosine" "$of_face/scores/$list.cosine")
+      "${fuse[@]}" --method mean "exp/mean$of_pair/scores/$list.cosine"
+      fuse+=(--method logistic --train-trials data/dev_noisy/trials/dev
+        --train-scores "$of_voice/dev_noisy/dev.cosine" "$of_face/dev_noisy/dev.cosine")
+      "${fuse[@]}" "exp/logistic$of_pair/scores/$list.cosine"
+      # with the quality of the clips: magnitudes of both embeddings, noise in the waveform, sharpness of the face
+      "${fuse[@]}" --quality "$of_voice/$tested"/utt2{magnitude,snr} "$of_face/$tested/utt2magnitude" \
+          "log:$of_face/$tested/utt2sharpness" \
+        --train-quality "$of_voice"/dev_noisy/utt2{magnitude,snr} "$of_face/dev_noisy/utt2magnitude" \
+          "log:$of_face/dev_noisy/utt2sharpness" "exp/logistic$of_pair/scores/$list.cosine_qmf"
+    done
   done
 fi
 
 if stage 9 "noisy test sets: $conditions"; then
   for name in $conditions; do
     avsv damage --condition "$name" --noises data/musan "data/$test_set" "data/${test_set}_$name"
-    (cd "$caller" && bash "$recipe/run.sh" "${options[@]}" --condition "$name" --stage 3 --stop-stage 8)
+    (cd "$caller" && bash "$0" "${options[@]}" --condition "$name" --stage 3 --stop-stage 8)
   done
 fi
 
 if stage 10 "results"; then
-  # another toolkit's score file, as exp/NAME/scores/vox1-O.cosine, is shown and compared like our own
+  # another toolkit's scores of a list, as exp/NAME/scores/LIST.cosine, are shown and compared like our own
   data=data/$test_set shown=(${published:+--published "$published"})
   for name in clean $conditions; do shown+=(--condition "$name"); done
-  for table in spk2gender spk2nationality utt2dur; do
+  for table in spk2gender spk2nationality utt2dur ${synchrony:+utt2speaking}; do
     if [ -e "$data/$table" ]; then shown+=(--by "$data/$table"); fi
   done
   avsv report --trials-dir "$data/trials" --utt2spk "$data/utt2spk" "${shown[@]}" exp exp/results

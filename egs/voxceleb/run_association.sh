@@ -2,18 +2,20 @@
 # Whose face goes with this voice, for people never seen or heard before? Face-voice association on VoxCeleb1: 901 people
 # for training, 100 for validation, 250 unseen and unheard. After stages 0 to 2 of run.sh, whose data and front ends it takes.
 # Read it from top to bottom; run a part of it with --stage N --stop-stage M. Results are in exp/association/results.
+
+# This is the recipe of every corpus; see the head of run.sh. Here the corpus' file is conf/recipe_association.conf, and
+# local/prepare_association.sh makes the data.
 set -euo pipefail
 caller=$PWD
-cd "$(dirname "${BASH_SOURCE[0]}")"
+reference=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+cd "$(dirname "$0")"     # the corpus' folder
 
-from="data/vox1"      # data directories whose people are split: on VoxCeleb1 all 1,251 people must be in data/vox1
-splits=               # identity_splits.txt, the published split of VoxCeleb1; or
 split=                # how many people for training, validation and unseen test, drawn with a seed: "46 6 22"
-meta=                 # vox1_meta.csv: the identifiers of the names in the published split and lists
 lists=                # folder of published lists (veriflist/, matching/, retrieval/), measured beside those drawn here
-voxceleb1=            # with --lists: the corpus, for the pictures and sounds that they name
-voice=speechbrain/spkrec-ecapa-voxceleb   # front ends: a SpeechBrain source or folder, such as exp/voice
-face=buffalo_l        # an InsightFace pack, or a folder such as exp/face
+voice=speechbrain/spkrec-ecapa-voxceleb   # voice front end: a SpeechBrain source or folder, such as exp/voice, or a configuration to train
+face=buffalo_l        # face front end: an InsightFace pack or a folder, such as exp/face, or a configuration to train
+face_detector=        # finds the faces: a pack, or a configuration to train; empty: the pack of --face
+front_epochs=         # of the front ends trained here, where their configurations are not to decide: "voice:5 face:30 detector:7"
 conf=conf/association # configurations of the systems: conf/association/small is for some tens of people and a laptop
 systems="infonce fop ssnet dimnet pins svhf"   # on the front ends' embeddings
 heads="no-fusion ce-only cosine-only full"     # of the single-stream network: its ablation; empty: leave it out
@@ -24,54 +26,70 @@ train_options=        # more key=value for every avsv train, such as "epochs=1"
 resamples=1000        # of people, for the intervals
 device=cpu            # of embeddings and training: cpu or cuda
 cmd=run.py            # how jobs are run: on this machine, or through a cluster by slurm.py or sge.py, see cmd.sh
-nj=4                  # parallel jobs in stages 1 and 2
+nj=4                  # parallel jobs
 stage=0
 stop_stage=7
-. ../../utils/parse_options.sh
-. ./path.sh
-. ./cmd.sh
+RECIPE_CONF=conf/recipe_association.conf
+. "$reference/../../utils/parse_options.sh"
+. "$reference/path.sh"
+# shellcheck source=cmd.sh
+. "$(own_or_reference cmd.sh)"
 
 # What follows from the options, the same in every stage.
-splits=$(from_user "$splits") meta=$(from_user "$meta") lists=$(from_user "$lists") voxceleb1=$(from_user "$voxceleb1")
-voice=$(from_user "$voice") face=$(from_user "$face") conf=$(from_user "$conf")
+lists=$(from_user "$lists") conf=$(from_user "$conf")
+voice=$(from_user "$voice") face=$(from_user "$face") face_detector=$(from_user "$face_detector")
 read_train_options
+declare -A epochs=()    # of a front end -> key=value for its training
+for pair in $front_epochs; do epochs[${pair%:*}]=epochs=${pair#*:}; done
 trust=()
 if $trust_model; then trust=(--trust-model); fi
-read -ra split <<<"$split"
-read -ra from <<<"$from"
 data=data/association exp=exp/association
+voice_model=$(trained_or_given $exp/front_voice "$voice")
+face_model=$(trained_or_given $exp/front_face "$face")
+detector_model=$(trained_or_given $exp/front_detector "${face_detector:-$face}")
 sets=(train seen valid unseen)
 tests=(unseen seen)
 if [ -n "$lists" ]; then sets+=(listed) tests+=(listed); fi
 
 if stage 0 "the sets of people and their lists"; then
-  if [ -n "$splits" ]; then how=(--splits "$splits"); else need split; how=(--counts "${split[@]}"); fi
-  local/prepare_association.py "${how[@]}" ${meta:+--meta "$meta"} "${from[@]}" $data
-  for set in train seen valid unseen; do avsv check $data/$set; done
+  # makes data/association/{train,seen,valid,unseen}: the clips of "seen" are of training people, but of another session;
+  # and data/association/musan for a voice front end that is trained here, data/association/listed for --lists
+  (. local/prepare_association.sh)
+  for set in "${sets[@]}"; do avsv check $data/$set; done
   for set in unseen seen; do avsv association lists $data/$set $exp/lists/$set; done
   if [ -n "$lists" ]; then
-    need meta voxceleb1
-    local/prepare_listed.py --ids $data/ids --lists "$lists" "$voxceleb1" $data/listed
     mkdir -p $exp/lists
     ln -sfn "$(cd "$lists" && pwd)" $exp/lists/listed
   fi
 fi
 
-if stage 1 "aligned faces"; then
+if stage 1 "front ends, trained on the training people, and aligned faces"; then
+  case $voice in *.yaml)
+    $train_cmd $exp/front_voice/log/train.log avsv train --task voice "$voice" ${epochs[voice]:-} \
+      "${train_options[@]}" data_dir=$data/train noise_dir=$data/musan exp_dir=$exp/front_voice ;;
+  esac
+  case $face_detector in *.yaml)
+    $train_cmd $exp/front_detector/log/train.log avsv train --task face_detector "$face_detector" \
+      ${epochs[detector]:-} "${train_options[@]}" data_dir=$data/train exp_dir=$exp/front_detector ;;
+  esac
   for set in "${sets[@]}"; do
     $embed_cmd "JOB=1:$nj" $exp/align/$set/log/align.JOB.log \
-      avsv align-faces --model "$face" --device "$device" --max-skipped "$max_skipped" \
+      avsv align-faces --model "$detector_model" --device "$device" --max-skipped "$max_skipped" \
         --frames-per-clip "$frames_per_clip" --shard "JOB/$nj" $data/$set $exp/align/$set
   done
+  case $face in *.yaml)
+    $train_cmd $exp/front_face/log/train.log avsv train --task face "$face" ${epochs[face]:-} \
+      "${train_options[@]}" data_dir=$data/train detector="$detector_model" exp_dir=$exp/front_face ;;
+  esac
 fi
 
 if stage 2 "voice and face embeddings"; then
   for set in "${sets[@]}"; do
     $embed_cmd "JOB=1:$nj" $exp/voice/$set/log/embed.JOB.log \
-      avsv embed-voice "${trust[@]}" --model "$voice" --device "$device" --max-skipped "$max_skipped" \
+      avsv embed-voice "${trust[@]}" --model "$voice_model" --device "$device" --max-skipped "$max_skipped" \
         --shard "JOB/$nj" $data/$set $exp/voice/$set
     $embed_cmd "JOB=1:$nj" $exp/face/$set/log/embed.JOB.log \
-      avsv embed-face --model "$face" --device "$device" --max-skipped "$max_skipped" \
+      avsv embed-face --model "$face_model" --device "$device" --max-skipped "$max_skipped" \
         --frames-per-clip "$frames_per_clip" --shard "JOB/$nj" $data/$set $exp/face/$set
   done
 fi

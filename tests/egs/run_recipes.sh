@@ -58,13 +58,14 @@ cp -r egs/mini/exp "$work/undisturbed"
 (mini_killed) >"$work/mini_killed.log" 2>&1 & killed=$!
 
 echo "== egs/mini/run_synchrony.sh, an epoch of each network"
-for task in syncnet coupled_cnn; do sed "s/^epochs: .*/epochs: 1/" "egs/mini/conf/$task.yaml" >"$work/$task.yaml"; done
+for task in syncnet coupled_cnn; do shorter $task epochs=1; done
 bash egs/mini/run_synchrony.sh --people 12 --clips 4 --held-out 2 --max-skipped 0.5 --folds 2 --pairs 3 --selections adaptive --nj 1 \
   --syncnet "$work/syncnet.yaml" --coupled "$work/coupled_cnn.yaml" --face-detector "$work/face_detector.yaml"
 grep -q '"right_percent"' egs/mini/exp/synchrony/results.json
 
 echo "== the ablation of egs/mini, a network of each kind"
-for task in avn_f avn_j; do sed "s/^epochs: .*/epochs: 2/; s/^freeze_epochs: .*/freeze_epochs: 1/" "egs/mini/conf/$task.yaml" >"$work/$task.yaml"; done
+shorter avn_f epochs=2
+shorter avn_j epochs=2 freeze_epochs=1
 bash egs/mini/local/run_ablation.sh --nj 1 --seeds "0" --heads gated --attentions 3 --ours "$work/avn_e.yaml" \
   --avn-f "$work/avn_f.yaml" --avn-j "$work/avn_j.yaml"
 
@@ -74,8 +75,8 @@ bash egs/mini/run_association.sh --people 12 --clips 4 --split "6 2 4" --max-ski
   --train-options "epochs=2 batch_size=6"
 python tests/egs/check_association.py egs/mini/exp/association/results/results.json infonce svhf
 echo "== a face from a voice, on the same people, with the networks that find and embed faces there"
-sed "s/^epochs: .*/epochs: 2/; s/^steps_per_epoch: .*/steps_per_epoch: 4/" egs/mini/conf/voice_to_face.yaml >"$work/voice_to_face.yaml"
-sed "s/^epochs: .*/epochs: 2/" egs/mini/conf/voice_embedder.yaml >"$work/voice_embedder.yaml"
+shorter voice_to_face epochs=2 steps_per_epoch=4
+shorter voice_embedder epochs=2
 mkdir egs/mini/data/voice_to_face
 cp -r egs/mini/corpus egs/mini/data/voice_to_face/corpus
 bash egs/mini/run_voice_to_face.sh --nj 1 --people 12 --clips 4 --show-traits 1 --held-out 2 --max-skipped 0.5 --seconds 0.5,1 \

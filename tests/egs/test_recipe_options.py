@@ -12,8 +12,16 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = sorted(path for path in (ROOT / "egs").glob("*/**/run*.sh"))
-TRAINING = [path for path in SCRIPTS if "train_options=" in path.read_text()]
-HELD_OUT = [path for path in SCRIPTS if "held_out=" in path.read_text()]
+
+
+def with_option(name):
+    """The recipes that have an option, in the file itself or in the reference recipe that they call."""
+    having = {path for path in SCRIPTS if f"\n{name}=" in path.read_text()}
+    called = {f"voxceleb/{path.name}" for path in having}
+    return [path for path in SCRIPTS if path in having or any(name in path.read_text() for name in called)]
+
+
+TRAINING, HELD_OUT = with_option("train_options"), with_option("held_out")
 NAMES = {"ids": lambda path: str(path.relative_to(ROOT / "egs"))}
 
 
@@ -55,7 +63,7 @@ def commands(script):
 
 @pytest.mark.parametrize("script", SCRIPTS, **NAMES)
 def test_the_recipe_says_what_is_trained_and_where_it_is_written(script):
-    """The configuration's own exp_dir and task do not matter: what is given last on the command line counts."""
+    """What is given last on the command line counts."""
     for line in (line for line in commands(script) if re.search(r"\bavsv train\b", line.partition("#")[0])):
         assert re.search(r"avsv train --task \w+ ", line), line
         assert "exp_dir=" in line, line
@@ -122,6 +130,66 @@ def test_noisy_sets_are_made_of_the_test_set_and_those_asked_for_are_shown(recip
     (report,) = [call for call in calls if call[0] == "report"]
     shown = [report[place + 1] for place, word in enumerate(report) if word == "--condition"]
     assert shown == ["clean", "babble"] and report[report.index("--trials-dir") + 1] == "data/my_set/trials"
+
+
+def test_several_voices_faces_and_fusion_networks_stand_side_by_side(recipe):
+    make_sets(recipe.folder, "mini", test="a_list", dev_noisy="dev")
+    options = ["--voice", "ecapa=conf/voice.yaml", "--voice", "xvector=/models/xvector", "--face", "conf/face.yaml"]
+    options += ["--fusion", "one=conf/avn_e.yaml", "--fusion", "two=conf/avn_e.yaml:xvector+face"]
+    status, said, calls = recipe("mini/run.sh", *options, "--stage", "2", "--stop-stage", "8")
+    assert status == 0, said
+    trained = {call[-1]: call for call in calls if call[0] == "train"}
+    assert trained.keys() == {f"exp_dir=exp/{name}" for name in ("ecapa", "one", "two")} | {
+        "exp_dir=exp/face_detector", "detector=exp/face_detector"}  # fmt: skip
+    for name, voice in (("one", "ecapa"), ("two", "xvector")):
+        train = trained[f"exp_dir=exp/{name}"]
+        assert {f"voice=exp/{voice}/train/embedding.scp", "face=exp/face/train/embedding.scp"} <= set(train)
+        (damaged,) = [word for word in train if word.startswith("damaged_sets=")]
+        assert f"voice: exp/{voice}/train_damaged/embedding.scp" in damaged
+    models = {call[-1]: call[call.index("--model") + 1] for call in calls if call[0] == "embed-voice"}
+    assert models["exp/ecapa/test"] == "exp/ecapa" and models["exp/xvector/test"] == "/models/xvector"
+    written = {call[-1] for call in calls if call[0] in ("score", "calibrate", "fuse")}
+    systems = "ecapa xvector face one two mean logistic mean_xvector_face logistic_xvector_face".split()
+    assert {f"exp/{name}/scores/a_list.cosine" for name in systems} <= written
+    assert "exp/two/scores/a_list.cosine_shared_calibrated" in written
+
+
+@pytest.mark.parametrize("options", [
+    ["--voice", "conf/voice.yaml", "--voice", "exp/other"], ["--voice", "a=x", "--face", "a=y"], ["--fusion", "mean=x"],
+    ["--fusion", "conf/avn_e.yaml:voice+other"], ["--fusion", "conf/avn_e.yaml:face+voice"],
+], ids=" ".join)  # fmt: skip
+def test_systems_of_one_name_or_without_their_parts_are_one_line(recipe, options):
+    status, said, calls = recipe("mini/run.sh", *options)
+    assert status == 2 and options[-2] in said.splitlines()[-1]
+    assert not calls
+
+
+def test_a_new_corpus_is_three_files(recipe):
+    """Its configurations are those of the reference recipe."""
+    corpus = recipe.folder / "egs/mine"
+    (corpus / "conf").mkdir(parents=True)
+    (corpus / "local").mkdir()
+    (corpus / "run.sh").write_text('#!/usr/bin/env bash\n# Mine.\n. "$(dirname "$0")/../voxceleb/run.sh"\n')
+    (corpus / "conf/recipe.conf").write_text("videos=   # folder of videos\nvoice=conf/voice_small.yaml\nheld_out=5\n")
+    (corpus / "local/prepare.sh").write_text('need videos\navsv prepared "$(from_user "$videos")" "$held_out"\n')
+    (recipe.folder / "clips").mkdir()
+    make_sets(recipe.folder, "mine", dev_noisy="dev", test="all")
+    status, said, calls = recipe("mine/run.sh", "--stage", "0", "--stop-stage", "0")
+    assert status == 2 and "--videos must be given" in said
+    status, said, calls = recipe("mine/run.sh", "--videos", "clips", "--stop-stage", "2")
+    assert status == 0 and calls[0] == ["prepared", f"{recipe.folder}/clips", "5"], said
+    (train,) = [call for call in calls if call[0] == "train"]
+    assert train[3].endswith("voxceleb/conf/voice_small.yaml") and Path(train[3]).exists()
+    assert {"data_dir=data/train", "exp_dir=exp/voice"} <= set(train)
+    status, said, _ = recipe("mine/run.sh", "--help")
+    assert said.startswith("Mine.") and "--videos             folder of videos" in said and "(default: 5)" in said
+
+
+def test_no_features_are_made_unless_asked_for(recipe):
+    status, said, calls = recipe("mini/run.sh", "--stage", "1", "--stop-stage", "1")
+    assert status == 0 and "stage 1" in said and "--features fbank" in said and not calls
+    status, said, calls = recipe("mini/run.sh", "--stage", "1", "--stop-stage", "1", "--features", "fbank", "--nj", "1")
+    assert {call[-1] for call in calls} == {f"exp/fbank/{set_}" for set_ in ("train", "dev", "test")}
 
 
 @pytest.mark.parametrize("name", ["mini", "voxceleb"])

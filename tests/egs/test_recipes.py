@@ -62,10 +62,15 @@ def test_help_and_wrong_options_need_no_environment(script, tmp_path):
 def test_every_option_is_in_the_help_with_a_comment(recipe):
     status, said = run(recipe, "--help")
     assert status == 0
-    script = script_of(recipe).read_text().split("parse_options.sh")[0]
-    for option in re.findall(r"^([a-z]\w*)=", script, re.MULTILINE):
-        if option not in ("options", "caller", "recipe"):
-            assert re.search(rf"--{option.replace('_', '-')} +\S", said), option
+    script = script_of(recipe)
+    paths = [script, script.parent / "conf" / f"{script.stem.replace('run', 'recipe')}.conf"]
+    if f"voxceleb/{script.name}" in script.read_text():
+        paths.append(ROOT / "egs/voxceleb" / script.name)
+    options = set()
+    for path in filter(Path.exists, paths):
+        options |= set(re.findall(r"^([a-z]\w*)=", path.read_text().split("parse_options.sh")[0], re.MULTILINE))
+    for option in options - {"options", "caller", "reference"}:
+        assert re.search(rf"--{option.replace('_', '-')} +\S", said), option
 
 
 def test_a_wrong_or_absent_corpus_is_one_line(tmp_path):

@@ -34,6 +34,7 @@ other_verbs() {
   avsv evaluate --trials $trials exp/voice/scores/test.cosine
   avsv compare --trials $trials voice=exp/voice/scores/test.cosine face=exp/face/scores/test.cosine
   avsv merge exp/voice/test
+  avsv fbank data/test "$out/fbank"
   cp -r data/test "$out/data"
   avsv fix "$out/data"
   avsv split "$out/data" 2

@@ -24,7 +24,8 @@ def recipe(tmp_path_factory):
 
 def call(folder, stage, cmd):
     """Run one stage."""
-    words = ["--people", "6", "--clips", "4", "--held-out", "2", "--stage", stage, "--stop-stage", stage, "--cmd", cmd]
+    words = ["--people", "6", "--clips", "4", "--held-out", "2", "--stage", stage, "--stop-stage", stage, "--cmd", cmd,
+             "--features", "fbank"]  # fmt: skip
     environment = os.environ | {"AVSV_VENV": "none", "PYTHONPATH": str(folder.parents[1])}
     done = subprocess.run(
         ["bash", folder / "run.sh", *words], env=environment, capture_output=True, text=True, check=False
@@ -57,7 +58,8 @@ def test_two_nodes_learn_what_one_does(program, recipe):
     for cmd in ("run.py", f"{program} --nodes 2"):
         words = f"exp/log/train.log avsv train conf/voice.yaml exp_dir=exp/{cmd[:3]} epochs=1 channels=32 workers=0 "
         words += "attention_channels=16 batch_size=24 precision=float32 speeds=[1.0] crop_seconds=[1.0,1.0]"
-        subprocess.run(f". ./path.sh && {cmd} {words}", shell=True, executable="/bin/bash", cwd=recipe, check=True,
+        command = f". ../voxceleb/path.sh && {cmd} {words}"
+        subprocess.run(command, shell=True, executable="/bin/bash", cwd=recipe, check=True,
                        env=os.environ | {"AVSV_VENV": "none", "PYTHONPATH": str(recipe.parents[1])})  # fmt: skip
         losses.append(json.loads((recipe / f"exp/{cmd[:3]}/history.jsonl").read_text())["loss"])
     assert json.loads((recipe / "exp/slu/run.json").read_text())["processes"] == 2

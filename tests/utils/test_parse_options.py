@@ -191,6 +191,58 @@ def test_a_config_file_that_is_absent_or_sets_what_is_no_option_is_an_error(reci
     assert "my.conf sets njobs, which is no option" in failure(recipe("--config", "my.conf"))
 
 
+SYSTEMS = """#!/usr/bin/env bash
+# Verifies people.
+voice=(conf/voice.yaml)   # [NAME=]SOURCE, repeatable
+face=()
+nj=4   # parallel jobs
+RECIPE_CONF=conf/recipe.conf
+. parse_options.sh
+printf '%s;' "${voice[@]}"; printf '|'; printf '%s;' "${face[@]}"; printf '|%s|%s\\n' "$nj" "${people:-}"
+"""
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    """A script with a file of its corpus, whose own option is --people."""
+    for folder in ("conf", "local"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "conf/recipe.conf").write_text("people=84   # of the corpus\nnj=2\nvoice=(a=x b=y)\n")
+    (tmp_path / "local/prepare.sh").write_text('make_corpus "$people"\n')
+    return tmp_path
+
+
+def test_an_array_is_an_option_that_may_be_repeated(recipe):
+    assert recipe(text=SYSTEMS).stdout == "conf/voice.yaml;|;|4|\n"
+    done = recipe("--voice", "one=a b", "--face", "x", "--voice", "two=c", text=SYSTEMS)
+    assert done.stdout == "one=a b;two=c;|x;|4|\n"
+
+
+def test_the_file_of_a_corpus_changes_defaults_and_adds_options(recipe, corpus):
+    assert recipe(text=SYSTEMS).stdout == "a=x;b=y;|;|2|84\n"
+    assert recipe("--people", "6", "--voice", "z", "--nj", "3", text=SYSTEMS).stdout == "z;|;|3|6\n"
+    assert "--people takes a number" in failure(recipe("--people", "many", text=SYSTEMS))
+    (corpus / "my.conf").write_text("people=7\nvoice=q\n")
+    assert recipe("--config", "my.conf", text=SYSTEMS).stdout == "q;|;|2|7\n"
+
+
+def test_the_options_of_a_corpus_are_in_the_help_first(recipe, corpus):
+    assert recipe("--help", text=SYSTEMS).stdout.splitlines()[4:] == [
+        "  --people             of the corpus (default: 84)",
+        "  --voice              [NAME=]SOURCE, repeatable (default: a=x b=y)",
+        "  --face               ",
+        "  --nj                 parallel jobs (default: 2)",
+        "  --config FILE        a file of lines name=value, read before the other options",
+    ]
+
+
+@pytest.mark.parametrize("line", ["frame_per_clip=3", "peopl=3", "People=3", "nj=many"])
+def test_a_line_of_a_corpus_that_nothing_reads_is_an_error(recipe, corpus, line):
+    (corpus / "conf/recipe.conf").write_text(line + "\n")
+    said = failure(recipe(text=SYSTEMS))
+    assert line.partition("=")[0] in said and len(said.splitlines()) == 1
+
+
 def test_nothing_of_its_own_is_left_behind(recipe):
     text = RECIPE.replace("other=1", "compgen -v _po || compgen -A function _po || other=1")
     assert recipe(text=text).stdout == "|4|two words|true|0|\n"

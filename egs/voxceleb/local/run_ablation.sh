@@ -6,18 +6,19 @@
 #
 # example: local/run_ablation.sh --seeds "0 1 2" --stage 2
 set -euo pipefail
-# AVSV_RECIPE: the folder of another recipe, see egs/mini/local/run_ablation.sh
-cd "${AVSV_RECIPE:-$(dirname "${BASH_SOURCE[0]}")/..}"
+caller=$PWD
+reference=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cd "$(dirname "$0")/.."     # the corpus' folder; its file here is conf/recipe_ablation.conf
 
-train=vox2            # data directory of the training people; TRAIN_damaged is what stage 0 of run.sh made of it
-test=vox1             # data directory of the test people; TEST_CONDITION are its noisy versions
+train_set=vox2        # data directory of the training people; TRAIN_SET_damaged is what stage 2 of run.sh made of it
+test_set=vox1         # data directory of the test people; TEST_SET_CONDITION are its noisy versions
 detector=buffalo_l    # pack, or experiment, whose detector finds the faces that AVN-F and AVN-J train on
 ours=conf/avn_e_small.yaml    # configuration of the recipe's own AVN-E
 avn_f=conf/avn_f_small.yaml   # of AVN-F
 avn_j=conf/avn_j_small.yaml   # of AVN-J
-pack=buffalo_l        # whose face embeddings run.sh took; their pooling is compared
+pack=buffalo_l        # the face model of run.sh; averaging and attention over a clip's faces are compared with it
 pool=conf/face_pool.yaml      # attention on the quality of a clip's faces
-face=conf/face_small.yaml     # where AVN-J's face encoder starts from: a configuration to train, or exp/face where that is one
+face=conf/face_small.yaml     # where AVN-J's face encoder starts from: a configuration to train, or exp/face if that was trained
 seeds=0               # of AVN-E's trainings
 heads="concat sum soft_attention soft_attention_concat gated compact_bilinear"
 attentions="none 1 2 3"       # of AVN-F
@@ -25,21 +26,28 @@ cmd=run.py            # how jobs are run: on this machine, or through a cluster 
 nj=2                  # parallel jobs
 stage=1
 stop_stage=7
+RECIPE_CONF=conf/recipe_ablation.conf
 # shellcheck source=../../../utils/parse_options.sh
-. ../../utils/parse_options.sh
+. "$reference/../../utils/parse_options.sh"
 # shellcheck source=../path.sh
-. ./path.sh
+. "$reference/path.sh"
 # shellcheck source=../cmd.sh
-. ./cmd.sh
+. "$(own_or_reference cmd.sh)"
 
+# What follows from the options, the same in every stage.
+ours=$(from_user "$ours") avn_f=$(from_user "$avn_f") avn_j=$(from_user "$avn_j")
+pool=$(from_user "$pool") face=$(from_user "$face") pack=$(from_user "$pack") detector=$(from_user "$detector")
+face_start=$(trained_or_given exp/face_small "$face")
 here=exp/ablation
 # The paper's fusion at laptop size: one Linear a modality, attention on the embeddings, AAM-softmax. Not its training, which
 # has a contrastive loss as well and a rate of 1e-5 to 1e-6: see conf/avn_e_paper.yaml.
 forms=(reliability=false 'voice_quality=[]' 'face_quality=[]' attention_on=embeddings missing=mask transform_depth=1
   'losses={aam: 1, verification: 0, damage: 0, attention: 0}' missing_share=0 clips_per_person=0 batch_size=64 epochs=30
   'optimizer={name: adam, lr: 1.0e-4, final_lr: 1.0e-6, weight_decay: 1.0e-4, schedule: exponential}')
-sets=("$test")
-for set in data/"${test}"_*; do
+damaged=${train_set}_damaged
+damaged_sets="[{data_dir: data/$damaged, voice: exp/voice/$damaged/embedding.scp, face: exp/face/$damaged/embedding.scp}]"
+sets=("$test_set")
+for set in data/"${test_set}"_*; do
   if [ -e "$set/utt2damage" ]; then sets+=("${set##*/}"); fi   # and not another set of the same beginning
 done
 
@@ -47,7 +55,7 @@ done
 score() {
   local set trials condition
   for set in "${sets[@]}"; do
-    condition=${set#"$test"}
+    condition=${set#"$test_set"}
     for trials in "data/$set/trials/"*; do
       avsv score --missing 0 --trials "$trials" --enroll "$here/$1/$set/embedding.scp" \
         "$here/$1/scores/${trials##*/}${condition:+@${condition#_}}.cosine"
@@ -63,7 +71,7 @@ score_shared() {
   avsv score --weights "$here/$1/dev_noisy/weights" --missing 0 --trials data/dev_noisy/trials/dev \
     --enroll "$here/$1/dev_noisy/embedding.scp" "$here/$1/dev_noisy/dev.cosine_shared"
   for set in "${sets[@]}"; do
-    condition=${set#"$test"}
+    condition=${set#"$test_set"}
     for trials in "data/$set/trials/"*; do
       list=$here/$1/scores/${trials##*/}${condition:+@${condition#_}}
       avsv score --weights "$here/$1/$set/weights" --missing 0 --trials "$trials" \
@@ -82,7 +90,9 @@ train_pairs() {
   shift
   for seed in $seeds; do
     system=$name.seed$seed
-    $train_cmd "$here/$system/log/train.log" avsv train --task avn_e "$ours" "$@" seed="$seed" exp_dir="$here/$system"
+    $train_cmd "$here/$system/log/train.log" avsv train --task avn_e "$ours" data_dir="data/$train_set" \
+      voice="exp/voice/$train_set/embedding.scp" face="exp/face/$train_set/embedding.scp" damaged_sets="$damaged_sets" \
+      "$@" seed="$seed" exp_dir="$here/$system"
     for set in "${sets[@]}"; do
       avsv embed-pair --model "$here/$system" --voice "exp/voice/$set/embedding.scp" \
         --face "exp/face/$set/embedding.scp" "$here/$system/$set"
@@ -97,7 +107,7 @@ if stage 1 "what it is compared with: voice, face, mean of scores, logistic fusi
     kinds=(cosine)
     if [ $system = logistic ]; then kinds+=(cosine_qmf); fi
     for set in "${sets[@]}"; do
-      condition=${set#"$test"}
+      condition=${set#"$test_set"}
       for trials in "data/$set/trials/"*; do
         for kind in "${kinds[@]}"; do
           scores=exp/$system/scores/${trials##*/}${condition:+@${condition#_}}.$kind
@@ -119,8 +129,8 @@ if stage 3 "AVN-E: augmentations, and ours"; then
       voice) damages=(noise music babble) ;;
       face) damages=(gaussian-blur motion-blur-vertical motion-blur-horizontal) ;;
     esac
-    avsv noise-statistics --modality $modality "${damages[@]/#/--kind=}" --utt2damage "data/${train}_damaged/utt2damage" \
-      "exp/$modality/$train/embedding.scp" "exp/$modality/${train}_damaged/embedding.scp" "$here/noise_$modality.npz"
+    avsv noise-statistics --modality $modality "${damages[@]/#/--kind=}" --utt2damage "data/${train_set}_damaged/utt2damage" \
+      "exp/$modality/$train_set/embedding.scp" "exp/$modality/${train_set}_damaged/embedding.scp" "$here/noise_$modality.npz"
   done
   train_pairs avn_e-soft_attention-none fusion=soft_attention damage=none "${forms[@]}"
   train_pairs avn_e-soft_attention-v2 fusion=soft_attention damage=v2 "${forms[@]}" \
@@ -134,17 +144,18 @@ if stage 3 "AVN-E: augmentations, and ours"; then
 fi
 
 if stage 4 "AVN-F: attention modules"; then
-  if [ ! -e "data/$train/faces.scp" ]; then
-    $cpu_cmd "JOB=1:$nj" "exp/align/$train/log/align.JOB.log" \
-      avsv align-faces --model "$detector" --shard "JOB/$nj" "data/$train" "exp/align/$train"
+  if [ ! -e "data/$train_set/faces.scp" ]; then
+    $cpu_cmd "JOB=1:$nj" "exp/align/$train_set/log/align.JOB.log" \
+      avsv align-faces --model "$detector" --shard "JOB/$nj" "data/$train_set" "exp/align/$train_set"
   fi
   for attention in $attentions; do
     system=avn_f-$attention
     $train_cmd "$here/$system/log/train.log" \
-      avsv train --task avn_f "$avn_f" attention="$attention" detector="$detector" exp_dir="$here/$system"
+      avsv train --task avn_f "$avn_f" data_dir="data/$train_set" attention="$attention" detector="$detector" \
+        exp_dir="$here/$system"
     for set in "${sets[@]}"; do
       reuse=()
-      if [ "$set" != "$test" ]; then reuse=(--reuse "$here/$system/$test"); fi
+      if [ "$set" != "$test_set" ]; then reuse=(--reuse "$here/$system/$test_set"); fi
       $cpu_cmd "JOB=1:$nj" "$here/$system/$set/log/embed.JOB.log" \
         avsv embed-clips --model "$here/$system" "${reuse[@]}" --shard "JOB/$nj" "data/$set" "$here/$system/$set"
     done
@@ -154,15 +165,16 @@ fi
 
 if stage 5 "AVN-J: encoders and fusion together"; then
   case $face in *.yaml)
-    $train_cmd exp/face_small/log/train.log avsv train --task face "$face" detector="$detector" exp_dir=exp/face_small
-    face=exp/face_small ;;
+    $train_cmd exp/face_small/log/train.log avsv train --task face "$face" data_dir="data/$train_set" \
+      detector="$detector" exp_dir=exp/face_small ;;
   esac
   system=avn_j
-  $train_cmd "$here/$system/log/train.log" avsv train --task avn_j "$avn_j" face="$face" exp_dir="$here/$system"
+  $train_cmd "$here/$system/log/train.log" avsv train --task avn_j "$avn_j" data_dir="data/$train_set" \
+    face="$face_start" exp_dir="$here/$system"
   for set in "${sets[@]}"; do
     for modality in voice face; do
       reuse=()
-      if [ "$set" != "$test" ]; then reuse=(--reuse "$here/$system/$modality/$test"); fi
+      if [ "$set" != "$test_set" ]; then reuse=(--reuse "$here/$system/$modality/$test_set"); fi
       $cpu_cmd "JOB=1:$nj" "$here/$system/$modality/$set/log/embed.JOB.log" \
         avsv embed-$modality --model "$here/$system/$modality" "${reuse[@]}" --shard "JOB/$nj" "data/$set" \
           "$here/$system/$modality/$set"
@@ -175,7 +187,7 @@ fi
 
 if stage 6 "faces of a clip: their mean, and attention on their quality"; then
   avsv damage --condition face-noisy data/dev data/dev_face-noisy
-  avsv damage --condition frames-0.5 "data/$test" "$here/data/${test}_frames-0.5"
+  avsv damage --condition frames-0.5 "data/$test_set" "$here/data/${test_set}_frames-0.5"
   for set in dev dev_face-noisy; do
     avsv embed-face --model "$pack" --keep-faces "data/$set" "$here/faces/$set"
   done
@@ -184,9 +196,9 @@ if stage 6 "faces of a clip: their mean, and attention on their quality"; then
   for system in face-mean face-attention; do
     how=()
     if [ $system = face-attention ]; then how=(--pool "$here/faces/pool"); fi
-    for set in "data/$test" "$here/data/${test}_frames-0.5"; do
+    for set in "data/$test_set" "$here/data/${test_set}_frames-0.5"; do
       condition=${set##*/}
-      condition=${condition#"$test"}
+      condition=${condition#"$test_set"}
       avsv embed-face --model "$pack" "${how[@]}" "$set" "$here/$system/${set##*/}"
       for trials in "$set/trials/"*; do
         avsv score --trials "$trials" --enroll "$here/$system/${set##*/}/embedding.scp" \
@@ -197,6 +209,6 @@ if stage 6 "faces of a clip: their mean, and attention on their quality"; then
 fi
 
 if stage 7 "results"; then
-  avsv report --trials-dir "data/$test/trials" --utt2spk "data/$test/utt2spk" "$here" "$here/results"
+  avsv report --trials-dir "data/$test_set/trials" --utt2spk "data/$test_set/utt2spk" "$here" "$here/results"
   "$AVSV_ROOT/egs/voxceleb/local/summarize_seeds.py" "$here/results/results.json" "$here/seeds.md"
 fi
