@@ -40,8 +40,16 @@ def add_arguments(parser):
         "--condition", action="append", default=[], metavar="NAME",
         help='show this one, such as "clean" or noisy-0.6; may be repeated (all that have scores)',
     )  # fmt: skip
-    parser.add_argument("--published", type=Path, metavar="FILE", help="figures of others, for a column of their own")
-    parser.add_argument("--reference", metavar="SYSTEM", help="compare with this one (the better of voice and face)")
+    parser.add_argument(
+        "--system", action="append", default=[], metavar="NAME",
+        help="show only this system; may be repeated (all that have scores)",
+    )  # fmt: skip
+    parser.add_argument("--published", type=Path, metavar="FILE", help="published results, shown in a separate column")
+    parser.add_argument(
+        "--reference", metavar="SYSTEM[.BACKEND]",
+        help="the recommended system, such as avn_e.cosine_shared_calibrated: the headline is about it, and all "
+        "differences are measured from it (lowest EER on the shortest list)",
+    )  # fmt: skip
     parser.add_argument("folders", nargs="*", metavar="EXP_DIR OUT_DIR", help="where the systems are; where to write")
     parser.set_defaults(fail=parser.error, more_folders=[])
 
@@ -53,5 +61,5 @@ def run(args):
     folders = [Path(folder) for folder in (*args.folders, *args.more_folders)]
     if len(folders) != 2 or "" in (*args.folders, *args.more_folders):
         args.fail("expected two folders: EXP_DIR OUT_DIR")
-    options = Options(args.p_target, args.utt2spk, args.resamples, args.by, args.reference, args.condition)
-    write_report(*folders, args.trials_dir, options, args.data, args.published)
+    options = Options(args.p_target, args.utt2spk, args.resamples, args.by, args.reference, args.condition, args.system)
+    print(write_report(*folders, args.trials_dir, options, args.data, args.published), end="")

@@ -30,17 +30,19 @@ class ScoreFile:
     backend: str
 
 
-def find_score_files(exp_dir: Path, lists: Iterable[str], conditions: Sequence[str] = ()) -> list[ScoreFile]:
+def find_score_files(
+    exp_dir: Path, lists: Iterable[str], conditions: Sequence[str] = (), systems: Sequence[str] = ()
+) -> list[ScoreFile]:
     """The score files of an experiment, by list, condition, system and back-end; clean conditions first.
 
     Parameters
     ----------
     lists : names of the trial lists; files of other lists are left out and counted
-    conditions : files of other ones are left out and counted; none: all are taken
+    conditions, systems : the ones to take, empty for all; other files are left out and counted
 
     Raises
     ------
-    InputError : there is no score file, or none of one of `conditions`
+    InputError : no score file at all, or none of one of `conditions` or `systems`
     """
     by_length = sorted(lists, key=len, reverse=True)  # a list's name may start another's
     files, others = [], []
@@ -56,14 +58,22 @@ def find_score_files(exp_dir: Path, lists: Iterable[str], conditions: Sequence[s
             f"{exp_dir}: there are no score files SYSTEM/scores/LIST[@CONDITION].BACKEND of the lists "
             f"{', '.join(sorted(by_length))}"
         )
-    if conditions:
-        n_found = len(files)
-        for condition in conditions:
-            if all(file.condition != condition for file in files):
-                raise InputError(f"{exp_dir}: no score file is of the condition {condition}; score it first")
-        files = [file for file in files if file.condition in conditions]
-        log.info("%d of %d score files are of the conditions asked for", len(files), n_found)
+    files = only_named(exp_dir, files, "condition", conditions)
+    files = only_named(exp_dir, files, "system", systems)
     return sorted(files, key=lambda f: (f.trials, f.condition != "clean", in_numbers(f.condition), f.system, f.backend))
+
+
+def only_named(exp_dir: Path, files: list[ScoreFile], kind: str, names: Sequence[str]) -> list[ScoreFile]:
+    """The files of these conditions or systems; all files where no name is given."""
+    if not names:
+        return files
+    present = {getattr(file, kind) for file in files}
+    for name in names:
+        if name not in present:
+            raise InputError(f"{exp_dir}: expected score files of the {kind} {name}, found none; score it first")
+    wanted = [file for file in files if getattr(file, kind) in names]
+    log.info("%d of %d score files are of the %ss asked for", len(wanted), len(files), kind)
+    return wanted
 
 
 def in_numbers(name: str) -> list[tuple[bool, float, str]]:

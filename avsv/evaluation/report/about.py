@@ -1,4 +1,4 @@
-"""What the report tells of how the results came about: what was skipped and why, configurations, versions."""
+"""The background of the results: which clips were skipped and why, configurations, versions."""
 
 import json
 import os
@@ -10,6 +10,7 @@ from pathlib import Path
 from avsv.errors import InputError
 from avsv.evaluation.report.html import Markup, scrolling, tag
 from avsv.evaluation.report.inside import files_inside, is_inside
+from avsv.evaluation.results import ScoreFile
 from avsv.jobs.fingerprints import digest_of, state_of
 from avsv.kaldi.tables import read_lines, read_table
 
@@ -32,16 +33,30 @@ class Skipped:
         return sum(map(len, self.reasons.values()))
 
 
-def find_skipped(exp_dir: Path) -> list[Skipped]:
-    """SYSTEM/SET/skipped of an experiment by reason, and SYSTEM/scores/*.missing; empty ones are left out."""
+def find_skipped(exp_dir: Path, files: Sequence[ScoreFile] | None = None) -> list[Skipped]:
+    """SYSTEM/SET/skipped of an experiment by reason, and SYSTEM/scores/*.missing; empty ones are left out.
+
+    files : the score files in the report; those of other scores and of other systems are left out, None for none
+    """
+    shown = None if files is None else {f"{file.path.name}.missing" for file in files}
+    systems = None if files is None else {file.system for file in files}
     found = []
     for path in files_inside(exp_dir, "*/*/skipped"):
+        system = path.parent.parent
+        if systems is not None and system.name not in systems and (system / "scores").is_dir():
+            continue
         reasons: dict[str, list[str]] = {}
-        for name, said in read_table(path).items():
-            reasons.setdefault(general(said), []).append(f"{name} {said}")
+        for name, reason in read_table(path).items():
+            reasons.setdefault(general(reason), []).append(f"{name} {reason}")
         found.append(Skipped(path, reasons))
     for path in files_inside(exp_dir, "*/scores/*.missing"):
-        found.append(Skipped(path, {"no embedding, or nothing in common: scored as --missing told": read_lines(path)}))
+        if shown is None or (path.name in shown and path.parent.parent.name in systems):
+            found.append(
+                Skipped(
+                    path,
+                    {"no embedding, or no modality in common": read_lines(path)},
+                )
+            )
     return [one for one in found if one.total]
 
 
@@ -80,32 +95,47 @@ def folded(title: str, lines: Sequence[str]) -> Markup:
 
 
 def configuration_section(
-    exp_dir: Path, about: Sequence[tuple[str, str]], models: Mapping[Path, str] | None = None
+    exp_dir: Path,
+    about: Sequence[tuple[str, str]],
+    models: Mapping[Path, str] | None = None,
+    files: Sequence[ScoreFile] | None = None,
 ) -> list[Markup]:
-    """How this report was computed, and each trained system's configuration, command line and versions.
+    """How this report was computed, and each trained network's configuration, command line and versions.
 
     about : what the report itself was made with, name and value
-    models : file -> hash of the networks that made the scores, as far as records tell; a system that is none of them is
-        marked, for it may be of an earlier run
+    models : file -> hash of the networks that made the scores, as far as records tell; networks that made none, such as
+        those of an earlier run, are only named
+    files : the score files in the report, whose models of calibration and fusion are shown; None for all
     """
     parts = [tag("dl", [[tag("dt", name), tag("dd", value)] for name, value in about])]
+    unused = []
     for path in files_inside(exp_dir, "*/config.yaml"):
-        folder = path.parent
-        text = "\n".join(read_lines(path))
-        notes = [last_epoch(exp_dir, folder)]
-        if models and not is_used(folder, models):
-            notes.append("; no score here was made with it")
-        shown = [tag("summary", tag("b", folder.name), " ", tag("span", *notes, class_="quiet"))]
-        run = read_json(folder / "run.json") if is_inside(exp_dir, folder / "run.json") else {}
-        if isinstance(command := run.get("command"), str):
-            shown += [tag("h4", "Command"), tag("pre", command)]
-        if isinstance(versions := run.get("versions"), dict):
-            shown += [tag("h4", "Versions"), tag("pre", "  ".join(f"{k} {v}" for k, v in versions.items()))]
-        parts.append(tag("details", shown, tag("h4", "config.yaml"), tag("pre", text)))
+        if models and not is_used(path.parent, models):
+            unused.append(path.parent.name)
+        else:
+            parts.append(configuration(exp_dir, path))
+    shown = None if files is None else {Path(f"{file.path}.json") for file in files}
     for path in files_inside(exp_dir, "*/scores/[!.]*.json"):
-        summary = tag("summary", tag("b", path.parent.parent.name), " ", path.name)
-        parts.append(tag("details", summary, tag("pre", json.dumps(read_json(path), indent=2))))
+        if shown is None or path in shown:
+            summary = tag("summary", tag("b", path.parent.parent.name), " ", path.name)
+            parts.append(tag("details", summary, tag("pre", json.dumps(read_json(path), indent=2))))
+    if unused:
+        text = f"Networks in {exp_dir.name} that made none of these scores: {', '.join(unused)}."
+        parts.append(tag("p", text, class_="note"))
     return parts
+
+
+def configuration(exp_dir: Path, path: Path) -> Markup:
+    """One network's config.yaml with its last epoch, command line and versions, folded."""
+    folder = path.parent
+    text = "\n".join(read_lines(path))
+    shown = [tag("summary", tag("b", folder.name), " ", tag("span", last_epoch(exp_dir, folder), class_="quiet"))]
+    run = read_json(folder / "run.json") if is_inside(exp_dir, folder / "run.json") else {}
+    if isinstance(command := run.get("command"), str):
+        shown += [tag("h4", "Command"), tag("pre", command)]
+    if isinstance(versions := run.get("versions"), dict):
+        shown += [tag("h4", "Versions"), tag("pre", "  ".join(f"{k} {v}" for k, v in versions.items()))]
+    return tag("details", shown, tag("h4", "config.yaml"), tag("pre", text))
 
 
 def read_json(path: Path) -> dict:

@@ -5,7 +5,7 @@ set says what was damaged. Of each system the condition with the most kinds of d
 """
 
 import glob
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,11 +42,12 @@ class Attention:
         return float(np.concatenate(found).mean()) if found else None
 
 
-def find_attention(exp_dir: Path, data: Mapping[str, Path]) -> list[Attention]:
+def find_attention(exp_dir: Path, data: Mapping[str, Path], systems: Collection[str] | None = None) -> list[Attention]:
     """Weights of the systems that have them.
 
     Parameters
     ----------
+    systems : the ones to look at; None for all
     data : condition -> data directory, whose name is that of the folder of embeddings
     """
     best: dict[str, Attention] = {}
@@ -54,6 +55,8 @@ def find_attention(exp_dir: Path, data: Mapping[str, Path]) -> list[Attention]:
     for condition, path in data.items():
         for file in (file for name in FILES for file in files_inside(exp_dir, f"*/{glob.escape(path.name)}/{name}")):
             system = file.parent.parent.name
+            if systems is not None and system not in systems:
+                continue
             found = Attention(system, condition, by_kind(read_voice_weights(file), damages[condition]))
             if len(found.weights) > max(1, len(best[system].weights) if system in best else 0):
                 best[system] = found

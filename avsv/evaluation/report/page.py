@@ -27,9 +27,10 @@ from avsv.evaluation.report.glossary import glossary_section
 from avsv.evaluation.report.headline import MINUS, comparison_table, main_result
 from avsv.evaluation.report.html import Markup, joined, tag, text_of
 from avsv.evaluation.report.media import Clip, MediaFolder
+from avsv.evaluation.report.provenance import differing, how_made, provenance_section
 from avsv.evaluation.report.results import Errors, Options, Subsets, Table, number_systems
 from avsv.evaluation.report.svg import key_of, standalone
-from avsv.evaluation.report.tables import overview, result_table, sources
+from avsv.evaluation.report.tables import RowKey, key_of_row, overview, result_table, sources
 from avsv.evaluation.report.trials import WorstTrial
 from avsv.evaluation.results import ScoreFile
 from avsv.evaluation.tables import shown
@@ -56,14 +57,22 @@ def page(
     """
     numbers = number_systems(files)
     models = {path: hashed for file in files for path, hashed in sources_of(file.path, "model").items()}
+    made = how_made(exp_dir, files)
+    differences = differing(made, files)
+    marks = {key_of_row(file): differences[file.path] for file in files if file.path in differences}
     sections = [
-        ("results", "Results", results_section(tables, numbers, published, options.reference is not None)),
+        ("results", "Results", results_section(tables, numbers, published, marks, options.reference is not None)),
         ("glossary", "Systems and back-ends", glossary_section(files)),
         ("curves", "Curves", curves_section(tables)),
         *([("attention", "Attention", attention_section(attention))] if attention else []),
         ("errors", "The worst errors", errors_section(tables, media)),
+        ("provenance", "How each row was made", provenance_section(files, made, differences)),
         ("skipped", "What was skipped", skipped_section(skipped, exp_dir)),
-        ("configuration", "Configuration", configuration_section(exp_dir, about(files, tables, options), models)),
+        (
+            "configuration",
+            "Configuration",
+            configuration_section(exp_dir, about(files, tables, options), models, files),
+        ),
     ]
     return whole_page(title, main_result(tables, main), sizes(tables), sections)
 
@@ -100,9 +109,17 @@ def sizes(tables: Sequence[Table]) -> str:
 
 
 def results_section(
-    tables: Sequence[Table], numbers: Mapping[str, int], published: Sequence[Published], named: bool
+    tables: Sequence[Table],
+    numbers: Mapping[str, int],
+    published: Sequence[Published],
+    marks: Mapping[RowKey, Mapping[str, Sequence[str]]],
+    named: bool,
 ) -> list[Markup | None]:
-    """All tables; `named` tells whether the user named the reference, otherwise it is the best system here."""
+    """All tables.
+
+    marks : row -> how it was made otherwise than most rows
+    named : whether the user named the reference; otherwise it is the best system here
+    """
     parts: list[Markup | None] = [*comparison_table(tables, "Recommended" if named else "Best")]
     if len(tables) > 1:
         parts += [tag("h3", "EER in percent, all lists and conditions"), overview(tables)]
@@ -110,8 +127,12 @@ def results_section(
         n_target, n_nontarget = table.records[0]["n_target"], table.records[0]["n_nontarget"]
         size = (f"{n_target + n_nontarget:,} trials of {table.n_people:,} people: {n_target:,} target, "
                 f"{n_nontarget:,} nontarget.")  # fmt: skip
-        parts += [tag("h3", heading(table)), tag("p", size, class_="note"), result_table(table, numbers, published)]
-    said = (
+        parts += [
+            tag("h3", heading(table)),
+            tag("p", size, class_="note"),
+            result_table(table, numbers, published, marks),
+        ]
+    note = (
         "Best of each column in bold. Intervals are 95 %, from resampling people, as trials of the same people are not "
         "independent; differences are paired: both systems in the same resamples, and grey where the interval holds 0. "
         "minDCF and actDCF are normalised; actDCF and Cllr take scores for log-likelihood ratios, which "
@@ -119,7 +140,7 @@ def results_section(
     )
     cited = [p for p in published if p.list in {table.trials for table in tables}]
     listed = [tag("h4", "Published figures are from"), sources(published)] if cited else []
-    return [*parts, tag("p", said, class_="note"), *listed]
+    return [*parts, tag("p", note, class_="note"), *listed]
 
 
 def heading(table: Table) -> str:

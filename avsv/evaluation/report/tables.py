@@ -9,9 +9,13 @@ from avsv.evaluation.report.figures import badge, whisker
 from avsv.evaluation.report.headline import MINUS
 from avsv.evaluation.report.html import Markup, joined, scrolling, tag
 from avsv.evaluation.report.results import Table
+from avsv.evaluation.results import ScoreFile
 from avsv.evaluation.tables import shown, span
 
 BESIDE_EER = 3  # the column of published figures, after the EER, its interval, and the same drawn
+
+
+RowKey = tuple[str, str, str, str]  # system, back-end, trial list, condition
 
 
 @dataclass(frozen=True)
@@ -38,10 +42,22 @@ class Column:
         return tag("th", self.title, below, scope="col", class_=self.class_, title=self.hint)
 
 
-def result_table(table: Table, numbers: Mapping[str, int], published: Sequence[Published]) -> Markup:
+def key_of_row(row: ScoreFile | Mapping) -> RowKey:
+    """System, back-end, list and condition of a score file or a record."""
+    names = ("system", "backend", "trials", "condition")
+    return tuple(row[name] if isinstance(row, Mapping) else getattr(row, name) for name in names)
+
+
+def result_table(
+    table: Table,
+    numbers: Mapping[str, int],
+    published: Sequence[Published],
+    marks: Mapping[RowKey, Mapping[str, Sequence[str]]],
+) -> Markup:
     """One trial list under one condition; sortable, best of each column in bold.
 
     published : figures of this list, with sources numbered in their order
+    marks : row -> how it was made otherwise than most rows
     """
     columns = columns_of(table, numbers)
     mine = [p for p in published if p.list == table.trials] if table.condition == "clean" else []
@@ -50,7 +66,7 @@ def result_table(table: Table, numbers: Mapping[str, int], published: Sequence[P
     head = name_heads() + [column.head for column in columns]
     best = [least([c.value(r) for r in table.records]) if c.best else None for c in columns]
     rows = [
-        tag("tr", row_names(r["system"], r["backend"], is_reference(r)),
+        tag("tr", row_names(r["system"], r["backend"], is_reference(r), marks.get(key_of_row(r), {})),
             [cell(c, r, good) for c, good in zip(columns, best, strict=True)],
             class_="reference" if is_reference(r) else None)
         for r in table.records
@@ -58,15 +74,23 @@ def result_table(table: Table, numbers: Mapping[str, int], published: Sequence[P
     for name in sorted({p.system for p in mine} - {r["system"] for r in table.records}):  # published, none of ours
         cells = [tag("td", "–", class_=c.class_) for c in columns]
         cells[BESIDE_EER] = cell(columns[BESIDE_EER], {"system": name}, None)
-        rows.append(tag("tr", row_names(name, "published", False), cells))
+        rows.append(tag("tr", row_names(name, "published"), cells))
     return sortable(head, rows, f"{table.trials}, {table.condition}")
 
 
-def row_names(system: str, backend: str, reference: bool) -> list[Markup]:
+def row_names(
+    system: str, backend: str, reference: bool = False, differs: Mapping[str, Sequence[str]] | None = None
+) -> list[Markup]:
     """The first two cells of a row; a narrow screen shows the back-end below the system (see page.css)."""
+    below = backend.replace("+", "+\N{ZERO WIDTH SPACE}")  # may break there
+    marks = []
+    for kind, what in (differs or {}).items():
+        text = kind if kind.startswith("no ") else f"other {kind}"
+        below += f" \N{MIDDLE DOT} {text}"
+        marks += [" ", tag("a", text, class_="badge warning", href="#provenance", title="; ".join(what))]
     return [
-        tag("th", system, scope="row", data_backend=backend.replace("+", "+\N{ZERO WIDTH SPACE}")),  # may break there
-        tag("td", backend, badge(reference), class_="backend"),
+        tag("th", system, scope="row", data_backend=below),
+        tag("td", backend, badge(reference), marks, class_="backend"),
     ]
 
 

@@ -23,7 +23,7 @@ def write_report(
     options: Options,
     data_dir: Path | None = None,
     published: Path | None = None,
-) -> None:
+) -> str:
     """Write index.html, media/, results.json, results.md and det_LIST@CONDITION.svg.
 
     The same files give the same bytes.
@@ -35,23 +35,30 @@ def write_report(
     data_dir : of the test set, None for the folder of `trials_dir`; DIR_CONDITION is that of a condition
     published : file of published figures
 
+    Returns
+    -------
+    the text of results.md
+
     Raises
     ------
-    InputError : no list, no score file, a score file that does not fit its list or is older than what it was made from,
-        an option that names nothing
+    InputError : no list, no score file, a score file that does not fit its list or is not current
+    OptionError : the reference is not among the systems
     """
     lists = find_lists(trials_dir)
-    files = find_score_files(exp_dir, lists, options.conditions)
+    files = find_score_files(exp_dir, lists, options.conditions, options.systems)
     refuse_stale(*(file.path for file in files))
     figures = read_published(published) if published else []
     conditions = list(dict.fromkeys(file.condition for file in files))
+    systems = {file.system for file in files}
     data = find_data(data_dir, trials_dir, conditions)
-    media, attention = MediaFolder(out_dir, data), find_attention(exp_dir, data)
+    media, attention = MediaFolder(out_dir, data), find_attention(exp_dir, data, systems)
     main = min({file.trials for file in files}, key=lambda name: (lists[name].stat().st_size, name))
     tables = make_tables(files, lists, options, main)
     records = [record for table in tables for record in table.records]
     title = f"{exp_dir.resolve().parent.name}/{exp_dir.resolve().name}"
-    content = page(title, exp_dir, files, tables, main, options, figures, media, find_skipped(exp_dir), attention)
+    content = page(
+        title, exp_dir, files, tables, main, options, figures, media, find_skipped(exp_dir, files), attention
+    )
     media.remove_old()
     text = markdown(records, attention_markdown(attention))
     with replaced_together(*(out_dir / name for name in ("results.json", "results.md", "index.html"))):
@@ -62,5 +69,5 @@ def write_report(
         for table in (table for table in tables if table.curves):
             with whole_file(out_dir / f"det_{table.trials}@{table.condition}.svg") as out:
                 out.write(det_file(table))
-    print(text, end="")
     log.info("%s: %d results in %d tables; open %s", out_dir, len(records), len(tables), out_dir / "index.html")
+    return text

@@ -1,0 +1,165 @@
+"""Which models, options and data made each row, from the records of provenance, and which rows differ from the others.
+
+Two rows should agree wherever they share a step: the same system's embeddings come from one model, and the same
+back-end has one set of options in all systems. A row that holds another value than most rows is marked in its table.
+"""
+
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from avsv.evaluation.report.html import Markup, scrolling, tag
+from avsv.evaluation.results import ScoreFile
+from avsv.jobs.provenance import Record, chain, source_path
+
+SHARED_BACKEND = ("score", "normalize")  # a back-end's options are the same for all systems
+MODEL, OPTIONS, DATA, VERSION, NONE = "model", "options", "data", "version of avsv", "no record"
+Fact = tuple[str, str]  # MODEL, OPTIONS, DATA or VERSION; what has it
+
+
+@dataclass
+class Made:
+    """What made one score file.
+
+    facts : fact -> its values, such as (MODEL, "embed-voice voice") -> hashes
+    models, data : path -> hash
+    options : step -> options
+    """
+
+    facts: dict[Fact, set[str]] = field(default_factory=dict)
+    models: dict[str, str] = field(default_factory=dict)
+    options: dict[str, str] = field(default_factory=dict)
+    data: dict[str, str] = field(default_factory=dict)
+
+    def add(self, kind: str, what: str, value: str) -> None:
+        self.facts.setdefault((kind, what), set()).add(value)
+
+
+def how_made(exp_dir: Path, files: Sequence[ScoreFile]) -> dict[Path, Made]:
+    """Score file -> what made it; files without a record are left out."""
+    found = {}
+    for file in files:
+        steps = list(chain(file.path))
+        if steps:
+            found[file.path] = Made()
+            for path, record in steps:
+                add_step(found[file.path], Path(os.path.abspath(exp_dir)), path, record, {path for path, _ in steps})
+    return found
+
+
+def add_step(made: Made, exp_dir: Path, path: Path, record: Record, recorded: set[Path]) -> None:
+    """Add one record of a chain; `recorded` are the files of the chain that have a record of their own."""
+    step = f"{record.command} {owner_of(exp_dir, path, record.command)}"
+    options = ", ".join(
+        f"{key}={value}" for key, value in sorted(record.options.items()) if value not in (False, [], "")
+    )
+    options += f", seed={record.seed}" if record.seed is not None else ""
+    made.options[step] = options
+    made.add(OPTIONS, step, options)
+    made.add(VERSION, step, f"{record.avsv}, code {record.code}")
+    models = [source.digest for source in record.inputs if source.role == "model"]
+    if models:
+        made.add(MODEL, step, " ".join(models))
+    for source in record.inputs:
+        if not source.path:
+            continue
+        place = source_path(path, source)
+        name = os.path.relpath(place, exp_dir.parent)
+        if source.role == "model":
+            made.models[name] = source.digest
+        elif place not in recorded and not place.is_relative_to(exp_dir):
+            made.data[name] = source.digest
+            made.add(DATA, name, source.digest)
+
+
+def owner_of(exp_dir: Path, path: Path, command: str) -> str:
+    """What a step belongs to: the back-end for scoring, otherwise the system's folder.
+
+    Examples
+    --------
+    >>> owner_of(Path("/exp"), Path("/exp/voice/scores/t.cosine"), "score")
+    'cosine'
+    >>> owner_of(Path("/exp"), Path("/exp/mean/scores/t.cosine"), "fuse")
+    'mean cosine'
+    >>> owner_of(Path("/exp"), Path("/exp/voice/test/embedding.scp"), "embed-voice")
+    'voice'
+    """
+    backend = path.name.rpartition(".")[2]
+    if command in SHARED_BACKEND:
+        return backend
+    system = path.relative_to(exp_dir).parts[0] if path.is_relative_to(exp_dir) else path.parent.name
+    return f"{system} {backend}" if command in ("calibrate", "fuse") else system
+
+
+def differing(made: Mapping[Path, Made], files: Sequence[ScoreFile]) -> dict[Path, dict[str, list[str]]]:
+    """Score file -> kind -> what differs from most rows; rows that agree are left out.
+
+    Files without a record differ where others have one.
+    """
+    usual: dict[Fact, Counter] = {}
+    for one in made.values():
+        for fact, values in one.facts.items():
+            usual.setdefault(fact, Counter()).update(values)
+    common = {fact: counts.most_common(1)[0][0] for fact, counts in usual.items()}
+    found: dict[Path, dict[str, list[str]]] = {}
+    for file in files:
+        if file.path not in made:
+            if made:
+                found[file.path] = {NONE: ["written by another program, or copied without its record"]}
+            continue
+        for (kind, what), values in made[file.path].facts.items():
+            if others := values - {common[kind, what]}:
+                found.setdefault(file.path, {}).setdefault(kind, []).append(difference(kind, what, others, common))
+    return found
+
+
+def difference(kind: str, what: str, others: set[str], common: Mapping[Fact, str]) -> str:
+    values = ", ".join(sorted(short_hash(value) if kind in (MODEL, DATA) else value or "none" for value in others))
+    most = common[kind, what]
+    return f"{what}: {values}; most rows have {short_hash(most) if kind in (MODEL, DATA) else most or 'none'}"
+
+
+def short_hash(value: str) -> str:
+    return " ".join(part[:8] for part in value.split())
+
+
+def provenance_section(
+    files: Sequence[ScoreFile], made: Mapping[Path, Made], differences: Mapping[Path, Mapping[str, Sequence[str]]]
+) -> Markup | list[Markup]:
+    """A table for each list and condition; models and data with the first eight digits of their hashes."""
+    if not made:
+        return tag("p", "No score file has a record of how it was made.")
+    note = (
+        "From the records beside the files; avsv explain FILE prints the whole chain. A row that was made with other "
+        "models, options or data than most rows is marked here and in the results."
+    )
+    parts = [tag("p", note, class_="note")]
+    for trials, condition in dict.fromkeys((file.trials, file.condition) for file in files):
+        mine = [file for file in files if (file.trials, file.condition) == (trials, condition)]
+        heads = ["System", "Back-end", "Models", "Options", "Data", "Differs in"]
+        head = tag("tr", [tag("th", name, scope="col") for name in heads])
+        rows = [made_row(file, made.get(file.path, Made()), differences.get(file.path, {})) for file in mine]
+        table = tag("table", tag("thead", head), tag("tbody", rows), class_="made")
+        name = f"{trials}, {condition}"
+        parts.append(
+            tag("details", tag("summary", tag("b", name)), scrolling(table, f"How the rows of {name} were made"))
+        )
+    return parts
+
+
+def made_row(file: ScoreFile, made: Made, differences: Mapping[str, Sequence[str]]) -> Markup:
+    marked = [lines([f"{kind}: {one}" for one in what]) for kind, what in differences.items()]
+    cells = [hashed(made.models), lines([f"{step}: {text or 'defaults'}" for step, text in made.options.items()]),
+             hashed(made.data), marked or "–"]  # fmt: skip
+    return tag("tr", tag("th", file.system, scope="row"), tag("td", file.backend), [tag("td", cell) for cell in cells],
+               class_="differs" if differences else None)  # fmt: skip
+
+
+def hashed(files: Mapping[str, str]) -> Markup | str:
+    return lines([f"{name} {value[:8]}" for name, value in sorted(files.items())]) if files else "–"
+
+
+def lines(texts: Sequence[str]) -> Markup:
+    return tag("div", [tag("div", text) for text in texts])

@@ -1,0 +1,97 @@
+"""How each row was made, and which rows were made otherwise than most."""
+
+import pytest
+
+from avsv.evaluation.report.html import joined
+from avsv.evaluation.report.provenance import differing, how_made, provenance_section
+from avsv.evaluation.report.results import Options
+from avsv.evaluation.results import find_score_files
+from avsv.jobs.provenance import MadeFrom
+from tests.evaluation.report.small_report import make_experiment
+
+
+def embed(experiment, system, test_set, model="one"):
+    """Embeddings with a record that names a model."""
+    folder = experiment.exp / system / test_set
+    folder.mkdir(parents=True, exist_ok=True)
+    network = experiment.exp / system / f"{model}.ckpt"
+    network.write_text(f"{system} {model}")
+    made = MadeFrom(f"embed-{system}", {"model": network, "data": experiment.data / "utt2spk"}, {"frames": 3})
+    (folder / "embedding.scp").write_text("")
+    made.write(folder / "embedding.scp")
+
+
+def record_scores(experiment, system, condition, **options):
+    folder = experiment.exp / system
+    suffix = f"_{condition}" if condition else ""
+    made = MadeFrom("score", {"enroll": folder / f"test{suffix}" / "embedding.scp"}, {"backend": "cosine"} | options)
+    made.write(folder / "scores" / f"t{'@' + condition if condition else ''}.cosine")
+
+
+@pytest.fixture
+def experiment(tmp_path):
+    """Two systems under two conditions, with records of everything."""
+    experiment = make_experiment(tmp_path)
+    for system in ("voice", "face"):
+        for condition in ("", "noisy"):
+            embed(experiment, system, f"test_{condition}" if condition else "test")
+            record_scores(experiment, system, condition)
+    return experiment
+
+
+def compare_rows(experiment):
+    """System and condition of the rows that differ -> in what."""
+    files = find_score_files(experiment.exp, ["t"])
+    found = differing(how_made(experiment.exp, files), files)
+    return {(file.system, file.condition): list(found[file.path]) for file in files if file.path in found}
+
+
+def test_rows_of_one_run_agree(experiment):
+    assert compare_rows(experiment) == {}
+
+
+def test_a_row_of_another_model_is_marked(experiment):
+    embed(experiment, "voice", "test_noisy", model="two")
+    record_scores(experiment, "voice", "noisy")
+    for number in range(2):  # more rows of the usual model
+        scores = experiment.exp / "voice/scores/t.cosine"
+        scores.with_name(f"t.cosine_{number}").write_bytes(scores.read_bytes())
+        made = MadeFrom("normalize", {"enroll": experiment.exp / "voice/test/embedding.scp"})
+        made.write(scores.with_name(f"t.cosine_{number}"))
+    assert compare_rows(experiment) == {("voice", "noisy"): ["model"]}
+
+
+def test_a_row_of_other_options_is_marked(experiment):
+    record_scores(experiment, "face", "noisy", missing="keep")
+    assert compare_rows(experiment) == {("face", "noisy"): ["options"]}
+    html = (experiment.report(options=Options(n_resamples=0)) / "index.html").read_text()
+    assert html.count('class="badge warning"') == 1
+    assert "score cosine: backend=cosine, missing=keep" in html
+
+
+def test_a_row_without_a_record_is_marked_where_others_have_one(experiment):
+    next((experiment.exp / "face/scores").glob(".t.cosine.*")).unlink()
+    assert compare_rows(experiment) == {("face", "clean"): ["no record"]}
+
+
+def test_models_options_and_data_are_shown(experiment):
+    files = find_score_files(experiment.exp, ["t"])
+    text = joined([provenance_section(files, how_made(experiment.exp, files), {})])
+    assert "exp/voice/one.ckpt" in text
+    assert "embed-voice voice: frames=3" in text
+    assert "data/test/utt2spk" in text
+
+
+def test_without_any_record_nothing_is_marked(tmp_path):
+    experiment = make_experiment(tmp_path)
+    assert compare_rows(experiment) == {}
+    assert "No score file has a record" in (experiment.report() / "index.html").read_text()
+
+
+def test_a_system_that_was_not_asked_for_is_left_out(experiment):
+    (experiment.exp / "face/test/skipped").write_text("u is silent\n")
+    (experiment.exp / "face/config.yaml").write_text("task: face\n")
+    folder = experiment.report(options=Options(n_resamples=0, systems=["voice"]))
+    assert "task: face" not in (folder / "index.html").read_text()
+    assert "is silent" not in (folder / "index.html").read_text()
+    assert "face" not in (folder / "results.md").read_text()
