@@ -81,7 +81,7 @@ mkdir egs/mini/data/voice_to_face
 cp -r egs/mini/corpus egs/mini/data/voice_to_face/corpus
 bash egs/mini/run_voice_to_face.sh --nj 1 --people 12 --clips 4 --show-traits 1 --held-out 2 --max-skipped 0.5 --seconds 0.5,1 \
   --face exp/face --face-detector exp/face_detector --voice "$work/voice_embedder.yaml" --generator "$work/voice_to_face.yaml"
-grep -q "^| 1:2 matching, one sex, % | 50 |" egs/mini/exp/voice_to_face/test/results.md
+grep -q "^| 1:2 matching, same gender, % | 50 |" egs/mini/exp/voice_to_face/test/results.md
 clip=$(find egs/mini/corpus/test/mp4 -name "*.mp4" | sort | head -n 1)
 avsv voice-to-face draw --model egs/mini/exp/voice_to_face/gan "$clip" "$work/face.png"
 test -s "$work/face.png"

@@ -1,4 +1,4 @@
-"""Voice to face: the image of a face that a generator draws from a voice."""
+"""Voice to face: generating the image of a face from a voice."""
 
 TASKS = {
     "voice_embedder": ("avsv.systems.voice_to_face.voice_embedder", "VoiceEmbedderConfig", "train_voice_embedder"),

@@ -1,273 +1,204 @@
-"""How good are faces that were drawn from voices? Measures in the space of a face network that took no part in it.
+"""Evaluation of a voice-to-face generator on unseen people, from data directory to results and a grid of faces."""
 
-What Wen, Raj and Singh, NeurIPS 2019, ask: is the drawn face nearer to the speaker's than to somebody else's (1:2
-matching, over all and among people of one sex), is the sex right, is the speaker found among many (retrieval), do the
-clips of one person give one face (consistency), and is a longer clip better? And how far are drawn faces from real ones
-as a crowd (Frechet distance, as Heusel et al., NeurIPS 2017, have it for Inception's features).
-"""
-
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
+from avsv.embeddings.face import FaceEmbedder
 from avsv.errors import InputError
-from avsv.evaluation.bootstrap import SpeakerBootstrap, interval
-from avsv.evaluation.errors import count_errors, equal_error
-from avsv.evaluation.matching import matching_credit, measure_matching, resampled_accuracy
-from avsv.evaluation.retrieval import measure_retrieval
-from avsv.scoring.cosine import unit_length
-from avsv.scoring.lda import class_statistics, shrink
+from avsv.features.faces import SIDE, read_faces
+from avsv.jobs.progress import progress
+from avsv.kaldi.data_dir import DataDir
+from avsv.media.decoder_process import guarded
+from avsv.media.waveforms import read_waveform
+from avsv.systems.voice_to_face.face_grid import choose_people, face_grid
+from avsv.systems.voice_to_face.generated_faces import FaceGenerator
+from avsv.systems.voice_to_face.measures import Faces, measure_lengths
+from avsv.systems.voice_to_face.speech_features import FRAMES_PER_SECOND, speech_frames
+from avsv.systems.voice_to_face.training import small_face, usable_faces
 
-PAIRS = 50  # of faces, the speaker's and another's, that a drawn face is matched with
+log = logging.getLogger("avsv")
 
 
 @dataclass(frozen=True)
-class Faces:
-    """Faces in a face network's space.
+class Speech:
+    """The speech of one video.
 
-    vectors : (n, d) float, scaled to length 1 here
-    people : (n,) names
+    video, person : names
+    frames : (t, 64) log mel energies of the speech of its clips, concatenated
     """
 
-    vectors: np.ndarray
-    people: Sequence[str]
-
-    def __post_init__(self):
-        object.__setattr__(self, "vectors", unit_length(np.asarray(self.vectors, np.float64)))
+    video: str
+    person: str
+    frames: np.ndarray
 
 
-def draw_pairs(drawn: Sequence[str], real: Sequence[str], sex: Mapping[str, str] | None = None, n: int = PAIRS,
-               seed: int = 0) -> np.ndarray:  # fmt: skip
-    """Random pairs of real faces for each drawn one: one of the speaker's and one of somebody else's.
+def read_speech_of_videos(data: DataDir) -> tuple[list[Speech], int]:
+    """Read the speech of each video, with its clips in the order of their names.
 
-    The other person is drawn first, each as likely, then a face of that person.
-
-    Parameters
-    ----------
-    drawn, real : whose voice, whose face
-    sex : person -> sex, where the other person is to be of the speaker's
+    A clip that utt2vid does not list is a video of its own.
 
     Returns
     -------
-    (pairs, 3) int: row of the drawn face, of the speaker's face, of the other's face; nothing for a speaker without a
-    face or without others
-
-    Examples
-    --------
-    >>> draw_pairs(["a", "x"], ["a", "b"], n=2).tolist()
-    [[0, 0, 1], [0, 0, 1]]
+    videos in the order of their names ; number of unusable clips, which the log names
     """
-    rng = np.random.default_rng(seed)
-    faces: dict[str, list[int]] = {}
-    for row, person in enumerate(real):
-        faces.setdefault(person, []).append(row)
-    rows = []
-    for number, person in enumerate(drawn):
-        others = [p for p in faces if p != person and (sex is None or sex[p] == sex[person])]
-        if person not in faces or not others:
+    clips: dict[str, list[np.ndarray]] = {}
+    utt2vid, people, n_bad = data.table("utt2vid"), {}, 0
+    for utt in progress(sorted(data.wav, key=str.encode), "read speech"):
+        try:
+            frames = speech_frames(guarded(read_waveform, data.wav[utt]))
+        except InputError as error:
+            n_bad += 1
+            log.warning("left out %s: %s", utt, error)
             continue
-        for other in rng.choice(others, n):
-            rows.append((number, rng.choice(faces[person]), rng.choice(faces[str(other)])))
-    return np.array(rows, np.intp).reshape(-1, 3)
-
-
-def pair_scores(drawn: Faces, real: Faces, pairs: np.ndarray) -> np.ndarray:
-    """Cosines of each drawn face with the speaker's and with the other's, (pairs, 2)."""
-    of = drawn.vectors[pairs[:, 0]]
-    return np.stack([(of * real.vectors[pairs[:, column]]).sum(1) for column in (1, 2)], 1)
-
-
-def pair_people(real: Faces, pairs: np.ndarray) -> np.ndarray:
-    """Numbers of the people of the two real faces, (pairs, 2)."""
-    numbers = np.unique(real.people, return_inverse=True)[1]
-    return numbers[pairs[:, 1:]]
+        video = utt2vid.get(utt, utt)
+        clips.setdefault(video, []).append(frames)
+        people[video] = data.utt2spk[utt]
+    return [Speech(video, people[video], np.concatenate(clips[video])) for video in sorted(clips)], n_bad
 
 
 @dataclass(frozen=True)
-class SexClassifier:
-    """Linear discriminant of the sexes: positive is female. `axis` (d,), `threshold` where both are as near."""
+class Probes:
+    """Videos to generate faces from, and counts of those left out."""
 
-    axis: np.ndarray
-    threshold: float
+    videos: list[Speech]
+    n_bad_clips: int
+    n_short_videos: int
+    n_without_face: int
 
-    @classmethod
-    def train(cls, faces: Faces, sex: Mapping[str, str]) -> "SexClassifier":
-        """From real faces; InputError where they are of one sex only."""
-        female = np.array([sex[person] == "f" for person in faces.people])
-        if female.all() or not female.any():
-            raise InputError("the training faces are of one sex only, so that nothing can be said of the sex of others")
-        statistics = class_statistics(faces.vectors, female.astype(int))
-        within = shrink(statistics.within / (statistics.n - 2), statistics.n - 2)
-        axis = np.linalg.solve(within, statistics.means[1] - statistics.means[0])
-        return cls(axis, float(axis @ statistics.means.mean(0)))
+    @property
+    def people(self) -> list[str]:
+        return [video.person for video in self.videos]
 
-    def agrees(self, faces: Faces, sex: Mapping[str, str]) -> np.ndarray:
-        """Is each face of the sex of its person? (n,) bool."""
-        female = np.array([sex[person] == "f" for person in faces.people])
-        return (faces.vectors @ self.axis > self.threshold) == female
+    def counts(self) -> dict[str, int]:
+        return {"n_people": len(set(self.people)), "n_videos": len(self.videos), "n_bad_clips": self.n_bad_clips,
+                "n_short_videos": self.n_short_videos, "n_without_face": self.n_without_face}  # fmt: skip
 
 
-def measure_share(right: np.ndarray, people: Sequence[str], n_resamples: int = 1000) -> dict:
-    """How many of some answers are right, with an interval from resampling people.
-
-    Examples
-    --------
-    >>> measure_share(np.array([True, False]), ["a", "b"], 0)
-    {'percent': 50.0, 'ci95': None}
-    """
-    numbers = np.unique(people, return_inverse=True)[1]
-    ends = None
-    if n_resamples and numbers.max(initial=0) > 0:
-        bootstrap = SpeakerBootstrap(numbers[:, None], np.ones(len(numbers), bool), n_resamples)
-        counts, sums = np.bincount(numbers), np.bincount(numbers, right.astype(float))
-        ends = interval(np.concatenate([100 * (sums @ part) / (counts @ part) for part in bootstrap.weights]))
-    return {"percent": float(100 * np.mean(right)), "ci95": list(ends) if ends else None}
-
-
-def measure_consistency(drawn: Faces, n_resamples: int = 1000) -> dict:
-    """Are the faces drawn from one person's clips more alike than those of different people?
-
-    Returns
-    -------
-    `same`, `different` : mean cosines of pairs of drawn faces; `eer_percent`, `eer_ci95` of telling them apart, chance
-    50; None where nobody has two
-    """
-    people = np.unique(drawn.people, return_inverse=True)[1]
-    one, other = np.triu_indices(len(people), 1)
-    scores = (drawn.vectors @ drawn.vectors.T)[one, other]
-    labels = people[one] == people[other]
-    if not labels.any() or labels.all():
-        return {"same": None, "different": None, "eer_percent": None, "eer_ci95": None}
-    counts = count_errors(scores, labels)
-    bootstrap = SpeakerBootstrap(np.stack([people[one], people[other]], 1), labels, n_resamples)
-    ends = bootstrap.eer_interval(scores, counts) if n_resamples else None
-    return {
-        "same": float(scores[labels].mean()),
-        "different": float(scores[~labels].mean()),
-        "eer_percent": 100 * equal_error(counts)[0],
-        "eer_ci95": [100 * end for end in ends] if ends else None,
-    }
-
-
-def frechet_distance(one: np.ndarray, other: np.ndarray) -> float:
-    """Frechet distance of two crowds, each taken for Gaussian: |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)).
-
-    Dowson and Landau, 1982. With few vectors it comes out too large: compare crowds of like numbers.
+def choose_probes(data: DataDir, seen: set[str], seconds: float) -> Probes:
+    """Choose videos with at least `seconds` of speech of people with a face; the log names the others.
 
     Parameters
     ----------
-    one, other : (n, d), (m, d) float, at least 2 vectors each
-
-    Examples
-    --------
-    >>> crowd = np.array([[0.0], [2.0]])
-    >>> frechet_distance(crowd, crowd + 3)
-    9.0
-    """
-    means = [crowd.mean(0) for crowd in (one, other)]
-    first, second = (np.atleast_2d(np.cov(crowd, rowvar=False)) for crowd in (one, other))
-    values, axes = np.linalg.eigh(first)
-    root = axes * np.sqrt(np.maximum(values, 0)) @ axes.T
-    # the eigenvalues of C1 C2 are those of C1^(1/2) C2 C1^(1/2), which is symmetric
-    shared = np.sqrt(np.maximum(np.linalg.eigvalsh(root @ second @ root), 0)).sum()
-    return float(((means[0] - means[1]) ** 2).sum() + np.trace(first) + np.trace(second) - 2 * shared)
-
-
-def measure_drawn(drawn: Faces, real: Faces, train: Faces, sex: Mapping[str, str], n_resamples: int = 1000) -> dict:
-    """All measures of the faces that were drawn from clips of one length.
-
-    Parameters
-    ----------
-    drawn : of the voices of test people
-    real : faces of these people, perhaps of others
-    train : faces of training people, which tell what the sexes look like
-    sex : person -> m or f, of all of them
-
-    Returns
-    -------
-    `matching`, `matching_same_sex` (see measure_matching), `sex` (see measure_share), `retrieval` (see
-    measure_retrieval), `consistency`, `frechet`, `n_drawn`, `n_people`
+    seen : people with a face
 
     Raises
     ------
-    InputError : a person of unknown sex, or nobody who is heard is seen
+    InputError : fewer than 2 people remain
     """
-    unknown = sorted({p for faces in (drawn, real, train) for p in faces.people} - sex.keys())
-    if unknown:
-        raise InputError(f"{len(unknown)} people are of unknown sex, such as {unknown[0]}; give them in spk2gender")
-    found: dict = {"n_drawn": len(drawn.people), "n_people": len(set(drawn.people))}
-    for name, within in (("matching", None), ("matching_same_sex", sex)):
-        pairs = draw_pairs(drawn.people, real.people, within)
-        if not len(pairs):
-            others = "another person of the same sex" if within else "another person"
-            raise InputError(f"nobody has a voice and a face, and {others} with a face to be told from")
-        found[name] = measure_matching(pair_scores(drawn, real, pairs), pair_people(real, pairs), n_resamples)
-    right = SexClassifier.train(train, sex).agrees(drawn, sex)
-    found["sex"] = measure_share(right, drawn.people, n_resamples)
-    names = {name: number for number, name in enumerate(sorted({*drawn.people, *real.people}))}
-    queries, gallery = (np.array([names[p] for p in faces.people]) for faces in (drawn, real))
-    found["retrieval"] = measure_retrieval(lambda rows: drawn.vectors[rows] @ real.vectors.T, queries, gallery,
-                                           n_resamples)  # fmt: skip
-    found["consistency"] = measure_consistency(drawn, n_resamples)
-    found["frechet"] = frechet_distance(drawn.vectors, real.vectors)
-    return found
+    videos, n_bad = read_speech_of_videos(data)
+    left, short, without = [], 0, 0
+    for video in videos:
+        if video.person not in seen:
+            log.warning("left out %s: %s has no face", video.video, video.person)
+            without += 1
+        elif len(video.frames) < round(seconds * FRAMES_PER_SECOND):
+            log.warning("left out %s: %.2f s of speech", video.video, len(video.frames) / FRAMES_PER_SECOND)
+            short += 1
+        else:
+            left.append(video)
+    probes = Probes(left, n_bad, short, without)
+    log.info("%s: %s", data.path, ", ".join(f"{value} {name[2:]}" for name, value in probes.counts().items()))
+    if len(set(probes.people)) < 2:
+        raise InputError(f"{data.path}: expected at least 2 people with a face and {seconds:g} s of speech in a video, "
+                        f"found {len(set(probes.people))}; evaluate shorter lengths")  # fmt: skip
+    return probes
 
 
-def measure_gain(long: Faces, short: Faces, real: Faces, n_resamples: int = 1000) -> dict:
-    """Accuracy of 1:2 matching of longer clips minus that of shorter ones of the same videos, on the same pairs.
-
-    Returns
-    -------
-    `percent`, `ci95` : percentage points
-    """
-    pairs = draw_pairs(long.people, real.people)
-    people = pair_people(real, pairs)
-    credits = [matching_credit(pair_scores(faces, real, pairs)) for faces in (long, short)]
-    ends = None
-    if n_resamples and len(np.unique(people)) > 1:
-        weights = SpeakerBootstrap(people, np.ones(len(people), bool), n_resamples).weights
-        ends = interval(100 * np.subtract(*(resampled_accuracy(credit, people, weights) for credit in credits)))
-    return {"percent": float(100 * (credits[0].mean() - credits[1].mean())), "ci95": list(ends) if ends else None}
-
-
-def halves(faces: Faces) -> tuple[Faces, Faces]:
-    """The first and the second half of each person's faces; the middle one of an odd number is in the second.
-
-    Examples
-    --------
-    >>> [half.people for half in halves(Faces(np.eye(5), ["a", "b", "a", "b", "a"]))]
-    [['a', 'b'], ['a', 'b', 'a']]
-    """
-    total = {person: list(faces.people).count(person) for person in set(faces.people)}
-    seen = dict.fromkeys(total, 0)
-    first = []
-    for person in faces.people:
-        first.append(seen[person] < total[person] // 2)
-        seen[person] += 1
-    return tuple(Faces(faces.vectors[rows], [faces.people[row] for row in rows])
-                 for rows in (np.flatnonzero(first), np.flatnonzero(np.logical_not(first))))  # fmt: skip
-
-
-def measure_lengths(drawn: Mapping[str, Faces], real: Faces, train: Faces, sex: Mapping[str, str],
-                    n_resamples: int = 1000) -> dict:  # fmt: skip
-    """Everything that is told of a training: by length of clip, and what real faces reach.
+def draw_lengths(generator: FaceGenerator, videos: Iterable[Speech], seconds: Sequence[float]) -> np.ndarray:
+    """Generate faces from the first seconds of each video's speech, and from all of it.
 
     Parameters
     ----------
-    drawn : length -> faces of the same videos in the same order, the shortest length first
+    videos : n videos with at least the longest of these lengths
+    seconds : lengths, in the order of the columns
 
     Returns
     -------
-    `lengths`: length -> `measure_drawn`; `gain`: `measure_gain` of the last over the first; `real`: `measure_drawn` of
-    half of the test people's real faces by the other half, with as many training people's faces for the distance
+    (n, lengths + 1, 64, 64, 3) uint8 RGB, the last column from all of the speech
     """
-    ordered = list(drawn.values())
-    some, others = halves(real)
-    of_real = measure_drawn(some, others, train, sex, n_resamples)
-    rows = np.linspace(0, len(train.people) - 1, min(len(ordered[0].people), len(train.people))).astype(int)
-    return {
-        "lengths": {length: measure_drawn(faces, real, train, sex, n_resamples) for length, faces in drawn.items()},
-        "gain": measure_gain(ordered[-1], ordered[0], real, n_resamples),
-        "real": {**of_real, "frechet": frechet_distance(train.vectors[rows], real.vectors)},
-    }
+    rows = []
+    for video in progress(list(videos), "generate faces", unit="video"):
+        lengths = [round(length * FRAMES_PER_SECOND) for length in seconds] + [len(video.frames)]
+        rows.append(np.stack([generator.draw(video.frames[:n]) for n in lengths]))
+    return np.stack(rows)
+
+
+def read_small_faces(data: DataDir) -> tuple[list[str], np.ndarray]:
+    """Read the middle face of each clip in faces.scp, at the generator's size; the log names unreadable clips.
+
+    Returns
+    -------
+    people ; (n, 64, 64, 3) uint8 RGB
+    """
+    people, faces = [], []
+    for utt, entry in progress(sorted(usable_faces(data).items()), "read faces"):
+        try:
+            clip = read_faces(entry)
+        except InputError as error:
+            log.warning("left out %s: %s", utt, error)
+            continue
+        people.append(data.utt2spk[utt])
+        faces.append(small_face(clip[len(clip) // 2])[:, :, ::-1])
+    if not faces:
+        raise InputError(f"{data.path}/faces.scp: expected readable faces, found none")
+    return people, np.stack(faces)
+
+
+def embed_small_faces(embedder: FaceEmbedder, faces: np.ndarray) -> np.ndarray:
+    """Embed faces of the generator's size after enlarging them; real and generated faces are then equally sharp.
+
+    Parameters
+    ----------
+    faces : (n, 64, 64, 3) uint8 RGB
+
+    Returns
+    -------
+    (n, d) float32, not normalised
+    """
+    large = [cv2.resize(face[:, :, ::-1], (SIDE, SIDE), interpolation=cv2.INTER_CUBIC) for face in faces]
+    return embedder.embed_faces(np.stack(large))
+
+
+def evaluate_generator(generator: FaceGenerator, embedder: FaceEmbedder, data: DataDir, train: DataDir,
+                       seconds: Sequence[float], n_people: int = 10,
+                       n_resamples: int = 1000) -> tuple[dict, np.ndarray]:  # fmt: skip
+    """Generate faces of unseen people from several lengths of speech and measure them.
+
+    Parameters
+    ----------
+    embedder : of the network that judges the faces
+    data, train : unseen people, training people; both with faces.scp and spk2gender
+    seconds : lengths of speech, shortest first
+    n_people : rows of the grid of faces
+
+    Returns
+    -------
+    results (`Probes.counts` and `measure_lengths`) ; grid of faces, (h, w, 3) uint8 RGB
+
+    Raises
+    ------
+    InputError : a person is in both data directories, or fewer than 2 people have enough speech and a face
+    """
+    if both := sorted(set(data.utt2spk.values()) & set(train.utt2spk.values())):
+        raise InputError(f"{data.path}: expected unseen people, found {len(both)} who are in {train.path} too, such as "
+                         f"{both[0]}")  # fmt: skip
+    people, images = read_small_faces(data)
+    real = Faces(embed_small_faces(embedder, images), people)
+    train_people, train_images = read_small_faces(train)
+    train_faces = Faces(embed_small_faces(embedder, train_images), train_people)
+    probes = choose_probes(data, set(people), seconds[-1])
+    generated = draw_lengths(generator, probes.videos, seconds)
+    titles = [*(f"{length:g} s" for length in seconds), "all"]
+    faces = {title: Faces(embed_small_faces(embedder, generated[:, column]), probes.people)
+             for column, title in enumerate(titles)}  # fmt: skip
+    gender = {**train.table("spk2gender"), **data.table("spk2gender")}
+    results = {**probes.counts(), **measure_lengths(faces, real, train_faces, gender, n_resamples)}
+    first = {person: row for row, person in reversed(list(enumerate(probes.people)))}
+    references = dict(zip(people, images, strict=True))
+    chosen = choose_people(probes.people, gender, n_people)
+    rows = [np.concatenate([generated[first[person]], references[person][None]]) for person in chosen]
+    return results, face_grid(rows, [f"{person} {gender[person]}" for person in chosen], [*titles, "real"])

@@ -1,7 +1,7 @@
-"""The two losses of a generative adversarial network that also knows whose face it draws.
+"""Losses of a generative adversarial network with an identity classifier (Wen, Raj and Singh, NeurIPS 2019).
 
-Wen, Raj and Singh, NeurIPS 2019: the critic tells real faces from drawn ones (binary cross entropy) and whose the real
-ones are (cross entropy); the generator wants its faces to pass for real and to be recognised as the speaker's.
+The critic learns to separate real from generated faces (binary cross-entropy) and to identify real faces
+(cross-entropy); the generator learns to produce faces that pass as real and are identified as the speaker.
 """
 
 import torch
@@ -9,14 +9,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def critic_loss(real: Tensor, drawn: Tensor, person: Tensor, label: Tensor) -> Tensor:
-    """BCE(real faces, real) + BCE(drawn faces, not real) + CE(real faces, whose).
+def critic_loss(real: Tensor, generated: Tensor, person: Tensor, label: Tensor) -> Tensor:
+    """BCE(real faces, real) + BCE(generated faces, not real) + CE(real faces, identity).
 
     Parameters
     ----------
-    real, drawn : (batch,) logits that a face is real, of real faces and of drawn ones
-    person : (batch, people) logits of the real faces
-    label : (batch,) whose the real faces are
+    real, generated : (batch,) logits of being real, for real and for generated faces
+    person : (batch, people) identity logits of the real faces
+    label : (batch,) identities of the real faces
 
     Examples
     --------
@@ -26,19 +26,19 @@ def critic_loss(real: Tensor, drawn: Tensor, person: Tensor, label: Tensor) -> T
     """
     return (
         F.binary_cross_entropy_with_logits(real.float(), torch.ones_like(real, dtype=torch.float32))
-        + F.binary_cross_entropy_with_logits(drawn.float(), torch.zeros_like(drawn, dtype=torch.float32))
+        + F.binary_cross_entropy_with_logits(generated.float(), torch.zeros_like(generated, dtype=torch.float32))
         + F.cross_entropy(person.float(), label)
     )
 
 
-def generator_loss(drawn: Tensor, person: Tensor, label: Tensor, person_weight: float = 1.0) -> Tensor:
-    """BCE(drawn faces, real) + person_weight * CE(drawn faces, whose voice).
+def generator_loss(generated: Tensor, person: Tensor, label: Tensor, person_weight: float = 1.0) -> Tensor:
+    """BCE(generated faces, real) + person_weight * CE(generated faces, identity of the voice).
 
     Parameters
     ----------
-    drawn : (batch,) logits that a drawn face is real
-    person : (batch, people) logits of the drawn faces
-    label : (batch,) whose voices they were drawn from
+    generated : (batch,) logits of being real
+    person : (batch, people) identity logits
+    label : (batch,) identities of the voices
     person_weight : 1 in the paper
 
     Examples
@@ -46,5 +46,5 @@ def generator_loss(drawn: Tensor, person: Tensor, label: Tensor, person_weight: 
     >>> round(generator_loss(torch.zeros(2), torch.zeros(2, 4), torch.tensor([0, 3])).item(), 4)  # ln 2 + ln 4
     2.0794
     """
-    passes = F.binary_cross_entropy_with_logits(drawn.float(), torch.ones_like(drawn, dtype=torch.float32))
+    passes = F.binary_cross_entropy_with_logits(generated.float(), torch.ones_like(generated, dtype=torch.float32))
     return passes + person_weight * F.cross_entropy(person.float(), label)

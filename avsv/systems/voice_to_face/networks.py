@@ -1,9 +1,8 @@
-"""A face from a voice: the networks of Wen, Raj and Singh, "Face Reconstruction from Voice using Generative
-Adversarial Networks", NeurIPS 2019.
+"""Networks of Wen, Raj and Singh, "Face Reconstruction from Voice using Generative Adversarial Networks", NeurIPS 2019.
 
-A voice embedder e, trained beforehand to tell speakers apart, gives a generator g what it draws a face from. A trunk f
-looks at faces, real ones and drawn ones; on top of it a discriminator d says whether a face is real, and a classifier c
-whose it is. For a log mel spectrogram of 64 x T and a face of 64 x 64, with N people:
+A generator g produces a face from the embedding of a voice embedder e, which is trained beforehand as a speaker
+classifier. A trunk f takes real and generated faces; on top of it a discriminator d decides whether a face is real, and
+a classifier c identifies the person. For a log mel spectrogram of 64 x T and a face of 64 x 64, with N people:
 
     layer    channels, kernel / stride, padding   output               parameters
 
@@ -33,8 +32,8 @@ whose it is. For a log mel spectrogram of 64 x T and a face of 64 x 64, with N p
     d        Linear 64 -> 1, no bias              1                            64
     c        Linear 64 -> N, no bias              N                        64 * N
 
-Our sources do not say which convolutions have a bias, nor what follows g's last layer. OURS: convolutions before batch
-norm have no bias, all others have one; nothing follows g 6.
+Our sources do not state which convolutions have a bias, nor what follows g's last layer. OURS: convolutions before
+batch norm have no bias, all others have one; g 6 has no activation.
 """
 
 from collections.abc import Sequence
@@ -47,12 +46,12 @@ N_MELS = 64
 
 
 def normalise_embeddings(embeddings: Tensor, noise: Tensor | None = None) -> Tensor:
-    """Voice embeddings as the generator takes them: of length 1, and in training with noise, again of length 1.
+    """Scale voice embeddings to length 1 for the generator; with noise, add it and scale again.
 
     Parameters
     ----------
     embeddings : (batch, d) of any length
-    noise : (batch, d) added to those of length 1; in the paper's training 0.05 N(0, 1)
+    noise : (batch, d), added to the unit vectors; 0.05 N(0, 1) in the paper's training
 
     Examples
     --------
@@ -69,9 +68,9 @@ class VoiceEmbedder(nn.Module):
 
     Parameters
     ----------
-    channels : of the layers but the last
-    size : of the embedding
-    n_mels : of the spectrogram
+    channels : output channels of all layers but the last
+    size : dimension of the embedding
+    n_mels : mel bands of the spectrogram
 
     Examples
     --------
@@ -89,18 +88,18 @@ class VoiceEmbedder(nn.Module):
         self.layers = nn.Sequential(*layers, nn.Conv1d(channels[-1], size, 3, 2, 1))
 
     def forward(self, mels: Tensor) -> Tensor:
-        """(batch, n_mels, frames) -> (batch, size); any number of frames from 1 on."""
+        """(batch, n_mels, frames) -> (batch, size); frames >= 1."""
         return self.layers(mels).mean(2)
 
 
 class Generator(nn.Module):
-    """g: voice embedding -> face; each layer but the first and the last doubles the picture's side.
+    """g: voice embedding -> face; all layers but the first and last double height and width.
 
     Parameters
     ----------
-    channels : of the layers but the last; five for a face of 64 x 64
-    size : of the embedding
-    batch_norm : before each ReLU (ours, for short trainings; the published one has none)
+    channels : output channels of all layers but the last; five for a face of 64 x 64
+    size : dimension of the embedding
+    batch_norm : batch norm before each ReLU (ours, for short trainings; the published generator has none)
 
     Examples
     --------
@@ -113,19 +112,19 @@ class Generator(nn.Module):
         super().__init__()
         layers = []
         for number, (n_in, n_out) in enumerate(zip((size, *channels[:-1]), channels, strict=True)):
-            how = (4, 2, 1) if number else (4, 1, 0)
-            conv = nn.ConvTranspose2d(n_in, n_out, *how, bias=not batch_norm)
+            shape = (4, 2, 1) if number else (4, 1, 0)
+            conv = nn.ConvTranspose2d(n_in, n_out, *shape, bias=not batch_norm)
             norm = [nn.BatchNorm2d(n_out)] if batch_norm else []
             layers.append(nn.Sequential(conv, *norm, nn.ReLU(inplace=True)))
         self.layers = nn.Sequential(*layers, nn.Conv2d(channels[-1], 3, 1))
 
     def forward(self, voices: Tensor) -> Tensor:
-        """(batch, size) embeddings of length 1 -> (batch, 3, 64, 64) RGB, -1 for black and 1 for white, or beyond."""
+        """(batch, size) unit vectors -> (batch, 3, 64, 64) RGB, -1 for black, 1 for white, unbounded."""
         return self.layers(voices[:, :, None, None])
 
 
 class FaceTrunk(nn.Module):
-    """f: face -> what discriminator and classifier look at.
+    """f: face -> features for the discriminator and the classifier.
 
     Examples
     --------
@@ -138,9 +137,9 @@ class FaceTrunk(nn.Module):
         super().__init__()
         layers = []
         for number, (n_in, n_out) in enumerate(zip((3, *channels), (*channels, size), strict=True)):
-            how = (1, 1, 0) if number == 0 else (4, 1, 0) if number == len(channels) else (4, 2, 1)
+            shape = (1, 1, 0) if number == 0 else (4, 1, 0) if number == len(channels) else (4, 2, 1)
             activation = [nn.LeakyReLU(0.2, inplace=True)] if number < len(channels) else []
-            layers.append(nn.Sequential(nn.Conv2d(n_in, n_out, *how), *activation))
+            layers.append(nn.Sequential(nn.Conv2d(n_in, n_out, *shape), *activation))
         self.layers = nn.Sequential(*layers)
 
     def forward(self, faces: Tensor) -> Tensor:
@@ -149,7 +148,7 @@ class FaceTrunk(nn.Module):
 
 
 class FaceCritic(nn.Module):
-    """f with d and c on top: is a face real, and whose is it?
+    """f with d and c on top: is the face real, and who is it?
 
     Examples
     --------
@@ -166,6 +165,6 @@ class FaceCritic(nn.Module):
         self.classifier = nn.Linear(size, n_people, bias=False)
 
     def forward(self, faces: Tensor) -> tuple[Tensor, Tensor]:
-        """(batch, 3, 64, 64) -> logits that it is real, (batch,), and of each person, (batch, people)."""
-        seen = self.trunk(faces)
-        return self.discriminator(seen)[:, 0], self.classifier(seen)
+        """(batch, 3, 64, 64) -> logits of being real, (batch,), and of each person, (batch, people)."""
+        features = self.trunk(faces)
+        return self.discriminator(features)[:, 0], self.classifier(features)

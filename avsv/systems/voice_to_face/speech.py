@@ -1,4 +1,4 @@
-"""Crops of speech as log mel spectrograms, for the voice-to-face networks."""
+"""Random crops of speech as log mel spectrograms, for training the voice-to-face networks."""
 
 import logging
 
@@ -16,12 +16,12 @@ MOST_BAD = 0.05  # share of the recordings that may be unusable
 
 
 def read_normalised(path: Source, allow_pipes: bool = False) -> np.ndarray:
-    """`read_speech` with each band normalised over the whole recording, (t, 64) float32."""
+    """Read speech and normalise each band over the whole recording, (t, 64) float32."""
     return normalise_bands(read_speech(path, allow_pipes)).T
 
 
 def read_speech(path: Source, allow_pipes: bool = False) -> np.ndarray:
-    """Frames with speech of a recording, (t, 64) float32; InputError names the recording that has too few."""
+    """Read the speech frames of a recording, (t, 64) float32; InputError names a recording with too few."""
     try:
         return speech_frames(guarded(read_waveform, path, 16000, allow_pipes))
     except InputError as error:
@@ -29,17 +29,17 @@ def read_speech(path: Source, allow_pipes: bool = False) -> np.ndarray:
 
 
 class SpeechStore:
-    """Normalised spectrograms for random crops: as many as fit stay in memory (16 bits), the rest is made on demand.
+    """Normalised spectrograms for random crops, cached in memory (16 bits) up to a limit, else computed on demand.
 
     Parameters
     ----------
-    paths : in the order of preference
-    max_mib : memory for frames; worker processes that are forked later share it
+    paths : recordings, in the order of preference for the cache
+    max_mib : memory for frames in MiB, shared with worker processes that are forked later
     allow_pipes : run commands, see `read_waveform`
 
     Raises
     ------
-    InputError : more than 5 % of the recordings cannot be used
+    InputError : more than 5 % of the recordings are unusable
     """
 
     def __init__(self, paths: list[str], max_mib: float, allow_pipes: bool = False):
@@ -49,7 +49,7 @@ class SpeechStore:
         left = max_mib * 2**20
         for path in progress(paths, "reading speech"):
             if left <= 0:
-                log.info("cache_mib=%g: %d of %d recordings are kept in memory", max_mib, len(self.kept), len(paths))
+                log.info("cache_mib=%g: cached %d of %d recordings", max_mib, len(self.kept), len(paths))
                 break
             try:
                 self.kept[path] = read_normalised(path, allow_pipes).astype(np.float16)
@@ -60,19 +60,19 @@ class SpeechStore:
         for reason in self.bad.values():
             log.warning("left out: %s", reason)
         if len(self.bad) > MOST_BAD * len(paths):
-            raise InputError(f"{len(self.bad)} of {len(paths)} recordings cannot be used; the first: "
+            raise InputError(f"{len(self.bad)} of {len(paths)} recordings are unusable; the first: "
                             f"{next(iter(self.bad.values()))}")  # fmt: skip
 
     def crop(self, path: str, begin: float, n_frames: int) -> np.ndarray:
-        """`n_frames` from `begin` (a share of the recording) of the normalised spectrogram, (64, n_frames) float32."""
+        """Crop `n_frames` of the normalised spectrogram at `begin`, 0 to 1 of its length; (64, n_frames) float32."""
         frames = self.kept[path] if path in self.kept else read_normalised(path, self.allow_pipes)
         return np.ascontiguousarray(take_frames(frames, begin, n_frames).T, np.float32)
 
     def crop_of_any(self, paths: list[str], begin: float, n_frames: int) -> np.ndarray:
-        """A crop of the first of some recordings that can be used; those before it are named in the log."""
+        """Crop the first usable of several recordings; the log names the unusable ones before it."""
         for path in paths:
             try:
                 return self.crop(path, begin, n_frames)
             except InputError as error:
                 log.warning("left out: %s", error)
-        raise InputError(f"none of a person's {len(paths)} recordings can be used; the first: {paths[0]}")
+        raise InputError(f"all {len(paths)} recordings of a person are unusable; the first: {paths[0]}")

@@ -1,8 +1,8 @@
-"""Log mel spectrograms of the speech in recordings, as the voice-to-face networks take them.
+"""Log mel spectrograms of speech, the input of the voice-to-face networks (Wen, Raj and Singh, NeurIPS 2019).
 
-64 bands from 20 to 7200 Hz, 25 ms frames, 100 a second, only those with speech, each band normalised to mean 0 and
-variance 1 over the whole recording, before any crop is cut: Wen, Raj and Singh, NeurIPS 2019. They detect speech with
-WebRTC's detector in mode 2; Kaldi's detection by energy is OURS.
+64 bands from 20 to 7200 Hz, 25 ms frames, 100 frames per second, frames without speech dropped, each band normalised to
+mean 0 and variance 1 over the whole recording before crops are cut. The paper detects speech with WebRTC's detector in
+mode 2; Kaldi's energy-based detection is OURS.
 """
 
 import numpy as np
@@ -12,8 +12,8 @@ from avsv.features.fbank import energy_vad, fbank_and_energy
 
 N_MELS = 64
 HIGH_FREQ = 7200.0  # Hz
-FRAMES_A_SECOND = 100
-LEAST_FRAMES = 32  # the embedder's stride: fewer make not one whole output
+FRAMES_PER_SECOND = 100
+LEAST_FRAMES = 32  # the embedder's stride
 
 
 def speech_frames(sound: np.ndarray) -> np.ndarray:
@@ -29,7 +29,7 @@ def speech_frames(sound: np.ndarray) -> np.ndarray:
 
     Raises
     ------
-    InputError : less than 0.32 s of speech, or no whole frame
+    InputError : less than 0.32 s of speech
 
     Examples
     --------
@@ -40,13 +40,13 @@ def speech_frames(sound: np.ndarray) -> np.ndarray:
     mels, energy = fbank_and_energy(sound, N_MELS, HIGH_FREQ)
     mels = mels[energy_vad(energy) > 0]
     if len(mels) < LEAST_FRAMES:
-        raise InputError(f"{len(mels) / FRAMES_A_SECOND:.2f} s of speech were found in {len(sound) / 16000:.2f} s of "
-                        f"sound, at least {LEAST_FRAMES / FRAMES_A_SECOND:.2f} s are needed")  # fmt: skip
+        raise InputError(f"expected at least {LEAST_FRAMES / FRAMES_PER_SECOND:.2f} s of speech, found "
+                        f"{len(mels) / FRAMES_PER_SECOND:.2f} s in {len(sound) / 16000:.2f} s of audio")  # fmt: skip
     return mels
 
 
 def take_frames(frames: np.ndarray, begin: float, n: int) -> np.ndarray:
-    """`n` frames in a row from `begin`, a share (0-1) of where they may begin; fewer than `n` go round and round.
+    """Take `n` consecutive frames at `begin`, 0 to 1 of the possible starts; shorter inputs are repeated cyclically.
 
     Examples
     --------
@@ -69,7 +69,7 @@ def normalise_bands(frames: np.ndarray) -> np.ndarray:
 
     Returns
     -------
-    (bands, t) float32: as the embedder's convolutions take them
+    (bands, t) float32, the layout of the embedder's input
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Voice to face: the docstring's layer table, sizes of what each layer gives, what a voice's length changes."""
+"""The voice-to-face networks: layer table, sizes of feature maps, invariances."""
 
 import itertools
 
@@ -23,14 +23,14 @@ def layers(nets):
     return {f"{name} {number}": layer for name, part in parts.items() for number, layer in enumerate(part, 1)}
 
 
-def test_parameters_of_each_layer_are_those_of_the_table(nets):
+def test_parameters_of_each_layer_match_the_table(nets):
     assert {name: n_parameters(layer) for name, layer in layers(nets).items()} == {
         name: numbers[-1] for name, numbers in TABLE.items() if name[-1].isdigit()
     }
 
 
-# by hand from the paper's table: kernels x channels in x channels out, biases, two for each channel of batch norm
-def test_parameters_in_all(nets):
+# from the paper's table: kernel x channels in x channels out, biases, and two per channel of batch norm
+def test_total_parameters_match_the_table_and_the_paper(nets):
     widths = (64, 256, 384, 576, 864)
     embedder = sum(3 * a * b + 2 * b for a, b in itertools.pairwise(widths)) + 3 * 864 * 64 + 64
     widths = (64, 1024, 512, 256, 128, 64)
@@ -43,7 +43,7 @@ def test_parameters_in_all(nets):
     assert n_parameters(nets["f"].discriminator) == 64 and n_parameters(nets["f"].classifier) == 64 * 7
 
 
-def test_what_each_layer_gives_is_of_the_size_in_the_table(nets):
+def test_outputs_of_each_layer_match_the_table(nets):
     with torch.device("meta"):
         mels, voice, face = torch.zeros(1, 64, 320), torch.zeros(1, 64, 1, 1), torch.zeros(1, 3, 64, 64)
         sizes = {}
@@ -60,7 +60,7 @@ def test_what_each_layer_gives_is_of_the_size_in_the_table(nets):
     assert sizes == expected
 
 
-def test_one_frame_and_any_number_give_one_embedding():
+def test_any_number_of_frames_gives_one_embedding():
     embedder = VoiceEmbedder((4, 4, 4, 4), 3).eval()
     for n_frames in (1, 31, 32, 33, 500):
         assert embedder(torch.randn(2, 64, n_frames)).shape == (2, 3)
@@ -72,26 +72,26 @@ def test_an_embedding_is_the_mean_over_time():
     assert torch.allclose(embedder(mels), embedder.layers(mels).mean(2))
 
 
-def test_how_loud_an_embedding_is_changes_no_face():
+def test_a_face_does_not_depend_on_the_length_of_the_embedding():
     generator = Generator((4, 4, 4, 4, 4), 3).eval()
     voice = torch.randn(2, 3)
     faces = [generator(normalise_embeddings(factor * voice)) for factor in (1.0, 20.0)]
     assert torch.allclose(*faces, atol=1e-6)
 
 
-def test_noise_is_added_to_a_voice_of_length_one_and_the_sum_has_length_one():
+def test_noise_is_added_to_the_unit_vector_and_the_sum_is_normalised():
     voice, noise = torch.tensor([[2.0, 0.0]]), torch.tensor([[0.0, 0.75]])
     assert normalise_embeddings(voice, noise).tolist()[0] == pytest.approx([0.8, 0.6])
 
 
-def test_nothing_follows_the_trunk_s_last_convolution():
+def test_the_trunk_ends_with_a_convolution():
     critic = FaceCritic(5, (4, 4, 4, 4, 4), 64)
     faces = torch.randn(3, 3, 64, 64)
     last = critic.trunk.layers[-1][0]
     torch.testing.assert_close(critic.trunk(faces), last(critic.trunk.layers[:-1](faces)).flatten(1))
 
 
-def test_the_critic_sees_each_face_by_itself():
+def test_the_critic_judges_each_face_independently():
     critic = FaceCritic(5, (4, 4, 4, 4, 4), 3)
     faces = torch.randn(3, 3, 64, 64)
     alone = [critic(face[None]) for face in faces]

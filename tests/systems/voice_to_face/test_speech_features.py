@@ -1,4 +1,4 @@
-"""Speech as voice to face takes it: bands up to 7200 Hz, frames with speech alone, bands of mean 0 and variance 1."""
+"""Speech features of voice to face: bands up to 7200 Hz, speech frames only, bands with mean 0 and variance 1."""
 
 import numpy as np
 import pytest
@@ -21,16 +21,16 @@ def test_bands_end_at_7200_hertz():
     assert below - above > 5
 
 
-def test_a_tone_is_loudest_in_the_band_that_mel_places_it_in():
+def test_a_tone_is_loudest_in_its_mel_band():
     def mel(hertz):
         return 1127 * np.log(1 + hertz / 700)
 
     for hertz in (300, 1000, 4000):
-        place = (mel(hertz) - mel(20)) / (mel(7200) - mel(20)) * 65 - 1  # centres of 64 bands are 65 steps apart
+        place = (mel(hertz) - mel(20)) / (mel(7200) - mel(20)) * 65 - 1  # 64 bands have 65 steps between their edges
         assert abs(speech_frames(tone(hertz)).mean(0).argmax() - place) <= 1
 
 
-def test_frames_without_speech_are_left_out():
+def test_frames_without_speech_are_dropped():
     sound = np.concatenate([noise(1), np.zeros(16000, np.float32), noise(1)])
     mels, energy = fbank_and_energy(sound, 64, 7200)
     frames = speech_frames(sound)
@@ -38,17 +38,17 @@ def test_frames_without_speech_are_left_out():
 
 
 @pytest.mark.parametrize("sound", [np.zeros(32000, np.float32), noise(0.3)])
-def test_too_little_speech_is_told_in_seconds(sound):
-    with pytest.raises(InputError, match=r"0\.\d\d s of speech were found in .* at least 0\.32 s are needed"):
+def test_too_little_speech_is_refused(sound):
+    with pytest.raises(InputError, match=r"at least 0\.32 s of speech"):
         speech_frames(sound)
 
 
-def test_a_sound_shorter_than_a_frame_is_told():
-    with pytest.raises(InputError, match=r"less than one frame of 0\.025 s"):
+def test_a_waveform_shorter_than_a_frame_is_refused():
+    with pytest.raises(InputError, match="frame"):
         speech_frames(noise(0.02))
 
 
-def test_bands_have_mean_0_and_variance_1_and_loudness_does_not_matter():
+def test_bands_have_mean_0_and_variance_1_at_any_loudness():
     frames = speech_frames(noise(1))
     normal = normalise_bands(frames)
     assert normal.shape == (64, len(frames)) and normal.dtype == np.float32
@@ -56,12 +56,12 @@ def test_bands_have_mean_0_and_variance_1_and_loudness_does_not_matter():
     assert np.allclose(normal, normalise_bands(speech_frames(3 * noise(1))), atol=1e-2)
 
 
-def test_a_band_that_does_not_change_is_0():
+def test_a_constant_band_becomes_0():
     assert not normalise_bands(np.ones((40, 64))).any()
 
 
 @pytest.mark.parametrize("n", [1, 7, 20])
 @pytest.mark.parametrize("begin", [0.0, 0.5, 0.999999, 1.0])
-def test_frames_taken_stand_in_a_row_and_go_round(n, begin):
+def test_frames_are_consecutive_and_cyclic(n, begin):
     taken = take_frames(np.arange(7)[:, None], begin, n)[:, 0]
     assert len(taken) == n and (np.diff(taken) % 7 == 1).all()

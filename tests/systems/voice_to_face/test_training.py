@@ -98,8 +98,8 @@ def test_a_recording_without_speech_gives_way_to_another_of_the_person(data, tmp
     store = SpeechStore([], 0)
     good, bad = read_data_dir(data).wav["p0-0"], str(tone("short.wav", seconds=0.1))
     assert np.array_equal(store.crop_of_any([bad, good], 0.5, 40), store.crop(good, 0.5, 40))
-    assert "short.wav: 0.08 s of speech" in caplog.text
-    with pytest.raises(InputError, match=r"2 of 3 recordings cannot be used; the first: .*nothing\.wav: there is no"):
+    assert "short.wav" in caplog.text
+    with pytest.raises(InputError, match=r"2 of 3 recordings .*nothing\.wav"):
         SpeechStore([str(tmp_path / "nothing.wav"), bad, good], 100)
 
 
