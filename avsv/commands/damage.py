@@ -50,6 +50,7 @@ def run(args):
     from avsv.errors import InputError
     from avsv.features.audio_damage import read_noises
     from avsv.features.noisy_sets import draw_damage, find_condition, needs_noises, write_noisy_set
+    from avsv.jobs.run_log import MADE, note
     from avsv.kaldi.data_dir import read_data_dir
 
     condition = find_condition(args.condition)
@@ -65,6 +66,7 @@ def run(args):
     counts = write_noisy_set(data, args.out_dir, damage)
     log.info("%s: %d of %d clips damaged: %s", args.out_dir, len(damage), len(data.utts),
              ", ".join(f"{what} {n}" for what, n in sorted(counts.items())) or "none")  # fmt: skip
+    note(MADE, args.out_dir)
     if args.listen:
         from avsv.features.damage_samples import write_samples
 

@@ -23,6 +23,7 @@ from avsv import __version__
 from avsv.errors import InputError
 from avsv.jobs.files import write_json
 from avsv.jobs.fingerprints import digest_of, state_of
+from avsv.jobs.run_log import MADE, REDONE, note
 
 log = logging.getLogger("avsv")
 FORMAT = 2  # of records; 1 had neither command nor options
@@ -147,7 +148,8 @@ class MadeFrom:
         state = state_of(out)
         if state is not None:
             record = {"size": state[0], "mtime_ns": state[1], **self.record(out.parent)}
-            replace_record(record_path(out), record, lambda: read_record(out) and not find_stale(out))
+            if outcome := replace_record(record_path(out), record, lambda: read_record(out) and not find_stale(out)):
+                note(outcome, out)
 
     def write_folder(self, folder: Path | str, names: Iterable[str]) -> None:
         """Write the record of a folder that is one output, with these files."""
@@ -156,19 +158,26 @@ class MadeFrom:
         replace_record(folder / FOLDER_RECORD, {"outputs": outputs, **self.record(folder)}, lambda: False)
 
 
-def replace_record(place: Path, record: dict, is_current: Any) -> None:
-    """Write a record unless it is there already; a read-only folder may keep one that differs in times only."""
+def replace_record(place: Path, record: dict, is_current: Any) -> str:
+    """Write a record unless it is there already; a read-only folder may keep one that differs in times only.
+
+    Returns
+    -------
+    MADE, REDONE if there was another one, "" if the record was there
+    """
     try:
         known = json.loads(place.read_bytes())
     except (OSError, ValueError, RecursionError):
         known = None
     if known == record:
-        return
+        return ""
     try:
         write_json(place, record)
+        return MADE if known is None else REDONE
     except OSError as error:
         if error.errno not in (errno.EACCES, errno.EROFS) or not is_current():
             raise
+        return ""
 
 
 def code_of(command: str) -> int:

@@ -23,6 +23,7 @@ from avsv.errors import InputError
 from avsv.jobs.files import one_at_a_time, replaced_together, whole_file, write_json
 from avsv.jobs.fingerprints import digest
 from avsv.jobs.provenance import MadeFrom, code_of, differences
+from avsv.jobs.run_log import KEPT, REDONE, note
 from avsv.jobs.shards import MERGED, Shard, one_run, other_shards, read_proof, refuse_earlier_version
 from avsv.kaldi.clip_keys import INPUT, ClipKeys, describe_changes
 from avsv.kaldi.shard_writer import ShardWriter, shard_files
@@ -88,6 +89,7 @@ def make_archives(
     job = ShardJob(out_dir, list(names), tables, shard, max_skipped, dict(copies or {}), proof, clips, made, model)
     if job.skipped_before() == 0:
         log.info("%s: %s%s: complete already, %d clips", out_dir, names[0], shard.suffix, len(mine))
+        note(KEPT, f"{out_dir}: {names[0]}{shard.suffix}", f"{len(mine)} clips")
     else:
         with one_at_a_time(out_dir / f".lock{shard.suffix}"):
             job.run(mine, work)
@@ -168,11 +170,14 @@ class ShardJob:
         if not self.is_like(proof):
             why = differences(proof.get("options"), self.made.options) or ["another cut, or files that are absent"]
             log.info("%s: doing all clips again: %s", where, "; ".join(why))
+            note(REDONE, where, "; ".join(why))
             return set()
         before = read_table(self.out_dir / f"{INPUT}{self.shard.suffix}")
         skipped = set(read_table(self.out_dir / f"skipped{self.shard.suffix}"))
         current = self.clips.current(before, proof)
-        log.info("%s: %s; doing those again", where, describe_changes(keys, before, current, skipped))
+        changes = describe_changes(keys, before, current, skipped)
+        log.info("%s: %s; doing those again", where, changes)
+        note(REDONE, where, changes)
         return current
 
     def try_again(self, keys: list[str], work: Callable[[list[str], ShardWriter], None]) -> None:

@@ -20,6 +20,7 @@ from avsv.errors import InputError
 from avsv.jobs.files import refuse_link, whole_file, write_json
 from avsv.jobs.fingerprints import file_digest
 from avsv.jobs.inputs import regular_file
+from avsv.jobs.run_log import KEPT, MADE, note
 from avsv.kaldi.data_dir import read_data_dir
 from avsv.kaldi.media_files import media_stamp
 from avsv.kaldi.segments import Source
@@ -83,6 +84,7 @@ def prepare_folder(config: TrainingConfig, inputs: Any, media: Sequence[Mapping[
                             "training")  # fmt: skip
         if (exp_dir / "done").exists():
             log.info("%s: trained already", exp_dir)
+            note(KEPT, exp_dir)
             return False
     versions = {"avsv": avsv.__version__, "python": platform.python_version()}
     versions |= {package: find_version(package) for package in PACKAGES}
@@ -128,6 +130,7 @@ def finish_experiment(config: TrainingConfig) -> None:
     """Mark an experiment as complete: everything it should hold is written."""
     with whole_file(Path(config.exp_dir) / "done") as out:
         out.write("complete\n")
+    note(MADE, config.exp_dir)
     close_log(config)
 
 

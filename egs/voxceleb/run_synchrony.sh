@@ -38,12 +38,9 @@ detector_model=$(trained_or_given exp/face_detector "$face_detector")
 read_train_options
 at_least 2 held_out "for the threshold is found on clips of two people"
 read -ra shifts <<<"$shifts"
-declare -A selection_of=([syncnet]="")   # system -> how its pairs are selected; empty: as configured
-systems=(syncnet)
-for selection in ${selections:-configured}; do
-  system=coupled_cnn${selections:+_$selection}
-  systems+=("$system") selection_of[$system]=${selections:+$selection}
-done
+read -ra selections <<<"$selections"
+systems=(syncnet coupled_cnn)
+if [ -n "${selections[*]}" ]; then systems=(syncnet "${selections[@]/#/coupled_cnn_}"); fi
 # made_sets SET ...: those that the corpus has. data/synchrony/shifted, replaced and two_faces are optional test sets.
 made_sets() { local set; for set in "$@"; do if [ -e "data/$set" ]; then echo "$set"; fi; done; }
 
@@ -68,11 +65,16 @@ if stage 2 "networks: ${systems[*]}"; then
       data_dir="data/$train_set" exp_dir=exp/face_detector ;;
   esac
   for system in "${systems[@]}"; do
-    task=syncnet config=$syncnet
-    if [ "$system" != syncnet ]; then task=coupled_cnn config=$coupled; fi
-    $train_cmd "exp/$system/log/train.log" avsv train --task $task "$config" "${train_options[@]}" \
-      ${selection_of[$system]:+selection="${selection_of[$system]}"} data_dir="data/$train_set" \
-      valid_dir="data/$valid_set" exp_dir="exp/$system"
+    case $system in
+      syncnet)
+        $train_cmd exp/syncnet/log/train.log avsv train --task syncnet "$syncnet" "${train_options[@]}" \
+          data_dir="data/$train_set" valid_dir="data/$valid_set" exp_dir=exp/syncnet ;;
+      *)
+        selection=${system#coupled_cnn}
+        $train_cmd "exp/$system/log/train.log" avsv train --task coupled_cnn "$coupled" "${train_options[@]}" \
+          ${selection:+selection="${selection#_}"} data_dir="data/$train_set" valid_dir="data/$valid_set" \
+          exp_dir="exp/$system" ;;
+    esac
   done
 fi
 

@@ -12,6 +12,7 @@ from avsv.evaluation.report.results import Options, make_tables
 from avsv.evaluation.results import find_lists, find_score_files, markdown
 from avsv.jobs.files import replaced_together, whole_file, write_json
 from avsv.jobs.provenance import refuse_stale
+from avsv.jobs.run_log import MADE, note
 
 log = logging.getLogger("avsv")
 
@@ -69,5 +70,6 @@ def write_report(
         for table in (table for table in tables if table.curves):
             with whole_file(out_dir / f"det_{table.trials}@{table.condition}.svg") as out:
                 out.write(det_file(table))
+    note(MADE, out_dir / "index.html")
     log.info("%s: %d results in %d tables; open %s", out_dir, len(records), len(tables), out_dir / "index.html")
     return text
