@@ -1,18 +1,18 @@
-"""Confidence intervals by a bootstrap over people.
+"""Confidence intervals by a bootstrap over speakers.
 
-Trials share recordings and people, so resampling trials one by one gives intervals that are far too narrow. Here the
-people are drawn with replacement, as many as there are, and a trial counts as often as its people were drawn: person a
-drawn w_a times, a nontarget trial of a and b counts w_a * w_b, because each copy of a meets each copy of b, and a
-target trial of a counts w_a, because a copy of a brings its own trials (and two copies of a person are not compared
+Trials share recordings and speakers, so resampling trials one by one gives intervals that are far too narrow. Instead,
+all speakers are drawn with replacement, and a trial is weighted by how often its speakers were drawn. If speaker a is
+drawn w_a times, a nontarget trial of a and b has weight w_a * w_b, because each copy of a meets each copy of b; a
+target trial of a has weight w_a, because each copy of a brings its own trials (two copies of a speaker are not compared
 with each other). See Bolle, Ratha and Pankanti, "Error analysis of pattern recognition systems: the subsets bootstrap",
 CVIU 93, 2004; Poh, Martin and Bengio, "Performance generalization in biometric authentication using joint user-specific
 and sample bootstraps", IEEE TPAMI 29(3), 2007; Wu, Martin, Greenberg and Kacker, "The impact of data dependence on
 speaker recognition evaluation", IEEE/ACM TASLP 25(1), 2017; and Owen, "The pigeonhole bootstrap", Annals of Applied
 Statistics 1, 2007, who shows that such product weights are mildly conservative.
 
-Every resample has its own error rates. The EER and minDCF are looked for on a grid of some thousand thresholds about
-the system's own ones; all thresholds are tried where they are no more. A minimum over a grid is a little too high, by
-less than the cost between two neighbouring thresholds of it. actDCF and Cllr are sums, and exact.
+The EER and minDCF of a resample are searched on a grid of a few thousand thresholds around those of the full list, or
+on all thresholds if there are no more than that. A minimum over a grid is slightly too high, by less than the cost
+difference between neighbouring thresholds. actDCF and Cllr are sums, and exact.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,13 +30,13 @@ from avsv.evaluation.speakers import speakers_of
 from avsv.kaldi.tables import read_table
 from avsv.kaldi.trials import Trials
 
-EDGES = 4096  # thresholds tried for all measures together; with fewer distinct scores there, the result is exact
-CELLS = 1 << 24  # weights (people x resamples) held at a time
+EDGES = 4096  # thresholds tried for all measures together; with fewer distinct scores, the result is exact
+CELLS = 1 << 24  # weights (speakers x resamples) held at a time
 
 
 @dataclass(frozen=True)
 class Resampled:
-    """Each measure in every resample, (n_resamples,) float; NaN where one drew no target or no nontarget trial.
+    """Each measure in each resample, (n_resamples,) float; NaN where a resample has no target or no nontarget trial.
 
     eer : 0 to 1
     min_dcf, act_dcf : target prior -> normalised costs
@@ -50,75 +50,78 @@ class Resampled:
 
 
 class SpeakerBootstrap:
-    """Weights of people in every resample, drawn once for all systems that score the same trials.
+    """Weights of speakers in each resample, drawn once for all systems that score the same trials.
 
     Parameters
     ----------
-    people : (trials, 2) int, person on each side (see `speakers_of`)
-    labels : (trials,) bool
+    speakers : (trials, 2) int, speaker on each side (see `speakers_of`)
+    labels : (trials,) bool, True for a target trial
     n_resamples, seed : the same seed gives the same resamples
     """
 
-    def __init__(self, people: np.ndarray, labels: np.ndarray, n_resamples: int = 1000, seed: int = 0):
-        self.people, self.labels = people, np.asarray(labels)
-        self.n_people = int(people.max(initial=-1)) + 1
+    def __init__(self, speakers: np.ndarray, labels: np.ndarray, n_resamples: int = 1000, seed: int = 0):
+        self.speakers, self.labels = speakers, np.asarray(labels)
+        self.n_speakers = int(speakers.max(initial=-1)) + 1
         self.n_resamples, self.seed = n_resamples, seed
 
     def take(self, which: np.ndarray) -> "SpeakerBootstrap":
-        """The same people and resamples for some of the trials, by mask."""
-        other = SpeakerBootstrap(self.people[which], self.labels[which], self.n_resamples, self.seed)
-        other.n_people, other.weights = self.n_people, self.weights
+        """The same resamples of the speakers for some of the trials; `which` is a mask."""
+        other = SpeakerBootstrap(self.speakers[which], self.labels[which], self.n_resamples, self.seed)
+        other.n_speakers, other.weights = self.n_speakers, self.weights
         return other
 
     @cached_property
     def weights(self) -> list[np.ndarray]:
-        """How often each person is drawn, in parts (people, resamples) float32 that are worked on one by one."""
+        """How often each speaker is drawn: blocks (speakers, resamples) float32, processed one by one."""
         rng = np.random.default_rng(self.seed)
-        size = max(1, min(self.n_resamples, CELLS // max(1, self.n_people)))
+        size = max(1, min(self.n_resamples, CELLS // max(1, self.n_speakers)))
         parts = []
         for start in range(0, self.n_resamples, size):
             n = min(size, self.n_resamples - start)
-            drawn = rng.integers(0, self.n_people, (n, self.n_people))
-            cells = (drawn + self.n_people * np.arange(n)[:, None]).ravel()
-            weights = np.bincount(cells, minlength=n * self.n_people).reshape(n, self.n_people)
+            drawn = rng.integers(0, self.n_speakers, (n, self.n_speakers))
+            cells = (drawn + self.n_speakers * np.arange(n)[:, None]).ravel()
+            weights = np.bincount(cells, minlength=n * self.n_speakers).reshape(n, self.n_speakers)
             parts.append(np.ascontiguousarray(weights.T, np.float32))
         return parts
 
     @cached_property
     def parts(self) -> list[Resamples]:
-        return [Resamples(weights, self.people, self.labels) for weights in self.weights]
+        """The weights as `Resamples` of the trials."""
+        return [Resamples(weights, self.speakers, self.labels) for weights in self.weights]
 
     @property
     def n_present(self) -> int:
-        """How many people there are in the trials."""
-        return int((np.bincount(self.people.ravel()) > 0).sum())
+        """Number of speakers in the trials."""
+        return int((np.bincount(self.speakers.ravel()) > 0).sum())
 
     @property
     def can_vary(self) -> bool:
-        """Whether the trials are of two classes and of two people at least; intervals mean nothing otherwise."""
+        """Whether the trials have both classes and at least two speakers; otherwise there are no intervals."""
         return bool(self.labels.any() and not self.labels.all() and self.n_present > 1)
 
     def eers(self, scores: np.ndarray, counts: ErrorCounts) -> np.ndarray:
-        """EER of each resample, (n_resamples,) float; NaN where one drew no target or no nontarget trial.
+        """EER of each resample, (n_resamples,) float, 0 to 1; NaN where a class has no trial.
 
+        Parameters
+        ----------
         scores : (trials,) float
-        counts : those of the scores
+        counts : error counts of the scores
         """
         return np.concatenate([resample_rates(part, scores, counts, ())[0] for part in self.parts])
 
     def measures(self, scores: np.ndarray, counts: ErrorCounts, p_target: Sequence[float]) -> Resampled:
-        """EER, minDCF, actDCF and Cllr of each resample."""
+        """EER, minDCF, actDCF and Cllr of each resample; parameters as for `eers`, with target priors."""
         rates = [resample_rates(part, scores, counts, p_target) for part in self.parts]
         costs = bits(scores, self.labels)
         return Resampled(
             eer=np.concatenate([eers for eers, _ in rates]),
-            min_dcf={p: np.concatenate([least[p] for _, least in rates]) for p in p_target},
+            min_dcf={p: np.concatenate([lowest[p] for _, lowest in rates]) for p in p_target},
             act_dcf={p: np.concatenate([resampled_act_dcf(part, scores, p) for part in self.parts]) for p in p_target},
             cllr=np.concatenate([resampled_cllr(part, costs) for part in self.parts]),
         )
 
     def eer_interval(self, scores: np.ndarray, counts: ErrorCounts, level: float = 0.95) -> tuple[float, float] | None:
-        """Percentile interval of the EER, 0 to 1; None where fewer than half of the resamples have both classes."""
+        """Percentile interval of the EER, 0 to 1; None if fewer than half of the resamples have both classes."""
         return interval(self.eers(scores, counts), level) if self.can_vary else None
 
 
@@ -128,15 +131,15 @@ def bootstrap(
     n_resamples: int = 1000,
     seed: int = 0,
 ) -> SpeakerBootstrap | None:
-    """Draw the people of a trial list with replacement, for the confidence intervals of every system that scores it.
+    """Draw the speakers of a trial list with replacement, for confidence intervals of the systems that score it.
 
-    Pass the result to `measure`, `compare` and `plot_det`. Systems that share it share the resamples, so that the
-    intervals of their differences are paired.
+    Pass the result to `measure`, `compare` and `plot_det`. Systems that share it share the resamples, which makes the
+    intervals of their differences paired.
 
     Parameters
     ----------
     trials : with labels
-    utt2spk : recording -> person, or a file in Kaldi's format; without it, recordings belong to one person where target
+    utt2spk : recording -> speaker, or a file in Kaldi's format; without it, recordings have the same speaker if target
         trials connect them
     n_resamples : 0 gives None, and no intervals
     seed : the same seed gives the same resamples
@@ -148,7 +151,7 @@ def bootstrap(
     Examples
     --------
     >>> trials = Trials(["a1", "b1"], ["a2", "b2"], np.array([[0, 0], [1, 1], [0, 1], [1, 0]]), np.arange(4) < 2)
-    >>> bootstrap(trials, {"a1": "a", "a2": "a", "b1": "b", "b2": "b"}).n_people
+    >>> bootstrap(trials, {"a1": "a", "a2": "a", "b1": "b", "b2": "b"}).n_speakers
     2
     """
     if not n_resamples and utt2spk is None:
@@ -161,17 +164,17 @@ def bootstrap(
 
 
 def interval(values: np.ndarray, level: float = 0.95) -> tuple[float, float] | None:
-    """Percentile interval of the resamples' values; None where fewer than half of them are finite numbers.
+    """Percentile interval of the resampled values; None if fewer than half of them are finite.
 
     Examples
     --------
     >>> interval(np.arange(101.0), 0.5)
     (25.0, 75.0)
     """
-    known = values[np.isfinite(values)]
-    if 2 * len(known) < len(values) or not len(known):
+    finite = values[np.isfinite(values)]
+    if 2 * len(finite) < len(values) or not len(finite):
         return None
-    low, high = np.quantile(known, [(1 - level) / 2, (1 + level) / 2])
+    low, high = np.quantile(finite, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 
 
@@ -180,9 +183,9 @@ def resample_rates(
 ) -> tuple[np.ndarray, dict[float, np.ndarray]]:
     """EER of each resample, and its minDCF at each prior.
 
-    Only trials near the crossing and near the least cost matter: below a window of thresholds a resample's FPR is
-    surely above its FNR and its false alarms alone cost more than the least, above it the same goes for its misses. The
-    window is widened until that is so in every resample.
+    Only a window of thresholds around the crossing and the minimum matters. Below it, a resample's FPR is certainly
+    above its FNR and its false alarms alone cost more than the minimum; above it, the same holds for misses. The window
+    is widened until this is true in every resample.
     """
     first = 1.5 + 10 / np.sqrt(len(resamples.weights))
     spreads = dict.fromkeys([None, *p_target], first)
@@ -192,7 +195,7 @@ def resample_rates(
         points = np.unique(np.concatenate(chosen))
         fnr, fpr = resampled_rates(resamples, scores, counts, points)
         least = {p: np.minimum(1.0, least_of_costs(fnr, fpr, p)) for p in p_target}
-        # each (what errors cost alone at the window's lowest and highest threshold, what that must reach)
+        # each: cost of one kind of error alone at the window's lowest and highest threshold, and the bound on both
         ends = {None: (fpr[0] - fnr[0], fnr[-1] - fpr[-1], 0.0)}
         for p in p_target:
             ends[p] = (normalised_cost(0.0, fpr[0], p), normalised_cost(fnr[-1], 0.0, p), least[p])
@@ -209,10 +212,10 @@ def resample_rates(
 
 
 def choose_points(counts: ErrorCounts, spread: float, edges: int, p_target: float | None = None) -> np.ndarray:
-    """At most about `edges` points of `counts`, ascending, where neither error is over `spread` times the EER.
+    """About `edges` points of `counts`, ascending, at which neither error rate exceeds `spread` times the EER.
 
-    They lie so that about as many errors are between any two; all points are taken where they are few. With a target
-    prior, errors are what they cost, and minDCF stands in place of the EER.
+    Neighbouring points have about equally many errors between them; if the points are few, all are taken. With a target
+    prior, costs replace error rates and minDCF replaces the EER.
     """
     of_miss, of_false_alarm = 1 / counts.n_target, 1 / counts.n_nontarget
     centre = equal_error(counts)[0]
@@ -227,7 +230,7 @@ def choose_points(counts: ErrorCounts, spread: float, edges: int, p_target: floa
     if last_point - first_point < edges:
         return np.arange(first_point, last_point + 1)
 
-    def passed(point):  # grows with every trial that is passed
+    def passed(point):  # increases with each trial below the threshold
         return of_miss * counts.misses[point] - of_false_alarm * counts.false_alarms[point]
 
     steps = np.linspace(passed(first_point), passed(last_point), edges)
@@ -235,7 +238,7 @@ def choose_points(counts: ErrorCounts, spread: float, edges: int, p_target: floa
 
 
 def first_reaching(value, wanted: np.ndarray, low: int, high: int) -> np.ndarray:
-    """The first point from `low` to `high` whose value, which grows, is at least as wanted; `high` where none is."""
+    """The first point from `low` to `high` at which the increasing function `value` reaches `wanted`; else `high`."""
     low, high = np.full(wanted.shape, low), np.full(wanted.shape, high)
     while (low < high).any():
         middle = (low + high) // 2
@@ -245,41 +248,42 @@ def first_reaching(value, wanted: np.ndarray, low: int, high: int) -> np.ndarray
 
 
 def resampled_rates(resamples, scores, counts, points) -> tuple[np.ndarray, np.ndarray]:
-    """FNR and FPR of each resample at some points, two arrays (points, resamples)."""
+    """FNR and FPR of each resample at the given points of `counts`, two arrays (points, resamples)."""
     thresholds = counts.thresholds[points]
-    accepting = thresholds[:-1] if points[-1] == len(counts.thresholds) - 1 else thresholds  # the last accepts nothing
+    accepting = (
+        thresholds[:-1] if points[-1] == len(counts.thresholds) - 1 else thresholds
+    )  # the last point accepts nothing
 
     def sums(wanted: np.ndarray) -> np.ndarray:
-        """Weights of some trials, by how many of the points accept them: row 0 none, the last row all."""
+        """Summed weights of the trials `wanted`, by the number of points that accept them: row 0 none, last row all."""
         trials = np.flatnonzero(wanted)
         bins = np.searchsorted(accepting, scores[trials], side="right")
-        return resamples.sums(resamples.people[trials], bins, len(points) + 1)
+        return resamples.sums(resamples.speakers[trials], bins, len(points) + 1)
 
     misses = sums(resamples.labels & (scores <= thresholds[-1]))
     false_alarms = sums(~resamples.labels & (scores >= thresholds[0]))[::-1]
     np.cumsum(misses, axis=0, out=misses)
     np.cumsum(false_alarms, axis=0, out=false_alarms)
-    with np.errstate(invalid="ignore", divide="ignore"):  # a resample without targets or without nontargets
+    with np.errstate(invalid="ignore", divide="ignore"):  # a resample may lack a class
         misses /= resamples.n_target
         false_alarms /= resamples.n_nontarget
     return misses[:-1], false_alarms[::-1][1:]
 
 
 def crossings(fnr: np.ndarray, fpr: np.ndarray) -> np.ndarray:
-    """Where FNR and FPR cross, linear between rows, for every column of (points, resamples)."""
+    """Error rate at which FNR and FPR cross, linear between rows, for each column of (points, resamples)."""
     gap = fnr - fpr
     after = np.clip((gap < 0).sum(axis=0), 1, len(gap) - 1)
     before, column = after - 1, np.arange(gap.shape[1])
     rise = gap[after, column] - gap[before, column]
     with np.errstate(invalid="ignore", divide="ignore"):
-        step = np.where(
-            rise == 0, 0.0, -gap[before, column] / rise
-        )  # no rise: no error near, they are equal throughout
+        # without a rise, the two rates are equal around the crossing
+        step = np.where(rise == 0, 0.0, -gap[before, column] / rise)
     return fnr[before, column] + step * (fnr[after, column] - fnr[before, column])
 
 
 def least_of_costs(fnr: np.ndarray, fpr: np.ndarray, p_target: float) -> np.ndarray:
-    """Least normalised cost of every column of (points, resamples)."""
+    """Least normalised cost of each column of (points, resamples)."""
     costs = fnr * normalised_cost(1.0, 0.0, p_target)
     costs += fpr * normalised_cost(0.0, 1.0, p_target)
     return costs.min(axis=0)
@@ -288,17 +292,17 @@ def least_of_costs(fnr: np.ndarray, fpr: np.ndarray, p_target: float) -> np.ndar
 def resampled_act_dcf(resamples: Resamples, scores: np.ndarray, p_target: float) -> np.ndarray:
     """actDCF of each resample, (resamples,); exact."""
     accepted = scores >= bayes_threshold(p_target)
-    misses = resamples.total(resamples.people[resamples.labels & ~accepted])
-    false_alarms = resamples.total(resamples.people[~resamples.labels & accepted])
+    misses = resamples.total(resamples.speakers[resamples.labels & ~accepted])
+    false_alarms = resamples.total(resamples.speakers[~resamples.labels & accepted])
     with np.errstate(invalid="ignore", divide="ignore"):
         return normalised_cost(misses / resamples.n_target, false_alarms / resamples.n_nontarget, p_target)
 
 
 def resampled_cllr(resamples: Resamples, costs: np.ndarray) -> np.ndarray:
-    """Cllr of each resample, (resamples,), from what each trial costs; exact, and NaN where a cost is infinite."""
+    """Cllr of each resample, (resamples,), from each trial's cost in bits; exact, and NaN if a cost is infinite."""
     if not np.isfinite(costs).all():
         return np.full(len(resamples), np.nan)
-    people, labels = resamples.people, resamples.labels
+    speakers, labels = resamples.speakers, resamples.labels
     with np.errstate(invalid="ignore", divide="ignore"):
-        of_targets = resamples.total(people[labels], costs[labels]) / resamples.n_target
-        return (of_targets + resamples.total(people[~labels], costs[~labels]) / resamples.n_nontarget) / 2
+        of_targets = resamples.total(speakers[labels], costs[labels]) / resamples.n_target
+        return (of_targets + resamples.total(speakers[~labels], costs[~labels]) / resamples.n_nontarget) / 2

@@ -11,10 +11,18 @@ def softplus_bits(x: np.ndarray) -> np.ndarray:
 
 
 def cllr(scores: np.ndarray, labels: np.ndarray) -> float:
-    """Mean cost in bits of scores taken as natural-log likelihood ratios, both classes weighing the same.
+    """Cost of log-likelihood ratios: their mean cost in bits, both classes weighted equally.
 
-    0 is perfect, 1 is what a system of constant 0 gets; infinite where an infinite score is wrong; NaN where one class
-    has no trial.
+    0 is perfect, and 1 is the cost of a system without information (all ratios 0).
+
+    Parameters
+    ----------
+    scores : (n,) float, natural-log likelihood ratios
+    labels : (n,) bool, True for a target trial
+
+    Returns
+    -------
+    float, infinite if an infinite score is wrong, NaN if a class has no trial
 
     Examples
     --------
@@ -35,15 +43,15 @@ def cllr(scores: np.ndarray, labels: np.ndarray) -> float:
 
 
 def bits(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """What each trial costs in bits, (n,) float64."""
+    """Cost of each trial in bits, (n,) float64."""
     scores = np.asarray(scores, np.float64)
     return softplus_bits(np.where(labels, -scores, scores))
 
 
 def min_cllr(counts: ErrorCounts) -> float:
-    """Cllr after the best monotone change of the scores: that of pooled adjacent violators (PAV).
+    """Cllr after the best monotone map of the scores, found by pooling adjacent violators (PAV).
 
-    NaN where one class has no trial.
+    NaN if a class has no trial.
 
     Examples
     --------
@@ -53,7 +61,7 @@ def min_cllr(counts: ErrorCounts) -> float:
     """
     if not counts.n_target or not counts.n_nontarget:
         return float("nan")
-    # block by block first, while all of a block is at hand: what is left of many millions is a few thousand
+    # pool within blocks first, which reduces many millions of scores to a few thousand groups
     pooled = [
         pool_adjacent_violators(np.diff(misses), -np.diff(false_alarms))
         for _, misses, false_alarms in counts.blocks(overlap=1)
@@ -61,27 +69,27 @@ def min_cllr(counts: ErrorCounts) -> float:
     targets, nontargets = pool_adjacent_violators(*(np.concatenate(side) for side in zip(*pooled, strict=True)))
     with np.errstate(divide="ignore"):
         ratio = np.log(targets / counts.n_target) - np.log(nontargets / counts.n_nontarget)
-    # a block with no nontargets has an infinite ratio, which costs its targets nothing (and 0 * inf is not formed)
+    # a group without nontargets has an infinite ratio, which costs its targets nothing; 0 * inf is never computed
     of_targets = targets[targets > 0] @ softplus_bits(-ratio[targets > 0]) / counts.n_target
     of_nontargets = nontargets[nontargets > 0] @ softplus_bits(ratio[nontargets > 0]) / counts.n_nontarget
     return float((of_targets + of_nontargets) / 2)
 
 
 def pool_adjacent_violators(targets: np.ndarray, nontargets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Merge neighbouring groups until the share of targets strictly grows from group to group.
+    """Merge neighbouring groups until the share of targets strictly increases from group to group.
 
     Parameters
     ----------
-    targets, nontargets : (k,) int, how many of each a score has, in ascending order of the score
+    targets, nontargets : (k,) int, number of each at a score, in ascending order of the score
 
     Returns
     -------
-    the same of the merged groups, two arrays of equal length
+    targets, nontargets : of the merged groups, two int64 arrays of equal length
 
     Notes
     -----
-    Groups whose share does not grow are merged in any order with the same result. So whole falling runs are merged at
-    once while that shrinks the list, and what is left goes through the usual stack, one by one.
+    The result does not depend on the order of merging. Whole runs that do not increase are therefore merged at once as
+    long as this shortens the list, and the remaining groups one by one with the usual stack.
 
     Examples
     --------
@@ -102,6 +110,7 @@ def pool_adjacent_violators(targets: np.ndarray, nontargets: np.ndarray) -> tupl
 
 
 def pool_one_by_one(targets: np.ndarray, nontargets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """`pool_adjacent_violators` with a stack."""
     done: list[tuple[int, int]] = []
     for group in zip(targets.tolist(), nontargets.tolist(), strict=True):
         while done and group[0] * done[-1][1] <= done[-1][0] * group[1]:

@@ -1,9 +1,9 @@
-"""Systems compared on the same trials: differences with intervals from the same resamples of the people.
+"""Comparison of systems on the same trials: differences, with intervals from the same resamples of the speakers.
 
-Two systems that are both hard on the same people move up and down together from resample to resample. The interval of
-their difference is therefore far narrower than their own intervals suggest, and says what those cannot: whether one is
-better than the other (the paired bootstrap of Bisani and Ney, "Bootstrap estimates for confidence intervals in ASR
-performance evaluation", ICASSP 2004, here over people).
+The error rates of two systems rise and fall together from resample to resample, because the same speakers are difficult
+for both. The interval of their difference is therefore much narrower than their separate intervals suggest, and it
+shows whether one system is better (the paired bootstrap of Bisani and Ney, "Bootstrap estimates for confidence
+intervals in ASR performance evaluation", ICASSP 2004, here over speakers).
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,24 +26,25 @@ def compare(
     p_target: Sequence[float] = P_TARGET,
     reference: str | None = None,
 ) -> list[dict]:
-    """Every system's measures, and its differences from the reference.
+    """Measures of each system, and their differences from a reference system.
 
     Parameters
     ----------
-    scores : system's name -> (trials,) float, all of the same trials
-    labels : (trials,) bool
-    bootstrap : what `bootstrap` gives; None for no intervals
-    reference : name of the system that the others are compared with; the first if None
+    scores : name of the system -> (trials,) float, all on the same trials
+    labels : (trials,) bool, True for a target trial
+    bootstrap : from `bootstrap`; None for no intervals
+    p_target : target priors of the detection costs
+    reference : name of the system that the others are compared with; None for the first
 
     Returns
     -------
-    a dict for each system, in their order, that JSON can hold: `system`, `reference`, `measures` (what `measure`
-    gives), and `against_reference`, which is None for the reference itself and otherwise has the keys `eer_percent`,
-    `min_dcf` and `act_dcf` (by prior) and `cllr`, each with what `difference` gives
+    one dict per system, in the given order, ready for JSON: `system`, `reference`, `measures` (see `measure`), and
+    `against_reference`, which is None for the reference itself and otherwise holds `eer_percent`, `min_dcf` and
+    `act_dcf` (by prior) and `cllr`, each as returned by `difference`
 
     Raises
     ------
-    InputError : there is no system of the reference's name, or there are no systems
+    OptionError : no system has the name of the reference, or there are no systems
 
     Examples
     --------
@@ -58,17 +59,17 @@ def compare(
     of_reference = measure_and_resample(scores[reference], labels, p_target, bootstrap)
     rows = []
     for name, values in scores.items():
-        found = of_reference if name == reference else measure_and_resample(values, labels, p_target, bootstrap)
-        differences = None if name == reference else all_differences(found, of_reference, p_target)
-        warn_reversed(name, found[0])
-        rows.append({"system": name, "reference": reference, "measures": found[0], "against_reference": differences})
+        measured = of_reference if name == reference else measure_and_resample(values, labels, p_target, bootstrap)
+        differences = None if name == reference else all_differences(measured, of_reference, p_target)
+        warn_reversed(name, measured[0])
+        rows.append({"system": name, "reference": reference, "measures": measured[0], "against_reference": differences})
     return rows
 
 
 def all_differences(
     system: tuple[dict, Resampled | None], reference: tuple[dict, Resampled | None], p_target: Sequence[float]
 ) -> dict:
-    """`difference` of every measure, from what `measure_and_resample` gives of both."""
+    """`difference` of each measure, from the results of `measure_and_resample` for both systems."""
     (own, resampled), (other, other_resampled) = system, reference
     paired = resampled is not None and other_resampled is not None
 
@@ -93,19 +94,19 @@ def all_differences(
 
 
 def difference(own: float | None, other: float | None, resampled: np.ndarray | None) -> dict:
-    """A measure of a system less that of the reference; negative where the system is better.
+    """Difference of a measure between a system and the reference; negative if the system is better.
 
     Parameters
     ----------
-    own, other : the measure on all trials, None where it is undefined
-    resampled : (resamples,) difference in every resample, or None
+    own, other : the measure on all trials; None if undefined
+    resampled : (resamples,) difference in each resample, or None
 
     Returns
     -------
-    dict: `difference`; `ci95`, its interval; `relative_percent`, the difference in percent of the reference's value;
-    `loses`, the share of resamples in which the one that is better on all trials is the worse one, an equal result
-    counting half. What is undefined is None: all of it where a measure is, the relative change from a reference of 0,
-    `loses` where the two are equal
+    dict with `difference`; `ci95`, its interval; `relative_percent`, the difference in percent of the reference's
+    value; and `loses`, the share of resamples in which the system that is better on all trials is worse, ties counting
+    half. Undefined values are None: all of them if a measure is undefined, the relative change from 0, and `loses` for
+    equal systems
 
     Examples
     --------
@@ -115,11 +116,11 @@ def difference(own: float | None, other: float | None, resampled: np.ndarray | N
     if own is None or other is None:
         return {"difference": None, "ci95": None, "relative_percent": None, "loses": None}
     change = own - other
-    known = np.empty(0) if resampled is None else resampled[np.isfinite(resampled)]
+    finite = np.empty(0) if resampled is None else resampled[np.isfinite(resampled)]
     ends = None if resampled is None else interval(resampled)
     loses = None
     if ends and change:
-        against = np.sign(known) * np.sign(change)
+        against = np.sign(finite) * np.sign(change)
         loses = float(((against < 0) + 0.5 * (against == 0)).mean())
     return {
         "difference": change,
@@ -130,14 +131,14 @@ def difference(own: float | None, other: float | None, resampled: np.ndarray | N
 
 
 def main_cells(rows: Sequence[dict], published: Sequence[Published] = ()) -> list[list[str]]:
-    """A table, the head first: each system, its EER's difference from the reference, and what is published of it.
+    """Table of the systems with the EER's difference from the reference and published figures, heading first.
 
-    Published systems that are not among ours have rows of their own, in which nothing is measured.
+    Published systems that are not in `rows` get rows without measured values.
 
     Parameters
     ----------
-    rows : what `compare` gives
-    published : figures of this trial list
+    rows : from `compare`
+    published : published figures for this trial list
     """
     costs = [f"{kind}DCF({p})" for p in rows[0]["measures"]["min_dcf"] for kind in ("min", "act")]
     head = ["system", "EER %", "95 % interval", *costs, "Cllr", *DIFFERENCE]
@@ -153,53 +154,54 @@ def main_cells(rows: Sequence[dict], published: Sequence[Published] = ()) -> lis
 
 
 def system_cells(row: dict) -> list[str]:
-    found, against = row["measures"], row["against_reference"]
-    costs = [shown(found[kind][p], 4) for p in found["min_dcf"] for kind in ("min_dcf", "act_dcf")]
-    about = [row["system"], shown(found["eer_percent"], 2), span(found["eer_ci95"], 2), *costs, shown(found["cllr"], 3)]
+    """Cells of one system: its measures, then the EER's difference from the reference."""
+    own, against = row["measures"], row["against_reference"]
+    costs = [shown(own[kind][p], 4) for p in own["min_dcf"] for kind in ("min_dcf", "act_dcf")]
+    about = [row["system"], shown(own["eer_percent"], 2), span(own["eer_ci95"], 2), *costs, shown(own["cllr"], 3)]
     return about + (["reference", *["-"] * 3] if against is None else difference_cells(against["eer_percent"], 2))
 
 
-def difference_cells(found: dict, digits: int) -> list[str]:
-    """What `difference` gives: the difference, its interval, the relative change and how often the better one loses."""
-    change, relative, loses = found["difference"], found["relative_percent"], found["loses"]
+def difference_cells(against: dict, digits: int) -> list[str]:
+    """Cells of a `difference`: the difference, its interval, the relative change, and `loses` in percent."""
+    change, relative, loses = against["difference"], against["relative_percent"], against["loses"]
     return [
         "-" if change is None else f"{change:+.{digits}f}",
-        span(found["ci95"], digits, sign=True),
+        span(against["ci95"], digits, sign=True),
         "-" if relative is None else f"{relative:+.1f} %",
         "-" if loses is None else f"{100 * loses:.1f} %",
     ]
 
 
 def other_cells(rows: Sequence[dict]) -> list[list[str]]:
-    """A table, the head first, of the differences of the other measures; only the head where nothing is compared."""
+    """Table of the differences of the other measures, heading first; only the heading if there is one system."""
     cells = [["system", "measure", *DIFFERENCE]]
     for row in rows:
         if (against := row["against_reference"]) is None:
             continue
         for kind, name in (("min_dcf", "minDCF"), ("act_dcf", "actDCF")):
-            for p, found in against[kind].items():
-                cells.append([row["system"], f"{name}({p})", *difference_cells(found, 4)])
+            for p, change in against[kind].items():
+                cells.append([row["system"], f"{name}({p})", *difference_cells(change, 4)])
         cells.append([row["system"], "Cllr", *difference_cells(against["cllr"], 4)])
     return cells
 
 
 def notes(rows: Sequence[dict], bootstrap: SpeakerBootstrap | None, published: Sequence[Published] = ()) -> list[str]:
-    """What a reader of the tables must know, a sentence or two an entry; then the sources of published figures."""
-    found = rows[0]["measures"]
+    """Notes for the reader of the tables, one per entry, then the sources of published figures."""
+    counts = rows[0]["measures"]
     texts = [
-        f"{found['n_target'] + found['n_nontarget']:,} trials: {found['n_target']:,} target, "
-        f"{found['n_nontarget']:,} nontarget.",
-        f"Differences are from {rows[0]['reference']}, those of the EER in percent points; "
+        f"{counts['n_target'] + counts['n_nontarget']:,} trials: {counts['n_target']:,} target, "
+        f"{counts['n_nontarget']:,} nontarget.",
+        f"Differences are relative to {rows[0]['reference']}, for the EER in percentage points; "
         "below 0 the system is better.",
-        "actDCF and Cllr take scores as natural-log likelihood ratios: those of uncalibrated scores mean little.",
+        "actDCF and Cllr treat scores as natural-log likelihood ratios; for uncalibrated scores they mean little.",
     ]
     if bootstrap:
         texts.append(
-            f"95 % intervals are from {bootstrap.n_resamples:,} resamples of {bootstrap.n_present:,} people, the same "
-            "for all systems; the better one loses in that share of them."
+            f"95 % intervals are from {bootstrap.n_resamples:,} resamples of {bootstrap.n_present:,} speakers, the "
+            'same for all systems; "better loses" is the share of resamples in which the better system is worse.'
         )
     if published:
-        texts.append("Published figures are those of the sources and were not measured here:")
+        texts.append("Published figures are taken from their sources and were not measured here:")
         texts += [f"[{number}] {source}" for source, number in cite(published).items()]
     return texts
 

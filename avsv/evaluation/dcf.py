@@ -1,4 +1,4 @@
-"""Detection cost function of the NIST evaluations: minimum over thresholds, and actual at the Bayes threshold."""
+"""Detection cost function of the NIST evaluations: the minimum over thresholds, and at the Bayes threshold."""
 
 import numpy as np
 
@@ -6,15 +6,21 @@ from avsv.evaluation.errors import ErrorCounts, count_errors
 
 
 def normalised_cost(fnr, fpr, p_target: float, c_miss: float = 1.0, c_fa: float = 1.0):
-    """C_miss P FNR + C_fa (1 - P) FPR, over the cost of the better of accepting all and rejecting all."""
+    """C_miss P FNR + C_fa (1 - P) FPR, divided by the lower cost of accepting all and rejecting all trials.
+
+    Examples
+    --------
+    >>> normalised_cost(0.5, 0.0, 0.01)
+    0.5
+    """
     miss, false_alarm = c_miss * p_target, c_fa * (1 - p_target)
     return (miss * fnr + false_alarm * fpr) / min(miss, false_alarm)
 
 
 def least_cost(counts: ErrorCounts, p_target: float, c_miss: float = 1.0, c_fa: float = 1.0) -> tuple[float, float]:
-    """Least normalised cost over all thresholds, at most 1, and its threshold, the lowest if it has several.
+    """Least normalised cost over all thresholds, at most 1, and the lowest threshold that gives it.
 
-    The threshold is infinite where it is best to reject everything. Both are NaN where one class has no trial.
+    The threshold is infinite if rejecting everything costs least. Both are NaN if a class has no trial.
     """
     if not counts.two_classes:
         return float("nan"), float("nan")
@@ -31,7 +37,7 @@ def least_cost(counts: ErrorCounts, p_target: float, c_miss: float = 1.0, c_fa: 
 
 
 def actual_cost(counts: ErrorCounts, p_target: float, c_miss: float = 1.0, c_fa: float = 1.0) -> float:
-    """Normalised cost at the Bayes threshold, log(C_fa (1 - P) / (C_miss P)); NaN where one class has no trial."""
+    """Normalised cost at the Bayes threshold, log(C_fa (1 - P) / (C_miss P)); NaN if a class has no trial."""
     point = int(np.searchsorted(counts.thresholds, bayes_threshold(p_target, c_miss, c_fa)))
     return float(normalised_cost(*counts.rates(point), p_target, c_miss, c_fa))
 
@@ -43,15 +49,14 @@ def min_dcf(
 
     Parameters
     ----------
-    scores : (n,) float, a higher score means more likely the same person
+    scores : (n,) float, higher means more likely the same speaker
     labels : (n,) bool, True for a target trial
     p_target : prior probability of a target trial
     c_miss, c_fa : costs of a miss and of a false alarm
 
     Returns
     -------
-    float from 0 to 1, divided by min(C_miss P, C_fa (1 - P)) as in the NIST evaluations; NaN where one class has no
-    trial
+    float from 0 to 1, normalised by min(C_miss P, C_fa (1 - P)) as in the NIST evaluations; NaN if a class has no trial
 
     Examples
     --------
@@ -66,8 +71,8 @@ def act_dcf(
 ) -> float:
     """Actual detection cost: the normalised cost at the threshold that follows from the prior and the costs.
 
-    A trial is accepted at or above log(C_fa (1 - P) / (C_miss P)), so scores must be natural-log likelihood ratios:
-    calibrate first.
+    A trial is accepted at or above log(C_fa (1 - P) / (C_miss P)), so scores must be calibrated natural-log likelihood
+    ratios.
 
     Parameters
     ----------
@@ -76,7 +81,7 @@ def act_dcf(
 
     Returns
     -------
-    float, above 1 where rejecting every trial would cost less; NaN where one class has no trial
+    float, above 1 if rejecting every trial would cost less; NaN if a class has no trial
 
     Examples
     --------
@@ -87,7 +92,7 @@ def act_dcf(
 
 
 def bayes_threshold(p_target: float, c_miss: float = 1.0, c_fa: float = 1.0) -> float:
-    """The log-likelihood ratio at which accepting and rejecting cost the same in expectation.
+    """Log-likelihood ratio at which accepting and rejecting have the same expected cost.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""DET curves as a figure of matplotlib, for notebooks and papers; the results page draws its own."""
+"""DET curves as a matplotlib figure, for notebooks and papers; the results page draws its own."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -13,7 +13,7 @@ from avsv.evaluation.errors import count_errors, equal_error
 if TYPE_CHECKING:  # matplotlib takes half a second to import
     from matplotlib.figure import Figure
 
-RATES = (0.0001, 0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6)  # marked on both axes
+RATES = (0.0001, 0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6)  # ticks on both axes
 
 
 def plot_det(
@@ -23,9 +23,9 @@ def plot_det(
 
     Parameters
     ----------
-    scores : name of the system -> (n,) float, all of the same trials
+    scores : name of the system -> (n,) float, all on the same trials
     labels : (n,) bool, True for a target trial
-    bootstrap : the resamples of `bootstrap`; with them each curve has its pointwise 95 % band
+    bootstrap : from `bootstrap`; draws the pointwise 95 % band of each curve
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""How many errors a system makes at each threshold: what every measure here is computed from."""
+"""Errors of a system at each threshold, the basis of all measures, and the equal error rate."""
 
 from bisect import bisect_left
 from collections.abc import Iterator
@@ -7,16 +7,16 @@ from functools import cached_property
 
 import numpy as np
 
-POINTS = 1 << 16  # looked at together, so that what they need stays in the processor's cache
+POINTS = 1 << 16  # points processed together, few enough for the processor's cache
 
 
 @dataclass(frozen=True)
 class ErrorCounts:
-    """Errors at every threshold that makes a difference; a trial is accepted when its score is at or above it.
+    """Errors at each distinct threshold; a trial is accepted if its score is at or above the threshold.
 
-    Point 0 accepts everything, the last point nothing; equal scores are passed together.
+    Point 0 accepts everything, the last point nothing. Equal scores share a threshold.
 
-    thresholds : (k,) ascending, the distinct scores, then infinity
+    thresholds : (k,) ascending: the distinct scores, then infinity
     misses : (k,) int, targets below the threshold
     false_alarms : (k,) int, nontargets at or above it
     """
@@ -27,50 +27,53 @@ class ErrorCounts:
 
     @property
     def n_target(self) -> int:
+        """Number of target trials."""
         return int(self.misses[-1])
 
     @property
     def n_nontarget(self) -> int:
+        """Number of nontarget trials."""
         return int(self.false_alarms[0])
 
     @cached_property
     def fnr(self) -> np.ndarray:
-        """Share of targets that are missed, (k,); NaN where there are no targets."""
+        """False negative rate, the share of targets missed, (k,); NaN without targets."""
         return share(self.misses, self.n_target)
 
     @cached_property
     def fpr(self) -> np.ndarray:
-        """Share of nontargets that are accepted, (k,); NaN where there are no nontargets."""
+        """False positive rate, the share of nontargets accepted, (k,); NaN without nontargets."""
         return share(self.false_alarms, self.n_nontarget)
 
     @property
     def two_classes(self) -> bool:
-        """Whether there are targets and nontargets; without both no rate is defined."""
+        """Whether there are both targets and nontargets; error rates need both."""
         return bool(self.n_target and self.n_nontarget)
 
     def rates(self, point: int) -> tuple[float, float]:
-        """FNR and FPR at one point, the arrays not being formed; NaN as there."""
+        """FNR and FPR at one point, without computing the whole arrays; NaN as in these."""
         return tuple(
             int(errors[point]) / total if total else float("nan")
             for errors, total in ((self.misses, self.n_target), (self.false_alarms, self.n_nontarget))
         )
 
     def blocks(self, overlap: int = 0) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
-        """First point, misses and false alarms of some points at a time; `overlap` points stand in two blocks."""
+        """Yield (first point, misses, false alarms) of blocks of points; neighbouring blocks share `overlap` points."""
         for start in range(0, len(self.misses) - overlap, POINTS):
             part = slice(start, start + POINTS + overlap)
             yield start, self.misses[part], self.false_alarms[part]
 
 
 def share(counts: np.ndarray, total: int) -> np.ndarray:
+    """counts / total, NaN for a total of 0."""
     return counts / total if total else np.full(len(counts), np.nan)
 
 
 def count_errors(scores: np.ndarray, labels: np.ndarray) -> ErrorCounts:
-    """Sort once, count at every threshold.
+    """Count the errors at each threshold.
 
-    Sorting values is several times faster than finding their order, so targets and all trials are sorted as values, and
-    the sorted targets are looked up among the nontargets.
+    Sorting values is several times faster than argsort. All scores and the scores of each class are therefore sorted as
+    values, and the sorted targets are looked up among the nontargets.
 
     Parameters
     ----------
@@ -104,7 +107,7 @@ def count_errors(scores: np.ndarray, labels: np.ndarray) -> ErrorCounts:
 
 
 def mark_targets(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Which places of the sorted scores hold targets, (n,) bool; among equal scores they come first."""
+    """(n,) bool: places of the sorted scores that hold targets; among equal scores, targets come first."""
     targets = np.sort(scores[labels])
     place = np.searchsorted(np.sort(scores[~labels]), targets)
     place += np.arange(len(targets))
@@ -114,23 +117,23 @@ def mark_targets(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def running_count(which: np.ndarray, kept: np.ndarray, kind: type) -> np.ndarray:
-    """How many are true so far, where `kept`, after a leading 0."""
+    """Running count of true values, at the places `kept` and with a leading 0."""
     counts = np.zeros(len(which) + 1, kind)
     np.cumsum(which, out=counts[1:])
     return counts if kept.all() else counts[np.append(True, kept)]
 
 
 def equal_error(counts: ErrorCounts) -> tuple[float, float]:
-    """Equal error rate, 0 to 1, and the threshold that comes nearest to it; NaN where one class has no trial.
+    """Equal error rate, 0 to 1, and the threshold closest to it; both NaN if a class has no trial.
 
-    The rate is where the broken line through the points (FPR, FNR) meets FNR = FPR. Of the two points next to that the
-    threshold is the one whose rates differ less.
+    The rate is where the line through the points (FPR, FNR) crosses FNR = FPR. The threshold is that of the
+    neighbouring point whose two rates differ less.
     """
     if not counts.two_classes:
         return float("nan"), float("nan")
     n_target, n_nontarget = counts.n_target, counts.n_nontarget
 
-    def gap(point: int) -> int:  # in whole numbers, so that nothing is rounded; it only grows
+    def gap(point: int) -> int:  # in integers, to avoid rounding; never decreases
         return int(counts.misses[point]) * n_nontarget - int(counts.false_alarms[point]) * n_target
 
     after = bisect_left(range(len(counts.misses)), 0, key=gap)
@@ -143,9 +146,22 @@ def equal_error(counts: ErrorCounts) -> tuple[float, float]:
 
 
 def eer(scores: np.ndarray, labels: np.ndarray) -> float:
-    """Equal error rate: where FNR and FPR cross, linear between neighbouring thresholds; 0 to 1.
+    """Equal error rate: where FNR and FPR cross, interpolated linearly between neighbouring thresholds.
 
-    Equal scores are one threshold, so that all scores equal give 0.5. NaN where one class has no trial.
+    Equal scores are one threshold, so identical scores give 0.5.
+
+    Parameters
+    ----------
+    scores : (n,) float, higher means more likely the same speaker
+    labels : (n,) bool, True for a target trial
+
+    Returns
+    -------
+    float from 0 to 1; NaN if a class has no trial
+
+    Raises
+    ------
+    ValueError : a score is NaN
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""All measures of a system on a trial list, as numbers, as JSON and as a line of a table."""
+"""All measures of a system on a trial list, as a dict for JSON and as a row of a table."""
 
 import logging
 import math
@@ -14,8 +14,6 @@ from avsv.evaluation.dcf import actual_cost, least_cost
 from avsv.evaluation.errors import count_errors, equal_error
 from avsv.evaluation.roc import auc, fnmr_at_fmr
 from avsv.evaluation.tables import aligned, shown, span
-from avsv.kaldi.scores import read_scores
-from avsv.kaldi.trials import Trials
 
 log = logging.getLogger("avsv")
 P_TARGET = (0.01, 0.05)
@@ -29,23 +27,27 @@ def measure(
     bootstrap: SpeakerBootstrap | None = None,
     fmr: Sequence[float] = FMR,
 ) -> dict:
-    """Every measure of a system's scores.
+    """All measures of a system's scores.
 
     Parameters
     ----------
-    scores : (n,) float; for actDCF and Cllr they are natural-log likelihood ratios
-    labels : (n,) bool
+    scores : (n,) float; actDCF and Cllr treat them as natural-log likelihood ratios
+    labels : (n,) bool, True for a target trial
     p_target : target priors of the detection costs
-    bootstrap : the resamples for the intervals; None for no intervals
-    fmr : false match rates to tell the false non-match rate at
+    bootstrap : from `bootstrap`; None for no intervals
+    fmr : false match rates at which the false non-match rate is measured
 
     Returns
     -------
-    dict that JSON can hold: `eer_percent`, `eer_ci95` (two numbers, percent), `min_dcf` and `act_dcf` (prior as text ->
+    dict ready for JSON: `eer_percent`, `eer_ci95` (two numbers, percent), `min_dcf` and `act_dcf` (prior as text ->
     normalised cost), `min_dcf_ci95` and `act_dcf_ci95` (prior as text -> two numbers), `cllr`, `cllr_ci95`, `min_cllr`
     (bits), `auc`, `fnmr_at_fmr` (rate as text -> rate), `thresholds` (`eer`, and `min_dcf` by prior), `n_target`,
-    `n_nontarget`. What is undefined (one class has no trial) or infinite (Cllr of infinite scores that are wrong; the
-    threshold where rejecting everything costs least) is None
+    `n_nontarget`. A value is None if it is undefined (a class has no trial) or infinite (Cllr with a wrong infinite
+    score; the threshold if rejecting everything costs least)
+
+    Raises
+    ------
+    ValueError : a score is NaN
 
     Examples
     --------
@@ -62,7 +64,7 @@ def measure_and_resample(
     bootstrap: SpeakerBootstrap | None,
     fmr: Sequence[float] = FMR,
 ) -> tuple[dict, Resampled | None]:
-    """What `measure` gives, and what its intervals are from; None where nothing can vary."""
+    """The result of `measure` and the resampled measures behind its intervals; None instead if there are none."""
     counts = count_errors(scores, labels)
     rate, threshold = equal_error(counts)
     least = {f"{p:g}": least_cost(counts, p) for p in p_target}
@@ -88,37 +90,17 @@ def measure_and_resample(
 
 
 def intervals(resampled: Resampled | None, p_target: Sequence[float]) -> dict:
-    """The 95 % intervals of `measure`, each None without resamples."""
+    """95 % intervals of the measures; each is None without resamples."""
 
     def ends(values: np.ndarray | None) -> list[float] | None:
-        found = None if values is None else interval(values)
-        return list(found) if found else None
+        limits = None if values is None else interval(values)
+        return list(limits) if limits else None
 
     costs = {
         kind: {f"{p:g}": ends(resampled and getattr(resampled, kind)[p]) for p in p_target}
         for kind in ("min_dcf", "act_dcf")
     }
     return costs | {"eer": ends(resampled and 100 * resampled.eer), "cllr": ends(resampled and resampled.cllr)}
-
-
-def measure_file(
-    path: Path | str,
-    trials: Trials,
-    p_target: Sequence[float] = P_TARGET,
-    bootstrap: SpeakerBootstrap | None = None,
-    drop: bool = False,
-    fmr: Sequence[float] = FMR,
-) -> dict:
-    """Every measure of a score file.
-
-    Parameters
-    ----------
-    drop : leave out trials without a score, and tell their number as `n_missing`; otherwise they are an error
-    """
-    scores = read_scores(path, trials, incomplete=drop)
-    if not drop:
-        return measure(scores, trials.labels, p_target, bootstrap, fmr)
-    return measure_present(path, scores, trials.labels, p_target, bootstrap, fmr)
 
 
 def measure_present(
@@ -129,50 +111,59 @@ def measure_present(
     bootstrap: SpeakerBootstrap | None = None,
     fmr: Sequence[float] = FMR,
 ) -> dict:
-    """What `measure` gives for the trials that have a score, and `n_missing`, how many have none (NaN).
+    """`measure` for the trials that have a score, with `n_missing`, the number of trials without one (NaN).
+
+    Parameters
+    ----------
+    path : the score file, for messages
+    scores, labels, p_target, bootstrap, fmr : as for `measure`; scores may be NaN
 
     Raises
     ------
     InputError : no trial has a score
     """
-    there = ~np.isnan(scores)
-    n_missing = len(there) - int(there.sum())
+    present = ~np.isnan(scores)
+    n_missing = len(present) - int(present.sum())
     if n_missing == 0:
         return measure(scores, labels, p_target, bootstrap, fmr) | {"n_missing": 0}
-    if n_missing == len(there):
-        raise InputError(f"{path}: no trial of the list has a score")
-    log.warning("%s: %d of %d trials have no score and are left out", path, n_missing, len(there))
-    some = bootstrap and bootstrap.take(there)
-    return measure(scores[there], labels[there], p_target, some, fmr) | {"n_missing": n_missing}
+    if n_missing == len(present):
+        raise InputError(f"{path}: has no score for any trial of the list")
+    log.warning("%s: %d of %d trials have no score and are left out", path, n_missing, len(present))
+    some = bootstrap and bootstrap.take(present)
+    return measure(scores[present], labels[present], p_target, some, fmr) | {"n_missing": n_missing}
 
 
-def warn_reversed(name: Path | str, found: dict) -> None:
-    """Warn where scores run the wrong way: an EER above 50 %, by more than chance explains.
+def warn_reversed(name: Path | str, row: dict) -> None:
+    """Warn if scores are reversed: an EER above 50 %, by more than chance explains.
 
-    The area under the curve of scores without meaning is 0.5, with the variance (n + 1) / (12 n_target n_nontarget)
-    (Mann and Whitney, 1947).
+    For scores without information, the area under the ROC curve has mean 0.5 and variance
+    (n + 1) / (12 n_target n_nontarget) (Mann and Whitney, 1947).
 
     Parameters
     ----------
-    found : what `measure` gives
+    row : from `measure`
     """
-    n_target, n_nontarget = found["n_target"], found["n_nontarget"]
-    if found["eer_percent"] is None or found["eer_percent"] <= 50:
+    n_target, n_nontarget = row["n_target"], row["n_nontarget"]
+    if row["eer_percent"] is None or row["eer_percent"] <= 50:
         return
     chance = math.sqrt((n_target + n_nontarget + 1) / (12 * n_target * n_nontarget))
-    if found["auc"] <= 0.5 - chance:
+    if row["auc"] <= 0.5 - chance:
         log.warning("%s: the EER is %.2f %%, above 50 %%: targets score lower than nontargets. Are these distances, or "
-                    "are the labels reversed?", name, found["eer_percent"])  # fmt: skip
+                    "are the labels reversed?", name, row["eer_percent"])  # fmt: skip
 
 
 def number(value: float) -> float | None:
+    """The value, or None unless it is finite: JSON has no NaN."""
     return value if math.isfinite(value) else None
 
 
 def table(rows: dict[str, dict], title: str = "scores") -> str:
-    """Measures of several systems, or of several subsets, as aligned text.
+    """Measures of several systems or subsets as aligned text.
 
-    rows : name -> what `measure` gives
+    Parameters
+    ----------
+    rows : name -> result of `measure`
+    title : heading of the column of names
     """
     some = next(iter(rows.values()))
     costs = [f"{kind}DCF({p})" for p in some["min_dcf"] for kind in ("min", "act")]
@@ -182,6 +173,7 @@ def table(rows: dict[str, dict], title: str = "scores") -> str:
 
 
 def table_row(name: str, row: dict) -> list[str]:
+    """Cells of one system or subset, in the order of the heading of `table`."""
     costs = [shown(row[kind][p], 4) for p in row["min_dcf"] for kind in ("min_dcf", "act_dcf")]
     at = [shown(rate, 4) for rate in row["fnmr_at_fmr"].values()]
     sizes = [str(row["n_target"]), str(row["n_nontarget"])]
@@ -191,5 +183,5 @@ def table_row(name: str, row: dict) -> list[str]:
 
 
 def interval_text(row: dict) -> str:
-    """`1.02-1.37`, or `-` where there is no interval."""
+    """Interval of the EER as `1.02-1.37`, or `-` without one."""
     return span(row["eer_ci95"], 2)

@@ -1,11 +1,12 @@
-"""Published figures, which a table shows beside our own: read from the user's file, never measured here.
+"""Published figures, shown in tables beside our own: read from the user's file, never measured here.
 
-The file is tab separated, with a head that names its columns, in any order:
+The file is tab separated, with a heading that names its columns, in any order:
 
     list  system  eer_percent  min_dcf  p_target  source
 
-`list` is the trial list's file name and `source` a citation or an address. `-` or nothing stands where a paper does not
-tell. `min_dcf` and `p_target` (the prior it is at) may be left out together. Lines that begin with # are comments.
+`list` is the file name of the trial list and `source` a citation or an address. `-` or an empty field means that the
+source does not report the figure. `min_dcf` and `p_target` (its prior) may be left out together. Lines that begin with
+# are comments.
 """
 
 from collections.abc import Sequence
@@ -22,12 +23,12 @@ COLUMNS = ("list", "system", "eer_percent", "min_dcf", "p_target", "source")
 
 @dataclass(frozen=True)
 class Published:
-    """What a source tells of a system on a trial list; None for what it does not.
+    """Figures from one source for a system on a trial list; None if not reported.
 
     list : name of the trial list
-    system : as we would name it
+    system : name, as in our own tables
     eer_percent : 0 to 100
-    min_dcf : normalised, at the prior p_target
+    min_dcf : normalised, at the target prior p_target
     source : citation or address
     """
 
@@ -44,8 +45,8 @@ def read_published(path: Path | str) -> list[Published]:
 
     Raises
     ------
-    InputError : no such file, a column is missing or unknown, a line of another shape, a figure out of its range or
-        without a source, a line twice
+    InputError : no such file, a column is missing or unknown, a line has another number of fields, a figure is out of
+        range or has no source, or a line is repeated
 
     Examples
     --------
@@ -55,7 +56,7 @@ def read_published(path: Path | str) -> list[Published]:
     >>> read_published(path)[0].eer_percent
     0.98
     """
-    head, found = None, []
+    head, rows = None, []
     for number, line in enumerate(read_lines(path), 1):
         if not line.strip() or line.startswith("#"):
             continue
@@ -64,46 +65,49 @@ def read_published(path: Path | str) -> list[Published]:
             head = read_head(path, number, fields)
         elif len(fields) != len(head):
             raise InputError(
-                f"{path}, line {number}: expected {len(head)} fields with tabs between ({', '.join(head)}), "
+                f"{path}, line {number}: expected {len(head)} tab-separated fields ({', '.join(head)}), "
                 f'found {len(fields)}: "{line.strip()}"'
             )
         else:
             row = read_row(path, number, dict(zip(head, fields, strict=True)))
-            if row in found:
-                raise InputError(f"{path}, line {number}: the same stands in the file before")
-            found.append(row)
-    if not found:
-        raise InputError(f'{path}: there are no figures in it, expected a head "{" ".join(COLUMNS)}", and lines below')
-    return found
+            if row in rows:
+                raise InputError(f"{path}, line {number}: repeats an earlier line; remove one of them")
+            rows.append(row)
+    if not rows:
+        raise InputError(f'{path}: expected a heading "{" ".join(COLUMNS)}" and figures below it, found no figures')
+    return rows
 
 
 def read_head(path: Path | str, number: int, fields: Sequence[str]) -> list[str]:
+    """Check the names of the columns."""
     missing = [name for name in NEEDED if name not in fields]
     unknown = [name for name in fields if name not in COLUMNS]
     if missing or unknown or len(set(fields)) < len(fields) or ("min_dcf" in fields) != ("p_target" in fields):
         raise InputError(
-            f'{path}, line {number}: expected the names of the columns with tabs between, "{" ".join(COLUMNS)}" '
+            f'{path}, line {number}: expected the tab-separated column names "{" ".join(COLUMNS)}" '
             f'(min_dcf and p_target may be left out), found "{" ".join(fields)}"'
         )
     return list(fields)
 
 
 def read_row(path: Path | str, number: int, row: dict[str, str]) -> Published:
+    """Check and convert one line, given as column -> text."""
     for name in ("list", "system", "source"):
         if row[name] in ("", "-"):
-            raise InputError(f"{path}, line {number}: the {name} is missing")
+            raise InputError(f"{path}, line {number}: expected a {name}, found an empty field")
     figures = {
         name: read_figure(path, number, name, row.get(name, ""), most)
         for name, most in (("eer_percent", 100.0), ("min_dcf", 1.0), ("p_target", 1.0))
     }
     if figures["eer_percent"] is None and figures["min_dcf"] is None:
-        raise InputError(f"{path}, line {number}: has neither an EER nor a minDCF")
+        raise InputError(f"{path}, line {number}: expected an EER or a minDCF, found neither")
     if (figures["min_dcf"] is None) != (figures["p_target"] is None):
-        raise InputError(f"{path}, line {number}: min_dcf needs p_target, the prior it is at, and the reverse")
+        raise InputError(f"{path}, line {number}: expected min_dcf together with its prior p_target, found one of them")
     return Published(row["list"], row["system"], source=row["source"], **figures)
 
 
 def read_figure(path: Path | str, number: int, name: str, text: str, most: float) -> float | None:
+    """A figure from 0 to `most`; None for an empty field or `-`."""
     if text in ("", "-"):
         return None
     value = number_or_nan(text)
@@ -113,7 +117,7 @@ def read_figure(path: Path | str, number: int, name: str, text: str, most: float
 
 
 def cite(rows: Sequence[Published]) -> dict[str, int]:
-    """Source -> its number in a list of sources, from 1 on, in the order of the rows.
+    """Source -> reference number, from 1, in the order of the rows.
 
     Examples
     --------
@@ -124,7 +128,7 @@ def cite(rows: Sequence[Published]) -> dict[str, int]:
 
 
 def published_cells(rows: Sequence[Published], numbers: dict[str, int]) -> tuple[str, str]:
-    """What is published of one system, as two cells: EER in percent, and minDCF; each figure with its source's number.
+    """Published figures of one system as two cells, EER in percent and minDCF, each with its reference number.
 
     Examples
     --------

@@ -1,8 +1,8 @@
-"""Results of all systems of an experiment: found by their score files' names, shown as Markdown.
+"""Results of all systems of an experiment, found by the names of their score files and shown as Markdown.
 
-A score file is EXP_DIR/SYSTEM/scores/LIST[@CONDITION].BACKEND: LIST is the name of a trial list, CONDITION what the
-recordings went through ("clean" where there is none), BACKEND "cosine", "plda", or "cosine_as-norm", which is shown as
-"cosine+as-norm".
+A score file is EXP_DIR/SYSTEM/scores/LIST[@CONDITION].BACKEND: LIST is the name of a trial list, CONDITION names the
+degradation of the recordings ("clean" if absent), and BACKEND is "cosine", "plda", or for example "cosine_as-norm",
+which is shown as "cosine+as-norm".
 """
 
 import logging
@@ -21,7 +21,7 @@ ASIDE = (".json", ".missing", ".system")  # what commands leave beside a score f
 
 @dataclass(frozen=True)
 class ScoreFile:
-    """A score file and what its place and name tell."""
+    """A score file with the system, trial list, condition and back-end in its path."""
 
     path: Path
     system: str
@@ -33,18 +33,18 @@ class ScoreFile:
 def find_score_files(
     exp_dir: Path, lists: Iterable[str], conditions: Sequence[str] = (), systems: Sequence[str] = ()
 ) -> list[ScoreFile]:
-    """The score files of an experiment, by list, condition, system and back-end; clean conditions first.
+    """The score files of an experiment, sorted by list, condition (clean first), system and back-end.
 
     Parameters
     ----------
-    lists : names of the trial lists; files of other lists are left out and counted
-    conditions, systems : the ones to take, empty for all; other files are left out and counted
+    lists : names of the trial lists; files of other lists are skipped and counted
+    conditions, systems : files of other conditions or systems are skipped and counted; empty for all
 
     Raises
     ------
-    InputError : no score file at all, or none of one of `conditions` or `systems`
+    InputError : no score file, or none for one of `conditions` or `systems`
     """
-    by_length = sorted(lists, key=len, reverse=True)  # a list's name may start another's
+    by_length = sorted(lists, key=len, reverse=True)  # the name of one list may begin with that of another
     files, others = [], []
     for path in sorted(exp_dir.glob("*/scores/*")):
         if path.name.startswith(".") or path.name.endswith(ASIDE) or not path.is_file():
@@ -52,11 +52,11 @@ def find_score_files(
         file = parse_score_file(path, by_length)
         (files if file else others).append(file or path)
     if others:
-        log.warning("%d score files are of no trial list here and left out, the first: %s", len(others), others[0])
+        log.warning("%d score files belong to no trial list and are left out, the first: %s", len(others), others[0])
     if not files:
         raise InputError(
-            f"{exp_dir}: there are no score files SYSTEM/scores/LIST[@CONDITION].BACKEND of the lists "
-            f"{', '.join(sorted(by_length))}"
+            f"{exp_dir}: expected score files SYSTEM/scores/LIST[@CONDITION].BACKEND of the lists "
+            f"{', '.join(sorted(by_length))}, found none"
         )
     files = only_named(exp_dir, files, "condition", conditions)
     files = only_named(exp_dir, files, "system", systems)
@@ -64,7 +64,7 @@ def find_score_files(
 
 
 def only_named(exp_dir: Path, files: list[ScoreFile], kind: str, names: Sequence[str]) -> list[ScoreFile]:
-    """The files of these conditions or systems; all files where no name is given."""
+    """The files of the named conditions or systems; all files without names."""
     if not names:
         return files
     present = {getattr(file, kind) for file in files}
@@ -72,12 +72,12 @@ def only_named(exp_dir: Path, files: list[ScoreFile], kind: str, names: Sequence
         if name not in present:
             raise InputError(f"{exp_dir}: expected score files of the {kind} {name}, found none; score it first")
     wanted = [file for file in files if getattr(file, kind) in names]
-    log.info("%d of %d score files are of the %ss asked for", len(wanted), len(files), kind)
+    log.info("%d of %d score files belong to the requested %ss", len(wanted), len(files), kind)
     return wanted
 
 
 def in_numbers(name: str) -> list[tuple[bool, float, str]]:
-    """A key that sorts snr-5 before snr-10.
+    """A sort key that puts snr-5 before snr-10.
 
     Examples
     --------
@@ -88,7 +88,7 @@ def in_numbers(name: str) -> list[tuple[bool, float, str]]:
 
 
 def parse_score_file(path: Path, lists: Sequence[str]) -> ScoreFile | None:
-    """What a score file's name tells; None where it is of none of the lists.
+    """Split the path of a score file; None if it belongs to none of the lists.
 
     Examples
     --------
@@ -113,7 +113,7 @@ def find_lists(trials_dir: Path) -> dict[str, Path]:
 
 
 def by_table(records: Sequence[dict]) -> dict[tuple[str, str], list[dict]]:
-    """Records by (trial list, condition), in their order."""
+    """Group records by (trial list, condition), keeping their order."""
     tables: dict[tuple[str, str], list[dict]] = {}
     for record in records:
         tables.setdefault((record["trials"], record["condition"]), []).append(record)
@@ -121,7 +121,7 @@ def by_table(records: Sequence[dict]) -> dict[tuple[str, str], list[dict]]:
 
 
 def by_list(records: Sequence[dict]) -> dict[str, list[dict]]:
-    """Records by trial list."""
+    """Group records by trial list, keeping their order."""
     lists: dict[str, list[dict]] = {}
     for record in records:
         lists.setdefault(record["trials"], []).append(record)
@@ -129,9 +129,14 @@ def by_list(records: Sequence[dict]) -> dict[str, list[dict]]:
 
 
 def markdown(records: Sequence[dict], more: Sequence[str] = ()) -> str:
-    """A table of all conditions for each trial list, then one for each list and condition; the best is bold.
+    """Markdown tables: an overview of all conditions for each trial list, then one table per list and condition.
 
-    more : lines to stand after the tables
+    The best value of each column is bold.
+
+    Parameters
+    ----------
+    records : one per score file, as in results.json
+    more : lines added after the tables
     """
     parts = ["# Results", ""]
     for trials, of_list in by_list(records).items():
@@ -144,20 +149,20 @@ def markdown(records: Sequence[dict], more: Sequence[str] = ()) -> str:
         parts += [*markdown_table(rows), ""]
     parts += more
     parts.append(
-        "EER in percent, with its 95 % interval from resampling people. minDCF is normalised; P is the target prior. "
+        "EER in percent, with its 95 % interval from resampling speakers. minDCF is normalised; P is the target prior. "
         "Best of each column in bold."
     )
     return "\n".join(parts) + "\n"
 
 
 def markdown_overview(records: Sequence[dict]) -> list[str]:
-    """A row for each system and back-end of one trial list, a column of EER for each condition."""
+    """Lines of a table with a row per system and back-end of a trial list, and a column of EERs per condition."""
     conditions = list(dict.fromkeys(record["condition"] for record in records))
-    found = {(r["system"], r["backend"], r["condition"]): r["eer_percent"] for r in records}
+    eers = {(r["system"], r["backend"], r["condition"]): r["eer_percent"] for r in records}
     rows = sorted({(r["system"], r["backend"]) for r in records})
     columns = []
     for condition in conditions:
-        column = [found.get((*row, condition)) for row in rows]
+        column = [eers.get((*row, condition)) for row in rows]
         columns.append(in_bold([shown(value, 2) for value in column], column))
     lines = ["| " + " | ".join(["System", "Back-end", *map(markdown_text, conditions)]) + " |",
              "|---|---|" + "---:|" * len(conditions)]  # fmt: skip
@@ -167,7 +172,7 @@ def markdown_overview(records: Sequence[dict]) -> list[str]:
 
 
 def markdown_table(rows: Sequence[dict]) -> list[str]:
-    """The lines of one table."""
+    """Lines of the table of one trial list and condition."""
     priors = list(rows[0]["min_dcf"])
     columns = [[row["eer_percent"] for row in rows], *([row["min_dcf"][p] for row in rows] for p in priors)]
     digits = [2] + [4] * len(priors)
@@ -187,15 +192,15 @@ def markdown_table(rows: Sequence[dict]) -> list[str]:
 
 
 def difference_text(record: dict) -> str:
-    """The EER less that of the reference, with its interval."""
+    """Difference of the EER from the reference's, with its interval."""
     if record["against_reference"] is None:
         return "reference"
-    found = record["against_reference"]["eer_percent"]
-    return "-" if found["difference"] is None else f"{found['difference']:+.2f} ({span(found['ci95'], 2, sign=True)})"
+    eer = record["against_reference"]["eer_percent"]
+    return "-" if eer["difference"] is None else f"{eer['difference']:+.2f} ({span(eer['ci95'], 2, sign=True)})"
 
 
 def in_bold(texts: list[str], values: Sequence[float | None]) -> list[str]:
-    """Texts with those of the smallest value in bold; none where all are equal."""
+    """Set the texts of the smallest value in bold, unless all values are equal."""
     known = [value for value in values if value is not None]
     best = min(known, default=None)
     if not known or best == max(known):

@@ -1,4 +1,4 @@
-"""Retrieval: all faces ranked by a voice, or all voices by a face. Mean average precision, ties as chance."""
+"""Retrieval: all faces ranked by a voice, or all voices by a face. Mean average precision with ties at chance."""
 
 from collections.abc import Callable
 
@@ -8,20 +8,20 @@ from avsv.evaluation.bootstrap import SpeakerBootstrap, interval
 
 
 def average_precision(scores: np.ndarray, relevant: np.ndarray) -> float:
-    """Average precision of one ranking; its expectation over all orders of those that score the same.
+    """Average precision of one ranking, in expectation over all orders of tied items.
 
-    Of a group of n tied items, r of them relevant, that begins after `before` items with `found` relevant ones, each
-    place j (from 1) is relevant with probability r / n, and then its precision is expected to be
-    (found + 1 + (j - 1) (r - 1) / (n - 1)) / (before + j) (McSherry and Najork, ECIR 2008).
+    Consider a group of n tied items, r of them relevant, after `before` items of which `earlier` are relevant. Place j
+    (from 1) of the group is relevant with probability r / n, and then its expected precision is
+    (earlier + 1 + (j - 1) (r - 1) / (n - 1)) / (before + j) (McSherry and Najork, ECIR 2008).
 
     Parameters
     ----------
-    scores : (n,) float, higher is ranked first
+    scores : (n,) float, ranked in descending order
     relevant : (n,) bool
 
     Returns
     -------
-    0 to 1; NaN where nothing is relevant
+    0 to 1; NaN if no item is relevant
 
     Examples
     --------
@@ -38,15 +38,15 @@ def average_precision(scores: np.ndarray, relevant: np.ndarray) -> float:
     first = np.flatnonzero(np.concatenate([[True], ranked[1:] != ranked[:-1]]))
     sizes = np.diff(np.append(first, len(ranked)))
     of_group = np.add.reduceat(hits, first)
-    found = np.repeat(np.cumsum(of_group) - of_group, sizes)
+    earlier = np.repeat(np.cumsum(of_group) - of_group, sizes)
     before, n, r = (np.repeat(values, sizes) for values in (first, sizes, of_group))
     j = np.arange(len(ranked)) - before + 1
-    precision = (found + 1 + (j - 1) * (r - 1) / np.maximum(n - 1, 1)) / (before + j)
+    precision = (earlier + 1 + (j - 1) * (r - 1) / np.maximum(n - 1, 1)) / (before + j)
     return float((r / n * precision).sum() / total)
 
 
 def chance_average_precision(n: int, n_relevant: int) -> float:
-    """Average precision expected of a random order of n items.
+    """Expected average precision of a random order of n items.
 
     Examples
     --------
@@ -58,43 +58,51 @@ def chance_average_precision(n: int, n_relevant: int) -> float:
 
 def measure_retrieval(score: Callable[[slice], np.ndarray], queries: np.ndarray, gallery: np.ndarray,
                       n_resamples: int = 1000, seed: int = 0) -> dict:  # fmt: skip
-    """Mean average precision over all queries, its interval and what chance gives.
+    """Mean average precision over all queries, its interval, and chance level.
 
-    The interval is from resampling the people who are asked for, all queries of one together; the gallery stays as it
-    is. Queries whose person the gallery lacks are counted and left out.
+    The interval comes from resampling the speakers of the queries, each with all its queries; the gallery is fixed.
+    Queries whose speaker is not in the gallery are left out and counted.
 
     Parameters
     ----------
-    score : rows of the queries -> (rows, gallery) float, so that not all scores are in memory at once
-    queries, gallery : (n,), (m,) int from 0, the person of each
+    score : maps a slice of query rows to their scores (rows, gallery) float, so that not all are in memory at once
+    queries, gallery : (n,), (m,) int from 0, the speaker of each
+    n_resamples : of the interval; 0 for none
+    seed : of the resamples
 
     Returns
     -------
-    `map_percent`, `map_ci95`, `chance_percent`, `n_queries`, `n_gallery`, `n_people`, `n_left_out`
+    dict with `map_percent`, `map_ci95`, `chance_percent`, `n_queries`, `n_gallery`, `n_people`, `n_left_out`
+
+    Examples
+    --------
+    >>> table = np.array([[1.0, 0.0], [0.0, 1.0]])
+    >>> measure_retrieval(lambda rows: table[rows], np.array([0, 1]), np.array([0, 1]), 0)["map_percent"]
+    100.0
     """
     precisions, chances = np.full(len(queries), np.nan), {}
     for start in range(0, len(queries), 256):
         rows = slice(start, min(start + 256, len(queries)))
         for row, scores in zip(range(rows.start, rows.stop), score(rows), strict=True):
             precisions[row] = average_precision(scores, gallery == queries[row])
-    there = ~np.isnan(precisions)
-    sizes = np.bincount(gallery, minlength=int(queries.max()) + 1)[queries[there]]
+    present = ~np.isnan(precisions)
+    sizes = np.bincount(gallery, minlength=int(queries.max()) + 1)[queries[present]]
     for size in np.unique(sizes).tolist():
         chances[size] = chance_average_precision(len(gallery), size)
     ends = None
-    people = np.unique(queries[there], return_inverse=True)[1]
-    n_people = int(people.max(initial=-1)) + 1
-    if n_resamples and n_people > 1:
-        weights = SpeakerBootstrap(people[:, None], there[there], n_resamples, seed).weights
-        counts = np.bincount(people)
-        sums = np.bincount(people, precisions[there])
+    speakers = np.unique(queries[present], return_inverse=True)[1]
+    n_speakers = int(speakers.max(initial=-1)) + 1
+    if n_resamples and n_speakers > 1:
+        weights = SpeakerBootstrap(speakers[:, None], present[present], n_resamples, seed).weights
+        counts = np.bincount(speakers)
+        sums = np.bincount(speakers, precisions[present])
         ends = interval(np.concatenate([100 * (sums @ part) / (counts @ part) for part in weights]))
     return {
-        "map_percent": float(100 * precisions[there].mean()) if there.any() else None,
+        "map_percent": float(100 * precisions[present].mean()) if present.any() else None,
         "map_ci95": list(ends) if ends else None,
-        "chance_percent": float(100 * np.mean([chances[size] for size in sizes.tolist()])) if there.any() else None,
-        "n_queries": int(there.sum()),
+        "chance_percent": float(100 * np.mean([chances[size] for size in sizes.tolist()])) if present.any() else None,
+        "n_queries": int(present.sum()),
         "n_gallery": len(gallery),
-        "n_people": n_people,
-        "n_left_out": int((~there).sum()),
+        "n_people": n_speakers,
+        "n_left_out": int((~present).sum()),
     }

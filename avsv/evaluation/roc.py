@@ -1,4 +1,4 @@
-"""The receiver operating characteristic: area under it, average precision, errors at a false match rate, points."""
+"""Receiver operating characteristic: area under the curve, average precision, FNMR at an FMR, points to draw."""
 
 from bisect import bisect_left
 from collections.abc import Mapping
@@ -11,10 +11,10 @@ from avsv.jobs.files import whole_file
 
 
 def auc(counts: ErrorCounts) -> float:
-    """How often a target scores above a nontarget, 0 to 1; an equal score counts half. NaN for one class.
+    """Area under the ROC curve, 0 to 1; NaN if a class has no trial.
 
-    The area under the ROC curve, and the statistic of Mann and Whitney over the number of pairs; counted in whole
-    numbers.
+    The probability that a target scores above a nontarget, ties counting half: the statistic of Mann and Whitney
+    divided by the number of pairs. Counted in integers.
 
     Examples
     --------
@@ -33,10 +33,10 @@ def auc(counts: ErrorCounts) -> float:
 
 
 def average_precision(counts: ErrorCounts) -> float:
-    """Precision averaged over the targets found, 0 to 1: sum of (R_n - R_n-1) P_n over thresholds from high to low.
+    """Average precision, 0 to 1: the sum of (R_n - R_n-1) P_n over thresholds from high to low.
 
-    P is the share of targets among the accepted trials and R the share of targets that are accepted; equal scores are
-    one threshold, and nothing is interpolated. NaN where one class has no trial.
+    Precision P is the share of targets among the accepted trials, recall R the share of targets accepted. Equal scores
+    are one threshold, and nothing is interpolated. NaN if a class has no trial.
 
     Examples
     --------
@@ -52,11 +52,11 @@ def average_precision(counts: ErrorCounts) -> float:
 
 
 def fnmr_at_fmr(counts: ErrorCounts, fmr: float) -> float:
-    """False non-match rate at a false match rate, as ISO/IEC 19795 reports it. NaN where one class has no trial.
+    """False non-match rate (FNMR) at a false match rate (FMR), as in ISO/IEC 19795; NaN if a class has no trial.
 
-    The smallest share of missed targets over all thresholds that accept at most the share `fmr` of the nontargets;
-    nothing between thresholds is interpolated, so that it is a decision one can take. With fewer than 1 / `fmr`
-    nontargets not a single one may be accepted.
+    The smallest share of missed targets over all thresholds that accept at most the share `fmr` of the nontargets.
+    Nothing is interpolated, so a real threshold achieves it. With fewer than 1 / `fmr` nontargets, none may be
+    accepted.
 
     Examples
     --------
@@ -67,7 +67,7 @@ def fnmr_at_fmr(counts: ErrorCounts, fmr: float) -> float:
     """
     if not counts.two_classes:
         return float("nan")
-    # the first threshold that keeps to it: misses only grow from there
+    # the lowest such threshold; misses only increase above it
     point = bisect_left(range(len(counts.thresholds)), True, key=lambda i: counts.rates(i)[1] <= fmr)
     return counts.rates(point)[0]
 
@@ -75,8 +75,8 @@ def fnmr_at_fmr(counts: ErrorCounts, fmr: float) -> float:
 def roc_points(counts: ErrorCounts, most: int = 2000) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Thresholds, FPR and FNR along the ROC curve, three arrays of at most `most` points, from accepting all to none.
 
-    Only points where the curve turns are needed to draw it. Where there are more than `most`, those are left that stand
-    about evenly on the scale of the logarithm of the odds, which shows small rates as well as large ones.
+    Only points at which the curve turns are needed to draw it. If there are more than `most`, they are thinned evenly
+    on a log-odds scale, which resolves small rates as well as large ones.
 
     Examples
     --------
@@ -101,12 +101,12 @@ def roc_points(counts: ErrorCounts, most: int = 2000) -> tuple[np.ndarray, np.nd
 
 
 def log_odds(errors: np.ndarray, total: int) -> np.ndarray:
-    """Logarithm of errors to right decisions, half of one added to each so that none is infinite."""
+    """Log odds of an error, with 0.5 added to both counts to keep it finite."""
     return np.log((errors + 0.5) / (total - errors + 0.5))
 
 
 def write_roc(path: Path | str, curves: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray]]) -> None:
-    """Write what `roc_points` gives of each system, tab separated: name, threshold, FPR, FNR, with a head."""
+    """Write the `roc_points` of each system as tab-separated lines, name, threshold, FPR and FNR, with a heading."""
     with whole_file(path) as out:
         out.write("scores\tthreshold\tfpr\tfnr\n")
         for name, points in curves.items():

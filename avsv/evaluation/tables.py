@@ -1,10 +1,10 @@
-"""Tables as people read them: aligned text, and Markdown."""
+"""Tables for readers: aligned text and Markdown."""
 
 from collections.abc import Sequence
 
 
 def aligned(cells: Sequence[Sequence[str]]) -> str:
-    """Rows of cells as text, the first column to the left, the others to the right.
+    """Rows of cells as text, with the first column left-aligned and the others right-aligned.
 
     Examples
     --------
@@ -21,7 +21,7 @@ def aligned(cells: Sequence[Sequence[str]]) -> str:
 
 
 def markdown_text(text: str) -> str:
-    """A name as text of Markdown, in which HTML is markup and a line ends a cell.
+    """Escape a name for a Markdown table, in which HTML is markup and | ends a cell.
 
     Examples
     --------
@@ -32,7 +32,7 @@ def markdown_text(text: str) -> str:
 
 
 def markdown_rows(cells: Sequence[Sequence[str]]) -> list[str]:
-    """Rows of cells as the lines of a Markdown table; the first is the head.
+    """Rows of cells as lines of a Markdown table; the first row is the heading.
 
     Examples
     --------
@@ -44,12 +44,12 @@ def markdown_rows(cells: Sequence[Sequence[str]]) -> list[str]:
 
 
 def shown(value: float | None, digits: int) -> str:
-    """A number, or `-` where there is none."""
+    """A number with `digits` decimals, or `-` for None."""
     return "-" if value is None else f"{value:.{digits}f}"
 
 
 def span(ends: Sequence[float] | None, digits: int, sign: bool = False) -> str:
-    """An interval: `1.02-1.37`, with signs `-0.31 to +0.12`; `-` where there is none.
+    """An interval as `1.02-1.37`, or with signs `-0.31 to +0.12`; `-` for None.
 
     Examples
     --------

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 
 def warmed_margin(margin: float, done: float, warmup: float) -> float:
-    """Margin when a share `done` of the training is behind: it grows linearly from 0 during the share `warmup`.
+    """Margin after a share `done` of the training; it increases linearly from 0 over the share `warmup`.
 
     Examples
     --------
@@ -21,20 +21,20 @@ def warmed_margin(margin: float, done: float, warmup: float) -> float:
 class AAMSoftmax(nn.Module):
     """Additive angular margin softmax (ArcFace, Deng et al., CVPR 2019, equation 3), and two variants of it.
 
-    The target's logit is scale * cos(theta + margin); where theta + margin would pass pi, the linear continuation
-    cos(theta) - margin sin(margin) keeps it falling, as in the authors' code.
+    The target's logit is scale * cos(theta + margin). If theta + margin would exceed pi, the linear continuation
+    cos(theta) - margin sin(margin) keeps it decreasing, as in the authors' code.
 
-    Sub-centres (Deng et al., ECCV 2020): each class has several centres, and the nearest counts, so that mislabelled
-    and odd recordings get a centre of their own. Inter-top-k penalty (Zhao et al., ICASSP 2022): of the other classes
-    the k nearest have the logit scale * cos(theta - penalty), and so must be further away.
+    Sub-centres (Deng et al., ECCV 2020): each class has several centres, of which the nearest counts, so mislabelled
+    and unusual recordings can form a centre of their own. Inter-top-k penalty (Zhao et al., ICASSP 2022): the k nearest
+    other classes get the logit scale * cos(theta - penalty), which pushes them further away.
 
     Parameters
     ----------
     n_in : embedding size
-    n_classes : number of training people
-    scale, margin : s and m (radians); `margin` may be changed as training goes, the penalty follows in proportion
-    sub_centres : centres of a class
-    top_k : number of other classes penalised, 0: none; fewer where there are not so many
+    n_classes : number of training speakers
+    scale, margin : s and m (radians); `margin` may change during training, and the penalty changes in proportion
+    sub_centres : centres per class
+    top_k : number of other classes penalised, at most n_classes - 1; 0 for none
     top_penalty : radians
 
     Examples
@@ -53,7 +53,7 @@ class AAMSoftmax(nn.Module):
         nn.init.xavier_normal_(self.weight)
 
     def forward(self, embeddings: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean loss and the scaled cosines without a margin.
+        """Mean loss, and the scaled cosines without margin.
 
         Parameters
         ----------
@@ -62,7 +62,7 @@ class AAMSoftmax(nn.Module):
 
         Returns
         -------
-        (), (batch, n_classes)
+        loss (), logits (batch, n_classes)
         """
         cosine = F.linear(F.normalize(embeddings.float()), F.normalize(self.weight.float()))
         if self.sub_centres > 1:
@@ -80,6 +80,12 @@ class AAMSoftmax(nn.Module):
 
 
 def turn(cosine: Tensor, angle: float) -> Tensor:
-    """cos(theta + angle) from cos(theta)."""
+    """cos(theta + angle) from cos(theta), for theta from 0 to pi and an angle in radians.
+
+    Examples
+    --------
+    >>> turn(torch.tensor(1.0), math.pi / 2).round(decimals=2).item()
+    -0.0
+    """
     sine = (1 - cosine**2).clamp(min=1e-7).sqrt()
     return cosine * math.cos(angle) - sine * math.sin(angle)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 
 def pair_cosines(embeddings: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Cosines of all pairs of one person, and of all pairs of different people; each pair once.
+    """Cosines of all same-speaker pairs and of all different-speaker pairs in a batch, each pair once.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ def pair_cosines(embeddings: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def kept_share(done: float, first: float = 0.2, last: float = 0.05) -> float:
-    """Share of the hardest pairs kept when a share `done` of the training is behind (Qian et al., TASLP 2021).
+    """Share of the hardest pairs kept after a share `done` of the training (Qian et al., TASLP 2021).
 
     r(t) = r0 + (r1 - r0) (1 - exp((t / T) ln 0.02)).
 
@@ -48,14 +48,14 @@ def kept_share(done: float, first: float = 0.2, last: float = 0.05) -> float:
 def contrastive_loss(embeddings: Tensor, labels: Tensor, share: float) -> Tensor:
     """Mean cosine of the hardest negative pairs minus that of the hardest positive pairs, plus 2.
 
-    The batch's positive pairs and as many of its negative ones, drawn at random, make pairs half and half; the hardest
-    `share` of each is kept (aggressive sampling). 0 where the batch lacks either kind.
+    Equally many positive and negative pairs are used: the more frequent kind is sampled at random. The hardest `share`
+    of each kind is kept (aggressive sampling). The loss is 0 if the batch lacks either kind.
 
     Parameters
     ----------
     embeddings : (batch, n)
     labels : (batch,) int64
-    share : of either kind; one pair at least
+    share : of each kind that is kept, at least one pair
 
     Examples
     --------
@@ -73,16 +73,16 @@ def contrastive_loss(embeddings: Tensor, labels: Tensor, share: float) -> Tensor
 
 
 class VerificationLoss(nn.Module):
-    """Verification itself as the criterion: scale * cosine + offset is the log-likelihood ratio of every pair.
+    """Verification as the training criterion: scale * cosine + offset is the log-likelihood ratio of each pair.
 
-    The loss is the cross-entropy at a target prior over that of a system that knows the prior only, as in logistic
-    regression of scores (Brummer and du Preez, 2006): 1 says nothing, 0 is perfect. Unlike a softmax over training
-    people it goes on teaching when all people are told apart, since clean, damaged and missing modalities meet in the
-    pairs, and one threshold must do for all of them.
+    The loss is the cross-entropy at a target prior, divided by that of a system that knows only the prior, as in
+    logistic regression of scores (Brummer and du Preez, 2006): 1 is uninformative, 0 perfect. Unlike a softmax over
+    training speakers, it still provides a gradient when all speakers are classified correctly: pairs mix clean, damaged
+    and missing modalities, and one threshold must suit all of them.
 
     Parameters
     ----------
-    prior : of a target pair
+    prior : of a target pair, 0 to 1
     """
 
     def __init__(self, prior: float = 0.1):
@@ -91,7 +91,7 @@ class VerificationLoss(nn.Module):
         self.scale, self.offset = nn.Parameter(torch.tensor(10.0)), nn.Parameter(torch.tensor(-1.0))
 
     def forward(self, embeddings: Tensor, labels: Tensor) -> Tensor:
-        """Mean over the batch's pairs; 0 where it lacks pairs of one person, or of different people.
+        """Mean over the batch's pairs; 0 if it lacks same-speaker or different-speaker pairs.
 
         Parameters
         ----------

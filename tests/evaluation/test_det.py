@@ -8,19 +8,19 @@ from avsv.evaluation.det import det_band, det_points, lowest_rate, normal_deviat
 from avsv.evaluation.errors import count_errors
 
 
-def two_way_trials(n_people, seed=0):
-    """Every pair of two clips of each person; scores with an effect of the people."""
+def two_way_trials(n_speakers, seed=0):
+    """All pairs of the clips of all speakers, two each; scores with speaker effects."""
     rng = np.random.default_rng(seed)
-    clips = np.repeat(np.arange(n_people), 2)
+    clips = np.repeat(np.arange(n_speakers), 2)
     one, other = np.triu_indices(len(clips), 1)
-    people = np.stack([clips[one], clips[other]], axis=1)
-    labels = people[:, 0] == people[:, 1]
-    effect = rng.standard_normal(n_people)
-    scores = rng.standard_normal(len(labels)) + 2 * labels + 0.5 * effect[people].sum(axis=1)
-    return people, labels, scores
+    speakers = np.stack([clips[one], clips[other]], axis=1)
+    labels = speakers[:, 0] == speakers[:, 1]
+    effect = rng.standard_normal(n_speakers)
+    scores = rng.standard_normal(len(labels)) + 2 * labels + 0.5 * effect[speakers].sum(axis=1)
+    return speakers, labels, scores
 
 
-def test_curve_passes_through_the_rates():
+def test_the_curve_consists_of_true_rates():
     rng = np.random.default_rng(0)
     labels = rng.random(300) < 0.5
     counts = count_errors(rng.standard_normal(300) + labels, labels)
@@ -30,13 +30,13 @@ def test_curve_passes_through_the_rates():
     assert (np.diff(fnr) >= 0).all()
 
 
-def test_band_is_that_of_trials_repeated_as_often_as_their_people_are_drawn():
-    people, labels, scores = two_way_trials(12)
-    bootstrap = SpeakerBootstrap(people, labels, 40)
+def test_the_band_matches_repeating_trials_as_often_as_their_speakers_are_drawn():
+    speakers, labels, scores = two_way_trials(12)
+    bootstrap = SpeakerBootstrap(speakers, labels, 40)
     places, low, high = det_band(scores, count_errors(scores, labels), bootstrap)
     rates = []
     for weights in np.concatenate(bootstrap.weights, axis=1).T.astype(int):
-        times = np.where(labels, weights[people[:, 0]], weights[people[:, 0]] * weights[people[:, 1]])
+        times = np.where(labels, weights[speakers[:, 0]], weights[speakers[:, 0]] * weights[speakers[:, 1]])
         repeated, which = np.repeat(scores, times), np.repeat(labels, times)
         thresholds = np.append(np.unique(scores), np.inf)
         fnr = np.array([(repeated[which] < t).mean() for t in thresholds])
@@ -47,22 +47,22 @@ def test_band_is_that_of_trials_repeated_as_often_as_their_people_are_drawn():
 
 
 def rate_at(place, fpr, fnr):
-    """FNR where the broken line through (FPR, FNR), from the last threshold down, first reaches an FPR."""
+    """FNR where the line through (FPR, FNR), followed from the last threshold down, first reaches an FPR."""
     for i in range(len(fpr) - 1, 0, -1):
         if fpr[i] <= place <= fpr[i - 1] and fpr[i] < fpr[i - 1]:
             return fnr[i] + (place - fpr[i]) / (fpr[i - 1] - fpr[i]) * (fnr[i - 1] - fnr[i])
     raise AssertionError
 
 
-def test_band_holds_the_curve_nearly_everywhere():
-    people, labels, scores = two_way_trials(30, seed=1)
+def test_the_band_contains_the_curve_nearly_everywhere():
+    speakers, labels, scores = two_way_trials(30, seed=1)
     counts = count_errors(scores, labels)
-    places, low, high = det_band(scores, counts, SpeakerBootstrap(people, labels, 200))
+    places, low, high = det_band(scores, counts, SpeakerBootstrap(speakers, labels, 200))
     own = np.interp(places, counts.fpr[::-1], counts.fnr[::-1])
     assert ((low <= own) & (own <= high)).mean() > 0.9
 
 
-def test_one_person_has_no_band():
+def test_one_speaker_gives_no_band():
     labels = np.array([True, False])
     counts = count_errors(np.array([1.0, 0.0]), labels)
     assert det_band(np.array([1.0, 0.0]), counts, SpeakerBootstrap(np.zeros((2, 2), np.int32), labels, 10)) is None
@@ -71,10 +71,10 @@ def test_one_person_has_no_band():
 @pytest.mark.parametrize(
     ("n_target", "n_nontarget", "expected"), [(100, 900, 0.005), (5, 5, 0.02), (10**6, 10**6, 1e-4)]
 )
-def test_axes_begin_at_half_an_error_within_bounds(n_target, n_nontarget, expected):
+def test_axes_begin_at_half_an_error_within_limits(n_target, n_nontarget, expected):
     assert lowest_rate(n_target, n_nontarget) == expected
 
 
-def test_rates_of_0_and_1_have_a_finite_place_outside_of_the_frame():
+def test_rates_of_0_and_1_have_finite_deviates_outside_the_plot():
     assert normal_deviate(np.array([0.0])) < normal_deviate(np.array([1e-4]))
     assert np.isfinite(normal_deviate(np.array([0.0, 1.0]))).all()

@@ -1,4 +1,4 @@
-"""Error counts and the EER, against every threshold tried one by one."""
+"""Error counts and the EER, compared with trying all thresholds."""
 
 from itertools import pairwise
 
@@ -35,7 +35,7 @@ def points_by_trying(scores, labels):
 
 
 def eer_by_trying(scores, labels):
-    """Where the segments between neighbouring points meet the diagonal."""
+    """The rate at which a segment between neighbouring points crosses the diagonal."""
     points = points_by_trying(scores, labels)
     for (miss0, fa0), (miss1, fa1) in pairwise(points):
         if miss0 <= fa0 and miss1 >= fa1:
@@ -46,20 +46,20 @@ def eer_by_trying(scores, labels):
 
 @settings(deadline=None)
 @given(trials)
-def test_eer_agrees_with_every_threshold_tried(rows):
+def test_eer_matches_trying_all_thresholds(rows):
     scores, labels = arrays(rows)
     assert eer(scores, labels) == pytest.approx(eer_by_trying(scores, labels), abs=1e-9)
 
 
 @settings(deadline=None)
 @given(trials)
-def test_rates_agree_with_every_threshold_tried(rows):
+def test_rates_match_trying_all_thresholds(rows):
     scores, labels = arrays(rows)
     counts = count_errors(scores, labels)
     assert list(zip(counts.fnr.tolist(), counts.fpr.tolist())) == points_by_trying(scores, labels)
 
 
-def test_rates_agree_with_scikit_learn():
+def test_rates_match_scikit_learn():
     rng = np.random.default_rng(0)
     labels = rng.random(2000) < 0.3
     scores = (rng.standard_normal(2000) + labels).round(2)
@@ -93,7 +93,7 @@ def test_eer_does_not_depend_on_the_order_of_trials():
     assert eer(scores, labels) == eer(scores[order], labels[order])
 
 
-def test_the_threshold_of_the_eer_is_the_one_with_the_least_difference_of_rates():
+def test_the_eer_threshold_minimises_the_difference_of_the_rates():
     rng = np.random.default_rng(2)
     labels = rng.random(300) < 0.2
     scores = (rng.standard_normal(300) + labels).round(1)
@@ -101,23 +101,23 @@ def test_the_threshold_of_the_eer_is_the_one_with_the_least_difference_of_rates(
     assert equal_error(count_errors(scores, labels))[1] == min(gaps, key=gaps.get)
 
 
-def test_the_threshold_of_the_eer_of_all_equal_scores_is_that_score():
+def test_the_eer_threshold_of_equal_scores_is_that_score():
     assert equal_error(count_errors(np.full(10, 3.0), np.arange(10) < 4)) == (0.5, 3.0)
 
 
-def test_nan_is_no_score():
-    with pytest.raises(ValueError, match="1 of 3 scores are NaN"):
+def test_nan_scores_are_refused():
+    with pytest.raises(ValueError, match="1 of 3"):
         count_errors(np.array([0.0, np.nan, 1.0]), np.array([True, False, True]))
 
 
 @settings(deadline=None)
 @given(trials)
-def test_float32_scores_and_whole_numbers_are_counted_as_they_are(rows):
+def test_float32_and_integer_scores_are_counted_without_conversion(rows):
     scores, labels = arrays(rows)
     with np.errstate(over="ignore"):
         scores = scores.astype(np.float32)
-    found, expected = count_errors(scores, labels), count_errors(scores.astype(np.float64), labels)
-    assert found.thresholds.tolist() == expected.thresholds.tolist()
-    assert found.misses.tolist() == expected.misses.tolist()
+    ours, expected = count_errors(scores, labels), count_errors(scores.astype(np.float64), labels)
+    assert ours.thresholds.tolist() == expected.thresholds.tolist()
+    assert ours.misses.tolist() == expected.misses.tolist()
     whole = count_errors(np.array([3, 1, 2]), np.array([True, False, False]))
     assert whole.thresholds.tolist() == [1, 2, 3, np.inf]

@@ -1,5 +1,6 @@
-"""Score files found by name, and the tables made of them."""
+"""Finding score files by name, and tables of their results."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -19,12 +20,12 @@ from avsv.evaluation.results import find_score_files, markdown, parse_score_file
         ("vox1-O2.cosine", None),
     ],
 )
-def test_a_name_tells_list_condition_and_backend(name, expected):
+def test_a_name_holds_list_condition_and_backend(name, expected):
     file = parse_score_file(Path("exp/face/scores") / name, ["vox1-O-cleaned", "vox1-O", "veri_test2.txt"])
     assert (file and (file.trials, file.condition, file.backend)) == expected
 
 
-def test_files_beside_the_scores_are_left_out_and_strangers_counted(tmp_path, caplog):
+def test_files_beside_the_scores_are_skipped_and_scores_of_other_lists_counted(tmp_path, caplog):
     folder = tmp_path / "voice" / "scores"
     folder.mkdir(parents=True)
     for name in (
@@ -34,16 +35,16 @@ def test_files_beside_the_scores_are_left_out_and_strangers_counted(tmp_path, ca
         "t.cosine.json",
         "t.cosine.missing",
         ".t.part",
-        "strange.cosine",
+        "other.cosine",
     ):
         (folder / name).touch()
-    found = [file.path.name for file in find_score_files(tmp_path, ["t"])]
-    assert found == ["t.cosine", "t.plda", "t@noisy.cosine"]
-    assert "1 score files are of no trial list here" in caplog.text
+    names = [file.path.name for file in find_score_files(tmp_path, ["t"])]
+    assert names == ["t.cosine", "t.plda", "t@noisy.cosine"]
+    assert caplog.records[0].args == (1, folder / "other.cosine")
 
 
-def test_no_score_file_is_an_error(tmp_path):
-    with pytest.raises(InputError, match=r"no score files SYSTEM/scores/LIST\[@CONDITION\].BACKEND of the lists t"):
+def test_an_experiment_without_score_files_is_an_error(tmp_path):
+    with pytest.raises(InputError, match=re.escape(f"{tmp_path}: ")):
         find_score_files(tmp_path, ["t"])
 
 
@@ -81,17 +82,17 @@ def test_all_conditions_of_a_list_are_in_one_table():
     assert "| voice | plda | 2.00 | - |" in text
 
 
-def test_conditions_are_in_the_order_of_their_numbers(tmp_path):
+def test_conditions_are_sorted_by_their_numbers(tmp_path):
     folder = tmp_path / "voice" / "scores"
     folder.mkdir(parents=True)
     for name in ("t@snr-10.cosine", "t@snr-5.cosine", "t.cosine", "t@noisy-0.6.cosine"):
         (folder / name).touch()
-    found = [file.condition for file in find_score_files(tmp_path, ["t"])]
-    assert found == ["clean", "noisy-0.6", "snr-5", "snr-10"]
+    conditions = [file.condition for file in find_score_files(tmp_path, ["t"])]
+    assert conditions == ["clean", "noisy-0.6", "snr-5", "snr-10"]
 
 
-def test_conditions_that_are_not_asked_for_are_left_out_and_one_without_scores_is_an_error(tmp_path):
-    """Score files of an earlier run with other conditions lie in the same folder."""
+def test_only_requested_conditions_are_used_and_each_needs_scores(tmp_path):
+    """An earlier run may have left score files of other conditions in the same folder."""
     (tmp_path / "voice/scores").mkdir(parents=True)
     for name in ("l.cosine", "l@noisy-0.3.cosine", "l@noisy-0.6.cosine"):
         (tmp_path / "voice/scores" / name).write_text("a b 1\n")

@@ -1,4 +1,4 @@
-"""AUC, FNMR at FMR and ROC points, against scikit-learn, Mann and Whitney's count and every threshold tried."""
+"""AUC, FNMR at FMR and ROC points, compared with scikit-learn, Mann and Whitney's count and all thresholds."""
 
 import numpy as np
 import pytest
@@ -13,14 +13,14 @@ from tests.evaluation.test_errors import arrays, points_by_trying, trials
 
 @settings(deadline=None)
 @given(trials)
-def test_auc_is_the_share_of_pairs_in_the_right_order_ties_counting_half(rows):
+def test_auc_is_the_share_of_correctly_ordered_pairs_with_ties_as_half(rows):
     scores, labels = arrays(rows)
     pairs = [(t > n) + 0.5 * (t == n) for t in scores[labels] for n in scores[~labels]]
     assert auc(count_errors(scores, labels)) == pytest.approx(np.mean(pairs), abs=1e-12)
 
 
 @pytest.mark.parametrize("digits", [1, 12])
-def test_auc_of_many_trials_agrees_with_scikit_learn(digits):
+def test_auc_of_many_trials_matches_scikit_learn(digits):
     rng = np.random.default_rng(0)
     labels = rng.random(150_000) < 0.1
     scores = (rng.standard_normal(150_000) + labels).round(digits)
@@ -29,19 +29,19 @@ def test_auc_of_many_trials_agrees_with_scikit_learn(digits):
 
 @settings(deadline=None)
 @given(trials, st.one_of(st.floats(0, 1), st.sampled_from([0.0, 0.01, 0.25, 0.5, 1.0])))
-def test_fnmr_at_fmr_is_the_least_over_all_thresholds_that_keep_to_it(rows, fmr):
+def test_fnmr_at_fmr_is_the_least_over_all_thresholds_within_the_fmr(rows, fmr):
     scores, labels = arrays(rows)
     expected = min(miss for miss, false_alarm in points_by_trying(scores, labels) if false_alarm <= fmr)
     assert fnmr_at_fmr(count_errors(scores, labels), fmr) == expected
 
 
-def test_a_rate_that_is_just_reached_is_kept_to():
+def test_a_rate_that_is_exactly_reached_is_allowed():
     scores = np.arange(101.0)
-    labels = scores == 71  # 29 of 100 nontargets are above it, and 29 / 100 is 0.29 though 0.29 * 100 is below 29
+    labels = scores == 71  # 29 of 100 nontargets are above; 29 / 100 == 0.29, although 0.29 * 100 < 29 in floats
     assert fnmr_at_fmr(count_errors(scores, labels), 0.29) == 0
 
 
-def test_one_class_has_none_of_them():
+def test_rates_of_one_class_are_undefined():
     counts = count_errors(np.arange(3.0), np.ones(3, bool))
     assert np.isnan(auc(counts))
     assert np.isnan(fnmr_at_fmr(counts, 0.01))
@@ -50,7 +50,7 @@ def test_one_class_has_none_of_them():
 
 @settings(deadline=None)
 @given(trials)
-def test_the_area_under_the_points_where_the_curve_turns_is_the_whole_area(rows):
+def test_the_area_under_the_turning_points_is_the_auc(rows):
     scores, labels = arrays(rows)
     counts = count_errors(scores, labels)
     _, fpr, fnr = roc_points(counts)

@@ -1,3 +1,5 @@
+"""Margin softmax, compared with SpeechBrain and with a loop."""
+
 import math
 
 import pytest
@@ -8,7 +10,7 @@ from avsv.models.ecapa import import_speechbrain
 
 
 @pytest.mark.parametrize("margin", [0.0, 0.2, 0.5])
-def test_loss_is_speechbrains(margin):
+def test_loss_matches_speechbrain(margin):
     import_speechbrain()
     from speechbrain.nnet.losses import AdditiveAngularMargin, LogSoftmaxWrapper
 
@@ -31,7 +33,7 @@ def test_loss_by_hand():
     assert value.item() == pytest.approx(math.log(1 + math.exp(other - target)), abs=1e-5)
 
 
-def test_gradient_is_finite_where_an_embedding_is_its_centre_or_the_opposite():
+def test_gradient_is_finite_at_the_centre_and_opposite_to_it():
     loss = AAMSoftmax(3, 2)
     for sign in (1, -1):
         embedding = (sign * loss.weight[:1]).detach().requires_grad_()
@@ -44,7 +46,7 @@ def loop_loss(loss, embeddings, labels):
     total = 0.0
     centres = torch.nn.functional.normalize(loss.weight.double()).reshape(-1, loss.sub_centres, embeddings.shape[1])
     for x, label in zip(embeddings.double(), labels.tolist(), strict=True):
-        angles = [math.acos(max((c @ x / x.norm()).item() for c in people)) for people in centres]
+        angles = [math.acos(max((c @ x / x.norm()).item() for c in own)) for own in centres]
         others = sorted((a for i, a in enumerate(angles) if i != label))
         penalty = loss.top_penalty * loss.margin / loss.final_margin
         logits = [math.cos(a - penalty) if rank < loss.top_k else math.cos(a) for rank, a in enumerate(others)]
@@ -54,7 +56,7 @@ def loop_loss(loss, embeddings, labels):
 
 
 @pytest.mark.parametrize(("sub_centres", "top_k"), [(1, 0), (3, 0), (1, 2), (3, 2)])
-def test_sub_centres_and_inter_top_k_penalty_are_those_of_a_plain_loop(sub_centres, top_k):
+def test_sub_centres_and_inter_top_k_penalty_match_a_loop(sub_centres, top_k):
     torch.manual_seed(0)
     loss = AAMSoftmax(6, 5, 8, 0.2, sub_centres, top_k, 0.06).double()
     embeddings, labels = torch.randn(9, 6), torch.randint(5, (9,))
@@ -65,11 +67,11 @@ def test_sub_centres_and_inter_top_k_penalty_are_those_of_a_plain_loop(sub_centr
         assert logits.shape == (9, 5)
 
 
-def test_no_more_people_are_penalised_than_there_are():
+def test_top_k_is_limited_to_the_number_of_other_speakers():
     value, _ = AAMSoftmax(6, 3, top_k=5)(torch.randn(4, 6), torch.tensor([0, 1, 2, 0]))
     assert torch.isfinite(value)
 
 
-def test_margin_grows_linearly_and_stays():
+def test_margin_increases_linearly_and_then_stays():
     assert [warmed_margin(0.3, done, 0.5) for done in (0, 0.25, 0.5, 0.9)] == pytest.approx([0, 0.15, 0.3, 0.3])
     assert warmed_margin(0.3, 0, 0) == 0.3

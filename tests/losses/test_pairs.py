@@ -1,4 +1,4 @@
-"""Losses over pairs against plain loops."""
+"""Losses over pairs, compared with plain loops."""
 
 import math
 
@@ -15,43 +15,43 @@ def draw(n=12, seed=0):
 
 
 def loop_cosines(x, labels):
-    found = {True: [], False: []}
+    cosines = {True: [], False: []}
     x = x.double().numpy()
     for i in range(len(x)):
         for j in range(i + 1, len(x)):
             cosine = x[i] @ x[j] / math.sqrt((x[i] @ x[i]) * (x[j] @ x[j]))
-            found[bool(labels[i] == labels[j])].append(cosine)
-    return np.array(found[True]), np.array(found[False])
+            cosines[bool(labels[i] == labels[j])].append(cosine)
+    return np.array(cosines[True]), np.array(cosines[False])
 
 
-def test_pairs_are_all_pairs_once():
+def test_all_pairs_occur_once():
     x, labels = draw()
     for ours, theirs in zip(pair_cosines(x, labels), loop_cosines(x, labels), strict=True):
         assert sorted(ours.tolist()) == pytest.approx(sorted(theirs), abs=1e-5)
 
 
-def test_contrastive_keeps_the_hardest_share_of_half_positive_and_half_negative_pairs():
+def test_contrastive_loss_keeps_the_hardest_share_of_balanced_pairs():
     x, labels = draw()
     labels[:] = torch.tensor([0, 1] * 6)  # 30 positive and 36 negative pairs
     positive, negative = loop_cosines(x, labels)
-    found = {round(contrastive_loss(x, labels, 0.2).item(), 4) for _ in range(40)}
+    losses = {round(contrastive_loss(x, labels, 0.2).item(), 4) for _ in range(40)}
     hardest = np.sort(positive)[:6].mean()
-    # which 30 of the 36 negative ones are drawn varies: the 6 hardest of them lie between these
+    # 30 of the 36 negative pairs are drawn at random; the mean of their 6 hardest lies between these
     highest, lowest = np.sort(negative)[-6:].mean(), np.sort(negative)[-12:-6].mean()
-    assert len(found) > 1
-    assert all(lowest - hardest + 2 - 1e-3 <= value <= highest - hardest + 2 + 1e-3 for value in found)
+    assert len(losses) > 1
+    assert all(lowest - hardest + 2 - 1e-3 <= value <= highest - hardest + 2 + 1e-3 for value in losses)
 
 
-def test_contrastive_of_all_pairs_is_the_difference_of_the_means_plus_two():
+def test_contrastive_loss_of_all_pairs_is_the_difference_of_the_means_plus_two():
     x = torch.randn(4, 3)
-    labels = torch.tensor([0, 0, 1, 1])  # 2 positive, 4 negative; all of the positive are kept
+    labels = torch.tensor([0, 0, 1, 1])  # 2 positive and 4 negative pairs; all positive ones are kept
     positive, negative = loop_cosines(x, labels)
     mean = np.mean([contrastive_loss(x, labels, 1.0).item() for _ in range(400)])
     spread = negative.std() / math.sqrt(400)
     assert mean == pytest.approx(negative.mean() - positive.mean() + 2, abs=4 * spread)
 
 
-def test_share_of_hard_pairs_falls_on_the_papers_schedule():
+def test_share_of_hard_pairs_follows_the_schedule_of_the_paper():
     for done in (0.0, 0.1, 0.5, 1.0):
         assert kept_share(done) == pytest.approx(0.2 - 0.15 * (1 - 0.02**done))
 
@@ -70,7 +70,7 @@ def test_verification_loss_is_logistic_regression_at_the_prior():
     assert loss(x, labels).item() == pytest.approx(expected, abs=1e-5)
 
 
-def test_a_loss_that_says_nothing_is_one():
+def test_an_uninformative_loss_is_one():
     loss = VerificationLoss(0.3)
     with torch.no_grad():
         loss.scale.zero_()
@@ -80,7 +80,7 @@ def test_a_loss_that_says_nothing_is_one():
 
 @pytest.mark.parametrize("loss", [VerificationLoss(), lambda x, labels: contrastive_loss(x, labels, 0.2)])
 @pytest.mark.parametrize("labels", [torch.zeros(4, dtype=torch.long), torch.arange(4)])
-def test_without_both_kinds_of_pairs_there_is_nothing_to_learn(loss, labels):
+def test_without_both_kinds_of_pairs_loss_and_gradient_are_zero(loss, labels):
     x = torch.randn(4, 3, requires_grad=True)
     value = loss(x, labels)
     value.backward()

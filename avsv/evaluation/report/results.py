@@ -118,7 +118,7 @@ def make_tables(files: Sequence[ScoreFile], lists: Mapping[str, Path], options: 
     for name in sorted(dict.fromkeys(file.trials for file in files), key=lambda name: name != main):
         trials = read_labelled_trials(lists[name])
         resamples = bootstrap(trials, utt2spk, options.n_resamples)
-        people = resamples.people if resamples else speakers_of(trials, utt2spk)
+        people = resamples.speakers if resamples else speakers_of(trials, utt2spk)
         groupings = [read_grouping(path, trials, utt2spk) for path in options.by]
         given = TrialList(trials, people, resamples, groupings)
         for condition in dict.fromkeys(file.condition for file in files if file.trials == name):

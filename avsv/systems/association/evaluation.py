@@ -107,8 +107,8 @@ def resampled_auc(part: Resamples, scores: np.ndarray) -> np.ndarray:
     edges = distinct if len(distinct) <= BINS else np.unique(np.quantile(scores, np.linspace(0, 1, BINS + 1)[1:-1]))
     bins = np.searchsorted(edges, scores, side="right")
     labels, n = part.labels, len(edges) + 1
-    targets = part.sums(part.people[labels], bins[labels], n)
-    others = part.sums(part.people[~labels], bins[~labels], n)
+    targets = part.sums(part.speakers[labels], bins[labels], n)
+    others = part.sums(part.speakers[~labels], bins[~labels], n)
     below = np.cumsum(others, axis=0) - others / 2
     with np.errstate(invalid="ignore", divide="ignore"):
         return (targets * below).sum(0) / (targets.sum(0) * others.sum(0))
