@@ -19,32 +19,32 @@ from avsv.media.decoder_process import guarded
 from avsv.media.waveforms import read_waveform
 from avsv.models.checkpoint import load
 from avsv.models.device import pick_device
-from avsv.systems.association.images import speech_pictures, square_face
+from avsv.systems.association.input_images import spectrogram_images, square_face
 from avsv.systems.association.networks.media import ASSOCIATION_MEDIA, MediaNetwork
 
 log = logging.getLogger("avsv")
 
 
-def embed_voices(model: MediaNetwork, sound: np.ndarray, device: torch.device, of_trunk: bool = False) -> np.ndarray:
+def embed_voices(model: MediaNetwork, waveform: np.ndarray, device: torch.device, of_trunk: bool = False) -> np.ndarray:
     """Embed a clip's waveform: the mean direction of its spectrograms' vectors.
 
     Parameters
     ----------
-    sound : (n,) float32 at 16 kHz
+    waveform : (n,) float32 at 16 kHz
     of_trunk : return the trunk's output instead of the family's
 
     Returns
     -------
     (size,) float32
     """
-    pictures = torch.from_numpy(speech_pictures(sound, model.trunk_options.side)).to(device)
-    return mean_direction((model.trunk_voice if of_trunk else model.voice)(pictures))
+    images = torch.from_numpy(spectrogram_images(waveform, model.trunk_options.side)).to(device)
+    return mean_direction((model.trunk_voice if of_trunk else model.voice)(images))
 
 
 def embed_faces(model: MediaNetwork, faces: np.ndarray, device: torch.device, of_trunk: bool = False) -> np.ndarray:
     """Embed a clip's aligned faces, (n, 112, 112, 3) uint8 BGR: the mean direction of their vectors, (size,)."""
-    pictures = torch.from_numpy(np.stack([square_face(face, model.trunk_options.side) for face in faces])).to(device)
-    return mean_direction((model.trunk_face if of_trunk else model.face)(pictures))
+    images = torch.from_numpy(np.stack([square_face(face, model.trunk_options.side) for face in faces])).to(device)
+    return mean_direction((model.trunk_face if of_trunk else model.face)(images))
 
 
 def mean_direction(vectors: torch.Tensor) -> np.ndarray:

@@ -19,7 +19,7 @@ from avsv.kaldi.data_dir import DataDir, read_data_dir
 from avsv.kaldi.embeddings import read_embeddings
 from avsv.scoring.cosine import unit_length
 from avsv.systems.association.report_figures import matching_plot, plane_plot, principal_plane, system_legend
-from avsv.systems.association.table import MEASURES, cell, list_name, markdown_tables, summary_rows
+from avsv.systems.association.results_table import MEASURES, cell, list_name, markdown_tables, summary_rows
 
 log = logging.getLogger("avsv")
 EXAMPLES, RANKS = 6, 10  # queries to show, faces per query
@@ -194,15 +194,15 @@ def retrieval_of(test: TestSet, exp_dir: Path, media: MediaFolder) -> list[Marku
         row = next(i for i, utt in enumerate(voices) if spk[utt] == person)
         order = np.argsort(-(right @ left[row]), kind="stable")[:RANKS]
         query = media.clip(test.name, voices[row])
-        sound = tag("audio", src=query.sound, controls=True, preload="none", aria_label=f"voice of {query.name}")
-        shown_faces = [picture_of(media, test.name, faces[i], spk[faces[i]] == person) for i in order.tolist()]
-        parts.append(tag("article", tag("p", tag("b", person), f" {query.gender}"), sound if query.sound else None,
+        player = tag("audio", src=query.sound, controls=True, preload="none", aria_label=f"voice of {query.name}")
+        shown_faces = [face_image(media, test.name, faces[i], spk[faces[i]] == person) for i in order.tolist()]
+        parts.append(tag("article", tag("p", tag("b", person), f" {query.gender}"), player if query.sound else None,
                          tag("div", shown_faces, style="display:flex;flex-wrap:wrap;gap:6px;margin-top:.6rem"),
                          class_="trial"))  # fmt: skip
     return parts
 
 
-def picture_of(media: MediaFolder, set_name: str, utt: str, right: bool) -> Markup:
+def face_image(media: MediaFolder, set_name: str, utt: str, right: bool) -> Markup:
     clip = media.clip(set_name, utt)
     frame = "outline:4px solid var(--c2);outline-offset:-4px;" if right else ""
     title = f"face of {clip.name}{', the right person' if right else ''}"

@@ -13,12 +13,12 @@ BELOW_DB = 30.0  # frames this far below the loudest one are dropped; our choice
 RANGE_DB = 80.0  # dynamic range of the grey levels
 
 
-def drop_silence(sound: np.ndarray, below_db: float = BELOW_DB) -> np.ndarray:
+def drop_silence(waveform: np.ndarray, below_db: float = BELOW_DB) -> np.ndarray:
     """Drop 10 ms frames with little energy, measured over the 25 ms that start at each frame.
 
     Parameters
     ----------
-    sound : (n,) float32 at 16 kHz
+    waveform : (n,) float32 at 16 kHz
     below_db : frames weaker than the loudest one by more than this are dropped
 
     Returns
@@ -31,15 +31,15 @@ def drop_silence(sound: np.ndarray, below_db: float = BELOW_DB) -> np.ndarray:
     >>> len(drop_silence(np.concatenate([loud, np.zeros(16000, np.float32), loud])))  # windows that overlap it stay
     3520
     """
-    energy = log_energy(sound)
+    energy = log_energy(waveform)
     if not len(energy):
-        return sound
+        return waveform
     kept = energy > energy.max() - below_db * np.log(10) / 10
-    frames = sound[: len(kept) * HOP].reshape(-1, HOP)
-    return np.concatenate([frames[kept].ravel(), sound[len(kept) * HOP :] if kept[-1] else sound[:0]])
+    frames = waveform[: len(kept) * HOP].reshape(-1, HOP)
+    return np.concatenate([frames[kept].ravel(), waveform[len(kept) * HOP :] if kept[-1] else waveform[:0]])
 
 
-def magnitude_picture(sound: np.ndarray, side: int = BINS) -> np.ndarray:
+def magnitude_image(waveform: np.ndarray, side: int = BINS) -> np.ndarray:
     """Short-time magnitude spectrogram as grey levels, low frequencies at the top, time to the right.
 
     Magnitudes are in decibels, and 80 dB below the loudest is black (our choice: on a linear scale, speech is a few
@@ -47,7 +47,7 @@ def magnitude_picture(sound: np.ndarray, side: int = BINS) -> np.ndarray:
 
     Parameters
     ----------
-    sound : (n,) float32 at 16 kHz; repeated or truncated to 2.575 s
+    waveform : (n,) float32 at 16 kHz; repeated or truncated to 2.575 s
     side : height and width of the image in pixels
 
     Returns
@@ -57,11 +57,11 @@ def magnitude_picture(sound: np.ndarray, side: int = BINS) -> np.ndarray:
     Examples
     --------
     >>> tone = np.sin(2 * np.pi * 1000 * np.arange(16000) / 16000).astype(np.float32)
-    >>> int(magnitude_picture(tone).max(1).argmax())  # 1000 Hz x 512 / 16000
+    >>> int(magnitude_image(tone).max(1).argmax())  # 1000 Hz x 512 / 16000
     32
     """
-    sound = np.resize(sound, LENGTH) if len(sound) < LENGTH else sound[:LENGTH]
-    frames = np.lib.stride_tricks.sliding_window_view(sound, WINDOW)[::HOP]
+    waveform = np.resize(waveform, LENGTH) if len(waveform) < LENGTH else waveform[:LENGTH]
+    frames = np.lib.stride_tricks.sliding_window_view(waveform, WINDOW)[::HOP]
     magnitude = np.abs(np.fft.rfft(frames * np.hanning(WINDOW).astype(np.float32), FFT)).T[:BINS]
     decibels = 20 * np.log10(np.maximum(magnitude, 1e-10))
     grey = np.clip((decibels - decibels.max()) / RANGE_DB + 1, 0, 1)

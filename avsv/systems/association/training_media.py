@@ -19,11 +19,11 @@ from avsv.media.waveforms import WaveformStore, read_waveform
 from avsv.models.checkpoint import save
 from avsv.models.ranges import within
 from avsv.systems.association.embedding_media import embed_faces, embed_voices
-from avsv.systems.association.images import square_face
+from avsv.systems.association.input_images import square_face
 from avsv.systems.association.networks.family import Pairs
 from avsv.systems.association.networks.inception_resnet import TrunkOptions
 from avsv.systems.association.networks.media import ASSOCIATION_MEDIA, MediaNetwork
-from avsv.systems.association.spectrogram import LENGTH, drop_silence, magnitude_picture
+from avsv.systems.association.spectrogram import LENGTH, drop_silence, magnitude_image
 from avsv.systems.association.training import (
     PairingConfig,
     TrainingPeople,
@@ -102,7 +102,7 @@ class MediaPairs(Dataset):
         voice, face, seed = item
         config, rng = self.config, np.random.default_rng(seed)
         sound = self.store.part(self.clips.wav[voice], rng.random(), round(SPARE * LENGTH))
-        picture = magnitude_picture(take_length(drop_silence(sound), LENGTH), config.side)
+        picture = magnitude_image(take_length(drop_silence(sound), LENGTH), config.side)
         hide_stripes(picture, config.mask_share, rng)
         faces = read_faces(self.clips.faces[face])
         chosen = faces[rng.integers(len(faces))]

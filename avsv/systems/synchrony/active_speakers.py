@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from avsv.systems.synchrony.scoring import Synchrony, find_offset
+from avsv.systems.synchrony.offsets import Synchrony, find_offset
 
 SMOOTH = 0.5  # seconds on each side over which a face's score is averaged
 

@@ -14,7 +14,7 @@ channel) for the audio; batch norm and PReLU follow every convolution but the la
     out     64   9,1,1                         1 x 1        147,520
     all                                                     610,656
 
-    sound, 15 x 40 x 3, MFEC in 20 ms windows
+    audio, 15 x 40 x 3, MFEC in 20 ms windows
     conv1   16   1,5,1, pool 1,2,1               18              288
     conv21  32   1,4,1                           15            2,144
     conv22  32   1,4,1, pool 1,2,1                6            4,192
@@ -62,22 +62,22 @@ class CoupledCNN(nn.Module):
     Attributes
     ----------
     fps, mouth_frames : mouth images per second, and per cube
-    sound, sound_rate, sound_frames : audio features, their frames per second, and per cube
-    mouth_stride, sound_stride : cubes of mouth and audio from one pair to the next, 0.1 s later
-    sound_step : seconds from one audio cube to the next
+    audio_features, audio_rate, audio_frames : audio features, their frames per second, and per cube
+    mouth_stride, audio_stride : cubes of mouth and audio from one pair to the next, 0.1 s later
+    audio_step : seconds from one audio cube to the next
     seconds : duration of a cube
 
     Examples
     --------
     >>> net = CoupledCNN().eval()
-    >>> net.embed_mouths(torch.zeros(2, 12, 60, 100)).shape, net.embed_sound(torch.zeros(2, 20, 40, 3)).shape
+    >>> net.embed_mouths(torch.zeros(2, 12, 60, 100)).shape, net.embed_audio(torch.zeros(2, 20, 40, 3)).shape
     (torch.Size([2, 4, 64]), torch.Size([2, 6, 64]))
     """
 
     fps, mouth_frames = 30, 9
-    sound, sound_rate, sound_frames = "mfec", 50, 15
-    mouth_stride, sound_stride = 3, 5
-    sound_step = 0.02
+    audio_features, audio_rate, audio_frames = "mfec", 50, 15
+    mouth_stride, audio_stride = 3, 5
+    audio_step = 0.02
     seconds = 0.3
 
     def __init__(self, size: int = 64, width: float = 1.0):
@@ -103,32 +103,32 @@ class CoupledCNN(nn.Module):
                 layers.append(nn.MaxPool1d(2))
             before = channels
         self.sound_net = nn.Sequential(*layers)
-        self.sound_out = nn.Conv1d(before, size, self.sound_frames)
+        self.sound_out = nn.Conv1d(before, size, self.audio_frames)
         self.mouth_net.to(memory_format=torch.channels_last)  # twice as fast on a CPU
 
-    def embed_mouths(self, pictures: Tensor, stride: int = 1) -> Tensor:
+    def embed_mouths(self, images: Tensor, stride: int = 1) -> Tensor:
         """Vectors of all mouth cubes in segments of frames.
 
         Parameters
         ----------
-        pictures : (batch, t, 60, 100) float, with mean 0 and standard deviation 1 over the clip; t >= 9
+        images : (batch, t, 60, 100) float, with mean 0 and standard deviation 1 over the clip; t >= 9
         stride : 1 for every cube, 2 for every second one, ...
 
         Returns
         -------
         (batch, (t - 9) // stride + 1, size)
         """
-        batch, n_frames = pictures.shape[:2]
-        frames = pictures.flatten(0, 1).unsqueeze(1).contiguous(memory_format=torch.channels_last)
+        batch, n_frames = images.shape[:2]
+        frames = images.flatten(0, 1).unsqueeze(1).contiguous(memory_format=torch.channels_last)
         frames = self.mouth_net(frames).flatten(1).unflatten(0, (batch, n_frames))
         return slide(self.mouth_out, frames, stride)
 
-    def embed_sound(self, features: Tensor, stride: int = 1) -> Tensor:
+    def embed_audio(self, features: Tensor, stride: int = 1) -> Tensor:
         """Vectors of all audio cubes in segments of features.
 
         Parameters
         ----------
-        features : (batch, t, 40, 3) float, see `avsv.systems.synchrony.mfec.mfec`; t >= 15
+        features : (batch, t, 40, 3) float, see `avsv.systems.synchrony.audio_features.mfec`; t >= 15
         stride : 1 for every cube, 2 for every second one, ...
 
         Returns

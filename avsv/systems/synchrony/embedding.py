@@ -16,10 +16,10 @@ from avsv.media.decoder_process import guarded
 from avsv.media.waveforms import read_waveform
 from avsv.models.checkpoint import NetworkFile, load
 from avsv.models.device import pick_device
+from avsv.systems.synchrony.audio_features import mfcc, mfec
 from avsv.systems.synchrony.coupled_cnn import CoupledCNN
-from avsv.systems.synchrony.mfec import mfcc, mfec
 from avsv.systems.synchrony.mouths import Mouths, read_mouths
-from avsv.systems.synchrony.scoring import LARGEST, ClipVectors, distance_matrix, find_offset
+from avsv.systems.synchrony.offsets import LARGEST, ClipVectors, distance_matrix, find_offset
 from avsv.systems.synchrony.syncnet import SyncNet
 
 NETWORKS: dict[str, type[nn.Module]] = {"coupled_cnn": CoupledCNN, "syncnet": SyncNet}
@@ -55,13 +55,13 @@ def unit_mouths(mouths: Mouths, fps: float) -> np.ndarray:
 
     Examples
     --------
-    >>> pictures = np.random.default_rng(0).integers(0, 256, (10, 60, 100), np.uint8)
-    >>> values = unit_mouths(Mouths(pictures, np.arange(10) / 25), 30)
+    >>> images = np.random.default_rng(0).integers(0, 256, (10, 60, 100), np.uint8)
+    >>> values = unit_mouths(Mouths(images, np.arange(10) / 25), 30)
     >>> values.shape, round(float(values.std()), 4)
     ((12, 60, 100), 1.0)
     """
-    pictures = mouths.at_rate(fps).astype(np.float32)
-    return (pictures - pictures.mean()) / max(float(pictures.std()), 1.0)
+    images = mouths.at_rate(fps).astype(np.float32)
+    return (images - images.mean()) / max(float(images.std()), 1.0)
 
 
 class SynchronyEmbedder:
@@ -85,16 +85,16 @@ class SynchronyEmbedder:
         """Seconds from one mouth cube to the next."""
         return self.net.mouth_stride / self.net.fps
 
-    def features(self, sound: np.ndarray) -> np.ndarray:
-        return FEATURES[self.net.sound](sound)
+    def features(self, waveform: np.ndarray) -> np.ndarray:
+        return FEATURES[self.net.audio_features](waveform)
 
-    def embed(self, mouths: Mouths, sound: np.ndarray) -> ClipVectors:
+    def embed(self, mouths: Mouths, waveform: np.ndarray) -> ClipVectors:
         """Vectors of a clip.
 
         Parameters
         ----------
         mouths : mouth images of one face
-        sound : (n,) float32 waveform at 16 kHz that starts at time 0 of the same clock
+        waveform : (n,) float32 waveform at 16 kHz that starts at time 0 of the same clock
 
         Raises
         ------
@@ -102,29 +102,29 @@ class SynchronyEmbedder:
         """
         of_mouths = self.embed_mouths(mouths)
         first = int(np.ceil(mouths.times[0] / self.step - 1e-6))
-        return ClipVectors(of_mouths, self.embed_sound(sound), self.step, self.net.sound_step, first, len(of_mouths))
+        return ClipVectors(of_mouths, self.embed_audio(waveform), self.step, self.net.audio_step, first, len(of_mouths))
 
     def embed_mouths(self, mouths: Mouths) -> np.ndarray:
         net = self.net
-        pictures = unit_mouths(mouths, net.fps)
-        if len(pictures) < net.mouth_frames:
-            seconds = len(pictures) / net.fps
+        images = unit_mouths(mouths, net.fps)
+        if len(images) < net.mouth_frames:
+            seconds = len(images) / net.fps
             raise InputError(f"the face is visible for {seconds:.2f} s, expected at least {net.seconds:g} s")
         pieces = []
         with torch.inference_mode():
             # consecutive pieces overlap by a cube minus one frame, hence every cube lies within one piece
-            for begin in range(0, len(pictures) - net.mouth_frames + 1, FRAMES):
-                piece = torch.from_numpy(pictures[begin : begin + FRAMES + net.mouth_frames - 1])
+            for begin in range(0, len(images) - net.mouth_frames + 1, FRAMES):
+                piece = torch.from_numpy(images[begin : begin + FRAMES + net.mouth_frames - 1])
                 pieces.append(net.embed_mouths(piece.unsqueeze(0).to(self.device), net.mouth_stride).cpu()[0])
         return torch.cat(pieces).numpy()
 
-    def embed_sound(self, sound: np.ndarray) -> np.ndarray:
+    def embed_audio(self, waveform: np.ndarray) -> np.ndarray:
         net = self.net
-        features = self.features(sound)
-        if len(features) < net.sound_frames:
-            raise InputError(f"the audio lasts {len(sound) / RATE:.2f} s, expected at least {net.seconds:g} s")
+        features = self.features(waveform)
+        if len(features) < net.audio_frames:
+            raise InputError(f"the audio lasts {len(waveform) / RATE:.2f} s, expected at least {net.seconds:g} s")
         with torch.inference_mode():
-            out = net.embed_sound(torch.from_numpy(features).unsqueeze(0).to(self.device))
+            out = net.embed_audio(torch.from_numpy(features).unsqueeze(0).to(self.device))
         return out.cpu()[0].numpy()
 
 
@@ -148,7 +148,7 @@ def score_clips(embedder: SynchronyEmbedder, clips: Mapping[str, Sequence[str]],
         try:
             waveform = guarded(read_waveform, wav, RATE, allow_pipes, audio_track)
             vectors = embedder.embed(read_mouths(entry), waveform)
-            if not (np.isfinite(vectors.mouths).all() and np.isfinite(vectors.sound).all()):
+            if not (np.isfinite(vectors.mouths).all() and np.isfinite(vectors.audio).all()):
                 raise InputError("the network's vectors are NaN or infinite")
             offsets, matrix = distance_matrix(vectors, largest)
             synchrony = find_offset(offsets, matrix)

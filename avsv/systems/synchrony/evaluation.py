@@ -10,7 +10,7 @@ from avsv.evaluation.errors import count_errors, equal_error
 from avsv.kaldi.decimals import number_of
 from avsv.kaldi.tables import read_table
 from avsv.systems.synchrony.folds import measure_folds
-from avsv.systems.synchrony.scoring import pair_distances, shift_columns
+from avsv.systems.synchrony.offsets import pair_distances, shift_columns
 
 FRAME = 0.04  # seconds
 

@@ -28,8 +28,8 @@ def mouth_motion(mouths: Mouths) -> np.ndarray:
     >>> bool(abs(mouth_motion(Mouths(still, np.arange(50) / 25)) - 1).max() < 0.1)
     True
     """
-    pictures = mouths.at_rate(RATE).astype(np.float32)
-    change = np.abs(np.diff(pictures, axis=0, prepend=pictures[:1]))
+    images = mouths.at_rate(RATE).astype(np.float32)
+    change = np.abs(np.diff(images, axis=0, prepend=images[:1]))
     inside = change[:, INSIDE[0], INSIDE[1]].mean((1, 2))
     n_inside = change[0, INSIDE[0], INSIDE[1]].size
     around = (change.sum((1, 2)) - inside * n_inside) / (HEIGHT * WIDTH - n_inside)

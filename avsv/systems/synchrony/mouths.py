@@ -36,11 +36,11 @@ MOST = PER_ROW * 1000  # mouth images per clip: a JPEG is at most 65,500 pixels 
 class Mouths:
     """Mouth images of one face in consecutive frames.
 
-    pictures : (n, 60, 100) uint8, grey
+    images : (n, 60, 100) uint8, grey
     times : (n,) float, seconds on the common clock of video and audio
     """
 
-    pictures: np.ndarray
+    images: np.ndarray
     times: np.ndarray
 
     def at_rate(self, fps: float) -> np.ndarray:
@@ -49,7 +49,7 @@ class Mouths:
         Each interval of the new rate gets the frame on display at its midpoint. Frames are repeated (25 to 30 fps:
         every fifth one twice) or dropped, never blended. Before the track starts, its first frame is repeated.
         """
-        return self.pictures[frame_indices(self.times, fps)]
+        return self.images[frame_indices(self.times, fps)]
 
 
 def frame_indices(times: np.ndarray, fps: float) -> np.ndarray:
@@ -136,10 +136,10 @@ def known_mouths(video: Path | str, landmarks: str) -> Mouths:
 
 def encode_mouths(mouths: Mouths) -> bytes:
     """Encode for an archive: a 4-byte length, then an npz of the times and of one JPEG with 16 mouth images per row."""
-    n = len(mouths.pictures)
+    n = len(mouths.images)
     rows = -(-n // PER_ROW)
     sheet = np.zeros((rows * PER_ROW, HEIGHT, WIDTH), np.uint8)
-    sheet[:n] = mouths.pictures
+    sheet[:n] = mouths.images
     sheet = sheet.reshape(rows, PER_ROW, HEIGHT, WIDTH).transpose(0, 2, 1, 3).reshape(rows * HEIGHT, PER_ROW * WIDTH)
     ok, jpeg = cv2.imencode(".jpg", sheet, [cv2.IMWRITE_JPEG_QUALITY, 95])
     assert ok
@@ -154,7 +154,7 @@ def decode_mouths(data: bytes) -> Mouths:
     Examples
     --------
     >>> mouths = Mouths(np.full((20, 60, 100), 70, np.uint8), np.arange(20) / 25)
-    >>> decode_mouths(encode_mouths(mouths)).pictures.shape
+    >>> decode_mouths(encode_mouths(mouths)).images.shape
     (20, 60, 100)
     """
     try:

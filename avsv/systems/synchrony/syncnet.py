@@ -21,7 +21,7 @@ that the coupled CNN takes too. The first convolution therefore has 1 input chan
 import torch
 from torch import Tensor, nn
 
-from avsv.systems.synchrony.mfec import N_MFCC
+from avsv.systems.synchrony.audio_features import N_MFCC
 from avsv.systems.synchrony.mouths import HEIGHT, WIDTH
 
 HOP = 4  # MFCC frames per video frame
@@ -46,14 +46,14 @@ class SyncNet(nn.Module):
     Examples
     --------
     >>> net = SyncNet(size=32, width=0.125).eval()
-    >>> net.embed_mouths(torch.zeros(2, 7, 60, 100)).shape, net.embed_sound(torch.zeros(2, 29, 13)).shape
+    >>> net.embed_mouths(torch.zeros(2, 7, 60, 100)).shape, net.embed_audio(torch.zeros(2, 29, 13)).shape
     (torch.Size([2, 3, 32]), torch.Size([2, 3, 32]))
     """
 
     fps, mouth_frames = 25, 5
-    sound, sound_rate, sound_frames = "mfcc", 100, 20
-    mouth_stride, sound_stride = 1, 1
-    sound_step = 0.04
+    audio_features, audio_rate, audio_frames = "mfcc", 100, 20
+    mouth_stride, audio_stride = 1, 1
+    audio_step = 0.04
     seconds = 0.2
 
     def __init__(self, size: int = 1024, width: float = 1.0):
@@ -78,34 +78,34 @@ class SyncNet(nn.Module):
         for net in (self.mouth_net, self.sound_net):
             net.to(memory_format=torch.channels_last)
 
-    def embed_mouths(self, pictures: Tensor, stride: int = 1) -> Tensor:
+    def embed_mouths(self, images: Tensor, stride: int = 1) -> Tensor:
         """Vectors of all cubes of 5 frames; the frames of a cube are the channels of the first convolution.
 
         Parameters
         ----------
-        pictures : (batch, t, 60, 100) float, with mean 0 and standard deviation 1 over the clip; t >= 5
+        images : (batch, t, 60, 100) float, with mean 0 and standard deviation 1 over the clip; t >= 5
         stride : 1 for every cube, 2 for every second one, ...
 
         Returns
         -------
         (batch, (t - 5) // stride + 1, size)
         """
-        cubes = pictures.unfold(1, self.mouth_frames, stride).permute(0, 1, 4, 2, 3)
+        cubes = images.unfold(1, self.mouth_frames, stride).permute(0, 1, 4, 2, 3)
         out = self.mouth_net(cubes.flatten(0, 1).contiguous(memory_format=torch.channels_last))
         return self.mouth_out(out.flatten(1)).unflatten(0, cubes.shape[:2])
 
-    def embed_sound(self, features: Tensor, stride: int = 1) -> Tensor:
+    def embed_audio(self, features: Tensor, stride: int = 1) -> Tensor:
         """Vectors of the cubes of 20 MFCC frames that start with a video frame.
 
         Parameters
         ----------
-        features : (batch, t, 13) float, see `avsv.systems.synchrony.mfec.mfcc`; t >= 20
+        features : (batch, t, 13) float, see `avsv.systems.synchrony.audio_features.mfcc`; t >= 20
         stride : 1 for every cube, 2 for every second one, ...
 
         Returns
         -------
         (batch, (t - 20) // (4 stride) + 1, size)
         """
-        cubes = features.unfold(1, self.sound_frames, HOP * stride)
-        out = self.sound_net(cubes.reshape(-1, 1, N_MFCC, self.sound_frames))
+        cubes = features.unfold(1, self.audio_frames, HOP * stride)
+        out = self.sound_net(cubes.reshape(-1, 1, N_MFCC, self.audio_frames))
         return self.sound_out(out.flatten(1)).unflatten(0, cubes.shape[:2])

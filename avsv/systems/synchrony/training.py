@@ -82,7 +82,7 @@ class Segments(Dataset):
     def __init__(self, config: SynchronyConfig, clips: ClipList):
         self.config, self.clips = config, clips
         self.net = NETWORKS[config.task]
-        self.n_mouths, self.n_sound = frames_of(self.net, config)
+        self.n_mouths, self.n_audio = frames_of(self.net, config)
         self.features: dict[int, np.ndarray] = {}
         self.mouths: dict[int, Mouths] = {}
 
@@ -96,7 +96,7 @@ class Segments(Dataset):
         usable = []
         for index in progress(range(len(self.clips.utts)), "read clips"):
             try:
-                self.features[index] = FEATURES[self.net.sound](guarded(read_waveform, self.clips.wav[index]))
+                self.features[index] = FEATURES[self.net.audio_features](guarded(read_waveform, self.clips.wav[index]))
                 self.mouths[index] = read_mouths(self.clips.mouths[index])
             except InputError as error:
                 log.warning("left out %s: %s", self.clips.utts[index], error)
@@ -113,20 +113,20 @@ class Segments(Dataset):
         net = self.net
         n_mouths = len(frame_indices(self.mouths[index].times, net.fps))
         return min((n_mouths - self.n_mouths) // net.mouth_stride,
-                   (len(self.features[index]) - self.n_sound) // sound_hop(net))  # fmt: skip
+                   (len(self.features[index]) - self.n_audio) // audio_hop(net))  # fmt: skip
 
     def __getitem__(self, item: tuple[int, int]) -> tuple[Tensor, Tensor]:
         index, seed = item
         rng = np.random.default_rng(seed)
         begin = int(rng.integers(self.room(index) + 1))
-        pictures = unit_mouths(self.mouths[index], self.net.fps)[begin * self.net.mouth_stride :][: self.n_mouths]
-        sound = self.features[index][begin * sound_hop(self.net) :][: self.n_sound]
-        return torch.from_numpy(change(pictures, rng, self.config)), torch.from_numpy(sound)
+        images = unit_mouths(self.mouths[index], self.net.fps)[begin * self.net.mouth_stride :][: self.n_mouths]
+        sound = self.features[index][begin * audio_hop(self.net) :][: self.n_audio]
+        return torch.from_numpy(change(images, rng, self.config)), torch.from_numpy(sound)
 
 
-def sound_hop(net: type[nn.Module]) -> int:
+def audio_hop(net: type[nn.Module]) -> int:
     """Frames of sound from one pair to the next."""
-    return net.sound_stride * round(net.sound_step * net.sound_rate)
+    return net.audio_stride * round(net.audio_step * net.audio_rate)
 
 
 def pairs_of(net: type[nn.Module], config: SynchronyConfig) -> int:
@@ -138,18 +138,18 @@ def pairs_of(net: type[nn.Module], config: SynchronyConfig) -> int:
 def frames_of(net: type[nn.Module], config: SynchronyConfig) -> tuple[int, int]:
     """Mouths, and frames of sound, that the pairs of a segment span."""
     steps = (pairs_of(net, config) - 1) * config.stride
-    return steps * net.mouth_stride + net.mouth_frames, steps * sound_hop(net) + net.sound_frames
+    return steps * net.mouth_stride + net.mouth_frames, steps * audio_hop(net) + net.audio_frames
 
 
-def change(pictures: np.ndarray, rng: np.random.Generator, config: SynchronyConfig) -> np.ndarray:
+def change(images: np.ndarray, rng: np.random.Generator, config: SynchronyConfig) -> np.ndarray:
     """Mirror, move, and change the light of a stretch of mouths, (t, 60, 100) float32, all its frames alike."""
     if config.flip and rng.random() < 0.5:
-        pictures = pictures[:, :, ::-1]
+        images = images[:, :, ::-1]
     across, down = rng.integers(-config.move, config.move + 1, 2)
     rows = np.clip(np.arange(HEIGHT) + down, 0, HEIGHT - 1)
     columns = np.clip(np.arange(WIDTH) + across, 0, WIDTH - 1)
     gain, lift = np.exp(config.light * rng.normal()), config.light * rng.normal()
-    return np.ascontiguousarray(pictures[:, rows][:, :, columns] * np.float32(gain) + np.float32(lift))
+    return np.ascontiguousarray(images[:, rows][:, :, columns] * np.float32(gain) + np.float32(lift))
 
 
 def draw_impostors(n_pairs: int, least: int, most: int) -> Tensor:
@@ -183,9 +183,9 @@ def make_step(model: nn.Module, trainer: Trainer, config: SynchronyConfig) -> St
     least, most = shift_steps(config)
 
     def step(batch: tuple[Tensor, Tensor]) -> tuple[Tensor, dict]:
-        pictures, sound = (part.to(trainer.device, non_blocking=True) for part in batch)
-        mouths = model.embed_mouths(pictures, config.stride * model.mouth_stride).float()
-        sounds = model.embed_sound(sound, config.stride * model.sound_stride).float()
+        images, sound = (part.to(trainer.device, non_blocking=True) for part in batch)
+        mouths = model.embed_mouths(images, config.stride * model.mouth_stride).float()
+        sounds = model.embed_audio(sound, config.stride * model.audio_stride).float()
         others = torch.stack([draw_impostors(mouths.shape[1], least, most) for _ in range(len(mouths))])
         impostors = torch.take_along_dim(sounds, others.to(sounds.device).unsqueeze(2), 1)
         distance = torch.cat([(mouths - other).add(1e-6).norm(dim=2).flatten() for other in (sounds, impostors)])
@@ -208,11 +208,11 @@ def rehearse(config: SynchronyConfig, _n_people: int, n_clips: int) -> Rehearsal
     """A dry run on noise."""
     net = NETWORKS[config.task]
     model = net(config.size, config.width)
-    n_mouths, n_sound = frames_of(net, config)
-    shape = FEATURES[net.sound](np.ones(16000, np.float32)).shape[1:]
+    n_mouths, n_audio = frames_of(net, config)
+    shape = FEATURES[net.audio_features](np.ones(16000, np.float32)).shape[1:]
 
     def make_batch(n: int) -> tuple[Tensor, Tensor]:
-        return torch.randn(n, n_mouths, HEIGHT, WIDTH), torch.randn(n, n_sound, *shape)
+        return torch.randn(n, n_mouths, HEIGHT, WIDTH), torch.randn(n, n_audio, *shape)
 
     what = f"{config.segment:g} s of mouth and sound"
     return Rehearsal(model, lambda trainer: make_step(model, trainer, config), make_batch,

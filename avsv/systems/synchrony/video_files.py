@@ -15,7 +15,7 @@ from avsv.systems.synchrony.embedding import SynchronyEmbedder
 from avsv.systems.synchrony.mouth_activity import RATE as MOUTH_RATE
 from avsv.systems.synchrony.mouth_activity import mouth_activity
 from avsv.systems.synchrony.mouths import find_all_mouths, find_mouths
-from avsv.systems.synchrony.scoring import LARGEST, Synchrony, distance_matrix, find_offset
+from avsv.systems.synchrony.offsets import LARGEST, Synchrony, distance_matrix, find_offset
 
 log = logging.getLogger("avsv")
 

@@ -16,12 +16,12 @@ FRAMES_PER_SECOND = 100
 LEAST_FRAMES = 32  # the embedder's stride
 
 
-def speech_frames(sound: np.ndarray) -> np.ndarray:
+def speech_frames(waveform: np.ndarray) -> np.ndarray:
     """Log mel energies of the frames with speech.
 
     Parameters
     ----------
-    sound : (n,) float32 at 16 kHz, full scale is 1
+    waveform : (n,) float32 at 16 kHz, full scale is 1
 
     Returns
     -------
@@ -37,11 +37,11 @@ def speech_frames(sound: np.ndarray) -> np.ndarray:
     >>> speech_frames(np.concatenate([tone, np.zeros(16000)]).astype(np.float32)).shape
     (102, 64)
     """
-    mels, energy = fbank_and_energy(sound, N_MELS, HIGH_FREQ)
+    mels, energy = fbank_and_energy(waveform, N_MELS, HIGH_FREQ)
     mels = mels[energy_vad(energy) > 0]
     if len(mels) < LEAST_FRAMES:
         raise InputError(f"expected at least {LEAST_FRAMES / FRAMES_PER_SECOND:.2f} s of speech, found "
-                        f"{len(mels) / FRAMES_PER_SECOND:.2f} s in {len(sound) / 16000:.2f} s of audio")  # fmt: skip
+                        f"{len(mels) / FRAMES_PER_SECOND:.2f} s in {len(waveform) / 16000:.2f} s of audio")  # fmt: skip
     return mels
 
 

@@ -23,8 +23,8 @@ from avsv.models.checkpoint import fill
 from avsv.models.ranges import within
 from avsv.systems.voice_to_face.losses import critic_loss, generator_loss
 from avsv.systems.voice_to_face.networks import FACE_SIDE, FaceCritic, Generator, VoiceEmbedder, normalise_embeddings
-from avsv.systems.voice_to_face.speech import SpeechStore
 from avsv.systems.voice_to_face.speech_features import N_MELS
+from avsv.systems.voice_to_face.speech_store import SpeechStore
 from avsv.systems.voice_to_face.voice_embedder import refuse_crop_frames
 from avsv.training.checkpoints import load_weights, weights_file
 from avsv.training.config import OptimizerConfig, TrainingConfig

@@ -17,8 +17,8 @@ from avsv.jobs.fingerprints import digest
 from avsv.kaldi.data_dir import read_data_dir
 from avsv.models.ranges import within
 from avsv.systems.voice_to_face.networks import VoiceEmbedder
-from avsv.systems.voice_to_face.speech import SpeechStore
 from avsv.systems.voice_to_face.speech_features import N_MELS
+from avsv.systems.voice_to_face.speech_store import SpeechStore
 from avsv.training.config import TrainingConfig
 from avsv.training.dry_run import Rehearsal
 from avsv.training.trainer import Step, Trainer, finish_experiment, load_batches, start_experiment

@@ -3,8 +3,8 @@
 import numpy as np
 import scipy.signal
 
-from avsv.systems.association.images import speech_pictures, square_face
-from avsv.systems.association.spectrogram import LENGTH, drop_silence, magnitude_picture
+from avsv.systems.association.input_images import spectrogram_images, square_face
+from avsv.systems.association.spectrogram import LENGTH, drop_silence, magnitude_image
 
 
 def test_frames_30_db_below_the_loudest_are_dropped_and_others_kept():
@@ -21,24 +21,26 @@ def test_a_waveform_shorter_than_a_frame_is_unchanged():
 
 
 def test_the_image_is_the_short_time_magnitude_in_decibels():
-    sound = np.random.default_rng(1).normal(size=LENGTH).astype(np.float32)
+    waveform = np.random.default_rng(1).normal(size=LENGTH).astype(np.float32)
     window = np.hanning(400)
-    _, _, z = scipy.signal.stft(sound, window=window, nperseg=400, noverlap=240, nfft=512, boundary=None, padded=False)
+    _, _, z = scipy.signal.stft(
+        waveform, window=window, nperseg=400, noverlap=240, nfft=512, boundary=None, padded=False
+    )
     decibels = 20 * np.log10(np.abs(z[:256]) * window.sum())
     wanted = 255 * np.clip((decibels - decibels.max()) / 80 + 1, 0, 1)
-    np.testing.assert_allclose(magnitude_picture(sound).astype(float), wanted, atol=1)
+    np.testing.assert_allclose(magnitude_image(waveform).astype(float), wanted, atol=1)
 
 
 def test_the_image_does_not_depend_on_loudness():
-    sound = np.random.default_rng(2).normal(size=30000).astype(np.float32)
-    np.testing.assert_array_equal(magnitude_picture(sound, 96), magnitude_picture(4 * sound, 96))
+    waveform = np.random.default_rng(2).normal(size=30000).astype(np.float32)
+    np.testing.assert_array_equal(magnitude_image(waveform, 96), magnitude_image(4 * waveform, 96))
 
 
 def test_the_pieces_of_a_long_clip_reach_its_end():
-    sound = np.random.default_rng(3).normal(size=2 * LENGTH + 100).astype(np.float32)
-    pieces = speech_pictures(sound, 256)
+    waveform = np.random.default_rng(3).normal(size=2 * LENGTH + 100).astype(np.float32)
+    pieces = spectrogram_images(waveform, 256)
     assert len(pieces) == 3
-    np.testing.assert_array_equal(pieces[-1], magnitude_picture(sound[-LENGTH:]))
+    np.testing.assert_array_equal(pieces[-1], magnitude_image(waveform[-LENGTH:]))
 
 
 def test_a_face_is_converted_to_rgb_and_resized():

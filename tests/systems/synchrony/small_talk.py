@@ -10,9 +10,9 @@ PEOPLE, CLIPS, FRAMES = 4, 3, 60
 
 
 def draw_mouth(opening, person):
-    picture = np.full((60, 100), 110 + 20 * person, np.uint8)
-    picture[28 : 29 + round(25 * float(opening)), 25:75] = 20
-    return picture
+    image = np.full((60, 100), 110 + 20 * person, np.uint8)
+    image[28 : 29 + round(25 * float(opening)), 25:75] = 20
+    return image
 
 
 def make_talk(folder, prefix="p", people=PEOPLE, frames=FRAMES):
@@ -27,8 +27,8 @@ def make_talk(folder, prefix="p", people=PEOPLE, frames=FRAMES):
             soundfile.write(folder / f"{utt}.wav", voice(opening, rng), 16000)
             archive += f"{utt} ".encode()
             tables["mouths.scp"] += f"{utt} {folder}/mouths.ark:{len(archive)}\n"
-            pictures = np.stack([draw_mouth(o, person) for o in opening])
-            archive += encode_mouths(Mouths(pictures, np.arange(frames) / 25))
+            images = np.stack([draw_mouth(o, person) for o in opening])
+            archive += encode_mouths(Mouths(images, np.arange(frames) / 25))
             tables["utt2spk"] += f"{utt} {prefix}{person}\n"
             tables["wav.scp"] += f"{utt} {folder}/{utt}.wav\n"
     (folder / "mouths.ark").write_bytes(archive)

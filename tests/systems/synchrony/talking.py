@@ -14,20 +14,20 @@ GREEN = (60, 200, 60)
 
 def draw(openings, side=160):
     """Draw faces side by side, each in a square of `side` pixels; an opening of None leaves the square empty."""
-    picture = np.full((side, side * len(openings), 3), 40, np.uint8)
+    image = np.full((side, side * len(openings), 3), 40, np.uint8)
     for column, opening in enumerate(openings):
         if opening is None:
             continue
         left, top = column * side + (side - FACE) // 2, (side - FACE) // 2
-        picture[top : top + FACE, left : left + FACE] = GREEN
+        image[top : top + FACE, left : left + FACE] = GREEN
         x, y = (TEMPLATE[3:].mean(0) + np.array([left, top])).round().astype(int)
         corners = (int(x) - 14, int(y) - 1), (int(x) + 14, int(y) + round(9 * float(opening)))
-        cv2.rectangle(picture, *corners, (0, 0, 0), -1)
-    return picture
+        cv2.rectangle(image, *corners, (0, 0, 0), -1)
+    return image
 
 
-def write_talk(path, openings, times, sound=None, sound_at=0.0, turned=False):
-    """Write a video with the frames `openings`, (n, faces), at `times` (s), and audio (16 kHz) from `sound_at` (s).
+def write_talk(path, openings, times, audio=None, audio_start=0.0, turned=False):
+    """Write a video with the frames `openings`, (n, faces), at `times` (s), and audio (16 kHz) from `audio_start` (s).
 
     turned : store the frames rotated with a display matrix in the metadata, as a phone held sideways does
     """
@@ -36,21 +36,21 @@ def write_talk(path, openings, times, sound=None, sound_at=0.0, turned=False):
         stream = container.add_stream("libx264", rate=90000, options={"crf": "18"})
         stream.time_base = base
         stream.codec_context.time_base = base
-        track = container.add_stream("aac", rate=16000, layout="mono") if sound is not None else None
+        track = container.add_stream("aac", rate=16000, layout="mono") if audio is not None else None
         for number, (row, time) in enumerate(zip(openings, times, strict=True)):
-            picture = np.ascontiguousarray(np.rot90(draw(row), 3 if turned else 0))
+            image = np.ascontiguousarray(np.rot90(draw(row), 3 if turned else 0))
             if number == 0:
-                stream.height, stream.width, stream.pix_fmt = *picture.shape[:2], "yuv420p"
-            frame = av.VideoFrame.from_ndarray(picture, format="bgr24")
+                stream.height, stream.width, stream.pix_fmt = *image.shape[:2], "yuv420p"
+            frame = av.VideoFrame.from_ndarray(image, format="bgr24")
             frame.pts, frame.time_base = round(time / base), base
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
         if track is not None:
-            for start in range(0, len(sound), 1024):
-                piece = np.ascontiguousarray(sound[None, start : start + 1024], np.float32)
+            for start in range(0, len(audio), 1024):
+                piece = np.ascontiguousarray(audio[None, start : start + 1024], np.float32)
                 frame = av.AudioFrame.from_ndarray(piece, format="fltp", layout="mono")
                 frame.sample_rate, frame.time_base = 16000, Fraction(1, 16000)
-                frame.pts = start + round(sound_at * 16000)
+                frame.pts = start + round(audio_start * 16000)
                 container.mux(track.encode(frame))
             container.mux(track.encode())
     if turned:
@@ -76,8 +76,8 @@ def voice(opening, rng, fps=25):
 class Detector:
     """Finds upright green faces."""
 
-    def detect(self, picture, input_size, det_thresh):
-        green = ((picture[..., 1] > 120) & (picture[..., 2] < 130)).astype(np.uint8)
+    def detect(self, image, input_size, det_thresh):
+        green = ((image[..., 1] > 120) & (image[..., 2] < 130)).astype(np.uint8)
         green = cv2.morphologyEx(green, cv2.MORPH_CLOSE, np.ones((21, 21), np.uint8))
         boxes, points = [], []
         for left, top, wide, high, area in cv2.connectedComponentsWithStats(green)[2][1:]:

@@ -8,7 +8,7 @@ from avsv.systems.synchrony import coupled_cnn
 from avsv.systems.synchrony.coupled_cnn import CoupledCNN
 from tests.models.tables import layer_table, n_parameters
 
-MOUTH, SOUND = coupled_cnn.__doc__.split("sound, 15 x 40 x 3")
+MOUTH, AUDIO = coupled_cnn.__doc__.split("audio, 15 x 40 x 3")
 
 
 def blocks(net):
@@ -21,7 +21,7 @@ def blocks(net):
     return found
 
 
-@pytest.mark.parametrize("part, text", [("mouth", MOUTH), ("sound", SOUND)])
+@pytest.mark.parametrize("part, text", [("mouth", MOUTH), ("sound", AUDIO)])
 def test_parameters_match_the_table(part, text):
     net, rows = CoupledCNN(), layer_table(text)
     counts = [numbers[-1] for name, numbers in rows.items() if name.startswith(("conv", "fc", "out"))]
@@ -74,17 +74,17 @@ def test_a_cube_gives_the_64_numbers_that_3d_convolutions_give():
 def test_a_segment_gives_the_vectors_of_its_cubes(stride):
     net = CoupledCNN(width=0.25).eval()
     with torch.no_grad():
-        frames, sound = torch.randn(1, 15, 60, 100), torch.randn(1, 22, 40, 3)
-        mouths, sounds = net.embed_mouths(frames, stride), net.embed_sound(sound, stride)
+        frames, audio = torch.randn(1, 15, 60, 100), torch.randn(1, 22, 40, 3)
+        mouths, audios = net.embed_mouths(frames, stride), net.embed_audio(audio, stride)
         for place in range(0, 7, stride):
             one = net.embed_mouths(frames[:, place : place + 9])[:, 0]
             assert torch.allclose(mouths[:, place // stride], one, atol=1e-5)
         for place in range(0, 8, stride):
-            one = net.embed_sound(sound[:, place : place + 15])[:, 0]
-            assert torch.allclose(sounds[:, place // stride], one, atol=1e-5)
+            one = net.embed_audio(audio[:, place : place + 15])[:, 0]
+            assert torch.allclose(audios[:, place // stride], one, atol=1e-5)
 
 
 def test_mouth_and_audio_cubes_last_equally_long_and_advance_equally():
     net = CoupledCNN
-    assert net.mouth_frames / net.fps == net.sound_frames / net.sound_rate == pytest.approx(net.seconds)
-    assert net.mouth_stride / net.fps == pytest.approx(net.sound_stride * net.sound_step)
+    assert net.mouth_frames / net.fps == net.audio_frames / net.audio_rate == pytest.approx(net.seconds)
+    assert net.mouth_stride / net.fps == pytest.approx(net.audio_stride * net.audio_step)

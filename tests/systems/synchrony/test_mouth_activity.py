@@ -33,7 +33,7 @@ def test_activity_begins_and_ends_with_the_talking():
 @pytest.mark.parametrize("fps", [24, 30, 50])
 def test_activity_has_25_values_per_second_at_any_frame_rate(fps):
     still = mouths([0.3] * 60)
-    assert len(mouth_activity(Mouths(still.pictures, np.arange(60) / fps))) == pytest.approx(60 / fps * 25, abs=1)
+    assert len(mouth_activity(Mouths(still.images, np.arange(60) / fps))) == pytest.approx(60 / fps * 25, abs=1)
 
 
 def test_constant_images_do_not_divide_by_zero():

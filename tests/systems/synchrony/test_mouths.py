@@ -22,18 +22,18 @@ from tests.systems.synchrony.talking import Detector, draw, talk, write_talk
 OPENING = talk(np.random.default_rng(0), 50)
 
 
-def darkness(pictures):
+def darkness(images):
     """Share of black pixels in the middle of each mouth."""
-    return (pictures[:, 10:55, 25:75] < 60).mean((1, 2))
+    return (images[:, 10:55, 25:75] < 60).mean((1, 2))
 
 
 @pytest.mark.parametrize("turn, scale", [(0, 1.0), (20, 0.7), (-30, 1.6)])
 def test_a_mouth_is_cropped_upright_and_at_a_fixed_size(turn, scale):
-    picture = draw([0.5])
+    image = draw([0.5])
     matrix = cv2.getRotationMatrix2D((80, 80), turn, scale)
     points = TEMPLATE + 24
-    moved = cv2.warpAffine(picture, matrix, (160, 160), borderValue=(40, 40, 40))
-    plain = cut_mouth(picture, points)
+    moved = cv2.warpAffine(image, matrix, (160, 160), borderValue=(40, 40, 40))
+    plain = cut_mouth(image, points)
     turned = cut_mouth(moved, points @ matrix[:, :2].T + matrix[:, 2])
     assert plain.shape == (HEIGHT, WIDTH)
     assert np.abs(plain.astype(float) - turned).mean() < 8
@@ -61,8 +61,8 @@ def test_a_late_track_repeats_its_first_frame_before_it_starts():
 def test_cropped_mouths_follow_the_openings_of_the_video(tmp_path, fps):
     times = np.arange(50) / fps
     mouths = find_mouths(write_talk(tmp_path / "a.mp4", OPENING[:, None], times), Detector())
-    assert mouths.pictures.shape == (50, 60, 100) and np.allclose(mouths.times, times, atol=1e-3)
-    assert np.corrcoef(darkness(mouths.pictures), OPENING)[0, 1] > 0.95
+    assert mouths.images.shape == (50, 60, 100) and np.allclose(mouths.times, times, atol=1e-3)
+    assert np.corrcoef(darkness(mouths.images), OPENING)[0, 1] > 0.95
 
 
 def test_a_variable_frame_rate_becomes_constant(tmp_path):
@@ -76,7 +76,7 @@ def test_a_variable_frame_rate_becomes_constant(tmp_path):
 
 def test_a_rotated_phone_video_is_made_upright(tmp_path):
     path = write_talk(tmp_path / "a.mp4", OPENING[:20, None], np.arange(20) / 25, turned=True)
-    assert np.corrcoef(darkness(find_mouths(path, Detector()).pictures), OPENING[:20])[0, 1] > 0.95
+    assert np.corrcoef(darkness(find_mouths(path, Detector()).images), OPENING[:20])[0, 1] > 0.95
 
 
 def test_key_points_of_the_corpus_are_used(tmp_path):
@@ -85,7 +85,7 @@ def test_key_points_of_the_corpus_are_used(tmp_path):
     lines = ["FRAME", *(f"{i}\t{row}" for i in range(20))]
     (tmp_path / "a.txt").write_text("\n".join(lines) + "\n")
     found = known_mouths(path, str(tmp_path / "a.txt"))
-    assert np.abs(found.pictures.astype(int) - find_mouths(path, Detector()).pictures).mean() < 5
+    assert np.abs(found.images.astype(int) - find_mouths(path, Detector()).images).mean() < 5
     for rows in (lines[:16], [*lines, *lines[1:3]]):
         (tmp_path / "a.txt").write_text("\n".join(rows) + "\n")
         with pytest.raises(InputError, match=r"a\.mp4"):
@@ -96,15 +96,15 @@ def test_mouths_survive_an_archive(tmp_path):
     rng = np.random.default_rng(0)
     shades = [np.full((n, 60, 100), 9 * n, np.uint8) + rng.integers(0, 3, (n, 1, 1), np.uint8) for n in (1, 16, 17)]
     archive, entries = b"", []
-    for number, pictures in enumerate(shades):
+    for number, images in enumerate(shades):
         archive += f"utt{number} ".encode()
         entries.append(f"{tmp_path}/m.ark:{len(archive)}")
-        archive += encode_mouths(Mouths(pictures, np.arange(len(pictures)) / 25))
+        archive += encode_mouths(Mouths(images, np.arange(len(images)) / 25))
     (tmp_path / "m.ark").write_bytes(archive)
-    for entry, pictures in zip(entries, shades, strict=True):
+    for entry, images in zip(entries, shades, strict=True):
         found = read_mouths(entry)
-        assert found.pictures.shape == pictures.shape and len(found.times) == len(pictures)
-        assert np.abs(found.pictures.astype(int) - pictures).max() < 6  # of 255, after JPEG compression
+        assert found.images.shape == images.shape and len(found.times) == len(images)
+        assert np.abs(found.images.astype(int) - images).max() < 6  # of 255, after JPEG compression
     (tmp_path / "m.ark").write_bytes(archive[:-20])
     for entry in (entries[-1], f"{tmp_path}/m.ark:3", f"{tmp_path}/m.ark", f"{tmp_path}/absent:4"):
         with pytest.raises(InputError, match="mouths"):

@@ -136,5 +136,5 @@ def test_key_points_come_from_a_detector_or_from_the_corpus(avsv, videos, tmp_pa
     status, text = avsv("synchrony", "mouths", "--max-skipped", "0.5", "--model", "pack", videos, tmp_path / "found")
     assert status == 0 and "skipped b-1" in text
     found = read_mouths(read_table(videos / "mouths.scp")["a-1"])
-    assert found.pictures.shape == known.pictures.shape == (25, 60, 100)
-    assert np.abs(found.pictures.astype(int) - known.pictures).mean() < 5
+    assert found.images.shape == known.images.shape == (25, 60, 100)
+    assert np.abs(found.images.astype(int) - known.images).mean() < 5

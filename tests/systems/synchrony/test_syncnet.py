@@ -21,27 +21,27 @@ def test_feature_maps_match_the_table():
     net = SyncNet()
     with torch.no_grad():
         mouth = maps(net.mouth_net, torch.zeros(1, 5, 60, 100))
-        sound = maps(net.sound_net, torch.zeros(1, 1, 13, 20))
+        audio = maps(net.sound_net, torch.zeros(1, 1, 13, 20))
     assert mouth == [(96, 27, 47), (96, 13, 23), (256, 6, 11), (256, 3, 6), (256, 3, 6), (256, 3, 6), (256, 3, 6),
                      (256, 1, 2), (512, 1, 1)]  # fmt: skip
-    assert sound == [(64, 13, 20), (192, 13, 20), (192, 11, 9), (384, 11, 9), (256, 11, 9), (256, 11, 9), (256, 5, 4),
+    assert audio == [(64, 13, 20), (192, 13, 20), (192, 11, 9), (384, 11, 9), (256, 11, 9), (256, 11, 9), (256, 5, 4),
                      (512, 1, 1)]  # fmt: skip
     net.eval()
-    assert net.embed_mouths(torch.zeros(1, 5, 60, 100)).shape == net.embed_sound(torch.zeros(1, 20, 13)).shape
+    assert net.embed_mouths(torch.zeros(1, 5, 60, 100)).shape == net.embed_audio(torch.zeros(1, 20, 13)).shape
 
 
 def test_a_segment_gives_the_vectors_of_its_cubes():
     net = SyncNet(16, 0.125).eval()
     with torch.no_grad():
-        frames, sound = torch.randn(1, 9, 60, 100), torch.randn(1, 36, 13)
+        frames, audio = torch.randn(1, 9, 60, 100), torch.randn(1, 36, 13)
         for stride in (1, 2):
-            mouths, sounds = net.embed_mouths(frames, stride), net.embed_sound(sound, stride)
-            assert mouths.shape == sounds.shape == (1, 5 if stride == 1 else 3, 16)
+            mouths, audios = net.embed_mouths(frames, stride), net.embed_audio(audio, stride)
+            assert mouths.shape == audios.shape == (1, 5 if stride == 1 else 3, 16)
             for place in range(0, 5, stride):
                 one = net.embed_mouths(frames[:, place : place + 5])[:, 0]
                 assert torch.allclose(mouths[:, place // stride], one, atol=1e-5)
-                one = net.embed_sound(sound[:, 4 * place : 4 * place + 20])[:, 0]
-                assert torch.allclose(sounds[:, place // stride], one, atol=1e-5)
+                one = net.embed_audio(audio[:, 4 * place : 4 * place + 20])[:, 0]
+                assert torch.allclose(audios[:, place // stride], one, atol=1e-5)
 
 
 def test_the_first_layer_is_a_3d_convolution_over_five_frames():
@@ -53,5 +53,5 @@ def test_the_first_layer_is_a_3d_convolution_over_five_frames():
 
 
 def test_cubes_last_0_2_seconds_and_advance_by_one_frame():
-    assert SyncNet.mouth_frames / SyncNet.fps == SyncNet.sound_frames / SyncNet.sound_rate == pytest.approx(0.2)
-    assert SyncNet.mouth_stride / SyncNet.fps == pytest.approx(SyncNet.sound_stride * SyncNet.sound_step)
+    assert SyncNet.mouth_frames / SyncNet.fps == SyncNet.audio_frames / SyncNet.audio_rate == pytest.approx(0.2)
+    assert SyncNet.mouth_stride / SyncNet.fps == pytest.approx(SyncNet.audio_stride * SyncNet.audio_step)

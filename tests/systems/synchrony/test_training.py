@@ -86,17 +86,17 @@ def test_a_segment_gives_as_many_pairs_as_it_says_of_mouth_and_sound_of_one_mome
     settings = config(talkers, task, stride=stride, flip=False, move=0, light=0.0)
     segments, net = Segments(settings, list_clips(read_data_dir(settings.data_dir))), NETWORKS[task]
     segments.keep()
-    pictures, sound = segments[0, 5]
+    images, audio = segments[0, 5]
     model = net(8, 0.06).eval()
     with torch.no_grad():
-        mouths = model.embed_mouths(pictures.unsqueeze(0), stride * net.mouth_stride)
-        sounds = model.embed_sound(sound.unsqueeze(0), stride * net.sound_stride)
-    assert mouths.shape[1] == sounds.shape[1] == pairs_of(net, settings)
-    assert (len(pictures), len(sound)) == frames_of(net, settings)
-    # the loudness of the sound follows the darkness of the mouth, sample by sample of the slower one
-    dark = -pictures[:, 28:54, 30:70].mean((1, 2)).numpy()
-    loud = (sound[..., 0].mean(1) if task == "coupled_cnn" else sound[:, 0]).numpy()
-    at = np.minimum((np.arange(len(dark)) * net.sound_rate / net.fps).round().astype(int), len(loud) - 1)
+        mouths = model.embed_mouths(images.unsqueeze(0), stride * net.mouth_stride)
+        audios = model.embed_audio(audio.unsqueeze(0), stride * net.audio_stride)
+    assert mouths.shape[1] == audios.shape[1] == pairs_of(net, settings)
+    assert (len(images), len(audio)) == frames_of(net, settings)
+    # the loudness of the audio follows the darkness of the mouth, sample by sample of the slower one
+    dark = -images[:, 28:54, 30:70].mean((1, 2)).numpy()
+    loud = (audio[..., 0].mean(1) if task == "coupled_cnn" else audio[:, 0]).numpy()
+    at = np.minimum((np.arange(len(dark)) * net.audio_rate / net.fps).round().astype(int), len(loud) - 1)
     assert np.corrcoef(dark, loud[at])[0, 1] > 0.5
 
 

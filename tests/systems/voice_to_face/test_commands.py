@@ -16,8 +16,8 @@ from avsv.systems.voice_to_face.commands import evaluate as evaluate_voice_to_fa
 from avsv.systems.voice_to_face.evaluation import draw_lengths, read_speech_of_videos
 from avsv.systems.voice_to_face.generated_faces import FaceGenerator
 from avsv.systems.voice_to_face.networks import VoiceEmbedder, normalise_embeddings
-from avsv.systems.voice_to_face.speech import read_speech
 from avsv.systems.voice_to_face.speech_features import FRAMES_PER_SECOND, LEAST_FRAMES, normalise_bands
+from avsv.systems.voice_to_face.speech_store import read_speech
 from avsv.systems.voice_to_face.training import VoiceToFace, VoiceToFaceConfig
 from avsv.training.config import to_yaml
 from tests.training.small_clips import make_data

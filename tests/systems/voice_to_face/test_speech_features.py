@@ -31,16 +31,16 @@ def test_a_tone_is_loudest_in_its_mel_band():
 
 
 def test_frames_without_speech_are_dropped():
-    sound = np.concatenate([noise(1), np.zeros(16000, np.float32), noise(1)])
-    mels, energy = fbank_and_energy(sound, 64, 7200)
-    frames = speech_frames(sound)
+    waveform = np.concatenate([noise(1), np.zeros(16000, np.float32), noise(1)])
+    mels, energy = fbank_and_energy(waveform, 64, 7200)
+    frames = speech_frames(waveform)
     assert 190 < len(frames) < 215 and np.array_equal(frames, mels[energy_vad(energy) > 0])
 
 
-@pytest.mark.parametrize("sound", [np.zeros(32000, np.float32), noise(0.3)])
-def test_too_little_speech_is_refused(sound):
+@pytest.mark.parametrize("waveform", [np.zeros(32000, np.float32), noise(0.3)])
+def test_too_little_speech_is_refused(waveform):
     with pytest.raises(InputError, match=r"at least 0\.32 s of speech"):
-        speech_frames(sound)
+        speech_frames(waveform)
 
 
 def test_a_waveform_shorter_than_a_frame_is_refused():

@@ -12,7 +12,7 @@ from torch import nn
 import avsv.training.trainer as trainer_module
 from avsv.errors import InputError
 from avsv.kaldi.data_dir import read_data_dir
-from avsv.systems.voice_to_face.speech import SpeechStore, read_speech
+from avsv.systems.voice_to_face.speech_store import SpeechStore, read_speech
 from avsv.systems.voice_to_face.training import (
     VoicesAndFaces,
     VoiceToFace,

@@ -51,7 +51,7 @@ def run(args):
     from avsv.kaldi.tables import read_table
     from avsv.systems.association.evaluation import JointSpace, measure_protocols
     from avsv.systems.association.lists import find_protocols
-    from avsv.systems.association.table import table
+    from avsv.systems.association.results_table import table
 
     network_file = args.odd_one_out and args.odd_one_out / "association.safetensors"
     protocols = find_protocols(args.lists)

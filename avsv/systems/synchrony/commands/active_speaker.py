@@ -62,7 +62,7 @@ def run(args):
 
 
 def print_record(record):
-    from avsv.systems.synchrony.scoring import describe_offset
+    from avsv.systems.synchrony.offsets import describe_offset
 
     faces = record["faces"]
     print(f"{record['file']}: {len(faces)} face{'s' * (len(faces) > 1)}, {record['voice_s']:.1f} s of voice, "

@@ -25,7 +25,7 @@ def add_arguments(parser):
 
 
 def run(args):
-    from avsv.systems.synchrony.scoring import describe_offset
+    from avsv.systems.synchrony.offsets import describe_offset
     from avsv.systems.synchrony.video_files import file_offset
 
     embedder, detector = load_video_models(args)

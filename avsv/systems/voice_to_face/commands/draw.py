@@ -26,8 +26,8 @@ def run(args):
     from avsv.jobs.files import whole_file
     from avsv.media.encoding import encode_png
     from avsv.systems.voice_to_face.generated_faces import FaceGenerator
-    from avsv.systems.voice_to_face.speech import read_speech
     from avsv.systems.voice_to_face.speech_features import FRAMES_PER_SECOND
+    from avsv.systems.voice_to_face.speech_store import read_speech
 
     if args.out.suffix.lower() != ".png":
         raise InputError(f"{args.out}: expected a file name ending in .png")

@@ -3,17 +3,17 @@
 import cv2
 import numpy as np
 
-from avsv.systems.association.spectrogram import LENGTH, drop_silence, magnitude_picture
+from avsv.systems.association.spectrogram import LENGTH, drop_silence, magnitude_image
 
-MOST_PICTURES = 4  # spectrograms per clip
+MOST_IMAGES = 4  # spectrograms per clip
 
 
-def speech_pictures(sound: np.ndarray, side: int, most: int = MOST_PICTURES) -> np.ndarray:
+def spectrogram_images(waveform: np.ndarray, side: int, most: int = MOST_IMAGES) -> np.ndarray:
     """Spectrograms of a clip's speech without silence, in pieces of 2.575 s that cover it from start to end.
 
     Parameters
     ----------
-    sound : (n,) float32 at 16 kHz
+    waveform : (n,) float32 at 16 kHz
 
     Returns
     -------
@@ -22,13 +22,13 @@ def speech_pictures(sound: np.ndarray, side: int, most: int = MOST_PICTURES) -> 
     Examples
     --------
     >>> noise = np.random.default_rng(0).normal(size=80000).astype(np.float32)
-    >>> speech_pictures(noise, 96).shape, speech_pictures(noise[:16000], 96).shape
+    >>> spectrogram_images(noise, 96).shape, spectrogram_images(noise[:16000], 96).shape
     ((2, 96, 96), (1, 96, 96))
     """
-    speech = drop_silence(sound)
+    speech = drop_silence(waveform)
     n = min(most, max(1, -(-len(speech) // LENGTH)))
     starts = np.linspace(0, max(0, len(speech) - LENGTH), n).astype(int)
-    return np.stack([magnitude_picture(speech[start : start + LENGTH], side) for start in starts])
+    return np.stack([magnitude_image(speech[start : start + LENGTH], side) for start in starts])
 
 
 def square_face(face: np.ndarray, side: int) -> np.ndarray:

@@ -36,7 +36,7 @@ def mel_filters() -> np.ndarray:
     return np.maximum(0, 1 - np.abs(mel[:, None] - feet[None, 1:-1]) / step).astype(np.float32)
 
 
-def with_floor(sound: np.ndarray) -> np.ndarray:
+def with_floor(waveform: np.ndarray) -> np.ndarray:
     """Add noise 50 dB below the loudest 20 ms, with a fixed seed (our choice).
 
     Digital silence, for instance where a recording starts late, would otherwise give log energies far below all others
@@ -47,13 +47,13 @@ def with_floor(sound: np.ndarray) -> np.ndarray:
     >>> bool(np.abs(with_floor(np.zeros(1000, np.float32))).max() > 0)
     False
     """
-    windows = sound[: len(sound) // WINDOW * WINDOW].reshape(-1, WINDOW)
+    windows = waveform[: len(waveform) // WINDOW * WINDOW].reshape(-1, WINDOW)
     loudest = np.sqrt(np.square(windows).mean(1).max(initial=0.0))
-    noise = np.random.default_rng(0).standard_normal(len(sound), dtype=np.float32)
-    return sound + np.float32(loudest * 10 ** (-QUIET / 20)) * noise
+    noise = np.random.default_rng(0).standard_normal(len(waveform), dtype=np.float32)
+    return waveform + np.float32(loudest * 10 ** (-QUIET / 20)) * noise
 
 
-def log_mel_energies(sound: np.ndarray) -> np.ndarray:
+def log_mel_energies(waveform: np.ndarray) -> np.ndarray:
     """MFEC: log mel energies of non-overlapping 20 ms windows, FFT length 1024.
 
     Windows are rectangular, and the power spectrum is divided by the FFT length, as in SpeechPy, which the paper's
@@ -61,7 +61,7 @@ def log_mel_energies(sound: np.ndarray) -> np.ndarray:
 
     Parameters
     ----------
-    sound : (n,) float32 at 16 kHz, full scale is 1
+    waveform : (n,) float32 at 16 kHz, full scale is 1
 
     Returns
     -------
@@ -71,12 +71,12 @@ def log_mel_energies(sound: np.ndarray) -> np.ndarray:
     ------
     InputError : the waveform is shorter than a window
     """
-    n_frames = len(sound) // WINDOW
+    n_frames = len(waveform) // WINDOW
     if not n_frames:
         raise InputError(
-            f"the audio lasts {len(sound) / RATE:.4f} s, expected at least one window of {WINDOW / RATE:g} s"
+            f"the audio lasts {len(waveform) / RATE:.4f} s, expected at least one window of {WINDOW / RATE:g} s"
         )
-    frames = sound[: n_frames * WINDOW].reshape(n_frames, WINDOW)
+    frames = waveform[: n_frames * WINDOW].reshape(n_frames, WINDOW)
     power = np.abs(np.fft.rfft(frames, FFT)) ** 2 / FFT
     return np.log(np.maximum(power.astype(np.float32) @ mel_filters(), FLOOR))
 
@@ -100,14 +100,14 @@ def derivative(features: np.ndarray) -> np.ndarray:
     return slope / (2 * sum(k * k for k in range(1, DELTA_REACH + 1)))
 
 
-def mfec(sound: np.ndarray) -> np.ndarray:
+def mfec(waveform: np.ndarray) -> np.ndarray:
     """Log mel energies with first and second derivatives; an audio cube is 15 frames of them.
 
     The mean of each band over the recording is subtracted, which removes the microphone and the loudness (our choice).
 
     Parameters
     ----------
-    sound : (n,) float32 at 16 kHz, full scale is 1
+    waveform : (n,) float32 at 16 kHz, full scale is 1
 
     Returns
     -------
@@ -118,13 +118,13 @@ def mfec(sound: np.ndarray) -> np.ndarray:
     >>> mfec(np.ones(16000, np.float32)).shape
     (50, 40, 3)
     """
-    static = log_mel_energies(with_floor(sound))
+    static = log_mel_energies(with_floor(waveform))
     static -= static.mean(0)
     first = derivative(static)
     return np.stack([static, first, derivative(first)], axis=2)
 
 
-def mfcc(sound: np.ndarray) -> np.ndarray:
+def mfcc(waveform: np.ndarray) -> np.ndarray:
     """Kaldi's 13 cepstral coefficients of 25 ms frames every 10 ms, with the mean over the recording subtracted.
 
     Equal to `compute-mfcc-feats --high-freq=7600 --dither=0`: the cosine transform of 23 log mel energies, liftered;
@@ -132,7 +132,7 @@ def mfcc(sound: np.ndarray) -> np.ndarray:
 
     Parameters
     ----------
-    sound : (n,) float32 at 16 kHz, full scale is 1
+    waveform : (n,) float32 at 16 kHz, full scale is 1
 
     Returns
     -------
@@ -147,7 +147,7 @@ def mfcc(sound: np.ndarray) -> np.ndarray:
     >>> mfcc(np.ones(16000, np.float32)).shape
     (98, 13)
     """
-    bands, energy = fbank_and_energy(with_floor(sound), N_MFCC_BANDS)
+    bands, energy = fbank_and_energy(with_floor(waveform), N_MFCC_BANDS)
     lifter = 1 + LIFTER / 2 * np.sin(np.pi * np.arange(N_MFCC) / LIFTER)
     frames = scipy.fft.dct(bands, norm="ortho")[:, :N_MFCC] * lifter.astype(np.float32)
     frames[:, 0] = energy

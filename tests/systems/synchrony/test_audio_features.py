@@ -6,7 +6,7 @@ from scipy.fft import dct
 
 from avsv.errors import InputError
 from avsv.features.fbank import fbank_and_energy
-from avsv.systems.synchrony.mfec import derivative, log_mel_energies, mel_filters, mfcc, mfec, with_floor
+from avsv.systems.synchrony.audio_features import derivative, log_mel_energies, mel_filters, mfcc, mfec, with_floor
 
 SOUND = np.random.default_rng(0).normal(0, 0.1, 8000).astype(np.float32)
 
@@ -60,10 +60,10 @@ def test_loudness_and_microphone_do_not_matter():
 
 
 def test_digital_silence_is_50_db_below_the_loudest_window():
-    sound = np.concatenate([np.zeros(3200, np.float32), SOUND])
-    quiet, loud = (np.sqrt(np.square(part).mean()) for part in (with_floor(sound)[:3200], SOUND))
+    waveform = np.concatenate([np.zeros(3200, np.float32), SOUND])
+    quiet, loud = (np.sqrt(np.square(part).mean()) for part in (with_floor(waveform)[:3200], SOUND))
     assert 20 * np.log10(quiet / loud) == pytest.approx(-50, abs=1.5)
-    assert np.array_equal(with_floor(sound), with_floor(sound))
+    assert np.array_equal(with_floor(waveform), with_floor(waveform))
 
 
 def test_mfcc_is_the_cosine_transform_of_kaldis_energies():
@@ -73,12 +73,12 @@ def test_mfcc_is_the_cosine_transform_of_kaldis_energies():
     options = knf.FbankOptions()
     options.frame_opts.dither, options.mel_opts.num_bins, options.mel_opts.high_freq = 0.0, 23, 7600
     computer = knf.OnlineFbank(options)
-    sound = with_floor(SOUND)
-    computer.accept_waveform(16000, sound * 32768)
+    waveform = with_floor(SOUND)
+    computer.accept_waveform(16000, waveform * 32768)
     computer.input_finished()
     bands = np.stack([computer.get_frame(i) for i in range(computer.num_frames_ready)])
     expected = dct(bands, norm="ortho")[:, :13] * (1 + 11 * np.sin(np.pi * np.arange(13) / 22))
-    expected[:, 0] = fbank_and_energy(sound)[1]
+    expected[:, 0] = fbank_and_energy(waveform)[1]
     assert np.allclose(mfcc(SOUND), expected - expected.mean(0), atol=2e-2)
 
 
@@ -89,11 +89,11 @@ def test_mfcc_equals_kaldis(seconds):
     options = knf.MfccOptions()
     options.frame_opts.dither, options.mel_opts.high_freq = 0.0, 7600
     computer = knf.OnlineMfcc(options)
-    sound = np.random.default_rng(2).normal(0, 0.1, int(16000 * seconds)).astype(np.float32)
-    computer.accept_waveform(16000, with_floor(sound) * 32768)
+    waveform = np.random.default_rng(2).normal(0, 0.1, int(16000 * seconds)).astype(np.float32)
+    computer.accept_waveform(16000, with_floor(waveform) * 32768)
     computer.input_finished()
     expected = np.stack([computer.get_frame(i) for i in range(computer.num_frames_ready)])
-    assert np.allclose(mfcc(sound), expected - expected.mean(0), atol=2e-3)
+    assert np.allclose(mfcc(waveform), expected - expected.mean(0), atol=2e-3)
 
 
 def test_a_waveform_shorter_than_a_window_is_refused():

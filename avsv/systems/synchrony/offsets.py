@@ -15,15 +15,15 @@ class ClipVectors:
     """The vectors that a synchrony network computed for one clip.
 
     mouths : (n, d) float32, one for each mouth cube; cubes start every `step` seconds from time 0
-    sound : (m, d) float32, one for each audio cube; cubes start every `sound_step` seconds from time 0
-    step, sound_step : seconds; `step` is a multiple of `sound_step`
+    audio : (m, d) float32, one for each audio cube; cubes start every `audio_step` seconds from time 0
+    step, audio_step : seconds; `step` is a multiple of `audio_step`
     first, last : range of mouth cubes in which the face is visible
     """
 
     mouths: np.ndarray
-    sound: np.ndarray
+    audio: np.ndarray
     step: float
-    sound_step: float
+    audio_step: float
     first: int
     last: int
 
@@ -53,15 +53,15 @@ def distance_matrix(vectors: ClipVectors, largest: float = LARGEST) -> tuple[np.
     -------
     (lags,) float, offsets in seconds ; (cubes, lags) float, NaN beyond the audio
     """
-    ratio = round(vectors.step / vectors.sound_step)
-    reach = round(largest / vectors.sound_step)
+    ratio = round(vectors.step / vectors.audio_step)
+    reach = round(largest / vectors.audio_step)
     lags = np.arange(-reach, reach + 1)
     cubes = np.arange(vectors.first, vectors.last)
     places = cubes[:, None] * ratio + lags
-    there = (places >= 0) & (places < len(vectors.sound))
-    sound = vectors.sound[np.clip(places, 0, len(vectors.sound) - 1)]
-    distance = np.linalg.norm(vectors.mouths[cubes, None] - sound, axis=2)
-    return lags * vectors.sound_step, np.where(there, distance, np.nan)
+    there = (places >= 0) & (places < len(vectors.audio))
+    audio = vectors.audio[np.clip(places, 0, len(vectors.audio) - 1)]
+    distance = np.linalg.norm(vectors.mouths[cubes, None] - audio, axis=2)
+    return lags * vectors.audio_step, np.where(there, distance, np.nan)
 
 
 def pair_distances(offsets: np.ndarray, matrix: np.ndarray, shift: float) -> tuple[np.ndarray, np.ndarray]:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from avsv.errors import InputError
-from avsv.systems.synchrony.scoring import ClipVectors
+from avsv.systems.synchrony.offsets import ClipVectors
 from tests.systems.synchrony.talking import Detector, talk, voice, write_talk
 
 N = 75
@@ -20,9 +20,9 @@ class Embedder:
     step = 0.04
     net = SimpleNamespace(threshold=1.0, seconds=0.2)
 
-    def embed(self, mouths, sound):
+    def embed(self, mouths, audio):
         dark = (mouths.at_rate(25)[:, 10:55, 25:75] < 60).mean((1, 2))
-        loud = np.sqrt(np.square(sound[: len(sound) // 640 * 640].reshape(-1, 640)).mean(1))
+        loud = np.sqrt(np.square(audio[: len(audio) // 640 * 640].reshape(-1, 640)).mean(1))
         if min(len(dark), len(loud)) < 5:
             raise InputError("shorter than the 0.2 s that are compared at a time")
         windows = [np.lib.stride_tricks.sliding_window_view((v - v.mean()) / (v.std() + 1e-6), 5) for v in (dark, loud)]
@@ -46,9 +46,9 @@ def rng():
     return np.random.default_rng(3)
 
 
-def shifted(sound, frames):
+def shifted(audio, frames):
     silence = np.zeros(640 * abs(frames), np.float32)
-    return np.concatenate([silence, sound]) if frames > 0 else np.concatenate([sound[-640 * frames :], silence])
+    return np.concatenate([silence, audio]) if frames > 0 else np.concatenate([audio[-640 * frames :], silence])
 
 
 @pytest.mark.parametrize("frames, words", [(0, "in sync"), (-2, "leads by 80 ms"), (10, "lags by 400 ms")])
@@ -96,10 +96,10 @@ def test_the_table_has_the_distance_at_every_offset(call, tmp_path, rng):
 @pytest.mark.parametrize("verb", ["offset", "active-speaker"])
 def test_videos_that_cannot_be_judged_are_refused_by_name(call, tmp_path, rng, verb):
     opening = talk(rng, N)
-    sound = voice(opening, rng)
-    write_talk(tmp_path / "faceless.mp4", [[None]] * N, TIMES, sound)
+    audio = voice(opening, rng)
+    write_talk(tmp_path / "faceless.mp4", [[None]] * N, TIMES, audio)
     write_talk(tmp_path / "silent.mp4", opening[:, None], TIMES)
-    write_talk(tmp_path / "short.mp4", opening[:10, None], TIMES[:10], sound[:1280])
+    write_talk(tmp_path / "short.mp4", opening[:10, None], TIMES[:10], audio[:1280])
     for name in ("faceless", "silent", "short", "absent"):
         status, text = call(verb, tmp_path / f"{name}.mp4")
         assert status == 1 and f"{name}.mp4" in text, (name, text)

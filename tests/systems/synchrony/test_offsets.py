@@ -6,31 +6,31 @@ import numpy as np
 import pytest
 
 from avsv.errors import InputError
-from avsv.systems.synchrony.scoring import distance_matrix, find_offset, pair_distances, shift_columns
+from avsv.systems.synchrony.offsets import distance_matrix, find_offset, pair_distances, shift_columns
 
 
-def clip(n=40, late=0, step=0.04, sound_step=0.04, noise=0.3, seed=0, first=0):
+def clip(n=40, late=0, step=0.04, audio_step=0.04, noise=0.3, seed=0, first=0):
     """A clip with the same random vectors for mouth and audio, the audio delayed by `late` audio steps."""
     rng = np.random.default_rng(seed)
-    ratio = round(step / sound_step)
+    ratio = round(step / audio_step)
     truth = np.cumsum(rng.normal(size=(n * ratio + 100, 8)), 0) / 3
     mouths = truth[50 : 50 + n * ratio : ratio] + noise * rng.normal(size=(n, 8))
-    sound = truth[50 - late : 50 - late + n * ratio]
-    return SimpleNamespace(mouths=mouths, sound=sound + noise * rng.normal(size=sound.shape), step=step,
-                           sound_step=sound_step, first=first, last=n)  # fmt: skip
+    audio = truth[50 - late : 50 - late + n * ratio]
+    return SimpleNamespace(mouths=mouths, audio=audio + noise * rng.normal(size=audio.shape), step=step,
+                           audio_step=audio_step, first=first, last=n)  # fmt: skip
 
 
-@pytest.mark.parametrize("step, sound_step", [(0.04, 0.04), (0.1, 0.02)])
-def test_the_distance_matrix_equals_plain_loops(step, sound_step):
-    vectors = clip(12, step=step, sound_step=sound_step, first=2)
+@pytest.mark.parametrize("step, audio_step", [(0.04, 0.04), (0.1, 0.02)])
+def test_the_distance_matrix_equals_plain_loops(step, audio_step):
+    vectors = clip(12, step=step, audio_step=audio_step, first=2)
     offsets, matrix = distance_matrix(vectors, 0.2)
     assert offsets[0] == pytest.approx(-0.2) and offsets[-1] == pytest.approx(0.2)
     assert matrix.shape == (10, len(offsets))
     for row, cube in enumerate(range(2, 12)):
         for column, offset in enumerate(offsets):
-            place = round((cube * step + offset) / sound_step)
-            if 0 <= place < len(vectors.sound):
-                expected = np.sqrt(((vectors.mouths[cube] - vectors.sound[place]) ** 2).sum())
+            place = round((cube * step + offset) / audio_step)
+            if 0 <= place < len(vectors.audio):
+                expected = np.sqrt(((vectors.mouths[cube] - vectors.audio[place]) ** 2).sum())
                 assert matrix[row, column] == pytest.approx(expected)
             else:
                 assert np.isnan(matrix[row, column])
@@ -45,12 +45,12 @@ def test_the_offset_of_delayed_audio_is_found(late):
 
 
 def test_offsets_are_multiples_of_the_audio_step():
-    assert find_offset(*distance_matrix(clip(20, late=7, step=0.1, sound_step=0.02))).offset == pytest.approx(0.14)
+    assert find_offset(*distance_matrix(clip(20, late=7, step=0.1, audio_step=0.02))).offset == pytest.approx(0.14)
 
 
 def test_audio_of_another_clip_has_lower_confidence():
     own, other = clip(50, seed=1), clip(50, seed=2)
-    mixed = SimpleNamespace(**{**vars(own), "sound": other.sound})
+    mixed = SimpleNamespace(**{**vars(own), "audio": other.audio})
     assert find_offset(*distance_matrix(mixed)).confidence < 0.5 * find_offset(*distance_matrix(own)).confidence
 
 
@@ -63,9 +63,9 @@ def test_distances_are_plain_means_if_every_cube_has_audio_at_every_offset():
 def test_genuine_and_impostor_pairs_are_the_columns_of_their_shifts():
     vectors = clip(30)
     genuine, impostors = pair_distances(*distance_matrix(vectors, 0.6), 0.4)
-    assert np.allclose(genuine, np.linalg.norm(vectors.mouths - vectors.sound, axis=1))
-    later = np.linalg.norm(vectors.mouths[:20] - vectors.sound[10:], axis=1)
-    earlier = np.linalg.norm(vectors.mouths[10:] - vectors.sound[:20], axis=1)
+    assert np.allclose(genuine, np.linalg.norm(vectors.mouths - vectors.audio, axis=1))
+    later = np.linalg.norm(vectors.mouths[:20] - vectors.audio[10:], axis=1)
+    earlier = np.linalg.norm(vectors.mouths[10:] - vectors.audio[:20], axis=1)
     assert np.allclose(np.sort(impostors), np.sort(np.concatenate([earlier, later])))
     with pytest.raises(InputError, match=r"0\.2 s"):
         pair_distances(*distance_matrix(vectors, 0.2), 0.4)
@@ -75,7 +75,7 @@ def test_a_clip_with_too_few_cubes_is_refused():
     with pytest.raises(InputError, match="at least 3 cubes, found 2"):
         find_offset(*distance_matrix(clip(2)))
     silent = clip(10)
-    silent.sound = np.zeros((1, 8))
+    silent.audio = np.zeros((1, 8))
     with pytest.raises(InputError, match="at least 3 cubes"):
         find_offset(*distance_matrix(silent))
 
