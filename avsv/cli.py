@@ -11,7 +11,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from avsv.errors import AvsvError, OptionError, printable
+from avsv.errors import AvsvError, OptionError, printable, with_options
 from avsv.jobs.processes import end_soon_on_interrupt
 
 PACKAGE = Path(__file__).parent
@@ -118,11 +118,11 @@ class Printable(logging.Formatter):
     """Log messages as `printable` gives them: they quote names and lines of files from anywhere."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return printable(super().format(record))
+        return printable(with_options(super().format(record)))
 
 
 def say_and_exit(verb: str, message: str) -> int:
-    print(f"avsv {verb}: {printable(message)}", file=sys.stderr)
+    print(f"avsv {verb}: {printable(with_options(message))}", file=sys.stderr)
     return 1
 
 

@@ -42,7 +42,7 @@ def run(args):
     import numpy as np
 
     from avsv.importers.arrays import choose
-    from avsv.importers.embeddings import checked, name_utterances
+    from avsv.importers.embeddings import check_embeddings, name_utterances
     from avsv.importers.formats import read_raw_embeddings, recognise_embeddings
     from avsv.jobs.files import replaced_together
     from avsv.kaldi.embeddings import write_embeddings
@@ -55,7 +55,7 @@ def run(args):
     else:
         found = read_raw_embeddings(args.file, args.array, args.names, args.names_file)
     log.info("%s: %s", args.file, found.note)
-    as_written = checked(args.file, found)
+    as_written = check_embeddings(args.file, found)
     embeddings, n_paths = name_utterances(args.file, as_written, args.paths)
     if n_paths:
         example = next((a, b) for a, b in zip(as_written.ids, embeddings.ids) if a != b)

@@ -1,1 +1,1 @@
-"""From a data directory and a model to an embedding archive."""
+"""Embedding extraction: a data directory and a model give an archive of embeddings."""

@@ -1,4 +1,4 @@
-"""Embeddings of clips from sound and faces at once, by AVN-F, and the folder that holds the network."""
+"""Clip embeddings by AVN-F, from the waveform and the faces at once, and the files of a trained AVN-F."""
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
@@ -19,14 +19,14 @@ from avsv.models.checkpoint import load
 from avsv.models.device import pick_device
 
 log = logging.getLogger("avsv")
-BATCH = 16  # pairs of sound and face at a time
+BATCH = 16  # pairs of waveform and face at a time
 WEIGHTS, MODALITY = "utt2voice_weight", "utt2modality"
 TABLES = (WEIGHTS, MODALITY)
-SoundReader = Callable[[str], np.ndarray]  # utterance -> its sound; InputError where there is none
+WaveformReader = Callable[[str], np.ndarray]  # utterance -> waveform; raises InputError if there is none
 
 
-def windows(sound: np.ndarray, n_samples: int) -> np.ndarray:
-    """A sound in evenly spaced pieces of one length that leave nothing out, (k, n_samples); a shorter one is repeated.
+def windows(waveform: np.ndarray, n_samples: int) -> np.ndarray:
+    """Cut a waveform into evenly spaced windows that cover it, (k, n_samples); a shorter waveform is repeated.
 
     Examples
     --------
@@ -35,48 +35,49 @@ def windows(sound: np.ndarray, n_samples: int) -> np.ndarray:
            [2, 3, 4],
            [4, 5, 6]])
     """
-    if len(sound) <= n_samples:
-        return np.resize(sound, (1, n_samples))
-    n_pieces = -(-len(sound) // n_samples)
-    begins = np.linspace(0, len(sound) - n_samples, n_pieces).round().astype(int)
-    return np.stack([sound[begin : begin + n_samples] for begin in begins])
+    if len(waveform) <= n_samples:
+        return np.resize(waveform, (1, n_samples))
+    n_pieces = -(-len(waveform) // n_samples)
+    begins = np.linspace(0, len(waveform) - n_samples, n_pieces).round().astype(int)
+    return np.stack([waveform[begin : begin + n_samples] for begin in begins])
 
 
 class AVNFEmbedder:
-    """Whole sound and all faces of a clip -> one vector.
+    """Embeds whole clips, with all of their audio and faces, as one vector each.
 
-    The network saw pieces of sound of one length, each with one face. So a clip's sound is cut to such pieces; pieces
-    and faces make pairs, of which there are as many as of what there is more of, and the mean of the pairs' embeddings
-    at length 1 is the clip's (our choice).
+    In training the network sees windows of one length, each with one face. A clip is therefore cut into such windows,
+    which are paired with its faces: the longer list sets the number of pairs, and the shorter one is cycled. The clip's
+    embedding is the mean of the pairs' embeddings, each scaled to length 1 (our choice).
 
     Parameters
     ----------
     net : AVN-F
-    crop_seconds : length of a piece
+    crop_seconds : length of a window
     """
 
     def __init__(self, net: nn.Module, crop_seconds: float, device: torch.device):
         self.net, self.device = net.to(device).eval(), device
         self.n_samples = round(crop_seconds * RATE)
 
-    def embed(self, sound: np.ndarray | None, faces: np.ndarray | None) -> tuple[np.ndarray, float]:
-        """One clip.
+    def embed(self, waveform: np.ndarray | None, faces: np.ndarray | None) -> tuple[np.ndarray, float]:
+        """Embed one clip.
 
         Parameters
         ----------
-        sound : (n,) float32 at 16 kHz ; faces : (k, 112, 112, 3) uint8 BGR; None for the one that is missing
+        waveform : (n,) float32 at 16 kHz, or None if the clip has no voice
+        faces : (k, 112, 112, 3) uint8 BGR, or None if the clip has no face
 
         Returns
         -------
         (size,) float32 ; the mean weight of the voice
         """
-        pieces = np.zeros((1, self.n_samples), np.float32) if sound is None else windows(sound, self.n_samples)
-        pictures = np.zeros((1, SIDE, SIDE, 3), np.uint8) if faces is None else faces
-        n_pairs = max(len(pieces), len(pictures))
+        pieces = np.zeros((1, self.n_samples), np.float32) if waveform is None else windows(waveform, self.n_samples)
+        images = np.zeros((1, SIDE, SIDE, 3), np.uint8) if faces is None else faces
+        n_pairs = max(len(pieces), len(images))
         turn = np.arange(n_pairs)
         pieces = torch.from_numpy(pieces[turn % len(pieces)])
-        rgb = np.ascontiguousarray(pictures[turn % len(pictures)][..., ::-1].transpose(0, 3, 1, 2))
-        present = torch.tensor([[sound is not None, faces is not None]]).expand(n_pairs, 2)
+        rgb = np.ascontiguousarray(images[turn % len(images)][..., ::-1].transpose(0, 3, 1, 2))
+        present = torch.tensor([[waveform is not None, faces is not None]]).expand(n_pairs, 2)
         total, weight = torch.zeros(()), 0.0
         for begin in range(0, n_pairs, BATCH):
             rows = slice(begin, begin + BATCH)
@@ -91,7 +92,7 @@ class AVNFEmbedder:
 
 
 def make_avn_f_embedder(exp_dir: Path | str, device: str = "cpu") -> AVNFEmbedder:
-    """An embedder with the AVN-F of a finished experiment; `device` cpu | cuda."""
+    """Make an embedder from the AVN-F of a finished experiment; `device` is "cpu" or "cuda"."""
     net, description = load(exp_dir, AVN_F)
     return AVNFEmbedder(FromSound(net), description["crop_seconds"], pick_device(device))
 
@@ -99,34 +100,36 @@ def make_avn_f_embedder(exp_dir: Path | str, device: str = "cpu") -> AVNFEmbedde
 def embed_clips(
     embedder: AVNFEmbedder,
     utts: Iterable[str],
-    readers: tuple[SoundReader, FaceReader],
-    there: Mapping[str, tuple[bool, bool]],
+    readers: tuple[WaveformReader, FaceReader],
+    present: Mapping[str, tuple[bool, bool]],
     out: ShardWriter,
 ) -> None:
-    """Embed clips into archive "embedding"; one that has neither sound nor face is skipped.
+    """Embed clips into the archive "embedding"; a clip with neither a voice nor a face is skipped.
 
-    What was used of a clip goes to the table utt2modality (both | voice | face), the weight of the voice to
-    utt2voice_weight.
+    The table utt2modality tells what each clip was embedded from (both | voice | face), and utt2voice_weight the weight
+    of its voice.
 
     Parameters
     ----------
-    there : utterance -> should it have a sound, a face; what then cannot be read is said, and the other one used
+    readers : of waveforms and of faces
+    present : utterance -> whether it should have a voice, a face; if one cannot be read, a warning is logged, and the
+        clip is embedded from the other one
     """
     for utt in progress(utts, "embed clips"):
-        found, reasons = [], []
-        for wanted, read in zip(there[utt], readers, strict=True):
+        contents, reasons = [], []
+        for wanted, read in zip(present[utt], readers, strict=True):
             try:
-                found.append(read(utt) if wanted else None)
+                contents.append(read(utt) if wanted else None)
             except InputError as error:
-                found.append(None)
+                contents.append(None)
                 reasons.append(str(error))
-        sound, faces = found
-        if sound is None and faces is None:
+        waveform, faces = contents
+        if waveform is None and faces is None:
             out.skip(utt, "; ".join(reasons))
             continue
         for reason in reasons:
-            log.warning("%s: embedded by its %s alone: %s", utt, "face" if sound is None else "voice", reason)
-        vector, weight = embedder.embed(sound, None if faces is None else faces.images)
+            log.warning("%s: embedded by its %s alone: %s", utt, "face" if waveform is None else "voice", reason)
+        vector, weight = embedder.embed(waveform, None if faces is None else faces.images)
         out.write("embedding", utt, vector)
         out.note(WEIGHTS, utt, weight)
-        out.note(MODALITY, utt, "face" if sound is None else "voice" if faces is None else "both")
+        out.note(MODALITY, utt, "face" if waveform is None else "voice" if faces is None else "both")

@@ -1,4 +1,4 @@
-"""Face embeddings of clips: aligned faces -> recognition network -> one vector a clip."""
+"""Face embeddings: a recognition network embeds the aligned faces of a clip, which are pooled to one vector."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -20,21 +20,21 @@ from avsv.kaldi.shard_writer import ShardWriter
 from avsv.media.decoder_process import guarded_stream
 from avsv.media.images import each_frame, evenly_spaced
 
-FaceReader = Callable[[str], ClipFaces]  # utterance -> its faces, at least one; InputError where there is none
+FaceReader = Callable[[str], ClipFaces]  # utterance -> at least one face; raises InputError if there is none
 
 
 def media_faces(video: Mapping[str, str], detector: Any, n_frames: int, det_thresh: float = 0.5) -> FaceReader:
-    """A reader that finds and aligns the faces of up to `n_frames` frames of a clip."""
+    """Make a reader that detects and aligns the faces in up to `n_frames` frames of a clip."""
 
     def read(path: str) -> ClipFaces:
         return find_faces(list(guarded_stream(each_frame, path, n_frames)), detector, det_thresh)
 
-    once = ReadOnce(read)  # the clips of one VoxCeleb1 video share a folder of pictures, and come one after the other
+    once = ReadOnce(read)  # consecutive clips of one VoxCeleb1 video share a folder of images
     return lambda utt: once(video[utt])
 
 
 def read_ahead(read: FaceReader, utts: Iterable[str]) -> Iterator[tuple[str, ClipFaces | InputError]]:
-    """Clips and their faces, in order, or why there are none; read by as many threads as the job may use."""
+    """Yield clips in order with their faces, or with the error; reads in as many threads as the job may use."""
 
     def faces_or_error(utt: str) -> tuple[str, ClipFaces | InputError]:
         try:
@@ -46,7 +46,7 @@ def read_ahead(read: FaceReader, utts: Iterable[str]) -> Iterator[tuple[str, Cli
 
 
 def archived_faces(faces: Mapping[str, str], n_frames: int) -> FaceReader:
-    """A reader of up to `n_frames` of the faces that align-faces wrote for a clip."""
+    """Make a reader of up to `n_frames` of a clip's faces from the archive of align-faces."""
 
     def read(utt: str) -> ClipFaces:
         clip = read_faces(faces[utt])
@@ -56,7 +56,7 @@ def archived_faces(faces: Mapping[str, str], n_frames: int) -> FaceReader:
 
 
 def damaged(read: FaceReader, damage: Mapping[str, dict]) -> FaceReader:
-    """A reader that damages the faces of the clips in `damage`, utterance -> record."""
+    """Make a reader that also damages the faces of the clips in `damage`, utterance -> record."""
 
     def read_damaged(utt: str) -> ClipFaces:
         faces = read(utt)
@@ -66,16 +66,16 @@ def damaged(read: FaceReader, damage: Mapping[str, dict]) -> FaceReader:
 
 
 class FaceEmbedder:
-    """An ArcFace network in batches of one size, whatever the clips' numbers of faces.
+    """Runs an ArcFace network on batches of constant size, whatever the clips' numbers of faces.
 
-    onnxruntime may choose other kernels for another batch size, and then the last digits differ. So faces of
-    consecutive clips fill batches of `batch_size`, the last one is filled up with zeros, and a face's embedding
-    depends neither on its neighbours nor on how clips are shared out among jobs. Batches are shared among threads.
+    onnxruntime may choose different kernels for different batch sizes, which changes the last digits. Faces of
+    consecutive clips therefore fill batches of `batch_size`, and zeros fill the last one. A face's embedding then
+    depends neither on its neighbours nor on the split into jobs. Threads share the batches.
 
     Parameters
     ----------
-    recognition : InsightFace's ArcFaceONNX object, as `FacePack.recognition`
-    batch_size : faces at a time; a network with a fixed batch uses its own
+    recognition : InsightFace's ArcFaceONNX object, `FacePack.recognition`
+    batch_size : faces per batch; a network with a fixed batch size uses its own
     """
 
     def __init__(self, recognition: Any, batch_size: int = 8):
@@ -84,7 +84,7 @@ class FaceEmbedder:
         self.batch_size = fixed if isinstance(fixed, int) and fixed > 0 else batch_size
 
     def embed_faces(self, faces: np.ndarray) -> np.ndarray:
-        """(n, 112, 112, 3) uint8 BGR -> (n, d) float32, not normalised."""
+        """Embed (n, 112, 112, 3) uint8 BGR faces: (n, d) float32, not normalised."""
         n = len(faces)
         padded = np.zeros((-(-n // self.batch_size) * self.batch_size, *faces.shape[1:]), np.uint8)
         padded[:n] = faces
@@ -92,21 +92,21 @@ class FaceEmbedder:
         return np.concatenate([self.recognition.get_feat(batch) for batch in batches])[:n]
 
     def embed_clips(self, clips: Iterable[tuple[str, np.ndarray]]) -> Iterator[tuple[str, np.ndarray]]:
-        """One vector a clip: `clip_embedding` of what `embed_faces_of_clips` yields."""
+        """Yield one vector per clip: `clip_embedding` of each result of `embed_faces_of_clips`."""
         return ((key, clip_embedding(embeddings)) for key, embeddings in self.embed_faces_of_clips(clips))
 
     def embed_faces_of_clips(self, clips: Iterable[tuple[str, np.ndarray]]) -> Iterator[tuple[str, np.ndarray]]:
-        """Embed every face of clips, the faces of clips batched together.
+        """Embed every face of many clips, batching faces across clips.
 
         Parameters
         ----------
-        clips : pairs of a key and the clip's aligned faces, (n, 112, 112, 3) uint8 BGR, n >= 1
+        clips : pairs of a key and a clip's aligned faces, (n, 112, 112, 3) uint8 BGR, n >= 1
 
         Yields
         ------
         (key, (n, d) float32, not normalised), in the same order
         """
-        waiting: list[tuple[str, int]] = []  # clips that are not complete
+        waiting: list[tuple[str, int]] = []  # incomplete clips and their numbers of faces
 
         def batches() -> Iterator[np.ndarray]:
             faces: list[np.ndarray] = []
@@ -119,14 +119,14 @@ class FaceEmbedder:
             if faces:
                 yield np.stack(faces)
 
-        done: list[np.ndarray] = []  # embeddings of the faces of clips that are not complete
+        done: list[np.ndarray] = []  # embeddings of the faces of incomplete clips
         for embeddings in map_ahead(self.embed_faces, batches(), n_allowed()):
             done.extend(embeddings)
             yield from self.complete(waiting, done)
 
     @staticmethod
     def complete(waiting: list[tuple[str, int]], done: list[np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:
-        """Take the clips whose faces are all embedded off both lists."""
+        """Remove complete clips, with all faces embedded, from both lists and yield them."""
         while waiting and waiting[0][1] <= len(done):
             key, n = waiting.pop(0)
             yield key, np.stack(done[:n])
@@ -142,18 +142,19 @@ def embed_clips(
     pool: FacePool | None = None,
     keep_faces: bool = False,
 ) -> None:
-    """Embed the faces of clips into archive "embedding"; clips that cannot be read are skipped.
+    """Embed the faces of clips into the archive "embedding"; clips that cannot be read are skipped.
 
-    Measures of the faces as they were embedded go to the tables `FACE_TABLES`; the magnitude is the mean length of the
-    faces' embeddings, for `clip_embedding` takes the length away.
+    Quality measures of the embedded faces go to the tables `FACE_TABLES`. The magnitude is the mean norm of the faces'
+    embeddings, since `clip_embedding` normalises them.
 
     Parameters
     ----------
-    detected : utterance -> table -> value, what is known of faces from an archive
+    read : reader of a clip's faces
+    detected : utterance -> table -> value, detection scores and sizes of faces from an archive
     pool : attention on the faces' quality; None for the mean
-    keep_faces : also write every face's embedding and sharpness, to archives "faces" and "faces_sharpness"
+    keep_faces : also write the embedding and sharpness of every face, to the archives "faces" and "faces_sharpness"
     """
-    sharp: dict[str, np.ndarray] = {}  # of clips that wait for their embeddings
+    sharp: dict[str, np.ndarray] = {}  # sharpness of the faces of clips whose embeddings are not ready
 
     def clips() -> Iterator[tuple[str, np.ndarray]]:
         for utt, faces in read_ahead(read, progress(utts, "embed faces")):
@@ -214,15 +215,15 @@ def load_face_encoder(source: Path | str, device: str = "cpu") -> FaceEncoder:
 
 
 def clip_embedding(embeddings: np.ndarray, shares: np.ndarray | None = None) -> np.ndarray:
-    """One vector from the embeddings of a clip's faces: each is scaled to length 1, then they are averaged.
+    """Pool the embeddings of a clip's faces: scale each to length 1 and average them.
 
-    A blurred or turned face often has a short embedding; at length 1 every face has the same say. The mean is not
-    scaled again: its length, at most 1, tells how much the faces agree.
+    Blurred or turned faces often have short embeddings; normalising gives every face the same weight. The mean is not
+    normalised again: its length, at most 1, measures how much the faces agree.
 
     Parameters
     ----------
     embeddings : (n, d) float
-    shares : (n,) float of sum 1, each face's say; None for the same
+    shares : (n,) float, weights of the faces, with sum 1; None for equal weights
 
     Returns
     -------

@@ -1,9 +1,9 @@
-"""One vector from a clip's faces by attention on their quality: a blurred face has less say than a sharp one.
+"""Pooling a clip's faces by attention on their quality: a blurred face weighs less than a sharp one.
 
-Two measures of each face decide, both known where faces are embedded: the length of its embedding (a face that the
-network did not see clearly often has a short one; Meng et al., MagFace, CVPR 2021) and its sharpness. `avsv train` with
-task face_pool learns their weights; which measures, and that the attention is linear in them, is our choice. How far a
-face agrees with the clip's others was tried too: blurred faces agree best, and training then preferred strangers.
+The attention uses two measures that are available when faces are embedded: the norm of a face's embedding, which is
+often small for an unclear face (Meng et al., MagFace, CVPR 2021), and its sharpness. `avsv train` with task face_pool
+learns their weights. The choice of measures, and attention that is linear in them, are ours. We also tried how far a
+face agrees with the other faces of its clip, but blurred faces agree best, and training then preferred strangers.
 """
 
 from dataclasses import asdict, dataclass
@@ -21,12 +21,12 @@ NAME = "face_pool.json"
 
 
 def face_measures(embeddings: np.ndarray, sharpness: np.ndarray) -> np.ndarray:
-    """What the attention sees of each face of one clip.
+    """The attention's input for the faces of one clip.
 
     Parameters
     ----------
     embeddings : (n, d) float, not normalised
-    sharpness : (n,) float, of `avsv.features.quality_measures.sharpness`
+    sharpness : (n,) float, from `avsv.features.quality_measures.sharpness`
 
     Returns
     -------
@@ -43,9 +43,10 @@ def face_measures(embeddings: np.ndarray, sharpness: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class FacePool:
-    """Trained attention: logits of a clip's faces are `weight` times the standardised measures.
+    """Trained attention: the logit of a face is the dot product of `weight` and its standardised measures.
 
-    mean, std : of the measures over the training faces ; weight : of each, 0 for the plain mean
+    mean, std : of the measures over the training faces
+    weight : of each measure; all 0 for the plain mean
     """
 
     mean: tuple[float, ...]
@@ -53,7 +54,7 @@ class FacePool:
     weight: tuple[float, ...]
 
     def attention(self, measures: np.ndarray) -> np.ndarray:
-        """Shares of the faces of one clip, (n,) of sum 1, from their measures, (n, 2).
+        """Weights of the faces of one clip, (n,) with sum 1, from their measures, (n, 2).
 
         Examples
         --------
@@ -71,7 +72,7 @@ def save_face_pool(exp_dir: Path | str, pool: FacePool) -> None:
 
 
 def load_face_pool(exp_dir: Path | str) -> FacePool:
-    """The attention that `avsv train` wrote.
+    """Load the attention written by `avsv train`.
 
     Raises
     ------
@@ -81,10 +82,10 @@ def load_face_pool(exp_dir: Path | str) -> FacePool:
     if not path.exists():
         raise InputError(f"{path}: is absent; is {exp_dir} a finished training of task face_pool?")
     shape = {"measures": [str], "mean": [float], "std": [float], "weight": [float]}
-    said = read_json(regular_file(path), shape, "face_pool of this version of avsv train; train it again")
-    pool = FacePool(*(tuple(map(float, said[key])) for key in ("mean", "std", "weight")))
+    saved = read_json(regular_file(path), shape, "face_pool of this version of avsv train; train it again")
+    pool = FacePool(*(tuple(map(float, saved[key])) for key in ("mean", "std", "weight")))
     sizes = {len(pool.mean), len(pool.std), len(pool.weight), len(MEASURES)}
-    if said["measures"] != list(MEASURES) or len(sizes) > 1 or min(pool.std) <= 0:
-        raise InputError(f"{path}: is not of this version of avsv train: measures {said['measures']}, std "
-                        f"{said['std']}; train it again")  # fmt: skip
+    if saved["measures"] != list(MEASURES) or len(sizes) > 1 or min(pool.std) <= 0:
+        raise InputError(f"{path}: expected measures {list(MEASURES)} and std > 0, found measures {saved['measures']}, "
+                        f"std {saved['std']}; train it again with this version of avsv")  # fmt: skip
     return pool

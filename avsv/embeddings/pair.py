@@ -1,4 +1,4 @@
-"""Fused embeddings: voice and face vectors through a trained AVN-E, and the folder that holds it."""
+"""Fused embeddings of voice and face by a trained fusion network such as AVN-E, and the files of that network."""
 
 from pathlib import Path
 
@@ -34,7 +34,7 @@ def load_fusion(exp_dir: Path | str) -> Fusion:
 
 
 def pair_quality(options: FusionOptions, voice_scp: Path | str, face_scp: Path | str, utts: list[str]) -> np.ndarray:
-    """Values of the network's quality tables, voice's first, from beside the embeddings: (n, n tables) float32."""
+    """Read the network's quality tables, the voice's first, from beside the embeddings: (n, n tables) float32."""
     voice = read_quality(voice_scp, options.voice_quality, utts)
     return np.concatenate([voice, read_quality(face_scp, options.face_quality, utts)], 1)
 
@@ -46,8 +46,10 @@ def fuse_pairs(
 
     Parameters
     ----------
-    voice : (n, n_voice), face : (n, n_face), float32 ; present : (n, 2) bool
-    quality : (n, n tables) of `pair_quality`; None takes every clip for an average one
+    voice : (n, n_voice) float32
+    face : (n, n_face) float32
+    present : (n, 2) bool, whether each clip has a voice and a face
+    quality : (n, n tables), from `pair_quality`; None treats every clip as average
 
     Returns
     -------
@@ -55,14 +57,14 @@ def fuse_pairs(
 
     Raises
     ------
-    InputError : the sizes are not those the network was trained on
+    InputError : the sizes differ from those in training
     """
     expected = (fusion.n_voice, fusion.n_face)
-    # a modality that no clip of the set has, by design, has no size either
+    # if no clip of the set has a modality, its size is unknown
     voice, face = (x if x.size else np.zeros((len(x), n), np.float32) for x, n in zip((voice, face), expected))
-    found = (voice.shape[1], face.shape[1])
-    if found != expected:
-        raise InputError(f"the network was trained on voice and face embeddings of sizes {expected}, found {found}")
+    sizes = (voice.shape[1], face.shape[1])
+    if sizes != expected:
+        raise InputError(f"the network was trained on voice and face embeddings of sizes {expected}, found {sizes}")
     if quality is None:
         quality = np.full((len(voice), len(fusion.quality_mean)), np.nan, np.float32)
     outs = np.empty((len(voice), fusion.out_size), np.float32)

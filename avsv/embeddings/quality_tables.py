@@ -1,4 +1,4 @@
-"""Quality measures that lie beside embeddings, as numbers in the order of the clips."""
+"""Reading the tables of quality measures that are stored beside embeddings."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,7 +12,7 @@ LOG = "log:"
 
 
 def quality_file(scp: Path | str, name: str) -> Path:
-    """Where the table `name`, or `log:name`, of embeddings lies.
+    """Path of the quality table `name`, or `log:name`, that belongs to the embeddings of an scp.
 
     Examples
     --------
@@ -23,28 +23,28 @@ def quality_file(scp: Path | str, name: str) -> Path:
 
 
 def read_quality(scp: Path | str, names: Sequence[str], utts: Sequence[str]) -> np.ndarray:
-    """Values of the tables `names` in the folder of `scp`; NaN where a clip has none.
+    """Read quality tables for some utterances.
 
     Parameters
     ----------
-    scp : of the embeddings
+    scp : scp of the embeddings; the tables are in its folder
     names : such as "utt2snr", or "log:utt2magnitude" for the natural logarithm
     utts : n utterances
 
     Returns
     -------
-    (n, len(names)) float32
+    (n, len(names)) float32, NaN for utterances without a value
 
     Raises
     ------
-    InputError : a table is absent, holds something else than numbers, or what has no logarithm
+    InputError : a table is absent or has values that are not numbers, or not positive where logarithms are asked for
     """
     values = np.full((len(utts), len(names)), np.nan, np.float32)
     for column, name in enumerate(names):
         path = quality_file(scp, name)
         if not path.exists():
-            raise InputError(f"{path}: there is no such table; embed-voice and embed-face write theirs beside the "
-                            "embeddings: make these again, or leave it out of the quality tables")  # fmt: skip
+            raise InputError(f"{path}: is absent; embed-voice and embed-face write quality tables beside the "
+                            "embeddings. Embed again, or remove it from the quality tables")  # fmt: skip
         table = read_table(path, 2, "utterance value")
         try:
             values[:, column] = [float(table.get(utt, "nan")) for utt in utts]
@@ -53,7 +53,7 @@ def read_quality(scp: Path | str, names: Sequence[str], utts: Sequence[str]) -> 
         if name.startswith(LOG):
             if (values[:, column] <= 0).any():
                 utt = utts[int(np.flatnonzero(values[:, column] <= 0)[0])]
-                raise InputError(f"{path}: {utt} has the value {table[utt]}, which has no logarithm")
+                raise InputError(f"{path}: expected values above 0 for the logarithm, found {utt} {table[utt]}")
             values[:, column] = np.log(values[:, column])
     return values
 

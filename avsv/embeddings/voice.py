@@ -1,4 +1,4 @@
-"""Voice embeddings: sound through a SpeechBrain speaker encoder."""
+"""Voice embeddings: waveforms through a SpeechBrain speaker encoder."""
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
@@ -23,24 +23,24 @@ from avsv.models.ecapa import load_encoder
 from avsv.models.onnx_encoder import in_onnxruntime
 
 RATE = 16000
-SHORTEST = 0.1  # seconds; the encoder's widest convolution spans less
-WINDOW = 300.0  # seconds that go through the network at once; its widest layers take memory in proportion
+SHORTEST = 0.1  # seconds; more than the encoder's widest convolution spans
+WINDOW = 300.0  # seconds embedded at once, which bounds the memory of the widest layers
 
 
 class VoiceEmbedder:
-    """Sounds to embeddings, each as if it were alone: an embedding depends on nothing but its clip.
+    """Embeds waveforms such that each embedding depends on its own clip only.
 
-    SpeechBrain's encoder hides the padding of a batch from its poolings, not from its convolutions, so that in a batch
-    of unequal lengths a short clip's embedding moves (to a cosine of 0.993 on real clips). Nothing is padded here: on a
-    CPU each clip goes through the network by itself, on a GPU clips of exactly one length go together.
+    SpeechBrain's encoder masks the padding of a batch in its poolings but not in its convolutions, which changes the
+    embeddings of short clips in a batch of unequal lengths (to a cosine of 0.993 on real clips). This class never pads:
+    on a CPU it embeds each clip alone, on a GPU it batches clips of exactly equal length.
 
-    A clip longer than 300 s is cut into windows of up to that, as equal as can be, without overlap; its embedding is
-    the mean of theirs, weighted by their lengths, so that memory does not grow with the clip.
+    A clip over 300 s is split into the fewest windows of at most 300 s, nearly equal and without overlap. Its embedding
+    is the mean of theirs, weighted by length. Memory therefore does not grow with the clip.
 
     Parameters
     ----------
     encoder : SpeechBrain's EncoderClassifier
-    device : where it is
+    device : the encoder's device
     model : name of the encoder, see avsv/kaldi/origin.py
     """
 
@@ -51,36 +51,36 @@ class VoiceEmbedder:
             n_mels = self.features(np.zeros(RATE, np.float32)).shape[1]
             self.network = in_onnxruntime(encoder.mods["embedding_model"], n_mels)
 
-    def features(self, sound: np.ndarray) -> torch.Tensor:
-        """Normalised features of one sound, (t, mel bands), as `encode_batch` makes them."""
+    def features(self, waveform: np.ndarray) -> torch.Tensor:
+        """Normalised features of one waveform, (t, mel bands), as in SpeechBrain's `encode_batch`."""
         with torch.inference_mode():
-            features = self.encoder.mods["compute_features"](torch.from_numpy(sound).unsqueeze(0))
+            features = self.encoder.mods["compute_features"](torch.from_numpy(waveform).unsqueeze(0))
             return self.encoder.mods["mean_var_norm"](features, torch.ones(1)).squeeze(0)
 
-    def __call__(self, sounds: list[np.ndarray]) -> np.ndarray:
-        """List of (n_i,) float32 at 16 kHz -> (len, d) float32."""
-        short = [sound for sound in sounds if len(sound) <= WINDOW * RATE]
+    def __call__(self, waveforms: list[np.ndarray]) -> np.ndarray:
+        """Embed a list of (n_i,) float32 waveforms at 16 kHz: (len, d) float32."""
+        short = [waveform for waveform in waveforms if len(waveform) <= WINDOW * RATE]
         vectors = iter(self.embed_short(short) if short else ())
-        return np.stack([next(vectors) if len(sound) <= WINDOW * RATE else self.embed_long(sound) for sound in sounds])
+        return np.stack([next(vectors) if len(w) <= WINDOW * RATE else self.embed_long(w) for w in waveforms])
 
-    def embed_long(self, sound: np.ndarray) -> np.ndarray:
-        """(n,) float32 -> (d,) float32, window by window."""
-        windows = np.array_split(sound, int(np.ceil(len(sound) / (WINDOW * RATE))))
+    def embed_long(self, waveform: np.ndarray) -> np.ndarray:
+        """Embed a (n,) float32 waveform window by window: (d,) float32."""
+        windows = np.array_split(waveform, int(np.ceil(len(waveform) / (WINDOW * RATE))))
         vectors = [self.embed_short([window])[0] for window in windows]
         return np.average(vectors, axis=0, weights=[len(window) for window in windows]).astype(np.float32)
 
-    def embed_short(self, sounds: list[np.ndarray]) -> np.ndarray:
-        """As `__call__`, without windows."""
+    def embed_short(self, waveforms: list[np.ndarray]) -> np.ndarray:
+        """Like `__call__`, for waveforms that need no windows."""
         if self.alone:
-            return np.stack([self.network(self.features(sound)) for sound in sounds])
-        vectors: list = [None] * len(sounds)
-        by_length = sorted(range(len(sounds)), key=lambda row: len(sounds[row]))
-        for _, group in groupby(by_length, key=lambda row: len(sounds[row])):
+            return np.stack([self.network(self.features(waveform)) for waveform in waveforms])
+        vectors: list = [None] * len(waveforms)
+        by_length = sorted(range(len(waveforms)), key=lambda row: len(waveforms[row]))
+        for _, group in groupby(by_length, key=lambda row: len(waveforms[row])):
             rows = list(group)
             with torch.inference_mode():
-                batch = torch.from_numpy(np.stack([sounds[row] for row in rows]))
-                found = self.encoder.encode_batch(batch).squeeze(1).float().cpu().numpy()
-            for row, vector in zip(rows, found, strict=True):
+                batch = torch.from_numpy(np.stack([waveforms[row] for row in rows]))
+                embeddings = self.encoder.encode_batch(batch).squeeze(1).float().cpu().numpy()
+            for row, vector in zip(rows, embeddings, strict=True):
                 vectors[row] = vector
         return np.stack(vectors)
 
@@ -114,7 +114,7 @@ def load_voice_encoder(source: Path | str, device: str = "cpu", trust: bool = Fa
 
 
 class Embedded(NamedTuple):
-    """What became of a clip: its vector and measures, or the reason why there are none."""
+    """Result for one clip: its embedding and quality measures, or the reason why it has none."""
 
     utt: str
     vector: np.ndarray | None = None
@@ -132,25 +132,25 @@ def embed_clips(
     allow_pipes: bool = False,
     track: int | None = None,
 ) -> None:
-    """Embed every clip of `wav` into archive "embedding"; those that cannot be read are skipped.
+    """Embed every clip of `wav` into the archive "embedding"; clips that cannot be read are skipped.
 
-    Measures of the sound as it was embedded, and the embedding's length, go to the tables `VOICE_TABLES`. Clips are
-    shared among threads, each of which reads, measures and embeds.
+    Quality measures of the embedded audio and the norm of the embedding go to the tables `VOICE_TABLES`. Threads share
+    the clips; each thread reads, measures and embeds.
 
     Parameters
     ----------
     wav : utt -> path, or segment of a recording
-    seconds : utt -> about how long it lasts (utt2dur); where it is absent the file's header tells
-    damage : utt -> what is done to the sound first
-    batch_seconds : the most sound in a batch, on a GPU
-    track : number of the sound track, see `read_waveform`
+    seconds : utt -> approximate duration (utt2dur); for other clips the file's header is read
+    damage : utt -> damage to apply before embedding
+    batch_seconds : most audio in a batch on a GPU, seconds
+    allow_pipes, track : see `read_waveform`
     """
 
     def read(utt: str) -> np.ndarray:
         return read_clip(wav[utt], damage.get(utt), allow_pipes, track)
 
     def work(utts: list[str]) -> list[Embedded]:
-        torch.set_num_threads(1)  # of each of these threads; they are as many as there are cores
+        torch.set_num_threads(1)  # per thread of ours, since there is one for each core
         return embed_batch(embed, utts, read, batch_seconds)
 
     batches: Iterable[list[str]] = ([utt] for utt in wav)
@@ -170,26 +170,27 @@ def embed_clips(
 def embed_batch(
     embed: VoiceEmbedder, utts: list[str], read: Callable[[str], np.ndarray], batch_seconds: float
 ) -> list[Embedded]:
-    """Read some clips and embed those that can be read."""
-    sounds, done = {}, []
+    """Read and embed some clips; unreadable clips give a reason instead of an embedding."""
+    waveforms, done = {}, []
     for utt in utts:
         try:
-            sounds[utt] = read(utt)
+            waveforms[utt] = read(utt)
         except InputError as error:
             done.append(Embedded(utt, reason=str(error)))
-        if sum(map(len, sounds.values())) > 2 * batch_seconds * RATE:  # their lengths were lies
-            done += embed_waveforms(embed, sounds)
-            sounds = {}
-    return done + embed_waveforms(embed, sounds)
+        if sum(map(len, waveforms.values())) > 2 * batch_seconds * RATE:  # the declared durations were wrong
+            done += embed_waveforms(embed, waveforms)
+            waveforms = {}
+    return done + embed_waveforms(embed, waveforms)
 
 
-def embed_waveforms(embed: VoiceEmbedder, sounds: dict[str, np.ndarray]) -> list[Embedded]:
-    vectors = embed(list(sounds.values())) if sounds else ()
-    return [Embedded(utt, vector, voice_quality(sounds[utt])) for utt, vector in zip(sounds, vectors, strict=True)]
+def embed_waveforms(embed: VoiceEmbedder, waveforms: dict[str, np.ndarray]) -> list[Embedded]:
+    vectors = embed(list(waveforms.values())) if waveforms else ()
+    return [Embedded(utt, vector, voice_quality(waveform))
+            for (utt, waveform), vector in zip(waveforms.items(), vectors, strict=True)]  # fmt: skip
 
 
 def note(clip: Embedded, out: ShardWriter) -> None:
-    """Write what became of a clip."""
+    """Write the result for a clip, or record it as skipped."""
     if clip.vector is None:
         out.skip(clip.utt, clip.reason)
         return
@@ -199,7 +200,7 @@ def note(clip: Embedded, out: ShardWriter) -> None:
 
 
 def known_lengths(wav: dict[str, Source], seconds: dict[str, float], out: ShardWriter) -> dict[str, float]:
-    """About how long each clip lasts; one whose header cannot be read is skipped, a pipe, which has none, goes last."""
+    """Approximate durations of clips; pipes get infinity and sort last, clips with unreadable headers are skipped."""
     lengths = {}
     for utt, path in wav.items():
         try:
@@ -210,24 +211,24 @@ def known_lengths(wav: dict[str, Source], seconds: dict[str, float], out: ShardW
 
 
 def read_clip(path: Source, damage: dict | None, allow_pipes: bool, track: int | None = None) -> np.ndarray:
-    """A clip's sound as it is embedded, (n,) float32 at 16 kHz; the parameters are those of `embed_clips`."""
-    sound = check_waveform(guarded(read_waveform, path, RATE, allow_pipes, track), path)
-    return damage_audio(sound, damage) if damage else sound
+    """Read a clip's waveform and apply its damage, (n,) float32 at 16 kHz; parameters as in `embed_clips`."""
+    waveform = check_waveform(guarded(read_waveform, path, RATE, allow_pipes, track), path)
+    return damage_audio(waveform, damage) if damage else waveform
 
 
-def check_waveform(sound: np.ndarray, path: Source) -> np.ndarray:
-    """The sound itself; InputError where it is too short to embed, or silent."""
-    if len(sound) < SHORTEST * RATE:
-        raise InputError(f"{path}: the sound lasts {len(sound) / RATE:.3f} s, less than {SHORTEST} s")
-    if not np.any(sound):
-        raise InputError(f"{path}: the sound is silent, every sample is 0")
-    return sound
+def check_waveform(waveform: np.ndarray, path: Source) -> np.ndarray:
+    """Return the waveform; raises InputError if it is too short to embed, or silent."""
+    if len(waveform) < SHORTEST * RATE:
+        raise InputError(f"{path}: the audio lasts {len(waveform) / RATE:.3f} s, less than {SHORTEST} s")
+    if not np.any(waveform):
+        raise InputError(f"{path}: the audio is silent, every sample is 0")
+    return waveform
 
 
 def batches_by_length(lengths: dict[str, float], most_seconds: float) -> Iterator[list[str]]:
-    """Clips of one length together, shortest first; at most `most_seconds` of sound a batch.
+    """Batches of clips of equal duration, shortest first, with at most `most_seconds` of audio each.
 
-    Codecs and corpora cut clips at whole frames, so that many are of one length: of 64 ms in VoxCeleb2.
+    Codecs and corpora cut clips at whole frames (64 ms in VoxCeleb2), so many clips have the same duration.
 
     Examples
     --------

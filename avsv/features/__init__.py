@@ -1,1 +1,1 @@
-"""Filter banks, voice activity, damage to sound and picture, face alignment."""
+"""Filter banks, voice activity, face alignment, quality measures, and damage to audio and images."""

@@ -1,7 +1,7 @@
-"""Damage to sound: noise, music, babble, reverberation and speed, for training and for the noisy test sets.
+"""Damage to audio (noise, music, babble, reverberation, speed), for augmentation and for the noisy test sets.
 
-What is done to a clip is a small dict that JSON holds (`draw_audio_damage`), drawn once; doing it (`damage_audio`)
-needs nothing random, so that a manifest of such dicts is the damaged set.
+`draw_audio_damage` draws the damage of a clip as a small JSON-compatible dict. `damage_audio` applies it without any
+randomness, so a table of such dicts defines a noisy set completely.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,47 +15,49 @@ from avsv.kaldi.data_dir import read_data_dir
 from avsv.media.decoder_process import guarded
 from avsv.media.waveforms import read_part, resample
 
-NOISES = ("noise", "music", "babble")  # what is added
-NOISY = (*NOISES, "reverberation")  # what happens to a voice in the noisy test sets
+NOISES = ("noise", "music", "babble")  # added to the voice
+NOISY = (*NOISES, "reverberation")  # damage to the voice in the noisy test sets
 KINDS = (*NOISY, "speed")
-SNR = (0.0, 10.0)  # dB; Qian et al. (TASLP 2021) publish no range: ours
-SPEEDS = (0.9, 1.1)  # Ko et al., Interspeech 2015, beside the speed as it is
+SNR = (0.0, 10.0)  # dB; our choice, since Qian et al. (TASLP 2021) publish no range
+SPEEDS = (0.9, 1.1)  # besides the original speed; Ko et al., Interspeech 2015
 SOURCES = {"noise": "noise", "music": "music", "babble": "speech", "reverberation": "rir"}
 RATE = 16000
 GUARDED = partial(guarded, read_part)
-SILENT = 1e-10  # power, 100 dB below full scale: less than the rounding errors of 16 bits
+SILENT = 1e-10  # power, 100 dB below full scale, which is less than 16-bit rounding errors
 
 
 def read_noises(data_dir: Path | str) -> dict[str, list[str]]:
-    """Recordings to damage with, by sort: noise, music, speech, rir (the "speakers" of the data directory).
+    """Noise recordings of a data directory by kind: noise, music, speech, rir (its "speakers").
+
+    Returns
+    -------
+    kind -> sorted paths
 
     Raises
     ------
-    InputError : one of the four is missing
+    InputError : one of the four kinds is missing
     """
     data = read_data_dir(data_dir)
-    noises = {sort: sorted(data.wav[u] for u, s in data.utt2spk.items() if s == sort) for sort in SOURCES.values()}
-    for sort, paths in noises.items():
+    noises = {kind: sorted(data.wav[u] for u, s in data.utt2spk.items() if s == kind) for kind in SOURCES.values()}
+    for kind, paths in noises.items():
         if not paths:
-            raise InputError(
-                f'{data_dir}/utt2spk: has no recording of sort "{sort}"; run stage 0 with --musan and --rirs'
-            )
+            raise InputError(f'{data_dir}/utt2spk: has no recording of "{kind}"; expected {", ".join(noises)}')
     return noises
 
 
 def draw_audio_damage(rng: np.random.Generator, noises: dict[str, list[str]], kinds: Sequence[str] = NOISY,
                       snr: tuple[float, float] | None = None) -> dict:  # fmt: skip
-    """Choose what is done to a clip, uniformly over `kinds`.
+    """Draw the damage of a clip, uniformly over `kinds`.
 
     Parameters
     ----------
-    noises : sort -> paths, as `read_noises` gives them; speed needs none
-    snr : dB, drawn uniformly from this range; None for 0 to 10
+    noises : kind -> paths, from `read_noises`; speed needs none
+    snr : range in dB, from which the ratio is drawn uniformly; None for 0 to 10
 
     Returns
     -------
-    dict : modality, kind, and what the kind needs: sources (a list of [path, begin as a share]) and snr (dB) for what
-        is added, babble being 3-5 voices; sources alone for reverberation; factor for speed
+    dict with modality and kind; noise, music and babble (3-5 voices) add sources, a list of [path, start as a fraction
+        of the recording], and snr in dB; reverberation adds sources alone, speed adds factor
 
     Examples
     --------
@@ -77,66 +79,67 @@ def draw_audio_damage(rng: np.random.Generator, noises: dict[str, list[str]], ki
 
 
 def damage_audio(
-    sound: np.ndarray, damage: dict, read: Callable[[str, float, int | None], np.ndarray] = GUARDED
+    waveform: np.ndarray, damage: dict, read: Callable[[str, float, int | None], np.ndarray] = GUARDED
 ) -> np.ndarray:
-    """Do to `sound` what `damage` says.
+    """Apply `damage` to a waveform.
 
     Parameters
     ----------
-    sound : (n,) float32 at 16 kHz
-    read : (path, begin, n samples, or None for the whole recording) -> float32
+    waveform : (n,) float32 at 16 kHz
+    damage : from `draw_audio_damage`
+    read : reader of noises: (path, start, number of samples or None for the whole recording) -> float32
 
     Returns
     -------
-    (n,) float32, about (n / factor,) for speed; at most full scale: a louder sum is scaled down as a whole
+    (n,) float32, about (n / factor,) for speed; scaled down as a whole if it would exceed full scale
 
     Raises
     ------
-    InputError : an unknown kind, a noise that cannot be read or is silent
+    InputError : an unknown kind, or a noise that is silent or cannot be read
     """
     kind = damage["kind"]
     if kind == "speed":
-        return change_speed(sound, damage["factor"])
+        return change_speed(waveform, damage["factor"])
     if kind == "reverberation":
-        damaged = reverberate(sound, read(damage["sources"][0][0], 0.0, None))
+        damaged = reverberate(waveform, read(damage["sources"][0][0], 0.0, None))
     elif kind in NOISES:
-        noise = sum(read_noise(read, path, begin, len(sound)) for path, begin in damage["sources"])
-        damaged = add_noise(sound, noise, damage["snr"])
+        noise = sum(read_noise(read, path, begin, len(waveform)) for path, begin in damage["sources"])
+        damaged = add_noise(waveform, noise, damage["snr"])
     else:
-        raise InputError(f'there is no voice damage "{kind}"; expected one of {", ".join(KINDS)}')
+        raise InputError(f'unknown voice damage "{kind}"; expected one of {", ".join(KINDS)}')
     peak = np.abs(damaged).max()
     return (damaged / peak if peak > 1 else damaged).astype(np.float32)
 
 
 def read_noise(read: Callable, path: str, begin: float, n_samples: int) -> np.ndarray:
-    """`n_samples` of a recording at power 1, so that every voice of a babble counts.
+    """Read `n_samples` of a noise, normalised to power 1 so that every voice of a babble counts equally.
 
-    Where it is silent at `begin`, it is read a quarter of it later: a signal-to-noise ratio with silence is none.
+    If the noise is silent at `begin`, which would leave the signal-to-noise ratio undefined, later quarters are tried.
     """
     for later in (0, 0.25, 0.5, 0.75):
         noise = read(path, (begin + later) % 1 if later else begin, n_samples)
         if power(noise) > SILENT:
             return noise / np.sqrt(power(noise))
-    raise InputError(f"{path}: is silent, so that it is no noise to add; leave it out of the noises")
+    raise InputError(f"{path}: is silent and cannot serve as noise; remove it from the noises")
 
 
-def change_speed(sound: np.ndarray, factor: float) -> np.ndarray:
-    """Play faster (`factor` above 1) or slower; pitch and formants move with it, as on a tape.
+def change_speed(waveform: np.ndarray, factor: float) -> np.ndarray:
+    """Play faster (`factor` above 1) or slower, as a tape would: pitch and formants shift as well.
 
     Examples
     --------
     >>> len(change_speed(np.zeros(9000, np.float32), 0.9))
     10000
     """
-    return resample(sound, round(RATE * factor), RATE)
+    return resample(waveform, round(RATE * factor), RATE)
 
 
-def power(sound: np.ndarray) -> float:
-    return float(np.mean(np.square(sound, dtype=np.float64)))
+def power(waveform: np.ndarray) -> float:
+    return float(np.mean(np.square(waveform, dtype=np.float64)))
 
 
-def add_noise(sound: np.ndarray, noise: np.ndarray, snr: float) -> np.ndarray:
-    """Sound plus noise at a signal-to-noise ratio in dB, measured over the whole clip.
+def add_noise(waveform: np.ndarray, noise: np.ndarray, snr: float) -> np.ndarray:
+    """Add noise at a signal-to-noise ratio in dB, measured over the whole clip.
 
     Examples
     --------
@@ -146,13 +149,13 @@ def add_noise(sound: np.ndarray, noise: np.ndarray, snr: float) -> np.ndarray:
     >>> round(float(10 * np.log10(power(speech) / power(added))), 6)
     10.0
     """
-    return sound + noise * np.sqrt(power(sound) / max(power(noise), SILENT) / 10 ** (snr / 10))
+    return waveform + noise * np.sqrt(power(waveform) / max(power(noise), SILENT) / 10 ** (snr / 10))
 
 
-def reverberate(sound: np.ndarray, response: np.ndarray) -> np.ndarray:
-    """Convolve with a room's impulse response; the direct sound stays where it was and the power stays the same."""
-    from scipy.signal import fftconvolve  # importing it takes a second, which clips without reverberation need not wait
+def reverberate(waveform: np.ndarray, response: np.ndarray) -> np.ndarray:
+    """Convolve with a room impulse response, keeping the time of the direct sound and the power."""
+    from scipy.signal import fftconvolve  # imported here because the import takes a second
 
     direct = int(np.abs(response).argmax())
-    wet = fftconvolve(sound, response)[direct : direct + len(sound)]
-    return wet * np.sqrt(power(sound) / max(power(wet), SILENT))
+    wet = fftconvolve(waveform, response)[direct : direct + len(waveform)]
+    return wet * np.sqrt(power(waveform) / max(power(wet), SILENT))

@@ -1,4 +1,4 @@
-"""Samples of a noisy test set, to hear and to see: each clip as it was and as it is embedded."""
+"""Samples of a noisy test set to listen to and look at: each clip before and after damage."""
 
 import logging
 from collections.abc import Mapping
@@ -23,22 +23,22 @@ log = logging.getLogger("avsv")
 
 
 def write_samples(noisy_dir: Path, folder: Path, n: int) -> int:
-    """Write `n` samples of what utt2damage says, every kind of damage in turn; gives their number.
+    """Write `n` samples of the damage in utt2damage, taking the kinds in turn; returns the number written.
 
-    A voice is UTT.clean.wav and UTT.KIND.wav, a face UTT.KIND.png, clean and damaged side by side. A clip that cannot
-    be read is left out, with a warning; of what is missing there is nothing to hear or see.
+    A voice gives UTT.clean.wav and UTT.KIND.wav; a face gives UTT.KIND.png, with clean and damaged side by side. Clips
+    that cannot be read are skipped with a warning, and clips whose modality is missing have no sample.
     """
     data = read_data_dir(noisy_dir)
     aligned = data.table("faces.scp")
     waiting: dict[tuple[str, str], list[tuple[str, dict]]] = {}
     for modality in ("voice", "face"):
         clips = list(read_damage(noisy_dir, modality).items())
-        for row in np.random.default_rng(0).permutation(len(clips)):  # not the first person alone
+        for row in np.random.default_rng(0).permutation(len(clips)):  # otherwise all samples would be of one speaker
             utt, damage = clips[row]
             if damage["kind"] != MISSING:
                 waiting.setdefault((modality, damage["kind"]), []).append((utt, damage))
     if not aligned and any(modality == "face" for modality, _ in waiting):
-        log.warning("%s/faces.scp: is absent, so that whole pictures are shown, damaged as if they were aligned faces",
+        log.warning("%s/faces.scp: is absent; showing whole images, damaged as if they were aligned faces",
                     noisy_dir)  # fmt: skip
     written = 0
     while written < n and any(waiting.values()):
@@ -58,13 +58,13 @@ def write_samples(noisy_dir: Path, folder: Path, n: int) -> int:
 
 def write_voice(data: DataDir, utt: str, damage: dict, folder: Path) -> None:
     clean = guarded(read_waveform, data.wav[utt])
-    for name, sound in (("clean", clean), (damage["kind"], damage_audio(clean, damage))):
+    for name, waveform in (("clean", clean), (damage["kind"], damage_audio(clean, damage))):
         with whole_file(folder / f"{file_name(utt)}.{name}.wav", "wb") as out:
-            out.write(encode_audio(sound, RATE))
+            out.write(encode_audio(waveform, RATE))
 
 
 def file_name(utt: str) -> str:
-    """An utterance's name as that of a file: a slash in it leads into no other folder.
+    """An utterance's name as a file name, with its slashes escaped.
 
     Examples
     --------
@@ -83,14 +83,15 @@ def write_face(clean: np.ndarray, utt: str, damage: dict, folder: Path) -> None:
 def middle_face(data: DataDir, aligned: Mapping[str, str], utt: str) -> np.ndarray:
     """The aligned face in the middle of a clip, (112, 112, 3) uint8 BGR.
 
-    Where it is not in `aligned` (faces.scp), the middle square of the middle picture, scaled to that size: nearly the
-    aligned face in VoxCeleb, whose pictures are cut around it, but a smaller one, which looks damaged more than it is.
+    A clip that is not in `aligned` (faces.scp) gives the central square of its middle image, scaled to that size. In
+    VoxCeleb, where images are cropped around the face, that is close to the aligned face, but the face is smaller and
+    looks more damaged than it is.
     """
     if utt in aligned:
         clip = read_faces(aligned[utt])
         return clip[len(clip) // 2]
-    picture = guarded(read_frames, data.video[utt], 1)[0]
-    height, width = picture.shape[:2]
+    image = guarded(read_frames, data.video[utt], 1)[0]
+    height, width = image.shape[:2]
     side = min(height, width)
     top, left = (height - side) // 2, (width - side) // 2
-    return cv2.resize(picture[top : top + side, left : left + side], (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+    return cv2.resize(image[top : top + side, left : left + side], (SIDE, SIDE), interpolation=cv2.INTER_AREA)

@@ -1,8 +1,8 @@
-"""Damage to aligned faces: for noisy test sets, and with other severities as augmentation in training.
+"""Damage to aligned faces, for noisy test sets and, at other severities, for augmentation.
 
-Severities are in pixels of a 112 x 112 aligned face. What was done is a record, {"modality": "face", "kind": ...,
-parameters}, that the table utt2damage holds as JSON; the same record does the same damage. Another kind of damage is
-one function here and a line in each of the tables at the end.
+Severities are in pixels of a 112 x 112 aligned face. Damage is described by a record {"modality": "face", "kind": ...,
+parameters}, stored as JSON in the table utt2damage; the same record always does the same damage. To add a kind, write a
+function and add a line to each of the tables KINDS and DRAW.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,12 +16,12 @@ from avsv.features.faces import SIDE
 
 
 def gaussian_blur(face: np.ndarray, sigma: float, size: int = 0) -> np.ndarray:
-    """Out of focus.
+    """Defocus.
 
     Parameters
     ----------
-    sigma : of the Gaussian, pixels
-    size : side of the kernel, odd, pixels; 0: wide enough for sigma
+    sigma : standard deviation of the Gaussian, pixels
+    size : side of the kernel, odd, pixels; 0 for one wide enough for sigma
     """
     require(0 < sigma <= SIDE, "sigma is above 0 and at most 112 pixels")
     require(size == 0 or (size % 2 == 1 and 1 <= size <= SIDE), "size is 0, or odd and at most 111 pixels")
@@ -29,17 +29,17 @@ def gaussian_blur(face: np.ndarray, sigma: float, size: int = 0) -> np.ndarray:
 
 
 def motion_blur_vertical(face: np.ndarray, length: float) -> np.ndarray:
-    """Moved up or down by `length` pixels while the shutter was open."""
+    """Vertical motion by `length` pixels during exposure."""
     return cv2.filter2D(face, -1, streak(length)[:, None], borderType=cv2.BORDER_REPLICATE)
 
 
 def motion_blur_horizontal(face: np.ndarray, length: float) -> np.ndarray:
-    """Moved sideways by `length` pixels while the shutter was open."""
+    """Horizontal motion by `length` pixels during exposure."""
     return cv2.filter2D(face, -1, streak(length)[None, :], borderType=cv2.BORDER_REPLICATE)
 
 
 def streak(length: float) -> np.ndarray:
-    """A box of `length` pixels, centred, with part weights at its ends; (odd,) float32, sum 1.
+    """Centred box filter of `length` pixels, with fractional weights at its ends: (odd,) float32, sum 1.
 
     Examples
     --------
@@ -53,15 +53,15 @@ def streak(length: float) -> np.ndarray:
 
 
 def occlusion(face: np.ndarray, share: float, aspect: float, x: float, y: float, fill: str, seed: int) -> np.ndarray:
-    """A box before the face.
+    """A box that hides part of the face.
 
     Parameters
     ----------
-    share : the box's part of the picture's area, 0 to 1
+    share : area of the box as a share of the image, 0 to 1
     aspect : width / height of the box
-    x, y : where it lies, 0 (left, top) to 1 (right, bottom), always wholly inside the picture
-    fill : "plain" (one colour) or "noise" (a colour for each pixel)
-    seed : draws the colours
+    x, y : position, 0 (left, top) to 1 (right, bottom); the box always lies inside the image
+    fill : "plain" (one colour) or "noise" (a random colour per pixel)
+    seed : of the colours
     """
     require(0 < share <= 1 and 0 <= x <= 1 and 0 <= y <= 1, "share, x and y are between 0 and 1")
     require(aspect > 0 and fill in ("plain", "noise"), 'aspect is above 0, fill is "plain" or "noise"')
@@ -77,20 +77,20 @@ def occlusion(face: np.ndarray, share: float, aspect: float, x: float, y: float,
 
 
 def down_scaling(face: np.ndarray, side: int) -> np.ndarray:
-    """Seen from afar: as few as `side` x `side` pixels, enlarged again bilinearly, as alignment does it."""
+    """A distant face: scaled down to `side` x `side` pixels and up again bilinearly, as alignment does."""
     require(1 <= side <= SIDE, "side is 1 to 112 pixels")
     small = cv2.resize(face, (side, side), interpolation=cv2.INTER_AREA)
     return cv2.resize(small, face.shape[1::-1], interpolation=cv2.INTER_LINEAR)
 
 
 def low_light(face: np.ndarray, light: float, photons: float, seed: int) -> np.ndarray:
-    """Dark and grainy: less light on the sensor, and the shot noise of the photons that it counts.
+    """A dark and grainy image: less light on the sensor, and photon shot noise.
 
     Parameters
     ----------
-    light : share of the light that there was, 0 to 1; in linear light, which is the picture's values to the power 2.2
-    photons : that a white pixel counts at full light
-    seed : draws the noise, together with the picture: frames of one clip have noises of their own
+    light : remaining share of the light, 0 to 1, in linear light (pixel values to the power 2.2)
+    photons : photons counted by a white pixel at full light
+    seed : of the noise; the image enters the seed as well, so the frames of a clip get different noise
     """
     require(0 < light <= 1 and photons > 0, "light is above 0 and at most 1, photons are above 0")
     expected = (face / 255.0) ** 2.2 * (light * photons)
@@ -99,7 +99,7 @@ def low_light(face: np.ndarray, light: float, photons: float, seed: int) -> np.n
 
 
 def jpeg(face: np.ndarray, quality: int) -> np.ndarray:
-    """Compressed too much; `quality` 1 to 100 as libjpeg has it."""
+    """JPEG artefacts; `quality` is libjpeg's, 1 to 100."""
     require(1 <= quality <= 100, "quality is 1 to 100")
     _, compressed = cv2.imencode(".jpg", face, [cv2.IMWRITE_JPEG_QUALITY, int(quality)])
     return cv2.imdecode(compressed, cv2.IMREAD_COLOR)
@@ -119,7 +119,7 @@ def draw_motion(rng: np.random.Generator, length: tuple[float, float] = (10.0, 2
 
 
 def draw_occlusion(rng: np.random.Generator, share: tuple[float, float] = (0.15, 0.30)) -> dict[str, Any]:
-    # shares are of the whole aligned picture, which the face fills; the shape is our choice: up to half as wide again
+    # a share of the whole aligned image, which the face fills; the aspect, exp(-0.4) to exp(0.4), is our choice
     x, y = (round(rng.uniform(0, 1), 3) for _ in range(2))
     return {
         "share": round(rng.uniform(*share), 4),
@@ -136,7 +136,7 @@ def draw_side(rng: np.random.Generator, side: tuple[int, int] = (10, 20)) -> dic
 
 
 def draw_light(rng: np.random.Generator, light: tuple[float, float] = (0.005, 0.02)) -> dict[str, Any]:
-    # 1,000 photons at a white pixel of a well-lit picture: the small sensor of a telephone; our choice
+    # a white pixel of a well-lit image counts 1,000 photons on a phone's small sensor; our choice
     return {"light": round(rng.uniform(*light), 4), "photons": 1000, "seed": int(rng.integers(1 << 31))}
 
 
@@ -144,7 +144,7 @@ def draw_quality(rng: np.random.Generator, quality: tuple[int, int] = (3, 10)) -
     return {"quality": int(rng.integers(quality[0], quality[1] + 1))}
 
 
-# kind -> what does it ; kind -> what draws its parameters (an argument of the drawing function: the severity)
+# kind -> function that applies it
 KINDS: dict[str, Callable[..., np.ndarray]] = {
     "gaussian-blur": gaussian_blur,
     "motion-blur-vertical": motion_blur_vertical,
@@ -154,6 +154,7 @@ KINDS: dict[str, Callable[..., np.ndarray]] = {
     "low-light": low_light,
     "jpeg": jpeg,
 }
+# kind -> function that draws its parameters; its keyword arguments are the severity
 DRAW: dict[str, Callable[..., dict[str, Any]]] = {
     "gaussian-blur": draw_blur,
     "motion-blur-vertical": draw_motion,
@@ -163,7 +164,7 @@ DRAW: dict[str, Callable[..., dict[str, Any]]] = {
     "low-light": draw_light,
     "jpeg": draw_quality,
 }
-# what happens to a face in the noisy test sets (Qian et al., TASLP 2021), at the severities above, which are ours
+# damage to the face in the noisy test sets (Qian et al., TASLP 2021), at our default severities above
 NOISY: dict[str, dict[str, Any]] = {
     "gaussian-blur": {},
     "motion-blur-vertical": {},
@@ -173,21 +174,21 @@ NOISY: dict[str, dict[str, Any]] = {
 
 
 def draw_face_damage(rng: np.random.Generator, kinds: Mapping[str, Mapping[str, Any]] | None = None) -> dict[str, Any]:
-    """Draw a kind of damage and its severity.
+    """Draw a kind of damage, uniformly, and its parameters.
 
     Parameters
     ----------
-    rng : the only source of chance
-    kinds : kind -> severity, such as {"gaussian-blur": {"sigma": (0.5, 2)}}, or {} for the one that is written beside
-        the drawing function; None for those of the noisy test sets
+    rng : the only source of randomness
+    kinds : kind -> severity, such as {"gaussian-blur": {"sigma": (0.5, 2)}}, or {} for the kind's default severity;
+        None for the kinds of the noisy test sets
 
     Returns
     -------
-    the record {"modality": "face", "kind": ..., parameters}, which JSON can hold
+    the JSON-compatible record {"modality": "face", "kind": ..., parameters}
 
     Raises
     ------
-    InputError : an unknown kind, or a severity that the kind does not have
+    InputError : an unknown kind, or a severity that does not fit the kind
 
     Examples
     --------
@@ -205,21 +206,21 @@ def draw_face_damage(rng: np.random.Generator, kinds: Mapping[str, Mapping[str, 
 
 
 def check_severities(kinds: Mapping[str, Mapping[str, Any]]) -> None:
-    """Draw each kind once and damage a face with it; InputError for what no face can have."""
+    """Try each kind at its severity on one face; raises InputError if a severity is impossible."""
     face, rng = np.zeros((SIDE, SIDE, 3), np.uint8), np.random.default_rng(0)
     for kind, severity in kinds.items():
         if not isinstance(severity, Mapping):
-            raise InputError(f'face damage "{kind}": expected its severity, such as {{}}, found {severity!r}')
+            raise InputError(f'face damage "{kind}": expected a severity such as {{}}, found {severity!r}')
         damage_faces(face[None], draw_face_damage(rng, {kind: severity}))
 
 
 def damage_face(face: np.ndarray, kind: str, parameters: Mapping[str, Any]) -> np.ndarray:
-    """Damage one aligned face; the same parameters always do the same.
+    """Damage one aligned face; the result depends on the arguments alone.
 
     Parameters
     ----------
-    face : (112, 112, 3) uint8; another size is damaged as it is, with severities still in its own pixels
-    parameters : what the kind's function takes
+    face : (112, 112, 3) uint8; at another size, severities are in that image's own pixels
+    parameters : keyword arguments of the kind's function
 
     Returns
     -------
@@ -227,7 +228,7 @@ def damage_face(face: np.ndarray, kind: str, parameters: Mapping[str, Any]) -> n
 
     Raises
     ------
-    InputError : an unknown kind, a parameter too many or too few, or a value out of its range
+    InputError : an unknown kind, a missing or superfluous parameter, or a value out of range
 
     Examples
     --------
@@ -235,7 +236,7 @@ def damage_face(face: np.ndarray, kind: str, parameters: Mapping[str, Any]) -> n
     (112, 112, 3)
     """
     if kind not in KINDS:
-        raise InputError(f'there is no face damage "{kind}"; expected one of {", ".join(KINDS)}')
+        raise InputError(f'unknown face damage "{kind}"; expected one of {", ".join(KINDS)}')
     try:
         return KINDS[kind](face, **parameters)
     except (TypeError, ValueError, cv2.error) as error:
@@ -243,12 +244,13 @@ def damage_face(face: np.ndarray, kind: str, parameters: Mapping[str, Any]) -> n
 
 
 def damage_faces(faces: np.ndarray, damage: Mapping[str, Any]) -> np.ndarray:
-    """Damage the faces of a clip in the same way, as a lens or a hand does.
+    """Damage all faces of a clip in the same way, as a bad lens or a hand in front of the face would.
 
     Parameters
     ----------
     faces : (n, 112, 112, 3) uint8
-    damage : a record of utt2damage; with "frames", that share of the faces is hit, one at least, chosen by "order"
+    damage : a record of utt2damage; "frames" limits the damage to that share of the faces, at least one, which the
+        seed "order" selects
 
     Examples
     --------

@@ -1,7 +1,7 @@
-"""Faces followed through a video: one track a face, with five key points in every frame.
+"""Face tracking: one track per face of a video, with five key points in every frame.
 
-Faces are looked for in every third frame, linked where their boxes overlap, and placed in between along a straight
-line; the path is smoothed, so that a detector's trembling does not look like talking.
+Faces are detected in every third frame, linked if their boxes overlap, and interpolated linearly in between. Paths are
+smoothed, because detector jitter would look like talking.
 """
 
 from collections.abc import Iterable
@@ -13,21 +13,21 @@ import numpy as np
 from avsv.errors import InputError
 from avsv.features.faces import detect_faces, prominence
 
-EVERY = 3  # frames between two looks
-OVERLAP = 0.3  # intersection over union of a face's boxes in two looks
-GAP = 15  # frames that a face may be hidden, or missed, without becoming another one
-LEAST = 9  # frames of a track; shorter ones are false alarms or of no use
-SMOOTH = 0.12  # seconds to each side over which the path of a face is averaged
+EVERY = 3  # frames from one detection to the next
+OVERLAP = 0.3  # least intersection over union of a face's boxes in two detections
+GAP = 15  # frames for which a face may be hidden or missed before its track ends
+LEAST = 9  # frames; shorter tracks are false alarms or useless
+SMOOTH = 0.12  # seconds; a path is averaged over this time to each side
 
 
 @dataclass(frozen=True)
 class FaceTrack:
     """One face in consecutive frames.
 
-    first : number of the first frame it is in
-    points : (n, 5, 2) float, key points in each frame from there on, x y in pixels
+    first : number of its first frame
+    points : (n, 5, 2) float, key points from that frame on, x y in pixels
     box : (4,) float, the mean box: left, top, right, bottom in pixels
-    prominence : how much the clip is about it, see `avsv.features.faces.prominence`; a sum over the looks
+    prominence : sum of `avsv.features.faces.prominence` over its detections
     """
 
     first: int
@@ -37,8 +37,8 @@ class FaceTrack:
 
 
 @dataclass
-class Sightings:
-    """What was seen of one face so far."""
+class Detections:
+    """The detections of one face so far."""
 
     frames: list[int]
     boxes: list[np.ndarray]
@@ -61,49 +61,52 @@ def overlap(one: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 
 def track_faces(frames: Iterable[np.ndarray], detector: Any, det_thresh: float = 0.5) -> list[FaceTrack]:
-    """Follow all faces of a video.
+    """Track all faces of a video.
 
     Parameters
     ----------
     frames : (h, w, 3) uint8 BGR each
-    detector : InsightFace's SCRFD object, as `FacePack.detection`
+    detector : InsightFace's SCRFD object, `FacePack.detection`
+    det_thresh : least score of a face, 0 to 1
 
     Returns
     -------
-    the most prominent one first
+    tracks, the most prominent face first
 
     Raises
     ------
-    InputError : no face is seen for 9 frames together
+    InputError : no face is visible for 9 consecutive frames
     """
-    found: list[Sightings] = []
+    known: list[Detections] = []
     number = -1
     for number, frame in enumerate(frames):
         if number % EVERY:
             continue
         boxes, points = detect_faces(frame, detector, det_thresh)
         weights = prominence(boxes, frame.shape[:2])
-        free = [face for face in found if number - face.frames[-1] <= GAP]
+        free = [face for face in known if number - face.frames[-1] <= GAP]
         for index in np.argsort(-weights):
             near = overlap(boxes[index, :4], np.array([f.boxes[-1] for f in free])) if free else np.zeros(0)
             if len(near) and near.max() >= OVERLAP:
                 face = free.pop(int(near.argmax()))
             else:
-                face = Sightings([], [], [], 0.0)
-                found.append(face)
+                face = Detections([], [], [], 0.0)
+                known.append(face)
             face.frames.append(number)
             face.boxes.append(boxes[index, :4])
             face.points.append(points[index])
             face.prominence += float(weights[index])
-    tracks = [make_track(face, number) for face in found if face.frames[-1] - face.frames[0] + 1 >= LEAST]
+    tracks = [make_track(face, number) for face in known if face.frames[-1] - face.frames[0] + 1 >= LEAST]
     if not tracks:
-        raise InputError(f"no face was found for {LEAST} frames together, in {number + 1} frames")
+        raise InputError(f"no face was found in {LEAST} consecutive frames, among {number + 1} frames")
     return sorted(tracks, key=lambda track: -track.prominence)
 
 
-def make_track(face: Sightings, last: int) -> FaceTrack:
-    """Key points in every frame from the first sighting to just before the look after the last one.
+def make_track(face: Detections, last: int) -> FaceTrack:
+    """Interpolate a face's key points, from its first detection until just before it was missed.
 
+    Parameters
+    ----------
     last : number of the video's last frame
     """
     frames = np.arange(face.frames[0], min(face.frames[-1] + EVERY - 1, last) + 1)
@@ -113,11 +116,16 @@ def make_track(face: Sightings, last: int) -> FaceTrack:
 
 
 def smooth_path(points: np.ndarray, times: np.ndarray) -> np.ndarray:
-    """Average a path over a short time about each moment.
+    """Average a path over a short time around each frame.
 
     Parameters
     ----------
-    points : (n, 5, 2) ; times : (n,) seconds, ascending
+    points : (n, 5, 2) float
+    times : (n,) seconds, ascending
+
+    Returns
+    -------
+    (n, 5, 2) float
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Faces of a clip: found, aligned by five key points to ArcFace's 112 x 112 template, and kept in archives."""
+"""Faces of a clip: detected, aligned by five key points to ArcFace's 112 x 112 template, and stored in archives."""
 
 import struct
 from collections.abc import Sequence
@@ -12,24 +12,24 @@ from avsv.errors import InputError
 from avsv.kaldi.packed import read_packed
 from avsv.media.still_images import decode_jpeg
 
-MOST_FACES = 500  # of a clip in an archive: a JPEG is at most 65535 pixels high
+MOST_FACES = 500  # per clip in an archive, since a JPEG is at most 65535 pixels high
 SIDE = 112  # pixels; ArcFace's template
-# Where the eyes, the nose and the corners of the mouth come to lie, x y in pixels (left as the picture shows it first):
-# the template of ArcFace (Deng et al., CVPR 2019), which InsightFace's packs are trained with.
+# Positions of the eyes, the nose and the corners of the mouth, x y in pixels, the image's left side first: ArcFace's
+# template (Deng et al., CVPR 2019), with which InsightFace's packs are trained.
 TEMPLATE = np.array(
     [[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]], np.float32
 )
-BORDER = 0.15  # of the picture's longer side, added all round: a detector misses a face that fills the picture
-DET_SIZES = (160, 320)  # pixels; the least and the greatest side of what the detector sees at first
-LAST_SIZE = 640  # pixels; tried where no face was found: a small face in a large picture
+BORDER = 0.15  # of the longer side, added all around, since detectors miss a face that fills the image
+DET_SIZES = (160, 320)  # pixels; least and greatest side of the detector's input at the first attempt
+LAST_SIZE = 640  # pixels; the second attempt, for a small face in a large image
 
 
 class Detection(NamedTuple):
-    """A face that a detector found.
+    """A detected face.
 
-    points : (5, 2) float32 key points, x y in pixels of the picture
-    score : how certain the detector is, 0 to 1
-    size : square root of the area of its box, pixels of the picture
+    points : (5, 2) float32 key points, x y in pixels of the image
+    score : confidence of the detector, 0 to 1
+    size : square root of the box's area, pixels of the image
     """
 
     points: np.ndarray
@@ -42,7 +42,7 @@ class ClipFaces:
     """The aligned faces of one clip.
 
     images : (n, 112, 112, 3) uint8 BGR, n >= 1
-    scores, sizes : (n,) float, as in `Detection`; None where the faces come from an archive, which does not hold them
+    scores, sizes : (n,) float, as in `Detection`; None for faces from an archive, which does not store them
     """
 
     images: np.ndarray
@@ -50,32 +50,32 @@ class ClipFaces:
     sizes: np.ndarray | None = None
 
 
-def detect_face(picture: np.ndarray, detector: Any, det_thresh: float = 0.5) -> Detection | None:
-    """Find the one face that a clip is about: the one with the greatest `prominence`; None where there is no face.
+def detect_face(image: np.ndarray, detector: Any, det_thresh: float = 0.5) -> Detection | None:
+    """Detect the face with the greatest `prominence`; None if the image has no face.
 
     Parameters
     ----------
-    picture : (h, w, 3) uint8 BGR
-    detector : InsightFace's SCRFD object, as `FacePack.detection`
-    det_thresh : the least score that counts as a face, 0 to 1
+    image : (h, w, 3) uint8 BGR
+    detector : InsightFace's SCRFD object, `FacePack.detection`
+    det_thresh : least score of a face, 0 to 1
     """
-    boxes, points = detect_faces(picture, detector, det_thresh)
+    boxes, points = detect_faces(image, detector, det_thresh)
     if not len(boxes):
         return None
-    best = np.argmax(prominence(boxes, picture.shape[:2]))
+    best = np.argmax(prominence(boxes, image.shape[:2]))
     area = (boxes[best, 2] - boxes[best, 0]) * (boxes[best, 3] - boxes[best, 1])
     return Detection(points[best], float(boxes[best, 4]), float(np.sqrt(area)))
 
 
-def detect_faces(picture: np.ndarray, detector: Any, det_thresh: float = 0.5) -> tuple[np.ndarray, np.ndarray]:
-    """Find all faces of a picture; parameters as of `detect_face`.
+def detect_faces(image: np.ndarray, detector: Any, det_thresh: float = 0.5) -> tuple[np.ndarray, np.ndarray]:
+    """Detect all faces of an image; the parameters are those of `detect_face`.
 
     Returns
     -------
-    (n, 5) float32, left, top, right, bottom in pixels, and score ; (n, 5, 2) float32, key points x y
+    (n, 5) float32: left, top, right, bottom in pixels, score ; (n, 5, 2) float32: key points, x y in pixels
     """
-    border = round(BORDER * max(picture.shape[:2]))
-    padded = cv2.copyMakeBorder(picture, border, border, border, border, cv2.BORDER_CONSTANT)
+    border = round(BORDER * max(image.shape[:2]))
+    padded = cv2.copyMakeBorder(image, border, border, border, border, cv2.BORDER_CONSTANT)
     for size in sizes_to_try(max(padded.shape[:2])):
         boxes, points = detector.detect(padded, input_size=(size, size), det_thresh=det_thresh)
         if len(boxes):
@@ -84,15 +84,15 @@ def detect_faces(picture: np.ndarray, detector: Any, det_thresh: float = 0.5) ->
 
 
 def prominence(boxes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """How likely a clip is about each face: score x area x exp(-(d / r)^2). Our choice.
+    """Rank the faces of an image by how likely the clip shows that person: score x area x exp(-(d / r)^2).
 
-    d is the distance of the box's centre from the picture's centre and r half the picture's shorter side: large,
-    certain and central, each in its measure.
+    d is the distance between the centres of the box and the image, r half the image's shorter side. A large, certain
+    and central face wins. The formula is our choice.
 
     Parameters
     ----------
-    boxes : (n, 5), as of `detect_faces`
-    size : height and width of the picture
+    boxes : (n, 5), from `detect_faces`
+    size : height and width of the image
 
     Returns
     -------
@@ -106,7 +106,7 @@ def prominence(boxes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def sizes_to_try(side: int) -> list[int]:
-    """Sides of the square that the detector sees, for a picture of this longer side.
+    """Sides of the detector's square input, in the order to try, for an image with this longer side.
 
     Examples
     --------
@@ -118,9 +118,9 @@ def sizes_to_try(side: int) -> list[int]:
 
 
 def similarity(source: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """The least-squares rotation, scale and shift that takes points `source` to `target` (Umeyama, PAMI 1991).
+    """The least-squares rotation, scaling and shift from points `source` to `target` (Umeyama, PAMI 1991).
 
-    In the plane and without reflection it is a linear problem: with points as complex numbers, target = a source + b.
+    In the plane and without reflection the problem is linear: with points as complex numbers, target = a source + b.
 
     Parameters
     ----------
@@ -128,7 +128,7 @@ def similarity(source: np.ndarray, target: np.ndarray) -> np.ndarray:
 
     Returns
     -------
-    (2, 3) float, as cv2.warpAffine takes it
+    (2, 3) float, for cv2.warpAffine
 
     Examples
     --------
@@ -143,68 +143,74 @@ def similarity(source: np.ndarray, target: np.ndarray) -> np.ndarray:
     return np.array([[a.real, -a.imag, b.real], [a.imag, a.real, b.imag]])
 
 
-def align_face(picture: np.ndarray, points: np.ndarray, side: int = SIDE) -> np.ndarray:
-    """Turn, scale and cut a face to the template; what lies outside of the picture is black.
+def align_face(image: np.ndarray, points: np.ndarray, side: int = SIDE) -> np.ndarray:
+    """Rotate, scale and crop a face to the template; pixels from outside the image are black.
 
     Parameters
     ----------
-    picture : (h, w, 3) uint8
-    points : (5, 2) float, eyes, nose and corners of the mouth, pixels
+    image : (h, w, 3) uint8
+    points : (5, 2) float: eyes, nose and corners of the mouth, x y in pixels
+    side : of the result, pixels
 
     Returns
     -------
     (side, side, 3) uint8
     """
     matrix = similarity(points, TEMPLATE * (side / SIDE))
-    return cv2.warpAffine(picture, matrix, (side, side), borderValue=0)
+    return cv2.warpAffine(image, matrix, (side, side), borderValue=0)
 
 
 def find_faces(frames: Sequence[np.ndarray], detector: Any, det_thresh: float = 0.5) -> ClipFaces:
-    """Aligned faces of a clip's frames; a frame without a face is left out.
+    """Detect and align the most prominent face in each frame of a clip; frames without a face are skipped.
 
     Raises
     ------
-    InputError : there is no face in any of the frames
+    InputError : no frame has a face
     """
-    detected = [(frame, detect_face(frame, detector, det_thresh)) for frame in frames]
-    found = [(frame, face) for frame, face in detected if face is not None]
-    if not found:
+    faces = [(frame, face) for frame in frames if (face := detect_face(frame, detector, det_thresh)) is not None]
+    if not faces:
         raise InputError(f"no face was found in {len(frames)} frames")
     return ClipFaces(
-        np.stack([align_face(frame, face.points) for frame, face in found]),
-        np.array([face.score for _, face in found]),
-        np.array([face.size for _, face in found]),
+        np.stack([align_face(frame, face.points) for frame, face in faces]),
+        np.array([face.score for _, face in faces]),
+        np.array([face.size for _, face in faces]),
     )
 
 
 def encode_faces(faces: np.ndarray) -> bytes:
-    """Faces as archives hold them: 4 bytes that say how long (little endian), and one JPEG of the faces in a column."""
+    """Encode faces for an archive: a 4-byte little-endian length, and one JPEG of the faces stacked in a column.
+
+    Parameters
+    ----------
+    faces : (n, 112, 112, 3) uint8 BGR
+    """
     ok, jpeg = cv2.imencode(".jpg", faces.reshape(-1, SIDE, 3), [cv2.IMWRITE_JPEG_QUALITY, 95])
     assert ok
     return struct.pack("<I", len(jpeg)) + jpeg.tobytes()
 
 
 def decode_faces(data: bytes) -> np.ndarray:
-    """The inverse of `encode_faces`, (n, 112, 112, 3) uint8 BGR; InputError where the bytes are something else.
+    """Inverse of `encode_faces`: (n, 112, 112, 3) uint8 BGR; raises InputError for other bytes.
 
     Examples
     --------
     >>> decode_faces(encode_faces(np.full((2, 112, 112, 3), 50, np.uint8))).mean(axis=(1, 2, 3))
     array([50., 50.])
     """
+    refusal = InputError("expected aligned faces")
     if len(data) < 5 or struct.unpack("<I", data[:4])[0] != len(data) - 4:
-        raise InputError("there are no aligned faces here")
+        raise refusal
     try:
         column = decode_jpeg(data[4:], MOST_FACES * SIDE * SIDE)
     except InputError:
-        raise InputError("there are no aligned faces here") from None
+        raise refusal from None
     if column.shape[1] != SIDE or column.shape[0] % SIDE:
-        raise InputError("there are no aligned faces here")
+        raise refusal
     return column.reshape(-1, SIDE, SIDE, 3)
 
 
 def read_faces(entry: str) -> np.ndarray:
-    """Aligned faces of one clip.
+    """Read the aligned faces of one clip.
 
     Parameters
     ----------
@@ -216,6 +222,6 @@ def read_faces(entry: str) -> np.ndarray:
 
     Raises
     ------
-    InputError : no such archive, one that is cut short, or no faces at that place
+    InputError : no such archive, a truncated one, or no faces at that offset
     """
     return read_packed(entry, decode_faces, "avsv align-faces", 1 << 26)

@@ -8,14 +8,14 @@ import scipy.fft
 from avsv.errors import InputError
 
 RATE = 16000
-FRAME, HOP, BLOCK = 400, 160, 80  # samples; frames and hops are whole blocks, whose sums are shared
-MOST_BLOCKS = 1 << 15  # in float64 at a time
-FULL_SCALE = 32768.0  # Kaldi's features are of samples as 16-bit integers
+FRAME, HOP, BLOCK = 400, 160, 80  # samples; frames and hops consist of whole blocks and share their sums
+MOST_BLOCKS = 1 << 15  # blocks converted to float64 at a time
+FULL_SCALE = 32768.0  # Kaldi computes features from 16-bit integers
 N_FFT = 512
-LOW, HIGH = 20.0, 7600.0  # Hz, as Kaldi's VoxCeleb recipes: codecs leave nothing above
+LOW, HIGH = 20.0, 7600.0  # Hz, as in Kaldi's VoxCeleb recipes: codecs leave nothing above
 PREEMPHASIS = 0.97
-AT_ONCE = 96  # frames, whose products are so small that OpenBLAS makes them itself: to wake its threads costs more
-WIDTH = 27  # mel filters that are multiplied together: neighbours share their bins, and elsewhere they are 0
+AT_ONCE = 96  # frames per matrix product, small enough for OpenBLAS to use one thread; waking its threads costs more
+WIDTH = 27  # mel filters per matrix product: neighbours share their bins, and are 0 elsewhere
 FLOOR = np.finfo(np.float32).eps
 
 
@@ -39,7 +39,7 @@ def mel_weights(n_mels: int, high: float = HIGH) -> np.ndarray:
 
 @cache
 def mel_bands(n_mels: int, high: float = HIGH) -> list[tuple[slice, slice, np.ndarray]]:
-    """The filters in groups of neighbours: which they are, the bins where they are not 0, and their weights there."""
+    """Groups of neighbouring filters: the filters, the bins where they are not 0, and their weights there."""
     weights, bands = mel_weights(n_mels, high), []
     for begin in range(0, n_mels, WIDTH):
         filters = slice(begin, min(begin + WIDTH, n_mels))
@@ -49,16 +49,17 @@ def mel_bands(n_mels: int, high: float = HIGH) -> list[tuple[slice, slice, np.nd
     return bands
 
 
-def fbank_and_energy(sound: np.ndarray, n_mels: int = 80, high: float = HIGH) -> tuple[np.ndarray, np.ndarray]:
+def fbank_and_energy(waveform: np.ndarray, n_mels: int = 80, high: float = HIGH) -> tuple[np.ndarray, np.ndarray]:
     """Log mel energies and log energy of 25 ms frames every 10 ms.
 
-    As Kaldi's `compute-fbank-feats --num-mel-bins=80 --low-freq=20 --high-freq=7600 --use-energy=true --dither=0`,
-    many frames at once: a fifth of the time of kaldi-native-fbank.
+    Same as Kaldi's `compute-fbank-feats --num-mel-bins=80 --low-freq=20 --high-freq=7600 --use-energy=true --dither=0`.
+    Processes many frames at once and takes a fifth of the time of kaldi-native-fbank.
 
     Parameters
     ----------
-    sound : (n,) float32 at 16 kHz, full scale is 1
-    high : upper end of the highest band, Hz
+    waveform : (n,) float32 at 16 kHz, full scale 1
+    n_mels : number of mel bands
+    high : upper edge of the highest band, Hz
 
     Returns
     -------
@@ -66,7 +67,7 @@ def fbank_and_energy(sound: np.ndarray, n_mels: int = 80, high: float = HIGH) ->
 
     Raises
     ------
-    InputError : the sound is shorter than one frame
+    InputError : the waveform is shorter than one frame
 
     Examples
     --------
@@ -74,9 +75,9 @@ def fbank_and_energy(sound: np.ndarray, n_mels: int = 80, high: float = HIGH) ->
     >>> features.shape, energy.shape
     ((98, 80), (98,))
     """
-    if len(sound) < FRAME:
-        raise InputError(f"the sound lasts {len(sound) / RATE:.4f} s, less than one frame of 0.025 s")
-    frames = np.lib.stride_tricks.sliding_window_view(sound, FRAME)[::HOP]
+    if len(waveform) < FRAME:
+        raise InputError(f"the audio lasts {len(waveform) / RATE:.4f} s, less than one frame of 0.025 s")
+    frames = np.lib.stride_tricks.sliding_window_view(waveform, FRAME)[::HOP]
     features = np.empty((len(frames), n_mels), np.float32)
     for begin in range(0, len(frames), AT_ONCE):
         part = slice(begin, begin + AT_ONCE)
@@ -84,11 +85,11 @@ def fbank_and_energy(sound: np.ndarray, n_mels: int = 80, high: float = HIGH) ->
         for filters, bins, weights in mel_bands(n_mels, high):
             np.matmul(spectra[:, bins], weights, out=features[part, filters])
     np.log(np.maximum(features, FLOOR, out=features), out=features)
-    return features, log_energy(sound).astype(np.float32)
+    return features, log_energy(waveform).astype(np.float32)
 
 
 def power_spectra(frames: np.ndarray) -> np.ndarray:
-    """(t, 400) frames of sound -> (t, 256): mean removed, pre-emphasis, window, squared FFT without the last bin."""
+    """Power spectra of (t, 400) frames, (t, 256): mean removal, pre-emphasis, window, squared FFT without last bin."""
     frames = frames * np.float32(FULL_SCALE)
     frames -= frames.mean(axis=1, keepdims=True)
     emphasised = np.empty_like(frames)
@@ -100,23 +101,23 @@ def power_spectra(frames: np.ndarray) -> np.ndarray:
     return np.square(spectra.real) + np.square(spectra.imag)
 
 
-def log_energy(sound: np.ndarray) -> np.ndarray:
-    """The energies of `fbank_and_energy` alone, in a tenth of the time: frames share the sums of their blocks.
+def log_energy(waveform: np.ndarray) -> np.ndarray:
+    """Only the energies of `fbank_and_energy`, in a tenth of the time, because frames share the sums of their blocks.
 
     Parameters
     ----------
-    sound : (n,) float32 at 16 kHz, full scale is 1
+    waveform : (n,) float32 at 16 kHz, full scale 1
 
     Returns
     -------
-    (t,) float64, natural logarithm of the energy of each frame about its mean; t is 0 below 25 ms
+    (t,) float64, natural logarithm of each frame's energy after mean removal; t is 0 below 25 ms
 
     Examples
     --------
     >>> log_energy(np.tile([0.5, -0.5], 8000)).round(4)[:3]  # ln(400 x 16384^2)
     array([25.3996, 25.3996, 25.3996])
     """
-    blocks = sound[: len(sound) // BLOCK * BLOCK].reshape(-1, BLOCK)
+    blocks = waveform[: len(waveform) // BLOCK * BLOCK].reshape(-1, BLOCK)
     if len(blocks) < FRAME // BLOCK:
         return np.zeros(0)
     of_blocks = np.zeros((2, len(blocks)))
@@ -132,9 +133,9 @@ def log_energy(sound: np.ndarray) -> np.ndarray:
 
 def energy_vad(log_energy: np.ndarray, threshold: float = 5.5, mean_scale: float = 0.5, context: int = 2,
                proportion: float = 0.12) -> np.ndarray:  # fmt: skip
-    """Kaldi's `compute-vad`: a frame is speech where enough of its neighbours are louder than the threshold.
+    """Kaldi's `compute-vad`: a frame is speech if enough of its neighbours are louder than a threshold.
 
-    The threshold is `threshold + mean_scale * mean(log_energy)`; defaults are those of Kaldi's VoxCeleb recipe.
+    The threshold is `threshold + mean_scale * mean(log_energy)`; the defaults are those of Kaldi's VoxCeleb recipe.
 
     Parameters
     ----------
@@ -144,7 +145,7 @@ def energy_vad(log_energy: np.ndarray, threshold: float = 5.5, mean_scale: float
 
     Returns
     -------
-    (t,) float32 of 0 and 1
+    (t,) float32, 1 for speech and 0 otherwise
 
     Examples
     --------

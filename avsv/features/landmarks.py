@@ -1,6 +1,6 @@
-"""Key points that a corpus brings for every frame of a clip, and data directories keep in landmarks.scp.
+"""Facial key points supplied by a corpus for every frame of a clip; data directories list them in landmarks.scp.
 
-landmarks.scp goes from utterance to a text file, one line a frame after a header, tab separated: FRAME X Y W H (the
+landmarks.scp maps an utterance to a tab-separated text file with a header and one line per frame: FRAME X Y W H (the
 face's box) and five points x y (the eyes, the nose, the corners of the mouth), in pixels.
 """
 
@@ -11,7 +11,7 @@ from avsv.kaldi.tables import read_lines
 
 
 def read_landmarks(path: str) -> np.ndarray:
-    """Boxes and key points of a clip, (frames, 14) float; InputError where the file is of another form."""
+    """Boxes and key points of a clip, (frames, 14) float; raises InputError if the file has another format."""
     try:
         rows = np.array([line.split("\t")[1:] for line in read_lines(path)[1:] if line.strip()], dtype=np.float64)
     except ValueError:

@@ -1,10 +1,10 @@
-"""Noisy test sets: which clip loses what. The damage itself is done by embed-voice and embed-face.
+"""Noisy test sets: the damage of each clip. embed-voice and embed-face apply it.
 
-The name of a condition says all of it (`find_condition`); a kind of damage is a condition of the same name. What
-happens to a clip depends on the condition, the seed and the clip's own name alone: it is the same in every list and
-subset, and conditions can be compared clip by clip. The clips damaged in noisy-0.3 are damaged in the same way in
-noisy-0.6; both-noisy is voice-noisy and face-noisy; snr-0 and snr-5 add the same noise; frames-0.5 is face-noisy in
-half of each clip's faces.
+A condition is fully defined by its name (`find_condition`); each kind of damage is also a condition of that name. The
+damage of a clip depends only on the condition, the seed and the clip's name, so it is the same in every list and
+subset, and conditions can be compared clip by clip. Clips damaged in noisy-0.3 have the same damage in noisy-0.6;
+both-noisy combines voice-noisy and face-noisy; snr-0 and snr-5 add the same noise; frames-0.5 is face-noisy on half of
+each clip's faces.
 """
 
 from collections import Counter
@@ -16,8 +16,7 @@ from typing import Any
 import numpy as np
 
 from avsv.errors import InputError, refuse_unknown
-from avsv.features import audio_damage as sound_damage
-from avsv.features import face_damage
+from avsv.features import audio_damage, face_damage
 from avsv.features.audio_damage import draw_audio_damage
 from avsv.features.face_damage import draw_face_damage
 from avsv.features.faces import SIDE
@@ -32,14 +31,15 @@ MEDIA = {"voice": ("wav.scp", "utt2dur"), "face": ("video.scp", *FACES)}
 
 @dataclass(frozen=True)
 class Condition:
-    """What may happen to the clips of a set.
+    """The possible damage to the clips of a set.
 
-    voice : kinds of damage, one of which is drawn, all as likely; MISSING may be among them
-    face : the same, kind -> severity
-    snr : dB, from ... to; None for the noisy test sets' own
-    share : of the clips that are damaged
-    exclusive : of clips with voice and face exactly one is damaged, either as likely; otherwise all that are named
-    frames : share of a damaged clip's faces that are hit
+    voice : kinds of damage to draw from, uniformly; may include MISSING
+    face : the same for faces, kind -> severity
+    snr : range in dB; None for that of the noisy test sets
+    share : share of the clips that are damaged
+    exclusive : damage exactly one modality of each clip that has both, either with probability 1/2; otherwise damage
+        every modality that has kinds
+    frames : share of a clip's faces that are damaged
     """
 
     voice: Sequence[str] = ()
@@ -51,20 +51,20 @@ class Condition:
 
 
 def noisy(probability: float) -> Condition:
-    """The set of Qian et al. (TASLP 2021): exactly one modality is damaged, or missing, in a share of the clips.
+    """The set of Qian et al. (TASLP 2021): in a share of the clips, exactly one modality is damaged or missing.
 
-    That going missing is as likely as each noise is our choice.
+    A missing modality is as likely as each kind of damage, which is our choice.
     """
     if not 0 <= probability <= 1:
         raise ValueError("the share of the clips is 0 to 1")
     face = {**face_damage.NOISY, MISSING: {}}
-    return Condition((*sound_damage.NOISY, MISSING), face, share=probability, exclusive=True)
+    return Condition((*audio_damage.NOISY, MISSING), face, share=probability, exclusive=True)
 
 
 def one_snr(snr: float) -> Condition:
     if not abs(snr) <= 100:
         raise ValueError("the signal-to-noise ratio is -100 to 100 dB")
-    return Condition(voice=sound_damage.NOISES, snr=(snr, snr))
+    return Condition(voice=audio_damage.NOISES, snr=(snr, snr))
 
 
 def one_blur(sigma: float) -> Condition:
@@ -80,16 +80,16 @@ def some_frames(share: float) -> Condition:
 
 
 CONDITIONS = {
-    "voice-noisy": Condition(voice=sound_damage.NOISY),
+    "voice-noisy": Condition(voice=audio_damage.NOISY),
     "face-noisy": Condition(face=face_damage.NOISY),
-    "both-noisy": Condition(voice=sound_damage.NOISY, face=face_damage.NOISY),
+    "both-noisy": Condition(voice=audio_damage.NOISY, face=face_damage.NOISY),
     "no-voice": Condition(voice=(MISSING,)),
     "no-face": Condition(face={MISSING: {}}),
     "half-missing": Condition((MISSING,), {MISSING: {}}, share=0.5, exclusive=True),
-    **{kind: Condition(voice=(kind,)) for kind in sound_damage.KINDS},
+    **{kind: Condition(voice=(kind,)) for kind in audio_damage.KINDS},
     **{kind: Condition(face={kind: {}}) for kind in face_damage.KINDS},
 }
-# conditions whose name ends with a number
+# conditions named PREFIX-NUMBER
 SWEEPS: dict[str, Callable[[float], Condition]] = {
     "noisy": noisy,
     "snr": one_snr,
@@ -99,7 +99,7 @@ SWEEPS: dict[str, Callable[[float], Condition]] = {
 
 
 def find_condition(name: str) -> Condition:
-    """The condition of this name; InputError where there is none.
+    """The condition with this name; raises InputError if it is unknown.
 
     Examples
     --------
@@ -111,7 +111,7 @@ def find_condition(name: str) -> Condition:
     sweep, _, number = name.partition("-")
     if sweep not in SWEEPS:
         known = ", ".join([*(f"{sweep}-NUMBER" for sweep in SWEEPS), *CONDITIONS])
-        raise InputError(f'there is no condition "{name}"; expected one of {known}')
+        raise InputError(f'unknown condition "{name}"; expected one of {known}')
     try:
         return SWEEPS[sweep](float(number))
     except ValueError as error:
@@ -119,43 +119,46 @@ def find_condition(name: str) -> Condition:
 
 
 def needs_noises(condition: Condition) -> bool:
-    """Whether recordings are needed to do it."""
-    return any(kind in sound_damage.SOURCES for kind in condition.voice)
+    """Whether the condition needs noise recordings."""
+    return any(kind in audio_damage.SOURCES for kind in condition.voice)
 
 
 def draw_damage(data: DataDir, condition: Condition, noises: dict[str, list[str]], seed: int) -> dict[str, list[dict]]:
-    """Draw what happens to each clip.
+    """Draw the damage of each clip.
 
-    No clip loses the only modality that it has; where exactly one of two is damaged, a clip with one keeps it whole.
+    No clip loses its only modality. Exclusive conditions leave clips with a single modality intact.
 
     Parameters
     ----------
-    noises : as `read_noises` gives them; may be empty where the condition adds none to a voice
+    noises : from `read_noises`; may be empty if the condition needs none
 
     Returns
     -------
-    utterance -> records, one a modality, as `utt2damage` holds them; clips without damage are not in it
+    utterance -> records as in `utt2damage`, one per damaged modality; clips without damage are absent
     """
     drawn = {}
     for utt in sorted(data.wav.keys() | data.video.keys()):
-        there = [modality for modality, table in (("voice", data.wav), ("face", data.video)) if utt in table]
-        records = draw_clip(condition, there, noises, seed, utt)
+        present = [modality for modality, table in (("voice", data.wav), ("face", data.video)) if utt in table]
+        records = draw_clip(condition, present, noises, seed, utt)
         if records:
             drawn[utt] = records
     return drawn
 
 
-def draw_clip(condition: Condition, there: list[str], noises: dict[str, list[str]], seed: int, utt: str) -> list[dict]:
-    """Damage to one clip that has the modalities `there`."""
+def draw_clip(
+    condition: Condition, present: list[str], noises: dict[str, list[str]], seed: int, utt: str
+) -> list[dict]:
+    """Draw the damage of one clip with the modalities `present`."""
     kinds = {"voice": condition.voice, "face": condition.face}
     if condition.exclusive:
         rng = np.random.default_rng([seed, *utt.encode()])
-        if len(there) < 2 or rng.random() >= condition.share:
+        if len(present) < 2 or rng.random() >= condition.share:
             return []
         modality = "voice" if rng.random() < 0.5 else "face"
         return [draw_record(rng, condition, modality, noises)]
-    hit = [modality for modality in there if kinds[modality] and (len(there) == 2 or MISSING not in kinds[modality])]
-    # a stream for each modality: what happens to the voice is the same whether the face is damaged too or not
+    hit = [modality for modality in present
+           if kinds[modality] and (len(present) == 2 or MISSING not in kinds[modality])]  # fmt: skip
+    # one random stream per modality: damage to the voice must not depend on damage to the face
     streams = {modality: np.random.default_rng([seed, *f"{utt} {modality}".encode()]) for modality in hit}
     return [draw_record(rng, condition, modality, noises) for modality, rng in streams.items()]
 
@@ -174,22 +177,27 @@ def draw_record(rng: np.random.Generator, condition: Condition, modality: str, n
 
 
 def write_noisy_set(data: DataDir, out_dir: Path, damage: dict[str, list[dict]]) -> Counter:
-    """Write a data directory with the same clips and trials, and `utt2damage`; counts by modality and kind.
+    """Write a data directory with the same clips and trials, and with `utt2damage`.
 
-    What goes missing is not in wav.scp or video.scp any more, so that `utt2modality` tells of it.
+    A missing modality is removed from wav.scp or video.scp, and therefore shows in `utt2modality`.
+
+    Returns
+    -------
+    number of clips by "MODALITY KIND"
     """
     tables = {name: table for name in COPIED if (table := data.table(name))}
-    tables |= {"wav.scp": dict(data.wav)} if data.wav else {}  # segments, where they cut its recordings
-    lost = [(utt, what["modality"]) for utt, records in damage.items() for what in records if what["kind"] == MISSING]
+    tables |= {"wav.scp": dict(data.wav)} if data.wav else {}  # resolves segments, if the set has any
+    lost = [(utt, record["modality"]) for utt, records in damage.items()
+            for record in records if record["kind"] == MISSING]  # fmt: skip
     for utt, modality in lost:
         for name in MEDIA[modality]:
             tables.get(name, {}).pop(utt, None)
     tables["utt2damage"] = damage_table(damage)
     lists = {file.name: file for file in sorted((data.path / "trials").glob("*"))}
-    # lists that the clean set has no longer would be scored and reported
+    # trial lists that the clean set no longer has would still be scored and reported
     old = [file for file in (out_dir / "trials").glob("[!.]*") if file.name not in lists]
     with replaced_together(*old):
         write_data_dir(out_dir, tables)
         for name, file in lists.items():
             copy_file(file, out_dir / "trials" / name)
-    return Counter(f"{what['modality']} {what['kind']}" for records in damage.values() for what in records)
+    return Counter(f"{record['modality']} {record['kind']}" for records in damage.values() for record in records)

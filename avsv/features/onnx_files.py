@@ -1,7 +1,7 @@
-"""ONNX files from anywhere, looked at before a runtime opens them.
+"""Checks on ONNX files of unknown origin, before a runtime opens them.
 
-A runtime follows a file's word: weights "outside the file" may be any file of this machine, and a few bytes may ask for
-arrays that no machine holds or a loop that never ends.
+A runtime trusts the file: "external" weights may be any file of this machine, and a few bytes may request arrays larger
+than any memory, or an endless loop.
 """
 
 import math
@@ -11,26 +11,27 @@ from pathlib import Path
 from avsv.errors import InputError
 from avsv.importers.model_files import require_model_file
 
-LARGEST_FILE = 1 << 31  # bytes; protobuf has no more
-LARGEST_ARRAY = 1 << 28  # numbers in one array that a network of faces computes
+LARGEST_FILE = 1 << 31  # bytes; the limit of protobuf
+LARGEST_ARRAY = 1 << 28  # numbers in one array of a face network
 LOOPS = ("Loop", "Scan", "SequenceMap")
 
 
 def check_onnx(path: Path) -> None:
-    """Refuse what is no network of faces before it is loaded.
+    """Refuse a file that cannot be a face network, before it is loaded.
 
     Raises
     ------
-    InputError : no ONNX, weights outside the folder, tensors that are larger than what the file holds, loops
+    InputError : not ONNX, weights outside the folder, tensors larger than their data, huge arrays, nested functions,
+        or loops
     """
     import onnx
 
     require_model_file(path)
     if path.stat().st_size >= LARGEST_FILE:
-        raise InputError(f"{path}: is larger than 2 GiB, which no ONNX file can be")
+        raise InputError(f"{path}: exceeds 2 GiB, the limit for ONNX files")
     try:
         model = onnx.load(str(path), load_external_data=False)
-    except Exception as error:  # protobuf's own
+    except Exception as error:  # from protobuf
         raise InputError(f"{path}: cannot be loaded as an ONNX network: {type(error).__name__}") from None
     if not model.graph.node:
         raise InputError(f"{path}: cannot be loaded as an ONNX network: it has no nodes")
@@ -42,24 +43,24 @@ def check_onnx(path: Path) -> None:
                 refuse_larger_than_its_data(path, tensor)
         for node in graph.node:
             if node.op_type in LOOPS:
-                raise InputError(f"{path}: has a node {node.op_type}; a network of faces has no loops, and this one "
-                                "might never end")  # fmt: skip
+                raise InputError(f"{path}: has a {node.op_type} node; face networks have no loops, and this one might "
+                                "never end")  # fmt: skip
     refuse_nested_functions(path, model)
     refuse_huge_arrays(path, model)
 
 
 def refuse_nested_functions(path: Path, model) -> None:
-    """InputError where a function calls a function: each level may double the nodes, and hang any reader."""
+    """Raise InputError if a function calls a function, since each level may double the nodes and hang any reader."""
     names = {(function.domain, function.name) for function in model.functions}
     for graph in graphs_of(model, whole=False):
         for node in graph.node:
             if (node.domain, node.op_type) in names:
-                raise InputError(f"{path}: has a function that calls the function {node.op_type}; a network of faces "
-                                "needs none, and nested ones can grow without bound")  # fmt: skip
+                raise InputError(f"{path}: has a function that calls the function {node.op_type}; face networks need "
+                                "none, and nested functions can grow without bound")  # fmt: skip
 
 
 def graphs_of(model, whole: bool = True) -> Iterator:
-    """All graphs and functions of a model, those inside of nodes too; not `whole`: its functions alone."""
+    """Yield all graphs and functions of a model, including those inside nodes; only functions unless `whole`."""
     waiting = [*([model.graph] if whole else []), *model.functions]
     for graph in waiting:
         yield graph
@@ -70,7 +71,7 @@ def graphs_of(model, whole: bool = True) -> Iterator:
 
 
 def tensors_of(graph) -> Iterator:
-    """All tensors that a graph holds."""
+    """Yield all tensors stored in a graph."""
     yield from getattr(graph, "initializer", ())
     for sparse in getattr(graph, "sparse_initializer", ()):
         yield from (sparse.values, sparse.indices)
@@ -85,31 +86,31 @@ def tensors_of(graph) -> Iterator:
 
 
 def refuse_elsewhere(path: Path, tensor) -> None:
-    """InputError where a tensor's numbers are not in an ordinary file of the same folder."""
+    """Raise InputError unless a tensor's external data is an ordinary file in the same folder."""
     entries = {entry.key: entry.value for entry in tensor.external_data}
     location = entries.get("location", "")
     file, folder = path.parent / location, path.parent.resolve()
     inside = location and not Path(location).is_absolute() and ".." not in Path(location).parts
     links = [p for p in (file, *file.parents) if p != path.parent and path.parent in p.parents and p.is_symlink()]
     if not inside or links or not file.resolve().is_relative_to(folder):
-        raise InputError(f"{path}: takes the weights {tensor.name} from {location or 'nowhere'}, which is outside of "
-                        "its folder; they are not read. Copy the weights into the folder, without links")  # fmt: skip
+        raise InputError(f"{path}: takes the weights {tensor.name} from {location or 'nowhere'}, outside its folder; "
+                        "copy the weights into the folder, without links")  # fmt: skip
     require_model_file(file)
     if not file.is_file():
         raise InputError(f"{file}: there is no such file; {path} takes weights from it")
     if file.stat().st_nlink > 1:
-        raise InputError(f"{file}: has another name elsewhere (a hard link), and might be any file of this machine; "
-                        "copy it")  # fmt: skip
+        raise InputError(f"{file}: is a hard link, and might be any file of this machine; copy it instead")
     try:
         end = int(entries.get("offset", 0)) + int(entries.get("length", 0))
     except ValueError:
         end = -1
     if not 0 <= end <= file.stat().st_size:
-        raise InputError(f"{path}: the weights {tensor.name} are not within {file}, which is damaged or half there")
+        raise InputError(f"{path}: the weights {tensor.name} lie beyond the end of {file}, which is damaged or "
+                        "truncated")  # fmt: skip
 
 
 def refuse_larger_than_its_data(path: Path, tensor) -> None:
-    """InputError where a tensor's dimensions are not those of the numbers that the file holds for it."""
+    """Raise InputError if a tensor's dimensions do not match the amount of its data."""
     size = math.prod(tensor.dims) if all(d >= 0 for d in tensor.dims) else -1
     bits = {2: 8, 3: 8, 4: 16, 5: 16, 9: 8, 10: 16, 1: 32, 6: 32, 7: 64, 11: 64, 12: 32, 13: 64, 14: 64, 15: 128,
             16: 16}.get(tensor.data_type, 8)  # fmt: skip
@@ -120,24 +121,24 @@ def refuse_larger_than_its_data(path: Path, tensor) -> None:
                                               tensor.double_data, tensor.uint64_data, tensor.string_data))  # fmt: skip
         fits = size <= max(held, 0) * (2 if tensor.data_type > 16 else 1) and size >= 0
     if not fits:
-        raise InputError(f"{path}: the tensor {tensor.name} is said to be {list(tensor.dims)}, but the file holds "
-                        "other numbers: it is damaged")  # fmt: skip
+        raise InputError(f"{path}: the tensor {tensor.name} declares dimensions {list(tensor.dims)} that do not match "
+                        "its data; the file is damaged")  # fmt: skip
 
 
 def refuse_huge_arrays(path: Path, model) -> None:
-    """InputError where an array on the way, as far as its size can be told beforehand, would not fit into memory."""
+    """Raise InputError if an intermediate array would not fit into memory, as far as its size can be inferred."""
     import onnx
 
     for graph in graphs_of(model):
         for tensor in tensors_of(graph):
-            if len(tensor.raw_data) > 4096:  # the sizes are enough to go by
+            if len(tensor.raw_data) > 4096:  # shape inference does not need large weights
                 tensor.ClearField("raw_data")
     try:
         inferred = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
-    except Exception:  # some operator is unknown to it: the runtime decides
+    except Exception:  # it does not know some operator; leave the decision to the runtime
         return
     for value in (*inferred.value_info, *inferred.output, *inferred.input):
         dims = [d.dim_value for d in value.type.tensor_type.shape.dim if d.HasField("dim_value")]
         if math.prod(max(d, 1) for d in dims) > LARGEST_ARRAY:
-            raise InputError(f"{path}: the array {value.name} would have the size {dims}, too large for a network of "
-                            "faces")  # fmt: skip
+            raise InputError(f"{path}: the array {value.name} would have the size {dims}, too large for a face "
+                            "network")  # fmt: skip

@@ -1,7 +1,7 @@
-"""Quality measures of a clip, for calibration and for results by subset: how good were the sound and the faces?
+"""Quality measures of a clip's audio and faces, for calibration and for results by subset.
 
-embed-voice and embed-face take them of what they embed, after any damage, and write one table `utt value` a measure. A
-clip that lacks the modality has no line.
+embed-voice and embed-face measure what they embed, after any damage, and write one table `utt value` per measure. A
+clip without the modality has no line.
 """
 
 from math import log10
@@ -12,49 +12,49 @@ import numpy as np
 from avsv.features.faces import ClipFaces
 from avsv.features.fbank import FRAME, RATE, energy_vad, log_energy
 
-# utt2magnitude is the length of the embedding, which those who embed know
+# utt2magnitude, the norm of the embedding, is written by the code that embeds
 VOICE_TABLES = ("utt2dur", "utt2speech", "utt2snr", "utt2magnitude")
 DETECTION_TABLES = ("utt2face_score", "utt2face_size")
 FACE_TABLES = (*DETECTION_TABLES, "utt2sharpness", "utt2num_faces", "utt2magnitude")
 
-FLOOR = 20  # percentile of the frames' powers that is taken for the noise
-LEAST_SNR = -20.0  # dB; what is as loud all the time has no pauses to compare with
-ROUNDING = FRAME / 12  # energy of a frame of 16-bit samples' rounding errors: no recording is quieter
+FLOOR = 20  # percentile of the frames' power that stands for the noise
+LEAST_SNR = -20.0  # dB; reached by recordings of constant loudness, which have no pauses
+ROUNDING = FRAME / 12  # energy per frame of 16-bit rounding errors; no recording is quieter
 
 
-def voice_quality(sound: np.ndarray) -> dict[str, float]:
-    """Measures of a sound, by table: seconds, share of the frames that are speech, signal-to-noise ratio in dB.
+def voice_quality(waveform: np.ndarray) -> dict[str, float]:
+    """Measures of a waveform, by table: duration in s, share of speech frames, signal-to-noise ratio in dB.
 
-    Speech is what `energy_vad` says, whose threshold follows the clip's mean: under loud noise every frame is speech.
+    `energy_vad` decides what is speech. Its threshold follows the clip's mean, so under loud noise every frame counts.
 
     Parameters
     ----------
-    sound : (n,) float32 at 16 kHz, at least one frame of 25 ms
+    waveform : (n,) float32 at 16 kHz, at least one frame of 25 ms
 
     Examples
     --------
     >>> rng = np.random.default_rng(0)
-    >>> sound = rng.normal(size=32000) * np.where(np.arange(32000) < 16000, 0.1, 0.001)
-    >>> {name: round(value, 1) for name, value in voice_quality(sound.astype(np.float32)).items()}
+    >>> waveform = rng.normal(size=32000) * np.where(np.arange(32000) < 16000, 0.1, 0.001)
+    >>> {name: round(value, 1) for name, value in voice_quality(waveform.astype(np.float32)).items()}
     {'utt2dur': 2.0, 'utt2speech': 0.5, 'utt2snr': 37.1}
     """
-    energies = log_energy(sound)
+    energies = log_energy(waveform)
     speech = float(energy_vad(energies).mean())
-    return {"utt2dur": len(sound) / RATE, "utt2speech": speech, "utt2snr": estimate_snr(energies)}
+    return {"utt2dur": len(waveform) / RATE, "utt2speech": speech, "utt2snr": estimate_snr(energies)}
 
 
 def estimate_snr(log_energies: np.ndarray) -> float:
-    """Signal-to-noise ratio from the energies of a clip's frames: mean power over that of the quiet frames, less one.
+    """Signal-to-noise ratio from a clip's frame energies: mean power divided by the power of quiet frames, minus one.
 
-    Speech has pauses, so its quietest frames are noise alone; the 20th percentile stands for them. Ours, and for
-    comparing clips. Measured on real voices with noise, music or babble added at -5 to 20 dB: from 0 dB the median is
-    within 4 dB of the truth, too high for much noise and too low for little; rank correlation with the truth is 0.93,
-    and 0.92 for WADA-SNR (Kim and Stern, Interspeech 2008). Frames without speech by VAD would be the textbook's noise,
-    but under noise at such ratios the energy VAD leaves most clips none.
+    Speech has pauses, so its quietest frames hold noise alone; their 20th percentile stands for it. This is our own
+    measure, meant for comparing clips. On real voices with noise, music or babble added at -5 to 20 dB, its median from
+    0 dB up is within 4 dB of the true value, too high for loud noise and too low for soft noise; the rank correlation
+    with the true value is 0.93, against 0.92 for WADA-SNR (Kim and Stern, Interspeech 2008). Taking the noise from
+    frames without speech, as textbooks do, fails here: at such ratios the energy VAD finds no such frame in most clips.
 
     Parameters
     ----------
-    log_energies : (t,) float, t >= 1, as `log_energy` gives them
+    log_energies : (t,) float, t >= 1, from `log_energy`
 
     Returns
     -------
@@ -71,26 +71,26 @@ def estimate_snr(log_energies: np.ndarray) -> float:
 
 
 def face_quality(faces: ClipFaces) -> dict[str, float]:
-    """Measures of a clip's faces, by table: detector score, size in pixels, sharpness, each the mean, and how many.
+    """Measures of a clip's faces, by table: mean detector score, mean size in pixels, mean sharpness, and their number.
 
-    Score and size are absent where the faces do not tell. Score and size are of the picture, the rest of the aligned
-    faces.
+    Score and size belong to the face in the original image and are absent for faces from an archive; sharpness is
+    measured on the aligned faces.
 
     Examples
     --------
     >>> face_quality(ClipFaces(np.zeros((2, 112, 112, 3), np.uint8)))
     {'utt2sharpness': 0.0, 'utt2num_faces': 2}
     """
-    found = {}
+    measures = {}
     if faces.scores is not None:
-        found |= {"utt2face_score": float(faces.scores.mean()), "utt2face_size": float(faces.sizes.mean())}
-    return found | {"utt2sharpness": float(sharpness(faces.images).mean()), "utt2num_faces": len(faces.images)}
+        measures |= {"utt2face_score": float(faces.scores.mean()), "utt2face_size": float(faces.sizes.mean())}
+    return measures | {"utt2sharpness": float(sharpness(faces.images).mean()), "utt2num_faces": len(faces.images)}
 
 
 def sharpness(faces: np.ndarray) -> np.ndarray:
-    """Variance of the Laplacian of each face in grey: low where it is out of focus, moved, or was enlarged.
+    """Variance of the Laplacian of each grey face: low for defocus, motion blur and enlargement.
 
-    One of the focus measures that Pertuz et al., Pattern Recognition 2013, compare.
+    One of the focus measures compared by Pertuz et al., Pattern Recognition 2013.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
-"""Embeddings in files of named arrays: npz, npy and safetensors, and what is a name and what a vector in them.
+"""Importing embeddings from files of named arrays (npz, npy, safetensors): finding the vectors and their names.
 
-Two structures are read. A table: a (n, d) array of numbers and n names, which are an array or list of strings, or stand
-in a file of their own; in safetensors a list of names is JSON in the metadata. Or an array for each utterance, under
-the utterance's name: d values, or one row of d, which is what ESPnet's npz files are.
+Two structures are supported. In a table, an (n, d) array of numbers goes with n names: an array or list of strings, a
+separate text file, or, in safetensors, a JSON list in the metadata. Otherwise each utterance has an array under its own
+name, with d values or one row of d, as in ESPnet's npz files.
 """
 
 import json
@@ -19,34 +19,34 @@ from avsv.kaldi.tables import read_lines
 
 Arrays = Mapping[str, np.ndarray]
 Strings = Mapping[str, Sequence[str]]
-SHOWN = 8  # arrays that a message lists
-# of safetensors; of its other types numpy knows some only where a package has told it of them
+SHOWN = 8  # arrays listed in a message
+# safetensors types that numpy always supports; some others work only if another package registers them
 NUMBERS = ("F16", "F32", "F64", "I8", "I16", "I32", "I64", "U8", "U16", "U32", "U64", "BOOL")
-ALONE = ""  # the key of an array in a file of one, which has no name
+ALONE = ""  # key of the only array in a file that has no names
 
 
 def read_npz(path: Path | str) -> tuple[Arrays, Strings]:
-    """Arrays of numbers, and one-dimensional arrays of strings."""
+    """Read an npz file: its arrays of numbers, and its one-dimensional arrays of strings."""
     try:
-        return sort_out(path, numpy_files.read_npz(path, str(path)))
+        return split_strings(path, numpy_files.read_npz(path, str(path)))
     except PythonObjects as error:
-        raise InputError(f"{error}. Save strings as strings: numpy.array(names, dtype=str)") from None
+        raise InputError(f"{error}. Save names as strings: numpy.array(names, dtype=str)") from None
 
 
 def read_npy(path: Path | str) -> tuple[Arrays, Strings]:
-    """The one array of a file."""
+    """Read the one array of an npy file."""
     try:
         return {ALONE: numpy_files.read_npy(path)}, {}
     except PythonObjects as error:
         command = "python -c \"import numpy; numpy.savez('out.npz', **numpy.load('{}', allow_pickle=True).item())\""
         raise InputError(
-            f"{error}. If you trust it and it is a dictionary of vectors, turn it into npz where it was made: "
+            f"{error}. If you trust the file and it is a dictionary of vectors, convert it to npz where it was made: "
             f"{command.format(path)}"
         ) from None
 
 
 def read_safetensors(path: Path | str) -> tuple[Arrays, Strings]:
-    """Tensors, and the lists of strings in the metadata."""
+    """Read a safetensors file: its tensors, and the lists of strings in its metadata."""
     from safetensors import SafetensorError, safe_open
 
     arrays, strings = {}, {}
@@ -55,15 +55,13 @@ def read_safetensors(path: Path | str) -> tuple[Arrays, Strings]:
             for key, value in (file.metadata() or {}).items():
                 if (names := json_strings(value)) is not None:
                     strings[key] = names
-            for key in file.keys():  # noqa: SIM118 - it is no dict
+            for key in file.keys():  # noqa: SIM118 - not a dict
                 kind = file.get_slice(key).get_dtype()
                 if kind not in NUMBERS:
-                    raise InputError(
-                        f'{path}: the tensor "{key}" has numbers of type {kind}, which numpy has not: save float32'
-                    )
+                    raise InputError(f'{path}: the tensor "{key}" has type {kind}, which numpy lacks; save float32')
                 arrays[key] = file.get_tensor(key)
     except SafetensorError as error:
-        raise InputError(f"{path}: is damaged, or no safetensors file: {error}") from None
+        raise InputError(f"{path}: is damaged or not a safetensors file: {error}") from None
     return arrays, strings
 
 
@@ -71,64 +69,63 @@ ARRAYS = {"npz": read_npz, "npy": read_npy, "safetensors": read_safetensors}
 
 
 def json_strings(value: str) -> list[str] | None:
-    """The list of strings that a metadata value is, if it is one."""
+    """Parse a metadata value as a non-empty JSON list of strings; None if it is something else."""
     try:
-        found = json.loads(value)
+        names = json.loads(value)
     except (ValueError, RecursionError):
         return None
-    return found if isinstance(found, list) and found and all(isinstance(name, str) for name in found) else None
+    return names if isinstance(names, list) and names and all(isinstance(name, str) for name in names) else None
 
 
-def sort_out(path: Path | str, arrays: Arrays) -> tuple[Arrays, Strings]:
-    """Arrays of strings apart from the others."""
+def split_strings(path: Path | str, arrays: Arrays) -> tuple[Arrays, Strings]:
+    """Separate one-dimensional arrays of strings from the other arrays."""
     strings = {}
     for key, array in arrays.items():
         if array.ndim == 1 and array.dtype.kind in "US":
             try:
                 strings[key] = (np.char.decode(array, "utf-8") if array.dtype.kind == "S" else array).tolist()
             except UnicodeDecodeError as error:
-                raise InputError(
-                    f'{path}: the array "{key}" holds bytes that are not UTF-8 text: {error.object!r}'
-                ) from None
+                raise InputError(f'{path}: the array "{key}" is not UTF-8 text: {error.object!r}') from None
     return {key: array for key, array in arrays.items() if key not in strings}, strings
 
 
-def choose(
+def choose_arrays(
     path: Path | str, form: str, arrays: Arrays, strings: Strings,
     array: str | None = None, names: str | None = None, names_file: Path | str | None = None,
 ) -> RawEmbeddings:  # fmt: skip
-    """The names and vectors among a file's arrays.
+    """Choose the names and the vectors among a file's arrays.
 
     Parameters
     ----------
-    arrays, strings : by their keys in the file
-    array, names : keys; needed where several fit
-    names_file : one name a line
+    form : format of the file, for messages
+    arrays, strings : the file's contents by key
+    array, names : keys of the vectors and of the names, needed if several fit
+    names_file : text file with one name per line
 
     Raises
     ------
-    InputError : lists what fits, or what there is where nothing does, and tells the option to give
+    InputError : the choice is ambiguous or impossible; the message lists the candidates
     """
-    for option, key, known in (("--array", array, arrays), ("--names", names, strings)):
+    for option, key, known in (("array", array, arrays), ("names", names, strings)):
         if key is not None and key not in known:
-            raise InputError(f"{path}: {option} {key}: there is none of that name. It has {listed(arrays, strings)}")
+            raise InputError(f"{path}: `{option}` {key}: no such key; the file has {listed(arrays, strings)}")
     if names is not None and names_file is not None:
-        raise InputError(f"{path}: --names and --names-file both tell the names: give one of them")
-    held = {*arrays, *strings}
+        raise InputError(f"{path}: `names` and `names_file` exclude each other")
+    keys = {*arrays, *strings}
     if names_file is not None:
         strings, names = {str(names_file): read_names(names_file)}, str(names_file)
     if not strings and array is None and not is_one_table(arrays):
         return one_each(path, form, arrays)
     if not strings:
-        raise InputError(f"{path}: has no names, found {listed(arrays, strings)}: give --names-file, one name a line")
+        raise InputError(f"{path}: has no names, found {listed(arrays, strings)}; pass `names_file`, one name per line")
     tables = {key: rows for key, value in arrays.items() if (rows := table(value)) is not None}
     key = array if array in tables else array_for(path, arrays, tables, strings, names, array)
     names = names or names_for(path, key, len(tables[key]), strings)
     if len(strings[names]) != len(tables[key]):
         raise InputError(
-            f"{path}: the array {key} has {len(tables[key])} rows, but there are {len(strings[names])} names in {names}"
+            f"{path}: the array {key} has {len(tables[key])} rows, but {names} has {len(strings[names])} names"
         )
-    others = sorted(held - {key, names})
+    others = sorted(keys - {key, names})
     unread = f"; not read: {brief(others)}" if others else ""
     return RawEmbeddings(
         strings[names], tables[key], f"{form}: vectors{f' {key}' if key else ''}, names in {names}{unread}"
@@ -136,59 +133,58 @@ def choose(
 
 
 def is_one_table(arrays: Arrays) -> bool:
-    """Whether there is nothing but one array of several rows, or one that has no name that could be an utterance's."""
+    """Whether a file consists of one array that cannot be a single utterance: it has no key, or several rows."""
     return ALONE in arrays or (
         len(arrays) == 1 and all(table(value) is not None and len(value) > 1 for value in arrays.values())
     )
 
 
 def array_for(path, arrays: Arrays, tables: Arrays, strings: Strings, names: str | None, asked: str | None) -> str:
-    """Which array is the embeddings: the one table that has as many rows as there are names."""
+    """Key of the embeddings: the only table with as many rows as there are names."""
     lengths = {len(strings[key]) for key in ([names] if names else strings)}
     fitting = [] if asked else [key for key, rows in tables.items() if len(rows) in lengths]
     if len(fitting) > 1:
         sizes = ", ".join(shape(key, arrays[key]) for key in fitting)
-        raise InputError(f"{path}: several arrays could be the embeddings: {sizes}. Name one: --array {fitting[0]}")
+        raise InputError(f"{path}: several arrays could be the embeddings: {sizes}; choose one: `array` {fitting[0]}")
     if not fitting:
         counts = " or ".join(map(str, sorted(lengths)))
         raise InputError(
-            f"{path}: expected rows of floating-point numbers for {counts} names, found {listed(arrays, strings)}"
+            f"{path}: expected {counts} rows of floating-point numbers, one per name, found {listed(arrays, strings)}"
         )
     return fitting[0]
 
 
 def names_for(path: Path | str, key: str, n_rows: int, strings: Strings) -> str:
-    """Which strings are the names of `n_rows` rows."""
+    """Key of the names of `n_rows` rows: the only list of that length."""
     fitting = [name for name, value in strings.items() if len(value) == n_rows]
     if len(fitting) > 1:
         examples = ", ".join(f'{name} ("{strings[name][0]}", ...)' for name in fitting)
-        raise InputError(f"{path}: several could be the names: {examples}. Name one: --names {fitting[0]}")
+        raise InputError(f"{path}: several arrays could be the names: {examples}; choose one: `names` {fitting[0]}")
     if not fitting:
-        raise InputError(f"{path}: the array {key} has {n_rows} rows, found {listed({}, strings)}")
+        raise InputError(f"{path}: the array {key} has {n_rows} rows, expected as many names, found "
+                        f"{listed({}, strings)}")  # fmt: skip
     return fitting[0]
 
 
 def one_each(path: Path | str, form: str, arrays: Arrays) -> RawEmbeddings:
-    """Names and vectors where each array is one utterance's vector."""
+    """Names and vectors of a file in which each array is the vector of one utterance."""
     if not arrays:
-        raise InputError(f"{path}: there are no arrays in it")
+        raise InputError(f"{path}: has no arrays")
     for key, value in arrays.items():
         if value.dtype.kind != "f" or value.ndim == 0 or value.size != value.shape[-1]:
-            what = (
-                f"{path}: has no names, so each array should be the vector of the utterance that it is called after; "
-            )
+            problem = f"{path}: has no list of names, so expected one vector per utterance, found {shape(key, value)}"
             if table(value) is None:
-                raise InputError(f"{what}found {shape(key, value)}. It has {listed(arrays, {})}")
+                raise InputError(f"{problem}; the file has {listed(arrays, {})}")
             raise InputError(
-                f"{what}found {shape(key, value)}. Average the rows (ESPnet: --average_embd true), or, if they are "
-                f"utterances, name them: --names-file, and --array {key}. It has {listed(arrays, {})}"
+                f"{problem}. Average the rows (ESPnet: --average_embd true) or, if each row is an utterance, pass "
+                f"`names_file` and `array` {key}. The file has {listed(arrays, {})}"
             )
     vectors = [value.reshape(-1) for value in arrays.values()]
-    return RawEmbeddings(list(arrays), vectors, f"{form}: one array for each", "array")
+    return RawEmbeddings(list(arrays), vectors, f"{form}: one array per utterance", "array")
 
 
 def table(array: np.ndarray) -> np.ndarray | None:
-    """The array as (n, d), if it is floating-point numbers of that shape, or of (n, 1, d) as `encode_batch` gives."""
+    """A floating-point array of shape (n, d), or (n, 1, d) from SpeechBrain's `encode_batch`, as (n, d); else None."""
     if array.dtype.kind != "f":
         return None
     if array.ndim == 3 and array.shape[1] == 1:
@@ -197,7 +193,7 @@ def table(array: np.ndarray) -> np.ndarray | None:
 
 
 def read_names(path: Path | str) -> list[str]:
-    """One name a line."""
+    """Read a text file of names, one per line."""
     names = read_lines(path)
     for number, name in enumerate(names, 1):
         if name.split() != [name]:
@@ -206,7 +202,7 @@ def read_names(path: Path | str) -> list[str]:
 
 
 def listed(arrays: Arrays, strings: Strings) -> str:
-    """What a file has, for a message."""
+    """Contents of a file, for a message."""
     words = [f"{key} ({len(value)} strings)" for key, value in strings.items()]
     return brief(words + [shape(key, value) for key, value in arrays.items()])
 

@@ -1,4 +1,4 @@
-"""Embeddings that other programs wrote: what must hold of them, whatever the form of their file."""
+"""Checks on embeddings written by other programs, whatever their file format."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ from avsv.kaldi.trials import MEDIA, utterance_id
 
 @dataclass(frozen=True)
 class RawEmbeddings:
-    """Embeddings as they stand in a file, not checked yet.
+    """Embeddings as read from a file, before any check.
 
     names : (n,) as written
-    vectors : n vectors, or a (n, d) array
-    note : the form in words, and what was not read
-    unit, first : what each is in the file and the number of the first, for messages: "line 3"
+    vectors : n vectors, or an (n, d) array
+    note : description of the file's format, and of what was ignored in it
+    unit, first : what holds an embedding in the file and the number of the first one, for messages such as "line 3"
     """
 
     names: Sequence[str]
@@ -31,66 +31,66 @@ class RawEmbeddings:
         return f'{self.unit} {number + self.first} ("{self.names[number][:100]}")'
 
 
-def checked(path: Path | str, foreign: RawEmbeddings) -> Embeddings:
-    """Embeddings of one size with a name each, all finite.
+def check_embeddings(path: Path | str, raw: RawEmbeddings) -> Embeddings:
+    """Check that embeddings have unique names without white space, one size and finite values.
 
     Raises
     ------
-    InputError : there are none; or names the first one that has no name, a name with white space, the name of another,
-        another size than the first, or a value that is not finite
+    InputError : they do not, or the file has none; the message names the first offender
     """
-    names, vectors = foreign.names, foreign.vectors
+    names, vectors = raw.names, raw.vectors
     if not len(names):
-        raise InputError(f"{path}: there are no embeddings in it")
+        raise InputError(f"{path}: has no embeddings")
     for number, name in enumerate(names):
         if name.split() != [name]:
             raise InputError(
-                f"{path}, {foreign.place(number)}: the name is empty or has white space, no scp can hold it"
+                f"{path}, {raw.place(number)}: the name is empty or has white space, which an scp cannot hold"
             )
     if len(set(names)) < len(names):
         first: dict[str, int] = {}
         again = next(number for number, name in enumerate(names) if first.setdefault(name, number) != number)
-        raise InputError(
-            f"{path}, {foreign.place(again)}: the name was there before: {foreign.place(first[names[again]])}"
-        )
+        raise InputError(f"{path}, {raw.place(again)}: the name is already used by {raw.place(first[names[again]])}")
     size = len(vectors[0])
     if not size:
-        raise InputError(f"{path}, {foreign.place(0)}: there are no values")
+        raise InputError(f"{path}, {raw.place(0)}: has no values")
     if not isinstance(vectors, np.ndarray):
         for number, vector in enumerate(vectors):
             if len(vector) != size:
-                raise InputError(
-                    f"{path}, {foreign.place(number)}: has {len(vector)} values, not {size} as {foreign.place(0)}"
-                )
-    with np.errstate(over="ignore"):  # a double too large for a float is told below
+                raise InputError(f"{path}, {raw.place(number)}: has {len(vector)} values, not {size} as {raw.place(0)}")
+    with np.errstate(over="ignore"):  # doubles too large for float32 are reported below
         rows = np.asarray(vectors, np.float32)
     finite = np.isfinite(rows).all(axis=1)
     if not finite.all():
         raise InputError(
-            f"{path}, {foreign.place(int(np.argmin(finite)))}: the embedding holds NaN or values that no float32 can "
-            f"hold ({np.count_nonzero(~finite)} such embeddings in all)"
+            f"{path}, {raw.place(int(np.argmin(finite)))}: the embedding has NaN or values too large for float32 "
+            f"({np.count_nonzero(~finite)} such embeddings in all)"
         )
     return Embeddings(list(names), rows)
 
 
 def name_utterances(path: Path | str, embeddings: Embeddings, paths: str = "media") -> tuple[Embeddings, int]:
-    """Embeddings with utterance identifiers in place of names that are paths, and how many those are.
+    """Replace names that are paths by utterance ids.
 
     `id10270/5r0dWxy17C8/00001.wav` becomes `id10270-5r0dWxy17C8-00001`, as `read_trials` does with VoxCeleb's lists.
 
     Parameters
     ----------
-    paths : which names are paths: "media", those that end as sound or video files do; "all", or "none"
+    path : of the file, for messages
+    paths : which names are paths: "media" (those that end like audio or video files), "all", or "none"
+
+    Returns
+    -------
+    renamed embeddings ; number of names that changed
 
     Raises
     ------
-    InputError : `paths` is unknown, two names make one identifier, or a path is absolute: where the
-        utterance begins cannot be known
+    OptionError : `paths` is unknown
+    InputError : two names give the same id, or a path is absolute and does not show where the id begins
 
     Examples
     --------
-    >>> found, n = name_utterances("x", Embeddings(["id1/v/00001.wav", "nsc1/A_1"], np.zeros((2, 1))))
-    >>> found.ids, n
+    >>> named, n = name_utterances("x", Embeddings(["id1/v/00001.wav", "nsc1/A_1"], np.zeros((2, 1))))
+    >>> named.ids, n
     (['id1-v-00001', 'nsc1/A_1'], 1)
     """
     refuse_unknown("paths", paths, ("media", "all", "none"))
@@ -99,11 +99,11 @@ def name_utterances(path: Path | str, embeddings: Embeddings, paths: str = "medi
         is_path = paths == "all" or (paths == "media" and name.lower().endswith(MEDIA))
         if is_path and name.startswith("/"):
             raise InputError(
-                f'{path}: "{name}" is an absolute path. Leave the folders before the utterance out of the names (for '
-                "VoxCeleb keep person/video/clip.wav), or keep the names as they are: --paths none"
+                f'{path}: "{name}" is an absolute path. Remove the leading folders from the names (for VoxCeleb keep '
+                "person/video/clip.wav), or keep the names unchanged: `paths` none"
             )
         utt = utterance_id(name) if is_path else name
         if first.setdefault(utt, name) != name:
-            raise InputError(f'{path}: "{first[utt]}" and "{name}" are both utterance {utt}; see --paths')
+            raise InputError(f'{path}: "{first[utt]}" and "{name}" both give the utterance {utt}; see `paths`')
         ids.append(utt)
     return Embeddings(ids, embeddings.vectors), sum(a != b for a, b in zip(embeddings.ids, ids, strict=True))

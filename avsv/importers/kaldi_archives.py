@@ -1,7 +1,7 @@
-"""Embeddings in Kaldi's archives, for import: an ark by itself, binary or text, and an scp.
+"""Importing embeddings from Kaldi archives: an ark without its scp, binary or text, and an scp.
 
-WeSpeaker (`wespeaker/bin/extract.py`) and 3D-Speaker (`speakerlab/bin/extract.py`) write them with kaldiio: vectors, or
-matrices of one row.
+WeSpeaker (`wespeaker/bin/extract.py`) and 3D-Speaker (`speakerlab/bin/extract.py`) write vectors or one-row matrices
+with kaldiio.
 """
 
 from pathlib import Path
@@ -9,14 +9,14 @@ from pathlib import Path
 from avsv.errors import InputError
 from avsv.importers.embeddings import RawEmbeddings
 from avsv.jobs.inputs import read_bytes
-from avsv.kaldi.embeddings import read_embeddings
+from avsv.kaldi.embeddings import MissingArchive, read_embeddings
 from avsv.kaldi.matrices import NotKaldi, decode_any
 
-NAME = 1 << 12  # bytes a name may have
+NAME = 1 << 12  # longest name, bytes
 
 
 def read_ark(path: Path | str) -> RawEmbeddings:
-    """Vectors, or matrices of one row, compressed ones too, from an archive without its scp."""
+    """Read vectors or one-row matrices, compressed ones included, from an archive without its scp."""
     data = read_bytes(path)
     names, vectors, place = [], [], 0
     while (place := skip_white(data, place)) < len(data):
@@ -25,7 +25,7 @@ def read_ark(path: Path | str) -> RawEmbeddings:
         where = f'{path}, record {len(names) + 1} ("{key.decode(errors="replace")}")'
         try:
             if end < 0:
-                raise NotKaldi("a name and a space were expected")
+                raise NotKaldi("expected a name and a space")
             array, place = decode_any(data, end + 1)
             names.append(key.decode())
         except UnicodeDecodeError:
@@ -39,18 +39,16 @@ def read_ark(path: Path | str) -> RawEmbeddings:
 
 
 def skip_white(data: bytes, place: int) -> int:
-    """The place of the first byte from `place` on that is no white space: a text record ends with a newline."""
+    """Skip white space from `place` on, such as the newline after a text record; returns the new place."""
     while data[place : place + 1] in (b" ", b"\t", b"\r", b"\n"):
         place += 1
     return place
 
 
 def read_moved_scp(path: Path | str) -> RawEmbeddings:
-    """Vectors that an scp file points to, which may have come from another machine; a pipe is refused."""
+    """Read the vectors that an scp file points to, which may come from another machine; pipes are refused."""
     try:
-        found = read_embeddings(path)
-    except InputError as error:
-        if "is not there" not in str(error):
-            raise
-        raise InputError(f"{error}. If the files were moved, import the archive itself: the .ark file") from None
-    return RawEmbeddings(found.ids, found.vectors, "Kaldi scp", "line")
+        embeddings = read_embeddings(path)
+    except MissingArchive as error:
+        raise InputError(f"{error}. If the files were moved, import the .ark file itself") from None
+    return RawEmbeddings(embeddings.ids, embeddings.vectors, "Kaldi scp", "line")

@@ -1,4 +1,4 @@
-"""Files of weights from anywhere: what is no model at all is named for what it is before a library reads it."""
+"""Checks on downloaded model files, before a library reads them: empty files, git-lfs pointers and web pages."""
 
 from pathlib import Path
 
@@ -10,11 +10,11 @@ PAGES = (b"<!doctype", b"<html", b"<?xml", b"<head")
 
 
 def require_model_file(path: Path | str) -> Path:
-    """The path itself; an absent file is left to whoever opens it.
+    """Return the path unless the file cannot be a model; an absent file is left to the code that opens it.
 
     Raises
     ------
-    InputError : no ordinary file, an empty one, a git-lfs pointer, a web page
+    InputError : not an ordinary file, an empty file, a git-lfs pointer, or a web page
     """
     path = regular_file(path)
     try:
@@ -25,9 +25,8 @@ def require_model_file(path: Path | str) -> Path:
     if not head:
         raise InputError(f"{path}: is empty; copy or download it again")
     if head.startswith(POINTER):
-        raise InputError(f"{path}: is a pointer of git-lfs, not the weights. Where the repository was cloned, run: "
-                        f"git lfs install && git lfs pull; or download {path.name} itself")  # fmt: skip
+        raise InputError(f"{path}: is a git-lfs pointer, not the weights. In the cloned repository, run: git lfs "
+                        f"install && git lfs pull; or download {path.name} itself")  # fmt: skip
     if head.lstrip().lower().startswith(PAGES):
-        raise InputError(f"{path}: is a web page, not the weights: the download was answered by a page (of a login, or "
-                        "of an error). Download it again")  # fmt: skip
+        raise InputError(f"{path}: is a web page, probably a login or error page, not the weights; download it again")
     return path

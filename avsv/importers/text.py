@@ -1,4 +1,4 @@
-"""Embeddings in text tables, for import: `name,v1,v2,...`, with or without a header; comma, tab or space."""
+"""Importing embeddings from text tables: `name,v1,v2,...`, separated by comma, tab or space, with or without header."""
 
 import csv
 from collections.abc import Iterator
@@ -17,15 +17,15 @@ LONGEST = 1 << 22  # bytes of a line
 
 
 def read_text(path: Path | str) -> RawEmbeddings:
-    """A name and its values on each line.
+    """Read a table with a name and its values on each line.
 
-    The first line tells the delimiter: tab where it has one, else comma, else white space. It is a header where its
-    values are not numbers, where its name is empty, or where the values count up from 0 or 1, which is how pandas names
-    columns that have no names.
+    The first line sets the delimiter: a tab if it has one, otherwise a comma if it has one, otherwise white space. It
+    is a header if its values are not numbers, its name is empty, or its values count up from 0 or 1, as in pandas'
+    default column names.
 
     Raises
     ------
-    InputError : shows the line whose values are not numbers, or are more or fewer than on the first line
+    InputError : a line has values that are not numbers, or not as many values as the first; the message shows the line
     """
     names, vectors = [], None
     kind, header = "", False
@@ -35,32 +35,32 @@ def read_text(path: Path | str) -> RawEmbeddings:
             header = True
             continue
         if not fields:
-            raise InputError(f"{path}, line {number}: is empty, expected {kind}-separated name and values")
+            raise InputError(f"{path}, line {number}: is empty, expected a {kind}-separated name and values")
         try:
             vector = np.array([number_of(value) for value in fields[1:]], np.float32)
         except ValueError:
             wrong = next(value for value in fields[1:] if not is_number(value))
             raise InputError(
-                f'{path}, line {number}: expected {kind}-separated name and numbers, found "{wrong[:100]}" after '
+                f'{path}, line {number}: expected a {kind}-separated name and numbers, found "{wrong[:100]}" after '
                 f'the name "{fields[0][:100]}"'
             ) from None
         if vectors is None:
             vectors, width = Growing(np.float32, len(vector)), len(vector)
         if len(vector) != width:
             raise InputError(
-                f'{path}, line {number} ("{fields[0][:100]}"): has {len(vector)} values, '
-                f"not {width} as line {1 + header}"
+                f'{path}, line {number} ("{fields[0][:100]}"): expected {width} values as on line {1 + header}, '
+                f"found {len(vector)}"
             )
         names.append(fields[0])
         vectors.add(vector[None])
-    found = [] if vectors is None else vectors.array()
+    table = [] if vectors is None else vectors.array()
     return RawEmbeddings(
-        names, found, f"text, {kind}-separated{', with a header' if header else ''}", "line", 1 + header
+        names, table, f"text, {kind}-separated{', with a header' if header else ''}", "line", 1 + header
     )
 
 
 def rows(path: Path | str) -> Iterator[tuple[str, list[str]]]:
-    """The delimiter of a file, and each of its lines cut at it."""
+    """Yield the delimiter of a file and the fields of each of its lines."""
     try:
         with open_regular(path) as file:
             first = next(text_lines(path, file), "")
@@ -71,11 +71,11 @@ def rows(path: Path | str) -> Iterator[tuple[str, list[str]]]:
             for fields in lines:
                 yield delimiter, [field.strip() for field in fields]
     except csv.Error as error:
-        raise InputError(f"{path}: is no table: {error}") from None
+        raise InputError(f"{path}: is not a table: {error}") from None
 
 
 def text_lines(path: Path | str, file: BinaryIO) -> Iterator[str]:
-    """The lines of a file as text; InputError for one that is none, or that is too long for a vector."""
+    """Yield the lines of a file as text; raises InputError for a line that is not text or too long for a vector."""
     while line := file.readline(LONGEST + 1):
         if len(line) > LONGEST:
             raise InputError(f"{path}: has a line of more than {LONGEST >> 20} MiB; is this a table of embeddings?")

@@ -22,6 +22,10 @@ LONGEST_NAME = 512  # bytes
 RECORDS = 1024  # copied out of an archive at a time: they stay in the processor's cache
 
 
+class MissingArchive(InputError):
+    """An scp file points to an archive that does not exist."""
+
+
 @dataclass(frozen=True)
 class Embeddings:
     """One vector for each of some recordings.
@@ -174,7 +178,7 @@ def open_archive(scp: Path | str, archive: str, name: str) -> mmap.mmap:
             if os.path.exists(here)
             else ""
         )
-        raise InputError(f"{scp}: {name}: its archive {archive} is not there{hint}")
+        raise MissingArchive(f"{scp}: {name}: its archive {archive} is not there{hint}")
     try:
         with open_regular(archive) as file:
             return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)

@@ -1,1 +1,1 @@
-"""Sound and pictures from files. No torch here."""
+"""Waveforms and images read from files. This package never imports torch."""

@@ -1,13 +1,12 @@
-"""Channels of a recording to one, and its numbers to full scale 1: what is decided over a whole recording.
+"""Mixing a recording down to one channel, and scaling its samples to full scale 1; both are decided per recording.
 
-Channels are averaged. Where they cancel each other (stereo in opposite phase, a balanced line taken for two channels)
-the average is next to nothing, or a part of it is, and one channel is used instead. They cancel where in blocks of a
-quarter second that hold over a tenth of the energy the average has less than a fifth of the power that unrelated
-channels would give it: 7 dB.
+Channels are averaged. If they cancel each other (stereo in opposite phase, a balanced line recorded as two channels),
+one channel is used instead. Two channels cancel if, in quarter-second blocks that hold more than a tenth of the energy,
+their average has less than a fifth (-7 dB) of the power that uncorrelated channels would give it.
 
-Samples beyond full scale are legal in floating point, and are kept. Numbers that are integers, or of the size of
-integers, have been written without a scale, and are divided by 2**15, 2**23 or 2**31; between them nobody can tell, and
-the recording is refused.
+Floating-point samples may exceed full scale and are kept. Samples that are integers, or as large as integers, were
+written without scaling and are divided by 2**15, 2**23 or 2**31. A peak between these two ranges is ambiguous, and the
+recording is refused.
 """
 
 import numpy as np
@@ -15,15 +14,15 @@ import numpy as np
 from avsv.errors import InputError
 
 BLOCK = 0.25  # seconds
-LOST = 0.2  # of the power that unrelated channels would give their average
+LOST = 0.2  # share of the power that the average of uncorrelated channels would have
 SHARE = 0.1  # of a recording's energy
-MOST_OVER = 8.0  # times full scale, 18 dB, that a float recording may have
-LEAST_INTEGER = 256.0  # a recording of 16-bit integers with a lower peak is noise
+MOST_OVER = 8.0  # highest peak of a floating-point recording, relative to full scale: 18 dB
+LEAST_INTEGER = 256.0  # 16-bit recordings with a lower peak hold nothing but noise
 SCALES = (2.0**15, 2.0**23, 2.0**31)
 
 
 class Mixer:
-    """Averages the channels of pieces of one recording, and keeps what is needed to judge the whole.
+    """Averages the channels of one recording, piece by piece, and keeps the statistics that decide about the whole.
 
     Examples
     --------
@@ -59,26 +58,26 @@ class Mixer:
         return mixed
 
     def cancelling(self) -> int | None:
-        """The loudest channel (of equals the first), from 0, where the channels cancel each other; else None."""
+        """Index of the loudest channel (the first of equals) if the channels cancel each other, otherwise None."""
         loud = self.energy > 0.98 * self.energy.max()
         return int(loud.argmax()) if self.cancelled > SHARE * self.energy.sum() else None
 
     def scale(self, name: str) -> float:
-        """What the samples are divided by.
+        """Divisor that brings the samples to full scale 1.
 
         Raises
         ------
-        InputError : samples that are neither of full scale 1 nor integers
+        InputError : the samples are neither scaled to 1 nor integers
         """
-        if not self.peak > 1 or (not self.integers and self.peak <= MOST_OVER):  # NaN is told later
+        if not self.peak > 1 or (not self.integers and self.peak <= MOST_OVER):  # NaN is reported later
             return 1.0
         if self.integers or self.peak >= LEAST_INTEGER:
-            # what was resampled or filtered as numbers of 16 bits may be a little beyond them
+            # 16-bit samples that were resampled or filtered as floats may overshoot the 16-bit range a little
             for scale in SCALES:
                 if self.peak <= scale * (1.0 if self.integers else 1.5):
                     return scale
-        raise InputError(f"{name}: its samples reach {self.peak:.4g}, expected floating-point numbers up to 1, or "
-                        "integers; scale it to 1")  # fmt: skip
+        raise InputError(f"{name}: the samples reach {self.peak:.4g}, expected integers or floating-point numbers up "
+                        "to 1; scale the recording to 1")  # fmt: skip
 
 
 def are_integers(numbers: np.ndarray) -> bool:
@@ -86,8 +85,8 @@ def are_integers(numbers: np.ndarray) -> bool:
 
 
 def energy(channel: np.ndarray, begins: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """Energy of a channel in each block, without its mean."""
+    """Energy of a channel in each block, after removing the block's mean."""
     channel = channel.astype(np.float64)
     total = np.add.reduceat(channel, begins)
-    with np.errstate(invalid="ignore", over="ignore"):  # samples that are not finite are refused later
+    with np.errstate(invalid="ignore", over="ignore"):  # non-finite samples are refused later
         return np.maximum(np.add.reduceat(channel * channel, begins) - total * total / lengths, 0)

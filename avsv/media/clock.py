@@ -1,11 +1,10 @@
-"""Sound on the clock of its container.
+"""Placing audio on the clock of its container.
 
-Sample k is heard k / rate seconds after the file begins (`containers.time_zero`), for embeddings, segments and
-synchrony alike. Sound that begins later than the pictures is preceded by silence, and what lies before the beginning is
-left out. Where packets are missing, what follows stays where its time stamps put it, with silence in between; of sound
-that overlaps what came before, the overlap is left out. Stamps are rounded in many containers, so that sound is moved
-only where it is off by half a frame, and by 2 ms or more. What an encoder puts before the beginning (priming) and what
-an edit list hides is taken off by ffmpeg, to whole frames at the end.
+Sample k is heard k / rate seconds after time 0 of the file (`containers.time_zero`); embeddings, segments and synchrony
+all rely on this. Audio that starts later than the video is preceded by silence, and audio before time 0 is dropped.
+Missing packets are replaced by silence, which keeps later audio at its time stamps; overlapping audio is used once.
+Many containers round their time stamps, so audio is moved only if it is off by at least half a frame and at least 2 ms.
+ffmpeg removes encoder priming and whatever an edit list hides; at the end it removes whole frames only.
 """
 
 import logging
@@ -15,19 +14,19 @@ import numpy as np
 
 log = logging.getLogger("avsv")
 LEAST = 0.002  # seconds; FLV and Matroska round to 1 ms
-JUMP = 1.0  # seconds; stamps that go back by more begin anew: files were joined
-BEYOND = 1.0  # seconds after the end of the file, where no stamp can be
+JUMP = 1.0  # seconds; time stamps that go back further start anew, as in concatenated files
+BEYOND = 1.0  # seconds after the end of the file; a later time stamp is wrong
 PIECE = 1 << 20  # samples of silence at a time
 
 
 class Clock:
-    """Puts the frames of one recording where their time stamps say.
+    """Places the audio frames of one recording at their time stamps.
 
     Parameters
     ----------
-    name : for the log
-    zero : seconds of the container's stamps at which the file begins
-    seconds : length of the file by its header; infinite where it is not known
+    name : name of the recording in the log
+    zero : time 0 of the file, in seconds of the container's time stamps
+    seconds : duration by the file's header; infinite if unknown
     """
 
     def __init__(self, name: str, zero: float, seconds: float):
@@ -36,7 +35,7 @@ class Clock:
         self.gaps, self.missing, self.overlap, self.jumps = 0, 0.0, 0.0, 0
 
     def place(self, frame, samples: np.ndarray) -> Iterator[np.ndarray]:
-        """The samples of a decoded frame, (n, channels), with the silence before them, without what overlaps."""
+        """Yield any silence before a decoded frame, then its samples, (n, channels), without the overlapping part."""
         if frame.pts is None or not len(samples):
             lead = 0
         else:
@@ -61,13 +60,13 @@ class Clock:
         yield samples
 
     def report(self) -> None:
-        """Log what had to be mended."""
+        """Log the corrections that were made."""
         if self.gaps:
-            log.warning("%s: sound is missing in %d places, %.2f s in all; there is silence instead", self.name,
+            log.warning("%s: audio is missing in %d places, %.2f s in all; replaced by silence", self.name,
                         self.gaps, self.missing)  # fmt: skip
         if self.overlap:
-            log.warning("%s: %.2f s of its sound are there twice by its time stamps; once is used", self.name,
+            log.warning("%s: %.2f s of audio overlap by their time stamps; the overlap is used once", self.name,
                         self.overlap)  # fmt: skip
         if self.jumps:
-            log.warning("%s: its time stamps make no sense in %d places; what follows there is taken to follow on",
+            log.warning("%s: time stamps jump in %d places; the audio after each jump is appended without a gap",
                         self.name, self.jumps)  # fmt: skip

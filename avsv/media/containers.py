@@ -1,7 +1,7 @@
-"""Opening files with ffmpeg's libraries: only forms that hold their sound and pictures themselves.
+"""Opening media files with ffmpeg's libraries, restricted to formats that contain their own audio and video.
 
-ffmpeg takes a file for what its content says. A playlist (HLS, DASH, concat) under the name of a video would make it
-open other files and addresses; such forms are refused.
+ffmpeg detects the format from the content. A playlist (HLS, DASH, concat) disguised as a video would make it open other
+files and network addresses, so such formats are refused.
 """
 
 import io
@@ -15,35 +15,34 @@ FORMATS = """mov,mp4,m4a,3gp,3g2,mj2 matroska,webm avi mpeg mpegts mpegvideo m4v
 
 
 def open_container(source: Path | str | io.BytesIO):
-    """`av.open` for reading.
+    """Open a media file for reading with `av.open`.
 
-    A path is a name in the file system, whatever colons it has ("12:30.mp4", "file:x.mp4"). Tags in other encodings
-    than UTF-8 are read with replacement characters; nobody here needs them.
+    A path always names a local file, even with colons in it ("12:30.mp4", "file:x.mp4"). Tags that are not UTF-8 are
+    read with replacement characters; avsv does not use them.
 
     Raises
     ------
-    InputError : a FIFO, device or folder; a form that is in none of FORMATS
+    InputError : the path is a FIFO, device or folder, or its format is not in FORMATS
     av.FFmpegError : the content cannot be read
     """
     import av
 
-    # "file:" is taken off once by ffmpeg; what follows is opened as it is
+    # ffmpeg strips one "file:" and takes the rest literally
     place = source if isinstance(source, io.BytesIO) else f"file:{regular_file(source)}"
     options = {"format_whitelist": ",".join(FORMATS), "protocol_whitelist": "file"}
     try:
         return av.open(place, options=options, metadata_errors="replace")
-    except av.ArgumentError:  # ffmpeg recognised a form, and it is not on the list
+    except av.ArgumentError:  # ffmpeg recognised a format that is not on the list
         name = "the output of a pipe" if place is source else source
-        raise InputError(f"{name}: cannot be read, not supported: its content is in none of the forms mp4, mov, mkv, "
-                        "avi, mpeg, flv, asf, mxf, dv, ogg, wav, flac, mp3, aac and their like; convert it with "
-                        "ffmpeg") from None  # fmt: skip
+        raise InputError(f"{name}: cannot be read: unsupported format, expected mp4, mov, mkv, avi, mpeg, flv, asf, "
+                        "mxf, dv, ogg, wav, flac, mp3, aac or similar; convert it with ffmpeg") from None  # fmt: skip
 
 
 def time_zero(container) -> float:
-    """Time 0 of the clock that a file's sound and pictures share, in seconds of the container's own time stamps.
+    """Time 0 of a file's common audio and video clock, in seconds of the container's time stamps.
 
-    It is where the earliest of its sound and video streams begins: a transport stream may begin at any hour. What lies
-    before the stamp 0 (an encoder's priming, frames that an edit list hides) is not part of the presentation.
+    It is the start of the earliest audio or video stream, since the time stamps of a transport stream may start
+    anywhere. Content at negative time stamps (encoder priming, frames hidden by an edit list) is not presented.
     """
     streams = [*container.streams.audio, *container.streams.video]
     begins = [
@@ -55,7 +54,7 @@ def time_zero(container) -> float:
 
 
 def is_cover(stream) -> bool:
-    """Whether a video stream is a picture on the cover of a recording."""
+    """Whether a video stream is just the cover image of a recording."""
     from av.stream import Disposition
 
     return bool(stream.disposition & Disposition.attached_pic)

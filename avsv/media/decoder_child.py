@@ -1,4 +1,4 @@
-"""The process that decodes for guard.py: answers requests on a pipe, within limits of memory and time."""
+"""The child of decoder_process.py: it decodes files on request over a pipe, within limits on memory and time."""
 
 import contextlib
 import ctypes
@@ -21,15 +21,20 @@ from avsv.jobs.processes import end_with_parent
 from avsv.kaldi.segments import Segment
 
 log = logging.getLogger("avsv")
-LEFT_BEHIND = 256 << 20  # bytes held, a third of which are libraries, before what is left of files is looked for
+LEFT_BEHIND = 256 << 20  # bytes allocated, a third of them libraries, beyond which remains of earlier files are freed
 
 
 class Died(Exception):
-    """The child ended, or does not answer; the message says how."""
+    """The child process ended or does not answer; the message says how."""
 
 
 def send(pipe: int, text: bytes, arrays: list[np.ndarray] = ()) -> None:
-    """Write a message: how long its text is, the text, and the arrays' bytes; Died where nobody reads."""
+    """Write a message: the length of its text, the text, and the arrays' bytes.
+
+    Raises
+    ------
+    Died : the other end of the pipe is closed
+    """
     try:
         write_all(pipe, struct.pack("<I", len(text)) + text)
         for array in arrays:
@@ -46,36 +51,36 @@ def write_all(pipe: int, data: Any) -> None:
 
 
 class Warnings(logging.Handler):
-    """Keeps what is logged, to be handed over with the answer."""
+    """Collects log messages, to be sent with the answer."""
 
     def __init__(self):
         super().__init__()
-        self.said: list[str] = []
+        self.messages: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.said.append(record.getMessage())
+        self.messages.append(record.getMessage())
 
 
 def serve(mib: int, seconds: float, parent: int) -> None:
-    """Answer requests on standard input until it ends, which it does with the process that asks.
+    """Answer requests on standard input until it is closed, at the latest when the parent process ends.
 
     Parameters
     ----------
-    mib : memory that may be allocated for a request
-    seconds : after which a call is ended by the system, in case nobody is left to do so
-    parent : the process that asks; the system ends this one with it, even in the middle of a call
+    mib : memory that a request may allocate
+    seconds : time after which the system kills this process in the middle of a call, should the parent fail to
+    parent : id of the parent process; the system kills this process with it, even in the middle of a call
     """
     end_with_parent(parent)
     requests, answers = os.dup(0), os.dup(1)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(2, 1)  # libraries may print; the pipe is for answers
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the process that asks
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     heap = one_heap()
-    log.addHandler(said := Warnings())
+    log.addHandler(warnings := Warnings())
     log.propagate = False
-    import soundfile  # noqa: F401 (here, where the time for a clip does not run)
+    import soundfile  # noqa: F401 (imported before the first request, whose time is limited)
 
     send(answers, b"{}")
     with contextlib.suppress(Died), open(requests, "rb") as pipe:
@@ -86,35 +91,40 @@ def serve(mib: int, seconds: float, parent: int) -> None:
             while True:
                 signal.setitimer(signal.ITIMER_REAL, seconds)
                 answer, arrays = next(parts, (None, []))
-                signal.setitimer(signal.ITIMER_REAL, 0)  # who asked may be busy for long before reading this
+                signal.setitimer(signal.ITIMER_REAL, 0)  # the parent may take long to read the answer
                 if answer is None:
                     break
-                send(answers, json.dumps(answer | {"warnings": said.said}).encode(), arrays)
-                said.said.clear()
-                del arrays  # the next clip has all the memory
+                send(answers, json.dumps(answer | {"warnings": warnings.messages}).encode(), arrays)
+                warnings.messages.clear()
+                del arrays  # leaves all memory to the next clip
             del parts
 
 
 def one_heap() -> Any:
-    """Let the C library keep one heap, whatever the threads of ffmpeg, and give large pieces back; the library."""
+    """Make the C library use one heap for all of ffmpeg's threads and return large blocks to the system.
+
+    Returns
+    -------
+    the C library, or an object with a `malloc_trim` that does nothing where the C library is not glibc
+    """
     with contextlib.suppress(OSError, AttributeError):
         library = ctypes.CDLL(None)
         library.mallopt(-8, 1)  # M_ARENA_MAX
-        library.mallopt(-3, 1 << 20)  # M_MMAP_THRESHOLD, which would else grow with what was freed
-        library.malloc_trim  # noqa: B018 (glibc alone has it)
+        library.mallopt(-3, 1 << 20)  # M_MMAP_THRESHOLD; glibc would raise it after each large block that is freed
+        library.malloc_trim  # noqa: B018 (exists in glibc only)
         return library
     return type("NoHeap", (), {"malloc_trim": staticmethod(lambda _: None)})
 
 
 def bytes_held() -> int:
-    """Memory that this process has allocated; 0 where the system does not tell."""
+    """Memory that this process has allocated, in bytes; 0 if the system has no /proc."""
     with contextlib.suppress(OSError), open("/proc/self/statm", encoding="ascii") as file:
         return int(file.read().split()[5]) * resource.getpagesize()
     return 0
 
 
 def limit_memory(mib: int, heap: Any) -> None:
-    """Let this process allocate so much more than it holds now, so that no clip pays for the ones before it."""
+    """Limit this process to `mib` more than it holds now: earlier clips do not count against the next one."""
     held = bytes_held()
     if held > LEFT_BEHIND:
         gc.collect()  # ffmpeg's containers refer to themselves, and their decoders hold threads
@@ -122,21 +132,21 @@ def limit_memory(mib: int, heap: Any) -> None:
         held = bytes_held()
     _, most = resource.getrlimit(resource.RLIMIT_DATA)
     wanted = held + (mib << 20)
-    most = 2 * wanted if most == resource.RLIM_INFINITY else most  # for good, whatever leaks
+    most = 2 * wanted if most == resource.RLIM_INFINITY else most  # the hard limit, set once, bounds any leak
     resource.setrlimit(resource.RLIMIT_DATA, (min(wanted, most), most))
 
 
 def work(request: dict, mib: int) -> Iterator[tuple[dict, list[np.ndarray]]]:
-    """Call the function that is asked for: its value as JSON and arrays, or its error.
+    """Call the requested function and yield its result as JSON and arrays, or its error.
 
-    Of a generator each value is an answer, marked "more"; after the last one comes an empty list.
+    A generator gives one answer per value, each marked "more", and an empty list at the end.
     """
     module, _, name = request["function"].partition(":")
     arguments = request["arguments"]
     if isinstance(arguments[0], list):
         arguments[0] = Segment(*arguments[0])
     try:
-        os.chdir(request["folder"])  # what relative paths count from
+        os.chdir(request["folder"])  # relative paths start there
         value = getattr(importlib.import_module(module), name)(*arguments)
         if not inspect.isgenerator(value):
             yield packed(value)
@@ -149,12 +159,12 @@ def work(request: dict, mib: int) -> Iterator[tuple[dict, list[np.ndarray]]]:
         yield {"error": str(error)}, []
     except MemoryError:
         yield {"error": f"{arguments[0]}: takes more than {mib} MiB of memory to decode", "memory": True}, []
-    except Exception as error:  # a decoder's own: some raise IndexError, struct.error or their like for a bad file
+    except Exception as error:  # decoders raise IndexError, struct.error and others for bad files
         yield {"error": f"{arguments[0]}: cannot be decoded: {type(error).__name__}: {error}"}, []
 
 
 def packed(value: Any) -> tuple[dict, list[np.ndarray]]:
-    """A number, an array, a list of arrays, or a pair of a number and an array, as an answer."""
+    """Encode a number, an array, a list of arrays, or a pair of a number and an array as an answer."""
     if isinstance(value, (int, float)):
         return {"number": float(value)}, []
     about = {"list": isinstance(value, list)}

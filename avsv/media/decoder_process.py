@@ -1,4 +1,4 @@
-"""Decoding in a process of its own, so that a file that kills its decoder, or hangs it, costs one clip and not the job.
+"""Decoding in a child process: a file that crashes or hangs its decoder costs one clip, not the whole job.
 
 Media files come from anywhere, and the libraries that decode them are large and written in C: one damaged file can
 crash the process, hang it, or exhaust its memory. `guarded(read_waveform, path)` does what `read_waveform(path)` does,
@@ -35,31 +35,31 @@ from avsv.kaldi.segments import Segment
 from avsv.media.decoder_child import Died, send
 
 log = logging.getLogger("avsv")
-SECONDS = 120.0  # for a clip, by the clock: a long video on a slow disk takes seconds
-MIB = 1024  # of the child's own memory; an hour of sound at 16 kHz takes 500
-TO_START = 60.0  # seconds, on a busy machine; it is half a second as a rule
+SECONDS = 120.0  # wall-clock limit per clip; a long video on a slow disk takes seconds
+MIB = 1024  # memory limit of the child; an hour of audio at 16 kHz takes 500
+TO_START = 60.0  # seconds that starting may take on a busy machine; half a second is usual
 MOST_TEXT = 1 << 24  # bytes of an answer's JSON
-PIPE = 1 << 20  # bytes that may wait in the pipe, where the system allows it
+PIPE = 1 << 20  # capacity of the pipe in bytes, where the system allows it
 F_SETPIPE_SZ = 1031  # of fcntl.h; Python 3.10 names it, on Linux only
 FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP)  # no decoder sends them to itself
-KINDS = ("b", "i", "u", "f")  # of numbers in arrays that are taken from a child
+KINDS = ("b", "i", "u", "f")  # kinds of numpy types that are accepted from a child
 
 
 class Killed(Died):
-    """The child was ended by a signal that comes from outside; it may be tried again."""
+    """The child was killed by a signal from outside; the call is worth a second try."""
 
 
 class Late(Died):
-    """The child gave no answer in time; another one would not, either."""
+    """The child did not answer in time; a second try would not help."""
 
 
 class Guard(threading.local):
-    """A child process that decodes, started when it is first needed; each thread that asks has one of its own.
+    """A child process that decodes, started on first use; each thread has its own.
 
     Parameters
     ----------
-    seconds : that a call may take
-    mib : memory that the child may allocate
+    seconds : time limit of a call
+    mib : memory limit of the child
 
     Examples
     --------
@@ -75,35 +75,35 @@ class Guard(threading.local):
         self.seconds, self.mib = seconds, mib
         self.child: subprocess.Popen | None = None
         self.owner = 0
-        self.request: dict = {}  # the last one
-        self.n_asked = 0  # of this child
-        self.turn = 0  # of all
-        self.busy = False  # until its answer is read
+        self.request: dict = {}  # the last request
+        self.n_asked = 0  # requests sent to this child
+        self.turn = 0  # requests sent to all children so far
+        self.busy = False  # True until the answer has been read
 
     def call(self, function: Callable, path: str | Path, *more: Any) -> Any:
-        """`function(path, *more)` in the child.
+        """Run `function(path, *more)` in the child.
 
         Parameters
         ----------
-        function : of a module of avsv that is cheap to import; gives an array, a list of arrays, a number, or a pair of
-            a number and an array
-        path : what is decoded; it is named when the child dies
-        more : numbers, texts, True, False or None
+        function : a function of an avsv module that is cheap to import; returns an array, a list of arrays, a number,
+            or a pair of a number and an array
+        path : the file to decode; the error names it if the child dies
+        more : numbers, strings, True, False or None
 
         Raises
         ------
-        InputError : what the function raises; or the file made the decoder die, hang or take too much memory
+        InputError : raised by the function, or the file made the decoder crash, hang or exceed its memory
         OSError : the child cannot be started
         """
         self.ask(function, path, *more)
         return self.answer(path)
 
     def each(self, function: Callable, paths: Sequence[str], *more: Any) -> Iterator[Callable[[], Any]]:
-        """`call` for many files, one ahead of the caller, so that nobody waits for the other.
+        """`call` for many files: the child decodes the next file while the caller works on the current one.
 
         Yields
         ------
-        functions that give what `call` does, or raise what it raises
+        functions that return what `call` would return, or raise what it would raise
         """
         asked = False
         try:
@@ -120,13 +120,13 @@ class Guard(threading.local):
                     asked = True
                 yield outcome
         finally:
-            if asked:  # the caller went away, or asks something else
+            if asked:  # the caller stopped iterating, or asks for another file
                 self.stop()
 
     def stream(self, function: Callable, path: str | Path, *more: Any) -> Iterator[Any]:
-        """The values of a generator `function(path, *more)`, each when it is there; as `call`.
+        """Yield the values of the generator `function(path, *more)` as they arrive; otherwise like `call`.
 
-        SECONDS are for each value. Whoever asks for something else meanwhile cannot go on with this.
+        The time limit applies to each value. A request for another file ends the stream.
         """
         self.ask(function, path, *more)
         turn, is_first = self.turn, True
@@ -144,14 +144,14 @@ class Guard(threading.local):
             turn = None
             raise
         finally:
-            if self.turn == turn:  # the caller went away
+            if self.turn == turn:  # the caller stopped iterating
                 self.stop()
 
     def ask(self, function: Callable, path: str | Path, *more: Any) -> None:
         self.turn += 1
-        if self.child is None or self.owner != os.getpid():  # a process forked since has none
+        if self.child is None or self.owner != os.getpid():  # a forked process needs a child of its own
             self.start()
-        elif self.busy:  # with a stream that nobody reads on
+        elif self.busy:  # with a stream that was abandoned
             self.stop()
             self.start()
         name = f"{function.__module__}:{function.__qualname__}"
@@ -163,32 +163,32 @@ class Guard(threading.local):
         self.repeat()
 
     def repeat(self) -> None:
-        """Send the request, to a new child if there was a need for one."""
+        """Send the request, to a new child if the old one was stopped."""
         if self.child is None:
             self.start()
         self.n_asked += 1
         self.busy = True
-        with contextlib.suppress(Died):  # the answer will tell
+        with contextlib.suppress(Died):  # reading the answer reports it
             send(self.child.stdin.fileno(), json.dumps(self.request).encode())
 
     def answer(self, path: str | Path) -> Any:
-        """The value of what was asked last; see `call`."""
+        """The value of the last request; see `call`."""
         return value_of(*self.outcome(path))
 
     def outcome(self, path: str | Path, may_repeat: bool = True) -> tuple[dict, list[np.ndarray]]:
-        """The next answer; what a child that read other files before cannot do is asked of a new one."""
+        """The next answer; if a child that has read other files before fails, a new child tries again."""
         try:
             answer, arrays = self.receive(time.monotonic() + self.seconds)
-            # what other files left behind may have taken the memory
+            # earlier files may have left too little memory
             again = may_repeat and self.n_asked > 1 and bool(answer.get("memory"))
         except Late as reason:
             raise self.refused(path, reason) from None
         except Died as reason:
-            # killed by somebody, or because the machine had no memory left; or damaged by another file
+            # killed by a user or because the machine ran out of memory; or corrupted by an earlier file
             again = may_repeat and (isinstance(reason, Killed) or self.n_asked > 1)
             if not again:
                 raise self.refused(path, reason) from None
-        except BaseException:  # interrupted half-way: what comes next on the pipe is of this call
+        except BaseException:  # interrupted half-way: the rest of this answer is still in the pipe
             self.stop()
             raise
         if again:
@@ -210,17 +210,17 @@ class Guard(threading.local):
 
     def refused(self, path: str | Path, reason: Died) -> InputError:
         self.stop()
-        return InputError(f"{path}: the decoder {reason}; the file is damaged, or made to do so")
+        return InputError(f"{path}: the decoder {reason}; the file is damaged or malicious")
 
     def start(self) -> None:
         package = str(Path(__file__).resolve().parents[2])
         variables = {"PYTHONPATH": os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))}
-        variables |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")  # it multiplies no matrices
+        variables |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")  # decoding multiplies no matrices
         self.child = subprocess.Popen(
             [
                 sys.executable,
                 "-c",
-                # no module from the folder that this is run in, which "-c" would look into first
+                # "-c" puts the current folder first on the path; no module may come from there
                 "import sys; sys.path = [p for p in sys.path if p]; from avsv.media.decoder_child import serve; "
                 f"serve({self.mib}, {1.1 * self.seconds + 1}, {os.getpid()})",
             ],
@@ -238,10 +238,10 @@ class Guard(threading.local):
             self.receive(time.monotonic() + TO_START)
         except Died as reason:
             self.stop()
-            raise OSError(f"the process that decodes sound and pictures could not be started: it {reason}") from None
+            raise OSError(f"the process that decodes media files could not be started: it {reason}") from None
 
     def stop(self) -> None:
-        """End the child; the next call starts another."""
+        """Kill the child; the next call starts a new one."""
         child, self.child = self.child, None
         if child is not None and self.owner == os.getpid():
             child.kill()
@@ -250,10 +250,15 @@ class Guard(threading.local):
             child.wait()
 
     def receive(self, deadline: float) -> tuple[dict, list[np.ndarray]]:
-        """One answer; Died where none comes, or something else does."""
+        """Read one answer.
+
+        Raises
+        ------
+        Died : no answer arrives in time, or it is malformed
+        """
         (n_text,) = struct.unpack("<I", self.read(bytearray(4), deadline))
         if n_text > MOST_TEXT:
-            raise Died("gave an answer that makes no sense")
+            raise Died("gave a malformed answer")
         try:
             answer = json.loads(bytes(self.read(bytearray(n_text), deadline)))
             shapes = [(np.dtype(kind), tuple(map(int, shape))) for kind, shape in answer.get("arrays", ())]
@@ -262,14 +267,14 @@ class Guard(threading.local):
         except (ValueError, TypeError, AttributeError, RecursionError):
             known = False
         if not known or sum(sizes) > self.mib << 20:
-            raise Died("gave an answer that makes no sense")
+            raise Died("gave a malformed answer")
         arrays = [np.empty(shape, kind) for kind, shape in shapes]
         for array in arrays:
             self.read(memoryview(array.reshape(-1)).cast("B") if array.size else bytearray(), deadline)
         return answer, arrays
 
     def read(self, place: Any, deadline: float) -> Any:
-        """Fill a buffer from the child; Died where it ends before, or the deadline comes."""
+        """Fill a buffer from the child's pipe; raises Died if the child ends or the deadline passes first."""
         pipe, view = self.child.stdout.fileno(), memoryview(place)
         waiting = select.poll()
         waiting.register(pipe, select.POLLIN)
@@ -284,7 +289,7 @@ class Guard(threading.local):
 
 
 def death_of(child: subprocess.Popen) -> Died:
-    """How a child ended, in words."""
+    """Wait for a child to end, and describe how it did."""
     try:
         code = child.wait(5)
     except subprocess.TimeoutExpired:
@@ -302,22 +307,22 @@ DECODER = Guard()
 
 
 def guarded(function: Callable, path: str | Path, *more: Any) -> Any:
-    """`function(path, *more)` in the process that decodes for this thread; see `Guard.call`."""
+    """Run `function(path, *more)` in this thread's decoder process; see `Guard.call`."""
     return DECODER.call(function, path, *more)
 
 
 def guarded_each(function: Callable, paths: Sequence[str], *more: Any) -> Iterator[Callable[[], Any]]:
-    """`guarded` for many files, one ahead of the caller; see `Guard.each`. No other call may come in between."""
+    """`guarded` for many files, decoding one ahead; see `Guard.each`. No other call may come in between."""
     return DECODER.each(function, paths, *more)
 
 
 def guarded_stream(function: Callable, path: str | Path, *more: Any) -> Iterator[Any]:
-    """The values of a generator `function(path, *more)`, made in the process that decodes; see `Guard.stream`."""
+    """Yield the values of the generator `function(path, *more)`, run in the decoder process; see `Guard.stream`."""
     return DECODER.stream(function, path, *more)
 
 
 def value_of(answer: dict, arrays: list[np.ndarray]) -> Any:
-    """What an answer holds: a list of arrays, a number, a number and an array, or an array."""
+    """Decode an answer: a list of arrays, a number, a number and an array, or an array."""
     if answer.get("list"):
         return arrays
     number = [float(answer["number"])] if "number" in answer else []

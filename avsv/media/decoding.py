@@ -1,6 +1,6 @@
-"""Sound files in pieces, on the clock of their container: libsndfile for files of sound alone, ffmpeg for the rest.
+"""Decoding audio in pieces, on the clock of its container: libsndfile reads audio files, ffmpeg everything else.
 
-Sample k is heard k / rate seconds after the file begins; see clock.py.
+Sample k is heard k / rate seconds after time 0 of the file; see clock.py.
 """
 
 import io
@@ -18,14 +18,14 @@ from avsv.media.clock import Clock
 from avsv.media.containers import open_container, time_zero
 from avsv.media.headers import Header, read_header
 
-PIECE = 1 << 22  # samples of all channels, decoded at a time
-GATHERED = 1 << 16  # samples; frames are short
-Piece = tuple[int, np.ndarray]  # samples a second ; (n, channels) float32, full scale is 1
+PIECE = 1 << 22  # samples, over all channels, that are decoded at a time
+GATHERED = 1 << 16  # samples; ffmpeg's short frames are joined up to this length
+Piece = tuple[int, np.ndarray]  # sample rate in Hz ; (n, channels) float32, full scale 1
 
 
 @contextmanager
 def opened(source: str | bytes, name: str) -> Iterator[tuple[BinaryIO, int]]:
-    """A file, or the output of a pipe, and how many bytes it has; InputError where it cannot be opened."""
+    """A file, or the output of a pipe, and its size in bytes; raises InputError if it cannot be opened."""
     if isinstance(source, bytes):
         yield io.BytesIO(source), len(source)
         return
@@ -39,22 +39,22 @@ def opened(source: str | bytes, name: str) -> Iterator[tuple[BinaryIO, int]]:
 
 
 def look(source: str | bytes, name: str) -> Header:
-    """The header of a sound file; InputError where the file is absent, empty or cut short."""
+    """Read the header of an audio file; raises InputError if the file is absent, empty or truncated."""
     with opened(source, name) as (file, n_bytes):
         header = read_header(file, n_bytes)
     if header.cut:
-        raise InputError(f"{name}: cannot be read as sound, it is cut short: {header.cut}")
+        raise InputError(f"{name}: cannot be read as audio, the file is truncated: {header.cut}")
     return header
 
 
 def pieces(source: str | bytes, name: str, header: Header, track: int | None = None) -> Iterator[Piece]:
-    """Decode a recording.
+    """Decode a recording piece by piece.
 
     Parameters
     ----------
     source : a path, or the content of a file
-    name : for messages
-    track : number of the sound track, from 1; None for the one that the file says is the default, or the first
+    name : name of the recording in messages
+    track : number of the audio track, from 1; None for the file's default track, or the first
     """
     if header.content is not None:
         with opened(source, name) as (file, _):
@@ -62,14 +62,14 @@ def pieces(source: str | bytes, name: str, header: Header, track: int | None = N
             source = file.read(header.content[1] - header.content[0])
     if header.reader == "libsndfile":
         if track not in (None, 1):
-            raise InputError(f"{name}: there is no sound track {track}; it has 1")
+            raise InputError(f"{name}: audio track {track} does not exist; the file has 1")
         yield from sndfile_pieces(source, name, header)
     else:
         yield from ffmpeg_pieces(source, name, track)
 
 
 class Patched(io.RawIOBase):
-    """A file whose header has other bytes in some places; for libsndfile, which believes what a header says."""
+    """A file with some bytes of its header replaced, because libsndfile trusts every header."""
 
     def __init__(self, file: BinaryIO, n_bytes: int, patches: dict[int, bytes]):
         super().__init__()
@@ -97,16 +97,16 @@ class Patched(io.RawIOBase):
 
 @contextmanager
 def open_sndfile(source: str | bytes, name: str, header: Header) -> Iterator[soundfile.SoundFile]:
-    """A file that libsndfile reads, its header put right; InputError for what it cannot read, there or in the block."""
+    """Open a file with libsndfile, its header corrected; read errors, also in the block, become InputError."""
     try:
         with opened(source, name) as (file, n_bytes):
-            # a path of "-" would be standard input
+            # the absolute path, because libsndfile takes "-" for standard input
             whole = isinstance(source, str) and not header.patches
             place = os.path.abspath(source) if whole else Patched(file, n_bytes, header.patches)
-            with soundfile.SoundFile(place) as sound:
-                yield sound
+            with soundfile.SoundFile(place) as sndfile:
+                yield sndfile
     except soundfile.LibsndfileError as error:
-        raise InputError(f"{name}: cannot be read as sound: {error.error_string}") from None
+        raise InputError(f"{name}: cannot be read as audio: {error.error_string}") from None
 
 
 def sndfile_pieces(source: str | bytes, name: str, header: Header) -> Iterator[Piece]:
@@ -119,28 +119,28 @@ def sndfile_pieces(source: str | bytes, name: str, header: Header) -> Iterator[P
             yield file.samplerate, piece
             if len(piece) < n_frames:
                 break
-        if n_samples < file.frames < 1 << 32:  # more is a lie, of a flac file that was written to a pipe
-            raise InputError(f"{name}: is cut short: {n_samples} of {file.frames} samples are there")
+        if n_samples < file.frames < 1 << 32:  # flac files that were written to a pipe claim more
+            raise InputError(f"{name}: is truncated: it has {n_samples} of {file.frames} samples")
 
 
 def audio_stream(container, name: str, track: int | None = None):
-    """The stream of a sound track, see `pieces`; InputError where there is none, or no decoder for it."""
+    """The stream of an audio track, see `pieces`; raises InputError if it does not exist or has no decoder."""
     from av.stream import Disposition
 
     streams = container.streams.audio
     if not streams:
-        raise InputError(f"{name}: there is no sound in it")
+        raise InputError(f"{name}: has no audio")
     if track is not None and not 1 <= track <= len(streams):
-        raise InputError(f"{name}: there is no sound track {track}; it has {len(streams)}")
+        raise InputError(f"{name}: audio track {track} does not exist; the file has {len(streams)}")
     default = next((stream for stream in streams if stream.disposition & Disposition.default), streams[0])
     stream = streams[track - 1] if track is not None else default
     if stream.codec_context is None:
-        raise InputError(f"{name}: no decoder is known for its sound")
+        raise InputError(f"{name}: its audio codec is not supported")
     return stream
 
 
 def n_tracks(source: str | bytes) -> tuple[int, int]:
-    """How many sound tracks a file has, and the number of the one that is read; from 1."""
+    """Number of audio tracks in a file, and the number, from 1, of the track that is read by default."""
     with open_container(io.BytesIO(source) if isinstance(source, bytes) else source) as container:
         return len(container.streams.audio), 1 + container.streams.audio.index(audio_stream(container, ""))
 
@@ -157,7 +157,7 @@ def ffmpeg_pieces(source: str | bytes, name: str, track: int | None) -> Iterator
             for frame in container.decode(stream):
                 rate = rate or frame.rate
                 if frame.rate != rate:
-                    raise InputError(f"{name}: its sample rate changes from {rate} to {frame.rate}; convert it first")
+                    raise InputError(f"{name}: the sample rate changes from {rate} to {frame.rate}; convert it first")
                 for part in clock.place(frame, samples_of(frame)):
                     if gathered and (n_samples > GATHERED or part.shape[1] != gathered[0].shape[1]):
                         yield rate, np.concatenate(gathered)
@@ -168,7 +168,7 @@ def ffmpeg_pieces(source: str | bytes, name: str, track: int | None) -> Iterator
                 yield rate, np.concatenate(gathered)
             clock.report()
     except (av.FFmpegError, ValueError) as error:
-        raise InputError(f"{name}: cannot be read as sound: {getattr(error, 'strerror', None) or error}") from None
+        raise InputError(f"{name}: cannot be read as audio: {getattr(error, 'strerror', None) or error}") from None
 
 
 def samples_of(frame) -> np.ndarray:

@@ -1,12 +1,12 @@
-"""Pictures and sound as the bytes of files."""
+"""Encoding images and waveforms as the bytes of files."""
 
 import io
 
 import numpy as np
 
 
-def encode_png(picture: np.ndarray) -> bytes:
-    """A picture, (height, width, 3) uint8 RGB, as the bytes of a PNG file.
+def encode_png(image: np.ndarray) -> bytes:
+    """Encode an image, (height, width, 3) uint8 RGB, as PNG.
 
     Examples
     --------
@@ -16,23 +16,23 @@ def encode_png(picture: np.ndarray) -> bytes:
     from PIL import Image
 
     out = io.BytesIO()
-    Image.fromarray(picture).save(out, "PNG")
+    Image.fromarray(image).save(out, "PNG")
     return out.getvalue()
 
 
-def encode_thumbnail(picture: np.ndarray, most_side: int) -> bytes:
-    """A picture, (height, width, 3) uint8 BGR, as a small JPEG with sides of at most `most_side` pixels."""
+def encode_thumbnail(image: np.ndarray, most_side: int) -> bytes:
+    """Encode an image, (height, width, 3) uint8 BGR, as a JPEG scaled down to at most `most_side` pixels per side."""
     from PIL import Image
 
-    small = Image.fromarray(np.ascontiguousarray(picture[:, :, ::-1]))
+    small = Image.fromarray(np.ascontiguousarray(image[:, :, ::-1]))
     small.thumbnail((most_side, most_side))
     out = io.BytesIO()
     small.save(out, "JPEG", quality=82)
     return out.getvalue()
 
 
-def encode_audio(sound: np.ndarray, rate: int, form: str = "WAV") -> bytes:
-    """Sound, (n,) float32 of full scale 1, as the bytes of a file: "WAV" of 16 bits, or "MP3", which browsers play.
+def encode_audio(waveform: np.ndarray, rate: int, form: str = "WAV") -> bytes:
+    """Encode a waveform, (n,) float32 of full scale 1, as 16-bit "WAV", or as "MP3" for browsers.
 
     Examples
     --------
@@ -43,5 +43,5 @@ def encode_audio(sound: np.ndarray, rate: int, form: str = "WAV") -> bytes:
 
     out = io.BytesIO()
     subtype = "MPEG_LAYER_III" if form == "MP3" else "PCM_16"
-    soundfile.write(out, np.clip(sound, -1, 1), rate, format=form, subtype=subtype)
+    soundfile.write(out, np.clip(waveform, -1, 1), rate, format=form, subtype=subtype)
     return out.getvalue()

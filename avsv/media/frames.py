@@ -1,4 +1,4 @@
-"""All frames of a video with their times, and the sound on the same clock: what synchrony is measured on."""
+"""All frames of a video with their times, on the same clock as the audio; synchrony is measured on these."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,23 +11,23 @@ from avsv.media.images import upright, video_stream
 
 
 def video_frames(path: Path | str) -> Iterator[tuple[float, np.ndarray]]:
-    """Decode a video from its beginning to its end.
+    """Decode a whole video.
 
-    Frames come at the times that the file gives them, whatever the frame rate does, and upright.
+    Frames are upright and carry the times that the file gives them; the frame rate may vary.
 
     Yields
     ------
-    time in seconds on the clock that picture and sound share (clock.py) ; (height, width, 3) uint8 BGR
+    time in seconds on the common clock of audio and video (clock.py) ; (height, width, 3) uint8 BGR
 
     Raises
     ------
-    InputError : no such file, no picture in it, frames without a time, a file that cannot be decoded
+    InputError : no such file, no video stream, frames without time stamps, or a decoding error
     """
     import av
 
     path = Path(path)
     if not path.is_file():
-        raise InputError(f"{path}: there is no such file" if not path.exists() else f"{path}: is no video file")
+        raise InputError(f"{path}: is not a video file" if path.exists() else f"{path}: there is no such file")
     try:
         with open_container(path) as container:
             stream = video_stream(path, container)
@@ -35,11 +35,11 @@ def video_frames(path: Path | str) -> Iterator[tuple[float, np.ndarray]]:
             zero = time_zero(container)
             for frame in container.decode(stream):
                 if frame.pts is None:
-                    raise InputError(f"{path}: its frames have no times, so that sound and picture cannot be compared")
+                    raise InputError(f"{path}: its frames have no time stamps, so audio and video cannot be aligned")
                 time = float(frame.pts * frame.time_base) - zero
                 if time >= 0 and not frame.is_corrupt:
                     yield time, show(frame)
-    except MemoryError:  # one of ffmpeg's is an FFmpegError as well; the guard tells of it
+    except MemoryError:  # ffmpeg's MemoryError is also an FFmpegError; the decoder process reports it
         raise
     except (av.FFmpegError, ValueError) as error:
         raise InputError(f"{path}: cannot be read as video: {getattr(error, 'strerror', None) or error}") from None

@@ -1,9 +1,9 @@
-"""What the header of a sound file says: its form, whether the file is cut short, and which sizes are not true.
+"""Reading the header of a media file: its format, whether the file is truncated, and which sizes are wrong.
 
-A file is taken for what its content says, never for its name. Whoever records or streams cannot know the size of a file
-beforehand, and what stands in its header then is 0, a number as large as possible, or wrong by the size of the header.
-Such files are whole: they are read to their end, as Kaldi does, with a warning where the number is simply wrong. A file
-that ends before the end that its header names has been cut short, and is refused.
+The format is detected from the content, never from the file name. A recorder or streamer cannot know the final size in
+advance, so it writes 0, the largest possible number, or a size that is off by the length of the header. Such files are
+complete and read to their end, as in Kaldi, with a warning if the size is simply wrong. A file that ends before the end
+given by its header is truncated and refused.
 """
 
 import struct
@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-OPEN_END = 0x7FFFF000 - 0x10000  # bytes; a writer to a pipe says this or more, SoX rounds it to whole samples
+OPEN_END = 0x7FFFF000 - 0x10000  # bytes; a writer to a pipe declares this or more, SoX rounds it to whole samples
 OPEN_END_64 = 1 << 62
-MOST_CHUNKS = 100_000  # looked at; files have a dozen, fragmented mp4 some thousands
+MOST_CHUNKS = 100_000  # limit on the search; files have a dozen, fragmented mp4 some thousands
 MPEG_IN_WAV = (0x50, 0x55)  # format tags
 SNDFILE_TAGS = (1, 2, 3, 6, 7, 0x11, 0x38, 0x40, 0xFFFE)  # PCM, ADPCM, float, A-law, mu-law, NMS, G.721, extensible
 W64_RIFF = b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\x00\x00"
@@ -25,14 +25,14 @@ BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot", b"styp",
 
 @dataclass
 class Header:
-    """What is known of a sound file before it is decoded.
+    """What the header of a media file says before decoding.
 
     reader : "libsndfile" or "ffmpeg"
-    cut : how much is there of a file that is cut short; "" where it is whole, or nobody can tell
-    odd : what is wrong with the header of a file that is whole
-    patches : bytes that the header should have had, by their place
-    samples : that the whole sound has (of mp3: at least), where the header tells; else 0
-    content : (begin, end) of a recording of another form inside this one
+    cut : how much of a truncated file is present; "" if the file is complete or the header does not say
+    odd : what is wrong with the header of a complete file
+    patches : offset -> correct bytes of the header
+    samples : length of the audio (for mp3, a lower bound) if the header gives it, otherwise 0
+    content : (begin, end) of a recording in another format inside this file
     """
 
     reader: str
@@ -44,7 +44,7 @@ class Header:
 
 
 def read_header(file: BinaryIO, n_bytes: int) -> Header:
-    """Look at a file of `n_bytes` from its beginning; a damaged header is left to the decoder."""
+    """Read the header of a file of `n_bytes`; a damaged header is left to the decoder."""
     head = file.read(64)
     try:
         for matches, look in FORMS:
@@ -57,7 +57,14 @@ def read_header(file: BinaryIO, n_bytes: int) -> Header:
 
 
 def chunks(file: BinaryIO, begin: int, head: str, extra: int = 0, pad: int = 2) -> Iterator[tuple[bytes, int, int]]:
-    """Chunks of a RIFF-like file: name, size of the content, place of the content; `extra` bytes count as content."""
+    """Yield the chunks of a RIFF-like file: name, size and offset of the content.
+
+    Parameters
+    ----------
+    head : struct format of a chunk's head
+    extra : bytes of the head that the declared size includes
+    pad : chunks start at multiples of this
+    """
     size_of_head = struct.calcsize(head)
     for _ in range(MOST_CHUNKS):
         file.seek(begin)
@@ -71,22 +78,23 @@ def chunks(file: BinaryIO, begin: int, head: str, extra: int = 0, pad: int = 2) 
 
 
 def judge(declared: int, begin: int, n_bytes: int, whole: bool, most: int = OPEN_END) -> tuple[str, str]:
-    """(cut, odd) of a file whose sound data begin at `begin`.
+    """Compare the declared size of the audio data with the file; gives `cut` and `odd` of a Header.
 
     Parameters
     ----------
-    declared : bytes of data by the header
-    whole : another number in the header says that the file ends where it does
-    most : sizes from here on mean that the size is not known
+    declared : size of the data by the header, bytes
+    begin : offset of the data
+    whole : another number in the header confirms where the file ends
+    most : larger sizes mean that the size is unknown
     """
-    there = n_bytes - begin
-    if declared >= most or 0 < declared <= there:
+    present = n_bytes - begin
+    if declared >= most or 0 < declared <= present:
         return "", ""
     if declared <= 0:
-        return "", "its header says that it has no data" if there > 0 else ""
-    if whole or declared - there <= begin:  # the header itself was counted in, or some bytes
-        return "", f"its header says that it has {declared} bytes of data, {there} are there"
-    return f"{100 * there / declared:.0f} % of its data are there", ""
+        return "", "its header declares no data" if present > 0 else ""
+    if whole or declared - present <= begin:  # the declared size includes the header
+        return "", f"its header declares {declared} bytes of data, the file has {present}"
+    return f"{100 * present / declared:.0f} % of the data are present", ""
 
 
 def read_wav(file: BinaryIO, n_bytes: int) -> Header:
@@ -106,25 +114,25 @@ def read_wav(file: BinaryIO, n_bytes: int) -> Header:
             break
     else:
         return Header("libsndfile")
-    there = n_bytes - place
+    present = n_bytes - place
     if long_place is not None and size == 0xFFFFFFFF:
         cut, odd = judge(long_size, place, n_bytes, riff_64 + 8 == n_bytes, OPEN_END_64)
         patches = {}
-        if not cut and not 0 < long_size <= there:
-            samples = there // max(1, align)
-            patches = {long_place: struct.pack("<QQQ", n_bytes - 8, there, samples)}
-    elif size == 0 and (there < 8 or looks_like_chunks(file, place, n_bytes, order)):
-        cut, odd, patches = "", "", {}  # it is empty in truth
+        if not cut and not 0 < long_size <= present:
+            samples = present // max(1, align)
+            patches = {long_place: struct.pack("<QQQ", n_bytes - 8, present, samples)}
+    elif size == 0 and (present < 8 or looks_like_chunks(file, place, n_bytes, order)):
+        cut, odd, patches = "", "", {}  # the recording really is empty
     else:
         cut, odd = judge(size, place, n_bytes, riff + 8 in (n_bytes, n_bytes - 1))
-        patches = {place - 4: struct.pack(order + "I", min(there, 0xFFFFFFFE))} if size == 0 else {}
+        patches = {place - 4: struct.pack(order + "I", min(present, 0xFFFFFFFE))} if size == 0 else {}
     if tag in MPEG_IN_WAV:
         return Header("ffmpeg", cut, odd, content=(place, min(n_bytes, place + size) if size else n_bytes))
     return Header("libsndfile" if tag in SNDFILE_TAGS else "ffmpeg", cut, odd, patches)
 
 
 def looks_like_chunks(file: BinaryIO, begin: int, n_bytes: int, order: str) -> bool:
-    """Whether the rest of a file is chunks that end where it ends."""
+    """Whether the rest of a file consists of chunks that end with the file."""
     end = begin
     for name, size, place in chunks(file, begin, order + "4sI"):
         if not name.isascii() or not name.decode().isprintable():
@@ -151,12 +159,12 @@ def read_aiff(file: BinaryIO, n_bytes: int) -> Header:
             file.seek(place)
             common = place, *struct.unpack(">HIH", file.read(8))
         elif name == b"SSND" and common is not None:
-            there = n_bytes - place
+            present = n_bytes - place
             cut, odd = judge(size, place, n_bytes, form + 8 == n_bytes)
             patches = {}
-            if not cut and not 8 < size <= there:
-                samples = max(0, there - 8) // max(1, common[1] * ((common[3] + 7) // 8))
-                patches = {place - 4: struct.pack(">I", there), common[0] + 2: struct.pack(">I", samples)}
+            if not cut and not 8 < size <= present:
+                samples = max(0, present - 8) // max(1, common[1] * ((common[3] + 7) // 8))
+                patches = {place - 4: struct.pack(">I", present), common[0] + 2: struct.pack(">I", samples)}
             return Header("libsndfile", cut, odd, patches)
     return Header("libsndfile")
 
@@ -171,9 +179,9 @@ def read_au(file: BinaryIO, n_bytes: int) -> Header:
 def read_caf(file: BinaryIO, n_bytes: int) -> Header:
     for name, size, place in chunks(file, 8, ">4sq", pad=1):
         if name == b"data":
-            there = n_bytes - place
+            present = n_bytes - place
             cut, odd = ("", "") if size == -1 else judge(size, place, n_bytes, False, OPEN_END_64)
-            patches = {place - 8: struct.pack(">q", there)} if not cut and not 0 < size <= there else {}
+            patches = {place - 8: struct.pack(">q", present)} if not cut and not 0 < size <= present else {}
             return Header("libsndfile", cut, odd, patches)
     return Header("libsndfile")
 
@@ -183,50 +191,53 @@ def read_sphere(file: BinaryIO, n_bytes: int) -> Header:
     file.seek(0)
     words = [line.split(None, 2) for line in file.read(min(begin, 1 << 16)).decode("latin-1").splitlines()]
     fields = {line[0]: line[2].strip() for line in words if len(line) == 3}
-    if "shorten" in fields.get("sample_coding", ""):  # not in ffmpeg either: convert it with sph2pipe
+    if "shorten" in fields.get("sample_coding", ""):  # ffmpeg cannot read it either: convert it with sph2pipe
         return Header("ffmpeg")
-    wanted = [int(fields.get(name, usual)) for name, usual in
-              (("sample_count", 0), ("channel_count", 1), ("sample_n_bytes", 2))]  # fmt: skip
-    cut, odd = judge(wanted[0] * wanted[1] * wanted[2], begin, n_bytes, whole=False)
+    usual = {"sample_count": 0, "channel_count": 1, "sample_n_bytes": 2}
+    n_samples, n_channels, sample_bytes = (int(fields.get(name, value)) for name, value in usual.items())
+    cut, odd = judge(n_samples * n_channels * sample_bytes, begin, n_bytes, whole=False)
     return Header("libsndfile", cut, odd)
 
 
 def read_ogg(file: BinaryIO, n_bytes: int) -> Header:
-    """The last page is whole, and says that it is the last."""
+    """Check that the last page is complete and marked as the last one."""
     file.seek(max(0, n_bytes - (1 << 17)))  # a page has up to 65307 bytes
     tail = file.read()
     place = tail.rfind(b"OggS")
     page = tail[place:]
     n_segments = page[26] if place >= 0 and len(page) >= 27 else 1 << 20
     if len(page) < 27 + n_segments + sum(page[27 : 27 + n_segments]):
-        return Header("ffmpeg", cut="its last page is not whole")
-    # the time of a last page counts from its end, so that a gap right before it has no place
+        return Header("ffmpeg", cut="the last page is incomplete")
+    # the time stamp of the last page refers to its end, so a gap right before it cannot be located
     before = tail[max(0, tail.rfind(b"OggS", 0, place)) :]
     stream, number = struct.unpack("<II", page[14:22])
     stream_before, number_before = struct.unpack("<II", before[14:22])
     if before[:4] == b"OggS" and stream == stream_before and number > number_before + 1:
-        return Header("ffmpeg", cut="the page before its last one is missing")
-    return Header("ffmpeg", odd="" if page[5] & 4 else "its last page does not say that it is the last")
+        return Header("ffmpeg", cut="the page before the last one is missing")
+    return Header("ffmpeg", odd="" if page[5] & 4 else "its last page is not marked as the last one")
 
 
 def read_matroska(file: BinaryIO, n_bytes: int) -> Header:
-    """The segment, which holds all, is there to its end; one of unknown size was written to a pipe, or never closed."""
+    """Check that the segment, which holds everything, is complete.
+
+    Its size is unknown if the file was written to a pipe or never closed.
+    """
     place = 0
     for _ in range(100):
         file.seek(place)
         element, size, length = ebml_head(file.read(16))
         if element == SEGMENT:
-            there = n_bytes - place - length
+            present = n_bytes - place - length
             unknown = size == (1 << 7 * size_of_size(file, place)) - 1
-            if not unknown and there < size:
-                return Header("ffmpeg", cut=f"{100 * there / size:.0f} % of its data are there")
+            if not unknown and present < size:
+                return Header("ffmpeg", cut=f"{100 * present / size:.0f} % of the data are present")
             break
         place += length + size
     return Header("ffmpeg")
 
 
 def ebml_head(data: bytes) -> tuple[int, int, int]:
-    """Name, size, and length of the head itself, of an element of EBML."""
+    """Id and size of an EBML element, and the length of its head in bytes."""
     of_name = 9 - data[0].bit_length()
     of_size = 9 - data[of_name].bit_length()
     size = int.from_bytes(data[of_name : of_name + of_size], "big") & ((1 << 7 * of_size) - 1)
@@ -234,25 +245,26 @@ def ebml_head(data: bytes) -> tuple[int, int, int]:
 
 
 def size_of_size(file: BinaryIO, place: int) -> int:
+    """Number of bytes that hold the size of the EBML element at `place`."""
     file.seek(place)
     data = file.read(9)
     return 9 - data[9 - data[0].bit_length()].bit_length()
 
 
 def read_avi(file: BinaryIO, n_bytes: int) -> Header:
-    """Every RIFF list is there to its end; a file over 1 GB has several. A recorder that was killed leaves size 0."""
+    """Check that every RIFF list is complete; a file over 1 GB has several, and a killed recorder leaves size 0."""
     for name, size, place in chunks(file, 0, "<4sI"):
         if name != b"RIFF":
             break
         if 0 < size < OPEN_END and place + size > n_bytes + 1:
-            return Header("ffmpeg", cut=f"{100 * (n_bytes - place) / size:.0f} % of its data are there")
+            return Header("ffmpeg", cut=f"{100 * (n_bytes - place) / size:.0f} % of the data are present")
         if not size:
             break
     return Header("ffmpeg")
 
 
 def read_mp4(file: BinaryIO, n_bytes: int) -> Header:
-    """Every box at the top is there to its end."""
+    """Check that every top-level box is complete."""
     place = 0
     for _ in range(MOST_CHUNKS):
         file.seek(place)
@@ -262,7 +274,7 @@ def read_mp4(file: BinaryIO, n_bytes: int) -> Header:
         size, name = struct.unpack(">I4s", head[:8])
         size = struct.unpack(">Q", head[8:])[0] if size == 1 else size or n_bytes - place
         if name == b"mdat" and place + size > n_bytes:
-            return Header("ffmpeg", cut=f"{100 * (n_bytes - place) / size:.0f} % of its data are there")
+            return Header("ffmpeg", cut=f"{100 * (n_bytes - place) / size:.0f} % of the data are present")
         if size < 8:
             break
         place += size
@@ -270,7 +282,10 @@ def read_mp4(file: BinaryIO, n_bytes: int) -> Header:
 
 
 def read_flv(file: BinaryIO, n_bytes: int) -> Header:
-    """The file ends with the size of the last tag, and it has it; some write 0, or leave the tag's head out."""
+    """Check that the last tag has the size given at the end of the file.
+
+    Some writers put 0 there, or leave out the tag's head.
+    """
     file.seek(max(0, n_bytes - 4))
     (size,) = struct.unpack(">I", file.read(4))
     for of_tag in (size, size + 11):
@@ -279,18 +294,18 @@ def read_flv(file: BinaryIO, n_bytes: int) -> Header:
             head = file.read(4)
             if head[0] & 0x1F in (8, 9, 18) and int.from_bytes(head[1:], "big") + 11 == of_tag:
                 return Header("ffmpeg")
-    return Header("ffmpeg", cut="its last packet is not whole" if size else "")
+    return Header("ffmpeg", cut="the last packet is incomplete" if size else "")
 
 
 def read_asf(file: BinaryIO, n_bytes: int) -> Header:
-    """The size of the file stands in its header, unless it was broadcast."""
+    """Check the file size given in the header; a broadcast file has none."""
     place = file.read(1 << 16).find(ASF_FILE)
     if place >= 0:
         file.seek(place + 40)
         size = struct.unpack("<Q", file.read(8))[0]
         flags = struct.unpack("<40xI", file.read(44))[0]
         if not flags & 1 and n_bytes < size < OPEN_END_64:
-            return Header("ffmpeg", cut=f"{100 * n_bytes / size:.0f} % of it are there")
+            return Header("ffmpeg", cut=f"{100 * n_bytes / size:.0f} % of the file are present")
     return Header("ffmpeg")
 
 
@@ -304,7 +319,7 @@ def read_tta(file: BinaryIO, n_bytes: int) -> Header:
 
 
 def read_mp3(file: BinaryIO, n_bytes: int) -> Header:
-    """Frames by the header of Xing or VBRI, where an encoder wrote one into the first frame."""
+    """Take the number of frames from the Xing or VBRI header, if the encoder wrote one into the first frame."""
     begin = 0
     if (head := file.read(10))[:3] == b"ID3":
         begin = 10 + sum((byte & 0x7F) << 7 * i for i, byte in enumerate(reversed(head[6:10])))
@@ -317,12 +332,12 @@ def read_mp3(file: BinaryIO, n_bytes: int) -> Header:
         place = frame.find(name, 4, 200)
         if place >= 0 and (name == b"VBRI" or frame[place + 7] & 1):
             n_frames = struct.unpack(">I", frame[place + offset : place + offset + 4])[0]
-            return Header("ffmpeg", samples=max(0, n_frames - 5) * per_frame)  # priming and padding are taken off
+            return Header("ffmpeg", samples=max(0, n_frames - 5) * per_frame)  # without priming and padding
     return Header("ffmpeg")
 
 
 def is_mp3(head: bytes) -> bool:
-    """Whether the bytes begin a frame of MPEG audio, layer III."""
+    """Whether the bytes start with a frame of MPEG audio, layer III."""
     return len(head) > 2 and head[0] == 0xFF and head[1] & 0xE6 == 0xE2 and head[2] >> 4 != 15
 
 

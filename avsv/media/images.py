@@ -1,8 +1,7 @@
-"""Pictures of a clip from files: a video (mp4, avi, mpg, mkv), a folder of pictures, or one picture.
+"""Reading the images of a clip: a video (mp4, avi, mpg, mkv), a folder of images, or a single image.
 
-A clip of VoxCeleb2 is a video, one of VoxCeleb1 a folder of jpgs; `read_frames` reads both. Whatever is wrong with a
-file ends in a InputError that names it, so that whoever reads many clips can skip one. Pictures come upright and with
-square pixels.
+A VoxCeleb2 clip is a video, a VoxCeleb1 clip a folder of jpgs; `read_frames` reads both. Any problem with a file raises
+an InputError that names the file, so a loop over many clips can skip it. Images are upright and have square pixels.
 """
 
 import logging
@@ -17,29 +16,29 @@ import numpy as np
 from avsv.errors import InputError
 from avsv.jobs.inputs import regular_file
 from avsv.media.containers import is_cover, open_container
-from avsv.media.orientation import shown_map, split_map, square_size, turned
+from avsv.media.orientation import display_map, split_map, square_size, turn_image
 from avsv.media.still_images import ENDINGS, MOST_PIXELS, MOST_SIDE, is_still, read_image, refuse_large
 
 log = logging.getLogger("avsv")
-KEEP = 256 << 20  # bytes of a folder's pictures
-SEEKABLE = {"mov", "mp4", "matroska", "webm"}  # containers with an index, where a seek lands on the keyframe asked for
+KEEP = 256 << 20  # bytes of decoded images of a folder to keep in memory
+SEEKABLE = {"mov", "mp4", "matroska", "webm"}  # containers with an index, in which seeking to a keyframe is exact
 
 
 def read_frames(path: Path | str, n: int) -> list[np.ndarray]:
-    """Read up to `n` pictures, evenly spaced over the clip.
+    """Read up to `n` images, evenly spaced over the clip.
 
     Parameters
     ----------
-    path : a video, a folder of pictures (in the order of their names), or one picture
-    n : how many; a clip that has fewer gives all it has
+    path : a video, a folder of images (in the order of their names), or one image
+    n : number of images; a clip with fewer yields them all
 
     Returns
     -------
-    list of (height, width, 3) uint8, blue-green-red as OpenCV and InsightFace have them, upright
+    list of (height, width, 3) uint8 BGR, as in OpenCV and InsightFace, upright
 
     Raises
     ------
-    InputError : no such file, no video stream, no picture that can be decoded, a file cut short
+    InputError : no such file, no video stream, no image that can be decoded, or a truncated file
 
     Examples
     --------
@@ -54,10 +53,10 @@ def read_frames(path: Path | str, n: int) -> list[np.ndarray]:
 
 
 def each_frame(path: Path | str, n: int) -> Iterator[np.ndarray]:
-    """The pictures that `read_frames` gives, one by one, so that few large ones are in memory at a time."""
+    """Yield the images of `read_frames` one by one, to keep few large images in memory at a time."""
     path = Path(path)
     if n < 1:
-        raise InputError(f"{path}: {n} pictures were asked for, expected 1 or more")
+        raise InputError(f"{path}: expected to read 1 or more images, found {n}")
     if path.is_dir():
         yield from read_folder(path, n)
     elif not path.exists():
@@ -69,7 +68,7 @@ def each_frame(path: Path | str, n: int) -> Iterator[np.ndarray]:
 
 
 def evenly_spaced(total: int, n: int) -> list[int]:
-    """Up to `n` of the numbers 0 to total - 1: the middles of `n` equal parts.
+    """Up to `n` of the indices 0 to total - 1: the middles of `n` equal parts.
 
     Examples
     --------
@@ -80,37 +79,37 @@ def evenly_spaced(total: int, n: int) -> list[int]:
 
 
 def read_folder(folder: Path, n: int) -> Iterator[np.ndarray]:
-    """Evenly spaced pictures of a folder; bad ones are left out, with a warning, and others take their place."""
-    # macOS leaves a file "._a.jpg" beside a.jpg on other disks, which holds no picture
+    """Evenly spaced images of a folder; unreadable ones are replaced by others, with a warning."""
+    # on foreign disks macOS puts a file "._a.jpg" beside a.jpg, which is not an image
     paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in ENDINGS and not p.name.startswith("."))
     if not paths:
         raise InputError(
-            f"{folder}: there are no pictures in this folder ({', '.join(sorted(e[1:] for e in ENDINGS))})"
+            f"{folder}: has no images; expected files ending in {', '.join(sorted(e[1:] for e in ENDINGS))}"
         )
-    good: dict[Path, np.ndarray | None] = {}  # None: will be read again, for there was no room to keep it
+    good: dict[Path, np.ndarray | None] = {}  # None for an image that did not fit in memory and is read again
     first_error, left = None, KEEP
     while paths:
         chosen = [paths[i] for i in evenly_spaced(len(paths), n)]
         for path in [p for p in chosen if p not in good]:
             try:
-                picture = read_image(path)
-                left -= picture.nbytes
-                good[path] = picture if left >= 0 else None
-                del picture
+                image = read_image(path)
+                left -= image.nbytes
+                good[path] = image if left >= 0 else None
+                del image
             except InputError as error:
                 first_error = first_error or error
-                log.warning("left out %s", error)
+                log.warning("skipped %s", error)
                 paths.remove(path)
         if all(p in good for p in chosen):
             for path in chosen:
-                picture = good.pop(path)
-                yield read_image(path) if picture is None else picture
+                image = good.pop(path)
+                yield read_image(path) if image is None else image
             return
-    raise InputError(f"{folder}: no picture in this folder can be read; the first: {first_error}")
+    raise InputError(f"{folder}: none of its images can be read; first error: {first_error}")
 
 
 def read_video(path: Path, n: int) -> Iterator[np.ndarray]:
-    """Evenly spaced frames of a video's first picture stream."""
+    """Evenly spaced frames of a video's default video stream."""
     import av
 
     n_frames = 0
@@ -119,7 +118,7 @@ def read_video(path: Path, n: int) -> Iterator[np.ndarray]:
         for frame in decode_at(path, timing, evenly_spaced(timing.n, n)):
             yield frame
             n_frames += 1
-    except MemoryError:  # one of ffmpeg's is an FFmpegError as well; the guard tells of it
+    except MemoryError:  # ffmpeg's MemoryError is also an FFmpegError; the decoder process reports it
         raise
     except (av.FFmpegError, ValueError) as error:
         raise unreadable(path, error) from None
@@ -129,12 +128,12 @@ def read_video(path: Path, n: int) -> Iterator[np.ndarray]:
 
 @dataclass(frozen=True)
 class Timing:
-    """When a video's frames are shown.
+    """Presentation times of a video's frames.
 
-    n : frames that are shown; those that an edit list hides, or that come before time 0, are none of them
-    times : of these and of the keyframes, ascending, in the stream's time base; empty where frames must be counted,
-        for they have no times, or an edit list moves them
-    keys : empty where a seek might land anywhere, for the container has no index
+    n : number of frames shown, without those that an edit list hides or that come before time 0
+    times : of the frames shown, ascending, in the stream's time base; empty if frames must be counted because they
+        have no time stamps or an edit list moves them
+    keys : times of the keyframes among them; empty if the container has no index and seeking is unreliable
     """
 
     n: int
@@ -143,34 +142,34 @@ class Timing:
 
 
 def video_stream(path: Path | str, container):
-    """The stream of a container that is its video: the default one, or the first; the cover of a song is none.
+    """The default video stream of a container, or the first; cover images do not count.
 
     Raises
     ------
-    InputError : there is none, no decoder is known for it, its pictures are too large
+    InputError : no video stream, an unsupported codec, or frames that are too large
     """
     from av.stream import Disposition
 
     streams = [stream for stream in container.streams.video if not is_cover(stream)]
     if not streams:
-        raise InputError(f"{path}: there is no picture in it")
+        raise InputError(f"{path}: has no video")
     stream = next((one for one in streams if one.disposition & Disposition.default), streams[0])
     if stream.codec_context is None:
-        raise InputError(f"{path}: no decoder is known for its pictures")
+        raise InputError(f"{path}: its video codec is not supported")
     refuse_large(path, stream.width, stream.height)
     return stream
 
 
 def frame_times(path: Path) -> Timing:
-    """When the frames of a video are shown; nothing is decoded."""
+    """Presentation times of a video's frames, read without decoding."""
     with open_container(path) as container:
         stream = video_stream(path, container)
         indexed = not SEEKABLE.isdisjoint(container.format.name.split(","))
-        # an edit list hides some of the frames that are stored, or shows some twice; mov's index tells
+        # an edit list may hide stored frames or show some twice; mov's index has the stored ones
         n_stored = len(stream.index_entries) if stream.frames and "mov" in container.format.name else stream.frames
         packets = [(p.pts, p.is_keyframe, p.is_discard) for p in container.demux(stream) if p.size]
     if len(packets) < 0.9 * n_stored:
-        raise InputError(f"{path}: is cut short: {len(packets)} of {n_stored} frames are there")
+        raise InputError(f"{path}: is truncated: it has {len(packets)} of {n_stored} frames")
     shown = [(pts, is_key) for pts, is_key, is_hidden in packets if not is_hidden and (pts is None or pts >= 0)]
     if len(shown) < len(packets) or any(pts is None for pts, _ in shown):
         return Timing(len(shown), [], [])
@@ -179,7 +178,7 @@ def frame_times(path: Path) -> Timing:
 
 
 def count_frames(path: Path | str) -> int:
-    """How many frames of a video are shown; InputError where it is none. Nothing is decoded."""
+    """Number of frames that a video shows, counted without decoding; raises InputError if it is not a video."""
     import av
 
     try:
@@ -195,10 +194,10 @@ def unreadable(path: Path | str, error: Exception) -> InputError:
 
 
 def decode_at(path: Path, timing: Timing, numbers: list[int]) -> Iterator[np.ndarray]:
-    """The frames of these numbers (ascending), each once.
+    """Decode the frames with these (ascending) numbers, each once.
 
-    Decoding jumps to the last keyframe before a wanted time and stops at the last wanted frame. A damaged frame is
-    replaced by the next good one.
+    Decoding seeks to the last keyframe before each wanted time and stops after the last wanted frame. The next good
+    frame replaces a damaged one.
     """
     wanted = [timing.times[number] for number in numbers] if timing.times else list(numbers)
     keys = timing.keys
@@ -223,36 +222,33 @@ def decode_at(path: Path, timing: Timing, numbers: list[int]) -> Iterator[np.nda
 
 
 def upright(path: Path | str, stream) -> Callable[[Any], np.ndarray]:
-    """A function that shows a stream's decoded frames as they are meant to be seen, (height, width, 3) uint8 BGR.
+    """Make a function that converts a stream's decoded frames to upright images, (height, width, 3) uint8 BGR.
 
-    The stream's pixel aspect ratio makes pixels square, and its display matrix, which comes with the first frame, turns
-    and mirrors them.
-
-    Raises
-    ------
-    InputError : (by the function) a frame is larger than its stream promised, and too large
+    Frames are scaled to square pixels by the stream's pixel aspect ratio, and rotated and mirrored by its display
+    matrix, which comes with the first frame. The function raises InputError for a frame that is too large, whatever
+    size the stream declared.
     """
     from av.video.reformatter import VideoReformatter
 
-    change = VideoReformatter()  # a frame's own would start threads for each
+    change = VideoReformatter()  # frame.reformat would start threads for every frame
     view: list[tuple[float, np.ndarray]] = []
 
     def show(frame) -> np.ndarray:
         if not view:
             aspect = stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio
-            view.append(split_map(shown_map(display_matrix(frame), float(aspect) if aspect else None)))
+            view.append(split_map(display_map(display_matrix(frame), float(aspect) if aspect else None)))
         stretch, turn = view[0]
         refuse_large(path, frame.width, frame.height)
         width, height = square_size(frame.width, frame.height, stretch, MOST_SIDE, MOST_PIXELS)
-        return turned(change.reformat(frame, width, height, "bgr24", threads=1).to_ndarray(), turn)
+        return turn_image(change.reformat(frame, width, height, "bgr24", threads=1).to_ndarray(), turn)
 
     return show
 
 
 def display_matrix(frame) -> np.ndarray | None:
-    """The nine numbers of a frame's display matrix, as `shown_map` takes them.
+    """The nine numbers of a frame's display matrix, as `display_map` takes them; None if it has none.
 
-    PyAV's frames whose side data were asked for live until the garbage is collected; so ask one of them only.
+    Reading its side data keeps a PyAV frame alive until the next garbage collection, so call this for one frame only.
     """
     from av.sidedata.sidedata import Type
 

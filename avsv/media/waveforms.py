@@ -1,9 +1,9 @@
-"""Sound from files, as one channel at one rate: the one place where recordings are read.
+"""Reading waveforms from files, as one channel at one sample rate; all recordings are read here.
 
-A file is taken for what its content says, whatever its name. Its sound is on the clock of clock.py, its channels
-become one and its samples are brought to full scale 1 as channels.py says, and headers.py tells what is cut short.
-However long a file says it is, and however many channels it has, memory stays at two times MOST_SAMPLES: pieces are
-decoded, averaged and resampled one after the other.
+The format is detected from the content, whatever the file is called. clock.py places the audio on the clock of its
+file, channels.py mixes the channels down and scales the samples to full scale 1, and headers.py detects truncated
+files. Pieces are decoded, mixed and resampled one after the other, so memory stays at twice MOST_SAMPLES whatever
+length and number of channels a file declares.
 """
 
 import logging
@@ -26,111 +26,121 @@ from avsv.media.decoding import audio_stream, look, n_tracks, open_sndfile, piec
 from avsv.media.headers import Header
 
 log = logging.getLogger("avsv")
-MOST_SAMPLES = 1 << 26  # of a recording at the rate that is asked for: 70 minutes at 16 kHz; 256 MiB
-SILENT = 2.0**-15  # peak of a track with nothing in it
-LOUD = 100 * SILENT
+MOST_SAMPLES = 1 << 26  # of a recording at the requested rate: 70 minutes at 16 kHz, 256 MiB
+SILENT = 2.0**-15  # highest peak of a silent track
+LOUD = 100 * SILENT  # lowest peak of a track that is not silent
 
 
 class TooLong(InputError):
-    """More samples than are kept in memory."""
+    """A recording has more samples than are kept in memory."""
 
 
 def read_waveform(source: Source, rate: int = 16000, allow_pipes: bool = False, track: int | None = None) -> np.ndarray:
-    """Read a recording, or a segment of one, as mono sound; channels are averaged, see channels.py.
+    """Read a recording, or a segment of one, as a mono waveform; channels.py tells how channels are mixed.
 
     Parameters
     ----------
-    source : a path, or Kaldi's `command |` where `allow_pipes`; or a Segment of one of them
-    rate : samples a second wanted; other rates are resampled (soxr, high quality)
-    allow_pipes : run commands from data files; off by default, for a data file may be anybody's
-    track : number of the sound track, from 1; None for the one that the file says is the default, or else the first
+    source : a path, Kaldi's `command |` if `allow_pipes`, or a Segment of either
+    rate : wanted sample rate in Hz; other rates are resampled (soxr, high quality)
+    allow_pipes : run commands from data files; off by default, since data files may come from strangers
+    track : number of the audio track, from 1; None for the file's default track, or the first
 
     Returns
     -------
-    (n,) float32, full scale is 1, from time 0 of the file on (clock.py)
+    (n,) float32, full scale 1, starting at time 0 of the file (clock.py)
 
     Raises
     ------
-    InputError : no such file, no sound in it, no samples, NaN or infinite samples, or without a scale, more than
-        MOST_SAMPLES, a file cut short, a silent track beside others, a pipe where none is allowed; a segment that is
-        not in its recording
+    InputError : the file is absent, truncated or has no audio; the samples are none, more than MOST_SAMPLES, NaN,
+        infinite or of unknown scale; the default track is silent but another is not; a pipe is not allowed; or a
+        segment lies outside its recording
     """
     if not isinstance(source, Segment):
         return read_recording(source, rate, allow_pipes, track)[0]
     if (span := read_span(source)) is not None:
-        sound, found = span
+        waveform, file_rate = span
     else:
         try:
-            sound, found = kept_recording(source, rate, allow_pipes, track)
-            sound = sound[source.samples(found, len(sound))]
+            waveform, file_rate = kept_recording(source, rate, allow_pipes, track)
+            waveform = waveform[source.samples(file_rate, len(waveform))]
         except TooLong:
-            sound, found = read_window(source, allow_pipes, track)
-    return sound if found == rate else resample(sound, found, rate)
+            waveform, file_rate = read_window(source, allow_pipes, track)
+    return waveform if file_rate == rate else resample(waveform, file_rate, rate)
 
 
 def read_recording(
     source: str, rate: int | None, allow_pipes: bool, track: int | None, channel: int | None = None
 ) -> tuple[np.ndarray, int]:
-    """Mono sound of a path or `command |`, (n,) float32, and its rate: `rate`, or the file's where that is None."""
+    """Mono waveform of a path or `command |`, (n,) float32, and its sample rate: `rate`, or the file's if None."""
     content: str | bytes = source
     name = source
     if source.rstrip().endswith("|"):
         name = source.rstrip()[:-1]
         content = read_pipe(name, allow_pipes)
     header = look(content, name)
-    sound, found, mixer = mix(content, name, header, rate, track, channel)
+    waveform, rate, mixer = mix(content, name, header, rate, track, channel)
     if channel is None and (loudest := mixer.cancelling()) is not None:
-        log.warning("%s: its channels cancel each other; channel %d alone is used", name, loudest + 1)
-        sound, found, _ = mix(content, name, header, rate, track, loudest)
-    if not len(sound):
-        raise InputError(f"{name}: the sound has no samples")
-    if not np.isfinite(sound).all():
-        raise InputError(f"{name}: the sound has NaN or infinite samples")
+        log.warning("%s: its channels cancel each other; using channel %d alone", name, loudest + 1)
+        waveform, rate, _ = mix(content, name, header, rate, track, loudest)
+    if not len(waveform):
+        raise InputError(f"{name}: the recording has no samples")
+    if not np.isfinite(waveform).all():
+        raise InputError(f"{name}: the recording has NaN or infinite samples")
     scale = mixer.scale(name)
     if header.odd:
-        log.warning("%s: %s; it is read to its end", name, header.odd)
+        log.warning("%s: %s; reading the file to its end", name, header.odd)
     if mixer.peak <= SILENT and track is None and header.reader == "ffmpeg":
         refuse_silent_track(content, name, header)
-    return (sound if scale == 1 else sound / np.float32(scale)), found
+    return (waveform if scale == 1 else waveform / np.float32(scale)), rate
 
 
 def mix(
     content: str | bytes, name: str, header: Header, rate: int | None, track: int | None, channel: int | None = None
 ) -> tuple[np.ndarray, int, Mixer]:
-    """The mean of the channels, or one of them (from 0), (n,) float32; its rate; and what was seen of the channels."""
+    """Decode a recording to one channel: the mean of its channels, or number `channel`, from 0.
+
+    Returns
+    -------
+    (n,) float32 ; its sample rate ; the Mixer with the statistics of the channels
+    """
     parts: list[np.ndarray] = []
-    mixer, resampler, n_found, n_samples = None, None, 0, 0
-    for found, piece in pieces(content, name, header, track):
+    mixer, resampler, n_decoded, n_samples = None, None, 0, 0
+    for file_rate, piece in pieces(content, name, header, track):
         if mixer is None:
-            mixer = Mixer(found)
+            mixer = Mixer(file_rate)
             if rate is None:
-                rate = found
-            elif found != rate:
-                resampler = soxr.ResampleStream(found, rate, 1, "float32", "HQ")
-        n_found += len(piece)
+                rate = file_rate
+            elif file_rate != rate:
+                resampler = soxr.ResampleStream(file_rate, rate, 1, "float32", "HQ")
+        n_decoded += len(piece)
         mixed = mixer.mix(piece)
         if channel is not None:
-            if channel >= piece.shape[1]:
-                raise InputError(f"{name}: there is no channel {channel}; it has {piece.shape[1]}, counted from 0")
-            mixed = np.ascontiguousarray(piece[:, channel])
+            mixed = one_channel(piece, channel, name)
         parts.append(resampler.resample_chunk(mixed) if resampler else mixed)
         n_samples += len(parts[-1])
         if n_samples > MOST_SAMPLES:
             raise TooLong(f"{name}: has more than {MOST_SAMPLES} samples, over an hour at 16 kHz; cut it into pieces")
-    if n_found < header.samples:
-        raise InputError(f"{name}: is cut short: {n_found} of {header.samples} samples are there")
+    if n_decoded < header.samples:
+        raise InputError(f"{name}: is truncated: it has {n_decoded} of {header.samples} samples")
     if mixer is None:
-        raise InputError(f"{name}: the sound has no samples")
+        raise InputError(f"{name}: the recording has no samples")
     if resampler:
         parts.append(resampler.resample_chunk(np.zeros(0, np.float32), last=True))
     return parts[0] if len(parts) == 1 else np.concatenate(parts), rate, mixer
 
 
-def read_span(segment: Segment) -> tuple[np.ndarray, int] | None:
-    """The samples of a segment and their rate, without decoding the rest of its recording.
+def one_channel(piece: np.ndarray, channel: int, name: str) -> np.ndarray:
+    """Column `channel`, from 0, of (n, channels) samples; raises InputError if it does not exist."""
+    if channel >= piece.shape[1]:
+        raise InputError(f"{name}: channel {channel} does not exist; it has {piece.shape[1]}, counted from 0")
+    return np.ascontiguousarray(piece[:, channel])
 
-    None but for mono files of integers that libsndfile reads: of others the whole tells what becomes of channels and
-    scale.
+
+def read_span(segment: Segment) -> tuple[np.ndarray, int] | None:
+    """Waveform and sample rate of a segment, without decoding the rest of its recording.
+
+    Works for mono integer files that libsndfile reads. Any other file gives None, because channels and scale are
+    decided over the whole recording.
     """
     if is_pipe(segment):
         return None
@@ -142,12 +152,12 @@ def read_span(segment: Segment) -> tuple[np.ndarray, int] | None:
             return None
         span = segment.samples(file.samplerate, file.frames)
         file.seek(span.start)
-        sound = file.read(span.stop - span.start, dtype="float32")
-        return (sound, file.samplerate) if len(sound) == span.stop - span.start else None
+        waveform = file.read(span.stop - span.start, dtype="float32")
+        return (waveform, file.samplerate) if len(waveform) == span.stop - span.start else None
 
 
 def read_window(segment: Segment, allow_pipes: bool, track: int | None, channel: int = MIXED) -> tuple[np.ndarray, int]:
-    """A segment of a recording that is too long to be kept: decoded up to the segment's end, the rest dropped."""
+    """Read a segment of a recording that is too long for memory: decode up to the segment's end, keep the segment."""
     name, content = segment.path, segment.path
     if is_pipe(segment):
         name = segment.path.rstrip()[:-1]
@@ -159,10 +169,8 @@ def read_window(segment: Segment, allow_pipes: bool, track: int | None, channel:
         mixer = mixer or Mixer(rate)
         first, last = round(segment.start * rate) - n_before, end * rate - n_before
         part = piece[max(0, first) : max(0, round(min(last, len(piece))))]
-        if channel >= piece.shape[1]:
-            raise InputError(f"{name}: there is no channel {channel}; it has {piece.shape[1]}, counted from 0")
         mixed = mixer.mix(part)
-        parts.append(mixed if channel == MIXED else np.ascontiguousarray(part[:, channel]))
+        parts.append(mixed if channel == MIXED else one_channel(part, channel, name))
         n_kept += len(part)
         if n_kept > MOST_SAMPLES:
             raise TooLong(f"{segment}: has more than {MOST_SAMPLES} samples; cut it into shorter segments")
@@ -171,24 +179,24 @@ def read_window(segment: Segment, allow_pipes: bool, track: int | None, channel:
             break
     segment.samples(rate, n_before)
     if channel == MIXED and (loudest := mixer.cancelling()) is not None:
-        log.warning("%s: its channels cancel each other; channel %d alone is used", segment, loudest + 1)
+        log.warning("%s: its channels cancel each other; using channel %d alone", segment, loudest + 1)
         return read_window(segment, allow_pipes, track, loudest)
-    sound, scale = np.concatenate(parts), mixer.scale(name)
-    if not np.isfinite(sound).all():
-        raise InputError(f"{segment}: the sound has NaN or infinite samples")
-    return (sound if scale == 1 else sound / np.float32(scale)), rate
+    waveform, scale = np.concatenate(parts), mixer.scale(name)
+    if not np.isfinite(waveform).all():
+        raise InputError(f"{segment}: the segment has NaN or infinite samples")
+    return (waveform if scale == 1 else waveform / np.float32(scale)), rate
 
 
 def is_plain(file) -> bool:
-    """Whether a file that libsndfile has opened is of one channel of integers."""
+    """Whether a file opened by libsndfile has one channel of integers."""
     return file.channels == 1 and file.subtype.startswith("PCM")
 
 
 class Kept(threading.local):
-    """The last recording of which a segment was read; segments of one recording follow each other."""
+    """Cache of one recording: segments of the same recording usually follow each other."""
 
-    about: tuple = ()
-    sound: np.ndarray | None = None
+    key: tuple = ()
+    waveform: np.ndarray | None = None
     rate: int = 0
 
 
@@ -196,57 +204,66 @@ KEPT = Kept()
 
 
 def kept_recording(segment: Segment, rate: int, allow_pipes: bool, track: int | None) -> tuple[np.ndarray, int]:
-    """The sound of a segment's recording, and its rate; the last one is decoded once.
+    """Waveform of a segment's recording, and its sample rate; the last recording stays decoded in memory.
 
-    The rate is the file's, since Kaldi cuts before it resamples; or `rate` where the recording would be too long.
+    The rate is the file's own, since Kaldi cuts before it resamples, or `rate` if the recording would be too long.
     """
     file = None if is_pipe(segment) or not os.path.exists(segment.path) else os.stat(segment.path)
-    about = (os.getcwd(), segment.path, segment.channel, rate, allow_pipes, track,
-             file and (file.st_ino, file.st_size, file.st_mtime_ns))  # fmt: skip
-    if KEPT.about != about:
-        KEPT.about, KEPT.sound = (), None  # two recordings need not fit at once
+    key = (os.getcwd(), segment.path, segment.channel, rate, allow_pipes, track,
+           file and (file.st_ino, file.st_size, file.st_mtime_ns))  # fmt: skip
+    if KEPT.key != key:
+        KEPT.key, KEPT.waveform = (), None  # frees memory: two recordings may not fit
         rest = allow_pipes, track, None if segment.channel == MIXED else segment.channel
         try:
-            KEPT.sound, KEPT.rate = read_recording(segment.path, None, *rest)
+            KEPT.waveform, KEPT.rate = read_recording(segment.path, None, *rest)
         except TooLong:
-            KEPT.sound, KEPT.rate = read_recording(segment.path, rate, *rest)
-        KEPT.about = about
-    return KEPT.sound, KEPT.rate
+            KEPT.waveform, KEPT.rate = read_recording(segment.path, rate, *rest)
+        KEPT.key = key
+    return KEPT.waveform, KEPT.rate
 
 
 def refuse_silent_track(content: str | bytes, name: str, header: Header) -> None:
-    """InputError where a file whose default track is silent has others that are not."""
+    """Raise InputError if the file's default track is silent but another track is not."""
     if header.content is not None:
         return
     n, used = n_tracks(content)
     for track in range(1, n + 1):
         if track != used and any(len(p) and np.abs(p).max() > LOUD for _, p in pieces(content, name, header, track)):
-            raise InputError(f"{name}: sound track {used} of {n} is silent, and track {track} is not; add "
-                            f"--audio-track {track}")  # fmt: skip
+            raise InputError(f"{name}: audio track {used} of {n} is silent, but track {track} is not; "
+                            f"select it with `audio_track` {track}")  # fmt: skip
 
 
-def resample(sound: np.ndarray, found: int, wanted: int) -> np.ndarray:
-    """Change the sample rate; (n,) float32 -> (about n * wanted / found,) float32."""
-    return soxr.resample(sound, found, wanted, quality="HQ").astype(np.float32, copy=False)
+def resample(waveform: np.ndarray, rate: int, wanted: int) -> np.ndarray:
+    """Resample from `rate` to `wanted`; (n,) float32 -> (about n * wanted / rate,) float32."""
+    return soxr.resample(waveform, rate, wanted, quality="HQ").astype(np.float32, copy=False)
 
 
 def read_pipe(command: str, allowed: bool) -> bytes:
     if not allowed:
-        raise InputError(f'"{command} |" is a command. If you trust this data directory, add --allow-pipes')
+        raise InputError(f'"{command} |" is a command, which runs only with `allow_pipes`, for data that you trust')
     done = subprocess.run(["bash", "-c", command], capture_output=True, check=False, preexec_fn=end_with_parent)
     if done.returncode:
-        said = done.stderr.decode(errors="replace").strip().splitlines()[-1:] or ["nothing"]
-        raise InputError(f'"{command}" ended with status {done.returncode} and said: {said[0]}')
+        (message,) = done.stderr.decode(errors="replace").strip().splitlines()[-1:] or ["no message"]
+        raise InputError(f'"{command}" failed with status {done.returncode}: {message}')
     return done.stdout
 
 
 def read_part(
     path: Source, begin: float, n_samples: int | None, rate: int = 16000, allow_pipes: bool = False
 ) -> np.ndarray:
-    """`n_samples` of a recording or segment from `begin` (a share of it, 0-1), going round at its end; None: all.
+    """Read a part of a recording or segment.
 
-    Of a mono file of integers that libsndfile reads at `rate` only that part is decoded: MUSAN's files last many
-    minutes. Of others the whole tells what becomes of channels and scale.
+    Only the part itself is decoded if it belongs to a mono integer file that libsndfile reads at `rate`, since MUSAN's
+    files last many minutes. Any other file is decoded whole, because channels and scale are decided over the whole.
+
+    Parameters
+    ----------
+    begin : start of the part, as a fraction (0 to 1) of the possible starts
+    n_samples : length of the part; a shorter recording is repeated; None for the whole recording
+
+    Returns
+    -------
+    (n_samples,) float32 at `rate`
     """
     if n_samples is not None and not isinstance(path, Segment) and not is_pipe(path):
         header = look(path, path)
@@ -254,64 +271,69 @@ def read_part(
             with open_sndfile(path, path, header) as file:
                 if is_plain(file) and file.samplerate == rate and file.frames >= n_samples:
                     file.seek(start_of(begin, file.frames, n_samples))
-                    sound = file.read(n_samples, dtype="float32")
-                    if len(sound) == n_samples:
-                        return sound
+                    waveform = file.read(n_samples, dtype="float32")
+                    if len(waveform) == n_samples:
+                        return waveform
     return take_part(read_waveform(path, rate, allow_pipes), begin, n_samples)
 
 
-def take_part(sound: np.ndarray, begin: float, n_samples: int | None) -> np.ndarray:
-    """`n_samples` from `begin` (a share of it), or with None all; a shorter sound is repeated."""
+def take_part(waveform: np.ndarray, begin: float, n_samples: int | None) -> np.ndarray:
+    """Cut `n_samples` out of a waveform, see `read_part`."""
     if n_samples is None:
-        return sound
-    if len(sound) < n_samples:
-        return np.resize(np.roll(sound, -int(begin * len(sound))), n_samples)
-    start = start_of(begin, len(sound), n_samples)
-    return sound[start : start + n_samples]
+        return waveform
+    if len(waveform) < n_samples:
+        return np.resize(np.roll(waveform, -int(begin * len(waveform))), n_samples)
+    start = start_of(begin, len(waveform), n_samples)
+    return waveform[start : start + n_samples]
 
 
-def start_of(begin: float, n_there: int, n_wanted: int) -> int:
-    """First sample of a part; `begin` may be 1, rounded up from just below."""
-    return min(int(begin * (n_there - n_wanted + 1)), n_there - n_wanted)
+def start_of(begin: float, n_samples: int, n_wanted: int) -> int:
+    """First sample of a part; `begin` may have been rounded up to 1."""
+    return min(int(begin * (n_samples - n_wanted + 1)), n_samples - n_wanted)
 
 
 class WaveformStore:
-    """Recordings for random crops: as many as fit are kept decoded in memory (16 bits), the rest is read when asked.
+    """Recordings for random crops: as many as fit are kept decoded in memory (16 bits), the others are read on demand.
 
     Parameters
     ----------
-    paths : in the order of preference
-    max_mib : memory for samples; worker processes that are forked later share it
+    paths : recordings, the most important ones first
+    max_mib : memory for samples; worker processes forked later share it
     allow_pipes : run commands, see `read_waveform`
     """
 
     def __init__(self, paths: list[str], max_mib: float, allow_pipes: bool = False):
         self.allow_pipes = allow_pipes
-        self.kept: dict[str, tuple[np.ndarray, float]] = {}  # samples, and what one step of them is
-        self.bad: dict[str, str] = {}
+        self.kept: dict[str, tuple[np.ndarray, float]] = {}  # 16-bit samples, and their quantisation step
+        self.bad: dict[str, str] = {}  # path -> why it cannot be read
         left = max_mib * 2**20
-        for path in progress(paths, "reading sound", unit="file"):
+        for path in progress(paths, "reading waveforms", unit="file"):
             if left <= 0:
                 break
             try:
-                sound = guarded(read_waveform, path, 16000, allow_pipes)
+                waveform = guarded(read_waveform, path, 16000, allow_pipes)
             except InputError as error:
                 self.bad[path] = str(error)
                 continue
-            step = max(1.0, float(np.abs(sound).max())) / 32767  # floats may go beyond full scale
-            self.kept[path] = np.round(sound / step).astype(np.int16), step
-            left -= 2 * len(sound)
+            step = max(1.0, float(np.abs(waveform).max())) / 32767  # floats may exceed full scale
+            self.kept[path] = np.round(waveform / step).astype(np.int16), step
+            left -= 2 * len(waveform)
 
     def part(self, path: str, begin: float, n_samples: int | None) -> np.ndarray:
-        """As `read_part`."""
+        """See `read_part`."""
         if path not in self.kept:
             return guarded(read_part, path, begin, n_samples, 16000, self.allow_pipes)
-        sound, step = self.kept[path]
-        return take_part(sound, begin, n_samples) * np.float32(step)
+        waveform, step = self.kept[path]
+        return take_part(waveform, begin, n_samples) * np.float32(step)
 
 
 def audio_duration(path: Source) -> float:
-    """Seconds of a recording by its header, or of a segment; InputError where it has no sound, or is cut short."""
+    """Duration in seconds of a segment, or of a recording by its header.
+
+    Raises
+    ------
+    InputError : the file is absent or truncated, or has no audio
+    """
     if isinstance(path, Segment):
         return path.seconds(audio_duration(path.path))
     header = look(path, path)
@@ -327,30 +349,30 @@ def audio_duration(path: Source) -> float:
                 begin = float((stream.start_time or 0) * stream.time_base) - time_zero(container)
                 return max(0.0, begin) + float(stream.duration * stream.time_base)
             seconds = (container.duration or 0) / av.time_base
-            # these tell when their last packet ends, and not how long they last
+            # these give the end time of the last packet, not the duration
             return seconds - (time_zero(container) if container.format.name in ("matroska,webm", "nut") else 0)
     except (av.FFmpegError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read as sound: {getattr(error, 'strerror', None) or error}") from None
+        raise InputError(f"{path}: cannot be read as audio: {getattr(error, 'strerror', None) or error}") from None
 
 
 def audio_durations(paths: dict[str, str], jobs: int) -> tuple[dict[str, float], dict[str, str]]:
-    """Lengths of many recordings, read by `jobs` processes.
+    """Durations of many recordings, read by `jobs` processes.
 
     Returns
     -------
-    key -> seconds of those that can be read; key -> reason of the others
+    key -> seconds, of readable recordings ; key -> reason, of the others
     """
     with ProcessPoolExecutor(jobs, initializer=end_with_parent) as pool:
-        found = pool.map(seconds_or_reason, paths.values(), chunksize=64)
-        answers = dict(zip(paths, progress(found, "lengths", len(paths)), strict=True))
+        durations = pool.map(duration_or_reason, paths.values(), chunksize=64)
+        answers = dict(zip(paths, progress(durations, "durations", len(paths)), strict=True))
     return (
         {key: answer for key, answer in answers.items() if isinstance(answer, float)},
         {key: answer for key, answer in answers.items() if isinstance(answer, str)},
     )
 
 
-def seconds_or_reason(path: str) -> float | str:
+def duration_or_reason(path: str) -> float | str:
     try:
-        return guarded(audio_duration, path) or f"{path}: the sound has no samples"
+        return guarded(audio_duration, path) or f"{path}: the recording has no samples"
     except InputError as error:
         return str(error)

@@ -1,4 +1,4 @@
-"""avsv embed-voice: the quality measures written beside the embeddings of an encoder that needs no training."""
+"""avsv embed-voice with an untrained encoder: embeddings, quality tables, and what is embedded again."""
 
 import json
 import shutil
@@ -16,12 +16,12 @@ from tests.media.test_channels import write_tracks
 
 @pytest.fixture
 def data(tmp_path):
-    """Four clips of 1 to 4 s, silent every other quarter of a second but for a hiss."""
+    """Four clips of 1 to 4 s, with only hiss in every other quarter of a second."""
     folder, rng = tmp_path / "data", np.random.default_rng(0)
     for i in range(1, 5):
-        sound = rng.normal(0, 0.1, 16000 * i) * (np.arange(16000 * i) // 4000 % 2) + rng.normal(0, 0.001, 16000 * i)
+        bursts = rng.normal(0, 0.1, 16000 * i) * (np.arange(16000 * i) // 4000 % 2) + rng.normal(0, 0.001, 16000 * i)
         (tmp_path / "sounds").mkdir(exist_ok=True)
-        soundfile.write(tmp_path / f"sounds/{i}.wav", sound, 16000)
+        soundfile.write(tmp_path / f"sounds/{i}.wav", bursts, 16000)
     soundfile.write(tmp_path / "sounds/hiss.wav", rng.normal(0, 0.1, 80000), 16000)
     write_table(folder / "wav.scp", {f"p-{i}": str(tmp_path / f"sounds/{i}.wav") for i in range(1, 5)})
     write_table(folder / "utt2spk", {f"p-{i}": "p" for i in range(1, 5)})
@@ -38,18 +38,18 @@ def test_every_clip_has_every_quality_measure(avsv, encoder, data, tmp_path):
     assert numbers(tmp_path / "out", "utt2dur") == {"p-1": 1, "p-2": 2, "p-3": 3, "p-4": 4}
     assert numbers(tmp_path / "out", "utt2speech") == pytest.approx(dict.fromkeys(("p-1", "p-2", "p-3", "p-4"), 0.5),
                                                                     abs=0.15)  # fmt: skip
-    # half of the clip is 40 dB louder than the hiss, so on average the speech is 37 dB louder
+    # half of the clip is 40 dB above the hiss, so its mean power is 37 dB above it
     assert list(numbers(tmp_path / "out", "utt2snr").values()) == pytest.approx([37] * 4, abs=1)
 
 
-def test_magnitude_is_the_length_of_the_embedding_in_the_archive(avsv, encoder, data, tmp_path):
+def test_magnitude_is_the_norm_of_the_embedding(avsv, encoder, data, tmp_path):
     avsv("embed-voice", "--model", encoder, data, tmp_path / "out")
     vectors = kaldiio.load_scp(str(tmp_path / "out" / "embedding.scp"))
     lengths = {utt: float(np.linalg.norm(vector)) for utt, vector in vectors.items()}
     assert numbers(tmp_path / "out", "utt2magnitude") == pytest.approx(lengths, rel=1e-5)
 
 
-def test_quality_is_that_of_the_damaged_sound_and_a_missing_one_has_none(avsv, encoder, data, tmp_path):
+def test_quality_is_measured_after_damage_and_absent_for_missing_voices(avsv, encoder, data, tmp_path):
     hiss = [str(tmp_path / "sounds/hiss.wav"), 0.0]
     damage = {
         "p-2": {"modality": "voice", "kind": "noise", "sources": [hiss], "snr": 3.0},
@@ -63,7 +63,7 @@ def test_quality_is_that_of_the_damaged_sound_and_a_missing_one_has_none(avsv, e
     assert numbers(tmp_path / "out", "utt2snr")["p-2"] == pytest.approx(3, abs=1)
 
 
-def test_clips_that_a_noisy_set_leaves_as_they_were_are_copied(avsv, encoder, data, tmp_path, caplog):
+def test_undamaged_clips_of_a_noisy_set_are_copied(avsv, encoder, data, tmp_path, caplog):
     avsv("embed-voice", "--model", encoder, data, tmp_path / "clean")
     hiss = [str(tmp_path / "sounds/hiss.wav"), 0.0]
     damage = {
@@ -88,7 +88,7 @@ def test_clips_that_a_noisy_set_leaves_as_they_were_are_copied(avsv, encoder, da
         assert numbers(tmp_path / "noisy", table) == pytest.approx(numbers(tmp_path / "anew", table), rel=1e-4)
 
 
-def test_a_set_without_any_voice_by_design_has_an_empty_archive(avsv, encoder, data, tmp_path):
+def test_a_set_that_lacks_all_voices_by_design_has_an_empty_archive(avsv, encoder, data, tmp_path):
     write_table(data / "utt2damage", {f"p-{i}": '{"modality": "voice", "kind": "missing"}' for i in range(1, 5)})
     write_table(data / "wav.scp", {})
     write_table(data / "video.scp", {f"p-{i}": "x.mp4" for i in range(1, 5)})
@@ -98,14 +98,14 @@ def test_a_set_without_any_voice_by_design_has_an_empty_archive(avsv, encoder, d
     assert (tmp_path / "1" / "embedding.scp").read_text() == (tmp_path / "2" / "embedding.scp").read_text() == ""
 
 
-def test_a_clip_that_cannot_be_read_has_no_line(avsv, encoder, data, tmp_path):
+def test_an_unreadable_clip_has_no_quality_measures(avsv, encoder, data, tmp_path):
     (tmp_path / "sounds/3.wav").write_bytes(b"")
     status, said = avsv("embed-voice", "--model", encoder, "--max-skipped", 0.5, data, tmp_path / "out")
     assert status == 0, said
     assert all("p-3" not in numbers(tmp_path / "out", table) for table in VOICE_TABLES)
 
 
-def test_shards_note_the_same_numbers_and_a_finished_stage_is_left_alone(avsv, encoder, data, tmp_path):
+def test_shards_write_the_same_measures_and_a_finished_stage_is_kept(avsv, encoder, data, tmp_path):
     avsv("embed-voice", "--model", encoder, data, tmp_path / "one")
     for job in (2, 1):
         avsv("embed-voice", "--model", encoder, "--shard", f"{job}/2", data, tmp_path / "two")
@@ -124,7 +124,7 @@ def embedded(avsv, encoder, data, out_dir, *options):
 
 
 @pytest.mark.parametrize("shards", [1, 2])
-def test_another_recording_under_the_same_path_is_embedded(avsv, encoder, data, tmp_path, shards):
+def test_a_changed_recording_is_embedded_again(avsv, encoder, data, tmp_path, shards):
     def run():
         for job in range(1, shards + 1):
             found = avsv("embed-voice", "--model", encoder, "--shard", f"{job}/{shards}", data, tmp_path / "out")
@@ -139,7 +139,7 @@ def test_another_recording_under_the_same_path_is_embedded(avsv, encoder, data, 
     assert after == embedded(avsv, encoder, data, tmp_path / "anew")
 
 
-def test_another_noise_under_the_same_path_is_added(avsv, encoder, data, tmp_path):
+def test_clips_with_a_changed_noise_are_embedded_again(avsv, encoder, data, tmp_path):
     hiss = tmp_path / "sounds/hiss.wav"
     record = {"modality": "voice", "kind": "noise", "sources": [[str(hiss), 0.0]], "snr": 0.0}
     write_table(data / "utt2damage", {"p-2": json.dumps(record)})
@@ -149,7 +149,7 @@ def test_another_noise_under_the_same_path_is_added(avsv, encoder, data, tmp_pat
     assert {utt for utt in before if before[utt] != after[utt]} == {"p-2"}
 
 
-def test_a_recording_that_was_away_is_embedded_when_it_is_back(avsv, encoder, data, tmp_path):
+def test_a_recording_that_was_absent_is_embedded_once_it_is_back(avsv, encoder, data, tmp_path):
     away = (tmp_path / "sounds/3.wav").rename(tmp_path / "away")
     assert len(embedded(avsv, encoder, data, tmp_path / "out", "--max-skipped", 0.5)) == 3
     away.rename(tmp_path / "sounds/3.wav")
@@ -157,7 +157,7 @@ def test_a_recording_that_was_away_is_embedded_when_it_is_back(avsv, encoder, da
 
 
 @pytest.mark.parametrize("file", ["hyperparams.yaml", "embedding_model.ckpt"])
-def test_a_model_of_which_one_file_is_another_is_another_model(avsv, encoder, data, tmp_path, file):
+def test_changing_one_file_of_the_model_embeds_all_clips_again(avsv, encoder, data, tmp_path, file):
     model = shutil.copytree(encoder, tmp_path / "model")
     before = embedded(avsv, model, data, tmp_path / "out")
     if file == "hyperparams.yaml":
@@ -173,7 +173,7 @@ def test_a_model_of_which_one_file_is_another_is_another_model(avsv, encoder, da
     assert after == embedded(avsv, model, data, tmp_path / "anew", "--reuse", tmp_path / "out")
 
 
-def test_a_model_that_gives_nan_leaves_no_archive(avsv, encoder, data, tmp_path):
+def test_a_model_that_outputs_nan_leaves_no_archive(avsv, encoder, data, tmp_path):
     model = shutil.copytree(encoder, tmp_path / "model")
     state = torch.load(model / "embedding_model.ckpt", weights_only=True)
     state["fc.conv.weight"].fill_(3e38)  # finite, and their products are not
@@ -182,7 +182,7 @@ def test_a_model_that_gives_nan_leaves_no_archive(avsv, encoder, data, tmp_path)
     assert status == 1 and "p-1" in said and not (tmp_path / "out" / "embedding.scp").exists(), said
 
 
-def test_the_sound_track_is_an_option_and_part_of_what_a_result_was_made_from(avsv, encoder, tmp_path):
+def test_embeddings_of_another_audio_track_are_made_again(avsv, encoder, tmp_path):
     times = np.arange(32000) / 16000
     tracks = [(0.3 * np.sin(2 * np.pi * hertz * times)).astype(np.float32) for hertz in (300, 900)]
     write_tracks(tmp_path / "both.mp4", tracks)
@@ -198,7 +198,7 @@ def test_the_sound_track_is_an_option_and_part_of_what_a_result_was_made_from(av
         assert status == 0, said
         return kaldiio.load_scp(str(tmp_path / "out" / "embedding.scp"))["p-1"]
 
-    # one output folder: a result with another track is not taken for one that is done
+    # all runs share one output folder
     found = [vector("d"), vector("d", "--audio-track", 1), vector("d", "--audio-track", 2)]
     single = [vector("d1"), vector("d2")]
     np.testing.assert_array_equal(found, [single[0], single[0], single[1]])

@@ -1,4 +1,4 @@
-"""Data directories and models from anybody: nothing that they hold is run, and nothing is written outside OUT_DIR."""
+"""Data directories and models of unknown origin: none of their code runs, and nothing is written outside OUT_DIR."""
 
 import json
 import os
@@ -25,7 +25,7 @@ from tests.media.hostile import movie_bytes, speech
 
 
 class Bomb:
-    """Unpickled, it makes a file."""
+    """An object that makes a folder when it is unpickled."""
 
     def __init__(self, mark):
         self.mark = mark
@@ -36,13 +36,13 @@ class Bomb:
 
 @pytest.fixture
 def mark(tmp_path):
-    """What malicious data try to make."""
+    """The folder that malicious data try to make."""
     return tmp_path / "it-ran"
 
 
 @pytest.fixture
 def piped(tmp_path, mark):
-    """A data directory whose every table of media is a command."""
+    """A data directory in which every media table holds a command."""
     folder = tmp_path / "data"
     for table in ("wav.scp", "video.scp", "feats.scp", "vad.scp", "faces.scp"):
         write_table(folder / table, {"a-1": f"mkdir {mark} |"})
@@ -63,10 +63,10 @@ def test_commands_in_a_data_directory_do_not_run(avsv, piped, pack, encoder, wor
         avsv(*command)
         assert not mark.exists(), command
     avsv("fbank", "--allow-pipes", "--max-skipped", 1, piped, tmp_path / "allowed")
-    assert mark.exists()  # so the command would have worked
+    assert mark.exists()  # proves that the command works when it is allowed
 
 
-def test_paths_are_read_as_the_data_say_and_names_lead_out_of_no_folder(avsv, pack, encoder, tmp_path, monkeypatch):  # noqa: F811
+def test_names_with_slashes_write_nothing_outside_the_output(avsv, pack, encoder, tmp_path, monkeypatch):  # noqa: F811
     monkeypatch.chdir(tmp_path)
     data = "work/data"
     names = ["../../a-1", "/a-2", "a/../../a-3"]
@@ -89,24 +89,24 @@ def test_paths_are_read_as_the_data_say_and_names_lead_out_of_no_folder(avsv, pa
     assert {path for path in tmp_path.rglob("*") if "work" not in path.parts} == before
 
 
-def test_a_playlist_under_the_name_of_a_video_opens_no_other_file(tmp_path):
+def test_a_playlist_with_the_name_of_a_video_opens_no_other_file(tmp_path):
     (tmp_path / "real.mp4").write_bytes(movie_bytes(speech(1), 5))
     concat, hls = tmp_path / "concat.mp4", tmp_path / "hls.mp4"
     concat.write_text("ffconcat version 1.0\nfile real.mp4\n")
     hls.write_text("#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\nreal.mp4\n#EXT-X-ENDLIST\n")
-    with av.open(str(concat)) as container:  # what would be done otherwise
+    with av.open(str(concat)) as container:  # ffmpeg alone would follow the playlist
         assert container.format.name == "concat"
     for path in (concat, hls):
         for read in (lambda path: read_frames(path, 1), read_waveform):
-            with pytest.raises(InputError, match="cannot be read"):
+            with pytest.raises(InputError, match=path.name):
                 read(str(path))
 
 
-def test_a_pickle_for_a_checkpoint_does_not_run(tmp_path, mark):
+def test_a_pickled_checkpoint_does_not_run(tmp_path, mark):
     for name, write in (("pickle.pt", pickle.dump), ("torch.pt", torch.save)):
         with open(tmp_path / name, "wb") as out:
             write({"model": Bomb(mark)}, out)
-        with pytest.raises(InputError, match="is no checkpoint, or is damaged"):
+        with pytest.raises(InputError, match=name):
             load_state(tmp_path / name)
     assert not mark.exists()
 
@@ -115,7 +115,7 @@ def test_a_pickle_in_a_speaker_encoder_does_not_run(avsv, encoder, tmp_path, mar
     soundfile.write(tmp_path / "x.wav", speech(1), 16000)
     write_table(tmp_path / "data" / "wav.scp", {"a-1": str(tmp_path / "x.wav")})
     write_table(tmp_path / "data" / "utt2spk", {"a-1": "a"})
-    for name, status in (("embedding_model.ckpt", 1), ("classifier.ckpt", 0)):  # the classifier is not read at all
+    for name, status in (("embedding_model.ckpt", 1), ("classifier.ckpt", 0)):  # the classifier is never read
         shutil.copytree(encoder, tmp_path / name)
         torch.save(Bomb(mark), tmp_path / name / name)
         found, said = avsv("embed-voice", "--model", tmp_path / name, tmp_path / "data", tmp_path / f"out-{name}")
@@ -128,11 +128,11 @@ def test_a_pickle_in_a_speaker_encoder_does_not_run(avsv, encoder, tmp_path, mar
     "x: !module:antigravity", "x: !!python/object/apply:os.mkdir [MARK]", "x: !include:other.yaml",
     "x: !new:speechbrain.utils.superpowers.run_shell [mkdir MARK]", "x: !new:torch.nn.utils.parametrize.cached",
 ])  # fmt: skip
-def test_a_speechbrain_folder_that_names_other_code_is_refused(encoder, tmp_path, mark, line):
+def test_a_speechbrain_folder_that_calls_other_code_is_refused(encoder, tmp_path, mark, line):
     folder = shutil.copytree(encoder, tmp_path / "model")
     with open(folder / "hyperparams.yaml", "a") as out:
         out.write(line.replace("MARK", str(mark)) + "\n")
-    with pytest.raises(InputError, match=r"hyperparams.yaml, line \d+: .* is no part of a speaker encoder"):
+    with pytest.raises(InputError, match=r"hyperparams\.yaml, line \d+"):
         load_encoder(str(folder), "cpu")
     assert not mark.exists()
 
@@ -140,15 +140,15 @@ def test_a_speechbrain_folder_that_names_other_code_is_refused(encoder, tmp_path
 @pytest.mark.parametrize(
     "place", ["https://example.org/model.ckpt", "!ref <pretrained_path>/../../model.ckpt", "a/b/c"]
 )
-def test_weights_from_elsewhere_are_refused(encoder, tmp_path, place):
+def test_weights_outside_the_model_folder_are_refused(encoder, tmp_path, place):
     text = (encoder / "hyperparams.yaml").read_text()
     (tmp_path / "h.yaml").write_text(text.replace("!ref <pretrained_path>/embedding_model.ckpt", place))
-    with pytest.raises(InputError, match="expected weights beside this file"):
+    with pytest.raises(InputError, match=r"h\.yaml"):
         Hyperparams(tmp_path / "h.yaml")
 
 
-def test_the_published_speaker_encoders_name_nothing_else(tmp_path):
-    """The tags of SpeechBrain's spkrec-ecapa, spkrec-xvect and spkrec-resnet models."""
+def test_the_tags_of_published_speaker_encoders_are_accepted(tmp_path):
+    """These are the tags of SpeechBrain's spkrec-ecapa, spkrec-xvect and spkrec-resnet models."""
     (tmp_path / "h.yaml").write_text("""
 compute_features: !new:speechbrain.lobes.features.Fbank
     n_mels: 80
@@ -183,19 +183,19 @@ def test_a_network_that_takes_its_weights_from_another_folder_is_refused(pack, t
         entry = weights.external_data.add()
         entry.key, entry.value = key, value
     (folder / "recognition.onnx").write_bytes(model.SerializeToString())
-    with pytest.raises(InputError, match=r"recognition\.onnx: takes the weights .* outside of its folder"):
+    with pytest.raises(InputError, match=r"recognition\.onnx: takes the weights"):
         load_pack(folder, tasks=("recognition",))
 
 
 @pytest.mark.parametrize("head", [b"\xff" * 8, (1 << 40).to_bytes(8, "little"), (90).to_bytes(8, "little") + b"[" * 90,
                                   (60).to_bytes(8, "little") + json.dumps({"a": {"dtype": "F32", "shape": [1 << 40],
                                   "data_offsets": [0, 1 << 42]}}).encode().ljust(60)])  # fmt: skip
-def test_a_safetensors_file_that_promises_the_world_is_damaged(avsv, world, tmp_path, head):
+def test_a_safetensors_file_with_impossible_sizes_is_refused(avsv, world, tmp_path, head):
     (tmp_path / "exp").mkdir()
     (tmp_path / "exp" / "fusion.safetensors").write_bytes(head + bytes(100))
     status, said = avsv("embed-pair", "--model", tmp_path / "exp", "--voice", world.test, "--face", world.test,
                         tmp_path / "out")  # fmt: skip
-    assert status == 1 and "fusion.safetensors: is damaged" in said
+    assert status == 1 and "fusion.safetensors" in said
 
 
 def test_arrays_of_objects_are_not_unpickled(avsv, tmp_path, mark):

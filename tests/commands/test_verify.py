@@ -1,4 +1,4 @@
-"""avsv verify with small networks and real files: what is compared, by which map, and what is refused."""
+"""avsv verify with small networks: the compared modalities, the choice of the calibration map, and refusals."""
 
 import json
 import math
@@ -20,28 +20,28 @@ UNDECIDED = 3
 MAPS = {(True, True): ([2.0, 3.0], -1.0), (True, False): ([4.0], 0.5), (False, True): ([-5.0], 0.25)}
 
 
-def sound(seed):
+def noise(seed):
     rng = np.random.default_rng(seed)
     return (0.2 * rng.standard_normal(16000) * np.hanning(16000)).astype(np.float32)
 
 
-def picture(seed, face=True):
+def face_image(seed, face=True):
     rng = np.random.default_rng(seed)
-    drawn = rng.integers(0, 90, (140, 140, 3), np.uint8)
+    image = rng.integers(0, 90, (140, 140, 3), np.uint8)
     if face:
-        drawn[30:110, 30:110] = 255
-        drawn[40:100, 40:100] -= rng.integers(0, 40, (60, 60, 3), np.uint8)
-    return drawn
+        image[30:110, 30:110] = 255
+        image[40:100, 40:100] -= rng.integers(0, 40, (60, 60, 3), np.uint8)
+    return image
 
 
-def write_video(path, pictures=(), samples=None):
+def write_video(path, images=(), samples=None):
     with av.open(str(path), "w") as out:
         video = out.add_stream("mpeg4", rate=5)
         video.width, video.height, video.pix_fmt, video.bit_rate = 140, 140, "yuv420p", 4_000_000
         if samples is not None:
             audio = out.add_stream("aac", rate=16000, layout="mono")
-        for number, drawn in enumerate(pictures):
-            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(drawn), format="bgr24")
+        for number, image in enumerate(images):
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="bgr24")
             frame.pts, frame.time_base = number, Fraction(1, 5)
             out.mux(video.encode(frame))
         out.mux(video.encode(None))
@@ -54,17 +54,17 @@ def write_video(path, pictures=(), samples=None):
 
 @pytest.fixture(scope="module")
 def media(tmp_path_factory):
-    """Two videos, silent videos, recordings, a picture, and a video without a face."""
+    """Videos, silent videos, recordings, images, a video without a face, and unusable files."""
     folder = tmp_path_factory.mktemp("media")
     for seed, name in enumerate("ab"):
-        write_video(folder / f"{name}.mp4", [picture(seed)] * 3, sound(seed))
-        write_video(folder / f"{name}-silent.mp4", [picture(seed + 5)] * 3)
-        soundfile.write(folder / f"{name}.wav", sound(seed + 7), 16000)
-    write_video(folder / "dark.mp4", [picture(0, face=False)] * 3, sound(9))
-    cv2.imwrite(str(folder / "c.png"), picture(3))
+        write_video(folder / f"{name}.mp4", [face_image(seed)] * 3, noise(seed))
+        write_video(folder / f"{name}-silent.mp4", [face_image(seed + 5)] * 3)
+        soundfile.write(folder / f"{name}.wav", noise(seed + 7), 16000)
+    write_video(folder / "dark.mp4", [face_image(0, face=False)] * 3, noise(9))
+    cv2.imwrite(str(folder / "c.png"), face_image(3))
     (folder / "clips").mkdir()
-    cv2.imwrite(str(folder / "clips" / "1.png"), picture(4))
-    write_video(folder / "nothing.mp4", [picture(0, face=False)] * 3)
+    cv2.imwrite(str(folder / "clips" / "1.png"), face_image(4))
+    write_video(folder / "nothing.mp4", [face_image(0, face=False)] * 3)
     soundfile.write(folder / "still.wav", np.zeros(16000), 16000)
     (folder / "notes.txt").write_text("no media")
     return folder
@@ -72,7 +72,7 @@ def media(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def vectors(media, encoder, pack):  # noqa: F811
-    """What the commands that embed data directories make of the same files: name -> modality -> vector; the models."""
+    """Embeddings of the same files by embed-voice and embed-face: name -> modality -> vector ; the models."""
     from avsv.cli import main
 
     names = [path.name for path in sorted(media.iterdir())]
@@ -90,7 +90,7 @@ def vectors(media, encoder, pack):  # noqa: F811
 
 
 def calibration(path, models, order=("voice", "face"), patterns=tuple(MAPS), **changes):
-    """A model whose maps are MAPS, with the systems in any order."""
+    """Write a calibration model with the maps MAPS, its systems in the given order."""
     maps = []
     for has_voice, has_face in patterns:
         weights, offset = MAPS[has_voice, has_face]
@@ -111,7 +111,7 @@ def encoders(encoder, pack):  # noqa: F811
 
 @pytest.fixture
 def verify(avsv, encoders, media, vectors, tmp_path, monkeypatch):
-    """The command with networks that are loaded once."""
+    """Run the command with networks that are loaded only once."""
     for name, loaded in zip(("voice", "face"), encoders, strict=True):
         monkeypatch.setattr(f"avsv.embeddings.{name}.load_{name}_encoder", lambda *_, loaded=loaded: loaded)
 
@@ -141,12 +141,14 @@ PAIRS = [
 
 
 @pytest.mark.parametrize("a, b, shared", PAIRS)
-def test_clips_are_judged_on_the_modalities_that_both_have(verify, vectors, a, b, shared):
+def test_clips_are_compared_on_the_modalities_that_both_have(verify, vectors, a, b, shared):
     cosines = {modality: cosine(vectors, modality, a, b) for modality in shared.split()}
     weights, offset = MAPS.get(("voice" in cosines, "face" in cosines), ([], 0.0))
     expected = np.dot(weights, [*cosines.values()]) + offset
     status, said = verify(a, b)
-    assert ratio_of(said) == pytest.approx(expected, abs=2e-3)  # four digits, and faces of a batch of two clips
+    assert ratio_of(said) == pytest.approx(
+        expected, abs=2e-3
+    )  # printed with four digits, and faces are batched differently
     for modality in ("voice", "face"):
         value = next(line for line in said.splitlines() if line.startswith(modality)).split()[1]
         assert (value == "-") == (modality not in cosines)
@@ -182,7 +184,7 @@ def test_a_pattern_without_a_map_is_an_error(verify):
     [{"trained_on": ["voice:other cosine", "face:other cosine"]}, {"trained_on": [None, None]}, {"trained_on": []},
      {"systems": ["s"]}, {"measures": [{"table": "t", "log": False, "median": 0.0}]}],
 )  # fmt: skip
-def test_a_calibration_for_anything_else_is_refused(verify, changes):
+def test_a_calibration_for_other_models_or_measures_is_refused(verify, changes):
     status, said = verify("a.mp4", "b.mp4", **changes)
     assert status == 1 and "m.json" in said and "person" not in said.splitlines()[-1]
 
@@ -195,7 +197,7 @@ def test_a_calibration_of_other_scores_of_the_same_models_is_refused(verify, vec
 
 @pytest.mark.parametrize("number", [math.nan, math.inf, True])
 @pytest.mark.parametrize("place", ["offset", "weights"])
-def test_a_calibration_with_anything_but_numbers_gives_no_verdict(verify, place, number):
+def test_a_calibration_with_invalid_numbers_gives_no_verdict(verify, place, number):
     one = {"present": [True, True], "weights": [1.0, 1.0], "offset": 0.0}
     one[place] = number if place == "offset" else [1.0, number]
     status, said = verify("a.mp4", "b.mp4", maps=[one])
@@ -213,9 +215,16 @@ def test_a_clip_with_neither_voice_nor_face_is_an_error(verify, name):
     assert status == 1 and name in said
 
 
-def test_scores_fusion_and_verdict_belong_together_in_either_order(avsv, encoder, pack, media, vectors, tmp_path):  # noqa: F811
-    """From embeddings to the calibration by the commands, with the files given in either order."""
-    names = ["a.mp4", "b.mp4", "a-silent.mp4", "b-silent.mp4", "c.png", "dark.mp4"]  # a.wav would be a.mp4 spelt anew
+def test_the_order_of_fused_systems_does_not_change_a_verdict(avsv, encoder, pack, media, vectors, tmp_path):  # noqa: F811
+    """The commands score, fuse and verify with voice and face in either order."""
+    names = [
+        "a.mp4",
+        "b.mp4",
+        "a-silent.mp4",
+        "b-silent.mp4",
+        "c.png",
+        "dark.mp4",
+    ]  # not a.wav, whose id equals that of a.mp4
     lines = [f"{a} {b} {'target' if a == b else 'nontarget'}\n" for a in names for b in names]
     (tmp_path / "trials").write_text("".join(lines))
     common = ["--trials", tmp_path / "trials"]

@@ -1,4 +1,4 @@
-"""Folders of fusion networks, and quality tables beside embeddings."""
+"""Saving and loading fusion networks, fusing pairs, and the quality tables beside embeddings."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ def arrays(n=6):
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_a_folder_holds_what_is_needed_to_build_the_network_again(tmp_path, form):
+def test_a_saved_network_is_rebuilt_exactly(tmp_path, form):
     options = FusionOptions(fusion=form, size=16, attention_depth=2, reliability=True, attention_on="both",
                             missing="learned", voice_quality=["utt2snr"], gate_tanh=False)  # fmt: skip
     fusion = Fusion(5, 6, options)
@@ -33,7 +33,7 @@ def test_a_folder_holds_what_is_needed_to_build_the_network_again(tmp_path, form
     assert np.array_equal(ours[0], theirs[0]) and np.array_equal(ours[1], theirs[1])
 
 
-def test_blocks_do_not_change_what_comes_out(monkeypatch):
+def test_the_block_size_does_not_change_the_embeddings(monkeypatch):
     fusion = Fusion(5, 6, FusionOptions(size=16)).eval()
     whole = fuse_pairs(fusion, *arrays())
     monkeypatch.setattr("avsv.embeddings.pair.BLOCK", 4)
@@ -42,21 +42,21 @@ def test_blocks_do_not_change_what_comes_out(monkeypatch):
 
 
 @pytest.mark.parametrize("content", [b"", b"rubbish" * 10])
-def test_a_damaged_network_is_named(tmp_path, content):
+def test_a_damaged_network_is_refused(tmp_path, content):
     (tmp_path / "fusion.safetensors").write_bytes(content)
-    with pytest.raises(InputError, match=r"fusion\.safetensors: is (damaged|empty)"):
+    with pytest.raises(InputError, match=r"fusion\.safetensors"):
         load_fusion(tmp_path)
 
 
-def test_a_file_of_something_else_is_named(tmp_path):
+def test_a_file_without_a_network_is_refused(tmp_path):
     from safetensors.torch import save_file
 
     save_file({"x": torch.ones(1)}, tmp_path / "fusion.safetensors")
-    with pytest.raises(InputError, match="is not of this version"):
+    with pytest.raises(InputError, match=r"fusion\.safetensors"):
         load_fusion(tmp_path)
 
 
-def test_quality_tables_lie_beside_the_embeddings(tmp_path):
+def test_quality_tables_are_read_from_beside_the_embeddings(tmp_path):
     for name, text in (("voice/utt2snr", "a 3\nb 4\n"), ("face/utt2magnitude", "b 10\n")):
         (tmp_path / name).parent.mkdir()
         (tmp_path / name).write_text(text)
@@ -66,15 +66,10 @@ def test_quality_tables_lie_beside_the_embeddings(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "name", "said"),
-    [
-        (None, "utt2snr", "there is no such table"),
-        ("a loud\n", "utt2snr", "expected \"utterance value\""),
-        ("a 0\n", "log:utt2snr", "a has the value 0, which has no logarithm"),
-    ],
-)  # fmt: skip
-def test_tables_that_are_no_measures_are_refused(tmp_path, text, name, said):
+    ("text", "name", "found"), [(None, "utt2snr", ""), ("a loud\n", "utt2snr", "loud"), ("a 0\n", "log:utt2snr", "a 0")]
+)
+def test_tables_without_usable_numbers_are_refused(tmp_path, text, name, found):
     if text:
         (tmp_path / "utt2snr").write_text(text)
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=f"utt2snr: .*{found}"):
         read_quality(tmp_path / "e.scp", [name], ["a"])

@@ -1,4 +1,4 @@
-"""Voice embeddings are SpeechBrain's own, and depend on nothing but their clip."""
+"""Voice embeddings equal SpeechBrain's own and depend on their clip alone."""
 
 import logging
 
@@ -36,7 +36,7 @@ def embed(folder):
 
 
 @pytest.fixture(scope="module")
-def sounds():
+def waveforms():
     rng = np.random.default_rng(0)
     return [rng.normal(0, 0.1, int(16000 * s)).astype(np.float32) for s in SECONDS]
 
@@ -45,37 +45,39 @@ def cosines(a, b):
     return (a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)
 
 
-def test_embeddings_are_those_of_speechbrains_encoder_on_each_clip_alone(folder, embed, sounds):
+def test_embeddings_equal_speechbrains_for_each_clip_alone(folder, embed, waveforms):
     encoder = load_encoder(str(folder), "cpu")
-    alone = np.stack([encoder.encode_batch(torch.from_numpy(sound)[None]).reshape(-1).numpy() for sound in sounds])
-    assert cosines(embed(sounds), alone).min() > 0.999999
+    alone = np.stack(
+        [encoder.encode_batch(torch.from_numpy(waveform)[None]).reshape(-1).numpy() for waveform in waveforms]
+    )
+    assert cosines(embed(waveforms), alone).min() > 0.999999
 
 
-def test_an_embedding_is_the_same_to_the_bit_whatever_clips_are_beside_it(embed, sounds):
-    together = embed(sounds)
-    assert all(np.array_equal(embed([sound])[0], vector) for sound, vector in zip(sounds, together, strict=True))
+def test_other_clips_in_the_call_do_not_change_a_bit_of_an_embedding(embed, waveforms):
+    together = embed(waveforms)
+    assert all(np.array_equal(embed([w])[0], vector) for w, vector in zip(waveforms, together, strict=True))
 
 
-def test_on_a_gpu_clips_of_one_length_go_together_and_come_back_in_order(embed, sounds, monkeypatch):
-    """The path of a GPU, on the CPU: which clips share a batch is what differs."""
+def test_a_gpu_batches_clips_of_equal_length_and_keeps_their_order(embed, waveforms, monkeypatch):
+    """Runs the GPU's code path on the CPU, since only the batching differs."""
     monkeypatch.setattr(embed, "alone", False)
     shapes, encode = [], embed.encoder.encode_batch
     monkeypatch.setattr(embed.encoder, "encode_batch", lambda batch: shapes.append(len(batch)) or encode(batch))
-    given = [sounds[2], sounds[0], sounds[2][::-1].copy(), sounds[3]]
+    given = [waveforms[2], waveforms[0], waveforms[2][::-1].copy(), waveforms[3]]
     found = embed(given)
     monkeypatch.undo()
     assert sorted(shapes) == [1, 1, 2]
     assert cosines(found, embed(given)).min() > 0.999999
 
 
-def test_pooling_without_masks_is_speechbrains(folder):
+def test_pooling_without_masks_equals_speechbrains(folder):
     pooling = load_encoder(str(folder), "cpu").mods["embedding_model"].asp
     x = torch.randn(2, 48, 30, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         assert torch.allclose(WholeClipPooling(pooling)(x), pooling(x), atol=1e-5)
 
 
-def test_a_resnet_goes_the_same_way():
+def test_a_resnet_runs_in_onnxruntime_as_well():
     torch.manual_seed(0)
     net = make_speaker_encoder("resnet", {"input_size": 80, "channels": 8, "blocks": [1, 1], "lin_neurons": 6}).eval()
     network = in_onnxruntime(net, 80)
@@ -84,7 +86,7 @@ def test_a_resnet_goes_the_same_way():
         assert network(features) == pytest.approx(net(features[None]).reshape(-1).numpy(), abs=1e-5)
 
 
-def test_an_encoder_that_cannot_be_exported_runs_in_torch_and_the_log_says_so(folder, monkeypatch, caplog):
+def test_an_encoder_that_cannot_be_exported_runs_in_torch_with_a_warning(folder, monkeypatch, caplog):
     def refuse(*_):
         raise RuntimeError("no such operator")
 
@@ -96,7 +98,7 @@ def test_an_encoder_that_cannot_be_exported_runs_in_torch_and_the_log_says_so(fo
     assert "no such operator" in caplog.text
 
 
-def test_a_session_that_answers_otherwise_is_not_used(folder, monkeypatch, caplog):
+def test_a_session_that_disagrees_with_torch_is_not_used(folder, monkeypatch, caplog):
     wrong = make_ecapa(80, 16, 8, 12).eval()
     export = onnx_encoder.as_onnx
     monkeypatch.setattr(onnx_encoder, "as_onnx", lambda _, n_mels: export(wrong, n_mels))
@@ -104,10 +106,10 @@ def test_a_session_that_answers_otherwise_is_not_used(folder, monkeypatch, caplo
     with caplog.at_level(logging.WARNING, "avsv"), torch.no_grad():
         found = in_onnxruntime(net, 80)(torch.ones(50, 80))
         assert found == pytest.approx(net(torch.ones(1, 50, 80)).reshape(-1).numpy(), abs=1e-6)
-    assert "onnxruntime's answer is off by" in caplog.text
+    assert "onnxruntime" in caplog.text
 
 
-def test_a_clip_without_a_length_is_skipped_before_any_batch(tmp_path):
+def test_a_clip_of_unknown_duration_is_skipped_before_batching(tmp_path):
     class Out(dict):
         skip = dict.__setitem__
 
@@ -117,15 +119,15 @@ def test_a_clip_without_a_length_is_skipped_before_any_batch(tmp_path):
 
 
 @pytest.mark.parametrize("alone", [True, False])
-def test_a_longer_clip_is_the_mean_of_its_windows_weighted_by_their_lengths(embed, monkeypatch, alone):
+def test_the_embedding_of_a_long_clip_is_the_weighted_mean_of_its_windows(embed, monkeypatch, alone):
     monkeypatch.setattr(voice, "WINDOW", 1.0)
     monkeypatch.setattr(embed, "alone", alone)
-    sound = np.random.default_rng(1).normal(0, 0.1, 40001).astype(np.float32)  # 2.5 s and a sample: three windows
-    short, exact = sound[:9000], sound[:16000]
-    windows = [sound[:13334], sound[13334:26668], sound[26668:]]
+    waveform = np.random.default_rng(1).normal(0, 0.1, 40001).astype(np.float32)  # 2.5 s and a sample: three windows
+    short, exact = waveform[:9000], waveform[:16000]
+    windows = [waveform[:13334], waveform[13334:26668], waveform[26668:]]
     vectors = np.stack([embed([window])[0] for window in windows]).astype(float)
     lengths = np.array([13334, 13334, 13333])
-    found = embed([short, sound, exact])
+    found = embed([short, waveform, exact])
     np.testing.assert_allclose(found[1], lengths @ vectors / lengths.sum(), rtol=1e-4, atol=1e-6)
     np.testing.assert_array_equal(found[[0, 2]], [embed([short])[0], embed([exact])[0]])
     monkeypatch.setattr(voice, "WINDOW", 300.0)
@@ -134,7 +136,9 @@ def test_a_longer_clip_is_the_mean_of_its_windows_weighted_by_their_lengths(embe
 
 def test_no_window_is_longer_than_five_minutes(embed, monkeypatch):
     lengths = []
-    monkeypatch.setattr(embed, "embed_short", lambda sounds: [lengths.append(len(s)) or np.ones(12) for s in sounds])
+    monkeypatch.setattr(
+        embed, "embed_short", lambda waveforms: [lengths.append(len(s)) or np.ones(12) for s in waveforms]
+    )
     for seconds in (300, 300.02, 900, 3600):
         lengths.clear()
         embed([np.zeros(round(seconds * 16000), np.float32)])

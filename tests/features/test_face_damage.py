@@ -1,4 +1,4 @@
-"""Damage to faces: what it does, how strong it is, and that a record does the same thing again."""
+"""Damage to faces: its effect and strength, and its reproducibility from a record."""
 
 import json
 
@@ -25,9 +25,9 @@ POINT = np.zeros((112, 112, 3), np.uint8)
 POINT[56, 56] = 255
 
 
-def spread(picture):
-    """Standard deviation of where the light is, (vertical, horizontal), pixels."""
-    light = picture.astype(float).sum(2)
+def spread(image):
+    """Standard deviation of the position of the light, (vertical, horizontal), pixels."""
+    light = image.astype(float).sum(2)
     places = np.mgrid[:112, :112]
     return [np.sqrt((light * (p - (light * p).sum() / light.sum()) ** 2).sum() / light.sum()) for p in places]
 
@@ -44,9 +44,9 @@ def test_the_sigma_of_a_blurred_edge_is_the_one_in_the_record(sigma):
     edge = np.zeros((112, 112, 3), np.uint8)
     edge[:, 56:] = 200
     profile = damage_face(edge, "gaussian-blur", {"sigma": sigma})[50, :, 0].astype(float)
-    (found, middle), _ = curve_fit(lambda x, s, m: 100 * (1 + erf((x - m) / (s * np.sqrt(2)))), np.arange(112.0),
+    (measured, middle), _ = curve_fit(lambda x, s, m: 100 * (1 + erf((x - m) / (s * np.sqrt(2)))), np.arange(112.0),
                                    profile, (3.0, 55.0))  # fmt: skip
-    assert found == pytest.approx(sigma, rel=0.03) and middle == pytest.approx(55.5, abs=0.1)
+    assert measured == pytest.approx(sigma, rel=0.03) and middle == pytest.approx(55.5, abs=0.1)
 
 
 @pytest.mark.parametrize("side", [8, 14, 28])
@@ -62,7 +62,7 @@ def test_down_scaling_leaves_no_detail_finer_than_its_pixels(side):
 
 
 @pytest.mark.parametrize("light", [0.02, 0.1, 0.5])
-def test_low_light_leaves_that_share_of_the_light_and_the_noise_of_its_photons(light):
+def test_low_light_keeps_its_share_of_the_light_and_adds_shot_noise(light):
     grey = np.full((112, 112, 3), 200, np.uint8)
     dark = damage_face(grey, "low-light", {"light": light, "photons": 1000, "seed": 3})
     linear = (dark / 255.0) ** 2.2
@@ -71,13 +71,13 @@ def test_low_light_leaves_that_share_of_the_light_and_the_noise_of_its_photons(l
     assert linear.std() == pytest.approx(np.sqrt(expected / 1000), rel=0.1)  # Poisson: variance = mean
 
 
-def test_low_light_has_another_noise_in_another_frame_of_the_clip():
+def test_low_light_adds_different_noise_to_each_frame_of_a_clip():
     frames = np.stack([np.full((112, 112, 3), v, np.uint8) for v in (200, 201)])
     dark = damage_faces(frames, {"kind": "low-light", "light": 0.05, "photons": 1000, "seed": 0}).astype(float)
     assert abs(np.corrcoef(dark[0].ravel(), dark[1].ravel())[0, 1]) < 0.05
 
 
-def test_jpeg_of_lower_quality_takes_fewer_bytes_and_is_further_from_the_picture():
+def test_lower_jpeg_quality_takes_fewer_bytes_and_causes_a_larger_error():
     face = cv2.GaussianBlur(FACE, (0, 0), 2)
     sizes, errors = [], []
     for quality in (3, 10, 30, 90):
@@ -89,8 +89,8 @@ def test_jpeg_of_lower_quality_takes_fewer_bytes_and_is_further_from_the_picture
 
 @pytest.mark.parametrize("kind, moved, still", [("motion-blur-vertical", 0, 1), ("motion-blur-horizontal", 1, 0)])
 def test_motion_blur_spreads_a_point_in_its_direction_only(kind, moved, still):
-    found = spread(damage_face(POINT, kind, {"length": 15.0}))
-    assert found[moved] == pytest.approx(np.sqrt((15**2 - 1) / 12), rel=0.02) and found[still] == 0
+    measured = spread(damage_face(POINT, kind, {"length": 15.0}))
+    assert measured[moved] == pytest.approx(np.sqrt((15**2 - 1) / 12), rel=0.02) and measured[still] == 0
 
 
 @pytest.mark.parametrize("length", [1.0, 2.0, 3.0, 9.5, 10.0, 20.0])
@@ -111,7 +111,7 @@ def test_an_occlusion_hides_its_share_and_nothing_else(fill, x, y):
     assert (len(np.unique(box.reshape(-1, 3), axis=0)) == 1) == (fill == "plain")
 
 
-def test_drawn_damage_is_of_every_kind_within_its_severity_and_json():
+def test_drawn_damage_covers_every_kind_within_its_severity_and_is_json():
     rng = np.random.default_rng(0)
     drawn = [draw_face_damage(rng, {kind: {} for kind in KINDS}) for _ in range(400)]
     assert {d["kind"] for d in drawn} == set(KINDS) == set(DRAW)
@@ -125,7 +125,7 @@ def test_drawn_damage_is_of_every_kind_within_its_severity_and_json():
         assert 3 <= damage.get("quality", 3) <= 10
 
 
-def test_without_a_word_the_kinds_of_the_noisy_sets_are_drawn():
+def test_by_default_the_kinds_of_the_noisy_sets_are_drawn():
     rng = np.random.default_rng(0)
     assert {draw_face_damage(rng)["kind"] for _ in range(100)} == set(NOISY)
 
@@ -146,7 +146,7 @@ def test_other_severities_can_be_drawn_for_training():
     assert all(d["kind"] == "gaussian-blur" and 0.5 <= d["sigma"] <= 1 for d in drawn)
 
 
-def test_the_picture_given_is_left_as_it_was():
+def test_damage_does_not_change_its_input():
     before = FACE.copy()
     for kind in KINDS:
         damage_faces(FACE[None], draw_face_damage(np.random.default_rng(0), {kind: {}}))
@@ -164,12 +164,12 @@ def test_the_picture_given_is_left_as_it_was():
     ("low-light", {"light": 0, "photons": 1000, "seed": 1}), ("low-light", {"light": 2, "photons": 1, "seed": 1}),
     ("jpeg", {"quality": 0}), ("jpeg", {"quality": 101}),
 ])  # fmt: skip
-def test_a_record_that_makes_no_sense_is_refused(kind, parameters):
+def test_invalid_records_are_refused(kind, parameters):
     with pytest.raises(InputError, match=f'face damage "{kind}"'):
         damage_face(FACE, kind, parameters)
 
 
-def test_the_paper_s_blur_is_a_kernel_of_seven_pixels():
+def test_a_gaussian_blur_can_have_the_seven_pixel_kernel_of_the_paper():
     dot = np.zeros((112, 112, 3), np.uint8)
     dot[50, 60] = 255
     damage = draw_face_damage(np.random.default_rng(0), {"gaussian-blur": {"sigma": [3, 3], "size": 7}})
@@ -187,6 +187,6 @@ def test_the_paper_s_blur_is_a_kernel_of_seven_pixels():
      {"motion-blur-vertical": {"length": [0, 0.5]}}, {"occlusion": {"sigma": [1, 2]}},
      {"jpeg": {"quality": ["a", "b"]}}],
 )  # fmt: skip
-def test_severities_that_no_face_can_have_are_refused(severities):
+def test_impossible_severities_are_refused(severities):
     with pytest.raises(InputError):
         check_severities(severities)

@@ -1,4 +1,4 @@
-"""Noisy test sets: what each condition does to whom, and that it depends on nothing but seed and clip."""
+"""Noisy test sets: the damage of each condition, and its dependence on seed and clip alone."""
 
 import hashlib
 import json
@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from avsv.errors import InputError
-from avsv.features import audio_damage as sound_damage
-from avsv.features import face_damage
+from avsv.features import audio_damage, face_damage
 from avsv.features.noisy_sets import CONDITIONS, draw_damage, find_condition, needs_noises, write_noisy_set
 from avsv.kaldi.data_dir import read_data_dir, write_data_dir
 from avsv.kaldi.validation import check
@@ -20,7 +19,7 @@ EVERY = [*CONDITIONS, "noisy-0.6", "snr-5", "blur-4", "frames-0.5"]
 
 @pytest.fixture
 def data(tmp_path):
-    """1,000 clips: 10 with a face only, 10 with a voice only."""
+    """1,000 clips, 10 of them with a face only and 10 with a voice only."""
     utts = [f"s{n:03d}-v-1" for n in range(1000)]
     write_data_dir(tmp_path / "clean", {
         "wav.scp": {utt: f"{utt}.wav" for utt in utts[:990]},
@@ -37,11 +36,11 @@ def draw(data, name, seed=0):
 
 
 def of(damage, modality):
-    return {utt: what for utt, records in damage.items() for what in records if what["modality"] == modality}
+    return {utt: record for utt, records in damage.items() for record in records if record["modality"] == modality}
 
 
 def kinds(damage, modality):
-    return Counter(what["kind"] for what in of(damage, modality).values())
+    return Counter(record["kind"] for record in of(damage, modality).values())
 
 
 def without(record, *keys):
@@ -49,43 +48,43 @@ def without(record, *keys):
 
 
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.8])
-def test_a_noisy_set_damages_one_modality_of_its_share_of_the_clips_by_all_kinds(data, share):
+def test_a_noisy_set_damages_one_modality_in_its_share_of_the_clips(data, share):
     damage = draw(data, f"noisy-{share}")
     assert len(damage) == pytest.approx(980 * share, abs=4 * np.sqrt(980 * share * (1 - share)))
     assert all(len(records) == 1 for records in damage.values())
-    for modality, noisy in (("voice", sound_damage.NOISY), ("face", face_damage.NOISY)):
+    for modality, noisy in (("voice", audio_damage.NOISY), ("face", face_damage.NOISY)):
         counts = kinds(damage, modality)
         assert set(counts) == {*noisy, "missing"}
         assert all(0.5 < 10 * count / len(damage) < 1.6 for count in counts.values())
 
 
-def test_the_noisy_set_is_the_one_that_published_results_are_of(data):
-    """Hashes of what was drawn before there were other conditions (numpy 2.4.6)."""
+def test_the_noisy_sets_are_those_of_the_published_results(data):
+    """Hashes of the damage drawn before other conditions were added (numpy 2.4.6)."""
     for name, seed, expected in (("noisy-0.6", 0, "96257bc6406605f2"), ("noisy-0.3", 1, "03d8e82ee15a5333")):
         drawn = {utt: records[0] for utt, records in draw(data, name, seed).items()}
         assert hashlib.sha256(json.dumps(drawn).encode()).hexdigest()[:16] == expected
 
 
-def test_clips_damaged_in_a_set_are_damaged_alike_in_those_with_more(data):
+def test_clips_have_the_same_damage_in_sets_with_a_larger_share(data):
     few, more = draw(data, "noisy-0.3"), draw(data, "noisy-0.8")
     assert few == {utt: records for utt, records in more.items() if utt in few} and len(few) < len(more)
 
 
-def test_both_noisy_is_voice_noisy_and_face_noisy(data):
+def test_both_noisy_combines_voice_noisy_and_face_noisy(data):
     voice, face, both = (draw(data, name) for name in ("voice-noisy", "face-noisy", "both-noisy"))
-    assert set(kinds(voice, "voice")) == set(sound_damage.NOISY) and not of(voice, "face")
+    assert set(kinds(voice, "voice")) == set(audio_damage.NOISY) and not of(voice, "face")
     assert set(kinds(face, "face")) == set(face_damage.NOISY) and not of(face, "voice")
     assert of(voice, "voice").keys() == data.wav.keys() and of(face, "face").keys() == data.video.keys()
     assert of(both, "voice") == of(voice, "voice") and of(both, "face") == of(face, "face")
 
 
-def test_what_happens_to_the_voice_tells_nothing_of_what_happens_to_the_face(data):
+def test_damage_to_voice_and_face_is_independent(data):
     both = draw(data, "both-noisy")
     pairs = Counter(tuple(what["kind"] for what in records) for records in both.values() if len(records) == 2)
     assert len(pairs) == 16 and all(30 < count < 95 for count in pairs.values())
 
 
-def test_a_missing_modality_is_missing_of_all_clips_that_have_another(data):
+def test_a_modality_goes_missing_only_from_clips_that_have_both(data):
     both = data.wav.keys() & data.video.keys()
     for name, modality in (("no-voice", "voice"), ("no-face", "face")):
         assert draw(data, name) == {utt: [{"modality": modality, "kind": "missing"}] for utt in both}
@@ -95,15 +94,15 @@ def test_a_missing_modality_is_missing_of_all_clips_that_have_another(data):
     assert 190 < len(of(half, "voice")) < 300
 
 
-@pytest.mark.parametrize("kind", [*sound_damage.KINDS, *face_damage.KINDS])
-def test_a_kind_of_damage_is_a_condition_in_which_every_clip_has_it(data, kind):
+@pytest.mark.parametrize("kind", [*audio_damage.KINDS, *face_damage.KINDS])
+def test_each_kind_of_damage_is_a_condition_that_hits_every_clip(data, kind):
     damage = draw(data, kind)
-    modality, table = ("voice", data.wav) if kind in sound_damage.KINDS else ("face", data.video)
+    modality, table = ("voice", data.wav) if kind in audio_damage.KINDS else ("face", data.video)
     assert {what["kind"] for records in damage.values() for what in records} == {kind}
     assert of(damage, modality).keys() == damage.keys() == table.keys()
 
 
-def test_a_sweep_has_one_severity_and_the_same_noise_at_each(data):
+def test_the_sets_of_a_sweep_differ_in_severity_alone(data):
     low, high = (of(draw(data, name), "voice") for name in ("snr--5", "snr-12.5"))
     assert {what["snr"] for what in low.values()} == {-5} and {what["snr"] for what in high.values()} == {12.5}
     assert {utt: without(what, "snr") for utt, what in low.items()} == {
@@ -115,30 +114,30 @@ def test_a_sweep_has_one_severity_and_the_same_noise_at_each(data):
 
 
 @pytest.mark.parametrize("name", EVERY)
-def test_the_draw_depends_on_seed_and_clip_alone(data, name):
+def test_damage_depends_on_seed_and_clip_alone(data, name):
     damage = draw(data, name)
     few = [{utt: path for utt, path in reversed(table.items()) if utt < "s500"} for table in (data.wav, data.video)]
     part = type(data)(data.path, data.utt2spk, *few)
     assert draw(part, name) == {utt: what for utt, what in damage.items() if utt < "s500"}
-    if name not in ("no-voice", "no-face", "blur-4"):  # these leave nothing to chance
+    if name not in ("no-voice", "no-face", "blur-4"):  # these are not random
         assert draw(data, name, seed=1) != damage
 
 
 @pytest.mark.parametrize("name", EVERY)
-def test_noises_are_needed_where_they_are_used(data, name):
+def test_noises_are_needed_exactly_by_conditions_that_use_them(data, name):
     damage = draw(data, name)
     assert needs_noises(find_condition(name)) == any("sources" in w for records in damage.values() for w in records)
 
 
 @pytest.mark.parametrize("name", ["noisy", "noisy-2", "noisy--0.1", "noisy-nan", "snr-", "snr-x", "snr-inf", "blur-0",
                                   "blur-nan", "blur-200", "babble-3", "Noisy-0.6", ""])  # fmt: skip
-def test_a_name_that_is_no_condition_is_told(name):
+def test_unknown_conditions_are_refused(name):
     with pytest.raises(InputError, match=f'condition "{name}"'):
         find_condition(name)
 
 
 @pytest.mark.parametrize("name", EVERY)
-def test_the_set_has_the_same_clips_and_trials_and_marks_what_is_missing(data, tmp_path, name):
+def test_a_noisy_set_keeps_clips_and_trials_and_marks_missing_modalities(data, tmp_path, name):
     damage = draw(data, name)
     counts = write_noisy_set(data, tmp_path / "noisy", damage)
     noisy = read_data_dir(tmp_path / "noisy")
@@ -146,20 +145,20 @@ def test_the_set_has_the_same_clips_and_trials_and_marks_what_is_missing(data, t
     assert (tmp_path / "noisy/trials/list").read_bytes() == (tmp_path / "clean/trials/list").read_bytes()
     states = noisy.table("utt2modality")
     for modality, before, after in (("voice", data.wav, noisy.wav), ("face", data.video, noisy.video)):
-        missing = {utt for utt, what in of(damage, modality).items() if what["kind"] == "missing"}
+        missing = {utt for utt, record in of(damage, modality).items() if record["kind"] == "missing"}
         assert before.keys() - after.keys() == missing and counts[f"{modality} missing"] == len(missing)
         assert all(states[utt] not in (modality, "both") for utt in missing)
-    said = {utt: json.loads(text) for utt, text in noisy.table("utt2damage").items()}
-    assert {utt: what if isinstance(what, list) else [what] for utt, what in said.items()} == damage
+    written = {utt: json.loads(text) for utt, text in noisy.table("utt2damage").items()}
+    assert {utt: entry if isinstance(entry, list) else [entry] for utt, entry in written.items()} == damage
 
 
-def test_in_some_frames_the_damage_is_that_of_all_frames(data):
+def test_damage_to_some_frames_equals_damage_to_all_frames(data):
     every, half = of(draw(data, "face-noisy"), "face"), of(draw(data, "frames-0.5"), "face")
     assert half.keys() == every.keys() and all(what["frames"] == 0.5 for what in half.values())
     assert {utt: without(what, "frames", "order") for utt, what in half.items()} == every
 
 
-def test_lists_that_the_clean_set_has_no_longer_are_removed(data, tmp_path):
+def test_trial_lists_that_the_clean_set_no_longer_has_are_removed(data, tmp_path):
     (data.path / "trials").mkdir(exist_ok=True)
     for name in ("kept", "removed"):
         (data.path / "trials" / name).write_text("a b target\n")

@@ -14,7 +14,7 @@ import numpy as np
 from avsv.errors import InputError
 from avsv.features.faces import encode_faces, read_faces
 from avsv.features.landmarks import read_landmarks
-from avsv.importers.embeddings import checked
+from avsv.importers.embeddings import check_embeddings
 from avsv.importers.formats import read_raw_embeddings
 from avsv.importers.kaldi_archives import read_ark
 from avsv.jobs.provenance import read_record
@@ -127,7 +127,7 @@ def parse_archive(folder: Path, data: bytes) -> None:
         only = scp.read_bytes().split(b"\n")[row - 1] + b"\n"
         attempt(read_embeddings, write(folder, "one.scp", only))
     attempt(read_embeddings, scp)
-    attempt(lambda path: checked(path, read_ark(path)), ark)
+    attempt(lambda path: check_embeddings(path, read_ark(path)), ark)
 
 
 def parse_scp(folder: Path, data: bytes) -> None:
@@ -176,7 +176,7 @@ PARSERS: dict[str, Callable[[Path, bytes], object]] = {
     "vector or matrix": lambda folder, data: read_array(write(folder, "mean.vec", data)),
     "plda": lambda folder, data: read_gaussians(write(folder, "plda", data)),
     "embeddings of others": lambda folder, data: (
-        lambda path: checked(path, read_raw_embeddings(path)))(write(folder, "embeddings", data)),
+        lambda path: check_embeddings(path, read_raw_embeddings(path)))(write(folder, "embeddings", data)),
     "damage": parse_damage,
     "configuration": parse_config,
     "calibration": lambda folder, data: read_fusion(write(folder, "fusion.json", data)),

@@ -10,7 +10,7 @@ from safetensors.numpy import save_file
 
 from avsv.errors import InputError
 from avsv.importers.formats import read_raw_embeddings
-from tests.importers.foreign import NAMES, VECTORS, is_ours
+from tests.importers.examples import NAMES, VECTORS, is_ours
 
 # npz
 
@@ -42,13 +42,13 @@ def test_npz_of_one_array_an_utterance(tmp_path, read):
 
 def test_several_tables_need_a_choice(tmp_path, read, refused):
     np.savez(tmp_path / "x.npz", keys=np.array(NAMES), ecapa=VECTORS, xvect=np.ones((3, 2), "f2"))
-    assert "several arrays could be the embeddings: ecapa [3,5] float32, xvect [3,2] float16" in refused("x.npz")
-    assert "Name one: --array ecapa" in refused("x.npz")
+    message = refused("x.npz")
+    assert "ecapa [3,5] float32, xvect [3,2] float16" in message and "`array` ecapa" in message
     assert is_ours(read("x.npz", array="ecapa"))
     assert np.array_equal(read("x.npz", array="xvect").vectors, np.ones((3, 2)))
 
 
-def test_what_is_not_read_is_told(tmp_path):
+def test_the_note_lists_arrays_that_are_not_read(tmp_path):
     np.savez(tmp_path / "x.npz", keys=np.array(NAMES), ecapa=VECTORS, xvect=np.ones((3, 2), "f2"))
     note = read_raw_embeddings(tmp_path / "x.npz", array="ecapa").note
     assert note == "npz: vectors ecapa, names in keys; not read: xvect"
@@ -56,11 +56,10 @@ def test_what_is_not_read_is_told(tmp_path):
 
 def test_several_lists_of_names_need_a_choice(tmp_path, read, refused):
     np.savez(tmp_path / "x.npz", speakers=np.array(["b", "a", "a"]), keys=np.array(NAMES), x=VECTORS)
-    assert 'several could be the names: speakers ("b", ...), keys ("id2/v/1", ...). Name one: --names' in refused(
-        "x.npz"
-    )
+    message = refused("x.npz")
+    assert 'speakers ("b", ...), keys ("id2/v/1", ...)' in message and "`names`" in message
     assert is_ours(read("x.npz", names="keys"))
-    assert "the name was there before" in refused("x.npz", names="speakers")
+    assert 'row 3 ("a")' in refused("x.npz", names="speakers")
 
 
 def test_names_of_another_length_are_no_candidates(tmp_path, read):
@@ -69,41 +68,41 @@ def test_names_of_another_length_are_no_candidates(tmp_path, read):
 
 
 @pytest.mark.parametrize(
-    ("arrays", "options", "message"),
+    ("arrays", "options", "place"),
     [
-        ({"k": np.array(NAMES, object), "x": VECTORS}, {}, '"k" holds Python objects, which are not read'),
-        ({"k": np.array(NAMES[:2]), "x": VECTORS}, {}, "for 2 names, found k (2 strings), x [3,5] float32"),
-        ({"k": np.array(NAMES[:2]), "x": VECTORS}, {"array": "x"}, "x has 3 rows, found k (2 strings)"),
-        ({"k": np.array(NAMES), "x": VECTORS.astype(int)}, {}, "floating-point numbers for 3 names, found k"),
-        ({"k": np.array(NAMES), "x": VECTORS}, {"array": "y"}, "--array y: there is none of that name. It has k (3"),
-        ({"k": np.array(NAMES), "x": VECTORS}, {"names": "y"}, "--names y: there is none of that name"),
-        ({"k": np.array(NAMES), "x": VECTORS[:, 0]}, {"array": "x"}, "expected rows of floating-point numbers"),
-        ({"x": VECTORS}, {}, "has no names, found x [3,5] float32: give --names-file"),
-        ({"a": VECTORS, "b": VECTORS}, {}, "found a [3,5] float32. Average the rows (ESPnet: --average_embd true)"),
-        ({"a": np.ones(3), "b": np.ones(3, int)}, {}, "found b [3] int64. It has a [3] float64, b [3] int64"),
-        ({"a": np.ones(3), "b": np.ones(2)}, {}, 'array 2 ("b"): has 2 values, not 3 as array 1 ("a")'),
-        ({"a": np.ones(0)}, {}, 'array 1 ("a"): there are no values'),
-        ({}, {}, "there are no arrays in it"),
-        ({"k": np.array(["a", "b", "a"]), "x": VECTORS}, {}, 'row 3 ("a"): the name was there before: row 1 ("a")'),
-        ({"k": np.array(["a", "b c", "d"]), "x": VECTORS}, {}, 'row 2 ("b c"): the name is empty or has white space'),
-        ({"k": np.array(["a", "", "d"]), "x": VECTORS}, {}, 'row 2 (""): the name is empty'),
-        ({"k": np.array(NAMES), "x": np.array([[1], [np.nan], [np.inf]])}, {}, 'row 2 ("id1/w/1"): the embedding'),
-        ({"k": np.array(NAMES), "x": np.array([[1], [1], [1e300]])}, {}, "no float32 can hold (1 such"),
-        ({"k": np.array([b"a", b"\xff", b"c"]), "x": VECTORS}, {}, '"k" holds bytes that are not UTF-8 text'),
+        ({"k": np.array(NAMES, object), "x": VECTORS}, {}, '"k"'),
+        ({"k": np.array(NAMES[:2]), "x": VECTORS}, {}, "k (2 strings), x [3,5] float32"),
+        ({"k": np.array(NAMES[:2]), "x": VECTORS}, {"array": "x"}, "k (2 strings)"),
+        ({"k": np.array(NAMES), "x": VECTORS.astype(int)}, {}, "k (3 strings)"),
+        ({"k": np.array(NAMES), "x": VECTORS}, {"array": "y"}, "`array` y"),
+        ({"k": np.array(NAMES), "x": VECTORS}, {"names": "y"}, "`names` y"),
+        ({"k": np.array(NAMES), "x": VECTORS[:, 0]}, {"array": "x"}, "x [3] float32"),
+        ({"x": VECTORS}, {}, "x [3,5] float32"),
+        ({"a": VECTORS, "b": VECTORS}, {}, "a [3,5] float32"),
+        ({"a": np.ones(3), "b": np.ones(3, int)}, {}, "a [3] float64, b [3] int64"),
+        ({"a": np.ones(3), "b": np.ones(2)}, {}, 'array 2 ("b")'),
+        ({"a": np.ones(0)}, {}, 'array 1 ("a")'),
+        ({}, {}, "x.npz"),
+        ({"k": np.array(["a", "b", "a"]), "x": VECTORS}, {}, 'row 3 ("a")'),
+        ({"k": np.array(["a", "b c", "d"]), "x": VECTORS}, {}, 'row 2 ("b c")'),
+        ({"k": np.array(["a", "", "d"]), "x": VECTORS}, {}, 'row 2 ("")'),
+        ({"k": np.array(NAMES), "x": np.array([[1], [np.nan], [np.inf]])}, {}, 'row 2 ("id1/w/1")'),
+        ({"k": np.array(NAMES), "x": np.array([[1], [1], [1e300]])}, {}, 'row 3 ("id1/v/1")'),
+        ({"k": np.array([b"a", b"\xff", b"c"]), "x": VECTORS}, {}, '"k"'),
     ],
 )  # fmt: skip
-def test_arrays_that_do_not_fit_are_refused(tmp_path, refused, arrays, options, message):
+def test_arrays_that_do_not_fit_are_refused(tmp_path, refused, arrays, options, place):
     np.savez(tmp_path / "x.npz", **arrays)
-    assert message in refused("x.npz", **options)
+    assert place in refused("x.npz", **options)
 
 
-def test_a_damaged_npz_is_told(tmp_path, refused):
+def test_a_damaged_npz_is_refused(tmp_path, refused):
     np.savez(tmp_path / "x.npz", k=np.array(NAMES), x=VECTORS)
     whole = (tmp_path / "x.npz").read_bytes()
     (tmp_path / "x.npz").write_bytes(whole[:-50])
-    assert "the file may be cut short" in refused("x.npz")
+    assert "truncated" in refused("x.npz")
     (tmp_path / "x.npz").write_bytes(whole.replace(VECTORS.tobytes(), VECTORS[::-1].tobytes()))
-    assert 'the array "x" cannot be read' in refused("x.npz")
+    assert 'the array "x"' in refused("x.npz")
 
 
 # npy
@@ -113,23 +112,23 @@ def test_npy_takes_its_names_from_a_file(tmp_path, read):
     np.save(tmp_path / "x.npy", VECTORS)
     (tmp_path / "names").write_text("\n".join(NAMES) + "\n")
     assert is_ours(read("x.npy", names_file=tmp_path / "names"))
-    np.save(tmp_path / "x.npy", VECTORS[:, None])  # what encode_batch gives, in a batch
+    np.save(tmp_path / "x.npy", VECTORS[:, None])  # the shape of SpeechBrain's encode_batch
     assert is_ours(read("x.npy", names_file=tmp_path / "names"))
 
 
-def test_npy_needs_names_and_as_many(tmp_path, refused):
+def test_npy_needs_one_name_per_row(tmp_path, refused):
     np.save(tmp_path / "x.npy", VECTORS)
-    assert "found an array [3,5] float32: give --names-file, one name a line" in refused("x.npy")
+    assert "[3,5] float32" in refused("x.npy") and "`names_file`" in refused("x.npy")
     (tmp_path / "names").write_text("a\nb\n")
-    assert "for 2 names, found" in refused("x.npy", names_file=tmp_path / "names")
+    refused("x.npy", names_file=tmp_path / "names")
     (tmp_path / "names").write_text("a spk\nb\nc\n")
-    with pytest.raises(InputError, match='names, line 1: expected one name, found "a spk"'):
+    with pytest.raises(InputError, match="names, line 1"):
         read_raw_embeddings(tmp_path / "x.npy", names_file=tmp_path / "names")
 
 
 def test_npy_of_a_dictionary_is_not_unpickled(tmp_path, refused):
     np.save(tmp_path / "x.npy", {"a": VECTORS[0]}, allow_pickle=True)
-    assert "holds Python objects, which are not read" in refused("x.npy")
+    assert "Python objects" in refused("x.npy")
 
 
 # safetensors
@@ -150,20 +149,20 @@ def test_safetensors_with_names_in_the_metadata(tmp_path, read):
 def test_safetensors_with_names_in_a_file(tmp_path, read, refused):
     save_file({"x": VECTORS}, tmp_path / "x.safetensors")
     (tmp_path / "names").write_text("\n".join(NAMES) + "\n")
-    assert "give --names-file" in refused("x.safetensors")
+    assert "`names_file`" in refused("x.safetensors")
     assert is_ours(read("x.safetensors", names_file=tmp_path / "names"))
 
 
-def test_number_types_that_numpy_has_not_are_told(tmp_path, refused):
+def test_number_types_that_numpy_lacks_are_refused(tmp_path, refused):
     header = json.dumps({"a": {"dtype": "BF16", "shape": [2], "data_offsets": [0, 4]}}).encode()
     (tmp_path / "x.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + bytes(4))
-    assert 'the tensor "a" has numbers of type BF16, which numpy has not: save float32' in refused("x.safetensors")
+    assert '"a"' in refused("x.safetensors") and "BF16" in refused("x.safetensors")
 
 
-def test_damaged_safetensors_are_told(tmp_path, refused):
+def test_a_damaged_safetensors_file_is_refused(tmp_path, refused):
     save_file({"x": VECTORS}, tmp_path / "x.safetensors")
     (tmp_path / "x.safetensors").write_bytes((tmp_path / "x.safetensors").read_bytes()[:-4])
-    assert "is damaged, or no safetensors file" in refused("x.safetensors")
+    refused("x.safetensors")
 
 
 def test_fortran_order_and_other_versions_are_read(tmp_path, read):
@@ -175,11 +174,11 @@ def test_fortran_order_and_other_versions_are_read(tmp_path, read):
     assert is_ours(read("x.npy", names_file=tmp_path / "names"))
 
 
-# files that take many times their size
+# small files that expand to many times their size
 
 
 def npy_header(text):
-    """The beginning of an npy file with this header, whatever it says."""
+    """The start of an npy file with the given header, valid or not."""
     header = text.encode() + b"\n"
     return b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header
 
@@ -190,7 +189,7 @@ HUGE = ["(10**12,)", "(1000000000000,)", "(4294967296, 4294967296)", "(100000000
 
 @pytest.mark.parametrize("shape", HUGE)
 @pytest.mark.parametrize("kind", ["<f4", "<U0", "|V0", "<U1000000000"])
-def test_shapes_that_the_file_has_no_room_for_are_refused_before_memory_is_taken(tmp_path, refused, shape, kind):
+def test_shapes_larger_than_the_file_are_refused_before_memory_is_allocated(tmp_path, refused, shape, kind):
     npy = npy_header(f"{{'descr': '{kind}', 'fortran_order': False, 'shape': {shape}}}") + b"1234"
     (tmp_path / "x.npy").write_bytes(npy)
     with zipfile.ZipFile(tmp_path / "x.npz", "w") as archive:

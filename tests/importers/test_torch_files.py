@@ -1,4 +1,4 @@
-"""Tensors of every kind that torch saves: those that are no vectors are refused by name."""
+"""Tensors of every kind that torch saves: those that cannot be vectors are refused by name."""
 
 import numpy as np
 import pytest

@@ -1,7 +1,7 @@
-"""Boxes of an mp4 or mov file, changed by hand: display matrices, aspect ratios, edit lists; not tests themselves.
+"""Helpers that edit the boxes of an mp4 or mov file: display matrices, aspect ratios, edit lists.
 
-The file is taken apart by its own sizes and put together again. The index (moov) must come after the media (mdat), as
-ffmpeg writes it by default, for offsets into the media stay as they are.
+The index (moov) must come after the media (mdat), as ffmpeg writes it by default, because offsets into the media are
+not updated.
 """
 
 import struct
@@ -12,7 +12,7 @@ ONE = 1 << 16  # of the 16.16 numbers
 
 
 def change(data: bytes, path: Sequence[bytes], edit: Callable[[bytes], bytes]) -> bytes:
-    """The file with `edit` done to the content of each box at `path`, such as (b"moov", b"trak", b"tkhd")."""
+    """Apply `edit` to the content of each box at `path`, such as (b"moov", b"trak", b"tkhd")."""
     out, place = [], 0
     while place < len(data):
         size, name = struct.unpack_from(">I4s", data, place)
@@ -30,17 +30,13 @@ def change(data: bytes, path: Sequence[bytes], edit: Callable[[bytes], bytes]) -
     return b"".join(out)
 
 
-def is_picture(trak: bytes) -> bool:
-    return b"vide" in trak
-
-
-def of_pictures(edit: Callable[[bytes], bytes]) -> Callable[[bytes], bytes]:
-    """`edit` on a track of pictures alone."""
-    return lambda trak: edit(trak) if is_picture(trak) else trak
+def of_video(edit: Callable[[bytes], bytes]) -> Callable[[bytes], bytes]:
+    """Restrict `edit` to video tracks."""
+    return lambda trak: edit(trak) if b"vide" in trak else trak
 
 
 def with_matrix(data: bytes, matrix: Sequence[Sequence[float]]) -> bytes:
-    """A display matrix [[a, b], [c, d]] in the track header: x' = a x + c y, y' = b x + d y."""
+    """Set the display matrix [[a, b], [c, d]] in the track header: x' = a x + c y, y' = b x + d y."""
     (a, b), (c, d) = ((round(value * ONE) for value in row) for row in matrix)
     numbers = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
 
@@ -48,11 +44,11 @@ def with_matrix(data: bytes, matrix: Sequence[Sequence[float]]) -> bytes:
         place = 40 if header[0] == 0 else 52  # version 1 has times of 64 bits
         return header[:place] + numbers + header[place + 36 :]
 
-    return change(data, (b"moov", b"trak"), of_pictures(lambda trak: change(trak, (b"tkhd",), edit)))
+    return change(data, (b"moov", b"trak"), of_video(lambda trak: change(trak, (b"tkhd",), edit)))
 
 
 def with_aspect(data: bytes, across: int, down: int) -> bytes:
-    """A box pasp: each pixel is `across` wide and `down` high."""
+    """Set the pixel aspect ratio (box pasp): each pixel is `across` wide and `down` high."""
     pasp = struct.pack(">I4sII", 16, b"pasp", across, down)
 
     def edit(stsd: bytes) -> bytes:
@@ -63,11 +59,11 @@ def with_aspect(data: bytes, across: int, down: int) -> bytes:
         return stsd[:8] + struct.pack(">I4s", 8 + len(fixed + boxes), name) + fixed + boxes
 
     path = (b"mdia", b"minf", b"stbl", b"stsd")
-    return change(data, (b"moov", b"trak"), of_pictures(lambda trak: change(trak, path, edit)))
+    return change(data, (b"moov", b"trak"), of_video(lambda trak: change(trak, path, edit)))
 
 
 def with_edits(data: bytes, edits: Sequence[tuple[int, int]]) -> bytes:
-    """An edit list: (duration in units of the movie, first time of the media, or -1 for nothing shown) each."""
+    """Set an edit list of (duration in units of the movie, first media time, or -1 for an empty edit)."""
     entries = b"".join(struct.pack(">IiI", duration, time, ONE) for duration, time in edits)
     elst = struct.pack(">III", 0, len(edits), 0)[:8] + entries
     edts = struct.pack(">I4s", 16 + len(elst), b"edts") + struct.pack(">I4s", 8 + len(elst), b"elst") + elst
@@ -76,7 +72,7 @@ def with_edits(data: bytes, edits: Sequence[tuple[int, int]]) -> bytes:
         kept = [box for box in split(trak) if box[4:8] != b"edts"]
         return b"".join([kept[0], edts, *kept[1:]])
 
-    return change(data, (b"moov", b"trak"), of_pictures(edit))
+    return change(data, (b"moov", b"trak"), of_video(edit))
 
 
 def split(data: bytes) -> list[bytes]:
@@ -89,7 +85,7 @@ def split(data: bytes) -> list[bytes]:
 
 
 def scales(data: bytes) -> tuple[int, int]:
-    """Units a second of the movie and of its (first) track of pictures: what edits count in."""
+    """Time units per second of the movie and of its first video track, in which edits count."""
     found = {}
 
     def look(name):
@@ -100,5 +96,5 @@ def scales(data: bytes) -> tuple[int, int]:
         return edit
 
     change(data, (b"moov", b"mvhd"), look("movie"))
-    change(data, (b"moov", b"trak"), of_pictures(lambda trak: change(trak, (b"mdia", b"mdhd"), look("media"))))
+    change(data, (b"moov", b"trak"), of_video(lambda trak: change(trak, (b"mdia", b"mdhd"), look("media"))))
     return found["movie"], found["media"]

@@ -1,4 +1,4 @@
-"""Decoders as bad as can be, for the guard's child to run; not tests themselves."""
+"""Misbehaving decoders for test_decoder_process.py, which run in the guard's child process."""
 
 import json
 import logging
@@ -15,7 +15,7 @@ def number(path, value):
     return float(value)
 
 
-def pictures(path, n):
+def images(path, n):
     return [np.full((height, 5, 3), height, np.uint8) for height in range(n)]
 
 
@@ -39,7 +39,7 @@ def hang(path):
 
 
 def hang_without_the_interpreter(path):
-    """In C, with the interpreter locked, so that no handler of Python's can run: a prime's pattern that backtracks."""
+    """Hang in C code that holds the interpreter's lock, so no Python handler can run: catastrophic backtracking."""
     import re
 
     re.match(r"(a+)+$", "a" * 60 + "b")
@@ -56,7 +56,7 @@ def fail(path):
 def chatter(path):
     print("a library says hello")
     os.write(1, b"on file descriptor 1 as well")
-    logging.getLogger("avsv").warning("left out a picture")
+    logging.getLogger("avsv").warning("skipped an image")
     return 5.0
 
 
@@ -69,7 +69,7 @@ def either(path):
 
 
 def lie(path, how):
-    """Write to the answers' pipe, as code in a child taken over could."""
+    """Write to the pipe for answers, as injected code in the child could."""
     text = {
         "objects": json.dumps({"arrays": [["|O", [1]]]}).encode(),
         "nonsense": b"[1, 2",
@@ -91,8 +91,8 @@ def leak(path, mib):
     return 1.0
 
 
-def die_where_somebody_was(path):
-    """A heap that another file damaged: only a process that read nothing else gives an answer."""
+def die_after_another_file(path):
+    """Simulate a heap corrupted by an earlier file: only a fresh process answers."""
     if KEPT:
         os.kill(os.getpid(), 11)
     return 2.0

@@ -1,4 +1,4 @@
-"""Containers whose sound has packets missing, doubled, late or early, beside a video or alone."""
+"""Writing containers with missing, duplicated, late or early audio packets, with or without a video."""
 
 from collections.abc import Collection
 from fractions import Fraction
@@ -8,20 +8,20 @@ import av
 import numpy as np
 
 RATE = 48000
-# container and codec of sound; those of AVI and raw streams have no time stamps that could tell
+# container and audio codec; AVI and raw streams are absent because they have no time stamps
 FORMS = {"mp4": "aac", "m4a": "aac", "mkv": "aac", "mka": "ac3", "webm": "libopus", "ts": "mp2", "mpg": "mp2",
          "nut": "mp2", "flv": "libmp3lame"}  # fmt: skip
-PICTURES = {"mp4": "h264", "mkv": "h264", "ts": "mpeg2video", "mpg": "mpeg2video", "nut": "h264",
+VIDEO_CODECS = {"mp4": "h264", "mkv": "h264", "ts": "mpeg2video", "mpg": "mpeg2video", "nut": "h264",
             "flv": "h264"}  # fmt: skip
 
 
-def sound_packets(out, codec: str, sound: np.ndarray, rate: int = RATE):
-    """The stream, and all packets of a recording."""
+def audio_packets(out, codec: str, waveform: np.ndarray, rate: int = RATE):
+    """Encode a recording: the stream and all packets."""
     stream = out.add_stream(codec, rate=rate, layout="mono")
     resampler = av.AudioResampler(format=stream.codec_context.format.name, layout="mono", rate=rate)
     packets = []
-    for begin in range(0, len(sound), 1024):
-        frame = av.AudioFrame.from_ndarray(sound[None, begin : begin + 1024], "fltp", "mono")
+    for begin in range(0, len(waveform), 1024):
+        frame = av.AudioFrame.from_ndarray(waveform[None, begin : begin + 1024], "fltp", "mono")
         frame.rate, frame.pts = rate, begin
         for converted in resampler.resample(frame):
             packets += stream.encode(converted)
@@ -46,33 +46,33 @@ def move(packet, seconds: float) -> None:
     packet.dts += step
 
 
-def write_container(path: Path, sound: np.ndarray, drop: Collection[int] = (), late: float = 0.0, begin: float = 0.0,
-                    moved: dict[int, float] | None = None, pictures: float = 0.0) -> list[int]:  # fmt: skip
-    """Write a container of the form that the name says.
+def write_container(path: Path, waveform: np.ndarray, drop: Collection[int] = (), late: float = 0.0, begin: float = 0.0,
+                    moved: dict[int, float] | None = None, images: float = 0.0) -> list[int]:  # fmt: skip
+    """Write a container in the format of the file name's suffix.
 
     Parameters
     ----------
-    drop : numbers of the packets of sound that are missing
-    late : seconds by which sound begins after the pictures
-    begin : seconds at which all begins
-    moved : packet -> seconds by which it and all that follow are moved
-    pictures : seconds of video; 0 for none
+    drop : numbers of the audio packets to leave out
+    late : seconds from the start of the video to the start of the audio
+    begin : first time stamp, seconds
+    moved : packet number -> seconds by which it and all later packets are moved
+    images : seconds of video; 0 for no video
 
     Returns
     -------
-    numbers of the packets of sound that are in the file
+    numbers of the audio packets in the file
     """
     form = path.suffix[1:]
     codec = FORMS[form]
     with av.open(str(path), "w") as out:
-        _, packets = sound_packets(out, codec, sound)
+        _, packets = audio_packets(out, codec, waveform)
         shift = 0.0
         for number, packet in enumerate(packets):
             shift += (moved or {}).get(number, 0.0)
             move(packet, late + begin + shift)
         kept = [packet for number, packet in enumerate(packets) if number not in drop]
-        if pictures:
-            _, frames = video_packets(out, PICTURES[form], pictures)
+        if images:
+            _, frames = video_packets(out, VIDEO_CODECS[form], images)
             for packet in frames:
                 if packet.pts is not None:
                     move(packet, begin)
@@ -82,18 +82,18 @@ def write_container(path: Path, sound: np.ndarray, drop: Collection[int] = (), l
     return [number for number in range(len(packets)) if number not in drop]
 
 
-def sound_container(path: Path, sound: np.ndarray) -> Path:
-    """Write sound alone at 16 kHz, in the form that the name says."""
+def audio_container(path: Path, waveform: np.ndarray) -> Path:
+    """Write 16 kHz audio without video, in the format of the file name's suffix."""
     form = path.suffix[1:]
     codec = {"avi": "mp2", "wv": "wavpack", "tta": "tta", "webm": "libopus", "mka": "ac3"}.get(form, "aac")
     rate = 48000 if codec in ("ac3", "mp2", "libopus") else 44100 if form == "flv" else 16000
-    sound = np.interp(np.arange(len(sound) * rate // 16000) / rate, np.arange(len(sound)) / 16000, sound)
+    waveform = np.interp(np.arange(len(waveform) * rate // 16000) / rate, np.arange(len(waveform)) / 16000, waveform)
     options = {}
     if "faststart" in path.name:
         options = {"movflags": "faststart"}
     elif "fragmented" in path.name:
         options = {"movflags": "frag_keyframe+empty_moov", "frag_duration": "500000"}
     with av.open(str(path), "w", options=options) as out:
-        for packet in sound_packets(out, codec, sound.astype(np.float32), rate)[1]:
+        for packet in audio_packets(out, codec, waveform.astype(np.float32), rate)[1]:
             out.mux(packet)
     return path

@@ -1,7 +1,7 @@
-"""Media that lie: files cut, flipped bit by bit, with the header of another form, with sizes that are not true.
+"""Writing damaged and malicious media: truncated files, flipped bits, wrong formats and wrong sizes in headers.
 
-`write_hostile` makes them from sound and pictures of its own, the same ones for the same seed. What of a file's content
-cannot be recovered is for the decoder to say; what must be refused and what must be read is known for some.
+`write_hostile` damages synthetic media; the same seed gives the same files. For most of them either outcome is
+acceptable; test_hostile_media.py lists those that must be refused and those that must be read.
 """
 
 import io
@@ -16,44 +16,44 @@ import soundfile
 
 RATE = 16000
 FORMS = ("wav", "flac", "m4a", "mp4", "jpg")
-CUTS = (0.02, 0.1, 0.3, 0.5, 0.7, 0.9, 0.97)  # shares of the file that are left
-SHORT = (0, 1, 3, 11, 43)  # bytes that are left
+CUTS = (0.02, 0.1, 0.3, 0.5, 0.7, 0.9, 0.97)  # remaining share of the file
+SHORT = (0, 1, 3, 11, 43)  # remaining bytes
 FLIPS = (1, 1, 4, 4, 16, 16, 64, 64, 256)  # bits
 MINUTES = 20
 
 
 def speech(seconds: float, seed: int = 0) -> np.ndarray:
-    """Noise that comes and goes, (n,) float32."""
+    """Intermittent noise, (n,) float32."""
     n = round(seconds * RATE)
     return (np.random.default_rng(seed).normal(0, 0.1, n) * (np.arange(n) // 4000 % 2 + 0.01)).astype(np.float32)
 
 
-def sound_bytes(sound: np.ndarray, form: str, rate: int = RATE) -> bytes:
+def audio_bytes(waveform: np.ndarray, form: str, rate: int = RATE) -> bytes:
     out = io.BytesIO()
-    soundfile.write(out, sound, rate, format=form.upper())
+    soundfile.write(out, waveform, rate, format=form.upper())
     return out.getvalue()
 
 
-def face_picture(n: int = 140) -> np.ndarray:
-    """A white square under a noisy frame: a face for the detector of the tests."""
-    picture = np.random.default_rng(0).integers(0, 90, (n, n, 3), np.uint8)
-    picture[30:110, 30:110] = 255
-    return picture
+def face_image(n: int = 140) -> np.ndarray:
+    """A white square in a noisy frame, which the tests' detector takes for a face."""
+    image = np.random.default_rng(0).integers(0, 90, (n, n, 3), np.uint8)
+    image[30:110, 30:110] = 255
+    return image
 
 
-def movie_bytes(sound: np.ndarray | None, n_pictures: int) -> bytes:
-    """An mp4 file with AAC sound, H.264 pictures, both, or nothing."""
+def movie_bytes(waveform: np.ndarray | None, n_pictures: int) -> bytes:
+    """An mp4 file with AAC audio, H.264 video, both, or neither."""
     out = io.BytesIO()
     with av.open(out, "w", format="mp4") as container:
         streams = []
-        if sound is not None:
-            streams.append((container.add_stream("aac", rate=RATE, layout="mono"), sound_frames(sound)))
+        if waveform is not None:
+            streams.append((container.add_stream("aac", rate=RATE, layout="mono"), audio_frames(waveform)))
         if n_pictures:
             stream = container.add_stream("h264", rate=25)
             stream.width = stream.height = 140
             stream.pix_fmt, stream.gop_size = "yuv420p", 5
-            picture = face_picture()
-            streams.append((stream, (av.VideoFrame.from_ndarray(picture) for _ in range(n_pictures))))
+            image = face_image()
+            streams.append((stream, (av.VideoFrame.from_ndarray(image) for _ in range(n_pictures))))
         for stream, frames in streams:
             for frame in frames:
                 container.mux(stream.encode(frame))
@@ -61,28 +61,28 @@ def movie_bytes(sound: np.ndarray | None, n_pictures: int) -> bytes:
     return out.getvalue()
 
 
-def sound_frames(sound: np.ndarray) -> Iterator[av.AudioFrame]:
-    for begin in range(0, len(sound), 1024):
-        frame = av.AudioFrame.from_ndarray(sound[None, begin : begin + 1024], "fltp", "mono")
+def audio_frames(waveform: np.ndarray) -> Iterator[av.AudioFrame]:
+    for begin in range(0, len(waveform), 1024):
+        frame = av.AudioFrame.from_ndarray(waveform[None, begin : begin + 1024], "fltp", "mono")
         frame.rate, frame.pts = RATE, begin
         yield frame
 
 
 def good_files() -> dict[str, bytes]:
     """One good file of each form."""
-    _, jpg = cv2.imencode(".jpg", face_picture())
-    sound = speech(1.5)
+    _, jpg = cv2.imencode(".jpg", face_image())
+    waveform = speech(1.5)
     return {
-        "wav": sound_bytes(sound, "wav"),
-        "flac": sound_bytes(sound, "flac"),
-        "m4a": movie_bytes(sound, 0),
-        "mp4": movie_bytes(sound, 20),
+        "wav": audio_bytes(waveform, "wav"),
+        "flac": audio_bytes(waveform, "flac"),
+        "m4a": movie_bytes(waveform, 0),
+        "mp4": movie_bytes(waveform, 20),
         "jpg": jpg.tobytes(),
     }
 
 
 def flip_bits(data: bytes, n: int, rng: np.random.Generator, within: int) -> bytes:
-    """`n` bits of the first `within` bytes turned."""
+    """Flip `n` random bits among the first `within` bytes."""
     changed = bytearray(data)
     for place in rng.integers(0, 8 * min(within, len(data)), n):
         changed[place // 8] ^= 1 << place % 8
@@ -94,7 +94,7 @@ def patch(data: bytes, place: int, form: str, value: int) -> bytes:
 
 
 def lying_wavs(wav: bytes) -> dict[str, bytes]:
-    """A wav file's 44 bytes of header, one number of it untrue."""
+    """Copies of a wav file, each with one wrong number in its 44-byte header."""
     changes = {"riff-size": (4, "<I"), "fmt-size": (16, "<I"), "codec": (20, "<H"), "channels": (22, "<H"),
                "rate": (24, "<I"), "align": (32, "<H"), "bits": (34, "<H"), "data-size": (40, "<I")}  # fmt: skip
     most = {"<I": 0xFFFFFFFF, "<H": 0xFFFF}
@@ -104,7 +104,7 @@ def lying_wavs(wav: bytes) -> dict[str, bytes]:
 
 
 def lying_flacs(flac: bytes) -> dict[str, bytes]:
-    """A flac file whose STREAMINFO (from byte 8: block sizes, frame sizes, rate, channels, bits, samples) is untrue."""
+    """Copies of a flac file with a wrong STREAMINFO (from byte 8: block and frame sizes, rate, channels, bits)."""
     (fields,) = struct.unpack(">Q", flac[18:26])
     samples, rest = fields & ((1 << 36) - 1), fields >> 36
     return {
@@ -120,7 +120,7 @@ def lying_flacs(flac: bytes) -> dict[str, bytes]:
 
 
 def lying_movies(movie: bytes) -> dict[str, bytes]:
-    """An mp4 file, one box of it with another size, or one table of it with another number of entries."""
+    """Copies of an mp4 file, each with a wrong box size or a wrong number of table entries."""
     found = {}
     for box in ("ftyp", "moov", "mdat", "trak", "mdia", "stsd", "stsz", "stts", "stco", "stsc"):
         place = movie.find(box.encode()) - 4
@@ -135,7 +135,7 @@ def lying_movies(movie: bytes) -> dict[str, bytes]:
 
 
 def lying_jpgs(jpg: bytes) -> dict[str, bytes]:
-    """A jpg file that says it has another size (bytes 5-8 of the frame header, 0xFFC0)."""
+    """Copies of a jpg file that declare another size (bytes 5-8 of the frame header, 0xFFC0)."""
     place = jpg.find(b"\xff\xc0") + 5
     sizes = {"65500": (65500, 65500), "12000": (12000, 12000), "8000x4000": (4000, 8000), "flat": (1, 65500),
              "zero": (0, 0), "one": (1, 1)}  # fmt: skip
@@ -143,12 +143,12 @@ def lying_jpgs(jpg: bytes) -> dict[str, bytes]:
 
 
 def write_hostile(folder: Path, seed: int = 0) -> dict[str, Path]:
-    """Write all damaged files; name -> path. Names say the form and what was done, such as "wav-cut-0.5"."""
+    """Write all damaged files; returns name -> path, where names tell format and damage, such as "wav-cut-0.5"."""
     rng = np.random.default_rng(seed)
     good = good_files()
     files = {}
     lies = {"wav": lying_wavs, "flac": lying_flacs, "m4a": lying_movies, "mp4": lying_movies, "jpg": lying_jpgs}
-    others = {"text": b"not a sound, not a picture\n" * 40, "zip": b"PK\x03\x04" + bytes(2000), "zeros": bytes(5000),
+    others = {"text": b"not a sound, not an image\n" * 40, "zip": b"PK\x03\x04" + bytes(2000), "zeros": bytes(5000),
               "noise": rng.bytes(5000), "program": b"\x7fELF" + rng.bytes(3000)}  # fmt: skip
     for form, data in good.items():
         made = {f"short-{n}": data[:n] for n in SHORT}
@@ -167,22 +167,22 @@ def write_hostile(folder: Path, seed: int = 0) -> dict[str, Path]:
 
 
 def write_odd(folder: Path) -> dict[str, Path]:
-    """Write sound that is well made and yet odd: one sample, eight channels, 6 kHz, twenty minutes."""
-    long = np.zeros(MINUTES * 60 * RATE, np.float32)  # nearly silent, for it is soon encoded so
+    """Write unusual but valid audio: one sample, eight channels, 6 kHz, twenty minutes."""
+    long = np.zeros(MINUTES * 60 * RATE, np.float32)  # nearly silent, which encodes fast
     long[: 10 * RATE] = speech(10)
     eight = np.repeat(speech(2)[:, None], 8, 1)
     files = {
-        "odd-one.wav": sound_bytes(speech(1)[:1], "wav"),
-        "odd-one.flac": sound_bytes(speech(1)[:1], "flac"),
-        "odd-none.wav": sound_bytes(speech(1)[:0], "wav"),
-        "odd-eight.wav": sound_bytes(eight, "wav"),
-        "odd-eight.flac": sound_bytes(eight, "flac"),
-        "odd-6khz.wav": sound_bytes(speech(2), "wav", 6000),
-        "odd-6khz.flac": sound_bytes(speech(2), "flac", 6000),
-        "odd-1hz.wav": sound_bytes(speech(2), "wav", 1),
-        "odd-long.wav": sound_bytes(long, "wav"),
+        "odd-one.wav": audio_bytes(speech(1)[:1], "wav"),
+        "odd-one.flac": audio_bytes(speech(1)[:1], "flac"),
+        "odd-none.wav": audio_bytes(speech(1)[:0], "wav"),
+        "odd-eight.wav": audio_bytes(eight, "wav"),
+        "odd-eight.flac": audio_bytes(eight, "flac"),
+        "odd-6khz.wav": audio_bytes(speech(2), "wav", 6000),
+        "odd-6khz.flac": audio_bytes(speech(2), "flac", 6000),
+        "odd-1hz.wav": audio_bytes(speech(2), "wav", 1),
+        "odd-long.wav": audio_bytes(long, "wav"),
         "odd-long.m4a": movie_bytes(long, 0),
-        "odd-long-eight.flac": sound_bytes(np.repeat(long[:, None], 8, 1), "flac"),
+        "odd-long-eight.flac": audio_bytes(np.repeat(long[:, None], 8, 1), "flac"),
     }
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():

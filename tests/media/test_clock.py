@@ -1,7 +1,7 @@
-"""Where sound stands whose packets are missing, late, or begin at any hour, by the packets' own time stamps.
+"""Audio with missing or late packets, or time stamps that start anywhere, is placed by the packets' time stamps.
 
-The expected samples are those of a file with all its packets, put where a demuxer of its own says that each packet is.
-AVSV_FUZZ=N tries N files instead of a few.
+The expected samples come from a complete file, moved to the time stamps that a separate demuxer reads from the file
+under test. AVSV_FUZZ=N tries N files instead of a few.
 """
 
 import logging
@@ -16,7 +16,7 @@ import soundfile
 from avsv.errors import InputError
 from avsv.media.frames import video_frames
 from avsv.media.waveforms import audio_duration, read_waveform
-from tests.media.gaps import FORMS, PICTURES, RATE, write_container
+from tests.media.gaps import FORMS, RATE, VIDEO_CODECS, write_container
 
 N_TRIED = int(os.environ.get("AVSV_FUZZ", "9"))
 SECONDS = 1.5
@@ -28,7 +28,7 @@ TONES = (0.3 * np.sin(2 * np.pi * np.cumsum(PITCH) / RATE)).astype(np.float32)
 
 
 def packet_times(path):
-    """Times of the packets of sound; the earliest time of any packet, or 0 where that is before it."""
+    """Times of the audio packets ; the earliest time of any packet, but at least 0."""
     with av.open(str(path)) as container:
         packets = [(packet.stream.type, float(packet.pts * packet.time_base))
                    for packet in container.demux() if packet.pts is not None]  # fmt: skip
@@ -36,13 +36,13 @@ def packet_times(path):
 
 
 def draw_file(rng, form):
-    """Arguments of `write_container`: three gaps at most, perhaps a video, perhaps a late beginning."""
+    """Draw arguments of `write_container`: at most three gaps, possibly a video, possibly a late start."""
     n_packets = round(SECONDS * RATE / 1536)
     drop = {int(first) + i for first in rng.integers(4, n_packets - 6, rng.integers(0, 3))
             for i in range(int(rng.integers(1, 5)))}  # fmt: skip
     arguments = {"drop": drop, "begin": float(rng.choice([0.0, 0.0, 1.5, 30.0]))}
-    if form in PICTURES and rng.random() < 0.5:
-        arguments |= {"pictures": SECONDS, "late": float(rng.choice([0.0, 0.12, 0.5]))}
+    if form in VIDEO_CODECS and rng.random() < 0.5:
+        arguments |= {"images": SECONDS, "late": float(rng.choice([0.0, 0.12, 0.5]))}
     if rng.random() < 0.3:
         arguments["moved"] = {int(rng.integers(6, n_packets - 6)): float(rng.choice([0.2, 0.05]))}
     return arguments
@@ -64,14 +64,14 @@ def test_every_packet_is_heard_where_its_time_stamp_puts_it(tmp_path, seed):
     moved = arguments.get("moved", {})
     compared, previous, previous_follows = 0, -2, False
     for number, time in zip(kept[:-1], times, strict=False):
-        there, here = round((whole_times[number] - whole_zero) * RATE), round((time - zero) * RATE)
-        covered[max(0, here - 100) : max(0, here + 1700)] = True
+        in_whole, in_holed = round((whole_times[number] - whole_zero) * RATE), round((time - zero) * RATE)
+        covered[max(0, in_holed - 100) : max(0, in_holed + 1700)] = True
         # a decoder needs the packets before
         follows = number == previous + 1 and number > 4 and not moved.keys() & {number, number - 1, number - 2}
-        if follows and previous_follows and min(there, here) >= 1100:
-            expected = complete[there:][inner]
-            reach = 100 if compared else 1100  # 2 ms; an encoder's priming before the first packet may be taken off
-            around = found[here + inner.start - reach :][: inner.stop - inner.start + 2 * reach]
+        if follows and previous_follows and min(in_whole, in_holed) >= 1100:
+            expected = complete[in_whole:][inner]
+            reach = 100 if compared else 1100  # 2 ms; encoder priming before the first packet may have been removed
+            around = found[in_holed + inner.start - reach :][: inner.stop - inner.start + 2 * reach]
             errors = np.square(np.lib.stride_tricks.sliding_window_view(around, len(expected)) - expected).mean(1)
             assert errors.min() < 0.3 * np.square(expected).mean(), (form, arguments, number)
             if not compared:
@@ -84,27 +84,27 @@ def test_every_packet_is_heard_where_its_time_stamp_puts_it(tmp_path, seed):
     assert audio_duration(str(holed)) == pytest.approx(len(found) / RATE, abs=0.15)
 
 
-def write_pictures_and_click(path, **arguments):
-    """Noise for 50 ms at 1 s of the sound's own time; the pictures are grey, of the value of their number."""
-    sound = np.zeros(round(SECONDS * RATE), np.float32)
-    sound[RATE : RATE + RATE // 20] = 0.8 * np.sign(NOISE[: RATE // 20])
-    write_container(path, sound, pictures=SECONDS, **arguments)
+def write_images_and_click(path, **arguments):
+    """A 50 ms noise burst at 1 s of the audio's own time, with grey images whose value is their number."""
+    waveform = np.zeros(round(SECONDS * RATE), np.float32)
+    waveform[RATE : RATE + RATE // 20] = 0.8 * np.sign(NOISE[: RATE // 20])
+    write_container(path, waveform, images=SECONDS, **arguments)
 
 
-@pytest.mark.parametrize("form", list(PICTURES))
+@pytest.mark.parametrize("form", list(VIDEO_CODECS))
 @pytest.mark.parametrize(("late", "begin"), [(0.0, 0.0), (0.3, 0.0), (0.0, 60.0), (0.3, 60.0), (-0.3, 60.0)])
-def test_pictures_and_sound_are_on_one_clock(tmp_path, form, late, begin):
+def test_audio_and_video_share_a_clock(tmp_path, form, late, begin):
     path = tmp_path / f"a.{form}"
-    write_pictures_and_click(path, late=late, begin=begin)
+    write_images_and_click(path, late=late, begin=begin)
     heard = np.flatnonzero(np.abs(read_waveform(str(path), RATE)) > 0.2)[0] / RATE
     times = [time for time, _ in video_frames(path)]
-    # frame k is at k / 25 s of the pictures' own time, and the sound was put `late` after them
+    # frame k is at k / 25 s of the video's own time, and the audio starts `late` seconds after the video
     assert heard - times[0] == pytest.approx(1 + late, abs=0.015)
     assert min(times[0], heard - 1) == pytest.approx(0, abs=0.03)
     assert np.allclose(np.diff(times), 0.04, atol=2e-3)
 
 
-def test_a_hole_is_logged_once_with_its_file(tmp_path, caplog):
+def test_a_gap_is_logged_once_with_its_file(tmp_path, caplog):
     path = tmp_path / "a.mkv"
     write_container(path, NOISE, drop={20, 21, 40})
     with caplog.at_level(logging.WARNING, "avsv"):
@@ -117,7 +117,7 @@ def test_a_hole_is_logged_once_with_its_file(tmp_path, caplog):
 
 
 @pytest.mark.parametrize("subtype", ["VORBIS", "OPUS"])
-def test_a_page_of_ogg_that_is_missing_is_silence(tmp_path, subtype):
+def test_a_missing_ogg_page_becomes_silence(tmp_path, subtype):
     whole, holed = tmp_path / "whole.ogg", tmp_path / "holed.ogg"
     noise = np.random.default_rng(1).normal(0, 0.1, 48000 * 6)
     soundfile.write(whole, noise, 48000, format="OGG", subtype=subtype)
@@ -138,16 +138,16 @@ def test_a_page_of_ogg_that_is_missing_is_silence(tmp_path, subtype):
     assert not found[first + margin : last - margin].any()
 
 
-def test_a_packet_that_is_there_twice_is_heard_once(tmp_path):
+def test_a_duplicated_packet_is_heard_once(tmp_path):
     whole, doubled = tmp_path / "whole.mkv", tmp_path / "doubled.mkv"
     write_container(whole, NOISE)
-    write_container(doubled, NOISE, moved={30: -2 * 1024 / RATE})  # two packets' worth is there twice
+    write_container(doubled, NOISE, moved={30: -2 * 1024 / RATE})  # the audio of two packets overlaps
     complete, found = read_waveform(str(whole), RATE), read_waveform(str(doubled), RATE)
     assert len(found) == pytest.approx(len(complete) - 2048, abs=100)
     np.testing.assert_allclose(found[:20000], complete[:20000], atol=1e-4)
 
 
-def test_files_that_were_joined_follow_each_other(tmp_path, caplog):
+def test_concatenated_files_follow_each_other(tmp_path, caplog):
     one, both = tmp_path / "one.ts", tmp_path / "both.ts"
     write_container(one, NOISE)
     both.write_bytes(Path(one).read_bytes() * 2)
@@ -157,7 +157,7 @@ def test_files_that_were_joined_follow_each_other(tmp_path, caplog):
     assert any(str(both) in message for message in caplog.messages)
 
 
-def test_a_page_missing_before_the_last_one_of_ogg_has_no_place_and_is_refused(tmp_path):
+def test_an_ogg_file_without_the_page_before_its_last_one_is_refused(tmp_path):
     path = tmp_path / "a.ogg"
     soundfile.write(path, np.random.default_rng(1).normal(0, 0.1, 48000 * 4), 48000, format="OGG", subtype="OPUS")
     data = path.read_bytes()

@@ -1,4 +1,4 @@
-"""Display matrices, pixel aspect ratios and edit lists: as the standard says, in mp4 and in other containers."""
+"""Display matrices, pixel aspect ratios and edit lists are applied by the standards, in mp4 and other containers."""
 
 import struct
 from fractions import Fraction
@@ -22,14 +22,14 @@ from tests.fuzz.container_metadata import (
 from tests.media.boxes import scales, with_aspect, with_edits, with_matrix
 
 
-def test_random_metadata_of_an_mp4_are_as_the_standard_says():
+def test_random_metadata_of_an_mp4_are_applied_as_the_standard_says():
     check_many(seed=1, n_cases=25)
 
 
-def write_as(path, codec, pix_fmt, pictures, sar=None, turn=None):
+def write_as(path, codec, pix_fmt, images, sar=None, turn=None):
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=25)
-        stream.height, stream.width = pictures[0].shape[:2]
+        stream.height, stream.width = images[0].shape[:2]
         stream.pix_fmt = pix_fmt
         stream.bit_rate = 4_000_000
         if sar:
@@ -37,20 +37,20 @@ def write_as(path, codec, pix_fmt, pictures, sar=None, turn=None):
         if turn is not None:
             (a, c), (b, d) = turn
             stream.set_display_matrix([int(v * 65536) for v in (a, b, 0, c, d, 0, 0, 0)] + [1 << 30])
-        for picture in pictures:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="bgr24")))
+        for image in images:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="bgr24")))
         container.mux(stream.encode())
 
 
 def display_size(webm, width, height):
-    """A webm file whose track of pictures also says DisplayWidth and DisplayHeight; its tags make room for them."""
+    """Add DisplayWidth and DisplayHeight to the video track of a webm file, in space taken from its tags."""
     more = b"\x54\xb0\x82" + struct.pack(">H", width) + b"\x54\xba\x82" + struct.pack(">H", height)
     data = bytearray(webm)
-    tracks = data.rindex(bytes.fromhex("1654AE6B"))  # an index before it names it, too
+    tracks = data.rindex(bytes.fromhex("1654AE6B"))  # the last occurrence: an index before it has the same bytes
     entry = data.index(0xAE, tracks + 4 + (8 if data[tracks + 4] == 1 else 1))
     tags = data.rindex(bytes.fromhex("1254C367"))
     n_tags = 5 + data[tags + 4] - 0x80
-    # the element that ends where the tags begin: a random number before it may hold the same byte
+    # the element that ends where the tags begin; the same byte may occur in a random number before it
     [video] = [at for at in range(entry, tags) if data[at] == 0xE0 and at + 2 + data[at + 1] - 0x80 == tags]
     data[tags : tags + n_tags] = more + bytes([0xEC, 0x80 + n_tags - 12]) + bytes(n_tags - 12)
     data[video + 1] += len(more)
@@ -60,7 +60,7 @@ def display_size(webm, width, height):
     return bytes(data)
 
 
-def test_the_display_size_of_webm_is_its_pixels_shape(tmp_path):
+def test_the_display_size_of_webm_sets_the_pixel_aspect_ratio(tmp_path):
     square = cv2.resize(slope(), (640, 360))
     write_as(tmp_path / "a.webm", "libvpx-vp9", "yuv420p", [cv2.resize(square, (480, 360))] * 12)
     (tmp_path / "a.webm").write_bytes(display_size((tmp_path / "a.webm").read_bytes(), 640, 360))
@@ -76,11 +76,11 @@ FORMS = [("a.mp4", "libx264", "yuv420p"), ("a.mov", "libx264", "yuv420p"), ("a.m
 
 
 @pytest.mark.parametrize("name, codec, pix_fmt", FORMS)
-def test_pixels_that_are_not_square_are_made_so(tmp_path, name, codec, pix_fmt):
+def test_images_are_scaled_to_square_pixels(tmp_path, name, codec, pix_fmt):
     square = cv2.resize(slope(), (640, 360))
     write_as(tmp_path / name, codec, pix_fmt, [cv2.resize(square, (480, 360))] * 12, sar=(4, 3))
     found = [read_frames(tmp_path / name, 1)[0]]
-    if name != "a.h264":  # which has no times
+    if name != "a.h264":  # a format without time stamps
         found.append(next(video_frames(tmp_path / name))[1])
     for shown in found:
         assert shown.shape == (360, 640, 3)
@@ -88,7 +88,7 @@ def test_pixels_that_are_not_square_are_made_so(tmp_path, name, codec, pix_fmt):
 
 
 @pytest.mark.parametrize("turn", TURNS, ids=lambda turn: str(turn.tolist()))
-def test_all_eight_ways_to_lie_in_an_mp4(tmp_path, turn):
+def test_all_eight_orientations_in_an_mp4(tmp_path, turn):
     data = write_movie(tmp_path / "a.mp4", [slope()] * 3)
     stored = read_frames(tmp_path / "a.mp4", 1)[0]
     (tmp_path / "a.mp4").write_bytes(with_matrix(data, turn.T))
@@ -96,33 +96,33 @@ def test_all_eight_ways_to_lie_in_an_mp4(tmp_path, turn):
     at = np.stack([turn[0, 0] * x + turn[0, 1] * y, turn[1, 0] * x + turn[1, 1] * y])
     at -= at.min(axis=(1, 2), keepdims=True)
     wanted = np.zeros((at[1].max() + 1, at[0].max() + 1, 3), np.uint8)
-    wanted[at[1], at[0]] = stored  # each pixel to its place
+    wanted[at[1], at[0]] = stored
     assert np.array_equal(read_frames(tmp_path / "a.mp4", 1)[0], wanted)
 
 
 @pytest.mark.parametrize("turn", [TURNS[i] for i in (1, 3, 4, 5, 6)], ids=lambda turn: str(turn.tolist()))
-def test_matroska_turns_and_mirrors_as_well(tmp_path, turn):
+def test_orientations_in_matroska(tmp_path, turn):
     write_as(tmp_path / "a.mkv", "libx264", "yuv420p", [slope()] * 3)
     stored = read_frames(tmp_path / "a.mkv", 1)[0]
     write_as(tmp_path / "b.mkv", "libx264", "yuv420p", [slope()] * 3, turn=turn)
     check_shown(stored, read_frames(tmp_path / "b.mkv", 1)[0], turn, turn.tolist())
 
 
-def test_an_aspect_ratio_that_is_nonsense_is_passed_over(tmp_path):
+def test_invalid_aspect_ratios_are_ignored(tmp_path):
     data = write_movie(tmp_path / "a.mp4", [slope()] * 3)
     for aspect in ((65535, 1), (1, 1 << 31), (0, 1), (1, 0), (0, 0)):
         (tmp_path / "b.mp4").write_bytes(with_aspect(data, *aspect))
         assert read_frames(tmp_path / "b.mp4", 1)[0].shape == slope().shape
 
 
-def test_a_matrix_that_shows_nothing_is_passed_over(tmp_path):
+def test_singular_display_matrices_are_ignored(tmp_path):
     data = write_movie(tmp_path / "a.mp4", [slope()] * 3)
     for matrix in (((0, 0), (0, 0)), ((1, 0), (1, 0)), ((1, 1), (1, 1))):
         (tmp_path / "b.mp4").write_bytes(with_matrix(data, matrix))
         assert read_frames(tmp_path / "b.mp4", 1)[0].shape == slope().shape
 
 
-def test_a_trimmed_clip_shows_no_hidden_frame_and_is_not_cut_short(tmp_path):
+def test_a_trimmed_clip_has_no_hidden_frames_and_does_not_count_as_truncated(tmp_path):
     data = write_movie(tmp_path / "a.mp4", [numbered(number) for number in range(30)], gop=30)
     movie, media = scales(data)
     (tmp_path / "a.mp4").write_bytes(with_edits(data, [(5 * movie // 25, 20 * media // 25)]))
@@ -130,7 +130,7 @@ def test_a_trimmed_clip_shows_no_hidden_frame_and_is_not_cut_short(tmp_path):
     assert [number_of(frame) for _, frame in video_frames(tmp_path / "a.mp4")] == [20, 21, 22, 23, 24]
 
 
-def test_the_cover_of_a_song_is_no_video(tmp_path):
+def test_a_cover_image_is_not_the_video(tmp_path):
     _, jpg = cv2.imencode(".jpg", slope())
     path = tmp_path / "a.mp4"
     with av.open(str(path), "w") as container:
@@ -152,7 +152,7 @@ MATRICES = {1: (0.2126, 0.0722), 5: (0.299, 0.114), 9: (0.2627, 0.0593)}  # BT.7
 
 
 def to_bgr(luma, blue, red, weights, bits, is_full):
-    """Y'CbCr as ITU-R BT.709 and H.273 define it, (height, width, 3) of 0-255."""
+    """Convert Y'CbCr by the definitions of ITU-R BT.709 and H.273 to (height, width, 3) in 0-255."""
     white = 2**bits - 1 if is_full else 219 * 2 ** (bits - 8)
     low, colour = (0, 2**bits - 1) if is_full else (16 * 2 ** (bits - 8), 224 * 2 ** (bits - 8))
     y, cb, cr = (luma - low) / white, (blue - 2 ** (bits - 1)) / colour, (red - 2 ** (bits - 1)) / colour

@@ -1,4 +1,4 @@
-"""Which files are opened, under which names, and what their tags may hold."""
+"""Opening media files: unusual names, tags in other encodings, and FIFOs."""
 
 import os
 
@@ -8,13 +8,13 @@ from avsv.errors import InputError
 from avsv.media.containers import open_container
 from avsv.media.decoder_process import guarded
 from avsv.media.waveforms import WaveformStore, audio_duration, read_part, read_waveform
-from tests.media.hostile import movie_bytes, sound_bytes, speech
+from tests.media.hostile import audio_bytes, movie_bytes, speech
 
 
 @pytest.mark.parametrize("name", ["12:30.mp4", "file:x.mp4", "http:x.mp4", "concat:x.mp4|y.mp4", "a%03d.mp4", "-.mp4"])
-def test_a_relative_name_is_a_name_and_no_protocol(tmp_path, monkeypatch, name):
+def test_a_relative_name_is_never_taken_for_a_protocol(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "x.mp4").write_bytes(movie_bytes(speech(2), 0))  # what "file:x.mp4" is not
+    (tmp_path / "x.mp4").write_bytes(movie_bytes(speech(2), 0))  # "file:x.mp4" must not lead here
     (tmp_path / name).write_bytes(movie_bytes(speech(1), 0))
     assert len(read_waveform(name)) / 16000 == pytest.approx(1, abs=0.13)
     assert audio_duration(name) == pytest.approx(1, abs=0.13)
@@ -23,11 +23,11 @@ def test_a_relative_name_is_a_name_and_no_protocol(tmp_path, monkeypatch, name):
 @pytest.mark.parametrize("name", ["12:30.wav", "file:x.wav"])
 def test_a_wav_file_with_a_colon_is_read(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / name).write_bytes(sound_bytes(speech(1), "wav"))
+    (tmp_path / name).write_bytes(audio_bytes(speech(1), "wav"))
     assert len(read_waveform(name)) == 16000
 
 
-def test_tags_in_latin_1_are_no_reason_to_refuse(tmp_path):
+def test_a_file_with_tags_in_latin_1_is_read(tmp_path):
     import av
 
     path = tmp_path / "a.mp4"
@@ -55,7 +55,7 @@ def test_a_fifo_is_refused_at_once(tmp_path, name):
             read(str(tmp_path / name))
 
 
-def test_a_fifo_is_no_noise_either(tmp_path):
+def test_a_fifo_among_the_noises_is_refused(tmp_path):
     os.mkfifo(tmp_path / "noise.wav")
     with pytest.raises(InputError, match=r"noise\.wav"):
         read_part(str(tmp_path / "noise.wav"), 0.5, 800)

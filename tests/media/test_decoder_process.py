@@ -1,4 +1,4 @@
-"""Decoders that die, hang and eat memory, for real: the functions below run in the guard's child."""
+"""Decoders that crash, hang or exhaust memory: the functions of decoders.py do so in the guard's child process."""
 
 import os
 import signal
@@ -17,37 +17,37 @@ from tests.media import decoders
 
 @pytest.fixture(scope="module")
 def guard():
-    """A guard with little patience; its child finds the decoders of decoders.py."""
+    """A guard with low limits, whose child runs the functions of decoders.py."""
     guard = Guard(seconds=3, mib=300)
     yield guard
     guard.stop()
 
 
-def test_what_comes_back_is_what_the_function_gives(tone):
+def test_the_child_returns_what_the_function_returns(tone):
     path = str(tone("a.wav", seconds=2))
     assert np.array_equal(guarded(read_waveform, path), read_waveform(path))
 
 
 def test_arrays_of_any_shape_lists_and_numbers_come_back(guard):
     assert guard.call(decoders.number, "x", 7) == 7.0
-    pictures = guard.call(decoders.pictures, "x", 3)
-    assert [picture.shape for picture in pictures] == [(0, 5, 3), (1, 5, 3), (2, 5, 3)]
-    assert pictures[2].dtype == np.uint8 and (pictures[2] == 2).all()
+    images = guard.call(decoders.images, "x", 3)
+    assert [image.shape for image in images] == [(0, 5, 3), (1, 5, 3), (2, 5, 3)]
+    assert images[2].dtype == np.uint8 and (images[2] == 2).all()
 
 
 @pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGKILL, signal.SIGABRT])
 def test_a_decoder_that_dies_costs_one_clip(guard, number):
-    with pytest.raises(InputError, match=f"bad.wav: the decoder died of {number.name}"):
+    with pytest.raises(InputError, match=f"bad.wav.*{number.name}"):
         guard.call(decoders.die, "bad.wav", int(number))
     assert guard.call(decoders.number, "good.wav", 1) == 1.0
 
 
-def test_a_decoder_that_somebody_kills_is_asked_again(guard, tmp_path):
+def test_a_decoder_that_was_killed_from_outside_gets_a_second_try(guard, tmp_path):
     assert guard.call(decoders.die_once, str(tmp_path / "mark"), int(signal.SIGKILL)) == 8.0
 
 
-def test_a_decoder_that_leaves_costs_one_clip(guard):
-    with pytest.raises(InputError, match=r"bad\.wav: the decoder ended with status 3"):
+def test_a_decoder_that_exits_costs_one_clip(guard):
+    with pytest.raises(InputError, match=r"bad\.wav.*status 3"):
         guard.call(decoders.leave, "bad.wav", 3)
 
 
@@ -55,31 +55,31 @@ def test_a_decoder_that_leaves_costs_one_clip(guard):
 def test_a_decoder_that_hangs_is_stopped(guard, how):
     guard.call(decoders.number, "good.wav", 1)
     begin = time.monotonic()
-    with pytest.raises(InputError, match=r"slow\.wav: the decoder gave no answer within 3 s"):
+    with pytest.raises(InputError, match=r"slow\.wav"):
         guard.call(getattr(decoders, how), "slow.wav")
     assert time.monotonic() - begin < 10
     assert guard.call(decoders.number, "good.wav", 1) == 1.0
 
 
-def test_a_decoder_that_eats_memory_is_told(guard):
-    with pytest.raises(InputError, match=r"large.wav: takes more than 300 MiB of memory to decode"):
+def test_a_decoder_that_exceeds_its_memory_costs_one_clip(guard):
+    with pytest.raises(InputError, match=r"large.wav.*300 MiB"):
         guard.call(decoders.eat, "large.wav", 400)
     assert len(guard.call(decoders.eat, "small.wav", 16)) == 16 << 20
 
 
-def test_odd_errors_of_a_decoder_are_a_users_error(guard):
-    with pytest.raises(InputError, match=r"odd\.wav: cannot be decoded: ZeroDivisionError"):
+def test_unexpected_exceptions_of_a_decoder_become_input_errors(guard):
+    with pytest.raises(InputError, match=r"odd\.wav.*ZeroDivisionError"):
         guard.call(decoders.fail, "odd.wav")
 
 
-def test_what_a_decoder_prints_and_logs_does_not_disturb_the_answer(guard, caplog):
+def test_output_and_log_messages_of_a_decoder_do_not_disturb_its_answer(guard, caplog):
     assert guard.call(decoders.chatter, "x") == 5.0
-    assert "left out a picture" in caplog.text
+    assert "skipped an image" in caplog.text
 
 
-def test_an_answer_that_is_no_numbers_is_refused(guard):
+def test_malformed_answers_are_refused(guard):
     for how in ("objects", "nonsense", "boundless"):
-        with pytest.raises(InputError, match="gave an answer that makes no sense"):
+        with pytest.raises(InputError, match=r"^x: "):
             guard.call(decoders.lie, "x", how)
 
 
@@ -90,11 +90,11 @@ def test_many_files_are_read_one_ahead_and_in_order(guard):
             outcomes.append(value())
         except InputError as error:
             outcomes.append(str(error))
-    assert outcomes == [1.0, 2.0, "die: the decoder died of SIGSEGV; the file is damaged, or made to do so", 4.0,
-                        "bad: no number", 6.0]  # fmt: skip
+    assert [*outcomes[:2], *outcomes[3:]] == [1.0, 2.0, 4.0, "bad: no number", 6.0]
+    assert outcomes[2].startswith("die: ") and "SIGSEGV" in outcomes[2]
 
 
-def test_a_reader_who_goes_away_leaves_no_answer_behind(guard):
+def test_an_abandoned_iteration_leaves_no_answer_behind(guard):
     for _ in guard.each(decoders.either, ["1", "2", "3"]):
         break
     assert guard.call(decoders.number, "x", 9) == 9.0
@@ -109,7 +109,7 @@ def test_a_process_that_was_forked_has_a_child_of_its_own(guard):
     assert guard.call(decoders.number, "x", 3) == 3.0
 
 
-def test_a_child_that_hangs_does_not_outlive_a_killed_job_for_long(tmp_path):
+def test_a_hanging_child_does_not_outlive_its_killed_job_for_long(tmp_path):
     code = """
 from avsv.media.decoder_process import Guard
 from tests.media import decoders
@@ -130,24 +130,23 @@ guard.call(decoders.hang, "x")
     assert not os.path.exists(f"/proc/{child}")
 
 
-def test_a_large_clip_is_read_whatever_was_read_before():
-    """The limit is 300 MiB a clip; what the process holds of earlier ones does not count."""
+def test_memory_held_by_earlier_clips_does_not_count_against_the_limit():
     guard = Guard(seconds=60, mib=300)  # hundreds of MiB through a pipe
     for _ in range(3):
         assert len(guard.call(decoders.eat, "large.png", 200)) == 200 << 20
     assert guard.call(decoders.leak, "other.png", 200) == 1.0
     assert len(guard.call(decoders.eat, "large.png", 200)) == 200 << 20
-    with pytest.raises(InputError, match="takes more than 300 MiB"):
+    with pytest.raises(InputError, match=r"larger\.png.*300 MiB"):
         guard.call(decoders.eat, "larger.png", 400)
     guard.stop()
 
 
-def test_a_file_is_not_blamed_for_what_another_one_did(guard):
+def test_a_file_is_not_blamed_for_damage_by_an_earlier_one(guard):
     guard.call(decoders.leak, "other.png", 1)
-    assert guard.call(decoders.die_where_somebody_was, "good.png") == 2.0
+    assert guard.call(decoders.die_after_another_file, "good.png") == 2.0
 
 
-def test_a_stream_gives_its_values_one_by_one(guard):
+def test_a_stream_yields_its_values_one_by_one(guard):
     found = list(guard.stream(decoders.count, "x", 5))
     assert [number for number, _ in found] == [0, 0.5, 1, 1.5, 2]
     assert [int(array.sum()) for _, array in found] == [0, 6, 12, 18, 24]
@@ -163,7 +162,7 @@ def test_a_stream_ends_with_its_error(guard):
     assert guard.call(decoders.number, "x", 3) == 3.0
 
 
-def test_a_stream_that_nobody_reads_on_is_left(guard):
+def test_an_abandoned_stream_does_not_block_the_next_call(guard):
     values = guard.stream(decoders.count, "x", 5)
     next(values)
     assert guard.call(decoders.number, "y", 3) == 3.0

@@ -1,4 +1,4 @@
-"""Pictures of clips: the right frames, upright, and one clear error for everything that can be wrong."""
+"""Images of clips: the right frames, upright, and one clear error for every fault."""
 
 import os
 
@@ -12,15 +12,15 @@ from avsv.media.images import evenly_spaced, read_frames
 
 
 def write_video(path, n, codec="h264", gop=250, width=64, height=48):
-    """A video whose frame i shows the number i as eleven black or white stripes."""
+    """Write a video whose frame i shows the number i as eleven black or white stripes."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=25)
         stream.width, stream.height, stream.pix_fmt, stream.gop_size = width, height, "yuv420p", gop
         for i in range(n):
-            picture = np.zeros((height, width, 3), np.uint8)
+            image = np.zeros((height, width, 3), np.uint8)
             for bit in range(11):
-                picture[:, bit * 5 : bit * 5 + 5] = 255 * (i >> bit & 1)
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture)))
+                image[:, bit * 5 : bit * 5 + 5] = 255 * (i >> bit & 1)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image)))
         container.mux(stream.encode())
     return path
 
@@ -39,7 +39,7 @@ def test_frames_of_a_video_are_the_evenly_spaced_ones(tmp_path, name, codec, n, 
         assert [number(frame) for frame in read_frames(path, wanted)] == evenly_spaced(n, wanted)
 
 
-def test_a_clip_with_fewer_frames_gives_all(tmp_path):
+def test_a_clip_with_fewer_frames_yields_them_all(tmp_path):
     assert [number(frame) for frame in read_frames(write_video(tmp_path / "a.mp4", 3), 5)] == [0, 1, 2]
 
 
@@ -59,10 +59,10 @@ def test_rotation_in_the_metadata_is_applied(tmp_path, turns, matrix):
 
 @pytest.fixture
 def folder(tmp_path):
-    """Nine grey pictures, each as bright as its number times 20."""
+    """A folder of nine grey images; number i has the value 20 i."""
     for i in range(9):
         cv2.imwrite(str(tmp_path / f"{i:07d}.png"), np.full((10, 12, 3), 20 * i, np.uint8))
-    (tmp_path / "notes.txt").write_text("not a picture")
+    (tmp_path / "notes.txt").write_text("not an image")
     return tmp_path
 
 
@@ -70,29 +70,29 @@ def shades(frames):
     return [int(frame.mean()) // 20 for frame in frames]
 
 
-def test_pictures_of_a_folder_are_the_evenly_spaced_ones(folder):
+def test_images_of_a_folder_are_the_evenly_spaced_ones(folder):
     assert shades(read_frames(folder, 3)) == [1, 4, 7]
     assert shades(read_frames(folder, 20)) == list(range(9))
 
 
-def test_a_bad_picture_in_a_folder_is_left_out_and_told(folder, caplog):
+def test_an_unreadable_image_in_a_folder_is_skipped_with_a_warning(folder, caplog):
     (folder / "0000004.png").write_text("text")
     assert shades(read_frames(folder, 3)) == [1, 5, 7]
     assert "0000004.png" in caplog.text
 
 
-def test_colours_are_blue_green_red_and_exif_turns(tmp_path):
+def test_colours_are_bgr_and_exif_rotates(tmp_path):
     from PIL import Image
 
-    picture = Image.new("RGB", (20, 10), (255, 0, 0))
-    exif = picture.getexif()
-    exif[0x0112] = 6  # to be turned clockwise by 90 degrees
-    picture.save(tmp_path / "a.png", exif=exif)
+    image = Image.new("RGB", (20, 10), (255, 0, 0))
+    exif = image.getexif()
+    exif[0x0112] = 6  # rotate clockwise by 90 degrees
+    image.save(tmp_path / "a.png", exif=exif)
     (frame,) = read_frames(tmp_path / "a.png", 5)
     assert frame.shape == (20, 10, 3) and frame[0, 0].tolist() == [0, 0, 255]
 
 
-def test_grey_palette_and_transparent_pictures_become_colour(tmp_path):
+def test_grey_palette_and_transparent_images_become_colour(tmp_path):
     from PIL import Image
 
     for mode in ("L", "P", "RGBA", "CMYK"):
@@ -123,13 +123,13 @@ def bad_inputs(folder):
     return [*contents, "nothing", "spoilt", "pipe.mp4", "sound.m4a", "absent.mp4", "absent/"]
 
 
-def test_whatever_is_wrong_is_an_error_that_names_the_file(tmp_path):
+def test_every_fault_is_an_error_that_names_the_file(tmp_path):
     for name in bad_inputs(tmp_path):
         with pytest.raises(InputError, match=str(tmp_path / name).rstrip("/") + ".*: .+"):
             read_frames(tmp_path / name, 3)
 
 
-def test_a_video_whose_header_promises_more_is_cut_short(tmp_path):
+def test_a_video_with_fewer_frames_than_declared_is_refused(tmp_path):
     path = tmp_path / "front.mp4"
     with av.open(str(write_video(tmp_path / "a.mp4", 60, gop=10))) as source, \
             av.open(str(path), "w", options={"movflags": "faststart"}) as target:  # fmt: skip
@@ -140,5 +140,5 @@ def test_a_video_whose_header_promises_more_is_cut_short(tmp_path):
                 target.mux(packet)
     data = path.read_bytes()
     path.write_bytes(data[: len(data) - (len(data) - data.index(b"mdat")) // 2])
-    with pytest.raises(InputError, match=r"cut short: \d+ of 60 frames"):
+    with pytest.raises(InputError, match=r"front\.mp4.* \d+ of 60 frames"):
         read_frames(path, 5)

@@ -1,4 +1,4 @@
-"""Sound and pictures of others are opened in avsv/media alone, and from elsewhere only through its guard."""
+"""Only avsv/media opens media files, and other packages call it only through the guard."""
 
 import ast
 from pathlib import Path
@@ -10,10 +10,10 @@ MEDIA = ROOT / "avsv" / "media"
 SOURCES = sorted({*(ROOT / "avsv").rglob("*.py"), *(ROOT / "utils").rglob("*.py"), *(ROOT / "egs").rglob("*.py")})
 OUTSIDE = [path for path in SOURCES if MEDIA not in path.parents]
 LIBRARIES = {"av", "soundfile", "torchvision", "imageio", "wave", "audioread", "librosa", "decord", "imageio_ffmpeg"}
-# functions of other libraries that take a path, or what a path leads to
+# functions of other libraries that decode media
 CALLS = {"VideoCapture", "imread", "imreadmulti", "imdecodemulti", "wavfile", "aifc", "sunau", "read_video", "ffmpeg",
          "ffprobe", "read_image"}  # fmt: skip
-WRITERS = {"egs/mini/local/media.py": {"av", "soundfile"}}  # what makes the corpus encodes
+WRITERS = {"egs/mini/local/media.py": {"av", "soundfile"}}  # encodes the media of the mini corpus
 OPENERS = {("av", "open"), ("Image", "open"), ("subprocess", "run"), ("torchaudio", "load")}
 GUARDS = {"guarded", "guarded_each", "guarded_stream"}
 
@@ -23,7 +23,7 @@ def tree_of(path):
 
 
 def called(node):
-    """The name of what a call calls: f of f(), a.f()."""
+    """The name of the called function: f for f() and a.f()."""
     return getattr(node.func, "id", getattr(node.func, "attr", None))
 
 
@@ -42,7 +42,7 @@ def opens_media(node):
 
 
 def decoders():
-    """Functions of avsv/media that open media, themselves or by calling one that does; not those behind the guard."""
+    """Functions of avsv/media that open media, directly or through another one; not those that use the guard."""
     bodies = {}
     for path in MEDIA.glob("*.py"):
         for node in tree_of(path).body:
@@ -51,7 +51,7 @@ def decoders():
     found = {name for name, calls in bodies.items() if any(opens_media(call) for call in calls)}
     while more := {n for n, calls in bodies.items() if n not in found and any(called(c) in found for c in calls)}:
         found |= more
-    return found - {"decode_jpeg"}  # of our own archives: JPEG alone, of a size that is looked at first
+    return found - {"decode_jpeg"}  # reads only JPEGs of avsv's own archives, after checking their size
 
 
 DECODERS = decoders()
@@ -74,7 +74,7 @@ def libraries_of(node):
 
 
 def foreign_decoders(path, tree):
-    """Where a file uses a library that decodes; egs/mini/local/media.py may write."""
+    """Yield the places where a file uses a library that decodes; egs/mini/local/media.py may write."""
     may_use = WRITERS.get(str(path.relative_to(ROOT)), set())
     for node in ast.walk(tree):
         if libraries_of(node) - may_use:
@@ -88,7 +88,7 @@ def foreign_decoders(path, tree):
 
 
 def unguarded(path, tree):
-    """Where a file uses a decoder of avsv/media otherwise than as an argument of the guard."""
+    """Yield the places where a file uses a decoder of avsv/media other than as an argument of the guard."""
     from_media = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)
                   and (node.module or "").startswith("avsv.media")]  # fmt: skip
     names = {alias.asname or alias.name for node in from_media for alias in node.names if alias.name in DECODERS}
@@ -107,11 +107,11 @@ def unguarded(path, tree):
             yield named(path, node)
 
 
-def test_no_library_that_decodes_is_used_outside_media():
+def test_only_media_uses_libraries_that_decode():
     assert not [place for path in OUTSIDE for place in foreign_decoders(path, tree_of(path))]
 
 
-def test_decoders_are_asked_through_the_guard():
+def test_other_packages_call_decoders_through_the_guard():
     assert not [place for path in OUTSIDE for place in unguarded(path, tree_of(path))]
 
 
@@ -124,7 +124,7 @@ def test_decoders_are_asked_through_the_guard():
     ("from avsv.media.waveforms import read_part\npartial(guarded, read_part)", False),
     ("pieces = [1]\nsum(pieces)", False),
 ])  # fmt: skip
-def test_a_decoder_that_is_called_is_found(code, is_found):
+def test_a_direct_call_of_a_decoder_is_found(code, is_found):
     assert bool([*unguarded(ROOT / "x.py", ast.parse(code))]) == is_found
 
 

@@ -1,4 +1,4 @@
-"""Playlists, FIFOs and devices under the name of media: refused at once by every reader, through the guard."""
+"""Playlists, FIFOs and devices with names of media files are refused at once by every reader, through the guard."""
 
 import os
 import subprocess
@@ -28,7 +28,7 @@ CALLS = [lambda p: guarded(read_frames, p, 1), lambda p: list(guarded_stream(eac
 
 @pytest.fixture
 def places(tmp_path):
-    """Files that are no media, though what they name is."""
+    """A real video, and files that are not media though they refer to it or pretend to be."""
     (tmp_path / "real.mp4").write_bytes(movie_bytes(speech(1), 5))
     real = tmp_path / "real.mp4"
     contents = {
@@ -50,8 +50,8 @@ def places(tmp_path):
 
 
 @pytest.mark.parametrize("call", range(len(CALLS)))
-def test_what_is_no_media_file_is_refused_at_once(places, call):
-    with av.open(str(places / "concat.mp4")) as container:  # what would be done otherwise
+def test_files_that_are_not_media_are_refused_at_once(places, call):
+    with av.open(str(places / "concat.mp4")) as container:  # ffmpeg alone would follow the playlist
         assert container.format.name == "concat"
     guarded(read_waveform, str(places / "real.mp4"))
     begin = time.monotonic()
@@ -62,8 +62,7 @@ def test_what_is_no_media_file_is_refused_at_once(places, call):
     assert time.monotonic() - begin < 20
 
 
-def test_a_clip_with_a_tag_in_latin_1_is_prepared(tmp_path):
-    """VoxCeleb2's preparation reads the lengths of its clips."""
+def test_the_preparation_of_voxceleb2_accepts_a_clip_with_a_tag_in_latin_1(tmp_path):
     movie = movie_bytes(speech(1.5), 5)
     (tmp_path / "a.mp4").write_bytes(movie)
     clip = tmp_path / "vox" / "dev" / "mp4" / "id00001" / "vid" / "00001.mp4"

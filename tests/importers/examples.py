@@ -1,4 +1,4 @@
-"""Made-up embeddings of other programs, and what they are when they were read."""
+"""Example embeddings that the tests save in the formats of other programs."""
 
 import numpy as np
 
