@@ -41,7 +41,7 @@ def add_arguments(parser):
 def run(args):
     import numpy as np
 
-    from avsv.importers.arrays import choose
+    from avsv.importers.arrays import choose_arrays
     from avsv.importers.embeddings import check_embeddings, name_utterances
     from avsv.importers.formats import read_raw_embeddings, recognise_embeddings
     from avsv.jobs.files import replaced_together
@@ -51,7 +51,7 @@ def run(args):
     if recognise_embeddings(args.file) == "torch":
         from avsv.importers.torch_files import read_torch
 
-        found = choose(args.file, "torch", *read_torch(args.file), args.array, args.names, args.names_file)
+        found = choose_arrays(args.file, "torch", *read_torch(args.file), args.array, args.names, args.names_file)
     else:
         found = read_raw_embeddings(args.file, args.array, args.names, args.names_file)
     log.info("%s: %s", args.file, found.note)
