@@ -7,17 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from avsv.errors import InputError
-from avsv.jobs.provenance import (
-    Record,
-    changed,
-    code_of,
-    find_record,
-    read_record,
-    record_path,
-    short,
-    shown,
-    source_path,
-)
+from avsv.jobs.provenance import changed, code_of, short
+from avsv.jobs.records import Record, find_record, read_record, record_path, shown, source_path
 
 CURRENT, CHANGED, ABSENT, EARLIER_CODE = "current", "changed", "absent", "made by earlier code"
 NUMBERED_ARCHIVE = re.compile(r"(.+?)(?:\.\d+)?\.ark")

@@ -1,12 +1,8 @@
 """Provenance: the record of how an output was made, and the one place that decides whether it is still current.
 
-The record of `scores/test.cosine` is `scores/.test.cosine.made_from.json`; a folder that is one output, such as a
-training, has `made_from.json`, and a shard of an archive `done.J.json` (shards.py). All have the same form: command,
-options, seed, version of avsv, number of the command's code (`CODE`), and every input with its role, its path from the
-output, size, modification time and hash. A check costs one stat() an input; only a file whose time has changed is
-hashed again. A record belongs to its file while size and time of the file are those in the record: a file that another
-program wrote in the same place has no record. Absent inputs (deleted to save space, left behind when an experiment was
-copied) cannot be checked and do not count as changed.
+Records (records.py) hold command, options, seed, the number of the command's code (`CODE`) and every input. A check
+costs one stat() an input; only a file whose time has changed is hashed again. Absent inputs (deleted to save space, or
+left behind when an experiment was copied) cannot be checked and do not count as changed.
 """
 
 import errno
@@ -23,50 +19,27 @@ from avsv import __version__
 from avsv.errors import InputError
 from avsv.jobs.files import write_json
 from avsv.jobs.fingerprints import digest_of, state_of
+from avsv.jobs.records import (
+    FOLDER_RECORD,
+    FORMAT,
+    Input,
+    Record,
+    find_record,
+    parse_record,
+    read_record,
+    record_path,
+    recorded_values,
+    shown,
+    source_path,
+)
 from avsv.jobs.run_log import MADE, REDONE, note
 
 log = logging.getLogger("avsv")
-FORMAT = 2  # of records; 1 had neither command nor options
 # Command -> number of its code, 1 where it is not listed. Raise it when a change of code changes a command's result:
 # outputs of the earlier code are then redone or refused.
 CODE: dict[str, int] = {}
-FOLDER_RECORD = "made_from.json"
-LARGEST_RECORD = 1 << 20  # bytes
 MOST_ARCHIVES = 1000  # of an scp file; with more, only the text of the scp file counts
 Paths = Path | str | Sequence[Path | str | None] | None
-
-
-@dataclass(frozen=True)
-class Input:
-    """An input as it was when the command read it.
-
-    role : what the command used it for, such as "trials"
-    path : from the folder of the output; "" for an input known by its hash alone, such as the media of a training
-    size, mtime_ns : bytes, ns
-    digest : hash of the content; "" where it could not be read
-    """
-
-    role: str
-    path: str
-    size: int
-    mtime_ns: int
-    digest: str
-
-
-@dataclass(frozen=True)
-class Record:
-    """How an output was made.
-
-    code : number of the command's code, see `CODE`
-    avsv : version of the package
-    """
-
-    command: str
-    options: Mapping[str, Any]
-    seed: int | None
-    avsv: str
-    code: int
-    inputs: Sequence[Input]
 
 
 @dataclass(frozen=True)
@@ -125,6 +98,7 @@ class MadeFrom:
         self.values = dict(values or {})
         self.files = [(role, file, state) for role, path in given for file in with_archives(path)
                       if (state := state_of(file))]  # fmt: skip
+        self.unchecked = any(path.exists() and not path.is_file() for _, path in given)
         hasher = ThreadPoolExecutor(1)  # beside the command's own work
         self.digests = [hasher.submit(digest_of, file, state) for _, file, state in self.files]
         hasher.shutdown(wait=False)
@@ -151,11 +125,62 @@ class MadeFrom:
             if outcome := replace_record(record_path(out), record, lambda: read_record(out) and not find_stale(out)):
                 note(outcome, out)
 
-    def write_folder(self, folder: Path | str, names: Iterable[str]) -> None:
-        """Write the record of a folder that is one output, with these files."""
+    def write_folder(self, folder: Path | str, names: Iterable[str] | None = None) -> None:
+        """Write the record of a folder that is one output, with these files (None: as recorded)."""
         folder = Path(folder)
-        outputs = {name: list(state) for name in sorted(names) if (state := state_of(folder / name))}
-        replace_record(folder / FOLDER_RECORD, {"outputs": outputs, **self.record(folder)}, lambda: False)
+        known = (find_record(folder)[1] or {}).get("outputs", {})
+        record = {"outputs": known if names is None else states(folder, names), **self.record(folder)}
+        replace_record(folder / FOLDER_RECORD, record, lambda: read_record(folder) and not find_stale(folder))
+
+    def changes(self, out: Path | str) -> list[str] | None:
+        """Why a file has to be made again, in words; empty where it is current, None where it was not made before."""
+        out = Path(out)
+        try:
+            place, value = find_record(out)
+        except InputError as error:
+            return [str(error)]
+        if state_of(out) is None:
+            return None
+        if value is None or value.get("format") != FORMAT:
+            return ["no record tells what it was made from"]
+        before = parse_record(out, place, value)
+        now = parse_record(out, place, self.record(out.parent))
+        why = [] if before.command == now.command else [f"it was made by avsv {before.command}"]
+        why += [] if before.code == now.code else [f"the code of avsv {now.command} has changed"]
+        why += differences({**before.options, "seed": before.seed}, {**now.options, "seed": now.seed})
+        why += [f"{role} changed" for role in sorted({one.role for one in (*before.inputs, *now.inputs)})
+                if hashes(before, role) != hashes(now, role)]  # fmt: skip
+        return why + ["inputs that are no files cannot be checked"] * self.unchecked
+
+    def is_current(self, *outs: Path | str) -> bool:
+        """Whether files are there, made from the same inputs with the same options and code; says so, or why not."""
+        if any(self.tell_changes(out) != [] for out in outs):
+            return False
+        log.info("%s: made already, from the same inputs", outs[0])
+        for out in outs:
+            self.write(out)  # where inputs were written again, or have moved
+        return True
+
+    def tell_changes(self, out: Path | str) -> list[str] | None:
+        """`changes`, which the log says as well."""
+        if why := self.changes(out):
+            log.info("%s: making it again: %s", out, "; ".join(why))
+        return why
+
+    def changed_values(self, folder: Path | str) -> list[str]:
+        """Roles of the hashes that differ from those in a folder's record; "code" where the command's code has changed.
+
+        Raises
+        ------
+        InputError : the record is absent, damaged, or of an earlier version of avsv
+        """
+        record = read_record(folder)
+        if record is None:
+            raise InputError(f"{folder}: was made by an earlier version of avsv, which wrote no {FOLDER_RECORD}; delete "
+                            "it, or move it away, and make it again; to keep it, leave out this command")  # fmt: skip
+        before = recorded_values(folder)
+        differ = [role for role in {**before, **self.values} if before.get(role) != self.values.get(role)]
+        return differ + ["code"] * (record.code != code_of(self.command))
 
 
 def replace_record(place: Path, record: dict, is_current: Any) -> str:
@@ -178,6 +203,40 @@ def replace_record(place: Path, record: dict, is_current: Any) -> str:
         if error.errno not in (errno.EACCES, errno.EROFS) or not is_current():
             raise
         return ""
+
+
+def hashes(record: Record, role: str) -> list[str]:
+    """Hashes of the inputs in one role: where a file lies does not matter."""
+    return sorted(one.digest for one in record.inputs if one.role == role)
+
+
+def states(folder: Path, names: Iterable[str]) -> dict[str, list[int]]:
+    return {name: list(state) for name in sorted(names) if (state := state_of(folder / name))}
+
+
+def add_outputs(folder: Path, names: Iterable[str]) -> None:
+    """Complete the record of a folder, written when the work began, with the files that came of it."""
+    place, record = find_record(folder)
+    if record is not None:
+        write_json(place, {**record, "outputs": states(folder, names)})
+
+
+def differences(before: Any, now: Mapping[str, Any]) -> list[str]:
+    """How options differ, each as "name: before -> now".
+
+    Examples
+    --------
+    >>> differences({"top_n": 300, "method": "as-norm"}, {"top_n": 100, "method": "as-norm", "missing": "drop"})
+    ['missing: not given -> drop', 'top_n: 300 -> 100']
+    """
+    before = before if isinstance(before, Mapping) else {}
+    pairs = ((name, before.get(name, "not given"), now.get(name, "not given")) for name in {**before, **now})
+    return sorted(f"{name}: {short(old)} -> {short(new)}" for name, old, new in pairs if old != new)
+
+
+def short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def code_of(command: str) -> int:
@@ -247,111 +306,6 @@ def chain(path: Path | str) -> Iterator[tuple[Path, Record]]:
             if source.path and (where := source_path(file, source)) not in seen:
                 seen.add(where)
                 waiting.append(where)
-
-
-def read_record(path: Path | str) -> Record | None:
-    """A file's record; None where it has none, or the record is of an earlier file in the same place.
-
-    Raises
-    ------
-    InputError : the record is damaged, or of an earlier version of avsv
-    """
-    place, value = find_record(path)
-    if value is None:
-        return None
-    if value.get("format") != FORMAT:
-        raise earlier_version(path, place)
-    return parse_record(path, place, value)
-
-
-def find_record(path: Path | str) -> tuple[Path, dict | None]:
-    """Where the record of a file lies, and its JSON; None where it has none, or one of an earlier file."""
-    path = Path(path)
-    state = state_of(path)
-    place = record_path(path)
-    if state is not None and (value := load_record(path, place)) is not None:
-        return place, value if (value.get("size"), value.get("mtime_ns")) == state else None
-    folder = path / FOLDER_RECORD if path.is_dir() else path.with_name(FOLDER_RECORD)
-    if (value := load_record(path, folder)) is None:
-        return place, None
-    outputs = value.get("outputs")
-    if not isinstance(outputs, dict):
-        raise damaged(path, folder)
-    return folder, value if state is None or outputs.get(path.name) == list(state) else None
-
-
-def load_record(path: Path | str, place: Path) -> dict | None:
-    """The JSON of a record; None where the file is absent."""
-    state = state_of(place)
-    if state is None:
-        return None
-    if state[0] > LARGEST_RECORD:
-        raise InputError(f"{place}: is too large for a record; delete it")
-    try:
-        value = json.loads(place.read_bytes())
-    except (OSError, ValueError, RecursionError):
-        value = None
-    if not isinstance(value, dict) or not value:
-        raise damaged(path, place)
-    return value
-
-
-def parse_record(path: Path | str, place: Path, value: Mapping[str, Any]) -> Record:
-    """The record in a JSON object; InputError where it is not as avsv writes it."""
-    try:
-        inputs = [Input(**one) for one in value["made_from"]]
-        record = Record(*(value[key] for key in ("command", "options", "seed", "avsv", "code")), inputs)
-    except (TypeError, KeyError):
-        raise damaged(path, place) from None
-    types = [*zip(vars(record).values(), (str, dict, int | None, str, int, list), strict=True)]
-    types += [pair for one in inputs for pair in zip(vars(one).values(), (str, str, int, int, str), strict=True)]
-    if not all(isinstance(each, kind) for each, kind in types):
-        raise damaged(path, place)
-    return record
-
-
-def damaged(path: Path | str, place: Path) -> InputError:
-    return InputError(f"{place}: is not as avsv writes it; delete it, and make {path} again")
-
-
-def earlier_version(path: Path | str, place: Path) -> InputError:
-    """The error for an output of a version whose records cannot prove it current."""
-    return InputError(f"{shown(Path(os.path.abspath(path)))}: was made by an earlier version of avsv, whose record "
-                      f"({place.name}) does not tell whether it is current; make it again, or delete the record to "
-                      "use the file nevertheless")  # fmt: skip
-
-
-def record_path(path: Path | str) -> Path:
-    return Path(path).with_name(f".{Path(path).name}.made_from.json")
-
-
-def source_path(file: Path, source: Input) -> Path:
-    """Where an input of `file` lies; `file` may be a folder that is one output."""
-    return Path(os.path.normpath((file if file.is_dir() else file.parent) / source.path))
-
-
-def differences(before: Any, now: Mapping[str, Any]) -> list[str]:
-    """How options differ, each as "name: before -> now".
-
-    Examples
-    --------
-    >>> differences({"top_n": 300, "method": "as-norm"}, {"top_n": 100, "method": "as-norm", "missing": "drop"})
-    ['missing: not given -> drop', 'top_n: 300 -> 100']
-    """
-    before = before if isinstance(before, Mapping) else {}
-    pairs = ((name, before.get(name, "not given"), now.get(name, "not given")) for name in {**before, **now})
-    return sorted(f"{name}: {short(old)} -> {short(new)}" for name, old, new in pairs if old != new)
-
-
-def short(value: Any) -> str:
-    text = str(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
-
-
-def shown(path: Path) -> str:
-    """A path as a user would write it: relative where it lies below the working directory."""
-    here = Path.cwd()
-    return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
 def plain(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from typing import Any
 
 from avsv.errors import InputError
 from avsv.jobs.inputs import regular_file
-from avsv.jobs.provenance import FORMAT
+from avsv.jobs.records import FORMAT
 
 MERGED = "merged.json"  # names the shards that the merged tables come from
 NUMBERED = re.compile(r"(.+?)\.(\d+)(\.ark|\.scp|\.json)?")

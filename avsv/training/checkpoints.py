@@ -7,14 +7,13 @@
 Each is written whole, so that a training killed at any moment goes on from the epoch before.
 """
 
-import json
 import logging
 from pathlib import Path
 
 from torch import Tensor, nn
 
 from avsv.errors import InputError, refuse_unknown
-from avsv.jobs.inputs import regular_file
+from avsv.jobs.records import recorded_values
 from avsv.losses.margin import AAMSoftmax
 from avsv.models.checkpoint import fill, is_mapping, read_torch, write_torch
 from avsv.training.config import read_config
@@ -60,27 +59,6 @@ def load_weights(exp_dir: Path | str) -> Weights:
     return load_state(weights_file(exp_dir))["model"]
 
 
-def read_inputs(exp_dir: Path | str) -> dict:
-    """What a training's run.json says that it was made from.
-
-    Raises
-    ------
-    InputError : absent, damaged, or of another version
-    """
-    path = regular_file(Path(exp_dir) / "run.json")
-    try:
-        inputs = json.loads(path.read_text(encoding="utf-8"))["inputs"]
-    except FileNotFoundError:
-        raise InputError(f"{path}: is absent, so it is not known what {exp_dir} was trained on; delete that folder or "
-                        "choose another exp_dir") from None  # fmt: skip
-    except (ValueError, KeyError, TypeError, RecursionError):
-        inputs = None
-    if not isinstance(inputs, dict):
-        raise InputError(f"{path}: is damaged, or of another version of avsv train: expected a mapping with the key "
-                        f"inputs; delete {exp_dir} or choose another exp_dir")  # fmt: skip
-    return inputs
-
-
 def start_from(model: nn.Module, source: Path | str, exp_dir: Path | str) -> None:
     """Put another experiment's weights into `model`.
 
@@ -92,10 +70,10 @@ def start_from(model: nn.Module, source: Path | str, exp_dir: Path | str) -> Non
     InputError : the networks are not of one shape
     """
     there, here = load_weights(source), model.state_dict()
-    inputs = [read_inputs(folder) for folder in (source, exp_dir)]
+    data = [recorded_values(folder).get("data") for folder in (source, exp_dir)]
     differ = [name for name in here if name not in there or there[name].shape != here[name].shape]
     centres = [f"{name}.weight" for name, module in model.named_modules() if isinstance(module, AAMSoftmax)]
-    if inputs[0].get("data") != inputs[1].get("data"):
+    if data[0] != data[1]:
         differ = sorted({*differ, *centres})
     other = [name for name in differ if name not in centres]
     if other:

@@ -18,13 +18,15 @@ from omegaconf import OmegaConf
 import avsv
 from avsv.errors import InputError
 from avsv.jobs.files import refuse_link, whole_file, write_json
-from avsv.jobs.fingerprints import file_digest
+from avsv.jobs.fingerprints import digest, file_digest
 from avsv.jobs.inputs import regular_file
+from avsv.jobs.provenance import MadeFrom, add_outputs
+from avsv.jobs.records import FOLDER_RECORD
 from avsv.jobs.run_log import KEPT, MADE, note
 from avsv.kaldi.data_dir import read_data_dir
 from avsv.kaldi.media_files import media_stamp
 from avsv.kaldi.segments import Source
-from avsv.training.checkpoints import FILES, read_inputs, weights_file
+from avsv.training.checkpoints import FILES, weights_file
 from avsv.training.config import OPTIONS, TrainingConfig, apply_schema, read_config, to_yaml
 from avsv.training.distributed import join_processes, n_processes, rank, wait_for_all
 
@@ -73,19 +75,21 @@ def digest_arrays(*arrays: torch.Tensor) -> str:
 def prepare_folder(config: TrainingConfig, inputs: Any, media: Sequence[Mapping[str, Source]]) -> bool:
     exp_dir = Path(config.exp_dir)
     inputs = {**json.loads(json.dumps(inputs)), **more_inputs(config, media)}
+    made = record_of(config, inputs)
     # of a training that stopped before its first checkpoint nothing is kept: the next one may be another
     begun = any((exp_dir / name).exists() for name in ("done", FILES["last"]))
     if begun and (exp_dir / "config.yaml").exists():
         refuse_other_config(exp_dir, config)
-        before = read_inputs(exp_dir)
-        if changed := [name for name in {**before, **inputs} if before.get(name) != inputs.get(name)]:
-            raise InputError(f"{exp_dir}: was trained on other data than there are now ({', '.join(changed)}); "
-                            f"delete {exp_dir} or choose another exp_dir; to keep this model, leave out its "
-                            "training")  # fmt: skip
+        if changed := made.changed_values(exp_dir):
+            raise InputError(f"{exp_dir}: was trained on other data than there are now, or by earlier code "
+                            f"({', '.join(changed)}); delete {exp_dir} or choose another exp_dir; to keep this model, "
+                            "leave out its training")  # fmt: skip
         if (exp_dir / "done").exists():
             log.info("%s: trained already", exp_dir)
+            made.write_folder(exp_dir)  # its tables may have been written again, with the same content
             note(KEPT, exp_dir)
             return False
+    made.write_folder(exp_dir, ())
     versions = {"avsv": avsv.__version__, "python": platform.python_version()}
     versions |= {package: find_version(package) for package in PACKAGES}
     write_json(exp_dir / "run.json", {
@@ -118,6 +122,25 @@ def more_inputs(config: TrainingConfig, media: Sequence[Mapping[str, Source]]) -
     return found
 
 
+def record_of(config: TrainingConfig, inputs: Mapping[str, Any]) -> MadeFrom:
+    """The provenance of a training: its configuration, the tables that it names, hashes of all that it learns from."""
+    container = OmegaConf.to_container(OmegaConf.structured(config))
+    options = {name: value for name, value in container.items() if name not in FREE}
+    named = {name: value for name, value in container.items() if str(value).endswith(".scp")}
+    named |= {name: f"{container[name]}/utt2spk" for name in ("data_dir", "valid_dir") if container.get(name)}
+    if config.init:
+        named["init"] = weights_file(config.init)
+    hashes = {name: value if isinstance(value, str) else digest(value) for name, value in inputs.items()}
+    return MadeFrom(f"train {config.task}", named, options, config.seed, hashes)
+
+
+def results(exp_dir: Path) -> list[str]:
+    """Files of a finished training that others use: not its logs, checkpoints and records."""
+    files = [file for file in exp_dir.iterdir() if file.is_file() and file.suffix not in (".log", ".jsonl")]
+    others = ("done", "run.json", FOLDER_RECORD)
+    return [file.name for file in files if file.name not in others and not file.name.startswith((".", "checkpoint"))]
+
+
 class LogFile(logging.FileHandler):
     """A log whose failure ends the training as any other file's does: on a full disk no checkpoint would follow."""
 
@@ -128,7 +151,9 @@ class LogFile(logging.FileHandler):
 
 def finish_experiment(config: TrainingConfig) -> None:
     """Mark an experiment as complete: everything it should hold is written."""
-    with whole_file(Path(config.exp_dir) / "done") as out:
+    exp_dir = Path(config.exp_dir)
+    add_outputs(exp_dir, results(exp_dir))
+    with whole_file(exp_dir / "done") as out:
         out.write("complete\n")
     note(MADE, config.exp_dir)
     close_log(config)

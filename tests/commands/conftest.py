@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from avsv.jobs.provenance import record_path
+from avsv.jobs.records import record_path
 from avsv.kaldi.embeddings import write_embeddings
 
 

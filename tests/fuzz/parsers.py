@@ -17,7 +17,7 @@ from avsv.features.landmarks import read_landmarks
 from avsv.importers.embeddings import check_embeddings
 from avsv.importers.formats import read_raw_embeddings
 from avsv.importers.kaldi_archives import read_ark
-from avsv.jobs.provenance import read_record
+from avsv.jobs.records import read_record
 from avsv.jobs.schema import read_json
 from avsv.jobs.shards import read_proof
 from avsv.kaldi.columns import Identifiers, read_blocks

@@ -10,7 +10,8 @@ import pytest
 
 from avsv.errors import InputError
 from avsv.jobs.fingerprints import LARGE
-from avsv.jobs.provenance import MadeFrom, find_stale, record_path, refuse_stale, sources_of, with_archives
+from avsv.jobs.provenance import MadeFrom, find_stale, refuse_stale, sources_of, with_archives
+from avsv.jobs.records import record_path
 from avsv.kaldi.embeddings import write_embeddings
 
 FIXED = (1_700_000_000_000_000_000, 1_700_000_000_000_000_000)

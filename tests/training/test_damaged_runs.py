@@ -96,7 +96,7 @@ def test_a_checkpoint_with_anything_else_in_it_is_gone_on_from_or_refused(stoppe
         assert str(folder) in str(error) and "\n" not in str(error)
 
 
-@pytest.mark.parametrize("name", ["run.json", "config.yaml", "checkpoint.pt"])
+@pytest.mark.parametrize("name", ["made_from.json", "config.yaml", "checkpoint.pt"])
 @pytest.mark.parametrize("content", [
     b"", b"{", b"[]", b"{}", b"\xff\xfe\x00", b'{"inputs": 3}', b'{"inputs": NaN}', b"x: [", None, "fifo",
     b"version https://git-lfs.github.com/spec/v1\n",
@@ -108,7 +108,7 @@ def test_a_file_that_is_damaged_is_named(stopped, tmp_path, name, content):
         os.mkfifo(folder / name)
     elif content is not None:
         (folder / name).write_bytes(content)
-    elif name != "run.json":
+    elif name != "made_from.json":
         return  # without a checkpoint, or a configuration, a training begins anew
     with pytest.raises(InputError, match=re.escape(str(folder))):
         train(folder)

@@ -99,9 +99,9 @@ def test_a_network_that_was_trained_on_other_vectors_fuses_nothing(avsv, folder)
 def test_a_damaged_record_of_a_training_is_named(avsv, folder, said):
     (folder / "c.yaml").write_text(FUSION.format(folder=folder))
     assert avsv("train", folder / "c.yaml")[0] == 0
-    (folder / "fusion/run.json").write_text(said)
+    (folder / "fusion/made_from.json").write_text(said)
     status, message = avsv("train", folder / "c.yaml")
-    assert status == 1 and "fusion/run.json" in message
+    assert status == 1 and "fusion/made_from.json" in message
 
 
 def test_a_configuration_of_another_task_is_refused(avsv, folder):

@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from avsv.errors import InputError
 from avsv.evaluation.errors import eer
 from avsv.jobs.fingerprints import digest
-from avsv.jobs.provenance import MadeFrom
 from avsv.kaldi.data_dir import DataDir, read_data_dir
 from avsv.kaldi.embeddings import read_embeddings
 from avsv.kaldi.records import embeddings_digest
@@ -244,11 +243,9 @@ def train_association(config: AssociationConfig) -> None:
     family.set_means(*(side.vectors for side in sides))
     known = digest([names, *(values.tolist() for values in people.values.values()),
                     *(side.people.tolist() for side in sides)])  # fmt: skip
-    made = MadeFrom("train", {"voice": config.voice, "face": config.face})
     inputs = {"data": [known, *(digest_arrays(side.vectors) for side in sides)]}
     inputs |= {"validation": [embeddings_digest(read_embeddings(scp)) for scp in validation_embeddings(config)]}
     if not start_experiment(config, inputs):
-        made.write(ASSOCIATION.path(config.exp_dir))
         return
     trainer = Trainer(family, config)
     validate = make_validation(config, set(names), family, trainer.device)
@@ -257,5 +254,4 @@ def train_association(config: AssociationConfig) -> None:
     step = make_step(family, trainer, sides, people)
     trainer.fit(step, lambda epoch: plan_pairs(*owners, config, epoch), n_batches, validate)
     save(config.exp_dir, ASSOCIATION, family, family.description)
-    made.write(ASSOCIATION.path(config.exp_dir))
     finish_experiment(config)

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from avsv.embeddings.pair import fuse_pairs, pair_quality
 from avsv.errors import InputError
 from avsv.jobs.fingerprints import digest
-from avsv.jobs.provenance import MadeFrom
 from avsv.kaldi.embeddings import read_embeddings
 from avsv.kaldi.pairs import join_embeddings
 from avsv.kaldi.records import embeddings_digest
@@ -245,11 +244,9 @@ def train_fusion(config: FusionConfig) -> None:
     torch.manual_seed(config.seed)
     model = FusionModel(*sizes, len(names), config)
     noise = PairNoise(config, (config.voice_quality, config.face_quality), utts, sizes)
-    made = MadeFrom("train", {"voice": config.voice, "face": config.face})
     inputs = {"data": [digest([utts, people]), digest_arrays(*pairs)], "noise": noise.digests()}
     inputs |= {"validation": [embeddings_digest(read_embeddings(scp)) for scp in validation_embeddings(config)]}
     if not start_experiment(config, inputs):
-        made.write(FUSION.path(config.exp_dir))  # it may have been written again, as it was
         return
     counts = pairs.present.sum(0).tolist()
     log.info("%d clips of %d people, %d with a voice, %d with a face", len(people), len(names), *counts)
@@ -267,7 +264,6 @@ def train_fusion(config: FusionConfig) -> None:
     validate = make_validation(config, set(names))
     trainer.fit(make_step(model, trainer, noise, pairs, labels), batches, n_batches, validate)
     save(config.exp_dir, FUSION, model.fusion, model.fusion.description)
-    made.write(FUSION.path(config.exp_dir))
     finish_experiment(config)
 
 

@@ -13,10 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from avsv.embeddings.face_pool import MEASURES, NAME, FacePool, face_measures, save_face_pool
+from avsv.embeddings.face_pool import MEASURES, FacePool, face_measures, save_face_pool
 from avsv.errors import InputError
 from avsv.jobs.fingerprints import digest
-from avsv.jobs.provenance import MadeFrom
 from avsv.kaldi.matrices import read_entry
 from avsv.kaldi.tables import read_table
 from avsv.losses.pairs import VerificationLoss
@@ -116,10 +115,8 @@ def train_face_pool(config: FacePoolConfig) -> None:
     """Train, and write `face_pool.json` in `config.exp_dir`."""
     clean, damaged, people = read_faces_of(config)
     names = sorted(set(people))
-    made = MadeFrom("train", {"faces": config.faces, "damaged faces": config.damaged_faces})
     known = [digest_arrays(of.vectors, of.present, of.measures) for of in (clean, damaged)]
     if not start_experiment(config, {"data": [digest(people), *known]}):
-        made.write(Path(config.exp_dir) / NAME)
         return
     log.info("%d clips of %d people, up to %d faces a clip", len(people), len(names), clean.present.shape[1])
     torch.manual_seed(config.seed)
@@ -144,5 +141,4 @@ def train_face_pool(config: FacePoolConfig) -> None:
     pool = FacePool(*(tuple(x.tolist()) for x in (model.mean.cpu(), model.std.cpu(), model.weight.detach().cpu())))
     log.info("attention: %s", ", ".join(f"{w:+.2f} {name}" for w, name in zip(pool.weight, MEASURES, strict=True)))
     save_face_pool(config.exp_dir, pool)
-    made.write(Path(config.exp_dir) / NAME)
     finish_experiment(config)
