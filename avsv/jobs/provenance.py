@@ -176,8 +176,8 @@ class MadeFrom:
         """
         record = read_record(folder)
         if record is None:
-            raise InputError(f"{folder}: was made by an earlier version of avsv, which wrote no {FOLDER_RECORD}; delete "
-                            "it, or move it away, and make it again; to keep it, leave out this command")  # fmt: skip
+            raise InputError(f"{folder}: was made by an earlier version of avsv, which wrote no {FOLDER_RECORD}; "
+                            "delete it or move it away, and redo it; to keep it, leave this command out")  # fmt: skip
         before = recorded_values(folder)
         differ = [role for role in {**before, **self.values} if before.get(role) != self.values.get(role)]
         return differ + ["code"] * (record.code != code_of(self.command))
