@@ -34,6 +34,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from avsv.systems.synchrony.mouths import HEIGHT, WIDTH
+from avsv.systems.synchrony.network import SynchronyNetwork
 
 MOUTH = ((16, True), (32, True), (64, False), (64, True), (128, True))  # channels, followed by pooling
 SOUND = (
@@ -51,21 +52,8 @@ def norm_prelu(channels: int, norm: type[nn.Module]) -> list[nn.Module]:
     return [norm(channels), nn.PReLU(channels, init=0.0)]
 
 
-class CoupledCNN(nn.Module):
-    """Embed 0.3 s of mouth images and of audio; the two vectors are close if both belong together.
-
-    Parameters
-    ----------
-    size : dimension of the vectors
-    width : multiple of the published channel counts; below 1 for a laptop
-
-    Attributes
-    ----------
-    fps, mouth_frames : mouth images per second, and per cube
-    audio_features, audio_rate, audio_frames : audio features, their frames per second, and per cube
-    mouth_stride, audio_stride : cubes of mouth and audio from one pair to the next, 0.1 s later
-    audio_step : seconds from one audio cube to the next
-    seconds : duration of a cube
+class CoupledCNN(SynchronyNetwork):
+    """Embeds cubes of 0.3 s; consecutive pairs are 0.1 s apart.
 
     Examples
     --------
@@ -107,34 +95,14 @@ class CoupledCNN(nn.Module):
         self.mouth_net.to(memory_format=torch.channels_last)  # twice as fast on a CPU
 
     def embed_mouths(self, images: Tensor, stride: int = 1) -> Tensor:
-        """Vectors of all mouth cubes in segments of frames.
-
-        Parameters
-        ----------
-        images : (batch, t, 60, 100) float, with mean 0 and standard deviation 1 over the clip; t >= 9
-        stride : 1 for every cube, 2 for every second one, ...
-
-        Returns
-        -------
-        (batch, (t - 9) // stride + 1, size)
-        """
+        """(batch, t, 60, 100) -> (batch, (t - 9) // stride + 1, size)."""
         batch, n_frames = images.shape[:2]
         frames = images.flatten(0, 1).unsqueeze(1).contiguous(memory_format=torch.channels_last)
         frames = self.mouth_net(frames).flatten(1).unflatten(0, (batch, n_frames))
         return slide(self.mouth_out, frames, stride)
 
     def embed_audio(self, features: Tensor, stride: int = 1) -> Tensor:
-        """Vectors of all audio cubes in segments of features.
-
-        Parameters
-        ----------
-        features : (batch, t, 40, 3) float, see `avsv.systems.synchrony.audio_features.mfec`; t >= 15
-        stride : 1 for every cube, 2 for every second one, ...
-
-        Returns
-        -------
-        (batch, (t - 15) // stride + 1, size)
-        """
+        """MFEC with derivatives, (batch, t, 40, 3) -> (batch, (t - 15) // stride + 1, size)."""
         batch, n_frames = features.shape[:2]
         frames = self.sound_net(features.flatten(0, 1).transpose(1, 2)).flatten(1).unflatten(0, (batch, n_frames))
         return slide(self.sound_out, frames, stride)

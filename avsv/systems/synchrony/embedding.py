@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
 
 from avsv.errors import InputError
 from avsv.features.fbank import RATE
@@ -19,15 +18,16 @@ from avsv.models.device import pick_device
 from avsv.systems.synchrony.audio_features import mfcc, mfec
 from avsv.systems.synchrony.coupled_cnn import CoupledCNN
 from avsv.systems.synchrony.mouths import Mouths, read_mouths
+from avsv.systems.synchrony.network import SynchronyNetwork
 from avsv.systems.synchrony.offsets import LARGEST, ClipVectors, distance_matrix, find_offset
 from avsv.systems.synchrony.syncnet import SyncNet
 
-NETWORKS: dict[str, type[nn.Module]] = {"coupled_cnn": CoupledCNN, "syncnet": SyncNet}
+NETWORKS: dict[str, type[SynchronyNetwork]] = {"coupled_cnn": CoupledCNN, "syncnet": SyncNet}
 FEATURES = {"mfec": mfec, "mfcc": mfcc}
 FRAMES = 480  # mouth images per batch, a multiple of every network's stride; bounds the memory for a long video
 
 
-def build_network(description: dict) -> nn.Module:
+def build_network(description: dict) -> SynchronyNetwork:
     """Build a synchrony network with an attribute `threshold`.
 
     The threshold is the least confidence at which a clip's mouth is accepted as matching its audio; None for a network
@@ -72,7 +72,7 @@ class SynchronyEmbedder:
     net : CoupledCNN or SyncNet
     """
 
-    def __init__(self, net: nn.Module, device: torch.device):
+    def __init__(self, net: SynchronyNetwork, device: torch.device):
         self.net, self.device = net.to(device).eval(), device
 
     @property

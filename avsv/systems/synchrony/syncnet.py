@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from avsv.systems.synchrony.audio_features import N_MFCC
 from avsv.systems.synchrony.mouths import HEIGHT, WIDTH
+from avsv.systems.synchrony.network import SynchronyNetwork
 
 HOP = 4  # MFCC frames per video frame
 
@@ -31,17 +32,8 @@ def conv(n_in: int, n_out: int, kernel: int | tuple, stride: int = 1, padding: i
     return [nn.Conv2d(n_in, n_out, kernel, stride, padding), nn.BatchNorm2d(n_out), nn.ReLU(inplace=True)]
 
 
-class SyncNet(nn.Module):
-    """Embed 0.2 s of mouth images and of audio; the two vectors are close if both belong together.
-
-    Parameters
-    ----------
-    size : dimension of the vectors
-    width : multiple of the published channel counts; below 1 for a laptop
-
-    Attributes
-    ----------
-    See `avsv.systems.synchrony.coupled_cnn.CoupledCNN`; consecutive pairs are one video frame (0.04 s) apart.
+class SyncNet(SynchronyNetwork):
+    """Embeds cubes of 0.2 s; consecutive pairs are one video frame (0.04 s) apart.
 
     Examples
     --------
@@ -79,33 +71,16 @@ class SyncNet(nn.Module):
             net.to(memory_format=torch.channels_last)
 
     def embed_mouths(self, images: Tensor, stride: int = 1) -> Tensor:
-        """Vectors of all cubes of 5 frames; the frames of a cube are the channels of the first convolution.
+        """(batch, t, 60, 100) -> (batch, (t - 5) // stride + 1, size).
 
-        Parameters
-        ----------
-        images : (batch, t, 60, 100) float, with mean 0 and standard deviation 1 over the clip; t >= 5
-        stride : 1 for every cube, 2 for every second one, ...
-
-        Returns
-        -------
-        (batch, (t - 5) // stride + 1, size)
+        The 5 frames of a cube are the channels of the first convolution.
         """
         cubes = images.unfold(1, self.mouth_frames, stride).permute(0, 1, 4, 2, 3)
         out = self.mouth_net(cubes.flatten(0, 1).contiguous(memory_format=torch.channels_last))
         return self.mouth_out(out.flatten(1)).unflatten(0, cubes.shape[:2])
 
     def embed_audio(self, features: Tensor, stride: int = 1) -> Tensor:
-        """Vectors of the cubes of 20 MFCC frames that start with a video frame.
-
-        Parameters
-        ----------
-        features : (batch, t, 13) float, see `avsv.systems.synchrony.audio_features.mfcc`; t >= 20
-        stride : 1 for every cube, 2 for every second one, ...
-
-        Returns
-        -------
-        (batch, (t - 20) // (4 stride) + 1, size)
-        """
+        """MFCC, (batch, t, 13) -> (batch, (t - 20) // (4 stride) + 1, size): cubes that start with a video frame."""
         cubes = features.unfold(1, self.audio_frames, HOP * stride)
         out = self.sound_net(cubes.reshape(-1, 1, N_MFCC, self.audio_frames))
         return self.sound_out(out.flatten(1)).unflatten(0, cubes.shape[:2])
