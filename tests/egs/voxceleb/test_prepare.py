@@ -2,9 +2,6 @@
 
 import re
 import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -13,16 +10,7 @@ import soundfile
 
 from avsv.kaldi.data_dir import read_data_dir
 from avsv.kaldi.validation import check
-
-LOCAL = Path(__file__).resolve().parents[3] / "egs" / "voxceleb" / "local"
-
-
-def prepare(script, *argv):
-    done = subprocess.run(
-        [sys.executable, LOCAL / script, *map(str, argv)], capture_output=True, text=True, check=False
-    )
-    assert "Traceback" not in done.stderr
-    return done.returncode, done.stdout + done.stderr
+from tests.egs.voxceleb.scripts import prepare
 
 
 @pytest.fixture

@@ -1,23 +1,11 @@
 """Sets of people for association: the published split, a drawn one, the lists' media."""
 
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 
 from avsv.kaldi.data_dir import read_data_dir, write_data_dir
+from tests.egs.voxceleb.scripts import prepare
 
-LOCAL = Path(__file__).resolve().parents[3] / "egs" / "voxceleb" / "local"
 SETS = ("train", "seen", "valid", "unseen")
-
-
-def prepare(script, *argv):
-    done = subprocess.run(
-        [sys.executable, LOCAL / script, *map(str, argv)], capture_output=True, text=True, check=False
-    )
-    assert "Traceback" not in done.stderr
-    return done.returncode, done.stdout + done.stderr
 
 
 @pytest.fixture
