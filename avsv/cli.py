@@ -11,7 +11,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from avsv.errors import AvsvError, OptionError, printable, with_options
+from avsv.errors import AvsvError, OptionError, printable
 from avsv.jobs.processes import end_soon_on_interrupt
 
 PACKAGE = Path(__file__).parent
@@ -130,6 +130,17 @@ def describe(error: OSError) -> str:
     """A system error as a sentence: which file, what the system said, and of a full disk which one it is."""
     where = f"{error.filename}: " if error.filename else ""
     return f"{where}{MISPLACED.get(error.errno) or error.strerror or error}{disk_of(error)}"
+
+
+def with_options(message: str) -> str:
+    """A message as the command line prints it: parameters of functions, in backquotes, become options.
+
+    Examples
+    --------
+    >>> with_options("has no names; pass `names_file`, one name per line")
+    'has no names; pass --names-file, one name per line'
+    """
+    return re.sub(r"`([a-z_]+)`", lambda match: "--" + match[1].replace("_", "-"), message)
 
 
 def disk_of(error: OSError) -> str:

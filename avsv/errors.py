@@ -3,7 +3,6 @@
 A message names the file and line, what was expected, and what to do.
 """
 
-import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -45,14 +44,3 @@ def printable(text: str) -> str:
     'name \\\\x1b[2J, line 2'
     """
     return "".join(c if c.isprintable() or c in "\n\t" else ascii(c)[1:-1] for c in text)
-
-
-def with_options(message: str) -> str:
-    """A message as the command line prints it: parameters of functions, in backquotes, become options.
-
-    Examples
-    --------
-    >>> with_options("has no names; pass `names_file`, one name per line")
-    'has no names; pass --names-file, one name per line'
-    """
-    return re.sub(r"`([a-z_]+)`", lambda match: "--" + match[1].replace("_", "-"), message)

@@ -1,6 +1,9 @@
 """The rules of the house that a machine can check."""
 
+import argparse
 import ast
+import importlib
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -76,6 +79,27 @@ print([name for name in ("torch", "scipy", "matplotlib", "speechbrain", "cv2", "
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def parser_of(module: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser()
+    importlib.import_module(module).add_arguments(parser)
+    return parser
+
+
+def test_below_the_commands_nothing_knows_an_option_or_argparse():
+    modules = [*cli.main_verbs().values(), *(name for verbs in cli.systems().values() for name in verbs.values())]
+    options = {text for name in modules for action in parser_of(name)._actions for text in action.option_strings}
+    named = re.compile("|".join(rf"{option}\b" for option in sorted(options) if option.startswith("--")))
+    for path in SOURCES:
+        if place(path)[0] in ("commands", "cli"):
+            continue
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        assert "argparse" not in imported(path), path
+        prose = {node.value for node in ast.walk(tree) if isinstance(node, ast.Expr)}  # docstrings
+        texts = [node for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+        wrong = [node.lineno for node in texts if node not in prose and named.search(node.value)]
+        assert not wrong, f"{path}, lines {wrong}: an option of the command line"
 
 
 def test_every_verb_is_listed_under_one_heading():

@@ -5,6 +5,8 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from avsv.jobs.shards import Shard
+
 if TYPE_CHECKING:  # a command's --help needs this file, but no numpy
     from collections.abc import Callable
 
@@ -14,6 +16,13 @@ if TYPE_CHECKING:  # a command's --help needs this file, but no numpy
     from avsv.scoring.score_lists import ScoreList
 
 
+MISSING = {
+    "error": "stop",
+    "drop": "leave them out and count them",
+    "keep": "keep their raw scores",
+    "rest": "judge by the scores and values that are present",
+    "NUMBER": "give them this score",
+}
 # names of options that are files or change nothing but speed, and of what the parser itself keeps
 NOT_OF_THE_RESULT = {"verb", "fail", "last_files", "more_scores", "out", "scores", "voice", "face", "device", "json"}
 
@@ -64,25 +73,39 @@ def prior(text: str) -> float:
     return value
 
 
-def missing_policy(*policies: str, number: bool = False) -> "Callable[[str], Missing]":
-    """A type for argparse: one of `policies`, or a finite score if `number` allows it.
+def add_missing(parser: argparse.ArgumentParser, what: str, *policies: str) -> None:
+    """`--missing`, in the same words for all verbs.
+
+    Parameters
+    ----------
+    what : trials that it is about, such as "trials without a score"
+    policies : keys of MISSING, the ones that the verb supports
+    """
+    meanings = "; ".join(f"{policy}: {MISSING[policy]}" for policy in policies)
+    parser.add_argument(
+        "--missing", type=missing_policy(*policies), default="error", metavar="|".join(policies),
+        help=f"what to do with {what}: {meanings} (error)",
+    )  # fmt: skip
+
+
+def missing_policy(*policies: str) -> "Callable[[str], Missing]":
+    """A type for argparse: one of `policies`, where NUMBER stands for any finite score.
 
     Examples
     --------
-    >>> missing_policy("error", "drop", number=True)("-1")
+    >>> missing_policy("error", "drop", "NUMBER")("-1")
     -1.0
     """
 
     def parse(text: str) -> "Missing":
-        if text in policies:
+        if text in policies and text != "NUMBER":
             return text
         try:
             value = float(text)
         except ValueError:
             value = float("nan")
-        if not number or not math.isfinite(value):
-            expected = ", ".join([*policies, "a number"] if number else policies)
-            raise argparse.ArgumentTypeError(f'expected {expected}, found "{text}"')
+        if "NUMBER" not in policies or not math.isfinite(value):
+            raise argparse.ArgumentTypeError(f'expected {", ".join(policies)}, found "{text}"')
         return value
 
     return parse
@@ -114,6 +137,55 @@ def add_audio_track(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--audio-track", type=at_least_one, metavar="N",
         help="number of the sound track of a video, from 1 (default: the one that the file says is its default)",
+    )  # fmt: skip
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="where networks run (cpu)")
+
+
+def add_shard(parser: argparse.ArgumentParser) -> None:
+    """Options of commands that run as job arrays and may skip a few clips."""
+    parser.add_argument("--shard", type=Shard.parse, default=Shard(), metavar="J/N", help="do part J of N (1/1)")
+    parser.add_argument(
+        "--max-skipped", type=share, default=0.05, metavar="X",
+        help="stop when more than this share of the clips fails (0.05)",
+    )  # fmt: skip
+
+
+def add_reuse(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--reuse", type=Path, action="append", default=[], metavar="DIR",
+        help="OUT_DIR of another set: identical clips are copied from there; may be repeated",
+    )  # fmt: skip
+
+
+def add_detection_threshold(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--det-thresh", type=prior, default=0.5, metavar="X", help="lowest detection score of a face, 0 to 1 (0.5)"
+    )
+
+
+def add_allow_pipes(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--allow-pipes", action="store_true", help="run the commands that wav.scp contains")
+
+
+def add_text(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--text", action="store_true", help="write Kaldi's text format instead of binary")
+
+
+def add_resamples(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--resamples", type=at_least_zero, default=1000, metavar="N",
+        help="bootstrap resamples of the speakers for intervals; 0 for no intervals (1000)",
+    )  # fmt: skip
+
+
+def add_p_target(parser: argparse.ArgumentParser, rest: str) -> None:
+    """`rest` is the name under which positional arguments that follow the numbers are kept."""
+    parser.add_argument(
+        "--p-target", nargs="+", action=Priors, rest=rest, default=[0.01, 0.05], metavar="P",
+        help="target priors of minDCF and actDCF (0.01 0.05)",
     )  # fmt: skip
 
 
@@ -149,7 +221,7 @@ def take_out(args: argparse.Namespace) -> None:
 
 def add_training_options(parser: argparse.ArgumentParser) -> None:
     """What calibration and fusion have in common."""
-    parser.add_argument("--target-prior", type=prior, metavar="P", help="weight of targets in training (0.01)")
+    parser.add_argument("--p-target", type=prior, metavar="P", help="target prior in training (0.01)")
     parser.add_argument("--model", type=Path, metavar="JSON", help="apply this model, train nothing")
     parser.add_argument(
         "--quality", nargs="+", action=Files, metavar="FILE", help="tables of the recordings: utterance value; log:FILE"
@@ -158,29 +230,26 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
         "--train-quality", nargs="+", action=Files, metavar="FILE",
         help="the same of the training recordings (those of --quality)",
     )  # fmt: skip
-    parser.add_argument(
-        "--missing", choices=["error", "rest"], default="error",
-        help="a trial without a score, a recording without a quality value: stop, or judge by the rest (error)",
-    )  # fmt: skip
+    add_missing(parser, "trials without a score, or with a recording that has no quality value", "error", "rest")
 
 
 def read_score_lists(args: argparse.Namespace) -> "tuple[ScoreList, ScoreList | None]":
     """The files to be fused and those to train on, None where there are none; InputError where options contradict."""
-    from avsv.errors import InputError
+    from avsv.errors import OptionError
     from avsv.scoring.score_lists import ScoreList
 
     if (args.train_trials is None) != (args.train_scores is None):
-        raise InputError("--train-trials and --train-scores go together")
-    if args.model is not None and args.target_prior is not None:
-        raise InputError("--target-prior goes with training: --model is applied as it is")
+        raise OptionError("--train-trials and --train-scores go together")
+    if args.model is not None and args.p_target is not None:
+        raise OptionError("--p-target belongs to training, which --model replaces")
     if args.model is not None and args.train_trials is not None:
-        raise InputError("--model is applied as it is: leave out --train-trials and --train-scores, or --model")
+        raise OptionError("--model replaces training: leave out --train-trials and --train-scores, or --model")
     if args.train_quality and (not args.quality or args.train_trials is None):
-        raise InputError("--train-quality goes with --quality and --train-trials")
+        raise OptionError("--train-quality goes with --quality and --train-trials")
     quality = [quality_table(file) for file in args.quality or []]
     train_quality = [quality_table(file) for file in args.train_quality or []]
     if train_quality and [table.log for table in train_quality] != [table.log for table in quality]:
-        raise InputError("--train-quality: expected the tables of --quality in the same order, log: where it has log:")
+        raise OptionError("--train-quality: expected the tables of --quality in the same order, log: where it has log:")
     given = ScoreList(args.trials, [Path(file) for file in args.scores], quality)
     if args.train_trials is None:
         return given, None

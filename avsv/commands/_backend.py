@@ -77,13 +77,13 @@ def read_sides(
     right : (n, d') float32, the test side; zeros for models
     backend : gives other embeddings' enrolment side and test side, both (m, d')
     """
-    from avsv.errors import InputError
+    from avsv.errors import OptionError
     from avsv.scoring.backend import both_sides, make_backend
     from avsv.scoring.missing import refuse_missing
     from avsv.scoring.trial_embeddings import read_trial_embeddings
 
     if args.enroll_method is not None and args.enroll_spk2utt is None:
-        raise InputError("--enroll-method goes with --enroll-spk2utt FILE, the recordings of each model")
+        raise OptionError("--enroll-method goes with --enroll-spk2utt FILE, the recordings of each model")
     length, normalization = args.vector_length or "sqrt-dim", normalization_of(args)
     backend = make_backend(args.backend, args.plda, args.center, args.transform, length, normalization)
     pool = read_trial_embeddings(trials, args.enroll, args.test, args.enroll_spk2utt)
@@ -94,13 +94,13 @@ def read_sides(
 
 def normalization_of(args: argparse.Namespace) -> str:
     """What Kaldi's two options come to; InputError where one would be without effect."""
-    from avsv.errors import InputError
+    from avsv.errors import OptionError
 
     given = [name for name in ("vector_length", "normalize_length", "simple_length_norm") if getattr(args, name)]
     if given and args.backend != "plda":
-        raise InputError(f"--{given[0].replace('_', '-')} goes with --backend plda")
+        raise OptionError(f"--{given[0].replace('_', '-')} goes with --backend plda")
     if args.simple_length_norm == "true" and args.normalize_length != "true":
-        raise InputError("--simple-length-norm true goes with --normalize-length true")
+        raise OptionError("--simple-length-norm true goes with --normalize-length true")
     return "none" if args.normalize_length != "true" else "simple" if args.simple_length_norm == "true" else "model"
 
 

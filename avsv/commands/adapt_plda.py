@@ -13,7 +13,7 @@ import logging
 import os
 from pathlib import Path
 
-from avsv.commands._arguments import not_negative, result_options
+from avsv.commands._arguments import add_text, not_negative, result_options
 
 log = logging.getLogger("avsv")
 
@@ -32,7 +32,7 @@ def add_arguments(parser):
         "--mean-diff-scale", type=not_negative, default=1.0, metavar="X",
         help="share of the squared distance of the means that is added to the domain's variance (1)",
     )  # fmt: skip
-    parser.add_argument("--text", action="store_true", help="write Kaldi's text form, not the binary one")
+    add_text(parser)
     parser.add_argument("out", type=Path, metavar="OUT", help="folder")
 
 

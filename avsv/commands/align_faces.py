@@ -14,10 +14,9 @@ example:
 import logging
 from pathlib import Path
 
-from avsv.commands._arguments import at_least_one, prior, share
+from avsv.commands._arguments import add_detection_threshold, add_device, add_shard, at_least_one
 from avsv.jobs.fingerprints import file_digest
 from avsv.jobs.provenance import MadeFrom
-from avsv.jobs.shards import Shard
 from avsv.kaldi.data_dir import read_data_dir
 from avsv.kaldi.media_files import with_stamps
 from avsv.kaldi.shards import make_archives
@@ -29,11 +28,10 @@ def add_arguments(parser):
     parser.add_argument("data_dir", type=Path, help="has video.scp and utt2spk")
     parser.add_argument("out_dir", type=Path)
     parser.add_argument("--model", required=True, help="an InsightFace pack by name or folder, or an exp/ folder")
-    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    add_device(parser)
     parser.add_argument("--frames-per-clip", type=at_least_one, default=5, help="frames looked at (default: 5)")
-    parser.add_argument("--det-thresh", type=prior, default=0.5, help="least score of a face, 0 to 1 (default: 0.5)")
-    parser.add_argument("--shard", type=Shard.parse, default=Shard(), metavar="J/N", help="do part J of N")
-    parser.add_argument("--max-skipped", type=share, default=0.05, help="share of clips that may fail (default: 0.05)")
+    add_detection_threshold(parser)
+    add_shard(parser)
 
 
 def run(args):

@@ -40,5 +40,5 @@ def run(args):
     args.train_scores = args.train_scores and [args.train_scores]
     given, train = read_score_lists(args)
     made = made_from_lists(args, given, train)
-    fuse_files(Path(args.out), given, train, args.target_prior or 0.01, args.model, args.missing)
+    fuse_files(Path(args.out), given, train, args.p_target or 0.01, args.model, args.missing)
     made.write(args.out)

@@ -17,7 +17,7 @@ example:
 import logging
 from pathlib import Path
 
-from avsv.commands._arguments import Priors, at_least_zero
+from avsv.commands._arguments import add_p_target, add_resamples
 
 log = logging.getLogger("avsv")
 
@@ -25,14 +25,9 @@ log = logging.getLogger("avsv")
 def add_arguments(parser):
     parser.add_argument("--trials", type=Path, required=True, help="enroll test target|nontarget, or VoxCeleb's list")
     parser.add_argument("--reference", metavar="NAME", help="the system that the others are compared with (the first)")
-    parser.add_argument(
-        "--p-target", nargs="+", action=Priors, rest="more_systems", default=[0.01, 0.05], metavar="P",
-        help="target priors of minDCF and actDCF (0.01 0.05)",
-    )  # fmt: skip
+    add_p_target(parser, "more_systems")
     parser.add_argument("--utt2spk", type=Path, help="who is in each recording, for the intervals")
-    parser.add_argument(
-        "--resamples", type=at_least_zero, default=1000, metavar="N", help="of the intervals; 0: none (1000)"
-    )
+    add_resamples(parser)
     parser.add_argument("--published", type=Path, metavar="FILE", help="figures of papers, to be shown beside")
     parser.add_argument("--list", metavar="LIST", help="the list's name in --published (the file name of --trials)")
     parser.add_argument("--json", type=Path, metavar="OUT", help="write the comparison there too")

@@ -47,7 +47,7 @@ def add_arguments(parser):
 
 
 def run(args):
-    from avsv.errors import InputError
+    from avsv.errors import InputError, OptionError
     from avsv.features.audio_damage import read_noises
     from avsv.features.noisy_sets import draw_damage, find_condition, needs_noises, write_noisy_set
     from avsv.jobs.run_log import MADE, note
@@ -59,7 +59,7 @@ def run(args):
     if (args.data_dir / "utt2damage").exists():
         raise InputError(f"{args.data_dir}: has utt2damage, so it is a noisy set already; give the clean one")
     if needs_noises(condition) and not args.noises:
-        raise InputError(f"--condition {args.condition}: damages voices; give --noises, such as data/musan")
+        raise OptionError(f"--condition {args.condition}: damages voices; give --noises, such as data/musan")
     data = read_data_dir(args.data_dir)
     noises = read_noises(args.noises) if needs_noises(condition) else {}
     damage = draw_damage(data, condition, noises, args.seed)

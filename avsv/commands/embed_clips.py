@@ -16,8 +16,15 @@ example:
 import logging
 from pathlib import Path
 
-from avsv.commands._arguments import add_audio_track, at_least_one, prior, share
-from avsv.jobs.shards import Shard
+from avsv.commands._arguments import (
+    add_allow_pipes,
+    add_audio_track,
+    add_detection_threshold,
+    add_device,
+    add_reuse,
+    add_shard,
+    at_least_one,
+)
 
 log = logging.getLogger("avsv")
 
@@ -28,15 +35,13 @@ def add_arguments(parser):
     parser.add_argument(
         "--model", type=Path, required=True, metavar="EXP_DIR", help="a finished training of task avn_f"
     )
-    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    add_device(parser)
     parser.add_argument("--frames-per-clip", type=at_least_one, default=5, help="most faces of a clip (default: 5)")
-    parser.add_argument("--det-thresh", type=prior, default=0.5, help="least score of a face, 0 to 1 (default: 0.5)")
-    parser.add_argument("--shard", type=Shard.parse, default=Shard(), metavar="J/N", help="do part J of N")
-    parser.add_argument("--max-skipped", type=share, default=0.05, help="share of clips that may fail (default: 0.05)")
-    parser.add_argument("--reuse", type=Path, action="append", default=[], metavar="DIR",
-                        help="another set's OUT_DIR: clips that are the same there are copied; repeatable")  # fmt: skip
+    add_detection_threshold(parser)
+    add_shard(parser)
+    add_reuse(parser)
     add_audio_track(parser)
-    parser.add_argument("--allow-pipes", action="store_true", help="run the commands that wav.scp holds")
+    add_allow_pipes(parser)
 
 
 def run(args):

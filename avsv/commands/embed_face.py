@@ -30,9 +30,8 @@ example:
 import logging
 from pathlib import Path
 
-from avsv.commands._arguments import at_least_one, prior, share
+from avsv.commands._arguments import add_detection_threshold, add_device, add_reuse, add_shard, at_least_one
 from avsv.jobs.fingerprints import file_digest
-from avsv.jobs.shards import Shard
 from avsv.kaldi.damage import MISSING, read_damage
 from avsv.kaldi.data_dir import read_data_dir
 from avsv.kaldi.media_files import with_stamps
@@ -45,24 +44,22 @@ def add_arguments(parser):
     parser.add_argument("data_dir", type=Path, help="has utt2spk and video.scp or faces.scp")
     parser.add_argument("out_dir", type=Path)
     parser.add_argument("--model", required=True, help="an InsightFace pack by name or folder, or an exp/ folder")
-    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    add_device(parser)
     parser.add_argument("--frames-per-clip", type=at_least_one, default=5, help="faces averaged (default: 5)")
     parser.add_argument(
         "--batch-size", type=at_least_one, default=8, help="faces at a time (default: 8; more is faster on a GPU only)"
     )
-    parser.add_argument("--det-thresh", type=prior, default=0.5, help="least score of a face, 0 to 1 (default: 0.5)")
-    parser.add_argument("--shard", type=Shard.parse, default=Shard(), metavar="J/N", help="do part J of N")
-    parser.add_argument("--max-skipped", type=share, default=0.05, help="share of clips that may fail (default: 0.05)")
+    add_detection_threshold(parser)
+    add_shard(parser)
     parser.add_argument("--pool", type=Path, metavar="DIR", help="attention on the faces' quality (default: mean)")
     parser.add_argument("--keep-faces", action="store_true", help="also write each face's embedding; not with --reuse")
-    parser.add_argument("--reuse", type=Path, action="append", default=[], metavar="DIR",
-                        help="another set's OUT_DIR: clips that are the same there are copied; repeatable")  # fmt: skip
+    add_reuse(parser)
 
 
 def run(args):
     from avsv.embeddings.face import FaceEmbedder, archived_faces, damaged, embed_clips, media_faces
     from avsv.embeddings.face_pool import NAME, load_face_pool
-    from avsv.errors import InputError
+    from avsv.errors import InputError, OptionError
     from avsv.features.face_pack import load_pack
     from avsv.features.quality_measures import FACE_TABLES
     from avsv.jobs.provenance import MadeFrom
@@ -71,7 +68,7 @@ def run(args):
     from avsv.kaldi.tables import read_table, write_table
 
     if args.keep_faces and args.reuse:
-        raise InputError("--keep-faces: what --reuse copies has no faces of its own; leave out one of the two")
+        raise OptionError("--keep-faces: what --reuse copies has no faces of its own; leave out one of the two")
     pool = load_face_pool(args.pool) if args.pool else None
     data = read_data_dir(args.data_dir)
     aligned = {utt: entry for utt, entry in data.table("faces.scp").items() if utt in data.utt2spk}

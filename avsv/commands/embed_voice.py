@@ -20,23 +20,28 @@ example:
 
 from pathlib import Path
 
-from avsv.commands._arguments import add_audio_track, add_trust, positive, share
-from avsv.jobs.shards import Shard
+from avsv.commands._arguments import (
+    add_allow_pipes,
+    add_audio_track,
+    add_device,
+    add_reuse,
+    add_shard,
+    add_trust,
+    positive,
+)
 
 
 def add_arguments(parser):
     parser.add_argument("--model", required=True, help="SpeechBrain source, a folder of that form, or exp/ folder")
     parser.add_argument("data_dir", type=Path, help="has wav.scp and utt2spk")
     parser.add_argument("out_dir", type=Path)
-    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
-    parser.add_argument("--shard", type=Shard.parse, default=Shard(), metavar="J/N", help="do part J of N")
+    add_device(parser)
+    add_shard(parser)
     parser.add_argument("--batch-seconds", type=positive, default=60, help="sound in a batch on a GPU (default: 60)")
-    parser.add_argument("--max-skipped", type=share, default=0.05, help="share of clips that may fail (default: 0.05)")
-    parser.add_argument("--reuse", type=Path, action="append", default=[], metavar="DIR",
-                        help="another set's OUT_DIR: clips that are the same there are copied; repeatable")  # fmt: skip
+    add_reuse(parser)
     add_trust(parser)
     add_audio_track(parser)
-    parser.add_argument("--allow-pipes", action="store_true", help="run the commands that wav.scp holds")
+    add_allow_pipes(parser)
 
 
 def run(args):

@@ -17,17 +17,14 @@ example:
 import logging
 from pathlib import Path
 
-from avsv.commands._arguments import Priors, at_least_zero
+from avsv.commands._arguments import Priors, add_missing, add_p_target, add_resamples
 
 log = logging.getLogger("avsv")
 
 
 def add_arguments(parser):
     parser.add_argument("--trials", type=Path, required=True, help="enroll test target|nontarget, or VoxCeleb's list")
-    parser.add_argument(
-        "--p-target", nargs="+", action=Priors, rest="more_scores", default=[0.01, 0.05], metavar="P",
-        help="target priors of minDCF and actDCF (0.01 0.05)",
-    )  # fmt: skip
+    add_p_target(parser, "more_scores")
     parser.add_argument(
         "--fmr", nargs="+", action=Priors, rest="more_scores", default=[0.01, 0.001], metavar="X",
         help="false match rates to tell the false non-match rate at (0.01 0.001)",
@@ -37,15 +34,10 @@ def add_arguments(parser):
         "--by", type=Path, action="append", default=[], metavar="FILE",
         help="measure subsets by this table of recordings or people; may be given several times",
     )  # fmt: skip
-    parser.add_argument(
-        "--resamples", type=at_least_zero, default=1000, metavar="N", help="of the intervals; 0: none (1000)"
-    )
+    add_resamples(parser)
     parser.add_argument("--json", type=Path, metavar="OUT", help="write the measures there too")
     parser.add_argument("--roc", type=Path, metavar="OUT", help="write ROC points there: scores, threshold, FPR, FNR")
-    parser.add_argument(
-        "--missing", choices=["error", "drop"], default="error",
-        help="trials without a score: stop, or leave them out and count them (error)",
-    )  # fmt: skip
+    add_missing(parser, "trials without a score", "error", "drop")
     parser.add_argument("scores", nargs="*", metavar="SCORES", help="enroll test score")
     parser.set_defaults(fail=parser.error, more_scores=[])
 

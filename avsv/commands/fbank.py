@@ -10,9 +10,8 @@ example:
 
 from pathlib import Path
 
-from avsv.commands._arguments import add_audio_track, share
+from avsv.commands._arguments import add_allow_pipes, add_audio_track, add_shard
 from avsv.jobs.provenance import MadeFrom
-from avsv.jobs.shards import Shard
 from avsv.kaldi.data_dir import read_data_dir
 from avsv.kaldi.media_files import with_stamps
 from avsv.kaldi.shard_writer import COMPRESSED
@@ -22,10 +21,9 @@ from avsv.kaldi.shards import make_archives
 def add_arguments(parser):
     parser.add_argument("data_dir", type=Path, help="has wav.scp and utt2spk")
     parser.add_argument("out_dir", type=Path)
-    parser.add_argument("--shard", type=Shard.parse, default=Shard(), metavar="J/N", help="do part J of N")
-    parser.add_argument("--max-skipped", type=share, default=0.05, help="share of clips that may fail (default: 0.05)")
+    add_shard(parser)
     add_audio_track(parser)
-    parser.add_argument("--allow-pipes", action="store_true", help="run the commands that wav.scp holds")
+    add_allow_pipes(parser)
 
 
 def run(args):

@@ -36,17 +36,17 @@ def add_arguments(parser):
 
 
 def run(args):
-    from avsv.errors import InputError
+    from avsv.errors import OptionError
     from avsv.scoring.score_lists import average_files, fuse_files
 
     take_out(args)
     given, train = read_score_lists(args)
     made = made_from_lists(args, given, train)
     if args.method == "logistic":
-        fuse_files(Path(args.out), given, train, args.target_prior or 0.01, args.model, args.missing)
+        fuse_files(Path(args.out), given, train, args.p_target or 0.01, args.model, args.missing)
         made.write(args.out)
         return
-    if given.quality or args.model or args.target_prior is not None:
-        raise InputError("--quality, --target-prior and --model go with --method logistic: the mean weighs nothing")
+    if given.quality or args.model or args.p_target is not None:
+        raise OptionError("--quality, --p-target and --model belong to --method logistic")
     average_files(Path(args.out), given, args.missing)
     made.write(args.out)

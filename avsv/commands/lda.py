@@ -12,7 +12,7 @@ import logging
 import os
 from pathlib import Path
 
-from avsv.commands._arguments import at_least_one, result_options
+from avsv.commands._arguments import add_text, at_least_one, result_options
 
 log = logging.getLogger("avsv")
 
@@ -22,13 +22,13 @@ def add_arguments(parser):
     parser.add_argument("--method", choices=["lda", "whiten"], default="lda", help="lda")
     parser.add_argument("--utt2spk", type=Path, metavar="FILE", help="who is in each recording; for lda")
     parser.add_argument("--dim", type=at_least_one, metavar="N", help="dimensions kept (all)")
-    parser.add_argument("--text", action="store_true", help="write Kaldi's text form, not the binary one")
+    add_text(parser)
     parser.add_argument("out", type=Path, metavar="OUT", help="folder")
 
 
 def run(args):
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # the matrices are small: threads would wait for each other
-    from avsv.errors import InputError
+    from avsv.errors import OptionError
     from avsv.jobs.files import replaced_together
     from avsv.jobs.provenance import MadeFrom
     from avsv.kaldi.embeddings import read_embeddings
@@ -39,7 +39,7 @@ def run(args):
     from avsv.scoring.whitening import train_whitening
 
     if (args.method == "lda") != (args.utt2spk is not None):
-        raise InputError("--method lda needs --utt2spk FILE; --method whiten has no use for it")
+        raise OptionError("--method lda needs --utt2spk FILE; --method whiten has no use for it")
     made = MadeFrom(args.verb, {"embeddings": args.embeddings, "people": args.utt2spk}, result_options(args))
     embeddings = read_embeddings(args.embeddings)
     if args.method == "whiten":

@@ -18,7 +18,7 @@ import logging
 import os
 from pathlib import Path
 
-from avsv.commands._arguments import at_least_one, missing_policy, prior, result_options
+from avsv.commands._arguments import add_missing, at_least_one, prior, result_options
 from avsv.commands._backend import add_backend_arguments, backend_inputs, read_sides, system_of
 
 log = logging.getLogger("avsv")
@@ -57,10 +57,7 @@ def add_arguments(parser):
         "--cohort-means", type=Path, metavar="FILE",
         help='write "recording mean" of the cohort scores too: a quality measure for avsv calibrate',
     )  # fmt: skip
-    parser.add_argument(
-        "--missing", type=missing_policy("error", "keep", "drop"), default="error", metavar="error|keep|drop",
-        help="trials without an embedding: stop, keep the raw score, or leave out (error)",
-    )  # fmt: skip
+    add_missing(parser, "trials without an embedding", "error", "drop", "keep")
     parser.add_argument("out", type=Path, metavar="OUT", help="enroll test score")
 
 

@@ -12,7 +12,7 @@ import logging
 import os
 from pathlib import Path
 
-from avsv.commands._arguments import at_least_one, result_options
+from avsv.commands._arguments import add_text, at_least_one, result_options
 
 log = logging.getLogger("avsv")
 
@@ -25,7 +25,7 @@ def add_arguments(parser):
     )
     parser.add_argument("--iterations", type=at_least_one, default=10, metavar="N", help="of EM (10)")
     parser.add_argument("--coral", type=Path, metavar="SCP", help="embeddings of the domain to be used in; unlabelled")
-    parser.add_argument("--text", action="store_true", help="write Kaldi's text form, not the binary one")
+    add_text(parser)
     parser.add_argument("out", type=Path, metavar="OUT", help="folder")
 
 

@@ -13,21 +13,16 @@ example:
 import logging
 from pathlib import Path
 
-from avsv.commands._arguments import Priors, at_least_zero
+from avsv.commands._arguments import add_p_target, add_resamples
 
 log = logging.getLogger("avsv")
 
 
 def add_arguments(parser):
     parser.add_argument("--trials-dir", type=Path, required=True, metavar="DIR", help="folder of labelled trial lists")
-    parser.add_argument(
-        "--p-target", nargs="+", action=Priors, rest="more_folders", default=[0.01, 0.05], metavar="P",
-        help="target priors of minDCF and actDCF (0.01 0.05)",
-    )  # fmt: skip
+    add_p_target(parser, "more_folders")
     parser.add_argument("--utt2spk", type=Path, metavar="FILE", help="who is in each recording, for the intervals")
-    parser.add_argument(
-        "--resamples", type=at_least_zero, default=1000, metavar="N", help="of the intervals; 0: none (1000)"
-    )
+    add_resamples(parser)
     parser.add_argument(
         "--data", type=Path, metavar="DIR",
         help="data directory of the test set, for sound and faces (the folder that --trials-dir lies in)",

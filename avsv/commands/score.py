@@ -23,7 +23,7 @@ import logging
 import os
 from pathlib import Path
 
-from avsv.commands._arguments import missing_policy, result_options
+from avsv.commands._arguments import add_missing, result_options
 from avsv.commands._backend import add_backend_arguments, backend_inputs, read_sides, system_of
 
 log = logging.getLogger("avsv")
@@ -36,10 +36,7 @@ def add_arguments(parser):
         "--weights", type=Path, nargs="+", metavar="FILE",
         help="weights of voice and face beside fused embeddings: compare by what both clips have",
     )  # fmt: skip
-    parser.add_argument(
-        "--missing", type=missing_policy("error", "drop", number=True), default="error", metavar="error|drop|NUMBER",
-        help="trials without an embedding, or with nothing in common: stop, leave out, or give this score (error)",
-    )  # fmt: skip
+    add_missing(parser, "trials without an embedding or without a common modality", "error", "drop", "NUMBER")
     parser.add_argument("out", type=Path, metavar="OUT", help="enroll test score")
 
 
@@ -71,12 +68,12 @@ def run(args):
 
 def what_is_shared(args, trials, pool):
     """Which trials can be scored, (trials,) bool, and of these what their clips share."""
-    from avsv.errors import InputError
+    from avsv.errors import OptionError
     from avsv.scoring.missing import refuse_disjoint
     from avsv.scoring.modality_overlap import LEAST, read_weights, shared_weights
 
     if args.backend != "cosine" or args.center or args.enroll_spk2utt:
-        raise InputError("--weights goes with plain cosine scores of recordings: without --backend plda, --center and "
+        raise OptionError("--weights goes with plain cosine scores of recordings: without --backend plda, --center and "
                         "--enroll-spk2utt")  # fmt: skip
     complete = pool.complete
     shared = shared_weights(read_weights(args.weights, pool.embeddings.ids), pool.pairs[complete])

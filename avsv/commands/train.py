@@ -17,7 +17,7 @@ import os
 import pkgutil
 from pathlib import Path
 
-from avsv.commands._arguments import at_least_one
+from avsv.commands._arguments import add_allow_pipes, at_least_one
 
 INTERMIXED = True  # key=value may stand before and after options
 
@@ -38,7 +38,7 @@ def add_arguments(parser):
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="change the configuration")
     parser.add_argument("--task", metavar="TASK", help="refuse a configuration of another task: for recipes")
     parser.add_argument("--dry-run", action="store_true", help="train nothing: tell what it would cost")
-    parser.add_argument("--allow-pipes", action="store_true", help="run the commands that wav.scp holds")
+    add_allow_pipes(parser)
     parser.add_argument("--people", type=at_least_one, help="of a dry run (those of data_dir, or VoxCeleb2's 5994)")
     parser.add_argument("--clips", type=at_least_one, help="of a dry run (those of data_dir, or VoxCeleb2's 1092009)")
 
@@ -68,7 +68,7 @@ def run(args):
         for line in dry_run(config, module.rehearse, args.people, args.clips):
             print(line, flush=True)
     elif args.people or args.clips:
-        raise InputError("--people and --clips go with --dry-run")
+        raise OptionError("--people and --clips go with --dry-run")
     elif (
         os.environ.get("RANK", "0") != "0"
     ):  # under torchrun: the first process holds the lock, and lets the others go on

@@ -15,7 +15,7 @@ example:
 
 from pathlib import Path
 
-from avsv.commands._arguments import add_audio_track, add_trust, at_least_one, prior
+from avsv.commands._arguments import add_audio_track, add_device, add_trust, at_least_one, prior
 
 UNDECIDED = 3  # exit code
 
@@ -28,11 +28,11 @@ def add_arguments(parser):
     parser.add_argument(
         "--calibration", type=Path, required=True, metavar="JSON", help="trained on the cosines of voice and face"
     )
-    parser.add_argument("--target-prior", type=prior, default=0.5, metavar="P", help="how likely beforehand (0.5)")
+    parser.add_argument("--p-target", type=prior, default=0.5, metavar="P", help="prior probability of a target (0.5)")
     parser.add_argument("--frames-per-clip", type=at_least_one, default=5, help="faces averaged (default: 5)")
     add_trust(parser)
     add_audio_track(parser)
-    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    add_device(parser)
 
 
 def run(args):
@@ -45,13 +45,13 @@ def run(args):
     face = load_face_encoder(args.face, args.device)
     options = {"frames_per_clip": args.frames_per_clip, "audio_track": args.audio_track}
     a, b = (embed(path, voice, face, **options) for path in (args.a, args.b))
-    verdict = verify(a, b, args.calibration, args.target_prior)
+    verdict = verify(a, b, args.calibration, args.p_target)
     for modality in a.models:
         absent = [clip.absent[modality] for clip in (a, b) if modality in clip.absent]
         print(f"{modality:5}  {'-':6}  {'; '.join(absent)}" if absent else
               f"{modality:5}  {verdict.cosines[modality]:.4f}  cosine")  # fmt: skip
     print(f"score  {verdict.ratio:.4f}  log-likelihood ratio; threshold {verdict.threshold:.4f} at target prior "
-          f"{args.target_prior:g}")  # fmt: skip
+          f"{args.p_target:g}")  # fmt: skip
     if verdict.same is None:
         print("no verdict: the clips share neither a voice nor a face")
         return UNDECIDED

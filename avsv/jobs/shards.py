@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from avsv.errors import InputError
+from avsv.errors import InputError, OptionError
 from avsv.jobs.inputs import regular_file
 from avsv.jobs.records import FORMAT
 
@@ -39,7 +39,7 @@ class Shard:
         """
         number, slash, total = text.partition("/")
         if not (slash and number.isdigit() and total.isdigit() and 1 <= int(number) <= int(total)):
-            raise InputError(f'--shard {text}: expected J/N with 1 <= J <= N, such as "1/4"')
+            raise OptionError(f'`shard`: expected J/N with 1 <= J <= N, such as "1/4", found "{text}"')
         return cls(int(number), int(total))
 
     def take(self, items: Sequence) -> Sequence:

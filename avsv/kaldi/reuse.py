@@ -40,10 +40,10 @@ def take_over(earlier: Sequence[Path], utts: Sequence[str], tables: Sequence[str
     left = dict(wanted)
     for folder in earlier:
         if not (folder / INPUT).exists():
-            raise InputError(f"--reuse {folder}: has no {INPUT}; make its embeddings with this version first")
+            raise InputError(f"{folder}: has no {INPUT}, so it cannot be reused; embed it with this version first")
         refuse_earlier_version(folder)
         if not (before := finished(folder)):
-            raise InputError(f"--reuse {folder}: is not complete; run the command that makes it to its end")
+            raise InputError(f"{folder}: is not complete, so it cannot be reused; finish it first")
         made_from = read_table(folder / INPUT)
         same = [utt for utt, value in left.items() if made_from.get(utt) == value]
         found = read_embeddings(folder / "embedding.scp", only=same)
@@ -56,6 +56,6 @@ def take_over(earlier: Sequence[Path], utts: Sequence[str], tables: Sequence[str
                 if utt in taken:
                     out.note(name, utt, value)
         if finished(folder) != before:
-            raise InputError(f"--reuse {folder}: is being made again; run this once more when that has ended")
+            raise InputError(f"{folder}: is being made again, so it cannot be reused; wait until it is complete")
         log.info("%s: %d of %d clips are the same there", folder, len(found), len(utts))
     return list(left)

@@ -225,7 +225,7 @@ class ShardJob:
             key, reason = next(iter(skipped.items()))
             raise TooManySkipped(
                 f"{len(skipped)} of {n_keys} clips could not be used, more than the {100 * self.max_skipped:g} % "
-                f"allowed by --max-skipped; the first: {key}: {reason}. All are in {self.refused}",
+                f"allowed by `max_skipped`; the first: {key}: {reason}. All are in {self.refused}",
                 skipped,
             )
 

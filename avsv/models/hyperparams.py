@@ -31,7 +31,7 @@ FBANK, NORMALIZATION = "speechbrain.lobes.features.Fbank", "speechbrain.processi
 RATE = 16000
 TRUST = (
     "avsv builds ECAPA-TDNN, x-vector and ResNet encoders by itself and runs nothing that a model folder names. If you "
-    "know who made this folder and would run their program, add --trust-model: SpeechBrain then does what the file says"
+    "know who made this folder and would run their program, add `trust_model`: SpeechBrain then does what the file says"
 )
 OPERATIONS: dict[type, Callable] = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul,
                                     ast.Div: operator.truediv, ast.FloorDiv: operator.floordiv}  # fmt: skip

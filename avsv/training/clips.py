@@ -100,7 +100,7 @@ def list_clips(data: DataDir) -> ClipList:
     """
     faces = data.table("faces.scp")
     if not data.wav or not faces:
-        how = f"; make it: avsv align-faces --model PACK {data.path} OUT_DIR" if data.wav else ""
+        how = "; make it with avsv align-faces" if data.wav else ""
         raise InputError(
             f"{data.path}: has no {'faces.scp' if data.wav else 'wav.scp'}; sound and faces are needed{how}"
         )

@@ -55,7 +55,7 @@ def count_data(config: TrainingConfig, people: int | None, clips: int | None) ->
         utt2spk = read_table(path, fields=2, shape="utterance speaker")
         counted, source = (len(set(utt2spk.values())), len(utt2spk)), f"as {path} has them"
     else:
-        counted, source = VOXCELEB2, f"VoxCeleb2's, for {config.data_dir} is not there (--people, --clips)"
+        counted, source = VOXCELEB2, f"VoxCeleb2's, as {config.data_dir} is absent"
     return people or counted[0], clips or counted[1], source
 
 

@@ -80,7 +80,7 @@ def measure_noise(
             qualities.setdefault(kind, []).append(values[rows])
     if not differences:
         raise InputError(f"{', '.join(str(scp) for scp, _ in noisy)}: no clip is damaged and has a clean embedding in "
-                        f"{clean_scp}; does --modality name what the table damages?")  # fmt: skip
+                        f"{clean_scp}; does `modality` name what the table damages?")  # fmt: skip
     if absent := sorted(set(wanted) - set(differences)):
         raise InputError(f"{', '.join(str(scp) for scp, _ in noisy)}: no clip is damaged by {', '.join(absent)}; there "
                         f"are {', '.join(sorted(differences))}")  # fmt: skip

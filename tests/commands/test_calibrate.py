@@ -30,7 +30,7 @@ def measures(avsv, world, name):
 
 
 def test_training_on_other_speakers_calibrates(avsv, scored):
-    training = ["--train-trials", scored.train_trials, "--train-scores", scored.folder / "t", "--target-prior", "0.1"]
+    training = ["--train-trials", scored.train_trials, "--train-scores", scored.folder / "t", "--p-target", "0.1"]
     status, output = calibrate(avsv, scored, *training)
     assert status == 0
     assert "log-likelihood ratio = +0.5" in output
@@ -76,7 +76,7 @@ def shifted(scored):
 
 
 def with_training(world):
-    return ["--train-trials", world.train_trials, "--train-scores", world.folder / "t", "--target-prior", "0.1"]
+    return ["--train-trials", world.train_trials, "--train-scores", world.folder / "t", "--p-target", "0.1"]
 
 
 def durations(world):
@@ -166,7 +166,7 @@ def test_training_on_the_test_trials_is_warned_of(avsv, scored):
         (["--model", "nowhere"], 1, "nowhere: "),
         (["--train-quality", "q"], 1, "--train-quality"),
         (["--quality", "nowhere"], 1, "nowhere: "),
-        (["--target-prior", "1"], 2, '"1"'),
+        (["--p-target", "1"], 2, '"1"'),
     ],
 )
 def test_wrong_options_are_refused(avsv, scored, options, status, message):

@@ -172,8 +172,8 @@ def test_quality_needs_logistic_regression(avsv, two):
 
 @pytest.mark.parametrize("options", [["--method", "mean"], ["--model", "m.json"]])
 def test_a_target_prior_needs_training(avsv, two, options):
-    status, output = fuse(avsv, two, *options, "--target-prior", "0.5", two.folder / "f")
-    assert status == 1 and "--target-prior" in output
+    status, output = fuse(avsv, two, *options, "--p-target", "0.5", two.folder / "f")
+    assert status == 1 and "--p-target" in output
     assert not (two.folder / "f").exists()
 
 

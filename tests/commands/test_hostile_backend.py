@@ -158,12 +158,11 @@ def test_an_empty_out_is_a_message(backend, monkeypatch, which):
 @pytest.mark.parametrize("verb", ["evaluate", "compare", "report", "calibrate", "fuse"])
 @pytest.mark.parametrize("prior", ["0", "1", "-0.1", "2", "nan", "inf", "x", "1e-400"])
 def test_a_prior_out_of_its_range_is_a_wrong_usage(backend, verb, prior):
-    option = "--target-prior" if verb in ("calibrate", "fuse") else "--p-target"
     rest = {"evaluate": ["s1"], "compare": ["a=s1"], "report": ["exp", "out"], "calibrate": ["o"], "fuse": ["o"]}[verb]
     trials = ["--trials-dir" if verb == "report" else "--trials", "t"]
     scores = ["--scores", "s"] if verb in ("calibrate", "fuse") else []
     with pytest.raises(SystemExit) as stop:
-        main([verb, *trials, *scores, f"{option}={prior}", *rest])
+        main([verb, *trials, *scores, f"--p-target={prior}", *rest])
     assert stop.value.code == 2
 
 

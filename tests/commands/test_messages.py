@@ -1,5 +1,6 @@
 """What messages hold: no control characters of files from anywhere, and what is wrong with a path."""
 
+import numpy as np
 import pytest
 
 
@@ -23,3 +24,12 @@ def test_a_file_in_the_place_of_a_folder_is_named(avsv, world, tmp_path, out):
     status, said = avsv(*command, tmp_path / out)
     assert status == 1 and str(tmp_path / out) in said and ("folder" in said or "is a file" in said)
     assert (tmp_path / "file").read_text() == "precious"
+
+
+def test_a_message_about_a_parameter_names_the_option(avsv, world, tmp_path):
+    """Library functions name the parameter `names_file`; the command line shows the option that sets it."""
+    np.save(tmp_path / "x.npy", np.ones((3, 5), np.float32))
+    status, output = avsv("import-embeddings", tmp_path / "x.npy", tmp_path / "out")
+    assert status == 1 and "give --names-file" in output and "`" not in output
+    status, output = avsv("fbank", "--shard", "3/2", tmp_path, tmp_path / "out")
+    assert status == 1 and "--shard: expected J/N" in output

@@ -168,7 +168,7 @@ def test_the_verdict_depends_on_the_prior(verify):
     ratio = ratio_of(verify("a.mp4", "b.mp4")[1])
     assert abs(ratio) < 6
     for prior, verdict in ((0.999, "the same person"), (0.001, "different people")):
-        status, said = verify("a.mp4", "b.mp4", "--target-prior", prior)
+        status, said = verify("a.mp4", "b.mp4", "--p-target", prior)
         assert status == 0 and said.splitlines()[-1] == verdict
         assert f"{math.log((1 - prior) / prior):.4f}" in said
 

@@ -78,8 +78,7 @@ def list_media(data: DataDir) -> MediaClips:
     """
     faces = {utt: entry for utt, entry in data.table("faces.scp").items() if utt in data.utt2spk}
     if not data.wav or not faces:
-        raise InputError(f"{data.path}: needs wav.scp and faces.scp; make the latter: avsv align-faces --model PACK "
-                        f"{data.path} OUT_DIR")  # fmt: skip
+        raise InputError(f"{data.path}: needs wav.scp and faces.scp; make the latter with avsv align-faces")
     names = people_with_both(data, list(data.wav), list(faces))
     numbers = {spk: number for number, spk in enumerate(names)}
     utts = [sorted(utt for utt in table if data.utt2spk[utt] in numbers) for table in (data.wav, faces)]

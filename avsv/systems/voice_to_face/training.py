@@ -263,8 +263,7 @@ def usable_faces(data: DataDir) -> dict[str, str]:
     """The entries of faces.scp; InputError where there are none."""
     entries = {utt: entry for utt, entry in data.table("faces.scp").items() if utt in data.utt2spk}
     if not entries:
-        raise InputError(f"{data.path}/faces.scp: is absent or empty; make it: avsv align-faces --model PACK "
-                        f"{data.path} OUT_DIR")  # fmt: skip
+        raise InputError(f"{data.path}/faces.scp: is absent or empty; make it with avsv align-faces")
     return entries
 
 

@@ -150,8 +150,7 @@ def train_face(config: FaceConfig) -> None:
     data = read_data_dir(config.data_dir)
     entries = {utt: entry for utt, entry in data.table("faces.scp").items() if utt in data.utt2spk}
     if not entries:
-        raise InputError(f"{config.data_dir}/faces.scp: is absent or empty; make it: avsv align-faces --model PACK "
-                        f"{config.data_dir} OUT_DIR")  # fmt: skip
+        raise InputError(f"{config.data_dir}/faces.scp: is absent or empty; make it with avsv align-faces")
     clips = sorted(entries)
     people = sorted({data.utt2spk[utt] for utt in clips})
     if len(people) < 2:

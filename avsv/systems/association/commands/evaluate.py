@@ -20,7 +20,7 @@ example:
 import logging
 from pathlib import Path
 
-from avsv.commands._arguments import at_least_zero, result_options
+from avsv.commands._arguments import add_resamples, result_options
 
 log = logging.getLogger("avsv")
 
@@ -38,9 +38,7 @@ def add_arguments(parser):
     parser.add_argument("--utt2spk", type=Path, metavar="FILE", help="the person of each item; not for published lists")
     parser.add_argument("--ids", type=Path, metavar="FILE", help='people in published paths: lines "name id"')
     parser.add_argument("--odd-one-out", type=Path, metavar="EXP_DIR", help="a trained network of system svhf")
-    parser.add_argument(
-        "--resamples", type=at_least_zero, default=1000, metavar="N", help="for intervals; 0: no intervals (1000)"
-    )
+    add_resamples(parser)
     parser.add_argument("out", type=Path, metavar="OUT.json")
 
 

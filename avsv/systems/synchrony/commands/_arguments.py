@@ -3,12 +3,12 @@
 import argparse
 from pathlib import Path
 
-from avsv.commands._arguments import add_audio_track, not_negative, prior
+from avsv.commands._arguments import add_audio_track, add_detection_threshold, add_device, not_negative
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", type=Path, required=True, help="an exp/ folder of task syncnet or coupled_cnn")
-    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    add_device(parser)
 
 
 def add_video_options(parser: argparse.ArgumentParser) -> None:
@@ -17,10 +17,6 @@ def add_video_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--face", required=True, metavar="PACK", help="an InsightFace pack, or an exp/ folder")
     add_detection_threshold(parser)
     add_audio_track(parser)
-
-
-def add_detection_threshold(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--det-thresh", type=prior, default=0.5, help="least score of a face, 0 to 1 (default: 0.5)")
 
 
 def add_largest_offset(parser: argparse.ArgumentParser) -> None:

@@ -13,14 +13,12 @@ example:
 import logging
 from pathlib import Path
 
-from avsv.commands._arguments import share
+from avsv.commands._arguments import add_detection_threshold, add_device, add_shard
 from avsv.jobs.fingerprints import file_digest
 from avsv.jobs.provenance import MadeFrom
-from avsv.jobs.shards import Shard
 from avsv.kaldi.data_dir import read_data_dir
 from avsv.kaldi.media_files import with_stamps
 from avsv.kaldi.shards import make_archives
-from avsv.systems.synchrony.commands._arguments import add_detection_threshold
 
 log = logging.getLogger("avsv")
 
@@ -29,10 +27,9 @@ def add_arguments(parser):
     parser.add_argument("data_dir", type=Path, help="has video.scp and utt2spk")
     parser.add_argument("out_dir", type=Path)
     parser.add_argument("--model", help="face detector: an InsightFace pack by name or folder, or an exp/ folder")
-    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    add_device(parser)
     add_detection_threshold(parser)
-    parser.add_argument("--shard", type=Shard.parse, default=Shard(), metavar="J/N", help="do part J of N")
-    parser.add_argument("--max-skipped", type=share, default=0.05, help="share of clips that may fail (default: 0.05)")
+    add_shard(parser)
 
 
 def run(args):

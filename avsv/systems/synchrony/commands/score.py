@@ -18,10 +18,9 @@ example:
 import logging
 from pathlib import Path
 
-from avsv.commands._arguments import add_audio_track, not_negative, share
+from avsv.commands._arguments import add_allow_pipes, add_audio_track, add_shard, not_negative
 from avsv.jobs.fingerprints import file_digest
 from avsv.jobs.provenance import MadeFrom
-from avsv.jobs.shards import Shard
 from avsv.kaldi.data_dir import read_data_dir
 from avsv.kaldi.media_files import with_stamps
 from avsv.kaldi.shards import make_archives
@@ -39,10 +38,9 @@ def add_arguments(parser):
     parser.add_argument(
         "--confidence", type=not_negative, help="least confidence of a speaker (default: the network's threshold)"
     )
-    parser.add_argument("--shard", type=Shard.parse, default=Shard(), metavar="J/N", help="do part J of N")
-    parser.add_argument("--max-skipped", type=share, default=0.05, help="share of clips that may fail (default: 0.05)")
+    add_shard(parser)
     add_audio_track(parser)
-    parser.add_argument("--allow-pipes", action="store_true", help="run the commands in wav.scp")
+    add_allow_pipes(parser)
 
 
 def run(args):

@@ -11,6 +11,8 @@ example:
 import logging
 from pathlib import Path
 
+from avsv.commands._arguments import add_device
+
 log = logging.getLogger("avsv")
 
 
@@ -18,7 +20,7 @@ def add_arguments(parser):
     parser.add_argument("audio", metavar="AUDIO", help="recording or video of one person speaking")
     parser.add_argument("out", type=Path, metavar="OUT.png")
     parser.add_argument("--model", required=True, type=Path, metavar="EXP", help="a training of task voice_to_face")
-    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    add_device(parser)
 
 
 def run(args):

@@ -23,7 +23,7 @@ example:
 import argparse
 from pathlib import Path
 
-from avsv.commands._arguments import at_least_one, at_least_zero
+from avsv.commands._arguments import add_device, add_resamples, at_least_one
 
 LEAST = 0.32  # seconds that the embedder needs; voice_to_face.speech_features, which --help must not import, has it too
 
@@ -39,8 +39,8 @@ def add_arguments(parser):
     parser.add_argument("--seconds", type=growing_lengths, default=[0.5, 1.0, 2.0], metavar="S,S,...",
                         help="lengths of speech, shortest first (default: 0.5,1,2)")  # fmt: skip
     parser.add_argument("--people", type=at_least_one, default=10, metavar="N", help="rows of faces.png (default: 10)")
-    parser.add_argument("--resamples", type=at_least_zero, default=1000, help="of people, for intervals (1000)")
-    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    add_resamples(parser)
+    add_device(parser)
 
 
 def growing_lengths(text):
