@@ -256,19 +256,26 @@ def read_score_lists(args: argparse.Namespace) -> "tuple[ScoreList, ScoreList | 
     return given, ScoreList(args.train_trials, [Path(file) for file in args.train_scores], train_quality or quality)
 
 
-def made_from_lists(args: argparse.Namespace, given: "ScoreList", train: "ScoreList | None") -> "MadeFrom":
-    """The record of a calibration or fusion; InputError where one of its files is stale."""
+def made_from_lists(
+    args: argparse.Namespace, given: "ScoreList", train: "ScoreList | None"
+) -> "tuple[MadeFrom, MadeFrom]":
+    """The records of a calibration or fusion and of its model; InputError where one of its files is stale."""
     from avsv.jobs.provenance import MadeFrom
     from avsv.scoring.missing import missing_list
 
-    inputs: dict[str, Path | list[Path] | None] = {"model": args.model}
-    for role, files in (("", given), ("train ", train)):
-        if files is not None:
-            inputs[f"{role}trials"] = files.trials
-            inputs[f"{role}scores"] = [*files.scores, *map(missing_list, files.scores)]
-            inputs[f"{role}quality"] = [table.path for table in files.quality]
+    def inputs(role: str, files: "ScoreList | None") -> "dict[str, Path | list[Path]]":
+        if files is None:
+            return {}
+        scores = [*files.scores, *map(missing_list, files.scores)]
+        quality = [table.path for table in files.quality]
+        return {f"{role}trials": files.trials, f"{role}scores": scores, f"{role}quality": quality}
+
     options = result_options(args) | {"log of quality": [table.log for table in given.quality]}
-    return MadeFrom(args.verb, inputs, options)
+    model = {"model": args.model}
+    all_lists = {**model, **inputs("", given), **inputs("train ", train)}
+    # the model depends on what it was trained on, not on the scores that it is applied to
+    of_model = model if args.model else inputs("train ", train) or inputs("", given)
+    return MadeFrom(args.verb, all_lists, options), MadeFrom(args.verb, of_model, options)
 
 
 class Priors(argparse.Action):

@@ -104,6 +104,14 @@ def normalization_of(args: argparse.Namespace) -> str:
     return "none" if args.normalize_length != "true" else "simple" if args.simple_length_norm == "true" else "model"
 
 
+def plda_digest(plda: Path) -> str:
+    """Short hash of a PLDA back-end: a folder of `avsv plda`, or Kaldi's file."""
+    from avsv.jobs.fingerprints import digest, file_digest
+
+    files = [plda / name for name in PLDA_FILES[:3]] if plda.is_dir() else [plda]
+    return digest([file_digest(file) for file in files if file.exists()])[:8]
+
+
 def system_of(args: argparse.Namespace, *more: Path) -> str | None:
     """The model and back-end of the scores that the options make; None where the model is not known.
 
@@ -115,6 +123,7 @@ def system_of(args: argparse.Namespace, *more: Path) -> str | None:
     ------
     InputError : embeddings or the back-end are of different models
     """
+    from avsv.jobs.fingerprints import file_digest
     from avsv.kaldi.origin import embeddings_model, folder_model, same_model, trained_on
 
     models = {path: embeddings_model(path) for path in (args.enroll, args.test) if path is not None}
@@ -123,7 +132,9 @@ def system_of(args: argparse.Namespace, *more: Path) -> str | None:
         models[args.plda] = trained_on(args.plda if args.plda.is_dir() else args.plda.parent)
     models |= {path: trained_on(path.parent) for path in (args.center, args.transform) if path is not None}
     model = same_model(models)
-    parts = [args.backend, *(name for name in ("center", "transform") if getattr(args, name) is not None)]
+    # scores of two back-ends of one model are no more alike than those of two models
+    parts = [args.backend if args.backend != "plda" else f"plda-{plda_digest(args.plda)}"]
+    parts += [f"{name}-{file_digest(path)[:8]}" for name in ("center", "transform") if (path := getattr(args, name))]
     parts += [f"length-{args.vector_length}"] * (args.vector_length not in (None, "sqrt-dim"))
     normalization = normalization_of(args)
     parts += [f"normalized-{normalization}"] * (normalization != "none")

@@ -16,6 +16,7 @@ from pathlib import Path
 from avsv.commands._arguments import add_text, not_negative, result_options
 
 log = logging.getLogger("avsv")
+FILES = ("plda", "mean.vec", "transform.mat")
 
 
 def add_arguments(parser):
@@ -46,6 +47,8 @@ def run(args):
     from avsv.scoring.plda_files import read_plda, write_plda
 
     made = MadeFrom(args.verb, {"plda": args.plda / "plda", "embeddings": args.embeddings}, result_options(args))
+    if made.is_current(*(args.out / name for name in FILES)):
+        return
     model = same_model({args.plda: trained_on(args.plda), args.embeddings: embeddings_model(args.embeddings)})
     plda, embeddings = read_plda(args.plda), read_embeddings(args.embeddings)
     scales = args.within_covar_scale, args.between_covar_scale, args.mean_diff_scale
@@ -53,7 +56,8 @@ def run(args):
     with replaced_together(args.out / "plda"):
         write_plda(args.out, adapted, args.text)
         write_trained_on(args.out, model)
-    made.write(args.out / "plda")
+    for name in FILES:
+        made.write(args.out / name)
     before, after = plda.gaussians.psi.mean(), adapted.gaussians.psi.mean()
     log.info(
         "%s: adapted to %d embeddings, mean ratio of the variances between and within people %.3g -> %.3g",

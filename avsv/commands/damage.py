@@ -49,7 +49,8 @@ def add_arguments(parser):
 def run(args):
     from avsv.errors import InputError, OptionError
     from avsv.features.audio_damage import read_noises
-    from avsv.features.noisy_sets import draw_damage, find_condition, needs_noises, write_noisy_set
+    from avsv.features.noisy_sets import COPIED, draw_damage, find_condition, needs_noises, write_noisy_set
+    from avsv.jobs.provenance import MadeFrom
     from avsv.jobs.run_log import MADE, note
     from avsv.kaldi.data_dir import read_data_dir
 
@@ -60,12 +61,22 @@ def run(args):
         raise InputError(f"{args.data_dir}: has utt2damage, so it is a noisy set already; give the clean one")
     if needs_noises(condition) and not args.noises:
         raise OptionError(f"--condition {args.condition}: damages voices; give --noises, such as data/musan")
+    made = MadeFrom(
+        args.verb,
+        {"data": [args.data_dir / name for name in COPIED], "trials": sorted((args.data_dir / "trials").glob("[!.]*")),
+         "noises": args.noises and [args.noises / "wav.scp", args.noises / "utt2spk"]},
+        {"condition": args.condition},
+        args.seed,
+    )  # fmt: skip
+    if not args.listen and made.is_current(args.out_dir):
+        return
     data = read_data_dir(args.data_dir)
     noises = read_noises(args.noises) if needs_noises(condition) else {}
     damage = draw_damage(data, condition, noises, args.seed)
     counts = write_noisy_set(data, args.out_dir, damage)
     log.info("%s: %d of %d clips damaged: %s", args.out_dir, len(damage), len(data.utts),
              ", ".join(f"{what} {n}" for what, n in sorted(counts.items())) or "none")  # fmt: skip
+    made.write_folder(args.out_dir, (*COPIED, "utt2damage", "spk2utt", "utt2modality"))
     note(MADE, args.out_dir)
     if args.listen:
         from avsv.features.damage_samples import write_samples

@@ -40,6 +40,8 @@ def run(args):
     tables += [quality_file(args.face, name) for name in fusion.options.face_quality]
     inputs = {"model": network, "voice": args.voice, "face": args.face, "quality": tables}
     made = MadeFrom(args.verb, inputs)
+    if made.is_current(args.out_dir / "embedding.scp", args.out_dir / "weights"):
+        return
     voice, face, present, utts = join_embeddings(args.voice, args.face)
     vectors, weights = fuse_pairs(
         fusion, voice, face, present, pair_quality(fusion.options, args.voice, args.face, utts)

@@ -15,6 +15,7 @@ from pathlib import Path
 from avsv.commands._arguments import add_text, at_least_one, result_options
 
 log = logging.getLogger("avsv")
+FILES = ("mean.vec", "transform.mat")
 
 
 def add_arguments(parser):
@@ -41,6 +42,8 @@ def run(args):
     if (args.method == "lda") != (args.utt2spk is not None):
         raise OptionError("--method lda needs --utt2spk FILE; --method whiten has no use for it")
     made = MadeFrom(args.verb, {"embeddings": args.embeddings, "people": args.utt2spk}, result_options(args))
+    if made.is_current(*(args.out / name for name in FILES)):
+        return
     embeddings = read_embeddings(args.embeddings)
     if args.method == "whiten":
         projection = train_whitening(embeddings.vectors, args.dim)
@@ -52,7 +55,7 @@ def run(args):
     with replaced_together(args.out / "mean.vec"):
         write_projection(args.out, projection, args.text)
         write_trained_on(args.out, model)
-    for name in ("mean.vec", "transform.mat"):
+    for name in FILES:
         made.write(args.out / name)
     done = {"lda": "LDA", "whiten": "whitening"}[args.method]
     log.info("%s: %s to %d dimensions from %d embeddings", args.out, done, len(projection.transform), len(embeddings))

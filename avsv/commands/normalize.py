@@ -80,6 +80,7 @@ def run(args):
     refuse_options_without_effect(args, adaptive)
     more = {"scores": args.scores, "cohort": args.cohort, "people": [args.cohort_utt2spk, args.utt2spk]}
     record = MadeFrom(args.verb, {**backend_inputs(args), **more}, result_options(args))
+    record.tell_changes(args.out)
     trials = read_trials(args.trials)
     pool, recordings, tests, backend = read_sides(args, trials)
     system = system_of(args, args.cohort)

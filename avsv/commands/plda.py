@@ -15,6 +15,7 @@ from pathlib import Path
 from avsv.commands._arguments import add_text, at_least_one, result_options
 
 log = logging.getLogger("avsv")
+FILES = ("plda", "mean.vec", "transform.mat")
 
 
 def add_arguments(parser):
@@ -42,6 +43,8 @@ def run(args):
 
     inputs = {"embeddings": args.embeddings, "people": args.utt2spk, "domain": args.coral}
     made = MadeFrom(args.verb, inputs, result_options(args))
+    if made.is_current(*(args.out / name for name in FILES)):
+        return
     model = same_model({path: embeddings_model(path) for path in (args.embeddings, args.coral) if path is not None})
     embeddings = read_embeddings(args.embeddings)
     people = speaker_numbers(embeddings, args.utt2spk, args.embeddings)
@@ -52,7 +55,8 @@ def run(args):
     with replaced_together(args.out / "plda"):
         write_plda(args.out, plda, args.text)
         write_trained_on(args.out, model)
-    made.write(args.out / "plda")
+    for name in FILES:
+        made.write(args.out / name)
     log.info(
         "%s: PLDA of %d dimensions from %d embeddings of %d people, log-likelihood per embedding %.3f -> %.3f",
         args.out, len(plda.gaussians.psi), len(embeddings), people.max() + 1, likelihoods[0], likelihoods[-1],

@@ -49,6 +49,7 @@ def run(args):
     from avsv.scoring.missing import fill_missing, report_missing
 
     made = MadeFrom(args.verb, {**backend_inputs(args), "weights": args.weights}, result_options(args))
+    made.tell_changes(args.out)
     trials = read_trials(args.trials)
     pool, left, right, _ = read_sides(args, trials)
     system = system_of(args, *(args.weights or []))

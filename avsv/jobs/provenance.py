@@ -32,7 +32,7 @@ from avsv.jobs.records import (
     shown,
     source_path,
 )
-from avsv.jobs.run_log import MADE, REDONE, note
+from avsv.jobs.run_log import KEPT, MADE, REDONE, note
 
 log = logging.getLogger("avsv")
 # Command -> number of its code, 1 where it is not listed. Raise it when a change of code changes a command's result:
@@ -135,17 +135,20 @@ class MadeFrom:
     def changes(self, out: Path | str) -> list[str] | None:
         """Why a file has to be made again, in words; empty where it is current, None where it was not made before."""
         out = Path(out)
+        folder = out.is_dir()
+        if not out.exists() or (folder and not any(out.iterdir())):
+            return None
         try:
             place, value = find_record(out)
+            if value is None or value.get("format") != FORMAT:
+                return ["no record tells what it was made from"]
+            before = parse_record(out, place, value)
         except InputError as error:
             return [str(error)]
-        if state_of(out) is None:
-            return None
-        if value is None or value.get("format") != FORMAT:
-            return ["no record tells what it was made from"]
-        before = parse_record(out, place, value)
-        now = parse_record(out, place, self.record(out.parent))
-        why = [] if before.command == now.command else [f"it was made by avsv {before.command}"]
+        now = parse_record(out, place, self.record(out if folder else out.parent))
+        outputs = value["outputs"] if folder else {}
+        why = [f"{name} was changed" for name, state in outputs.items() if state_of(out / name) != tuple(state)]
+        why += [] if before.command == now.command else [f"it was made by avsv {before.command}"]
         why += [] if before.code == now.code else [f"the code of avsv {now.command} has changed"]
         why += differences({**before.options, "seed": before.seed}, {**now.options, "seed": now.seed})
         why += [f"{role} changed" for role in sorted({one.role for one in (*before.inputs, *now.inputs)})
@@ -157,14 +160,16 @@ class MadeFrom:
         if any(self.tell_changes(out) != [] for out in outs):
             return False
         log.info("%s: made already, from the same inputs", outs[0])
-        for out in outs:
-            self.write(out)  # where inputs were written again, or have moved
+        for out in map(Path, outs):  # inputs may have moved, or been written again with the same content
+            self.write_folder(out) if out.is_dir() else self.write(out)
+            note(KEPT, out)
         return True
 
     def tell_changes(self, out: Path | str) -> list[str] | None:
         """`changes`, which the log says as well."""
         if why := self.changes(out):
             log.info("%s: making it again: %s", out, "; ".join(why))
+            note(REDONE, out, "; ".join(why))
         return why
 
     def changed_values(self, folder: Path | str) -> list[str]:

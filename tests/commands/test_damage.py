@@ -49,9 +49,11 @@ def test_every_condition_gives_a_valid_and_reproducible_set(avsv, sets, tmp_path
         status, said = avsv("damage", "--condition", name, "--noises", musan, clean, tmp_path / out)
         assert status == 0, said
     assert avsv("check", tmp_path / "one")[0] == 0
-    assert {f.name: f.read_bytes() for f in (tmp_path / "one").glob("*")} == {
-        f.name: f.read_bytes() for f in (tmp_path / "two").glob("*")
-    }
+    one, two = (
+        {f.name: f.read_bytes() for f in (tmp_path / out).glob("*") if f.name != "made_from.json"}  # it has times
+        for out in ("one", "two")
+    )
+    assert one == two
     assert list((tmp_path / "one").rglob("*.wav")) == []  # the set consists of tables alone
 
 

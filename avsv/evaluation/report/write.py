@@ -11,10 +11,11 @@ from avsv.evaluation.report.page import det_file, page
 from avsv.evaluation.report.results import Options, make_tables
 from avsv.evaluation.results import find_lists, find_score_files, markdown
 from avsv.jobs.files import replaced_together, whole_file, write_json
-from avsv.jobs.provenance import refuse_stale
+from avsv.jobs.provenance import MadeFrom
 from avsv.jobs.run_log import MADE, note
 
 log = logging.getLogger("avsv")
+PAGES = ("results.json", "results.md", "index.html")
 
 
 def write_report(
@@ -47,7 +48,7 @@ def write_report(
     """
     lists = find_lists(trials_dir)
     files = find_score_files(exp_dir, lists, options.conditions, options.systems)
-    refuse_stale(*(file.path for file in files))
+    made = MadeFrom("report", {"scores": [file.path for file in files], "trials": list(lists.values())})
     figures = read_published(published) if published else []
     conditions = list(dict.fromkeys(file.condition for file in files))
     systems = {file.system for file in files}
@@ -62,7 +63,7 @@ def write_report(
     )
     media.remove_old()
     text = markdown(records, attention_markdown(attention))
-    with replaced_together(*(out_dir / name for name in ("results.json", "results.md", "index.html"))):
+    with replaced_together(*(out_dir / name for name in PAGES)):
         write_json(out_dir / "results.json", records)
         for name, said in (("results.md", text), ("index.html", content)):
             with whole_file(out_dir / name) as out:
@@ -70,6 +71,7 @@ def write_report(
         for table in (table for table in tables if table.curves):
             with whole_file(out_dir / f"det_{table.trials}@{table.condition}.svg") as out:
                 out.write(det_file(table))
+    made.write_folder(out_dir, PAGES)
     note(MADE, out_dir / "index.html")
     log.info("%s: %d results in %d tables; open %s", out_dir, len(records), len(tables), out_dir / "index.html")
     return text
