@@ -101,7 +101,8 @@ name_systems() {
 
 # pair_fusions: puts the voice and the face of every fusion network into voice_of[NAME] and face_of[NAME], as CONF:VOICE+FACE
 # says; without it they are the first voice and the first face. The array score_pairs holds VOICE+FACE of score fusion: the
-# first voice and face, and every other pair that a network fuses.
+# first voice and face, and every other pair that a network fuses; pair_suffix[PAIR] is what their names end in, empty for the
+# first, and score_fusions has the names: mean and logistic of every pair.
 pair_fusions() {
   local name pair
   # shellcheck disable=SC2034  # read by the recipe
@@ -121,6 +122,13 @@ pair_fusions() {
       exit 2
     fi
     if [[ " ${score_pairs[*]} " != *" $pair "* ]]; then score_pairs+=("$pair"); fi
+  done
+  # shellcheck disable=SC2034
+  declare -gA pair_suffix=() && declare -ga score_fusions=()
+  for pair in "${score_pairs[@]}"; do
+    pair_suffix[$pair]=_${pair/+/_}
+    if [ "$pair" = "${score_pairs[0]}" ]; then pair_suffix[$pair]=; fi
+    score_fusions+=("mean${pair_suffix[$pair]}" "logistic${pair_suffix[$pair]}")
   done
 }
 

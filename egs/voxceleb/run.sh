@@ -22,6 +22,7 @@ face_pool=            # conf/face_pool.yaml: a clip's faces are pooled by attent
 features=             # fbank: stage 1 makes filter banks and voice activity, which nothing below reads; empty: it makes none
 conditions=noisy-0.6  # noisy test sets that stage 9 makes, such as "noisy-0.6 no-voice snr-5": see avsv damage --help
 top_n=300             # cohort members of as-norm
+compared=             # further systems on the results page, such as another toolkit's: names of exp/NAME/scores/LIST.BACKEND
 published=            # table of published figures, shown beside ours
 synchrony=            # a network of run_synchrony.sh, such as exp/syncnet: stage 4 marks clips whose face is not the speaker's
 max_skipped=0.05      # share of the clips that may be unreadable, or without a face, before a stage fails
@@ -217,9 +218,8 @@ if stage 8 "score normalisation, calibration and score fusion"; then
           "exp/$system/scores/$list.${backend}_calibrated"
       done
     done
-    for pair in "${score_pairs[@]}"; do   # VOICE+FACE; the names of score fusions of further pairs end in _VOICE_FACE
-      of_voice=exp/${pair%+*} of_face=exp/${pair#*+} of_pair=_${pair/+/_}
-      if [ "$pair" = "${score_pairs[0]}" ]; then of_pair=; fi
+    for pair in "${score_pairs[@]}"; do   # VOICE+FACE
+      of_voice=exp/${pair%+*} of_face=exp/${pair#*+} of_pair=${pair_suffix[$pair]}
       fuse=(avsv fuse --missing rest --trials "$trials" --scores "$of_voice/scores/$list.cosine" "$of_face/scores/$list.cosine")
       "${fuse[@]}" --method mean "exp/mean$of_pair/scores/$list.cosine"
       fuse+=(--method logistic --train-trials data/dev_noisy/trials/dev
@@ -242,11 +242,15 @@ if stage 9 "noisy test sets: $conditions"; then
 fi
 
 if stage 10 "results"; then
-  # another toolkit's scores of a list, as exp/NAME/scores/LIST.cosine, are shown and compared like our own
+  # Only what this run made is shown: not the systems and conditions of an earlier one.
   data=data/$test_set shown=(${published:+--published "$published"})
   for name in clean $conditions; do shown+=(--condition "$name"); done
+  for system in "${voices[@]}" "${faces[@]}" "${fusions[@]}" "${score_fusions[@]}" $compared; do
+    shown+=(--system "$system")
+  done
   for table in spk2gender spk2nationality utt2dur ${synchrony:+utt2speaking}; do
     if [ -e "$data/$table" ]; then shown+=(--by "$data/$table"); fi
   done
-  avsv report --trials-dir "$data/trials" --utt2spk "$data/utt2spk" "${shown[@]}" exp exp/results
+  avsv report --trials-dir "$data/trials" --utt2spk "$data/utt2spk" "${shown[@]}" \
+    --reference "${fusions[0]}.cosine_shared_calibrated" exp exp/results
 fi
