@@ -1,4 +1,4 @@
-"""What tests share: the command line as a user meets it, small media files, and the real data where it is."""
+"""Shared fixtures: the command line, small audio files, and the folder of real data."""
 
 import os
 from pathlib import Path
@@ -10,7 +10,7 @@ from hypothesis import settings
 
 from avsv.cli import main
 
-# The same examples in every run: a change is judged by what it changes. AVSV_FUZZ searches anew.
+# Every run uses the same examples, and only a change of the code changes the outcome. AVSV_FUZZ draws new ones.
 settings.register_profile("same", derandomize="AVSV_FUZZ" not in os.environ, database=None)
 settings.load_profile("same")
 
@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @pytest.fixture
 def avsv(capfd):
-    """Call `avsv VERB ...`: (exit status, what it said on stdout and stderr)."""
+    """Call `avsv VERB ...`; returns the exit status and the text on stdout and stderr."""
 
     def call(*argv):
         try:
@@ -34,7 +34,7 @@ def avsv(capfd):
 
 @pytest.fixture
 def real_data():
-    """The folder of real voices and faces; the test is skipped where it is absent."""
+    """The folder of real voices and faces; the test is skipped if it is absent."""
     folder = Path(os.environ.get("AVSV_REAL_DATA", ROOT.parent / "shared" / "data"))
     if not (folder / "minivox").is_dir():
         pytest.skip("real data are absent: set AVSV_REAL_DATA to their folder")
@@ -43,14 +43,14 @@ def real_data():
 
 @pytest.fixture
 def tone(tmp_path):
-    """Write a sound file: tone(name, seconds=1, rate=16000, channels=1) -> path."""
+    """Write an audio file with a tone: tone(name, seconds=1, rate=16000, channels=1) -> path."""
 
     def write(name, seconds=1.0, rate=16000, channels=1, hertz=440.0):
         times = np.arange(int(seconds * rate)) / rate
-        sound = 0.5 * np.sin(2 * np.pi * hertz * times)
+        waveform = 0.5 * np.sin(2 * np.pi * hertz * times)
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        soundfile.write(path, np.repeat(sound[:, None], channels, 1), rate)
+        soundfile.write(path, np.repeat(waveform[:, None], channels, 1), rate)
         return path
 
     return write

@@ -1,4 +1,4 @@
-"""torchaudio and speechbrain are imported in a Python of their own, as in a notebook beside avsv."""
+"""Importing torchaudio and speechbrain in a separate Python process, as in a notebook that uses avsv."""
 
 import shutil
 import subprocess
@@ -14,7 +14,7 @@ START = "from avsv.torchaudio_library import make_optional; make_optional()\n"
 
 
 def python(code, *, path=(), site=()):
-    """Run code in a new Python; `site` are folders whose .pth files it reads, as it does those of site-packages."""
+    """Run code in a new Python process; it reads the .pth files of the folders `site` like those of site-packages."""
     code = "import site, sys\n" + "".join(f"site.addsitedir({str(folder)!r})\n" for folder in site) + code
     environment = {"PYTHONPATH": ":".join(map(str, [*path, ROOT]))}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=300)
@@ -24,7 +24,7 @@ def python(code, *, path=(), site=()):
 
 @pytest.fixture
 def broken(tmp_path):
-    """A copy of torchaudio whose compiled libraries are no libraries."""
+    """A copy of torchaudio with invalid compiled libraries."""
     import importlib.util
 
     source = Path(importlib.util.find_spec("torchaudio").origin).parent
@@ -35,11 +35,11 @@ def broken(tmp_path):
     return tmp_path
 
 
-def test_the_pth_file_lets_torchaudio_and_speechbrain_be_imported_beside_a_broken_library(broken):
+def test_the_pth_file_makes_torchaudio_and_speechbrain_importable_with_a_broken_library(broken):
     (broken / "site").mkdir()
     shutil.copy(ROOT / "avsv/avsv-torchaudio.pth", broken / "site")
-    code = "import torchaudio, speechbrain, torch\nsound = torch.ones(1, 8000)\n"
-    code += "print(torchaudio.functional.resample(sound, 8000, 16000).shape)"
+    code = "import torchaudio, speechbrain, torch\nwaveform = torch.ones(1, 8000)\n"
+    code += "print(torchaudio.functional.resample(waveform, 8000, 16000).shape)"
     assert python(code, path=[broken], site=[broken / "site"]).strip() == "torch.Size([1, 16000])"
 
 
@@ -53,13 +53,13 @@ def test_it_imports_nothing_heavy():
         "avsv", "avsv.torchaudio_library", "importlib.machinery", "types", "collections.abc"}  # fmt: skip
 
 
-def test_a_library_that_loads_stays_loaded_and_only_a_failed_load_counts_as_absent():
+def test_only_a_library_that_fails_to_load_counts_as_absent():
     def load(name):
-        if name == "sound":
+        if name == "intact":
             return True
         raise OSError("Could not load this library")
 
-    assert absent_where_broken(load)("sound") is True
+    assert absent_where_broken(load)("intact") is True
     assert absent_where_broken(load)("broken") is False
     with pytest.raises(ImportError):
         absent_where_broken(lambda name: (_ for _ in ()).throw(ImportError()))("x")

@@ -1,4 +1,4 @@
-"""A name that is not known is an error in every public function that takes one, never another choice in silence."""
+"""Every public function that takes the name of a method refuses an unknown name instead of silently using a default."""
 
 import logging
 
@@ -41,7 +41,7 @@ RNG = np.random.default_rng(0)
 COHORT = RNG.standard_normal((5, 3))
 EYE, ONES = np.eye(3), np.ones(3)
 CPU = torch.device("cpu")
-SOUND, FACE = np.ones(100, np.float32), np.zeros((112, 112, 3), np.uint8)
+WAVEFORM, FACE = np.ones(100, np.float32), np.zeros((112, 112, 3), np.uint8)
 ONE = Embeddings(["a"], np.ones((1, 3), np.float32))
 
 
@@ -53,7 +53,7 @@ def family(**options):
     return make_family((4, 4), {"identity": 3}, AssociationOptions(**options))
 
 
-# what takes a name -> the call with an unknown one
+# function and parameter -> a call with the given name
 CALLS = {
     "normalize, method": lambda name: normalised(method=name),
     "normalize, choice": lambda name: normalised(choice=name),
@@ -69,7 +69,7 @@ CALLS = {
     "damage_face, fill": lambda name: damage_face(
         FACE, "occlusion", {"share": 0.1, "aspect": 1, "x": 0, "y": 0, "fill": name, "seed": 0}
     ),
-    "damage_audio": lambda name: damage_audio(SOUND, {"kind": name}),
+    "damage_audio": lambda name: damage_audio(WAVEFORM, {"kind": name}),
     "draw_audio_damage": lambda name: draw_audio_damage(RNG, {}, (name,)),
     "find_condition": find_condition,
     "draw_record": lambda name: draw_record(RNG, find_condition("noisy-0.6"), name, {}),
@@ -104,18 +104,18 @@ CALLS = {
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
 @pytest.mark.parametrize("name", ["no-such-name", "", "None"])
-def test_an_unknown_name_is_an_error(call, name):
+def test_an_unknown_name_is_refused(call, name):
     with pytest.raises(AvsvError):
         call(name)
 
 
 @pytest.mark.parametrize("name", ["z-norm ", "Z-NORM", "z_norm"])
-def test_a_name_that_is_nearly_right_is_an_error(name):
+def test_a_misspelt_name_is_refused(name):
     with pytest.raises(AvsvError, match="as-norm"):
         normalised(method=name)
 
 
-def test_all_known_names_are_taken(caplog):
+def test_all_known_names_are_accepted(caplog):
     caplog.set_level(logging.WARNING)
     for method in METHODS:
         for choice in CHOICES:

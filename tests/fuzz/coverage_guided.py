@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Looks for bytes that a parser cannot stand, led by coverage: what reaches new code is changed further (atheris).
+"""Coverage-guided search for bytes that break a parser: inputs that reach new code are modified further (atheris).
 
     pip install atheris
     python tests/fuzz/coverage_guided.py --seconds 600                  all parsers in turn
     python tests/fuzz/coverage_guided.py --seconds 60 --parser plda     one
 
-Prints executions and coverage of each parser; a finding ends it with a traceback and leaves the bytes in the folder
-that is told. atheris is no dependency of avsv. What was found so far: tests/README.md.
+Prints the number of executions and the coverage of each parser. A bug ends its search with a traceback and leaves the
+input in the printed folder. atheris is not a dependency of avsv. tests/README.md lists the bugs found so far.
 """
 
 import argparse
@@ -19,11 +19,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
-MOST_MIB, MOST_SECONDS = 2048, 20  # of one input
+MOST_MIB, MOST_SECONDS = 2048, 20  # limits per input
 
 
 def fuzz(name: str, seconds: int, folder: Path) -> None:
-    """Run one parser under atheris in this process, which it ends."""
+    """Run one parser under atheris, which ends this process."""
     import atheris
 
     with atheris.instrument_imports(include=["avsv", "yaml", "omegaconf", "csv"]):
@@ -47,9 +47,9 @@ def fuzz(name: str, seconds: int, folder: Path) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=int, default=600, help="in all (default: 600)")
+    parser.add_argument("--seconds", type=int, default=600, help="total duration (default: 600)")
     parser.add_argument("--parser", help="one of tests/fuzz/parsers.py (default: all)")
-    parser.add_argument("--folder", type=Path, help="of the inputs that are kept, and of findings")
+    parser.add_argument("--folder", type=Path, help="folder for inputs and bugs (default: a new temporary one)")
     args = parser.parse_args()
     folder = args.folder or Path(tempfile.mkdtemp(prefix="avsv-fuzz-"))
     if args.parser and os.environ.get("AVSV_FUZZ_CHILD"):
@@ -72,7 +72,7 @@ def main() -> int:
         if done.returncode:
             failed.append(name)
             print("\n".join(lines[-25:]))
-    print(f"{folder}: {len(failed)} of {len(names)} parsers have findings{': ' + ', '.join(failed) if failed else ''}")
+    print(f"{folder}: {len(failed)} of {len(names)} parsers have bugs{': ' + ', '.join(failed) if failed else ''}")
     return 1 if failed else 0
 
 

@@ -1,7 +1,7 @@
-"""Everything in avsv that reads a file of text, numbers or settings, as functions of the file's bytes.
+"""All parsers in avsv for files of text, numbers or settings, as functions of the file's bytes.
 
-Whatever the bytes are, a parser gives a value or raises InputError; anything else is a mistake of ours. test_fuzz.py
-tries these parsers with hypothesis in every run of the tests, coverage_guided.py for as long as one likes.
+A parser returns a value or raises InputError for any bytes; everything else is a bug. test_fuzz.py tries these parsers
+with hypothesis in every test run, coverage_guided.py for any duration.
 """
 
 import contextlib
@@ -56,22 +56,22 @@ def write(folder: Path, name: str, data: bytes) -> Path:
 
 
 def parse_data_dir(folder: Path, data: bytes) -> None:
-    """The bytes as each table of a data directory in turn; the directory is checked, read, cut and mended."""
+    """Use the bytes as each table of a data directory in turn, and check, read, split and fix the directory."""
     for name in ("utt2spk", "wav.scp", "segments", "utt2dur", "spk2gender", "video.scp", "trials/list"):
         for table, good in DATA.items():
             write(folder, table, good)
         write(folder, name, data)
-        for read in (check, read_data_dir, lambda path: read_data_dir(path).seconds(), cut_in_two, fix, check):
+        for read in (check, read_data_dir, lambda path: read_data_dir(path).seconds(), split_in_two, fix, check):
             attempt(read, folder)
         (folder / name).unlink()
 
 
-def cut_in_two(folder: Path) -> None:
+def split_in_two(folder: Path) -> None:
     split_data_dir(folder, 2)
 
 
 def parse_keyed(folder: Path, data: bytes) -> None:
-    """The bytes as a table of keys and values; the good lines and the bad ones are all there are."""
+    """Use the bytes as a table of keys and values; every line must be counted as good or bad."""
     table = read_keyed(write(folder, "table", data), False)
     assert sorted([*table.numbers.tolist(), *(number for number, *_ in table.bad)]) == list(
         range(1, len(table) + len(table.bad) + 1)
@@ -79,7 +79,7 @@ def parse_keyed(folder: Path, data: bytes) -> None:
 
 
 def parse_columns(folder: Path, data: bytes) -> None:
-    """The bytes as a table of three fields, with its identifiers and numbers."""
+    """Use the bytes as a table of three fields with identifiers and numbers."""
     path, names = write(folder, "table", data), Identifiers()
     for block, made in read_blocks(path, 3, "a b c", lambda b: (names.keys(b, 0), read_decimals(b, 2))):
         names.rows(block, made[0], 0)
@@ -87,7 +87,7 @@ def parse_columns(folder: Path, data: bytes) -> None:
 
 
 def parse_entry(folder: Path, data: bytes) -> None:
-    """The bytes as a value of an scp file; an archive "x.ark" is beside it."""
+    """Use the bytes as a value of an scp file next to an archive "x.ark"."""
     ark = write(folder, "x.ark", b"a " + BINARY + encode(np.ones((4, 3), "<f4")))
     entry = data.decode("utf-8", "surrogateescape").replace("@", str(ark))
     for read in (read_entry, lambda e: read_crop(e, 0.5, 2), read_faces, read_mouths):
@@ -103,14 +103,14 @@ def parse_pairs(folder: Path, data: bytes) -> None:
 
 
 def parse_association(folder: Path, data: bytes) -> None:
-    """The bytes as each kind of list of a face-voice protocol."""
+    """Use the bytes as each kind of face-voice list."""
     path = write(folder, "list", data)
     for read in (read_verification, read_matching, read_gallery):
         attempt(read, path)
 
 
 def parse_record(folder: Path, data: bytes) -> None:
-    """The bytes as the records that avsv writes beside its results."""
+    """Use the bytes as each record that avsv writes beside its results."""
     file = write(folder, "scores", b"a b 1\n")
     write(folder, ".scores.made_from.json", data)
     write(folder, "x.system.json", data)
@@ -120,7 +120,7 @@ def parse_record(folder: Path, data: bytes) -> None:
 
 
 def parse_archive(folder: Path, data: bytes) -> None:
-    """The bytes as an archive of embeddings, with an scp and without."""
+    """Use the bytes as an archive of embeddings, with and without an scp file."""
     ark = write(folder, "x.ark", data)
     scp = write(folder, "x.scp", f"a {ark}:2\nb {ark}:{len(data) // 2}\n".encode())
     for row in (1, 2):
@@ -131,7 +131,7 @@ def parse_archive(folder: Path, data: bytes) -> None:
 
 
 def parse_scp(folder: Path, data: bytes) -> None:
-    """The bytes as an scp; an archive "x.ark" is beside it."""
+    """Use the bytes as an scp file next to an archive "x.ark"."""
     write(folder, "x.ark", b"a " + BINARY + encode(np.ones(3, "<f4")))
     read_embeddings(write(folder, "x.scp", data.replace(b"@", str(folder).encode())))
 
@@ -175,7 +175,7 @@ PARSERS: dict[str, Callable[[Path, bytes], object]] = {
     "scp": parse_scp,
     "vector or matrix": lambda folder, data: read_array(write(folder, "mean.vec", data)),
     "plda": lambda folder, data: read_gaussians(write(folder, "plda", data)),
-    "embeddings of others": lambda folder, data: (
+    "foreign embeddings": lambda folder, data: (
         lambda path: check_embeddings(path, read_raw_embeddings(path)))(write(folder, "embeddings", data)),
     "damage": parse_damage,
     "configuration": parse_config,
@@ -191,7 +191,7 @@ def attempt(read: Callable, *arguments: object) -> None:
 
 
 def seeds() -> dict[str, list[bytes]]:
-    """Good files of each parser, to begin from."""
+    """Valid files for each parser, the starting points of a search."""
     vector, matrix, square = np.arange(3, dtype="<f4"), np.ones((1, 3), "<f8"), np.eye(2)
     arrays = [b"a " + BINARY + encode(vector) + b"b " + BINARY + encode(matrix), b"a " + encode_text(vector),
               b"a " + BINARY + b"CM2 " + np.array([0, 1], "<f4").tobytes() + np.array([1, 3], "<i4").tobytes()
@@ -234,7 +234,7 @@ def seeds() -> dict[str, list[bytes]]:
         "vector or matrix": [array[2:] for array in arrays],
         "plda": [BINARY + b"<Plda> " + b"".join(encode(p) for p in plda) + b"</Plda> ",
                  b"<Plda> " + b"".join(encode_text(p) for p in plda) + b"</Plda> "],
-        "embeddings of others": [npz.getvalue(), npy.getvalue(), len(header).to_bytes(8, "little") + header + bytes(4),
+        "foreign embeddings": [npz.getvalue(), npy.getvalue(), len(header).to_bytes(8, "little") + header + bytes(4),
                                  *arrays, b"name,v1,v2\na,1,2\nb,3,4\n", b"a 1 2\n"],
         "damage": [b'a {"modality": "voice", "kind": "missing"}\n',
                    b'a [{"modality": "voice", "kind": "noise", "snr": 1, "sources": [["a.wav", 0.5], '
