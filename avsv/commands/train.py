@@ -22,8 +22,8 @@ from avsv.commands._arguments import add_allow_pipes, at_least_one
 INTERMIXED = True  # key=value may stand before and after options
 
 
-def all_tasks() -> dict[str, tuple[str, str, str]]:
-    """The tasks of the main system and of every further one: name -> module, configuration class, function."""
+def all_tasks() -> dict[str, str]:
+    """The tasks of the main system and of every further one: name -> "module:class"."""
     import avsv.systems
     from avsv.training.tasks import TASKS
 
@@ -47,6 +47,8 @@ def run(args):
     from avsv.errors import InputError, OptionError
     from avsv.jobs.files import one_at_a_time
     from avsv.training.config import apply_schema, read_config
+    from avsv.training.dry_run import dry_run
+    from avsv.training.task import Task, train
 
     given = read_config(args.config, args.overrides)
     task = given.get("task")
@@ -57,22 +59,18 @@ def run(args):
         raise InputError(f'{args.config}: "task: {task}": expected one of {", ".join(tasks)}')
     if args.task not in (None, task):
         raise InputError(f"{args.config}: is of task {task}; a configuration of task {args.task} is expected here")
-    module, schema, train = tasks[task]
-    module = importlib.import_module(module)
-    config = apply_schema(given, getattr(module, schema), args.config, args.allow_pipes)
+    module, _, name = tasks[task].partition(":")
+    kind = getattr(importlib.import_module(module), name)
+    job = kind(apply_schema(given, kind.config_class, args.config, args.allow_pipes))
+    if args.dry_run and kind.random_data is Task.random_data:
+        raise OptionError(f"task {task} does not support --dry-run")
     if args.dry_run:
-        from avsv.training.dry_run import dry_run
-
-        if not hasattr(module, "rehearse"):
-            raise InputError(f"{args.config}: a dry run of task {task} is not to be had")
-        for line in dry_run(config, module.rehearse, args.people, args.clips):
+        for line in dry_run(job, args.people, args.clips):
             print(line, flush=True)
     elif args.people or args.clips:
         raise OptionError("--people and --clips go with --dry-run")
-    elif (
-        os.environ.get("RANK", "0") != "0"
-    ):  # under torchrun: the first process holds the lock, and lets the others go on
-        getattr(module, train)(config)
+    elif os.environ.get("RANK", "0") != "0":  # under torchrun the first process holds the lock for all
+        train(job)
     else:
-        with one_at_a_time(Path(config.exp_dir) / ".lock"):
-            getattr(module, train)(config)
+        with one_at_a_time(Path(job.config.exp_dir) / ".lock"):
+            train(job)

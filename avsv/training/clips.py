@@ -24,6 +24,7 @@ from avsv.media.waveforms import WaveformStore, read_part
 from avsv.models.ranges import choice, within
 from avsv.training.config import TrainingConfig
 from avsv.training.image_augmentation import plan_batches, to_input, vary_face
+from avsv.training.task import RandomData
 from avsv.training.tasks.avn_e import plan_batches as plan_people
 from avsv.training.tasks.voice import take_length
 from avsv.training.validation import held_out_eer
@@ -219,7 +220,7 @@ def media_of(*sets: DataDir | None) -> list[Mapping[str, Source]]:
 
 
 def random_clips(config: ClipsConfig, n: int, n_people: int) -> Clip:
-    """A batch of noise, for a dry run."""
+    """A batch of noise."""
     return Clip(
         0.1 * torch.randn(n, round(config.crop_seconds * RATE)),
         torch.randint(256, (n, 3, SIDE, SIDE), dtype=torch.uint8),
@@ -227,6 +228,12 @@ def random_clips(config: ClipsConfig, n: int, n_people: int) -> Clip:
         torch.zeros(n, 2, dtype=torch.bool),
         torch.randint(n_people, (n,)),
     )
+
+
+def random_clip_data(config: ClipsConfig, n_people: int, n_clips: int) -> RandomData:
+    """Noise in place of clips, for a dry run."""
+    example = f"{config.crop_seconds:g} s of audio and a face"
+    return RandomData(lambda n: random_clips(config, n, n_people), n_clips * config.crops_per_clip, example)
 
 
 def validate_clips(

@@ -1,24 +1,23 @@
-"""A dry run: what a training would cost on this machine, from a few steps on random numbers; it needs no data.
+"""A dry run: the cost of a training on this machine, from a few steps on random numbers. It needs no data.
 
-A network of the configured size is built and makes steps of growing batches. Time and memory grow as a + b x batch, so
-small batches tell whether the whole one fits and will not take all day; if so, it is run and what is told is measured,
-or else the line through the two small ones is followed, and that is said.
+A network of the configured size makes steps of growing batches. Time and memory grow as a + b x batch, so two small
+batches predict whether a full one fits into memory and ends soon. If it does, a full step is measured; if not, the
+figures are extrapolated from the small ones, and the output says so.
 """
 
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import torch
-from torch import nn
 
 from avsv.kaldi.tables import read_table
 from avsv.training.clock import duration
 from avsv.training.config import TrainingConfig
+from avsv.training.task import Task
 from avsv.training.trainer import Step, Trainer, name_of
 
 VOXCELEB2 = (5994, 1_092_009)  # people and clips of its training part
@@ -26,28 +25,8 @@ PATIENCE = 120.0  # seconds that a step may take to be run rather than estimated
 GIB = 2**30
 
 
-@dataclass
-class Rehearsal:
-    """What a task brings to its dry run.
-
-    model : of the configured size
-    make_step : trainer -> the step that training takes, or one for each player
-    make_batch : number of examples -> a batch of random numbers, as the data set gives them
-    examples : in an epoch
-    what : one example in words, such as "a sound of 3 s"
-    players : parts of the model that the trainer trains against each other
-    """
-
-    model: nn.Module
-    make_step: Callable[[Trainer], Step | Sequence[Step]]
-    make_batch: Callable[[int], Any]
-    examples: int
-    what: str
-    players: Sequence[nn.Module] = ()
-
-
 def count_data(config: TrainingConfig, people: int | None, clips: int | None) -> tuple[int, int, str]:
-    """Numbers of people and clips, and in words where they come from: given, counted in data_dir, or VoxCeleb2's."""
+    """Numbers of people and clips, and their origin in words: as given, as data_dir has them, or VoxCeleb2's."""
     path = Path(config.data_dir) / "utt2spk"
     if people and clips:
         return people, clips, "as given"
@@ -59,37 +38,39 @@ def count_data(config: TrainingConfig, people: int | None, clips: int | None) ->
     return people or counted[0], clips or counted[1], source
 
 
-def dry_run(
-    config: TrainingConfig, rehearse: Callable[[TrainingConfig, int, int], Rehearsal], people: int | None,
-    clips: int | None,
-) -> Iterator[str]:  # fmt: skip
-    """Make steps and tell parameters, memory, steps an epoch and the estimated time, a line at a time.
+def dry_run(task: Task, people: int | None = None, clips: int | None = None) -> Iterator[str]:
+    """Make steps on random numbers and report parameters, memory, steps per epoch and the estimated time, line by line.
 
     Parameters
     ----------
-    rehearse : configuration, numbers of people and clips -> what the task brings
-    people, clips : None: what data_dir has, or VoxCeleb2
+    people, clips : in the training set; None: as many as data_dir has, or VoxCeleb2
+
+    Raises
+    ------
+    InputError : the task has no dry run
     """
+    config = task.config
+    n_people, n_clips, source = count_data(config, people, clips)
+    torch.manual_seed(config.seed)
+    data = task.random_data(n_people, n_clips)
     busy, cores = os.getloadavg()[0], len(os.sched_getaffinity(0))
     if busy > cores / 2:
         yield f"other programs are busy here (load {busy:.1f} on {cores} cores): alone, steps are quicker"
-    torch.manual_seed(config.seed)
-    n_people, n_clips, source = count_data(config, people, clips)
     yield f"data: {n_clips} clips of {n_people} people, {source}"
-    rehearsal = rehearse(config, n_people, n_clips)
-    trainer = Trainer(rehearsal.model, config, rehearsal.players)
+    task.model = task.make_model()
+    trainer = Trainer(task.model, config, task.players())
     trainer.model.train()
-    step = rehearsal.make_step(trainer)
+    step = task.make_step(trainer)
     parts = {name: sum(p.numel() for p in part.parameters()) for name, part in trainer.model.named_children()}
     total = sum(p.numel() for p in trainer.model.parameters())
     yield f"parameters: {total / 1e6:.2f} M ({', '.join(f'{name} {n / 1e6:.2f} M' for name, n in parts.items() if n)})"
-    size = min(config.batch_size, rehearsal.examples)
-    seconds, memory, how = measure(trainer, step, rehearsal.make_batch, size)
+    size = min(config.batch_size, data.examples)
+    seconds, memory, how = measure(trainer, step, data.make_batch, size)
     on = f"{torch.get_num_threads()} threads" if trainer.device.type == "cpu" else torch.cuda.get_device_name()
     on = f"{on}, {name_of(trainer.precision)}"
-    yield (f"a step: {size} x {rehearsal.what}, {duration(seconds)} on {trainer.device} ({on}), "
+    yield (f"a step: {size} x {data.example}, {duration(seconds)} on {trainer.device} ({on}), "
            f"{memory / GIB:.2f} GiB at its peak; {how}")  # fmt: skip
-    one = rehearsal.examples // size
+    one = data.examples // size
     every = config.epochs * one
     yield f"an epoch: {one} steps, {duration(one * seconds)}"
     yield (f"all {config.epochs} epochs: {every} steps, {duration(every * seconds)}; reading and preparing data and "

@@ -1,7 +1,7 @@
 """Validation: the EER of cosine scores on people who are held out of training, after each epoch."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -32,13 +32,18 @@ def read_held_out(config: TrainingConfig, training_people: set[str]) -> DataDir 
         return None
     data = read_data_dir(config.valid_dir)
     people = set(data.utt2spk.values())
-    both = sorted(people & training_people)
-    if both:
-        raise InputError(f"{config.valid_dir}: {len(both)} of its people are trained on, such as {both[0]}; validation "
-                        "needs people who are held out of data_dir")  # fmt: skip
+    refuse_trained(config.valid_dir, people, training_people)
     if len(people) < 2:
         raise InputError(f"{config.valid_dir}: has {len(people)} people, at least 2 are needed to validate on")
     return data
+
+
+def refuse_trained(valid_dir: str, people: Iterable[str], trained: Iterable[str]) -> None:
+    """InputError where people of a validation set are trained on."""
+    both = sorted(set(people) & set(trained))
+    if both:
+        raise InputError(f"{valid_dir}: {len(both)} of its people are trained on, such as {both[0]}; validation needs "
+                         "people who are not in data_dir")  # fmt: skip
 
 
 def choose_clips(utt2spk: dict[str, str], n: int, seed: int = 0) -> list[str]:

@@ -16,7 +16,7 @@ import torch
 from beside import REAL, beside, parse, title
 
 from avsv.kaldi.tables import write_table
-from avsv.training.tasks.voice import Crops, VoiceConfig, VoiceModel, make_step
+from avsv.training.tasks.voice import Crops, VoiceConfig, VoiceModel, classification_step
 from avsv.training.trainer import Trainer, load_batches
 
 SORTS = {"noise": "musan/noise", "music": "musan/music", "speech": "musan/speech", "rir": "RIRS_NOISES"}
@@ -41,7 +41,7 @@ def main() -> int:
         crops = Crops(config, paths, torch.arange(len(paths)).numpy() // 10, 50)
         torch.manual_seed(0)
         trainer = Trainer(VoiceModel(config, 50), config)
-        step = make_step(trainer.model, trainer)
+        step = classification_step(trainer.model, trainer)
         n = max(2, args.clips // 10)
         batches = iter(load_batches(crops, crops.plan(0), config))
         batch = next(batches)

@@ -6,7 +6,8 @@ from torch import nn
 
 from avsv.training import dry_run as dry_run_module
 from avsv.training.config import TrainingConfig
-from avsv.training.dry_run import Rehearsal, count_data, dry_run
+from avsv.training.dry_run import count_data, dry_run
+from avsv.training.task import RandomData, Task
 
 VOICE = """
 task: voice
@@ -28,7 +29,7 @@ def test_a_dry_run_needs_no_data_and_writes_nothing(tmp_path, avsv):
     assert status == 0
     assert "data: 100 clips of 5 people, as given" in said
     assert re.search(r"parameters: 0\.\d\d M \(encoder 0\.\d\d M, loss 0\.00 M\)", said)
-    assert re.search(r"a step: 4 x 0\.5 s of sound, [\d.]+ \w+ on cpu \(\d+ threads, float32\), [\d.]+ GiB", said)
+    assert re.search(r"a step: 4 x 0\.5 s of audio, [\d.]+ \w+ on cpu \(\d+ threads, float32\), [\d.]+ GiB", said)
     assert "an epoch: 75 steps" in said and "all 3 epochs: 225 steps" in said  # three speeds
     assert sorted(path.name for path in tmp_path.iterdir()) == ["voice.yaml"]
 
@@ -37,6 +38,12 @@ def test_people_and_clips_are_of_a_dry_run(tmp_path, avsv):
     (tmp_path / "voice.yaml").write_text(VOICE.format(folder=tmp_path))
     status, said = avsv("train", tmp_path / "voice.yaml", "--people", "5")
     assert status == 1 and "--people and --clips go with --dry-run" in said
+
+
+def test_a_task_without_a_dry_run_is_refused(tmp_path, avsv):
+    (tmp_path / "pool.yaml").write_text("task: face_pool\ndata_dir: d\nfaces: f\ndamaged_faces: g\n")
+    status, text = avsv("train", tmp_path / "pool.yaml", "--dry-run")
+    assert status == 1 and "task face_pool does not support --dry-run" in text
 
 
 def test_numbers_are_given_or_those_of_data_dir_or_voxceleb2s(tmp_path):
@@ -57,16 +64,23 @@ def rehearsed(monkeypatch):
         trainer.update(step, batch)
         return 1 + 0.5 * len(batch), (10 + len(batch)) * 2**30
 
-    def rehearse(config, n_people, n_clips):
-        model = nn.Linear(2, 1)
-        return Rehearsal(model, lambda trainer: lambda batch: (model(batch).mean(), {}), lambda n: torch.ones(n, 2),
-                         n_clips, "a pair")  # fmt: skip
+    class Pairs(Task):
+        read = plan = save = None
+
+        def random_data(self, n_people, n_clips):
+            return RandomData(lambda n: torch.ones(n, 2), n_clips, "a pair")
+
+        def make_model(self):
+            return nn.Linear(2, 1)
+
+        def make_step(self, trainer):
+            return lambda batch: (self.model(batch).mean(), {})
 
     def run(free_gib, batch_size):
         monkeypatch.setattr(dry_run_module, "time_step", time_step)
         monkeypatch.setattr(dry_run_module, "memory_free", lambda device: free_gib * 2**30)
         config = TrainingConfig(task="t", exp_dir="e", data_dir="d", device="cpu", threads=1, batch_size=batch_size)
-        return sizes, "\n".join(dry_run(config, rehearse, 3, 6400))
+        return sizes, "\n".join(dry_run(Pairs(config), 3, 6400))
 
     return run
 

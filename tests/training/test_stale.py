@@ -9,7 +9,8 @@ import soundfile
 from avsv.errors import InputError
 from avsv.kaldi.embeddings import read_embeddings, write_embeddings
 from avsv.training.config import OptimizerConfig
-from avsv.training.tasks.voice import VoiceConfig, train_voice
+from avsv.training.task import train
+from avsv.training.tasks.voice import VoiceConfig, VoiceTask
 
 FUSION = """
 task: avn_e
@@ -133,10 +134,10 @@ def test_a_sound_that_was_replaced_under_its_name_is_other_data(tmp_path, change
                          attention_channels=4, embedding_size=6, crop_seconds=(0.4, 0.5), batch_size=4, epochs=1,
                          noise_dir=str(tmp_path / "noise"), valid_dir=str(tmp_path / "valid"), workers=0, device="cpu",
                          speeds=(1.0,), optimizer=OptimizerConfig(lr=0.003))  # fmt: skip
-    train_voice(config)
-    train_voice(config)  # trained already
+    train(VoiceTask(config))
+    train(VoiceTask(config))  # trained already
     file = tmp_path / changed
     before = os.stat(file)
     os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns + 1_000_000))
     with pytest.raises(InputError, match="other data"):
-        train_voice(config)
+        train(VoiceTask(config))

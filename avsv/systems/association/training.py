@@ -1,30 +1,30 @@
 """Training face-voice association on pre-extracted embeddings: any family of avsv.models.association."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from avsv.errors import InputError
 from avsv.evaluation.errors import eer
 from avsv.jobs.fingerprints import digest
 from avsv.kaldi.data_dir import DataDir, read_data_dir
 from avsv.kaldi.embeddings import read_embeddings
-from avsv.kaldi.records import embeddings_digest
 from avsv.models.checkpoint import save
 from avsv.models.ranges import within
 from avsv.systems.association.networks.family import COVARIATES, AssociationOptions, Family, Pairs
 from avsv.systems.association.networks.registry import ASSOCIATION, make_family
 from avsv.systems.association.networks.svhf import OddOneOut
 from avsv.training.config import TrainingConfig
-from avsv.training.dry_run import Rehearsal
 from avsv.training.experiment import digest_arrays
-from avsv.training.tasks.avn_e import plan_batches, validation_embeddings
-from avsv.training.trainer import Step, Trainer, finish_experiment, start_experiment
+from avsv.training.task import Inputs, RandomData, Task
+from avsv.training.tasks.avn_e import plan_batches, validation_digests
+from avsv.training.trainer import Step, Trainer, Validate
+from avsv.training.validation import refuse_trained
 
 log = logging.getLogger("avsv")
 TABLES = {"gender": "spk2gender", "nationality": "spk2nationality", "age": "spk2age"}
@@ -145,18 +145,6 @@ def plan_pairs(voices: Tensor, faces: Tensor, config: PairingConfig, epoch: int)
     return batches
 
 
-def make_step(family: Family, trainer: Trainer, sides: list[Side], people: TrainingPeople) -> Step:
-    """The step on rows of voices and rows of faces."""
-
-    def step(batch):
-        voice, face = (side.vectors[rows].to(trainer.device) for side, rows in zip(sides, batch, strict=True))
-        labels = sides[0].people[batch[0]]
-        covariates = {name: values[labels].to(trainer.device) for name, values in people.values.items()}
-        return family.loss(Pairs(voice, face, labels.to(trainer.device), covariates), trainer.done)
-
-    return step
-
-
 def cross_modal_eer(family: Family, voice: Tensor, face: Tensor, people: list[np.ndarray]) -> float:
     """EER in percent of all voices with all faces; of a system that chooses among N, its error of 1:2 matching.
 
@@ -185,33 +173,6 @@ def odd_one_out_error(family: OddOneOut, vectors: list[Tensor], people: list[np.
     return float(100 * np.mean(np.where(scores[:, 0] == scores[:, 1], 0.5, scores[:, 0] < scores[:, 1])))
 
 
-def make_validation(config: AssociationConfig, trained: set[str], family: Family,
-                    device: torch.device) -> Callable[[nn.Module], dict[str, float]] | None:  # fmt: skip
-    """What measures the error on held-out people; None where there are none."""
-    if not config.valid_dir:
-        return None
-    if not (config.valid_voice and config.valid_face):
-        raise InputError("valid_dir: needs the embeddings of its clips too: valid_voice and valid_face")
-    sides, names = read_sides(read_data_dir(config.valid_dir), config.valid_voice, config.valid_face)
-    if known := sorted(set(names) & trained):
-        raise InputError(f"{config.valid_dir}: {len(known)} of its people are trained on, such as {known[0]}")
-    inputs = [side.vectors.to(device) for side in sides]
-    people = [side.people.numpy() for side in sides]
-    return lambda model: {"eer_percent": cross_modal_eer(family, *inputs, people)}
-
-
-def rehearse(config: AssociationConfig, n_people: int, n_clips: int) -> Rehearsal:
-    """A dry run on random embeddings of the published encoders' sizes."""
-    sizes, size = (192, 512), min(config.batch_size, n_clips)
-    people = TrainingPeople([], random_values(config, n_people))
-    labels = torch.arange(size) % n_people
-    sides = [Side(torch.randn(size, n), labels) for n in sizes]
-    family = make_family(sizes, people.n_classes, config.options)
-    rows = lambda n: (torch.arange(n), torch.arange(n))  # noqa: E731 (a name would tell no more)
-    return Rehearsal(family, lambda trainer: make_step(family, trainer, sides, people), rows,
-                     n_clips * config.repeats, f"embeddings of a voice and a face {sizes}")  # fmt: skip
-
-
 def random_values(config: AssociationOptions, n_people: int) -> dict[str, Tensor]:
     """Covariates of people who are not there: two genders, 36 nationalities as in VoxCeleb1, five ages."""
     sizes: Mapping[str, int] = {"gender": 2, "nationality": 36, "age": 5}
@@ -226,32 +187,64 @@ def refuse_lone_clips(config: AssociationConfig) -> None:
                         "hold one of each; set clips_per_person to 2 or more, or alpha to 0")  # fmt: skip
 
 
-def train_association(config: AssociationConfig) -> None:
-    """Train, and write `association.safetensors` in `config.exp_dir`.
+class AssociationTask(Task):
+    """`task: association`: writes association.safetensors."""
 
-    Raises
-    ------
-    InputError : options that contradict, data that cannot be read or are too few
-    """
-    refuse_lone_clips(config)
-    data = read_data_dir(config.data_dir)
-    sides, names = read_sides(data, config.voice, config.face)
-    people = number_people(data, names, config.covariates if config.system == "dimnet" else ())
-    torch.manual_seed(config.seed)
-    sizes = [side.vectors.shape[1] for side in sides]
-    family = make_family(sizes, people.n_classes, config.options)
-    family.set_means(*(side.vectors for side in sides))
-    known = digest([names, *(values.tolist() for values in people.values.values()),
-                    *(side.people.tolist() for side in sides)])  # fmt: skip
-    inputs = {"data": [known, *(digest_arrays(side.vectors) for side in sides)]}
-    inputs |= {"validation": [embeddings_digest(read_embeddings(scp)) for scp in validation_embeddings(config)]}
-    if not start_experiment(config, inputs):
-        return
-    trainer = Trainer(family, config)
-    validate = make_validation(config, set(names), family, trainer.device)
-    owners = [side.people for side in sides]
-    n_batches = len(plan_pairs(*owners, config, 0))
-    step = make_step(family, trainer, sides, people)
-    trainer.fit(step, lambda epoch: plan_pairs(*owners, config, epoch), n_batches, validate)
-    save(config.exp_dir, ASSOCIATION, family, family.description)
-    finish_experiment(config)
+    config_class = AssociationConfig
+
+    def read(self) -> Inputs:
+        config = self.config
+        refuse_lone_clips(config)
+        data = read_data_dir(config.data_dir)
+        self.sides, names = read_sides(data, config.voice, config.face)
+        self.people = number_people(data, names, config.covariates if config.system == "dimnet" else ())
+        known = digest([names, *(values.tolist() for values in self.people.values.values()),
+                        *(side.people.tolist() for side in self.sides)])  # fmt: skip
+        keys = {"data": [known, *(digest_arrays(side.vectors) for side in self.sides)],
+                "validation": validation_digests(config)}  # fmt: skip
+        return Inputs(keys)
+
+    def random_data(self, n_people: int, n_clips: int) -> RandomData:
+        """Embeddings of the published encoders' sizes."""
+        sizes, size = (192, 512), min(self.config.batch_size, n_clips)
+        self.people = TrainingPeople([], random_values(self.config, n_people))
+        labels = torch.arange(size) % n_people
+        self.sides = [Side(torch.randn(size, n), labels) for n in sizes]
+        return RandomData(lambda n: (torch.arange(n), torch.arange(n)), n_clips * self.config.repeats,
+                          f"embeddings of a voice and a face {sizes}")  # fmt: skip
+
+    def make_model(self) -> Family:
+        sizes = [side.vectors.shape[1] for side in self.sides]
+        family = make_family(sizes, self.people.n_classes, self.config.options)
+        family.set_means(*(side.vectors for side in self.sides))
+        return family
+
+    def make_step(self, trainer: Trainer) -> Step:
+        """The step on rows of voices and rows of faces."""
+
+        def step(batch):
+            voice, face = (side.vectors[rows].to(trainer.device) for side, rows in zip(self.sides, batch, strict=True))
+            labels = self.sides[0].people[batch[0]]
+            covariates = {name: values[labels].to(trainer.device) for name, values in self.people.values.items()}
+            return self.model.loss(Pairs(voice, face, labels.to(trainer.device), covariates), trainer.done)
+
+        return step
+
+    def plan(self, epoch: int) -> list[tuple[Tensor, Tensor]]:
+        return plan_pairs(*(side.people for side in self.sides), self.config, epoch)
+
+    def batches(self, epoch: int) -> list[tuple[Tensor, Tensor]]:
+        return self.plan(epoch)
+
+    def make_validation(self, trainer: Trainer) -> Validate | None:
+        config = self.config
+        if not config.valid_dir:
+            return None
+        sides, names = read_sides(read_data_dir(config.valid_dir), config.valid_voice, config.valid_face)
+        refuse_trained(config.valid_dir, names, self.people.names)
+        inputs = [side.vectors.to(trainer.device) for side in sides]
+        people = [side.people.numpy() for side in sides]
+        return lambda family: {"eer_percent": cross_modal_eer(family, *inputs, people)}
+
+    def save(self) -> None:
+        save(self.config.exp_dir, ASSOCIATION, self.model, self.model.description)

@@ -1,13 +1,12 @@
 """Training face-voice association end to end, on sound and aligned faces: the single-stream network and others."""
 
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass, fields
 
 import cv2
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.data import Dataset
 
 from avsv.errors import InputError
@@ -35,10 +34,11 @@ from avsv.systems.association.training import (
     random_values,
 )
 from avsv.training.distributed import from_all
-from avsv.training.dry_run import Rehearsal
 from avsv.training.image_augmentation import vary_face
+from avsv.training.task import Inputs, RandomData, Task
 from avsv.training.tasks.voice import take_length
-from avsv.training.trainer import Step, Trainer, finish_experiment, load_batches, start_experiment
+from avsv.training.trainer import Step, Trainer, Validate
+from avsv.training.validation import refuse_trained
 
 log = logging.getLogger("avsv")
 SPARE = 1.5  # crops are this much longer than a picture, for silence is dropped from them
@@ -126,19 +126,6 @@ def hide_stripes(picture: np.ndarray, share: float, rng: np.random.Generator) ->
         rows[start : start + n] = mean
 
 
-def make_step(model: MediaNetwork, trainer: Trainer, people: TrainingPeople) -> Step:
-    """The step on pictures of speech (batch, side, side), faces (batch, 3, side, side), and people (batch,)."""
-
-    def step(batch):
-        voice, face, labels = (part.to(trainer.device, non_blocking=True) for part in batch)
-        # of several processes each has a share of the pictures, and the family works on the vectors of them all
-        voice, face, labels = (from_all(x) for x in (*model.trunk_pairs(voice, face), labels))
-        covariates = {name: values.to(trainer.device)[labels] for name, values in people.values.items()}
-        return model.family.loss(Pairs(voice, face, labels, covariates), trainer.done)
-
-    return step
-
-
 def make_model(config: AssociationMediaConfig, people: TrainingPeople) -> MediaNetwork:
     trunk = TrunkOptions(**{f.name: getattr(config, f.name) for f in fields(TrunkOptions)})
     if trunk.side < 75 or len(trunk.blocks) != 3:
@@ -147,58 +134,75 @@ def make_model(config: AssociationMediaConfig, people: TrainingPeople) -> MediaN
     return MediaNetwork(trunk, config.shared_trunk, people.n_classes, options_of(config))
 
 
-def rehearse(config: AssociationMediaConfig, n_people: int, n_clips: int) -> Rehearsal:
-    """A dry run on pictures of noise."""
-    people = TrainingPeople([], random_values(config, n_people))
-    model, side = make_model(config, people), config.side
+class AssociationMediaTask(Task):
+    """`task: association_media`: writes association_media.safetensors."""
 
-    def make_batch(n):
-        pictures = [torch.randint(256, (n, *shape), dtype=torch.uint8) for shape in ((side, side), (3, side, side))]
-        return *pictures, torch.arange(n) % n_people
+    config_class = AssociationMediaConfig
 
-    return Rehearsal(model, lambda trainer: make_step(model, trainer, people), make_batch, n_clips * config.repeats,
-                     f"a spectrogram and a face of {side} x {side} pixels")  # fmt: skip
+    def read(self) -> Inputs:
+        config = self.config
+        data = read_data_dir(config.data_dir)
+        self.clips = clips = list_media(data)
+        self.people = number_people(data, clips.names, config.covariates if config.system == "dimnet" else ())
+        values = {name: of.tolist() for name, of in self.people.values.items()}
+        known = [clips.wav, clips.faces, clips.voice_people.tolist(), clips.face_people.tolist(), clips.names, values]
+        held_out = read_data_dir(config.valid_dir) if config.valid_dir else None
+        media = [part for one in (data, held_out) if one for part in (one.wav, one.table("faces.scp"))]
+        return Inputs({"data": digest(known)}, media)
 
+    def random_data(self, n_people: int, n_clips: int) -> RandomData:
+        """Images of noise."""
+        side = self.config.side
+        self.people = TrainingPeople([], random_values(self.config, n_people))
 
-def make_validation(config: AssociationMediaConfig, trained: set[str],
-                    device: torch.device) -> Callable[[nn.Module], dict[str, float]] | None:  # fmt: skip
-    """The EER of held-out people, all voices with all faces; None where there are none."""
-    if not config.valid_dir:
-        return None
-    clips = list_media(read_data_dir(config.valid_dir))
-    if known := sorted(set(clips.names) & trained):
-        raise InputError(f"{config.valid_dir}: {len(known)} of its people are trained on, such as {known[0]}")
-    sounds = [guarded(read_waveform, path, 16000, config.allow_pipes) for path in clips.wav]
-    faces = [read_faces(entry)[:1] for entry in clips.faces]
-    people = [clips.voice_people.numpy(), clips.face_people.numpy()]
+        def make_batch(n):
+            images = [torch.randint(256, (n, *shape), dtype=torch.uint8) for shape in ((side, side), (3, side, side))]
+            return *images, torch.arange(n) % n_people
 
-    def validate(model: MediaNetwork) -> dict[str, float]:
-        voice = torch.from_numpy(np.stack([embed_voices(model, sound, device, of_trunk=True) for sound in sounds]))
-        face = torch.from_numpy(np.stack([embed_faces(model, of, device, of_trunk=True) for of in faces]))
-        return {"eer_percent": cross_modal_eer(model.family, voice.to(device), face.to(device), people)}
+        return RandomData(make_batch, n_clips * self.config.repeats,
+                          f"a spectrogram and a face of {side} x {side} pixels")  # fmt: skip
 
-    return validate
+    def make_model(self) -> MediaNetwork:
+        return make_model(self.config, self.people)
 
+    def prepare(self, trainer: Trainer) -> None:
+        self.dataset = MediaPairs(self.config, self.clips)
+        log.info("%s: %d recordings and %d clips with a face of %d people", self.config.data_dir, len(self.clips.wav),
+                 len(self.clips.faces), len(self.clips.names))  # fmt: skip
 
-def train_association_media(config: AssociationMediaConfig) -> None:
-    """Train, and write `association_media.safetensors` in `config.exp_dir`."""
-    data = read_data_dir(config.data_dir)
-    clips = list_media(data)
-    people = number_people(data, clips.names, config.covariates if config.system == "dimnet" else ())
-    torch.manual_seed(config.seed)
-    model = make_model(config, people)
-    values = {name: of.tolist() for name, of in people.values.items()}
-    known = [clips.wav, clips.faces, clips.voice_people.tolist(), clips.face_people.tolist(), clips.names, values]
-    held_out = read_data_dir(config.valid_dir) if config.valid_dir else None
-    media = [part for one in (data, held_out) if one for part in (one.wav, one.table("faces.scp"))]
-    if not start_experiment(config, {"data": digest(known)}, media):
-        return
-    pairs = MediaPairs(config, clips)
-    log.info("%s: %d sounds and %d clips with a face of %d people", config.data_dir, len(clips.wav), len(clips.faces),
-             len(clips.names))  # fmt: skip
-    trainer = Trainer(model, config)
-    validate = make_validation(config, set(clips.names), trainer.device)
-    trainer.fit(make_step(model, trainer, people), lambda epoch: load_batches(pairs, pairs.plan(epoch), config),
-                len(pairs.plan(0)), validate)  # fmt: skip
-    save(config.exp_dir, ASSOCIATION_MEDIA, model, model.description)
-    finish_experiment(config)
+    def make_step(self, trainer: Trainer) -> Step:
+        """The step on spectrograms (batch, side, side), faces (batch, 3, side, side), and people (batch,)."""
+        model = self.model
+
+        def step(batch):
+            voice, face, labels = (part.to(trainer.device, non_blocking=True) for part in batch)
+            # each of several processes has a share of the images, and the family works on the vectors of all
+            voice, face, labels = (from_all(x) for x in (*model.trunk_pairs(voice, face), labels))
+            covariates = {name: values.to(trainer.device)[labels] for name, values in self.people.values.items()}
+            return model.family.loss(Pairs(voice, face, labels, covariates), trainer.done)
+
+        return step
+
+    def plan(self, epoch: int) -> list:
+        return self.dataset.plan(epoch)
+
+    def make_validation(self, trainer: Trainer) -> Validate | None:
+        """The EER of held-out people, all voices with all faces."""
+        config, device = self.config, trainer.device
+        if not config.valid_dir:
+            return None
+        clips = list_media(read_data_dir(config.valid_dir))
+        refuse_trained(config.valid_dir, clips.names, self.clips.names)
+        waveforms = [guarded(read_waveform, path, 16000, config.allow_pipes) for path in clips.wav]
+        faces = [read_faces(entry)[:1] for entry in clips.faces]
+        people = [clips.voice_people.numpy(), clips.face_people.numpy()]
+
+        def validate(model: MediaNetwork) -> dict[str, float]:
+            voice = torch.from_numpy(np.stack([embed_voices(model, w, device, of_trunk=True) for w in waveforms]))
+            face = torch.from_numpy(np.stack([embed_faces(model, of, device, of_trunk=True) for of in faces]))
+            return {"eer_percent": cross_modal_eer(model.family, voice.to(device), face.to(device), people)}
+
+        return validate
+
+    def save(self) -> None:
+        save(self.config.exp_dir, ASSOCIATION_MEDIA, self.model, self.model.description)

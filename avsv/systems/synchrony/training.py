@@ -21,9 +21,9 @@ from avsv.systems.synchrony.losses import SELECTIONS, contrastive_distance_loss,
 from avsv.systems.synchrony.mouths import HEIGHT, WIDTH, Mouths, frame_indices, read_mouths
 from avsv.systems.synchrony.validation import find_threshold, read_clips, validate_pairs
 from avsv.training.config import TrainingConfig
-from avsv.training.dry_run import Rehearsal
 from avsv.training.image_augmentation import plan_batches
-from avsv.training.trainer import Step, Trainer, finish_experiment, load_batches, start_experiment
+from avsv.training.task import Inputs, RandomData, Task
+from avsv.training.trainer import Step, Trainer, Validate
 from avsv.training.validation import read_held_out
 
 log = logging.getLogger("avsv")
@@ -178,14 +178,77 @@ def shift_steps(config: SynchronyConfig) -> tuple[int, int]:
     return least, most
 
 
+class SynchronyTask(Task):
+    """`task: coupled_cnn` and `task: syncnet`: writes synchrony.safetensors."""
+
+    config_class = SynchronyConfig
+
+    def read(self) -> Inputs:
+        config = self.config
+        if config.selection not in SELECTIONS:
+            raise InputError(f"selection={config.selection}: expected one of {', '.join(SELECTIONS)}")
+        shift_steps(config)
+        data = read_data_dir(config.data_dir)
+        self.clips = list_clips(data)
+        self.held_out = read_held_out(config, {data.utt2spk[utt] for utt in self.clips.utts})
+        media = [part for one in (data, self.held_out) if one for part in (one.wav, one.table("mouths.scp"))]
+        return Inputs({"data": digest([self.clips.utts, self.clips.mouths, self.clips.wav])}, media)
+
+    def random_data(self, n_people: int, n_clips: int) -> RandomData:
+        config, net = self.config, NETWORKS[self.config.task]
+        n_mouths, n_sound = frames_of(net, config)
+        shape = FEATURES[net.sound](np.ones(16000, np.float32)).shape[1:]
+
+        def make_batch(n: int) -> tuple[Tensor, Tensor]:
+            return torch.randn(n, n_mouths, HEIGHT, WIDTH), torch.randn(n, n_sound, *shape)
+
+        example = f"{config.segment:g} s of mouth images and audio"
+        return RandomData(make_batch, n_clips * config.segments_per_clip, example)
+
+    def make_model(self) -> nn.Module:
+        return NETWORKS[self.config.task](self.config.size, self.config.width)
+
+    def prepare(self, trainer: Trainer) -> None:
+        config = self.config
+        self.dataset = Segments(config, self.clips)
+        self.usable = self.dataset.keep()
+        if not self.usable:
+            raise InputError(f"{config.data_dir}: no clip is as long as segment={config.segment:g} s")
+        log.info("%s: %d of %d clips are trained on", config.data_dir, len(self.usable), len(self.clips.utts))
+        self.valid = None
+        if self.held_out:
+            entries = list_clips(self.held_out).entries()
+            self.valid = read_clips(entries, self.held_out.utt2spk, config.valid_clips)
+
+    def make_step(self, trainer: Trainer) -> Step:
+        """The step on a batch of mouth images (batch, t, 60, 100) and audio features (batch, t', ...)."""
+        return make_step(self.model, trainer, self.config)
+
+    def plan(self, epoch: int) -> list:
+        config = self.config
+        return plan_batches(self.usable * config.segments_per_clip, config.batch_size, config.seed, epoch)
+
+    def make_validation(self, trainer: Trainer) -> Validate | None:
+        return validate_pairs(self.valid, trainer.device) if self.valid else None
+
+    def save(self) -> None:
+        config, model = self.config, self.model
+        device = next(model.parameters()).device
+        threshold = find_threshold(SynchronyEmbedder(model, device), self.valid) if self.valid else None
+        if threshold is None:
+            log.warning("%s: has no threshold of confidence; it needs valid_dir with two people", config.exp_dir)
+        description = {"kind": config.task, "size": config.size, "width": config.width, "threshold": threshold}
+        save(config.exp_dir, SYNCHRONY, model, description)
+
+
 def make_step(model: nn.Module, trainer: Trainer, config: SynchronyConfig) -> Step:
-    """The step on a batch of mouths (batch, t, 60, 100) and features of sound (batch, t', ...)."""
+    """See `SynchronyTask.make_step`."""
     least, most = shift_steps(config)
 
     def step(batch: tuple[Tensor, Tensor]) -> tuple[Tensor, dict]:
-        images, sound = (part.to(trainer.device, non_blocking=True) for part in batch)
+        images, features = (part.to(trainer.device, non_blocking=True) for part in batch)
         mouths = model.embed_mouths(images, config.stride * model.mouth_stride).float()
-        sounds = model.embed_audio(sound, config.stride * model.audio_stride).float()
+        sounds = model.embed_audio(features, config.stride * model.audio_stride).float()
         others = torch.stack([draw_impostors(mouths.shape[1], least, most) for _ in range(len(mouths))])
         impostors = torch.take_along_dim(sounds, others.to(sounds.device).unsqueeze(2), 1)
         distance = torch.cat([(mouths - other).add(1e-6).norm(dim=2).flatten() for other in (sounds, impostors)])
@@ -202,64 +265,3 @@ def make_step(model: nn.Module, trainer: Trainer, config: SynchronyConfig) -> St
                       "kept_impostors": kept[half:].float().mean()}  # fmt: skip
 
     return step
-
-
-def rehearse(config: SynchronyConfig, _n_people: int, n_clips: int) -> Rehearsal:
-    """A dry run on noise."""
-    net = NETWORKS[config.task]
-    model = net(config.size, config.width)
-    n_mouths, n_audio = frames_of(net, config)
-    shape = FEATURES[net.audio_features](np.ones(16000, np.float32)).shape[1:]
-
-    def make_batch(n: int) -> tuple[Tensor, Tensor]:
-        return torch.randn(n, n_mouths, HEIGHT, WIDTH), torch.randn(n, n_audio, *shape)
-
-    what = f"{config.segment:g} s of mouth and sound"
-    return Rehearsal(model, lambda trainer: make_step(model, trainer, config), make_batch,
-                     n_clips * config.segments_per_clip, what)  # fmt: skip
-
-
-def train_synchrony(config: SynchronyConfig) -> None:
-    """Train, and write `synchrony.safetensors` in `config.exp_dir`.
-
-    Raises
-    ------
-    InputError : no mouths, shifts that a segment has no room for, no clip as long as a segment
-    """
-    if config.selection not in SELECTIONS:
-        raise InputError(f"selection={config.selection}: expected one of {', '.join(SELECTIONS)}")
-    shift_steps(config)
-    data = read_data_dir(config.data_dir)
-    clips = list_clips(data)
-    held_out = read_held_out(config, {data.utt2spk[utt] for utt in clips.utts})
-    media = [part for one in (data, held_out) if one for part in (one.wav, one.table("mouths.scp"))]
-    if not start_experiment(config, {"data": digest([clips.utts, clips.mouths, clips.wav])}, media):
-        return
-    torch.manual_seed(config.seed)
-    model = NETWORKS[config.task](config.size, config.width)
-    segments = Segments(config, clips)
-    usable = segments.keep()
-    if not usable:
-        raise InputError(f"{config.data_dir}: no clip is as long as segment={config.segment:g} s")
-    log.info("%s: %d of %d clips are trained on", config.data_dir, len(usable), len(clips.utts))
-    trainer = Trainer(model, config)
-    valid = None
-    if held_out:
-        valid_clips = list_clips(held_out)
-        valid = read_clips(valid_clips.entries(), held_out.utt2spk, config.valid_clips)
-
-    def plan(epoch: int) -> list:
-        return plan_batches(usable * config.segments_per_clip, config.batch_size, config.seed, epoch)
-
-    trainer.fit(
-        make_step(model, trainer, config),
-        lambda epoch: load_batches(segments, plan(epoch), config),
-        len(plan(0)),
-        valid and validate_pairs(valid, trainer.device),
-    )
-    threshold = find_threshold(SynchronyEmbedder(model, trainer.device), valid) if valid else None
-    if threshold is None:
-        log.warning("%s: has no threshold of confidence, for which valid_dir with two people is needed", config.exp_dir)
-    description = {"kind": config.task, "size": config.size, "width": config.width, "threshold": threshold}
-    save(config.exp_dir, SYNCHRONY, model, description)
-    finish_experiment(config)

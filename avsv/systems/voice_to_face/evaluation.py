@@ -18,7 +18,8 @@ from avsv.systems.voice_to_face.face_grid import choose_people, face_grid
 from avsv.systems.voice_to_face.generated_faces import FaceGenerator
 from avsv.systems.voice_to_face.measures import Faces, measure_lengths
 from avsv.systems.voice_to_face.speech_features import FRAMES_PER_SECOND, speech_frames
-from avsv.systems.voice_to_face.training import small_face, usable_faces
+from avsv.systems.voice_to_face.training import small_face
+from avsv.training.labels import aligned_faces
 
 log = logging.getLogger("avsv")
 
@@ -135,7 +136,7 @@ def read_small_faces(data: DataDir) -> tuple[list[str], np.ndarray]:
     people ; (n, 64, 64, 3) uint8 RGB
     """
     people, faces = [], []
-    for utt, entry in progress(sorted(usable_faces(data).items()), "read faces"):
+    for utt, entry in progress(sorted(aligned_faces(data).items()), "read faces"):
         try:
             clip = read_faces(entry)
         except InputError as error:

@@ -28,9 +28,10 @@ from avsv.systems.voice_to_face.speech_store import SpeechStore
 from avsv.systems.voice_to_face.voice_embedder import refuse_crop_frames
 from avsv.training.checkpoints import load_weights, weights_file
 from avsv.training.config import OptimizerConfig, TrainingConfig
-from avsv.training.dry_run import Rehearsal
 from avsv.training.image_augmentation import fast_layout, to_input
-from avsv.training.trainer import Step, Trainer, finish_experiment, load_batches, start_experiment
+from avsv.training.labels import aligned_faces
+from avsv.training.task import Inputs, RandomData, Task
+from avsv.training.trainer import Draw, Step, Trainer
 from avsv.training.validation import read_held_out
 
 log = logging.getLogger("avsv")
@@ -245,59 +246,68 @@ def choose_samples(config: VoiceToFaceConfig, data: DataDir, entries: dict[str, 
     return torch.stack(mels), np.stack(faces)
 
 
-def rehearse(config: VoiceToFaceConfig, n_people: int, _n_clips: int) -> Rehearsal:
-    """A dry run on random voices and faces, with an embedder of the published size."""
-    model, n_frames = VoiceToFace(config, VoiceEmbedder(), n_people), config.crop_frames[1]
+class VoiceToFaceTask(Task):
+    """`task: voice_to_face`: after each epoch faces of held-out people (or training people) are drawn.
 
-    def make_batch(n):
-        faces = torch.randint(256, (n, 3, FACE_SIDE, FACE_SIDE), dtype=torch.uint8)
-        return torch.randn(n, N_MELS, n_frames), torch.randint(n_people, (n,)), faces, torch.randint(n_people, (n,))
-
-    what = f"{n_frames} frames of speech and a face"
-    examples = config.steps_per_epoch * config.batch_size
-    players = (model.critic, model.generator)
-    return Rehearsal(model, lambda trainer: make_steps(model, trainer), make_batch, examples, what, players)
-
-
-def usable_faces(data: DataDir) -> dict[str, str]:
-    """The entries of faces.scp; InputError where there are none."""
-    entries = {utt: entry for utt, entry in data.table("faces.scp").items() if utt in data.utt2spk}
-    if not entries:
-        raise InputError(f"{data.path}/faces.scp: is absent or empty; make it with avsv align-faces")
-    return entries
-
-
-def train_voice_to_face(config: VoiceToFaceConfig) -> None:
-    """Train generator and critic; after each epoch faces of held-out people (or training people) are drawn.
-
-    Raises
-    ------
-    InputError : no faces.scp, fewer than 2 people with a sound and a face, no finished training of the voice embedder
+    The generator is kept in the checkpoint.
     """
-    refuse_crop_frames(config.crop_frames)
-    data = read_data_dir(config.data_dir)
-    entries = usable_faces(data)
-    people = sorted({data.utt2spk[utt] for utt in data.wav} & {data.utt2spk[utt] for utt in entries})
-    if len(people) < 2:
-        raise InputError(f"{config.data_dir}: has {len(people)} people with a sound and a face, at least 2 are needed")
-    held_out = read_held_out(config, set(people))
-    weights = load_weights(config.voice)
-    inputs = {"data": digest([[u, s, data.wav.get(u), entries.get(u)] for u, s in sorted(data.utt2spk.items())]),
-              "voice": file_digest(weights_file(config.voice))}  # fmt: skip
-    held_out_media = [held_out.wav, held_out.table("faces.scp")] if held_out else []
-    if not start_experiment(config, inputs, [data.wav, entries, *held_out_media]):
-        return
-    cv2.setNumThreads(1)
-    torch.manual_seed(config.seed)
-    try:
-        model = VoiceToFace(config, embedder_of(weights), len(people))
-    except InputError as error:
-        raise InputError(f"voice={config.voice}: {error}") from None
-    pairs = VoicesAndFaces(config, data, entries, people)
-    log.info("%s: %d people with a sound and a face", config.data_dir, len(people))
-    shown = held_out or data
-    samples = choose_samples(config, shown, usable_faces(shown))
-    trainer = Trainer(model, config, players=(model.critic, model.generator))
-    trainer.fit(make_steps(model, trainer), lambda epoch: load_batches(pairs, pairs.plan(epoch), config),
-                config.steps_per_epoch, draw=make_draw(*samples, trainer))  # fmt: skip
-    finish_experiment(config)
+
+    config_class = VoiceToFaceConfig
+
+    def read(self) -> Inputs:
+        config = self.config
+        refuse_crop_frames(config.crop_frames)
+        self.data = data = read_data_dir(config.data_dir)
+        self.entries = aligned_faces(data)
+        self.people = sorted({data.utt2spk[utt] for utt in data.wav} & {data.utt2spk[utt] for utt in self.entries})
+        if len(self.people) < 2:
+            raise InputError(f"{config.data_dir}: has {len(self.people)} people with audio and a face, at least 2 are "
+                             "needed")  # fmt: skip
+        self.held_out = read_held_out(config, set(self.people))
+        self.weights = load_weights(config.voice)
+        clips = [[u, s, data.wav.get(u), self.entries.get(u)] for u, s in sorted(data.utt2spk.items())]
+        held_out_media = [self.held_out.wav, self.held_out.table("faces.scp")] if self.held_out else []
+        return Inputs({"data": digest(clips), "voice": file_digest(weights_file(config.voice))},
+                      [data.wav, self.entries, *held_out_media])  # fmt: skip
+
+    def random_data(self, n_people: int, n_clips: int) -> RandomData:
+        """Random voices and faces, with an embedder of the published size."""
+        config, n_frames = self.config, self.config.crop_frames[1]
+        self.people, self.weights = [str(number) for number in range(n_people)], None
+
+        def make_batch(n):
+            faces = torch.randint(256, (n, 3, FACE_SIDE, FACE_SIDE), dtype=torch.uint8)
+            return torch.randn(n, N_MELS, n_frames), torch.randint(n_people, (n,)), faces, torch.randint(n_people, (n,))
+
+        return RandomData(make_batch, config.steps_per_epoch * config.batch_size,
+                          f"{n_frames} frames of speech and a face")  # fmt: skip
+
+    def make_model(self) -> VoiceToFace:
+        try:
+            embedder = embedder_of(self.weights) if self.weights else VoiceEmbedder()
+            return VoiceToFace(self.config, embedder, len(self.people))
+        except InputError as error:
+            raise InputError(f"voice={self.config.voice}: {error}") from None
+
+    def players(self) -> list[nn.Module]:
+        return [self.model.critic, self.model.generator]
+
+    def prepare(self, trainer: Trainer) -> None:
+        cv2.setNumThreads(1)
+        self.dataset = VoicesAndFaces(self.config, self.data, self.entries, self.people)
+        log.info("%s: %d people with audio and a face", self.config.data_dir, len(self.people))
+        shown = self.held_out or self.data
+        self.samples = choose_samples(self.config, shown, aligned_faces(shown))
+
+    def make_step(self, trainer: Trainer) -> list[Step]:
+        """The steps of critic and generator."""
+        return make_steps(self.model, trainer)
+
+    def plan(self, epoch: int) -> list:
+        return self.dataset.plan(epoch)
+
+    def make_drawing(self, trainer: Trainer) -> Draw:
+        return make_draw(*self.samples, trainer)
+
+    def save(self) -> None:
+        """The checkpoint holds all there is to keep."""

@@ -13,15 +13,15 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from avsv.errors import InputError
-from avsv.jobs.fingerprints import digest
 from avsv.kaldi.data_dir import read_data_dir
 from avsv.models.ranges import within
 from avsv.systems.voice_to_face.networks import VoiceEmbedder
 from avsv.systems.voice_to_face.speech_features import N_MELS
 from avsv.systems.voice_to_face.speech_store import SpeechStore
 from avsv.training.config import TrainingConfig
-from avsv.training.dry_run import Rehearsal
-from avsv.training.trainer import Step, Trainer, finish_experiment, load_batches, start_experiment
+from avsv.training.labels import label_clips
+from avsv.training.task import Inputs, RandomData, Task
+from avsv.training.trainer import Step, Trainer, Validate
 from avsv.training.validation import held_out_eer, read_held_out
 
 log = logging.getLogger("avsv")
@@ -87,65 +87,67 @@ class SpeakerClassifier(nn.Module):
         return self.embedder(mels)
 
 
-def make_step(model: SpeakerClassifier, trainer: Trainer) -> Step:
-    """The step on a batch of spectrograms (batch, 64, frames) and people (batch,)."""
-
-    def step(batch):
-        mels, label = (part.to(trainer.device, non_blocking=True) for part in batch)
-        logits = model.classifier(model(mels)).float()
-        return F.cross_entropy(logits, label), {"accuracy": (logits.argmax(1) == label).float().mean()}
-
-    return step
-
-
-def rehearse(config: VoiceEmbedderConfig, n_people: int, n_clips: int) -> Rehearsal:
-    """A dry run on spectrograms of the longest crop."""
-    model, n_frames = SpeakerClassifier(config, n_people), config.crop_frames[1]
-
-    def make_batch(n):
-        return torch.randn(n, N_MELS, n_frames), torch.randint(n_people, (n,))
-
-    examples = n_clips * config.crops_per_clip
-    return Rehearsal(model, lambda trainer: make_step(model, trainer), make_batch, examples, f"{n_frames} frames")
-
-
 def refuse_crop_frames(crop_frames: tuple[int, int]) -> None:
-    """InputError where the least and the most frames of a crop make no sense."""
+    """InputError unless crop_frames is a range of positive numbers."""
     least, most = crop_frames
     if not 1 <= least <= most:
         raise InputError(f"crop_frames={list(crop_frames)}: expected the least and the most frames, 1 or more")
 
 
-def train_voice_embedder(config: VoiceEmbedderConfig) -> None:
-    """Train the embedder; `task: voice_to_face` takes it from the checkpoint.
+class VoiceEmbedderTask(Task):
+    """`task: voice_embedder`: `task: voice_to_face` takes the embedder from the checkpoint."""
 
-    Raises
-    ------
-    InputError : sounds of fewer than 2 people, or too many that cannot be used; held-out people who are trained on
-    """
-    refuse_crop_frames(config.crop_frames)
-    data = read_data_dir(config.data_dir)
-    clips = sorted(data.wav)
-    people = sorted({data.utt2spk[utt] for utt in clips})
-    if len(people) < 2:
-        raise InputError(f"{config.data_dir}: has sound of {len(people)} people, at least 2 are needed to train")
-    held_out = read_held_out(config, set(people))
-    inputs = {"data": digest([[u, data.utt2spk[u], data.wav[u]] for u in clips])}
-    if not start_experiment(config, inputs, [data.wav, *([held_out.wav] if held_out else [])]):
-        return
-    torch.manual_seed(config.seed)
-    numbers = {spk: number for number, spk in enumerate(people)}
-    labels = np.array([numbers[data.utt2spk[utt]] for utt in clips])
-    crops = SpeechCrops(config, [data.wav[utt] for utt in clips], labels)
-    model = SpeakerClassifier(config, len(people))
-    trainer = Trainer(model, config)
-    log.info("%s: %d clips of %d people", config.data_dir, len(crops.usable), len(people))
+    config_class = VoiceEmbedderConfig
 
-    def read_middle(path: str) -> Tensor:
-        return torch.from_numpy(SpeechStore([], 0, config.allow_pipes).crop(path, 0.5, config.crop_frames[0]))
+    def read(self) -> Inputs:
+        config = self.config
+        refuse_crop_frames(config.crop_frames)
+        data = read_data_dir(config.data_dir)
+        self.clips = label_clips(data, data.wav, "audio")
+        self.n_people = len(self.clips.people)
+        self.held_out = read_held_out(config, set(self.clips.people))
+        return Inputs({"data": self.clips.digest()}, [one.wav for one in (data, self.held_out) if one])
 
-    validate = held_out and held_out_eer(config, held_out, held_out.wav, read_middle,
-                                         lambda model, mels: model(mels.to(trainer.device)))  # fmt: skip
-    trainer.fit(make_step(model, trainer), lambda epoch: load_batches(crops, crops.plan(epoch), config),
-                len(crops.plan(0)), validate)  # fmt: skip
-    finish_experiment(config)
+    def random_data(self, n_people: int, n_clips: int) -> RandomData:
+        """Spectrograms of the longest crop."""
+        self.n_people, n_frames = n_people, self.config.crop_frames[1]
+
+        def make_batch(n):
+            return torch.randn(n, N_MELS, n_frames), torch.randint(n_people, (n,))
+
+        return RandomData(make_batch, n_clips * self.config.crops_per_clip, f"{n_frames} frames")
+
+    def make_model(self) -> SpeakerClassifier:
+        return SpeakerClassifier(self.config, self.n_people)
+
+    def prepare(self, trainer: Trainer) -> None:
+        self.dataset = SpeechCrops(self.config, self.clips.entries, self.clips.labels)
+        log.info("%s: %d clips of %d people", self.config.data_dir, len(self.dataset.usable), self.n_people)
+
+    def make_step(self, trainer: Trainer) -> Step:
+        """The step on a batch of spectrograms (batch, 64, frames) and people (batch,)."""
+        model = self.model
+
+        def step(batch):
+            mels, label = (part.to(trainer.device, non_blocking=True) for part in batch)
+            logits = model.classifier(model(mels)).float()
+            return F.cross_entropy(logits, label), {"accuracy": (logits.argmax(1) == label).float().mean()}
+
+        return step
+
+    def plan(self, epoch: int) -> list:
+        return self.dataset.plan(epoch)
+
+    def make_validation(self, trainer: Trainer) -> Validate | None:
+        config = self.config
+        if not self.held_out:
+            return None
+
+        def read_middle(path: str) -> Tensor:
+            return torch.from_numpy(SpeechStore([], 0, config.allow_pipes).crop(path, 0.5, config.crop_frames[0]))
+
+        return held_out_eer(config, self.held_out, self.held_out.wav, read_middle,
+                            lambda model, mels: model(mels.to(trainer.device)))  # fmt: skip
+
+    def save(self) -> None:
+        """The checkpoint holds all there is to keep."""

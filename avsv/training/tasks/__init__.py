@@ -1,15 +1,15 @@
-"""What the main system can train, one network a module; `TASKS` is the registry.
+"""The tasks of the main system, one network per module; `TASKS` is the registry.
 
-A configuration names its task by the key `task`. Each entry holds the module, the dataclass of its configuration, and
-the function that trains; a system's folder may bring tasks of its own in the same form.
+A configuration names its task by the key `task`. An entry is "module:class", a subclass of `avsv.training.task.Task`;
+each system's folder registers its own tasks in the same form.
 """
 
 TASKS = {
-    "voice": ("avsv.training.tasks.voice", "VoiceConfig", "train_voice"),
-    "face": ("avsv.training.tasks.face", "FaceConfig", "train_face"),
-    "face_detector": ("avsv.training.tasks.face_detector", "FaceDetectorConfig", "train_face_detector"),
-    "face_pool": ("avsv.training.tasks.face_pool", "FacePoolConfig", "train_face_pool"),
-    "avn_e": ("avsv.training.tasks.avn_e", "FusionConfig", "train_fusion"),
-    "avn_f": ("avsv.training.tasks.avn_f", "AvnFConfig", "train_avn_f"),
-    "avn_j": ("avsv.training.tasks.avn_j", "AvnJConfig", "train_avn_j"),
+    "voice": "avsv.training.tasks.voice:VoiceTask",
+    "face": "avsv.training.tasks.face:FaceTask",
+    "face_detector": "avsv.training.tasks.face_detector:FaceDetectorTask",
+    "face_pool": "avsv.training.tasks.face_pool:FacePoolTask",
+    "avn_e": "avsv.training.tasks.avn_e:AvnETask",
+    "avn_f": "avsv.training.tasks.avn_f:AvnFTask",
+    "avn_j": "avsv.training.tasks.avn_j:AvnJTask",
 }

@@ -1,7 +1,6 @@
 """Training AVN-E on voice and face embeddings: any fusion form, embedding-level augmentation, weighted losses."""
 
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
@@ -23,11 +22,11 @@ from avsv.models.avn_e import FUSION, Fused, Fusion, FusionOptions
 from avsv.models.checkpoint import save
 from avsv.models.ranges import within
 from avsv.training.config import TrainingConfig
-from avsv.training.dry_run import Rehearsal
 from avsv.training.experiment import digest_arrays
 from avsv.training.pair_noise import PairNoise, PairNoiseOptions, Pairs
-from avsv.training.trainer import Step, Trainer, finish_experiment, start_experiment
-from avsv.training.validation import choose_clips, pairs_eer
+from avsv.training.task import Inputs, RandomData, Task
+from avsv.training.trainer import Step, Trainer, Validate
+from avsv.training.validation import choose_clips, pairs_eer, refuse_trained
 
 log = logging.getLogger("avsv")
 
@@ -147,20 +146,25 @@ def read_pairs(data_dir: str, voice_scp: str, face_scp: str,
     return pairs, utts, [utt2spk[u] for u in utts]
 
 
-def validation_embeddings(config: FusionConfig) -> list[str]:
-    """The scp files that a training is validated on; none where it is not."""
-    return [scp for scp in (config.valid_voice, config.valid_face) if scp] if config.valid_dir else []
+def validation_digests(config: FusionConfig) -> list[str]:
+    """Hashes of the held-out clips' embeddings; none without held-out people.
+
+    Raises
+    ------
+    InputError : valid_dir without one of them
+    """
+    if config.valid_dir and not (config.valid_voice and config.valid_face):
+        raise InputError("valid_dir: needs the embeddings of its clips too: valid_voice and valid_face")
+    scps = [config.valid_voice, config.valid_face] if config.valid_dir else []
+    return [embeddings_digest(read_embeddings(scp)) for scp in scps]
 
 
-def make_validation(config: FusionConfig, people: set[str]) -> Callable[[FusionModel], dict[str, float]] | None:
-    """What measures the EER over all pairs of (some of) the held-out people's clips; None where there are none."""
+def make_validation(config: FusionConfig, people: list[str]) -> Validate | None:
+    """The EER over all pairs of (some of) the held-out people's clips; None without held-out people."""
     if not config.valid_dir:
         return None
-    if not (config.valid_voice and config.valid_face):
-        raise InputError("valid_dir: needs the embeddings of its clips too: valid_voice and valid_face")
     pairs, utts, spk = read_pairs(config.valid_dir, config.valid_voice, config.valid_face, config)
-    if trained := sorted(set(spk) & people):
-        raise InputError(f"{config.valid_dir}: {len(trained)} of its people are trained on, such as {trained[0]}")
+    refuse_trained(config.valid_dir, spk, people)
     rows_of = {utt: row for row, utt in enumerate(utts)}
     rows = [rows_of[utt] for utt in choose_clips(dict(zip(utts, spk, strict=True)), config.valid_clips)]
     who, arrays = [spk[row] for row in rows], [x[rows].numpy() for x in pairs[:4]]
@@ -205,66 +209,76 @@ def plan_batches(labels: Tensor, size: int, clips_per_person: int, seed: list[in
     return batches
 
 
-def make_step(model: FusionModel, trainer: Trainer, noise: PairNoise, pairs: Pairs, labels: Tensor) -> Step:
-    """The step on rows of `pairs` and the share of the training that is behind."""
+class AvnETask(Task):
+    """`task: avn_e`: writes fusion.safetensors."""
 
-    def step(batch):
-        rows, done = batch
-        raw = noise.damage_raw(Pairs(*(x[rows].to(trainer.device) for x in pairs)), rows)
-        voice, face = model.fusion.normalize(raw.voice, raw.face, raw.present)
-        voice, face, present, damaged = noise.damage_unit(voice, face, raw.present, raw.damaged)
-        fused = model.fusion.fuse(voice, face, present, raw.quality)
-        loss, figures = model(fused, labels[rows].to(trainer.device), present, damaged, done)
-        return loss, {**figures, **measure_weights(fused.weights.detach(), present, damaged)}
+    config_class = FusionConfig
 
-    return step
+    def read(self) -> Inputs:
+        config = self.config
+        self.pairs, utts, self.people = read_pairs(config.data_dir, config.voice, config.face, config)
+        self.names = sorted(set(self.people))
+        if len(self.names) < 2:
+            raise InputError(f"{config.data_dir}: has embeddings of {len(self.names)} people, at least 2 are needed to "
+                             "train")  # fmt: skip
+        self.sizes, self.n_people = (self.pairs.voice.shape[1], self.pairs.face.shape[1]), len(self.names)
+        self.noise = PairNoise(config, (config.voice_quality, config.face_quality), utts, self.sizes)
+        keys = {"data": [digest([utts, self.people]), digest_arrays(*self.pairs)], "noise": self.noise.digests(),
+                "validation": validation_digests(config)}  # fmt: skip
+        return Inputs(keys)
 
+    def random_data(self, n_people: int, n_clips: int) -> RandomData:
+        """Embeddings of the published encoders' sizes, without damage that needs files."""
+        config = self.config
+        sizes, n = (192, 512), min(config.batch_size, n_clips)
+        options = replace(config, damage=config.damage if config.damage == "v1" else "none")
+        self.sizes, self.n_people = sizes, n_people
+        self.noise = PairNoise(options, (config.voice_quality, config.face_quality), [], sizes)
+        quality = torch.randn(n, len(config.voice_quality) + len(config.face_quality))
+        both = torch.ones(n, 2, dtype=torch.bool)
+        self.pairs = Pairs(torch.randn(n, sizes[0]), torch.randn(n, sizes[1]), both, quality, ~both)
+        self.labels = torch.randint(n_people, (n,))
+        example = f"a pair of embeddings ({sizes[0]}, {sizes[1]})"
+        return RandomData(lambda size: (torch.arange(size), 1.0), n_clips, example)
 
-def rehearse(config: FusionConfig, n_people: int, n_clips: int) -> Rehearsal:
-    """A dry run on random embeddings of the published encoders' sizes; none is damaged where that takes files."""
-    sizes, n = (192, 512), min(config.batch_size, n_clips)
-    options = replace(config, damage=config.damage if config.damage == "v1" else "none")
-    noise = PairNoise(options, (config.voice_quality, config.face_quality), [], sizes)
-    quality = torch.randn(n, len(config.voice_quality) + len(config.face_quality))
-    both = torch.ones(n, 2, dtype=torch.bool)
-    pairs = Pairs(torch.randn(n, sizes[0]), torch.randn(n, sizes[1]), both, quality, ~both)
-    model, labels = FusionModel(*sizes, n_people, config), torch.randint(n_people, (n,))
-    what = f"a pair of embeddings ({sizes[0]}, {sizes[1]})"
-    return Rehearsal(model, lambda trainer: make_step(model, trainer, noise, pairs, labels),
-                     lambda size: (torch.arange(size), 1.0), n_clips, what)  # fmt: skip
+    def make_model(self) -> FusionModel:
+        return FusionModel(*self.sizes, self.n_people, self.config)
 
+    def prepare(self, trainer: Trainer) -> None:
+        counts = self.pairs.present.sum(0).tolist()
+        log.info("%d clips of %d people, %d with a voice, %d with a face", len(self.people), self.n_people, *counts)
+        numbers = {spk: number for number, spk in enumerate(self.names)}
+        self.labels = torch.tensor([numbers[spk] for spk in self.people])
+        set_statistics(self.model.fusion, self.pairs)
 
-def train_fusion(config: FusionConfig) -> None:
-    """Train, and write `fusion.safetensors` in `config.exp_dir`."""
-    pairs, utts, people = read_pairs(config.data_dir, config.voice, config.face, config)
-    names = sorted(set(people))
-    if len(names) < 2:
-        raise InputError(f"{config.data_dir}: has embeddings of {len(names)} people, at least 2 are needed to train")
-    sizes = (pairs.voice.shape[1], pairs.face.shape[1])
-    torch.manual_seed(config.seed)
-    model = FusionModel(*sizes, len(names), config)
-    noise = PairNoise(config, (config.voice_quality, config.face_quality), utts, sizes)
-    inputs = {"data": [digest([utts, people]), digest_arrays(*pairs)], "noise": noise.digests()}
-    inputs |= {"validation": [embeddings_digest(read_embeddings(scp)) for scp in validation_embeddings(config)]}
-    if not start_experiment(config, inputs):
-        return
-    counts = pairs.present.sum(0).tolist()
-    log.info("%d clips of %d people, %d with a voice, %d with a face", len(people), len(names), *counts)
-    numbers = {spk: number for number, spk in enumerate(names)}
-    labels = torch.tensor([numbers[spk] for spk in people])
-    set_statistics(model.fusion, pairs)
-    trainer = Trainer(model, config)
-    size = min(config.batch_size, len(people))
-    n_batches = len(people) // size
+    def make_step(self, trainer: Trainer) -> Step:
+        """The step on rows of the pairs and the share of the training that is done."""
+        model, noise = self.model, self.noise
 
-    def batches(epoch):
-        plan = plan_batches(labels, size, config.clips_per_person, [config.seed, epoch])
-        return [(rows, (epoch + i / n_batches) / config.epochs) for i, rows in enumerate(plan)]
+        def step(batch):
+            rows, done = batch
+            raw = noise.damage_raw(Pairs(*(x[rows].to(trainer.device) for x in self.pairs)), rows)
+            voice, face = model.fusion.normalize(raw.voice, raw.face, raw.present)
+            voice, face, present, damaged = noise.damage_unit(voice, face, raw.present, raw.damaged)
+            fused = model.fusion.fuse(voice, face, present, raw.quality)
+            loss, figures = model(fused, self.labels[rows].to(trainer.device), present, damaged, done)
+            return loss, {**figures, **measure_weights(fused.weights.detach(), present, damaged)}
 
-    validate = make_validation(config, set(names))
-    trainer.fit(make_step(model, trainer, noise, pairs, labels), batches, n_batches, validate)
-    save(config.exp_dir, FUSION, model.fusion, model.fusion.description)
-    finish_experiment(config)
+        return step
+
+    def plan(self, epoch: int) -> list[Tensor]:
+        size = min(self.config.batch_size, len(self.people))
+        return plan_batches(self.labels, size, self.config.clips_per_person, [self.config.seed, epoch])
+
+    def batches(self, epoch: int) -> list[tuple[Tensor, float]]:
+        plan = self.plan(epoch)
+        return [(rows, (epoch + i / len(plan)) / self.config.epochs) for i, rows in enumerate(plan)]
+
+    def make_validation(self, trainer: Trainer) -> Validate | None:
+        return make_validation(self.config, self.names)
+
+    def save(self) -> None:
+        save(self.config.exp_dir, FUSION, self.model.fusion, self.model.fusion.description)
 
 
 def measure_weights(weights: Tensor, present: Tensor, damaged: Tensor) -> dict[str, Tensor]:

@@ -33,12 +33,11 @@ from avsv.training.clips import (
     digest_clips,
     list_clips,
     media_of,
-    random_clips,
+    random_clip_data,
     to_device,
     validate_clips,
 )
 from avsv.training.distributed import from_all, gather
-from avsv.training.dry_run import Rehearsal
 from avsv.training.encoders import (
     Encoder,
     read_face_encoder,
@@ -48,8 +47,9 @@ from avsv.training.encoders import (
 )
 from avsv.training.image_augmentation import fast_layout
 from avsv.training.pair_noise import PairNoise
+from avsv.training.task import Inputs, RandomData, Task
 from avsv.training.tasks.avn_e import FusionConfig, FusionModel, measure_weights
-from avsv.training.trainer import Step, Trainer, finish_experiment, load_batches, start_experiment
+from avsv.training.trainer import Step, Trainer, Validate
 from avsv.training.validation import read_held_out
 
 STATISTICS_BATCHES = 50  # that the means of the embeddings are estimated from, before training
@@ -226,15 +226,6 @@ def set_statistics(model: AvnJModel, batches: Iterable, device: torch.device) ->
         fusion.quality_std[columns] = (second - first**2).clamp(min=1e-12).sqrt().to(fusion.quality_std)
 
 
-def make_avn_j(config: AvnJConfig, n_people: int) -> tuple[AvnJModel, Encoder, Encoder]:
-    """The model, and the encoders of voice and face that it starts from."""
-    voice, face = read_voice_encoder(config.voice), read_face_encoder(config.face)
-    model = AvnJModel(config, n_people, voice, face)
-    if config.head:
-        start_head(model.head.fusion, config.head)
-    return model, voice, face
-
-
 def start_head(fusion: Fusion, folder: str) -> None:
     """Take over the weights and means of a trained AVN-E; InputError where it is another network."""
     trained = load_fusion(folder)
@@ -245,49 +236,61 @@ def start_head(fusion: Fusion, folder: str) -> None:
     fusion.load_state_dict(trained.state_dict())
 
 
-def make_step(model: AvnJModel, trainer: Trainer) -> Step:
-    """The step on a batch of clips."""
-    return lambda batch: model(to_device(batch, trainer.device), trainer.done)
+class AvnJTask(Task):
+    """`task: avn_j`: writes a voice encoder, a face pack and a head."""
 
+    config_class = AvnJConfig
 
-def rehearse(config: AvnJConfig, n_people: int, n_clips: int) -> Rehearsal:
-    """A dry run on noise; with nothing frozen, as most epochs are."""
-    model = make_avn_j(config, n_people)[0]
-    what = f"{config.crop_seconds:g} s of sound and a face"
-    return Rehearsal(model, lambda trainer: make_step(model, trainer), lambda n: random_clips(config, n, n_people),
-                     n_clips * config.crops_per_clip, what)  # fmt: skip
+    def read(self) -> Inputs:
+        config = self.config
+        data = read_data_dir(config.data_dir)
+        self.clips = list_clips(data)
+        self.n_people = len(self.clips.people)
+        self.held_out = read_held_out(config, set(self.clips.people))
+        self.read_encoders()
+        keys = {"data": digest_clips(self.clips), "voice": self.voice.digest, "face": self.face.digest}
+        keys |= {"head": file_digest(FUSION.path(config.head))} if config.head else {}
+        return Inputs(keys, media_of(data, self.held_out))
 
+    def random_data(self, n_people: int, n_clips: int) -> RandomData:
+        """Noise; nothing is frozen, as in most epochs."""
+        self.n_people = n_people
+        self.read_encoders()
+        return random_clip_data(self.config, n_people, n_clips)
 
-def train_avn_j(config: AvnJConfig) -> None:
-    """Train, and write a voice encoder, a face pack and a head in `config.exp_dir`.
+    def read_encoders(self) -> None:
+        self.voice, self.face = read_voice_encoder(self.config.voice), read_face_encoder(self.config.face)
 
-    Raises
-    ------
-    InputError : no sound or no aligned faces, encoders that cannot be trained, options that AVN-J does not have
-    """
-    data = read_data_dir(config.data_dir)
-    clips = list_clips(data)
-    torch.manual_seed(config.seed)
-    held_out = read_held_out(config, set(clips.people))
-    model, voice, face = make_avn_j(config, len(clips.people))
-    inputs = {"data": digest_clips(clips), "voice": voice.digest, "face": face.digest}
-    inputs |= {"head": file_digest(FUSION.path(config.head))} if config.head else {}
-    if not start_experiment(config, inputs, media_of(data, held_out)):
-        return
-    crops = Clips(config, clips)
-    trainer = Trainer(model, config)
-    if not config.head and not (Path(config.exp_dir) / "checkpoint.pt").exists():
-        set_statistics(model, load_batches(crops, crops.plan(0), config), trainer.device)
+    def make_model(self) -> AvnJModel:
+        model = AvnJModel(self.config, self.n_people, self.voice, self.face)
+        if self.config.head:
+            start_head(model.head.fusion, self.config.head)
+        return model
 
-    validate = held_out and validate_clips(config, held_out, AvnJModel.embed, trainer.device)
+    def prepare(self, trainer: Trainer) -> None:
+        config = self.config
+        self.dataset = Clips(config, self.clips)
+        if not config.head and not (Path(config.exp_dir) / "checkpoint.pt").exists():
+            set_statistics(self.model, super().batches(0), trainer.device)
 
-    def batches(epoch: int) -> Iterable:
-        model.freeze(epoch < config.freeze_epochs)
-        return load_batches(crops, crops.plan(epoch), config)
+    def make_step(self, trainer: Trainer) -> Step:
+        """The step on a batch of clips."""
+        return lambda batch: self.model(to_device(batch, trainer.device), trainer.done)
 
-    trainer.fit(make_step(model, trainer), batches, len(crops.plan(0)), validate)
-    model.cpu()
-    save_voice_encoder(model.encoders.voice, voice.source, Path(config.exp_dir) / "voice")
-    save_face_encoder(model.encoders.face, face.source, Path(config.exp_dir) / "face")
-    save(config.exp_dir, FUSION, model.head.fusion, model.head.fusion.description)
-    finish_experiment(config)
+    def plan(self, epoch: int) -> list:
+        return self.dataset.plan(epoch)
+
+    def batches(self, epoch: int) -> Iterable:
+        self.model.freeze(epoch < self.config.freeze_epochs)
+        return super().batches(epoch)
+
+    def make_validation(self, trainer: Trainer) -> Validate | None:
+        if not self.held_out:
+            return None
+        return validate_clips(self.config, self.held_out, AvnJModel.embed, trainer.device)
+
+    def save(self) -> None:
+        exp_dir, model = Path(self.config.exp_dir), self.model.cpu()
+        save_voice_encoder(model.encoders.voice, self.voice.source, exp_dir / "voice")
+        save_face_encoder(model.encoders.face, self.face.source, exp_dir / "face")
+        save(exp_dir, FUSION, model.head.fusion, model.head.fusion.description)

@@ -18,15 +18,17 @@ from avsv.features.face_damage import damage_faces, draw_face_damage
 from avsv.features.face_pack import load_pack
 from avsv.features.faces import SIDE, read_faces
 from avsv.jobs.files import copy_file
-from avsv.jobs.fingerprints import digest, file_digest
+from avsv.jobs.fingerprints import file_digest
 from avsv.kaldi.data_dir import read_data_dir
-from avsv.losses.margin import AAMSoftmax, warmed_margin
+from avsv.losses.margin import AAMSoftmax
 from avsv.models.iresnet import IResNet, save_onnx
 from avsv.models.ranges import within
 from avsv.training.config import TrainingConfig
-from avsv.training.dry_run import Rehearsal
 from avsv.training.image_augmentation import fast_layout, plan_batches, to_input, vary_face
-from avsv.training.trainer import Step, Trainer, finish_experiment, load_batches, start_experiment
+from avsv.training.labels import aligned_faces, label_clips
+from avsv.training.task import Inputs, RandomData, Task
+from avsv.training.tasks.voice import classification_step
+from avsv.training.trainer import Step, Trainer, Validate
 from avsv.training.validation import held_out_eer, read_held_out
 
 log = logging.getLogger("avsv")
@@ -116,71 +118,64 @@ def read_middle(entry: str) -> torch.Tensor:
     return to_input(faces[len(faces) // 2])
 
 
-def make_step(model: FaceModel, trainer: Trainer) -> Step:
-    """The step on a batch of pictures (batch, 3, 112, 112) uint8 and people (batch,)."""
-    config = model.config
+class FaceTask(Task):
+    """`task: face`: exp_dir becomes a face pack."""
 
-    def step(batch):
-        pictures, label = (part.to(trainer.device, non_blocking=True) for part in batch)
-        model.loss.margin = warmed_margin(config.margin, trainer.epoch / config.epochs, config.margin_warmup)
-        loss, logits = model.loss(model(pictures), label)
-        return loss, {"accuracy": (logits.argmax(1) == label).float().mean()}
+    config_class = FaceConfig
 
-    return step
+    def read(self) -> Inputs:
+        config = self.config
+        data = read_data_dir(config.data_dir)
+        entries = aligned_faces(data)
+        self.clips = label_clips(data, entries, "faces")
+        self.n_people = len(self.clips.people)
+        self.held_out = read_held_out(config, set(self.clips.people))
+        self.detector = detector_of(config.detector)
+        keys = {"data": self.clips.digest(), "detector": self.detector and file_digest(self.detector)}
+        return Inputs(keys, [entries, *([self.held_out.table("faces.scp")] if self.held_out else [])])
+
+    def random_data(self, n_people: int, n_clips: int) -> RandomData:
+        self.n_people = n_people
+
+        def make_batch(n):
+            return torch.randint(256, (n, 3, SIDE, SIDE), dtype=torch.uint8), torch.randint(n_people, (n,))
+
+        return RandomData(make_batch, n_clips * self.config.faces_per_clip, "a face")
+
+    def make_model(self) -> FaceModel:
+        return FaceModel(self.config, self.n_people)
+
+    def prepare(self, trainer: Trainer) -> None:
+        cv2.setNumThreads(1)  # processes that prepare batches do one image at a time
+        self.dataset = Faces(self.config, self.clips.entries, self.clips.labels)
+        log.info("%s: %d clips of %d people", self.config.data_dir, len(self.clips.utts), self.n_people)
+
+    def make_step(self, trainer: Trainer) -> Step:
+        """The step on a batch of images (batch, 3, 112, 112) uint8 and people (batch,)."""
+        return classification_step(self.model, trainer)
+
+    def plan(self, epoch: int) -> list:
+        return self.dataset.plan(epoch)
+
+    def make_validation(self, trainer: Trainer) -> Validate | None:
+        if not self.held_out:
+            return None
+        return held_out_eer(self.config, self.held_out, self.held_out.table("faces.scp"), read_middle,
+                            lambda model, images: model(images.to(trainer.device)))  # fmt: skip
+
+    def save(self) -> None:
+        save_onnx(self.model.net, Path(self.config.exp_dir) / "recognition.onnx")
+        copy_detector(self.detector, self.config.exp_dir, "embed-face")
 
 
-def rehearse(config: FaceConfig, n_people: int, n_clips: int) -> Rehearsal:
-    """A dry run on pictures of noise."""
-    model = FaceModel(config, n_people)
-
-    def make_batch(n):
-        return torch.randint(256, (n, 3, SIDE, SIDE), dtype=torch.uint8), torch.randint(n_people, (n,))
-
-    examples = n_clips * config.faces_per_clip
-    return Rehearsal(model, lambda trainer: make_step(model, trainer), make_batch, examples, "a face")
+def detector_of(pack: str) -> Path | None:
+    """The file of a face pack's detector; None without a pack."""
+    return load_pack(pack, tasks=("detection",)).files("detection")[0] if pack else None
 
 
-def train_face(config: FaceConfig) -> None:
-    """Train, and write a face pack in `config.exp_dir`.
-
-    Raises
-    ------
-    InputError : no faces.scp, faces of fewer than 2 people, no detector in the pack, not as many blocks as channels
-    """
-    data = read_data_dir(config.data_dir)
-    entries = {utt: entry for utt, entry in data.table("faces.scp").items() if utt in data.utt2spk}
-    if not entries:
-        raise InputError(f"{config.data_dir}/faces.scp: is absent or empty; make it with avsv align-faces")
-    clips = sorted(entries)
-    people = sorted({data.utt2spk[utt] for utt in clips})
-    if len(people) < 2:
-        raise InputError(f"{config.data_dir}: has faces of {len(people)} people, at least 2 are needed to train")
-    held_out = read_held_out(config, set(people))
-    detector = load_pack(config.detector, tasks=("detection",)).files("detection")[0] if config.detector else None
-    inputs = {
-        "data": digest([[utt, data.utt2spk[utt], entries[utt]] for utt in clips]),
-        "detector": detector and file_digest(detector),
-    }
-    if not start_experiment(config, inputs, [entries, *([held_out.table("faces.scp")] if held_out else [])]):
-        return
-    cv2.setNumThreads(1)  # processes that prepare batches do one picture at a time
-    torch.manual_seed(config.seed)
-    numbers = {spk: number for number, spk in enumerate(people)}
-    labels = np.array([numbers[data.utt2spk[utt]] for utt in clips])
-    faces = Faces(config, [entries[utt] for utt in clips], labels)
-    model = FaceModel(config, len(people))
-    trainer = Trainer(model, config)
-    log.info("%s: %d clips of %d people", config.data_dir, len(clips), len(people))
-
-    def batches(epoch):
-        return load_batches(faces, faces.plan(epoch), config)
-
-    validate = held_out and held_out_eer(config, held_out, held_out.table("faces.scp"), read_middle,
-                                         lambda model, pictures: model(pictures.to(trainer.device)))  # fmt: skip
-    trainer.fit(make_step(model, trainer), batches, len(faces.plan(0)), validate)
-    save_onnx(model.net, Path(config.exp_dir) / "recognition.onnx")
+def copy_detector(detector: Path | None, exp_dir: str, verb: str) -> None:
+    """Copy a detector to `exp_dir`, so that the command `verb` finds faces with that folder alone."""
     if detector:
-        copy_file(detector, Path(config.exp_dir) / "detector.onnx")
+        copy_file(detector, Path(exp_dir) / "detector.onnx")
     else:
-        log.warning("%s: has no detector, so embed-face can use it on data with faces.scp only", config.exp_dir)
-    finish_experiment(config)
+        log.warning("%s: has no detector, so %s can use it on data with faces.scp only", exp_dir, verb)

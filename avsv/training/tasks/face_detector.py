@@ -24,9 +24,9 @@ from avsv.media.images import count_frames, each_frame, evenly_spaced
 from avsv.models.face_detector import FaceDetector, detector_loss, save_onnx
 from avsv.models.ranges import within
 from avsv.training.config import TrainingConfig
-from avsv.training.dry_run import Rehearsal
 from avsv.training.image_augmentation import change_colour, fast_layout, move_matrix, plan_batches, to_input, warp
-from avsv.training.trainer import Step, Trainer, finish_experiment, load_batches, start_experiment
+from avsv.training.task import Inputs, RandomData, Task
+from avsv.training.trainer import Step, Trainer
 
 log = logging.getLogger("avsv")
 MIRRORED = [1, 0, 2, 4, 3]  # key points of a mirrored face: left and right change places
@@ -95,78 +95,71 @@ class Pictures(Dataset):
         return to_input(picture), torch.tensor(box, dtype=torch.float32), torch.tensor(points, dtype=torch.float32)
 
 
-def make_step(model: FaceDetector, trainer: Trainer) -> Step:
-    """The step on a batch of pictures (batch, 3, side, side) uint8, boxes (batch, 4) and points (batch, 5, 2)."""
-    layout = fast_layout(model)
-    model.to(memory_format=layout)
+class FaceDetectorTask(Task):
+    """`task: face_detector`: writes detector.onnx."""
 
-    def step(batch):
-        inputs, boxes, points = (part.to(trainer.device, non_blocking=True) for part in batch)
-        inputs = ((inputs.float() - 127.5) / 128).contiguous(memory_format=layout)
-        return detector_loss(model(inputs), boxes, points, tuple(inputs.shape[2:])), {}
+    config_class = FaceDetectorConfig
 
-    return step
+    def read(self) -> Inputs:
+        config = self.config
+        data = read_data_dir(config.data_dir)
+        landmarks = {utt: path for utt, path in data.table("landmarks.scp").items() if utt in data.video}
+        if not landmarks:
+            raise InputError(f"{config.data_dir}/landmarks.scp: is absent or empty; a detector needs clips with known "
+                             "key points")  # fmt: skip
+        if config.side % 32:
+            raise InputError(f"side={config.side}: expected a multiple of 32")
+        self.clips = {utt: (data.video[utt], landmarks[utt]) for utt in sorted(landmarks)}
+        keys = {"data": digest([[utt, *clip] for utt, clip in self.clips.items()])}
+        return Inputs(keys, [{utt: video for utt, (video, _) in self.clips.items()}, landmarks])
 
+    def random_data(self, n_people: int, n_clips: int) -> RandomData:
+        """Noise with a face of half the side in the middle."""
+        side = self.config.side
 
-def rehearse(config: FaceDetectorConfig, _n_people: int, n_clips: int) -> Rehearsal:
-    """A dry run on noise with a face of half the side in the middle."""
-    model, side = FaceDetector(config.width), config.side
+        def make_batch(n):
+            box = torch.tensor([side / 4, side / 4, 3 * side / 4, 3 * side / 4])
+            points = side / 4 + side / 2 * torch.rand(n, 5, 2)
+            return torch.randint(256, (n, 3, side, side), dtype=torch.uint8), box.expand(n, 4), points
 
-    def make_batch(n):
-        box = torch.tensor([side / 4, side / 4, 3 * side / 4, 3 * side / 4])
-        points = side / 4 + side / 2 * torch.rand(n, 5, 2)
-        return torch.randint(256, (n, 3, side, side), dtype=torch.uint8), box.expand(n, 4), points
+        return RandomData(make_batch, n_clips * self.config.frames_per_clip, f"an image of {side} pixels")
 
-    what = f"a picture of {side} pixels"
-    return Rehearsal(
-        model, lambda trainer: make_step(model, trainer), make_batch, n_clips * config.frames_per_clip, what
-    )
+    def make_model(self) -> FaceDetector:
+        return FaceDetector(self.config.width)
 
+    def prepare(self, trainer: Trainer) -> None:
+        cv2.setNumThreads(1)
+        self.examples: list[Example] = []
+        for utt, (video, landmarks) in progress(self.clips.items(), "read frames"):
+            try:
+                self.examples += read_examples(video, landmarks, self.config.frames_per_clip)
+            except InputError as error:
+                log.warning("%s: left out: %s", utt, error)
+        if not self.examples:
+            raise InputError(f"{self.config.data_dir}: no clip of landmarks.scp can be used")
+        self.dataset = Pictures(self.config, self.examples)
 
-def train_face_detector(config: FaceDetectorConfig) -> None:
-    """Train, and write `config.exp_dir`/detector.onnx.
+    def make_step(self, trainer: Trainer) -> Step:
+        """The step on a batch of images (batch, 3, side, side) uint8, boxes (batch, 4) and points (batch, 5, 2)."""
+        model = self.model
+        layout = fast_layout(model)
+        model.to(memory_format=layout)
 
-    Raises
-    ------
-    InputError : no landmarks.scp, no clip of it that can be read, a side that is no multiple of 32
-    """
-    data = read_data_dir(config.data_dir)
-    landmarks = {utt: path for utt, path in data.table("landmarks.scp").items() if utt in data.video}
-    if not landmarks:
-        raise InputError(
-            f"{config.data_dir}/landmarks.scp: is absent or empty; a detector needs clips with known key points"
-        )
-    if config.side % 32:
-        raise InputError(f"side={config.side}: expected a multiple of 32")
-    utts = sorted(landmarks)
-    inputs = {"data": digest([[utt, data.video[utt], landmarks[utt]] for utt in utts])}
-    if not start_experiment(config, inputs, [{utt: data.video[utt] for utt in utts}, landmarks]):
-        return
-    cv2.setNumThreads(1)
-    torch.manual_seed(config.seed)
-    examples = []
-    for utt in progress(utts, "read frames"):
-        try:
-            examples += read_examples(data.video[utt], landmarks[utt], config.frames_per_clip)
-        except InputError as error:
-            log.warning("left out %s", error)
-    if not examples:
-        raise InputError(f"{config.data_dir}: no clip of landmarks.scp can be used")
-    pictures = Pictures(config, examples)
-    model = FaceDetector(config.width)
-    trainer = Trainer(model, config)
+        def step(batch):
+            inputs, boxes, points = (part.to(trainer.device, non_blocking=True) for part in batch)
+            inputs = ((inputs.float() - 127.5) / 128).contiguous(memory_format=layout)
+            return detector_loss(model(inputs), boxes, points, tuple(inputs.shape[2:])), {}
 
-    def plan(epoch):
-        return plan_batches(list(range(len(examples))), config.batch_size, config.seed, epoch)
+        return step
 
-    def batches(epoch):
-        return load_batches(pictures, plan(epoch), config)
+    def plan(self, epoch: int) -> list:
+        return plan_batches(list(range(len(self.examples))), self.config.batch_size, self.config.seed, epoch)
 
-    trainer.fit(make_step(model, trainer), batches, len(plan(0)))
-    save_onnx(model, Path(config.exp_dir) / "detector.onnx")
-    found, error = measure(config.exp_dir, examples[:: max(1, len(examples) // 200)])
-    log.info("%s: finds %.1f %% of the training faces, key points %.2f pixels off", config.exp_dir, 100 * found, error)
-    finish_experiment(config)
+    def save(self) -> None:
+        exp_dir = self.config.exp_dir
+        save_onnx(self.model, Path(exp_dir) / "detector.onnx")
+        share, error = measure(exp_dir, self.examples[:: max(1, len(self.examples) // 200)])
+        log.info("%s: finds %.1f %% of the training faces, key points %.2f pixels off", exp_dir, 100 * share, error)
 
 
 def measure(pack: str | Path, examples: list[Example]) -> tuple[float, float]:

@@ -22,8 +22,9 @@ from avsv.losses.pairs import VerificationLoss
 from avsv.models.ranges import within
 from avsv.training.config import TrainingConfig
 from avsv.training.experiment import digest_arrays
+from avsv.training.task import Inputs, Task
 from avsv.training.tasks.avn_e import plan_batches
-from avsv.training.trainer import Trainer, finish_experiment, start_experiment
+from avsv.training.trainer import Step, Trainer
 
 log = logging.getLogger("avsv")
 
@@ -111,34 +112,53 @@ def read_faces_of(config: FacePoolConfig) -> tuple[Faces, Faces, list[str]]:
     return Faces([clean[utt] for utt in utts]), Faces([damaged[utt] for utt in utts]), people
 
 
-def train_face_pool(config: FacePoolConfig) -> None:
-    """Train, and write `face_pool.json` in `config.exp_dir`."""
-    clean, damaged, people = read_faces_of(config)
-    names = sorted(set(people))
-    known = [digest_arrays(of.vectors, of.present, of.measures) for of in (clean, damaged)]
-    if not start_experiment(config, {"data": [digest(people), *known]}):
-        return
-    log.info("%d clips of %d people, up to %d faces a clip", len(people), len(names), clean.present.shape[1])
-    torch.manual_seed(config.seed)
-    model = PoolModel(config.target_prior)
-    every = torch.arange(len(people))
-    _, measures, present = mix(clean, damaged, every, config.damaged_share)
-    model.mean.copy_(measures[present].mean(0))
-    model.std.copy_(measures[present].std(0).clamp(min=1e-6))
-    trainer = Trainer(model, config)
-    labels = torch.tensor([names.index(spk) for spk in people])
-    size = min(config.batch_size, len(people))
+class FacePoolTask(Task):
+    """`task: face_pool`: writes face_pool.json. With two weights to learn, there is no dry run."""
 
-    def step(rows: Tensor) -> tuple[Tensor, dict]:
-        vectors, measures, present = (x.to(trainer.device) for x in mix(clean, damaged, rows, config.damaged_share))
-        pooled = (model.shares(measures, present)[..., None] * vectors).sum(1)
-        return model.loss(pooled, labels[rows].to(trainer.device)), {}
+    config_class = FacePoolConfig
 
-    def batches(epoch: int) -> list[Tensor]:
-        return plan_batches(labels, size, config.clips_per_person, [config.seed, epoch])
+    def read(self) -> Inputs:
+        config = self.config
+        self.clean, self.damaged, self.people = read_faces_of(config)
+        hashes = [digest_arrays(of.vectors, of.present, of.measures) for of in (self.clean, self.damaged)]
+        return Inputs({"data": [digest(self.people), *hashes]})
 
-    trainer.fit(step, batches, len(people) // size)
-    pool = FacePool(*(tuple(x.tolist()) for x in (model.mean.cpu(), model.std.cpu(), model.weight.detach().cpu())))
-    log.info("attention: %s", ", ".join(f"{w:+.2f} {name}" for w, name in zip(pool.weight, MEASURES, strict=True)))
-    save_face_pool(config.exp_dir, pool)
-    finish_experiment(config)
+    def make_model(self) -> PoolModel:
+        model = PoolModel(self.config.target_prior)
+        every = torch.arange(len(self.people))
+        _, measures, present = mix(self.clean, self.damaged, every, self.config.damaged_share)
+        model.mean.copy_(measures[present].mean(0))
+        model.std.copy_(measures[present].std(0).clamp(min=1e-6))
+        return model
+
+    def prepare(self, trainer: Trainer) -> None:
+        names = sorted(set(self.people))
+        numbers = {spk: number for number, spk in enumerate(names)}
+        self.labels = torch.tensor([numbers[spk] for spk in self.people])
+        log.info("%d clips of %d people, up to %d faces a clip", len(self.people), len(names),
+                 self.clean.present.shape[1])  # fmt: skip
+
+    def make_step(self, trainer: Trainer) -> Step:
+        """The step on rows of the clips."""
+        model = self.model
+
+        def step(rows: Tensor) -> tuple[Tensor, dict]:
+            mixed = mix(self.clean, self.damaged, rows, self.config.damaged_share)
+            vectors, measures, present = (x.to(trainer.device) for x in mixed)
+            pooled = (model.shares(measures, present)[..., None] * vectors).sum(1)
+            return model.loss(pooled, self.labels[rows].to(trainer.device)), {}
+
+        return step
+
+    def plan(self, epoch: int) -> list[Tensor]:
+        size = min(self.config.batch_size, len(self.people))
+        return plan_batches(self.labels, size, self.config.clips_per_person, [self.config.seed, epoch])
+
+    def batches(self, epoch: int) -> list[Tensor]:
+        return self.plan(epoch)
+
+    def save(self) -> None:
+        model = self.model
+        pool = FacePool(*(tuple(x.tolist()) for x in (model.mean.cpu(), model.std.cpu(), model.weight.detach().cpu())))
+        log.info("attention: %s", ", ".join(f"{w:+.2f} {name}" for w, name in zip(pool.weight, MEASURES, strict=True)))
+        save_face_pool(self.config.exp_dir, pool)

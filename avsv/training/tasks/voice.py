@@ -12,7 +12,6 @@ from torch.utils.data import Dataset
 
 from avsv.errors import InputError
 from avsv.features.audio_damage import damage_audio, draw_audio_damage, read_noises
-from avsv.jobs.fingerprints import digest
 from avsv.kaldi.data_dir import read_data_dir
 from avsv.losses.margin import AAMSoftmax, warmed_margin
 from avsv.media.decoder_process import guarded
@@ -21,8 +20,9 @@ from avsv.models.ecapa import ecapa_options, make_frontend, make_speaker_encoder
 from avsv.models.ranges import choice, within
 from avsv.training.config import TrainingConfig
 from avsv.training.distributed import draw_share
-from avsv.training.dry_run import Rehearsal
-from avsv.training.trainer import Step, Trainer, finish_experiment, load_batches, start_experiment
+from avsv.training.labels import label_clips
+from avsv.training.task import Inputs, RandomData, Task
+from avsv.training.trainer import Step, Trainer, Validate
 from avsv.training.validation import held_out_eer, read_held_out
 
 log = logging.getLogger("avsv")
@@ -150,56 +150,68 @@ def read_middle(path: str, allow_pipes: bool = False) -> torch.Tensor:
     return torch.from_numpy(guarded(read_part, path, 0.5, int(VALID_SECONDS * RATE), RATE, allow_pipes))
 
 
-def make_step(model: VoiceModel, trainer: Trainer) -> Step:
-    """The step on a batch of sounds (batch, n) and classes (batch,)."""
+class VoiceTask(Task):
+    """`task: voice`: exp_dir becomes a folder that SpeechBrain's EncoderClassifier loads."""
+
+    config_class = VoiceConfig
+
+    def read(self) -> Inputs:
+        config = self.config
+        data = read_data_dir(config.data_dir)
+        self.clips = label_clips(data, data.wav, "audio")
+        self.people = self.clips.people
+        self.held_out = read_held_out(config, set(self.people))
+        media = [data.wav, *([self.held_out.wav] if self.held_out else [])]
+        return Inputs({"data": self.clips.digest()}, media)
+
+    def random_data(self, n_people: int, n_clips: int) -> RandomData:
+        config, seconds = self.config, self.config.crop_seconds[1]
+        self.people = [str(number) for number in range(n_people)]
+
+        def make_batch(n):
+            return 0.1 * torch.randn(n, int(seconds * RATE)), torch.randint(n_people, (n,))
+
+        examples = n_clips * len(config.speeds) * config.crops_per_clip
+        return RandomData(make_batch, examples, f"{seconds:g} s of audio")
+
+    def make_model(self) -> VoiceModel:
+        return VoiceModel(self.config, len(self.people))
+
+    def prepare(self, trainer: Trainer) -> None:
+        self.dataset = Crops(self.config, self.clips.entries, self.clips.labels, len(self.people))
+
+    def make_step(self, trainer: Trainer) -> Step:
+        """The step on a batch of waveforms (batch, n) and classes (batch,)."""
+        return classification_step(self.model, trainer)
+
+    def plan(self, epoch: int) -> list:
+        return self.dataset.plan(epoch)
+
+    def make_validation(self, trainer: Trainer) -> Validate | None:
+        if not self.held_out:
+            return None
+        read = partial(read_middle, allow_pipes=self.config.allow_pipes)
+        return held_out_eer(self.config, self.held_out, self.held_out.wav, read,
+                            lambda model, audio: model(audio.to(trainer.device)))  # fmt: skip
+
+    def save(self) -> None:
+        config, model = self.config, self.model
+        names = [spk if speed == 1 else f"{spk}@{speed:g}" for speed in config.speeds for spk in self.people]
+        save_speechbrain_folder(Path(config.exp_dir), model.encoder, model.loss.weight.detach(), names,
+                                encoder_options(config), config.encoder)  # fmt: skip
+
+
+def classification_step(model: nn.Module, trainer: Trainer) -> Step:
+    """The step of a model with a margin loss: examples and classes -> loss and accuracy.
+
+    The margin grows from epoch to epoch, as `margin_warmup` says.
+    """
     config = model.config
 
     def step(batch):
-        sound, label = (part.to(trainer.device, non_blocking=True) for part in batch)
+        examples, label = (part.to(trainer.device, non_blocking=True) for part in batch)
         model.loss.margin = warmed_margin(config.margin, trainer.epoch / config.epochs, config.margin_warmup)
-        loss, logits = model.loss(model(sound), label)
+        loss, logits = model.loss(model(examples), label)
         return loss, {"accuracy": (logits.argmax(1) == label).float().mean()}
 
     return step
-
-
-def rehearse(config: VoiceConfig, n_people: int, n_clips: int) -> Rehearsal:
-    """A dry run on sounds of the longest crop."""
-    model, seconds = VoiceModel(config, n_people), config.crop_seconds[1]
-
-    def make_batch(n):
-        return 0.1 * torch.randn(n, int(seconds * RATE)), torch.randint(n_people, (n,))
-
-    examples = n_clips * len(config.speeds) * config.crops_per_clip
-    return Rehearsal(model, lambda trainer: make_step(model, trainer), make_batch, examples, f"{seconds:g} s of sound")
-
-
-def train_voice(config: VoiceConfig) -> None:
-    """Train, and write a SpeechBrain folder in `config.exp_dir`."""
-    data = read_data_dir(config.data_dir)
-    clips = sorted(data.wav)
-    people = sorted({data.utt2spk[utt] for utt in clips})
-    if len(people) < 2:
-        raise InputError(f"{config.data_dir}: has sound of {len(people)} people, at least 2 are needed to train")
-    held_out = read_held_out(config, set(people))
-    inputs = {"data": digest([[u, data.utt2spk[u], data.wav[u]] for u in clips])}
-    if not start_experiment(config, inputs, [data.wav, *([held_out.wav] if held_out else [])]):
-        return
-    torch.manual_seed(config.seed)
-    numbers = {spk: number for number, spk in enumerate(people)}
-    labels = np.array([numbers[data.utt2spk[utt]] for utt in clips])
-    crops = Crops(config, [data.wav[utt] for utt in clips], labels, len(people))
-    model = VoiceModel(config, len(people))
-    trainer = Trainer(model, config)
-
-    def batches(epoch):
-        return load_batches(crops, crops.plan(epoch), config)
-
-    validate = held_out and held_out_eer(config, held_out, held_out.wav,
-                                         partial(read_middle, allow_pipes=config.allow_pipes),
-                                         lambda model, sound: model(sound.to(trainer.device)))  # fmt: skip
-    trainer.fit(make_step(model, trainer), batches, len(crops.plan(0)), validate)
-    names = [spk if speed == 1 else f"{spk}@{speed:g}" for speed in config.speeds for spk in people]
-    save_speechbrain_folder(Path(config.exp_dir), model.encoder, model.loss.weight.detach(), names,
-                            encoder_options(config), config.encoder)  # fmt: skip
-    finish_experiment(config)

@@ -13,9 +13,10 @@ from avsv.models.checkpoint import load
 from avsv.systems.association.embedding import embed_side
 from avsv.systems.association.networks.media import ASSOCIATION_MEDIA
 from avsv.systems.association.networks.registry import ASSOCIATION
-from avsv.systems.association.training import AssociationConfig, plan_pairs, train_association
-from avsv.systems.association.training_media import AssociationMediaConfig, hide_stripes, train_association_media
+from avsv.systems.association.training import AssociationConfig, AssociationTask, plan_pairs
+from avsv.systems.association.training_media import AssociationMediaConfig, AssociationMediaTask, hide_stripes
 from avsv.training.config import OptimizerConfig
+from avsv.training.task import train
 from tests.training.small_clips import make_data
 
 OPTIMIZER = OptimizerConfig(name="adamw", lr=0.005)
@@ -50,7 +51,7 @@ def config(tmp_path):
 
 
 def test_unseen_people_with_a_common_trait_are_told_apart(config, tmp_path):
-    train_association(config)
+    train(AssociationTask(config))
     last = (tmp_path / "exp/curves.tsv").read_text().splitlines()
     eer = float(last[-1].split("\t")[last[0].split("\t").index("eer_percent")])
     assert eer < 35
@@ -58,7 +59,7 @@ def test_unseen_people_with_a_common_trait_are_told_apart(config, tmp_path):
 
 def test_fop_is_refused_where_no_batch_has_two_clips_of_a_person(config):
     with pytest.raises(InputError, match="clips_per_person=1"):
-        train_association(replace(config, system="fop", clips_per_person=1))
+        train(AssociationTask(replace(config, system="fop", clips_per_person=1)))
     batches = plan_pairs(torch.arange(24).repeat(3), torch.arange(24).repeat(3), replace(config, clips_per_person=2), 0)
     for rows, _ in batches:  # clips 0 to 71, of person clip % 24
         assert (torch.bincount(rows % 24) != 1).all()
@@ -68,13 +69,13 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(config):
     weights = []
     for number, seed in enumerate((3, 3, 4)):
         changed = replace(config, exp_dir=f"{config.exp_dir}{number}", seed=seed, epochs=2, valid_dir="")
-        train_association(changed)
+        train(AssociationTask(changed))
         weights.append(load(changed.exp_dir, ASSOCIATION)[0].branches[0][0].weight)
     assert torch.equal(weights[0], weights[1]) and not torch.equal(weights[0], weights[2])
 
 
 def test_a_saved_network_embeds_as_the_trained_one_and_refuses_another_size(config):
-    train_association(replace(config, epochs=1, valid_dir=""))
+    train(AssociationTask(replace(config, epochs=1, valid_dir="")))
     family = load(config.exp_dir, ASSOCIATION)[0]
     assert embed_side(family, np.ones((3, 12), np.float32), True).shape == (3, 8)
     with pytest.raises(InputError, match="dimension 12"):
@@ -92,13 +93,14 @@ def test_pairs_are_of_one_person_and_a_plan_is_the_same_each_time(config):
 
 def test_held_out_people_who_are_trained_on_are_refused(config):
     with pytest.raises(InputError, match="24 of its people are trained on"):
-        train_association(replace(config, valid_dir=config.data_dir, valid_voice=config.voice, valid_face=config.face))
+        same = {"valid_dir": config.data_dir, "valid_voice": config.voice, "valid_face": config.face}
+        train(AssociationTask(replace(config, **same)))
 
 
 def test_a_covariate_without_its_table_is_named(config):
     changed = replace(config, system="dimnet", covariates=("identity", "nationality"))
     with pytest.raises(InputError, match="spk2nationality: has no line for 24 people"):
-        train_association(changed)
+        train(AssociationTask(changed))
 
 
 @pytest.fixture
@@ -111,10 +113,10 @@ def media(tmp_path):
 
 
 def test_a_single_stream_is_trained_resumed_and_embeds_both_modalities(media, tmp_path, avsv):
-    train_association_media(media)
+    train(AssociationMediaTask(media))
     network = load(media.exp_dir, ASSOCIATION_MEDIA)[0]
     assert len(network.trunks) == 1
-    train_association_media(media)  # done already
+    train(AssociationMediaTask(media))  # done already
     status, said = avsv("association", "embed", "--model", media.exp_dir, "--data", media.data_dir, tmp_path / "out")
     assert status == 0, said
     lines = (tmp_path / "out/voice.scp").read_text().splitlines()
@@ -123,12 +125,12 @@ def test_a_single_stream_is_trained_resumed_and_embeds_both_modalities(media, tm
 
 def test_other_families_learn_end_to_end_with_a_trunk_for_each_modality(media):
     config = replace(media, system="infonce", shared_trunk=False, hidden=8, size=8, epochs=1, clips_per_person=0)
-    train_association_media(config)
+    train(AssociationMediaTask(config))
     assert len(load(config.exp_dir, ASSOCIATION_MEDIA)[0].trunks) == 2
 
 
 def test_a_clip_that_cannot_be_read_is_skipped_and_listed(media, tmp_path, avsv):
-    train_association_media(replace(media, epochs=1))
+    train(AssociationMediaTask(replace(media, epochs=1)))
     (tmp_path / "data/p0-0.wav").write_bytes(b"no sound")
     command = ("association", "embed", "--model", media.exp_dir, "--data", media.data_dir, tmp_path / "out")
     status, said = avsv(*command)

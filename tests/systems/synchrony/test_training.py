@@ -13,15 +13,15 @@ from avsv.systems.synchrony.mouths import read_mouths
 from avsv.systems.synchrony.training import (
     Segments,
     SynchronyConfig,
+    SynchronyTask,
     draw_impostors,
     frames_of,
     list_clips,
     pairs_of,
-    rehearse,
-    train_synchrony,
 )
 from avsv.training.checkpoints import load_weights
 from avsv.training.config import OptimizerConfig
+from avsv.training.task import train
 from tests.systems.synchrony.small_talk import make_talk
 
 
@@ -45,7 +45,7 @@ def talkers(tmp_path_factory):
 
 @pytest.mark.parametrize("task", ["syncnet", "coupled_cnn"])
 def test_a_training_leaves_a_network_with_a_threshold_and_curves(talkers, tmp_path, task):
-    train_synchrony(config(talkers, task, exp_dir=str(tmp_path / "exp"), valid_dir=str(talkers / "dev")))
+    train(SynchronyTask(config(talkers, task, exp_dir=str(tmp_path / "exp"), valid_dir=str(talkers / "dev"))))
     net = load(tmp_path / "exp", SYNCHRONY)[0]
     assert type(net) is NETWORKS[task] and np.isfinite(net.threshold)
     head, *lines = (tmp_path / "exp/curves.tsv").read_text().splitlines()
@@ -63,8 +63,8 @@ def test_a_stopped_training_ends_with_the_same_weights(talkers, tmp_path):
         if name == "stopped":
             with pytest.raises(InterruptedError), pytest.MonkeyPatch.context() as patch:
                 patch.setattr("avsv.training.trainer.Trainer.save", stop_after_first(patch))
-                train_synchrony(config(talkers, exp_dir=str(tmp_path / name)))
-        train_synchrony(config(talkers, exp_dir=str(tmp_path / name)))
+                train(SynchronyTask(config(talkers, exp_dir=str(tmp_path / name))))
+        train(SynchronyTask(config(talkers, exp_dir=str(tmp_path / name))))
         weights.append(load_weights(tmp_path / name))
     assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])
 
@@ -114,20 +114,20 @@ def test_impostors_are_as_far_away_as_asked():
 ])  # fmt: skip
 def test_settings_that_cannot_work_are_told(talkers, tmp_path, change, said):
     with pytest.raises(InputError, match=said):
-        train_synchrony(config(talkers, exp_dir=str(tmp_path / "exp"), **change))
+        train(SynchronyTask(config(talkers, exp_dir=str(tmp_path / "exp"), **change)))
 
 
 def test_data_without_mouths_are_told(talkers, tmp_path):
     make_talk(tmp_path / "data")
     (tmp_path / "data/mouths.scp").unlink()
     with pytest.raises(InputError, match="no clip has mouths"):
-        train_synchrony(config(tmp_path))
+        train(SynchronyTask(config(tmp_path)))
 
 
 def test_a_dry_run_makes_batches_as_training_does(talkers):
     for task in NETWORKS:
         settings = config(talkers, task)
-        batch = rehearse(settings, 4, 12).make_batch(2)
+        batch = SynchronyTask(settings).random_data(4, 12).make_batch(2)
         segments = Segments(settings, list_clips(read_data_dir(settings.data_dir)))
         segments.keep()
         assert [tuple(part.shape[1:]) for part in batch] == [tuple(part.shape) for part in segments[0, 0]]

@@ -17,14 +17,15 @@ from avsv.systems.voice_to_face.training import (
     VoicesAndFaces,
     VoiceToFace,
     VoiceToFaceConfig,
+    VoiceToFaceTask,
     embedder_of,
     make_steps,
-    train_voice_to_face,
 )
-from avsv.systems.voice_to_face.voice_embedder import SpeechCrops, VoiceEmbedderConfig, train_voice_embedder
+from avsv.systems.voice_to_face.voice_embedder import SpeechCrops, VoiceEmbedderConfig, VoiceEmbedderTask
 from avsv.training.checkpoints import load_state, load_weights
 from avsv.training.config import OptimizerConfig, TrainingConfig
 from avsv.training.curves import EVENTS
+from avsv.training.task import train
 from avsv.training.trainer import Trainer
 from tests.training.small_clips import make_data
 from tests.training.test_curves import read_message, read_messages, read_values
@@ -62,14 +63,14 @@ def gan_config(data, voice, exp_dir, **more):
 def voice(data, tmp_path_factory):
     exp_dir = tmp_path_factory.mktemp("exp") / "voice"
     held_out = speak(make_data(exp_dir.parent / "held out", prefix="q"))
-    train_voice_embedder(embedder_config(data, exp_dir, valid_dir=str(held_out)))
+    train(VoiceEmbedderTask(embedder_config(data, exp_dir, valid_dir=str(held_out))))
     return exp_dir
 
 
 @pytest.fixture(scope="module")
 def trained(data, voice, tmp_path_factory):
     exp_dir = tmp_path_factory.mktemp("exp") / "gan"
-    train_voice_to_face(gan_config(data, voice, exp_dir))
+    train(VoiceToFaceTask(gan_config(data, voice, exp_dir)))
     return exp_dir
 
 
@@ -152,9 +153,9 @@ def test_a_killed_gan_goes_on_to_the_same_weights(data, voice, trained, tmp_path
     config = gan_config(data, voice, tmp_path / "gan")
     monkeypatch.setattr(Trainer, "save", stop_after_one)
     with pytest.raises(KeyboardInterrupt):
-        train_voice_to_face(config)
+        train(VoiceToFaceTask(config))
     monkeypatch.setattr(Trainer, "save", save)
-    train_voice_to_face(config)
+    train(VoiceToFaceTask(config))
     once, twice = load_weights(trained), load_weights(tmp_path / "gan")
     assert all(torch.equal(once[name], twice[name]) for name in once)
     for name in ("0001.png", "0002.png"):
@@ -163,7 +164,7 @@ def test_a_killed_gan_goes_on_to_the_same_weights(data, voice, trained, tmp_path
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
 def test_half_precision_begins_as_full_precision_does(data, voice, trained, tmp_path, precision):
-    train_voice_to_face(gan_config(data, voice, tmp_path / "gan", precision=precision, epochs=1))
+    train(VoiceToFaceTask(gan_config(data, voice, tmp_path / "gan", precision=precision, epochs=1)))
     assert history(tmp_path / "gan")[0]["loss"] == pytest.approx(history(trained)[0]["loss"], rel=0.05)
 
 
@@ -264,17 +265,17 @@ def test_what_is_missing_is_said(data, voice, trained, tmp_path):
     for name in ("utt2spk", "wav.scp"):
         (tmp_path / name).write_text((data / name).read_text())
     with pytest.raises(InputError, match=r"faces\.scp: is absent or empty; make it: avsv align-faces"):
-        train_voice_to_face(gan_config(tmp_path, voice, tmp_path / "exp"))
+        train(VoiceToFaceTask(gan_config(tmp_path, voice, tmp_path / "exp")))
     lines = [line for line in (data / "faces.scp").read_text().splitlines() if line.startswith("p0")]
     (tmp_path / "faces.scp").write_text("\n".join(lines) + "\n")
-    with pytest.raises(InputError, match="has 1 people with a sound and a face, at least 2"):
-        train_voice_to_face(gan_config(tmp_path, voice, tmp_path / "exp"))
+    with pytest.raises(InputError, match="has 1 people with audio and a face, at least 2"):
+        train(VoiceToFaceTask(gan_config(tmp_path, voice, tmp_path / "exp")))
     with pytest.raises(InputError, match="is no finished experiment"):
-        train_voice_to_face(gan_config(data, tmp_path, tmp_path / "exp"))
+        train(VoiceToFaceTask(gan_config(data, tmp_path, tmp_path / "exp")))
     with pytest.raises(InputError, match="expected five of each"):
-        train_voice_to_face(gan_config(data, voice, tmp_path / "exp", channels=(16, 16)))
+        train(VoiceToFaceTask(gan_config(data, voice, tmp_path / "exp", channels=(16, 16))))
     with pytest.raises(InputError, match=r"crop_frames=\[60, 40\]: expected the least and the most"):
-        train_voice_embedder(embedder_config(data, tmp_path / "exp", crop_frames=(60, 40)))
+        train(VoiceEmbedderTask(embedder_config(data, tmp_path / "exp", crop_frames=(60, 40))))
     with pytest.raises(InputError, match="has no voice embedder"):
         embedder_of({"net.weight": torch.zeros(1, 1, 1)})
     assert trainer_module.turns_of(max) == [max]

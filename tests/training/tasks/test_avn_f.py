@@ -14,7 +14,8 @@ from avsv.errors import InputError
 from avsv.models.avn_f import AVN_F, AVNFOptions, FromSound
 from avsv.models.checkpoint import load
 from avsv.training.config import apply_schema, read_config
-from avsv.training.tasks.avn_f import AvnFConfig, AvnFModel, train_avn_f
+from avsv.training.task import train
+from avsv.training.tasks.avn_f import AvnFConfig, AvnFModel, AvnFTask
 from avsv.training.trainer import Trainer
 from tests.training.small_clips import draw_face, draw_voice, make_data, make_noises, tiny
 
@@ -41,7 +42,7 @@ def config(data, noises, exp_dir, **more):
 def trained(data, noises, tmp_path_factory):
     exp_dir = tmp_path_factory.mktemp("exp") / "avn_f"
     held_out = make_data(tmp_path_factory.mktemp("held out") / "d", prefix="q")
-    train_avn_f(config(data, noises, exp_dir, valid_dir=str(held_out)))
+    train(AvnFTask(config(data, noises, exp_dir, valid_dir=str(held_out))))
     return exp_dir
 
 
@@ -59,12 +60,12 @@ def test_an_interrupted_training_ends_with_the_same_network(data, noises, tmp_pa
         if self.epoch == 1:
             raise KeyboardInterrupt
 
-    train_avn_f(config(data, noises, tmp_path / "whole", epochs=2))
+    train(AvnFTask(config(data, noises, tmp_path / "whole", epochs=2)))
     monkeypatch.setattr(Trainer, "save", stop_after_one)
     with pytest.raises(KeyboardInterrupt):
-        train_avn_f(config(data, noises, tmp_path / "cut", epochs=2))
+        train(AvnFTask(config(data, noises, tmp_path / "cut", epochs=2)))
     monkeypatch.setattr(Trainer, "save", save)
-    train_avn_f(config(data, noises, tmp_path / "cut", epochs=2))
+    train(AvnFTask(config(data, noises, tmp_path / "cut", epochs=2)))
     assert (tmp_path / "cut/avn_f.safetensors").read_bytes() == (tmp_path / "whole/avn_f.safetensors").read_bytes()
 
 
@@ -155,7 +156,7 @@ def test_mistakes_are_told(trained, data, noises, tmp_path, avsv):
     status, said = avsv("embed-clips", "--model", trained, tmp_path / "video", tmp_path / "out")
     assert status == 1 and "no detector.onnx to find faces with" in said
     with pytest.raises(InputError, match="expected one of none, 1, 2, 3"):
-        train_avn_f(replace(config(data, noises, tmp_path / "exp"), attention="5"))
+        train(AvnFTask(replace(config(data, noises, tmp_path / "exp"), attention="5")))
 
 
 @pytest.mark.parametrize("path", sorted(ROOT.glob("egs/*/conf/avn_f*.yaml")), ids=lambda p: f"{p.parts[-3]}-{p.stem}")

@@ -19,9 +19,10 @@ from avsv.models.ecapa import load_encoder
 from avsv.training.clips import Clips, list_clips, random_clips
 from avsv.training.config import OptimizerConfig, apply_schema, read_config
 from avsv.training.encoders import read_face_encoder, read_voice_encoder
-from avsv.training.tasks.avn_j import AvnJConfig, make_avn_j, train_avn_j
-from avsv.training.tasks.face import FaceConfig, train_face
-from avsv.training.tasks.voice import VoiceConfig, train_voice
+from avsv.training.task import train
+from avsv.training.tasks.avn_j import AvnJConfig, AvnJTask
+from avsv.training.tasks.face import FaceConfig, FaceTask
+from avsv.training.tasks.voice import VoiceConfig, VoiceTask
 from avsv.training.trainer import Trainer
 from tests.training.small_clips import draw_face, make_data, make_noises, tiny
 
@@ -45,10 +46,12 @@ def encoders(data, tmp_path_factory):
     folder = tmp_path_factory.mktemp("encoders")
     common = {"data_dir": str(data), "epochs": 1, "batch_size": 6, "workers": 0, "threads": 1, "device": "cpu",
               "optimizer": OptimizerConfig(lr=0.005)}  # fmt: skip
-    train_voice(VoiceConfig(task="voice", exp_dir=str(folder / "voice"), encoder="resnet", channels=4, blocks=(1, 1),
-                            embedding_size=6, speeds=(1.0,), crop_seconds=(0.5, 0.5), **common))  # fmt: skip
-    train_face(FaceConfig(task="face", exp_dir=str(folder / "face"), blocks=(1, 1), channels=(16, 16), stem_stride=4,
-                          embedding_size=8, **common))  # fmt: skip
+    voice = VoiceConfig(task="voice", exp_dir=str(folder / "voice"), encoder="resnet", channels=4, blocks=(1, 1),
+                        embedding_size=6, speeds=(1.0,), crop_seconds=(0.5, 0.5), **common)  # fmt: skip
+    train(VoiceTask(voice))
+    face = FaceConfig(task="face", exp_dir=str(folder / "face"), blocks=(1, 1), channels=(16, 16), stem_stride=4,
+                      embedding_size=8, **common)  # fmt: skip
+    train(FaceTask(face))
     return folder
 
 
@@ -58,11 +61,17 @@ def config(data, noises, encoders, exp_dir, **more):
     return tiny(AvnJConfig, "avn_j", data, noises, exp_dir, **{**options, **more})
 
 
+def make_model(settings, n_people):
+    task = AvnJTask(settings)
+    task.random_data(n_people, 12)
+    return task.make_model()
+
+
 @pytest.fixture(scope="module")
 def trained(data, noises, encoders, tmp_path_factory):
     exp_dir = tmp_path_factory.mktemp("exp") / "avn_j"
     held_out = make_data(tmp_path_factory.mktemp("held out") / "d", prefix="q")
-    train_avn_j(config(data, noises, encoders, exp_dir, valid_dir=str(held_out)))
+    train(AvnJTask(config(data, noises, encoders, exp_dir, valid_dir=str(held_out))))
     return exp_dir
 
 
@@ -97,15 +106,15 @@ def test_a_head_goes_on_where_avn_e_ended(data, noises, encoders, tmp_path):
     trained = Fusion(6, 8, FusionOptions(fusion="gated", size=16))
     trained.voice_mean += 0.25
     save(tmp_path, FUSION, trained, trained.description)
-    model, _, _ = make_avn_j(config(data, noises, encoders, "unused", head=str(tmp_path)), 3)
+    model = make_model(config(data, noises, encoders, "unused", head=str(tmp_path)), 3)
     assert all(torch.equal(a, b) for a, b in zip(model.head.fusion.parameters(), trained.parameters()))
     assert (model.head.fusion.voice_mean == 0.25).all()
     with pytest.raises(InputError, match="is another network: size: 16 there, 12 here"):
-        make_avn_j(config(data, noises, encoders, "unused", head=str(tmp_path), size=12), 3)
+        make_model(config(data, noises, encoders, "unused", head=str(tmp_path), size=12), 3)
 
 
 def test_frozen_encoders_stay_as_they_were(data, noises, encoders, tmp_path):
-    train_avn_j(config(data, noises, encoders, tmp_path / "exp", epochs=1, freeze_epochs=1))
+    train(AvnJTask(config(data, noises, encoders, tmp_path / "exp", epochs=1, freeze_epochs=1)))
     before, after = voice_weights(encoders / "voice"), voice_weights(tmp_path / "exp/voice")
     assert all(torch.equal(before[name], after[name]) for name in before)
 
@@ -113,7 +122,7 @@ def test_frozen_encoders_stay_as_they_were(data, noises, encoders, tmp_path):
 def test_encoders_move_at_their_share_of_the_rate(data, noises, encoders, tmp_path):
     settings = config(data, noises, encoders, tmp_path / "exp", encoder_rate=0.1, damage="none")
     settings.optimizer = OptimizerConfig(name="sgd", lr=0.01)
-    model, _, _ = make_avn_j(settings, 3)
+    model = make_model(settings, 3)
     trainer = Trainer(model, settings)
     share = {id(p): group["rate_share"] for group in trainer.optimizers[0].param_groups for p in group["params"]}
     assert {share[id(p)] for p in model.encoders.parameters()} == {0.1}
@@ -136,8 +145,8 @@ def test_the_parts_are_used_as_any_others(trained, data, tmp_path, avsv):
 def test_what_is_trained_is_what_the_verbs_compute(data, noises, encoders, tmp_path):
     """One crop through the model is the same crop through embed-voice's encoder, embed-face's network and the head."""
     settings = config(data, noises, encoders, tmp_path / "exp")
-    train_avn_j(settings)
-    model, _, _ = make_avn_j(settings, 3)
+    train(AvnJTask(settings))
+    model = make_model(settings, 3)
     model.load_state_dict(torch.load(tmp_path / "exp/checkpoint.pt", weights_only=True)["model"])
     model.eval()
     clip = random_clips(settings, 4, 3)
@@ -155,10 +164,10 @@ def test_magnitudes_are_those_that_the_verbs_write(data, noises, encoders, tmp_p
     options = {"reliability": True, "damage": "none", "feature_damage": "none", "drop_share": 0.0, "epochs": 1,
                "voice_quality": ["log:utt2magnitude"], "face_quality": ["utt2magnitude"]}  # fmt: skip
     settings = config(data, noises, encoders, tmp_path / "exp", **options)
-    train_avn_j(settings)
+    train(AvnJTask(settings))
     fusion = load_fusion(tmp_path / "exp")
     assert fusion.quality_std.min() > 0 and fusion.quality_mean.abs().min() > 0
-    model, _, _ = make_avn_j(settings, 3)
+    model = make_model(settings, 3)
     rng = np.random.default_rng(0)
     picture = draw_face(1, rng)
     clip = random_clips(settings, 1, 3)._replace(
@@ -183,12 +192,12 @@ def test_an_interrupted_training_ends_with_the_same_networks(data, noises, encod
         if self.epoch == 1:
             raise KeyboardInterrupt
 
-    train_avn_j(config(data, noises, encoders, tmp_path / "whole"))
+    train(AvnJTask(config(data, noises, encoders, tmp_path / "whole")))
     monkeypatch.setattr(Trainer, "save", stop_after_one)
     with pytest.raises(KeyboardInterrupt):
-        train_avn_j(config(data, noises, encoders, tmp_path / "cut"))
+        train(AvnJTask(config(data, noises, encoders, tmp_path / "cut")))
     monkeypatch.setattr(Trainer, "save", save)
-    train_avn_j(config(data, noises, encoders, tmp_path / "cut"))
+    train(AvnJTask(config(data, noises, encoders, tmp_path / "cut")))
     for name in ("fusion.safetensors", "face/recognition.onnx"):
         assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
@@ -198,7 +207,7 @@ def test_an_interrupted_training_ends_with_the_same_networks(data, noises, encod
 def test_gradients_reach_both_encoders_through_every_head(data, noises, encoders, fusion):
     settings = config(data, noises, encoders, "unused", fusion=fusion, voice_loss=0.0, face_loss=0.0, damage="none")
     torch.manual_seed(0)
-    model, _, _ = make_avn_j(settings, 3)
+    model = make_model(settings, 3)
     model.train()
     loss, _ = model(random_clips(settings, 8, 3), 0.5)
     loss.backward()
@@ -210,7 +219,7 @@ def test_gradients_reach_both_encoders_through_every_head(data, noises, encoders
 def test_damage_to_features_and_to_embeddings_alone_and_together(data, noises, encoders, feature, embedding):
     settings = config(data, noises, encoders, "unused", feature_damage=feature, damage=embedding,
                       feature_damage_share=1.0, damage_share=1.0, drop_share=0.0, reliability=True)  # fmt: skip
-    model, _, _ = make_avn_j(settings, 3)
+    model = make_model(settings, 3)
     crops = Clips(settings, list_clips(read_data_dir(data)))
     batch = torch.utils.data.default_collate([crops[item] for item in crops.plan(0)[0]])
     assert bool(batch.damaged.any()) == (feature != "none")
@@ -220,7 +229,7 @@ def test_damage_to_features_and_to_embeddings_alone_and_together(data, noises, e
 
 def test_a_clip_without_a_voice_does_not_teach_the_voice(data, noises, encoders):
     settings = config(data, noises, encoders, "unused", damage="none", voice_loss=1.0, face_loss=0.0)
-    model, _, _ = make_avn_j(settings, 3)
+    model = make_model(settings, 3)
     clip = random_clips(settings, 6, 3)
     clip = clip._replace(present=torch.tensor([[False, True]]).expand(6, 2))
     loss, figures = model.train()(clip, 0.5)
@@ -238,13 +247,13 @@ def test_what_cannot_be_trained_is_told(data, noises, encoders, tmp_path):
                             ("buffalo_l", "cannot be trained"), (str(tmp_path / "no/such"), "there is no such file"),
                             (str(encoders / "voice"), "is of task voice, expected face")):  # fmt: skip
         with pytest.raises(InputError, match=message):
-            train_avn_j(replace(given, face=source))
+            train(AvnJTask(replace(given, face=source)))
     with pytest.raises(InputError, match="no such folder"):
-        train_avn_j(replace(given, voice=str(tmp_path / "none")))
+        train(AvnJTask(replace(given, voice=str(tmp_path / "none"))))
     with pytest.raises(InputError, match="use v1 or none"):
-        train_avn_j(replace(given, damage="real"))
+        train(AvnJTask(replace(given, damage="real")))
     with pytest.raises(InputError, match="utt2snr: AVN-J embeds crops"):
-        train_avn_j(replace(given, voice_quality=["utt2snr"], reliability=True))
+        train(AvnJTask(replace(given, voice_quality=["utt2snr"], reliability=True)))
 
 
 def test_new_encoders_come_from_configurations_and_a_dry_run_needs_no_data(tmp_path, avsv):
@@ -265,10 +274,10 @@ def test_new_encoders_come_from_configurations_and_a_dry_run_needs_no_data(tmp_p
 def test_every_configuration_of_the_recipes_is_one(path, encoders):
     settings = apply_schema(read_config(path, []), AvnJConfig, path)
     settings.voice, settings.face = str(encoders / "voice"), str(encoders / "face")
-    make_avn_j(settings, 10)
+    make_model(settings, 10)
 
 
 def test_new_encoders_are_saved_as_folders_too(data, noises, encoders, tmp_path):
     (tmp_path / "voice.yaml").write_text(NEW_VOICE)
-    train_avn_j(config(data, noises, encoders, tmp_path / "exp", voice=str(tmp_path / "voice.yaml"), epochs=1))
+    train(AvnJTask(config(data, noises, encoders, tmp_path / "exp", voice=str(tmp_path / "voice.yaml"), epochs=1)))
     assert load_encoder(str(tmp_path / "exp/voice"), "cpu").encode_batch(torch.randn(1, 8000)).shape == (1, 1, 6)

@@ -17,9 +17,10 @@ from avsv.kaldi.tables import read_table
 from avsv.models.face_detector import FaceDetector, save_onnx
 from avsv.training.config import OptimizerConfig
 from avsv.training.image_augmentation import move_matrix, plan_batches
+from avsv.training.task import train
 from avsv.training.tasks import face_detector
-from avsv.training.tasks.face import FaceConfig, Faces, train_face
-from avsv.training.tasks.face_detector import FaceDetectorConfig, Pictures, train_face_detector
+from avsv.training.tasks.face import FaceConfig, Faces, FaceTask
+from avsv.training.tasks.face_detector import FaceDetectorConfig, FaceDetectorTask, Pictures
 
 
 def draw_face(person, rng):
@@ -64,7 +65,7 @@ def tiny(data, exp_dir, **more):
 @pytest.fixture(scope="module")
 def trained(data, detector_pack, tmp_path_factory):
     exp_dir = tmp_path_factory.mktemp("exp") / "face"
-    train_face(tiny(data, exp_dir, detector=str(detector_pack)))
+    train(FaceTask(tiny(data, exp_dir, detector=str(detector_pack))))
     return exp_dir
 
 
@@ -92,9 +93,9 @@ def test_an_interrupted_training_ends_with_the_same_network(data, trained, detec
     config = tiny(data, tmp_path / "face", detector=str(detector_pack))
     monkeypatch.setattr(Trainer, "save", stop_after_one)
     with pytest.raises(KeyboardInterrupt):
-        train_face(config)
+        train(FaceTask(config))
     monkeypatch.setattr(Trainer, "save", save)
-    train_face(config)
+    train(FaceTask(config))
     assert (tmp_path / "face" / "recognition.onnx").read_bytes() == (trained / "recognition.onnx").read_bytes()
 
 
@@ -105,11 +106,11 @@ def test_the_eer_of_held_out_people_is_measured(data, detector_pack, tmp_path):
         lines = (data / name).read_text().splitlines()
         (other / name).write_text("".join(f"q{line}\n".replace(" p", " qp") if name == "utt2spk" else f"q{line}\n"
                                           for line in lines))  # fmt: skip
-    train_face(tiny(data, tmp_path / "face", valid_dir=str(other), epochs=1))
+    train(FaceTask(tiny(data, tmp_path / "face", valid_dir=str(other), epochs=1)))
     record = json.loads((tmp_path / "face" / "history.jsonl").read_text())
     assert 0 <= record["eer_percent"] <= 100
     with pytest.raises(InputError, match="3 of its people are trained on, such as p0"):
-        train_face(tiny(data, tmp_path / "other", valid_dir=str(data)))
+        train(FaceTask(tiny(data, tmp_path / "other", valid_dir=str(data))))
 
 
 def test_an_epoch_has_every_clip_and_is_repeatable(data):
@@ -126,16 +127,16 @@ def test_what_is_missing_is_said(data, tmp_path):
     (tmp_path / "utt2spk").write_text("a a\n")
     (tmp_path / "video.scp").write_text("a a.mp4\n")
     with pytest.raises(InputError, match=r"faces\.scp: is absent .* avsv align-faces"):
-        train_face(tiny(tmp_path, tmp_path / "exp"))
+        train(FaceTask(tiny(tmp_path, tmp_path / "exp")))
     (tmp_path / "faces.scp").write_text("a x:3\n")
     with pytest.raises(InputError, match="faces of 1 people"):
-        train_face(tiny(tmp_path, tmp_path / "exp"))
+        train(FaceTask(tiny(tmp_path, tmp_path / "exp")))
     with pytest.raises(InputError, match=r"landmarks\.scp: is absent"):
-        train_face_detector(detector_config(tmp_path, tmp_path / "exp"))
+        train(FaceDetectorTask(detector_config(tmp_path, tmp_path / "exp")))
     with pytest.raises(InputError, match="one of each a stage"):
-        train_face(tiny(data, tmp_path / "exp", blocks=(1, 1, 1)))
+        train(FaceTask(tiny(data, tmp_path / "exp", blocks=(1, 1, 1))))
     with pytest.raises(InputError, match="no such face pack"):
-        train_face(tiny(data, tmp_path / "exp", detector=str(tmp_path / "nothing")))
+        train(FaceTask(tiny(data, tmp_path / "exp", detector=str(tmp_path / "nothing"))))
 
 
 def test_moving_a_picture_moves_its_points():
@@ -193,7 +194,7 @@ def detector_config(data, exp_dir, **more):
 def test_a_trained_detector_finds_faces_as_it_is_used(clips, tmp_path, caplog):
     config = detector_config(clips, tmp_path / "detector")
     with caplog.at_level("INFO", logger="avsv"):
-        train_face_detector(config)
+        train(FaceDetectorTask(config))
     assert load_pack(tmp_path / "detector", tasks=("detection",)).recognition is None
     said = next(r.getMessage() for r in caplog.records if "key points" in r.getMessage())
     share, error = (float(word) for word in said.split() if word.replace(".", "").isdigit())

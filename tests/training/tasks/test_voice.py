@@ -9,7 +9,8 @@ import torch
 
 from avsv.models.ecapa import import_speechbrain, load_encoder
 from avsv.training.config import OptimizerConfig
-from avsv.training.tasks.voice import Crops, VoiceConfig, mask, train_voice
+from avsv.training.task import train
+from avsv.training.tasks.voice import Crops, VoiceConfig, VoiceTask, mask
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +39,7 @@ def tiny(data, exp_dir, **more):
 @pytest.fixture(scope="module")
 def trained(data, tmp_path_factory):
     exp_dir = tmp_path_factory.mktemp("exp") / "voice"
-    train_voice(tiny(data, exp_dir))
+    train(VoiceTask(tiny(data, exp_dir)))
     return exp_dir
 
 
@@ -71,12 +72,12 @@ def test_speechbrain_loads_the_folder_and_agrees_with_us(trained):
 
 def test_a_finished_training_is_left_alone(data, trained):
     before = (trained / "embedding_model.ckpt").stat().st_mtime_ns
-    train_voice(tiny(data, trained))
+    train(VoiceTask(tiny(data, trained)))
     assert (trained / "embedding_model.ckpt").stat().st_mtime_ns == before
 
 
 def test_the_same_seed_gives_the_same_encoder(data, trained, tmp_path):
-    train_voice(tiny(data, tmp_path / "again"))
+    train(VoiceTask(tiny(data, tmp_path / "again")))
     states = [
         torch.load(folder / "embedding_model.ckpt", weights_only=True) for folder in (trained, tmp_path / "again")
     ]
@@ -96,7 +97,7 @@ def held_out(data):
 
 
 def test_the_eer_of_held_out_people_is_measured_and_the_best_epoch_kept(data, held_out, trained, tmp_path):
-    train_voice(tiny(data, tmp_path / "exp", valid_dir=str(held_out), weights="best"))
+    train(VoiceTask(tiny(data, tmp_path / "exp", valid_dir=str(held_out), weights="best")))
     errors = [json.loads(line)["eer_percent"] for line in (tmp_path / "exp/history.jsonl").read_text().splitlines()]
     assert len(errors) == 2 and all(0 <= error <= 100 for error in errors)
     # looking at held-out people changes nothing else
@@ -112,7 +113,7 @@ def test_large_margin_fine_tuning_starts_from_a_trained_encoder(data, trained, t
     more = {"margin": 0.5, "margin_warmup": 0.0, "init": str(trained)}
     config = tiny(data, tmp_path / "exp", **more)
     config.optimizer.lr = config.optimizer.final_lr = 1e-9
-    train_voice(config)
+    train(VoiceTask(config))
     tuned, first = (torch.load(d / "classifier.ckpt", weights_only=True)["weight"] for d in (tmp_path / "exp", trained))
     assert torch.allclose(tuned, first, atol=1e-6)  # the centres of the people, too
 

@@ -1,0 +1,60 @@
+"""The labelled clips of a data directory that a classifier of speakers is trained on."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from avsv.errors import InputError
+from avsv.jobs.fingerprints import digest
+from avsv.kaldi.data_dir import DataDir
+from avsv.kaldi.segments import Source
+
+
+@dataclass(frozen=True)
+class LabelledClips:
+    """Clips in the order of their names.
+
+    utts : names ; entries : where each is
+    labels : (n,) int64, each one's speaker as an index of `people`
+    people : names of the speakers, sorted
+    """
+
+    utts: list[str]
+    entries: list[Source]
+    labels: np.ndarray
+    people: list[str]
+
+    def digest(self) -> str:
+        """A hash of the names, speakers and places of all clips."""
+        speakers = [self.people[label] for label in self.labels]
+        return digest([list(row) for row in zip(self.utts, speakers, self.entries, strict=True)])
+
+
+def label_clips(data: DataDir, entries: Mapping[str, Source], kind: str) -> LabelledClips:
+    """Number the speakers of clips.
+
+    Parameters
+    ----------
+    entries : utterance -> where it is
+    kind : of media, for the message: "audio" or "faces"
+
+    Raises
+    ------
+    InputError : fewer than two speakers
+    """
+    utts = sorted(entries)
+    people = sorted({data.utt2spk[utt] for utt in utts})
+    if len(people) < 2:
+        raise InputError(f"{data.path}: has {kind} of {len(people)} people, at least 2 are needed to train")
+    numbers = {spk: number for number, spk in enumerate(people)}
+    labels = np.array([numbers[data.utt2spk[utt]] for utt in utts])
+    return LabelledClips(utts, [entries[utt] for utt in utts], labels, people)
+
+
+def aligned_faces(data: DataDir) -> dict[str, str]:
+    """The entries of faces.scp; InputError where the table is absent or empty."""
+    entries = {utt: entry for utt, entry in data.table("faces.scp").items() if utt in data.utt2spk}
+    if not entries:
+        raise InputError(f"{data.path}/faces.scp: is absent or empty; make it with avsv align-faces")
+    return entries

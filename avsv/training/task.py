@@ -1,0 +1,150 @@
+"""A task: everything that distinguishes one kind of training from another; `train` and `dry_run` do the rest.
+
+Subclasses are listed in the registries, avsv/training/tasks/__init__.py and avsv/systems/NAME/__init__.py, under the
+name that configurations give in their key `task`. `train` calls the methods in this order:
+
+    read                what to train on, and what the result depends on
+    make_model          network and losses
+    prepare             data sets, statistics of the training set
+    make_step           from a batch to a loss
+    plan, batches       the examples of each batch of an epoch, the same whenever they are asked for
+    make_validation     the error on held-out speakers
+    save                what other commands use
+
+A dry run calls `random_data` in place of `read`, then `make_model` and `make_step`; it needs no data.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import nn
+from torch.utils.data import Dataset
+
+from avsv.errors import InputError
+from avsv.kaldi.segments import Source
+from avsv.training.config import TrainingConfig
+from avsv.training.trainer import Draw, Step, Trainer, Validate, finish_experiment, load_batches, start_experiment
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What the result of a training depends on, besides its configuration.
+
+    keys : name -> hash, or several, of the data; a changed one makes another training
+    media : tables of the recordings and images that are read; a file replaced under its name is another input
+    """
+
+    keys: Mapping[str, Any]
+    media: Sequence[Mapping[str, Source]] = ()
+
+
+@dataclass(frozen=True)
+class RandomData:
+    """Random numbers in place of data, for a dry run.
+
+    make_batch : number of examples -> a batch as the data set gives it
+    examples : in an epoch
+    example : one of them in words, such as "3 s of audio"
+    """
+
+    make_batch: Callable[[int], Any]
+    examples: int
+    example: str
+
+
+class Task(ABC):
+    """One kind of training.
+
+    Parameters
+    ----------
+    config : an instance of `config_class`
+
+    Attributes
+    ----------
+    model : what `make_model` returned
+    dataset : of the items in `plan`; tasks that keep their data in memory override `batches` instead
+    """
+
+    config_class: ClassVar[type[TrainingConfig]]
+    model: nn.Module
+    dataset: Dataset
+
+    def __init__(self, config: TrainingConfig):
+        self.config: Any = config
+
+    @abstractmethod
+    def read(self) -> Inputs:
+        """Read what decides the training; InputError where there is too little of it, or where options contradict."""
+
+    def random_data(self, n_people: int, n_clips: int) -> RandomData:
+        """Set what `make_model` and `make_step` need, without data.
+
+        Raises
+        ------
+        InputError : the task has no dry run
+        """
+        raise InputError(f"task {self.config.task} has no dry run")
+
+    @abstractmethod
+    def make_model(self) -> nn.Module:
+        """Network and losses: all parameters that are learned. Random numbers follow config.seed."""
+
+    def players(self) -> Sequence[nn.Module]:
+        """Parts of the model that are trained against each other; none where it is trained as one."""
+        return ()
+
+    def prepare(self, trainer: Trainer) -> None:
+        """Open data sets and set the training set's statistics, once the experiment's folder exists."""
+        return
+
+    @abstractmethod
+    def make_step(self, trainer: Trainer) -> Step | list[Step]:
+        """From a batch to its mean loss and figures; one for each player."""
+
+    @abstractmethod
+    def plan(self, epoch: int) -> list:
+        """The items of each batch of an epoch, from 0."""
+
+    def n_batches(self) -> int:
+        """In each epoch."""
+        return len(self.plan(0))
+
+    def batches(self, epoch: int) -> Iterable:
+        """The batches of an epoch, prepared by other processes."""
+        return load_batches(self.dataset, self.plan(epoch), self.config)
+
+    def make_validation(self, trainer: Trainer) -> Validate | None:
+        """A function that measures the error on held-out speakers; None without any."""
+        return None
+
+    def make_drawing(self, trainer: Trainer) -> Draw | None:
+        """A function that draws an image after each epoch; None for none."""
+        return None
+
+    @abstractmethod
+    def save(self) -> None:
+        """Write what other commands use to config.exp_dir."""
+
+
+def train(task: Task) -> None:
+    """Train in `config.exp_dir`: go on after the last checkpoint, or do nothing where the training is complete.
+
+    Raises
+    ------
+    InputError : unreadable or insufficient data, contradictory options, another training in the folder
+    """
+    config = task.config
+    torch.manual_seed(config.seed)
+    inputs = task.read()
+    if not start_experiment(config, inputs.keys, inputs.media):
+        return
+    task.model = task.make_model()
+    trainer = Trainer(task.model, config, task.players())
+    task.prepare(trainer)
+    trainer.fit(task.make_step(trainer), task.batches, task.n_batches(), task.make_validation(trainer),
+                task.make_drawing(trainer))  # fmt: skip
+    task.save()
+    finish_experiment(config)
