@@ -1,11 +1,11 @@
-"""What slurm.py and sge.py share: submit an array of jobs, wait for it, submit again what the cluster killed, and tell.
+"""The common part of slurm.py and sge.py: submit an array of jobs, wait for it, resubmit killed jobs, report failures.
 
-A job notes its status in q/ when its command ends. 0 is believed at once; for anything else, and for jobs that noted
-nothing, the scheduler is asked what became of them: one that it killed (time, memory, a lost node, preemption) is
-submitted again up to RESUBMISSIONS times, one that failed up to --retry times.
+A job writes its status to q/ when its command ends. A status of 0 is trusted; for any other, and for jobs without one,
+the scheduler is asked what happened: a job that it killed (time, memory, a lost node, preemption) is resubmitted up to
+RESUBMISSIONS times, a failed one up to --retry times.
 
-A scheduler that is too busy to take jobs is asked again. It may have taken them before its answer was lost, so they are
-first looked for by their name, and each job looks whether it is the one that is waited for.
+If the scheduler is too busy to take jobs, it is asked again. It may have taken them before its answer was lost, so they
+are first looked up by name, and each job checks that it is the one being waited for.
 """
 
 import re
@@ -22,22 +22,22 @@ from job_frame import Interrupted
 from job_script import Queue
 from jobs import Jobs, open_own
 
-RESUBMISSIONS = 3  # of a job that the cluster killed; --retry N with a larger N raises it
-PATIENCE = 60.0  # seconds that a job's status may be late: files on NFS, Grid Engine's accounting
-ASK_EVERY = (1.0, 20.0)  # seconds between two questions to the scheduler: at first, in the long run
+RESUBMISSIONS = 3  # of a job killed by the cluster; --retry N raises it if N is larger
+PATIENCE = 60.0  # seconds by which a job's status may be late: files on NFS, Grid Engine's accounting
+ASK_EVERY = (1.0, 20.0)  # seconds between two queries to the scheduler: at first, later
 PAUSES = (2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0, 60.0, 60.0)  # seconds before a busy scheduler is asked again
-UNEXPLAINED = 2  # so many times where what it says is neither of these
+UNEXPLAINED = 2  # attempts if its message is neither BUSY nor REFUSAL
 BUSY = re.compile(r"timed? ?out|temporar|unavailable|busy|try again|connect|communicat|contact|socket|authenticat"
                   r"|transmitted|receiving|commlib", re.IGNORECASE)  # fmt: skip
 REFUSAL = re.compile(r"invalid|unknown|unrecogni[sz]ed|illegal|denied|not (available|permitted|allowed|exist)"
                      r"|no suitable|can ?not be satisfied|exceeds|usage:|submit host", re.IGNORECASE)  # fmt: skip
-ANSWER = 300.0  # seconds that a program of the scheduler may take
-SIGNALLED = {137: "signal 9, which is how Linux ends what takes too much memory", 143: "signal 15"}
+ANSWER = 300.0  # seconds after which a program of the scheduler has failed
+SIGNALLED = {137: "signal 9, which Linux sends to processes that use too much memory", 143: "signal 15"}
 
 
 @dataclass(frozen=True)
 class State:
-    """What a scheduler says of a job.
+    """The state of a job according to the scheduler.
 
     phase : waiting | running | ended (by itself) | killed (by the cluster) | cancelled (by a person)
         | held (could not be started) | stuck (can never start)
@@ -48,7 +48,7 @@ class State:
 
 
 class Scheduler(Protocol):
-    """What slurm.py and sge.py tell of theirs."""
+    """The interface that slurm.py and sge.py implement."""
 
     program: str  # slurm.py
     name: str  # Slurm
@@ -56,24 +56,24 @@ class Scheduler(Protocol):
     launch: str  # shell text: start the script on all nodes
 
     def handled(self, jobs: Jobs) -> tuple[str, ...]:
-        """Options that need no line in the file."""
+        """Options that need no rule in the file."""
 
     def task(self, tasks: list[int]) -> str:
-        """Shell text that tells the script which of `tasks` it is."""
+        """Shell text that gives the script its number in `tasks`."""
 
     job_id: str  # shell text: the scheduler's number of the job or its array
 
     def submit(self, words: list[str], queue: Queue, tasks: list[int]) -> str:
-        """Submit the script for these tasks; the scheduler's number of them."""
+        """Submit the script for these tasks; returns the scheduler's job number."""
 
     def find(self, name: str) -> list[str] | None:
-        """The numbers of the jobs of this name, also of those that are over; None where that is not known."""
+        """The numbers of the jobs of this name, finished ones included; None if the scheduler does not answer."""
 
     def states(self, number: str) -> dict[int, State] | None:
-        """The state of each task that the scheduler still knows; None where it does not answer."""
+        """The state of each task that the scheduler still lists; None if it does not answer."""
 
     def verdict(self, number: str, task: int) -> State | None:
-        """What became of a task that `states` no longer has; None where that is not known (yet)."""
+        """How a task ended that `states` no longer lists; None if that is not known (yet)."""
 
     def cancel(self, number: str, tasks: list[int] | None = None) -> None:
         """Cancel these tasks, or all."""
@@ -88,7 +88,7 @@ class Outcome:
 
 
 def ask(command: list[str]) -> subprocess.CompletedProcess:
-    """Call a program of the scheduler, out of reach of the terminal's Ctrl-C; one that hangs has failed."""
+    """Call a program of the scheduler, shielded from the terminal's Ctrl-C; a program that hangs has failed."""
     try:
         return subprocess.run(command, capture_output=True, text=True, errors="replace", stdin=subprocess.DEVNULL,
                               start_new_session=True, timeout=ANSWER)  # fmt: skip
@@ -104,15 +104,15 @@ def not_taken(command: list[str], done: subprocess.CompletedProcess) -> job_fram
 
 
 def submit(scheduler: Scheduler, command: list[str], queue: Queue) -> str:
-    """Submit once: call `command` until the scheduler takes the job, which is looked for by name after each failure.
+    """Submit once: call `command` until the scheduler accepts the job, which is looked up by name after each failure.
 
     Returns
     -------
-    str : the scheduler's number of it
+    str : the scheduler's job number
 
     Raises
     ------
-    Refused : it does not want the job, or does not answer for long
+    Refused : the scheduler rejects the job, or has not answered for a long time
     """
     taken: list[str] | None = []  # None: it may have been taken, so it must not be submitted again
     for attempt in range(len(PAUSES) + 1):
@@ -135,7 +135,7 @@ def submit(scheduler: Scheduler, command: list[str], queue: Queue) -> str:
 
 
 def pause(program: str, seconds: float) -> None:
-    """Wait, until a signal comes."""
+    """Sleep, but stop at a signal."""
     end = time.monotonic() + seconds
     while (left := end - time.monotonic()) > 0:
         job_frame.check(program)
@@ -143,7 +143,7 @@ def pause(program: str, seconds: float) -> None:
 
 
 def run(scheduler: Scheduler, jobs: Jobs) -> str:
-    """Run all jobs; what the user is told of those that failed, empty where all are done."""
+    """Run all jobs; returns the message about failed jobs, empty if all succeeded."""
     words = submit_words(jobs, scheduler.conf, scheduler.handled(jobs))
     retry = jobs.count("retry", 0) or 0
     queue = Queue(jobs)
@@ -176,7 +176,7 @@ def describe(scheduler: Scheduler, task: int, outcome: Outcome) -> str:
 
 
 def report(scheduler: Scheduler, queue: Queue, failed: list[int], last: dict[int, Outcome], times: Counter) -> str:
-    """What the user is told: which, why, the end of the first one's logs, and how to run it alone."""
+    """The message about failed jobs: which, why, the end of the first one's logs, and how to run it alone."""
     notes = []
     for task in failed[:10]:
         count = times[task, last[task].kind]
@@ -187,7 +187,7 @@ def report(scheduler: Scheduler, queue: Queue, failed: list[int], last: dict[int
 
 
 def cancel_leftover(scheduler: Scheduler, queue: Queue) -> None:
-    """Where an earlier run of these jobs was killed, what it submitted may still be there: two would write one file."""
+    """Cancel jobs left by an earlier run of these that was killed, or two jobs would write the same file."""
     noted = queue.submitted.read_text().strip() if queue.submitted.exists() else ""
     if noted and not noted.isdigit():
         noted = " ".join(scheduler.find(noted) or [])
@@ -197,13 +197,13 @@ def cancel_leftover(scheduler: Scheduler, queue: Queue) -> None:
 
 
 def is_there(scheduler: Scheduler, number: str) -> bool:
-    """Does any of its tasks wait or run? Yes where the scheduler does not answer."""
+    """Whether any of its tasks waits or runs; True if the scheduler does not answer."""
     states = scheduler.states(number)
     return states is None or any(state.phase in ("waiting", "running", "held") for state in states.values())
 
 
 def cancel_and_wait(scheduler: Scheduler, number: str, patience: float = 60.0) -> None:
-    """Cancel all, and give the cluster some time to end what runs."""
+    """Cancel all tasks, and give the cluster some time to end those that run."""
     deadline = time.monotonic() + patience
     tries = 0
     while time.monotonic() < deadline:
@@ -233,11 +233,11 @@ class Submission:
         with open_own(queue.submitted) as file:
             file.write(self.number + "\n")
         self.outcomes: dict[int, Outcome] = {}
-        self.over_since: dict[int, float] = {}  # tasks that the scheduler says are over, and whose end is not clear yet
+        self.over_since: dict[int, float] = {}  # tasks that are over, but not clear how they ended
         self.asked, self.pause = time.monotonic(), ASK_EVERY[0]
 
     def wait(self) -> dict[int, Outcome]:
-        """How each task ended. Whatever comes in between cancels them."""
+        """How each task ended. Any exception cancels the others."""
         try:
             while self.left:
                 statuses = self.queue.statuses(self.left)
@@ -259,7 +259,7 @@ class Submission:
         return self.outcomes
 
     def cancel_others(self) -> None:
-        """Where the scheduler was busy it may have taken the jobs a second time, late."""
+        """Cancel a second copy of the jobs, which a busy scheduler may have accepted late."""
         if self.queue.asked_again:
             for number in self.scheduler.find(self.queue.job_name) or []:
                 if number != self.number:
@@ -270,16 +270,16 @@ class Submission:
         self.outcomes[task] = outcome
 
     def ask_scheduler(self) -> None:
-        """Find those that are over without being done."""
+        """Find tasks that are over without having succeeded."""
         states = self.scheduler.states(self.number)
         self.asked, self.pause = time.monotonic(), min(1.3 * self.pause, ASK_EVERY[1])
         if states is None:
             return
-        statuses = self.queue.statuses(self.left)  # after the question: who was over then has noted it by now
+        statuses = self.queue.statuses(self.left)  # after the query: finished tasks have written theirs
         for task in list(self.left):
             state = states.get(task)
             if state and state.phase in ("waiting", "running"):
-                self.over_since.pop(task, None)  # the cluster has started it again by itself
+                self.over_since.pop(task, None)  # the cluster has restarted it
                 continue
             if state and state.phase in ("stuck", "held"):
                 self.scheduler.cancel(self.number, [task])
@@ -289,7 +289,7 @@ class Submission:
         self.show(states)
 
     def judge(self, task: int, status: int | None, state: State | None) -> Outcome | None:
-        """How a task ended that the scheduler says is over; None where that is still to be seen."""
+        """How a task ended that is over according to the scheduler; None while that is unclear."""
         if status == 0:
             return Outcome("done")
         state = state or self.scheduler.verdict(self.number, task)
@@ -303,7 +303,7 @@ class Submission:
         return Outcome("killed", "it ended without noting its status") if late else None
 
     def show(self, states: dict[int, State]) -> None:
-        """One line on a terminal: how many are done, run and wait, and what for."""
+        """Show on a terminal how many tasks are done, run and wait, and why they wait."""
         now = [states[task] for task in self.left if task in states]
         running = sum(state.phase == "running" for state in now)
         waiting = [state for state in now if state.phase == "waiting"]

@@ -1,4 +1,4 @@
-"""conf/slurm.conf and conf/sge.conf: how the options of a job become those of sbatch and qsub, in Kaldi's grammar."""
+"""conf/slurm.conf and conf/sge.conf in Kaldi's grammar: rules that translate options to those of sbatch and qsub."""
 
 import re
 import shlex
@@ -12,7 +12,7 @@ OURS = ("config", "retry")  # options that are not the cluster's
 
 
 class Conf:
-    """A read file: the command that submits, and what it gets for each option and value."""
+    """A parsed file: the command that submits, and the words it gets for each option and value."""
 
     def __init__(self, path: Path):
         self.path = path
@@ -64,7 +64,7 @@ class Conf:
 
 
 def find_conf(jobs: Jobs, name: str) -> Conf:
-    """The file of --config, else conf/NAME of the recipe where the jobs start, else the repository's."""
+    """The file of --config, or conf/NAME of the current folder, or the repository's."""
     if "config" in jobs.options:
         return Conf(Path(jobs.options["config"]))
     own = Path("conf") / name
@@ -72,7 +72,7 @@ def find_conf(jobs: Jobs, name: str) -> Conf:
 
 
 def submit_words(jobs: Jobs, name: str, handled: tuple[str, ...] = ()) -> list[str]:
-    """The words of the submitting command for the options of `jobs`; those in `handled` are seen to elsewhere."""
+    """The words of the submitting command for the options of `jobs`; those in `handled` are treated elsewhere."""
     for option in ("num-threads", "max-jobs-run", "nodes"):
         jobs.count(option)
     for option in ("gpu", "retry"):

@@ -1,19 +1,19 @@
 #!/usr/bin/env bash
-# Makes the Python environment .venv of this checkout from setup.py and constraints.txt, so that one command sets up all.
-# Where that was done already it returns at once. It installs again when one of the two files has changed, when the
-# checkout was moved, and when an earlier install was interrupted. A second install at the same time waits for the first.
+# Makes the Python environment .venv of this checkout from setup.py and constraints.txt: one command sets up everything. If
+# the environment is up to date, it returns at once. It installs again if one of the two files has changed, the checkout was
+# moved, or an earlier install was interrupted. A second install at the same time waits for the first.
 #
 #   utils/install.sh           what the recipes need (their path.sh calls this, through utils/env.sh)
 #   utils/install.sh --test    and what the tests need (utils/test.sh calls this)
 #
-# It prints one line: the folder to put first on PATH (nothing where AVSV_VENV=none). Its messages go to stderr.
+# It prints one line: the folder to put first on PATH (nothing with AVSV_VENV=none). Messages go to stderr.
 #
 # Environment variables, all optional:
-#   AVSV_VENV=DIR          the environment's folder, if not .venv (the checkout is read-only, say); relative to the checkout
-#   AVSV_VENV=none         use the environment that is active now; it is looked at, not changed
-#   AVSV_PYTHON=PROGRAM    the Python to make it with (3.10 to 3.13), if not the first that is found
+#   AVSV_VENV=DIR          the environment's folder if not .venv (for a read-only checkout, say); relative to the checkout
+#   AVSV_VENV=none         use the environment that is active; it is checked, not changed
+#   AVSV_PYTHON=PROGRAM    the Python to make it with (3.10 to 3.13), if not the first one found
 #   AVSV_TORCH_INDEX=URL   PyTorch's CPU wheel index, see pytorch.org: saves several GB on a Linux machine without a GPU
-#   AVSV_GPU=yes|no        install for an NVIDIA GPU or not, if not as this machine has one
+#   AVSV_GPU=yes|no        install for an NVIDIA GPU or not; by default, if this machine has one
 #   PIP_NO_INDEX=1 PIP_FIND_LINKS=DIR   no network: take every package from the wheels in DIR (other PIP_* work as well)
 set -euo pipefail
 
@@ -30,15 +30,15 @@ venv=${AVSV_VENV:-.venv}
 case $venv in none|/*) ;; *) venv=$root/$venv ;; esac
 python=$venv/bin/python           # the environment's own; every package is installed through it
 stamp=$venv/avsv-stamp            # written last: what is in the environment, see below
-unfinished=$venv/avsv-unfinished  # there while packages are being installed; stays where that failed or was killed
+unfinished=$venv/avsv-unfinished  # present during an install; stays if that failed or was killed
 log=$venv/avsv-install.log        # pip's output
 
-# Without a home pip would make a folder called "~" where it runs.
+# Without a home directory pip would make a folder named "~" where it runs.
 if [ -z "${HOME:-}" ] || [ ! -d "$HOME" ]; then export PIP_NO_CACHE_DIR=1; fi
-# The user's settings for pip elsewhere (--user, --target, ...) would lead the packages astray.
+# The user's other pip settings (--user, --target, ...) would install packages elsewhere.
 export PIP_USER=0 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 PIP_USE_PEP517=1
 unset PIP_TARGET PIP_PREFIX PIP_ROOT
-# pip takes a space in PIP_FIND_LINKS for the end of a folder's name, and a relative name for one in the folder it runs in.
+# pip splits PIP_FIND_LINKS at spaces, and resolves a relative name from the folder that it runs in.
 if [ -d "${PIP_FIND_LINKS:-}" ]; then
   PIP_FIND_LINKS=file://$(cd -- "$PIP_FIND_LINKS" >/dev/null && pwd -P)
   export PIP_FIND_LINKS=${PIP_FIND_LINKS// /%20}
@@ -47,13 +47,13 @@ fi
 say() { echo "install.sh: $*" >&2; }
 die() { say "$@"; exit 1; }
 
-# Major.minor of the Python program $1; fails where it does not run.
+# Major.minor of the Python program $1; fails if it does not run.
 version_of() { "$1" -I -S -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null; }
 
 supported() { case $1 in 3.10|3.11|3.12|3.13) ;; *) return 1 ;; esac; }
 
-# Stamp, and the notes of an unfinished install: four lines of what the environment was made from, and a fifth that lists
-# what is in it.
+# The stamp, and the file of an unfinished install, hold four lines about the inputs of the environment; the stamp has a
+# fifth one with its extras.
 wanted_stamp() {
   local version
   version=$(version_of "$python") || return 1
@@ -71,11 +71,11 @@ up_to_date() {
   [ -z "${AVSV_PYTHON:-}" ] || [ "python $(version_of "$AVSV_PYTHON")" = "$(sed -n 2p "$stamp")" ]
 }
 
-# The checkout that an environment was made for, or that avsv was installed from by hand; nothing where none is known.
+# The checkout that an environment was made for, or that avsv was installed from by hand; empty if unknown.
 owner() {
   local made=$stamp
   [ -f "$stamp" ] || made=$unfinished
-  if [ -s "$made" ]; then   # its folder comes first: in a copied checkout it is another one, and the copy is of no use
+  if [ -s "$made" ]; then   # line 1 is its folder: it differs in a copied checkout, whose environment is useless
     [ "$(sed -n 1p "$made")" != "$venv" ] || sed -n 3p "$made"
   elif [ -x "$python" ]; then
     "$python" -I -c 'import importlib.metadata, json, urllib.parse
@@ -84,7 +84,7 @@ print(urllib.parse.unquote(found.removeprefix("file://")))' 2>/dev/null || true
   fi
 }
 
-# Two checkouts in one environment: each install would put its own avsv in place of the other one's.
+# Two checkouts must not share an environment: each install would replace the other's avsv.
 refuse_others() {
   local other
   other=$(owner)
@@ -93,7 +93,7 @@ refuse_others() {
     "Set AVSV_VENV to another folder (unset, it is .venv in each checkout), or remove $venv."
 }
 
-# AVSV_VENV=none: every package that avsv asks for can be found, and the command is on PATH.
+# AVSV_VENV=none: checks that every package that avsv requires is present, and that the command is on PATH.
 check_active() {
   local active
   active=$(command -v python || command -v python3) || die "AVSV_VENV=none, but no Python is on PATH: activate the environment first."
@@ -102,7 +102,7 @@ import re, shutil, sys
 from importlib.metadata import PackageNotFoundError, requires
 from importlib.util import find_spec
 
-sys.path = [p for p in sys.path if p]  # what lies in the current folder is not installed
+sys.path = [p for p in sys.path if p]  # a package in the current folder is not installed
 root, extras = sys.argv[1:]
 remedy = f'Run: python -m pip install -c "{root}/constraints.txt" -e "{root}{"[test]" if extras == "test" else ""}"'
 modules = {"opencv-python": "cv2", "pyyaml": "yaml", "pillow": "PIL", "scikit-learn": "sklearn", "scikit-image": "skimage",
@@ -125,8 +125,8 @@ if not code or not code.startswith(root + "/"):
 PYTHON
 }
 
-# One install at a time. The lock lives as long as file descriptor 9, also in a pip that outlives this shell.
-# Python takes it, because flock(1) is not on every system.
+# One install at a time. The lock lasts as long as file descriptor 9, even in a pip that outlives this shell. Python takes
+# it because not every system has flock(1).
 lock() {
   local any=$1 code=0
   { mkdir -p -- "$(dirname -- "$venv")" && : >>"$venv.lock"; } 2>/dev/null || die "cannot write $venv.lock: no permission or a full disk. Set AVSV_VENV to a folder that can be written."
@@ -148,7 +148,7 @@ PYTHON
   esac
 }
 
-# The first Python of a version that all packages support and that can make environments.
+# The first Python of a supported version that can make environments.
 find_python() {
   local candidate version seen="" no_venv=""
   for candidate in ${AVSV_PYTHON:+"$AVSV_PYTHON"} python3 python3.12 python3.11 python3.10 python3.13 python; do
@@ -171,10 +171,10 @@ find_python() {
     "conda: conda create -n avsv python=3.11) and set AVSV_PYTHON to it if it is not on PATH."
 }
 
-# Only what this script made is ever emptied: its environments are called avsv; .venv in the checkout is one in any case.
+# Only environments that this script made are emptied: those with the prompt avsv, and .venv in the checkout.
 ours() { [ "$venv" = "$root/.venv" ] || grep -q '^prompt = .*avsv' "$venv/pyvenv.cfg"; }
 
-# A sound environment of ours or of the user's is kept; what is broken, half installed or moved is made anew.
+# A working environment, ours or the user's, is kept; one that is broken, half installed or moved is rebuilt.
 make_venv() {
   local version base said why=""
   if [ -e "$venv" ] && [ ! -f "$venv/pyvenv.cfg" ] && [ -n "$(ls -A -- "$venv" 2>/dev/null)" ]; then
@@ -203,7 +203,7 @@ make_venv() {
   fi
 }
 
-# What to do about a failure, guessed from what pip or venv said ($1).
+# Advice about a failure, guessed from the output of pip or venv ($1).
 hint() {
   case $1 in
     *"No space left"*|*"Disk quota"*)
@@ -225,7 +225,7 @@ hint() {
   esac
 }
 
-# pip install, quietly. -I: packages of PYTHONPATH or ~/.local are not taken for installed.
+# pip, with its output in the log. -I: packages in PYTHONPATH or ~/.local do not count as installed.
 pip() {
   printf '\n== pip %s\n' "$*" >>"$log"
   "$python" -I -m pip "$@" >>"$log" 2>&1
@@ -238,7 +238,7 @@ pip_or_die() {
   die "could not install the packages; all of pip's output is in $log"
 }
 
-# Which of the packages named are in the environment, one "name version" a line.
+# Those of the given packages that are in the environment, one "name version" per line.
 installed() {
   "$python" -I - "$@" <<'PYTHON'
 import sys
@@ -258,8 +258,8 @@ nvidia_driver() {
   [ -e /proc/driver/nvidia/version ] || nvidia-smi -L >/dev/null 2>&1
 }
 
-# onnxruntime (which insightface requires) and onnxruntime-gpu share a folder, and with both the CPU build wins in
-# silence: exactly one may be there. The GPU build is fetched before the other is taken away.
+# onnxruntime (required by insightface) and onnxruntime-gpu share a folder, and if both are installed the CPU build wins
+# silently: keep exactly one. The GPU build is downloaded before the other is removed.
 one_onnxruntime() {
   local have wheels
   have=$(installed onnxruntime onnxruntime-gpu)
@@ -278,8 +278,8 @@ one_onnxruntime() {
   fi
 }
 
-# opencv-python (which insightface requires) needs libGL.so.1, which servers lack; opencv-python-headless does not.
-# They too share a folder. Nothing here opens a window.
+# opencv-python (required by insightface) needs libGL.so.1, which servers lack; opencv-python-headless does not. They
+# share a folder as well. Nothing here opens a window.
 one_opencv() {
   local have
   have=$(installed opencv-python-headless)
@@ -301,15 +301,15 @@ install_packages() {
   wanted_stamp >"$unfinished"
   : >"$log"
   cd -- "$root"
-  # torch first, by itself: with its index, and its setuptools then builds avsv, so that offline no second one is needed.
+  # torch first, alone, from its index; its setuptools then builds avsv, so offline installs need no second one
   pip_or_die install -c constraints.txt ${torch_index[@]+"${torch_index[@]}"} torch torchaudio setuptools
-  # Editable, so that edits to avsv/ count at once. setuptools may leave its notes in the environment, not in the
-  # checkout, which may be read-only.
+  # Editable: edits to avsv/ take effect at once. setuptools writes its files into the environment, not into the checkout,
+  # which may be read-only.
   mkdir -p -- "$venv/build"
   printf '[egg_info]\negg_base = %s\n[build]\nbuild_base = %s\n' "$venv/build" "$venv/build" >"$venv/build/setup.cfg"
   DIST_EXTRA_CONFIG=$venv/build/setup.cfg \
     pip_or_die install --no-build-isolation -c constraints.txt -e ".$of_test"
-  # where torchaudio's library does not fit this torch, `import torchaudio` works all the same
+  # makes `import torchaudio` work although its library does not match this torch
   "$python" -I -c 'import shutil, sysconfig; shutil.copy("avsv/avsv-torchaudio.pth", sysconfig.get_path("purelib"))'
   one_onnxruntime
   one_opencv
@@ -331,13 +331,13 @@ if [ "$venv" = none ]; then
 fi
 if ! up_to_date; then
   refuse_others
-  # The environment's own Python only as a last resort: another install may be making it anew just now.
+  # The environment's own Python is the last resort: another install may be rebuilding it at this moment.
   any_python=$(find_python 2>/dev/null) || any_python=$python
   version_of "$any_python" >/dev/null || any_python=$(find_python)  # fails, and says what is missing
   lock "$any_python"
-  if ! up_to_date; then  # not so where the install that we waited for has done it
+  if ! up_to_date; then  # the install that we waited for may have done it
     refuse_others
-    # What is there already for the tests stays up to date too.
+    # Test packages that are already installed stay up to date, too.
     [ ! -f "$stamp" ] || [ "$(sed -n 5p "$stamp")" != test ] || extras='test'
     make_venv
     install_packages

@@ -1,6 +1,6 @@
-"""The frame of run.py, slurm.py and sge.py: help, exit codes, signals, and what is shown while jobs run.
+"""The frame of run.py, slurm.py and sge.py: help, exit codes, signals, and the progress line.
 
-Exit codes: 0 all jobs are done, 1 jobs failed, 2 the command line is not in the grammar, or jobs were ended.
+Exit codes: 0 all jobs succeeded, 1 jobs failed, 2 the command line is wrong or the jobs were interrupted.
 """
 
 import contextlib
@@ -14,20 +14,20 @@ from jobs import Jobs, UsageError
 
 THREAD_VARIABLES = ["OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS"]
 
-signals: list[str] = []  # names of those that came; looked at between two steps, so that no job is lost half started
+signals: list[str] = []  # names of signals received; checked between steps, so no job is lost half started
 parent = os.getppid()
 
 
 class Interrupted(Exception):
-    """A signal came, or the calling script is gone."""
+    """A signal was received, or the calling script has ended."""
 
 
 class Refused(Exception):
-    """What the jobs need is not there; the message is for the user."""
+    """Something that the jobs need is missing; the message is for the user."""
 
 
 def note_signals() -> None:
-    """Keep INT, TERM and HUP for `check`, except where they are ignored (nohup, background jobs)."""
+    """Record INT, TERM and HUP for `check`, unless they are ignored (nohup, background jobs)."""
 
     def keep(number: int, _frame: object) -> None:
         signals.append(signal.Signals(number).name)
@@ -38,7 +38,7 @@ def note_signals() -> None:
 
 
 def check(program: str) -> None:
-    """Between two steps: raise Interrupted where the jobs must end."""
+    """Between two steps: raise Interrupted if the jobs must end."""
     if os.getppid() != parent:
         raise Interrupted(f"the script that called {program} is gone")
     if signals:
@@ -46,7 +46,7 @@ def check(program: str) -> None:
 
 
 def show(text: str, last: bool = False) -> None:
-    """Write over the line that counts jobs, on a terminal; elsewhere nothing."""
+    """Overwrite the line that counts jobs, if stderr is a terminal."""
     if sys.stderr and sys.stderr.isatty():
         width = os.get_terminal_size(sys.stderr.fileno()).columns
         text = text[: width - 1] if width else text
@@ -54,18 +54,18 @@ def show(text: str, last: bool = False) -> None:
 
 
 def say(program: str, text: str) -> None:
-    """A message on a line of its own; where stderr is closed or full there is nobody to tell."""
+    """Print a message on a line of its own; a closed or full stderr is ignored."""
     with contextlib.suppress(OSError):
         start = "\r\033[K" if sys.stderr and sys.stderr.isatty() else ""
         print(f"{start}{program}: {text}", file=sys.stderr, flush=True)
 
 
 def main(program: str, help_text: str, run: Callable[[Jobs], str], arguments: list[str]) -> int:
-    """Parse, run, and turn what happened into an exit code.
+    """Parse, run, and turn the result into an exit code.
 
     Parameters
     ----------
-    run : jobs -> what the user is told of failed ones, empty where all are done
+    run : jobs -> message about failed ones, empty if all succeeded
     """
     if not arguments or arguments[0] in ("-h", "--help"):
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # run.py --help | head

@@ -22,7 +22,7 @@ task=${{5:-{task}}}
 log={log}
 command={command}
 [ "${{1:-}}" = node ] || exec >>{folder}/"${{log##*/}}" 2>&1
-# Where the scheduler was busy and a job came to be submitted twice after all, only one runs: the one waited for.
+# If a busy scheduler accepted a job twice, only the one being waited for runs.
 job={job_id} mine=$(cat {submitted} 2>/dev/null) || mine=
 if [ -n "$job" ] && [[ $mine =~ ^[0-9]+$ ]] && [ "$mine" != "$job" ]; then
   echo "job $mine has taken the place of this one"
@@ -34,7 +34,7 @@ set_up() {{ if [ -f path.sh ]; then . ./path.sh; elif [ -n "${{AVSV_PATH_SH:-}}"
 {node_part}
 status={folder}/${{log##*/}}.status
 rm -f "$status"
-# A scheduler that is about to kill warns with TERM. The command gets it too; this script stays, to note how that ended.
+# A scheduler that is about to kill sends TERM first. The command gets it too; this script records the status.
 trap : TERM
 {{
   echo "# Running on $(hostname)"
@@ -50,14 +50,14 @@ code=$?
 }} >>"$log"
 rm -f "$status.part"
 echo "$code" >"$status.part" && mv "$status.part" "$status"
-case $code in 99 | 100) exit 1 ;; esac  # which mean to Grid Engine: once more, and hold
+case $code in 99 | 100) exit 1 ;; esac  # which mean "reschedule" and "hold" to Grid Engine
 exit "$code"
 """
 
 PLAIN = 'exec bash -o pipefail -c "$command"'
 
-# With --nodes: `NAME.sh node NODES MASTER PORT TASK [RANK]` on each of them. A fixed master, for torchrun's own search
-# goes wrong on nodes with several names.
+# With --nodes: `NAME.sh node NODES MASTER PORT TASK [RANK]` on each of them. The master is fixed because torchrun's own
+# search fails on nodes with several names.
 NODE_PART = """\
 if [ "${{1:-}}" = node ]; then
   set -e
@@ -69,7 +69,7 @@ fi
 
 
 def with_task(text: str, name: str) -> str:
-    """Shell text that gives `text` with the task's number for each `name`.
+    """Shell text for `text` with each `name` replaced by the task's number.
 
     >>> print(with_task("it's JOB/4", "JOB"))
     'it'"'"'s '"$task"/4
@@ -79,7 +79,7 @@ def with_task(text: str, name: str) -> str:
 
 
 def file_name(stem: str) -> str:
-    """A name for files and jobs, of letters, digits, dots, dashes and underscores; different for different stems.
+    """A unique name for files and jobs, made of letters, digits, dots, dashes and underscores.
 
     >>> file_name("embed."), file_name("train.1"), file_name("R&D"), file_name("R;D")
     ('embed', 'train.1', 'R.D.22162561', 'R.D.dd7a497d')
@@ -90,9 +90,9 @@ def file_name(stem: str) -> str:
 
 
 class Queue:
-    """Where the files of some jobs are.
+    """Paths of the files of some jobs.
 
-    folder : q/ beside log/, or within the folder of the logs where that is not called log
+    folder : q/ beside log/, or inside the folder of the logs if that has another name
     """
 
     def __init__(self, jobs: Jobs):
@@ -103,44 +103,44 @@ class Queue:
         self.folder = logs.parent / "q" if logs.name == "log" else logs / "q"
         self.name = file_name(Path(substitute(jobs.log, jobs.name, "")).stem)
         self.script = self.folder / f"{self.name}.sh"
-        # The scheduler's number of what is there now; its name, which no other has, until the number is known.
+        # holds the scheduler's number of the jobs, or their unique name until the number is known
         self.submitted = self.folder / f"{self.name}.submitted"
         self.job_name = ""
-        self.asked_again = False  # the scheduler may have taken it twice
+        self.asked_again = False  # the scheduler may have accepted the jobs twice
 
     def new_job_name(self) -> None:
-        """Choose a name that nothing submitted before has, and note it: what the scheduler took is found by it."""
+        """Choose a unique job name and write it down; jobs accepted by the scheduler are found by it."""
         self.job_name = f"j{self.name}" if not self.name[0].isalpha() else self.name  # Grid Engine's rule
         self.job_name += f".{secrets.token_hex(4)}"
         with open_own(self.submitted) as file:
             file.write(self.job_name + "\n")
 
     def log_of(self, task: int | str) -> str:
-        """The queue's own log, where what a job says outside its command goes."""
+        """The queue's own log, for output of a job outside its command."""
         return str(self.folder / substitute(Path(self.jobs.log).name, self.jobs.name, str(task)))
 
     def status_file(self, task: int) -> Path:
         return self.folder / f"{Path(self.jobs.log_of(task)).name}.status"
 
     def statuses(self, tasks: list[int]) -> dict[int, int]:
-        """Those of `tasks` that have noted how they ended. Listing the folder makes NFS look again."""
+        """Status of each of `tasks` that has ended. Listing the folder makes NFS refresh it."""
         there = set(os.listdir(self.folder))
         found = {}
         for task in tasks:
             path = self.status_file(task)
             if path.name in there:
-                with contextlib.suppress(OSError, ValueError):  # just removed by a job that starts again
+                with contextlib.suppress(OSError, ValueError):  # just removed by a restarted job
                     found[task] = int(path.read_text())
         return found
 
     def forget(self, tasks: list[int]) -> None:
-        """Remove what earlier runs of these tasks have noted."""
+        """Remove statuses and logs of earlier runs of these tasks."""
         for task in tasks:
             self.status_file(task).unlink(missing_ok=True)
             Path(self.log_of(task)).unlink(missing_ok=True)
 
     def prepare(self) -> None:
-        """Make the folders; logs begin anew."""
+        """Make the folders and delete old logs."""
         self.folder.mkdir(parents=True, exist_ok=True)
         for task in self.jobs.numbers:
             Path(self.jobs.log_of(task)).parent.mkdir(parents=True, exist_ok=True)
@@ -152,8 +152,8 @@ class Queue:
         Parameters
         ----------
         task : shell text that gives the number of the task
-        job_id : shell text that gives the scheduler's number of the job, or of the array that it is in
-        launch : shell text that starts `$script node ...` on every node; it is used where the jobs ask for nodes
+        job_id : shell text that gives the scheduler's number of the job or of its array
+        launch : shell text that starts `$script node ...` on every node; used if the jobs ask for nodes
         """
         jobs, threads = self.jobs, self.jobs.count("num-threads") or 1
         settings = {name: value for name, value in os.environ.items() if SETTINGS.fullmatch(name)}

@@ -1,14 +1,13 @@
-"""Kaldi's job grammar, which run.py and its relatives for clusters share.
+"""Kaldi's job grammar, shared by run.py, slurm.py and sge.py.
 
     run.py [options] [JOB=1:N] [options] LOG command ...
 
-JOB stands for the job's number in LOG and in the command wherever it is a word of its own, between characters that are
-no letters, digits or underscores: a.JOB.log and --shard JOB/4, but not /scratch/JOB_77.
+JOB stands for the job's number in LOG and in the command if it is a whole word, that is, not next to letters, digits or
+underscores: a.JOB.log and --shard JOB/4, but not /scratch/JOB_77.
 
-The command's arguments reach its program as they are, whatever they hold: no shell takes them apart, so a name with a
-quote, a space or a $ is safe. Only an argument that is, as a whole, one of OPERATORS makes a pipe, a redirection or a
-sequence of the job (written `\\|` and `\\>`, as in Kaldi), and NAME=VALUE before the program sets a variable. For
-everything else that a shell can do, ask for one: bash -c '...'.
+The command's arguments are passed on unchanged: no shell splits them, so a name with a quote, a space or a $ is safe.
+An argument that equals one of OPERATORS makes a pipe, a redirection or a sequence (written `\\|` and `\\>`, as in
+Kaldi), and NAME=VALUE before the program sets a variable. For anything else that needs a shell, write bash -c '...'.
 """
 
 import os
@@ -24,12 +23,12 @@ OPERATORS = {"|", "|&", "||", "&&", ";", ">", ">>", "<", "2>", "2>>", "2>&1", "&
 
 MOST_JOBS = 1_000_000
 
-# SGE's own switches that take no value, or two; every other option takes one.
+# Number of values of SGE's own switches; all other options take one.
 VALUES_OF_SWITCH = {"-V": 0, "-pe": 2}
 
 
 class UsageError(Exception):
-    """The command line is not in the grammar."""
+    """The command line does not follow the grammar."""
 
 
 @dataclass(frozen=True)
@@ -38,11 +37,11 @@ class Jobs:
 
     log: str
     command: str
-    name: str = ""  # what stands for the job's number, usually JOB; "" for a single job without
+    name: str = ""  # placeholder for the job's number, usually JOB; "" for a single job without one
     first: int = 1
     last: int = 1
     options: dict[str, str] = field(default_factory=dict)  # {"mem": "4G", "num-threads": "2"}
-    native: tuple[str, ...] = ()  # a cluster's own switches, as they are: ("-q", "long.q")
+    native: tuple[str, ...] = ()  # a cluster's own switches, passed on: ("-q", "long.q")
 
     @property
     def numbers(self) -> range:
@@ -56,11 +55,11 @@ class Jobs:
 
     @property
     def all_logs(self) -> str:
-        """The logs as a shell would name them all: exp/log/train.*.log."""
+        """A shell pattern for all logs: exp/log/train.*.log."""
         return substitute(self.log, self.name, "*")
 
     def count(self, name: str, least: int = 1) -> int | None:
-        """An option that counts something, or None where it was not given."""
+        """The integer value of an option, or None if it was not given."""
         value = self.options.get(name)
         if value is None:
             return None
@@ -70,7 +69,7 @@ class Jobs:
         return int(value)
 
     def alone(self, number: int) -> str:
-        """What to type to run one job by itself, here, with its output on the terminal."""
+        """A command that runs one job alone, here, with its output on the terminal."""
         path_sh = "./path.sh" if os.path.exists("path.sh") else os.environ.get("AVSV_PATH_SH")
         setup = f" && . {shlex.quote(path_sh)}" if path_sh else ""
         return f"(cd {shlex.quote(here())}{setup} && {self.command_of(number)})"
@@ -107,12 +106,12 @@ def parse(arguments: list[str]) -> Jobs:
 def take_options(rest: list[str]) -> tuple[dict[str, str], list[str]]:
     """Remove the leading options from `rest`: those of the grammar, and a cluster's own, with one dash.
 
-    `-tc`, SGE's name for --max-jobs-run, is read too.
+    `-tc` is SGE's name for --max-jobs-run.
     """
     options, native = {}, []
     while rest and rest[0].startswith("-"):
         switch = rest.pop(0)
-        if switch == "--":  # what follows is no option: the range, or a log whose name begins with a dash
+        if switch == "--":  # the range follows, or a log whose name begins with a dash
             break
         if switch.startswith("--") and "=" in switch:
             switch, _, value = switch.partition("=")
@@ -144,12 +143,12 @@ def take_range(rest: list[str]) -> tuple[str, int, int]:
 
 
 def word(name: str) -> re.Pattern:
-    """Matches the name where it is a word of its own."""
+    """Matches the name as a whole word."""
     return re.compile(rf"(?<!\w){re.escape(name)}(?!\w)")
 
 
 def substitute(text: str, name: str, value: str) -> str:
-    """Replace the name, where it is a word of its own, by the value; an empty name is nowhere.
+    """Replace the name, as a whole word, by the value; an empty name matches nothing.
 
     >>> substitute("/scratch/JOB_77/a.JOB.ark:JOB", "JOB", "3")
     '/scratch/JOB_77/a.3.ark:3'
@@ -158,7 +157,7 @@ def substitute(text: str, name: str, value: str) -> str:
 
 
 def quote(argument: str) -> str:
-    """An argument of the command for the shell, which passes it on as it is, or takes it for an operator of the job.
+    """Quote an argument of the command for the shell, unless it is an operator.
 
     >>> quote("|"), quote("a|b"), quote("my $file"), quote("")
     ('|', "'a|b'", "'my $file'", "''")
@@ -167,10 +166,10 @@ def quote(argument: str) -> str:
 
 
 def open_own(path: Path | str, again: bool = False) -> IO[str]:
-    """Open a file whose name these programs choose, to be written from new, or `again` to go on with it.
+    """Open a file named by these programs for writing, or for appending with `again`.
 
-    A link in its place, or anything else that is no file, came with a folder from elsewhere and leads to somebody's
-    files: it is removed, not followed. Devices are named by the user, and written to.
+    A link or another special file in its place came with a copied folder and may lead to somebody else's files: it is
+    removed, not followed. Devices were named by the user and are written to.
     """
     flags = os.O_WRONLY | os.O_CREAT | (os.O_APPEND if again else os.O_TRUNC)
     if Path(path).absolute().parts[1] not in ("dev", "proc"):
@@ -209,7 +208,7 @@ def footer(code: int, seconds: float, threads: str) -> str:
 
 
 def last_lines(path: str, count: int = 10) -> list[str]:
-    """The end of a log without the lines that the job's runner wrote; of a progress bar, its last state."""
+    """The end of a log without the lines of run.py; of a progress bar, only its last state."""
     try:
         with open(path, "rb") as log:
             log.seek(max(0, log.seek(0, 2) - 8192))
@@ -221,11 +220,11 @@ def last_lines(path: str, count: int = 10) -> list[str]:
 
 
 def failure(jobs: Jobs, failed: list[int], notes: list[str] | None = None) -> str:
-    """What the user is told when jobs failed: which, where their logs are, how the first one ends, how to run it alone.
+    """The message about failed jobs: which, where their logs are, the end of the first one, how to run it alone.
 
     Parameters
     ----------
-    notes : what is known of them besides, one line each
+    notes : further lines about them
     """
     log = jobs.log_of(failed[0])
     said = f"job failed, log is in {log}"
@@ -239,5 +238,5 @@ def failure(jobs: Jobs, failed: list[int], notes: list[str] | None = None) -> st
 
 
 def on_nodes(jobs: Jobs) -> int:
-    """Processes on each node that torchrun starts for --nodes: one a GPU, or one."""
+    """Processes that torchrun starts on each node with --nodes: one per GPU, or one."""
     return max(1, jobs.count("gpu", 0) or 0)

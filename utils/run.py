@@ -4,19 +4,19 @@
     run.py [options] [JOB=1:N] LOG command ...
     run.py JOB=1:4 exp/log/embed.JOB.log avsv embed-voice --shard JOB/4 ...
 
-Every JOB that is a word of its own is replaced by the job's number; each job has its own log, with its command, times
-and exit code. The arguments of the command reach it as they are; \\| and \\> as arguments make a pipe and a redirection
-of the job (see jobs.py), and for anything else that a shell can do, ask for one: bash -c '...'. When jobs fail it says
-how many and where their logs are, shows the end of the first of these, and exits 1.
+Every whole word JOB is replaced by the job's number; each job has its own log, with its command, times and exit code.
+Arguments reach the command unchanged; \\| and \\> as arguments make a pipe and a redirection of the job (see jobs.py).
+For anything else that needs a shell, write bash -c '...'. If jobs fail, run.py prints their number and logs and the end
+of the first log, and exits with 1.
 
   --max-jobs-run M   at most M jobs at a time (default: as many as there are cores, or GPUs with --gpu)
-  --num-threads T    threads of a job (default: the cores divided among the jobs that run at a time)
-  --gpu G            GPUs of a job: it sees only its own in CUDA_VISIBLE_DEVICES; without any GPU it runs all the same
-  --retry N          run a failed job again, at most N times (default 0); its log goes on in the same file
-  --nodes 1          the command is started by torchrun, one process for each GPU of --gpu: training on several GPUs
+  --num-threads T    threads of a job (default: the cores divided by the number of jobs that run at a time)
+  --gpu G            GPUs of a job, which sees only these in CUDA_VISIBLE_DEVICES; without a GPU it runs all the same
+  --retry N          run a failed job again, at most N times (default 0); its log continues in the same file
+  --nodes 1          torchrun starts the command, one process for each GPU of --gpu: training on several GPUs
 
-Options meant for a cluster (--mem 4G, --time ...; see slurm.py, sge.py) are ignored here. INT, TERM, or the end of the
-script that called run.py end the jobs too.
+Options for a cluster (--mem 4G, --time ...; see slurm.py, sge.py) are ignored. INT, TERM, or the end of the script that
+called run.py end the jobs.
 """
 
 import contextlib
@@ -55,21 +55,21 @@ def gpus() -> list[str]:
 
 
 def slots(jobs: Jobs) -> list[dict[str, str]]:
-    """One entry for each job that may run at a time: the environment variables that it gets."""
+    """The environment variables of each job that may run at a time."""
     threads = jobs.count("num-threads")
     per_job = jobs.count("gpu", 0) or 0
     there = gpus() if per_job else []
     devices = [",".join(there[i : i + per_job]) for i in range(0, len(there) - per_job + 1, per_job)] if per_job else []
     count = jobs.count("max-jobs-run") or len(devices) or max(1, cores() // (threads or 1))
     count = min(count, len(jobs.numbers))
-    # More threads than cores make each other wait; what the user has set stays.
+    # More threads than cores slow each other down; the user's own settings stay.
     shared = str(threads or max(1, cores() // count))
     variables = {name: shared for name in THREAD_VARIABLES if threads or name not in os.environ}
     return [variables | ({"CUDA_VISIBLE_DEVICES": devices[i % len(devices)]} if devices else {}) for i in range(count)]
 
 
 def end_with_parent() -> None:
-    """In the job, before its command: be told to end even when run.py is killed with -9 (Linux only)."""
+    """Run in the job before its command: end it even if run.py is killed with -9 (Linux only)."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
 

@@ -1,24 +1,24 @@
 #!/usr/bin/env python3
-"""Runs jobs through Grid Engine, in Kaldi's grammar: writes the job, submits it as an array, waits, and tells.
+"""Runs jobs through Grid Engine, in Kaldi's grammar: writes a script, submits it as an array, waits, and reports.
 
     sge.py [options] [JOB=1:N] LOG command ...
     sge.py --mem 4G --time 2:00:00 JOB=1:16 exp/log/embed.JOB.log avsv embed-voice --shard JOB/16 ...
 
-Every JOB that is a word of its own is replaced by the job's number; each job has its own log. The arguments of the
-command reach it as they are; see run.py --help. The script and the queue's logs are in q/ beside
-log/. Jobs that fail are told of: which, the end of the log, how to run one alone. Exit code 1 then. Jobs that Grid
-Engine killed (time, memory, a lost node) are submitted again, at most 3 times; trainings and shards go on where they
-were. Jobs that somebody cancelled stay so.
+Every whole word JOB is replaced by the job's number; each job has its own log. Arguments reach the command unchanged
+(see run.py --help). The script and the queue's logs are in q/ beside log/. If jobs fail, sge.py prints which, the end
+of the log, and a command to run one alone, and exits with 1. Jobs that Grid Engine killed (time, memory, a lost node)
+are resubmitted, at most 3 times; trainings and shards continue where they stopped. Jobs that a person cancelled are
+not.
 
   --mem 4G             memory                        --num-threads N   slots of a job
   --gpu N              GPUs of a job                 --time 2:00:00    limit
-  --max-jobs-run M     at most M jobs at a time      --after JOB       wait for a job that somebody submitted
-  --nodes N            training on N nodes: torchrun runs the command on each, one process a GPU
+  --max-jobs-run M     at most M jobs at a time      --after JOB       wait for another job
+  --nodes N            training on N nodes: torchrun runs the command on each, one process per GPU
   --retry N            submit a failed job again, at most N times (default 0)
-  --config FILE        how options become those of qsub (default: conf/sge.conf here, else the repository's)
-  -q QUEUE -V ...      options with one dash go to qsub as they are
+  --config FILE        translates options to those of qsub (default: conf/sge.conf here, or the repository's)
+  -q QUEUE -V ...      options with one dash are passed on to qsub
 
-INT, TERM, or the end of the script that called sge.py cancel what was submitted.
+INT, TERM, or the end of the script that called sge.py cancel the jobs.
 """
 
 import getpass
@@ -38,7 +38,7 @@ BY_SIGNAL = 100  # the job had started, and was ended by a signal
 
 
 def read_state(letters: str) -> State:
-    """A state of qstat in the words that slurm.py and sge.py share.
+    """A state of qstat in the vocabulary of cluster.py.
 
     Examples
     --------
@@ -53,7 +53,7 @@ def read_state(letters: str) -> State:
 
 
 def read_record(text: str) -> State | None:
-    """What qacct tells of a task that is over.
+    """The state of a finished task in the output of qacct.
 
     Examples
     --------
@@ -62,19 +62,19 @@ def read_record(text: str) -> State | None:
     >>> read_record("failed       0\\nexit_status  7\\n")
     State(phase='ended', why='')
     """
-    fields = dict(re.findall(r"^(\w+) +(.*?) *$", text, re.MULTILINE))  # of the last run, where there were several
+    fields = dict(re.findall(r"^(\w+) +(.*?) *$", text, re.MULTILINE))  # of the last run, if there were several
     if "failed" not in fields:
         return None
     failed = int(re.match(r"\d*", fields["failed"])[0] or 0)
     if failed == LIMIT:
         return State("killed", f"limit of {fields.get('category', '').strip() or 'the queue'}")
     if failed == BY_SIGNAL:
-        return State("cancelled", "qdel, or another hand with signal 9")
+        return State("cancelled", "qdel, or signal 9 from elsewhere")
     return State("killed", f"failed {fields['failed']}") if failed else State("ended")
 
 
 def user() -> str:
-    """The user's name for qstat; everybody where the user has none (containers)."""
+    """The user's name for qstat; all users if there is no name (containers)."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):
@@ -88,17 +88,17 @@ class GridEngine:
     job_id = "${JOB_ID:-}"
 
     def __init__(self):
-        self.tasks: dict[str, list[int]] = {}  # of each array, in the order of Grid Engine's own numbers for them
+        self.tasks: dict[str, list[int]] = {}  # of each array, in the order of Grid Engine's numbers
 
     def handled(self, jobs: Jobs) -> tuple[str, ...]:
-        """With --nodes the threads belong to a slot: a job has one parallel environment."""
+        """With --nodes, threads belong to a slot, as a job has one parallel environment."""
         return ("num-threads",) if "nodes" in jobs.options else ()
 
     def task(self, tasks: list[int]) -> str:
-        """Grid Engine has arrays of ranges only; what is left of one is counted anew."""
+        """Grid Engine's arrays are ranges only, so remaining tasks are renumbered."""
         return f'$(set -- {" ".join(map(str, tasks))}; shift $((SGE_TASK_ID - 1)); echo "$1")'
 
-    # the first process here, the others through qrsh, once for each slot that was granted; the first to fail ends all
+    # the first process here, the others through qrsh, one per granted slot; the first to fail ends all
     launch = r"""
   mapfile -t hosts < <(awk '{{ for (slot = 0; slot < $2; slot++) print $1 }}' "$PE_HOSTFILE")
   meeting=("${{#hosts[@]}}" "$(hostname)" "$((20000 + JOB_ID % 20000))" "$task")
@@ -111,7 +111,7 @@ class GridEngine:
 
     def submit(self, words: list[str], queue: Queue, tasks: list[int]) -> str:
         log = str(queue.folder / f"{queue.name}.log")
-        if re.search(r"[$:,]", log):  # which have a meaning to qsub; the script writes its own log in any case
+        if re.search(r"[$:,]", log):  # special to qsub; the script writes its own log in any case
             log = os.devnull
         command = [*words, "-terse", "-N", queue.job_name, "-j", "y", "-o", log]
         if queue.jobs.name:
@@ -131,7 +131,7 @@ class GridEngine:
         return list(dict.fromkeys(found))
 
     def listed(self) -> list[ElementTree.Element] | None:
-        """The user's jobs as qstat lists them, each task by itself; None where it does not answer."""
+        """The user's jobs as listed by qstat, one entry per task; None if it does not answer."""
         done = cluster.ask(["qstat", "-xml", "-g", "d", "-u", user()])
         try:
             return list(ElementTree.fromstring(done.stdout).iter("job_list")) if done.returncode == 0 else None

@@ -1,24 +1,24 @@
 #!/usr/bin/env python3
-"""Runs jobs through Slurm, in Kaldi's grammar: writes the job, submits it as an array, waits, and tells.
+"""Runs jobs through Slurm, in Kaldi's grammar: writes a script, submits it as an array, waits, and reports.
 
     slurm.py [options] [JOB=1:N] LOG command ...
     slurm.py --mem 4G --time 2:00:00 JOB=1:16 exp/log/embed.JOB.log avsv embed-voice --shard JOB/16 ...
 
-Every JOB that is a word of its own is replaced by the job's number; each job has its own log. The arguments of the
-command reach it as they are; see run.py --help. The script and Slurm's own logs are in q/ beside
-log/. Jobs that fail are told of: which, the end of the log, how to run one alone. Exit code 1 then. Jobs that Slurm
-killed (time, memory, a lost node, preemption) are submitted again, at most 3 times; trainings and shards go on where
-they were. Jobs that somebody cancelled stay so.
+Every whole word JOB is replaced by the job's number; each job has its own log. Arguments reach the command unchanged
+(see run.py --help). The script and Slurm's own logs are in q/ beside log/. If jobs fail, slurm.py prints which, the
+end of the log, and a command to run one alone, and exits with 1. Jobs that Slurm killed (time, memory, a lost node,
+preemption) are resubmitted, at most 3 times; trainings and shards continue where they stopped. Jobs that a person
+cancelled are not.
 
   --mem 4G             memory for each core          --num-threads N   cores of a job
   --gpu N              GPUs of a job (on each node)  --time 2:00:00    limit
   --max-jobs-run M     at most M jobs at a time      --after DEPENDENCY  such as afterok:123
-  --nodes N            training on N nodes: torchrun runs the command on each, one process a GPU
+  --nodes N            training on N nodes: torchrun runs the command on each, one process per GPU
   --retry N            submit a failed job again, at most N times (default 0)
-  --config FILE        how options become those of sbatch (default: conf/slurm.conf here, else the repository's)
-  -p PARTITION ...     options with one dash go to sbatch as they are
+  --config FILE        translates options to those of sbatch (default: conf/slurm.conf here, or the repository's)
+  -p PARTITION ...     options with one dash are passed on to sbatch
 
-INT, TERM, or the end of the script that called slurm.py cancel what was submitted.
+INT, TERM, or the end of the script that called slurm.py cancel the jobs.
 """
 
 import shutil
@@ -45,7 +45,7 @@ ENDED = ("COMPLETED", "FAILED")
 
 
 def read_state(name: str, reason: str) -> State:
-    """A state of Slurm in the words that slurm.py and sge.py share.
+    """A state of Slurm in the vocabulary of cluster.py.
 
     Examples
     --------
@@ -85,7 +85,7 @@ class Slurm:
 
     program, name, conf = "slurm.py", "Slurm", "slurm.conf"
     job_id = "${SLURM_ARRAY_JOB_ID:-${SLURM_JOB_ID:-}}"
-    # srun would pass on only what --export of sbatch names, and forget --cpus-per-task
+    # without these srun passes on only the variables of sbatch's --export, and drops --cpus-per-task
     launch = (
         "exec srun --export=ALL --ntasks-per-node=1 --kill-on-bad-exit=1 "
         '${{SLURM_CPUS_PER_TASK:+"--cpus-per-task=$SLURM_CPUS_PER_TASK"}} '
@@ -103,7 +103,7 @@ class Slurm:
 
     def submit(self, words: list[str], queue: Queue, tasks: list[int]) -> str:
         jobs = queue.jobs
-        # Slurm replaces %a and the like in the log's name, and would do so in the folder's
+        # Slurm replaces %a and the like in the log's name, and in the folder's, too
         log = "%a".join(queue.log_of("\0").replace("%", "%%").split("\0"))
         command = [*words, "--parsable", "--job-name", queue.job_name, "--open-mode=append", "--output", log]
         if jobs.name:
@@ -119,7 +119,7 @@ class Slurm:
         if done.returncode:
             return None
         found = dict.fromkeys(done.stdout.split())
-        if not found and shutil.which("sacct"):  # over and forgotten already
+        if not found and shutil.which("sacct"):  # finished and no longer listed
             done = cluster.ask(["sacct", "-nPX", f"--name={name}", "-o", "JobID"])
             found = dict.fromkeys(line.partition("_")[0] for line in done.stdout.split()) if not done.returncode else {}
         return list(found)
@@ -135,7 +135,7 @@ class Slurm:
         return found
 
     def verdict(self, number: str, task: int) -> State | None:
-        """From Slurm's accounting, where there is one."""
+        """From Slurm's accounting, if it is enabled."""
         if not shutil.which("sacct"):
             return None
         name = f"{number}_{task}" if number in self.arrays else number

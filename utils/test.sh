@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Checks the code (ruff, shellcheck) and runs the tests, in the environment that utils/install.sh makes.
+# Checks the code (ruff, shellcheck) and runs the tests in the environment of utils/install.sh.
 #
-#   utils/test.sh                       everything but tests/benchmarks
-#   utils/test.sh tests/utils -k run    what follows goes to pytest
+#   utils/test.sh                       all tests except tests/benchmarks
+#   utils/test.sh tests/utils -k run    arguments are passed on to pytest
 #
 # AVSV_TEST_JOBS: parallel test processes (default 2).
 set -euo pipefail
@@ -15,7 +15,7 @@ cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
 AVSV_EXTRAS="test"
 # shellcheck source=utils/env.sh
 . utils/env.sh
-unset PYTHONDONTWRITEBYTECODE   # the commands that tests start would compile the package each time
+unset PYTHONDONTWRITEBYTECODE   # otherwise every command that a test starts would compile the package
 
 ruff check --quiet --output-format=concise .
 if command -v shellcheck >/dev/null; then
