@@ -2,14 +2,9 @@
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # a command's --help needs this file, but no numpy
-    from collections.abc import Callable
-
-    import numpy as np
-
-    from avsv.kaldi.embeddings import Embeddings
     from avsv.kaldi.trials import Trials
     from avsv.scoring.trial_embeddings import TrialEmbeddings
 
@@ -65,20 +60,16 @@ def backend_inputs(args: argparse.Namespace) -> "dict[str, Path | list[Path] | N
     return {"trials": args.trials, **sides, "plda": plda, "center": args.center, "transform": args.transform}
 
 
-def read_sides(
-    args: argparse.Namespace, trials: "Trials"
-) -> "tuple[TrialEmbeddings, np.ndarray, np.ndarray, Callable[[Embeddings], tuple[np.ndarray, np.ndarray]]]":
-    """Read what the trials need, stop for missing embeddings if `args.missing` says so, and apply the back-end.
+def read_pool(args: argparse.Namespace, trials: "Trials") -> "tuple[TrialEmbeddings, dict[str, Any]]":
+    """Read what the trials need; stop for missing embeddings unless `args.missing` allows them.
 
     Returns
     -------
     pool : the recordings, and the rows of each trial
-    left : (n, d') float32, the enrolment side of each row of `pool.pairs`: of recordings, then of models
-    right : (n, d') float32, the test side; zeros for models
-    backend : gives other embeddings' enrolment side and test side, both (m, d')
+    how : the back-end and the enrolment method, arguments of `score` and `normalize`
     """
     from avsv.errors import OptionError
-    from avsv.scoring.backend import both_sides, make_backend
+    from avsv.scoring.backend import make_backend
     from avsv.scoring.missing import refuse_missing
     from avsv.scoring.trial_embeddings import read_trial_embeddings
 
@@ -88,8 +79,7 @@ def read_sides(
     backend = make_backend(args.backend, args.plda, args.center, args.transform, length, normalization)
     pool = read_trial_embeddings(trials, args.enroll, args.test, args.enroll_spk2utt)
     refuse_missing(args.missing, trials, pool, args.test or args.enroll)
-    left, right, backend = both_sides(backend, pool, args.enroll_method or METHODS[0])
-    return pool, left, right, backend
+    return pool, {"backend": backend, "enroll_method": args.enroll_method or METHODS[0]}
 
 
 def normalization_of(args: argparse.Namespace) -> str:

@@ -19,7 +19,7 @@ import os
 from pathlib import Path
 
 from avsv.commands._arguments import add_missing, at_least_one, prior, result_options
-from avsv.commands._backend import add_backend_arguments, backend_inputs, read_sides, system_of
+from avsv.commands._backend import add_backend_arguments, backend_inputs, read_pool, system_of
 
 log = logging.getLogger("avsv")
 
@@ -62,8 +62,6 @@ def add_arguments(parser):
 
 
 def run(args):
-    import numpy as np
-
     from avsv.errors import InputError
     from avsv.jobs.provenance import MadeFrom
     from avsv.kaldi.origin import read_system
@@ -71,10 +69,10 @@ def run(args):
     from avsv.kaldi.tables import write_table
     from avsv.kaldi.trials import read_trials
     from avsv.scoring.cohort import read_cohort
-    from avsv.scoring.cohort_statistics import cohort_statistics
     from avsv.scoring.finite import write_finite
     from avsv.scoring.missing import fill_missing, report_missing
-    from avsv.scoring.normalization import METHODS, n_highest, normalize, refuse_other_scores
+    from avsv.scoring.normalization import METHODS, n_highest
+    from avsv.scoring.trial_scores import cohort_means, normalize
 
     adaptive = METHODS[args.method].adaptive
     refuse_options_without_effect(args, adaptive)
@@ -82,35 +80,24 @@ def run(args):
     record = MadeFrom(args.verb, {**backend_inputs(args), **more}, result_options(args))
     record.tell_changes(args.out)
     trials = read_trials(args.trials)
-    pool, recordings, tests, backend = read_sides(args, trials)
+    pool, how = read_pool(args, trials)
     system = system_of(args, args.cohort)
     if None not in (system, made := read_system(args.scores)) and made != system:
         raise InputError(f"{args.scores}: its scores are of {made}, the embeddings and options make {system}")
-    complete = pool.complete
     raw = read_scores(args.scores, trials, incomplete=args.missing == "drop")
-    if np.isnan(raw[complete]).any():
-        raise InputError(f"{args.scores}: trials whose embeddings are there have no score in it")
-    refuse_other_scores(args.scores, trials, raw, pool, recordings, tests)
     by_speaker = args.cohort_of == "speakers" or (args.cohort_of is None and args.cohort_utt2spk is not None)
     cohort = read_cohort(args.cohort, pool.embeddings, args.cohort_utt2spk, args.utt2spk, by_speaker)
-    size, cohort_size = pool.embeddings.vectors.shape[1], cohort.vectors.shape[1]
-    if complete.any() and size != cohort_size:
-        raise InputError(f"{args.cohort}: embeddings of {cohort_size} values, those of the trials have {size}")
-
-    scores = raw[complete]
-    members = backend(cohort)
     n_best = n_highest(len(cohort), args.top_n, args.top_share) if adaptive else len(cohort)
-    if complete.any():
-        choice = args.cohort_choice or "own"
-        scores = normalize(args.method, scores, pool.pairs[complete], recordings, members, n_best, choice)
+    how |= {"n_best": n_best, "names": (args.scores, args.cohort)}
+    choice = args.cohort_choice or "own"
+    found = normalize(raw, trials, pool, cohort, method=args.method, choice=choice, **how)
     if args.cohort_means:
-        means, _ = cohort_statistics(recordings, members[1], n_best)
-        ids = [*pool.embeddings.ids, *(pool.models.ids if pool.models else [])]
-        write_table(args.cohort_means, {name: f"{mean:.7g}" for name, mean in zip(ids, means, strict=True)})
-    scores = fill_missing(args.missing, complete, scores, raw)
+        means = cohort_means(pool, cohort, n_best, how["backend"], how["enroll_method"])
+        write_table(args.cohort_means, {name: f"{mean:.7g}" for name, mean in means.items()})
+    scores = fill_missing(args.missing, pool.complete, found[pool.complete], raw)
     report_missing(args.missing, args.out, trials, pool)
     if args.missing == "drop":
-        trials = trials.take(complete)
+        trials = trials.take(pool.complete)
     write_finite(args.out, trials, scores, system and f"{system}+{args.method}")
     record.write(args.out)
     log.info("%s: %d scores, %s against %d cohort members", args.out, len(scores), args.method, len(cohort))

@@ -24,7 +24,7 @@ import os
 from pathlib import Path
 
 from avsv.commands._arguments import add_missing, result_options
-from avsv.commands._backend import add_backend_arguments, backend_inputs, read_sides, system_of
+from avsv.commands._backend import add_backend_arguments, backend_inputs, read_pool, system_of
 
 log = logging.getLogger("avsv")
 
@@ -42,42 +42,31 @@ def add_arguments(parser):
 
 def run(args):
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # reading and writing take the time: threads would only wait
+    import numpy as np
+
+    from avsv.errors import OptionError
     from avsv.jobs.provenance import MadeFrom
     from avsv.kaldi.trials import read_trials
-    from avsv.scoring.cosine import inner_products
     from avsv.scoring.finite import write_finite
-    from avsv.scoring.missing import fill_missing, report_missing
+    from avsv.scoring.missing import fill_missing, refuse_disjoint, report_missing
+    from avsv.scoring.trial_scores import score
 
+    if args.weights and (args.backend != "cosine" or args.center or args.enroll_spk2utt):
+        raise OptionError("--weights goes with plain cosine scores of recordings: without --backend plda, --center and "
+                        "--enroll-spk2utt")  # fmt: skip
     made = MadeFrom(args.verb, {**backend_inputs(args), "weights": args.weights}, result_options(args))
     made.tell_changes(args.out)
     trials = read_trials(args.trials)
-    pool, left, right, _ = read_sides(args, trials)
+    pool, how = read_pool(args, trials)
     system = system_of(args, *(args.weights or []))
-    complete, shared = pool.complete, None
-    if args.weights:
-        complete, shared = what_is_shared(args, trials, pool)
-    pairs = pool.pairs if complete.all() else pool.pairs[complete]
-    found = inner_products(left, right, pairs)
-    scores = fill_missing(args.missing, complete, found if shared is None else found / shared)
-    report_missing(args.missing, args.out, trials, pool, pool.complete & ~complete)
+    found = score(trials, pool, **how, weights=args.weights or (), missing="nan")
+    complete = ~np.isnan(found) if args.weights else pool.complete
+    disjoint = pool.complete & ~complete
+    refuse_disjoint(args.missing, trials, disjoint.nonzero()[0])
+    scores = fill_missing(args.missing, complete, found if complete.all() else found[complete])
+    report_missing(args.missing, args.out, trials, pool, disjoint)
     if args.missing == "drop":
         trials = trials.take(complete)
     write_finite(args.out, trials, scores, system and system + "+shared" * bool(args.weights))
     made.write(args.out)
     log.info("%s: %d %s scores", args.out, len(scores), args.backend)
-
-
-def what_is_shared(args, trials, pool):
-    """Which trials can be scored, (trials,) bool, and of these what their clips share."""
-    from avsv.errors import OptionError
-    from avsv.scoring.missing import refuse_disjoint
-    from avsv.scoring.modality_overlap import LEAST, read_weights, shared_weights
-
-    if args.backend != "cosine" or args.center or args.enroll_spk2utt:
-        raise OptionError("--weights goes with plain cosine scores of recordings: without --backend plda, --center and "
-                        "--enroll-spk2utt")  # fmt: skip
-    complete = pool.complete
-    shared = shared_weights(read_weights(args.weights, pool.embeddings.ids), pool.pairs[complete])
-    refuse_disjoint(args.missing, trials, complete.nonzero()[0][shared < LEAST])
-    complete[complete] = shared >= LEAST
-    return complete, shared[shared >= LEAST]

@@ -11,6 +11,7 @@ from avsv.kaldi.trials import Trials
 from avsv.scoring import normalization
 from avsv.scoring.backend import Backend, Cosine, both_sides
 from avsv.scoring.calibration import ScoreFusion, pattern_codes, read_fusion, train_fusion
+from avsv.scoring.cohort_statistics import cohort_statistics
 from avsv.scoring.cosine import inner_products
 from avsv.scoring.missing import fill_missing
 from avsv.scoring.modality_overlap import LEAST, read_weights, shared_weights
@@ -87,12 +88,12 @@ def normalize(
     test: Embeddings | Path | str | None = None,
     *,
     method: str = "as-norm",
-    top_n: int | None = None,
-    top_share: float | None = None,
+    n_best: int | None = None,
     choice: str = "own",
     backend: Backend | None = None,
     spk2utt: Path | str | None = None,
     enroll_method: str = "embedding-average",
+    names: tuple[Path | str, Path | str] = ("scores", "cohort"),
 ) -> np.ndarray:
     """Normalise the scores of trials against a cohort of other speakers.
 
@@ -103,8 +104,9 @@ def normalize(
     cohort : embeddings of speakers who are in none of the trials, preferably one mean embedding per speaker;
         `avsv.scoring.cohort.read_cohort` reads one without the speakers of the trials
     method : "z-norm", "t-norm", "zt-norm", "s-norm" or "as-norm", see avsv/scoring/normalization.py
-    top_n, top_share : for as-norm, number of highest cohort scores used (300), or their share of the cohort
+    n_best : for as-norm, number of highest cohort scores used (300)
     choice : for as-norm, whose highest scores select the members: "own" or "other"
+    names : of the scores and of the cohort, for messages
 
     Returns
     -------
@@ -127,22 +129,28 @@ def normalize(
     left, right, backend = both_sides(backend or Cosine(), pool, enroll_method)
     complete, scores = pool.complete, np.asarray(scores)
     if np.isnan(scores[complete]).any():
-        raise InputError("expected a score for each trial with embeddings, found NaN")
-    normalization.refuse_other_scores("scores", trials, scores, pool, left, right)
+        raise InputError(f"{names[0]}: expected a score for each trial with embeddings, found NaN")
+    normalization.refuse_other_scores(names[0], trials, scores, pool, left, right)
     size, cohort_size = pool.embeddings.vectors.shape[1], cohort.vectors.shape[1]
     normalised = np.full(len(trials), np.nan)
     if not complete.any():
         return normalised
     if size != cohort_size:
-        raise InputError(f"the cohort's embeddings have {cohort_size} values, the trials' embeddings {size}")
-    n_best = len(cohort)
+        raise InputError(f"{names[1]}: embeddings of {cohort_size} values, those of the trials have {size}")
     if normalization.METHODS[method].adaptive:
-        n_best = normalization.n_highest(len(cohort), top_n, top_share)
-    pairs = pool.pairs[complete]
-    normalised[complete] = normalization.normalize(
-        method, scores[complete], pairs, left, backend(cohort), n_best, choice
-    )
+        n_best = normalization.n_highest(len(cohort), n_best)
+    members, pairs = backend(cohort), pool.pairs[complete]
+    normalised[complete] = normalization.normalize(method, scores[complete], pairs, left, members, n_best, choice)
     return normalised
+
+
+def cohort_means(
+    pool: TrialEmbeddings, cohort: Embeddings, n_best: int, backend: Backend, enroll_method: str
+) -> dict[str, float]:
+    """Mean of the `n_best` highest cohort scores of each recording and each model: a quality measure."""
+    left, _, backend = both_sides(backend, pool, enroll_method)
+    means, _ = cohort_statistics(left, backend(cohort)[1], n_best)
+    return dict(zip([*pool.embeddings.ids, *(pool.models.ids if pool.models else [])], means.tolist(), strict=True))
 
 
 def calibrate(

@@ -45,7 +45,7 @@ def test_score_and_normalize_are_what_the_commands_write(speakers, avsv, tmp_pat
     assert (api.score(trials, tmp_path / "p.scp") == raw).all()
     options = ["--method", "as-norm", "--top-n", 20, "--scores", tmp_path / "raw", "--cohort", tmp_path / "c.scp"]
     assert avsv("normalize", *common, *options, tmp_path / "normalised")[0] == 0
-    found = api.normalize(raw, trials, embeddings, cohort, top_n=20)
+    found = api.normalize(raw, trials, embeddings, cohort, n_best=20)
     np.testing.assert_allclose(found, api.read_scores(tmp_path / "normalised", trials), rtol=1e-4, atol=1e-5)
 
 
