@@ -12,9 +12,10 @@ Examples
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
+# type checkers take this name for True; importing typing would slow the start of every Python of this environment
+TYPE_CHECKING = False
 
 if TYPE_CHECKING:  # for type checkers and editors; at run time __getattr__ does the same, lazily
     from avsv.embeddings.clip import embed as embed
