@@ -68,8 +68,9 @@ def run(args):
     rows, curves = {}, {}
     for path in paths:
         scores = read_scores(path, trials, incomplete=drop)
-        how = (scores, trials.labels, args.p_target, resamples, args.fmr)
-        rows[path] = measure_present(path, *how) if drop else measure(*how)
+        how = {"bootstrap": resamples, "p_target": args.p_target, "fmr": args.fmr}
+        rows[path] = (measure_present(path, scores, trials.labels, **how) if drop
+                      else measure(scores, trials.labels, **how))  # fmt: skip
         warn_reversed(path, rows[path])
         if groupings:
             rows[path]["subsets"] = {
@@ -77,8 +78,8 @@ def run(args):
                 for name, grouping in groupings.items()
             }
         if args.roc:
-            there = ~np.isnan(scores)
-            curves[path] = roc_points(count_errors(scores[there], trials.labels[there]))
+            present = ~np.isnan(scores)
+            curves[path] = roc_points(count_errors(scores[present], trials.labels[present]))
     print(table(rows))
     for name, grouping in groupings.items():
         print(f"\n{subset_table(name, grouping, {path: row['subsets'][name] for path, row in rows.items()})}")

@@ -107,16 +107,16 @@ def measure_present(
     path: Path | str,
     scores: np.ndarray,
     labels: np.ndarray,
-    p_target: Sequence[float] = P_TARGET,
     bootstrap: SpeakerBootstrap | None = None,
-    fmr: Sequence[float] = FMR,
+    **options: Sequence[float],
 ) -> dict:
     """`measure` for the trials that have a score, with `n_missing`, the number of trials without one (NaN).
 
     Parameters
     ----------
     path : the score file, for messages
-    scores, labels, p_target, bootstrap, fmr : as for `measure`; scores may be NaN
+    scores, labels, bootstrap : as for `measure`; scores may be NaN
+    options : `p_target` and `fmr` of `measure`
 
     Raises
     ------
@@ -125,12 +125,12 @@ def measure_present(
     present = ~np.isnan(scores)
     n_missing = len(present) - int(present.sum())
     if n_missing == 0:
-        return measure(scores, labels, p_target, bootstrap, fmr) | {"n_missing": 0}
+        return measure(scores, labels, bootstrap=bootstrap, **options) | {"n_missing": 0}
     if n_missing == len(present):
         raise InputError(f"{path}: has no score for any trial of the list")
     log.warning("%s: %d of %d trials have no score and are left out", path, n_missing, len(present))
     some = bootstrap and bootstrap.take(present)
-    return measure(scores[present], labels[present], p_target, some, fmr) | {"n_missing": n_missing}
+    return measure(scores[present], labels[present], bootstrap=some, **options) | {"n_missing": n_missing}
 
 
 def warn_reversed(name: Path | str, row: dict) -> None:

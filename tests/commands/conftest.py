@@ -1,4 +1,4 @@
-"""A small world of people and embeddings for the commands of the back-end."""
+"""Small sets of embeddings, trials and models for tests of the commands."""
 
 import logging
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from avsv.kaldi.embeddings import write_embeddings
 
 @dataclass
 class World:
-    """Files of a made-up system: test people with trials, training people with utt2spk."""
+    """Files of a simulated system: embeddings of test speakers with trials, and of training speakers with utt2spk."""
 
     folder: Path
     trials: Path
@@ -27,24 +27,24 @@ class World:
         return np.loadtxt(self.folder / name, usecols=2)
 
     def forget_sources(self, name):
-        """Have a score file be somebody's, whose embeddings nobody noted."""
+        """Remove the record of a score file, as for scores from another toolkit."""
         record_path(self.folder / name).unlink()
 
     def leave_out(self, *names):
-        """Take recordings out of the test embeddings."""
+        """Remove recordings from the test embeddings."""
         lines = [line for line in self.test.read_text().splitlines() if line.split()[0] not in names]
         self.test.write_text("\n".join(lines) + "\n")
 
 
 @pytest.fixture
 def avsv(avsv, caplog):
-    """Call `avsv VERB ...`: (exit status, what it said, log messages first). Under pytest the log has no stderr."""
+    """Call `avsv VERB ...`: (exit status, log messages and output). Under pytest, the log does not go to stderr."""
     caplog.set_level(logging.INFO, logger="avsv")
 
     def call(*argv):
         caplog.clear()
-        status, said = avsv(*argv)
-        return status, "".join(f"{record.getMessage()}\n" for record in caplog.records) + said
+        status, output = avsv(*argv)
+        return status, "".join(f"{record.getMessage()}\n" for record in caplog.records) + output
 
     return call
 
@@ -53,11 +53,11 @@ def avsv(avsv, caplog):
 def world(tmp_path):
     rng = np.random.default_rng(0)
     scps = {}
-    for part, n_people in (("test", 8), ("train", 30)):
-        names = [f"{part}{person:02d}-{clip}" for person in range(n_people) for clip in range(5)]
-        places = np.repeat(rng.standard_normal((n_people, 12)), 5, axis=0)
-        # two directions tell little of the person: what PLDA has to find out
-        vectors = places + rng.standard_normal((len(names), 12)) * ([0.7] * 10 + [2.0] * 2)
+    for part, n_speakers in (("test", 8), ("train", 30)):
+        names = [f"{part}{speaker:02d}-{clip}" for speaker in range(n_speakers) for clip in range(5)]
+        means = np.repeat(rng.standard_normal((n_speakers, 12)), 5, axis=0)
+        # two directions vary mostly within speakers, which PLDA can learn
+        vectors = means + rng.standard_normal((len(names), 12)) * ([0.7] * 10 + [2.0] * 2)
         scps[part] = tmp_path / f"{part}.scp"
         write_embeddings(tmp_path / f"{part}.ark", scps[part], names, vectors)
         lines = []
@@ -65,8 +65,8 @@ def world(tmp_path):
             one, other = rng.choice(len(names), 2, replace=False)
             same = names[one][:-2] == names[other][:-2]
             lines.append(f"{names[one]} {names[other]} {'target' if same else 'nontarget'}\n")
-        for person in range(n_people):
-            first = names[5 * person]
+        for speaker in range(n_speakers):
+            first = names[5 * speaker]
             lines += [f"{first} {first[:-1]}{clip} target\n" for clip in (1, 2, 3)]
         (tmp_path / f"{part}.trials").write_text("".join(dict.fromkeys(lines)))
         (tmp_path / f"{part}.utt2spk").write_text("".join(f"{name} {name[:-2]}\n" for name in names))
@@ -78,7 +78,7 @@ def world(tmp_path):
 
 @pytest.fixture(scope="session")
 def encoder(tmp_path_factory):
-    """A folder with a small speaker encoder that is not trained; it is exported to ONNX once, not by every command."""
+    """A folder with a small untrained speaker encoder, exported to ONNX once instead of by each command."""
     import torch
 
     from avsv.models import onnx_encoder

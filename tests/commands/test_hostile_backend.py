@@ -1,6 +1,6 @@
-"""The back-end with one file that holds anything: a result with finite numbers, or a message and exit code 1.
+"""The back-end's commands with one corrupt input file: finite results, or a message and exit status 1.
 
-AVSV_FUZZ=N tries N contents of each file instead of a few.
+AVSV_FUZZ=N tries N contents per file instead of 4.
 """
 
 import json
@@ -28,7 +28,7 @@ CONTENT = st.binary(max_size=60) | LINES.map(str.encode) | st.just(b"") | st.jus
 
 @pytest.fixture
 def backend(world):
-    """Everything that the commands below read, in order."""
+    """All valid input files of the commands below."""
     folder = world.folder
     for letter, trials in (("s", world.trials), ("t", world.train_trials)):
         listed = read_trials(trials)
@@ -49,11 +49,12 @@ def backend(world):
 
 
 def call(world, which, out="out"):
+    """Run one of the commands on the files of `backend`; its exit status."""
     folder = world.folder
     trials, training = ["--trials", world.trials], ["--train-trials", world.train_trials]
     both = ["--scores", folder / "s1", folder / "s2"]
     quality = ["--quality", f"log:{folder}/test.quality", "--train-quality", f"log:{folder}/train.quality"]
-    people = ["--embeddings", world.train, "--utt2spk", world.utt2spk]
+    training_set = ["--embeddings", world.train, "--utt2spk", world.utt2spk]
     enroll = [*trials, "--enroll", world.test]
     projection = ["--center", folder / "lda" / "mean.vec", "--transform", folder / "lda" / "transform.mat"]
     argv = {
@@ -70,8 +71,8 @@ def call(world, which, out="out"):
         "plda score": ["score", *enroll, "--backend", "plda", "--plda", folder / "plda"],
         "normalize": ["normalize", "--method", "s-norm", *enroll, "--cohort", world.train,
                       "--scores", folder / "cosine"],
-        "plda": ["plda", *people],
-        "lda": ["lda", *people],
+        "plda": ["plda", *training_set],
+        "lda": ["lda", *training_set],
         "adapt-plda": ["adapt-plda", "--plda", folder / "plda", "--embeddings", world.test],
         "compare": ["compare", *trials, "--resamples", 0, f"a={folder / 's1'}", "--published", folder / "published",
                     "--json"],
@@ -97,7 +98,7 @@ FILES = [
 
 @pytest.mark.slow
 @pytest.mark.parametrize("which, name", FILES)
-def test_a_file_with_anything_in_it_gives_a_result_or_a_message(backend, capfd, which, name):
+def test_a_corrupt_file_gives_a_finite_result_or_a_message(backend, capfd, which, name):
     path = backend.folder / name
     before = path.read_bytes() if path.exists() else b""
 
@@ -118,7 +119,7 @@ def test_a_file_with_anything_in_it_gives_a_result_or_a_message(backend, capfd, 
 
 @pytest.mark.parametrize("factor", [1e30, 1e160, 1e300])
 @pytest.mark.parametrize("which", ["calibrate", "fuse", "mean"])
-def test_scores_near_the_largest_number_make_finite_scores_or_none(backend, which, factor):
+def test_scores_near_the_largest_float_give_finite_scores_or_none(backend, which, factor):
     for name in ("s1", "s2", "t1", "t2"):
         lines = [line.split() for line in (backend.folder / name).open()]
         text = "".join(f"{a} {b} {float(score) * factor:.17g}\n" for a, b, score in lines)
@@ -133,7 +134,7 @@ def test_scores_near_the_largest_number_make_finite_scores_or_none(backend, whic
 
 
 @pytest.mark.parametrize("which", ["evaluate", "calibrate", "fuse", "mean", "score", "normalize", "plda", "lda"])
-def test_an_empty_out_is_a_message(backend, monkeypatch, which):
+def test_an_empty_out_is_refused_and_nothing_is_written(backend, monkeypatch, which):
     monkeypatch.chdir(backend.folder)
     argv = {
         "evaluate": ["evaluate", "--trials", backend.trials, "--resamples", 0, "--json", "", "s1"],
@@ -157,7 +158,7 @@ def test_an_empty_out_is_a_message(backend, monkeypatch, which):
 
 @pytest.mark.parametrize("verb", ["evaluate", "compare", "report", "calibrate", "fuse"])
 @pytest.mark.parametrize("prior", ["0", "1", "-0.1", "2", "nan", "inf", "x", "1e-400"])
-def test_a_prior_out_of_its_range_is_a_wrong_usage(backend, verb, prior):
+def test_a_prior_out_of_range_is_a_usage_error(backend, verb, prior):
     rest = {"evaluate": ["s1"], "compare": ["a=s1"], "report": ["exp", "out"], "calibrate": ["o"], "fuse": ["o"]}[verb]
     trials = ["--trials-dir" if verb == "report" else "--trials", "t"]
     scores = ["--scores", "s"] if verb in ("calibrate", "fuse") else []
@@ -166,7 +167,7 @@ def test_a_prior_out_of_its_range_is_a_wrong_usage(backend, verb, prior):
     assert stop.value.code == 2
 
 
-def test_a_record_of_another_file_of_the_same_name_is_not_used(backend):
+def test_the_record_of_a_replaced_file_is_not_used(backend):
     write_system(backend.folder / "s1", "voice:1 cosine")
     (backend.folder / "s1").write_text((backend.folder / "s1").read_text() + "\n")
     assert call(backend, "mean") in (0, 1)

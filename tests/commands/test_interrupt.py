@@ -1,4 +1,4 @@
-"""Ctrl-C, and kill -9, while a decoder hangs in a library: the command ends at once, and its decoders with it."""
+"""Ctrl-C and kill -9 while a decoder hangs in a library: the command and its decoders end at once."""
 
 import os
 import signal
@@ -12,7 +12,7 @@ import soundfile
 from tests.commands.test_embed_face import draw_clip, pack  # noqa: F401 (a fixture)
 from tests.media.hostile import speech
 
-# read by every Python of the test before anything else; the process that decodes hangs with the interpreter locked
+# loaded first by each Python process of the test; makes the decoder process hang while it holds the interpreter lock
 HOOK = """
 import os, re, sys
 if "avsv.media.decoder_child" in " ".join(sys.orig_argv):
@@ -40,13 +40,13 @@ device: cpu
 
 
 def heed_interrupts():
-    """In the command: a shell that started the tests in the background would have it ignore Ctrl-C."""
+    """Runs in the command: a shell that runs the tests in the background would make it ignore Ctrl-C."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @pytest.fixture
 def data(tmp_path):
-    """Six clips of three people, sound and pictures."""
+    """Six clips of three speakers, audio and video."""
     folder = tmp_path / "data"
     folder.mkdir()
     tables = {"utt2spk": "", "wav.scp": "", "video.scp": ""}
@@ -62,8 +62,8 @@ def data(tmp_path):
 
 
 def children_of(pid):
-    """Processes below a process, the deepest last."""
-    found = []
+    """All descendants of a process, the deepest last."""
+    children = []
     for stat in os.listdir("/proc"):
         if stat.isdigit():
             try:
@@ -72,11 +72,12 @@ def children_of(pid):
             except OSError:
                 continue
             if parent == pid:
-                found += [int(stat), *children_of(int(stat))]
-    return found
+                children += [int(stat), *children_of(int(stat))]
+    return children
 
 
 def are_gone(processes, seconds=5):
+    """Whether all processes end within some seconds."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if not any(os.path.exists(f"/proc/{pid}") and not is_zombie(pid) for pid in processes):
@@ -95,7 +96,7 @@ def is_zombie(pid):
 
 @pytest.mark.parametrize("how", ["interrupt", "kill"])
 @pytest.mark.parametrize("verb", ["fbank", "embed-face", "train"])
-def test_a_command_ends_while_its_decoder_hangs(tmp_path, data, pack, verb, how):  # noqa: F811
+def test_a_command_and_its_hanging_decoder_end_at_once(tmp_path, data, pack, verb, how):  # noqa: F811
     (tmp_path / "hook").mkdir()
     (tmp_path / "hook" / "sitecustomize.py").write_text(HOOK)
     (tmp_path / "conf.yaml").write_text(CONF.format(data=data, exp=tmp_path / "exp"))
@@ -103,7 +104,7 @@ def test_a_command_ends_while_its_decoder_hangs(tmp_path, data, pack, verb, how)
                  "train": [tmp_path / "conf.yaml"]}[verb]  # fmt: skip
     mark = tmp_path / "mark"
     places = os.pathsep.join(filter(None, [str(tmp_path / "hook"), os.environ.get("PYTHONPATH")]))
-    # two threads read pictures
+    # two threads decode images
     variables = os.environ | {"PYTHONPATH": places, "MARK": str(mark), "OMP_NUM_THREADS": "2"}
     command = subprocess.Popen([sys.executable, "-m", "avsv.cli", verb, *map(str, arguments)], env=variables,
                                stderr=subprocess.PIPE, text=True, preexec_fn=heed_interrupts)  # fmt: skip
@@ -112,12 +113,12 @@ def test_a_command_ends_while_its_decoder_hangs(tmp_path, data, pack, verb, how)
         time.sleep(0.05)
     assert mark.exists(), command.communicate()[1]
     time.sleep(0.3)
-    below = children_of(command.pid)
-    assert below
+    children = children_of(command.pid)
+    assert children
     begin = time.monotonic()
     command.send_signal(signal.SIGINT if how == "interrupt" else signal.SIGKILL)
-    _, said = command.communicate(timeout=30)
-    assert time.monotonic() - begin < 2.0 + 1.0  # a second for a machine that is busy
+    _, output = command.communicate(timeout=30)
+    assert time.monotonic() - begin < 2.0 + 1.0  # one second of tolerance for a busy machine
     assert command.returncode == (130 if how == "interrupt" else -signal.SIGKILL)
-    assert "Traceback" not in said
-    assert are_gone(below)
+    assert "Traceback" not in output
+    assert are_gone(children)

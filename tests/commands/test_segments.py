@@ -1,4 +1,4 @@
-"""A data directory with segments gives what the pieces give, cut out beforehand, in every command that reads sound."""
+"""A data directory with segments gives the same results as one with the segments cut into files."""
 
 import numpy as np
 import pytest
@@ -17,18 +17,18 @@ SORTS = ("noise", "music", "speech", "rir")
 
 @pytest.fixture
 def sets(tmp_path):
-    """data/long: one recording and its segments; data/cut: the same pieces as files; data/musan with segments."""
+    """data/long: one recording with segments; data/cut: the segments as files; data/musan: noises as segments."""
     noise = np.random.default_rng(0).normal(0, 0.1, 5 * RATE).clip(-0.9, 0.9)
     soundfile.write(tmp_path / "long.wav", noise, RATE)
     whole, _ = soundfile.read(tmp_path / "long.wav", dtype="int16")
-    pieces, names = {}, {utt: utt[0] for utt in TIMES}
+    files, names = {}, {utt: utt[0] for utt in TIMES}
     for utt, (start, end) in TIMES.items():
-        pieces[utt] = str(tmp_path / f"{utt}.wav")
-        soundfile.write(pieces[utt], whole[int(start * RATE) : int(end * RATE)], RATE)
+        files[utt] = str(tmp_path / f"{utt}.wav")
+        soundfile.write(files[utt], whole[int(start * RATE) : int(end * RATE)], RATE)
     data = tmp_path / "data"
     write_table(data / "long" / "wav.scp", {"rec": str(tmp_path / "long.wav")})
     write_table(data / "long" / "segments", {utt: f"rec {start} {end}" for utt, (start, end) in TIMES.items()})
-    write_table(data / "cut" / "wav.scp", pieces)
+    write_table(data / "cut" / "wav.scp", files)
     for name in ("long", "cut"):
         write_table(data / name / "utt2spk", names)
     write_table(data / "musan" / "wav.scp", {"rec": str(tmp_path / "long.wav")})
@@ -37,39 +37,39 @@ def sets(tmp_path):
     return data
 
 
-def test_features_are_those_of_the_pieces(avsv, sets, tmp_path):
+def test_features_match_those_of_cut_files(avsv, sets, tmp_path):
     for name in ("long", "cut"):
-        status, said = avsv("fbank", sets / name, tmp_path / name)
-        assert status == 0, said
-    found, expected = (read_table(tmp_path / name / "feats.scp") for name in ("long", "cut"))
-    assert list(found) == list(expected) == list(TIMES)
+        status, output = avsv("fbank", sets / name, tmp_path / name)
+        assert status == 0, output
+    segments, files = (read_table(tmp_path / name / "feats.scp") for name in ("long", "cut"))
+    assert list(segments) == list(files) == list(TIMES)
     for utt in TIMES:
-        np.testing.assert_array_equal(read_entry(found[utt]), read_entry(expected[utt]))
+        np.testing.assert_array_equal(read_entry(segments[utt]), read_entry(files[utt]))
 
 
-def test_embeddings_are_those_of_the_pieces_clean_and_damaged(avsv, encoder, sets, tmp_path):
-    """In `both-noisy` the noises are segments as well."""
+def test_embeddings_match_those_of_cut_files_clean_and_damaged(avsv, encoder, sets, tmp_path):
+    """The noises are segments as well."""
     for name in ("long", "cut"):
-        status, said = avsv("damage", "--condition", "voice-noisy", "--noises", sets / "musan", sets / name,
+        status, output = avsv("damage", "--condition", "voice-noisy", "--noises", sets / "musan", sets / name,
                             sets / f"{name}_noisy")  # fmt: skip
-        assert status == 0, said
+        assert status == 0, output
     for name in ("long", "cut", "long_noisy", "cut_noisy"):
-        status, said = avsv("embed-voice", "--model", encoder, sets / name, tmp_path / name)
-        assert status == 0, said
+        status, output = avsv("embed-voice", "--model", encoder, sets / name, tmp_path / name)
+        assert status == 0, output
     for noisy in ("", "_noisy"):
-        found, expected = (read_embeddings(tmp_path / f"{name}{noisy}" / "embedding.scp") for name in ("long", "cut"))
-        assert found.ids == expected.ids == list(TIMES)
-        np.testing.assert_array_equal(found.vectors, expected.vectors)
+        segments, files = (read_embeddings(tmp_path / f"{name}{noisy}" / "embedding.scp") for name in ("long", "cut"))
+        assert segments.ids == files.ids == list(TIMES)
+        np.testing.assert_array_equal(segments.vectors, files.vectors)
     assert read_table(tmp_path / "long" / "utt2dur") == read_table(tmp_path / "cut" / "utt2dur")
 
 
-def test_what_goes_missing_of_a_noisy_set_is_no_segment_any_more(avsv, sets):
+def test_a_modality_missing_from_a_noisy_set_has_no_segment(avsv, sets):
     write_table(sets / "long" / "video.scp", {utt: f"{utt}.mp4" for utt in TIMES})
-    status, said = avsv("damage", "--condition", "half-missing", "--seed", "3", sets / "long", sets / "noisy")
-    assert status == 0, said
+    status, output = avsv("damage", "--condition", "half-missing", "--seed", "3", sets / "long", sets / "noisy")
+    assert status == 0, output
     noisy = read_data_dir(sets / "noisy")
-    lost = {utt for utt in TIMES if '"voice"' in read_table(sets / "noisy" / "utt2damage").get(utt, "")}
-    assert lost and lost == TIMES.keys() - noisy.wav.keys()
+    missing = {utt for utt in TIMES if '"voice"' in read_table(sets / "noisy" / "utt2damage").get(utt, "")}
+    assert missing and missing == TIMES.keys() - noisy.wav.keys()
     for utt, segment in noisy.wav.items():
         assert len(read_waveform(segment)) == round((TIMES[utt][1] - TIMES[utt][0]) * RATE)
 
@@ -83,12 +83,12 @@ def test_a_changed_segment_is_embedded_again(avsv, encoder, sets, tmp_path):
     assert not np.array_equal(before, read_embeddings(tmp_path / "out" / "embedding.scp").vectors)
 
 
-def test_bad_segments_cost_their_utterances_and_are_named(avsv, sets, tmp_path):
+def test_utterances_of_invalid_segments_are_skipped_and_named(avsv, sets, tmp_path):
     times = {**TIMES, "q-2": (3, 5.6)}
     write_table(sets / "long" / "segments", {utt: f"rec {start} {end}" for utt, (start, end) in times.items()})
-    status, said = avsv("fbank", "--max-skipped", "0.5", sets / "long", tmp_path / "out")
-    assert status == 0, said
+    status, output = avsv("fbank", "--max-skipped", "0.5", sets / "long", tmp_path / "out")
+    assert status == 0, output
     assert list(read_table(tmp_path / "out" / "skipped")) == ["q-2"]
     write_table(sets / "long" / "segments", {utt: f"rec {end} {start}" for utt, (start, end) in times.items()})
-    status, said = avsv("fbank", sets / "long", tmp_path / "out")
-    assert status == 1 and "segments, line 1" in said
+    status, output = avsv("fbank", sets / "long", tmp_path / "out")
+    assert status == 1 and "segments, line 1" in output

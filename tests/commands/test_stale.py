@@ -1,4 +1,4 @@
-"""A command stops where what it reads is older than what that was made from, and goes on when it was made again."""
+"""A command stops if an input is older than the files it was made from, and runs once the input is made again."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ def score(avsv, world, *more):
 
 
 def other_vectors(scp):
-    """The same clips, places and sizes, other values: the text of the scp file stays as it is."""
+    """Change the values of embeddings but not their names, offsets and sizes; the scp file stays the same."""
     before = scp.read_bytes()
     old = read_embeddings(scp)
     write_embeddings(scp.with_suffix(".ark"), scp, old.ids, old.vectors[::-1])
@@ -20,7 +20,7 @@ def other_vectors(scp):
 
 @pytest.fixture
 def experiment(world, avsv):
-    """exp/sys/scores/list.cosine of trials/list."""
+    """Scores exp/sys/scores/list.cosine of the trials lists/list."""
     (world.folder / "lists").mkdir()
     world.trials.rename(world.folder / "lists/list")
     world.trials = world.folder / "lists/list"
@@ -44,19 +44,19 @@ def commands(world):
 
 
 @pytest.mark.parametrize("name", ["normalize", "calibrate", "fuse", "evaluate", "compare", "report"])
-def test_scores_of_other_embeddings_stop_it_until_they_are_made_again(experiment, avsv, name):
+def test_scores_of_changed_embeddings_are_refused_until_made_again(experiment, avsv, name):
     command = commands(experiment)[name]
     assert avsv(*command)[0] == 0
     other_vectors(experiment.test)
     status, output = avsv(*command)
-    assert status == 1 and str(experiment.scores_file) in output and "embedding" in output
+    assert status == 1 and str(experiment.scores_file) in output and "test." in output, output
     assert score(avsv, experiment, experiment.scores_file)[0] == 0
     assert avsv(*command)[0] == 0
 
 
 @pytest.mark.parametrize("name", ["calibrate", "evaluate", "report"])
-def test_scores_of_other_trials_stop_it(experiment, avsv, name):
-    """The same pairs with other labels: the file of scores still fits."""
+def test_scores_of_changed_trials_are_refused(experiment, avsv, name):
+    """The same pairs with other labels, which still match the score file."""
     lines = [line.split() for line in experiment.trials.read_text().splitlines()]
     experiment.trials.write_text(
         "".join(f"{a} {b} {'nontarget' if c == 'target' else 'target'}\n" for a, b, c in lines)
@@ -65,7 +65,7 @@ def test_scores_of_other_trials_stop_it(experiment, avsv, name):
     assert status == 1 and str(experiment.trials) in output
 
 
-def test_what_was_calibrated_is_as_old_as_what_it_was_made_from(experiment, avsv):
+def test_calibrated_scores_are_stale_if_the_embeddings_behind_them_changed(experiment, avsv):
     calibrated = experiment.scores_file.with_name("list.cosine_calibrated")
     assert avsv("calibrate", "--trials", experiment.trials, "--scores", experiment.scores_file, calibrated)[0] == 0
     other_vectors(experiment.test)
@@ -74,10 +74,10 @@ def test_what_was_calibrated_is_as_old_as_what_it_was_made_from(experiment, avsv
     assert status == 1 and str(calibrated) in output
 
 
-def test_a_back_end_of_other_embeddings_is_refused(experiment, avsv):
-    people = np.unique([line.split()[0].split("-")[0] for line in experiment.train.read_text().splitlines()])
-    assert len(people) > 2
-    utt2spk = experiment.folder / "people"
+def test_a_back_end_trained_on_changed_embeddings_is_refused(experiment, avsv):
+    speakers = np.unique([line.split()[0].split("-")[0] for line in experiment.train.read_text().splitlines()])
+    assert len(speakers) > 2
+    utt2spk = experiment.folder / "utt2spk"
     names = [line.split()[0] for line in experiment.train.read_text().splitlines()]
     utt2spk.write_text("".join(f"{name} {name.split('-')[0]}\n" for name in names))
     plda = experiment.folder / "back-end"
@@ -87,14 +87,14 @@ def test_a_back_end_of_other_embeddings_is_refused(experiment, avsv):
     other_vectors(experiment.train)
     status, output = score(avsv, experiment, *argv)
     assert status == 1 and str(plda) in output
-    assert score(avsv, experiment, "--plda", plda, experiment.folder / "p")[0] == 0  # cosine does not use it
+    assert score(avsv, experiment, "--plda", plda, experiment.folder / "p")[0] == 0  # the cosine ignores --plda
 
 
-def test_what_else_lies_in_a_back_ends_folder_does_not_count(experiment, avsv):
+def test_other_files_in_the_folder_of_a_back_end_do_not_make_it_stale(experiment, avsv):
     names = [line.split()[0] for line in experiment.train.read_text().splitlines()]
-    utt2spk = experiment.folder / "people"
+    utt2spk = experiment.folder / "utt2spk"
     utt2spk.write_text("".join(f"{name} {name.split('-')[0]}\n" for name in names))
-    folder = experiment.folder / "back-end"  # of Kaldi's recipes it holds the embeddings too
+    folder = experiment.folder / "back-end"  # in Kaldi's recipes it also holds the embeddings
     assert avsv("plda", "--embeddings", experiment.train, "--utt2spk", utt2spk, folder)[0] == 0
     (folder / "xvector.1.ark").write_text("1")
     out = experiment.folder / "p"
