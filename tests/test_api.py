@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import avsv
+from avsv import cli
 
 ROOT = Path(__file__).resolve().parent.parent
 WITH_TORCH = {"load_voice_encoder", "load_face_encoder", "load_fusion", "embed"}
@@ -53,3 +55,10 @@ def test_type_checkers_see_the_same_names():
 def test_an_unknown_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="nonsense"):
         avsv.nonsense  # noqa: B018
+
+
+def test_help_names_no_file_that_pip_install_leaves_out():
+    for verb, module in cli.main_verbs().items():
+        text = (ROOT / module.replace(".", "/")).with_suffix(".py").read_text(encoding="utf-8")
+        shown = " ".join(ast.get_docstring(ast.parse(text)).split()) + " ".join(re.findall(r'help="[^"]*"', text))
+        assert not re.search(r"\b(conf|local|egs|utils)/\w", shown), verb

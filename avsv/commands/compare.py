@@ -10,7 +10,7 @@ out). "-" stands for what is not told, # begins a comment. Lines are taken whose
 --list.
 
 example:
-  avsv compare --trials data/vox1/trials/vox1-O --published conf/published.tsv --markdown exp/results/compare.md \\
+  avsv compare --trials data/vox1/trials/vox1-O --published published.tsv --markdown exp/results/compare.md \\
     ecapa=exp/voice/scores/vox1-O.cosine fusion=exp/avn_e/scores/vox1-O.cosine baseline=wespeaker.score
 """
 

@@ -38,7 +38,7 @@ log = logging.getLogger("avsv")
 
 def add_arguments(parser):
     parser.add_argument("--condition", metavar="NAME", required=True, help="what is done, see below")
-    parser.add_argument("--noises", type=Path, help="data directory of local/prepare_musan.py, for damage to voices")
+    parser.add_argument("--noises", type=Path, help="data directory of noises, music, speech and rooms, for voices")
     parser.add_argument("--seed", type=at_least_zero, default=0, help="of the draw (default: 0)")
     parser.add_argument("--listen", type=at_least_one, metavar="N",
                         help="write N samples to OUT_DIR/listen: wav and png, clean and damaged")  # fmt: skip

@@ -6,10 +6,10 @@ time waits for the first. --dry-run needs no data: it
 makes steps on random numbers and tells parameters, memory and the time that the training would take on this machine.
 
 example:
-  avsv train conf/voice.yaml
-  avsv train conf/voice.yaml epochs=20 optimizer.lr=0.002 exp_dir=exp/voice_slow
-  avsv train conf/voice.yaml --dry-run batch_size=64
-  torchrun --standalone --nproc-per-node 4 --no-python avsv train conf/voice.yaml      # 4 GPUs, one process each
+  avsv train voice.yaml
+  avsv train voice.yaml epochs=20 optimizer.lr=0.002 exp_dir=exp/voice_slow
+  avsv train voice.yaml --dry-run batch_size=64
+  torchrun --standalone --nproc-per-node 4 --no-python avsv train voice.yaml      # 4 GPUs, one process each
 """
 
 import importlib

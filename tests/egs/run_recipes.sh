@@ -88,6 +88,8 @@ test -s "$work/face.png"
 
 echo "== the verbs that no recipe calls"
 (cd egs/mini && other_verbs "$work/verbs")
+echo "== the commands of the documentation"
+python tests/docs/blocks.py egs/mini
 all_verbs "$work/verbs/run"
 
 wait "$real" && passed=yes || passed=no
