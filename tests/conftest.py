@@ -54,3 +54,11 @@ def tone(tmp_path):
         return path
 
     return write
+
+
+@pytest.fixture(scope="module")
+def pack(tmp_path_factory):
+    """An untrained face pack; its detector takes white squares for faces."""
+    from tests.face_packs import write_pack  # imports torch, which few tests need
+
+    return write_pack(tmp_path_factory.mktemp("pack"))

@@ -1,4 +1,4 @@
-"""Clip embeddings by AVN-F, from the waveform and the faces at once, and the files of a trained AVN-F."""
+"""Clip embeddings by AVN-F, from the waveform and the faces at once."""
 
 import logging
 from collections.abc import Callable, Iterable, Mapping

@@ -32,7 +32,7 @@ def embed(
     voice : from `load_voice_encoder`; None to leave the voice out
     face : from `load_face_encoder`; None to leave the face out
     fusion : from `load_fusion`, trained on embeddings of these two encoders; needs both
-    frames_per_clip : frames of a video in which faces are looked for; the embeddings of the faces are averaged
+    frames_per_clip : number of frames of a video in which to detect faces; their embeddings are averaged
     audio_track : number of the audio track, from 1; None for the file's default
 
     Returns
@@ -78,7 +78,7 @@ def embed(
 def embed_voice(path: Path | str, encoder: VoiceEmbedder, track: int | None) -> tuple[np.ndarray, dict[str, float]]:
     """Embedding and quality measures of a file's voice; InputError if it has none that can be embedded."""
     if Path(path).is_dir():
-        raise InputError(f"{path}: a folder of images has no sound")
+        raise InputError(f"{path}: a folder of images has no audio")
     waveform = read_clip(str(path), None, allow_pipes=False, track=track)
     vector = encoder([waveform])[0]
     return vector, {**voice_quality(waveform), "utt2magnitude": float(np.linalg.norm(vector))}

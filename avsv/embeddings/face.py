@@ -91,10 +91,6 @@ class FaceEmbedder:
         batches = [list(padded[i : i + self.batch_size]) for i in range(0, len(padded), self.batch_size)]
         return np.concatenate([self.recognition.get_feat(batch) for batch in batches])[:n]
 
-    def embed_clips(self, clips: Iterable[tuple[str, np.ndarray]]) -> Iterator[tuple[str, np.ndarray]]:
-        """Yield one vector per clip: `clip_embedding` of each result of `embed_faces_of_clips`."""
-        return ((key, clip_embedding(embeddings)) for key, embeddings in self.embed_faces_of_clips(clips))
-
     def embed_faces_of_clips(self, clips: Iterable[tuple[str, np.ndarray]]) -> Iterator[tuple[str, np.ndarray]]:
         """Embed every face of many clips, batching faces across clips.
 

@@ -1,4 +1,4 @@
-"""Fused embeddings of voice and face by a trained fusion network such as AVN-E, and the files of that network."""
+"""Fused embeddings of voice and face, by a trained fusion network such as AVN-E."""
 
 from pathlib import Path
 

@@ -11,7 +11,7 @@ from avsv.errors import InputError
 from avsv.importers.embeddings import RawEmbeddings
 from avsv.jobs.inputs import as_text, open_regular
 from avsv.kaldi.columns import Growing
-from avsv.kaldi.decimals import number_of
+from avsv.kaldi.decimals import is_number, number_of
 
 LONGEST = 1 << 22  # bytes of a line
 
@@ -89,11 +89,3 @@ def is_header(fields: list[str]) -> bool:
         return not any(is_number(value) for value in fields[1:]) or not fields[0]
     counted = [[str(n) for n in range(start, start + len(fields) - 1)] for start in (0, 1)]
     return not fields[0] or (len(fields) > 3 and fields[1:] in counted)
-
-
-def is_number(value: str) -> bool:
-    try:
-        number_of(value)
-    except ValueError:
-        return False
-    return True

@@ -59,6 +59,15 @@ def number_of(text: str | bytes) -> float:
     return float(text)
 
 
+def is_number(value: str | bytes) -> bool:
+    """Whether `number_of` reads a value."""
+    try:
+        number_of(value)
+    except ValueError:
+        return False
+    return True
+
+
 def number_or_nan(text: str | bytes) -> float:
     try:
         return number_of(text)

@@ -20,7 +20,7 @@ from pathlib import Path
 from avsv.errors import InputError
 from avsv.jobs.inputs import open_regular, without_marks
 from avsv.kaldi.columns import bad_line
-from avsv.kaldi.decimals import number_of
+from avsv.kaldi.decimals import is_number
 
 LINES = 1000  # looked at
 LABELS = {b"target": True, b"1": True, b"True": True, b"nontarget": False, b"0": False, b"False": False}
@@ -139,14 +139,6 @@ def refuse_trials(path: Path | str, first: list[bytes]) -> None:
     voxceleb = first[0] in (b"0", b"1") and not is_number(first[2])
     if voxceleb or first[2] in (b"target", b"nontarget"):
         raise InputError(f'{path}, line 1: expected "{KALDI}", and "{text(first)}" is a line of a trial list: no score')
-
-
-def is_number(value: bytes) -> bool:
-    try:
-        number_of(value)
-    except ValueError:
-        return False
-    return True
 
 
 def text(fields: list[bytes]) -> str:

@@ -13,7 +13,6 @@ import kaldiio
 import pytest
 
 from avsv.kaldi.tables import read_table, write_table
-from tests.commands.test_embed_face import pack  # noqa: F401 (a fixture)
 from tests.media.hostile import write_hostile, write_odd
 
 MOST_MIB = 2048  # limit for a job and its decoder together, stated in the README.md of the tests
@@ -107,7 +106,7 @@ def test_embed_voice_embeds_or_reports_every_file(files, encoder, tmp_path):
 
 
 @pytest.mark.slow
-def test_embed_face_embeds_or_reports_every_file(files, pack, tmp_path):  # noqa: F811
+def test_embed_face_embeds_or_reports_every_file(files, pack, tmp_path):
     data, chosen = data_dir(tmp_path / "data", files, "video.scp", IMAGES)
     status, said, mib = run(
         "embed-face", "--model", pack, "--frames-per-clip", 2, "--max-skipped", 1, data, tmp_path / "out"

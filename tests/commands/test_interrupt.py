@@ -9,7 +9,7 @@ import time
 import pytest
 import soundfile
 
-from tests.commands.test_embed_face import draw_clip, pack  # noqa: F401 (a fixture)
+from tests.face_packs import draw_clip
 from tests.media.hostile import speech
 
 # loaded first by each Python process of the test; makes the decoder process hang while it holds the interpreter lock
@@ -96,7 +96,7 @@ def is_zombie(pid):
 
 @pytest.mark.parametrize("how", ["interrupt", "kill"])
 @pytest.mark.parametrize("verb", ["fbank", "embed-face", "train"])
-def test_a_command_and_its_hanging_decoder_end_at_once(tmp_path, data, pack, verb, how):  # noqa: F811
+def test_a_command_and_its_hanging_decoder_end_at_once(tmp_path, data, pack, verb, how):
     (tmp_path / "hook").mkdir()
     (tmp_path / "hook" / "sitecustomize.py").write_text(HOOK)
     (tmp_path / "conf.yaml").write_text(CONF.format(data=data, exp=tmp_path / "exp"))

@@ -20,7 +20,7 @@ from avsv.media.waveforms import read_waveform
 from avsv.models.ecapa import load_encoder
 from avsv.models.hyperparams import Hyperparams
 from avsv.training.checkpoints import load_state
-from tests.commands.test_embed_face import draw_clip, pack  # noqa: F401 (fixtures)
+from tests.face_packs import draw_clip
 from tests.media.hostile import movie_bytes, speech
 
 
@@ -51,7 +51,7 @@ def piped(tmp_path, mark):
     return folder
 
 
-def test_commands_in_a_data_directory_do_not_run(avsv, piped, pack, encoder, world, mark, tmp_path):  # noqa: F811
+def test_commands_in_a_data_directory_do_not_run(avsv, piped, pack, encoder, world, mark, tmp_path):
     out = ("--max-skipped", 1, piped, tmp_path / "out")
     (tmp_path / "pipe.scp").write_text(f"test00-0 mkdir {mark} |\n")
     for command in (("fbank", *out), ("embed-voice", "--model", encoder, *out), ("embed-face", "--model", pack, *out),
@@ -66,7 +66,7 @@ def test_commands_in_a_data_directory_do_not_run(avsv, piped, pack, encoder, wor
     assert mark.exists()  # proves that the command works when it is allowed
 
 
-def test_names_with_slashes_write_nothing_outside_the_output(avsv, pack, encoder, tmp_path, monkeypatch):  # noqa: F811
+def test_names_with_slashes_write_nothing_outside_the_output(avsv, pack, encoder, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     data = "work/data"
     names = ["../../a-1", "/a-2", "a/../../a-3"]
@@ -171,7 +171,7 @@ pretrainer: !new:speechbrain.utils.parameter_transfer.Pretrainer
     Hyperparams(tmp_path / "h.yaml")
 
 
-def test_a_network_that_takes_its_weights_from_another_folder_is_refused(pack, tmp_path):  # noqa: F811
+def test_a_network_that_takes_its_weights_from_another_folder_is_refused(pack, tmp_path):
     folder = tmp_path / "inner" / "pack"
     folder.mkdir(parents=True)
     model = onnx.load(pack / "recognition.onnx")

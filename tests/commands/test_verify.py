@@ -14,7 +14,6 @@ import soundfile
 from avsv.embeddings.face import load_face_encoder
 from avsv.embeddings.voice import load_voice_encoder
 from avsv.kaldi.tables import write_table
-from tests.commands.test_embed_face import pack  # noqa: F401 (a fixture: a face is where a picture is white)
 
 UNDECIDED = 3
 MAPS = {(True, True): ([2.0, 3.0], -1.0), (True, False): ([4.0], 0.5), (False, True): ([-5.0], 0.25)}
@@ -71,7 +70,7 @@ def media(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def vectors(media, encoder, pack):  # noqa: F811
+def vectors(media, encoder, pack):
     """Embeddings of the same files by embed-voice and embed-face: name -> modality -> vector ; the models."""
     from avsv.cli import main
 
@@ -105,7 +104,7 @@ def calibration(path, models, order=("voice", "face"), patterns=tuple(MAPS), **c
 
 
 @pytest.fixture(scope="module")
-def encoders(encoder, pack):  # noqa: F811
+def encoders(encoder, pack):
     return load_voice_encoder(encoder), load_face_encoder(pack)
 
 
@@ -215,7 +214,7 @@ def test_a_clip_with_neither_voice_nor_face_is_an_error(verify, name):
     assert status == 1 and name in said
 
 
-def test_the_order_of_fused_systems_does_not_change_a_verdict(avsv, encoder, pack, media, vectors, tmp_path):  # noqa: F811
+def test_the_order_of_fused_systems_does_not_change_a_verdict(avsv, encoder, pack, media, vectors, tmp_path):
     """The commands score, fuse and verify with voice and face in either order."""
     names = [
         "a.mp4",

@@ -28,10 +28,10 @@ def clips(sizes):
 def test_batches_have_one_size_and_change_nothing(batch_size):
     given = clips([3, 1, 5, 2, 7])
     network = Recognition()
-    found = list(FaceEmbedder(network, batch_size).embed_clips(given))
-    assert [key for key, _ in found] == [key for key, _ in given]
-    for (_, embedding), (_, faces) in zip(found, given):
-        assert np.array_equal(embedding, clip_embedding(faces.mean(axis=(1, 2)).astype(np.float32)))
+    embedded = list(FaceEmbedder(network, batch_size).embed_faces_of_clips(given))
+    assert [key for key, _ in embedded] == [key for key, _ in given]
+    for (_, embeddings), (_, faces) in zip(embedded, given, strict=True):
+        assert np.array_equal(embeddings, faces.mean(axis=(1, 2)).astype(np.float32))
     assert set(network.batches) == {batch_size} and len(network.batches) == -(-18 // batch_size)
 
 
@@ -40,7 +40,7 @@ def test_a_network_with_a_fixed_batch_uses_it():
 
 
 def test_no_clips_give_no_embeddings():
-    assert list(FaceEmbedder(Recognition()).embed_clips([])) == []
+    assert list(FaceEmbedder(Recognition()).embed_faces_of_clips([])) == []
 
 
 def test_clips_are_read_one_batch_ahead(monkeypatch):
@@ -52,19 +52,13 @@ def test_clips_are_read_one_batch_ahead(monkeypatch):
             read.append(key)
             yield key, faces
 
-    next(FaceEmbedder(Recognition(), 4).embed_clips(reading()))
+    next(FaceEmbedder(Recognition(), 4).embed_faces_of_clips(reading()))
     assert len(read) == 4
 
 
 def test_long_and_short_embeddings_have_the_same_weight():
     assert clip_embedding(np.array([[0.0, 100.0], [1.0, 0.0]])).tolist() == [0.5, 0.5]
     assert np.isfinite(clip_embedding(np.zeros((2, 3)))).all()
-
-
-def test_the_embeddings_of_single_faces_are_available():
-    given = clips([3, 1])
-    found = dict(FaceEmbedder(Recognition(), 2).embed_faces_of_clips(given))
-    assert all(np.array_equal(found[key], faces.mean(axis=(1, 2)).astype(np.float32)) for key, faces in given)
 
 
 def test_archived_faces_are_evenly_spaced(tmp_path):

@@ -11,7 +11,6 @@ from onnx import TensorProto, helper, numpy_helper
 from avsv.errors import InputError
 from avsv.features.face_pack import find_pack, load_pack
 from avsv.features.onnx_files import check_onnx
-from tests.commands.test_embed_face import pack  # noqa: F401 (fixture)
 
 SIZE = 8
 
@@ -150,7 +149,7 @@ def test_networks_of_other_shapes_are_refused_on_loading(tmp_path, change):
         load(path)
 
 
-def test_a_nested_pack_is_found(pack, tmp_path, monkeypatch):  # noqa: F811
+def test_a_nested_pack_is_found(pack, tmp_path, monkeypatch):
     """antelopev2.zip unpacks to antelopev2/antelopev2/*.onnx."""
     monkeypatch.setenv("HOME", str(tmp_path))
     inner = tmp_path / ".insightface" / "models" / "antelopev2" / "antelopev2"
@@ -163,7 +162,7 @@ def test_a_nested_pack_is_found(pack, tmp_path, monkeypatch):  # noqa: F811
         find_pack("antelopev2")
 
 
-def test_the_log_names_the_used_one_of_two_networks_of_a_kind(pack, tmp_path, caplog):  # noqa: F811
+def test_the_log_names_the_used_one_of_two_networks_of_a_kind(pack, tmp_path, caplog):
     folder = shutil.copytree(pack, tmp_path / "p")
     shutil.copyfile(folder / "recognition.onnx", folder / "z.onnx")
     with caplog.at_level("WARNING", "avsv"):
@@ -172,7 +171,7 @@ def test_the_log_names_the_used_one_of_two_networks_of_a_kind(pack, tmp_path, ca
 
 
 @pytest.mark.parametrize("missing", ["recognition", "detector"])
-def test_a_pack_that_lacks_a_network_is_refused(pack, tmp_path, missing):  # noqa: F811
+def test_a_pack_that_lacks_a_network_is_refused(pack, tmp_path, missing):
     folder = shutil.copytree(pack, tmp_path / "p")
     (folder / f"{missing}.onnx").unlink()
     with pytest.raises(InputError, match=str(folder)):
@@ -181,7 +180,7 @@ def test_a_pack_that_lacks_a_network_is_refused(pack, tmp_path, missing):  # noq
 
 @pytest.mark.parametrize("data", [b"", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n", b"<html>",
                                   b"\x08\x08", None])  # fmt: skip
-def test_files_that_are_not_networks_are_refused_at_once(pack, tmp_path, data):  # noqa: F811
+def test_files_that_are_not_networks_are_refused_at_once(pack, tmp_path, data):
     folder = shutil.copytree(pack, tmp_path / "p")
     path = folder / "detector.onnx"
     path.unlink()
@@ -190,7 +189,7 @@ def test_files_that_are_not_networks_are_refused_at_once(pack, tmp_path, data): 
         load_pack(folder)
 
 
-def test_a_truncated_network_is_refused(pack, tmp_path):  # noqa: F811
+def test_a_truncated_network_is_refused(pack, tmp_path):
     folder = shutil.copytree(pack, tmp_path / "p")
     data = (folder / "recognition.onnx").read_bytes()
     for n in (len(data) // 3, len(data) // 2, len(data) - 9):
@@ -206,7 +205,7 @@ def test_the_error_for_a_user_without_a_home_folder_names_the_variable(monkeypat
         find_pack("buffalo_l")
 
 
-def test_networks_exported_by_avsv_are_valid(pack):  # noqa: F811
+def test_networks_exported_by_avsv_are_valid(pack):
     for path in sorted(pack.glob("*.onnx")):
         check_onnx(path)
         onnx.checker.check_model(str(path))

@@ -14,8 +14,8 @@ from avsv.media.decoder_process import guarded, guarded_stream
 from avsv.media.frames import video_frames
 from avsv.media.images import count_frames, each_frame, read_frames
 from avsv.media.waveforms import audio_duration, read_part, read_waveform
-from avsv.systems.synchrony.commands.active_speaker import look_at
 from avsv.systems.synchrony.mouths import find_mouths
+from avsv.systems.synchrony.video_files import analyse_video
 from tests.media.hostile import movie_bytes, speech
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -23,7 +23,7 @@ CALLS = [lambda p: guarded(read_frames, p, 1), lambda p: list(guarded_stream(eac
          lambda p: guarded(count_frames, p), lambda p: list(guarded_stream(video_frames, p)),
          lambda p: guarded(read_waveform, p),
          lambda p: guarded(read_part, p, 0.5, 100), lambda p: guarded(audio_duration, p),
-         lambda p: find_mouths(p, None), lambda p: look_at(p, None, None, 0.5)]  # fmt: skip
+         lambda p: find_mouths(p, None), lambda p: analyse_video(p, None, None)]  # fmt: skip
 
 
 @pytest.fixture
