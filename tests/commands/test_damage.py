@@ -33,11 +33,11 @@ def sets(tmp_path):
 
 
 def test_the_help_lists_every_condition(avsv):
-    status, said = avsv("damage", "--help")
+    status, output = avsv("damage", "--help")
     assert status == 0
     for name in CONDITIONS:
-        assert name in said
-    assert all(f"{sweep}-" in said for sweep in SWEEPS)
+        assert name in output
+    assert all(f"{sweep}-" in output for sweep in SWEEPS)
     for word in ("noisy-0.6", "blur-4"):
         assert word in command.__doc__ and find_condition(word)
 
@@ -46,8 +46,8 @@ def test_the_help_lists_every_condition(avsv):
 def test_every_condition_gives_a_valid_and_reproducible_set(avsv, sets, tmp_path, name):
     clean, musan = sets
     for out in ("one", "two"):
-        status, said = avsv("damage", "--condition", name, "--noises", musan, clean, tmp_path / out)
-        assert status == 0, said
+        status, output = avsv("damage", "--condition", name, "--noises", musan, clean, tmp_path / out)
+        assert status == 0, output
     assert avsv("check", tmp_path / "one")[0] == 0
     one, two = (
         {f.name: f.read_bytes() for f in (tmp_path / out).glob("*") if f.name != "made_from.json"}  # it has times
@@ -60,8 +60,8 @@ def test_every_condition_gives_a_valid_and_reproducible_set(avsv, sets, tmp_path
 def test_samples_show_a_clip_before_and_after_damage(avsv, sets, tmp_path):
     clean, musan = sets
     out = tmp_path / "noisy"
-    status, said = avsv("damage", "--condition", "both-noisy", "--noises", musan, "--listen", 100, clean, out)
-    assert status == 0, said
+    status, output = avsv("damage", "--condition", "both-noisy", "--noises", musan, "--listen", 100, clean, out)
+    assert status == 0, output
     records = {utt: json.loads(text) for utt, text in read_table(out / "utt2damage").items()}
     assert len(list((out / "listen").iterdir())) == 4 * 3
     for utt, (voice, face) in records.items():
@@ -98,8 +98,8 @@ def test_an_unreadable_clip_has_no_sample_and_does_not_stop_the_others(avsv, set
     (["--condition", "noisy-0.6"], 1, "--noises"), ([], 2, "--condition"),
 ])  # fmt: skip
 def test_the_error_names_the_missing_or_wrong_option(avsv, sets, tmp_path, arguments, expected, word):
-    status, said = avsv("damage", *arguments, sets[0], tmp_path / "noisy")
-    assert status == expected and word in said and "Traceback" not in said
+    status, output = avsv("damage", *arguments, sets[0], tmp_path / "noisy")
+    assert status == expected and word in output and "Traceback" not in output
     assert not (tmp_path / "noisy").exists()
 
 
@@ -110,7 +110,7 @@ def test_faces_need_no_noises(avsv, sets, tmp_path):
 def test_a_noisy_set_is_not_damaged_again_and_the_clean_one_not_overwritten(avsv, sets, tmp_path):
     clean, _ = sets
     assert avsv("damage", "--condition", "no-face", clean, tmp_path / "noisy")[0] == 0
-    status, said = avsv("damage", "--condition", "no-voice", tmp_path / "noisy", tmp_path / "worse")
-    assert status == 1 and str(tmp_path / "noisy") in said
-    status, said = avsv("damage", "--condition", "no-voice", clean, clean)
-    assert status == 1 and str(clean) in said
+    status, output = avsv("damage", "--condition", "no-voice", tmp_path / "noisy", tmp_path / "worse")
+    assert status == 1 and str(tmp_path / "noisy") in output
+    status, output = avsv("damage", "--condition", "no-voice", clean, clean)
+    assert status == 1 and str(clean) in output

@@ -45,16 +45,16 @@ ALLOW = ("--max-skipped", 0.5)
 
 def test_faces_are_aligned_once_and_then_embedded(avsv, pack, data, tmp_path, caplog):
     caplog.set_level("INFO", logger="avsv")
-    status, said = avsv("align-faces", "--model", pack, *ALLOW, data, tmp_path / "faces")
-    assert status == 0, said
+    status, output = avsv("align-faces", "--model", pack, *ALLOW, data, tmp_path / "faces")
+    assert status == 0, output
     faces = read_table(data / "faces.scp")
     assert list(faces) == [f"p-{i}" for i in range(5)] and read_faces(faces["p-0"]).shape == (3, 112, 112, 3)
     assert read_table(tmp_path / "faces" / "skipped") == {"p-dark": "no face was found in 1 frames"}
-    status, said = avsv("embed-face", "--model", pack, data, tmp_path / "out")
+    status, output = avsv("embed-face", "--model", pack, data, tmp_path / "out")
     assert status == 0 and "5 of 7 clips have a face in faces.scp" in caplog.text
-    found = embeddings(tmp_path / "out")
-    assert list(found) == list(faces)
-    assert all(v.shape == (16,) and v.dtype == np.float32 and 0.5 < np.linalg.norm(v) <= 1.001 for v in found.values())
+    result = embeddings(tmp_path / "out")
+    assert list(result) == list(faces)
+    assert all(v.shape == (16,) and v.dtype == np.float32 and 0.5 < np.linalg.norm(v) <= 1.001 for v in result.values())
     assert read_table(tmp_path / "out" / "skipped") == {"p-dark": "no face was found by avsv align-faces"}
 
 
@@ -75,8 +75,8 @@ def test_shards_and_repeated_runs_give_the_same_embeddings(avsv, pack, data, tmp
     for out_dir in ("one", "again"):
         avsv("embed-face", "--model", pack, *ALLOW, data, tmp_path / out_dir)
     for job in (1, 3, 2):
-        status, said = avsv("embed-face", "--model", pack, "--shard", f"{job}/3", *ALLOW, data, tmp_path / "three")
-        assert status == 0, said
+        status, output = avsv("embed-face", "--model", pack, "--shard", f"{job}/3", *ALLOW, data, tmp_path / "three")
+        assert status == 0, output
     assert (tmp_path / "one" / "embedding.ark").read_bytes() == (tmp_path / "again" / "embedding.ark").read_bytes()
     assert equal(tmp_path / "one", tmp_path / "three")
     assert "p-dark" in read_table(tmp_path / "three" / "skipped")
@@ -93,8 +93,8 @@ def test_damage_is_applied_and_faces_missing_by_design_do_not_count_as_failures(
         "p-2": {"modality": "face", "kind": "missing"},
     }
     (data / "utt2damage").write_text("".join(f"{utt} {json.dumps(what)}\n" for utt, what in damage.items()))
-    status, said = avsv("embed-face", "--model", pack, "--max-skipped", 0, data, tmp_path / "noisy")
-    assert status == 0, said
+    status, output = avsv("embed-face", "--model", pack, "--max-skipped", 0, data, tmp_path / "noisy")
+    assert status == 0, output
     clean, noisy = embeddings(tmp_path / "clean"), embeddings(tmp_path / "noisy")
     assert list(noisy) == ["p-0", "p-1", "p-3", "p-4"]
     assert not np.allclose(noisy["p-0"], clean["p-0"])
@@ -198,8 +198,8 @@ def test_attention_pooling_weights_faces_by_sharpness(avsv, pack, data, tmp_path
     assert set(faces) == set(embeddings(tmp_path / "mean"))
     assert all(len(faces[utt]) == len(sharp[utt]) == 3 for utt in list(faces)[1:])
     save_face_pool(tmp_path / "pool", FacePool((0.0, 8.0), (1.0, 0.01), (0.0, 1.0)))
-    status, said = avsv("embed-face", "--model", pack, *ALLOW, "--pool", tmp_path / "pool", data, tmp_path / "pooled")
-    assert status == 0, said
+    status, output = avsv("embed-face", "--model", pack, *ALLOW, "--pool", tmp_path / "pool", data, tmp_path / "pooled")
+    assert status == 0, output
     for utt, vector in embeddings(tmp_path / "pooled").items():
         logits = np.clip((np.log1p(sharp[utt].astype(float)) - 8) / 0.01, -5, 5)
         unit = faces[utt] / np.linalg.norm(faces[utt], axis=1, keepdims=True)
@@ -207,23 +207,23 @@ def test_attention_pooling_weights_faces_by_sharpness(avsv, pack, data, tmp_path
 
 
 def test_keep_faces_excludes_reuse(avsv, pack, data, tmp_path):
-    status, said = avsv("embed-face", "--model", pack, "--keep-faces", "--reuse", tmp_path, data, tmp_path / "out")
-    assert status == 1 and "--keep-faces" in said
+    status, output = avsv("embed-face", "--model", pack, "--keep-faces", "--reuse", tmp_path, data, tmp_path / "out")
+    assert status == 1 and "--keep-faces" in output
 
 
 def test_a_set_that_lacks_all_faces_by_design_has_an_empty_archive(avsv, pack, data, tmp_path):
     (data / "utt2damage").write_text("".join(f'p-{i} {{"modality": "face", "kind": "missing"}}\n' for i in range(5)))
     (data / "video.scp").write_text("")
     (data / "wav.scp").write_text("".join(f"p-{i} x.wav\n" for i in range(5)))
-    status, said = avsv("embed-face", "--model", pack, data, tmp_path / "out")
-    assert status == 0, said
+    status, output = avsv("embed-face", "--model", pack, data, tmp_path / "out")
+    assert status == 0, output
     assert (tmp_path / "out" / "embedding.scp").read_text() == ""
     assert list(read_table(tmp_path / "out" / "skipped")) == [f"p-{i}" for i in range(5)]
 
 
 def test_too_many_clips_without_a_face_fail_with_the_first_one_named(avsv, pack, data, tmp_path):
-    status, said = avsv("align-faces", "--model", pack, data, tmp_path / "faces")
-    assert status == 1 and "1 of 6 clips could not be used" in said and "p-dark: no face was found" in said
+    status, output = avsv("align-faces", "--model", pack, data, tmp_path / "faces")
+    assert status == 1 and "1 of 6 clips could not be used" in output and "p-dark: no face was found" in output
     assert not (data / "faces.scp").exists()
 
 
@@ -236,8 +236,8 @@ def test_bad_packs_give_one_clear_line(avsv, pack, data, tmp_path):
     for name, place in [("absent", "absent: "), ("absent/pack", "pack: "), ("empty", "empty: "),
                         ("broken", "a.onnx: "), ("half", "detector.onnx"),
                         ("half/detector.onnx", "detector.onnx: ")]:  # fmt: skip
-        status, said = avsv("embed-face", "--model", tmp_path / name, data, tmp_path / "out")
-        assert status == 1 and place in said and "Traceback" not in said, said
+        status, output = avsv("embed-face", "--model", tmp_path / name, data, tmp_path / "out")
+        assert status == 1 and place in output and "Traceback" not in output, output
 
 
 def test_a_published_pack_is_downloaded_only_if_it_is_not_at_home(pack, tmp_path, monkeypatch):
@@ -263,24 +263,24 @@ def test_without_cuda_the_error_names_the_package_to_install(avsv, pack, data, t
 
     if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
         pytest.skip("this onnxruntime has CUDA")
-    status, said = avsv("embed-face", "--device", "cuda", "--model", pack, data, tmp_path / "out")
-    assert status == 1 and "onnxruntime-gpu" in said
+    status, output = avsv("embed-face", "--device", "cuda", "--model", pack, data, tmp_path / "out")
+    assert status == 1 and "onnxruntime-gpu" in output
 
 
 def test_a_truncated_archive_is_an_error(avsv, pack, data, tmp_path):
     avsv("align-faces", "--model", pack, *ALLOW, data, tmp_path / "faces")
     archive = tmp_path / "faces" / "faces.ark"
     archive.write_bytes(archive.read_bytes()[:-100])
-    status, said = avsv("embed-face", "--model", pack, data, tmp_path / "out")
-    assert status == 1 and "p-4" in said and "faces.ark" in said
+    status, output = avsv("embed-face", "--model", pack, data, tmp_path / "out")
+    assert status == 1 and "p-4" in output and "faces.ark" in output
 
 
 def test_a_set_without_images_is_an_error(avsv, pack, tmp_path):
     (tmp_path / "utt2spk").write_text("a a\n")
     (tmp_path / "wav.scp").write_text("a a.wav\n")
     for verb in ("align-faces", "embed-face"):
-        status, said = avsv(verb, "--model", pack, tmp_path, tmp_path / "out")
-        assert status == 1 and "video.scp" in said
+        status, output = avsv(verb, "--model", pack, tmp_path, tmp_path / "out")
+        assert status == 1 and "video.scp" in output
 
 
 def test_torch_is_not_imported(pack, data, tmp_path):
@@ -304,12 +304,12 @@ def test_real_faces_are_all_found_and_recognised(avsv, real_data, tmp_path):
     (data / "video.scp").write_text("".join(f"{utt} {path}\n" for utt, path in clips.items()))
     (data / "utt2spk").write_text("".join(f"{utt} {utt.split('-')[0]}\n" for utt in clips))
     model = real_data / "models" / "mobileface"
-    status, said = avsv(
+    status, output = avsv(
         "embed-face", "--model", model, "--max-skipped", 0, "--frames-per-clip", 2, data, tmp_path / "out"
     )
-    assert status == 0, said
-    found = {utt: v / np.linalg.norm(v) for utt, v in embeddings(tmp_path / "out").items()}
-    assert list(found) == sorted(clips)
-    same = [found[a] @ found[b] for a in found for b in found if a < b and a.split("-")[0] == b.split("-")[0]]
-    other = [found[a] @ found[b] for a in found for b in found if a.split("-")[0] < b.split("-")[0]]
+    assert status == 0, output
+    result = {utt: v / np.linalg.norm(v) for utt, v in embeddings(tmp_path / "out").items()}
+    assert list(result) == sorted(clips)
+    same = [result[a] @ result[b] for a in result for b in result if a < b and a.split("-")[0] == b.split("-")[0]]
+    other = [result[a] @ result[b] for a in result for b in result if a.split("-")[0] < b.split("-")[0]]
     assert min(same) > max(other)

@@ -33,8 +33,8 @@ def numbers(out_dir, table):
 
 
 def test_every_clip_has_every_quality_measure(avsv, encoder, data, tmp_path):
-    status, said = avsv("embed-voice", "--model", encoder, data, tmp_path / "out")
-    assert status == 0, said
+    status, output = avsv("embed-voice", "--model", encoder, data, tmp_path / "out")
+    assert status == 0, output
     assert numbers(tmp_path / "out", "utt2dur") == {"p-1": 1, "p-2": 2, "p-3": 3, "p-4": 4}
     assert numbers(tmp_path / "out", "utt2speech") == pytest.approx(dict.fromkeys(("p-1", "p-2", "p-3", "p-4"), 0.5),
                                                                     abs=0.15)  # fmt: skip
@@ -56,8 +56,8 @@ def test_quality_is_measured_after_damage_and_absent_for_missing_voices(avsv, en
         "p-3": {"modality": "voice", "kind": "missing"},
     }
     write_table(data / "utt2damage", {utt: json.dumps(what) for utt, what in damage.items()})
-    status, said = avsv("embed-voice", "--model", encoder, data, tmp_path / "out")
-    assert status == 0, said
+    status, output = avsv("embed-voice", "--model", encoder, data, tmp_path / "out")
+    assert status == 0, output
     for table in VOICE_TABLES:
         assert list(numbers(tmp_path / "out", table)) == ["p-1", "p-2", "p-4"]
     assert numbers(tmp_path / "out", "utt2snr")["p-2"] == pytest.approx(3, abs=1)
@@ -76,8 +76,8 @@ def test_undamaged_clips_of_a_noisy_set_are_copied(avsv, encoder, data, tmp_path
     }
     write_table(data / "utt2damage", {utt: json.dumps(what) for utt, what in damage.items()})
     reuse = ("--reuse", tmp_path / "clean")
-    status, said = avsv("embed-voice", "--model", encoder, *reuse, data, tmp_path / "noisy")
-    assert status == 0 and "2 of 3 clips are the same there" in caplog.text + said
+    status, output = avsv("embed-voice", "--model", encoder, *reuse, data, tmp_path / "noisy")
+    assert status == 0 and "2 of 3 clips are the same there" in caplog.text + output
     avsv("embed-voice", "--model", encoder, data, tmp_path / "anew")
     clean, noisy, anew = (kaldiio.load_scp(str(tmp_path / d / "embedding.scp")) for d in ("clean", "noisy", "anew"))
     assert list(noisy) == list(anew) == ["p-1", "p-2", "p-4"]
@@ -93,15 +93,15 @@ def test_a_set_that_lacks_all_voices_by_design_has_an_empty_archive(avsv, encode
     write_table(data / "wav.scp", {})
     write_table(data / "video.scp", {f"p-{i}": "x.mp4" for i in range(1, 5)})
     for shard in ("1/1", "1/2", "2/2"):
-        status, said = avsv("embed-voice", "--model", encoder, "--shard", shard, data, tmp_path / shard[-1])
-        assert status == 0, said
+        status, output = avsv("embed-voice", "--model", encoder, "--shard", shard, data, tmp_path / shard[-1])
+        assert status == 0, output
     assert (tmp_path / "1" / "embedding.scp").read_text() == (tmp_path / "2" / "embedding.scp").read_text() == ""
 
 
 def test_an_unreadable_clip_has_no_quality_measures(avsv, encoder, data, tmp_path):
     (tmp_path / "sounds/3.wav").write_bytes(b"")
-    status, said = avsv("embed-voice", "--model", encoder, "--max-skipped", 0.5, data, tmp_path / "out")
-    assert status == 0, said
+    status, output = avsv("embed-voice", "--model", encoder, "--max-skipped", 0.5, data, tmp_path / "out")
+    assert status == 0, output
     assert all("p-3" not in numbers(tmp_path / "out", table) for table in VOICE_TABLES)
 
 
@@ -112,14 +112,14 @@ def test_shards_write_the_same_measures_and_a_finished_stage_is_kept(avsv, encod
     for table in VOICE_TABLES:
         assert numbers(tmp_path / "one", table) == pytest.approx(numbers(tmp_path / "two", table), rel=1e-4)
     written = (tmp_path / "one" / "utt2snr").stat().st_mtime_ns
-    _, said = avsv("embed-voice", "--model", encoder, data, tmp_path / "one")
-    assert "complete already" in said and (tmp_path / "one" / "utt2snr").stat().st_mtime_ns == written
+    _, output = avsv("embed-voice", "--model", encoder, data, tmp_path / "one")
+    assert "complete already" in output and (tmp_path / "one" / "utt2snr").stat().st_mtime_ns == written
 
 
 def embedded(avsv, encoder, data, out_dir, *options):
     """The embeddings after a run, by utterance, as bytes."""
-    status, said = avsv("embed-voice", "--model", encoder, *options, data, out_dir)
-    assert status == 0, said
+    status, output = avsv("embed-voice", "--model", encoder, *options, data, out_dir)
+    assert status == 0, output
     return {utt: vector.tobytes() for utt, vector in kaldiio.load_scp(str(out_dir / "embedding.scp")).items()}
 
 
@@ -127,8 +127,8 @@ def embedded(avsv, encoder, data, out_dir, *options):
 def test_a_changed_recording_is_embedded_again(avsv, encoder, data, tmp_path, shards):
     def run():
         for job in range(1, shards + 1):
-            found = avsv("embed-voice", "--model", encoder, "--shard", f"{job}/{shards}", data, tmp_path / "out")
-            assert found[0] == 0
+            result = avsv("embed-voice", "--model", encoder, "--shard", f"{job}/{shards}", data, tmp_path / "out")
+            assert result[0] == 0
         scp = kaldiio.load_scp(str(tmp_path / "out" / "embedding.scp"))
         return {utt: vector.tobytes() for utt, vector in scp.items()}
 
@@ -178,8 +178,8 @@ def test_a_model_that_outputs_nan_leaves_no_archive(avsv, encoder, data, tmp_pat
     state = torch.load(model / "embedding_model.ckpt", weights_only=True)
     state["fc.conv.weight"].fill_(3e38)  # finite, and their products are not
     torch.save(state, model / "embedding_model.ckpt")
-    status, said = avsv("embed-voice", "--model", model, data, tmp_path / "out")
-    assert status == 1 and "p-1" in said and not (tmp_path / "out" / "embedding.scp").exists(), said
+    status, output = avsv("embed-voice", "--model", model, data, tmp_path / "out")
+    assert status == 1 and "p-1" in output and not (tmp_path / "out" / "embedding.scp").exists(), output
 
 
 def test_embeddings_of_another_audio_track_are_made_again(avsv, encoder, tmp_path):
@@ -194,13 +194,13 @@ def test_embeddings_of_another_audio_track_are_made_again(avsv, encoder, tmp_pat
     write_table(tmp_path / "d" / "utt2spk", {"p-1": "p"})
 
     def vector(folder, *options):
-        status, said = avsv("embed-voice", "--model", encoder, *options, tmp_path / folder, tmp_path / "out")
-        assert status == 0, said
+        status, output = avsv("embed-voice", "--model", encoder, *options, tmp_path / folder, tmp_path / "out")
+        assert status == 0, output
         return kaldiio.load_scp(str(tmp_path / "out" / "embedding.scp"))["p-1"]
 
     # all runs share one output folder
-    found = [vector("d"), vector("d", "--audio-track", 1), vector("d", "--audio-track", 2)]
+    result = [vector("d"), vector("d", "--audio-track", 1), vector("d", "--audio-track", 2)]
     single = [vector("d1"), vector("d2")]
-    np.testing.assert_array_equal(found, [single[0], single[0], single[1]])
+    np.testing.assert_array_equal(result, [single[0], single[0], single[1]])
     assert avsv("embed-voice", "--model", encoder, "--audio-track", 3, tmp_path / "d", tmp_path / "out")[0] == 1
     assert avsv("embed-voice", "--model", encoder, "--audio-track", 0, tmp_path / "d", tmp_path / "out")[0] == 2

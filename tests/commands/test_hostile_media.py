@@ -81,8 +81,8 @@ def check_all_reported(out_dir, archive, chosen):
 @pytest.mark.slow
 def test_fbank_reads_or_reports_every_file(files, tmp_path):
     data, chosen = data_dir(tmp_path / "data", files, "wav.scp", AUDIO)
-    status, said, mib = run("fbank", "--max-skipped", 1, data, tmp_path / "out")
-    assert status == 0, said
+    status, output, mib = run("fbank", "--max-skipped", 1, data, tmp_path / "out")
+    assert status == 0, output
     done = check_all_reported(tmp_path / "out", "feats", chosen)
     assert len(chosen) > 200
     for utt in ("odd-eight-wav", "odd-eight-flac", "odd-6khz-wav", "odd-6khz-flac", "wav-lies-data-size-most"):
@@ -95,8 +95,8 @@ def test_fbank_reads_or_reports_every_file(files, tmp_path):
 @pytest.mark.slow
 def test_embed_voice_embeds_or_reports_every_file(files, encoder, tmp_path):
     data, chosen = data_dir(tmp_path / "data", files, "wav.scp", AUDIO)
-    status, said, mib = run("embed-voice", "--model", encoder, "--max-skipped", 1, data, tmp_path / "out")
-    assert status == 0, said
+    status, output, mib = run("embed-voice", "--model", encoder, "--max-skipped", 1, data, tmp_path / "out")
+    assert status == 0, output
     done = check_all_reported(tmp_path / "out", "embedding", chosen)
     assert {"x-odd-eight-wav", "x-odd-6khz-flac"} <= done.keys()
     assert {"x-odd-long-wav", "x-odd-long-m4a", "x-odd-long-eight-flac"} <= done.keys()  # 20 minutes, in windows
@@ -108,10 +108,10 @@ def test_embed_voice_embeds_or_reports_every_file(files, encoder, tmp_path):
 @pytest.mark.slow
 def test_embed_face_embeds_or_reports_every_file(files, pack, tmp_path):
     data, chosen = data_dir(tmp_path / "data", files, "video.scp", IMAGES)
-    status, said, mib = run(
+    status, output, mib = run(
         "embed-face", "--model", pack, "--frames-per-clip", 2, "--max-skipped", 1, data, tmp_path / "out"
     )
-    assert status == 0, said
+    assert status == 0, output
     done = check_all_reported(tmp_path / "out", "embedding", chosen)
     assert "x-mp4-lies-moov-size-zero" in done
     assert mib < MOST_MIB
@@ -120,7 +120,7 @@ def test_embed_face_embeds_or_reports_every_file(files, pack, tmp_path):
 def test_too_many_bad_files_fail_the_job(files, avsv, tmp_path):
     few = {utt: path for utt, path in files.items() if "wav-cut" in utt or utt == "x-odd-eight-wav"}
     data, chosen = data_dir(tmp_path / "data", few, "wav.scp", AUDIO)
-    status, said = avsv("fbank", data, tmp_path / "out")
-    assert status == 1 and f"{len(chosen) - 1} of {len(chosen)} clips" in said
+    status, output = avsv("fbank", data, tmp_path / "out")
+    assert status == 1 and f"{len(chosen) - 1} of {len(chosen)} clips" in output
     assert len(read_table(tmp_path / "out" / "skipped")) == len(chosen) - 1
     assert not (tmp_path / "out" / "feats.scp").exists()

@@ -1,4 +1,4 @@
-"""avsv import-embeddings."""
+"""avsv import-embeddings: embeddings of other toolkits become Kaldi archives that avsv score reads."""
 
 import csv
 import json
@@ -18,19 +18,19 @@ def import_npz(avsv, folder, names, *options):
 
 
 def test_archive_and_scp_are_written_and_counted(avsv, tmp_path):
-    status, said = import_npz(avsv, tmp_path, ["c", "a", "b"])
+    status, output = import_npz(avsv, tmp_path, ["c", "a", "b"])
     assert status == 0
-    assert said == (
+    assert output == (
         f"{tmp_path}/x.npz: npz: vectors x, names in names\n{tmp_path}/out/embedding.scp: 3 embeddings of 4 values\n"
     )
-    found = read_embeddings(tmp_path / "out" / "embedding.scp")
-    assert found.ids == ["a", "b", "c"]
-    assert np.array_equal(found.vectors, VECTORS[[1, 2, 0]])
+    result = read_embeddings(tmp_path / "out" / "embedding.scp")
+    assert result.ids == ["a", "b", "c"]
+    assert np.array_equal(result.vectors, VECTORS[[1, 2, 0]])
 
 
 def test_paths_become_utterances_and_are_counted(avsv, tmp_path):
-    _, said = import_npz(avsv, tmp_path, ["id1/v/1.wav", "id1/v/2.wav", "b"])
-    assert "2 of 3 names are paths and become utterance identifiers: id1/v/1.wav -> id1-v-1\n" in said
+    _, output = import_npz(avsv, tmp_path, ["id1/v/1.wav", "id1/v/2.wav", "b"])
+    assert "2 of 3 names are paths and become utterance identifiers: id1/v/1.wav -> id1-v-1\n" in output
     assert read_embeddings(tmp_path / "out" / "embedding.scp").ids == ["b", "id1-v-1", "id1-v-2"]
 
 
@@ -39,7 +39,7 @@ def test_paths_none_keeps_the_names(avsv, tmp_path):
     assert read_embeddings(tmp_path / "out" / "embedding.scp").ids == ["b", "id1/v/1.wav", "id1/v/2.wav"]
 
 
-def test_embeddings_of_wespeaker_are_scored_on_voxcelebs_list(avsv, tmp_path):
+def test_wespeakers_embeddings_are_scored_on_a_voxceleb_list(avsv, tmp_path):
     names = ["id10270/5r0dWxy17C8/00001.wav", "id10270/8jEAjG6SegY/00008.wav", "id10300/ize_eiCFEg0/00003.wav"]
     with kaldiio.WriteHelper(f"ark,scp:{tmp_path}/xvector.ark,{tmp_path}/xvector.scp") as writer:
         for name, vector in zip(names, VECTORS):
@@ -66,27 +66,27 @@ def test_files_of_torch(avsv, tmp_path):
         torch.save(content, tmp_path / f"{kind}.pt")
         options = ["--names-file", tmp_path / "names"] if kind == "alone" else []
         assert avsv("import-embeddings", *options, tmp_path / f"{kind}.pt", tmp_path / kind)[0] == 0
-        found = read_embeddings(tmp_path / kind / "embedding.scp").vectors
-        assert found == pytest.approx(VECTORS, rel=2**-8 if kind == "half" else 0)
+        result = read_embeddings(tmp_path / kind / "embedding.scp").vectors
+        assert result == pytest.approx(VECTORS, rel=2**-8 if kind == "half" else 0)
 
 
 def test_torch_files_of_other_objects_are_refused(avsv, tmp_path):
     torch = pytest.importorskip("torch")
-    for content, message in [
-        (torch.nn.Linear(2, 2), "holds other objects than tensors and plain values"),
-        ([torch.zeros(2)], "expected a dictionary of names and tensors, found list"),
-        ({"a": torch.zeros(2), "b": 1}, 'expected tensors, or a list of names, found int under "b"'),
+    for content, found in [
+        (torch.nn.Linear(2, 2), ""),
+        ([torch.zeros(2)], "found list"),
+        ({"a": torch.zeros(2), "b": 1}, 'found int under "b"'),
     ]:
         torch.save(content, tmp_path / "x.pt")
-        status, said = avsv("import-embeddings", tmp_path / "x.pt", tmp_path / "out")
+        status, output = avsv("import-embeddings", tmp_path / "x.pt", tmp_path / "out")
         assert status == 1
-        assert message in said
+        assert "x.pt: " in output and found in output
 
 
-def test_nothing_is_written_where_the_file_is_refused(avsv, tmp_path):
-    status, said = import_npz(avsv, tmp_path, ["a", "a", "b"])
+def test_nothing_is_written_if_the_file_is_refused(avsv, tmp_path):
+    status, output = import_npz(avsv, tmp_path, ["a", "a", "b"])
     assert status == 1
-    assert "the name was there before" in said
+    assert "x.npz, row 2" in output
     assert not (tmp_path / "out").exists()
 
 
@@ -104,12 +104,12 @@ print("torch" in sys.modules)
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "False\n"
 
 
-def test_published_embeddings_of_voices_give_the_published_error_rates(avsv, real_data, tmp_path):
-    """The README of the real data: cosine EER of SpeechBrain's ECAPA and x-vector embeddings, three lists of nsc."""
+def test_published_voice_embeddings_give_the_published_error_rates(avsv, real_data, tmp_path):
+    """Expected: the cosine EERs in the README of the real data, for ECAPA and x-vector embeddings on three nsc lists."""
     nsc = real_data / "nsc"
-    status, said = avsv("import-embeddings", nsc / "embeddings.npz", tmp_path / "x")
+    status, output = avsv("import-embeddings", nsc / "embeddings.npz", tmp_path / "x")
     assert status == 1
-    assert "ecapa [2700,192] float32, xvect [2700,512] float16" in said and "--array ecapa" in said
+    assert "ecapa [2700,192] float32, xvect [2700,512] float16" in output and "--array ecapa" in output
     for array, expected in (("ecapa", (1.67, 2.94, 8.00)), ("xvect", (4.89, 6.72, 14.49))):
         assert avsv("import-embeddings", "--array", array, nsc / "embeddings.npz", tmp_path / array)[0] == 0
         for part, percent in enumerate(expected, 1):
@@ -122,5 +122,5 @@ def test_published_embeddings_of_voices_give_the_published_error_rates(avsv, rea
             scp = tmp_path / array / "embedding.scp"
             assert avsv("score", "--trials", trials, "--enroll", scp, tmp_path / "s")[0] == 0
             assert avsv("evaluate", "--trials", trials, "--json", tmp_path / "j", tmp_path / "s")[0] == 0
-            (found,) = json.loads((tmp_path / "j").read_text()).values()
-            assert found["eer_percent"] == pytest.approx(percent, abs=0.015)
+            (result,) = json.loads((tmp_path / "j").read_text()).values()
+            assert result["eer_percent"] == pytest.approx(percent, abs=0.015)

@@ -82,8 +82,8 @@ def test_names_with_slashes_write_nothing_outside_the_output(avsv, pack, encoder
                     ("embed-face", "--model", pack, data, "work/face"),
                     ("damage", "--condition", "gaussian-blur", *listen, "work/noisy"),
                     ("damage", "--condition", "speed", "--noises", data, *listen, "work/fast")):  # fmt: skip
-        status, said = avsv(*command)
-        assert status == 0, said
+        status, output = avsv(*command)
+        assert status == 0, output
     assert read_table("work/fbank/feats.scp").keys() == set(names)
     assert len(list((tmp_path / "work/noisy/listen").iterdir())) == 3
     assert {path for path in tmp_path.rglob("*") if "work" not in path.parts} == before
@@ -118,9 +118,9 @@ def test_a_pickle_in_a_speaker_encoder_does_not_run(avsv, encoder, tmp_path, mar
     for name, status in (("embedding_model.ckpt", 1), ("classifier.ckpt", 0)):  # the classifier is never read
         shutil.copytree(encoder, tmp_path / name)
         torch.save(Bomb(mark), tmp_path / name / name)
-        found, said = avsv("embed-voice", "--model", tmp_path / name, tmp_path / "data", tmp_path / f"out-{name}")
-        assert found == status and not mark.exists(), said
-        assert "weights_only" not in said and (status == 0 or f"{tmp_path / name / name}: " in said)
+        result, output = avsv("embed-voice", "--model", tmp_path / name, tmp_path / "data", tmp_path / f"out-{name}")
+        assert result == status and not mark.exists(), output
+        assert "weights_only" not in output and (status == 0 or f"{tmp_path / name / name}: " in output)
 
 
 @pytest.mark.parametrize("line", [
@@ -193,14 +193,14 @@ def test_a_network_that_takes_its_weights_from_another_folder_is_refused(pack, t
 def test_a_safetensors_file_with_impossible_sizes_is_refused(avsv, world, tmp_path, head):
     (tmp_path / "exp").mkdir()
     (tmp_path / "exp" / "fusion.safetensors").write_bytes(head + bytes(100))
-    status, said = avsv("embed-pair", "--model", tmp_path / "exp", "--voice", world.test, "--face", world.test,
+    status, output = avsv("embed-pair", "--model", tmp_path / "exp", "--voice", world.test, "--face", world.test,
                         tmp_path / "out")  # fmt: skip
-    assert status == 1 and "fusion.safetensors" in said
+    assert status == 1 and "fusion.safetensors" in output
 
 
 def test_arrays_of_objects_are_not_unpickled(avsv, tmp_path, mark):
     np.savez(tmp_path / "x.npz", a=np.array([Bomb(mark)], dtype=object))
     np.save(tmp_path / "x.npy", np.array([Bomb(mark)], dtype=object))
     for name in ("x.npz", "x.npy"):
-        status, said = avsv("import-embeddings", tmp_path / name, tmp_path / "out")
-        assert status == 1 and "can run any program" in said and not mark.exists()
+        status, output = avsv("import-embeddings", tmp_path / name, tmp_path / "out")
+        assert status == 1 and "can run any program" in output and not mark.exists()

@@ -75,7 +75,7 @@ def vectors(media, encoder, pack):
     from avsv.cli import main
 
     names = [path.name for path in sorted(media.iterdir())]
-    data, found, models = media.parent / "data", {name: {} for name in names}, {}
+    data, result, models = media.parent / "data", {name: {} for name in names}, {}
     for table in ("wav.scp", "video.scp"):
         write_table(data / table, {name: str(media / name) for name in names})
     write_table(data / "utt2spk", {name: name for name in names})
@@ -83,9 +83,9 @@ def vectors(media, encoder, pack):
         out = media.parent / modality
         assert main([f"embed-{modality}", "--model", str(model), "--max-skipped", "1", str(data), str(out)]) == 0
         for name, vector in kaldiio.load_scp(str(out / "embedding.scp")).items():
-            found[name][modality] = vector
+            result[name][modality] = vector
         models[modality] = json.loads((out / "done.json").read_text())["model"]
-    return found, models
+    return result, models
 
 
 def calibration(path, models, order=("voice", "face"), patterns=tuple(MAPS), **changes):
@@ -127,8 +127,8 @@ def cosine(vectors, modality, a, b):
     return float(a @ b / np.linalg.norm(a) / np.linalg.norm(b))
 
 
-def ratio_of(said):
-    return float(next(line for line in said.splitlines() if line.startswith("score")).split()[1])
+def ratio_of(output):
+    return float(next(line for line in output.splitlines() if line.startswith("score")).split()[1])
 
 
 PAIRS = [
@@ -144,18 +144,18 @@ def test_clips_are_compared_on_the_modalities_that_both_have(verify, vectors, a,
     cosines = {modality: cosine(vectors, modality, a, b) for modality in shared.split()}
     weights, offset = MAPS.get(("voice" in cosines, "face" in cosines), ([], 0.0))
     expected = np.dot(weights, [*cosines.values()]) + offset
-    status, said = verify(a, b)
-    assert ratio_of(said) == pytest.approx(
+    status, output = verify(a, b)
+    assert ratio_of(output) == pytest.approx(
         expected, abs=2e-3
     )  # printed with four digits, and faces are batched differently
     for modality in ("voice", "face"):
-        value = next(line for line in said.splitlines() if line.startswith(modality)).split()[1]
+        value = next(line for line in output.splitlines() if line.startswith(modality)).split()[1]
         assert (value == "-") == (modality not in cosines)
     if cosines:
         assert status == 0
-        assert said.splitlines()[-1] == ("the same person" if expected > 0 else "different people")
+        assert output.splitlines()[-1] == ("the same person" if expected > 0 else "different people")
     else:
-        assert status == UNDECIDED and "no verdict" in said and "the same person" not in said
+        assert status == UNDECIDED and "no verdict" in output and "the same person" not in output
 
 
 def test_the_order_of_a_calibrations_systems_does_not_matter(verify):
@@ -167,14 +167,14 @@ def test_the_verdict_depends_on_the_prior(verify):
     ratio = ratio_of(verify("a.mp4", "b.mp4")[1])
     assert abs(ratio) < 6
     for prior, verdict in ((0.999, "the same person"), (0.001, "different people")):
-        status, said = verify("a.mp4", "b.mp4", "--p-target", prior)
-        assert status == 0 and said.splitlines()[-1] == verdict
-        assert f"{math.log((1 - prior) / prior):.4f}" in said
+        status, output = verify("a.mp4", "b.mp4", "--p-target", prior)
+        assert status == 0 and output.splitlines()[-1] == verdict
+        assert f"{math.log((1 - prior) / prior):.4f}" in output
 
 
 def test_a_pattern_without_a_map_is_an_error(verify):
-    status, said = verify("a.wav", "b.wav", patterns=[(True, True)])
-    assert status == 1 and "voice" in said and "face" not in said
+    status, output = verify("a.wav", "b.wav", patterns=[(True, True)])
+    assert status == 1 and "voice" in output and "face" not in output
     assert verify("a.mp4", "b.mp4", patterns=[(True, True)])[0] == 0
 
 
@@ -184,14 +184,14 @@ def test_a_pattern_without_a_map_is_an_error(verify):
      {"systems": ["s"]}, {"measures": [{"table": "t", "log": False, "median": 0.0}]}],
 )  # fmt: skip
 def test_a_calibration_for_other_models_or_measures_is_refused(verify, changes):
-    status, said = verify("a.mp4", "b.mp4", **changes)
-    assert status == 1 and "m.json" in said and "person" not in said.splitlines()[-1]
+    status, output = verify("a.mp4", "b.mp4", **changes)
+    assert status == 1 and "m.json" in output and "person" not in output.splitlines()[-1]
 
 
 @pytest.mark.parametrize("how", ["plda", "cosine+as-norm", "cosine+center"])
 def test_a_calibration_of_other_scores_of_the_same_models_is_refused(verify, vectors, how):
-    status, said = verify("a.mp4", "b.mp4", trained_on=[f"{model} {how}" for model in vectors[1].values()])
-    assert status == 1 and how in said
+    status, output = verify("a.mp4", "b.mp4", trained_on=[f"{model} {how}" for model in vectors[1].values()])
+    assert status == 1 and how in output
 
 
 @pytest.mark.parametrize("number", [math.nan, math.inf, True])
@@ -199,19 +199,19 @@ def test_a_calibration_of_other_scores_of_the_same_models_is_refused(verify, vec
 def test_a_calibration_with_invalid_numbers_gives_no_verdict(verify, place, number):
     one = {"present": [True, True], "weights": [1.0, 1.0], "offset": 0.0}
     one[place] = number if place == "offset" else [1.0, number]
-    status, said = verify("a.mp4", "b.mp4", maps=[one])
-    assert status == 1 and "m.json" in said and "person" not in said.splitlines()[-1]
+    status, output = verify("a.mp4", "b.mp4", maps=[one])
+    assert status == 1 and "m.json" in output and "person" not in output.splitlines()[-1]
 
 
 def test_integers_in_place_of_booleans_are_refused(verify):
-    status, said = verify("a.mp4", "b.mp4", maps=[{"present": [1, 1], "weights": [1.0, 1.0], "offset": 0.0}])
-    assert status == 1 and "present[0]" in said
+    status, output = verify("a.mp4", "b.mp4", maps=[{"present": [1, 1], "weights": [1.0, 1.0], "offset": 0.0}])
+    assert status == 1 and "present[0]" in output
 
 
 @pytest.mark.parametrize("name", ["absent.mp4", "nothing.mp4", "still.wav", "notes.txt"])
 def test_a_clip_with_neither_voice_nor_face_is_an_error(verify, name):
-    status, said = verify("a.mp4", name)
-    assert status == 1 and name in said
+    status, output = verify("a.mp4", name)
+    assert status == 1 and name in output
 
 
 def test_the_order_of_fused_systems_does_not_change_a_verdict(avsv, encoder, pack, media, vectors, tmp_path):
@@ -230,7 +230,7 @@ def test_the_order_of_fused_systems_does_not_change_a_verdict(avsv, encoder, pac
     for modality in ("voice", "face"):
         scp = media.parent / modality / "embedding.scp"
         assert avsv("score", *common, "--missing", "0", "--enroll", scp, tmp_path / modality)[0] == 0
-    said = {}
+    output = {}
     for order in (("voice", "face"), ("face", "voice")):
         fused = tmp_path / order[0][0]
         files = [tmp_path / modality for modality in order]
@@ -239,6 +239,6 @@ def test_the_order_of_fused_systems_does_not_change_a_verdict(avsv, encoder, pac
             f"{vectors[1][modality]} cosine" for modality in order
         ]
         argv = ["verify", "--voice", encoder, "--face", pack, "--calibration", f"{fused}.json"]
-        said[order] = [avsv(*argv, media / "a.mp4", media / b)[1] for b in ("b.mp4", "b.wav")]
-    for one, other in zip(*said.values(), strict=True):
+        output[order] = [avsv(*argv, media / "a.mp4", media / b)[1] for b in ("b.mp4", "b.wav")]
+    for one, other in zip(*output.values(), strict=True):
         assert ratio_of(one) == pytest.approx(ratio_of(other), abs=2e-3)

@@ -61,15 +61,15 @@ def test_quality_tables_are_read_from_beside_the_embeddings(tmp_path):
         (tmp_path / name).parent.mkdir()
         (tmp_path / name).write_text(text)
     options = FusionOptions(voice_quality=["utt2snr"], face_quality=["log:utt2magnitude"])
-    found = pair_quality(options, tmp_path / "voice/e.scp", tmp_path / "face/e.scp", ["a", "b"])
-    assert found == pytest.approx(np.array([[3, np.nan], [4, np.log(10)]]), abs=1e-6, nan_ok=True)
+    result = pair_quality(options, tmp_path / "voice/e.scp", tmp_path / "face/e.scp", ["a", "b"])
+    assert result == pytest.approx(np.array([[3, np.nan], [4, np.log(10)]]), abs=1e-6, nan_ok=True)
 
 
 @pytest.mark.parametrize(
-    ("text", "name", "found"), [(None, "utt2snr", ""), ("a loud\n", "utt2snr", "loud"), ("a 0\n", "log:utt2snr", "a 0")]
+    ("text", "name", "entry"), [(None, "utt2snr", ""), ("a loud\n", "utt2snr", "loud"), ("a 0\n", "log:utt2snr", "a 0")]
 )
-def test_tables_without_usable_numbers_are_refused(tmp_path, text, name, found):
+def test_tables_without_usable_numbers_are_refused(tmp_path, text, name, entry):
     if text:
         (tmp_path / "utt2snr").write_text(text)
-    with pytest.raises(InputError, match=f"utt2snr: .*{found}"):
+    with pytest.raises(InputError, match=f"utt2snr: .*{entry}"):
         read_quality(tmp_path / "e.scp", [name], ["a"])

@@ -64,10 +64,10 @@ def test_a_gpu_batches_clips_of_equal_length_and_keeps_their_order(embed, wavefo
     shapes, encode = [], embed.encoder.encode_batch
     monkeypatch.setattr(embed.encoder, "encode_batch", lambda batch: shapes.append(len(batch)) or encode(batch))
     given = [waveforms[2], waveforms[0], waveforms[2][::-1].copy(), waveforms[3]]
-    found = embed(given)
+    result = embed(given)
     monkeypatch.undo()
     assert sorted(shapes) == [1, 1, 2]
-    assert cosines(found, embed(given)).min() > 0.999999
+    assert cosines(result, embed(given)).min() > 0.999999
 
 
 def test_pooling_without_masks_equals_speechbrains(folder):
@@ -93,8 +93,8 @@ def test_an_encoder_that_cannot_be_exported_runs_in_torch_with_a_warning(folder,
     monkeypatch.setattr(onnx_encoder, "as_onnx", refuse)
     net = load_encoder(str(folder), "cpu").mods["embedding_model"]
     with caplog.at_level(logging.WARNING, "avsv"), torch.no_grad():
-        found = in_onnxruntime(net, 80)(torch.ones(50, 80))
-        assert found == pytest.approx(net(torch.ones(1, 50, 80)).reshape(-1).numpy(), abs=1e-6)
+        result = in_onnxruntime(net, 80)(torch.ones(50, 80))
+        assert result == pytest.approx(net(torch.ones(1, 50, 80)).reshape(-1).numpy(), abs=1e-6)
     assert "no such operator" in caplog.text
 
 
@@ -104,8 +104,8 @@ def test_a_session_that_disagrees_with_torch_is_not_used(folder, monkeypatch, ca
     monkeypatch.setattr(onnx_encoder, "as_onnx", lambda _, n_mels: export(wrong, n_mels))
     net = load_encoder(str(folder), "cpu").mods["embedding_model"]
     with caplog.at_level(logging.WARNING, "avsv"), torch.no_grad():
-        found = in_onnxruntime(net, 80)(torch.ones(50, 80))
-        assert found == pytest.approx(net(torch.ones(1, 50, 80)).reshape(-1).numpy(), abs=1e-6)
+        result = in_onnxruntime(net, 80)(torch.ones(50, 80))
+        assert result == pytest.approx(net(torch.ones(1, 50, 80)).reshape(-1).numpy(), abs=1e-6)
     assert "onnxruntime" in caplog.text
 
 
@@ -127,11 +127,11 @@ def test_the_embedding_of_a_long_clip_is_the_weighted_mean_of_its_windows(embed,
     windows = [waveform[:13334], waveform[13334:26668], waveform[26668:]]
     vectors = np.stack([embed([window])[0] for window in windows]).astype(float)
     lengths = np.array([13334, 13334, 13333])
-    found = embed([short, waveform, exact])
-    np.testing.assert_allclose(found[1], lengths @ vectors / lengths.sum(), rtol=1e-4, atol=1e-6)
-    np.testing.assert_array_equal(found[[0, 2]], [embed([short])[0], embed([exact])[0]])
+    result = embed([short, waveform, exact])
+    np.testing.assert_allclose(result[1], lengths @ vectors / lengths.sum(), rtol=1e-4, atol=1e-6)
+    np.testing.assert_array_equal(result[[0, 2]], [embed([short])[0], embed([exact])[0]])
     monkeypatch.setattr(voice, "WINDOW", 300.0)
-    np.testing.assert_array_equal(embed([short, exact]), found[[0, 2]])
+    np.testing.assert_array_equal(embed([short, exact]), result[[0, 2]])
 
 
 def test_no_window_is_longer_than_five_minutes(embed, monkeypatch):

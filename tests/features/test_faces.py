@@ -89,8 +89,8 @@ def test_faces_come_back_from_an_archive(tmp_path):
     faces = np.stack([np.full((112, 112, 3), shade, np.uint8) for shade in (10, 100, 250)])
     archive = tmp_path / "faces.ark"
     archive.write_bytes(b"key1 " + encode_faces(faces[:1]) + b"key2 " + (two := encode_faces(faces)))
-    found = read_faces(f"{archive}:{archive.stat().st_size - len(two)}")
-    assert found.shape == faces.shape and np.abs(found.astype(int) - faces).max() <= 2
+    result = read_faces(f"{archive}:{archive.stat().st_size - len(two)}")
+    assert result.shape == faces.shape and np.abs(result.astype(int) - faces).max() <= 2
     assert len(read_faces(f"{archive}:5")) == 1
 
 

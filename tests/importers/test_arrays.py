@@ -23,9 +23,9 @@ def test_npz_with_one_table_and_names_is_found_by_shape_and_type(tmp_path, read)
 @pytest.mark.parametrize("number_type", ["f2", "f8", ">f4"])
 def test_other_float_types_become_float32(tmp_path, read, number_type):
     np.savez(tmp_path / "x.npz", NAMES, VECTORS.astype(number_type))
-    found = read("x.npz").vectors
-    assert found.dtype == np.float32
-    assert np.array_equal(found, VECTORS.astype(number_type).astype(np.float32))
+    result = read("x.npz").vectors
+    assert result.dtype == np.float32
+    assert np.array_equal(result, VECTORS.astype(number_type).astype(np.float32))
 
 
 def test_names_may_be_bytes(tmp_path, read):
@@ -137,8 +137,8 @@ def test_npy_of_a_dictionary_is_not_unpickled(tmp_path, refused):
 @pytest.mark.parametrize("rows", [VECTORS, VECTORS[:, None], VECTORS[:, None, None]], ids=["d", "1,d", "1,1,d"])
 def test_safetensors_of_one_tensor_an_utterance(tmp_path, read, rows):
     save_file(dict(zip(NAMES, np.ascontiguousarray(rows))), tmp_path / "x.safetensors")
-    found = read("x.safetensors")
-    assert dict(zip(found.ids, found.vectors.tolist())) == dict(zip(NAMES, VECTORS.tolist()))
+    result = read("x.safetensors")
+    assert dict(zip(result.ids, result.vectors.tolist())) == dict(zip(NAMES, VECTORS.tolist()))
 
 
 def test_safetensors_with_names_in_the_metadata(tmp_path, read):

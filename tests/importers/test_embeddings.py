@@ -44,9 +44,9 @@ def test_compressed_archives(tmp_path, read, suffix, method):
         f"{tmp_path}/x.ark", dict(zip(NAMES, VECTORS[:, None])), f"{tmp_path}/x.scp", compression_method=method
     )
     expected = [array[0] for _, array in kaldiio.load_ark(f"{tmp_path}/x.ark")]
-    found = read(f"x.{suffix}")
-    assert found.ids == NAMES
-    assert found.vectors == pytest.approx(np.stack(expected), abs=1e-6)
+    result = read(f"x.{suffix}")
+    assert result.ids == NAMES
+    assert result.vectors == pytest.approx(np.stack(expected), abs=1e-6)
 
 
 @given(st.binary(max_size=80))
@@ -186,8 +186,8 @@ def ids(names, **options):
 
 
 def test_names_that_end_as_media_files_become_utterances():
-    found, n_paths = ids(["id10270/5r0dWxy17C8/00001.wav", "id1/v/2.m4a", "nsc1/SPEAKER0001_1", "a.b"])
-    assert found.ids == ["id10270-5r0dWxy17C8-00001", "id1-v-2", "nsc1/SPEAKER0001_1", "a.b"]
+    result, n_paths = ids(["id10270/5r0dWxy17C8/00001.wav", "id1/v/2.m4a", "nsc1/SPEAKER0001_1", "a.b"])
+    assert result.ids == ["id10270-5r0dWxy17C8-00001", "id1-v-2", "nsc1/SPEAKER0001_1", "a.b"]
     assert n_paths == 2
 
 
@@ -209,6 +209,6 @@ def test_absolute_paths_are_refused():
 
 def test_imported_embeddings_survive_writing_and_reading(tmp_path, read):
     np.savez(tmp_path / "x.npz", NAMES, VECTORS)
-    found = read("x.npz")
-    write_embeddings(tmp_path / "y.ark", tmp_path / "y.scp", found.ids, found.vectors)
+    result = read("x.npz")
+    write_embeddings(tmp_path / "y.ark", tmp_path / "y.scp", result.ids, result.vectors)
     assert is_ours(read_embeddings(tmp_path / "y.scp", only=NAMES))

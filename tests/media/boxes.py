@@ -86,15 +86,15 @@ def split(data: bytes) -> list[bytes]:
 
 def scales(data: bytes) -> tuple[int, int]:
     """Time units per second of the movie and of its first video track, in which edits count."""
-    found = {}
+    result = {}
 
     def look(name):
         def edit(header: bytes) -> bytes:
-            found.setdefault(name, struct.unpack_from(">I", header, 12 if header[0] == 0 else 20)[0])
+            result.setdefault(name, struct.unpack_from(">I", header, 12 if header[0] == 0 else 20)[0])
             return header
 
         return edit
 
     change(data, (b"moov", b"mvhd"), look("movie"))
     change(data, (b"moov", b"trak"), of_video(lambda trak: change(trak, (b"mdia", b"mdhd"), look("media"))))
-    return found["movie"], found["media"]
+    return result["movie"], result["media"]

@@ -121,17 +121,17 @@ def lying_flacs(flac: bytes) -> dict[str, bytes]:
 
 def lying_movies(movie: bytes) -> dict[str, bytes]:
     """Copies of an mp4 file, each with a wrong box size or a wrong number of table entries."""
-    found = {}
+    result = {}
     for box in ("ftyp", "moov", "mdat", "trak", "mdia", "stsd", "stsz", "stts", "stco", "stsc"):
         place = movie.find(box.encode()) - 4
         for word, value in (("zero", 0), ("one", 1), ("most", 0xFFFFFFFF), ("half", 0x7FFFFFFF)):
             if word in ("zero", "most") or box in ("moov", "stsz"):
-                found[f"{box}-size-{word}"] = patch(movie, place, ">I", value)
+                result[f"{box}-size-{word}"] = patch(movie, place, ">I", value)
         if box in ("stsz", "stts", "stco", "stsc"):
             entries = place + (16 if box == "stsz" else 12)
-            found[f"{box}-entries-most"] = patch(movie, entries, ">I", 0xFFFFFFFF)
-            found[f"{box}-entries-many"] = patch(movie, entries, ">I", 0x00FFFFFF)
-    return found
+            result[f"{box}-entries-most"] = patch(movie, entries, ">I", 0xFFFFFFFF)
+            result[f"{box}-entries-many"] = patch(movie, entries, ">I", 0x00FFFFFF)
+    return result
 
 
 def lying_jpgs(jpg: bytes) -> dict[str, bytes]:

@@ -40,9 +40,9 @@ def test_cancelling_channels_give_the_loudest_one_and_one_warning(tmp_path, capl
     if form == "mkv":
         path = wrap(path, tmp_path / "a.mkv")
     with caplog.at_level(logging.WARNING, "avsv"):
-        found = read_waveform(path)
+        result = read_waveform(path)
     loudest = CANCELLING[case][np.argmax([np.var(channel) for channel in CANCELLING[case]])]
-    np.testing.assert_allclose(found, loudest, atol=1e-4)
+    np.testing.assert_allclose(result, loudest, atol=1e-4)
     assert [path in message for message in caplog.messages] == [True]
 
 

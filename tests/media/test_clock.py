@@ -56,11 +56,11 @@ def test_every_packet_is_heard_where_its_time_stamp_puts_it(tmp_path, seed):
     write_container(whole, TONES)
     arguments = draw_file(rng, form)
     kept = write_container(holed, TONES, **arguments)
-    complete, found = read_waveform(str(whole), RATE), read_waveform(str(holed), RATE)
+    complete, result = read_waveform(str(whole), RATE), read_waveform(str(holed), RATE)
     (whole_times, whole_zero), (times, zero) = packet_times(whole), packet_times(holed)
     assert len(times) == len(kept)
     inner = slice(200, 700)  # of a packet, which has 960 samples at least; stamps are rounded to 1 ms
-    covered = np.zeros(len(found) + RATE, bool)
+    covered = np.zeros(len(result) + RATE, bool)
     moved = arguments.get("moved", {})
     compared, previous, previous_follows = 0, -2, False
     for number, time in zip(kept[:-1], times, strict=False):
@@ -71,7 +71,7 @@ def test_every_packet_is_heard_where_its_time_stamp_puts_it(tmp_path, seed):
         if follows and previous_follows and min(in_whole, in_holed) >= 1100:
             expected = complete[in_whole:][inner]
             reach = 100 if compared else 1100  # 2 ms; encoder priming before the first packet may have been removed
-            around = found[in_holed + inner.start - reach :][: inner.stop - inner.start + 2 * reach]
+            around = result[in_holed + inner.start - reach :][: inner.stop - inner.start + 2 * reach]
             errors = np.square(np.lib.stride_tricks.sliding_window_view(around, len(expected)) - expected).mean(1)
             assert errors.min() < 0.3 * np.square(expected).mean(), (form, arguments, number)
             if not compared:
@@ -79,9 +79,9 @@ def test_every_packet_is_heard_where_its_time_stamp_puts_it(tmp_path, seed):
             compared += 1
         previous, previous_follows = number, follows
     assert compared > 5
-    silent = np.flatnonzero(~covered[: len(found)])
-    assert not found[silent[silent < len(found) - 4000]].any()  # what is missing is silence
-    assert audio_duration(str(holed)) == pytest.approx(len(found) / RATE, abs=0.15)
+    silent = np.flatnonzero(~covered[: len(result)])
+    assert not result[silent[silent < len(result) - 4000]].any()  # what is missing is silence
+    assert audio_duration(str(holed)) == pytest.approx(len(result) / RATE, abs=0.15)
 
 
 def write_images_and_click(path, **arguments):
@@ -130,21 +130,21 @@ def test_a_missing_ogg_page_becomes_silence(tmp_path, subtype):
     lost = len(pages) // 2
     holed.write_bytes(b"".join(page for number, page in enumerate(pages) if number != lost))
     first, last = (int.from_bytes(pages[number][6:14], "little") for number in (lost - 1, lost))
-    complete, found = read_waveform(str(whole), 48000), read_waveform(str(holed), 48000)
-    assert len(found) == len(complete)
+    complete, result = read_waveform(str(whole), 48000), read_waveform(str(holed), 48000)
+    assert len(result) == len(complete)
     margin = 6000
-    np.testing.assert_allclose(found[: first - margin], complete[: first - margin], atol=1e-3)
-    np.testing.assert_allclose(found[last + margin :], complete[last + margin :], atol=1e-3)
-    assert not found[first + margin : last - margin].any()
+    np.testing.assert_allclose(result[: first - margin], complete[: first - margin], atol=1e-3)
+    np.testing.assert_allclose(result[last + margin :], complete[last + margin :], atol=1e-3)
+    assert not result[first + margin : last - margin].any()
 
 
 def test_a_duplicated_packet_is_heard_once(tmp_path):
     whole, doubled = tmp_path / "whole.mkv", tmp_path / "doubled.mkv"
     write_container(whole, NOISE)
     write_container(doubled, NOISE, moved={30: -2 * 1024 / RATE})  # the audio of two packets overlaps
-    complete, found = read_waveform(str(whole), RATE), read_waveform(str(doubled), RATE)
-    assert len(found) == pytest.approx(len(complete) - 2048, abs=100)
-    np.testing.assert_allclose(found[:20000], complete[:20000], atol=1e-4)
+    complete, result = read_waveform(str(whole), RATE), read_waveform(str(doubled), RATE)
+    assert len(result) == pytest.approx(len(complete) - 2048, abs=100)
+    np.testing.assert_allclose(result[:20000], complete[:20000], atol=1e-4)
 
 
 def test_concatenated_files_follow_each_other(tmp_path, caplog):
@@ -152,8 +152,8 @@ def test_concatenated_files_follow_each_other(tmp_path, caplog):
     write_container(one, NOISE)
     both.write_bytes(Path(one).read_bytes() * 2)
     with caplog.at_level(logging.WARNING, "avsv"):
-        found = read_waveform(str(both), RATE)
-    assert len(found) == pytest.approx(2 * SECONDS * RATE, abs=0.2 * RATE)
+        result = read_waveform(str(both), RATE)
+    assert len(result) == pytest.approx(2 * SECONDS * RATE, abs=0.2 * RATE)
     assert any(str(both) in message for message in caplog.messages)
 
 

@@ -79,10 +79,10 @@ FORMS = [("a.mp4", "libx264", "yuv420p"), ("a.mov", "libx264", "yuv420p"), ("a.m
 def test_images_are_scaled_to_square_pixels(tmp_path, name, codec, pix_fmt):
     square = cv2.resize(slope(), (640, 360))
     write_as(tmp_path / name, codec, pix_fmt, [cv2.resize(square, (480, 360))] * 12, sar=(4, 3))
-    found = [read_frames(tmp_path / name, 1)[0]]
+    result = [read_frames(tmp_path / name, 1)[0]]
     if name != "a.h264":  # a format without time stamps
-        found.append(next(video_frames(tmp_path / name))[1])
-    for shown in found:
+        result.append(next(video_frames(tmp_path / name))[1])
+    for shown in result:
         assert shown.shape == (360, 640, 3)
         assert np.abs(shown.astype(int) - square).mean() < 6
 

@@ -147,9 +147,9 @@ def test_a_file_is_not_blamed_for_damage_by_an_earlier_one(guard):
 
 
 def test_a_stream_yields_its_values_one_by_one(guard):
-    found = list(guard.stream(decoders.count, "x", 5))
-    assert [number for number, _ in found] == [0, 0.5, 1, 1.5, 2]
-    assert [int(array.sum()) for _, array in found] == [0, 6, 12, 18, 24]
+    result = list(guard.stream(decoders.count, "x", 5))
+    assert [number for number, _ in result] == [0, 0.5, 1, 1.5, 2]
+    assert [int(array.sum()) for _, array in result] == [0, 6, 12, 18, 24]
     assert list(guard.stream(decoders.count, "x", 0)) == []
     assert len(list(guard.stream(decoders.stream_of_memory, "x", 100, 6))) == 6
 

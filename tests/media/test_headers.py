@@ -156,11 +156,11 @@ def test_mp3_without_a_xing_header_or_inside_wav_is_read_whole(tmp_path, tag):
     assert len(right) == 96000
     np.testing.assert_array_equal(read_waveform(str(tmp_path / "wrapped.wav")), right)
     for name in ("plain.mp3", "both.wav"):  # the length of the priming is unknown
-        found = read_waveform(str(tmp_path / name))
-        assert 96000 <= len(found) <= 96000 + 4 * 1152
-        shift = np.correlate(found[40000:48000], right[42000:44000], "valid").argmax() - 2000
+        result = read_waveform(str(tmp_path / name))
+        assert 96000 <= len(result) <= 96000 + 4 * 1152
+        shift = np.correlate(result[40000:48000], right[42000:44000], "valid").argmax() - 2000
         assert 0 <= shift <= 2 * 1152
-        assert np.corrcoef(found[40000 + 2000 + shift :][:2000], right[42000:44000])[0, 1] > 0.99
+        assert np.corrcoef(result[40000 + 2000 + shift :][:2000], right[42000:44000])[0, 1] > 0.99
 
 
 def test_shorten_compressed_sphere_and_unknown_formats_are_refused(tmp_path):

@@ -48,10 +48,10 @@ def decoders():
         for node in tree_of(path).body:
             if isinstance(node, ast.FunctionDef):
                 bodies[node.name] = [call for call in ast.walk(node) if isinstance(call, ast.Call)]
-    found = {name for name, calls in bodies.items() if any(opens_media(call) for call in calls)}
-    while more := {n for n, calls in bodies.items() if n not in found and any(called(c) in found for c in calls)}:
-        found |= more
-    return found - {"decode_jpeg"}  # reads only JPEGs of avsv's own archives, after checking their size
+    result = {name for name, calls in bodies.items() if any(opens_media(call) for call in calls)}
+    while more := {n for n, calls in bodies.items() if n not in result and any(called(c) in result for c in calls)}:
+        result |= more
+    return result - {"decode_jpeg"}  # reads only JPEGs of avsv's own archives, after checking their size
 
 
 DECODERS = decoders()

@@ -117,8 +117,8 @@ def test_a_palette_with_a_transparent_colour(tmp_path):
     image.putpixel((0, 0), 0)
     image.putpixel((1, 0), 2)
     image.save(tmp_path / "a.png", transparency=0)
-    found = read_image(tmp_path / "a.png")[:, :, ::-1]
-    assert found[0, :3].tolist() == [[0, 0, 0], [200, 100, 50], [10, 20, 30]]
+    result = read_image(tmp_path / "a.png")[:, :, ::-1]
+    assert result[0, :3].tolist() == [[0, 0, 0], [200, 100, 50], [10, 20, 30]]
     image.save(tmp_path / "b.png")
     assert read_image(tmp_path / "b.png")[0, 0].tolist() == [255, 255, 255]
 
@@ -146,9 +146,9 @@ def test_all_orientations_of_exif(tmp_path, ending, orientation):
     exif = image.getexif()
     exif[0x0112] = orientation
     image.save(tmp_path / f"a.{ending}", exif=exif, quality=100, lossless=True)
-    found = read_image(tmp_path / f"a.{ending}")[:, :, ::-1].astype(int)
+    result = read_image(tmp_path / f"a.{ending}")[:, :, ::-1].astype(int)
     wanted = WAYS[orientation](COLOUR)
-    assert found.shape == wanted.shape and np.abs(found - wanted).mean() < 3
+    assert result.shape == wanted.shape and np.abs(result - wanted).mean() < 3
 
 
 def test_a_folder_may_mix_formats_and_hold_hidden_files_of_macos(tmp_path):
@@ -163,8 +163,8 @@ def test_a_folder_may_mix_formats_and_hold_hidden_files_of_macos(tmp_path):
 @pytest.mark.parametrize("name", ["a", "a.mp4", "a.jpe", "A.JFIF"])
 def test_an_image_is_recognised_by_its_content(tmp_path, name):
     Image.fromarray(COLOUR).save(tmp_path / name, "JPEG", quality=98)
-    (found,) = read_frames(tmp_path / name, 3)
-    assert np.abs(found[:, :, ::-1].astype(int) - COLOUR).mean() < 3
+    (result,) = read_frames(tmp_path / name, 3)
+    assert np.abs(result[:, :, ::-1].astype(int) - COLOUR).mean() < 3
 
 
 def test_pipes_and_devices_are_refused(tmp_path):
