@@ -58,3 +58,8 @@ def is_cover(stream) -> bool:
     from av.stream import Disposition
 
     return bool(stream.disposition & Disposition.attached_pic)
+
+
+def unreadable(path: Path | str, kind: str, error: Exception) -> InputError:
+    """The error for a file that a library cannot decode as `kind`: audio, video or an image."""
+    return InputError(f"{path}: cannot be read as {kind}: {getattr(error, 'strerror', None) or error}")

@@ -15,7 +15,7 @@ import soundfile
 from avsv.errors import InputError
 from avsv.jobs.inputs import regular_file
 from avsv.media.clock import Clock
-from avsv.media.containers import open_container, time_zero
+from avsv.media.containers import open_container, time_zero, unreadable
 from avsv.media.headers import Header, read_header
 
 PIECE = 1 << 22  # samples, over all channels, that are decoded at a time
@@ -168,7 +168,7 @@ def ffmpeg_pieces(source: str | bytes, name: str, track: int | None) -> Iterator
                 yield rate, np.concatenate(gathered)
             clock.report()
     except (av.FFmpegError, ValueError) as error:
-        raise InputError(f"{name}: cannot be read as audio: {getattr(error, 'strerror', None) or error}") from None
+        raise unreadable(name, "audio", error) from None
 
 
 def samples_of(frame) -> np.ndarray:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from avsv.errors import InputError
-from avsv.media.containers import open_container, time_zero
+from avsv.media.containers import open_container, time_zero, unreadable
 from avsv.media.images import upright, video_stream
 
 
@@ -42,4 +42,4 @@ def video_frames(path: Path | str) -> Iterator[tuple[float, np.ndarray]]:
     except MemoryError:  # ffmpeg's MemoryError is also an FFmpegError; the decoder process reports it
         raise
     except (av.FFmpegError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read as video: {getattr(error, 'strerror', None) or error}") from None
+        raise unreadable(path, "video", error) from None

@@ -15,7 +15,7 @@ import numpy as np
 
 from avsv.errors import InputError
 from avsv.jobs.inputs import regular_file
-from avsv.media.containers import is_cover, open_container
+from avsv.media.containers import is_cover, open_container, unreadable
 from avsv.media.orientation import display_map, split_map, square_size, turn_image
 from avsv.media.still_images import ENDINGS, MOST_PIXELS, MOST_SIDE, is_still, read_image, refuse_large
 
@@ -121,7 +121,7 @@ def read_video(path: Path, n: int) -> Iterator[np.ndarray]:
     except MemoryError:  # ffmpeg's MemoryError is also an FFmpegError; the decoder process reports it
         raise
     except (av.FFmpegError, ValueError) as error:
-        raise unreadable(path, error) from None
+        raise unreadable(path, "video", error) from None
     if not n_frames:
         raise InputError(f"{path}: no frame can be decoded")
 
@@ -186,11 +186,7 @@ def count_frames(path: Path | str) -> int:
     except MemoryError:
         raise
     except (av.FFmpegError, ValueError) as error:
-        raise unreadable(path, error) from None
-
-
-def unreadable(path: Path | str, error: Exception) -> InputError:
-    return InputError(f"{path}: cannot be read as video: {getattr(error, 'strerror', None) or error}")
+        raise unreadable(path, "video", error) from None
 
 
 def decode_at(path: Path, timing: Timing, numbers: list[int]) -> Iterator[np.ndarray]:

@@ -7,6 +7,7 @@ import numpy as np
 
 from avsv.errors import InputError
 from avsv.jobs.inputs import regular_file
+from avsv.media.containers import unreadable
 from avsv.media.orientation import EXIF, turn_image
 
 FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF", "PPM")  # other formats run programs (PostScript) or are useless here
@@ -44,7 +45,7 @@ def read_image(path: Path) -> np.ndarray:
     except Image.UnidentifiedImageError:
         raise InputError(f"{path}: is not a supported image, expected {', '.join(FORMATS)}") from None
     except (OSError, ValueError, SyntaxError, EOFError, TypeError, Image.DecompressionBombError) as error:
-        raise InputError(f"{path}: cannot be read as an image: {getattr(error, 'strerror', None) or error}") from None
+        raise unreadable(path, "an image", error) from None
     return turn_image(rgb[:, :, ::-1], np.array(turn))
 
 

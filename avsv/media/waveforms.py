@@ -20,7 +20,7 @@ from avsv.jobs.processes import end_with_parent
 from avsv.jobs.progress import progress
 from avsv.kaldi.segments import MIXED, TO_THE_END, Segment, Source, is_pipe
 from avsv.media.channels import Mixer
-from avsv.media.containers import open_container, time_zero
+from avsv.media.containers import open_container, time_zero, unreadable
 from avsv.media.decoder_process import guarded
 from avsv.media.decoding import audio_stream, look, n_tracks, open_sndfile, pieces
 from avsv.media.headers import Header
@@ -352,7 +352,7 @@ def audio_duration(path: Source) -> float:
             # these give the end time of the last packet, not the duration
             return seconds - (time_zero(container) if container.format.name in ("matroska,webm", "nut") else 0)
     except (av.FFmpegError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read as audio: {getattr(error, 'strerror', None) or error}") from None
+        raise unreadable(path, "audio", error) from None
 
 
 def audio_durations(paths: dict[str, str], jobs: int) -> tuple[dict[str, float], dict[str, str]]:

@@ -105,7 +105,7 @@ print("torch" in sys.modules)
 
 
 def test_published_voice_embeddings_give_the_published_error_rates(avsv, real_data, tmp_path):
-    """Expected: the cosine EERs in the README of the real data, for ECAPA and x-vector embeddings on three nsc lists."""
+    """Expected: cosine EERs from the README of the real data, for ECAPA and x-vector embeddings on three nsc lists."""
     nsc = real_data / "nsc"
     status, output = avsv("import-embeddings", nsc / "embeddings.npz", tmp_path / "x")
     assert status == 1
