@@ -151,7 +151,12 @@ def test_a_stream_yields_its_values_one_by_one(guard):
     assert [number for number, _ in result] == [0, 0.5, 1, 1.5, 2]
     assert [int(array.sum()) for _, array in result] == [0, 6, 12, 18, 24]
     assert list(guard.stream(decoders.count, "x", 0)) == []
+
+
+def test_the_memory_limit_of_a_stream_applies_to_each_value():
+    guard = Guard(seconds=60, mib=300)  # hundreds of MiB through a pipe
     assert len(list(guard.stream(decoders.stream_of_memory, "x", 100, 6))) == 6
+    guard.stop()
 
 
 def test_a_stream_ends_with_its_error(guard):

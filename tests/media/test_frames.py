@@ -31,7 +31,7 @@ def test_audio_that_starts_late_is_preceded_by_silence(tmp_path):
     click = np.zeros(16000, np.float32)
     click[4000:4400] = 0.9
     for delay in (0.0, 0.25):
-        write_talk(tmp_path / "a.mp4", [[0.5]] * 30, np.arange(30) / 25, click, sound_at=delay)
+        write_talk(tmp_path / "a.mp4", [[0.5]] * 30, np.arange(30) / 25, click, audio_start=delay)
         loud = np.abs(read_waveform(str(tmp_path / "a.mp4"))) > 0.3
         assert np.flatnonzero(loud)[0] / 16000 == pytest.approx(0.25 + delay, abs=0.004)
 
