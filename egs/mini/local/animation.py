@@ -136,7 +136,7 @@ def blinks(frames: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def film(portrait: Portrait, look: Look, skin: np.ndarray, opening: np.ndarray, rng: np.random.Generator):
-    """Yield, for every frame, the picture (SIDE, SIDE, 3) uint8, the box (x, y, width, height) and five key points."""
+    """Yield, for every frame, the image (SIDE, SIDE, 3) uint8, the box (x, y, width, height) and five key points."""
     path = poses(look, len(opening), rng)
     lids = blinks(len(opening), rng)
     states = np.round(opening * (OPENINGS - 1)).astype(int)

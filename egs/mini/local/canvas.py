@@ -99,5 +99,5 @@ def smooth(points: np.ndarray, closed: bool = False, steps: int = 6) -> np.ndarr
 
 
 def mirrored(points: np.ndarray) -> np.ndarray:
-    """Return the image of `points` on the other side of the face, in reverse order (so that outlines join)."""
+    """Mirror `points` to the other side of the face, in reverse order, which lets outlines join."""
     return np.asarray(points)[::-1] * (-1, 1)

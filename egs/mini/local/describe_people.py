@@ -36,7 +36,7 @@ def main(args: argparse.Namespace) -> None:
     try:
         settings = json.loads((args.corpus / "corpus.json").read_text())
     except FileNotFoundError:
-        raise InputError(f"{args.corpus}/corpus.json: there is no such file; make the corpus first") from None
+        raise InputError(f"{args.corpus}/corpus.json: not found; make the corpus first") from None
     people, seed = settings["people"], settings["seed"]
     ages, nations = {}, {}
     for number, name in enumerate(person_ids(seed, people)):

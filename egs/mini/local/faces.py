@@ -103,7 +103,7 @@ def muted(colour: np.ndarray) -> np.ndarray:
 
 
 def draw_face(traits: Traits, rng: np.random.Generator, show: float = 1.0) -> Face:
-    """Draw a person's face: sex, age and build set its centre, `show` times as far away; chance the rest."""
+    """Draw a person's face: gender, age and build move its mean (`show` times as far), the rest is random."""
     male, age, build = traits.sex == "m", traits.ageing, show * traits.build
     apart, older = (show - 1) / 2 * (1 if male else -1), show * (age - 0.4)
     shape = {name: (men if male else women) + apart * (men - women) + FACE_SPREAD * deviation * float(spread(rng))
@@ -152,7 +152,7 @@ def draw_face(traits: Traits, rng: np.random.Generator, show: float = 1.0) -> Fa
 
 @dataclass(frozen=True)
 class Look:
-    """A person in one session: what they wear, the light, the camera and the place."""
+    """A person in one session: clothes, light, camera and place."""
 
     front: str
     back: str
@@ -227,7 +227,7 @@ class Expression:
 
 
 def draw_expression(face: Face, rng: np.random.Generator) -> Expression:
-    """Draw a clip's expression; every length also wavers a little, as no two pictures of a face agree."""
+    """Draw a clip's expression; every length also varies a little, as in any two images of a face."""
     shape = {
         name: value + FACE_DRIFT * 0.22 * SHAPE[name][2] * float(spread(rng)) for name, value in face.shape.items()
     }

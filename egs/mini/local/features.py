@@ -23,7 +23,7 @@ class Features(Artist):
         tilt = -s["eye_tilt"] * side
         turn = np.array([[np.cos(tilt), np.sin(tilt)], [-np.sin(tilt), np.cos(tilt)]])
 
-        def place(points: list) -> np.ndarray:  # drawn for the right side of the picture, inner corner at -x
+        def place(points: list) -> np.ndarray:  # drawn for the right side of the image, inner corner at -x
             return smooth(np.array(points) * (side, 1)) @ turn + at
 
         rise = high * (1 - 1.5 * shut)  # the upper lid comes down over the lower one's line
@@ -90,7 +90,7 @@ class Features(Artist):
         return np.array([(-s["mouth_width"], y), (s["mouth_width"], y)])
 
     def mouth(self, c: Canvas, opening: float) -> None:
-        """The lips, with what is behind them; the lower lip and the corners move with `opening`."""
+        """The lips and the inside of the mouth; the lower lip and the corners move with `opening`."""
         s, face = self.s, self.face
         y, down = s["mouth_y"], WIDEST * opening
         (_, corner_y), (wide, _) = self.mouth_corners()

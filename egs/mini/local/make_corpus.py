@@ -22,10 +22,10 @@ class InputError(Exception):
 
 
 def settings_of(people: int, clips: int, seed: int, show: float) -> dict:
-    """Return what decides the corpus, knobs included, so that a folder made otherwise is not taken for this one."""
+    """Everything that determines the corpus, constants included; a folder with other settings is another corpus."""
     knobs = {name: getattr(import_module(module), name) for module, names in KNOBS.items() for name in names}
     settings = {"people": people, "clips": clips, "seed": seed, "show_traits": show, "knobs": knobs}
-    return json.loads(json.dumps(settings))  # tuples become lists, as they are when read back
+    return json.loads(json.dumps(settings))  # tuples become lists, as when read back
 
 
 def already_made(out: Path, settings: dict) -> bool:
@@ -36,13 +36,13 @@ def already_made(out: Path, settings: dict) -> bool:
         raise InputError(f"{out} is a file, not a folder: choose another name")
     if not (out / SETTINGS).is_file():
         if any(out.iterdir()):
-            raise InputError(f"{out} holds something that is no complete corpus: remove it or choose another folder")
+            raise InputError(f"{out} is not empty and not a complete corpus: remove it or choose another folder")
         return False
     try:
-        found = json.loads((out / SETTINGS).read_text())
+        before = json.loads((out / SETTINGS).read_text())
     except ValueError:
-        found = {}
-    different = [key for key, value in settings.items() if found.get(key) != value]
+        before = {}
+    different = [key for key, value in settings.items() if before.get(key) != value]
     if different:
         raise InputError(
             f"{out} holds a corpus made with other {', '.join(different)}: remove it or choose another folder"
@@ -92,7 +92,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0, help="another seed makes other people (default 0)")
     parser.add_argument(
         "--show-traits", type=float, default=1.0, metavar="TIMES",
-        help="how far sex, age and build, which voices have too, move a face; 0: not at all (default 1)",
+        help="how far gender, age and build, which shape voices too, change a face; 0: not at all (default 1)",
     )  # fmt: skip
     parser.add_argument(
         "--jobs", type=int, default=2, help="processes; the files are the same with any number (default 2)"
@@ -103,7 +103,7 @@ def arguments() -> argparse.Namespace:
 def main() -> int:
     """Run; a user's mistake is one line on stderr and status 1."""
     args = arguments()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what is half made is removed
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # removes unfinished files
     try:
         run(args)
     except InputError as error:

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 """Test sets for synchrony from a data directory of talking people, every clip made from a seed.
 
-  OUT_DIR/shifted     the sound comes late or leads by up to --most seconds (utt2shift): wav files
-  OUT_DIR/replaced    the sound is somebody else's: no new files
+  OUT_DIR/shifted     audio delayed or advanced by up to --most seconds (utt2shift): wav files
+  OUT_DIR/replaced    audio of another person: no new files
   OUT_DIR/two_faces   two people side by side and the voice of one of them: mp4 files; utt2place says where the face is
                       that speaks, "x y" in pixels
 
-Picture, mouths and key points of the first two are those of DATA_DIR.
+The first two keep the video, mouths and key points of DATA_DIR.
 
 example: local/make_synchrony_sets.py data/test data/synchrony
 """
@@ -37,7 +37,7 @@ CRF, AUDIO_BITS = 26, 48_000
 
 
 def shift_sound(sound: np.ndarray, seconds: float) -> np.ndarray:
-    """Make a sound late by silence before it, or let it lead by cutting its beginning off.
+    """Delay a waveform by silence before it, or advance it by cutting its beginning off.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Files: talking pictures as mp4 (H.264, AAC) and sounds as 16-bit wav, byte for byte the same every time."""
+"""Files: video as mp4 (H.264, AAC) and audio as 16-bit wav, byte for byte the same every time."""
 
 from collections.abc import Iterable
 from fractions import Fraction
@@ -14,7 +14,7 @@ AAC_FRAME = 1024  # samples
 
 def write_mp4(path: Path, pictures: Iterable[np.ndarray], fps: int, sound: np.ndarray, rate: int, crf: int,
               audio_bits: int) -> None:  # fmt: skip
-    """Write pictures (height, width, 3; blue, green, red; uint8) and mono sound (float) to an mp4 file.
+    """Write images (height, width, 3; blue, green, red; uint8) and a mono waveform (float) to an mp4 file.
 
     One thread an encoder and no version strings in the file: more threads give other bytes.
     """
@@ -40,7 +40,7 @@ def write_mp4(path: Path, pictures: Iterable[np.ndarray], fps: int, sound: np.nd
 
 
 def write_wav(path: Path, sound: np.ndarray, rate: int, peak: float | None = 0.6) -> None:
-    """Write mono sound (float) as 16-bit wav, scaled to `peak` unless that is None."""
+    """Write a mono waveform (float) as 16-bit wav, scaled to `peak` unless that is None."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if peak is not None:
         sound = sound * (peak / (np.abs(sound).max() + 1e-9))

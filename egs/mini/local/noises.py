@@ -33,7 +33,7 @@ def make_noises(folder: Path, seed: int, kind: str) -> None:
 
 
 def impulse_response(reverb_time: float, rng: np.random.Generator) -> np.ndarray:
-    """Return direct sound, a handful of early reflections and a tail that falls by 60 dB in `reverb_time`."""
+    """Return direct sound, a few early reflections and a tail that falls by 60 dB in `reverb_time`."""
     tail = 0.25 * room_response(reverb_time, rng)
     tail[0] = 1.0
     for delay in rng.uniform(0.002, 0.03, 6):

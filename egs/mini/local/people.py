@@ -1,6 +1,6 @@
-"""Who the people of the corpus are: sex, age and build, which voice and face share, and the random streams.
+"""The people of the corpus: gender, age and build, which shape both voice and face, and the random streams.
 
-Everything random descends from (seed, purpose, index), never from the order of the work, so that a person is the same
+Everything random descends from (seed, purpose, index), never from the order of the work: a person is the same
 whatever the number of jobs.
 """
 
@@ -34,7 +34,7 @@ def random_stream(seed: int, stream: str, *index: int) -> np.random.Generator:
 
 
 def traits_of(seed: int, index: int) -> Traits:
-    """Return the traits of person `index`; the sexes alternate, so that every even number of people is balanced."""
+    """The traits of person `index`; the genders alternate, so every even number of people is balanced."""
     rng = random_stream(seed, "traits", index)
     age = YOUNGEST + (OLDEST - YOUNGEST) * rng.beta(1.3, 1.8)
     return Traits("mf"[index % 2], float(age), float(np.clip(rng.normal(), -2.2, 2.2)))

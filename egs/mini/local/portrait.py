@@ -1,4 +1,4 @@
-"""One clip's portrait: the head from the front as a picture, with eyes for every lid and a mouth for every opening."""
+"""One clip's portrait: the head from the front as an image, with eyes for every lid and a mouth for every opening."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ OPENINGS = 7  # drawn states of the mouth, from shut to wide open
 
 @dataclass(frozen=True)
 class Portrait:
-    """Premultiplied picture with alpha, UNITS a side, and the moving parts to lay on it."""
+    """Premultiplied image with alpha, UNITS per side, and the moving parts to draw on it."""
 
     picture: np.ndarray  # (UNITS, UNITS, 4) uint8: blue, green, red, alpha; eyes open, mouth shut
     eyes: list[np.ndarray]
@@ -28,7 +28,7 @@ class Portrait:
     shape: dict[str, float]
 
     def frame(self, lid: int, opening: int) -> np.ndarray:
-        """Return the picture with one state of eyes and mouth."""
+        """The image with one state of eyes and mouth."""
         picture = self.picture.copy()
         picture[self.eyes_at] = self.eyes[lid]
         picture[self.mouth_at] = self.mouths[opening]
@@ -55,7 +55,7 @@ class Portraitist(Hair, Features):
         light = self.light()
 
         def finish(at: tuple[slice, slice]) -> np.ndarray:
-            """Return the part `at` of the drawing as it is seen: covered, made small, lit."""
+            """The visible part `at` of the drawing: covered, scaled down, lit."""
             fine = tuple(slice(a.start * FINE, a.stop * FINE) for a in at)
             top = over.picture[fine]
             part = canvas.picture[fine] * (1 - top[..., 3:] / 255) + top
@@ -167,6 +167,6 @@ class Portraitist(Hair, Features):
 
 
 def band(top: float, bottom: float, half_width: float) -> tuple[slice, slice]:
-    """Return the rows and columns of the picture between two heights and around the middle."""
+    """The rows and columns of the image between two heights and around the middle."""
     x, y = ORIGIN
     return slice(int(y + top), int(y + bottom)), slice(int(x - half_width), int(x + half_width))

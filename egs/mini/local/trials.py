@@ -17,7 +17,7 @@ def person_ids(seed: int, people: int) -> list[str]:
 
 
 def video_id(rng: np.random.Generator) -> str:
-    """Return a name as YouTube gives its videos; the first letter is one that a shell takes for no option."""
+    """A name like those of YouTube's videos; its first character cannot be mistaken for an option by a shell."""
     return str(rng.choice(_LETTERS[:52])) + "".join(rng.choice(_LETTERS, 10))
 
 
@@ -36,7 +36,7 @@ def meta_csv(ids: list[str], sexes: list[str], sets: list[str]) -> str:
 def trial_list(clips: list[tuple[str, str, str]], sex: dict[str, str], seed: int) -> str:
     """Return trials over clips (person, video, file name) in VoxCeleb's form.
 
-    Targets come from two sessions of a person; half of the nontargets, where there are as many, from people of one sex.
+    Targets come from two sessions of a person; half of the nontargets, if possible, from people of one gender.
     """
     rng = random_stream(seed, "trials")
     targets, same, other = [], [], []

@@ -1,4 +1,4 @@
-"""Voices: what makes a person's own, what differs from session to session and clip to clip, and the sound of it.
+"""Voices: properties of a person, variation from session to session and clip to clip, and the synthesis.
 
 The knobs for the difficulty of the voice task come first.
 """
@@ -47,7 +47,7 @@ TONE_HZ = (500, 1100, 2200, 3500)
 
 
 def draw_voice(traits: Traits, rng: np.random.Generator) -> Voice:
-    """Draw a person's voice: sex, age and build set its centre, independent numbers the rest."""
+    """Draw a person's voice: gender, age and build set its mean, independent numbers the rest."""
     s = VOICE_SPREAD
     male = traits.sex == "m"
     # Men's pitch rises late in life and women's falls; a big body has long vocal folds and a long tract.
@@ -84,7 +84,7 @@ class Channel:
     snr: float  # dB
     noise_slope: float  # exponent of the noise spectrum: 0 white, 1 pink, 2 brown
     reverb_time: float  # s
-    reverb: float  # energy of the room's part, relative to the direct sound
+    reverb: float  # energy of the reverberation, relative to the direct sound
     drift: np.ndarray  # (4,) pitch, tract, rate, effort of the day
 
 
@@ -112,7 +112,7 @@ def voice_file(voice: Voice, pitch: float, formants: np.ndarray, tone: np.ndarra
     lines = [
         f"language {voice.accent}",
         "name person",
-        # espeak's base is the bottom of its pitch range, and about 0.2 of the range below what is heard
+        # espeak's base is the bottom of its pitch range, about 0.2 of the range below the perceived pitch
         f"pitch {pitch:.0f} {pitch * (1 + voice.liveliness):.0f}",
         *(f"formant {i} {f:.1f} {s:.0f} {w:.0f}" for i, (f, s, w) in enumerate(formants)),
         "tone " + " ".join(f"{hz} {a:.0f}" for hz, a in zip(TONE_HZ, tone, strict=True)),
@@ -153,7 +153,7 @@ def speak(voice: Voice, day: np.ndarray, seconds: float, rng: np.random.Generato
 
 
 def record(sound: np.ndarray, channel: Channel, rng: np.random.Generator) -> np.ndarray:
-    """Return `sound` (float, RATE) as the session's room and microphone give it."""
+    """Return the waveform `sound` (float, RATE) as recorded in the session's room with its microphone."""
     n = len(sound)
     room = fftconvolve(sound, room_response(channel.reverb_time, rng))[:n]
     wet = sound + room * np.sqrt(channel.reverb * sound.var() / (room.var() + 1e-12))
@@ -170,7 +170,7 @@ def record(sound: np.ndarray, channel: Channel, rng: np.random.Generator) -> np.
 
 
 def room_response(reverb_time: float, rng: np.random.Generator) -> np.ndarray:
-    """Return a room's answer after the direct sound: noise that falls by 60 dB in `reverb_time` seconds."""
+    """A room's response after the direct sound: noise that falls by 60 dB in `reverb_time` seconds."""
     t = np.arange(int(RATE * reverb_time)) / RATE
     response = rng.normal(size=len(t)) * np.exp(-6.9 * t / reverb_time)
     response[: int(RATE * rng.uniform(0.002, 0.01))] = 0
@@ -187,7 +187,7 @@ def coloured_noise(n: int, slope: float, rng: np.random.Generator) -> np.ndarray
 
 
 def mouth_opening(sound: np.ndarray, frames: int) -> np.ndarray:
-    """Return how far the mouth is open in each video frame, 0 to 1, from the clean sound's energy."""
+    """How far the mouth is open in each video frame, 0 to 1, from the energy of the clean waveform."""
     power = sound[: len(sound) // frames * frames].reshape(frames, -1)
     loudness = np.sqrt((power**2).mean(axis=1))
     top = np.percentile(loudness, 92) + 1e-6

@@ -51,7 +51,7 @@ def main(args):
     for name, listed in trials.items():
         write_list(nsc / "trials" / name, listed)
     groups = [sorted((group[utt2spk[a]], group[utt2spk[b]])) for a, b, _ in trials["all"]]
-    shutil.rmtree(args.data / "folds", ignore_errors=True)  # those of another --groups are none of these
+    shutil.rmtree(args.data / "folds", ignore_errors=True)  # folds of another --groups
     for number, held_out in enumerate(combinations_with_replacement(range(args.groups), 2), 1):
         fold = args.data / "folds" / str(number)
         write_table(fold / "utt2spk", {utt: s for utt, s in utt2spk.items() if group[s] not in held_out})
@@ -71,7 +71,7 @@ def read_list(path: Path, part: str, utt2spk: dict, strata: dict) -> list[tuple[
     for row in csv.DictReader(read_lines(path)):
         pair = [f"nsc{part[-1]}/{row[side].removesuffix('.wav')}" for side in ("utt1", "utt2")]
         if unknown := [utt for utt in pair if utt not in utt2spk]:
-            raise InputError(f"{path}, line {len(trials) + 2}: there is no embedding of {unknown[0]}")
+            raise InputError(f"{path}, line {len(trials) + 2}: {unknown[0]} has no embedding")
         trials.append((*pair, row["label"] == "1"))
         strata[utt2spk[pair[0]]] = row["stratum"].split(".")
     return trials

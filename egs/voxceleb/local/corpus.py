@@ -102,7 +102,7 @@ def find_recordings(folder: Path) -> list[Path]:
 
 
 def face_folders(root: Path, person: str, name: str, video: str) -> list[Path]:
-    """Where the pictures of a video may be: unzippedFaces/NAME/1.6/VIDEO, without the 1.6, or under the person's id."""
+    """Possible folders of a video's images: unzippedFaces/NAME/1.6/VIDEO, without the 1.6, or under the person's id."""
     return [root / each / scale / video for each in (name, person) if each for scale in ("1.6", "")]
 
 

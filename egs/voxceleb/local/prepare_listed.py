@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Published face-voice lists -> a data directory of the sounds and pictures that they name.
+"""Published face-voice lists -> a data directory of the recordings and images that they name.
 
-Each sound is a clip ID-VIDEO-CLIP with a wav, each picture a clip ID-VIDEO-FRAME with that picture alone, so that one
-embedding a picture is compared, as the lists want it. What the corpus lacks is counted and named in the log.
+Each recording is a clip ID-VIDEO-CLIP with a wav, each image a clip ID-VIDEO-FRAME with that image alone: as the lists
+require, one embedding per image is compared. The log counts and names files that the corpus lacks.
 
 example: local/prepare_listed.py --ids data/association/ids --lists association /corpora/voxceleb1 data/listed
 """
@@ -66,10 +66,10 @@ def main(args):
     for path in absent[:10]:
         log.warning("not in the corpus: %s", path)
     if absent:
-        log.warning("%d of %d sounds and pictures of the lists are not in the corpus", len(absent),
+        log.warning("%d of %d recordings and images of the lists are not in the corpus", len(absent),
                     len(absent) + len(wav) + len(video))  # fmt: skip
     if not wav or not video:
-        raise InputError(f"{corpus}: has {len(wav)} sounds and {len(video)} pictures of the lists in {args.lists}")
+        raise InputError(f"{corpus}: has {len(wav)} recordings and {len(video)} images of the lists in {args.lists}")
     utt2spk = {utt: utt.partition("-")[0] for utt in sorted({*wav, *video})}
     write_data_dir(args.out_dir, {"utt2spk": utt2spk, "wav.scp": wav, "video.scp": video})
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Lip Reading in the Wild -> data directories for synchrony: mp4 files with a face and its sound, 29 frames each.
+"""Lip Reading in the Wild -> data directories for synchrony: mp4 files with a face and its audio, 29 frames each.
 
 Reads, and never writes, in the corpus: WORD/PART/WORD_NUMBER.mp4, PART being train, val or test. LRW does not say who
-speaks, so that the word stands for the person: folds and held-out sets are of words.
+speaks, so the word takes the place of the person: folds and held-out sets consist of words.
 
 example: local/prepare_lrw.py --part train /corpora/lrw/lipread_mp4 data/lrw_train
 """
@@ -24,7 +24,7 @@ def main(args):
         log.warning("%s: left out %d files of a system (hidden), such as %s", corpus, len(hidden), min(hidden))
     clips = {f"{path.parts[-3]}-{args.part}-{path.stem}": path for path in sorted(set(found) - set(hidden))}
     if not clips:
-        raise InputError(f"{corpus}: there is no WORD/{args.part}/*.mp4")
+        raise InputError(f"{corpus}: expected WORD/{args.part}/*.mp4, found none")
     words = {utt.partition("-")[0] for utt in clips}
     write_set(args.out_dir, clips, clips, dict.fromkeys(words, "m"), args.jobs)
     (args.out_dir / "spk2gender").unlink()  # words have none

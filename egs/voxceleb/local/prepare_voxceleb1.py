@@ -2,12 +2,12 @@
 """VoxCeleb1 -> a data directory with the trial lists Vox1-O, E and H.
 
 Reads, and never writes, in the corpus:
-  wav/ID/VIDEO/CLIP.wav                 sound, also as flac, m4a or ogg; or in dev/wav and test/wav, as it is unpacked
-  unzippedFaces/NAME/1.6/VIDEO/*.jpg    pictures of a video's speaker (shared by the clips of the video); also without
+  wav/ID/VIDEO/CLIP.wav                 audio, also as flac, m4a or ogg; or in dev/wav and test/wav, as unpacked
+  unzippedFaces/NAME/1.6/VIDEO/*.jpg    images of a video's speaker (shared by the clips of the video); also without
                                         the 1.6, or with ID in place of NAME
   vox1_meta.csv                         ID <-> NAME, gender
   veri_test2.txt, list_test_all2.txt, list_test_hard2.txt     trial lists O, E, H, cleaned
-  veri_test.txt, list_test_all.txt, list_test_hard.txt        the same before cleaning, where they are there
+  veri_test.txt, list_test_all.txt, list_test_hard.txt        the same before cleaning, if present
 
 example: local/prepare_voxceleb1.py /corpora/voxceleb1 data/vox1
 """

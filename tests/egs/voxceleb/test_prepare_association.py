@@ -67,6 +67,6 @@ def test_sounds_and_pictures_of_the_published_lists_become_clips(tmp_path):
     (lists / "matching/matching_v2f_U.csv").write_text(row)
     (tmp_path / "ids").write_text("Ann id10002\nJim id10001\n")
     status, said = prepare("prepare_listed.py", "--ids", tmp_path / "ids", "--lists", lists, corpus, tmp_path / "out")
-    assert status == 0 and "1 of 3 sounds and pictures of the lists are not in the corpus" in said
+    assert status == 0 and "1 of 3 recordings and images of the lists are not in the corpus" in said
     data = read_data_dir(tmp_path / "out")
     assert (list(data.wav), list(data.video)) == (["id10001-v-00001"], ["id10001-v-0000025"])
