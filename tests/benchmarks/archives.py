@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A random crop of 200 frames from archives of one-minute feature matrices, beside kaldiio reading the whole matrix.
+"""Reading a random crop of 200 frames from one-minute feature matrices, compared with kaldiio reading whole matrices.
 
 python tests/benchmarks/archives.py
 """
@@ -19,7 +19,7 @@ FRAMES, MELS, CROP = 6000, 80, 200
 def main() -> int:
     args, met = parse(__doc__), True
     rng = np.random.default_rng(0)
-    title("ms a crop")
+    title("ms per crop")
     for name, method in (("float", None), ("compressed, as avsv fbank writes them", 2)):
         scp = args.dir / "feats.scp"
         matrices = {f"u{i}": rng.normal(size=(FRAMES, MELS)).astype(np.float32) for i in range(20)}

@@ -1,4 +1,4 @@
-"""What the benchmarks share: two ways of doing one thing, measured in turns on the same machine."""
+"""Shared by the benchmarks: time two implementations alternately on the same machine."""
 
 import argparse
 import os
@@ -11,7 +11,7 @@ REAL = Path(os.environ.get("AVSV_REAL_DATA", Path(__file__).resolve().parents[3]
 
 
 def parse(doc: str) -> argparse.Namespace:
-    """--clips, --repeats and --dir of a benchmark."""
+    """Parse --clips, --repeats and --dir of a benchmark."""
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dir", type=Path, default=Path("/tmp/avsv-benchmark"))
     parser.add_argument("--clips", type=int, default=60)
@@ -22,7 +22,7 @@ def parse(doc: str) -> argparse.Namespace:
 
 
 def seconds(work: Callable[[], object]) -> tuple[float, float]:
-    """Wall seconds and processor seconds (this process and those it has waited for) of one call."""
+    """Wall seconds and processor seconds (of this process and its finished children) of one call."""
     before, begin = os.times(), time.perf_counter()
     work()
     after, wall = os.times(), time.perf_counter() - begin
@@ -30,10 +30,10 @@ def seconds(work: Callable[[], object]) -> tuple[float, float]:
 
 
 def beside(name: str, ours: Callable, theirs: Callable, n: int, target: float, repeats: int) -> bool:
-    """Run both in turns and print medians; whether ours is `target` times as fast.
+    """Run both alternately and print medians; returns whether ours is at least `target` times as fast.
 
-    A busy machine takes time from both alike only as far as both use the cores alike: the ratio of processor seconds is
-    printed beside that of wall seconds, and the load.
+    A busy machine slows both equally only if they use the cores equally. The ratio of processor seconds and the load
+    are therefore printed beside the ratio of wall seconds.
     """
     tries = [(seconds(ours), seconds(theirs)) for _ in range(repeats)]
     wall = [statistics.median(one[side][0] for one in tries) for side in (0, 1)]
@@ -45,5 +45,6 @@ def beside(name: str, ours: Callable, theirs: Callable, n: int, target: float, r
     return ratio >= target
 
 
-def title(unit: str = "ms a clip") -> None:
+def title(unit: str = "ms per clip") -> None:
+    """Print the heading of the table."""
     print(f"{unit:44}{'ours':>9}{'peer':>9}{'cpu ours':>9}{'cpu peer':>9}{'ratio':>8}{'of cpu':>8}{'target':>8}")

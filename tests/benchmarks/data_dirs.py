@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
-"""Seconds and peak memory of what is done to a data directory of 1.2 million clips, VoxCeleb1 and 2 together.
+"""Seconds and peak memory of the commands on a data directory of 1.2 million clips, VoxCeleb1 and 2 together.
 
-    python tests/benchmarks/data_dirs.py                  minutes; 3 GB in --dir
+    python tests/benchmarks/data_dirs.py                  takes minutes; 3 GB in --dir
     python tests/benchmarks/data_dirs.py --clips 100000   a twelfth of it
 
-The directory is text alone: 7,245 people, nine tables, no media. "mend" is fix where a clip has lost its sound in the
-middle of every table, a line is bad and another stands twice; "resume" is avsv fbank on a stage whose archives and
-proofs are there already, as one job and as the last of four. Each command is run --repeats times and the fastest
-counts: machines are shared; processor seconds are told as well. The exit status is 1 where a target is missed.
+The directory holds text only: 7,245 speakers, nine tables, no media. "fix that mends" runs on a copy in which a clip
+without audio and video lies in the middle of all tables, one line is invalid and one is repeated. "resume" is avsv
+fbank on a stage that is complete already, as one job and as the last of four. Each command runs --repeats times and the
+fastest run counts, because machines are shared; processor seconds are printed too. The exit status is 1 if a target is
+missed.
 """
 
 import argparse
@@ -27,7 +28,7 @@ from avsv.jobs.shards import Shard
 from avsv.kaldi.data_dir import read_data_dir
 from avsv.kaldi.shards import make_archives
 
-PEOPLE, SECONDS, MEBIBYTES = 7245, 10.0, 1536.0
+SPEAKERS, SECONDS, MEBIBYTES = 7245, 10.0, 1536.0
 TABLES = {
     "utt2spk": "{utt} {spk}",
     "utt2vid": "{utt} {spk}-{video}",
@@ -40,14 +41,14 @@ TABLES = {
 
 
 def make_data_dir(folder: Path, n_clips: int) -> None:
-    """Write a data directory as prepare_voxceleb2.py does, people with about as many clips each."""
+    """Write a data directory like prepare_voxceleb2.py, with about equally many clips per speaker."""
     rng = np.random.default_rng(3)
     letters = np.array(list("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"))
     folder.mkdir(parents=True)
     files = {name: open(folder / name, "w") for name in (*TABLES, "spk2utt", "spk2gender")}  # noqa: SIM115
     made = 0
-    for person in range(PEOPLE):
-        spk, n_mine = f"id{person:05d}", n_clips * (person + 1) // PEOPLE - made
+    for speaker in range(SPEAKERS):
+        spk, n_mine = f"id{speaker:05d}", n_clips * (speaker + 1) // SPEAKERS - made
         videos = sorted("".join(row) for row in rng.choice(letters, (n_mine // 8 + 1, 11)))
         utts = []
         for number in range(n_mine):
@@ -59,13 +60,13 @@ def make_data_dir(folder: Path, n_clips: int) -> None:
             utts.append(record["utt"])
             made += 1
         files["spk2utt"].write(f"{spk} {' '.join(utts)}\n")
-        files["spk2gender"].write(f"{spk} {'mf'[person % 2]}\n")
+        files["spk2gender"].write(f"{spk} {'mf'[speaker % 2]}\n")
     for file in files.values():
         file.close()
 
 
 def break_data_dir(good: Path, bad: Path) -> None:
-    """A copy with a few defects that touch every table."""
+    """Make a copy with a few defects that affect all tables."""
     shutil.rmtree(bad, ignore_errors=True)
     shutil.copytree(good, bad)
     for name in ("wav.scp", "video.scp"):
@@ -77,7 +78,7 @@ def break_data_dir(good: Path, bad: Path) -> None:
 
 
 def finish_stage(folder: Path, out: Path, names: list[str], settings: dict, tables: tuple[str, ...] = ()) -> None:
-    """Leave behind what a stage leaves that is complete: proofs, and archives that nobody looks into."""
+    """Write the files of a completed stage: its records, and entries of archives that are never opened."""
     data = read_data_dir(folder)
     for total in (1, 4):
         for job in range(1, total + 1):
@@ -93,24 +94,24 @@ def finish_stage(folder: Path, out: Path, names: list[str], settings: dict, tabl
 
 
 def run(command: list[str]) -> tuple[float, float, float, str]:
-    """Wall seconds, processor seconds and peak MiB of `avsv ...`, and what it said."""
+    """Wall seconds, processor seconds, peak MiB and output of `avsv ...`."""
     begin = time.perf_counter()
     process = subprocess.Popen(["avsv", *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    said = process.stdout.read().decode()
+    output = process.stdout.read().decode()
     _, status, usage = os.wait4(process.pid, 0)
     if status:
-        sys.exit(f"avsv {' '.join(command)} failed: {said[-2000:]}")
-    return time.perf_counter() - begin, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, said
+        sys.exit(f"avsv {' '.join(command)} failed: {output[-2000:]}")
+    return time.perf_counter() - begin, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, output
 
 
 def measure(name: str, command: list[str], before, repeats: int, wanted: str = "") -> bool:
-    """Run a command and print its line; whether the targets are met."""
+    """Run a command and print its row; returns whether the targets are met."""
     tries = []
     for _ in range(repeats):
         before()
         tries.append(run(command))
         if wanted not in tries[-1][3]:
-            sys.exit(f"avsv {' '.join(command)}: expected to hear {wanted!r}, heard: {tries[-1][3][-2000:]}")
+            sys.exit(f"avsv {' '.join(command)}: expected {wanted!r} in the output, found: {tries[-1][3][-2000:]}")
     seconds, cpu, mebibytes = min(t[0] for t in tries), min(t[1] for t in tries), max(t[2] for t in tries)
     met = seconds <= SECONDS and mebibytes <= MEBIBYTES
     print(f"{name:32}{seconds:8.2f}{cpu:8.2f}{mebibytes:8.0f}   {SECONDS:.0f} s, {MEBIBYTES:.0f} MiB"
@@ -119,7 +120,7 @@ def measure(name: str, command: list[str], before, repeats: int, wanted: str = "
 
 
 def aside(function, *arguments) -> None:
-    """Call in another process: a command's peak memory, as the system counts it, is at least that of its parent."""
+    """Call in another process: the system counts at least the parent's peak memory for a command."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as other:
         other.submit(function, *arguments).result()
 
@@ -129,7 +130,7 @@ def main() -> int:
     parser.add_argument("--dir", type=Path, default=Path(tempfile.gettempdir()) / "avsv-benchmark" / "data_dirs")
     parser.add_argument("--clips", type=int, default=1_200_000)
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--only", default="", metavar="TEXT", help="rows with this in their name")
+    parser.add_argument("--only", default="", metavar="TEXT", help="run only rows whose name contains TEXT")
     args = parser.parse_args()
     good, bad, fbank = (args.dir / f"{args.clips}" / name for name in ("good", "bad", "fbank"))
     if not good.exists():

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""Voice and face embeddings beside the loop that a user of SpeechBrain or InsightFace would write.
+"""Voice and face embeddings, compared with the loop that a user of SpeechBrain or InsightFace would write.
 
     python tests/benchmarks/embeddings.py --clips 60
 
-Voice: ECAPA-TDNN of the published size (1,024 channels, random weights) on clips of 2 to 20 s, cut from real
-recordings; beside a loop over `EncoderClassifier.encode_batch`, and over batches of 8 clips that are padded. Face:
-five faces of each mp4 of 160 px with the pack in AVSV_REAL_DATA/models/mobileface, beside `FaceAnalysis.get` on the
-same five frames after decoding the video up to the last of them. Answers are compared in the same run: the least cosine
-is printed.
+Voice: ECAPA-TDNN of the published size (1,024 channels, random weights) on clips of 2 to 20 s cut from real recordings,
+compared with a loop over `EncoderClassifier.encode_batch`, clip by clip and in padded batches of 8. Face: five faces
+from each 160-pixel mp4 with the pack in AVSV_REAL_DATA/models/mobileface, compared with `FaceAnalysis.get` on the same
+five frames after decoding the video up to the last of them. The embeddings are compared too: the lowest cosine is
+printed.
 """
 
 import contextlib
@@ -36,7 +36,7 @@ SIZES = (80, 1024, 128, 192)
 
 
 def make_encoder(folder: Path) -> Path:
-    """A SpeechBrain folder with random weights, and statistics of batch norm that are not 0 and 1."""
+    """A SpeechBrain folder with random weights and non-trivial batch-norm statistics."""
     torch.manual_seed(0)
     net = make_ecapa(*SIZES)
     for module in net.modules():

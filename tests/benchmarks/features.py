@@ -1,11 +1,10 @@
 #!/usr/bin/env python3
-"""`avsv fbank` from m4a and flac to archives beside decoding and kaldi-native-fbank alone, in one process.
+"""`avsv fbank` from m4a and flac to archives, compared with decoding and kaldi-native-fbank alone in one process.
 
     python tests/benchmarks/features.py --clips 240
 
-The peer writes nothing. Ours is the command as the recipe starts it, with one thread a job: two jobs side by side,
-which are to be 1.6 times as fast as the peer, and one job, which may take 15 % longer; starting the command is part of
-it.
+The peer writes nothing. Ours is the command as the recipe starts it, with one thread per job and including its start:
+two jobs in parallel should be 1.6 times as fast as the peer, and one job may take 15 % longer.
 """
 
 import os
@@ -25,7 +24,7 @@ ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 
 
 def make_data(folder: Path, n: int, ending: str) -> dict[str, str]:
-    """A data directory of real recordings, m4a as they are or as flac; links would do as well."""
+    """A data directory of real recordings, as the original m4a files or converted to flac."""
     files = sorted((REAL / "minivox/vox2/dev/aac").rglob("*.m4a"))
     wav = {}
     for number in range(n):
@@ -42,7 +41,7 @@ def make_data(folder: Path, n: int, ending: str) -> dict[str, str]:
 
 
 def jobs(folder: Path, total: int) -> None:
-    """`avsv fbank` as `total` jobs at once, from the start."""
+    """`avsv fbank` as `total` parallel jobs, starting from nothing."""
     subprocess.run(["rm", "-rf", folder / "out"], check=True)
     running = [
         subprocess.Popen(["avsv", "fbank", "--shard", f"{job}/{total}", folder, folder / "out"],

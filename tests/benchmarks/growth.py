@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""Cost of a clip and memory of `avsv fbank` and `avsv embed-voice` as the number of clips grows to 100,000.
+"""Cost per clip and memory of `avsv fbank` and `avsv embed-voice` as the number of clips grows to 100,000.
 
     python tests/benchmarks/growth.py                       half an hour
     python tests/benchmarks/growth.py --most 10000
 
-Clips are links to twenty recordings of half a second, the encoder has 16 channels: what grows with the number, if
-anything does, must show. Processor time of the largest number may be 1.15 times that of a tenth of it, a clip; starting
-the command is taken off (a run on twenty clips). Peak memory may grow by 2 KB a clip, the lines of the tables.
+Clips are links to twenty recordings of half a second and the encoder has 16 channels, so any cost that grows with the
+number of clips becomes visible. Processor time per clip at the largest number may be 1.15 times that at a tenth of it,
+after subtracting the start of the command (a run on twenty clips). Peak memory may grow by 2 KB per clip, for the lines
+of the tables.
 """
 
 import argparse
@@ -64,7 +65,7 @@ def main() -> int:
     torch.manual_seed(0)
     save_speechbrain_folder(encoder, make_ecapa(*SIZES), torch.zeros(2, SIZES[3]), ["a", "b"], ecapa_options(*SIZES))
     met = True
-    print(f"{'':16}{'clips':>8}{'ms a clip':>11}{'MiB':>8}")
+    print(f"{'':16}{'clips':>8}{'ms per clip':>13}{'MiB':>8}")
     for verb in (["fbank"], ["embed-voice", "--model", str(encoder)]):
         if args.only not in verb[0]:
             continue
@@ -74,7 +75,7 @@ def main() -> int:
             cpu, peak = run(verb, make_data(args.dir, n))
             costs.append((cpu - start) / (n - LEAST))
             peaks.append(peak)
-            print(f"{verb[0]:16}{n:8}{1e3 * costs[-1]:11.2f}{peak:8.0f}", flush=True)
+            print(f"{verb[0]:16}{n:8}{1e3 * costs[-1]:13.2f}{peak:8.0f}", flush=True)
         met &= costs[2] < GROWTH * costs[1] and (peaks[2] - peaks[1]) * 2**20 < BYTES * args.most
     return not met
 

@@ -1,12 +1,11 @@
 #!/usr/bin/env python3
-"""Steps of a training with its loader (crop, decode, augment, two workers) beside the model's steps on one batch alone.
+"""Training steps with the loader (crop, decode, augment, two workers), compared with steps on one fixed batch.
 
     python tests/benchmarks/loader.py
 
 The voice encoder of egs/voxceleb/conf/voice_small.yaml (256 channels, batches of 32 crops of 2 s) on real recordings
-and noises. "read" decodes every crop from
-its file; "kept" has them in memory, as the cache of a training does. The workers
-share the cores with the step, so on a CPU the loader costs at least its own processor time.
+and noises. "read from files" decodes each crop; "kept in memory" takes it from the cache, as training does. On a CPU
+the workers share the cores with the step, so the loader costs at least its own processor time.
 """
 
 import sys
@@ -32,7 +31,7 @@ def main() -> int:
     write_table(args.dir / "noises/utt2spk", {utt: sort for utt, (sort, _) in noises.items()})
     write_table(args.dir / "noises/wav.scp", {utt: path for utt, (_, path) in noises.items()})
     paths = [str(path) for path in sorted((REAL / "minivox/vox2/dev/aac").rglob("*.m4a"))]
-    title("ms a batch of 32")
+    title("ms per batch of 32")
     for name, mib in (("kept in memory", 2000), ("read from files", 0)):
         config = VoiceConfig(
             exp_dir=str(args.dir / "loader"), noise_dir=str(args.dir / "noises"), batch_size=32, workers=2,

@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
 """Seconds and peak memory of the scoring commands, from files to files, on sets of the size of VoxCeleb1.
 
-    python tests/benchmarks/scoring.py                    minutes; 0.5 GB in --dir
-    python tests/benchmarks/scoring.py --large            with 10 and 40 million trials; 7 GB in --dir
-    python tests/benchmarks/scoring.py --only as-norm     what has this in its name
+    python tests/benchmarks/scoring.py                    takes minutes; 0.5 GB in --dir
+    python tests/benchmarks/scoring.py --large            adds 10 and 40 million trials; 7 GB in --dir
+    python tests/benchmarks/scoring.py --only as-norm     rows whose name contains "as-norm"
 
-Made-up embeddings of a two-covariance model, dim 192: "O" has 4,708 utterances and 37,720 trials, "E" 145,160 and
-579,818; the cohort has 5,994 members, the training set 5,994 people with 20 utterances each. Each command is run
---repeats times, and the fastest counts: machines are shared. `bare` is the same in this process without any file: the
-bare product, the bare sort. The last column is the target on two cores; the exit status is 1 where one is missed.
+Random embeddings of a two-covariance model, dimension 192: "O" has 4,708 utterances and 37,720 trials, "E" 145,160 and
+579,818; the cohort has 5,994 members, the training set 5,994 speakers with 20 utterances each. Each command runs
+--repeats times and the fastest run counts, because machines are shared. "bare" is the same matrix product or sort in
+this process, without files. The last column is the target on two cores; the exit status is 1 if one is missed.
 """
 
 import argparse
@@ -27,15 +27,15 @@ import numpy as np
 from avsv.kaldi.columns import as_bytes, join_columns
 from avsv.kaldi.embeddings import write_embeddings
 
-DIM, COHORT, TRAIN_PEOPLE, TRAIN_UTTERANCES = 192, 5994, 5994, 20
-SETS = {"O": (40, 4708, 37_720), "E": (1251, 145_160, 579_818)}  # people, utterances, trials
+DIM, COHORT, TRAIN_SPEAKERS, TRAIN_UTTERANCES = 192, 5994, 5994, 20
+SETS = {"O": (40, 4708, 37_720), "E": (1251, 145_160, 579_818)}  # speakers, utterances, trials
 LARGE = {"10M": 10_000_000, "40M": 40_000_000}
 WORDS = np.array([b"nontarget", b"target"])
 
 
 @dataclass
 class Row:
-    """A command, what it is beside, and what it is to reach."""
+    """A command, the bare operation it is compared with, and its targets."""
 
     name: str
     command: list[str]
@@ -72,36 +72,36 @@ def rows(d: str) -> list[Row]:
 
 
 def make_data(folder: Path, large: bool) -> None:
-    """Write the sets that are not there yet."""
+    """Write the sets that do not exist yet."""
     rng = np.random.default_rng(7)
-    for name, (n_people, n_utts, n_trials) in SETS.items():
+    for name, (n_speakers, n_utts, n_trials) in SETS.items():
         if (folder / f"{name}.trials").exists():
             continue
-        people = np.sort(rng.integers(0, n_people, n_utts))
-        names = [f"id1{p:04d}-v{u % 20:02d}-{u:06d}" for u, p in enumerate(people)]
-        vectors = rng.standard_normal((n_people, DIM))[people] + 0.9 * rng.standard_normal((n_utts, DIM))
+        speakers = np.sort(rng.integers(0, n_speakers, n_utts))
+        names = [f"id1{p:04d}-v{u % 20:02d}-{u:06d}" for u, p in enumerate(speakers)]
+        vectors = rng.standard_normal((n_speakers, DIM))[speakers] + 0.9 * rng.standard_normal((n_utts, DIM))
         write_embeddings(folder / f"{name}.ark", folder / f"{name}.scp", names, vectors)
-        write_trials(folder / f"{name}.trials", names, people, n_trials, rng)
+        write_trials(folder / f"{name}.trials", names, speakers, n_trials, rng)
     if not (folder / "utt2spk").exists():
         cohort = [f"id0{p:04d}" for p in range(COHORT)]
         write_embeddings(folder / "cohort.ark", folder / "cohort.scp", cohort, rng.standard_normal((COHORT, DIM)))
-        people = np.repeat(np.arange(TRAIN_PEOPLE), TRAIN_UTTERANCES)
-        names = [f"id0{p:04d}-{u % TRAIN_UTTERANCES:02d}" for u, p in enumerate(people)]
-        vectors = rng.standard_normal((TRAIN_PEOPLE, DIM))[people] + 0.9 * rng.standard_normal((len(people), DIM))
+        speakers = np.repeat(np.arange(TRAIN_SPEAKERS), TRAIN_UTTERANCES)
+        names = [f"id0{p:04d}-{u % TRAIN_UTTERANCES:02d}" for u, p in enumerate(speakers)]
+        vectors = rng.standard_normal((TRAIN_SPEAKERS, DIM))[speakers] + 0.9 * rng.standard_normal((len(speakers), DIM))
         write_embeddings(folder / "train.ark", folder / "train.scp", names, vectors)
         (folder / "utt2spk").write_text("".join(f"{name} {name[:7]}\n" for name in names))
     if large:
         names = [line.split()[0] for line in (folder / "E.scp").read_text().splitlines()]
-        people = np.array([int(name[3:7]) for name in names])
+        speakers = np.array([int(name[3:7]) for name in names])
         for name, n_trials in LARGE.items():
             if not (folder / f"{name}.trials").exists():
-                write_trials(folder / f"{name}.trials", names, people, n_trials, rng)
+                write_trials(folder / f"{name}.trials", names, speakers, n_trials, rng)
 
 
-def write_trials(path: Path, names: list[str], people: np.ndarray, n: int, rng: np.random.Generator) -> None:
-    """Random pairs, each once, sorted by the enrolment; as many target ones as there can be, at most a half."""
-    begin = np.searchsorted(people, people)
-    size = np.searchsorted(people, people, side="right") - begin
+def write_trials(path: Path, names: list[str], speakers: np.ndarray, n: int, rng: np.random.Generator) -> None:
+    """Write distinct random pairs, sorted by enrolment; up to half of them are target trials."""
+    begin = np.searchsorted(speakers, speakers)
+    size = np.searchsorted(speakers, speakers, side="right") - begin
     keys = np.empty(0, np.int64)
     while len(keys) < n:
         enroll = rng.integers(0, len(names), n)
@@ -114,7 +114,7 @@ def write_trials(path: Path, names: list[str], people: np.ndarray, n: int, rng: 
     with open(part, "wb") as out:
         for start in range(0, n, 1 << 16):
             enroll, test = np.divmod(keys[start : start + (1 << 16)], len(names))
-            same = (people[enroll] == people[test]).astype(int)
+            same = (speakers[enroll] == speakers[test]).astype(int)
             out.write(join_columns([text[enroll], text[test], WORDS[same]]))
     part.rename(path)
 
@@ -123,15 +123,15 @@ def run(command: list[str]) -> tuple[float, float]:
     """Wall seconds and peak MiB of `avsv ...`."""
     begin = time.perf_counter()
     process = subprocess.Popen(["avsv", *command], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    said = process.stderr.read().decode()
+    output = process.stderr.read().decode()
     _, status, usage = os.wait4(process.pid, 0)
     if status:
-        sys.exit(f"avsv {' '.join(command)} failed: {said}")
+        sys.exit(f"avsv {' '.join(command)} failed: {output}")
     return time.perf_counter() - begin, usage.ru_maxrss / 1024
 
 
 def bare_seconds(name: str) -> float:
-    """The operation alone, right before the command, so that both see the same machine; 0 where there is none."""
+    """Seconds of the bare operation, run just before the command under the same load; 0 without one."""
     if not name:
         return 0.0
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as aside:
@@ -141,7 +141,7 @@ def bare_seconds(name: str) -> float:
 def bare(name: str) -> float:
     """Seconds of an operation on arrays in memory."""
     rng = np.random.default_rng(0)
-    n_utts, n_trials = SETS[name[0]][1:] if name[0] in SETS else (TRAIN_PEOPLE * TRAIN_UTTERANCES, 0)
+    n_utts, n_trials = SETS[name[0]][1:] if name[0] in SETS else (TRAIN_SPEAKERS * TRAIN_UTTERANCES, 0)
     vectors = rng.standard_normal((n_utts, DIM), np.float32)
     pairs = rng.integers(0, n_utts, (2, n_trials))
     cohort = rng.standard_normal((DIM, COHORT), np.float32)
@@ -162,7 +162,7 @@ def bare(name: str) -> float:
 
 
 def show(row: Row, seconds: float, mebibytes: float, bare: float) -> bool:
-    """Print a line; whether the targets are met."""
+    """Print a row; returns whether the targets are met."""
     limit = min(row.seconds, row.times_bare * bare) if row.times_bare else row.seconds
     met = seconds <= limit and mebibytes <= row.mebibytes
     beside = f"{bare:8.2f} {seconds / bare:6.1f}" if bare else " " * 15
@@ -175,12 +175,12 @@ def show(row: Row, seconds: float, mebibytes: float, bare: float) -> bool:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dir", type=Path, default=Path(tempfile.gettempdir()) / "avsv-benchmark")
-    parser.add_argument("--large", action="store_true", help="10 and 40 million trials too")
-    parser.add_argument("--only", default="", metavar="TEXT", help="rows with this in their name")
+    parser.add_argument("--large", action="store_true", help="add 10 and 40 million trials")
+    parser.add_argument("--only", default="", metavar="TEXT", help="run only rows whose name contains TEXT")
     parser.add_argument("--repeats", type=int, default=3)
     args = parser.parse_args()
     args.dir.mkdir(parents=True, exist_ok=True)
-    # in another process: a command's peak memory, as the system counts it, is at least that of the process it came from
+    # in another process: the system counts at least the parent's peak memory for a command
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as aside:
         aside.submit(make_data, args.dir, args.large).result()
     print(f"{'':32}{'seconds':>8}{'MiB':>8} {'bare':>8} {'ratio':>6}   target")
