@@ -21,6 +21,11 @@ def least_cost(counts: ErrorCounts, p_target: float, c_miss: float = 1.0, c_fa: 
     """Least normalised cost over all thresholds, at most 1, and the lowest threshold that gives it.
 
     The threshold is infinite if rejecting everything costs least. Both are NaN if a class has no trial.
+
+    Examples
+    --------
+    >>> least_cost(count_errors(np.array([0.0, 1.0, 2.0, 3.0]), np.array([False, True, False, True])), 0.01)
+    (0.5, 3.0)
     """
     if not counts.two_classes:
         return float("nan"), float("nan")

@@ -20,7 +20,13 @@ def det_points(counts: ErrorCounts, most: int = 400) -> tuple[np.ndarray, np.nda
 
 
 def lowest_rate(n_target: int, n_nontarget: int) -> float:
-    """Lower end of both axes: half an error in the smaller class, limited to 0.01-2 %."""
+    """Lower end of both axes: half an error in the smaller class, limited to 0.01-2 %.
+
+    Examples
+    --------
+    >>> lowest_rate(100, 900)
+    0.005
+    """
     return min(0.02, max(0.0001, 0.5 / min(n_target, n_nontarget)))
 
 

@@ -128,6 +128,11 @@ def equal_error(counts: ErrorCounts) -> tuple[float, float]:
 
     The rate is where the line through the points (FPR, FNR) crosses FNR = FPR. The threshold is that of the
     neighbouring point whose two rates differ less.
+
+    Examples
+    --------
+    >>> equal_error(count_errors(np.array([0.0, 1.0, 2.0, 3.0]), np.array([False, True, False, True])))
+    (0.5, 2.0)
     """
     if not counts.two_classes:
         return float("nan"), float("nan")

@@ -50,6 +50,11 @@ def resampled_accuracy(credit: np.ndarray, speakers: np.ndarray, weights: Sequen
     credit : (n,) from `matching_credit`
     speakers : (n, N) int, of the true candidate (and of the query), then of the others
     weights : blocks (speakers, resamples) of a SpeakerBootstrap
+
+    Examples
+    --------
+    >>> resampled_accuracy(np.array([1.0, 0.0]), np.array([[0, 1], [1, 0]]), [np.ones((2, 1))]).tolist()
+    [0.5]
     """
     n_speakers = len(weights[0])
     counts, earned = (np.bincount(speakers.ravel(), np.repeat(x, speakers.shape[1]), n_speakers)

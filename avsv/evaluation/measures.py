@@ -121,6 +121,11 @@ def measure_present(
     Raises
     ------
     InputError : no trial has a score
+
+    Examples
+    --------
+    >>> measure_present("scores", np.array([0.0, 2.0, np.nan]), np.array([False, True, True]))["n_missing"]
+    1
     """
     present = ~np.isnan(scores)
     n_missing = len(present) - int(present.sum())
@@ -153,7 +158,13 @@ def warn_reversed(name: Path | str, row: dict) -> None:
 
 
 def number(value: float) -> float | None:
-    """The value, or None unless it is finite: JSON has no NaN."""
+    """The value, or None unless it is finite: JSON has no NaN.
+
+    Examples
+    --------
+    >>> number(1.5), number(float("nan"))
+    (1.5, None)
+    """
     return value if math.isfinite(value) else None
 
 

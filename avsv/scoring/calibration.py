@@ -118,7 +118,13 @@ def pattern_code(present: Iterable[bool]) -> int:
 
 
 def pattern_codes(scores: np.ndarray) -> np.ndarray:
-    """`pattern_code` of each trial, (n,) int, from scores (n, systems) with NaN where absent."""
+    """`pattern_code` of each trial, (n,) int, from scores (n, systems) with NaN where absent.
+
+    Examples
+    --------
+    >>> pattern_codes(np.array([[0.5, np.nan], [0.5, 0.1]])).tolist()
+    [1, 3]
+    """
     number_type = np.min_scalar_type((1 << scores.shape[1]) - 1)
     codes = np.zeros(len(scores), number_type)
     for number, column in enumerate(scores.T):
@@ -218,6 +224,12 @@ def train_map(
     -------
     weights : (k,) float64
     offset : float
+
+    Examples
+    --------
+    >>> weights, _ = train_map(np.array([[-1.0], [2.0], [1.0], [-0.5]]), np.array([False, True, True, False]), 0.5)
+    >>> bool(weights[0] > 0)
+    True
     """
     n_target = int(labels.sum())
     class_weights = (1 - target_prior) / (len(labels) - n_target), target_prior / n_target
@@ -281,7 +293,16 @@ def cost_terms(
 
 
 def write_fusion(path: Path | str, fusion: ScoreFusion) -> None:
-    """Write a model as JSON; see SHAPE for the keys."""
+    """Write a model as JSON; see SHAPE for the keys.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "model.json"
+    >>> write_fusion(path, ScoreFusion(["voice"], 0.5, [], [Map([True], [2.0], -1.0)], [None]))
+    >>> read_fusion(path).maps[0].weights
+    [2.0]
+    """
     write_json(path, asdict(fusion))
 
 

@@ -250,6 +250,12 @@ def llr_terms(psi: np.ndarray, n: int = 1) -> tuple[np.ndarray, np.ndarray, np.n
     -------
     cross, enroll, test : (d,) float
     constant : float
+
+    Examples
+    --------
+    >>> cross, enroll, test, constant = llr_terms(np.array([3.0]))
+    >>> round(constant, 4)  # the ratio of two vectors at the mean
+    0.4133
     """
     weight, variance, total = n * psi / (1 + n * psi), 1 + psi / (1 + n * psi), 1 + psi
     test = 0.5 * (1 / total - 1 / variance)

@@ -22,7 +22,17 @@ OPEN, CLOSE = b"<Plda>", b"</Plda>"
 
 
 def write_plda(folder: Path | str, plda: Plda, text: bool = False) -> None:
-    """Write `mean.vec` and `transform.mat` (float, as Kaldi's tools do) and `plda` (double), all binary or all text."""
+    """Write `mean.vec` and `transform.mat` (float, as Kaldi's tools do) and `plda` (double), all binary or all text.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = tempfile.mkdtemp()
+    >>> model = Gaussians(np.zeros(1), np.eye(1), np.array([3.0]))
+    >>> write_plda(folder, Plda(Projection(np.zeros(2), np.array([[1.0, 0.0]])), model))
+    >>> read_plda(folder).gaussians.psi
+    array([3.])
+    """
     with replaced_together(Path(folder) / "plda"):
         write_projection(folder, plda.projection, text)
         write_gaussians(Path(folder) / "plda", plda.gaussians, text)

@@ -76,6 +76,15 @@ def read_quality(
     ------
     InputError : a value is missing and `fill_missing` is False, a value is not finite, or not positive although its
         logarithm is to be taken; or the tables do not match the model's measures
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "utt2dur"
+    >>> _ = path.write_text("a 8.0\\nb 2.5\\n")
+    >>> features, _ = read_quality([QualityTable(path)], Trials(["a"], ["b"], np.array([[0, 0]])))
+    >>> features.tolist()
+    [[2.5, 8.0]]
     """
     if measures is not None:
         refuse_other_tables(tables, measures)

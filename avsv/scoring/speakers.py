@@ -16,6 +16,14 @@ def speaker_numbers(embeddings: Embeddings, utt2spk: Path | str, source: Path | 
     Raises
     ------
     InputError : no embeddings, or a recording is not in `utt2spk`
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "utt2spk"
+    >>> _ = path.write_text("u1 ann\\nu2 bob\\nu3 ann\\n")
+    >>> speaker_numbers(Embeddings(["u1", "u2", "u3"], np.eye(3)), path, "embedding.scp").tolist()
+    [0, 1, 0]
     """
     if not len(embeddings):
         raise InputError(f"{source}: expected embeddings, found none")

@@ -238,7 +238,13 @@ def fuse(
 
 
 def mean_of_present(columns: np.ndarray) -> np.ndarray:
-    """Mean of each trial's scores that are not NaN, 0 if there are none: (n, systems) -> (n,) float64."""
+    """Mean of each trial's scores that are not NaN, 0 if there are none: (n, systems) -> (n,) float64.
+
+    Examples
+    --------
+    >>> mean_of_present(np.array([[1.0, 3.0], [1.0, np.nan], [np.nan, np.nan]])).tolist()
+    [2.0, 1.0, 0.0]
+    """
     present = ~np.isnan(columns)
     with np.errstate(invalid="ignore"):  # infinite scores of opposite sign sum to NaN
         return np.where(present, columns, 0).sum(axis=1) / np.maximum(present.sum(axis=1), 1)

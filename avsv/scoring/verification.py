@@ -143,7 +143,13 @@ def trial_llr(fusion: ScoreFusion, columns: Mapping[str, int], cosines: Mapping[
 
 
 def cosine(modality: str, a: np.ndarray, b: np.ndarray) -> float:
-    """Cosine of two embeddings, (d,) each; raises InputError if one is zero or not finite."""
+    """Cosine of two embeddings, (d,) each; raises InputError if one is zero or not finite.
+
+    Examples
+    --------
+    >>> cosine("voice", np.array([2.0, 0.0]), np.array([1.0, 0.0]))
+    1.0
+    """
     a, b = a.astype(np.float64), b.astype(np.float64)
     with np.errstate(invalid="ignore", divide="ignore"):
         value = float(a @ b / np.sqrt(a @ a * (b @ b)))
