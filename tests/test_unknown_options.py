@@ -20,7 +20,7 @@ from avsv.kaldi.embeddings import Embeddings
 from avsv.models.avn_e import Fusion, FusionOptions
 from avsv.models.avn_f import AVNF, AVNFOptions
 from avsv.models.device import pick_device
-from avsv.models.ecapa import make_speaker_encoder
+from avsv.models.speaker_encoders import make_speaker_encoder
 from avsv.scoring.backend import both_sides, make_backend
 from avsv.scoring.missing import check_missing
 from avsv.scoring.normalization import CHOICES, METHODS, normalize

@@ -19,8 +19,8 @@ from avsv.kaldi.shard_writer import ShardWriter
 from avsv.media.decoder_process import guarded
 from avsv.media.waveforms import audio_duration, read_waveform
 from avsv.models.device import pick_device
-from avsv.models.ecapa import load_encoder
 from avsv.models.onnx_encoder import in_onnxruntime
+from avsv.models.speechbrain_folder import load_encoder
 
 RATE = 16000
 SHORTEST = 0.1  # seconds; more than the encoder's widest convolution spans

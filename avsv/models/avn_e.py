@@ -30,27 +30,6 @@ from avsv.models.ranges import choice, within
 from avsv.models.reliability import Reliability
 
 
-@dataclass
-class FusionOptions:
-    """What a fusion network is made of: everything needed to build it again, but the sizes of the embeddings."""
-
-    fusion: str = choice("soft_attention", "concat", "sum", "soft_attention", "soft_attention_concat", "gated",
-                         "compact_bilinear")  # fmt: skip
-    size: int = within(512, 1, 16384)  # of the transformed embeddings, and of the output but for soft_attention_concat
-    transform_depth: int = within(1, 0, 20)  # layers of W_v and W_f; 0: embeddings go in as they are
-    attention_depth: int = within(1, 1, 20)  # layers of the attention; each halves the width
-    # embeddings | reliability | both: what the attention sees
-    attention_on: str = choice("embeddings", "embeddings", "reliability", "both")
-    # mask: nothing enters, the other has all the weight; learned: a learned vector stands for it
-    missing: str = choice("mask", "mask", "learned")
-    reliability: bool = False  # a damaged modality counts as partly missing
-    voice_quality: list[str] = field(default_factory=list)  # tables beside the embeddings, such as "log:utt2magnitude"
-    face_quality: list[str] = field(default_factory=list)
-    mlp_depth: int = within(2, 1, 20)  # of concat
-    dropout: float = within(0.1, 0, below=1)  # of concat
-    gate_tanh: bool = True  # of gated: t = tanh; false: identity
-
-
 class Fused(NamedTuple):
     """What comes out for a batch.
 
@@ -86,7 +65,7 @@ def halving_layers(n_in: int, n_out: int, depth: int) -> nn.Sequential:
 class Concat(nn.Module):
     """[F; V] through an MLP."""
 
-    def __init__(self, n_voice: int, n_face: int, n_cues: int, options: FusionOptions):
+    def __init__(self, n_voice: int, n_face: int, n_cues: int, options: "FusionOptions"):
         super().__init__()
         self.out_size = size = options.size
         widths = [n_voice + n_face] + [size] * options.mlp_depth
@@ -102,7 +81,7 @@ class Concat(nn.Module):
 class Sum(nn.Module):
     """(F + V) / 2."""
 
-    def __init__(self, n_voice: int, n_face: int, n_cues: int, options: FusionOptions):
+    def __init__(self, n_voice: int, n_face: int, n_cues: int, options: "FusionOptions"):
         super().__init__()
         self.out_size = same_size(n_voice, n_face, options)
 
@@ -113,7 +92,7 @@ class Sum(nn.Module):
 class SoftAttentionConcat(nn.Module):
     """[a_f F; a_v V]."""
 
-    def __init__(self, n_voice: int, n_face: int, n_cues: int, options: FusionOptions):
+    def __init__(self, n_voice: int, n_face: int, n_cues: int, options: "FusionOptions"):
         super().__init__()
         self.out_size = n_voice + n_face
         self.attention = halving_layers(n_cues, 2, options.attention_depth)
@@ -132,7 +111,7 @@ class SoftAttentionConcat(nn.Module):
 class SoftAttention(SoftAttentionConcat):
     """a_f F + a_v V."""
 
-    def __init__(self, n_voice: int, n_face: int, n_cues: int, options: FusionOptions):
+    def __init__(self, n_voice: int, n_face: int, n_cues: int, options: "FusionOptions"):
         super().__init__(n_voice, n_face, n_cues, options)
         self.out_size = same_size(n_voice, n_face, options)
 
@@ -143,7 +122,7 @@ class SoftAttention(SoftAttentionConcat):
 class Gated(nn.Module):
     """z t(F) + (1 - z) t(V): a gated multimodal unit (Arevalo et al., 2017); z is the weight of the face."""
 
-    def __init__(self, n_voice: int, n_face: int, n_cues: int, options: FusionOptions):
+    def __init__(self, n_voice: int, n_face: int, n_cues: int, options: "FusionOptions"):
         super().__init__()
         self.out_size = same_size(n_voice, n_face, options)
         self.squash = torch.tanh if options.gate_tanh else nn.Identity()
@@ -164,7 +143,7 @@ class CompactBilinear(nn.Module):
     <F1, F2> <V1, V2>. A masked modality is the unit of convolution, so that the sketch of the other comes out.
     """
 
-    def __init__(self, n_voice: int, n_face: int, n_cues: int, options: FusionOptions):
+    def __init__(self, n_voice: int, n_face: int, n_cues: int, options: "FusionOptions"):
         super().__init__()
         self.out_size = options.size
         for name, n_in in (("voice", n_voice), ("face", n_face)):
@@ -189,6 +168,26 @@ FORMS = {
     "gated": Gated,
     "compact_bilinear": CompactBilinear,
 }
+
+
+@dataclass
+class FusionOptions:
+    """What a fusion network is made of: everything needed to build it again, but the sizes of the embeddings."""
+
+    fusion: str = choice("soft_attention", *FORMS)
+    size: int = within(512, 1, 16384)  # of the transformed embeddings, and of the output but for soft_attention_concat
+    transform_depth: int = within(1, 0, 20)  # layers of W_v and W_f; 0: embeddings go in as they are
+    attention_depth: int = within(1, 1, 20)  # layers of the attention; each halves the width
+    # embeddings | reliability | both: what the attention sees
+    attention_on: str = choice("embeddings", "embeddings", "reliability", "both")
+    # mask: nothing enters, the other has all the weight; learned: a learned vector stands for it
+    missing: str = choice("mask", "mask", "learned")
+    reliability: bool = False  # a damaged modality counts as partly missing
+    voice_quality: list[str] = field(default_factory=list)  # tables beside the embeddings, such as "log:utt2magnitude"
+    face_quality: list[str] = field(default_factory=list)
+    mlp_depth: int = within(2, 1, 20)  # of concat
+    dropout: float = within(0.1, 0, below=1)  # of concat
+    gate_tanh: bool = True  # of gated: t = tanh; false: identity
 
 
 def same_size(n_voice: int, n_face: int, options: FusionOptions) -> int:

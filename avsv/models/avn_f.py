@@ -36,9 +36,9 @@ from torch import Tensor, nn
 
 from avsv.errors import InputError
 from avsv.models.checkpoint import NetworkFile
-from avsv.models.ecapa import make_frontend
 from avsv.models.ranges import choice, within
 from avsv.models.resnet import BLOCKS, make_stages, pool_statistics
+from avsv.models.speechbrain_library import make_frontend
 
 LONGEST_CROP = 600.0  # seconds; a file that claims to be trained on longer crops is refused
 BOTTLENECK = 8  # the paper's: Linear 128 -> 8 -> 128 or 2

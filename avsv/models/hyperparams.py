@@ -17,16 +17,17 @@ import yaml
 
 from avsv.errors import InputError
 from avsv.jobs.yaml_files import read_yaml_tree
+from avsv.models.limits import Check, between, boolean, number, one_of
+from avsv.models.speaker_encoders import ACTIVATION, LOADED_ONLY, SPEAKER_ENCODERS
 
 PLAIN = re.compile(r"tag:yaml\.org,2002:(str|int|float|bool|null|seq|map)|!ref|!copy|!tuple")
 PARTS = re.compile(
     r"!(new|name):(torch\.nn\.[A-Z]\w*"
     r"|speechbrain\.(lobes\.features|processing\.features|lobes\.models\.(ECAPA_TDNN|Xvector|ResNet)|nnet\.[A-Za-z]+"
     r"|dataio\.encoder)\.[A-Z]\w*"
-    r"|avsv\.models\.resnet\.SpeakerResNet)"
+    r")"
 )
 PRETRAINER = "!new:speechbrain.utils.parameter_transfer.Pretrainer"
-ACTIVATION = re.compile(r"!name:torch\.nn\.(ReLU|LeakyReLU|ELU|GELU|SiLU|Tanh|Hardswish)")
 FBANK, NORMALIZATION = "speechbrain.lobes.features.Fbank", "speechbrain.processing.features.InputNormalization"
 RATE = 16000
 TRUST = (
@@ -37,45 +38,8 @@ OPERATIONS: dict[type, Callable] = {ast.Add: operator.add, ast.Sub: operator.sub
                                     ast.Div: operator.truediv, ast.FloorDiv: operator.floordiv}  # fmt: skip
 
 
-def natural(value: Any) -> bool:
-    return type(value) is int and 1 <= value <= 1 << 14
-
-
-def number(value: Any) -> bool:
-    return type(value) in (int, float) and abs(value) <= 1 << 20
-
-
-def between(low: float, high: float) -> Callable[[Any], bool]:
-    return lambda value: number(value) and low <= value <= high
-
-
-def few(value: Any) -> bool:
-    """How many modules of a kind: each of them takes time to build, whatever the weights beside the file hold."""
-    return natural(value) and value <= 64
-
-
-def numbers_of_blocks(value: Any) -> bool:
-    return isinstance(value, list) and 1 <= len(value) <= 8 and all(map(few, value))
-
-
-def naturals(value: Any) -> bool:
-    return isinstance(value, list) and 1 <= len(value) <= 64 and all(map(natural, value))
-
-
-def one_of(*allowed: Any) -> Callable[[Any], bool]:
-    return lambda value: any(type(value) is type(each) and value == each for each in allowed)
-
-
-def boolean(value: Any) -> bool:
-    return type(value) is bool
-
-
-def activation(value: Any) -> bool:
-    return isinstance(value, str) and bool(ACTIVATION.fullmatch(value))
-
-
-# what each part may be given, and what a value must be; "device" is ours to say
-OPTIONS: dict[str, dict[str, Callable[[Any], bool]]] = {
+# the arguments that each part may be given, and their limits; avsv chooses "device" itself
+OPTIONS: dict[str, Mapping[str, Check]] = {
     FBANK: {"deltas": boolean, "context": boolean, "requires_grad": boolean, "sample_rate": one_of(RATE),
             "f_min": number, "f_max": lambda value: value is None or number(value), "n_fft": between(1, 4096),
             "n_mels": between(1, 1024), "filter_shape": one_of("triangular", "rectangular", "gaussian"),
@@ -83,18 +47,7 @@ OPTIONS: dict[str, dict[str, Callable[[Any], bool]]] = {
             "right_frames": between(0, 64), "win_length": between(1, 1000), "hop_length": between(1, 1000)},
     NORMALIZATION: {"mean_norm": boolean, "std_norm": boolean, "norm_type": one_of("sentence"),
                     "avoid_padding_norm": boolean, "epsilon": number},
-    "speechbrain.lobes.models.ECAPA_TDNN.ECAPA_TDNN": {
-        "input_size": natural, "lin_neurons": natural, "activation": activation, "channels": naturals,
-        "kernel_sizes": naturals, "dilations": naturals, "attention_channels": natural, "res2net_scale": few,
-        "se_channels": natural, "global_context": boolean, "groups": naturals, "dropout": number},
-    "speechbrain.lobes.models.Xvector.Xvector": {
-        "in_channels": natural, "activation": activation, "tdnn_blocks": few, "tdnn_channels": naturals,
-        "tdnn_kernel_sizes": naturals, "tdnn_dilations": naturals, "lin_neurons": natural},
-    "speechbrain.lobes.models.ResNet.ResNet": {
-        "input_size": natural, "activation": activation, "channels": naturals, "block_sizes": numbers_of_blocks,
-        "strides": naturals, "lin_neurons": natural},
-    "avsv.models.resnet.SpeakerResNet": {
-        "input_size": natural, "channels": natural, "blocks": numbers_of_blocks, "lin_neurons": natural},
+    **{of.network: of.limits for of in (*SPEAKER_ENCODERS.values(), *LOADED_ONLY)},
 }  # fmt: skip
 
 
@@ -142,7 +95,8 @@ class Hyperparams:
         return InputError(f"{self.path}, line {node.start_mark.line + 1}: {what}")
 
     def refuse_tags(self, node: yaml.Node) -> None:
-        if node.tag != PRETRAINER and not (PLAIN.fullmatch(node.tag) or PARTS.fullmatch(node.tag)):
+        known = PLAIN.fullmatch(node.tag) or PARTS.fullmatch(node.tag) or node.tag.removeprefix("!new:") in OPTIONS
+        if node.tag != PRETRAINER and not known:
             raise self.refuse(node, f"{node.tag} is no part of a speaker encoder. {TRUST}")
         for below in node.value if isinstance(node, yaml.CollectionNode) else ():
             for each in below if isinstance(below, tuple) else (below,):

@@ -6,11 +6,11 @@ map, not a mean, gives the embedding.
 """
 
 from collections.abc import Sequence
-from pathlib import Path
+from typing import Any
 
 from torch import Tensor, nn
 
-from avsv.models.onnx import export_onnx
+from avsv.errors import InputError
 
 BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 14, 3), 100: (3, 13, 30, 3)}
 CHANNELS = (64, 128, 256, 512)
@@ -84,6 +84,19 @@ class IResNet(nn.Module):
             if isinstance(module, nn.Conv2d):
                 nn.init.normal_(module.weight, 0, 0.1)  # the authors'; batch norm follows, so the scale does not matter
 
+    @classmethod
+    def from_options(cls, options: Any) -> "IResNet":
+        """The network of a training's `FaceEncoderOptions`; InputError unless each stage has blocks and channels."""
+        if not len(options.blocks) == len(options.channels) > 0:
+            raise InputError(f"blocks={list(options.blocks)} channels={list(options.channels)}: expected one of each a "
+                             "stage")  # fmt: skip
+        return cls(options.blocks, options.channels, options.embedding_size, options.stem_stride, options.dropout)
+
+    def requires_grad_(self, requires_grad: bool = True) -> "IResNet":
+        super().requires_grad_(requires_grad)
+        self.norm.weight.requires_grad_(False)  # stays 1
+        return self
+
     def forward(self, pictures: Tensor) -> Tensor:
         """(batch, 3, 112, 112) float, RGB, (x - 127.5) / 127.5 -> (batch, embedding_size), not normalised."""
         return self.norm(self.head(self.stages(self.stem(pictures))))
@@ -92,13 +105,3 @@ class IResNet(nn.Module):
 def iresnet(depth: int, **options) -> IResNet:
     """IResNet18, 34, 50 or 100 as published; `options` as in `IResNet`."""
     return IResNet(BLOCKS[depth], **options)
-
-
-def save_onnx(net: IResNet, path: Path | str) -> None:
-    """Export to a file that InsightFace's model zoo loads as ArcFace.
-
-    It does so for one output and a square input of 112 pixels. It feeds RGB, (x - 127.5) / 127.5, unless the first
-    nodes of the graph are named Sub... and Mul...: pictures are therefore scaled outside of the network.
-    """
-    axes = {"input": {0: "batch"}, "embedding": {0: "batch"}}
-    export_onnx(net, (1, 3, SIDE, SIDE), ["embedding"], axes, path)

@@ -15,10 +15,13 @@ For 80 mel bands and t frames:
                                                                             6,634,336
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
+
+from avsv.models.limits import Check, natural, numbers_of_blocks
 
 BLOCKS = (3, 4, 6, 3)  # of ResNet34
 
@@ -101,6 +104,16 @@ class SpeakerResNet(nn.Module):
     >>> net(torch.zeros(2, 100, 80), torch.tensor([1.0, 0.9])).shape
     torch.Size([2, 1, 16])
     """
+
+    network = "avsv.models.resnet.SpeakerResNet"
+    limits: ClassVar[Mapping[str, Check]] = {
+        "input_size": natural, "channels": natural, "blocks": numbers_of_blocks, "lin_neurons": natural}  # fmt: skip
+
+    @staticmethod
+    def arguments(options: Any) -> dict[str, Any]:
+        """Of this class, for a training's `SpeakerEncoderOptions`."""
+        return {"input_size": 80, "channels": options.channels, "blocks": list(options.blocks),
+                "lin_neurons": options.embedding_size}  # fmt: skip
 
     def __init__(self, input_size: int = 80, channels: int = 32, blocks: Sequence[int] = BLOCKS,
                  lin_neurons: int = 256):  # fmt: skip

@@ -12,20 +12,15 @@ from avsv.importers.model_files import require_model_file
 from avsv.jobs.files import copy_file, whole_file
 from avsv.jobs.fingerprints import file_digest
 from avsv.models.checkpoint import fill_part, write_torch
-from avsv.models.ecapa import (
-    encoder_files,
-    encoder_folder,
-    load_encoder,
-    make_frontend,
-    make_speaker_encoder,
-    save_speechbrain_folder,
-)
+from avsv.models.face_encoders import make_face_encoder, save_onnx
 from avsv.models.hyperparams import RATE
-from avsv.models.iresnet import IResNet, save_onnx
+from avsv.models.speaker_encoders import encoder_arguments, make_speaker_encoder
+from avsv.models.speechbrain_folder import encoder_files, encoder_folder, load_encoder, save_speechbrain_folder
+from avsv.models.speechbrain_library import make_frontend
 from avsv.training.checkpoints import load_weights, weights_file
 from avsv.training.config import apply_schema, read_config
 from avsv.training.tasks.face import FaceConfig
-from avsv.training.tasks.voice import VoiceConfig, encoder_options
+from avsv.training.tasks.voice import VoiceConfig
 
 
 @dataclass(frozen=True)
@@ -59,7 +54,7 @@ def read_voice_encoder(source: str) -> Encoder:
     """
     if is_new(source):
         config = apply_schema(read_config(source, []), VoiceConfig, source)
-        net = make_speaker_encoder(config.encoder, encoder_options(config))
+        net = make_speaker_encoder(config.encoder, encoder_arguments(config))
         return Encoder(net, config.embedding_size, Path(source), file_digest(source))
     encoder = load_encoder(source, "cpu")
     refuse_other_features(encoder, source)
@@ -104,7 +99,7 @@ def read_face_encoder(source: str) -> Encoder:
     if config.get("task") != "face":
         raise InputError(f"face: {given}: is of task {config.get('task')}, expected face")
     config = apply_schema(config, FaceConfig, given)
-    net = IResNet(config.blocks, config.channels, config.embedding_size, config.stem_stride, config.dropout)
+    net = make_face_encoder(config)
     if is_new(source):
         return Encoder(net, config.embedding_size, path, file_digest(path))
     fill_part(net, load_weights(path), "net.", weights_file(path))
@@ -116,7 +111,7 @@ def save_voice_encoder(net: nn.Module, source: Path, folder: Path) -> None:
     if is_new(source):
         config = apply_schema(read_config(source, []), VoiceConfig, source)
         nobody = torch.zeros(1, config.embedding_size)
-        save_speechbrain_folder(folder, net, nobody, ["nobody"], encoder_options(config), config.encoder)
+        save_speechbrain_folder(folder, net, nobody, ["nobody"], encoder_arguments(config), config.encoder)
         return
     weights = encoder_files(str(source))[1].relative_to(source)
     for file in sorted(source.glob("*.ckpt")) + sorted(source.glob("label_encoder.*")):
@@ -132,7 +127,7 @@ def save_voice_encoder(net: nn.Module, source: Path, folder: Path) -> None:
     write_torch(folder / weights, net.state_dict())
 
 
-def save_face_encoder(net: IResNet, source: Path, folder: Path) -> None:
+def save_face_encoder(net: nn.Module, source: Path, folder: Path) -> None:
     """Write a face pack with the trained network, and the detector of `source` where it has one."""
     folder.mkdir(parents=True, exist_ok=True)
     save_onnx(net.eval(), folder / "recognition.onnx")

@@ -30,7 +30,8 @@ from avsv.features.quality_measures import FACE_TABLES, VOICE_TABLES
 from avsv.kaldi.embeddings import read_embeddings
 from avsv.kaldi.shard_writer import ShardWriter
 from avsv.media.images import evenly_spaced, frame_times, upright
-from avsv.models.ecapa import ecapa_options, load_encoder, make_ecapa, save_speechbrain_folder
+from avsv.models.speaker_encoders import ecapa_arguments, make_speaker_encoder
+from avsv.models.speechbrain_folder import load_encoder, save_speechbrain_folder
 
 SIZES = (80, 1024, 128, 192)
 
@@ -38,12 +39,12 @@ SIZES = (80, 1024, 128, 192)
 def make_encoder(folder: Path) -> Path:
     """A SpeechBrain folder with random weights and non-trivial batch-norm statistics."""
     torch.manual_seed(0)
-    net = make_ecapa(*SIZES)
+    net = make_speaker_encoder("ecapa", ecapa_arguments(*SIZES))
     for module in net.modules():
         if isinstance(module, torch.nn.BatchNorm1d):
             module.running_mean.uniform_(-0.3, 0.3)
             module.running_var.uniform_(0.5, 2)
-    save_speechbrain_folder(folder, net, torch.zeros(2, SIZES[3]), ["a", "b"], ecapa_options(*SIZES))
+    save_speechbrain_folder(folder, net, torch.zeros(2, SIZES[3]), ["a", "b"], ecapa_arguments(*SIZES))
     return folder
 
 

@@ -22,7 +22,8 @@ import soundfile
 import torch
 
 from avsv.kaldi.tables import write_table
-from avsv.models.ecapa import ecapa_options, make_ecapa, save_speechbrain_folder
+from avsv.models.speaker_encoders import ecapa_arguments, make_speaker_encoder
+from avsv.models.speechbrain_folder import save_speechbrain_folder
 
 SIZES, LEAST = (80, 16, 8, 12), 20
 BYTES, GROWTH = 2048, 1.15
@@ -63,7 +64,9 @@ def main() -> int:
     args = parser.parse_args()
     encoder = args.dir / "encoder"
     torch.manual_seed(0)
-    save_speechbrain_folder(encoder, make_ecapa(*SIZES), torch.zeros(2, SIZES[3]), ["a", "b"], ecapa_options(*SIZES))
+    arguments = ecapa_arguments(*SIZES)
+    net = make_speaker_encoder("ecapa", arguments)
+    save_speechbrain_folder(encoder, net, torch.zeros(2, SIZES[3]), ["a", "b"], arguments)
     met = True
     print(f"{'':16}{'clips':>8}{'ms per clip':>13}{'MiB':>8}")
     for verb in (["fbank"], ["embed-voice", "--model", str(encoder)]):

@@ -82,12 +82,14 @@ def encoder(tmp_path_factory):
     import torch
 
     from avsv.models import onnx_encoder
-    from avsv.models.ecapa import ecapa_options, make_ecapa, save_speechbrain_folder
+    from avsv.models.speaker_encoders import ecapa_arguments, make_speaker_encoder
+    from avsv.models.speechbrain_folder import save_speechbrain_folder
 
     folder = tmp_path_factory.mktemp("encoder")
     torch.manual_seed(0)
     options = (80, 8, 4, 6)
-    save_speechbrain_folder(folder, make_ecapa(*options), torch.zeros(2, 6), ["a", "b"], ecapa_options(*options))
+    arguments = ecapa_arguments(*options)
+    save_speechbrain_folder(folder, make_speaker_encoder("ecapa", arguments), torch.zeros(2, 6), ["a", "b"], arguments)
 
     export, exported = onnx_encoder.as_onnx, {}
 

@@ -17,8 +17,8 @@ from avsv.features.face_pack import load_pack
 from avsv.kaldi.tables import read_table, write_table
 from avsv.media.images import read_frames
 from avsv.media.waveforms import read_waveform
-from avsv.models.ecapa import load_encoder
 from avsv.models.hyperparams import Hyperparams
+from avsv.models.speechbrain_folder import load_encoder
 from avsv.training.checkpoints import load_state
 from tests.face_packs import draw_clip
 from tests.media.hostile import movie_bytes, speech

@@ -9,8 +9,9 @@ import torch
 from avsv.embeddings import voice
 from avsv.embeddings.voice import load_voice_encoder
 from avsv.models import onnx_encoder
-from avsv.models.ecapa import ecapa_options, load_encoder, make_ecapa, make_speaker_encoder, save_speechbrain_folder
 from avsv.models.onnx_encoder import WholeClipPooling, in_onnxruntime
+from avsv.models.speaker_encoders import ecapa_arguments, make_speaker_encoder
+from avsv.models.speechbrain_folder import load_encoder, save_speechbrain_folder
 
 SECONDS = (0.4, 1.0, 1.03, 2.5)
 
@@ -20,13 +21,13 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("encoder")
     torch.manual_seed(0)
     options = (80, 16, 8, 12)
-    net = make_ecapa(*options)
+    net = make_speaker_encoder("ecapa", ecapa_arguments(*options))
     for module in net.modules():
         if isinstance(module, torch.nn.BatchNorm1d):
             module.running_mean.uniform_(-0.5, 0.5)
             module.running_var.uniform_(0.5, 2)
             module.weight.data.uniform_(0.5, 1.5)
-    save_speechbrain_folder(folder, net, torch.zeros(2, 12), ["a", "b"], ecapa_options(*options))
+    save_speechbrain_folder(folder, net, torch.zeros(2, 12), ["a", "b"], ecapa_arguments(*options))
     return folder
 
 
@@ -99,7 +100,7 @@ def test_an_encoder_that_cannot_be_exported_runs_in_torch_with_a_warning(folder,
 
 
 def test_a_session_that_disagrees_with_torch_is_not_used(folder, monkeypatch, caplog):
-    wrong = make_ecapa(80, 16, 8, 12).eval()
+    wrong = make_speaker_encoder("ecapa", ecapa_arguments(80, 16, 8, 12)).eval()
     export = onnx_encoder.as_onnx
     monkeypatch.setattr(onnx_encoder, "as_onnx", lambda _, n_mels: export(wrong, n_mels))
     net = load_encoder(str(folder), "cpu").mods["embedding_model"]

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from avsv.features.fbank import energy_vad, fbank_and_energy, log_energy
-from avsv.models.ecapa import import_speechbrain
+from avsv.models.speechbrain_library import import_speechbrain
 
 
 def test_features_equal_torchaudios_port_of_kaldi():

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from avsv.losses.margin import AAMSoftmax, warmed_margin
-from avsv.models.ecapa import import_speechbrain
+from avsv.models.speechbrain_library import import_speechbrain
 
 
 @pytest.mark.parametrize("margin", [0.0, 0.2, 0.5])

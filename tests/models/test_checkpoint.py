@@ -19,7 +19,8 @@ from avsv.errors import InputError
 from avsv.models.avn_e import FUSION, Fusion, FusionOptions
 from avsv.models.avn_f import AVN_F, AVNF, AVNFOptions
 from avsv.models.checkpoint import load, matching, read_state, save
-from avsv.models.ecapa import ecapa_options, load_encoder, make_ecapa, save_speechbrain_folder
+from avsv.models.speaker_encoders import ecapa_arguments, make_speaker_encoder
+from avsv.models.speechbrain_folder import load_encoder, save_speechbrain_folder
 from avsv.systems.association.networks.family import AssociationOptions
 from avsv.systems.association.networks.inception_resnet import TrunkOptions
 from avsv.systems.association.networks.media import ASSOCIATION_MEDIA, MediaNetwork
@@ -36,7 +37,8 @@ def encoder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("encoder")
     torch.manual_seed(0)
     options = (80, 8, 4, 6)
-    save_speechbrain_folder(folder, make_ecapa(*options), torch.zeros(2, 6), ["a", "b"], ecapa_options(*options))
+    arguments = ecapa_arguments(*options)
+    save_speechbrain_folder(folder, make_speaker_encoder("ecapa", arguments), torch.zeros(2, 6), ["a", "b"], arguments)
     return folder
 
 

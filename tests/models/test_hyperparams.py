@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from avsv.errors import InputError
-from avsv.models.ecapa import encoder_files, import_speechbrain, load_encoder
 from avsv.models.hyperparams import Hyperparams, read_recipe
+from avsv.models.speechbrain_folder import encoder_files, load_encoder
+from avsv.models.speechbrain_library import import_speechbrain
 
 # the forms of SpeechBrain's spkrec-ecapa-voxceleb, spkrec-xvect-voxceleb and spkrec-resnet-voxceleb, small
 NETWORKS = {

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from avsv.features.face_pack import load_onnx
-from avsv.models.iresnet import BLOCKS, IResNet, iresnet, save_onnx
+from avsv.models.face_encoders import save_onnx
+from avsv.models.iresnet import BLOCKS, IResNet, iresnet
 
 
 # millions of parameters of InsightFace's iresnet18, 34, 50, 100 (arcface_torch), embedding 512

@@ -6,8 +6,9 @@ import torch
 
 from avsv.errors import InputError
 from avsv.models import resnet
-from avsv.models.ecapa import load_encoder, make_speaker_encoder, save_speechbrain_folder
 from avsv.models.resnet import SpeakerResNet, pool_statistics
+from avsv.models.speaker_encoders import make_speaker_encoder
+from avsv.models.speechbrain_folder import load_encoder, save_speechbrain_folder
 from tests.models.tables import layer_table, n_parameters
 
 

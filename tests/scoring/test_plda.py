@@ -88,7 +88,7 @@ def test_inner_products_are_the_ratios():
 
 SPEECHBRAIN = """
 import sys, numpy as np
-from avsv.models.ecapa import import_speechbrain
+from avsv.models.speechbrain_library import import_speechbrain
 import_speechbrain()
 from speechbrain.processing.PLDA_LDA import Ndx, StatObject_SB, fast_PLDA_scoring
 

@@ -21,7 +21,7 @@ import torch
 from torch import nn
 from torch.utils.data import TensorDataset
 from avsv.losses.pairs import VerificationLoss
-from avsv.models.ecapa import ecapa_options, make_speaker_encoder
+from avsv.models.speaker_encoders import ecapa_arguments, make_speaker_encoder
 from avsv.training.config import OptimizerConfig, TrainingConfig
 from avsv.training.distributed import from_all
 from avsv.training.trainer import Trainer, finish_experiment, load_batches, start_experiment
@@ -32,7 +32,7 @@ config = TrainingConfig(task="t", exp_dir=sys.argv[1], data_dir="d", epochs=3, d
 assert start_experiment(config, {})
 torch.set_default_dtype(torch.float64)
 torch.manual_seed(0)
-encoder = make_speaker_encoder("ecapa", ecapa_options(10, 16, 8, 12))
+encoder = make_speaker_encoder("ecapa", ecapa_arguments(10, 16, 8, 12))
 model = nn.ModuleList([encoder, nn.Dropout(0.2), nn.Linear(12, 5), VerificationLoss()])
 trainer = Trainer(model, config)
 x, speakers = torch.randn(40, 24, 10, generator=torch.Generator().manual_seed(1)), torch.arange(40) % 5

@@ -24,8 +24,8 @@ from avsv.losses.margin import AAMSoftmax, warmed_margin
 from avsv.models.avn_e import FUSION, Fusion
 from avsv.models.avn_f import where_present
 from avsv.models.checkpoint import save
-from avsv.models.ecapa import make_frontend
 from avsv.models.ranges import within
+from avsv.models.speechbrain_library import make_frontend
 from avsv.training.clips import (
     Clip,
     Clips,
@@ -93,7 +93,6 @@ class Encoders(nn.Module):
         self.frozen = frozen
         for network in (self.voice, self.face):
             network.requires_grad_(not frozen)
-        self.face.norm.weight.requires_grad_(False)  # of IResNet: stays 1
         self.train(self.training)
 
     def train(self, mode: bool = True) -> "Encoders":

@@ -13,7 +13,6 @@ import torch
 from torch import nn
 from torch.utils.data import Dataset
 
-from avsv.errors import InputError
 from avsv.features.face_damage import damage_faces, draw_face_damage
 from avsv.features.face_pack import load_pack
 from avsv.features.faces import SIDE, read_faces
@@ -21,7 +20,7 @@ from avsv.jobs.files import copy_file
 from avsv.jobs.fingerprints import file_digest
 from avsv.kaldi.data_dir import read_data_dir
 from avsv.losses.margin import AAMSoftmax
-from avsv.models.iresnet import IResNet, save_onnx
+from avsv.models.face_encoders import FaceEncoderOptions, make_face_encoder, save_onnx
 from avsv.models.ranges import within
 from avsv.training.config import TrainingConfig
 from avsv.training.image_augmentation import fast_layout, plan_batches, to_input, vary_face
@@ -42,15 +41,10 @@ DAMAGE = {
 
 
 @dataclass
-class FaceConfig(TrainingConfig):
+class FaceConfig(FaceEncoderOptions, TrainingConfig):
     """`task: face`."""
 
     detector: str = ""  # the pack that aligned the faces; its detector is copied, so that exp_dir is a pack
-    blocks: tuple[int, ...] = within((3, 4, 14, 3), 1, 200)  # IResNet50
-    channels: tuple[int, ...] = within((64, 128, 256, 512), 1, 16384)
-    embedding_size: int = within(512, 1, 16384)
-    stem_stride: int = within(1, 1, 8)  # 2: a quarter of the work, for a laptop
-    dropout: float = within(0.0, 0, below=1)
     scale: float = within(64.0, above=0, high=10_000)
     margin: float = within(0.5, 0, 3)
     margin_warmup: float = within(0.3, 0, 1)  # share of the epochs in which the margin grows from 0
@@ -98,11 +92,8 @@ class FaceModel(nn.Module):
 
     def __init__(self, config: FaceConfig, n_people: int):
         super().__init__()
-        if not len(config.blocks) == len(config.channels) > 0:
-            raise InputError(f"blocks={list(config.blocks)} channels={list(config.channels)}: expected one of each a "
-                            "stage")  # fmt: skip
         self.config = config
-        self.net = IResNet(config.blocks, config.channels, config.embedding_size, config.stem_stride, config.dropout)
+        self.net = make_face_encoder(config)
         self.layout = fast_layout(self.net)
         self.net.to(memory_format=self.layout)
         self.loss = AAMSoftmax(config.embedding_size, n_people, config.scale, config.margin)

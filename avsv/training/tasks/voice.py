@@ -16,8 +16,10 @@ from avsv.kaldi.data_dir import read_data_dir
 from avsv.losses.margin import AAMSoftmax, warmed_margin
 from avsv.media.decoder_process import guarded
 from avsv.media.waveforms import WaveformStore, read_part, resample
-from avsv.models.ecapa import ecapa_options, make_frontend, make_speaker_encoder, save_speechbrain_folder
-from avsv.models.ranges import choice, within
+from avsv.models.ranges import within
+from avsv.models.speaker_encoders import SpeakerEncoderOptions, encoder_arguments, make_speaker_encoder
+from avsv.models.speechbrain_folder import save_speechbrain_folder
+from avsv.models.speechbrain_library import make_frontend
 from avsv.training.config import TrainingConfig
 from avsv.training.distributed import draw_share
 from avsv.training.labels import label_clips
@@ -31,7 +33,7 @@ VALID_SECONDS = 4.0  # from the middle of each held-out clip
 
 
 @dataclass
-class VoiceConfig(TrainingConfig):
+class VoiceConfig(SpeakerEncoderOptions, TrainingConfig):
     """`task: voice`."""
 
     noise_dir: str = ""  # data directory of local/prepare_musan.py; empty: no noise is added
@@ -41,11 +43,6 @@ class VoiceConfig(TrainingConfig):
     crop_seconds: tuple[float, float] = within((2.0, 3.0), 0.1, 600, rising=True)
     crops_per_clip: int = within(1, 1, 10_000)  # an epoch has this many of each clip at each speed
     cache_mib: int = within(2000, 0, 1 << 24)  # memory for decoded sound
-    encoder: str = choice("ecapa", "ecapa", "resnet")  # ecapa | resnet
-    channels: int = within(1024, 1, 16384)  # resnet: of the first stage, 32 as published
-    attention_channels: int = within(128, 1, 16384)  # ecapa alone
-    blocks: tuple[int, ...] = within((3, 4, 6, 3), 1, 200)  # resnet alone: in each stage
-    embedding_size: int = within(192, 1, 16384)
     scale: float = within(30.0, above=0, high=10_000)
     margin: float = within(0.2, 0, 3)
     margin_warmup: float = within(0.3, 0, 1)  # share of the epochs in which the margin grows from 0
@@ -104,14 +101,6 @@ def take_length(sound: np.ndarray, n_samples: int) -> np.ndarray:
     return np.resize(sound, n_samples) if len(sound) < n_samples else sound[:n_samples]
 
 
-def encoder_options(config: VoiceConfig) -> dict:
-    """Arguments of the network that `config` names."""
-    if config.encoder == "ecapa":
-        return ecapa_options(80, config.channels, config.attention_channels, config.embedding_size)
-    sizes = {"channels": config.channels, "blocks": list(config.blocks), "lin_neurons": config.embedding_size}
-    return {"input_size": 80, **sizes}
-
-
 class VoiceModel(nn.Module):
     """Filter banks, encoder and loss in one module."""
 
@@ -119,7 +108,7 @@ class VoiceModel(nn.Module):
         super().__init__()
         self.config = config
         self.fbank, self.normalize = make_frontend()
-        self.encoder = make_speaker_encoder(config.encoder, encoder_options(config))
+        self.encoder = make_speaker_encoder(config.encoder, encoder_arguments(config))
         self.loss = AAMSoftmax(config.embedding_size, n_people * len(config.speeds), config.scale, config.margin)
 
     def forward(self, sound: torch.Tensor) -> torch.Tensor:
@@ -198,7 +187,7 @@ class VoiceTask(Task):
         config, model = self.config, self.model
         names = [spk if speed == 1 else f"{spk}@{speed:g}" for speed in config.speeds for spk in self.people]
         save_speechbrain_folder(Path(config.exp_dir), model.encoder, model.loss.weight.detach(), names,
-                                encoder_options(config), config.encoder)  # fmt: skip
+                                encoder_arguments(config), config.encoder)  # fmt: skip
 
 
 def classification_step(model: nn.Module, trainer: Trainer) -> Step:

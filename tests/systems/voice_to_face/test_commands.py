@@ -11,7 +11,8 @@ from PIL import Image
 
 from avsv.kaldi.data_dir import read_data_dir
 from avsv.models.checkpoint import write_torch
-from avsv.models.iresnet import IResNet, save_onnx
+from avsv.models.face_encoders import save_onnx
+from avsv.models.iresnet import IResNet
 from avsv.systems.voice_to_face.commands import evaluate as evaluate_voice_to_face
 from avsv.systems.voice_to_face.evaluation import draw_lengths, read_speech_of_videos
 from avsv.systems.voice_to_face.generated_faces import FaceGenerator

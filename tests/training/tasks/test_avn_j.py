@@ -15,7 +15,7 @@ from avsv.features.face_pack import load_pack
 from avsv.kaldi.data_dir import read_data_dir
 from avsv.models.avn_e import FUSION, Fusion, FusionOptions
 from avsv.models.checkpoint import save
-from avsv.models.ecapa import load_encoder
+from avsv.models.speechbrain_folder import load_encoder
 from avsv.training.clips import Clips, list_clips, random_clips
 from avsv.training.config import OptimizerConfig, apply_schema, read_config
 from avsv.training.encoders import read_face_encoder, read_voice_encoder

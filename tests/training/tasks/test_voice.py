@@ -7,7 +7,8 @@ import pytest
 import soundfile
 import torch
 
-from avsv.models.ecapa import import_speechbrain, load_encoder
+from avsv.models.speechbrain_folder import load_encoder
+from avsv.models.speechbrain_library import import_speechbrain
 from avsv.training.config import OptimizerConfig
 from avsv.training.task import train
 from avsv.training.tasks.voice import Crops, VoiceConfig, VoiceTask, mask

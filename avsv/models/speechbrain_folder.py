@@ -1,15 +1,11 @@
-"""SpeechBrain's ECAPA-TDNN: importing the library, building the network, the folder its EncoderClassifier loads.
+"""Speaker encoders in folders of SpeechBrain's form, which its EncoderClassifier loads: reading, fetching, writing.
 
-A folder may hold our ResNet34 (resnet.py) as well: SpeechBrain builds whatever its hyperparams.yaml names.
+A folder may hold an encoder of this package too, such as `SpeakerResNet`: SpeechBrain builds whatever its
+hyperparams.yaml names.
 """
 
 import contextlib
-import importlib
-import logging
-import os
 import re
-import sys
-import types
 from pathlib import Path
 
 import torch
@@ -20,57 +16,15 @@ from avsv.importers.model_files import require_model_file
 from avsv.jobs.files import replaced_together, whole_file
 from avsv.jobs.home import home_folder
 from avsv.models.checkpoint import fill, matching, read_state, without_memory, write_torch
-from avsv.models.hyperparams import ACTIVATION, FBANK, NORMALIZATION, RATE, read_recipe
-from avsv.torchaudio_library import make_optional
+from avsv.models.hyperparams import FBANK, NORMALIZATION, RATE, read_recipe
+from avsv.models.speaker_encoders import N_MELS, SPEAKER_ENCODERS, build
+from avsv.models.speechbrain_library import import_speechbrain
 
-
-def import_speechbrain() -> None:
-    """Import speechbrain, quietly, also where torchaudio's compiled library does not fit this torch."""
-    make_optional()
-    # it tells of its quirks, and of every file that it opens, each through loggers of its own
-    os.environ.setdefault("SB_LOG_LEVEL", "WARNING")
-    logging.getLogger("speechbrain").setLevel(logging.WARNING)
-    import speechbrain  # noqa: F401
-
-    # Its stand-ins for renamed and optional modules import on any look at them, and fail where a package is absent;
-    # tools that walk sys.modules (inspect, hypothesis) die of that. They are found again by an import where needed.
-    for name, module in list(sys.modules.items()):
-        if name.startswith("speechbrain") and type(module) is not types.ModuleType:
-            del sys.modules[name]
-
-
-def make_ecapa(
-    n_mels: int = 80, channels: int = 1024, attention_channels: int = 128, embedding_size: int = 192
-) -> nn.Module:
-    """ECAPA-TDNN with the published layers: five blocks, the last three times as wide (Desplanques et al., 2020).
-
-    Returns
-    -------
-    module : (batch, t, n_mels) and relative lengths -> (batch, 1, embedding_size)
-    """
-    import_speechbrain()
-    from speechbrain.lobes.models.ECAPA_TDNN import ECAPA_TDNN
-
-    return ECAPA_TDNN(**ecapa_options(n_mels, channels, attention_channels, embedding_size))
-
-
-def ecapa_options(n_mels: int, channels: int, attention_channels: int, embedding_size: int) -> dict:
-    return {
-        "input_size": n_mels,
-        "channels": [channels] * 4 + [3 * channels],
-        "kernel_sizes": [5, 3, 3, 3, 1],
-        "dilations": [1, 2, 3, 4, 1],
-        "attention_channels": attention_channels,
-        "lin_neurons": embedding_size,
-    }
-
-
-NETWORKS = {"ecapa": "speechbrain.lobes.models.ECAPA_TDNN.ECAPA_TDNN", "resnet": "avsv.models.resnet.SpeakerResNet"}
 HYPERPARAMS = """\
 # A speaker encoder trained by avsv, in the form that SpeechBrain's EncoderClassifier.from_hparams loads.
 pretrained_path: {path}
 sample_rate: 16000
-n_mels: {options[input_size]}
+n_mels: {n_mels}
 compute_features: !new:speechbrain.lobes.features.Fbank
     n_mels: !ref <n_mels>
 mean_var_norm: !new:speechbrain.processing.features.InputNormalization
@@ -79,7 +33,7 @@ mean_var_norm: !new:speechbrain.processing.features.InputNormalization
 embedding_model: !new:{network}
 {arguments}
 classifier: !new:speechbrain.lobes.models.ECAPA_TDNN.Classifier
-    input_size: {options[lin_neurons]}
+    input_size: {embedding_size}
     out_neurons: {n_classes}
 modules:
     compute_features: !ref <compute_features>
@@ -99,50 +53,13 @@ pretrainer: !new:speechbrain.utils.parameter_transfer.Pretrainer
 """
 
 
-def make_speaker_encoder(kind: str, options: dict) -> nn.Module:
-    """A speaker encoder by its name.
-
-    Parameters
-    ----------
-    kind : "ecapa" or "resnet"
-    options : what `ecapa_options` gives, or the arguments of `SpeakerResNet`
-
-    Returns
-    -------
-    module : (batch, t, n_mels) and relative lengths -> (batch, 1, embedding size)
-
-    Raises
-    ------
-    InputError : another kind
-    """
-    if kind not in NETWORKS:
-        raise InputError(f"encoder={kind}: expected one of {', '.join(NETWORKS)}")
-    import_speechbrain()
-    module, _, name = NETWORKS[kind].rpartition(".")
-    return getattr(importlib.import_module(module), name)(**options)
-
-
-def make_frontend() -> tuple[nn.Module, nn.Module]:
-    """SpeechBrain's filter banks and mean normalisation, as its published speaker encoders have them.
-
-    Returns
-    -------
-    (batch, n) sound at 16 kHz -> (batch, t, 80); and the normalisation of these, given relative lengths
-    """
-    import_speechbrain()
-    from speechbrain.lobes.features import Fbank
-    from speechbrain.processing.features import InputNormalization
-
-    return Fbank(n_mels=80), InputNormalization(norm_type="sentence", std_norm=False)
-
-
 def save_speechbrain_folder(
     folder: Path,
     encoder: nn.Module,
     class_weight: torch.Tensor,
     people: list[str],
-    options: dict,
-    kind: str = "ecapa",
+    arguments: dict,
+    encoder_name: str = "ecapa",
 ) -> None:
     """Write a trained encoder as a folder that `EncoderClassifier.from_hparams(source=folder)` loads.
 
@@ -150,7 +67,7 @@ def save_speechbrain_folder(
     ----------
     class_weight : (n_classes, embedding size), the centres of the margin loss
     people : names of the classes
-    options, kind : what `make_speaker_encoder` was given
+    arguments, encoder_name : what `make_speaker_encoder` was given
     """
     with replaced_together(folder / "hyperparams.yaml"):
         for name, state in (("embedding_model", encoder.state_dict()), ("classifier", {"weight": class_weight})):
@@ -158,10 +75,11 @@ def save_speechbrain_folder(
         with whole_file(folder / "label_encoder.txt") as out:
             out.writelines(f"'{name}' => {index}\n" for index, name in enumerate(people))
             out.write("================\n'starting_index' => 0\n")
-        arguments = "\n".join(f"    {name}: {value}" for name, value in options.items())
+        lines = "\n".join(f"    {name}: {value}" for name, value in arguments.items())
         text = HYPERPARAMS.format(
-            path=folder.absolute(), n_classes=len(people), network=NETWORKS[kind], arguments=arguments, options=options
-        )
+            path=folder.absolute(), n_mels=N_MELS, network=SPEAKER_ENCODERS[encoder_name].network, arguments=lines,
+            embedding_size=class_weight.shape[1], n_classes=len(people),
+        )  # fmt: skip
         with whole_file(folder / "hyperparams.yaml") as out:
             out.write(text)
 
@@ -248,11 +166,11 @@ def load_encoder(source: str, device: str, trust: bool = False) -> nn.Module:
     weights = folder / recipe.weights
     if not weights.exists():
         raise InputError(f"{weights}: there is no such file; {settings} says that the weights are there")
-    features, normalization = part(FBANK, recipe.features), part(NORMALIZATION, recipe.normalization)
+    features, normalization = build(FBANK, recipe.features), build(NORMALIZATION, recipe.normalization)
     try:
-        shapes = without_memory(lambda: part(recipe.network, recipe.options))
+        shapes = without_memory(lambda: build(recipe.network, recipe.options))
         state = matching(shapes, read_state(weights), weights)
-        network = part(recipe.network, recipe.options)
+        network = build(recipe.network, recipe.options)
         network.load_state_dict({**network.state_dict(), **state})
         encoder = SpeakerEncoder(features, normalization, without_noise(network)).eval().requires_grad_(False)
         size = encoder.encode_batch(torch.zeros(1, RATE)).shape
@@ -262,18 +180,6 @@ def load_encoder(source: str, device: str, trust: bool = False) -> nn.Module:
     if len(size) != 3 or size[:2] != (1, 1):
         raise InputError(f"{folder}: the network gives {tuple(size)} for one waveform, expected (1, 1, d)")
     return encoder.to(device)
-
-
-def part(name: str, options: dict) -> nn.Module:
-    """An object of a class that `read_recipe` knows by name."""
-    module, _, of = name.rpartition(".")
-    return getattr(importlib.import_module(module), of)(**{key: made(value) for key, value in options.items()})
-
-
-def made(value: object) -> object:
-    """An activation function for its tag; anything else as it is."""
-    found = ACTIVATION.fullmatch(value) if isinstance(value, str) else None
-    return getattr(nn, found[1]) if found else value
 
 
 def without_noise(network: nn.Module) -> nn.Module:

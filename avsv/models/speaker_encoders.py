@@ -1,0 +1,149 @@
+"""The speaker encoders: networks from filter banks to an embedding, under the names that configurations give.
+
+To add one, write a class with the three members of `SpeakerNetwork` (the network itself may be that class, as
+`SpeakerResNet` is) and add a line to `SPEAKER_ENCODERS`. From that line follow `encoder: NAME` in a training
+configuration, the hyperparams.yaml that the training writes, and the limits within which `load_encoder` builds the
+network from a model folder again. Sizes come from `SpeakerEncoderOptions`; a new kind of size is a new field there.
+"""
+
+import importlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
+
+from torch import nn
+
+from avsv.errors import InputError
+from avsv.models.limits import Check, boolean, few, natural, naturals, number, numbers_of_blocks
+from avsv.models.ranges import choice, within
+from avsv.models.resnet import SpeakerResNet
+from avsv.models.speechbrain_library import import_speechbrain
+
+N_MELS = 80
+ACTIVATION = re.compile(r"!name:torch\.nn\.(ReLU|LeakyReLU|ELU|GELU|SiLU|Tanh|Hardswish)")
+
+
+class SpeakerNetwork(Protocol):
+    """A speaker encoder: called with (batch, t, mel bands) and relative lengths, it gives (batch, 1, size).
+
+    network : its class, as hyperparams.yaml names it
+    limits : argument of the class -> the values that a model folder may give it
+    """
+
+    network: ClassVar[str]
+    limits: ClassVar[Mapping[str, Check]]
+
+    @staticmethod
+    def arguments(options: "SpeakerEncoderOptions") -> dict[str, Any]:
+        """Arguments of the class for a training's options."""
+
+
+def activation(value: Any) -> bool:
+    return isinstance(value, str) and bool(ACTIVATION.fullmatch(value))
+
+
+class Ecapa:
+    """SpeechBrain's ECAPA-TDNN: five blocks, the last three times as wide (Desplanques et al., 2020)."""
+
+    network = "speechbrain.lobes.models.ECAPA_TDNN.ECAPA_TDNN"
+    limits: ClassVar[Mapping[str, Check]] = {
+        "input_size": natural, "lin_neurons": natural, "activation": activation, "channels": naturals,
+        "kernel_sizes": naturals, "dilations": naturals, "attention_channels": natural, "res2net_scale": few,
+        "se_channels": natural, "global_context": boolean, "groups": naturals, "dropout": number}  # fmt: skip
+
+    @staticmethod
+    def arguments(options: "SpeakerEncoderOptions") -> dict[str, Any]:
+        return ecapa_arguments(N_MELS, options.channels, options.attention_channels, options.embedding_size)
+
+
+def ecapa_arguments(n_mels: int, channels: int, attention_channels: int, embedding_size: int) -> dict[str, Any]:
+    return {
+        "input_size": n_mels,
+        "channels": [channels] * 4 + [3 * channels],
+        "kernel_sizes": [5, 3, 3, 3, 1],
+        "dilations": [1, 2, 3, 4, 1],
+        "attention_channels": attention_channels,
+        "lin_neurons": embedding_size,
+    }
+
+
+class XVector:
+    """SpeechBrain's x-vector: published models are loaded; none is trained here."""
+
+    network = "speechbrain.lobes.models.Xvector.Xvector"
+    limits: ClassVar[Mapping[str, Check]] = {
+        "in_channels": natural, "activation": activation, "tdnn_blocks": few, "tdnn_channels": naturals,
+        "tdnn_kernel_sizes": naturals, "tdnn_dilations": naturals, "lin_neurons": natural}  # fmt: skip
+
+
+class SpeechBrainResNet:
+    """SpeechBrain's own ResNet: published models are loaded; none is trained here."""
+
+    network = "speechbrain.lobes.models.ResNet.ResNet"
+    limits: ClassVar[Mapping[str, Check]] = {
+        "input_size": natural, "activation": activation, "channels": naturals, "block_sizes": numbers_of_blocks,
+        "strides": naturals, "lin_neurons": natural}  # fmt: skip
+
+
+SPEAKER_ENCODERS: dict[str, type[SpeakerNetwork]] = {
+    "ecapa": Ecapa,
+    "resnet": SpeakerResNet,
+}
+LOADED_ONLY = (XVector, SpeechBrainResNet)
+
+
+@dataclass
+class SpeakerEncoderOptions:
+    """The sizes of a speaker encoder in a training configuration."""
+
+    encoder: str = choice("ecapa", *SPEAKER_ENCODERS)
+    channels: int = within(1024, 1, 16384)  # resnet: of the first stage, 32 as published
+    attention_channels: int = within(128, 1, 16384)  # ecapa only
+    blocks: tuple[int, ...] = within((3, 4, 6, 3), 1, 200)  # resnet only: in each stage
+    embedding_size: int = within(192, 1, 16384)
+
+
+def encoder_arguments(options: SpeakerEncoderOptions) -> dict[str, Any]:
+    """Arguments of the network that the options name.
+
+    Examples
+    --------
+    >>> encoder_arguments(SpeakerEncoderOptions("resnet", channels=32))["channels"]
+    32
+    """
+    return SPEAKER_ENCODERS[options.encoder].arguments(options)
+
+
+def make_speaker_encoder(name: str, arguments: Mapping[str, Any]) -> nn.Module:
+    """A speaker encoder with random weights.
+
+    Parameters
+    ----------
+    name : in `SPEAKER_ENCODERS`
+    arguments : of its class, such as `encoder_arguments` gives
+
+    Returns
+    -------
+    module : (batch, t, mel bands) and relative lengths -> (batch, 1, embedding size)
+
+    Raises
+    ------
+    InputError : an unknown name
+    """
+    if name not in SPEAKER_ENCODERS:
+        raise InputError(f"encoder={name}: expected one of {', '.join(SPEAKER_ENCODERS)}")
+    return build(SPEAKER_ENCODERS[name].network, arguments)
+
+
+def build(network: str, arguments: Mapping[str, Any]) -> nn.Module:
+    """An object of a class given by its dotted name; activations given by their tags become functions."""
+    import_speechbrain()
+    module, _, name = network.rpartition(".")
+    made = {key: activation_of(value) for key, value in arguments.items()}
+    return getattr(importlib.import_module(module), name)(**made)
+
+
+def activation_of(value: Any) -> Any:
+    """The activation for its tag in hyperparams.yaml; any other value unchanged."""
+    return getattr(nn, ACTIVATION.fullmatch(value)[1]) if activation(value) else value
