@@ -33,6 +33,12 @@ def all_tasks() -> dict[str, str]:
     return tasks
 
 
+def task_class(name: str) -> type:
+    """The class of a task."""
+    module, _, kind = all_tasks()[name].partition(":")
+    return getattr(importlib.import_module(module), kind)
+
+
 def add_arguments(parser):
     parser.add_argument("config", type=Path, help="YAML; its key `task` says what is trained")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="change the configuration")
@@ -59,8 +65,7 @@ def run(args):
         raise InputError(f'{args.config}: "task: {task}": expected one of {", ".join(tasks)}')
     if args.task not in (None, task):
         raise InputError(f"{args.config}: is of task {task}; a configuration of task {args.task} is expected here")
-    module, _, name = tasks[task].partition(":")
-    kind = getattr(importlib.import_module(module), name)
+    kind = task_class(task)
     job = kind(apply_schema(given, kind.config_class, args.config, args.allow_pipes))
     if args.dry_run and kind.random_data is Task.random_data:
         raise OptionError(f"task {task} does not support --dry-run")

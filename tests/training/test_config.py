@@ -1,4 +1,3 @@
-import importlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -6,7 +5,7 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from avsv.commands.train import all_tasks
+from avsv.commands.train import task_class
 from avsv.errors import InputError
 from avsv.training.config import OptimizerConfig, TrainingConfig, apply_schema, read_config, to_yaml
 from avsv.training.schedule import learning_rate, make_optimizer
@@ -116,8 +115,7 @@ def test_an_unknown_task_and_an_absent_file(tmp_path, avsv):
 @pytest.mark.parametrize("path", sorted((ROOT / "egs").glob("*/conf/**/*.yaml")), ids=str)
 def test_configurations_of_the_recipes_have_no_unknown_key(path):
     given = read_config(path, [])
-    module, schema, _ = all_tasks()[given.task]
-    config = apply_schema(given, getattr(importlib.import_module(module), schema), path)
+    config = apply_schema(given, task_class(given.task).config_class, path)
     make_optimizer(torch.nn.Linear(1, 1), config.optimizer)
     assert learning_rate(config.optimizer, 0, 100) >= 0
 

@@ -1,6 +1,5 @@
 """Every field of every configuration has a range, and whatever is given is a configuration or one clear line."""
 
-import importlib
 import math
 import re
 from dataclasses import fields, is_dataclass
@@ -11,12 +10,12 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from avsv.commands.train import all_tasks
+from avsv.commands.train import all_tasks, task_class
 from avsv.errors import InputError
 from avsv.models.ranges import check_ranges
 from avsv.training.config import OptimizerConfig, TrainingConfig, apply_schema, read_config
 
-SCHEMAS = {task: getattr(importlib.import_module(module), schema) for task, (module, schema, _) in all_tasks().items()}
+SCHEMAS = {task: task_class(task).config_class for task in all_tasks()}
 FREE = {
     "task",
     "exp_dir",
