@@ -7,7 +7,8 @@ from torch import nn
 
 from avsv.features.faces import TEMPLATE
 from avsv.models.face_detector import STRIDES
-from avsv.models.iresnet import IResNet, save_onnx
+from avsv.models.face_encoders import save_onnx
+from avsv.models.iresnet import IResNet
 from avsv.models.onnx import export_onnx
 
 CELL = STRIDES[-1]
