@@ -24,7 +24,7 @@ end_stage() {
   if [ "$1" != 0 ]; then result=failed; fi
   outputs=$(tail -n "+$((stage_lines + 1))" "$AVSV_RUN_LOG" | awk '
     { n[$1]++ }
-    END { printf "%d outputs made, %d redone, %d kept", n["made"], n["redone"], n["kept"] }')
+    END { printf "outputs: %d made, %d redone, %d kept", n["made"], n["redone"], n["kept"] }')
   log_line "stage $number $result in $((SECONDS - stage_start)) s: $outputs"
 }
 

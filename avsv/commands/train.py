@@ -1,6 +1,6 @@
 """avsv train: train a voice encoder, a face encoder, a fusion or a synchrony network from a configuration.
 
-What is trained is written to exp_dir of the configuration, with the configuration, versions, log, curves, checkpoints.
+Model, configuration, versions, log, curves and checkpoints are written to exp_dir, which is exp/NAME for NAME.yaml.
 A training that was stopped goes on where it was; one that is complete is not done again, and a second one at the same
 time waits for the first. --dry-run needs no data: it
 makes steps on random numbers and tells parameters, memory and the time that the training would take on this machine.
