@@ -6,20 +6,20 @@ from avsv.errors import InputError
 
 
 def number_in(name: str, default: int = 0) -> int:
-    """The whole number that a variable holds; `default` where it is not set, or empty.
+    """The integer in a variable; `default` if it is unset or empty.
 
     Raises
     ------
-    InputError : it holds something else
+    InputError : it is not an integer >= 0
 
     Examples
     --------
     >>> number_in("AVSV_NO_SUCH_VARIABLE", 3)
     3
     """
-    said = os.environ.get(name, "").strip()
-    if not said:
+    text = os.environ.get(name, "").strip()
+    if not text:
         return default
-    if not (said.isascii() and said.isdigit() and len(said) < 10):
-        raise InputError(f'{name}="{said}" in the environment: expected an integer >= 0')
-    return int(said)
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise InputError(f'{name}="{text}" in the environment: expected an integer >= 0')
+    return int(text)

@@ -22,7 +22,7 @@ class Step:
     role : what the step above it was made with it for, such as "trials"; "" at the root
     state : "current", "changed" since the step above was made, "absent" or "made by earlier code"
     digest : hash of the content that the step above was made from; "" at the root
-    record : command, options, seed, version, code; None where nobody recorded it, as for data from elsewhere
+    record : command, options, seed, version, code; None if unrecorded, as for imported data
     inputs : the steps before
     repeated : its inputs are shown where it stands first in the tree
     """

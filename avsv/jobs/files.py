@@ -1,15 +1,16 @@
-"""Files that appear whole, alone or several as one, and locks: one process works on a result at a time.
+"""Atomic writing of files, alone or as a set, and locks: one process works on a result at a time.
 
-A file is written beside its place, then renamed. What belongs together (an archive and its scp, the files of a
-back-end, a data directory) is written within `replaced_together`: a reader sees the old set, the new one, or an error.
+A file is written beside its final path, then renamed. Files that belong together (an archive and its scp, the files of
+a back-end, a data directory) are written within `replaced_together`: a reader sees the old set, the new one, or an
+error.
 
-Links: folders and files that a user names may be links. Where avsv chooses the name itself (`.NAME.part`, `.lock`,
-`.backup`, `media`, logs) a link is refused, for a folder from elsewhere may bring one that leads to somebody's files.
-A link in the place of a result is replaced, not followed.
+Links: folders and files that a user names may be links. Under names that avsv chooses itself (`.NAME.part`, `.lock`,
+`.backup`, `media`, logs) a link is refused, because a folder from elsewhere may contain one that leads to the user's
+files. A link in the place of a result is replaced, not followed.
 
-Locks are the kernel's (flock): they go with the process that holds them, however it ends. They hold between machines
-where the file system passes them on (NFS from version 4, or 3 with its lock daemon; not where it is mounted with
-`nolock`, nor on Lustre with `localflock`).
+Locks are the kernel's (flock) and end with the process that holds them. They work between machines if the file system
+supports that (NFS 4, or NFS 3 with its lock daemon; not with the mount option `nolock`, nor on Lustre with
+`localflock`).
 """
 
 import errno
@@ -38,9 +39,9 @@ BUFFER = 1 << 18  # bytes
 
 
 class NamedFile(io.FileIO):
-    """A file whose write errors say which file it is, and are remembered.
+    """A file that adds its path to write errors, and remembers them.
 
-    torch.save makes another error of one, and libsndfile drops it.
+    torch.save replaces such an error by another one, and libsndfile drops it.
     """
 
     def __init__(self, file: Path | int, mode: str, path: Path):
@@ -62,14 +63,14 @@ def buffered(raw: NamedFile, mode: str) -> IO[Any]:
 
 @contextmanager
 def whole_file(path: Path | str, mode: str = "w") -> Iterator[IO[Any]]:
-    """Open a file for writing that takes its name only when everything was written.
+    """Open a file for writing that gets its name only when it is complete.
 
-    A reader never sees half a file, and a job killed at any moment leaves either the old file or the new one. What is
-    not complete yet is `.NAME.part` in the same folder, locked, and taken over by the next run.
+    A reader never sees half a file, and a job killed at any moment leaves either the old file or the new one. Until
+    then the file is `.NAME.part` in the same folder, locked; the next run takes it over.
 
     Raises
     ------
-    InputError : another process is writing the same file, and still does after ten seconds
+    InputError : another process is still writing the same file after ten seconds
     OSError : names the file that could not be written: a full disk, no permission
 
     Examples
@@ -120,13 +121,13 @@ def whole_file(path: Path | str, mode: str = "w") -> Iterator[IO[Any]]:
 
 
 def close_quietly(out: IO[Any]) -> None:
-    """Close a file whose errors were raised already, or whose content is on the disk."""
+    """Close a file without raising: its errors were raised already, or its content is on the disk."""
     with suppress(OSError):
         out.close()
 
 
 def is_stream(path: Path) -> bool:
-    """Whether a path is written to as it stands: a device, a pipe; not one that a link leads to, outside /dev."""
+    """Whether a path is written to directly: a device or a pipe, but not through a link outside /dev."""
     try:
         kind = stat.S_IFMT(os.stat(path).st_mode)
     except OSError:
@@ -139,7 +140,7 @@ def is_stream(path: Path) -> bool:
 class Parts:
     """Files of one set that are written and wait for their names.
 
-    gates : removed before any file takes its name; the last ones to be there again
+    gates : removed before any file gets its name, and renamed last
     """
 
     def __init__(self) -> None:
@@ -150,7 +151,7 @@ class Parts:
         self.parts[path] = (part, out)
 
     def drop(self, path: Path) -> None:
-        """Forget a file that is written a second time: the later one counts."""
+        """Drop a file that is written a second time: the later one counts."""
         if path in self.parts:
             close_quietly(self.parts.pop(path)[1])
 
@@ -175,9 +176,9 @@ WAITING: ContextVar[Parts | None] = ContextVar("WAITING", default=None)
 
 
 def sync_folders(paths: Iterable[Path]) -> None:
-    """Have removed and renamed files of these folders on the disk, in this order, even when the power fails."""
+    """Flush removals and renames in these folders to disk, in this order, in case the power fails."""
     for folder in sorted({path.parent for path in paths}):
-        with suppress(OSError):  # a file system that cannot, a folder that is not there
+        with suppress(OSError):  # not supported by the file system, or no such folder
             file = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             try:
                 os.fsync(file)
@@ -187,15 +188,15 @@ def sync_folders(paths: Iterable[Path]) -> None:
 
 @contextmanager
 def replaced_together(*gates: Path | str) -> Iterator[None]:
-    """Give all files that are written in the block (by `whole_file`) their names at its end, as one set.
+    """Give all files written in the block (by `whole_file`) their names at its end, as one set.
 
-    First everything is written, so that a full disk changes nothing. Then the gates are removed, the files are renamed,
-    and those gates that were written come last, in reverse order: whenever the process ends, a reader that needs a gate
-    finds the old set, the new one, or no gate. A block within a block joins the outer one.
+    Everything is written first: a full disk changes nothing. Then the gates are removed and the files renamed, gates
+    last, in reverse order. Whenever the process ends, a reader that needs a gate finds the old set, the new one, or no
+    gate. A nested block joins the outer one.
 
     Parameters
     ----------
-    gates : files without which the set cannot be read, or that say that it is complete
+    gates : files that the set cannot be read without, or that mark it as complete
 
     Examples
     --------
@@ -224,7 +225,7 @@ def replaced_together(*gates: Path | str) -> Iterator[None]:
 
 
 def refuse_link(path: Path | str) -> Path:
-    """The path itself; InputError where it is a link: avsv chooses this name, and follows no link there.
+    """The path itself; InputError if it is a link: avsv chose this name, and follows no link there.
 
     Examples
     --------
@@ -238,7 +239,7 @@ def refuse_link(path: Path | str) -> Path:
 
 
 def own_folder(path: Path | str) -> Path:
-    """A folder that avsv fills and empties itself, made where it is absent; InputError where it is a link or a file."""
+    """A folder that avsv fills and empties itself, created if absent; InputError if it is a link or a file."""
     path = refuse_link(path)
     if path.exists() and not path.is_dir():
         raise InputError(f"{path}: is a file, and avsv keeps a folder there; delete it")
@@ -247,7 +248,7 @@ def own_folder(path: Path | str) -> Path:
 
 
 def open_locked(part: Path, path: Path) -> int:
-    """Open the part file for this process alone; waits a little for another, such as the one that merges as well."""
+    """Open the part file for this process alone; waits briefly for another one, such as a concurrent merge."""
     give_up = time.monotonic() + PATIENCE
     while (file := lock(part)) is None:
         if time.monotonic() > give_up:
@@ -257,11 +258,11 @@ def open_locked(part: Path, path: Path) -> int:
 
 
 def lock(path: Path) -> int | None:
-    """Open and lock a file, made where it is absent; None where another process holds it.
+    """Open and lock a file, created if absent; None if another process holds it.
 
     Raises
     ------
-    InputError : the file is a link, has a second name or is none (a FIFO): what it leads to is somebody's
+    InputError : the file is a link, has a second name, or is not a regular file: it may be the user's
     """
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
@@ -273,9 +274,9 @@ def lock(path: Path) -> int | None:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         found = os.fstat(file)
-        if found.st_ino == os.stat(path).st_ino:  # its owner may have renamed or removed it since it was opened
+        if found.st_ino == os.stat(path).st_ino:  # its owner may have renamed or removed it meanwhile
             if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
-                raise InputError(f"{path}: is no file of avsv's own (a pipe, a second name of another file); delete it")
+                raise InputError(f"{path}: was not made by avsv (a pipe, or a second name of a file); delete it")
             return file
     except (BlockingIOError, FileNotFoundError):
         pass
@@ -288,12 +289,12 @@ def lock(path: Path) -> int | None:
 
 @contextmanager
 def one_at_a_time(path: Path | str, every: float = 0.2) -> Iterator[None]:
-    """Hold a lock while the block runs; waits for as long as another process holds it, and says which.
+    """Hold a lock while the block runs; waits while another process holds it, and logs which.
 
     Parameters
     ----------
-    path : the lock's file, in the folder that is worked on; says who holds it, and is gone afterwards
-    every : seconds between looks
+    path : the lock's file, in the folder of the result; names its holder, and is removed afterwards
+    every : seconds between attempts
 
     Examples
     --------
@@ -307,17 +308,17 @@ def one_at_a_time(path: Path | str, every: float = 0.2) -> Iterator[None]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    told, begun = False, time.monotonic()
+    logged, begun = False, time.monotonic()
     while (file := lock(path)) is None:
-        if not told and time.monotonic() - begun > BRIEF:  # shards that end together wait for each other for a moment
+        if not logged and time.monotonic() - begun > BRIEF:  # shards that end together wait for a moment
             with suppress(OSError):
                 log.info("%s: another run is at work here, %s; waiting until it ends", path.parent,
                          path.read_text(encoding="utf-8").strip() or "just begun")  # fmt: skip
-            told = True
+            logged = True
         time.sleep(every)
     try:
         holder = f"process {os.getpid()} on {socket.gethostname()} since {time.strftime('%Y-%m-%d %H:%M:%S')}\n"
-        with suppress(OSError):  # a full disk: then nobody is told who it is
+        with suppress(OSError):  # a full disk: the lock works without its holder's name
             os.ftruncate(file, 0)
             os.pwrite(file, holder.encode(), 0)
         yield
@@ -327,7 +328,7 @@ def one_at_a_time(path: Path | str, every: float = 0.2) -> Iterator[None]:
 
 
 def copy_file(source: Path | str, target: Path | str) -> None:
-    """Copy a file's content; InputError where the source is no regular file."""
+    """Copy a file's content; InputError if the source is not a regular file."""
     with open(regular_file(source), "rb") as content, whole_file(target, "wb") as out:
         shutil.copyfileobj(content, out, 1 << 20)
 

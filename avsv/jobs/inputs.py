@@ -1,8 +1,8 @@
-"""Files that are read: regular files only, and text in UTF-8 with or without a byte order mark.
+"""Opening files for reading: regular files only, and text in UTF-8 with or without a byte order mark.
 
-A FIFO or a device blocks whoever opens it, and a data directory may come from anywhere: every reader of text, tables,
-JSON and archives opens its files here. Windows programs begin UTF-8 text with a byte order mark; it is skipped in
-reading (also in the middle, where such files were joined) and never written.
+Opening a FIFO or a device can block for ever, and data directories come from anywhere: every reader of text, tables,
+JSON and archives opens its files here. Windows programs start UTF-8 text with a byte order mark; readers skip it (also
+in the middle, where such files were joined), and it is never written.
 """
 
 import os
@@ -20,7 +20,7 @@ KINDS = {stat.S_IFDIR: "a folder", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a d
 
 
 def regular_file(path: Path | str) -> Path:
-    """The path itself, after a look at what it is; an absent file is left to whoever opens it.
+    """The path itself, checked to be a regular file; an absent file fails when it is opened.
 
     Raises
     ------
@@ -34,14 +34,14 @@ def regular_file(path: Path | str) -> Path:
     """
     try:
         mode = os.stat(path).st_mode
-    except (OSError, ValueError):  # absent, or no path at all: a zero byte
+    except (OSError, ValueError):  # absent, or not a path: a zero byte
         return Path(path)
     refuse_special(path, mode)
     return Path(path)
 
 
 def refuse_special(path: Path | str, mode: int) -> None:
-    """InputError where a file's mode (`st_mode`) is not that of a regular file."""
+    """InputError if a file's mode (`st_mode`) is not that of a regular file."""
     if not stat.S_ISREG(mode):
         kind = KINDS.get(stat.S_IFMT(mode), "something else")
         raise InputError(f"{path}: is {PIPE if stat.S_ISFIFO(mode) else f'{kind}, expected an ordinary file'}")
@@ -67,9 +67,9 @@ def open_regular(path: Path | str) -> BinaryIO:
         refuse_special(path, os.stat(path).st_mode)  # before it is opened: opening one may do something already
         file = open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")  # noqa: SIM115
     except FileNotFoundError:
-        raise InputError(f"{path}: there is no such file") from None
+        raise InputError(f"{path}: no such file") from None
     except ValueError:  # a null byte in the name
-        raise InputError(f"{str(path)!r}: is no file name") from None
+        raise InputError(f"{str(path)!r}: is not a file name") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
     try:

@@ -1,4 +1,4 @@
-"""Processes that end with the process that started them, and commands that end when they are told to."""
+"""Child processes that end with their parent, and commands that end promptly on an interrupt."""
 
 import contextlib
 import ctypes
@@ -13,7 +13,7 @@ PATIENCE = 1.5  # seconds that an interrupted command may take to tidy up
 def end_with_parent(parent: int | None = None) -> None:
     """To be called first in a worker: it is killed when its parent dies, of kill -9 too (Linux only).
 
-    The workers of a ProcessPoolExecutor would else wait for work for ever, and hold the recipe's lock.
+    Otherwise the workers of a ProcessPoolExecutor would wait for work for ever, and hold the recipe's lock.
 
     Parameters
     ----------

@@ -153,10 +153,10 @@ class MadeFrom:
         why += differences({**before.options, "seed": before.seed}, {**now.options, "seed": now.seed})
         why += [f"{role} changed" for role in sorted({one.role for one in (*before.inputs, *now.inputs)})
                 if hashes(before, role) != hashes(now, role)]  # fmt: skip
-        return why + ["inputs that are no files cannot be checked"] * self.unchecked
+        return why + ["inputs that are not files cannot be checked"] * self.unchecked
 
     def is_current(self, *outs: Path | str) -> bool:
-        """Whether files are there, made from the same inputs with the same options and code; says so, or why not."""
+        """Whether outputs are present, and made from the same inputs with the same options and code; logs why not."""
         if any(self.tell_changes(out) != [] for out in outs):
             return False
         log.info("%s: made already, from the same inputs", outs[0])
@@ -189,11 +189,11 @@ class MadeFrom:
 
 
 def replace_record(place: Path, record: dict, is_current: Any) -> str:
-    """Write a record unless it is there already; a read-only folder may keep one that differs in times only.
+    """Write a record unless it is present already; a read-only folder may keep one that differs in times only.
 
     Returns
     -------
-    MADE, REDONE if there was another one, "" if the record was there
+    MADE, REDONE if there was another one, "" if it was present
     """
     try:
         known = json.loads(place.read_bytes())
@@ -261,7 +261,7 @@ def refuse_stale(*paths: Path | str) -> None:
 
 
 def find_stale(path: Path | str) -> Stale | None:
-    """The first file, among `path` and all that it was made from, that is not current; None where all are.
+    """The first file that is not current, among `path` and everything it was made from; None if all are.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""JSON files with a known shape: read strictly, and refused with the place that is wrong."""
+"""JSON files with a known shape: read strictly; errors name the invalid place."""
 
 import json
 import math
@@ -12,7 +12,7 @@ NAMES = {str: "a string", bool: "true or false", int: "an integer", float: "a fi
 
 
 class Misshapen(ValueError):
-    """A value does not have the shape; the message says where and what was expected."""
+    """A value with another shape; the message says where, and what was expected."""
 
 
 def read_json(path: Path | str, shape: Any, what: str = "JSON file") -> Any:
@@ -23,7 +23,7 @@ def read_json(path: Path | str, shape: Any, what: str = "JSON file") -> Any:
     Parameters
     ----------
     shape : what `check_shape` takes
-    what : what the file should be, for the message
+    what : kind of file, for the message
 
     Raises
     ------
@@ -57,8 +57,8 @@ def check_shape(value: Any, shape: Any, place: str = "") -> None:
     Parameters
     ----------
     shape : str, bool, int, float (any finite number) or None; a list of one shape, for a list of any length; a
-        dictionary of the keys that must be there, or with "?" at their end may be there; a tuple of alternatives
-    place : where the value stands, for the message
+        dictionary of the required keys (optional with "?" at their end); a tuple of alternatives
+    place : of the value, for the message
 
     Examples
     --------

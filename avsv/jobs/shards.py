@@ -52,7 +52,7 @@ class Shard:
 
 
 def read_proof(record: Path) -> dict:
-    """A shard's proof; empty where the file is absent or not a proof."""
+    """A shard's proof; empty if the file is absent or not a proof."""
     try:
         proof = json.loads(regular_file(record).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError, InputError):
@@ -77,7 +77,7 @@ def one_run(proof: dict, like: Mapping[str, Any]) -> bool:
 
 
 def finished(folder: Path) -> str:
-    """Text that identifies the complete result in a folder by its proofs; empty where it is not complete."""
+    """Text that identifies the complete result in a folder by its proofs; empty if it is incomplete."""
     merged = read_proof(folder / MERGED)
     if not merged:
         proof = read_proof(folder / "done.json")

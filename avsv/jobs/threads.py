@@ -1,4 +1,4 @@
-"""Work shared among the processor's cores by threads; numpy lets go of the interpreter in long operations."""
+"""Threads that share work among cores; numpy releases the interpreter lock in long operations."""
 
 import os
 from collections import deque
@@ -15,27 +15,27 @@ def n_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def n_asked(said: str | None = None) -> int:
-    """What OMP_NUM_THREADS says: the first number of OpenMP's list, one a level of nesting; 0 where it says nothing.
+def n_asked(text: str | None = None) -> int:
+    """The first number in OMP_NUM_THREADS, a list with one per level of nesting; 0 if it is unset or invalid.
 
     Examples
     --------
     >>> n_asked("4,2"), n_asked("many")
     (4, 0)
     """
-    first = (os.environ.get("OMP_NUM_THREADS", "") if said is None else said).partition(",")[0].strip()
+    first = (os.environ.get("OMP_NUM_THREADS", "") if text is None else text).partition(",")[0].strip()
     return min(int(first[:6]), 1024) if first.isascii() and first.isdigit() else 0
 
 
 def n_allowed() -> int:
-    """Cores that this job may use: OMP_NUM_THREADS, which utils/run.py sets for jobs side by side, else all."""
+    """Cores that this job may use: OMP_NUM_THREADS, which utils/run.py sets for parallel jobs, otherwise all."""
     return n_asked() or n_cores()
 
 
 def map_ahead(work: Callable[[Item], Result], items: Iterable[Item], n_threads: int | None = None) -> Iterator[Result]:
-    """`map(work, items)` by `n_threads`, one a core by default; no more items are taken than threads and one more.
+    """`map(work, items)` by `n_threads`, one per core by default, at most one item ahead of the threads.
 
-    So memory stays flat however many items there are, and items may be read from a file by the caller's thread.
+    Memory stays flat for any number of items, and the caller's thread may read items from a file.
 
     Examples
     --------
@@ -53,17 +53,17 @@ def map_ahead(work: Callable[[Item], Result], items: Iterable[Item], n_threads: 
         while waiting:
             yield waiting.popleft().result()
     finally:
-        # after an error, or Ctrl-C, nobody waits for what the threads are at: a decoder may hang
+        # after an error or Ctrl-C, do not wait for the threads: a decoder may hang
         threads.shutdown(wait=False, cancel_futures=True)
 
 
 class ReadOnce:
-    """`read(path)` for several threads: who asks for what another is reading, or read lately, gets the same answer.
+    """`read(path)` for several threads: concurrent and recent requests for one path share an answer.
 
     Parameters
     ----------
-    read : path -> answer; what it raises is an answer as well
-    keep : how many of the latest answers are kept
+    read : path -> answer; an exception counts as an answer
+    keep : number of latest answers kept
     """
 
     def __init__(self, read: Callable[[str], Result], keep: int = 4):
@@ -75,7 +75,7 @@ class ReadOnce:
             mine = path not in self.latest
             answer = self.latest.setdefault(path, Future())
             while len(self.latest) > self.keep:
-                del self.latest[next(iter(self.latest))]  # whoever waits for it holds it
+                del self.latest[next(iter(self.latest))]  # a waiting thread still holds it
         if mine:
             try:
                 answer.set_result(self.read(path))

@@ -1,4 +1,4 @@
-"""YAML from anybody as a tree of nodes: nothing is built, and a small file cannot become a huge one."""
+"""Untrusted YAML as a tree of nodes: no objects are built, and a small file cannot expand into a huge one."""
 
 from pathlib import Path
 
@@ -13,11 +13,11 @@ DEEPEST, MOST_ALIASES = 20, 10  # those of the recipes have two levels and no al
 
 
 def read_yaml_text(path: Path | str) -> str:
-    """The text of a YAML file whose tree is of a bounded size.
+    """The text of a YAML file, checked to have a tree of bounded size.
 
     Raises
     ------
-    InputError : no ordinary file, too large or too deep, too many aliases, a key given twice, not YAML, not UTF-8
+    InputError : not a regular file, too large or too deep, too many aliases, a repeated key, not YAML, not UTF-8
     FileNotFoundError
     """
     regular_file(path)
@@ -35,7 +35,7 @@ def read_yaml_text(path: Path | str) -> str:
 
 
 def refuse_bombs(text: str, path: Path | str) -> None:
-    """InputError where the tree is deep or has many aliases: each alias of aliases doubles what is built from it."""
+    """InputError if the tree is deep or has many aliases: nested aliases double the expanded size each time."""
     depth = aliases = 0
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
         depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
@@ -46,7 +46,7 @@ def refuse_bombs(text: str, path: Path | str) -> None:
 
 
 def refuse_duplicates(node: yaml.Node | None, path: Path | str, above: tuple[yaml.Node, ...] = ()) -> None:
-    """InputError where a mapping has one key twice: the first value would be lost without a word."""
+    """InputError if a mapping repeats a key: the first value would be lost silently."""
     if node in above:
         raise InputError(f"{path}, line {node.start_mark.line + 1}: a collection contains itself")
     if isinstance(node, yaml.MappingNode):
@@ -70,7 +70,7 @@ def read_yaml_tree(path: Path | str) -> yaml.MappingNode:
 
     Raises
     ------
-    InputError : what `read_yaml_text` raises, or no mapping
+    InputError : as `read_yaml_text`, or not a mapping
     FileNotFoundError
     """
     root = yaml.compose(read_yaml_text(path), Loader=yaml.SafeLoader)

@@ -1,8 +1,8 @@
-"""What each clip of a shard depends on, as one hash a clip: which clips of an older archive are still current.
+"""One hash per clip of everything its result depends on: which clips of an older archive are still current.
 
-The hashes stand in the table `utt2input` beside the archives. They cover the command, its code and options, the model,
-and the clip's own media. Where a whole corpus has moved, its clips are recognised by their paths below the corpus's
-root, and by size and modification time.
+The table `utt2input` beside the archives holds the hashes. They cover the command, its code and options, the model, and
+the clip's own media. If a whole corpus has moved, its clips are recognised by their paths below its root, and by size
+and modification time.
 """
 
 import hashlib
@@ -35,7 +35,7 @@ class ClipKeys:
         self.clips = hashlib.sha256("\n".join(clips).encode()).hexdigest()[:16]
 
     def proof(self) -> dict[str, str]:
-        """The keys of a shard's proof that say which clips it holds, made from what."""
+        """The part of a shard's proof that identifies its clips and their inputs."""
         return {"inputs": self.whole, "root": self.root, "clips": self.clips}
 
     @cached_property
@@ -43,7 +43,7 @@ class ClipKeys:
         return digest_pairs(self.mine, self.inputs)
 
     def fit(self, proof: Mapping[str, Any]) -> bool:
-        """Whether a shard with this proof is made from these inputs, or from the same corpus in another place."""
+        """Whether a shard with this proof was made from these inputs, or from the same corpus in another place."""
         if proof.get("clips") != self.clips:
             return False
         if proof.get("inputs") == self.whole:
@@ -52,7 +52,7 @@ class ClipKeys:
         return moved is not None and proof.get("inputs") == digest_pairs(self.mine, moved)
 
     def moved_to(self, proof: Mapping[str, Any]) -> Mapping[str, Any] | None:
-        """The inputs with the root of the older run; None where it is the same."""
+        """The inputs with the root of the older run; None if the root is the same."""
         root = proof.get("root")
         if not isinstance(root, str) or root == self.root or not isinstance(self.inputs, ClipInputs):
             return None
@@ -60,14 +60,14 @@ class ClipKeys:
 
     @cached_property
     def wanted(self) -> dict[str, str]:
-        """Clip -> hash, as utt2input holds them."""
+        """Clip -> hash, as in utt2input."""
         return self.hashes(self.inputs)
 
     def hashes(self, inputs: Mapping[str, Any]) -> dict[str, str]:
         return {key: digest([self.settings, inputs[key]]) for key in self.mine}
 
     def current(self, before: Mapping[str, str], proof: Mapping[str, Any]) -> set[str]:
-        """The clips of an older utt2input that need not be done again."""
+        """The clips of an older utt2input that need not be redone."""
         same = {key for key, value in self.wanted.items() if before.get(key) == value}
         if not same and (moved := self.moved_to(proof)) is not None:
             same = {key for key, value in self.hashes(moved).items() if before.get(key) == value}
@@ -75,14 +75,14 @@ class ClipKeys:
 
 
 def describe_changes(clips: Sequence[str], before: Mapping[str, str], current: set[str], skipped: set[str]) -> str:
-    """Which clips are to be done again, in words.
+    """Which clips have to be redone, in words.
 
     Parameters
     ----------
-    clips : all that are asked for
+    clips : all clips of the shard
     before : utt2input of the older archive
-    current : those of `before` that are kept
-    skipped : those that could not be used before
+    current : the clips that are kept
+    skipped : the clips that failed before
 
     Examples
     --------

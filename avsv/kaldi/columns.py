@@ -1,7 +1,7 @@
 """Text tables of millions of short lines (trials, scores), parsed and written in blocks by numpy.
 
-A line is never a Python object: the table's bytes are cut at white space all at once, and an identifier is compared or
-looked up as a row of 64-bit words. This is many times as fast as `line.split()`, memory does not grow with the file,
+Lines do not become Python objects: the table's bytes are cut at white space all at once, and an identifier is compared
+or looked up as a row of 64-bit words. This is many times as fast as `line.split()`; memory does not grow with the file,
 and several threads share the work.
 """
 
@@ -16,9 +16,9 @@ from avsv.errors import InputError
 from avsv.jobs.inputs import open_regular, refuse_zeros, without_marks
 from avsv.jobs.threads import map_ahead
 
-BLOCK = 1 << 20  # bytes read at a time: what is made of them stays in the processor's cache
+BLOCK = 1 << 20  # bytes read at a time: the arrays made from them stay in the processor's cache
 SPACE, NEWLINE = 32, 10
-MOST_WORDS = 128  # in an identifier: longer ones are a mistake, and would fill the memory
+MOST_WORDS = 128  # in an identifier; a longer one is an error, and would fill the memory
 MASKS = np.array([(1 << 8 * n) - 1 for n in range(9)], np.uint64)  # keeps the first n bytes of a little-endian word
 MIX = np.uint64(0xFF51AFD7ED558CCD), np.uint64(0xC4CEB9FE1A85EC53)  # odd factors, of MurmurHash3's finaliser
 HALF = np.uint64(32)
@@ -27,10 +27,10 @@ Made = TypeVar("Made")
 
 @dataclass(frozen=True)
 class Block:
-    """Some whole lines of a table, all of the same number of fields.
+    """Some whole lines of a table, all with the same number of fields.
 
     path : the table's file
-    data : the lines' bytes and eight more
+    data : the lines' bytes, and eight bytes more
     starts, ends : (lines, fields) int, where each field lies in `data`
     first_line : number of the first line in the file, from 1
     """
@@ -78,18 +78,18 @@ class Block:
 def read_blocks(
     path: Path | str, fields: int, shape: str, work: Callable[[Block], Made], also: bytes = b""
 ) -> Iterator[tuple[Block, Made]]:
-    """Read a table block by block, in order; `work(block)` is done by several threads, ahead of the caller.
+    """Read a table block by block, in order; several threads run `work(block)` ahead of the caller.
 
     Parameters
     ----------
     path : the table's file
     fields : how many fields each line has
     shape : what a line should look like, for the message
-    also : a byte that separates fields as white space does
+    also : a further byte that separates fields
 
     Raises
     ------
-    InputError : the file is absent, a line has another number of fields, or `work` says so
+    InputError : the file is absent, a line has another number of fields, or `work` raises it
     """
 
     def cut(piece: tuple[bytes, int]) -> tuple[Block, Made]:
@@ -133,7 +133,7 @@ def cut_fields(data: bytes, fields: int, path, first_line: int, shape: str) -> t
 
 
 def single_spaced(newline: np.ndarray, fields: int) -> bool:
-    """Whether every `fields`-th separator ends a line, and no other: so it is in nearly every file."""
+    """Whether every `fields`-th separator, and no other, ends a line; true for nearly every file."""
     if len(newline) % fields:
         return False
     by_line = newline.reshape(-1, fields)
@@ -148,7 +148,7 @@ def bad_line(path, number: int, shape: str, line: bytes) -> InputError:
 
 
 def first_fields(path: Path | str) -> list[bytes]:
-    """The fields of a table's first line; empty where the file is."""
+    """The fields of a table's first line; empty if the file is."""
     with open_regular(path) as table:
         return without_marks(table.readline(1 << 16)).split()
 
@@ -159,7 +159,7 @@ class Keys:
 
     words : as of `Block.words`
     hashes : (lines,) uint64
-    rows : (lines,) int32, row numbers as far as they were known when the keys were made, else -1
+    rows : (lines,) int32, row numbers if known when the keys were made, otherwise -1
     """
 
     words: list[np.ndarray]
@@ -184,10 +184,10 @@ def hash_words(words: Sequence[np.ndarray]) -> np.ndarray:
 
 
 class Identifiers:
-    """Gives each identifier a row number, in the order of a first block-wise appearance.
+    """Numbers identifiers in the order in which blocks first contain them.
 
-    Threads look up what is known (`keys`) while the caller's thread adds the rest, block after block (`rows`). An
-    identifier's words are written before it is counted in `ready`, and threads heed only what was counted.
+    Threads look up known identifiers (`keys`) while the caller's thread adds the others, block after block (`rows`). An
+    identifier's words are written before `ready` counts it, and threads only use identifiers that are counted.
 
     Examples
     --------
@@ -226,7 +226,7 @@ class Identifiers:
         return keys.rows
 
     def find(self, words: Sequence[np.ndarray], hashes: np.ndarray) -> np.ndarray:
-        """Row numbers of what is known, -1 for the rest."""
+        """Row numbers of known identifiers, -1 for the others."""
         ready, slots, known = self.ready, self.slots, self.words
         places = first_slots(hashes, slots)
         rows = slots[places]
@@ -245,7 +245,7 @@ class Identifiers:
         """Number the identifiers on some lines, none of them known; (lines,) int32."""
         first, inverse = group_equal(keys.hashes)
         if not all(np.array_equal(word, word[first][inverse]) for word in keys.words):
-            first = inverse = np.arange(len(lines))  # two have one hash, which is most unlikely
+            first = inverse = np.arange(len(lines))  # two identifiers have one hash, which is very unlikely
         known = self.known
         numbers = np.array([known.setdefault(v, len(known)) for v in block.values(field, lines[first])], np.int32)
         self.make_room(len(known), len(keys.words))
@@ -257,7 +257,7 @@ class Identifiers:
         return numbers[inverse]
 
     def make_room(self, n: int, n_words: int) -> None:
-        """Arrays for `n` identifiers of `n_words`; slots at most a quarter full, so that most are found at once."""
+        """Arrays for `n` identifiers of `n_words`; at most a quarter of the slots are used, for fast look-ups."""
         size = 2 * n if n > len(self.hashes) else len(self.hashes)
         if size > len(self.hashes) or n_words > len(self.words):
             words = np.zeros((max(n_words, len(self.words)), size), np.uint64)
@@ -279,7 +279,7 @@ class Identifiers:
 
 
 def first_slots(hashes: np.ndarray, slots: np.ndarray) -> np.ndarray:
-    """Where to look first for each hash: its first bits."""
+    """The first slot to try for each hash: its first bits."""
     return (hashes >> np.uint64(65 - len(slots).bit_length())).view(np.int64)
 
 
@@ -294,7 +294,7 @@ def enter(slots: np.ndarray, rows: np.ndarray, hashes: np.ndarray) -> None:
 
 
 def others(known: np.ndarray, ready: int, rows: np.ndarray, words: Sequence[np.ndarray]) -> np.ndarray:
-    """Whether known identifiers are others than these: compared word by word, so that a hash decides nothing."""
+    """Whether known identifiers differ from these, word by word: equal hashes alone prove nothing."""
     differ = (rows < 0) | (rows >= ready)
     rows = np.where(differ, 0, rows)
     for position in range(max(len(known), len(words))):
@@ -324,9 +324,9 @@ def group_equal(numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 class Growing:
-    """Rows that are added part by part to one array, which doubles when it is full.
+    """An array that rows are appended to; it doubles when it is full.
 
-    A list of parts would need twice the memory when it is joined, and leave holes where its parts lay.
+    Joining a list of parts would need twice the memory, and fragment it.
 
     Examples
     --------
@@ -362,7 +362,7 @@ def as_bytes(names: Sequence[str]) -> np.ndarray:
 
 
 def as_words(names: np.ndarray) -> np.ndarray:
-    """What `as_bytes` gives as rows of 64-bit words: (words, names) uint64, comparable with `Block.words`."""
+    """The result of `as_bytes` as rows of 64-bit words, (words, names) uint64, comparable with `Block.words`."""
     return np.ascontiguousarray(names.view("<u8").reshape(len(names), -1).T)
 
 

@@ -1,10 +1,10 @@
-"""The table `utt2damage` of a noisy test set: what is done to which clip, JSON on every line.
+"""The table `utt2damage` of a noisy test set: the damage to each clip, as JSON.
 
 utt {"modality": "voice", "kind": "babble", "sources": [[path, begin], ...], "snr": 4.2}
 utt {"modality": "face", "kind": "missing"}
 utt [{"modality": "voice", "kind": "reverberation", ...}, {"modality": "face", "kind": "gaussian-blur", "sigma": 3.1}]
 
-One record says what happens to one modality; a clip with both damaged has a list of two.
+One record describes the damage to one modality; a clip with both damaged has a list of two.
 """
 
 import json
@@ -19,7 +19,7 @@ from avsv.kaldi.tables import read_table
 
 MISSING = "missing"  # the kind of damage that leaves nothing to embed
 ADDED = ("sources", "snr")
-# kinds of damage to a voice, and what each needs
+# kinds of damage to a voice, and the parameters of each
 VOICE = {"noise": ADDED, "music": ADDED, "babble": ADDED, "reverberation": ("sources",), "speed": ("factor",),
          MISSING: ()}  # fmt: skip
 RANGES = {"snr": (-200, 200), "factor": (0.1, 10), "frames": (0, 1), "order": (0, 2**63), "seed": (0, 2**63)}
@@ -28,7 +28,7 @@ MOST_SOURCES = 100
 
 
 def damage_table(damage: Mapping[str, Sequence[dict]]) -> dict[str, str]:
-    """The table from the records of each clip, one a modality.
+    """The table made from the records of each clip, one per modality.
 
     Examples
     --------
@@ -39,7 +39,7 @@ def damage_table(damage: Mapping[str, Sequence[dict]]) -> dict[str, str]:
 
 
 def noise_files(damage: Mapping[str, Any] | None) -> list[str]:
-    """The recordings that a record of damage to a voice adds or convolves.
+    """The recordings that a damaged voice is mixed or convolved with.
 
     Examples
     --------
@@ -57,8 +57,8 @@ def read_damage(data_dir: Path | str, modality: str) -> dict[str, dict]:
 
     Raises
     ------
-    InputError : names the line that is neither a JSON object with "modality" and "kind" nor a list of such, has two for
-        one modality, or parameters that no kind has
+    InputError : names a line that is neither a JSON object with "modality" and "kind" nor a list of such objects, has
+        two for one modality, or has invalid parameters
     """
     refuse_unknown("modality", modality, ("voice", "face"))
     path = Path(data_dir) / "utt2damage"
@@ -81,10 +81,10 @@ def read_damage(data_dir: Path | str, modality: str) -> dict[str, dict]:
 def parse_records(text: str, where: str, number: int) -> list[dict]:
     """The records of a line; InputError begins with `where`."""
     try:
-        said = parse_json(text)
+        value = parse_json(text)
     except (ValueError, RecursionError):
-        said = None
-    records = said if isinstance(said, list) else [said]
+        value = None
+    records = value if isinstance(value, list) else [value]
     if not all(isinstance(record, dict) and record.keys() >= {"modality", "kind"} for record in records):
         raise InputError(
             f'{where}: expected a JSON object with "modality" and "kind", or a list of them, on line {number}: '
@@ -99,12 +99,12 @@ def parse_records(text: str, where: str, number: int) -> list[dict]:
 
 
 def defect(record: dict) -> str:
-    """What is wrong with a record; empty where nothing is. Ranges of a face's parameters are left to who uses them."""
+    """What is wrong with a record; empty if it is valid. Face parameters are checked where they are used."""
     modality, kind = record["modality"], record["kind"]
     if modality not in ("voice", "face") or not isinstance(kind, str):
         return 'expected the modality "voice" or "face", and a kind'
     if modality == "voice" and kind not in VOICE:
-        return f'there is no voice damage "{kind}"; expected one of {", ".join(VOICE)}'
+        return f'unknown voice damage "{kind}"; expected one of {", ".join(VOICE)}'
     for name in VOICE[kind] if modality == "voice" else ():
         if name not in record:
             return f'"{kind}" needs "{name}"'
@@ -114,14 +114,14 @@ def defect(record: dict) -> str:
         low, high = RANGES.get(name, (-1e9, 1e9))
         if name == "sources":
             if not is_sources(value):
-                return '"sources" are pairs of a path and a number from 0 to 1'
+                return '"sources": expected pairs of a path and a number from 0 to 1'
         elif name in TEXTS:
             if not isinstance(value, str):
-                return f'"{name}" is a text'
+                return f'"{name}": expected a string'
         elif isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-            return f'"{name}" is a number from {low:g} to {high:g}'
+            return f'"{name}": expected a number from {low:g} to {high:g}'
         elif name in WHOLE and not isinstance(value, int):
-            return f'"{name}" is a whole number'
+            return f'"{name}": expected an integer'
     return ""
 
 
@@ -132,7 +132,7 @@ def is_sources(value: Any) -> bool:
 
 
 def is_source(value: Any) -> bool:
-    """Whether a value is a path, or a Segment as JSON has it."""
+    """Whether a value is a path, or a Segment as a JSON list."""
     if isinstance(value, list):
         return len(value) == len(Segment._fields) and all(
             isinstance(part, kind) and not isinstance(part, bool)

@@ -1,13 +1,13 @@
-"""Data directories: what is in one.
+"""Data directories in Kaldi's form.
 
-    wav.scp     utt  path of the sound (wav, flac, m4a, mp4), or Kaldi's `command |`
-    segments    utt  recording, start, end: then wav.scp has recordings (segments.py); pictures are not cut
-    video.scp   utt  path of the picture: a video, or a folder of pictures
+    wav.scp     utt  path of the waveform (wav, flac, m4a, mp4), or Kaldi's `command |`
+    segments    utt  recording, start, end; wav.scp then lists recordings (segments.py); videos are not cut
+    video.scp   utt  path of a video, or of a folder of images
     utt2spk, spk2utt, spk2gender, utt2vid (session), utt2dur (seconds), utt2modality (both | voice | face)
     feats.scp, vad.scp, faces.scp (with utt2face_score, utt2face_size), landmarks.scp, utt2damage, mouths.scp,
-                utt2speaking, trials/LIST where they were made
+                utt2speaking, trials/LIST, where present
 
-An utterance is a clip of one person. It may have a sound and no picture, or the reverse: `utt2modality` says so.
+An utterance is a clip of one person. It may have audio only or video only; `utt2modality` says which.
 """
 
 import logging
@@ -32,7 +32,7 @@ TWO_FIELDS = ("utt2spk", "utt2vid", "utt2dur", "utt2num_frames", "utt2modality",
 class DataDir:
     """A data directory in memory; every dict goes from utterance to value.
 
-    `wav` has paths, or where the directory has a file `segments` parts of recordings.
+    `wav` holds paths; if the directory has a file `segments`, parts of recordings.
     """
 
     path: Path
@@ -45,11 +45,11 @@ class DataDir:
         return list(self.utt2spk)
 
     def table(self, name: str) -> dict[str, str]:
-        """Another of its tables, empty where there is no such file."""
+        """Another table of the directory; empty if the file is absent."""
         return read_table(self.path / name) if (self.path / name).exists() else {}
 
     def seconds(self) -> dict[str, float]:
-        """Lengths from `utt2dur`, else from `segments`; InputError where one is no number above 0."""
+        """Lengths from `utt2dur`, otherwise from `segments`; InputError if one is not a number above 0."""
         lengths = {utt: source.end - source.start for utt, source in self.wav.items()
                    if isinstance(source, Segment) and source.end != TO_THE_END}  # fmt: skip
         for utt, text in self.table("utt2dur").items():
@@ -64,7 +64,7 @@ def read_data_dir(path: Path | str, media: tuple[str, ...] = ("wav.scp", "video.
 
     Parameters
     ----------
-    media : which of the two tables; what needs sound alone does not wait for a million lines of the other
+    media : which of the two tables to read; audio-only commands need not read a million lines of the other
 
     Raises
     ------
@@ -73,7 +73,7 @@ def read_data_dir(path: Path | str, media: tuple[str, ...] = ("wav.scp", "video.
     """
     path = Path(path)
     if not path.is_dir():
-        raise InputError(f"{path}: there is no such data directory")
+        raise InputError(f"{path}: no such data directory")
     utt2spk = read_table(path / "utt2spk", fields=2, shape="utterance speaker")
     if not utt2spk:
         raise InputError(f"{path}/utt2spk: is empty, expected one utterance a line")
@@ -87,7 +87,7 @@ def read_data_dir(path: Path | str, media: tuple[str, ...] = ("wav.scp", "video.
         if not table.keys() <= utt2spk.keys():
             utt = next(utt for utt in table if utt not in utt2spk)
             if name == "video.scp" and any(utt == part.recording for part in wav.values() if cut):
-                raise InputError(f'{path}/video.scp: "{utt}" is a recording, and segments cuts sound only. Name a '
+                raise InputError(f'{path}/video.scp: "{utt}" is a recording, and segments cuts audio only. Name a '
                                 f"video of each utterance, or take video.scp away")  # fmt: skip
             raise InputError(f'{path}/{name}: "{utt}" is not in {path}/utt2spk. Mend it, or run: avsv fix {path}')
     if cut:
@@ -95,15 +95,15 @@ def read_data_dir(path: Path | str, media: tuple[str, ...] = ("wav.scp", "video.
     data.wav.update(wav if "wav.scp" in media else {})
     data.video.update(video)
     if not data.wav and not data.video:
-        raise InputError(f"{path}: has no {' and no '.join(media)}, or what is there is empty")
+        raise InputError(f"{path}: has no {' and no '.join(media)}, or it is empty")
     return data
 
 
 def refuse_uncut(path: Path, wav: dict[str, Segment], video: dict[str, str]) -> None:
-    """InputError where the picture of an utterance is the whole of a recording of which it is a part."""
-    for utt, picture in video.items():
-        if utt in wav and wav[utt].path == picture:
-            raise InputError(f"{path}/video.scp: {utt} has the whole video {picture}, and segments cuts its sound "
+    """InputError if the video of an utterance is the whole recording that its segment is part of."""
+    for utt, file in video.items():
+        if utt in wav and wav[utt].path == file:
+            raise InputError(f"{path}/video.scp: {utt} has the whole video {file}, and segments cuts its audio "
                             f"only. Cut the videos (ffmpeg -ss START -to END), or take video.scp away")  # fmt: skip
 
 
@@ -131,9 +131,9 @@ def write_data_dir(path: Path | str, tables: dict[str, dict[str, Source]]) -> No
 
 
 def stale_tables(path: Path, tables: Mapping[str, Mapping[str, Source]]) -> list[Path]:
-    """What an earlier set left that was made of other clips or media: aligned faces, features, lengths.
+    """Tables that an earlier set made from other clips or media: aligned faces, features, lengths.
 
-    None where the media are the same. Tables that are written now are not among them: they are replaced.
+    Empty if the media are the same. Tables that are written now are replaced, and not listed.
     """
     media = ("utt2spk", "wav.scp", "segments", "video.scp")
     before = {name: read_table(path / name) for name in media if (path / name).exists()}

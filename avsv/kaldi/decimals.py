@@ -20,7 +20,7 @@ def read_decimals(block: Block, field: int) -> np.ndarray:
     """The numbers in a field, (lines,) float64; NaN where the text is none.
 
     Plain decimals, `-0.1234567`, of at most 7 digits before the point and 8 after it are read by arithmetic: as
-    integer / 10^n, both exact in float64, so that the quotient is rounded as `float` rounds. All else goes through
+    integer / 10^n, both exact in float64, which rounds the quotient as `float` does. Everything else goes through
     `number_of`.
     """
     start, length = block.starts[:, field], block.lengths(field)
@@ -33,7 +33,7 @@ def read_decimals(block: Block, field: int) -> np.ndarray:
     whole, good = eight_digits(first, n_whole)
     fraction, good_fraction = eight_digits(block.eight_bytes(start + n_whole + 1), np.minimum(n_fraction, 8))
     good &= good_fraction & (n_whole > 0) & (n_fraction <= 8)
-    good &= (dot < 8) | (length <= 8)  # else there is no point where one was supposed
+    good &= (dot < 8) | (length <= 8)  # otherwise the supposed point is not one
     power = POWERS[np.minimum(n_fraction, 8)]
     numbers = (whole.astype(np.float64) * power + fraction.astype(np.float64)) / power
     np.negative(numbers, out=numbers, where=sign)
@@ -76,7 +76,7 @@ def number_or_nan(text: str | bytes) -> float:
 
 
 def place_of_dot(words: np.ndarray) -> np.ndarray:
-    """How many of the eight characters stand before the first point, 8 where there is none."""
+    """Number of the eight characters before the first point; 8 if there is none."""
     others = words ^ DOTS
     marks = (others - ONES) & ~others & HIGH  # its lowest bit is that of the first zero byte
     return (np.bitwise_count((marks & -marks) - np.uint64(1)) >> 3).astype(np.int64)

@@ -1,4 +1,4 @@
-"""What `avsv fix` leaves out of a data directory: every line, with its number and the reason, in a file and the log."""
+"""The lines that `avsv fix` drops from a data directory, with number and reason, in a file and in the log."""
 
 import logging
 from collections import Counter
@@ -14,24 +14,24 @@ FILE = "dropped"  # in .backup
 
 
 class Dropped:
-    """Lines that are dropped, by file."""
+    """Dropped lines by file."""
 
     def __init__(self):
         self.lines: list[tuple[str, int, str, str]] = []  # file, number, reason, text
 
     def bad_lines(self, table: KeyedTable, shape: str) -> None:
-        """Lines of another shape; an empty one is no loss."""
+        """Record lines of another shape; empty lines do not count."""
         reason = f'with another number of fields than "{shape}" (names have no spaces)'
         self.lines += [(table.path.name, number, reason, text) for number, fields, text in table.bad if fields]
 
     def rows(self, table: KeyedTable, rows: np.ndarray, reason: str) -> None:
-        """Good lines that are dropped for a reason of their own."""
+        """Record well-formed lines that are dropped for another reason."""
         for row in rows.tolist():
             text = table.data[table.starts[row] : table.ends[row]].decode()
             self.lines.append((table.path.name, int(table.numbers[row]), reason, text))
 
     def write(self, folder: Path) -> None:
-        """Write all of them to `folder/dropped`, and log how many there are of each kind, with an example."""
+        """Write all of them to `folder/dropped`, and log the number of each kind with an example."""
         if not self.lines:
             return
         self.lines.sort(key=lambda line: line[:2])

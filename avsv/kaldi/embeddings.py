@@ -17,7 +17,7 @@ from avsv.kaldi.places import Place, Range, is_offset, parse_place, take
 from avsv.kaldi.records import records_of
 from avsv.kaldi.trials import utterance_id
 
-LOOKED_AT = 4096  # records of an archive whose names are compared
+LOOKED_AT = 4096  # records of an archive checked for their names
 LONGEST_NAME = 512  # bytes
 RECORDS = 1024  # copied out of an archive at a time: they stay in the processor's cache
 
@@ -44,7 +44,7 @@ class Embeddings:
 def read_embeddings(scp: Path | str, only: Iterable[str] | None = None) -> Embeddings:
     """Read vectors, or matrices of one row, from the archives that an scp file points to.
 
-    Vectors of one archive are alike as a rule: float, or double, and of one size. Those are copied in bulk; text and
+    The vectors of an archive normally have one type, float or double, and one size, and are copied in bulk; text and
     compressed matrices are read one by one.
 
     Parameters
@@ -111,10 +111,10 @@ def read_vectors(
 
 
 def refuse_other_names(scp, archive, data: mmap.mmap, ids, offsets, rows: Sequence[int]) -> None:
-    """InputError where an scp is older than its archive and its places are those of other utterances of the scp.
+    """InputError if an scp is older than its archive, and its offsets belong to other utterances.
 
-    Names that the archive does not have under that place, nor another one, are taken for renamed ones. Of many records
-    some are looked at: in an archive that was written anew, all behind the first difference have moved.
+    A name that is nowhere in the archive counts as renamed. Of many records only some are checked: in a rewritten
+    archive, all records after the first difference have moved.
     """
     row_of: dict[str, int] = {}
     for row in rows[:: max(1, len(rows) // LOOKED_AT)]:
@@ -126,12 +126,12 @@ def refuse_other_names(scp, archive, data: mmap.mmap, ids, offsets, rows: Sequen
         endings = (before[start:].decode(errors="replace") for start in range(len(before)))
         other = next((ending for ending in endings if ending in row_of), None)
         if other is not None and offsets[row_of[other]] != offsets[row]:
-            raise InputError(f"{scp}: {ids[row]}: {archive} was written anew since: in this place it has {other}. Make "
+            raise InputError(f"{scp}: {ids[row]}: {archive} was rewritten since: at this offset it has {other}. Make "
                             f"{scp} again")  # fmt: skip
 
 
 def read_scp(scp: Path | str) -> tuple[list[str], list[str], list[int], dict[int, Range]]:
-    """Utterances, their archives and offsets, and the ranges of those rows that have one.
+    """Utterances, their archives and offsets, and the ranges of the rows that have one.
 
     Raises
     ------
@@ -158,7 +158,7 @@ def read_scp(scp: Path | str) -> tuple[list[str], list[str], list[int], dict[int
 
 
 def odd_line(scp: Path | str, number: int, line: str) -> tuple[str, Place]:
-    """Name and place of a line with other white space, no offset, or a range; InputError for a pipe and the rest."""
+    """Name and position of a line with other white space, no offset, or a range; otherwise InputError."""
     fields = line.split(None, 1)
     try:
         if len(fields) == 2:
@@ -189,7 +189,7 @@ def open_archive(scp: Path | str, archive: str, name: str) -> mmap.mmap:
 
 
 def copy_alike(data: mmap.mmap, offsets: Sequence[int], vectors: np.ndarray, rows: Sequence[int]) -> bool:
-    """Copy records with the same header as the first one at once; False where one differs or is cut short."""
+    """Copy records with the header of the first one in bulk; False if one differs or is cut short."""
     try:
         number_type, shape, first = read_header(data, offsets[0] + len(BINARY))
     except NotKaldi:
@@ -208,7 +208,7 @@ def copy_alike(data: mmap.mmap, offsets: Sequence[int], vectors: np.ndarray, row
 
 
 def copy_one_by_one(scp, archive, data, offsets, ids, vectors, rows, parts) -> None:
-    """Copy records of several kinds, with a message for the one that is wrong."""
+    """Copy records of several kinds; the error names the invalid one."""
     for row, offset in zip(rows, offsets, strict=True):
         vector = decode_record(scp, archive, ids[row], data, offset, parts.get(row))
         if vector.size != vectors.shape[1]:
@@ -220,7 +220,7 @@ def copy_one_by_one(scp, archive, data, offsets, ids, vectors, rows, parts) -> N
 
 
 def decode_record(scp, archive, name, data, offset, part) -> np.ndarray:
-    """The vector of one utterance; InputError names it where it cannot be had."""
+    """The vector of one utterance; InputError names it if it cannot be read."""
     try:
         if offset >= len(data):
             raise NotKaldi("the file ends before it")
@@ -249,22 +249,22 @@ def write_embeddings(
 ) -> None:
     """Write float vectors as `copy-vector` and kaldiio do: an archive, and an scp that is sorted by name.
 
-    The two take the place of older ones together; records of other runs in the folder go with them.
+    Both replace older files together; proofs of other runs in the folder are removed.
 
     Parameters
     ----------
     vectors : (len(ids), d), stored as float32
-    model : its name (see origin.py), for the record `done.json`; None where it is not known, then there is no record
+    model : its name (see origin.py), for the proof `done.json`; None if unknown: then no proof is written
 
     Raises
     ------
-    InputError : a vector is not finite, or all zero, so that it has no direction; nothing is written
+    InputError : a vector has NaN, infinite or only zero values (no direction); nothing is written
     """
     with np.errstate(over="ignore"):
         vectors = np.ascontiguousarray(vectors, "<f4")
     refuse_not_finite(scp, ids, vectors)
     if len(zero := np.flatnonzero(~vectors.any(axis=1))):
-        raise InputError(f"{scp}: {ids[zero[0]]}: all values are 0, so that the vector has no direction "
+        raise InputError(f"{scp}: {ids[zero[0]]}: all values are 0, so the vector has no direction "
                         f"({len(zero)} such vectors in all)")  # fmt: skip
     ark, scp, entries, place = Path(ark).absolute(), Path(scp), [], 0
     records = [ark.parent / "done.json", *ark.parent.glob("done.*.json"), ark.parent / MERGED]

@@ -1,7 +1,7 @@
 """A data directory's table as arrays: where its keys and values lie in the file's bytes, a million lines in a second.
 
-A line is never a Python object unless something is wrong with it. The value is the rest of the line after the key, so
-that paths with spaces and commands are values as well; white space is any byte up to the space.
+A line becomes a Python object only if it is invalid. The value is the rest of the line after the key, which may be a
+path with spaces or a command; white space is any byte up to the space.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ import numpy as np
 from avsv.jobs.inputs import as_text, read_bytes, refuse_zeros, without_marks
 from avsv.kaldi.columns import NEWLINE, SPACE, Block
 
-PIECE = 1 << 18  # bytes cut at a time: what is made of them stays in the cache, and comes from memory used before
+PIECE = 1 << 18  # bytes cut at a time: the arrays stay in the cache, and memory is reused
 
 
 @dataclass(frozen=True)
@@ -24,10 +24,10 @@ class KeyedTable:
     keys : (n,) byte strings
     starts, ends : (n,) int64, where each line lies in `data`, without its newline
     values : (n, 2) int64, where each value lies
-    bad : the lines that are none of a key and a value: number from 1, fields, text
+    bad : lines without a key and a value: number from 1, fields, text
     numbers : (n,) int64, the lines' numbers from 1
-    complete : whether the last line had an end
-    marked : whether there were byte order marks in the file; `data` has none
+    complete : whether the last line had a line end
+    marked : whether the file had byte order marks; `data` has none
     """
 
     path: Path
@@ -61,7 +61,7 @@ class KeyedTable:
         return strings(self.value_block(), 0) if len(self) else np.zeros(0, "S1")
 
     def without(self, rows: np.ndarray, bad: list[tuple[int, int, str]]) -> "KeyedTable":
-        """The table without some rows, which turned out to be bad lines."""
+        """The table without some rows that turned out to be invalid."""
         keep = np.ones(len(self), bool)
         keep[rows] = False
         columns = (column[keep] for column in (self.keys, self.starts, self.ends, self.values))
@@ -70,7 +70,7 @@ class KeyedTable:
         )
 
     def superseded(self) -> np.ndarray:
-        """Rows whose key stands in the table again later, (n,) bool."""
+        """Rows with a key that occurs again later, (n,) bool."""
         again = np.zeros(len(self), bool)
         if not self.ascending:
             order = np.argsort(self.keys, kind="stable")
@@ -84,11 +84,11 @@ def read_keyed(path: Path, two_fields: bool) -> KeyedTable:
 
     Parameters
     ----------
-    two_fields : whether a line must have exactly two fields; else it may have more
+    two_fields : whether a line must have exactly two fields; otherwise it may have more
 
     Raises
     ------
-    InputError : the file is absent, no regular file, or not UTF-8 text
+    InputError : the file is absent, not a regular file, or not UTF-8 text
     """
     raw = read_bytes(path)
     refuse_zeros(path, raw)
@@ -113,12 +113,12 @@ def read_keyed(path: Path, two_fields: bool) -> KeyedTable:
 
 
 def cut_lines(path: Path, data: bytes, offset: int, first_line: int, two_fields: bool, bad: list) -> tuple:
-    """Keys, starts, ends, values and numbers of the good lines of some whole lines, and how many lines there are."""
+    """Keys, starts, ends, values and numbers of the good lines of some whole lines, and the number of lines."""
     text = np.frombuffer(data, np.uint8)
     blank = text <= SPACE
     ends = np.flatnonzero(text == NEWLINE)
     starts = np.concatenate([[0], ends[:-1] + 1])
-    edges = np.flatnonzero(np.diff(blank, prepend=True))  # where fields begin and end, in turns
+    edges = np.flatnonzero(np.diff(blank, prepend=True))  # where fields begin and end, alternately
     field_starts, field_ends = edges[0::2], edges[1::2]
     first = np.searchsorted(field_starts, starts)
     n_fields = np.diff(first, append=len(field_starts))
@@ -140,8 +140,8 @@ def strings(block: Block, field: int) -> np.ndarray:
 
 
 def rows_of(keys: np.ndarray, ranked: np.ndarray) -> np.ndarray:
-    """Where each key stands in `ranked`, which ascends; -1 where it does not. (n,) int64"""
-    if len(keys) == len(ranked) and (keys == ranked).all():  # as nearly every table of a data directory
+    """Position of each key in the sorted `ranked`; -1 if absent. (n,) int64"""
+    if len(keys) == len(ranked) and (keys == ranked).all():  # true for nearly every table of a data directory
         return np.arange(len(keys))
     if not len(ranked):
         return np.full(len(keys), -1)
@@ -150,7 +150,7 @@ def rows_of(keys: np.ndarray, ranked: np.ndarray) -> np.ndarray:
 
 
 def join_runs(table: KeyedTable, rows: np.ndarray) -> bytes:
-    """The lines of `rows` in their order, each as "key value": runs of lines that are so already are copied at once."""
+    """The lines of `rows` in their order, each as "key value": runs of such lines are copied at once."""
     if not len(rows):
         return b""
     plain = table.values[rows, 0] - table.starts[rows] == np.strings.str_len(table.keys[rows]) + 1

@@ -2,7 +2,7 @@
 
 Binary: NUL `B`, a token (`FV `, `DV `, `FM `, `DM `), each size as byte 4 and an int32, then the values, little-endian.
 Compressed (read only): a token (`CM `, `CM2 `, `CM3 `), the least value and the range as floats, rows and columns as
-int32 without marks, then whole numbers that tell where in the range each value lies.
+int32 without marks, then integers that place each value in the range.
 """
 
 import mmap
@@ -54,7 +54,7 @@ def encode(array: np.ndarray) -> bytes:
 
 
 def read_header(data: bytes, start: int) -> tuple[str, tuple[int, ...], int]:
-    """Number type, shape and place of the first value of what starts at `start`; raises NotKaldi."""
+    """Number type, shape and position of the first value of the object at `start`; raises NotKaldi."""
     token = bytes(data[start : start + 3])
     if token not in KINDS:
         raise NotKaldi(f"a float or double vector or matrix was expected, found {token!r}")
@@ -70,9 +70,9 @@ def read_header(data: bytes, start: int) -> tuple[str, tuple[int, ...], int]:
 
 
 def decode(data: bytes, start: int = 0, pick: Rows = every_row) -> tuple[np.ndarray, int]:
-    """The binary vector or matrix whose token is at `start`, and the place behind it; raises NotKaldi.
+    """The binary vector or matrix whose token is at `start`, and the position after it; raises NotKaldi.
 
-    Only the rows that `pick` chooses are looked at: number of rows -> slice.
+    Only the rows that `pick` (number of rows -> slice) chooses are decoded.
     """
     if bytes(data[start : start + 3]) in COMPRESSED:
         return decode_compressed(data, start, pick)
@@ -85,9 +85,9 @@ def decode(data: bytes, start: int = 0, pick: Rows = every_row) -> tuple[np.ndar
 
 
 def decode_compressed(data: bytes, start: int = 0, pick: Rows = every_row) -> tuple[np.ndarray, int]:
-    """The compressed matrix whose token is at `start`, as float32, and the place behind it; raises NotKaldi.
+    """The compressed matrix whose token is at `start`, as float32, and the position after it; raises NotKaldi.
 
-    What Kaldi's `CompressedMatrix` writes: `CM2` and `CM3` hold each value as a share of the matrix's range, in 16 or 8
+    Kaldi's `CompressedMatrix`: `CM2` and `CM3` hold each value as a share of the matrix's range, in 16 or 8
     bits, row by row. `CM` holds columns: first four percentiles of each column (0, 25, 75, 100) as 16 bits of the
     range, then a byte a value that is linear between them: 0-64, 64-192, 192-255.
 
@@ -124,7 +124,7 @@ def decode_compressed(data: bytes, start: int = 0, pick: Rows = every_row) -> tu
 
 
 def decode_text(data: bytes, start: int = 0) -> tuple[np.ndarray, int]:
-    """The vector or matrix `[ 1 2 ]` that starts at `start`; several lines are a matrix. Float64."""
+    """The vector or matrix `[ 1 2 ]` that starts at `start`, as float64; several lines make a matrix."""
     found = NUMBERS.match(data, start)
     if not found:
         raise NotKaldi(f"numbers in [ ] were expected, found {bytes(data[start : start + 20])!r}")
@@ -140,7 +140,7 @@ def decode_text(data: bytes, start: int = 0) -> tuple[np.ndarray, int]:
 
 
 def decode_any(data: bytes, start: int = 0) -> tuple[np.ndarray, int]:
-    """What starts at `start`, binary with its NUL `B` or text, and the place behind it; raises NotKaldi."""
+    """The object at `start`, binary with its NUL `B` or text, and the position after it; raises NotKaldi."""
     return decode(data, start + 2) if data[start : start + 2] == BINARY else decode_text(data, start)
 
 
@@ -157,7 +157,7 @@ def read_entry(entry: str, pick: Rows = every_row) -> np.ndarray:
 
     Parameters
     ----------
-    entry : `path:offset`, or a file without offset; after either a range `[0:9]`, of which `pick` then chooses
+    entry : `path:offset`, or a file without offset; either may have a range `[0:9]`, from which `pick` then chooses
 
     Raises
     ------
@@ -174,20 +174,20 @@ def read_entry(entry: str, pick: Rows = every_row) -> np.ndarray:
         with open_regular(path) as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             if data[offset : offset + 2] == BINARY:
                 return decode(data, offset + 2, pick)[0].copy()
-            whole = decode_text(data, offset)[0]  # text has no places to go to: all of it is read
+            whole = decode_text(data, offset)[0]  # text has no offsets: all of it is read
             return whole[pick(len(whole))]
     except OSError as error:
         raise InputError(f"{entry}: {error.strerror or error}") from None
     except InputError as error:
         raise InputError(f"{entry}: {error}") from None
     except NotKaldi as error:
-        raise InputError(f"{entry}: {error}; the archive is cut short or another one") from None
+        raise InputError(f"{entry}: {error}; the archive is cut short, or was replaced") from None
     except ValueError:  # a file without a byte cannot be mapped
         raise InputError(f"{entry}: the archive is empty") from None
 
 
 def read_range(entry: str, part: Range, pick: Rows) -> np.ndarray:
-    """The rows that `pick` chooses of a part of what is at `path:offset`; no other rows are decoded."""
+    """The rows that `pick` chooses from a range of the matrix at `path:offset`; no other rows are decoded."""
 
     def pick_rows(n_rows: int) -> slice:
         try:
@@ -209,7 +209,7 @@ def read_crop(entry: str, begin: float, n_rows: int) -> np.ndarray:
     Parameters
     ----------
     entry : `path:offset`, a value of an scp file; float, double and compressed matrices, vectors too
-    begin : where the rows begin, as a share of what there is, 0 to 1
+    begin : where the rows begin, as a share of the matrix, 0 to 1
     n_rows : how many; a shorter matrix is repeated
 
     Returns

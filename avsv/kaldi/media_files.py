@@ -15,9 +15,9 @@ DIGITS = tuple("0123456789]")  # how a place in an archive ends
 
 
 class ClipInputs(dict[str, Any]):
-    """Clip -> what its result depends on: [other inputs, [[path, part, stamp] of each medium]].
+    """Clip -> what its result depends on: [other inputs, [[path, part, stamp] of each media file]].
 
-    root : the folder that all paths have in common; where it is another one than before, the corpus may have moved
+    root : the common folder of all paths; if it differs from an earlier run's, the corpus may have moved
     """
 
     def __init__(self, inputs: Mapping[str, Any], root: str):
@@ -25,20 +25,20 @@ class ClipInputs(dict[str, Any]):
         self.root = root
 
     def moved_to(self, root: str, keys: Iterable[str]) -> dict[str, Any]:
-        """The inputs that these clips would have if their media lay below `root` instead."""
+        """The inputs of these clips if their media were below `root` instead."""
         cut = len(self.root)
         return {key: [self[key][0], [[root + path[cut:], *rest] if path.startswith(self.root) else [path, *rest]
                                      for path, *rest in self[key][1]]] for key in keys}  # fmt: skip
 
 
 def with_stamps(inputs: Mapping[str, Any], media: Callable[[str], Iterable[Source]], shard: Shard) -> ClipInputs:
-    """The inputs of `make_archives`: of each clip its other inputs, and its media with their stamps.
+    """The inputs of `make_archives`: each clip's other inputs, and its media with their stamps.
 
     Parameters
     ----------
     inputs : key -> anything else that the result depends on, such as damage
     media : key -> the sources of its waveform, its images, the noises added to it; an archive counts as a whole
-    shard : only the files of its clips are looked at
+    shard : only files of its clips are checked
     """
     sources = {key: [(source, file_of(source)) for source in media(key)] for key in shard.take(sorted(inputs))}
     files = {file for of_clip in sources.values() for _, file in of_clip}
@@ -49,7 +49,7 @@ def with_stamps(inputs: Mapping[str, Any], media: Callable[[str], Iterable[Sourc
 
 
 def part_of(source: Source, file: str) -> str:
-    """The part of a file that a source is: an offset, a segment; a command is all part.
+    """The part of a file that a source is: an offset, a segment; for a command, all of it.
 
     Examples
     --------
@@ -62,7 +62,7 @@ def part_of(source: Source, file: str) -> str:
 
 
 def common_root(files: Iterable[str]) -> str:
-    """The folder that all files are in, with a slash at its end; "" where they have none in common.
+    """The common folder of all files, with a trailing slash; "" if they have none.
 
     Examples
     --------
@@ -75,7 +75,7 @@ def common_root(files: Iterable[str]) -> str:
 
 
 def file_of(source: Source) -> str:
-    """The file or folder that a source is in; "" for a command, whose result nobody knows before it runs.
+    """The file or folder that holds a source; "" for a command, whose output is unknown until it runs.
 
     Examples
     --------
@@ -91,13 +91,13 @@ def file_of(source: Source) -> str:
 
 
 def media_stamp(tables: Iterable[Mapping[str, Source | str]]) -> str:
-    """A hash of the media that tables name, by size and modification time: another one where a file was replaced.
+    """A hash of the media in tables by size and modification time; it changes if a file is replaced.
 
-    Where the files lie does not count: a corpus that was moved is the same.
+    Paths do not count: a corpus that was moved keeps its hash.
 
     Parameters
     ----------
-    tables : utterance -> path, `archive:offset`, folder of pictures, segment of a recording, or command
+    tables : utterance -> path, `archive:offset`, folder of images, segment of a recording, or command
 
     Examples
     --------
@@ -125,7 +125,7 @@ def media_stamp(tables: Iterable[Mapping[str, Source | str]]) -> str:
 
 
 def times_of(path: str) -> State | None:
-    """Size and modification time of a file or folder; None where there is none."""
+    """Size and modification time of a file or folder; None if it is absent."""
     try:
         found = os.stat(path)
     except (OSError, ValueError):

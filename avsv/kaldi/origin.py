@@ -1,9 +1,9 @@
 """Which model made embeddings and scores, so that results of different models are not mixed.
 
-A model is named by its modality and a hash of its weights, "voice:0123456789abcdef". Commands that embed put the name
-into the record of the shard, `done.json`, beside the archive. A score file has SCORES.system beside it, with the model
-and how its embeddings were compared: "voice:0123456789abcdef cosine". Where there is no record, as with imported
-embeddings and foreign score files, the origin is unknown, None.
+A model's name is its modality and a hash of its weights, "voice:0123456789abcdef". Commands that embed write it to the
+shard's proof, `done.json`, beside the archive. A score file has SCORES.system beside it, with the model and the
+back-end: "voice:0123456789abcdef cosine". Imported embeddings and score files of other toolkits have no record; their
+origin is None, unknown.
 """
 
 import json
@@ -30,7 +30,7 @@ SYSTEM = ".system"  # suffix of the record beside a score file
 def voice_model(source: Path | str) -> str:
     """The name of a voice encoder: a hash of all files that it is loaded from, or the hub's name before it is fetched.
 
-    These are hyperparams.yaml and the files of its folder that it names. Where the folder itself is does not count.
+    The files are hyperparams.yaml and those that it names. The folder's path does not count.
     """
     folder = Path(source)
     if not folder.is_dir():
@@ -45,13 +45,13 @@ def voice_model(source: Path | str) -> str:
 
 
 def face_model(recognition: Path | str, pool: Sequence[float] | None = None) -> str:
-    """The name of a recognition network, with the attention that pools a clip's faces if there is any."""
+    """The name of a recognition network, with the attention that pools a clip's faces, if any."""
     hashed = file_digest(recognition)
     return f"face:{digest([hashed, *pool]) if pool else hashed}"
 
 
 def embeddings_model(scp: Path | str) -> str | None:
-    """The model that made the embeddings of an scp file, None where that is not known.
+    """The model that made the embeddings of an scp file, None if unknown.
 
     Raises
     ------
@@ -63,13 +63,13 @@ def embeddings_model(scp: Path | str) -> str | None:
 
 
 def folder_model(folder: Path) -> str | None:
-    """The one model of the archives in a folder; None where there is none, or several."""
+    """The model of the archives in a folder; None if unknown, or if there are several."""
     models = {read_proof(record).get("model") for record in folder.glob("done*.json")}
     return models.pop() if len(models) == 1 else None
 
 
 def read_record(path: Path, key: str) -> str | None:
-    """A string of a record; None where there is no record, or something else in it."""
+    """A string of a record; None if the record is absent or not a string."""
     try:
         found = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     except (OSError, ValueError, RecursionError):
@@ -79,7 +79,7 @@ def read_record(path: Path, key: str) -> str | None:
 
 
 def same_model(what: dict[Path, str | None]) -> str | None:
-    """The one model of several files; None, and a message, where it is not known of all of them.
+    """The one model of several files; None, with a message, if it is not known for all of them.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ def same_model(what: dict[Path, str | None]) -> str | None:
 
     Raises
     ------
-    InputError : two files are of different models
+    InputError : two files come from different models
     """
     known = {path: model for path, model in what.items() if model is not None}
     if len(set(known.values())) > 1:
@@ -97,7 +97,7 @@ def same_model(what: dict[Path, str | None]) -> str | None:
                         "different models cannot be compared")  # fmt: skip
     if len(what) > 1 and len(known) < len(what):
         unknown = ", ".join(str(path) for path in what if path not in known)
-        log.warning("%s: the model is not recorded, so avsv cannot check that it is the same as of the others", unknown)
+        log.warning("%s: the model is not recorded, so avsv cannot check whether it is that of the others", unknown)
         return None
     return next(iter(known.values()), None)
 
@@ -105,7 +105,7 @@ def same_model(what: dict[Path, str | None]) -> str | None:
 def write_trained_on(folder: Path, model: str | None) -> None:
     """Record in the folder of a back-end which model's embeddings it was trained on."""
     if model is None:
-        with replaced_together(folder / TRAINED_ON):  # removed together with what it is of
+        with replaced_together(folder / TRAINED_ON):  # removed together with the back-end
             pass
     else:
         write_json(folder / TRAINED_ON, {"model": model})
@@ -126,7 +126,7 @@ def write_system(scores: Path, system: str | None) -> None:
 
 
 def read_system(scores: Path) -> str | None:
-    """The system that made a score file; None where there is no record, or the file was replaced since."""
+    """The system that made a score file; None if it has no record, or was replaced since."""
     record = system_record(scores)
     if not record.exists() or not scores.is_file():
         return None
@@ -141,16 +141,16 @@ def system_record(scores: Path) -> Path:
 def match_systems(
     wanted: Sequence[str | None], given: Sequence[str | None], names: Sequence[str], source: Path | str
 ) -> list[int]:
-    """For each system wanted, the number of the given one; unknown systems are taken by their position.
+    """For each wanted system, the number of the given one; unknown systems are matched by position.
 
     Parameters
     ----------
-    names : of the given ones, for the message
-    source : what wants them
+    names : names of the given systems, for the message
+    source : the model that wants them, for the message
 
     Raises
     ------
-    InputError : a system that is wanted is not among the given ones
+    InputError : a wanted system is not among the given ones
 
     Examples
     --------

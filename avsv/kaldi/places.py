@@ -1,4 +1,4 @@
-"""Where a value of an scp file points to: `archive:offset`, a file of its own, and after either a range.
+"""Values of an scp file: `archive:offset` or a file of its own, either with an optional range.
 
 Ranges are Kaldi's: `[0:9]` are rows 0 to 9 of a matrix, both included (or values of a vector), `[0:9,2:3]` rows and
 columns; an empty one or `:` takes all. A last row up to 3 behind the matrix's end is its last one, as Kaldi has it.
@@ -21,7 +21,7 @@ class Range(NamedTuple):
 
 
 class Place(NamedTuple):
-    """A file, the place in it, and which part of what is there."""
+    """A file, the offset in it, and the range of the object there."""
 
     path: str
     offset: int
@@ -42,7 +42,7 @@ def parse_place(text: str) -> Place:
     if text.endswith("]"):
         found = RANGE.search(text)
         if not found:
-            raise ValueError(f"{text[text.rfind('[') :]} is no range such as [0:9] or [0:9,0:3]")
+            raise ValueError(f"{text[text.rfind('[') :]} is not a range such as [0:9] or [0:9,0:3]")
         part = Range(bounds(found[1]), bounds(found[2] or ""))
         text = text[: found.start()].rstrip()
     if not text or text.endswith("|") or text.startswith("|") or text == "-":
@@ -56,7 +56,7 @@ def parse_place(text: str) -> Place:
 
 
 def archive_of(text: str) -> str:
-    """The file of a place; the text itself where it is none."""
+    """The file of a place; the text itself if it is not a place."""
     path, _, offset = text.rpartition(":")
     if path and is_offset(offset):
         return path
@@ -94,7 +94,7 @@ def limits(given: tuple[int, int] | None, n: int, tolerated: int) -> slice:
 
 
 def take(array: np.ndarray, part: Range | None) -> np.ndarray:
-    """The part of a vector or matrix; ValueError where it has no such part.
+    """The part of a vector or matrix; ValueError if it has no such part.
 
     Examples
     --------

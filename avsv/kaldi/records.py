@@ -1,4 +1,4 @@
-"""Which archives belong to one run, and which model made the vectors of an scp file, as the shards' proofs say."""
+"""Which archives belong to one run, and which model made the vectors of an scp file, according to their proofs."""
 
 import hashlib
 import re
@@ -18,12 +18,12 @@ ARCHIVE = re.compile(r".+?(\.\d+)?\.ark")
 
 
 def records_of(archives: Iterable[str]) -> dict[str, dict]:
-    """Archive -> the record of the shard that it belongs to; empty where there is none.
+    """Archive -> the proof of its shard; empty if it has none.
 
     Raises
     ------
-    InputError : archives of one folder that were made by different models or options, or some of which have no record:
-        a shard is being made again, or was not finished
+    InputError : archives in one folder come from different models or options, or some have no proof: a shard is being
+        redone, or was not finished
     """
     found: dict[str, dict] = {}
     folders: dict[Path, list[str]] = {}
@@ -41,7 +41,7 @@ def records_of(archives: Iterable[str]) -> dict[str, dict]:
 
 
 def archives_of(scp: Path | str) -> list[str]:
-    """The archives that an scp file points to, each once; InputError where it is absent or no text."""
+    """The archives that an scp file points to, each once; InputError if it is absent or not text."""
     archives: dict[str, None] = {}
     last = "\n"
     for line in as_text(scp, read_bytes(scp)).splitlines():
@@ -56,15 +56,15 @@ def archives_of(scp: Path | str) -> list[str]:
 
 
 def model_digest_of(scp: Path | str, archives: Iterable[str] | None = None) -> str | None:
-    """The digest of the network that made the embeddings of an scp file; merged shards and subsets have one as well.
+    """The network that made the embeddings of an scp file, as recorded; works for merged shards and subsets too.
 
     Parameters
     ----------
-    archives : those of the scp file, where they are known already
+    archives : those of the scp file, if known already
 
     Returns
     -------
-    None where nothing is known: another program's archives, or those of an earlier version
+    None if unknown: archives of another program
 
     Raises
     ------

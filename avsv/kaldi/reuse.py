@@ -1,8 +1,8 @@
-"""Embeddings taken over from earlier archives, of clips whose input and settings are the same.
+"""Reuse of embeddings from other archives, for clips with the same input and settings.
 
-An embedding command notes in the table `utt2input` what each vector was made from, as a hash: where the clip is, what
-damage was done to it, the model and the options. A noisy test set finds there the clips that it leaves as they were,
-and `--reuse` copies their vectors and measures instead of decoding and embedding the clips again.
+The table `utt2input` has a hash of what each vector was made from: the clip's media, its damage, the model and options
+(clip_keys.py). A noisy test set leaves many clips undamaged; --reuse copies their vectors and measures from the clean
+set instead of decoding and embedding them again.
 """
 
 import logging
@@ -20,21 +20,21 @@ log = logging.getLogger("avsv")
 
 
 def take_over(earlier: Sequence[Path], utts: Sequence[str], tables: Sequence[str], out: ShardWriter) -> list[str]:
-    """Copy to archive "embedding" the clips among `utts` that folders of earlier runs hold, made from the same.
+    """Copy clips with the same input from folders of earlier runs to the archive "embedding".
 
     Parameters
     ----------
-    earlier : OUT_DIRs of the same command; the first one that has a clip gives it
-    tables : of measures, copied with the vectors
+    earlier : OUT_DIRs of the same command; a clip comes from the first that has it
+    tables : measures, copied with the vectors
 
     Returns
     -------
-    the utterances that are still to be done
+    utterances still to be embedded
 
     Raises
     ------
-    InputError : a folder without embeddings, or whose embeddings are incomplete, change while they are read, or were
-        made by an earlier version of avsv
+    InputError : a folder has no embeddings, or they are incomplete, change while they are read, or were made by an
+        earlier version of avsv
     """
     wanted = {utt: out.tables[INPUT][utt] for utt in utts}
     left = dict(wanted)

@@ -1,4 +1,4 @@
-"""Which toolkit's form a score file has: what its fields are, decided from its first lines.
+"""Recognises the toolkit's form of a score file from its first lines.
 
     Kaldi        enroll test score
     WeSpeaker    enroll test score [target|nontarget], after as-norm with four columns more: the magnitudes of both
@@ -8,9 +8,9 @@
     SpeechBrain  enroll test 1|0 score
     ESPnet       enroll*test score [1|0]
 
-The first line tells how many fields there are. Where there are four or more, the third or the fourth is the label: the
-one that reads 1, 0, target or nontarget on every line looked at. If both do, or neither, the file is refused: a guess
-would give an error rate that looks like any other.
+The first line sets the number of fields. With four or more, the label is the third or the fourth: the one that reads 1,
+0, target or nontarget on every line checked. If both do, or neither, the file is refused: a wrong guess would give an
+error rate that looks like any other.
 """
 
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from avsv.jobs.inputs import open_regular, without_marks
 from avsv.kaldi.columns import bad_line
 from avsv.kaldi.decimals import is_number
 
-LINES = 1000  # looked at
+LINES = 1000  # checked
 LABELS = {b"target": True, b"1": True, b"True": True, b"nontarget": False, b"0": False, b"False": False}
 KALDI = "enroll test score"
 FORMS = f'{KALDI}" or "{KALDI} label" or "enroll test label score" or "enroll*test score label'
@@ -33,9 +33,9 @@ AS_NORM = 4  # columns that WeSpeaker's normalisation adds
 class ScoreFormat:
     """What the fields of each line are.
 
-    fields : how many there are, cut at white space (and at `*` where `star`)
-    enroll, test, score : which of them is what, from 0
-    label : which of them tells targets; None where none does. LABELS has its words
+    fields : their number, cut at white space (and at `*` if `star`)
+    enroll, test, score : their positions, from 0
+    label : position of the label; None if there is none. LABELS has its words
     star : ESPnet's `enroll*test`: the `*` separates two fields
     shape : the form in words, for messages
     """
@@ -52,7 +52,7 @@ class ScoreFormat:
 def recognise_scores(path: Path | str) -> ScoreFormat:
     """The form of a score file, from its first thousand lines.
 
-    A line with another number of fields than the first, and a score that is no number, are left to the reader.
+    The reader refuses lines with another number of fields than the first, and scores that are not numbers.
 
     Raises
     ------
@@ -69,7 +69,7 @@ def recognise_scores(path: Path | str) -> ScoreFormat:
     with open_regular(path) as table:
         lines = [without_marks(line).split() for line in islice(table, LINES)]
     if not lines:
-        raise InputError(f'{path}: there are no scores in it, expected "{KALDI}"')
+        raise InputError(f'{path}: has no scores, expected "{KALDI}"')
     if form := espnet(path, lines):
         return form
     if len(lines[0]) == 3:
@@ -81,7 +81,7 @@ def recognise_scores(path: Path | str) -> ScoreFormat:
 
 
 def espnet(path: Path | str, lines: list[list[bytes]]) -> ScoreFormat | None:
-    """The form `enroll*test score [label]`; None where the lines have another."""
+    """The form `enroll*test score [label]`; None if the lines have another form."""
     first = lines[0]
     if len(first) not in (2, 3) or b"*" not in first[0] or not is_number(first[1]):
         return None
@@ -101,7 +101,7 @@ def espnet(path: Path | str, lines: list[list[bytes]]) -> ScoreFormat | None:
 def with_label(path: Path | str, lines: list[list[bytes]]) -> ScoreFormat:
     """The form of lines of four or more fields, by which of the third and the fourth is a label on all of them."""
     first = lines[0]
-    lines = [line if len(line) == len(first) else None for line in lines]  # the reader tells of the others
+    lines = [line if len(line) == len(first) else None for line in lines]  # the reader refuses the others
     is_label = [all(line[field] in LABELS for line in lines if line) for field in (2, 3)]
     more = len(first) - 4
     also = f" and {more} numbers" if more else ""
@@ -123,7 +123,7 @@ def with_label(path: Path | str, lines: list[list[bytes]]) -> ScoreFormat:
 
 
 def no_label(path: Path | str, lines: list[list[bytes] | None]) -> InputError:
-    """The error for lines of which neither the third nor the fourth field is always a label; shows where that ends."""
+    """The error for lines without a label in the third or the fourth field; shows the first such line."""
     places = [{field for field in (2, 3) if line[field] in LABELS} if line else {2, 3} for line in lines]
     possible, number = {2, 3}, 0
     while possible:

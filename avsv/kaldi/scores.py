@@ -1,6 +1,6 @@
 """Score files: `enroll test score`, written in the order of a trial list and matched to one.
 
-Those of other toolkits are read as well, wherever a score file is: score_formats.py tells the forms.
+Score files of other toolkits are read too; score_formats.py has the forms.
 """
 
 from collections.abc import Sequence
@@ -41,7 +41,7 @@ def read_scores(path: Path | str, trials: Trials, incomplete: bool = False) -> n
     """Read the scores of `trials`, whatever the order of the file's lines and the toolkit that wrote it.
 
     A path such as `id10270/x6uYqmx31kE/00001.wav` stands for the utterance identifier that trials.py makes of it,
-    unless the trials have it as it is.
+    unless the trials use the path itself.
 
     Parameters
     ----------
@@ -53,8 +53,8 @@ def read_scores(path: Path | str, trials: Trials, incomplete: bool = False) -> n
 
     Raises
     ------
-    InputError : a line of another form, a score that is not a number, a label that is not that of the trial, a trial
-        without a score, a score of no trial, a trial with two scores that differ
+    InputError : a line of another form, a score that is not a number, a label that contradicts the trial's, a trial
+        without a score, a score without a trial, or two different scores of one trial
 
     Examples
     --------
@@ -74,7 +74,7 @@ def read_scores(path: Path | str, trials: Trials, incomplete: bool = False) -> n
 
 
 def read_in_order(path: Path | str, form: ScoreFormat, trials: Trials) -> np.ndarray | None:
-    """The scores of a file whose lines are the trials in their order; None where they are not."""
+    """The scores of a file with the trials in their order; None if the order differs."""
 
     def work(block: Block) -> np.ndarray | None:
         done = block.first_line - 1
@@ -108,11 +108,11 @@ def lines_agree(block: Block, form: ScoreFormat, trials: Trials, done: int) -> b
 
 
 def read_numbers(path: Path | str, block: Block, form: ScoreFormat) -> np.ndarray:
-    """The scores of a block's lines, (lines,) float64; InputError where one is not a number."""
+    """The scores of a block's lines, (lines,) float64; InputError if one is not a number."""
     scores = read_decimals(block, form.score)
     if wrong := np.flatnonzero(np.isnan(scores))[:1].tolist():
         text = block.values(form.score, wrong)[0].decode(errors="replace")
-        raise InputError(f'{path}, line {block.first_line + wrong[0]}: expected "{form.shape}", "{text}" is no score')
+        raise InputError(f'{path}, line {block.first_line + wrong[0]}: expected "{form.shape}", bad score "{text}"')
     return scores
 
 
@@ -126,12 +126,12 @@ def read_truth(path: Path | str, block: Block, form: ScoreFormat) -> np.ndarray:
         truth[(words[0] == int.from_bytes(text[:8], "little")) & (length == len(text))] = is_target
     if wrong := np.flatnonzero(truth == NO_LABEL)[:1].tolist():
         found = block.values(form.label, wrong)[0].decode(errors="replace")
-        raise InputError(f'{path}, line {block.first_line + wrong[0]}: expected "{form.shape}", "{found}" is no label')
+        raise InputError(f'{path}, line {block.first_line + wrong[0]}: expected "{form.shape}", bad label "{found}"')
     return truth
 
 
 def refuse_label(path: Path | str, block: Block, truth: np.ndarray, labels: np.ndarray) -> None:
-    """InputError where a label in the file is not the one of its trial."""
+    """InputError if a label in the file is not that of its trial."""
     if wrong := np.flatnonzero((truth != NO_LABEL) & (truth != labels))[:1].tolist():
         line = block.first_line + wrong[0]
         kinds = ["nontarget", "target"]
@@ -163,7 +163,7 @@ def match_scores(path: Path | str, form: ScoreFormat, trials: Trials, incomplete
 
 
 def row_numbers(names: Sequence[str], ids: Sequence[str]) -> np.ndarray:
-    """Row in `ids` of each name, as it is or else as an utterance identifier, -1 where there is none. (names,) int64"""
+    """Row in `ids` of each name, or of its utterance identifier; -1 if absent. (names,) int64"""
     rows = dict(zip(ids, range(len(ids)), strict=True))
     return np.array(
         [rows.get(name, -1) if name in rows else rows.get(utterance_id(name), -1) for name in names], np.int64
@@ -171,7 +171,7 @@ def row_numbers(names: Sequence[str], ids: Sequence[str]) -> np.ndarray:
 
 
 def read_all(path: Path | str, form: ScoreFormat) -> tuple[Trials, np.ndarray]:
-    """A score file as it stands: the trials it names, with labels where it has them, and their scores."""
+    """A whole score file: its trials, with labels if it has them, and their scores."""
     enroll, test = Identifiers(), Identifiers()
     pairs, truths, scores = [], [], []
 
@@ -189,7 +189,7 @@ def read_all(path: Path | str, form: ScoreFormat) -> tuple[Trials, np.ndarray]:
 
 
 def refuse_labels(path: Path | str, names: Trials, lines: np.ndarray, wrong: np.ndarray) -> None:
-    """InputError where a line's label is not that of its trial."""
+    """InputError if a line's label is not that of its trial."""
     if len(first := lines[wrong][:1]):
         kinds = ["target", "nontarget"] if names.labels[first[0]] else ["nontarget", "target"]
         raise InputError(
@@ -207,7 +207,7 @@ def refuse_extra(path: Path | str, names: Trials, keys: np.ndarray, trials: Tria
 
 
 def refuse_conflicts(path: Path | str, trials: Trials, scores: np.ndarray, again: np.ndarray, before: np.ndarray):
-    """InputError where two lines of a score file give one pair differing scores."""
+    """InputError if two lines of a score file give one pair different scores."""
     differ = np.flatnonzero(scores[again] != scores[before])
     if len(differ):
         lines = f"{before[differ[0]] + 1} and {again[differ[0]] + 1}"

@@ -1,8 +1,8 @@
 """Kaldi's `segments`: utterances that are parts of longer recordings, `utterance recording start end [channel]`.
 
-Where a data directory has this file, the keys of its wav.scp are recordings. The rules are those of Kaldi's
-extract-segments: times in seconds, an end of -1 is the recording's end, an end up to 0.5 s behind that is the
-recording's end as well, and what is shorter than 0.1 s is no utterance. Segments cut sound; pictures are not cut.
+If a data directory has this file, the keys of its wav.scp are recordings. The rules are those of Kaldi's
+extract-segments: times in seconds; an end of -1, or up to 0.5 s after the recording's end, means the recording's end;
+segments shorter than 0.1 s are invalid. Segments cut audio; videos are not cut.
 """
 
 from collections.abc import Mapping
@@ -19,16 +19,16 @@ from avsv.kaldi.keyed import KeyedTable, read_keyed, rows_of, strings
 
 SHAPE = "utterance recording start end [channel]"
 TO_THE_END = -1.0
-OVERSHOOT = 0.5  # seconds that an end may lie behind the recording's
+OVERSHOOT = 0.5  # seconds by which an end may exceed the recording
 SHORTEST = 0.1  # seconds
 ROUNDING = 1e-6  # seconds: 0.3 - 0.2 is a little less than 0.1
-MIXED, NO_CHANNEL = -1, -2  # channel: all of them, averaged; a text that is none
+MIXED, NO_CHANNEL = -1, -2  # channel: all of them, averaged; invalid text
 MOST_CHANNELS = 256
 ROWS = 1 << 12  # lines cut at a time: they stay in the processor's cache
 
 
 class Segment(NamedTuple):
-    """A part of a recording; stands wherever the path of a sound does.
+    """A part of a recording; used wherever the path of a waveform is.
 
     path : of the recording, or Kaldi's `command |`
     start, end : seconds; an end of -1 is the recording's
@@ -46,15 +46,15 @@ class Segment(NamedTuple):
         return f"{self.path} ({self.start} s to {'the end' if self.end == TO_THE_END else f'{self.end} s'})"
 
     def seconds(self, whole: float) -> float:
-        """How long it lasts in a recording of `whole` seconds."""
+        """Its length in a recording of `whole` seconds."""
         return min(whole, whole if self.end == TO_THE_END else self.end) - self.start
 
     def samples(self, rate: int, n_samples: int) -> slice:
-        """Where it lies among `n_samples` of the recording, by extract-segments' rules.
+        """Its samples in a recording of `n_samples`, by extract-segments' rules.
 
         Raises
         ------
-        InputError : it begins behind the recording's end, ends more than 0.5 s behind it, or is shorter than 0.1 s
+        InputError : it begins after the recording's end, ends more than 0.5 s after it, or is shorter than 0.1 s
 
         Examples
         --------
@@ -81,7 +81,7 @@ class SegmentTable:
     table : the file's keys (utterances) and lines; `bad` has the lines of another form
     recordings : (n,) byte strings
     starts, ends : (n,) float64 seconds
-    channels : (n,) int64, -1 where there is none
+    channels : (n,) int64, -1 if none is given
     """
 
     table: KeyedTable
@@ -91,7 +91,7 @@ class SegmentTable:
     channels: np.ndarray
 
     def defects(self, known: np.ndarray) -> list[tuple[int, int, str]]:
-        """What is wrong with single lines: row, number of the line, and why.
+        """Invalid lines: row, line number, and reason.
 
         Parameters
         ----------
@@ -100,10 +100,10 @@ class SegmentTable:
         open_end = self.ends == TO_THE_END
         checks = [
             (rows_of(self.recordings, known) < 0, "its recording is not in wav.scp"),
-            (~(self.starts >= 0) | ~np.isfinite(self.starts), "its start is no number of seconds from 0 on"),
-            (~np.isfinite(self.ends) | (~open_end & ~(self.ends > self.starts)), "its end is not behind its start"),
+            (~(self.starts >= 0) | ~np.isfinite(self.starts), "its start is not a number of seconds >= 0"),
+            (~np.isfinite(self.ends) | (~open_end & ~(self.ends > self.starts)), "its end is not after its start"),
             (~open_end & (self.ends - self.starts < SHORTEST - ROUNDING), f"is shorter than {SHORTEST} s"),
-            (self.channels == NO_CHANNEL, "its channel is no number from 0 on"),
+            (self.channels == NO_CHANNEL, "its channel is not an integer >= 0"),
         ]
         why = np.full(len(self.starts), len(checks))
         for number in reversed(range(len(checks))):
@@ -117,7 +117,7 @@ def read_segments(path: Path) -> SegmentTable:
 
     Raises
     ------
-    InputError : the file is absent, no regular file, or not UTF-8 text
+    InputError : the file is absent, not a regular file, or not UTF-8 text
     """
     table = read_keyed(path, False)
     parts, counts = [], []
@@ -141,9 +141,9 @@ def cut_values(table: KeyedTable, rows: slice) -> tuple[np.ndarray, ...]:
     """Recordings, starts, ends, channels and numbers of fields of some lines; a line with too few repeats its last."""
     values = table.values[rows]
     offset = values[0, 0]
-    data = table.data[offset : values[-1, 1]] + bytes(8)  # after the last field there is white space now
+    data = table.data[offset : values[-1, 1]] + bytes(8)  # white space after the last field
     blank = np.frombuffer(data, np.uint8) <= SPACE
-    edges = np.flatnonzero(np.diff(blank, prepend=True))  # where fields begin and end, in turns
+    edges = np.flatnonzero(np.diff(blank, prepend=True))  # where fields begin and end, alternately
     field_starts, field_ends = edges[0::2], edges[1::2]
     first = np.searchsorted(field_starts, values[:, 0] - offset)
     n_fields = np.searchsorted(field_starts, values[:, 1] - offset) - first
@@ -164,8 +164,8 @@ def cut_recordings(path: Path, recordings: Mapping[str, str]) -> dict[str, Segme
 
     Raises
     ------
-    InputError : names the file and the line that has another form, an utterance twice, a recording that is not in
-        wav.scp, or times that are none
+    InputError : names the file and the line with another form, a repeated utterance, a recording that is not in
+        wav.scp, or invalid times
     """
     found = read_segments(path)
     table = found.table
@@ -190,7 +190,7 @@ def cut_recordings(path: Path, recordings: Mapping[str, str]) -> dict[str, Segme
 
 
 def segment_line(segment: Segment) -> str:
-    """The value of a line of `segments`: recording, start, end, and the channel where there is one.
+    """The value of a line of `segments`: recording, start, end, and the channel if one is given.
 
     Examples
     --------
@@ -202,5 +202,5 @@ def segment_line(segment: Segment) -> str:
 
 
 def is_pipe(source: Source) -> bool:
-    """Whether the sound is made by a command."""
+    """Whether the waveform is the output of a command."""
     return (source.path if isinstance(source, Segment) else source).rstrip().endswith("|")

@@ -1,4 +1,4 @@
-"""The files of one shard while they are written: archives, their scp files, tables, and what was skipped."""
+"""Writing the files of one shard: archives, their scp files, tables, and the list of skipped clips."""
 
 import logging
 import math
@@ -23,8 +23,8 @@ COMPRESSED = 2  # the same: Kaldi's default "speech feature" coding, one byte a 
 class ShardWriter:
     """Writes the archives of one shard; they appear together when the `with` block ends without an error.
 
-    A clip whose vector or matrix is not finite is skipped, and so is one whose embedding has no direction (all zero);
-    nothing of a clip that was skipped stays in the scp files and tables.
+    A clip with a NaN or infinite value is skipped, and so is an all-zero embedding, which has no direction. Skipped
+    clips do not appear in the scp files and tables.
     """
 
     def __init__(self, out_dir: Path, names: Iterable[str], suffix: str, tables: Iterable[str] = ()):
@@ -53,12 +53,12 @@ class ShardWriter:
         if not np.isfinite(array[~np.isnan(array)] if gaps else array).all():
             return self.skip(key, f"{name}: {(~np.isfinite(array)).sum()} of {array.size} values are NaN or infinite")
         if name == EMBEDDING and not array.any():
-            return self.skip(key, f"{name}: all {array.size} values are 0, so that it has no direction")
+            return self.skip(key, f"{name}: all {array.size} values are 0, so it has no direction")
         self.enter(name, key)
         kaldiio.save_ark(self.arks[name], {key: array}, compression_method=compression)
 
     def write_bytes(self, name: str, key: str, data: bytes) -> None:
-        """Add bytes that are no Kaldi object (a picture) under `key` to archive `name`."""
+        """Add bytes other than a Kaldi object (such as an image) under `key` to archive `name`."""
         self.enter(name, key)
         self.arks[name].write(key.encode() + b" " + data)
 
@@ -69,7 +69,7 @@ class ShardWriter:
     def note(self, table: str, key: str, value: float | str) -> None:
         """Add `key value` to a table; a number is written with six digits.
 
-        A key without a value has no line, nor has one whose value is not finite.
+        NaN and infinite values get no line.
         """
         if isinstance(value, str):
             self.tables[table][key] = value
@@ -77,12 +77,12 @@ class ShardWriter:
             self.tables[table][key] = f"{value:.6g}"
 
     def skip(self, key: str, reason: str) -> None:
-        """Note that nothing could be written for `key`, and why."""
+        """Record that nothing could be written for `key`, and why."""
         self.skipped[key] = " ".join(reason.split())
         log.warning("skipped %s: %s", key, self.skipped[key])
 
     def take_back(self, keep: Container[str] | None = None) -> None:
-        """Add what this shard's files hold so far, records and table lines; a key written here already counts first.
+        """Copy vectors and table lines from the shard's present files; keys written already are not overwritten.
 
         Parameters
         ----------
@@ -126,7 +126,7 @@ class ShardWriter:
 
 
 def shard_files(out_dir: Path, names: Iterable[str], tables: Iterable[str], suffix: str) -> list[Path]:
-    """What reads a shard's archives, or says what is in them."""
+    """Files that point to a shard's archives or describe them."""
     return [out_dir / f"{name}{suffix}" for name in (*tables, "skipped")] + [
         out_dir / f"{name}{suffix}.scp" for name in names
     ]

@@ -1,14 +1,15 @@
 """Archives that several jobs make: each writes its shard whole, the last one to finish merges them.
 
-A shard J of N writes `NAME.J.ark` and `NAME.J.scp` (`NAME.ark`, `NAME.scp` where there is one shard only), the table
-`skipped.J` of what could not be done and why, and last of all `done.J.json`, the proof that it is complete: what was
-asked for, as hashes. Numbers that are found on the way, one a clip, go to tables such as `utt2snr.J`, merged in the
-same way. A shard whose proof fits what is asked for is not done again, but for the clips that it skipped, which are
-tried again; anything else is done from new. Of two runs in one folder the second waits for the first, shard by shard.
+Shard J of N writes `NAME.J.ark` and `NAME.J.scp` (`NAME.ark` and `NAME.scp` if N is 1), the table `skipped.J` with the
+clips that failed and why, and last `done.J.json`, the proof that the shard is complete, with hashes of what was asked
+for. Numbers per clip go to tables such as `utt2snr.J`, merged in the same way. A shard with a matching proof is kept;
+only the clips that it skipped are tried again. If inputs have changed, only the clips concerned are redone
+(clip_keys.py); if an option or the model has, all are. When two runs share a folder, the second waits for the first,
+shard by shard.
 
-A shard takes the place of an older one as a whole. Before its first file does, all is removed that reads the older one:
-its proof and scp files, the merged tables, the copies in a data directory, and the shards of a run cut otherwise. So
-whoever reads finds the old archives, the new ones, or none.
+A shard replaces an older one as a whole. First, everything that points to the older archive is removed: its proof and
+scp files, the merged tables, the copies in a data directory, and the shards of a run with another N. A reader finds the
+old archives, the new ones, or none.
 """
 
 import logging
@@ -47,20 +48,20 @@ def make_archives(
     copies: Mapping[str, Path] | None = None,
     made: MadeFrom | None = None,
 ) -> bool:
-    """Make the archives `names` and the `tables` of one shard in `out_dir`, unless they are there already.
+    """Make the archives `names` and the `tables` of one shard in `out_dir`, unless they are current.
 
     Clips that were skipped before are tried again each time.
 
     Parameters
     ----------
-    inputs : key -> what the result depends on (a path and its stamp, say); the keys, sorted, are shared out among jobs
-    settings : whatever else the result depends on (options, a hash of the model)
+    inputs : key -> what its result depends on (media and their stamps, say); jobs share the sorted keys
+    settings : what all results depend on (options, a hash of the model)
     work : called with this shard's keys and the writer; it writes or skips every key
     max_skipped : the share of a shard's keys that may be skipped before the job fails
-    tables : names, such as "utt2snr", of what `work` notes beside; archives made without them are made again
-    may_be_empty : no input at all is no mistake, and makes empty archives
+    tables : names of the tables that `work` fills, such as "utt2snr"; archives made without them are redone
+    may_be_empty : accept no input at all, and write empty archives
     model : name of the model that makes the vectors (see origin.py), for the record
-    copies : table -> where a copy of it belongs, such as feats.scp in a data directory; removed with what it points to
+    copies : table -> place of its copy, such as feats.scp in a data directory; removed with the archive it points to
     made : the command and its inputs, for the records
 
     Returns
@@ -69,7 +70,8 @@ def make_archives(
 
     Raises
     ------
-    InputError : there is no input at all, a copy cannot be written, or more than `max_skipped` could not be used
+    InputError : no input, a copy that cannot be written, more clips skipped than `max_skipped`, or archives of an
+        earlier version of avsv
     """
     out_dir, shard = Path(out_dir), shard or Shard()
     for name, copy in (copies or {}).items():
@@ -124,13 +126,13 @@ class ShardJob:
         return self.out_dir / f"done{self.shard.suffix}.json"
 
     def skipped_before(self) -> int | None:
-        """How many clips the finished shard has skipped; None where it is not there, or of something else."""
+        """Number of clips that the finished shard skipped; None if it is absent or not current."""
         proof = read_proof(self.record)
         current = self.is_like(proof) and self.clips.fit(proof) and type(proof.get("skipped")) is int
         return proof["skipped"] if current else None
 
     def is_like(self, proof: Mapping[str, Any]) -> bool:
-        """Whether the shard in the folder is of the same form and settings, and all its files are present."""
+        """Whether the shard in the folder has the same form and settings, and all its files."""
         suffix = self.shard.suffix
         files = [*shard_files(self.out_dir, self.names, self.tables, suffix),
                  *(self.out_dir / f"{name}{suffix}.ark" for name in self.names)]  # fmt: skip
@@ -138,19 +140,19 @@ class ShardJob:
         return same and all(path.exists() for path in files)
 
     def run(self, keys: list[str], work: Callable[[list[str], ShardWriter], None]) -> None:
-        """Make the shard, or what it lacks: another run that was waited for may have done it."""
+        """Make the shard, or what it lacks; another run may have finished it while this one waited."""
         before = self.skipped_before()
         try:
             if before is None:
                 self.do(keys, work)
             elif before:
                 self.try_again(keys, work)
-        except TooManySkipped as error:  # what was there stays, with its own table `skipped`
+        except TooManySkipped as error:  # the older shard stays, with its own table `skipped`
             write_table(self.refused, error.skipped)
             raise
 
     def do(self, keys: list[str], work: Callable[[list[str], ShardWriter], None]) -> None:
-        """Make the shard; clips of an older one that are current are kept."""
+        """Make the shard, keeping the current clips of an older one."""
         kept = self.current_clips(keys)
         with self.writer() as writer:
             work([key for key in keys if key not in kept], writer)
@@ -162,26 +164,26 @@ class ShardJob:
                  len(keys) - n_skipped, n_skipped)  # fmt: skip
 
     def current_clips(self, keys: list[str]) -> set[str]:
-        """The clips that an older shard in the folder has, made from the same; says why the others are done again."""
+        """Clips of the older shard that are still current; the log says why the others are redone."""
         proof = read_proof(self.record)
         if not proof:
             return set()
         where = f"{self.out_dir}: {self.names[0]}{self.shard.suffix}"
         if not self.is_like(proof):
-            why = differences(proof.get("options"), self.made.options) or ["another cut, or files that are absent"]
-            log.info("%s: doing all clips again: %s", where, "; ".join(why))
+            why = differences(proof.get("options"), self.made.options) or ["another cut, or absent files"]
+            log.info("%s: redoing all clips: %s", where, "; ".join(why))
             note(REDONE, where, "; ".join(why))
             return set()
         before = read_table(self.out_dir / f"{INPUT}{self.shard.suffix}")
         skipped = set(read_table(self.out_dir / f"skipped{self.shard.suffix}"))
         current = self.clips.current(before, proof)
         changes = describe_changes(keys, before, current, skipped)
-        log.info("%s: %s; doing those again", where, changes)
+        log.info("%s: %s; redoing those", where, changes)
         note(REDONE, where, changes)
         return current
 
     def try_again(self, keys: list[str], work: Callable[[list[str], ShardWriter], None]) -> None:
-        """Do the clips that were skipped, and add those that can be used now."""
+        """Try the skipped clips again, and add those that succeed."""
         before = read_table(self.out_dir / f"skipped{self.shard.suffix}")
         left = [key for key in keys if key in before]
         with suppress(NothingNew), self.writer() as writer:
@@ -196,12 +198,12 @@ class ShardJob:
 
     @contextmanager
     def writer(self) -> Iterator[ShardWriter]:
-        """The shard's writer; when it ends, all that reads the older archives goes before they do."""
+        """The shard's writer; at its end, everything that points to the older archives is removed before they are."""
         self.out_dir.mkdir(parents=True, exist_ok=True)
         stale = [self.record]
         if self.shard.total > 1:
             stale += [self.out_dir / MERGED, *shard_files(self.out_dir, self.names, self.tables, "")]
-        # the lock is let go when the set has its names
+        # the lock is released once all files have their names
         with ExitStack() as locked, replaced_together(*stale, *self.copies.values()):
             with ShardWriter(self.out_dir, self.names, self.shard.suffix, self.tables) as writer:
                 for key, value in self.clips.wanted.items():
@@ -231,7 +233,7 @@ class ShardJob:
 
 
 class TooManySkipped(InputError):
-    """More clips were skipped than may be.
+    """More clips were skipped than allowed.
 
     skipped : clip -> reason
     """
@@ -242,7 +244,7 @@ class TooManySkipped(InputError):
 
 
 class NothingNew(Exception):
-    """No clip that was skipped before can be used now: the shard stays as it is."""
+    """All clips that were skipped before failed again: the shard stays unchanged."""
 
 
 def merge_when_complete(out_dir: Path, names: Sequence[str], tables: Sequence[str], like: Mapping[str, Any]) -> bool:
@@ -250,7 +252,7 @@ def merge_when_complete(out_dir: Path, names: Sequence[str], tables: Sequence[st
 
     Parameters
     ----------
-    like : the proof of a shard of the run; the others are of the same run, or do not count
+    like : the proof of a shard of the run; shards of other runs do not count
     """
     total = like["shards"]
     if total == 1:
@@ -267,7 +269,7 @@ def merge_when_complete(out_dir: Path, names: Sequence[str], tables: Sequence[st
         return (all(one_run(proof, like) for proof in proofs) and read_proof(record) == merged
                 and all(file.exists() for file in files))  # fmt: skip
 
-    if merged_already():  # a million lines need not be joined again; nor must the folder be one that can be written
+    if merged_already():  # saves joining a million lines, and works in a read-only folder
         return True
     with one_at_a_time(out_dir / EVERYTHING):
         proofs, merged = state()
@@ -292,7 +294,7 @@ def merge(out_dir: Path | str) -> None:
     refuse_earlier_version(out_dir)
     records = {p: read_proof(p) for p in sorted(out_dir.glob("done.*.json"))}
     if not records:
-        raise InputError(f"{out_dir}: there are no finished shards here (done.J.json)")
+        raise InputError(f"{out_dir}: has no finished shards (done.J.json)")
     if damaged := [str(path) for path, record in records.items() if not record]:
         raise InputError(f"{', '.join(damaged)}: not as a finished shard writes it; delete it and run the shard again")
     like = next(iter(records.values()))

@@ -18,8 +18,8 @@ OF_SPEAKERS = ("spk2utt", "spk2gender")
 def split_data_dir(path: Path | str, n_parts: int) -> list[int]:
     """Write `splitN/1` to `splitN/N` in a data directory, each with its share of every table but the trials.
 
-    A part holds whole speakers, neighbours in the order of their names, and as near to 1/N of the utterances as these
-    allow. What an earlier split of as many parts left there is replaced as a whole.
+    A part holds whole speakers, consecutive in name order, and as close to 1/N of the utterances as that allows. An
+    earlier split into as many parts is replaced as a whole.
 
     Returns
     -------
@@ -31,7 +31,7 @@ def split_data_dir(path: Path | str, n_parts: int) -> list[int]:
     """
     path = Path(path)
     if not path.is_dir():
-        raise InputError(f"{path}: there is no such data directory")
+        raise InputError(f"{path}: no such data directory")
     utt2spk = read_sorted(path / "utt2spk")
     speakers = utt2spk.value_strings()
     begins = np.flatnonzero(np.concatenate([[True], speakers[1:] != speakers[:-1]]))[: len(speakers)]
@@ -64,7 +64,7 @@ def split_data_dir(path: Path | str, n_parts: int) -> list[int]:
 
 
 def choose_firsts(begins: np.ndarray, total: int, n_parts: int) -> list[int]:
-    """Which speaker begins each part: the one nearest to where equal parts would begin, each part at least one.
+    """The first speaker of each part: the one nearest to the start of an equal part; every part gets at least one.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ def choose_firsts(begins: np.ndarray, total: int, n_parts: int) -> list[int]:
 
 
 def read_sorted(path: Path) -> KeyedTable:
-    """A table whose lines can be cut into parts as they are; InputError where it is not sorted or has bad lines."""
+    """A table that can be cut into runs of lines; InputError if it is not sorted or has bad lines."""
     table = read_keyed(path, path.name in TWO_FIELDS)
     if table.bad or not table.ascending:
         raise InputError(f"{path}: is not sorted, or has bad lines. Mend it: avsv fix {path.parent}")
@@ -92,7 +92,7 @@ def read_sorted(path: Path) -> KeyedTable:
 
 
 def write_recordings(folder: Path, path: Path, firsts: np.ndarray) -> None:
-    """Write the recordings that each part's segments are of to `folder/1/wav.scp` and so on; one may be in several."""
+    """Write the recordings of each part's segments to `folder/1/wav.scp` and so on; one may be in several parts."""
     segments, wav = read_segments(path / "segments"), read_sorted(path / "wav.scp")
     if defects := segments.defects(wav.keys):
         raise InputError(f"{path}/segments, line {defects[0][1]}: {defects[0][2]}. Mend it: avsv fix {path}")

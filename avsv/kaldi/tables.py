@@ -42,9 +42,9 @@ def read_table(path: Path | str, fields: int | None = None, shape: str = "key va
 
 
 def read_plain(path: Path, fields: int | None) -> dict[str, str] | None:
-    """The table where every line is `key value` with one space, the key once; None where anything is otherwise.
+    """The table if every line is `key value` with one space and no key repeats; otherwise None.
 
-    So it is in what this package writes, and a million lines take a second.
+    Tables that this package writes have this form; a million lines take a second.
     """
     text = as_text(path, read_bytes(path))
     odd = ("\t", "\r", "\v", "\f", "  ", " \n", "\n ", "\n\n")
@@ -61,12 +61,12 @@ def read_plain(path: Path, fields: int | None) -> dict[str, str] | None:
 
 
 def read_lines(path: Path | str) -> list[str]:
-    """The lines of a UTF-8 text file without their ends; InputError where the file cannot be read as such."""
+    """The lines of a UTF-8 text file without their ends; InputError if the file is not such text."""
     return cut_lines(as_text(path, read_bytes(path)))
 
 
 def cut_lines(text: str) -> list[str]:
-    """The lines of a text. Other marks that `splitlines` cuts at, such as U+2028, may be in a path.
+    """The lines of a text. Unlike `splitlines`, does not cut at marks such as U+2028, which may be in a path.
 
     Examples
     --------
@@ -84,7 +84,7 @@ def write_table(path: Path | str, table: Mapping[str, str] | Iterable[tuple[str,
 
     Raises
     ------
-    InputError : a key with white space in it, or none, or a value with the end of a line: nobody could read them back
+    InputError : a key that is empty or has white space, or a value with a line end: neither could be read back
     """
     rows = table.items() if isinstance(table, Mapping) else table
     with whole_file(path) as out:
@@ -95,7 +95,7 @@ def write_table(path: Path | str, table: Mapping[str, str] | Iterable[tuple[str,
 
 
 def unwritable(path: Path | str, key: str, value: str) -> InputError:
-    """The error for a line that would be read as something else."""
+    """The error for a line that could not be read back."""
     if key.split() != [key]:
         return InputError(f'{path}: the name "{key}" is empty or has white space, and no table can hold it; rename the '
                          f"folder or file that it comes from: {value[:200]}")  # fmt: skip

@@ -1,13 +1,13 @@
-"""Which form a trial list has, decided from its first lines.
+"""Recognises the form of a trial list from its first lines.
 
     Kaldi       enroll test target|nontarget, or enroll test
     VoxCeleb    1|0 enroll.wav test.wav
     CN-Celeb    enroll test 1|0
     NIST        a table with a head, cut by tabs, commas or spaces: modelid (or imageid), segmentid, targettype and
-                others, in any order; without targettype (the lists before the keys are published) there are no labels
+                others, in any order; without targettype (lists published before their keys) there are no labels
 
-Where the first and the last field of a line could both be the label, the one that reads 1 or 0 on every line looked at
-is; if both are, the list is refused.
+If the first and the last field could both be the label, it is the one that reads 1 or 0 on every line checked; if both
+do, the list is refused.
 """
 
 from dataclasses import dataclass, replace
@@ -21,7 +21,7 @@ from avsv.kaldi.columns import Block, bad_line
 KALDI, UNLABELLED = "enroll test target|nontarget", "enroll test"
 VOXCELEB, LABEL_LAST = "1|0 enroll.wav test.wav", "enroll test 1|0"
 NIST = "modelid segmentid targettype"
-LINES = 1000  # looked at
+LINES = 1000  # checked
 LONGEST = 1 << 16  # bytes of a line
 
 
@@ -29,15 +29,15 @@ LONGEST = 1 << 16  # bytes of a line
 class TrialFormat:
     """What the fields of each line are.
 
-    fields : how many there are
-    enroll, test : which of them is what, from 0
-    label : which of them tells targets; None where none does
+    fields : their number
+    enroll, test : their positions, from 0
+    label : position of the label; None if there is none
     shape : the form in words, for messages
-    digits : whether labels are 1 and 0, else target and nontarget
+    digits : whether labels are 1 and 0 instead of target and nontarget
     paths : whether identifiers are paths of media
-    separator : a byte that separates fields as white space does
+    separator : a further byte that separates fields
     head : whether the first line names the columns
-    side : a column that tells which channel of a recording is meant
+    side : position of the column with the channel of the recording
     """
 
     fields: int
@@ -93,7 +93,7 @@ def recognise_trials(path: Path | str) -> TrialFormat:
 
 
 def with_digits(path: Path | str, lines: list[list[bytes]]) -> TrialFormat:
-    """The form of lines of three fields, the first or the last of which is a label 1 or 0."""
+    """The form of lines of three fields with a label 1 or 0 first or last."""
     full = [line for line in lines if len(line) == 3]
     could_be = [all(line[field] in (b"1", b"0") for line in full) for field in (0, 2)]
     if all(could_be):
@@ -106,7 +106,7 @@ def with_digits(path: Path | str, lines: list[list[bytes]]) -> TrialFormat:
 
 
 def nist_table(path: Path | str, head: bytes) -> TrialFormat | None:
-    """The form of a table with a head as NIST's evaluations have it; None where the first line is none."""
+    """The form of a table with a header line as in NIST's evaluations; None if the first line is not one."""
     separator = b"," if b"," in head else b""
     names = [name.strip(b'"').lower() for name in head.replace(b",", b" ").split()]
     enroll = next((names.index(name) for name in (b"modelid", b"imageid") if name in names), None)

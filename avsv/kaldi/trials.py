@@ -1,4 +1,4 @@
-"""Trial lists: which recordings are compared, and whether they are of the same person."""
+"""Trial lists: pairs of recordings to compare, and whether both are of the same speaker."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ class Trials:
 
     enroll_ids, test_ids : the recordings of each side, each once
     pairs : (n, 2) int32, rows in `enroll_ids` and `test_ids`
-    labels : (n,) bool, True where both are of the same person; None where the list does not tell
+    labels : (n,) bool, True if both are of the same speaker; None if the list has no labels
     """
 
     enroll_ids: Sequence[str]
@@ -50,14 +50,14 @@ class Trials:
         return self.enroll_ids[enroll], self.test_ids[test]
 
     def take(self, which: np.ndarray) -> "Trials":
-        """Some of the trials, by mask or row numbers; the recordings stay as they are."""
+        """Some of the trials, by mask or row numbers; the recordings stay unchanged."""
         return Trials(
             self.enroll_ids, self.test_ids, self.pairs[which], None if self.labels is None else self.labels[which]
         )
 
     @property
     def keys(self) -> np.ndarray:
-        """One number for each trial, equal where the recordings are. (n,) int64"""
+        """One number for each trial; equal numbers mean equal recordings. (n,) int64"""
         keys = self.pairs[:, 0].astype(np.int64)
         keys *= len(self.test_ids)  # in place: of 40 million trials each copy is 320 MB
         keys += self.pairs[:, 1]
@@ -65,7 +65,7 @@ class Trials:
 
     @property
     def spelling_keys(self) -> np.ndarray:
-        """As `keys`, but equal also where only the spelling of the recordings differs."""
+        """Like `keys`, but also equal if only the spelling of the recordings differs."""
         sides = [same_recordings(ids) for ids in (self.enroll_ids, self.test_ids)]
         if all(side is None for side in sides):
             return self.keys
@@ -76,7 +76,7 @@ class Trials:
     def repeats(self) -> tuple[np.ndarray, np.ndarray]:
         """Trials whose pair was in the list before, and the first trial of that pair. Two arrays of row numbers
 
-        Names that are spelt in two ways, `x/1.wav` and `x-1`, are one recording.
+        Two spellings, `x/1.wav` and `x-1`, are one recording.
         """
         keys = self.spelling_keys
         ranked = keys.copy()
@@ -104,7 +104,7 @@ class Trials:
 
 
 def same_recordings(ids: Sequence[str]) -> np.ndarray | None:
-    """The first row of each identifier's recording, (n,) int32; None where none is spelt in two ways.
+    """The first row of each identifier's recording, (n,) int32; None if none is spelt in two ways.
 
     Examples
     --------
@@ -125,7 +125,7 @@ def same_recordings(ids: Sequence[str]) -> np.ndarray | None:
 
 
 def read_trials(path: Path | str) -> Trials:
-    """Read a trial list, labelled or not; trial_formats.py tells the forms.
+    """Read a trial list, labelled or not, in any form of trial_formats.py.
 
     Identifiers stay as written, but the paths of VoxCeleb's form become utterance identifiers:
     `id10270/x6uYqmx31kE/00001.wav` is `id10270-x6uYqmx31kE-00001`. A pair may occur twice, with one label.
@@ -184,7 +184,7 @@ def merge_equal(names: list[str], rows: np.ndarray) -> list[str]:
 
 
 def read_labelled_trials(path: Path | str) -> Trials:
-    """`read_trials`, and InputError where the list has no labels."""
+    """`read_trials`; InputError if the list has no labels."""
     trials = read_trials(path)
     if trials.labels is None:
         raise InputError(f'{path}: these trials have no labels, expected "{KALDI}" or "{VOXCELEB}"')
@@ -192,7 +192,7 @@ def read_labelled_trials(path: Path | str) -> Trials:
 
 
 def read_labels(block: Block, form: TrialFormat, path: Path | str) -> np.ndarray:
-    """The label of each line, (lines,) bool; InputError where one is none."""
+    """The label of each line, (lines,) bool; InputError if one is invalid."""
     words, length = block.words(form.label), block.lengths(form.label)
     if form.digits:
         positive, negative = words[0] == ord("1"), words[0] == ord("0")
@@ -209,7 +209,7 @@ def read_labels(block: Block, form: TrialFormat, path: Path | str) -> np.ndarray
 
 
 def refuse_sides(block: Block, form: TrialFormat, path: Path | str) -> None:
-    """InputError where a trial is of the second channel of its segment: identifiers do not tell it from the first."""
+    """InputError if a trial uses the second channel of its segment: identifiers do not distinguish the channels."""
     if form.side is None:
         return
     if wrong := np.flatnonzero(~np.isin(block.words(form.side)[0], FIRST_SIDES))[:1].tolist():
@@ -231,7 +231,7 @@ def utterance_id(name: str) -> str:
 
 
 def refuse_contradictions(trials: Trials, path: Path | str, first_line: int = 1) -> None:
-    """InputError where a pair stands in the list as target and as nontarget, in one spelling or in two."""
+    """InputError if a pair is in the list as target and as nontarget, in one spelling or two."""
     if trials.labels is None:
         return
     again, before = trials.repeats
@@ -247,7 +247,7 @@ def refuse_contradictions(trials: Trials, path: Path | str, first_line: int = 1)
 
 
 def write_trials(path: Path | str, trials: Trials) -> None:
-    """Write `enroll test target|nontarget`, or `enroll test` where there are no labels."""
+    """Write `enroll test target|nontarget`, or `enroll test` if there are no labels."""
     words = np.array([b"nontarget", b"target"])
     with whole_file(path, "wb") as out:
         for start in range(0, len(trials), LINES):

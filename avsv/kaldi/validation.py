@@ -1,4 +1,4 @@
-"""Whether a data directory keeps Kaldi's rules, and how to mend one: 1.2 million clips in seconds, table by table."""
+"""Checks a data directory against Kaldi's rules, and repairs one: 1.2 million clips in seconds, table by table."""
 
 import shutil
 from pathlib import Path
@@ -19,10 +19,10 @@ SHAPES = {"utt2spk": "utterance speaker", "spk2gender": "speaker gender"}
 
 
 def check(path: Path | str) -> list[str]:
-    """Defects of a data directory against Kaldi's rules, one sentence each; an empty list where there are none."""
+    """Defects of a data directory against Kaldi's rules, one sentence each; empty if it is valid."""
     path = Path(path)
     if not path.is_dir():
-        return [f"{path}: there is no such data directory"]
+        return [f"{path}: no such data directory"]
     defects: list[str] = []
     of_people = {name: check_table(path / name, defects) for name in ("utt2spk", "spk2utt", "spk2gender")}
     utt2spk = of_people["utt2spk"]
@@ -58,7 +58,7 @@ def text(value: bytes) -> str:
 
 
 def check_table(path: Path, defects: list[str]) -> KeyedTable | None:
-    """Read a table where it is there, noting every bad line instead of stopping at the first."""
+    """Read a table if it is present, recording every bad line instead of stopping at the first."""
     if not path.exists():
         return None
     try:
@@ -71,7 +71,7 @@ def check_table(path: Path, defects: list[str]) -> KeyedTable | None:
 
 
 def check_segments(path: Path, defects: list[str]) -> KeyedTable | None:
-    """Read `segments` and the recordings of wav.scp; note bad lines, and recordings without a segment."""
+    """Read `segments` and the recordings of wav.scp; record bad lines and recordings without a segment."""
     if not (path / "segments").exists():
         return None
     wav = check_table(path / "wav.scp", defects)
@@ -94,10 +94,10 @@ def check_segments(path: Path, defects: list[str]) -> KeyedTable | None:
 
 
 def note_form(table: KeyedTable, defects: list[str], shape: str = "key value") -> None:
-    """Note every bad line, key that stands there twice, and key out of order."""
+    """Record every bad line, repeated key, and key out of order."""
     path = table.path
     if not table.complete:
-        defects.append(f"{path}: the last line has no end")
+        defects.append(f"{path}: the last line has no line end")
     if table.marked:
         defects.append(f"{path}: has a byte order mark, which Kaldi's programs take for a part of the first key")
     found = [(n, f'expected "{shape}", found {fields} fields: "{line}"') for n, fields, line in table.bad]
@@ -114,7 +114,7 @@ def note_form(table: KeyedTable, defects: list[str], shape: str = "key value") -
 
 
 def latest(utt2spk: KeyedTable) -> tuple[np.ndarray, np.ndarray]:
-    """Utterances in C order and their speakers; of one that stands there twice the last line counts."""
+    """Utterances in C order and their speakers; the last line of a repeated utterance counts."""
     rows = np.flatnonzero(~utt2spk.superseded())
     if not utt2spk.ascending:
         rows = rows[np.argsort(utt2spk.keys[rows], kind="stable")]
@@ -152,7 +152,7 @@ def check_genders(path: Path, people: set[bytes], spk2gender: KeyedTable | None)
 
 
 def not_positive(utt2dur: KeyedTable) -> np.ndarray:
-    """Rows of utt2dur that hold no number above 0."""
+    """Rows of utt2dur without a number above 0."""
     if not len(utt2dur):
         return np.zeros(0, int)
     seconds = read_decimals(utt2dur.value_block(), 0)
@@ -184,10 +184,10 @@ def check_trials(path: Path, utts: np.ndarray) -> list[str]:
 
 
 def fix(path: Path | str) -> tuple[int, int]:
-    """Mend a data directory: sort, drop bad lines and utterances that lack a speaker or any medium.
+    """Repair a data directory: sort, drop bad lines and utterances that lack a speaker or any media.
 
-    A table that is right already is left alone; what is replaced is kept in `.backup/`, and every line that is dropped
-    is listed with the reason in `.backup/dropped` and counted in the log.
+    A valid table is left unchanged; replaced tables are kept in `.backup/`. Every dropped line is listed with the
+    reason in `.backup/dropped`, and the log counts them.
 
     Returns
     -------
@@ -195,11 +195,11 @@ def fix(path: Path | str) -> tuple[int, int]:
 
     Raises
     ------
-    InputError : nothing would be left, or a table that is no text
+    InputError : nothing would be left, or a table is not text
     """
     path = Path(path)
     if not (path / "utt2spk").exists():
-        raise InputError(f"{path}/utt2spk: there is no such file, so there is nothing to mend from")
+        raise InputError(f"{path}/utt2spk: no such file, and the repair starts from it")
     dropped = Dropped()
     utt2spk = read_keyed(path / "utt2spk", True)
     utts, speakers = latest(utt2spk)
@@ -221,9 +221,9 @@ def fix(path: Path | str) -> tuple[int, int]:
         keep[bad[bad >= 0]] = False
         lengthless = np.setdiff1d(utts[bad[bad >= 0]], silent)
     if not keep.any():
-        raise InputError(f"{path}: no utterance of {before} has a speaker and a sound or picture; nothing was changed")
-    dropped.rows(utt2spk, rows_with(utt2spk, silent), "the utterance has no sound and no picture")
-    dropped.rows(utt2spk, rows_with(utt2spk, lengthless), "its length in utt2dur is no number above 0")
+        raise InputError(f"{path}: no utterance of {before} has a speaker and audio or video; nothing was changed")
+    dropped.rows(utt2spk, rows_with(utt2spk, silent), "the utterance has no audio and no video")
+    dropped.rows(utt2spk, rows_with(utt2spk, lengthless), "its length in utt2dur is not a number above 0")
     known, people, utts, speakers = utts, np.unique(speakers), utts[keep], speakers[keep]
     with replaced_together():
         for name in ("utt2spk", *BY_UTT, "spk2gender"):
@@ -249,7 +249,7 @@ def fix(path: Path | str) -> tuple[int, int]:
 
 
 def good_segments(path: Path, dropped: Dropped) -> KeyedTable | None:
-    """The lines of `segments` that can be cut; None where the data directory has no such file."""
+    """The valid lines of `segments`; None if the data directory has no such file."""
     if not (path / "segments").exists():
         return None
     found = read_segments(path / "segments")
@@ -263,19 +263,19 @@ def good_segments(path: Path, dropped: Dropped) -> KeyedTable | None:
 
 
 def segment_recordings(segments: KeyedTable, utts: np.ndarray) -> np.ndarray:
-    """Recordings of which some utterances are parts, ascending."""
+    """Recordings that some utterances are part of, ascending."""
     rows = np.flatnonzero((rows_of(segments.keys, utts) >= 0) & ~segments.superseded())
     names = {segments.data[begin:end].split(None, 1)[0] for begin, end in segments.values[rows].tolist()}
     return np.array(sorted(names) or [b""])
 
 
 def rows_with(table: KeyedTable, keys: np.ndarray) -> np.ndarray:
-    """Rows with these keys, which ascend; of a key that stands there again the last one."""
+    """Rows with these sorted keys; the last row of a repeated key."""
     return np.flatnonzero((rows_of(table.keys, keys) >= 0) & ~table.superseded())
 
 
 def wanted_lines(table: KeyedTable, wanted: np.ndarray) -> bytes:
-    """The table's lines with keys of `wanted`, which ascends; in C order, the last one of those with one key."""
+    """The table's lines with keys in the sorted `wanted`, in C order; the last line of a repeated key."""
     rows = np.flatnonzero((rows_of(table.keys, wanted) >= 0) & ~table.superseded())
     if not table.ascending:
         rows = rows[np.argsort(table.keys[rows], kind="stable")]

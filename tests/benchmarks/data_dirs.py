@@ -24,8 +24,10 @@ from pathlib import Path
 
 import numpy as np
 
+from avsv.jobs.provenance import MadeFrom
 from avsv.jobs.shards import Shard
 from avsv.kaldi.data_dir import read_data_dir
+from avsv.kaldi.media_files import with_stamps
 from avsv.kaldi.shards import make_archives
 
 SPEAKERS, SECONDS, MEBIBYTES = 7245, 10.0, 1536.0
@@ -90,7 +92,10 @@ def finish_stage(folder: Path, out: Path, names: list[str], settings: dict, tabl
                     for table in tables:
                         writer.note(table, utt, 1.0)
 
-            make_archives(out / str(total), names, data.wav, settings, work, Shard(job, total), tables=tables)
+            shard = Shard(job, total)
+            inputs = with_stamps(dict.fromkeys(data.wav), lambda utt: [data.wav[utt]], shard)
+            made = MadeFrom("fbank", {"data": folder / "wav.scp"}, settings)
+            make_archives(out / str(total), names, inputs, settings, work, shard, tables=tables, made=made)
 
 
 def run(command: list[str]) -> tuple[float, float, float, str]:

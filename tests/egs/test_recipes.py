@@ -93,4 +93,4 @@ def test_a_stage_without_what_it_needs_says_what_is_absent(recipe):
     folder = ROOT / "egs" / recipe
     status, said = run(recipe, "--stage", "3", "--stop-stage", "3", "--test-set", "absent-set", cwd=folder)
     shutil.rmtree(folder / "exp" / "voice" / "absent-set", ignore_errors=True)
-    assert status == 1 and "data/absent-set: there is no such data directory" in said
+    assert status == 1 and "data/absent-set: no such data directory" in said

@@ -35,7 +35,7 @@ def test_a_missing_modality_is_kept_and_marked(good):
         ("utt2spk", "b-1 b\na-1 a\nc-1 c\n", "not in LC_ALL=C order"),
         ("utt2spk", "a-1 a\na-1 a\nb-1 b\nc-1 c\n", "twice"),
         ("utt2spk", "a-1 a\nb-1 x\nc-1 c\n", 'speaker "x" is not a prefix'),
-        ("utt2spk", "a-1 a\nb-1 b\nc-1 c", "no end"),
+        ("utt2spk", "a-1 a\nb-1 b\nc-1 c", "no line end"),
         ("spk2utt", "a a-1\n", "does not invert"),
         ("spk2gender", "a f\nb q\nc m\n", "expected m or f"),
         ("spk2gender", "a f\n", 'speaker "b" is missing'),

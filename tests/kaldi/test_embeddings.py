@@ -149,7 +149,7 @@ def test_wrong_scp_lines_are_refused(tmp_path, line, message):
 def test_an_archive_is_no_scp(scp, tmp_path):
     with pytest.raises(InputError, match="is not a text file"):
         read_embeddings(tmp_path / "x.ark")
-    with pytest.raises(InputError, match="there is no such file"):
+    with pytest.raises(InputError, match="no such file"):
         read_embeddings(tmp_path / "nowhere")
 
 

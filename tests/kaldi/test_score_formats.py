@@ -69,7 +69,7 @@ def test_label_words_tell_targets():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", 'there are no scores in it, expected "enroll test score"'),
+        ("", 'has no scores, expected "enroll test score"'),
         ("\n", 'line 1: expected .* found 0 fields: ""'),
         ("a\n", 'line 1: expected .* found 1 fields: "a"'),
         ("a b\n", 'line 1: expected .* found 2 fields: "a b"'),
@@ -94,5 +94,5 @@ def test_only_the_first_lines_are_read(form):
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(InputError, match="nowhere: there is no such file"):
+    with pytest.raises(InputError, match="nowhere: no such file"):
         recognise_scores(tmp_path / "nowhere")

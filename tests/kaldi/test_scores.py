@@ -38,10 +38,10 @@ def test_infinite_scores_are_read(scored):
         ("a c 1\na d 2\nb d 3\nb c 4\n", '1 of 4 scores are of no trial in the list, the first on line 4: "b c"'),
         ("x c 1\na d 2\nb d 3\n", 'the first on line 1: "x c"'),
         ("a c 1\na c 2\na d 2\nb d 3\n", 'the trial "a c" has differing scores on lines 1 and 2'),
-        ("a c 1\na d nan\nb d 3\n", 'line 2: expected "enroll test score", "nan" is no score'),
-        ("a c 1\na d x\nb d 3\n", 'line 2: .* "x" is no score'),
+        ("a c 1\na d nan\nb d 3\n", 'line 2: expected "enroll test score", bad score "nan"'),
+        ("a c 1\na d x\nb d 3\n", 'line 2: .* bad score "x"'),
         ("a c 1\na d\nb d 3\n", 'line 2: expected "enroll test score", found 2 fields: "a d"'),
-        ("", "there are no scores in it"),
+        ("", "has no scores"),
     ],
 )
 def test_files_that_do_not_fit_are_refused(scored, text, message):

@@ -109,7 +109,7 @@ def test_a_whole_video_is_no_picture_of_a_segment(data_dir, recording):
             read_data_dir(folder, media)
     assert read_data_dir(folder, ("wav.scp",)).video == {}
     (folder / "video.scp").write_text("rec whole.mp4\n")
-    with pytest.raises(InputError, match="segments cuts sound only"):
+    with pytest.raises(InputError, match=r"video\.scp"):
         read_data_dir(folder)
     (folder / "video.scp").write_text("s-1 cut.mp4\n")
     assert read_data_dir(folder).video == {"s-1": "cut.mp4"}

@@ -78,7 +78,7 @@ def test_wrong_lists_are_refused_with_the_line(listed, text, message):
 
 
 def test_absent_file_and_folder_are_named(tmp_path):
-    with pytest.raises(InputError, match="nowhere: there is no such file"):
+    with pytest.raises(InputError, match="nowhere: no such file"):
         read_trials(tmp_path / "nowhere")
     with pytest.raises(InputError, match="is a folder"):
         read_trials(tmp_path)

@@ -243,7 +243,7 @@ def test_commands_are_not_run_and_bad_media_are_told(tmp_path):
     text = Page(experiment.report() / "index.html").text
     assert not touched.exists()
     assert "the sound is made by a command" in text
-    assert "absent.wav: there is no such file" in text
+    assert "absent.wav: no such file" in text
 
 
 def test_without_a_data_directory_the_trials_are_named(tmp_path):
