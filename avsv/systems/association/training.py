@@ -1,4 +1,4 @@
-"""Training face-voice association on pre-extracted embeddings: any family of avsv.models.association."""
+"""Training face-voice association on pre-extracted embeddings, with any family of networks."""
 
 import logging
 from collections.abc import Mapping
@@ -32,10 +32,10 @@ TABLES = {"gender": "spk2gender", "nationality": "spk2nationality", "age": "spk2
 
 @dataclass
 class PairingConfig(AssociationOptions, TrainingConfig):
-    """What trainings of association have in common, on embeddings or on media."""
+    """Options shared by trainings on embeddings and on media."""
 
-    clips_per_person: int = within(1, 0, 10_000)  # in a batch; 0: clips as they come
-    # an epoch has this many of each clip with a voice, each time with another face of its person
+    clips_per_person: int = within(1, 0, 10_000)  # in a batch; 0: no constraint
+    # occurrences of each voice clip in an epoch, each time with another face of its person
     repeats: int = within(1, 1, 10_000)
 
 
@@ -43,9 +43,9 @@ class PairingConfig(AssociationOptions, TrainingConfig):
 class AssociationConfig(PairingConfig):
     """`task: association`."""
 
-    voice: str = "???"  # embedding.scp of data_dir's clips
+    voice: str = "???"  # embedding.scp for the clips of data_dir
     face: str = "???"
-    valid_voice: str = ""  # of the held-out people of valid_dir
+    valid_voice: str = ""  # embedding.scp for the held-out people of valid_dir
     valid_face: str = ""
 
     @property
@@ -59,7 +59,7 @@ def options_of(config: AssociationOptions) -> AssociationOptions:
 
 @dataclass(frozen=True)
 class Side:
-    """Embeddings of one modality: (n, d) vectors, and the number of each one's person."""
+    """Embeddings of one modality: vectors (n, d), and the number of each one's person (n,)."""
 
     vectors: Tensor
     people: Tensor
@@ -67,7 +67,7 @@ class Side:
 
 @dataclass(frozen=True)
 class TrainingPeople:
-    """Who is trained on: names, and their values of each covariate as numbers."""
+    """The training people: names, and their values of each covariate as numbers."""
 
     names: list[str]
     values: dict[str, Tensor]  # covariate -> (people,) int64
@@ -78,11 +78,11 @@ class TrainingPeople:
 
 
 def number_people(data: DataDir, names: list[str], wanted: tuple[str, ...]) -> TrainingPeople:
-    """Numbers of the people, and of their values in the tables that the covariates `wanted` need.
+    """Number the people and their values of the covariates `wanted`.
 
     Raises
     ------
-    InputError : a table is absent, or lacks a person
+    InputError : a table is absent or lacks a person
     """
     values = {"identity": torch.arange(len(names))}
     for covariate in wanted:
@@ -91,40 +91,41 @@ def number_people(data: DataDir, names: list[str], wanted: tuple[str, ...]) -> T
         table = data.table(TABLES[covariate])
         absent = [spk for spk in names if spk not in table]
         if absent:
-            raise InputError(f'{data.path}/{TABLES[covariate]}: has no line for {len(absent)} people, such as '
-                            f'"{absent[0]}"; mend it, or leave {covariate} out of covariates')  # fmt: skip
+            raise InputError(f'{data.path}/{TABLES[covariate]}: {len(absent)} people are missing, such as '
+                            f'"{absent[0]}"; '
+                            f"add them, or drop {covariate} from covariates")  # fmt: skip
         values[covariate] = torch.from_numpy(np.unique([table[spk] for spk in names], return_inverse=True)[1])
     return TrainingPeople(names, values)
 
 
 def people_with_both(data: DataDir, voices: list[str], faces: list[str]) -> list[str]:
-    """Names of those who have a voice and a face; InputError where they are fewer than two, or a clip is nobody's."""
+    """Names of the people with a voice and a face; InputError for fewer than two, or a clip missing from utt2spk."""
     for utt in (*voices, *faces):
         if utt not in data.utt2spk:
-            raise InputError(f'{data.path}/utt2spk: the clip "{utt}" is not in it')
+            raise InputError(f'{data.path}/utt2spk: expected every clip, "{utt}" is missing')
     both = {data.utt2spk[utt] for utt in voices} & {data.utt2spk[utt] for utt in faces}
     if len(both) < 2:
-        raise InputError(f"{data.path}: {len(both)} people have a voice and a face, at least 2 are needed")
+        raise InputError(f"{data.path}: expected at least 2 people with a voice and a face, found {len(both)}")
     return sorted(both)
 
 
 def read_sides(data: DataDir, voice_scp: str, face_scp: str) -> tuple[list[Side], list[str]]:
-    """Voice and face embeddings of the people who have both, and these people's names; the others are counted."""
+    """Read the voice and face embeddings of people with both, and their names; the log counts the others."""
     sides = [read_embeddings(scp) for scp in (voice_scp, face_scp)]
     names = people_with_both(data, *(list(side.ids) for side in sides))
     numbers = {spk: number for number, spk in enumerate(names)}
-    found = []
+    kept = []
     for kind, side in zip(("voices", "faces"), sides, strict=True):
         rows = [row for row, utt in enumerate(side.ids) if data.utt2spk[utt] in numbers]
         people = torch.tensor([numbers[data.utt2spk[side.ids[row]]] for row in rows])
-        found.append(Side(torch.from_numpy(side.vectors[rows]), people))
-        log.info("%s: %d %s of %d people, %d of people without the other left out", data.path, len(rows), kind,
+        kept.append(Side(torch.from_numpy(side.vectors[rows]), people))
+        log.info("%s: %d %s of %d people; left out %d of people without the other modality", data.path, len(rows), kind,
                  len(names), len(side.ids) - len(rows))  # fmt: skip
-    return found, names
+    return kept, names
 
 
 def plan_pairs(voices: Tensor, faces: Tensor, config: PairingConfig, epoch: int) -> list[tuple[Tensor, Tensor]]:
-    """Batches of an epoch: rows of voices, and for each a random face of the same person.
+    """Plan the batches of an epoch: rows of voices, each with the row of a random face of the same person.
 
     Parameters
     ----------
@@ -140,18 +141,18 @@ def plan_pairs(voices: Tensor, faces: Tensor, config: PairingConfig, epoch: int)
     batches = []
     for rows in plan_batches(labels, size, config.clips_per_person, seed):
         people = labels[rows].numpy()
-        picked = order[first[people] + rng.integers(0, counts[people])]
-        batches.append((rows % len(voices), torch.from_numpy(picked)))
+        chosen = order[first[people] + rng.integers(0, counts[people])]
+        batches.append((rows % len(voices), torch.from_numpy(chosen)))
     return batches
 
 
 def cross_modal_eer(family: Family, voice: Tensor, face: Tensor, people: list[np.ndarray]) -> float:
-    """EER in percent of all voices with all faces; of a system that chooses among N, its error of 1:2 matching.
+    """EER in percent of all voices against all faces; for SVHF, its error of 1:2 matching.
 
     Parameters
     ----------
     voice, face : inputs of the family
-    people : the person of each voice, and of each face
+    people : the person of each voice and of each face
     """
     vectors = [family.voice(voice), family.face(face)]
     if isinstance(family, OddOneOut):
@@ -162,7 +163,7 @@ def cross_modal_eer(family: Family, voice: Tensor, face: Tensor, people: list[np
 
 
 def odd_one_out_error(family: OddOneOut, vectors: list[Tensor], people: list[np.ndarray]) -> float:
-    """Error in percent over every right and, drawn with a fixed seed, one wrong candidate for each query."""
+    """Error in percent over all true candidates of each query, each with a wrong one drawn with a fixed seed."""
     given, others = (0, 1) if family.voice_given else (1, 0)
     same = people[given][:, None] == people[others][None]
     rng = np.random.default_rng(0)
@@ -174,17 +175,17 @@ def odd_one_out_error(family: OddOneOut, vectors: list[Tensor], people: list[np.
 
 
 def random_values(config: AssociationOptions, n_people: int) -> dict[str, Tensor]:
-    """Covariates of people who are not there: two genders, 36 nationalities as in VoxCeleb1, five ages."""
+    """Covariates for a dry run: two genders, 36 nationalities as in VoxCeleb1, five ages."""
     sizes: Mapping[str, int] = {"gender": 2, "nationality": 36, "age": 5}
     values = {"identity": torch.arange(n_people)}
     return values | {c: torch.arange(n_people) % sizes[c] for c in config.covariates if c in sizes}
 
 
 def refuse_lone_clips(config: AssociationConfig) -> None:
-    """InputError where batches would leave FOP's loss without pairs of one person to draw together."""
+    """InputError if batches would contain no positive pairs for FOP's loss."""
     if config.system == "fop" and config.fusion != "none" and config.alpha and config.clips_per_person == 1:
-        raise InputError("clips_per_person=1: system fop draws fused vectors of one person together, and a batch would "
-                        "hold one of each; set clips_per_person to 2 or more, or alpha to 0")  # fmt: skip
+        raise InputError("clips_per_person=1: system fop needs several clips of a person in a batch; set it to "
+                        "2 or more, or alpha to 0")  # fmt: skip
 
 
 class AssociationTask(Task):

@@ -1,4 +1,4 @@
-"""Training face-voice association end to end, on sound and aligned faces: the single-stream network and others."""
+"""Training face-voice association end to end, on waveforms and aligned faces: the single-stream network and others."""
 
 import logging
 from dataclasses import dataclass, fields
@@ -41,26 +41,26 @@ from avsv.training.trainer import Step, Trainer, Validate
 from avsv.training.validation import refuse_trained
 
 log = logging.getLogger("avsv")
-SPARE = 1.5  # crops are this much longer than a picture, for silence is dropped from them
+SPARE = 1.5  # length of a crop relative to a spectrogram, because silence is dropped from it
 
 
 @dataclass
 class AssociationMediaConfig(TrunkOptions, PairingConfig):
     """`task: association_media`."""
 
-    shared_trunk: bool = True  # one network for both modalities, the single stream; or one for each
-    shift: float = within(3.0, 0, 112)  # pixels of 112; how faces are varied
+    shared_trunk: bool = True  # one trunk for both modalities (the single stream) instead of two
+    shift: float = within(3.0, 0, 112)  # augmentation of faces: pixels of 112
     zoom: float = within(0.05, 0, below=1)
     rotation: float = within(5.0, 0, 180)  # degrees
     colour: float = within(0.3, 0, 1)
-    # of a spectrogram's rows, and of its columns, set to its mean at most (SpecAugment)
+    # largest share of a spectrogram's rows, and of its columns, that is masked (SpecAugment)
     mask_share: float = within(0.2, 0, 1)
-    cache_mib: int = within(2000, 0, 1 << 24)  # memory for decoded sound
+    cache_mib: int = within(2000, 0, 1 << 24)  # memory for decoded waveforms
 
 
 @dataclass(frozen=True)
 class MediaClips:
-    """Clips of the people who have both: where the sounds and faces are, and the number of each one's person."""
+    """Clips of people with both modalities: entries of wav.scp and faces.scp, and the number of each clip's person."""
 
     wav: list[str]
     faces: list[str]
@@ -70,15 +70,15 @@ class MediaClips:
 
 
 def list_media(data: DataDir) -> MediaClips:
-    """The sounds and aligned faces of a data directory.
+    """List the waveforms and aligned faces of a data directory.
 
     Raises
     ------
-    InputError : no wav.scp, no faces.scp, fewer than two people with both
+    InputError : no wav.scp, no faces.scp, or fewer than two people with both
     """
     faces = {utt: entry for utt, entry in data.table("faces.scp").items() if utt in data.utt2spk}
     if not data.wav or not faces:
-        raise InputError(f"{data.path}: needs wav.scp and faces.scp; make the latter with avsv align-faces")
+        raise InputError(f"{data.path}: expected wav.scp and faces.scp; make the latter with avsv align-faces")
     names = people_with_both(data, list(data.wav), list(faces))
     numbers = {spk: number for number, spk in enumerate(names)}
     utts = [sorted(utt for utt in table if data.utt2spk[utt] in numbers) for table in (data.wav, faces)]
@@ -87,40 +87,40 @@ def list_media(data: DataDir) -> MediaClips:
 
 
 class MediaPairs(Dataset):
-    """A random crop of a sound and a random face of its person; asked for by (sound, face, seed)."""
+    """Random crops of waveforms with random faces of the same person; an item is indexed by (voice, face, seed)."""
 
     def __init__(self, config: AssociationMediaConfig, clips: MediaClips):
-        cv2.setNumThreads(1)  # processes that prepare batches do one picture at a time
+        cv2.setNumThreads(1)  # each worker process handles one image at a time
         self.config, self.clips = config, clips
         self.store = WaveformStore(clips.wav, config.cache_mib, config.allow_pipes)
         if self.store.bad:
-            raise InputError(f"{len(self.store.bad)} recordings cannot be read; the first: "
-                            f"{next(iter(self.store.bad.values()))}; leave them out of wav.scp")  # fmt: skip
+            raise InputError(f"{len(self.store.bad)} recordings cannot be read; remove them from wav.scp. The first: "
+                            f"{next(iter(self.store.bad.values()))}")  # fmt: skip
 
     def __getitem__(self, item: tuple[int, int, int]) -> tuple[Tensor, Tensor, int]:
         voice, face, seed = item
         config, rng = self.config, np.random.default_rng(seed)
-        sound = self.store.part(self.clips.wav[voice], rng.random(), round(SPARE * LENGTH))
-        picture = magnitude_image(take_length(drop_silence(sound), LENGTH), config.side)
-        hide_stripes(picture, config.mask_share, rng)
+        waveform = self.store.part(self.clips.wav[voice], rng.random(), round(SPARE * LENGTH))
+        image = magnitude_image(take_length(drop_silence(waveform), LENGTH), config.side)
+        hide_stripes(image, config.mask_share, rng)
         faces = read_faces(self.clips.faces[face])
         chosen = faces[rng.integers(len(faces))]
         chosen = vary_face(chosen, rng, config.shift, config.zoom, config.rotation, config.colour)
-        return (torch.from_numpy(picture), torch.from_numpy(square_face(chosen, config.side)),
+        return (torch.from_numpy(image), torch.from_numpy(square_face(chosen, config.side)),
                 int(self.clips.voice_people[voice]))  # fmt: skip
 
     def plan(self, epoch: int) -> list[list[tuple[int, int, int]]]:
-        """Batches of one epoch; the same ones whenever they are asked for."""
+        """Plan the batches of one epoch, reproducibly."""
         seeds = np.random.default_rng([self.config.seed, epoch, 2])
         pairs = plan_pairs(self.clips.voice_people, self.clips.face_people, self.config, epoch)
         return [[(v, f, int(seeds.integers(2**62))) for v, f in zip(*(rows.tolist() for rows in batch), strict=True)]
                 for batch in pairs]  # fmt: skip
 
 
-def hide_stripes(picture: np.ndarray, share: float, rng: np.random.Generator) -> None:
-    """Set one random run of rows and one of columns to the mean (SpecAugment, Park et al., 2019); in place."""
-    side, mean = len(picture), picture.mean()
-    for rows in (picture, picture.T):
+def hide_stripes(image: np.ndarray, share: float, rng: np.random.Generator) -> None:
+    """Mask one random run of rows and one of columns with the mean, in place (SpecAugment, Park et al., 2019)."""
+    side, mean = len(image), image.mean()
+    for rows in (image, image.T):
         n = int(rng.integers(0, int(share * side) + 1))
         start = int(rng.integers(0, side - n + 1))
         rows[start : start + n] = mean
@@ -129,7 +129,7 @@ def hide_stripes(picture: np.ndarray, share: float, rng: np.random.Generator) ->
 def make_model(config: AssociationMediaConfig, people: TrainingPeople) -> MediaNetwork:
     trunk = TrunkOptions(**{f.name: getattr(config, f.name) for f in fields(TrunkOptions)})
     if trunk.side < 75 or len(trunk.blocks) != 3:
-        raise InputError(f"side={trunk.side} blocks={list(trunk.blocks)}: expected 75 pixels or more, and three "
+        raise InputError(f"side={trunk.side} blocks={list(trunk.blocks)}: expected at least 75 pixels and three "
                         "numbers of blocks")  # fmt: skip
     return MediaNetwork(trunk, config.shared_trunk, people.n_classes, options_of(config))
 
@@ -151,7 +151,7 @@ class AssociationMediaTask(Task):
         return Inputs({"data": digest(known)}, media)
 
     def random_data(self, n_people: int, n_clips: int) -> RandomData:
-        """Images of noise."""
+        """Random images."""
         side = self.config.side
         self.people = TrainingPeople([], random_values(self.config, n_people))
 
@@ -187,7 +187,7 @@ class AssociationMediaTask(Task):
         return self.dataset.plan(epoch)
 
     def make_validation(self, trainer: Trainer) -> Validate | None:
-        """The EER of held-out people, all voices with all faces."""
+        """EER of held-out people, all voices against all faces."""
         config, device = self.config, trainer.device
         if not config.valid_dir:
             return None

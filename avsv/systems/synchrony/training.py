@@ -1,4 +1,4 @@
-"""Training the coupled 3D CNN or SyncNet: stretches of clips, genuine pairs and impostors whose sound is shifted."""
+"""Training the coupled 3D CNN or SyncNet on genuine pairs, and on impostor pairs with shifted audio."""
 
 import logging
 from dataclasses import dataclass
@@ -31,53 +31,53 @@ log = logging.getLogger("avsv")
 
 @dataclass
 class SynchronyConfig(TrainingConfig):
-    """`task: coupled_cnn` or `task: syncnet`; data_dir has mouths.scp, made by avsv synchrony mouths, and wav.scp."""
+    """`task: coupled_cnn` or `task: syncnet`; data_dir has mouths.scp (from avsv synchrony mouths) and wav.scp."""
 
-    size: int = within(64, 1, 16384)  # of the vectors
-    width: float = within(1.0, above=0, high=16)  # share of the published channels
-    # seconds of a clip that are looked at together: all its cubes are pairs of a batch
+    size: int = within(64, 1, 16384)  # dimension of the vectors
+    width: float = within(1.0, above=0, high=16)  # multiple of the published channel counts
+    # seconds; all cubes of a segment are pairs of a batch
     segment: float = within(1.5, above=0, high=600)
     segments_per_clip: int = within(1, 1, 10_000)  # in an epoch
-    stride: int = within(1, 1, 1000)  # of a segment's cubes only every second (2), third (3), ... is used
-    # seconds that the sound of impostors is shifted by, to either side
+    stride: int = within(1, 1, 1000)  # use every cube of a segment (1), every second (2), ...
+    # least and greatest shift of impostor audio in seconds, in either direction
     shift: tuple[float, float] = within((0.5, 0.5), above=0, high=600, rising=True)
-    margin: float = within(100.0, above=0, high=1e9)  # distance that impostors are pushed to; the authors' code has 100
-    # none | fixed | adaptive: online pair selection, see losses/synchrony.py
+    margin: float = within(
+        100.0, above=0, high=1e9
+    )  # distance up to which impostors are pushed; the authors' code has 100
+    # none | fixed | adaptive: online pair selection, see avsv.systems.synchrony.losses.select_pairs
     selection: str = choice("none", "none", "fixed", "adaptive")
     selection_margin: float = within(10.0, 0, 1e9)  # the authors' code has 10
-    flip: bool = True  # half of the mouths are mirrored
-    move: int = within(4, 0, 50)  # pixels that the mouth is moved by at most, to each side
-    light: float = within(0.2, 0, below=1)  # strength of random contrast and brightness
+    flip: bool = True  # mirror half of the segments
+    move: int = within(4, 0, 50)  # largest random shift of the mouth in pixels, in each direction
+    light: float = within(0.2, 0, below=1)  # strength of random changes of contrast and brightness
 
 
 @dataclass(frozen=True)
 class ClipList:
-    """Clips to train on: utterance, entry of mouths.scp, and of wav.scp."""
+    """Training clips: utterances with their entries in mouths.scp and wav.scp."""
 
     utts: list[str]
     mouths: list[str]
     wav: list[str]
 
     def entries(self) -> dict[str, tuple[str, str]]:
-        """Utterance -> entry of mouths.scp, and of wav.scp."""
+        """Utterance -> entries in mouths.scp and wav.scp."""
         return dict(zip(self.utts, zip(self.mouths, self.wav, strict=True), strict=True))
 
 
 def list_clips(data: DataDir) -> ClipList:
-    """The clips of a data directory that have mouths and sound; InputError where none has."""
+    """The clips of a data directory with mouth images and audio; InputError if there are none."""
     mouths = {utt: entry for utt, entry in data.table("mouths.scp").items() if utt in data.utt2spk and utt in data.wav}
     if not mouths:
-        raise InputError(f"{data.path}: no clip has mouths (mouths.scp, run avsv synchrony mouths) and sound (wav.scp)")
+        raise InputError(
+            f"{data.path}: expected clips in both mouths.scp and wav.scp, found none; run avsv synchrony mouths"
+        )
     utts = sorted(mouths)
     return ClipList(utts, [mouths[utt] for utt in utts], [data.wav[utt] for utt in utts])
 
 
 class Segments(Dataset):
-    """Stretches of clips; an item is asked for by (clip, seed).
-
-    A clip's mouths come from the archive each time, and so does its sound, unless the features of all clips fit in
-    memory (`keep`), which they do for some days of speech.
-    """
+    """Random segments of clips; an item is indexed by (clip, seed). `keep` first reads all clips into memory."""
 
     def __init__(self, config: SynchronyConfig, clips: ClipList):
         self.config, self.clips = config, clips
@@ -92,7 +92,7 @@ class Segments(Dataset):
         return pairs_of(self.net, self.config)
 
     def keep(self) -> list[int]:
-        """Read the sound and the mouths of all clips; the numbers of those that can be used. Others are named."""
+        """Read the audio and mouth images of all clips; returns the usable ones, the log names the others."""
         usable = []
         for index in progress(range(len(self.clips.utts)), "read clips"):
             try:
@@ -102,14 +102,14 @@ class Segments(Dataset):
                 log.warning("left out %s: %s", self.clips.utts[index], error)
                 continue
             if self.room(index) < 0:
-                log.warning("left out %s: is shorter than a segment of %g s", self.clips.utts[index],
+                log.warning("left out %s: shorter than a segment of %g s", self.clips.utts[index],
                             self.config.segment)  # fmt: skip
                 continue
             usable.append(index)
         return usable
 
     def room(self, index: int) -> int:
-        """Steps that a segment can be moved by within a clip; below 0 where the clip is too short."""
+        """Number of steps by which a segment can move within a clip; negative if the clip is too short."""
         net = self.net
         n_mouths = len(frame_indices(self.mouths[index].times, net.fps))
         return min((n_mouths - self.n_mouths) // net.mouth_stride,
@@ -120,12 +120,12 @@ class Segments(Dataset):
         rng = np.random.default_rng(seed)
         begin = int(rng.integers(self.room(index) + 1))
         images = unit_mouths(self.mouths[index], self.net.fps)[begin * self.net.mouth_stride :][: self.n_mouths]
-        sound = self.features[index][begin * audio_hop(self.net) :][: self.n_audio]
-        return torch.from_numpy(change(images, rng, self.config)), torch.from_numpy(sound)
+        audio = self.features[index][begin * audio_hop(self.net) :][: self.n_audio]
+        return torch.from_numpy(augment(images, rng, self.config)), torch.from_numpy(audio)
 
 
 def audio_hop(net: type[nn.Module]) -> int:
-    """Frames of sound from one pair to the next."""
+    """Feature frames from one pair to the next."""
     return net.audio_stride * round(net.audio_step * net.audio_rate)
 
 
@@ -136,13 +136,13 @@ def pairs_of(net: type[nn.Module], config: SynchronyConfig) -> int:
 
 
 def frames_of(net: type[nn.Module], config: SynchronyConfig) -> tuple[int, int]:
-    """Mouths, and frames of sound, that the pairs of a segment span."""
+    """Numbers of mouth images and of feature frames that the pairs of a segment span."""
     steps = (pairs_of(net, config) - 1) * config.stride
     return steps * net.mouth_stride + net.mouth_frames, steps * audio_hop(net) + net.audio_frames
 
 
-def change(images: np.ndarray, rng: np.random.Generator, config: SynchronyConfig) -> np.ndarray:
-    """Mirror, move, and change the light of a stretch of mouths, (t, 60, 100) float32, all its frames alike."""
+def augment(images: np.ndarray, rng: np.random.Generator, config: SynchronyConfig) -> np.ndarray:
+    """Mirror, shift and relight a segment of mouth images, (t, 60, 100) float32, all frames alike."""
     if config.flip and rng.random() < 0.5:
         images = images[:, :, ::-1]
     across, down = rng.integers(-config.move, config.move + 1, 2)
@@ -153,7 +153,7 @@ def change(images: np.ndarray, rng: np.random.Generator, config: SynchronyConfig
 
 
 def draw_impostors(n_pairs: int, least: int, most: int) -> Tensor:
-    """For every place of a segment another one whose sound is `least` to `most` steps away, (n_pairs,) int64.
+    """Draw for every position of a segment another one that is `least` to `most` steps away, (n_pairs,) int64.
 
     Examples
     --------
@@ -166,15 +166,14 @@ def draw_impostors(n_pairs: int, least: int, most: int) -> Tensor:
 
 
 def shift_steps(config: SynchronyConfig) -> tuple[int, int]:
-    """The shifts in steps of the network; InputError where a segment has no room for them."""
+    """The shifts in steps of the network; InputError if a segment is too short for them."""
     net = NETWORKS[config.task]
     step = config.stride * net.mouth_stride / net.fps
     least, most = round(config.shift[0] / step), round(config.shift[1] / step)
     n_pairs = pairs_of(net, config)
     if not 1 <= least <= most or n_pairs < 2 * least:
-        raise InputError(f"shift={list(config.shift)} segment={config.segment}: expected shifts from {step:g} s on, "
-                        "the lesser first, and a segment of at least twice the lesser and "
-                        f"{net.seconds:g} s")  # fmt: skip
+        raise InputError(f"shift={list(config.shift)} segment={config.segment}: expected increasing shifts of at least "
+                        f"{step:g} s, and a segment longer than twice the first plus {net.seconds:g} s")  # fmt: skip
     return least, most
 
 
@@ -196,11 +195,11 @@ class SynchronyTask(Task):
 
     def random_data(self, n_people: int, n_clips: int) -> RandomData:
         config, net = self.config, NETWORKS[self.config.task]
-        n_mouths, n_sound = frames_of(net, config)
-        shape = FEATURES[net.sound](np.ones(16000, np.float32)).shape[1:]
+        n_mouths, n_audio = frames_of(net, config)
+        shape = FEATURES[net.audio_features](np.ones(16000, np.float32)).shape[1:]
 
         def make_batch(n: int) -> tuple[Tensor, Tensor]:
-            return torch.randn(n, n_mouths, HEIGHT, WIDTH), torch.randn(n, n_sound, *shape)
+            return torch.randn(n, n_mouths, HEIGHT, WIDTH), torch.randn(n, n_audio, *shape)
 
         example = f"{config.segment:g} s of mouth images and audio"
         return RandomData(make_batch, n_clips * config.segments_per_clip, example)
@@ -213,8 +212,8 @@ class SynchronyTask(Task):
         self.dataset = Segments(config, self.clips)
         self.usable = self.dataset.keep()
         if not self.usable:
-            raise InputError(f"{config.data_dir}: no clip is as long as segment={config.segment:g} s")
-        log.info("%s: %d of %d clips are trained on", config.data_dir, len(self.usable), len(self.clips.utts))
+            raise InputError(f"{config.data_dir}: expected clips of at least segment={config.segment:g} s, found none")
+        log.info("%s: training on %d of %d clips", config.data_dir, len(self.usable), len(self.clips.utts))
         self.valid = None
         if self.held_out:
             entries = list_clips(self.held_out).entries()
@@ -236,7 +235,9 @@ class SynchronyTask(Task):
         device = next(model.parameters()).device
         threshold = find_threshold(SynchronyEmbedder(model, device), self.valid) if self.valid else None
         if threshold is None:
-            log.warning("%s: has no threshold of confidence; it needs valid_dir with two people", config.exp_dir)
+            log.warning(
+                "%s: no threshold of confidence was determined; that needs valid_dir with two people", config.exp_dir
+            )
         description = {"kind": config.task, "size": config.size, "width": config.width, "threshold": threshold}
         save(config.exp_dir, SYNCHRONY, model, description)
 
@@ -248,10 +249,10 @@ def make_step(model: nn.Module, trainer: Trainer, config: SynchronyConfig) -> St
     def step(batch: tuple[Tensor, Tensor]) -> tuple[Tensor, dict]:
         images, features = (part.to(trainer.device, non_blocking=True) for part in batch)
         mouths = model.embed_mouths(images, config.stride * model.mouth_stride).float()
-        sounds = model.embed_audio(features, config.stride * model.audio_stride).float()
+        audio = model.embed_audio(features, config.stride * model.audio_stride).float()
         others = torch.stack([draw_impostors(mouths.shape[1], least, most) for _ in range(len(mouths))])
-        impostors = torch.take_along_dim(sounds, others.to(sounds.device).unsqueeze(2), 1)
-        distance = torch.cat([(mouths - other).add(1e-6).norm(dim=2).flatten() for other in (sounds, impostors)])
+        impostors = torch.take_along_dim(audio, others.to(audio.device).unsqueeze(2), 1)
+        distance = torch.cat([(mouths - other).add(1e-6).norm(dim=2).flatten() for other in (audio, impostors)])
         genuine = torch.arange(len(distance), device=distance.device) < len(distance) // 2
         kept = select_pairs(distance.detach(), genuine, config.selection, config.selection_margin)
         if kept.any():

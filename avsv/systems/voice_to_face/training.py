@@ -1,8 +1,8 @@
-"""Training a generator that draws a face from a voice, against a critic (Wen, Raj and Singh, NeurIPS 2019).
+"""Training a generator of faces from voices against a critic (Wen, Raj and Singh, NeurIPS 2019).
 
-In each step the critic learns from real faces and from faces drawn from voices, then the generator learns to pass for
-real and to be recognised as the speaker. The voice embedder (`task: voice_embedder`) stays as it was. Voices and real
-faces of a batch are drawn independently of each other, each clip as likely: people with more clips come more often.
+In each step the critic learns from real and generated faces, then the generator learns to produce faces that pass as
+real and are identified as the speaker. The voice embedder (`task: voice_embedder`) is frozen. Voices and real faces of
+a batch are drawn independently and uniformly over clips: people with more clips occur more often.
 """
 
 import logging
@@ -25,7 +25,7 @@ from avsv.systems.voice_to_face.losses import critic_loss, generator_loss
 from avsv.systems.voice_to_face.networks import FACE_SIDE, FaceCritic, Generator, VoiceEmbedder, normalise_embeddings
 from avsv.systems.voice_to_face.speech_features import N_MELS
 from avsv.systems.voice_to_face.speech_store import SpeechStore
-from avsv.systems.voice_to_face.voice_embedder import refuse_crop_frames
+from avsv.systems.voice_to_face.voice_embedder_training import refuse_crop_frames
 from avsv.training.checkpoints import load_weights, weights_file
 from avsv.training.config import OptimizerConfig, TrainingConfig
 from avsv.training.image_augmentation import fast_layout, to_input
@@ -35,29 +35,29 @@ from avsv.training.trainer import Draw, Step, Trainer
 from avsv.training.validation import read_held_out
 
 log = logging.getLogger("avsv")
-SAMPLES = 8  # people whose faces are drawn after each epoch
+SAMPLES = 8  # people with a generated face in the sample image of each epoch
 
 
 def published_optimizer() -> OptimizerConfig:
-    """Adam at 2e-4 throughout, decay 0.5 and 0.999."""
+    """Adam with a constant learning rate of 2e-4 and betas 0.5 and 0.999."""
     return OptimizerConfig(lr=2e-4, final_lr=2e-4, warmup=0.0, betas=(0.5, 0.999), clip_norm=0.0)
 
 
 @dataclass
 class VoiceToFaceConfig(TrainingConfig):
-    """`task: voice_to_face`; epochs are as long as one likes, a picture of samples is drawn after each."""
+    """`task: voice_to_face`; an epoch has `steps_per_epoch` steps and ends with an image of samples."""
 
     voice: str = "???"  # a training of task voice_embedder
     steps_per_epoch: int = within(500, 1, 10_000_000)
-    # of 10 ms, least and most; each batch has one length
+    # least and greatest length of crops in frames of 10 ms; one length per batch
     crop_frames: tuple[int, int] = within((300, 800), 1, 60_000, rising=True)
-    noise: float = within(0.05, 0, 100)  # standard deviation of what is added to voice embeddings of length 1
+    noise: float = within(0.05, 0, 100)  # standard deviation of noise added to unit voice embeddings
     channels: tuple[int, ...] = within((1024, 512, 256, 128, 64), 1, 16384)  # of the generator
     critic_channels: tuple[int, ...] = within((32, 64, 128, 256, 512), 1, 16384)
-    critic_size: int = within(64, 1, 16384)  # of what discriminator and classifier look at
+    critic_size: int = within(64, 1, 16384)  # dimension of the features for discriminator and classifier
     batch_norm: bool = False  # in the generator (ours, for short trainings)
-    person_weight: float = within(1.0, 0, 10_000)  # of being recognised, in the generator's loss (published: 1)
-    # of a running mean of the generator's weights, which draws the faces (ours); 0: none
+    person_weight: float = within(1.0, 0, 10_000)  # weight of identification in the generator's loss (published: 1)
+    # decay of the running mean of the generator's weights used for generation (ours); 0: no mean
     average_decay: float = within(0.0, 0, below=1)
     cache_mib: int = within(4000, 0, 1 << 24)  # memory for spectrograms
     optimizer: OptimizerConfig = field(default_factory=published_optimizer)
@@ -68,13 +68,13 @@ class VoiceToFace(nn.Module):
 
     Parameters
     ----------
-    embedder : trained; it is not trained here, and its batch norm stays as it is
+    embedder : trained; it is frozen here, batch norm included
     """
 
     def __init__(self, config: VoiceToFaceConfig, embedder: VoiceEmbedder, n_people: int):
         super().__init__()
         if not len(config.channels) == len(config.critic_channels) == 5:
-            raise InputError("channels, critic_channels: expected five of each, for faces of 64 x 64")
+            raise InputError("channels, critic_channels: expected five numbers each, for faces of 64 x 64")
         size = embedder.layers[-1].out_channels
         self.noise = config.noise
         self.embedder = embedder.requires_grad_(False)
@@ -94,7 +94,7 @@ class VoiceToFace(nn.Module):
         return self
 
     def average(self) -> None:
-        """Let the generator's weights, as they are now, into their running mean, if one is kept."""
+        """Update the running mean of the generator's weights, if there is one."""
         if self.mean is not None:
             self.mean.update_parameters(self.generator)
 
@@ -111,22 +111,22 @@ class VoiceToFace(nn.Module):
 
 
 def embedder_of(weights: dict[str, Tensor]) -> VoiceEmbedder:
-    """The voice embedder that is part of a model's weights, of the sizes that it has there.
+    """Rebuild the voice embedder from a model's weights.
 
     Raises
     ------
-    InputError : there is none
+    InputError : the weights contain no voice embedder
     """
     part = {name.removeprefix("embedder."): w for name, w in weights.items() if name.startswith("embedder.layers.")}
     shapes = [w.shape for name, w in part.items() if name.endswith("weight") and w.ndim == 3]
     if not shapes:
-        raise InputError("has no voice embedder; expected a training of task voice_embedder")
+        raise InputError("expected a training of task voice_embedder, found no voice embedder")
     embedder = VoiceEmbedder([shape[0] for shape in shapes[:-1]], shapes[-1][0], shapes[0][1])
     return fill(embedder, part, "its voice embedder").eval()
 
 
 class VoicesAndFaces(Dataset):
-    """A voice of one person and a face of another or the same; an item is (voice clip, frames, face clip, seed)."""
+    """Independent voices and faces; an item is indexed by (voice clip, frames, face clip, seed)."""
 
     def __init__(self, config: VoiceToFaceConfig, data: DataDir, entries: dict[str, str], people: list[str]):
         self.config, self.people = config, people
@@ -140,41 +140,41 @@ class VoicesAndFaces(Dataset):
             self.wav[person].append(path)
         empty = [people[number] for number, paths in enumerate(self.wav) if not paths]
         if empty:
-            raise InputError(f"{config.data_dir}: no recording of {empty[0]} can be used; leave this person out")
+            raise InputError(f"{config.data_dir}: all recordings of {empty[0]} are unusable; remove this person")
 
     def __getitem__(self, item: tuple[int, int, int, int]) -> tuple[Tensor, int, Tensor, int]:
-        voice, n_frames, picture, seed = item
+        voice, n_frames, image, seed = item
         rng = np.random.default_rng(seed)
         path, speaker = self.voices[voice]
         wav = self.wav[speaker]
         others = [wav[row] for row in rng.permutation(len(wav)) if wav[row] != path]
         mels = self.store.crop_of_any([path, *others], rng.random(), n_frames)
-        entry, person = self.faces[picture]
+        entry, person = self.faces[image]
         faces = read_faces(entry)
         face = small_face(faces[rng.integers(len(faces))])
         return torch.from_numpy(mels), speaker, to_input(face[:, ::-1] if rng.random() < 0.5 else face), person
 
     def plan(self, epoch: int) -> list[list[tuple[int, int, int, int]]]:
-        """Batches of one epoch, the same whenever they are asked for."""
+        """Plan the batches of one epoch, reproducibly."""
         config = self.config
         rng = np.random.default_rng([config.seed, epoch])
         batches = []
         for _ in range(config.steps_per_epoch):
             n_frames = int(rng.integers(config.crop_frames[0], config.crop_frames[1] + 1))
             voices = rng.integers(len(self.voices), size=config.batch_size).tolist()
-            pictures = rng.integers(len(self.faces), size=config.batch_size).tolist()
+            images = rng.integers(len(self.faces), size=config.batch_size).tolist()
             seeds = rng.integers(0, 2**62, config.batch_size).tolist()
-            batches.append([(v, n_frames, p, seed) for v, p, seed in zip(voices, pictures, seeds, strict=True)])
+            batches.append([(v, n_frames, p, seed) for v, p, seed in zip(voices, images, seeds, strict=True)])
         return batches
 
 
 def small_face(face: np.ndarray) -> np.ndarray:
-    """An aligned face at the size that is drawn: (112, 112, 3) -> (64, 64, 3) uint8."""
+    """Scale an aligned face to the generator's size: (112, 112, 3) -> (64, 64, 3) uint8."""
     return cv2.resize(face, (FACE_SIDE, FACE_SIDE), interpolation=cv2.INTER_AREA)
 
 
 def to_pixels(faces: Tensor) -> np.ndarray:
-    """Faces as the generator draws them, (batch, 3, h, w) from -1 to 1, as pictures (batch, h, w, 3) uint8 RGB.
+    """Convert the generator's output, (batch, 3, h, w) from -1 to 1, to images (batch, h, w, 3) uint8 RGB.
 
     Examples
     --------
@@ -186,19 +186,22 @@ def to_pixels(faces: Tensor) -> np.ndarray:
 
 
 def make_steps(model: VoiceToFace, trainer: Trainer) -> list[Step]:
-    """The steps of critic and generator on spectrograms (batch, 64, frames), whose, faces (batch, 3, 64, 64), whose."""
+    """Make the steps of critic and generator.
 
-    voices = None  # both draw from the same
+    A batch has spectrograms (batch, 64, frames), their people (batch,), faces (batch, 3, 64, 64) and their people.
+    """
+
+    voices = None  # embeddings shared by both steps
 
     def critic_step(batch):
         nonlocal voices
-        mels, _, pictures, owner = (part.to(trainer.device, non_blocking=True) for part in batch)
-        pictures = ((pictures.float() - 127.5) / 127.5).contiguous(memory_format=model.layout)
+        mels, _, images, owner = (part.to(trainer.device, non_blocking=True) for part in batch)
+        images = ((images.float() - 127.5) / 127.5).contiguous(memory_format=model.layout)
         with torch.no_grad():
             voices = model.listen(mels)
-            drawn = model.generator(voices)
-        real, person = model.critic(pictures)
-        fooled, _ = model.critic(drawn)
+            generated = model.generator(voices)
+        real, person = model.critic(images)
+        fooled, _ = model.critic(generated)
         return critic_loss(real, fooled, person, owner), {
             "real_accuracy": (real > 0).float().mean(),
             "drawn_accuracy": (fooled < 0).float().mean(),
@@ -207,9 +210,9 @@ def make_steps(model: VoiceToFace, trainer: Trainer) -> list[Step]:
 
     def generator_step(batch):
         speaker = batch[1].to(trainer.device, non_blocking=True)
-        model.average()  # what the step before has made of it
-        drawn, person = model.critic(model.generator(voices))
-        loss = generator_loss(drawn, person, speaker, trainer.config.person_weight)
+        model.average()  # with the weights after the previous step
+        generated, person = model.critic(model.generator(voices))
+        loss = generator_loss(generated, person, speaker, trainer.config.person_weight)
         return loss, {
             "generator_loss": loss.detach(),
             "speaker_accuracy": (person.argmax(1) == speaker).float().mean(),
@@ -219,7 +222,7 @@ def make_steps(model: VoiceToFace, trainer: Trainer) -> list[Step]:
 
 
 def make_draw(mels: Tensor, faces: np.ndarray, trainer: Trainer):
-    """A function for `Trainer.fit`: real faces in a row, and below each the face drawn from a voice of that person."""
+    """Make a function that draws a row of real faces above a row of faces generated from the same people's voices."""
 
     def draw(model: nn.Module) -> np.ndarray:
         rows = [faces, to_pixels(model(mels.to(trainer.device)))]
@@ -229,7 +232,7 @@ def make_draw(mels: Tensor, faces: np.ndarray, trainer: Trainer):
 
 
 def choose_samples(config: VoiceToFaceConfig, data: DataDir, entries: dict[str, str]) -> tuple[Tensor, np.ndarray]:
-    """Spectrograms (n, 64, frames) and real faces (n, 64, 64, 3) RGB of a clip of some people, spread over all."""
+    """Choose people spread over all, with a spectrogram (n, 64, frames) and a real face (n, 64, 64, 3) RGB of each."""
     store, mels, faces = SpeechStore([], 0, config.allow_pipes), [], []
     first: dict[str, str] = {}
     for utt in sorted(entries.keys() & data.wav.keys()):
@@ -242,14 +245,14 @@ def choose_samples(config: VoiceToFaceConfig, data: DataDir, entries: dict[str, 
         except InputError as error:
             log.warning("left out of the samples: %s", error)
     if not mels:
-        raise InputError(f"{data.path}: no clip has both a sound and an aligned face that can be used")
+        raise InputError(f"{data.path}: expected clips with usable audio and an aligned face, found none")
     return torch.stack(mels), np.stack(faces)
 
 
 class VoiceToFaceTask(Task):
-    """`task: voice_to_face`: after each epoch faces of held-out people (or training people) are drawn.
+    """`task: voice_to_face`: the checkpoint contains the generator.
 
-    The generator is kept in the checkpoint.
+    After each epoch, faces of held-out people (or training people) are generated as samples.
     """
 
     config_class = VoiceToFaceConfig
@@ -261,8 +264,8 @@ class VoiceToFaceTask(Task):
         self.entries = aligned_faces(data)
         self.people = sorted({data.utt2spk[utt] for utt in data.wav} & {data.utt2spk[utt] for utt in self.entries})
         if len(self.people) < 2:
-            raise InputError(f"{config.data_dir}: has {len(self.people)} people with audio and a face, at least 2 are "
-                             "needed")  # fmt: skip
+            raise InputError(f"{config.data_dir}: expected at least 2 people with audio and a face, found "
+                             f"{len(self.people)}")  # fmt: skip
         self.held_out = read_held_out(config, set(self.people))
         self.weights = load_weights(config.voice)
         clips = [[u, s, data.wav.get(u), self.entries.get(u)] for u, s in sorted(data.utt2spk.items())]
@@ -310,4 +313,4 @@ class VoiceToFaceTask(Task):
         return make_draw(*self.samples, trainer)
 
     def save(self) -> None:
-        """The checkpoint holds all there is to keep."""
+        """Nothing to do: the checkpoint contains the networks."""

@@ -1,6 +1,6 @@
-"""Training the voice embedder of voice to face: a speaker classifier by cross entropy on crops of speech.
+"""Training the voice embedder of voice to face as a speaker classifier with cross-entropy on crops of speech.
 
-Wen, Raj and Singh, NeurIPS 2019, train it beforehand and freeze it while the generator learns.
+As in Wen, Raj and Singh, NeurIPS 2019, it is trained first and frozen while the generator learns.
 """
 
 import logging
@@ -31,17 +31,17 @@ log = logging.getLogger("avsv")
 class VoiceEmbedderConfig(TrainingConfig):
     """`task: voice_embedder`."""
 
-    # of 10 ms, least and most; each batch has one length
+    # least and greatest length of crops in frames of 10 ms; one length per batch
     crop_frames: tuple[int, int] = within((300, 800), 1, 60_000, rising=True)
-    crops_per_clip: int = within(1, 1, 10_000)  # an epoch has this many of each clip
+    crops_per_clip: int = within(1, 1, 10_000)  # in an epoch
     cache_mib: int = within(4000, 0, 1 << 24)  # memory for spectrograms
     channels: tuple[int, ...] = within((256, 384, 576, 864), 1, 16384)
     embedding_size: int = within(64, 1, 16384)
-    mask_bands: int = within(0, 0, 64)  # longest run of bands set to their mean in each crop (SpecAugment; ours)
+    mask_bands: int = within(0, 0, 64)  # largest number of consecutive bands masked in each crop (SpecAugment; ours)
 
 
 class SpeechCrops(Dataset):
-    """Random crops; an item is asked for by (clip, frames, seed), so that a batch is the same each time."""
+    """Random crops; an item is indexed by (clip, frames, seed), which makes batches reproducible."""
 
     def __init__(self, config: VoiceEmbedderConfig, paths: list[str], labels: np.ndarray):
         self.config, self.paths, self.labels = config, paths, labels
@@ -61,12 +61,12 @@ class SpeechCrops(Dataset):
         return torch.from_numpy(mels), int(self.labels[clip])
 
     def plan(self, epoch: int) -> list[list[tuple[int, int, int]]]:
-        """Batches of one epoch: every usable clip `crops_per_clip` times, in a random order; one length a batch."""
+        """Plan one epoch: every usable clip `crops_per_clip` times in random order, one length per batch."""
         rng = np.random.default_rng([self.config.seed, epoch])
         order = rng.permutation(self.usable * self.config.crops_per_clip)
         size = min(self.config.batch_size, len(order))
         batches = []
-        for begin in range(0, len(order) - size + 1, size):  # the rest is left out: batch norm wants full ones
+        for begin in range(0, len(order) - size + 1, size):  # without the incomplete last batch, for batch norm
             n_frames = int(rng.integers(self.config.crop_frames[0], self.config.crop_frames[1] + 1))
             seeds = rng.integers(0, 2**62, size)
             rows = order[begin : begin + size]
@@ -75,7 +75,7 @@ class SpeechCrops(Dataset):
 
 
 class SpeakerClassifier(nn.Module):
-    """The embedder and a linear layer with a class for each training speaker."""
+    """The embedder with a linear classifier of the training speakers."""
 
     def __init__(self, config: VoiceEmbedderConfig, n_people: int):
         super().__init__()
@@ -91,11 +91,11 @@ def refuse_crop_frames(crop_frames: tuple[int, int]) -> None:
     """InputError unless crop_frames is a range of positive numbers."""
     least, most = crop_frames
     if not 1 <= least <= most:
-        raise InputError(f"crop_frames={list(crop_frames)}: expected the least and the most frames, 1 or more")
+        raise InputError(f"crop_frames={list(crop_frames)}: expected an increasing pair of integers >= 1")
 
 
 class VoiceEmbedderTask(Task):
-    """`task: voice_embedder`: `task: voice_to_face` takes the embedder from the checkpoint."""
+    """`task: voice_embedder`: the checkpoint contains the embedder, for `task: voice_to_face`."""
 
     config_class = VoiceEmbedderConfig
 
@@ -109,7 +109,7 @@ class VoiceEmbedderTask(Task):
         return Inputs({"data": self.clips.digest()}, [one.wav for one in (data, self.held_out) if one])
 
     def random_data(self, n_people: int, n_clips: int) -> RandomData:
-        """Spectrograms of the longest crop."""
+        """Random spectrograms of the longest crop."""
         self.n_people, n_frames = n_people, self.config.crop_frames[1]
 
         def make_batch(n):
@@ -150,4 +150,4 @@ class VoiceEmbedderTask(Task):
                             lambda model, mels: model(mels.to(trainer.device)))  # fmt: skip
 
     def save(self) -> None:
-        """The checkpoint holds all there is to keep."""
+        """Nothing to do: the checkpoint contains the network."""
