@@ -1,1 +1,1 @@
-"""Networks, one family a file."""
+"""Networks, one family per file; speaker_encoders.py and face_encoders.py are the registries."""

@@ -1,4 +1,4 @@
-"""Batches that other processes prepare, and what it means when one of these processes fails."""
+"""Batches that worker processes prepare, and clear errors when a worker fails."""
 
 import re
 from collections.abc import Iterator
@@ -26,11 +26,11 @@ OUT_OF_MEMORY = (
 
 
 class Batches:
-    """The batches of a plan, in order; `len` tells how many.
+    """The batches of a plan, in order; `len` is their number.
 
     Raises
     ------
-    InputError : while going over them: the shared memory is full, a process was killed, an example cannot be read
+    InputError : during iteration: the shared memory is full, a process was killed, an example cannot be read
     """
 
     def __init__(self, loader: DataLoader, workers: int):
@@ -42,7 +42,7 @@ class Batches:
     def __iter__(self) -> Iterator[Any]:
         try:
             yield from self.loader
-        except InputError as error:  # torch wraps that of a worker in its traceback
+        except InputError as error:  # torch wraps a worker's error in a traceback
             lines = [line for line in str(error).splitlines() if line.strip()]
             raise InputError(lines[-1].partition("InputError: ")[2] or lines[-1] if lines else "") from None
         except (RuntimeError, OSError) as error:
@@ -62,5 +62,5 @@ def load_batches(dataset: Dataset, plan: list[list], config: TrainingConfig) -> 
 
 
 def start_worker(number: int) -> None:
-    """A worker ends with its training, whatever it waits for."""
+    """Make a worker end with its training, whatever it waits for."""
     end_with_parent()

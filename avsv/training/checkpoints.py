@@ -1,10 +1,10 @@
-"""Checkpoints: the state to go on from, the weights of the best and of the last epochs, and their average.
+"""Checkpoints: the state to resume from, the weights of the best and of the last epochs, and their average.
 
     checkpoint.pt            everything after the last epoch: model, optimiser, history
-    epochs/0012.pt           weights alone, of the last `average_last` epochs, where `weights: average`
-    best.pt, average.pt      weights alone, of the epoch with the lowest EER; averaged over the last epochs
+    epochs/0012.pt           weights only, of the last `average_last` epochs, with `weights: average`
+    best.pt, average.pt      weights only, of the epoch with the lowest EER; averaged over the last epochs
 
-Each is written whole, so that a training killed at any moment goes on from the epoch before.
+Each is written completely or not at all: a training killed at any moment resumes after its last finished epoch.
 """
 
 import logging
@@ -24,30 +24,30 @@ FILES = {"last": "checkpoint.pt", "best": "best.pt", "average": "average.pt"}
 
 
 def load_state(path: Path) -> dict:
-    """What `write_torch` wrote, in memory of the CPU; InputError where the file is damaged, or of something else."""
+    """Read a training's state into the CPU's memory; InputError where the file is damaged or another one."""
     if not Path(path).exists():
-        raise InputError(f"{path}: there is no such checkpoint")
+        raise InputError(f"{path}: no such checkpoint")
     try:
         state = read_torch(path)
     except InputError as error:
-        raise InputError(f"{path}: is no checkpoint, or is damaged ({str(error).removeprefix(f'{path}: ')})") from None
+        raise InputError(f"{path}: is damaged, or not a checkpoint ({str(error).removeprefix(f'{path}: ')})") from None
     if not is_mapping(state) or not is_mapping(state.get("model")):
-        raise InputError(f"{path}: is no checkpoint of avsv train: it holds no weights under the key model")
+        raise InputError(f"{path}: is not a checkpoint of avsv train: expected weights under the key model")
     if not all(isinstance(tensor, Tensor) for tensor in state["model"].values()):
-        raise InputError(f"{path}: is no checkpoint of avsv train: not all of its weights are tensors")
+        raise InputError(f"{path}: is not a checkpoint of avsv train: expected tensors as weights")
     return state
 
 
 def weights_file(exp_dir: Path | str) -> Path:
-    """The checkpoint with the weights that a finished experiment has.
+    """The checkpoint with the final weights of a finished experiment.
 
     Raises
     ------
-    InputError : no experiment, or not finished
+    InputError : the folder has no experiment, or an unfinished one
     """
     folder = Path(exp_dir)
     if not (folder / "config.yaml").exists() or not (folder / "done").exists():
-        raise InputError(f"{folder}: is no finished experiment of avsv train (it has no config.yaml, or no file done)")
+        raise InputError(f"{folder}: is not a finished experiment of avsv train (no config.yaml, or no file done)")
     which = read_config(folder / "config.yaml", []).get("weights", "last")
     if which not in FILES:
         raise InputError(f"{folder}/config.yaml: weights: {which}: expected one of {', '.join(FILES)}")
@@ -55,19 +55,19 @@ def weights_file(exp_dir: Path | str) -> Path:
 
 
 def load_weights(exp_dir: Path | str) -> Weights:
-    """The weights that a finished experiment has, by their names in the model that was trained."""
+    """The final weights of a finished experiment, by their names in the trained model."""
     return load_state(weights_file(exp_dir))["model"]
 
 
 def start_from(model: nn.Module, source: Path | str, exp_dir: Path | str) -> None:
     """Put another experiment's weights into `model`.
 
-    The centres of a margin loss, one or more a person, are taken where both experiments have the same data, or else
-    start anew, and the log says so.
+    The centres of a margin loss, one or more per person, are taken over only where both experiments have the same data.
+    Otherwise they start from random values, and the log says so.
 
     Raises
     ------
-    InputError : the networks are not of one shape
+    InputError : the networks have different shapes
     """
     there, here = load_weights(source), model.state_dict()
     data = [recorded_values(folder).get("data") for folder in (source, exp_dir)]
@@ -86,7 +86,7 @@ def start_from(model: nn.Module, source: Path | str, exp_dir: Path | str) -> Non
 
 
 def keep_last(folder: Path, epoch: int, weights: dict, n: int) -> None:
-    """Keep the weights after `epoch` (from 1), and those of the `n` - 1 epochs before."""
+    """Keep the weights after `epoch` (counted from 1) and after the `n` - 1 epochs before it."""
     write_torch(folder / "epochs" / f"{epoch:04d}.pt", weights)
     for path in (folder / "epochs").glob("[0-9]*.pt"):
         if path.stem.isdecimal() and int(path.stem) <= epoch - n:
@@ -94,7 +94,7 @@ def keep_last(folder: Path, epoch: int, weights: dict, n: int) -> None:
 
 
 def average_weights(paths: list[Path]) -> Weights:
-    """The mean of checkpoints' weights and running statistics; whole numbers (counts) are the last one's.
+    """The mean of checkpoints' weights and running statistics; counts are taken from the last one.
 
     Only one checkpoint is in memory at a time.
     """
@@ -115,7 +115,7 @@ def average_weights(paths: list[Path]) -> Weights:
 
 
 def final_weights(exp_dir: Path, which: str) -> Weights:
-    """The weights an experiment ends with: those of the last epoch, of the best, or the average, which is written."""
+    """The final weights: of the last epoch, of the best one, or the average, which is written to its file."""
     refuse_unknown("weights", which, FILES)
     if which == "average":
         epochs = sorted((exp_dir / "epochs").glob("[0-9]*.pt"))

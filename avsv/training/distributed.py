@@ -29,17 +29,17 @@ from avsv.models.device import pick_device
 
 
 def n_processes() -> int:
-    """How many train together; 1 without torchrun."""
+    """The number of processes that train together; 1 without torchrun."""
     return number_in("WORLD_SIZE", 1)
 
 
 def rank() -> int:
-    """This process's number, from 0; the first one writes files and speaks."""
+    """This process's number, from 0; only the first one writes files and logs."""
     return number_in("RANK") if n_processes() > 1 else 0
 
 
 def join_processes(device: str) -> None:
-    """Meet the other processes that torchrun started, if it did; those that are not the first fall silent."""
+    """Join the other processes that torchrun started, if any; all but the first stop logging."""
     if n_processes() == 1 or dist.is_initialized():
         return
     if rank():
@@ -58,7 +58,7 @@ def wait_for_all() -> None:
 
 
 def leave_processes() -> None:
-    """The end of what is done together: the first process goes on alone, the others end here."""
+    """End the joint part: the first process goes on alone, the others exit."""
     if dist.is_initialized():
         dist.barrier()
         dist.destroy_process_group()
@@ -131,7 +131,7 @@ def from_all(x: Tensor) -> Tensor:
 
 
 def gather(value: Any) -> list[Any]:
-    """What each process has, in their order, in all of them.
+    """The values of all processes, in their order, in each of them.
 
     Examples
     --------
@@ -146,7 +146,7 @@ def gather(value: Any) -> list[Any]:
 
 
 class SharedStep(nn.Module):
-    """A task's step as the `forward` of a module, for DistributedDataParallel watches over a forward."""
+    """A task's step as the `forward` of a module, since DistributedDataParallel wraps a forward."""
 
     def __init__(self, model: nn.Module, step: Callable):
         super().__init__()

@@ -1,4 +1,4 @@
-"""Encoders to train further: read from the folders of earlier trainings, and written as folders of the same kind."""
+"""Encoders to train further: read from the folders of earlier trainings, and written to folders of the same kind."""
 
 import re
 from dataclasses import dataclass
@@ -29,8 +29,8 @@ class Encoder:
 
     net : sound features or pictures -> embeddings
     size : of the embedding
-    source : the folder it came from; a configuration, where it is new
-    digest : of its weights, or of the configuration
+    source : the folder it came from, or the configuration of a new one
+    digest : hash of its weights, or of the configuration
     """
 
     net: nn.Module
@@ -40,7 +40,7 @@ class Encoder:
 
 
 def is_new(source: str | Path) -> bool:
-    """A configuration instead of a folder: an encoder with random weights, for trials and dry runs."""
+    """Whether the source is a configuration: an encoder with random weights, for trials and dry runs."""
     return Path(source).suffix in (".yaml", ".yml")
 
 
@@ -65,7 +65,7 @@ def read_voice_encoder(source: str) -> Encoder:
 
 
 def refuse_other_features(encoder: nn.Module, source: str) -> None:
-    """InputError where the encoder takes other features than those that it would be trained on here."""
+    """InputError where the encoder expects other features than those that training computes."""
     sound, lengths = torch.randn(1, RATE, generator=torch.Generator().manual_seed(0)), torch.ones(1)
     fbank, normalize = make_frontend()
     ours = normalize(fbank(sound), lengths)

@@ -1,11 +1,11 @@
-"""The training loop: one for every network of the house.
+"""The training loop, one for every network.
 
-What a network brings: a module whose parameters are all that is learned, a `step` that turns a batch into a loss and
-figures to show, `batches(epoch)`, which gives the same batches for the same epoch whenever it is asked, and, with
-held-out people, `validate(model)`, which gives figures with `eer_percent` among them.
+It needs a module that holds all learned parameters; a `step` from a batch to a loss and figures to show;
+`batches(epoch)`, which returns the same batches whenever it is called for the same epoch; and, with held-out people,
+`validate(model)`, which returns figures, `eer_percent` among them. Task (task.py) provides them.
 
-Two networks that play against each other (a GAN) are parts of one model: each has a step and an optimiser of its own,
-and they take turns on every batch.
+Two networks trained against each other (a GAN) are parts of one model: each has its own step and optimiser, and they
+take turns on every batch.
 """
 
 import ctypes
@@ -55,7 +55,7 @@ LINE_EVERY = 60.0  # seconds between lines in the log within an epoch
 
 
 def keep_freed_memory() -> None:
-    """Let glibc keep what a step frees for the next one; giving it back each time costs a seventh of the whole."""
+    """Let glibc keep the memory that a step frees: returning it each time costs a seventh of the training time."""
     if platform.libc_ver()[0] == "glibc":
         libc = ctypes.CDLL(None)
         m_trim_threshold, m_mmap_threshold = -1, -3  # of malloc.h
@@ -64,12 +64,11 @@ def keep_freed_memory() -> None:
 
 
 def choose_precision(name: str, device: torch.device) -> torch.dtype:
-    """What `config.precision` means on this processor; what would be slow is said."""
+    """The type that `config.precision` means on this processor; a warning where it would be slow."""
     refuse_unknown("precision", name, (*PRECISIONS, "auto"))
     native = has_bfloat16(device)
     if name == "bfloat16" and not native:
-        log.warning("precision=bfloat16: this %s has no such numbers and imitates them, many times slower; "
-                    "float32 or auto is quicker", device.type)  # fmt: skip
+        log.warning("precision=bfloat16: this %s emulates it many times slower; use float32 or auto", device.type)
     return PRECISIONS[name] if name != "auto" else torch.bfloat16 if native else torch.float32
 
 
@@ -85,19 +84,19 @@ class Trainer:
 
     Parameters
     ----------
-    players : parts of the model that are trained against each other, in the order of their turns; without any the model
-        is trained as one. While it is one player's turn the others' parameters get no gradients
+    players : parts of the model that are trained against each other, in the order of their turns; empty: the model is
+        trained as one. During one player's turn the other players' parameters get no gradients
 
     Attributes
     ----------
-    device : where the model is; a step moves its batch there
+    device : of the model; a step moves its batch there
     epoch : finished epochs
-    done : share of all steps that is behind, 0 before the first: what a growing margin goes by
+    done : share of all steps that are finished, 0 before the first; a growing margin depends on it
     precision : of the products in a step
 
     Raises
     ------
-    InputError : a precision, an optimiser or weights of unknown names
+    InputError : an unknown precision, optimiser or choice of weights
     """
 
     def __init__(self, model: nn.Module, config: TrainingConfig, players: Sequence[nn.Module] = ()):
@@ -130,7 +129,7 @@ class Trainer:
         validate: Validate | None = None,
         draw: Draw | None = None,
     ) -> list[dict]:
-        """Run the remaining epochs, and put the weights into the model that `config.weights` asks for.
+        """Run the remaining epochs, then load the weights that `config.weights` chooses into the model.
 
         Parameters
         ----------
@@ -142,7 +141,7 @@ class Trainer:
 
         Returns
         -------
-        one record of mean figures an epoch
+        one record of mean figures per epoch
 
         Raises
         ------
@@ -233,7 +232,7 @@ class Trainer:
         return {"loss": total, **said}
 
     def give_turn(self, number: int) -> None:
-        """Let gradients go to one player alone; a model without players is left as its task has it."""
+        """Give gradients to one player only; a model without players is left as its task set it."""
         if len(self.players) > 1:
             for other, player in enumerate(self.players):
                 player.requires_grad_(other == number)
@@ -257,7 +256,7 @@ class Trainer:
             raise InputError(f"{self.exp_dir}: the loss is {loss} in epoch {self.epoch + 1}; lower optimizer.lr")
 
     def save(self) -> None:
-        """Weights first, then the state that says that this epoch is done: a kill in between repeats the epoch."""
+        """Write the weights first, then the state that marks the epoch as done: a kill in between repeats the epoch."""
         weights = {"model": self.model.state_dict()}
         errors = [record.get("eer_percent", float("inf")) for record in self.history]
         if errors[-1] < min(errors[:-1], default=float("inf")):
@@ -275,9 +274,9 @@ class Trainer:
         write_curves(self.exp_dir, self.history)
 
     def resume(self) -> int:
-        """Go on from the checkpoint, or start from `config.init`; the size of the event file at that moment.
+        """Resume from the checkpoint, or start from `config.init`; return the size of the event file at that moment.
 
-        No random state is kept: each epoch begins with a seed of its own.
+        No random state is kept: each epoch starts from its own seed.
         """
         path = self.exp_dir / FILES["last"]
         if not path.exists():

@@ -95,11 +95,11 @@ def held_out_eer(
 ) -> Callable[[nn.Module], dict[str, float]]:
     """A function for `Trainer.fit` that embeds held-out clips and measures the EER of all their pairs.
 
-    Clips are read now and kept in memory; those that cannot be read are named in the log and left out.
+    Clips are read at once and kept in memory; unreadable ones are named in the log and left out.
 
     Parameters
     ----------
-    data : what `read_held_out` gave
+    data : from `read_held_out`
     entries : utterance -> where the clip is
     read : entry -> tensor, or tuple of tensors, of the same shapes for every clip
     embed : model and a batch of these -> (batch, d) embeddings
