@@ -92,7 +92,7 @@ def test_embeddings_of_another_size_are_refused(avsv, world):
     argv = ["--plda", world.folder / "plda", "--embeddings", world.folder / "o.scp", world.folder / "adapted"]
     status, output = avsv("adapt-plda", *argv)
     assert status == 1
-    assert "the back-end is for embeddings of 12 values, these have 3" in output
+    assert all(n in output.splitlines()[-1] for n in ("12", "3"))
 
 
 def test_adapted_folder_is_what_the_function_gives(avsv, world):

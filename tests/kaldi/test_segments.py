@@ -187,5 +187,5 @@ def test_segments_of_what_a_command_gives_run_it_once_and_only_where_that_is_all
         found = read_waveform(Segment(command, start, start + 1), allow_pipes=True)
         np.testing.assert_array_equal(found, whole[start * RATE : (start + 1) * RATE])
     assert (tmp_path / "runs").read_text() == "\n"
-    with pytest.raises(InputError, match="allow-pipes"):
+    with pytest.raises(InputError, match="allow_pipes"):
         read_waveform(Segment(command, 0, 1))

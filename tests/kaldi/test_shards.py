@@ -5,7 +5,7 @@ import kaldiio
 import numpy as np
 import pytest
 
-from avsv.errors import InputError
+from avsv.errors import InputError, OptionError
 from avsv.jobs.provenance import CODE
 from avsv.jobs.shards import Shard
 from avsv.kaldi.embeddings import write_embeddings
@@ -154,7 +154,7 @@ def test_merge_names_the_missing_shards(tmp_path):
 
 @pytest.mark.parametrize("text", ["0/2", "3/2", "1", "a/b", "1/0"])
 def test_bad_shards_are_refused(text):
-    with pytest.raises(InputError, match="expected J/N"):
+    with pytest.raises(OptionError, match="expected J/N"):
         Shard.parse(text)
 
 

@@ -91,5 +91,5 @@ def test_another_file_is_not_taken_for_a_pool(tmp_path):
         load_face_pool(tmp_path)
     other = {"measures": ["log magnitude"], "mean": [0], "std": [1], "weight": [1]}
     (tmp_path / "face_pool.json").write_text(json.dumps(other))
-    with pytest.raises(InputError, match="not of this version"):
+    with pytest.raises(InputError, match="face_pool"):
         load_face_pool(tmp_path)
