@@ -1,4 +1,4 @@
-"""Types and actions of arguments that several commands share; no command itself."""
+"""Options that several commands share, and types of their arguments."""
 
 import argparse
 import math
@@ -29,13 +29,13 @@ NOT_OF_THE_RESULT = {"verb", "fail", "last_files", "more_scores", "out", "scores
 
 def at_least_one(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f'"{text}" is no whole number from 1 on')
+        raise argparse.ArgumentTypeError(f'expected an integer >= 1, found "{text}"')
     return int(text)
 
 
 def at_least_zero(text: str) -> int:
     if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f'"{text}" is no whole number from 0 on')
+        raise argparse.ArgumentTypeError(f'expected an integer >= 0, found "{text}"')
     return int(text)
 
 
@@ -45,7 +45,7 @@ def not_negative(text: str) -> float:
     except ValueError:
         value = -1.0
     if not 0 <= value < float("inf"):
-        raise argparse.ArgumentTypeError(f'"{text}" is no number from 0 on')
+        raise argparse.ArgumentTypeError(f'expected a number >= 0, found "{text}"')
     return value
 
 
@@ -69,7 +69,7 @@ def prior(text: str) -> float:
     except ValueError:
         value = 0.0
     if not 0 < value < 1:
-        raise argparse.ArgumentTypeError(f'"{text}" is no number between 0 and 1')
+        raise argparse.ArgumentTypeError(f'expected a number between 0 and 1, found "{text}"')
     return value
 
 
@@ -125,18 +125,18 @@ def quality_table(text: str) -> "QualityTable":
 
 
 def add_trust(parser: argparse.ArgumentParser) -> None:
-    """Of every command that takes a model of voices from anywhere."""
+    """For commands that load voice models of unknown origin."""
     parser.add_argument(
         "--trust-model", action="store_true",
-        help="a voice model that is not recognised: run the program that its hyperparams.yaml names",
+        help="run the program named in hyperparams.yaml of a voice model that avsv does not recognise",
     )  # fmt: skip
 
 
 def add_audio_track(parser: argparse.ArgumentParser) -> None:
-    """Of every command that reads sound."""
+    """For commands that read audio."""
     parser.add_argument(
         "--audio-track", type=at_least_one, metavar="N",
-        help="number of the sound track of a video, from 1 (default: the one that the file says is its default)",
+        help="audio track of a video, counted from 1 (the file's default track)",
     )  # fmt: skip
 
 
@@ -197,7 +197,7 @@ def result_options(args: argparse.Namespace) -> dict[str, object]:
 
 
 class Files(argparse.Action):
-    """An option with several files that may stand right before OUT: argparse gives it OUT too (see take_out)."""
+    """An option with several files that may stand right before OUT, which argparse then adds to them (see take_out)."""
 
     def __call__(self, parser, namespace, values, option_string=None):
         setattr(namespace, self.dest, values)
@@ -210,7 +210,7 @@ def add_out(parser: argparse.ArgumentParser, help: str) -> None:
 
 
 def take_out(args: argparse.Namespace) -> None:
-    """Give OUT its value where the option before it took it."""
+    """Give OUT its value if the option before it took it."""
     if args.out is None:
         if not args.last_files or len(args.last_files) < 2:
             args.fail("the following arguments are required: OUT")
@@ -220,21 +220,21 @@ def take_out(args: argparse.Namespace) -> None:
 
 
 def add_training_options(parser: argparse.ArgumentParser) -> None:
-    """What calibration and fusion have in common."""
+    """Options of both calibration and fusion."""
     parser.add_argument("--p-target", type=prior, metavar="P", help="target prior in training (0.01)")
-    parser.add_argument("--model", type=Path, metavar="JSON", help="apply this model, train nothing")
+    parser.add_argument("--model", type=Path, metavar="JSON", help="apply this model instead of training one")
     parser.add_argument(
-        "--quality", nargs="+", action=Files, metavar="FILE", help="tables of the recordings: utterance value; log:FILE"
+        "--quality", nargs="+", action=Files, metavar="FILE", help="quality tables: utterance value; or log:FILE"
     )
     parser.add_argument(
         "--train-quality", nargs="+", action=Files, metavar="FILE",
-        help="the same of the training recordings (those of --quality)",
+        help="the same tables for the training recordings (--quality)",
     )  # fmt: skip
     add_missing(parser, "trials without a score, or with a recording that has no quality value", "error", "rest")
 
 
 def read_score_lists(args: argparse.Namespace) -> "tuple[ScoreList, ScoreList | None]":
-    """The files to be fused and those to train on, None where there are none; InputError where options contradict."""
+    """The files to fuse and the files to train on, None without training; OptionError if options contradict."""
     from avsv.errors import OptionError
     from avsv.scoring.score_lists import ScoreList
 
@@ -245,11 +245,11 @@ def read_score_lists(args: argparse.Namespace) -> "tuple[ScoreList, ScoreList | 
     if args.model is not None and args.train_trials is not None:
         raise OptionError("--model replaces training: leave out --train-trials and --train-scores, or --model")
     if args.train_quality and (not args.quality or args.train_trials is None):
-        raise OptionError("--train-quality goes with --quality and --train-trials")
+        raise OptionError("--train-quality needs --quality and --train-trials")
     quality = [quality_table(file) for file in args.quality or []]
     train_quality = [quality_table(file) for file in args.train_quality or []]
     if train_quality and [table.log for table in train_quality] != [table.log for table in quality]:
-        raise OptionError("--train-quality: expected the tables of --quality in the same order, log: where it has log:")
+        raise OptionError("--train-quality: expected the tables of --quality in their order, with the same log:")
     given = ScoreList(args.trials, [Path(file) for file in args.scores], quality)
     if args.train_trials is None:
         return given, None
@@ -259,7 +259,7 @@ def read_score_lists(args: argparse.Namespace) -> "tuple[ScoreList, ScoreList | 
 def made_from_lists(
     args: argparse.Namespace, given: "ScoreList", train: "ScoreList | None"
 ) -> "tuple[MadeFrom, MadeFrom]":
-    """The records of a calibration or fusion and of its model; InputError where one of its files is stale."""
+    """The records of a calibration or fusion and of its model; InputError if one of its files is stale."""
     from avsv.jobs.provenance import MadeFrom
     from avsv.scoring.missing import missing_list
 
@@ -279,7 +279,7 @@ def made_from_lists(
 
 
 class Priors(argparse.Action):
-    """`--p-target 0.01 0.05 SCORES ...`: what follows the numbers is kept under the name `rest`."""
+    """`--p-target 0.01 0.05 SCORES ...`: arguments after the numbers are kept under the name `rest`."""
 
     def __init__(self, *args, rest: str, **kwargs):
         super().__init__(*args, **kwargs)

@@ -1,4 +1,4 @@
-"""What avsv score and avsv normalize share: options that name a back-end, and embeddings to its two sides."""
+"""Options of avsv score and avsv normalize that select a back-end, and the embeddings of both sides of the trials."""
 
 import argparse
 from pathlib import Path
@@ -14,33 +14,33 @@ PLDA_FILES = ("plda", "mean.vec", "transform.mat", "trained_on.json")
 
 
 def add_backend_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options that say whose embeddings are compared, and how."""
+    """Options that select embeddings and how to compare them."""
     parser.add_argument("--enroll", type=Path, required=True, metavar="SCP", help="embeddings of the enrolment side")
-    parser.add_argument("--test", type=Path, metavar="SCP", help="embeddings of the test side (those of --enroll)")
+    parser.add_argument("--test", type=Path, metavar="SCP", help="embeddings of the test side (--enroll)")
     parser.add_argument(
         "--enroll-spk2utt", type=Path, metavar="FILE",
-        help="the trials' enrolment names are models; each one's recordings, as in Kaldi's spk2utt",
+        help="recordings of each enrolment model, as in Kaldi's spk2utt; the trials then name models",
     )  # fmt: skip
     parser.add_argument(
         "--enroll-method", choices=METHODS,
-        help="several recordings of a model: average their embeddings, or their scores; or PLDA's likelihood ratio of "
-        "them all (embedding-average)",
+        help="for models of several recordings: average their embeddings, average their scores, or take PLDA's "
+        "likelihood ratio of them all (embedding-average)",
     )  # fmt: skip
-    parser.add_argument("--backend", choices=["cosine", "plda"], default="cosine", help="cosine")
+    parser.add_argument("--backend", choices=["cosine", "plda"], default="cosine", help="how to compare (cosine)")
     parser.add_argument(
-        "--plda", type=Path, metavar="DIR", help="what avsv plda made, or Kaldi's plda file; cosine does not use it"
+        "--plda", type=Path, metavar="DIR", help="folder of avsv plda, or Kaldi's plda file; not used by cosine"
     )
     parser.add_argument(
         "--vector-length", choices=["sqrt-dim", "one", "as-is"],
-        help="what vectors are scaled to before PLDA: as Kaldi's ivector-normalize-length; one for VBx's (sqrt-dim)",
+        help="length of vectors before PLDA, as in Kaldi's ivector-normalize-length; one for VBx's PLDA (sqrt-dim)",
     )  # fmt: skip
     parser.add_argument(
         "--normalize-length", choices=TRUE_FALSE,
-        help="Kaldi's option of ivector-plda-scoring, where true is the default: scale each vector to the length that "
+        help="option of Kaldi's ivector-plda-scoring, where the default is true: scale each vector to the length that "
         "PLDA expects (false)",
     )  # fmt: skip
     parser.add_argument(
-        "--simple-length-norm", choices=TRUE_FALSE, help="Kaldi's option, with --normalize-length true (false)"
+        "--simple-length-norm", choices=TRUE_FALSE, help="Kaldi's option, needs --normalize-length true (false)"
     )
     parser.add_argument(
         "--center", type=Path, metavar="FILE", help="subtract this mean before the cosine: a Kaldi vector (mean.vec)"
@@ -74,7 +74,7 @@ def read_pool(args: argparse.Namespace, trials: "Trials") -> "tuple[TrialEmbeddi
     from avsv.scoring.trial_embeddings import read_trial_embeddings
 
     if args.enroll_method is not None and args.enroll_spk2utt is None:
-        raise OptionError("--enroll-method goes with --enroll-spk2utt FILE, the recordings of each model")
+        raise OptionError("--enroll-method needs --enroll-spk2utt FILE, the recordings of each model")
     length, normalization = args.vector_length or "sqrt-dim", normalization_of(args)
     backend = make_backend(args.backend, args.plda, args.center, args.transform, length, normalization)
     pool = read_trial_embeddings(trials, args.enroll, args.test, args.enroll_spk2utt)
@@ -83,14 +83,14 @@ def read_pool(args: argparse.Namespace, trials: "Trials") -> "tuple[TrialEmbeddi
 
 
 def normalization_of(args: argparse.Namespace) -> str:
-    """What Kaldi's two options come to; InputError where one would be without effect."""
+    """The length normalisation that Kaldi's two options select; OptionError if one would have no effect."""
     from avsv.errors import OptionError
 
     given = [name for name in ("vector_length", "normalize_length", "simple_length_norm") if getattr(args, name)]
     if given and args.backend != "plda":
-        raise OptionError(f"--{given[0].replace('_', '-')} goes with --backend plda")
+        raise OptionError(f"--{given[0].replace('_', '-')} needs --backend plda")
     if args.simple_length_norm == "true" and args.normalize_length != "true":
-        raise OptionError("--simple-length-norm true goes with --normalize-length true")
+        raise OptionError("--simple-length-norm true needs --normalize-length true")
     return "none" if args.normalize_length != "true" else "simple" if args.simple_length_norm == "true" else "model"
 
 
@@ -103,15 +103,15 @@ def plda_digest(plda: Path) -> str:
 
 
 def system_of(args: argparse.Namespace, *more: Path) -> str | None:
-    """The model and back-end of the scores that the options make; None where the model is not known.
+    """The model and back-end of the scores; None if the model is unknown.
 
     Parameters
     ----------
-    more : other files of embeddings, or of weights beside them, that must be of the same model
+    more : further embeddings, or weights beside embeddings, that must come from the same model
 
     Raises
     ------
-    InputError : embeddings or the back-end are of different models
+    InputError : embeddings or back-end come from different models
     """
     from avsv.jobs.fingerprints import file_digest
     from avsv.kaldi.origin import embeddings_model, folder_model, same_model, trained_on

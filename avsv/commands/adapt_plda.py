@@ -1,8 +1,9 @@
-"""avsv adapt-plda: adapt a PLDA back-end to another domain, whose embeddings need no labels.
+"""avsv adapt-plda: adapt a PLDA back-end to another domain, from unlabelled embeddings.
 
-What Kaldi's ivector-adapt-plda does, with its options and defaults (its sre16 recipe gives 0.75 and 0.25): where the
-domain varies more than the model expects, the excess goes to the covariances within and between people. The mean
-becomes the domain's, so --embeddings should hold many people. OUT is a folder as avsv plda makes it.
+The method, options and defaults are those of Kaldi's ivector-adapt-plda (its sre16 recipe sets the scales to 0.75 and
+0.25): variance of the domain beyond the model's prediction is added to the within-speaker and between-speaker
+covariances. The mean is replaced by the domain's, so --embeddings should cover many speakers. OUT has the same files as
+the folder of avsv plda.
 
 example:
   avsv adapt-plda --plda exp/voice/plda --embeddings exp/voice/phone/embedding.scp \\
@@ -20,25 +21,25 @@ FILES = ("plda", "mean.vec", "transform.mat")
 
 
 def add_arguments(parser):
-    parser.add_argument("--plda", type=Path, required=True, metavar="DIR", help="what avsv plda made, or Kaldi")
-    parser.add_argument("--embeddings", type=Path, required=True, metavar="SCP", help="of the domain")
+    parser.add_argument("--plda", type=Path, required=True, metavar="DIR", help="folder of avsv plda or Kaldi")
+    parser.add_argument("--embeddings", type=Path, required=True, metavar="SCP", help="embeddings of the new domain")
     parser.add_argument(
         "--within-covar-scale", type=not_negative, default=0.3, metavar="X",
-        help="share of the excess variance that goes to the covariance within people (0.3)",
+        help="share of the excess variance added to the within-speaker covariance (0.3)",
     )  # fmt: skip
     parser.add_argument(
-        "--between-covar-scale", type=not_negative, default=0.7, metavar="X", help="between people (0.7)"
+        "--between-covar-scale", type=not_negative, default=0.7, metavar="X", help="the same between speakers (0.7)"
     )
     parser.add_argument(
         "--mean-diff-scale", type=not_negative, default=1.0, metavar="X",
-        help="share of the squared distance of the means that is added to the domain's variance (1)",
+        help="share of the squared distance between the means added to the domain's variance (1)",
     )  # fmt: skip
     add_text(parser)
     parser.add_argument("out", type=Path, metavar="OUT", help="folder")
 
 
 def run(args):
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # the matrices are small: threads would wait for each other
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # small matrices: more threads would only wait for each other
     from avsv.jobs.files import replaced_together
     from avsv.jobs.provenance import MadeFrom
     from avsv.kaldi.embeddings import read_embeddings
@@ -60,6 +61,6 @@ def run(args):
         made.write(args.out / name)
     before, after = plda.gaussians.psi.mean(), adapted.gaussians.psi.mean()
     log.info(
-        "%s: adapted to %d embeddings, mean ratio of the variances between and within people %.3g -> %.3g",
+        "%s: adapted to %d embeddings, mean ratio of between-speaker to within-speaker variance %.3g -> %.3g",
         args.out, len(embeddings), before, after,
     )  # fmt: skip

@@ -1,10 +1,9 @@
-"""avsv align-faces: find the faces of a data directory's clips and align them.
+"""avsv align-faces: detect and align the faces in a data directory's clips.
 
-Writes OUT_DIR/faces.{ark,scp}, the aligned faces of up to --frames-per-clip frames of each clip (112 x 112 pixels, in
-one JPEG a clip), and the tables utt2face_score and utt2face_size, the mean score and size (pixels of the picture) that
-the detector gave them. When the last shard is done, DATA_DIR gets faces.scp, which embed-face and the training of a
-face network read, and the two tables. A clip without a face is skipped, counted and listed in OUT_DIR/skipped; one
-that has no picture at all is counted.
+Writes OUT_DIR/faces.{ark,scp}, the aligned faces (112 x 112 pixels) from up to --frames-per-clip frames of each clip as
+one JPEG, and the tables utt2face_score and utt2face_size: the detector's mean score and mean face size in pixels. After
+the last shard, DATA_DIR gets faces.scp, which embed-face and the training of face networks read, and both tables. A
+clip without a face is skipped, counted and listed in OUT_DIR/skipped; clips without video are counted.
 
 example:
   avsv align-faces --model buffalo_l data/vox1 exp/faces/vox1
@@ -25,11 +24,11 @@ log = logging.getLogger("avsv")
 
 
 def add_arguments(parser):
-    parser.add_argument("data_dir", type=Path, help="has video.scp and utt2spk")
+    parser.add_argument("data_dir", type=Path, help="with video.scp and utt2spk")
     parser.add_argument("out_dir", type=Path)
-    parser.add_argument("--model", required=True, help="an InsightFace pack by name or folder, or an exp/ folder")
+    parser.add_argument("--model", required=True, help="InsightFace pack (name or folder), or an exp/ folder")
     add_device(parser)
-    parser.add_argument("--frames-per-clip", type=at_least_one, default=5, help="frames looked at (default: 5)")
+    parser.add_argument("--frames-per-clip", type=at_least_one, default=5, help="frames per clip to search (5)")
     add_detection_threshold(parser)
     add_shard(parser)
 
@@ -44,8 +43,8 @@ def run(args):
 
     data = read_data_dir(args.data_dir)
     if not data.video:
-        raise InputError(f"{args.data_dir}/video.scp: is absent or empty, so there are no faces to align")
-    log.info("%s: %d of %d clips have a picture", args.data_dir, len(data.video), len(data.utts))
+        raise InputError(f"{args.data_dir}/video.scp: is absent or empty; expected a video or image for each clip")
+    log.info("%s: %d of %d clips have a video or image", args.data_dir, len(data.video), len(data.utts))
     pack = load_pack(args.model, args.device, ("detection",), threads=1)
     settings = {
         "detector": [file_digest(file) for file in pack.files("detection")],

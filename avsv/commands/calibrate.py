@@ -1,15 +1,15 @@
-"""avsv calibrate: scores -> natural-log likelihood ratios.
+"""avsv calibrate: map scores to natural-log likelihood ratios.
 
-An affine map by logistic regression, trained on --train-trials and --train-scores: the same system's scores of other
-people. Without them it is trained on the very trials that it is applied to, which flatters actDCF and Cllr. The model
+The map is affine, by logistic regression on --train-trials and --train-scores: scores of the same system for other
+speakers. Without them it is trained on the very trials that it is applied to, which flatters actDCF and Cllr. The model
 is saved as OUT.json; --model applies a saved one.
 
---quality gives measures of the recordings, tables "utterance value", such as their durations: the lower and the higher
-value of a trial's two recordings are weighed beside its score. log:FILE takes the logarithm, which suits durations,
-counts and sizes. --train-quality has the tables of the training recordings, in the same order.
+--quality takes quality measures of the recordings, tables "utterance value" such as durations; the lower and the higher
+value of a trial's two recordings enter the regression beside its score. log:FILE takes the logarithm, which suits
+durations, counts and sizes. --train-quality lists the tables of the training recordings in the same order.
 
---missing rest gives 0, no evidence, to trials without a score, and to those with recordings that avsv score --missing
-listed as absent; a recording without a quality value gets the median in training. They are counted.
+--missing rest gives 0 (no evidence) to trials without a score, and to trials with recordings that avsv score --missing
+listed as absent; a recording without a quality value gets the median of the training set. The log counts them.
 
 example:
   avsv calibrate --trials data/vox1/trials/vox1-O --scores exp/voice/scores/vox1-O.cosine \\
@@ -25,9 +25,9 @@ from avsv.commands._arguments import add_out, add_training_options, made_from_li
 
 def add_arguments(parser):
     parser.add_argument("--trials", type=Path, required=True, help="enroll test [target|nontarget], or VoxCeleb's list")
-    parser.add_argument("--scores", required=True, metavar="FILE", help="to be calibrated")
-    parser.add_argument("--train-trials", type=Path, metavar="FILE", help="labelled trials of other people")
-    parser.add_argument("--train-scores", metavar="FILE", help="the same system's scores of them")
+    parser.add_argument("--scores", required=True, metavar="FILE", help="scores to calibrate")
+    parser.add_argument("--train-trials", type=Path, metavar="FILE", help="labelled trials of other speakers")
+    parser.add_argument("--train-scores", metavar="FILE", help="the same system's scores for them")
     add_training_options(parser)
     add_out(parser, "enroll test log-likelihood-ratio")
 

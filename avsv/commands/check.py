@@ -1,4 +1,4 @@
-"""avsv check: does a data directory keep Kaldi's rules? One line a defect.
+"""avsv check: validate a data directory by Kaldi's rules; prints one line per defect.
 
 example:
   avsv check data/vox1
@@ -20,7 +20,7 @@ def run(args):
     if defects:
         print(printable("\n".join(defects)))
         count = "1 defect" if len(defects) == 1 else f"{len(defects)} defects"
-        print(f"{count} in {args.data_dir}. Mend them, or run: avsv fix {args.data_dir}")
+        print(f"{count} in {args.data_dir}. Fix them, or run: avsv fix {args.data_dir}")
         return 1
     n_utts = sum(piece.count(b"\n") for piece, _ in read_pieces(args.data_dir / "utt2spk"))
     print(f"Successfully validated data-directory {args.data_dir}: {n_utts} utterances")

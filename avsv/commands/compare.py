@@ -1,13 +1,12 @@
-"""avsv compare: systems on the same trials, with differences, their intervals, and published figures.
+"""avsv compare: compare systems on the same trials, with paired intervals and published results.
 
-Each NAME=SCORES is a system's score file. All are compared with the reference, the first unless --reference names
-another: the difference, its 95 % interval from resamples of the people that are the same for all systems, the relative
-change, and how often the system that is better on all trials is the worse one ("better loses").
+Each NAME=SCORES is the score file of a system. All systems are compared with the reference, by default the first one:
+the difference, its 95 % interval from bootstrap resamples of the speakers that are shared by all systems, the relative
+change, and how often the better system is the worse one in a resample ("better loses").
 
---published FILE shows figures of papers in columns of their own. They are not measured here. FILE is tab separated and
-begins with the names of its columns: list system eer_percent min_dcf p_target source (min_dcf and p_target may be left
-out). "-" stands for what is not told, # begins a comment. Lines are taken whose list is the file name of --trials, or
---list.
+--published FILE adds columns with results from papers, which are not measured here. FILE is tab separated with a
+header: list system eer_percent min_dcf p_target source (min_dcf and p_target are optional). "-" means not given; #
+starts a comment. Only lines of this list are used: the file name of --trials, or --list.
 
 example:
   avsv compare --trials data/vox1/trials/vox1-O --published published.tsv --markdown exp/results/compare.md \\
@@ -24,14 +23,14 @@ log = logging.getLogger("avsv")
 
 def add_arguments(parser):
     parser.add_argument("--trials", type=Path, required=True, help="enroll test target|nontarget, or VoxCeleb's list")
-    parser.add_argument("--reference", metavar="NAME", help="the system that the others are compared with (the first)")
+    parser.add_argument("--reference", metavar="NAME", help="system to compare the others with (the first)")
     add_p_target(parser, "more_systems")
-    parser.add_argument("--utt2spk", type=Path, help="who is in each recording, for the intervals")
+    parser.add_argument("--utt2spk", type=Path, help="speaker of each recording, for the intervals")
     add_resamples(parser)
-    parser.add_argument("--published", type=Path, metavar="FILE", help="figures of papers, to be shown beside")
+    parser.add_argument("--published", type=Path, metavar="FILE", help="results from papers, shown in separate columns")
     parser.add_argument("--list", metavar="LIST", help="the list's name in --published (the file name of --trials)")
-    parser.add_argument("--json", type=Path, metavar="OUT", help="write the comparison there too")
-    parser.add_argument("--markdown", type=Path, metavar="OUT", help="write the tables there as Markdown too")
+    parser.add_argument("--json", type=Path, metavar="OUT", help="also write the comparison there")
+    parser.add_argument("--markdown", type=Path, metavar="OUT", help="also write the tables there as Markdown")
     parser.add_argument("systems", nargs="*", metavar="NAME=SCORES", help="a system's name and its score file")
     parser.set_defaults(fail=parser.error, more_systems=[])
 
@@ -62,7 +61,7 @@ def run(args):
 
 
 def system_paths(args) -> dict[str, str]:
-    """System's name -> score file; a message about usage where the arguments do not tell."""
+    """Name of each system -> score file; exits with a usage message for malformed arguments."""
     paths = {}
     for text in [*args.systems, *args.more_systems]:
         name, separator, path = text.partition("=")
@@ -74,12 +73,12 @@ def system_paths(args) -> dict[str, str]:
     if not paths:
         args.fail("the following arguments are required: NAME=SCORES")
     if args.reference is not None and args.reference not in paths:
-        args.fail(f'--reference: there is no system "{args.reference}", only {", ".join(paths)}')
+        args.fail(f'--reference: expected one of {", ".join(paths)}, found "{args.reference}"')
     return paths
 
 
 def read_figures(args) -> list:
-    """The published figures of the list; those of other lists are counted."""
+    """The published results of the list; the log counts those of other lists."""
     if not args.published:
         return []
     from avsv.evaluation.published import read_published
@@ -97,12 +96,12 @@ def read_figures(args) -> list:
 
 
 def read_two_classes(path: Path):
-    """Labelled trials; InputError where all are of one class."""
+    """Labelled trials; InputError if all are of one class."""
     from avsv.errors import InputError
     from avsv.kaldi.trials import read_labelled_trials
 
     trials = read_labelled_trials(path)
     if trials.labels.all() or not trials.labels.any():
         kind = "target" if trials.labels.all() else "nontarget"
-        raise InputError(f"{path}: all {len(trials)} trials are {kind} trials, so that there is nothing to compare")
+        raise InputError(f"{path}: all {len(trials)} trials are {kind} trials, so there is nothing to compare")
     return trials

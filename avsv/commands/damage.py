@@ -1,26 +1,26 @@
-"""avsv damage: a noisy test set: which clips of a set lose voice or face, and how.
+"""avsv damage: make a noisy version of a test set by damaging or removing voices or faces.
 
-OUT_DIR has the same clips and trials, and the table utt2damage that says what is done to which; embed-voice and
-embed-face do it as they read, no sound or picture is written. What is missing is no longer in wav.scp or video.scp.
+OUT_DIR has the same clips and trials, and a table utt2damage with the damage to each clip. embed-voice and embed-face
+apply it while reading; no audio or images are written. Missing modalities are removed from wav.scp or video.scp. The
+condition is one of:
 
-The name of the condition says what is done:
-  noisy-P       exactly one modality of a share P of the clips, either as likely: a voice as in voice-noisy or
-                missing, a face as in face-noisy or missing (Qian et al., 2021)
+  noisy-P       one modality, voice or face with equal probability, in a share P of the clips: damaged as in voice-noisy
+                or face-noisy, or missing (Qian et al., 2021)
   voice-noisy   every voice: noise, music or 3-5 babbling voices at 0-10 dB, or reverberation
   face-noisy    every face: gaussian blur (sigma 2-5 px of a 112 px face), vertical or horizontal motion blur
                 (10-20 px), or a box over 15-30 % of it
   both-noisy    voice-noisy and face-noisy
   no-voice, no-face, half-missing
-                every voice missing; every face; one of the two, either as likely, in half of the clips. A clip that has
-                one only keeps it
+                every voice missing; every face; one of the two, with equal probability, in half of the clips. A clip
+                with a single modality keeps it
   noise, music, babble, reverberation, speed
-                every voice, by this kind; speed is 0.9 or 1.1 and moves the pitch, which makes another voice of it
+                every voice, with this damage; speed is 0.9 or 1.1 and shifts the pitch, so the voice sounds different
   gaussian-blur, motion-blur-vertical, motion-blur-horizontal, occlusion, down-scaling, low-light, jpeg
-                every face, by this kind; down-scaling to 10-20 px, low-light is 0.5-2 % of the light, jpeg has
-                quality 3-10
-  snr-DB        every voice: noise, music or babble at this signal-to-noise ratio, the same noise in the whole sweep
-  blur-SIGMA    every face: gaussian blur of this sigma, in pixels of a 112 px face. Both faces of a trial are blurred
-                alike, which is easier than a blurred and a sharp one
+                every face, with this damage; down-scaling to 10-20 px, low-light 0.5-2 % of the light, jpeg quality
+                3-10
+  snr-DB        every voice: noise, music or babble at this signal-to-noise ratio; all ratios use the same noises
+  blur-SIGMA    every face: gaussian blur of this sigma, in pixels of a 112 px face. Both faces of a trial have
+                the same blur, which is easier than comparing a blurred face with a sharp one
   frames-P      face-noisy in a share P of each clip's faces: for embed-face --pool
 
 example:
@@ -37,11 +37,11 @@ log = logging.getLogger("avsv")
 
 
 def add_arguments(parser):
-    parser.add_argument("--condition", metavar="NAME", required=True, help="what is done, see below")
+    parser.add_argument("--condition", metavar="NAME", required=True, help="see below")
     parser.add_argument("--noises", type=Path, help="data directory of noises, music, speech and rooms, for voices")
-    parser.add_argument("--seed", type=at_least_zero, default=0, help="of the draw (default: 0)")
+    parser.add_argument("--seed", type=at_least_zero, default=0, help="random seed (0)")
     parser.add_argument("--listen", type=at_least_one, metavar="N",
-                        help="write N samples to OUT_DIR/listen: wav and png, clean and damaged")  # fmt: skip
+                        help="write N samples to OUT_DIR/listen, clean and damaged, as WAV and PNG")  # fmt: skip
     parser.add_argument("data_dir", type=Path, help="the clean set")
     parser.add_argument("out_dir", type=Path)
 
@@ -56,11 +56,11 @@ def run(args):
 
     condition = find_condition(args.condition)
     if args.out_dir.resolve() == args.data_dir.resolve():
-        raise InputError(f"{args.out_dir}: is the clean set itself; choose another OUT_DIR")
+        raise InputError(f"{args.out_dir}: is the clean set; choose another OUT_DIR")
     if (args.data_dir / "utt2damage").exists():
-        raise InputError(f"{args.data_dir}: has utt2damage, so it is a noisy set already; give the clean one")
+        raise InputError(f"{args.data_dir}: is already a noisy set (it has utt2damage); pass the clean set")
     if needs_noises(condition) and not args.noises:
-        raise OptionError(f"--condition {args.condition}: damages voices; give --noises, such as data/musan")
+        raise OptionError(f"--condition {args.condition}: needs --noises for damage to voices, such as data/musan")
     made = MadeFrom(
         args.verb,
         {"data": [args.data_dir / name for name in COPIED], "trials": sorted((args.data_dir / "trials").glob("[!.]*")),

@@ -1,11 +1,11 @@
-"""avsv embed-clips: embeddings from sound and faces at once, by a network that takes both (AVN-F).
+"""avsv embed-clips: extract embeddings with a network that takes audio and faces together (AVN-F).
 
-Writes OUT_DIR/embedding.{ark,scp}, one vector a clip, of its whole sound and all its faces; utt2modality, what there
-was of it (both | voice | face), and utt2voice_weight, the attention's mean weight of the voice. Faces are taken from
-DATA_DIR/faces.scp where avsv align-faces made it; otherwise they are found with the detector in EXP_DIR. Sound and
-faces are damaged first where DATA_DIR/utt2damage says so. OUT_DIR/skipped lists every clip that has neither, and why.
+Writes OUT_DIR/embedding.{ark,scp}, one vector per clip from its whole audio and all its faces; utt2modality, the
+modalities present (both | voice | face); and utt2voice_weight, the mean attention weight of the voice. Faces come from
+DATA_DIR/faces.scp if avsv align-faces made it; otherwise the detector in EXP_DIR finds them. Damage listed in
+DATA_DIR/utt2damage is applied first. OUT_DIR/skipped lists every clip without audio and face, with the reason.
 
-AVN-J needs no command of its own: its experiment holds a voice encoder, a face pack and a fusion network, for
+AVN-J needs no command of its own: its experiment contains a voice encoder, a face pack and a fusion network for
 avsv embed-voice --model exp/avn_j/voice, embed-face --model exp/avn_j/face and embed-pair --model exp/avn_j.
 
 example:
@@ -30,13 +30,11 @@ log = logging.getLogger("avsv")
 
 
 def add_arguments(parser):
-    parser.add_argument("data_dir", type=Path, help="has utt2spk, and wav.scp, video.scp or faces.scp")
+    parser.add_argument("data_dir", type=Path, help="with utt2spk, and wav.scp, video.scp or faces.scp")
     parser.add_argument("out_dir", type=Path)
-    parser.add_argument(
-        "--model", type=Path, required=True, metavar="EXP_DIR", help="a finished training of task avn_f"
-    )
+    parser.add_argument("--model", type=Path, required=True, metavar="EXP_DIR", help="finished training of task avn_f")
     add_device(parser)
-    parser.add_argument("--frames-per-clip", type=at_least_one, default=5, help="most faces of a clip (default: 5)")
+    parser.add_argument("--frames-per-clip", type=at_least_one, default=5, help="largest number of faces per clip (5)")
     add_detection_threshold(parser)
     add_shard(parser)
     add_reuse(parser)

@@ -1,24 +1,24 @@
-"""avsv embed-face: face embeddings of a data directory's clips.
+"""avsv embed-face: extract face embeddings for the clips in a data directory.
 
-Writes OUT_DIR/embedding.{ark,scp}, one vector a clip: the mean of the length-normalised embeddings of its faces.
-Aligned faces are taken from DATA_DIR/faces.scp where avsv align-faces made it; otherwise they are found and aligned
-with the pack's own detector. Where DATA_DIR/utt2damage says so, the faces are damaged first; a face that is "missing"
-there gets no embedding. OUT_DIR/skipped lists every clip that has a picture and got no embedding, and why.
+Writes OUT_DIR/embedding.{ark,scp}, one vector per clip: the mean of the length-normalised embeddings of its faces.
+Aligned faces come from DATA_DIR/faces.scp if avsv align-faces made it; otherwise the pack's detector finds and aligns
+them. Damage listed in DATA_DIR/utt2damage is applied first; a face that is "missing" there gets no embedding.
+OUT_DIR/skipped lists every clip with a video but no embedding, with the reason.
 
-Quality measures of what was embedded, for calibrate --quality and evaluate --by, are written on the way, `utt value`;
-all but the number are means over the clip's faces:
+It also writes quality measures as tables "utt value", for calibrate --quality and evaluate --by. All but the number of
+faces are means over a clip's faces:
   utt2face_score  the detector's score, 0 to 1
-  utt2face_size   square root of the area of the detector's box, in pixels of the picture
+  utt2face_size   square root of the area of the detector's box, in pixels of the original image
   utt2sharpness   variance of the Laplacian of the aligned face, after the damage
-  utt2num_faces   faces that were embedded and averaged
+  utt2num_faces   number of faces embedded and averaged
   utt2magnitude   Euclidean length of a face's embedding, before it is scaled to length 1
-With faces.scp, score and size are those that align-faces wrote to DATA_DIR.
+With faces.scp, score and size are the ones that align-faces wrote to DATA_DIR.
 
-With --pool the mean is a weighted one: attention on the faces' quality, a training of task face_pool, which learns from
-every face's own embedding: --keep-faces writes them too (faces.{ark,scp}, a matrix a clip, and faces_sharpness).
+--pool replaces the mean by attention on the faces' quality, trained with task face_pool. That training needs the
+embedding of every face: --keep-faces writes them (faces.{ark,scp}, one matrix per clip, and faces_sharpness).
 
-A noisy set leaves many clips as they are. With --reuse exp/face/vox1 those that were embedded there, by the same
-networks and options, are copied; the table utt2input proves it, a hash of what each vector was made from.
+Many clips of a noisy set are undamaged. With --reuse exp/face/vox1, embeddings of identical clips by the same networks
+and options are copied from there; the table utt2input holds a hash of each vector's inputs as proof.
 
 example:
   avsv embed-face --model buffalo_l data/vox1 exp/face/vox1
@@ -41,18 +41,18 @@ log = logging.getLogger("avsv")
 
 
 def add_arguments(parser):
-    parser.add_argument("data_dir", type=Path, help="has utt2spk and video.scp or faces.scp")
+    parser.add_argument("data_dir", type=Path, help="with utt2spk, and video.scp or faces.scp")
     parser.add_argument("out_dir", type=Path)
-    parser.add_argument("--model", required=True, help="an InsightFace pack by name or folder, or an exp/ folder")
+    parser.add_argument("--model", required=True, help="InsightFace pack (name or folder), or an exp/ folder")
     add_device(parser)
-    parser.add_argument("--frames-per-clip", type=at_least_one, default=5, help="faces averaged (default: 5)")
+    parser.add_argument("--frames-per-clip", type=at_least_one, default=5, help="faces averaged (5)")
     parser.add_argument(
-        "--batch-size", type=at_least_one, default=8, help="faces at a time (default: 8; more is faster on a GPU only)"
+        "--batch-size", type=at_least_one, default=8, help="faces per batch (8; larger is faster on a GPU only)"
     )
     add_detection_threshold(parser)
     add_shard(parser)
-    parser.add_argument("--pool", type=Path, metavar="DIR", help="attention on the faces' quality (default: mean)")
-    parser.add_argument("--keep-faces", action="store_true", help="also write each face's embedding; not with --reuse")
+    parser.add_argument("--pool", type=Path, metavar="DIR", help="trained attention on the faces' quality (plain mean)")
+    parser.add_argument("--keep-faces", action="store_true", help="also write every face's embedding; not with --reuse")
     add_reuse(parser)
 
 

@@ -1,8 +1,8 @@
-"""avsv embed-pair: fused embeddings from voice and face embeddings.
+"""avsv embed-pair: fuse voice and face embeddings with a trained network.
 
-A clip that has only one of the two gets the network's embedding of what there is; the counts are told. A network that
-was trained with quality tables (voice_quality, face_quality) reads them from beside the embeddings. Writes
-OUT_DIR/embedding.{ark,scp}, and OUT_DIR/weights: how much of each modality entered ("utt voice face").
+A clip with a single modality is embedded from that modality alone; the log counts such clips. A network trained with
+quality tables (voice_quality, face_quality) reads them from the folders of the embeddings. Writes
+OUT_DIR/embedding.{ark,scp}, and OUT_DIR/weights, the share of each modality in the embedding ("utt voice face").
 
 example:
   avsv embed-pair --model exp/avn_e --voice exp/voice/vox1/embedding.scp --face exp/face/vox1/embedding.scp \\
@@ -17,8 +17,8 @@ log = logging.getLogger("avsv")
 
 def add_arguments(parser):
     parser.add_argument("--model", type=Path, required=True, help="folder of a trained fusion network")
-    parser.add_argument("--voice", required=True, help="embedding.scp")
-    parser.add_argument("--face", required=True, help="embedding.scp")
+    parser.add_argument("--voice", required=True, help="embedding.scp of the voices")
+    parser.add_argument("--face", required=True, help="embedding.scp of the faces")
     parser.add_argument("out_dir", type=Path)
 
 

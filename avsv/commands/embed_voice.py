@@ -1,16 +1,16 @@
-"""avsv embed-voice: voice embeddings of a data directory's sound.
+"""avsv embed-voice: extract speaker embeddings for the clips in a data directory.
 
-Writes OUT_DIR/embedding.{ark,scp}, one vector a clip, and OUT_DIR/skipped: the clips that could not be used, and why.
-Where the data directory has utt2damage (avsv damage), the sound is damaged as it says before it is embedded.
+Writes OUT_DIR/embedding.{ark,scp}, one vector per clip, and OUT_DIR/skipped, the unusable clips with the reason. Damage
+listed in DATA_DIR/utt2damage (see avsv damage) is applied to the waveform first.
 
-Quality measures of what was embedded, for calibrate --quality and evaluate --by, are written on the way, `utt value`:
-  utt2dur        seconds
-  utt2speech     share of the frames that are speech, by their energy
-  utt2snr        signal-to-noise ratio in dB, estimated from the loud and the quiet frames
+It also writes quality measures as tables "utt value", for calibrate --quality and evaluate --by:
+  utt2dur        duration in seconds
+  utt2speech     share of the frames that contain speech, by their energy
+  utt2snr        signal-to-noise ratio in dB, estimated from loud and quiet frames
   utt2magnitude  Euclidean length of the embedding
 
-A noisy set leaves many clips as they are. With --reuse exp/voice/vox1 those that were embedded there, by the same model
-and options, are copied; the table utt2input proves it, a hash of what each vector was made from.
+Many clips of a noisy set are undamaged. With --reuse exp/voice/vox1, embeddings of identical clips by the same model
+and options are copied from there; the table utt2input holds a hash of each vector's inputs as proof.
 
 example:
   avsv embed-voice --model speechbrain/spkrec-ecapa-voxceleb data/vox1 exp/voice/vox1
@@ -32,12 +32,12 @@ from avsv.commands._arguments import (
 
 
 def add_arguments(parser):
-    parser.add_argument("--model", required=True, help="SpeechBrain source, a folder of that form, or exp/ folder")
-    parser.add_argument("data_dir", type=Path, help="has wav.scp and utt2spk")
+    parser.add_argument("--model", required=True, help="SpeechBrain source, folder in that format, or exp/ folder")
+    parser.add_argument("data_dir", type=Path, help="with wav.scp and utt2spk")
     parser.add_argument("out_dir", type=Path)
     add_device(parser)
     add_shard(parser)
-    parser.add_argument("--batch-seconds", type=positive, default=60, help="sound in a batch on a GPU (default: 60)")
+    parser.add_argument("--batch-seconds", type=positive, default=60, help="audio per batch on a GPU (60)")
     add_reuse(parser)
     add_trust(parser)
     add_audio_track(parser)

@@ -1,13 +1,13 @@
 """avsv evaluate: error rates and costs of score files, with confidence intervals.
 
-EER: linear between thresholds where FNR and FPR cross, ties are one threshold. minDCF and actDCF: normalised by the
-cost of the better constant decision. actDCF and Cllr take scores as natural-log likelihood ratios: calibrate first.
-FNMR(x): the smallest share of missed targets with at most the share x of the nontargets accepted. AUC: ties count half.
-Intervals (of the EER; in the JSON also of minDCF, actDCF and Cllr) are from 1,000 resamples of the people in the
-trials; people are those of --utt2spk, otherwise recordings are of one person where target trials connect them.
+EER: linear interpolation where FNR and FPR cross; ties are one threshold. minDCF and actDCF: normalised by the cost of
+the better constant decision. actDCF and Cllr interpret scores as natural-log likelihood ratios, so calibrate first.
+FNMR(x): the lowest miss rate with a false acceptance rate of at most x. AUC: ties count half. Intervals (of the EER; in
+the JSON also of minDCF, actDCF and Cllr) come from 1,000 bootstrap resamples of the speakers. Speakers are read from
+--utt2spk; without it, recordings connected by target trials are one speaker.
 
---by FILE tells the measures of subsets too. FILE has lines "recording value", or "person value" with --utt2spk. Text
-makes a subset of each pair of values (f-f, f-m, m-m); numbers are cut at their quartiles, by the lower side of a trial.
+--by FILE adds the measures of subsets. FILE has lines "recording value", or "speaker value" with --utt2spk. Text values
+form one subset per pair (f-f, f-m, m-m); numbers are cut at their quartiles, by the lower side of a trial.
 
 example:
   avsv evaluate --trials data/vox1/trials/vox1-O --json exp/voice/scores/vox1-O.json exp/voice/scores/vox1-O.cosine
@@ -27,15 +27,15 @@ def add_arguments(parser):
     add_p_target(parser, "more_scores")
     parser.add_argument(
         "--fmr", nargs="+", action=Priors, rest="more_scores", default=[0.01, 0.001], metavar="X",
-        help="false match rates to tell the false non-match rate at (0.01 0.001)",
+        help="false match rates at which to give the false non-match rate (0.01 0.001)",
     )  # fmt: skip
-    parser.add_argument("--utt2spk", type=Path, help="who is in each recording, for intervals and --by")
+    parser.add_argument("--utt2spk", type=Path, help="speaker of each recording, for intervals and --by")
     parser.add_argument(
         "--by", type=Path, action="append", default=[], metavar="FILE",
-        help="measure subsets by this table of recordings or people; may be given several times",
+        help="table of recordings or speakers that splits the trials into subsets; may be repeated",
     )  # fmt: skip
     add_resamples(parser)
-    parser.add_argument("--json", type=Path, metavar="OUT", help="write the measures there too")
+    parser.add_argument("--json", type=Path, metavar="OUT", help="also write the measures there")
     parser.add_argument("--roc", type=Path, metavar="OUT", help="write ROC points there: scores, threshold, FPR, FNR")
     add_missing(parser, "trials without a score", "error", "drop")
     parser.add_argument("scores", nargs="*", metavar="SCORES", help="enroll test score")
@@ -61,7 +61,7 @@ def run(args):
     refuse_stale(*paths)
     trials = read_labelled_trials(args.trials)
     if trials.labels.all() or not trials.labels.any():
-        log.warning("%s: all trials are of one class, so error rates are not defined", args.trials)
+        log.warning("%s: found trials of one class only, so error rates are undefined", args.trials)
     groupings = read_groupings(args.by, trials, args.utt2spk)
     resamples = bootstrap(trials, args.utt2spk, args.resamples)
     drop = args.missing == "drop"

@@ -1,8 +1,8 @@
-"""avsv explain: how a file came to be, from the media to the number.
+"""avsv explain: show how a file was made, from the media to the number.
 
-Prints the chain of commands behind a score file, an archive, a model folder, a noisy set or a results page: below each
-file the files that it was made from, with the command, its options, and the version of the code. An input that has
-changed since is marked [changed], one that has been deleted [absent]. --json prints the same tree for programs.
+Prints the chain of commands behind a score file, archive, model folder, noisy set or results page: below each file its
+inputs, with command, options and code version. An input that has changed since is marked [changed], a deleted one
+[absent]. --json prints the same tree for programs.
 
 example:
   avsv explain exp/voice/scores/vox1-O.cosine

@@ -1,7 +1,7 @@
-"""avsv fbank: Kaldi filter banks and voice activity of a data directory's sound.
+"""avsv fbank: compute Kaldi filter banks and voice activity.
 
-Writes OUT_DIR/feats.{ark,scp} (80 log mel energies, compressed) and OUT_DIR/vad.{ark,scp} (0 or 1 a frame), and, when
-the last shard is done, DATA_DIR/feats.scp and DATA_DIR/vad.scp.
+Writes OUT_DIR/feats.{ark,scp} (80 log mel energies, compressed) and OUT_DIR/vad.{ark,scp} (0 or 1 per frame). After the
+last shard, DATA_DIR gets feats.scp and vad.scp.
 
 example:
   avsv fbank data/vox1 exp/fbank/vox1
@@ -19,7 +19,7 @@ from avsv.kaldi.shards import make_archives
 
 
 def add_arguments(parser):
-    parser.add_argument("data_dir", type=Path, help="has wav.scp and utt2spk")
+    parser.add_argument("data_dir", type=Path, help="with wav.scp and utt2spk")
     parser.add_argument("out_dir", type=Path)
     add_shard(parser)
     add_audio_track(parser)

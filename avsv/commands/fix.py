@@ -1,6 +1,6 @@
-"""avsv fix: mend a data directory: sort its tables, drop what has no speaker or no media.
+"""avsv fix: sort a data directory's tables, and drop utterances without a speaker or media.
 
-The tables it replaces are kept in DATA_DIR/.backup.
+The original tables are kept in DATA_DIR/.backup.
 
 example:
   avsv fix data/vox1

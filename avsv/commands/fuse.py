@@ -1,14 +1,14 @@
-"""avsv fuse: the scores of several systems on the same trials -> one score file.
+"""avsv fuse: combine the scores of several systems on the same trials.
 
---method mean averages them. --method logistic weighs them by logistic regression and gives natural-log likelihood
-ratios; it is trained on --train-trials and --train-scores (the same systems, in the same order, on other people), or
-without them on the very trials that it is applied to, which flatters it. Its model is saved as OUT.json; --model
-applies a saved one. --quality and --train-quality are those of avsv calibrate.
+--method mean averages them. --method logistic combines them by logistic regression into natural-log likelihood ratios.
+It is trained on --train-trials and --train-scores (the same systems in the same order, other speakers); without them,
+on the very trials that it is applied to, which flatters it. The model is saved as OUT.json; --model applies a saved
+one. --quality and --train-quality are as in avsv calibrate.
 
-A trial that lacks a system's score stops the command. With --missing rest it is judged by the systems that it has: by
-their mean, or by a regression of its own for every set of systems, trained on the training trials that have these
-scores; 0 where it has none. Absent are scores without a line in the file, and scores of recordings that avsv score
---missing listed in FILE.missing. The log counts the trials of each set.
+A trial without one system's score is an error. With --missing rest it is judged by the systems that have a score: by
+their mean, or by a separate regression for every set of systems, trained on the training trials with these scores. A
+trial without any score gets 0. A score is absent if the file has no line for it, or if avsv score --missing listed one
+of its recordings in FILE.missing. The log counts the trials of each set.
 
 example:
   avsv fuse --method logistic --missing rest --trials data/vox1/trials/vox1-O \\
@@ -22,14 +22,14 @@ from avsv.commands._arguments import Files, add_out, add_training_options, made_
 
 
 def add_arguments(parser):
-    parser.add_argument("--method", choices=["mean", "logistic"], default="logistic", help="logistic")
+    parser.add_argument("--method", choices=["mean", "logistic"], default="logistic", help="(logistic)")
     parser.add_argument("--trials", type=Path, required=True, help="enroll test [target|nontarget], or VoxCeleb's list")
     parser.add_argument(
-        "--scores", nargs="+", action=Files, required=True, metavar="FILE", help="one file a system: enroll test score"
+        "--scores", nargs="+", action=Files, required=True, metavar="FILE", help="one per system: enroll test score"
     )
-    parser.add_argument("--train-trials", type=Path, metavar="FILE", help="labelled, of other people; not for mean")
+    parser.add_argument("--train-trials", type=Path, metavar="FILE", help="labelled, of other speakers; not for mean")
     parser.add_argument(
-        "--train-scores", nargs="+", action=Files, metavar="FILE", help="the systems' scores of them; not for mean"
+        "--train-scores", nargs="+", action=Files, metavar="FILE", help="the systems' scores for them; not for mean"
     )
     add_training_options(parser)
     add_out(parser, "enroll test score")

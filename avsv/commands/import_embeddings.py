@@ -1,19 +1,19 @@
-"""avsv import-embeddings: embeddings that another program wrote -> a Kaldi archive.
+"""avsv import-embeddings: convert another program's embeddings to a Kaldi archive.
 
 Writes OUT_DIR/embedding.{ark,scp}, and OUT_DIR/utt2magnitude, the vectors' lengths: a quality measure for avsv
-calibrate, where they were not scaled to one length. FILE is one of:
-  npz            an array of strings and a table of as many rows; or an array for each utterance (ESPnet)
-  safetensors    a tensor for each utterance; or a table, with the names as a JSON list in the metadata
+calibrate unless they were normalised. FILE is one of:
+  npz            an array of strings and a table with as many rows; or one array per utterance (ESPnet)
+  safetensors    one tensor per utterance; or a table, with the names as a JSON list in the metadata
   npy            a table, with --names-file
-  ark, scp       Kaldi's, WeSpeaker's, 3D-Speaker's: vectors or matrices of one row, binary, compressed or text
-  pt             torch.save of a dictionary: name -> tensor, or a table and a list of names (SpeechBrain's users)
-  csv, tsv       name,value,value,... with a header or without; comma, tab or space
-The content tells which, not the suffix. Pickles (StatObject_SB of SpeechBrain's PLDA recipe) are refused, for they can
-run any program: the message says how to turn one into npz.
+  ark, scp       of Kaldi, WeSpeaker, 3D-Speaker: vectors or single-row matrices, binary, compressed or text
+  pt             torch.save of a dictionary: name -> tensor, or a table and a list of names (common with SpeechBrain)
+  csv, tsv       name,value,value,... with or without a header; separated by comma, tab or space
+The format is recognised by content, not by suffix. Pickles (StatObject_SB of SpeechBrain's PLDA recipe) are refused,
+because they can run any program; the message explains how to convert one to npz.
 
-Names that end as sound or video files do, such as WeSpeaker's id10270/5r0dWxy17C8/00001.wav, become utterance
-identifiers, id10270-5r0dWxy17C8-00001, as in VoxCeleb's trial lists; --paths all does so with names that have no suffix
-(SpeechBrain, ESPnet: id10270/5r0dWxy17C8/00001), --paths none leaves all as they are.
+Names with a media suffix, such as WeSpeaker's id10270/5r0dWxy17C8/00001.wav, become utterance identifiers,
+id10270-5r0dWxy17C8-00001, as in VoxCeleb's trial lists. --paths all converts names without a suffix too (SpeechBrain,
+ESPnet: id10270/5r0dWxy17C8/00001); --paths none leaves all names unchanged.
 
 example:
   avsv import-embeddings ../wespeaker/exp/resnet/embeddings/vox1/xvector.scp exp/wespeaker/vox1
@@ -29,12 +29,12 @@ log = logging.getLogger("avsv")
 def add_arguments(parser):
     parser.add_argument("file", type=Path, metavar="FILE", help="the embeddings")
     parser.add_argument("out_dir", type=Path, metavar="OUT_DIR")
-    parser.add_argument("--array", metavar="NAME", help="the array with the vectors, where several could be")
-    parser.add_argument("--names", metavar="NAME", help="the array with the names, where several could be")
-    parser.add_argument("--names-file", type=Path, metavar="FILE", help="the names, one a line, where FILE has none")
+    parser.add_argument("--array", metavar="NAME", help="array of the vectors, if several qualify")
+    parser.add_argument("--names", metavar="NAME", help="array of the names, if several qualify")
+    parser.add_argument("--names-file", type=Path, metavar="FILE", help="names, one per line, if FILE has none")
     parser.add_argument(
         "--paths", choices=["media", "all", "none"], default="media",
-        help="names that become utterance identifiers (media: those that end in .wav, .m4a, .mp4, .flac)",
+        help="names to convert to utterance identifiers (media: .wav, .m4a, .mp4, .flac)",
     )  # fmt: skip
 
 

@@ -1,8 +1,8 @@
 """avsv lda: learn centring and a transform of embeddings, LDA or whitening, for cosine scores.
 
-OUT is a folder with mean.vec and transform.mat, as Kaldi's ivector-mean and ivector-compute-lda write them; avsv score
---center OUT/mean.vec --transform OUT/transform.mat applies both, then scales to length 1. --center alone subtracts the
-mean only. Whitening needs no labels. (avsv plda does LDA of its own.)
+OUT is a folder with mean.vec and transform.mat in the format of Kaldi's ivector-mean and ivector-compute-lda. avsv
+score --center OUT/mean.vec --transform OUT/transform.mat applies both, then scales to length 1; --center alone only
+subtracts the mean. Whitening needs no labels. avsv plda trains its own LDA.
 
 example:
   avsv lda --embeddings exp/voice/vox2/embedding.scp --utt2spk data/vox2/utt2spk --dim 150 exp/voice/lda
@@ -19,16 +19,16 @@ FILES = ("mean.vec", "transform.mat")
 
 
 def add_arguments(parser):
-    parser.add_argument("--embeddings", type=Path, required=True, metavar="SCP", help="to learn from")
-    parser.add_argument("--method", choices=["lda", "whiten"], default="lda", help="lda")
-    parser.add_argument("--utt2spk", type=Path, metavar="FILE", help="who is in each recording; for lda")
-    parser.add_argument("--dim", type=at_least_one, metavar="N", help="dimensions kept (all)")
+    parser.add_argument("--embeddings", type=Path, required=True, metavar="SCP", help="training embeddings")
+    parser.add_argument("--method", choices=["lda", "whiten"], default="lda", help="transform to learn (lda)")
+    parser.add_argument("--utt2spk", type=Path, metavar="FILE", help="speaker of each recording; needed for lda")
+    parser.add_argument("--dim", type=at_least_one, metavar="N", help="dimensions to keep (all)")
     add_text(parser)
     parser.add_argument("out", type=Path, metavar="OUT", help="folder")
 
 
 def run(args):
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # the matrices are small: threads would wait for each other
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # small matrices: more threads would only wait for each other
     from avsv.errors import OptionError
     from avsv.jobs.files import replaced_together
     from avsv.jobs.provenance import MadeFrom
@@ -40,7 +40,7 @@ def run(args):
     from avsv.scoring.whitening import train_whitening
 
     if (args.method == "lda") != (args.utt2spk is not None):
-        raise OptionError("--method lda needs --utt2spk FILE; --method whiten has no use for it")
+        raise OptionError("--method lda needs --utt2spk FILE; --method whiten does not use it")
     made = MadeFrom(args.verb, {"embeddings": args.embeddings, "people": args.utt2spk}, result_options(args))
     if made.is_current(*(args.out / name for name in FILES)):
         return

@@ -1,6 +1,6 @@
-"""avsv merge: join the shards of a feature or embedding folder into one scp.
+"""avsv merge: join the shards of a feature or embedding folder into one scp file.
 
-The last shard to finish does this by itself; use it when jobs were run by hand.
+The last shard to finish does this automatically; use the command if jobs were run by hand.
 
 example:
   avsv merge exp/voice/vox1

@@ -1,12 +1,12 @@
-"""avsv normalize: z-norm, t-norm, zt-norm, s-norm or as-norm of a score file against a cohort.
+"""avsv normalize: normalise scores against a cohort: z-norm, t-norm, zt-norm, s-norm or as-norm.
 
-The cohort is of people who are in none of the trials, best those the models were trained on. Its recordings that are
-also in the trials are left out; with --utt2spk and --cohort-utt2spk, so are all recordings of people who are in the
-trials. With --cohort-utt2spk a member is the mean of a person's embeddings, unless --cohort-of says otherwise.
+The cohort should contain speakers that are in no trial, ideally the models' training speakers. Recordings that are also
+in the trials are left out; with --utt2spk and --cohort-utt2spk, so are all recordings of the trials' speakers. With
+--cohort-utt2spk a cohort member is the mean embedding of a speaker, unless --cohort-of says otherwise.
 
-as-norm takes mean and standard deviation of the --top-n highest cohort scores, of the whole cohort where it is smaller:
-of those of the recording itself, or with --cohort-choice other of its scores against the members that score highest
-with the other recording of the trial. The latter takes about twice as long.
+as-norm uses the mean and standard deviation of the --top-n highest cohort scores (of all if the cohort is smaller):
+those of the recording itself or, with --cohort-choice other, its scores against the members that score highest with the
+other recording of the trial. The latter takes about twice as long.
 
 example:
   avsv normalize --method as-norm --trials data/vox1/trials/vox1-O --scores exp/voice/scores/vox1-O.cosine \\
@@ -38,24 +38,24 @@ def add_arguments(parser):
     parser.add_argument("--scores", type=Path, required=True, metavar="FILE", help="raw scores: enroll test score")
     add_backend_arguments(parser)
     parser.add_argument("--cohort", type=Path, required=True, metavar="SCP", help="embeddings of the cohort")
-    parser.add_argument("--cohort-utt2spk", type=Path, metavar="FILE", help="who is in the cohort")
+    parser.add_argument("--cohort-utt2spk", type=Path, metavar="FILE", help="speaker of each cohort recording")
     parser.add_argument(
         "--cohort-of", choices=["speakers", "utterances"],
-        help="a member is a speaker's mean embedding, or an utterance (speakers with --cohort-utt2spk)",
+        help="cohort members: mean embeddings of speakers, or utterances (speakers with --cohort-utt2spk)",
     )  # fmt: skip
     parser.add_argument(
-        "--utt2spk", type=Path, metavar="FILE", help="who is in the trials; these people are kept out of the cohort"
+        "--utt2spk", type=Path, metavar="FILE", help="speaker of each trial recording, to keep them out of the cohort"
     )
     best = parser.add_mutually_exclusive_group()
-    best.add_argument("--top-n", type=at_least_one, metavar="N", help="highest cohort scores taken by as-norm (300)")
-    best.add_argument("--top-share", type=prior, metavar="P", help="the same as a share of the cohort, 0 to 1")
+    best.add_argument("--top-n", type=at_least_one, metavar="N", help="highest cohort scores used by as-norm (300)")
+    best.add_argument("--top-share", type=prior, metavar="P", help="the same number as a share of the cohort, 0 to 1")
     parser.add_argument(
         "--cohort-choice", choices=CHOICES,
-        help="as-norm: a recording's own highest scores, or the members that are highest for the other one (own)",
+        help="as-norm: members that score highest with the recording itself, or with the other recording (own)",
     )  # fmt: skip
     parser.add_argument(
         "--cohort-means", type=Path, metavar="FILE",
-        help='write "recording mean" of the cohort scores too: a quality measure for avsv calibrate',
+        help='also write the mean cohort score of each recording: a quality measure for avsv calibrate',
     )  # fmt: skip
     add_missing(parser, "trials without an embedding", "error", "drop", "keep")
     parser.add_argument("out", type=Path, metavar="OUT", help="enroll test score")
@@ -83,7 +83,7 @@ def run(args):
     pool, how = read_pool(args, trials)
     system = system_of(args, args.cohort)
     if None not in (system, made := read_system(args.scores)) and made != system:
-        raise InputError(f"{args.scores}: its scores are of {made}, the embeddings and options make {system}")
+        raise InputError(f"{args.scores}: scores of {made}, but the embeddings and options are of {system}")
     raw = read_scores(args.scores, trials, incomplete=args.missing == "drop")
     by_speaker = args.cohort_of == "speakers" or (args.cohort_of is None and args.cohort_utt2spk is not None)
     cohort = read_cohort(args.cohort, pool.embeddings, args.cohort_utt2spk, args.utt2spk, by_speaker)

@@ -1,8 +1,9 @@
 """avsv plda: train a PLDA back-end (mean, LDA, length normalisation, two-covariance PLDA).
 
-OUT is a folder with mean.vec, transform.mat and plda in Kaldi's form; avsv score --backend plda --plda OUT uses it.
-Embeddings of people who are not in utt2spk are an error; people with one embedding count for the spread of people.
---coral gives the training embeddings the mean and covariance of another domain first (avsv adapt-plda is another way).
+OUT is a folder with mean.vec, transform.mat and plda in Kaldi's format, for avsv score --backend plda --plda OUT.
+Embeddings of speakers that are absent from utt2spk are an error; speakers with a single embedding contribute to the
+between-speaker covariance only. --coral first maps the training embeddings to the mean and covariance of another domain
+(avsv adapt-plda is an alternative).
 
 example:
   avsv plda --embeddings exp/voice/vox2/embedding.scp --utt2spk data/vox2/utt2spk --lda-dim 150 exp/voice/plda
@@ -19,19 +20,19 @@ FILES = ("plda", "mean.vec", "transform.mat")
 
 
 def add_arguments(parser):
-    parser.add_argument("--embeddings", type=Path, required=True, metavar="SCP", help="of the training people")
-    parser.add_argument("--utt2spk", type=Path, required=True, metavar="FILE", help="who is in each recording")
+    parser.add_argument("--embeddings", type=Path, required=True, metavar="SCP", help="training embeddings")
+    parser.add_argument("--utt2spk", type=Path, required=True, metavar="FILE", help="speaker of each recording")
     parser.add_argument(
-        "--lda-dim", type=at_least_one, metavar="N", help="dimensions kept by LDA; fewer than people (all of the space)"
+        "--lda-dim", type=at_least_one, metavar="N", help="dimensions kept by LDA, fewer than speakers (all)"
     )
-    parser.add_argument("--iterations", type=at_least_one, default=10, metavar="N", help="of EM (10)")
-    parser.add_argument("--coral", type=Path, metavar="SCP", help="embeddings of the domain to be used in; unlabelled")
+    parser.add_argument("--iterations", type=at_least_one, default=10, metavar="N", help="EM iterations (10)")
+    parser.add_argument("--coral", type=Path, metavar="SCP", help="unlabelled embeddings of the target domain")
     add_text(parser)
     parser.add_argument("out", type=Path, metavar="OUT", help="folder")
 
 
 def run(args):
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # the matrices are small: threads would wait for each other
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # small matrices: more threads would only wait for each other
     from avsv.jobs.files import replaced_together
     from avsv.jobs.provenance import MadeFrom
     from avsv.kaldi.embeddings import read_embeddings
@@ -58,6 +59,6 @@ def run(args):
     for name in FILES:
         made.write(args.out / name)
     log.info(
-        "%s: PLDA of %d dimensions from %d embeddings of %d people, log-likelihood per embedding %.3f -> %.3f",
+        "%s: PLDA of %d dimensions from %d embeddings of %d speakers, log-likelihood per embedding %.3f -> %.3f",
         args.out, len(plda.gaussians.psi), len(embeddings), people.max() + 1, likelihoods[0], likelihoods[-1],
     )  # fmt: skip

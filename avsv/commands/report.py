@@ -1,10 +1,10 @@
-"""avsv report: all results of an experiment as one page with curves, sound and faces, and as JSON and Markdown.
+"""avsv report: one results page for an experiment: tables, curves, subsets, worst errors; also as JSON and Markdown.
 
-It evaluates every EXP_DIR/SYSTEM/scores/LIST[@CONDITION].BACKEND against the list of that name in --trials-dir;
-without @CONDITION it is "clean", and BACKEND cosine_as-norm is shown as cosine+as-norm. OUT_DIR gets index.html, which
-opens from disk, the sound and pictures that it shows in media/, results.json, results.md and det_LIST@CONDITION.svg.
+Evaluates every EXP_DIR/SYSTEM/scores/LIST[@CONDITION].BACKEND against the list of that name in --trials-dir. Without
+@CONDITION the condition is "clean"; the back-end cosine_as-norm is shown as cosine+as-norm. OUT_DIR gets index.html,
+which opens from disk, its audio and images in media/, results.json, results.md and det_LIST@CONDITION.svg.
 
-Sound and pictures of a condition are those of DIR_CONDITION, where DIR is --data.
+Audio and images of a condition come from DIR_CONDITION, where DIR is --data.
 
 example:
   avsv report --trials-dir data/vox1/trials --utt2spk data/vox1/utt2spk --by data/vox1/spk2gender exp exp/results
@@ -21,19 +21,19 @@ log = logging.getLogger("avsv")
 def add_arguments(parser):
     parser.add_argument("--trials-dir", type=Path, required=True, metavar="DIR", help="folder of labelled trial lists")
     add_p_target(parser, "more_folders")
-    parser.add_argument("--utt2spk", type=Path, metavar="FILE", help="who is in each recording, for the intervals")
+    parser.add_argument("--utt2spk", type=Path, metavar="FILE", help="speaker of each recording, for the intervals")
     add_resamples(parser)
     parser.add_argument(
         "--data", type=Path, metavar="DIR",
-        help="data directory of the test set, for sound and faces (the folder that --trials-dir lies in)",
+        help="data directory of the test set, for audio and faces (the parent of --trials-dir)",
     )  # fmt: skip
     parser.add_argument(
         "--by", type=Path, action="append", default=[], metavar="FILE",
-        help="also by subset: a table of recordings or people, such as spk2gender or utt2dur; may be repeated",
+        help="table of recordings or speakers that splits the trials, such as spk2gender or utt2dur; may be repeated",
     )  # fmt: skip
     parser.add_argument(
         "--condition", action="append", default=[], metavar="NAME",
-        help='show this one, such as "clean" or noisy-0.6; may be repeated (all that have scores)',
+        help='show only this condition, such as clean or noisy-0.6; may be repeated (all that have scores)',
     )  # fmt: skip
     parser.add_argument(
         "--system", action="append", default=[], metavar="NAME",
@@ -45,7 +45,7 @@ def add_arguments(parser):
         help="the recommended system, such as avn_e.cosine_shared_calibrated: the headline is about it, and all "
         "differences are measured from it (lowest EER on the shortest list)",
     )  # fmt: skip
-    parser.add_argument("folders", nargs="*", metavar="EXP_DIR OUT_DIR", help="where the systems are; where to write")
+    parser.add_argument("folders", nargs="*", metavar="EXP_DIR OUT_DIR", help="folder of the systems; folder to write")
     parser.set_defaults(fail=parser.error, more_folders=[])
 
 

@@ -1,15 +1,15 @@
-"""avsv score: trials and embeddings -> a score file.
+"""avsv score: score trials from embeddings by cosine or PLDA.
 
-A trial whose embedding is missing stops the command, unless --missing says what to do; the recordings are then listed
-in OUT.missing. With --enroll-spk2utt the trials' enrolment names are models of several recordings; one that lacks some
-of them counts as missing too, and where --missing lets it pass it is made of the others.
+A trial with a missing embedding is an error unless --missing says otherwise; OUT.missing lists the recordings. With
+--enroll-spk2utt the enrolment names in the trials are models of several recordings. A model without some of its
+recordings counts as missing too; if --missing admits it, the model is made of the others.
 
---weights takes what embed-pair wrote beside fused embeddings: a cosine is then over what both clips rest on, so that a
-voice is compared with the voice of a clip that has both, at its full weight. Trials whose clips share nothing, a voice
-and a face, count as missing, and OUT.missing lists them as "enroll test". For AVN-E with soft_attention_concat.
+--weights takes the weights that embed-pair wrote beside fused embeddings and restricts the cosine to the modalities
+that both clips have: the voice of a clip with both modalities is compared at its full weight. Trials without a common
+modality count as missing; OUT.missing lists them as "enroll test". For AVN-E with soft_attention_concat.
 
-Embeddings, weights, and what a back-end was trained on must be of one model. Where that is recorded (not of imported
-embeddings), another model is an error; otherwise the log says so. OUT.system records the model for avsv fuse.
+Embeddings, weights and back-end must come from one model. If the model is recorded (it is not for imported embeddings),
+a mismatch is an error; otherwise the log says so. OUT.system records the model for avsv fuse.
 
 example:
   avsv score --trials data/vox1/trials/vox1-O --enroll exp/voice/vox1/embedding.scp exp/voice/scores/vox1-O.cosine
@@ -34,7 +34,7 @@ def add_arguments(parser):
     add_backend_arguments(parser)
     parser.add_argument(
         "--weights", type=Path, nargs="+", metavar="FILE",
-        help="weights of voice and face beside fused embeddings: compare by what both clips have",
+        help="weights beside fused embeddings: compare on the modalities that both clips have",
     )  # fmt: skip
     add_missing(parser, "trials without an embedding or without a common modality", "error", "drop", "NUMBER")
     parser.add_argument("out", type=Path, metavar="OUT", help="enroll test score")

@@ -1,7 +1,7 @@
-"""avsv split: cut a data directory into parts of whole speakers, DATA_DIR/splitN/1 to N.
+"""avsv split: cut a data directory into N parts of whole speakers, DATA_DIR/splitN/1 to N.
 
-For steps that run on a part each, as Kaldi's split_data.sh: every table is cut but the trials, and no speaker is in two
-parts. Commands with --shard J/N need no split.
+Like Kaldi's split_data.sh, for steps that process one part each: every table but the trials is cut, and all utterances
+of a speaker are in the same part. Commands with --shard J/N do not need a split.
 
 example:
   avsv split data/vox2 100

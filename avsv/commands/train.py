@@ -1,9 +1,8 @@
-"""avsv train: train a voice encoder, a face encoder, a fusion or a synchrony network from a configuration.
+"""avsv train: train a network from a YAML configuration: voice, face, fusion, synchrony and others.
 
-Model, configuration, versions, log, curves and checkpoints are written to exp_dir, which is exp/NAME for NAME.yaml.
-A training that was stopped goes on where it was; one that is complete is not done again, and a second one at the same
-time waits for the first. --dry-run needs no data: it
-makes steps on random numbers and tells parameters, memory and the time that the training would take on this machine.
+Model, configuration, versions, log, curves and checkpoints go to exp_dir: exp/NAME for NAME.yaml. An interrupted
+training resumes; a complete one is not repeated, and a second process on the same folder waits for the first. --dry-run
+needs no data: it makes steps on random numbers and prints parameters, memory and the expected time on this machine.
 
 example:
   avsv train voice.yaml
@@ -40,13 +39,13 @@ def task_class(name: str) -> type:
 
 
 def add_arguments(parser):
-    parser.add_argument("config", type=Path, help="YAML; its key `task` says what is trained")
-    parser.add_argument("overrides", nargs="*", metavar="key=value", help="change the configuration")
-    parser.add_argument("--task", metavar="TASK", help="refuse a configuration of another task: for recipes")
-    parser.add_argument("--dry-run", action="store_true", help="train nothing: tell what it would cost")
+    parser.add_argument("config", type=Path, help="YAML configuration; the key task selects the network")
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="override configuration values")
+    parser.add_argument("--task", metavar="TASK", help="refuse configurations of other tasks; for recipes")
+    parser.add_argument("--dry-run", action="store_true", help="train nothing, estimate the cost")
     add_allow_pipes(parser)
-    parser.add_argument("--people", type=at_least_one, help="of a dry run (those of data_dir, or VoxCeleb2's 5994)")
-    parser.add_argument("--clips", type=at_least_one, help="of a dry run (those of data_dir, or VoxCeleb2's 1092009)")
+    parser.add_argument("--people", type=at_least_one, help="for a dry run (as in data_dir, or VoxCeleb2's 5994)")
+    parser.add_argument("--clips", type=at_least_one, help="for a dry run (as in data_dir, or VoxCeleb2's 1092009)")
 
 
 def run(args):
@@ -73,7 +72,7 @@ def run(args):
         for line in dry_run(job, args.people, args.clips):
             print(line, flush=True)
     elif args.people or args.clips:
-        raise OptionError("--people and --clips go with --dry-run")
+        raise OptionError("--people and --clips need --dry-run")
     elif os.environ.get("RANK", "0") != "0":  # under torchrun the first process holds the lock for all
         train(job)
     else:

@@ -1,13 +1,13 @@
-"""avsv verify: two recordings, videos or pictures of people -> one score, and whether they are the same person.
+"""avsv verify: decide whether two recordings, videos or images show the same person.
 
-The clips are compared on the modalities that both have: the voices by the cosine of their embeddings, and so the faces.
---calibration, the OUT.json that avsv fuse --method logistic wrote for the cosines of voice and face, makes one
-log-likelihood ratio of them; above the threshold of the target prior it is the same person. Where one of the two
-modalities is missing (two recordings, two silent videos, a picture, a clip in which no face is found), the
-calibration's map for the other one alone is used: train it with --missing rest, as the recipes do. Clips that share
-neither have the log-likelihood ratio 0, no verdict, and exit code 3.
+The clips are compared on the modalities that both have, by the cosine of their voice embeddings and of their face
+embeddings. --calibration, the OUT.json of avsv fuse --method logistic for these two cosines, turns them into one
+log-likelihood ratio; the person is the same above the threshold of the target prior. If a modality is missing (two
+audio recordings, silent videos, an image, no detectable face), the calibration's map for the other modality alone is
+used: train it with --missing rest, as the recipes do. Clips without a common modality get the log-likelihood ratio 0,
+no verdict, and exit code 3.
 
-The calibration must be trained on scores of these very models. Prints a line for each modality, then score and verdict.
+The calibration must be trained on scores of the same models. Prints one line per modality, then score and verdict.
 
 example:
   avsv verify --voice exp/voice --face exp/face --calibration exp/logistic/scores/test.cosine.json one.mp4 other.wav
@@ -21,15 +21,15 @@ UNDECIDED = 3  # exit code
 
 
 def add_arguments(parser):
-    parser.add_argument("a", help="recording, video, picture or folder of pictures")
-    parser.add_argument("b", help="another")
-    parser.add_argument("--voice", required=True, metavar="MODEL", help="as embed-voice --model")
-    parser.add_argument("--face", required=True, metavar="MODEL", help="as embed-face --model")
+    parser.add_argument("a", help="recording, video, image or folder of images")
+    parser.add_argument("b", help="the same")
+    parser.add_argument("--voice", required=True, metavar="MODEL", help="as in avsv embed-voice --model")
+    parser.add_argument("--face", required=True, metavar="MODEL", help="as in avsv embed-face --model")
     parser.add_argument(
         "--calibration", type=Path, required=True, metavar="JSON", help="trained on the cosines of voice and face"
     )
     parser.add_argument("--p-target", type=prior, default=0.5, metavar="P", help="prior probability of a target (0.5)")
-    parser.add_argument("--frames-per-clip", type=at_least_one, default=5, help="faces averaged (default: 5)")
+    parser.add_argument("--frames-per-clip", type=at_least_one, default=5, help="faces averaged (5)")
     add_trust(parser)
     add_audio_track(parser)
     add_device(parser)
