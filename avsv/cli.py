@@ -1,4 +1,4 @@
-"""avsv VERB: finds the command, imports nothing else until it is called."""
+"""avsv VERB: find the command; nothing else is imported before it runs."""
 
 import argparse
 import errno
@@ -52,7 +52,7 @@ def modules_in(folder: Path, package: str) -> dict[str, str]:
 
 
 def title(module: str) -> str:
-    """What a module's first line says after the colon, read without importing it."""
+    """The text after the colon in a module's first line, read without importing it."""
     path = PACKAGE.parent / module.replace(".", "/")
     path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
     with open(path, encoding="utf-8") as source:
@@ -77,7 +77,7 @@ def lines_of(modules: dict[str, str], system: str = "") -> str:
 
 
 def find_command(argv: list[str]) -> tuple[str, str, list[str]]:
-    """The command that arguments name, its module, and the arguments that are left; OptionError where there is none."""
+    """The command that the arguments name, its module, and the remaining arguments; OptionError for an unknown one."""
     verb, further = argv[0], systems()
     if verb in further:
         verbs = further[verb]
@@ -108,7 +108,7 @@ def make_parser(verb: str, module: object) -> argparse.ArgumentParser:
 
 
 def nonempty_path(text: str) -> Path:
-    """A path; an empty one, such as an unset variable of a script leaves, would be the working directory."""
+    """A path; an empty one (an unset variable in a script) would mean the working directory."""
     if not text:
         raise argparse.ArgumentTypeError("expected a path, found an empty argument")
     return Path(text)
@@ -127,7 +127,7 @@ def say_and_exit(verb: str, message: str) -> int:
 
 
 def describe(error: OSError) -> str:
-    """A system error as a sentence: which file, what the system said, and of a full disk which one it is."""
+    """A system error as a sentence: the file, the reason and, for a full disk, which disk."""
     where = f"{error.filename}: " if error.filename else ""
     return f"{where}{MISPLACED.get(error.errno) or error.strerror or error}{disk_of(error)}"
 
@@ -144,7 +144,7 @@ def with_options(message: str) -> str:
 
 
 def disk_of(error: OSError) -> str:
-    """Of a full disk: where it is mounted and how much is free; of anything else nothing."""
+    """For a full disk: where it is mounted and how much is free; empty for other errors."""
     if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return ""
     advice = "; make room and run this again: what was complete before is kept"
@@ -179,7 +179,7 @@ def main(argv: list[str] | None = None) -> int:
     except OptionError as error:
         print(f"avsv: {printable(str(error))}", file=sys.stderr)
         return 2
-    # threads that wait for each other sleep instead of spinning: beside one busy process torch is else 5 times slower
+    # idle threads sleep instead of spinning: otherwise torch is 5 times slower beside one busy process
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     level = os.environ.get("AVSV_LOG", "").upper() or "INFO"
     if level not in LEVELS:
@@ -188,8 +188,8 @@ def main(argv: list[str] | None = None) -> int:
     handler.setFormatter(Printable("%(message)s"))
     logging.basicConfig(level=level, handlers=[handler])
     if odd := [argument for argument in argv if not is_text(argument)]:
-        return say_and_exit(verb, f"{odd[0]!r}: expected names in UTF-8, as all files that are written are")
-    # As a path "" is the folder that one is in, which would be read, or written to.
+        return say_and_exit(verb, f"{odd[0]!r}: expected names in UTF-8, as in all files that avsv writes")
+    # As a path, "" means the working directory, which would then be read or written.
     if empty := [n for n, argument in enumerate(argv) if not argument or re.fullmatch("--[a-z-]+=", argument)]:
         place = " ".join(shlex.quote(argument) for argument in argv[max(0, empty[0] - 1) : empty[0] + 1])
         say_and_exit(verb, f"argument {empty[0]} is empty ({place}): is a shell variable unset?")
@@ -216,7 +216,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def is_text(argument: str) -> bool:
-    """Whether an argument can be written to a file: bytes that are no UTF-8 came in as half of a surrogate pair."""
+    """Whether an argument can be written to a file: bytes that are not UTF-8 arrive as lone surrogates."""
     try:
         argument.encode()
     except UnicodeEncodeError:

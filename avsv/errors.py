@@ -1,4 +1,4 @@
-"""Errors that a user can put right. The command line prints their message in one line and exits with status 1.
+"""Errors that a user can fix. The command line prints their message in one line and exits with status 1.
 
 A message names the file and line, what was expected, and what to do.
 """
@@ -8,11 +8,11 @@ from typing import Any
 
 
 class AvsvError(Exception):
-    """Any error that a user can put right; catch it to handle all of the classes below."""
+    """Any error that a user can fix; catch it to handle all classes below."""
 
 
 class InputError(AvsvError):
-    """A file is absent, damaged, stale, of another form, or does not go with another one."""
+    """A file is absent, damaged, stale, in the wrong format, or does not match another one."""
 
 
 class MissingEmbedding(InputError):
@@ -24,7 +24,7 @@ class OptionError(AvsvError):
 
 
 def refuse_unknown(name: str, value: Any, known: Iterable[Any]) -> None:
-    """Raise OptionError unless `value` is one of the known values of an option.
+    """Raise OptionError unless `value` is one of the known values of a parameter.
 
     Examples
     --------

@@ -1,1 +1,1 @@
-"""The report: one page with tables, curves, sound and faces. write.py makes it; page.py puts its parts together."""
+"""The results page: tables, curves, audio and faces. write.py writes it; page.py assembles its sections."""

@@ -19,10 +19,10 @@ SHOWN = 200  # names in one list; the rest is counted
 
 @dataclass(frozen=True)
 class Skipped:
-    """What one step left out.
+    """Clips that one step left out.
 
-    path : the file that tells
-    reasons : reason -> names with all that was said of each
+    path : the file that lists them
+    reasons : reason -> each name with its full message
     """
 
     path: Path
@@ -61,7 +61,7 @@ def find_skipped(exp_dir: Path, files: Sequence[ScoreFile] | None = None) -> lis
 
 
 def general(reason: str) -> str:
-    """A reason without the file and the numbers, so that equal ones are counted together.
+    """A reason without file name and numbers, to count equal reasons together.
 
     Examples
     --------
@@ -70,12 +70,12 @@ def general(reason: str) -> str:
     >>> general("no face was found in 5 frames")
     'no face was found in … frames'
     """
-    said = re.sub(r"^\S*/\S*: ", "", reason)
-    return re.sub(r"(?<![\w/.])-?\d+(\.\d+)?(?![\w/])", "…", said) or "no reason was given"
+    text = re.sub(r"^\S*/\S*: ", "", reason)
+    return re.sub(r"(?<![\w/.])-?\d+(\.\d+)?(?![\w/])", "…", text) or "no reason given"
 
 
 def skipped_section(skipped: Sequence[Skipped], exp_dir: Path) -> Markup:
-    """A table with one line for each file and reason; the names fold out."""
+    """A table with one row per file and reason; the names unfold."""
     if not skipped:
         return tag("p", "Nothing was skipped: no file of skipped clips or missing embeddings has a line.")
     rows = [
@@ -139,7 +139,7 @@ def configuration(exp_dir: Path, path: Path) -> Markup:
 
 
 def read_json(path: Path) -> dict:
-    """What a file beside a configuration or scores tells; InputError where it is no JSON object."""
+    """The JSON object in a file beside a configuration or scores; InputError if it has none."""
     try:
         found = json.loads("\n".join(read_lines(path)))
     except (ValueError, RecursionError) as error:
@@ -150,7 +150,7 @@ def read_json(path: Path) -> dict:
 
 
 def is_used(folder: Path, models: Mapping[Path, str]) -> bool:
-    """Whether one of the networks lies in an experiment's folder, or is a copy of one there."""
+    """Whether one of the networks is in an experiment's folder, or a copy of one there."""
     here = Path(os.path.abspath(folder))
     if any(model.is_relative_to(here) for model in models):
         return True
@@ -171,8 +171,8 @@ def last_epoch(exp_dir: Path, folder: Path) -> str:
         raise InputError(f"{path}, line {len(lines)}: expected a JSON object; delete the file, or train again")
     # a whole number may have thousands of digits, more than a float has room for
     numbers = {key: value for key, value in record.items() if key != "epoch" and is_number(value)}
-    said = ", ".join(f"{key} {value:.4g}" for key, value in numbers.items())
-    return f"epoch {record['epoch']}: {said}" if "epoch" in record else ""
+    text = ", ".join(f"{key} {value:.4g}" for key, value in numbers.items())
+    return f"epoch {record['epoch']}: {text}" if "epoch" in record else ""
 
 
 def is_number(value: object) -> bool:

@@ -1,4 +1,4 @@
-"""Where a fusion network's attention goes: the weight of the voice, by what was done to the clip's voice or face.
+"""The attention of a fusion network: the weight of the voice, by the damage to the clip's voice or face.
 
 embed-pair writes EXP_DIR/SYSTEM/SET/weights ("utt voice face"), embed-clips utt2voice_weight; utt2damage of the test
 set says what was damaged. Of each system the condition with the most kinds of damage is shown.
@@ -28,7 +28,7 @@ SHARES = (5, 25, 50, 75, 95)  # percentiles
 class Attention:
     """The voice's weight under one system and condition.
 
-    weights : what was done ("clean", "voice: babble", "face: missing", "voice and face") -> weights of these clips
+    weights : damage ("clean", "voice: babble", "face: missing", "voice and face") -> weights of these clips
     """
 
     system: str
@@ -36,14 +36,14 @@ class Attention:
     weights: dict[str, np.ndarray]
 
     def mean(self, start: str) -> float | None:
-        """Of the clips whose modality `start` was damaged and is still there, or of the clean ones."""
+        """Mean weight of clips with modality `start` damaged but present; for "clean", of the clean clips."""
         found = [w for kind, w in self.weights.items()
                  if kind == start or (kind.startswith(f"{start}: ") and not kind.endswith(MISSING))]  # fmt: skip
         return float(np.concatenate(found).mean()) if found else None
 
 
 def find_attention(exp_dir: Path, data: Mapping[str, Path], systems: Collection[str] | None = None) -> list[Attention]:
-    """Weights of the systems that have them.
+    """Attention weights of all systems that wrote them.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ def find_attention(exp_dir: Path, data: Mapping[str, Path], systems: Collection[
 
 
 def kinds_of_damage(data_dir: Path) -> dict[str, str]:
-    """Utterance -> what was done to it, "voice: babble" or "voice and face"."""
+    """Utterance -> its damage, "voice: babble" or "voice and face"."""
     sides = {modality: read_damage(data_dir, modality) for modality in ("voice", "face")}
     kinds = {utt: f"{modality}: {what['kind']}" for modality, side in sides.items() for utt, what in side.items()}
     return kinds | dict.fromkeys(sides["voice"].keys() & sides["face"].keys(), "voice and face")
@@ -72,13 +72,13 @@ def kinds_of_damage(data_dir: Path) -> dict[str, str]:
 
 def read_voice_weights(path: Path) -> dict[str, float]:
     try:
-        return {utt: float(said.split()[0]) for utt, said in read_table(path).items()}
+        return {utt: float(text.split()[0]) for utt, text in read_table(path).items()}
     except (ValueError, IndexError):
         raise InputError(f'{path}: expected "utterance weight-of-voice ..." on every line') from None
 
 
 def by_kind(weights: Mapping[str, float], kinds: Mapping[str, str]) -> dict[str, np.ndarray]:
-    """Weights by what was done, clean first, then voice and face by their names.
+    """Weights by damage: clean first, then voice and face by name.
 
     Examples
     --------
@@ -93,21 +93,21 @@ def by_kind(weights: Mapping[str, float], kinds: Mapping[str, str]) -> dict[str,
 
 
 def attention_section(found: Sequence[Attention]) -> Markup:
-    """A figure for each system."""
-    said = (
-        "How much of the fused embedding is the voice, by what was done to the clip: 1 is voice alone, 0 face alone. "
+    """One figure per system."""
+    text = (
+        "Share of the voice in the fused embedding, by damage to the clip: 1 is voice alone, 0 face alone. "
         "Box: the middle half of the clips, with the median; line: from the 5th to the 95th percentile. A network that "
-        "knows what it can trust moves to the right where the face is damaged, and to the left where the voice is."
+        "recognises damage moves right if the face is damaged, and left if the voice is."
     )
     drawn = [
         tag("figure", tag("figcaption", tag("b", one.system), tag("span", one.condition, class_="quiet")), plot(one))
         for one in found
     ]
-    return tag("div", tag("p", said, class_="note"), tag("div", drawn, class_="figures"))
+    return tag("div", tag("p", text, class_="note"), tag("div", drawn, class_="figures"))
 
 
 def plot(attention: Attention) -> Markup:
-    """Box plots, one line a kind of damage."""
+    """Box plots, one row per kind of damage."""
     row, left = 22, 170
     height = row * len(attention.weights) + 46
     frame = Frame((0, 1), (0, 1), 420, height, (left, 14, 4, 42))
@@ -132,7 +132,7 @@ def plot(attention: Attention) -> Markup:
 
 
 def attention_markdown(found: Sequence[Attention]) -> list[str]:
-    """The mean weight of the voice of each system, in three states, for results.md."""
+    """The mean weight of the voice per system, for clean, voice-damaged and face-damaged clips, for results.md."""
     rows = [["System", "Condition", "clean", "voice damaged", "face damaged"]]
     for one in found:
         means = [one.mean(state) for state in (CLEAN, "voice", "face")]

@@ -1,4 +1,4 @@
-"""What the figures of the report show of one system on one trial list, as numbers."""
+"""The numbers behind the figures: one system on one trial list."""
 
 from dataclasses import dataclass
 
@@ -80,7 +80,7 @@ def histogram(scores: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.nd
 
 
 def actual_costs(counts: ErrorCounts) -> np.ndarray:
-    """Normalised cost at each of LOG_ODDS of who takes the scores for log-likelihood ratios."""
+    """Normalised cost at each of LOG_ODDS if scores are used as log-likelihood ratios."""
     points = np.searchsorted(counts.thresholds, -LOG_ODDS)
     return bayes_error_rate(counts.fnr[points], counts.fpr[points])
 
@@ -97,6 +97,6 @@ def least_costs(counts: ErrorCounts) -> np.ndarray:
 
 
 def bayes_error_rate(fnr: np.ndarray, fpr: np.ndarray) -> np.ndarray:
-    """Cost at each of LOG_ODDS over that of the better of accepting all and rejecting all."""
+    """Cost at each of LOG_ODDS, divided by that of the better constant decision."""
     p_target = 1 / (1 + np.exp(-LOG_ODDS))
     return (p_target * fnr + (1 - p_target) * fpr) / np.minimum(p_target, 1 - p_target)

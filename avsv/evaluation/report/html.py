@@ -1,4 +1,4 @@
-"""HTML and SVG elements for the report: every text is escaped, whatever a name in the data may hold."""
+"""HTML and SVG elements for the report; all text is escaped, because names come from data."""
 
 import html
 from collections.abc import Iterable
@@ -7,18 +7,18 @@ VOID = {"img", "br"}  # elements of HTML that have no end; those of SVG all have
 
 
 class Markup(str):
-    """Text that is HTML already."""
+    """Text that already is HTML."""
 
 
 def text_of(part) -> str:
-    """A part of an element as HTML: markup as it is, None as nothing, all else escaped."""
+    """A part of an element as HTML: markup unchanged, None as nothing, everything else escaped."""
     if isinstance(part, Markup):
         return part
     return "" if part is None else html.escape(str(part))
 
 
 def joined(parts: Iterable, between: str = "") -> Markup:
-    """Parts one after the other; a list within the parts is joined too."""
+    """Parts joined in order, nested lists included."""
     return Markup(between.join(joined(part) if isinstance(part, list | tuple) else text_of(part) for part in parts))
 
 
@@ -36,14 +36,14 @@ def tag(name: str, *parts, **attributes) -> Markup:
     >>> print(tag("a", "1 < 2", href="#x", class_="y", hidden=True, title=None))
     <a href="#x" class="y" hidden>1 &lt; 2</a>
     """
-    said = []
+    written = []
     for key, value in attributes.items():
         key = key.rstrip("_").replace("_", "-")
         if value is True:
-            said.append(f" {key}")
+            written.append(f" {key}")
         elif value is not None and value is not False:
-            said.append(f' {key}="{html.escape(str(value))}"')
-    head = f"<{name}{''.join(said)}>"
+            written.append(f' {key}="{html.escape(str(value))}"')
+    head = f"<{name}{''.join(written)}>"
     return Markup(head if name in VOID else f"{head}{joined(parts)}</{name}>")
 
 

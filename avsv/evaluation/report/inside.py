@@ -1,4 +1,4 @@
-"""Which files of an experiment a report may show: a folder from elsewhere may hold links to others."""
+"""Files of an experiment that a report may show; links in a folder of unknown origin may lead elsewhere."""
 
 import logging
 import stat
@@ -14,7 +14,7 @@ def files_inside(exp_dir: Path, pattern: str) -> Iterator[Path]:
 
 
 def is_inside(exp_dir: Path, path: Path) -> bool:
-    """Whether a path is a regular file below `exp_dir`, links followed. False for a file that is not there.
+    """Whether a path is a regular file below `exp_dir`, links followed. False for an absent file.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Sound and pictures beside the report: short, small, each recording once, under names that come from no data."""
+"""Audio and images of the report: short, small, each recording once, with file names that contain no data."""
 
 import hashlib
 import json
@@ -27,11 +27,11 @@ OURS = re.compile(r"[0-9a-f]{16}\.(mp3|jpg)")
 
 @dataclass(frozen=True)
 class Clip:
-    """What the report shows of a recording.
+    """A recording as the report shows it.
 
-    person, gender : empty where not known
-    sound, picture : paths relative to the report; None where there is none
-    notes : what could not be shown and why, what was damaged
+    person, gender : empty if unknown
+    sound, picture : paths relative to the report; None if absent
+    notes : why something is not shown, and what was damaged
     """
 
     name: str
@@ -58,7 +58,7 @@ class MediaFolder:
         self.clips: dict[tuple[str, str], Clip] = {}
 
     def clip(self, condition: str, name: str) -> Clip:
-        """What there is of a recording, written to files."""
+        """The audio and image of a recording, written to files."""
         key = (condition, name)
         if key not in self.clips:
             there = condition in self.sets and name in self.sets[condition].data.utt2spk
@@ -94,7 +94,7 @@ class MediaFolder:
         return self.write(file_name(f"picture {entry}", "jpg"), lambda: picture_to_show(entry), notes)
 
     def write(self, file: str, encode, notes: list[str]) -> str | None:
-        """Write a file where it was not written yet; its path in the report, or None and a note why not."""
+        """Write a file unless it exists already; its path in the report, or None and a note with the reason."""
         if file not in self.written:
             try:
                 content = encode()
@@ -127,7 +127,7 @@ class SourceTables:
 
 
 def playable(damage: dict[str, dict]) -> dict[str, dict]:
-    """Damage that leaves something; what is missing is not in wav.scp or video.scp either."""
+    """Damage that leaves the modality present; a missing one is not in wav.scp or video.scp either."""
     return {utt: what for utt, what in damage.items() if what["kind"] != MISSING}
 
 
@@ -155,7 +155,7 @@ def is_data_dir(path: Path) -> bool:
 
 
 def file_name(content: str, ending: str) -> str:
-    """A name that depends on what is shown alone, and that holds nothing of what a table may hold."""
+    """A name that depends on the content alone, and contains no text from tables."""
     return f"{hashlib.sha256(content.encode()).hexdigest()[:16]}.{ending}"
 
 
@@ -172,7 +172,7 @@ def said_of(damage: Mapping) -> str:
 
 
 def sound_to_play(path: str, damage: Mapping | None) -> bytes:
-    """The first seconds of a recording as MP3, which every browser plays; damaged first, where it was for the test."""
+    """The first seconds of a recording as MP3, which every browser plays, with the damage of the test applied."""
     sound = guarded(read_waveform, path, RATE)
     try:
         sound = damage_audio(sound, dict(damage)) if damage else sound
@@ -182,5 +182,5 @@ def sound_to_play(path: str, damage: Mapping | None) -> bytes:
 
 
 def picture_to_show(path: str) -> bytes:
-    """The middle picture of a clip as a small JPEG."""
+    """The middle frame of a clip as a small JPEG."""
     return encode_thumbnail(guarded(read_frames, path, 1)[0], SIDE)

@@ -96,7 +96,7 @@ def whole_page(title: str, lead: Markup, note: str, sections: Sequence[tuple[str
 
 
 def sizes(tables: Sequence[Table]) -> str:
-    """How much there is: results, systems, lists, conditions."""
+    """The numbers of results and systems, and the lists and conditions."""
     n_records = sum(len(table.records) for table in tables)
     systems = {record["system"] for table in tables for record in table.records}
     lists = list(dict.fromkeys(table.trials for table in tables))
@@ -171,7 +171,7 @@ def figure(title: str, note: str, picture: Markup) -> Markup:
 
 
 def subset_figure(subsets: Subsets) -> Markup | None:
-    """Bars of the subsets that have an EER; the others are named."""
+    """Bars of the subsets with an EER; the others are named."""
     grouping, rows = subsets.grouping, subsets.rows
     defined = [label for label in grouping.labels if any(m[label]["eer_percent"] is not None for _, m in rows)]
     without = [label for label in grouping.labels if label not in defined]
@@ -183,8 +183,8 @@ def subset_figure(subsets: Subsets) -> Markup | None:
 
 def histograms(table: Table) -> Markup:
     drawn = [tag("figure", tag("figcaption", histogram_title(c)), histogram_plot(c)) for c in table.curves]
-    said = " targets in colour, nontargets grey; dashed: the threshold of the EER"
-    caption = tag("p", tag("b", "Scores"), tag("span", said, class_="quiet"))
+    text = " targets in colour, nontargets grey; dashed: the threshold of the EER"
+    caption = tag("p", tag("b", "Scores"), tag("span", text, class_="quiet"))
     return tag("div", caption, tag("div", drawn, class_="small-figures"))
 
 
@@ -255,7 +255,7 @@ def side(clip: Clip) -> Markup:
 
 
 def about(files: Sequence[ScoreFile], tables: Sequence[Table], options: Options) -> list[tuple[str, str]]:
-    """What this report was made with and from."""
+    """The inputs, options and versions of this report."""
     newest = np.datetime64(int(max(file.path.stat().st_mtime for file in files)), "s")
     intervals = f"{options.n_resamples} resamples of people" if options.n_resamples else "none"
     people = f"people of {options.utt2spk}" if options.utt2spk else "people as target trials connect recordings"
@@ -270,7 +270,7 @@ def about(files: Sequence[ScoreFile], tables: Sequence[Table], options: Options)
 
 
 def det_file(table: Table) -> str:
-    """A table's DET plot as an SVG file of its own, for papers and READMEs."""
+    """A table's DET plot as a separate SVG file, for papers and READMEs."""
     rows = [(c.number, f"{name_of(c)}: EER {shown(c.record['eer_percent'], 2)} %") for c in table.curves]
     style = (HERE / "svg.css").read_text(encoding="utf-8")
     root = (HERE / "page.css").read_text(encoding="utf-8").partition("@media")[0].partition("*/")[2]

@@ -1,4 +1,4 @@
-"""Everything the report shows of each trial list under each condition, as numbers."""
+"""All numbers in the report, by trial list and condition."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ log = logging.getLogger("avsv")
 
 @dataclass(frozen=True)
 class Options:
-    """What the user asked for.
+    """Options of a report.
 
     by : tables that split the trials into subsets
     reference : the recommended system, "SYSTEM" or "SYSTEM.BACKEND"; None for the lowest EER on the main list
@@ -55,7 +55,7 @@ class Reference:
 
 @dataclass(frozen=True)
 class TrialList:
-    """A list with what all systems share: who is on each side (trials, 2), the resamples, the subsets."""
+    """A trial list and what all systems share: speakers of both sides (trials, 2), resamples, subsets."""
 
     trials: Trials
     people: np.ndarray
@@ -65,7 +65,7 @@ class TrialList:
 
 @dataclass(frozen=True)
 class Errors:
-    """A system's worst errors: of each kind the trials, and how many there are in all."""
+    """A system's worst errors: trials of each kind, and the total number."""
 
     curves: Curves
     accepts: tuple[list[WorstTrial], int]
@@ -205,7 +205,7 @@ def add_system(
     options: Options,
     with_errors: bool,
 ) -> None:
-    """Put into the table what is shown of a system's best back-end only."""
+    """Add to the table what is shown for a system's best back-end only."""
     scores = read_scores(file.path, given.trials)
     curves = make_curves(number, record, scores, given.trials.labels, given.bootstrap)
     table.curves.append(curves)

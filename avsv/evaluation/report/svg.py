@@ -75,12 +75,12 @@ class Frame:
     def titles(self, x: str, y: str | None = None) -> list[Markup]:
         left, right, top, bottom = self.margins
         middle = short((left + self.width - right) / 2)
-        said = [tag("text", x, x=middle, y=short(self.height - 4), text_anchor="middle", class_="axis")]
+        drawn = [tag("text", x, x=middle, y=short(self.height - 4), text_anchor="middle", class_="axis")]
         if y:
             centre = short((top + self.height - bottom) / 2)
             turn = f"rotate(-90 12 {centre})"
-            said.append(tag("text", y, x=12, y=centre, text_anchor="middle", transform=turn, class_="axis"))
-        return said
+            drawn.append(tag("text", y, x=12, y=centre, text_anchor="middle", transform=turn, class_="axis"))
+        return drawn
 
     def inside(self, *parts) -> Markup:
         """Parts cut off at the frame."""
@@ -90,7 +90,7 @@ class Frame:
         return tag("svg", *parts, **place, viewBox=f"{left} {top} {width} {height}")
 
     def svg(self, label: str, *parts, **attributes) -> Markup:
-        """The whole picture; `label` is what it says to one who cannot see it."""
+        """The whole figure; `label` is its text for screen readers."""
         box = f"0 0 {self.width:g} {self.height:g}"
         return tag("svg", *parts, viewBox=box, role="img", aria_label=label, class_="plot", **attributes)
 
@@ -107,7 +107,7 @@ def short(number: float) -> str:
 
 
 def points(x: np.ndarray, y: np.ndarray) -> str:
-    """Places as the commands of a path; one that falls on the one before it is left out."""
+    """Points as the commands of a path; repeated points are left out."""
     places = (f"{short(a)} {short(b)}" for a, b in zip(x.tolist(), y.tolist(), strict=True))
     return "L".join(place for place, _ in groupby(places))
 
@@ -127,7 +127,7 @@ def key_of(number: int, is_reference: bool = False) -> Markup:
 
 
 def standalone(picture: Markup, title: str, rows: Sequence[tuple[int, str]], style: str) -> Markup:
-    """A picture as a file of its own: with a name space, colours, a title and a legend.
+    """A figure as a separate file, with name space, colours, title and legend.
 
     rows : (number of the system, its label)
     """

@@ -104,7 +104,7 @@ def sortable(head: Sequence[Markup], rows: Sequence[Markup], label: str) -> Mark
 
 
 def columns_of(table: Table, numbers: Mapping[str, int]) -> list[Column]:
-    """What is measured: EER and its interval, as numbers and drawn, the difference, costs, Cllr."""
+    """EER with its interval, as numbers and drawn, the difference, costs, Cllr."""
     records = table.records
     highest = max([end for r in records for end in (r["eer_ci95"] or [r["eer_percent"] or 0])], default=1) or 1
     columns = [
@@ -149,9 +149,9 @@ def difference_column(reference: dict) -> Column:
         surely = ends and (ends[0] > 0 or ends[1] < 0)
         parts = [tag("span", f"{found['difference']:+.2f}".translate(MINUS), class_=None if surely else "quiet")]
         if ends:
-            said = f"{ends[0]:+.2f} to {ends[1]:+.2f}".translate(MINUS)
+            interval = f"{ends[0]:+.2f} to {ends[1]:+.2f}".translate(MINUS)
             lost = "" if found["loses"] is None else f"; {100 * found['loses']:.3g} %"
-            parts.append(tag("small", f" ({said}{lost})"))
+            parts.append(tag("small", f" ({interval}{lost})"))
         return joined(parts)
 
     hint = (
@@ -162,18 +162,18 @@ def difference_column(reference: dict) -> Column:
 
 
 def published_column(published: Sequence[Published], numbers: Mapping[str, int]) -> Column:
-    """What sources tell, each figure with its source's number; never measured here."""
+    """Published results, each with the number of its source; never measured here."""
 
     def text(record: dict) -> Markup | str:
-        said = []
+        cited = []
         for one in published:
             if one.system == record["system"]:
                 eer = None if one.eer_percent is None else f"{one.eer_percent:g} %"
                 cost = None if one.min_dcf is None else f"minDCF({one.p_target:g}) {one.min_dcf:g}"
                 number = numbers[one.source]
                 source = tag("a", f"[{number}]", href=f"#source-{number}")
-                said.append(joined([", ".join(part for part in (eer, cost) if part), " ", source]))
-        return joined(said, "; ") or "–"
+                cited.append(joined([", ".join(part for part in (eer, cost) if part), " ", source]))
+        return joined(cited, "; ") or "–"
 
     def value(record: dict) -> float | None:
         eers = [p.eer_percent for p in published if p.system == record["system"] and p.eer_percent is not None]
@@ -190,7 +190,7 @@ def cell(column: Column, record: dict, best: float | None) -> Markup:
 
 
 def least(values: Sequence[float | None]) -> float | None:
-    """The smallest value; None where there is none, or all are equal."""
+    """The smallest value; None if all are equal or undefined."""
     known = [value for value in values if value is not None]
     return min(known) if known and min(known) < max(known) else None
 
@@ -222,6 +222,6 @@ def overview(tables: Sequence[Table]) -> Markup:
 
 
 def sources(published: Sequence[Published]) -> Markup | None:
-    """The list of sources that the published figures cite."""
+    """The sources of the published results."""
     items = [tag("li", source, id=f"source-{number}") for source, number in cite(published).items()]
     return tag("ol", items, class_="sources") if items else None

@@ -1,4 +1,4 @@
-"""Which trials a system gets most wrong: the false accepts and the false rejects to listen to and look at."""
+"""The worst errors of a system: false accepts and false rejects to listen to and look at."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Writing a report: the measures, the page, and what lies beside it."""
+"""Write a report: the measures, the page, and its media."""
 
 import logging
 from pathlib import Path
@@ -65,9 +65,9 @@ def write_report(
     text = markdown(records, attention_markdown(attention))
     with replaced_together(*(out_dir / name for name in PAGES)):
         write_json(out_dir / "results.json", records)
-        for name, said in (("results.md", text), ("index.html", content)):
+        for name, written in (("results.md", text), ("index.html", content)):
             with whole_file(out_dir / name) as out:
-                out.write(said)
+                out.write(written)
         for table in (table for table in tables if table.curves):
             with whole_file(out_dir / f"det_{table.trials}@{table.condition}.svg") as out:
                 out.write(det_file(table))
