@@ -97,7 +97,7 @@ def refuse_elsewhere(path: Path, tensor) -> None:
                         "copy the weights into the folder, without links")  # fmt: skip
     require_model_file(file)
     if not file.is_file():
-        raise InputError(f"{file}: there is no such file; {path} takes weights from it")
+        raise InputError(f"{file}: no such file; {path} takes weights from it")
     if file.stat().st_nlink > 1:
         raise InputError(f"{file}: is a hard link, and might be any file of this machine; copy it instead")
     try:

@@ -68,7 +68,7 @@ class Guard(threading.local):
     ...     Guard().call(read_waveform, "/absent.wav")
     ... except InputError as error:
     ...     print(error)
-    /absent.wav: there is no such file
+    /absent.wav: no such file
     """
 
     def __init__(self, seconds: float = SECONDS, mib: int = MIB):

@@ -33,7 +33,7 @@ def opened(source: str | bytes, name: str) -> Iterator[tuple[BinaryIO, int]]:
         with open(regular_file(source), "rb") as file:
             yield file, os.fstat(file.fileno()).st_size
     except (FileNotFoundError, NotADirectoryError):
-        raise InputError(f"{name}: there is no such file") from None
+        raise InputError(f"{name}: no such file") from None
     except (OSError, ValueError) as error:
         raise InputError(f"{name}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
 

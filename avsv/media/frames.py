@@ -27,7 +27,7 @@ def video_frames(path: Path | str) -> Iterator[tuple[float, np.ndarray]]:
 
     path = Path(path)
     if not path.is_file():
-        raise InputError(f"{path}: is not a video file" if path.exists() else f"{path}: there is no such file")
+        raise InputError(f"{path}: is not a video file" if path.exists() else f"{path}: no such file")
     try:
         with open_container(path) as container:
             stream = video_stream(path, container)

@@ -60,7 +60,7 @@ def each_frame(path: Path | str, n: int) -> Iterator[np.ndarray]:
     if path.is_dir():
         yield from read_folder(path, n)
     elif not path.exists():
-        raise InputError(f"{path}: there is no such file")
+        raise InputError(f"{path}: no such file")
     elif is_still(regular_file(path)):
         yield read_image(path)
     else:

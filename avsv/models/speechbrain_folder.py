@@ -165,7 +165,7 @@ def load_encoder(source: str, device: str, trust: bool = False) -> nn.Module:
         raise
     weights = folder / recipe.weights
     if not weights.exists():
-        raise InputError(f"{weights}: there is no such file; {settings} says that the weights are there")
+        raise InputError(f"{weights}: no such file; {settings} says that the weights are there")
     features, normalization = build(FBANK, recipe.features), build(NORMALIZATION, recipe.normalization)
     try:
         shapes = without_memory(lambda: build(recipe.network, recipe.options))

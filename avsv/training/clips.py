@@ -1,6 +1,7 @@
 """Sound and face of the same clips, for networks that are trained on both: crops, changed and damaged at random."""
 
 import logging
+from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -17,17 +18,18 @@ from avsv.features.audio_damage import damage_audio, draw_audio_damage, read_noi
 from avsv.features.face_damage import check_severities, damage_faces, draw_face_damage
 from avsv.features.faces import SIDE, read_faces
 from avsv.jobs.fingerprints import digest
-from avsv.kaldi.data_dir import DataDir
+from avsv.kaldi.data_dir import DataDir, read_data_dir
 from avsv.kaldi.segments import Source
 from avsv.media.decoder_process import guarded
 from avsv.media.waveforms import WaveformStore, read_part
 from avsv.models.ranges import choice, within
 from avsv.training.config import TrainingConfig
 from avsv.training.image_augmentation import plan_batches, to_input, vary_face
-from avsv.training.task import RandomData
+from avsv.training.task import Inputs, RandomData, Task
 from avsv.training.tasks.avn_e import plan_batches as plan_people
 from avsv.training.tasks.voice import take_length
-from avsv.training.validation import held_out_eer
+from avsv.training.trainer import Trainer
+from avsv.training.validation import held_out_eer, read_held_out
 
 log = logging.getLogger("avsv")
 RATE = 16000
@@ -212,6 +214,25 @@ def to_device(clip: Clip, device: torch.device) -> Clip:
 def digest_clips(clips: ClipList) -> str:
     """What a training depends on: which clips there are, and of whom."""
     return digest([clips.utts, clips.wav, clips.faces, clips.speakers])
+
+
+class ClipsTask(Task):
+    """What the trainings on whole clips share: the clips, the held-out speakers, and what they depend on."""
+
+    def read(self) -> Inputs:
+        data = read_data_dir(self.config.data_dir)
+        self.clips = list_clips(data)
+        self.n_people = len(self.clips.people)
+        self.held_out = read_held_out(self.config, set(self.clips.people))
+        keys = {"data": digest_clips(self.clips), **self.read_models()}
+        return Inputs(keys, media_of(data, self.held_out))
+
+    @abstractmethod
+    def read_models(self) -> dict[str, str | None]:
+        """Read the models that the training starts from: name -> hash."""
+
+    def prepare(self, trainer: Trainer) -> None:
+        self.dataset = Clips(self.config, self.clips)
 
 
 def media_of(*sets: DataDir | None) -> list[Mapping[str, Source]]:

@@ -94,7 +94,7 @@ def read_face_encoder(source: str) -> Encoder:
                 f"face: {source}: is an ONNX pack, or the name of one. It embeds faces, but cannot be trained; train a "
                 "face network (avsv train conf/face.yaml) and give its exp_dir"
             )
-        raise InputError(f"face: {given}: there is no such file; is {source} a finished training of task face?")
+        raise InputError(f"face: {given}: no such file; is {source} a finished training of task face?")
     config = read_config(given, [])
     if config.get("task") != "face":
         raise InputError(f"face: {given}: is of task {config.get('task')}, expected face")

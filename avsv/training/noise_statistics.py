@@ -117,6 +117,6 @@ def read_noise(path: Path | str) -> NoiseStatistics:
         names = {key: tuple(str(name) for name in arrays.pop(key)) for key in ("kinds", "quality")}
         return NoiseStatistics(**names, **arrays)
     except FileNotFoundError:
-        raise InputError(f"{path}: there is no such file; avsv noise-statistics makes it") from None
+        raise InputError(f"{path}: no such file; avsv noise-statistics makes it") from None
     except (ValueError, KeyError, TypeError, EOFError, OSError) as error:
         raise InputError(f"{path}: is not of avsv noise-statistics: {error}") from None

@@ -104,9 +104,9 @@ class Task(ABC):
     def make_step(self, trainer: Trainer) -> Step | list[Step]:
         """From a batch to its mean loss and figures; one for each player."""
 
-    @abstractmethod
     def plan(self, epoch: int) -> list:
-        """The items of each batch of an epoch, from 0."""
+        """The items of each batch of an epoch, from 0; as the data set plans them."""
+        return self.dataset.plan(epoch)
 
     def n_batches(self) -> int:
         """In each epoch."""

@@ -79,18 +79,10 @@ def world(tmp_path):
 @pytest.fixture(scope="session")
 def encoder(tmp_path_factory):
     """A folder with a small untrained speaker encoder, exported to ONNX once instead of by each command."""
-    import torch
-
     from avsv.models import onnx_encoder
-    from avsv.models.speaker_encoders import ecapa_arguments, make_speaker_encoder
-    from avsv.models.speechbrain_folder import save_speechbrain_folder
+    from tests.models.small_encoder import write_encoder
 
-    folder = tmp_path_factory.mktemp("encoder")
-    torch.manual_seed(0)
-    options = (80, 8, 4, 6)
-    arguments = ecapa_arguments(*options)
-    save_speechbrain_folder(folder, make_speaker_encoder("ecapa", arguments), torch.zeros(2, 6), ["a", "b"], arguments)
-
+    folder = write_encoder(tmp_path_factory.mktemp("encoder"))
     export, exported = onnx_encoder.as_onnx, {}
 
     def export_once(network, n_mels):

@@ -94,25 +94,15 @@ def test_raw_scores_of_other_embeddings_are_found_without_any_record(avsv, model
             f"{a} {b} {float(score):.3f}\n" for a, b, score in map(str.split, (world.folder / f"s-{name}").open())
         ]
         (world.folder / f"s-{name}-rounded").write_text("".join(rounded))
+
+    def sides(scores, embeddings, cohort):
+        return ["--enroll", unknown[embeddings], "--cohort", unknown[cohort], "--scores", world.folder / f"s-{scores}"]
+
     for scores, embeddings, cohort in (("test", "test", "train"), ("test2-rounded", "test2", "train2")):
-        options = [
-            "--enroll",
-            unknown[embeddings],
-            "--cohort",
-            unknown[cohort],
-            "--scores",
-            world.folder / f"s-{scores}",
-        ]
+        options = sides(scores, embeddings, cohort)
         assert avsv("normalize", *common, *options, world.folder / "n")[0] == 0
     for scores, embeddings, cohort in (("test", "test2", "train2"), ("test2-rounded", "test", "train")):
-        options = [
-            "--enroll",
-            unknown[embeddings],
-            "--cohort",
-            unknown[cohort],
-            "--scores",
-            world.folder / f"s-{scores}",
-        ]
+        options = sides(scores, embeddings, cohort)
         status, said = avsv("normalize", *common, *options, world.folder / "m")
         assert status == 1 and str(world.folder / f"s-{scores}") in said and "test0" in said
         assert not (world.folder / "m").exists()

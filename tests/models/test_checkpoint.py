@@ -19,14 +19,14 @@ from avsv.errors import InputError
 from avsv.models.avn_e import FUSION, Fusion, FusionOptions
 from avsv.models.avn_f import AVN_F, AVNF, AVNFOptions
 from avsv.models.checkpoint import load, matching, read_state, save
-from avsv.models.speaker_encoders import ecapa_arguments, make_speaker_encoder
-from avsv.models.speechbrain_folder import load_encoder, save_speechbrain_folder
+from avsv.models.speechbrain_folder import load_encoder
 from avsv.systems.association.networks.family import AssociationOptions
 from avsv.systems.association.networks.inception_resnet import TrunkOptions
 from avsv.systems.association.networks.media import ASSOCIATION_MEDIA, MediaNetwork
 from avsv.systems.association.networks.registry import ASSOCIATION, make_family
 from avsv.systems.synchrony.embedding import NETWORKS, SYNCHRONY
 from avsv.training.checkpoints import load_state
+from tests.models.small_encoder import write_encoder
 
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0000\nsize 83316686\n"
 PAGE = b"\n<!DOCTYPE html><html>Sign in</html>"
@@ -34,12 +34,7 @@ PAGE = b"\n<!DOCTYPE html><html>Sign in</html>"
 
 @pytest.fixture(scope="module")
 def encoder(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("encoder")
-    torch.manual_seed(0)
-    options = (80, 8, 4, 6)
-    arguments = ecapa_arguments(*options)
-    save_speechbrain_folder(folder, make_speaker_encoder("ecapa", arguments), torch.zeros(2, 6), ["a", "b"], arguments)
-    return folder
+    return write_encoder(tmp_path_factory.mktemp("encoder"))
 
 
 def embed(folder):

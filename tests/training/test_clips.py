@@ -7,17 +7,7 @@ import torch
 from avsv.errors import InputError
 from avsv.kaldi.data_dir import read_data_dir
 from avsv.training.clips import Clips, ClipsConfig, draw_fate, list_clips
-from tests.training.small_clips import make_data, make_noises, tiny
-
-
-@pytest.fixture(scope="module")
-def noises(tmp_path_factory):
-    return make_noises(tmp_path_factory.mktemp("noises") / "musan")
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    return make_data(tmp_path_factory.mktemp("clips") / "d", without_face=("p0-1",), without_voice=("p1-0",))
+from tests.training.small_clips import tiny
 
 
 def make(data, noises, **more):

@@ -183,9 +183,6 @@ class AssociationMediaTask(Task):
 
         return step
 
-    def plan(self, epoch: int) -> list:
-        return self.dataset.plan(epoch)
-
     def make_validation(self, trainer: Trainer) -> Validate | None:
         """EER of held-out people, all voices against all faces."""
         config, device = self.config, trainer.device

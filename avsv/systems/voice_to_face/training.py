@@ -306,9 +306,6 @@ class VoiceToFaceTask(Task):
         """The steps of critic and generator."""
         return make_steps(self.model, trainer)
 
-    def plan(self, epoch: int) -> list:
-        return self.dataset.plan(epoch)
-
     def make_drawing(self, trainer: Trainer) -> Draw:
         return make_draw(*self.samples, trainer)
 

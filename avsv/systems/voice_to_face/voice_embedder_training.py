@@ -135,9 +135,6 @@ class VoiceEmbedderTask(Task):
 
         return step
 
-    def plan(self, epoch: int) -> list:
-        return self.dataset.plan(epoch)
-
     def make_validation(self, trainer: Trainer) -> Validate | None:
         config = self.config
         if not self.held_out:

@@ -5,28 +5,23 @@ from dataclasses import asdict, dataclass
 from torch import Tensor, nn
 
 from avsv.jobs.fingerprints import file_digest
-from avsv.kaldi.data_dir import read_data_dir
 from avsv.losses.margin import AAMSoftmax, warmed_margin
 from avsv.models.avn_f import AVN_F, AVNF, AVNFOptions, FromSound
 from avsv.models.checkpoint import save
 from avsv.models.ranges import within
 from avsv.training.clips import (
     Clip,
-    Clips,
     ClipsConfig,
-    digest_clips,
-    list_clips,
-    media_of,
+    ClipsTask,
     random_clip_data,
     to_device,
     validate_clips,
 )
 from avsv.training.image_augmentation import fast_layout
-from avsv.training.task import Inputs, RandomData, Task
+from avsv.training.task import RandomData
 from avsv.training.tasks.avn_e import attention_loss, measure_weights
 from avsv.training.tasks.face import copy_detector, detector_of
 from avsv.training.trainer import Step, Trainer, Validate
-from avsv.training.validation import read_held_out
 
 
 @dataclass
@@ -57,20 +52,14 @@ class AvnFModel(nn.Module):
         return self.net(clip.sound, clip.picture.contiguous(memory_format=self.layout), clip.present)
 
 
-class AvnFTask(Task):
+class AvnFTask(ClipsTask):
     """`task: avn_f`: writes avn_f.safetensors."""
 
     config_class = AvnFConfig
 
-    def read(self) -> Inputs:
-        config = self.config
-        data = read_data_dir(config.data_dir)
-        self.clips = list_clips(data)
-        self.n_people = len(self.clips.people)
-        self.held_out = read_held_out(config, set(self.clips.people))
-        self.detector = detector_of(config.detector)
-        keys = {"data": digest_clips(self.clips), "detector": self.detector and file_digest(self.detector)}
-        return Inputs(keys, media_of(data, self.held_out))
+    def read_models(self) -> dict[str, str | None]:
+        self.detector = detector_of(self.config.detector)
+        return {"detector": self.detector and file_digest(self.detector)}
 
     def random_data(self, n_people: int, n_clips: int) -> RandomData:
         self.n_people = n_people
@@ -78,9 +67,6 @@ class AvnFTask(Task):
 
     def make_model(self) -> AvnFModel:
         return AvnFModel(self.config, self.n_people)
-
-    def prepare(self, trainer: Trainer) -> None:
-        self.dataset = Clips(self.config, self.clips)
 
     def make_step(self, trainer: Trainer) -> Step:
         """The step on a batch of clips."""
@@ -97,9 +83,6 @@ class AvnFTask(Task):
             return loss, {"accuracy": accuracy, **measure_weights(weights.detach(), clip.present, clip.damaged)}
 
         return step
-
-    def plan(self, epoch: int) -> list:
-        return self.dataset.plan(epoch)
 
     def make_validation(self, trainer: Trainer) -> Validate | None:
         if not self.held_out:

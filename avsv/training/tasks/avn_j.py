@@ -19,7 +19,6 @@ from avsv.embeddings.pair import load_fusion
 from avsv.embeddings.quality_tables import LOG
 from avsv.errors import InputError
 from avsv.jobs.fingerprints import file_digest
-from avsv.kaldi.data_dir import read_data_dir
 from avsv.losses.margin import AAMSoftmax, warmed_margin
 from avsv.models.avn_e import FUSION, Fusion
 from avsv.models.avn_f import where_present
@@ -28,11 +27,8 @@ from avsv.models.ranges import within
 from avsv.models.speechbrain_library import make_frontend
 from avsv.training.clips import (
     Clip,
-    Clips,
     ClipsConfig,
-    digest_clips,
-    list_clips,
-    media_of,
+    ClipsTask,
     random_clip_data,
     to_device,
     validate_clips,
@@ -47,10 +43,9 @@ from avsv.training.encoders import (
 )
 from avsv.training.image_augmentation import fast_layout
 from avsv.training.pair_noise import PairNoise
-from avsv.training.task import Inputs, RandomData, Task
+from avsv.training.task import RandomData
 from avsv.training.tasks.avn_e import FusionConfig, FusionModel, measure_weights
 from avsv.training.trainer import Step, Trainer, Validate
-from avsv.training.validation import read_held_out
 
 STATISTICS_BATCHES = 50  # that the means of the embeddings are estimated from, before training
 MAGNITUDE = "utt2magnitude"
@@ -235,21 +230,15 @@ def start_head(fusion: Fusion, folder: str) -> None:
     fusion.load_state_dict(trained.state_dict())
 
 
-class AvnJTask(Task):
+class AvnJTask(ClipsTask):
     """`task: avn_j`: writes a voice encoder, a face pack and a head."""
 
     config_class = AvnJConfig
 
-    def read(self) -> Inputs:
-        config = self.config
-        data = read_data_dir(config.data_dir)
-        self.clips = list_clips(data)
-        self.n_people = len(self.clips.people)
-        self.held_out = read_held_out(config, set(self.clips.people))
+    def read_models(self) -> dict[str, str | None]:
         self.read_encoders()
-        keys = {"data": digest_clips(self.clips), "voice": self.voice.digest, "face": self.face.digest}
-        keys |= {"head": file_digest(FUSION.path(config.head))} if config.head else {}
-        return Inputs(keys, media_of(data, self.held_out))
+        keys = {"voice": self.voice.digest, "face": self.face.digest}
+        return keys | ({"head": file_digest(FUSION.path(self.config.head))} if self.config.head else {})
 
     def random_data(self, n_people: int, n_clips: int) -> RandomData:
         """Noise; nothing is frozen, as in most epochs."""
@@ -267,17 +256,14 @@ class AvnJTask(Task):
         return model
 
     def prepare(self, trainer: Trainer) -> None:
+        super().prepare(trainer)
         config = self.config
-        self.dataset = Clips(config, self.clips)
         if not config.head and not (Path(config.exp_dir) / "checkpoint.pt").exists():
             set_statistics(self.model, super().batches(0), trainer.device)
 
     def make_step(self, trainer: Trainer) -> Step:
         """The step on a batch of clips."""
         return lambda batch: self.model(to_device(batch, trainer.device), trainer.done)
-
-    def plan(self, epoch: int) -> list:
-        return self.dataset.plan(epoch)
 
     def batches(self, epoch: int) -> Iterable:
         self.model.freeze(epoch < self.config.freeze_epochs)

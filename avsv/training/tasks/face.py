@@ -145,9 +145,6 @@ class FaceTask(Task):
         """The step on a batch of images (batch, 3, 112, 112) uint8 and people (batch,)."""
         return classification_step(self.model, trainer)
 
-    def plan(self, epoch: int) -> list:
-        return self.dataset.plan(epoch)
-
     def make_validation(self, trainer: Trainer) -> Validate | None:
         if not self.held_out:
             return None

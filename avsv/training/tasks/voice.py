@@ -173,9 +173,6 @@ class VoiceTask(Task):
         """The step on a batch of waveforms (batch, n) and classes (batch,)."""
         return classification_step(self.model, trainer)
 
-    def plan(self, epoch: int) -> list:
-        return self.dataset.plan(epoch)
-
     def make_validation(self, trainer: Trainer) -> Validate | None:
         if not self.held_out:
             return None

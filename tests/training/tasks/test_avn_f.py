@@ -17,19 +17,9 @@ from avsv.training.config import apply_schema, read_config
 from avsv.training.task import train
 from avsv.training.tasks.avn_f import AvnFConfig, AvnFModel, AvnFTask
 from avsv.training.trainer import Trainer
-from tests.training.small_clips import draw_face, draw_voice, make_data, make_noises, tiny
+from tests.training.small_clips import draw_face, draw_voice, make_data, tiny
 
 ROOT = Path(__file__).resolve().parents[3]
-
-
-@pytest.fixture(scope="module")
-def noises(tmp_path_factory):
-    return make_noises(tmp_path_factory.mktemp("noises") / "musan")
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    return make_data(tmp_path_factory.mktemp("clips") / "d", without_face=("p0-1",), without_voice=("p1-0",))
 
 
 def config(data, noises, exp_dir, **more):

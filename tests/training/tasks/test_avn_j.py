@@ -24,20 +24,10 @@ from avsv.training.tasks.avn_j import AvnJConfig, AvnJTask
 from avsv.training.tasks.face import FaceConfig, FaceTask
 from avsv.training.tasks.voice import VoiceConfig, VoiceTask
 from avsv.training.trainer import Trainer
-from tests.training.small_clips import draw_face, make_data, make_noises, tiny
+from tests.training.small_clips import draw_face, make_data, tiny
 
 ROOT = Path(__file__).resolve().parents[3]
 NEW_VOICE = "task: voice\nencoder: resnet\nchannels: 4\nblocks: [1, 1]\nembedding_size: 6\nexp_dir: x\ndata_dir: x\n"
-
-
-@pytest.fixture(scope="module")
-def noises(tmp_path_factory):
-    return make_noises(tmp_path_factory.mktemp("noises") / "musan")
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    return make_data(tmp_path_factory.mktemp("clips") / "d", without_face=("p0-1",), without_voice=("p1-0",))
 
 
 @pytest.fixture(scope="module")

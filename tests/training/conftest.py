@@ -1,0 +1,16 @@
+"""Small clips and noises that the trainings on whole clips are tested with."""
+
+import pytest
+
+from tests.training.small_clips import make_data, make_noises
+
+
+@pytest.fixture(scope="module")
+def noises(tmp_path_factory):
+    return make_noises(tmp_path_factory.mktemp("noises") / "musan")
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """A data directory in which one clip lacks its face and another its voice."""
+    return make_data(tmp_path_factory.mktemp("clips") / "d", without_face=("p0-1",), without_voice=("p1-0",))
