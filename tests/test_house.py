@@ -105,3 +105,9 @@ def test_below_the_commands_nothing_knows_an_option_or_argparse():
 def test_every_verb_is_listed_under_one_heading():
     listed = [verb for verbs in cli.GROUPS.values() for verb in verbs.split()]
     assert sorted(listed) == sorted(cli.main_verbs())
+
+
+def test_no_file_is_long():
+    files = [path for folder in ("avsv", "egs", "utils", "tests") for path in (ROOT / folder).rglob("*.*")
+             if path.suffix in (".py", ".sh") and not {"exp", "data", "corpus"} & set(path.parts)]  # fmt: skip
+    assert not [path for path in files if path.read_text(encoding="utf-8").count("\n") > 400]
