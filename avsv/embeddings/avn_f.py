@@ -14,7 +14,7 @@ from avsv.errors import InputError
 from avsv.features.faces import SIDE
 from avsv.jobs.progress import progress
 from avsv.kaldi.shard_writer import ShardWriter
-from avsv.models.avn_f import AVN_F, FromSound
+from avsv.models.avn_f import AVN_F, AVNFWithFrontend
 from avsv.models.checkpoint import load
 from avsv.models.device import pick_device
 
@@ -94,7 +94,7 @@ class AVNFEmbedder:
 def make_avn_f_embedder(exp_dir: Path | str, device: str = "cpu") -> AVNFEmbedder:
     """Make an embedder from the AVN-F of a finished experiment; `device` is "cpu" or "cuda"."""
     net, description = load(exp_dir, AVN_F)
-    return AVNFEmbedder(FromSound(net), description["crop_seconds"], pick_device(device))
+    return AVNFEmbedder(AVNFWithFrontend(net), description["crop_seconds"], pick_device(device))
 
 
 def embed_clips(

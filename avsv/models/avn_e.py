@@ -1,11 +1,11 @@
-"""AVN-E: a voice and a face embedding become one (Qian, Chen, Wang, TASLP 2021; soft attention of Shon, ICASSP 2019).
+"""AVN-E: fusion of a voice and a face embedding (Qian, Chen, Wang, TASLP 2021; soft attention: Shon, ICASSP 2019).
 
-    v, f       embeddings, the training mean taken off, of length 1
-    v', f'     r_v v + (1 - r_v) s_v, the same for f: r is how far a modality can be trusted, 0 where it is missing,
-               s its learned state of absence (reliability.py; without it r is 1 where there is an embedding)
-    V, F       W_v v', W_f f'                                  depth 1: one Linear each to `size`; depth 0: as they are
+    v, f       embeddings minus the training mean, scaled to unit length
+    v', f'     r_v v + (1 - r_v) s_v, likewise for f: r is the trust in a modality, 0 if it is missing; s is the
+               learned vector of a missing modality (see reliability.py; without it, r is 1 for every embedding)
+    V, F       W_v v', W_f f'                                  depth 1: one Linear each to `size`; depth 0: identity
 
-| form | output | weights of its own (without biases) |
+| form | output | own weights (without biases) |
 |---|---|---|
 | concat | MLP([F; V]), blocks of Linear-BN-ReLU-dropout, the last Linear | (n_F + n_V) size + (depth - 1) size^2 |
 | sum | (F + V) / 2 | none |
@@ -14,7 +14,7 @@
 | gated | z t(F) + (1 - z) t(V), z = sigmoid(Linear(ReLU(BN(Linear([f'; v'] -> 64))))) | 64 (n_f + n_v) + 64 size |
 | compact_bilinear | IFFT(FFT(sketch(F)) FFT(sketch(V))) | none; two random sketches |
 
-Widths of the MLP and its dropout are our choice: no readable source gives them.
+Width and dropout of the MLP are our choice: no source available to us states them.
 """
 
 from dataclasses import asdict, dataclass, field
@@ -31,11 +31,11 @@ from avsv.models.reliability import Reliability
 
 
 class Fused(NamedTuple):
-    """What comes out for a batch.
+    """The output for a batch.
 
     out : (batch, out_size) fused embeddings
-    weights : (batch, 2) how much of voice and face entered: attention times trust, of sum 1
-    damage : (batch, 2) log-odds that the voice, the face is damaged; None without `reliability`
+    weights : (batch, 2) weights of voice and face: attention times trust, normalised to sum 1
+    damage : (batch, 2) log-odds that the voice or the face is damaged; None without `reliability`
     """
 
     out: Tensor
@@ -48,7 +48,7 @@ def masked_softmax(scores: Tensor, present: Tensor) -> Tensor:
 
 
 def halving_layers(n_in: int, n_out: int, depth: int) -> nn.Sequential:
-    """Linear layers with ReLU between, each half as wide as the one before: 1024 -> 512 -> ... -> n_out.
+    """Linear layers with ReLU in between, each half as wide as the previous one: 1024 -> 512 -> ... -> n_out.
 
     Examples
     --------
@@ -96,7 +96,7 @@ class SoftAttentionConcat(nn.Module):
         super().__init__()
         self.out_size = n_voice + n_face
         self.attention = halving_layers(n_cues, 2, options.attention_depth)
-        # our choice: training starts from equal weights, that is from the sum
+        # our choice: training starts from equal weights, hence from the sum
         nn.init.zeros_(self.attention[-1].weight)
         nn.init.zeros_(self.attention[-1].bias)
 
@@ -139,8 +139,8 @@ class Gated(nn.Module):
 class CompactBilinear(nn.Module):
     """Count sketches of F and V, convolved by FFT (Gao et al., CVPR 2016).
 
-    The inner product of two outputs is, in expectation over the sketches, that of the outer products F V':
-    <F1, F2> <V1, V2>. A masked modality is the unit of convolution, so that the sketch of the other comes out.
+    In expectation over the sketches, the inner product of two outputs equals that of the outer products F V':
+    <F1, F2> <V1, V2>. A masked modality is replaced by the unit of convolution, which leaves the other's sketch.
     """
 
     def __init__(self, n_voice: int, n_face: int, n_cues: int, options: "FusionOptions"):
@@ -172,18 +172,18 @@ FORMS = {
 
 @dataclass
 class FusionOptions:
-    """What a fusion network is made of: everything needed to build it again, but the sizes of the embeddings."""
+    """The options that define a fusion network, together with the sizes of the embeddings."""
 
     fusion: str = choice("soft_attention", *FORMS)
-    size: int = within(512, 1, 16384)  # of the transformed embeddings, and of the output but for soft_attention_concat
-    transform_depth: int = within(1, 0, 20)  # layers of W_v and W_f; 0: embeddings go in as they are
+    size: int = within(512, 1, 16384)  # of the transformed embeddings, and of every output but soft_attention_concat's
+    transform_depth: int = within(1, 0, 20)  # layers of W_v and W_f; 0: no transform
     attention_depth: int = within(1, 1, 20)  # layers of the attention; each halves the width
-    # embeddings | reliability | both: what the attention sees
+    # embeddings | reliability | both: the input of the attention
     attention_on: str = choice("embeddings", "embeddings", "reliability", "both")
-    # mask: nothing enters, the other has all the weight; learned: a learned vector stands for it
+    # mask: the other modality gets all the weight; learned: a learned vector replaces the embedding
     missing: str = choice("mask", "mask", "learned")
     reliability: bool = False  # a damaged modality counts as partly missing
-    voice_quality: list[str] = field(default_factory=list)  # tables beside the embeddings, such as "log:utt2magnitude"
+    voice_quality: list[str] = field(default_factory=list)  # tables next to the embeddings, e.g. "log:utt2magnitude"
     face_quality: list[str] = field(default_factory=list)
     mlp_depth: int = within(2, 1, 20)  # of concat
     dropout: float = within(0.1, 0, below=1)  # of concat
@@ -192,16 +192,16 @@ class FusionOptions:
 
 def same_size(n_voice: int, n_face: int, options: FusionOptions) -> int:
     if n_voice != n_face:
-        raise InputError(f"fusion: {options.fusion} adds voice to face, and {n_voice} and {n_face} numbers do not add; "
-                        "set transform_depth: 1, or fusion: soft_attention_concat")  # fmt: skip
+        raise InputError(f"fusion: {options.fusion} adds voice and face, whose sizes differ: {n_voice} and {n_face}; "
+                         "set transform_depth: 1, or fusion: soft_attention_concat")  # fmt: skip
     return n_voice
 
 
 def make_transforms(n_voice: int, n_face: int, options: FusionOptions) -> tuple[nn.Module, nn.Module]:
     """W_v and W_f.
 
-    Single layers start as isometries (our choice), into directions of their own where `size` has room for both, so
-    that training starts from the sum of the two cosines and leaves it only for something better.
+    Single layers start as isometries (our choice), onto orthogonal subspaces if `size` has room for both. Training
+    thus starts from the sum of the two cosines.
     """
     size, depth = options.size, options.transform_depth
     if depth == 0:
@@ -234,7 +234,7 @@ class Fusion(nn.Module):
 
     Raises
     ------
-    InputError : an unknown form, or options that do not go together
+    InputError : an unknown form, or options that contradict each other
 
     Examples
     --------
@@ -247,7 +247,7 @@ class Fusion(nn.Module):
 
     def __init__(self, n_voice: int, n_face: int, options: FusionOptions):
         super().__init__()
-        refuse_unknown(options)
+        check_options(options)
         self.options, self.n_voice, self.n_face = options, n_voice, n_face
         n_tables = (len(options.voice_quality), len(options.face_quality))
         self.register_buffer("voice_mean", torch.zeros(n_voice))
@@ -256,7 +256,7 @@ class Fusion(nn.Module):
         self.register_buffer("quality_std", torch.ones(sum(n_tables)))
         self.reliability = Reliability(n_voice, n_face, *n_tables) if options.reliability else None
         if options.missing == "learned":
-            # not 0: a state that starts at 0 has, in a product with the other modality, no gradient
+            # not 0: in a product with the other modality, a state of 0 would get no gradient
             self.voice_state = nn.Parameter(torch.randn(n_voice) * 0.01)
             self.face_state = nn.Parameter(torch.randn(n_face) * 0.01)
         self.voice, self.face = make_transforms(n_voice, n_face, options)
@@ -271,11 +271,11 @@ class Fusion(nn.Module):
 
     @property
     def description(self) -> dict:
-        """What `FUSION` builds the network from."""
+        """The description from which `FUSION` rebuilds the network."""
         return {"n_voice": self.n_voice, "n_face": self.n_face, "options": asdict(self.options)}
 
     def normalize(self, voice: Tensor, face: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
-        """Take off the means, scale to length 1, and put 0 where a modality is missing."""
+        """Subtract the means, scale to unit length, and set missing embeddings to 0."""
         voice = F.normalize(voice - self.voice_mean) * present[:, :1]
         face = F.normalize(face - self.face_mean) * present[:, 1:]
         return voice, face
@@ -286,13 +286,13 @@ class Fusion(nn.Module):
         Parameters
         ----------
         voice : (batch, n_voice) ; face : (batch, n_face)
-        present : (batch, 2) bool, is there a voice, is there a face; at least one of them
-        quality : (batch, n) values of the tables, voice's first, NaN where a clip has none; None without tables
+        present : (batch, 2) bool, whether the voice and the face are present; at least one is
+        quality : (batch, n) values of the quality tables, the voice's first; NaN if absent; None without tables
         """
         return self.fuse(*self.normalize(voice, face, present), present, quality)
 
     def fuse(self, voice: Tensor, face: Tensor, present: Tensor, quality: Tensor | None = None) -> Fused:
-        """Fuse normalised embeddings; training may change them between `normalize` and this."""
+        """Fuse normalised embeddings; training may alter them between `normalize` and this call."""
         damage = evidence = None
         trust = present.to(voice.dtype)
         if self.reliability is not None:
@@ -310,14 +310,14 @@ class Fusion(nn.Module):
         return Fused(out, weights / weights.sum(1, keepdim=True), damage)
 
     def standardize(self, quality: Tensor | None, n: int) -> Tensor:
-        """Quality in standard deviations of the training set, at most 5; a value that is missing is the mean."""
+        """Quality in standard deviations of the training set, clipped to 5; a missing value is set to the mean."""
         if quality is None:
             quality = self.quality_mean.expand(n, -1)
         return ((quality - self.quality_mean) / self.quality_std).clamp(-5, 5).nan_to_num(0.0)
 
 
-def refuse_unknown(options: FusionOptions) -> None:
-    """InputError where an option has no meaning, or none beside the others."""
+def check_options(options: FusionOptions) -> None:
+    """Raise InputError for unknown values, and for options that contradict each other."""
     known = {"fusion": tuple(FORMS), "missing": ("mask", "learned"),
              "attention_on": ("embeddings", "reliability", "both")}  # fmt: skip
     for key, values in known.items():
@@ -329,7 +329,7 @@ def refuse_unknown(options: FusionOptions) -> None:
             raise InputError(f"{key}: {getattr(options, key)}: expected at least {value}")
     if not options.reliability and (options.attention_on != "embeddings" or options.voice_quality
                                     or options.face_quality):  # fmt: skip
-        raise InputError("attention_on, voice_quality and face_quality speak of reliability; set reliability: true")
+        raise InputError("attention_on, voice_quality and face_quality refer to the reliability; set reliability: true")
 
 
 def build_fusion(description: dict) -> Fusion:

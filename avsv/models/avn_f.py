@@ -1,21 +1,21 @@
-"""AVN-F: feature maps of sound and face, weighed by attention, go through one trunk (Qian, Chen, Wang, TASLP 2021).
+"""AVN-F: feature maps of voice and face, weighted by attention, share one trunk (Qian, Chen, Wang, TASLP 2021).
 
-From the paper: maps M_a of filter banks and M_v of a face picture by a few convolutions, 64 channels each; one of the
-attention modules; the maps side by side, 128 channels; a trunk like ResNet34 that both share; pooling; an embedding.
-Its layer tables are in no source that we could read, so that every kernel, stride, map size and pooling below is OURS,
-as are: a picture's map is resized to the sound's, coefficients are squashed by a sigmoid (attention 1, 2), the
-convolution of attention 2 and 3 is followed by BN and ReLU, and attention 3 has it too.
+From the paper: a few convolutions compute the maps M_a of filter banks and M_v of a face image, 64 channels each; one
+of the attention modules weights them; the maps are concatenated to 128 channels; a trunk like ResNet34, shared by both,
+pooling and a Linear give the embedding. No source available to us has its layer tables: every kernel, stride, map size
+and pooling below is OUR choice, and so are these: the face's map is resized to the voice's, a sigmoid bounds the
+coefficients (attention 1, 2), the convolution of attention 2 is followed by BN and ReLU, and attention 3 has it too.
 
-For 2 s of sound (80 mel bands x 200 frames) and a face of 112 x 112:
+For a waveform of 2 s (80 mel bands x 200 frames) and a face image of 112 x 112:
 
     layer           kernel, stride   output                    parameters (attention 1 / 2 / 3)
-    sound conv 1    3 x 3, 1         32 x  80 x 200                 352  (with BN, as all below)
-    sound conv 2    3 x 3, 2         64 x  40 x 100              18,560
+    voice conv 1    3 x 3, 1         32 x  80 x 200                 352  (with BN, as all below)
+    voice conv 2    3 x 3, 2         64 x  40 x 100              18,560
     face conv 1     3 x 3, 1         32 x 112 x 112                 928
     face conv 2     3 x 3, 2         64 x  56 x  56              18,560
     face resize     bilinear         64 x  40 x 100                   -
     attention       128 -> 8 -> 128 (3: -> 2)            2,184 / 76,168 / 75,034
-    side by side                    128 x  40 x 100                   -
+    concatenation                   128 x  40 x 100                   -
     stage 1         3 blocks, 1      64 x  40 x 100             267,136
     stage 2         4 blocks, 2     128 x  20 x  50           1,116,416
     stage 3         6 blocks, 2     256 x  10 x  25           6,822,400
@@ -24,7 +24,7 @@ For 2 s of sound (80 mel bands x 200 frames) and a face of 112 x 112:
     Linear                           512                      2,621,952
     all             without attention                        23,980,672
 
-A missing modality is a state: its map is 0, the attention sees 0 for it and gives it no weight.
+A missing modality has a map of 0; the attention sees 0 for it and gives it no weight.
 """
 
 from collections.abc import Callable
@@ -41,7 +41,7 @@ from avsv.models.resnet import BLOCKS, make_stages, pool_statistics
 from avsv.models.speechbrain_library import make_frontend
 
 LONGEST_CROP = 600.0  # seconds; a file that claims to be trained on longer crops is refused
-BOTTLENECK = 8  # the paper's: Linear 128 -> 8 -> 128 or 2
+BOTTLENECK = 8  # as in the paper: Linear 128 -> 8 -> 128 or 2
 
 
 def conv_bn_relu(n_in: int, n_out: int, stride: int = 1) -> nn.Sequential:
@@ -50,32 +50,32 @@ def conv_bn_relu(n_in: int, n_out: int, stride: int = 1) -> nn.Sequential:
     )
 
 
-def where_present(net: Callable[[Tensor], Tensor], inputs: Tensor, there: Tensor) -> Tensor:
-    """What `net` makes of the examples that are there; 0 for the others, which do not touch batch norm's statistics.
+def where_present(net: Callable[[Tensor], Tensor], inputs: Tensor, present: Tensor) -> Tensor:
+    """Apply `net` to the present examples only; the others give 0 and do not enter batch norm's statistics.
 
     Parameters
     ----------
-    inputs : (batch, ...) ; there : (batch,) bool
+    inputs : (batch, ...) ; present : (batch,) bool
     """
-    if there.all() or there.sum() < 2:  # batch norm needs two
+    if present.all() or present.sum() < 2:  # batch norm needs two
         out = net(inputs)
-        return out * there.view(-1, *[1] * (out.ndim - 1))
-    some = net(inputs[there])
-    return some.new_zeros(len(inputs), *some.shape[1:]).index_put((there.nonzero()[:, 0],), some)
+        return out * present.view(-1, *[1] * (out.ndim - 1))
+    some = net(inputs[present])
+    return some.new_zeros(len(inputs), *some.shape[1:]).index_put((present.nonzero()[:, 0],), some)
 
 
 class NoAttention(nn.Module):
-    """Both maps as they are."""
+    """Both maps unchanged."""
 
     def __init__(self, channels: int):
         super().__init__()
 
-    def forward(self, sound: Tensor, face: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
-        return present[:, :1].to(sound.dtype), present[:, 1:].to(face.dtype)
+    def forward(self, voice: Tensor, face: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
+        return present[:, :1].to(voice.dtype), present[:, 1:].to(face.dtype)
 
 
 class ChannelAttention(nn.Module):
-    """Attention 1: a coefficient for each channel of each map, from the means of all channels of both.
+    """Attention 1: a coefficient for each channel of each map, computed from the means of all channels of both.
 
         [alpha_a; alpha_v] = sigmoid(W_2 relu(W_1 [GAP(M_a); GAP(M_v)]))
 
@@ -86,8 +86,8 @@ class ChannelAttention(nn.Module):
     Examples
     --------
     >>> both = torch.tensor([[True, True], [True, False]])
-    >>> of_sound, of_face = ChannelAttention(4)(torch.ones(2, 4, 5, 6), torch.ones(2, 4, 5, 6), both)
-    >>> of_sound.shape, of_face[1].tolist()
+    >>> voice_weights, face_weights = ChannelAttention(4)(torch.ones(2, 4, 5, 6), torch.ones(2, 4, 5, 6), both)
+    >>> voice_weights.shape, face_weights[1].tolist()
     (torch.Size([2, 4]), [0.0, 0.0, 0.0, 0.0])
     """
 
@@ -99,50 +99,50 @@ class ChannelAttention(nn.Module):
     def n_coefficients(self, channels: int) -> int:
         return 2 * channels
 
-    def means(self, sound: Tensor, face: Tensor, present: Tensor) -> Tensor:
-        """What is known of both maps, (batch, 2 channels); 0 for a missing one."""
-        return torch.cat([maps.mean((2, 3)) * present[:, i : i + 1] for i, maps in enumerate((sound, face))], 1)
+    def means(self, voice: Tensor, face: Tensor, present: Tensor) -> Tensor:
+        """Means of the channels of both maps, (batch, 2 channels); 0 for a missing one."""
+        return torch.cat([maps.mean((2, 3)) * present[:, i : i + 1] for i, maps in enumerate((voice, face))], 1)
 
-    def scores(self, sound: Tensor, face: Tensor, present: Tensor) -> Tensor:
-        return self.excite(torch.relu(self.squeeze(self.means(sound, face, present))))
+    def scores(self, voice: Tensor, face: Tensor, present: Tensor) -> Tensor:
+        return self.excite(torch.relu(self.squeeze(self.means(voice, face, present))))
 
-    def forward(self, sound: Tensor, face: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, voice: Tensor, face: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
         """Coefficients of the maps' channels.
 
         Parameters
         ----------
-        sound, face : (batch, channels, rows, columns)
+        voice, face : (batch, channels, rows, columns)
         present : (batch, 2) bool
 
         Returns
         -------
-        (batch, channels) each, or (batch, 1) where all channels have the same
+        (batch, channels) each, or (batch, 1) if all channels share one coefficient
         """
-        of_sound, of_face = torch.sigmoid(self.scores(sound, face, present)).chunk(2, 1)
-        return of_sound * present[:, :1], of_face * present[:, 1:]
+        voice_weights, face_weights = torch.sigmoid(self.scores(voice, face, present)).chunk(2, 1)
+        return voice_weights * present[:, :1], face_weights * present[:, 1:]
 
 
 class ConvolvedAttention(ChannelAttention):
-    """Attention 2: as attention 1, from maps that passed a convolution first, for a plain mean loses information."""
+    """Attention 2: attention 1 on convolved maps, as the plain mean of a map loses information."""
 
     def __init__(self, channels: int):
         super().__init__(channels)
         self.sound, self.face = conv_bn_relu(channels, channels), conv_bn_relu(channels, channels)
 
-    def means(self, sound: Tensor, face: Tensor, present: Tensor) -> Tensor:
-        return super().means(self.sound(sound), self.face(face), present)
+    def means(self, voice: Tensor, face: Tensor, present: Tensor) -> Tensor:
+        return super().means(self.sound(voice), self.face(face), present)
 
 
 class ModalityAttention(ConvolvedAttention):
-    """Attention 3: one weight a modality, softmax, for a modality in a bad state is bad in all its channels."""
+    """Attention 3: one softmax weight per modality, as a poor recording or image affects all channels."""
 
     def n_coefficients(self, channels: int) -> int:
         return 2
 
-    def forward(self, sound: Tensor, face: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
-        scores = self.scores(sound, face, present).float().masked_fill(~present, float("-inf"))
-        of_sound, of_face = scores.softmax(1).chunk(2, 1)
-        return of_sound, of_face
+    def forward(self, voice: Tensor, face: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
+        scores = self.scores(voice, face, present).float().masked_fill(~present, float("-inf"))
+        voice_weights, face_weights = scores.softmax(1).chunk(2, 1)
+        return voice_weights, face_weights
 
 
 ATTENTION = {"none": NoAttention, "1": ChannelAttention, "2": ConvolvedAttention, "3": ModalityAttention}
@@ -150,23 +150,23 @@ ATTENTION = {"none": NoAttention, "1": ChannelAttention, "2": ConvolvedAttention
 
 @dataclass
 class AVNFOptions:
-    """What AVN-F is made of: everything needed to build it again."""
+    """The options that define the network."""
 
     attention: str = choice("3", "none", "1", "2", "3")  # none | 1 | 2 | 3, the paper's numbers
     channels: int = within(64, 1, 16384)  # of each modality's map
     trunk_channels: tuple[int, ...] = within((64, 128, 256, 512), 1, 16384)  # of each stage
     blocks: tuple[int, ...] = within(BLOCKS, 1, 200)  # in each stage
     embedding_size: int = within(512, 1, 16384)
-    stem_stride: int = within(1, 1, 8)  # as in the table above; 2 looks at a quarter of the positions, for a laptop
+    stem_stride: int = within(1, 1, 8)  # as in the table above; 2: a quarter of the positions, for a laptop
 
     @classmethod
     def of(cls, config: "AVNFOptions") -> "AVNFOptions":
-        """The options alone of a configuration that has more."""
+        """The network options of a configuration that has further fields."""
         return cls(**{f.name: getattr(config, f.name) for f in fields(cls)})
 
 
 class AVNF(nn.Module):
-    """Filter banks and a face picture -> one embedding.
+    """Filter banks and a face image -> one embedding.
 
     Parameters
     ----------
@@ -175,7 +175,7 @@ class AVNF(nn.Module):
 
     Raises
     ------
-    InputError : there is no such attention, or not as many blocks as channels
+    InputError : an unknown attention, or `blocks` and `trunk_channels` of different lengths
 
     Examples
     --------
@@ -193,7 +193,7 @@ class AVNF(nn.Module):
             raise InputError(f"attention: {options.attention}: expected one of {', '.join(ATTENTION)}")
         blocks, widths = options.blocks, options.trunk_channels
         if not len(widths) == len(blocks) > 0:
-            raise InputError(f"blocks={list(blocks)} trunk_channels={list(widths)}: expected one of each a stage")
+            raise InputError(f"blocks={list(blocks)} trunk_channels={list(widths)}: expected one of each per stage")
         self.options, channels, stride = options, options.channels, options.stem_stride
         stem = max(1, channels // 2)
         self.sound = nn.Sequential(conv_bn_relu(1, stem, stride), conv_bn_relu(stem, channels, 2))
@@ -205,54 +205,54 @@ class AVNF(nn.Module):
             rows = -(-rows // step)
         self.embedding = nn.Linear(2 * widths[-1] * rows, options.embedding_size)
 
-    def maps(self, features: Tensor, pictures: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
-        """M_a and M_v on one grid, (batch, channels, rows, columns) each; a missing one is 0."""
-        sound = where_present(self.sound, features.transpose(1, 2).unsqueeze(1), present[:, 0])
-        face = where_present(self.face, pictures, present[:, 1])
-        return sound, F.interpolate(face, sound.shape[2:], mode="bilinear", align_corners=False)
+    def maps(self, features: Tensor, images: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
+        """M_a and M_v on one grid, (batch, channels, rows, columns) each; 0 for a missing modality."""
+        voice = where_present(self.sound, features.transpose(1, 2).unsqueeze(1), present[:, 0])
+        face = where_present(self.face, images, present[:, 1])
+        return voice, F.interpolate(face, voice.shape[2:], mode="bilinear", align_corners=False)
 
-    def forward(self, features: Tensor, pictures: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, features: Tensor, images: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
         """Embed pairs.
 
         Parameters
         ----------
-        features : (batch, t, n_mels) float, each band's mean over time taken off
-        pictures : (batch, 3, 112, 112) float, RGB, (x - 127.5) / 127.5
-        present : (batch, 2) bool, is there a sound, is there a face; at least one of them
+        features : (batch, t, n_mels) float, minus each band's mean over time
+        images : (batch, 3, 112, 112) float, RGB, (x - 127.5) / 127.5
+        present : (batch, 2) bool, whether the voice and the face are present; at least one is
 
         Returns
         -------
-        (batch, embedding_size), not normalised ; (batch, 2) shares of the coefficients of sound and face, of sum 1
+        (batch, embedding_size), not normalised ; (batch, 2) shares of voice and face in the coefficients, sum 1
         """
-        sound, face = self.maps(features, pictures, present)
-        of_sound, of_face = self.attention(sound, face, present)
-        both = torch.cat([sound * of_sound[:, :, None, None], face * of_face[:, :, None, None]], 1)
-        shares = torch.stack([of_sound.float().mean(1), of_face.float().mean(1)], 1)
+        voice, face = self.maps(features, images, present)
+        voice_weights, face_weights = self.attention(voice, face, present)
+        both = torch.cat([voice * voice_weights[:, :, None, None], face * face_weights[:, :, None, None]], 1)
+        shares = torch.stack([voice_weights.float().mean(1), face_weights.float().mean(1)], 1)
         return self.embedding(pool_statistics(self.trunk(both))), shares / shares.sum(1, keepdim=True).clamp(min=1e-12)
 
 
-class FromSound(nn.Module):
-    """AVN-F with its filter banks: sound and pictures as bytes, as they come from files."""
+class AVNFWithFrontend(nn.Module):
+    """AVN-F behind its filter banks: takes waveforms and 8-bit images as read from files."""
 
     def __init__(self, net: AVNF):
         super().__init__()
         self.net = net
         self.fbank, self.normalize = make_frontend()
 
-    def forward(self, sound: Tensor, pictures: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
-        """As `AVNF.forward`.
+    def forward(self, waveforms: Tensor, images: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
+        """Embed pairs; see `AVNF.forward`.
 
         Parameters
         ----------
-        sound : (batch, n) float at 16 kHz ; pictures : (batch, 3, 112, 112) uint8 RGB ; present : (batch, 2) bool
+        waveforms : (batch, n) float at 16 kHz ; images : (batch, 3, 112, 112) uint8 RGB ; present : (batch, 2) bool
         """
-        with torch.no_grad(), torch.autocast(sound.device.type, enabled=False):
-            features = self.normalize(self.fbank(sound), torch.ones(len(sound), device=sound.device))
-        return self.net(features, (pictures.float() - 127.5) / 127.5, present)
+        with torch.no_grad(), torch.autocast(waveforms.device.type, enabled=False):
+            features = self.normalize(self.fbank(waveforms), torch.ones(len(waveforms), device=waveforms.device))
+        return self.net(features, (images.float() - 127.5) / 127.5, present)
 
 
 def build_avn_f(description: dict) -> AVNF:
-    seconds = description["crop_seconds"]  # of the training's crops; test recordings are cut to the same length
+    seconds = description["crop_seconds"]  # length of the training's crops; test recordings are cut to it too
     if not (isinstance(seconds, int | float) and 0 < seconds <= LONGEST_CROP):
         raise ValueError(f"crop_seconds {seconds}")
     return AVNF(AVNFOptions(**description["options"]))

@@ -1,11 +1,11 @@
-"""Networks in files: `save` writes a trained network, `load` builds it again, whichever network it is.
+"""Network files: `save` writes a trained network of any kind, `load` rebuilds it.
 
 A `NetworkFile` names the file in an experiment's folder and the function that builds the network. The file is
-safetensors; its metadata hold, as JSON under the key "network", the description that the network is built from.
+safetensors; the key "network" of its metadata holds, as JSON, the description that the network is built from.
 
 Loading is strict: every parameter comes from the file, or the file is refused. No network runs on random parameters.
 Loading is safe: nothing is unpickled (torch.load reads tensors and plain values only), and a description that asks for
-a network larger than its file is refused before any memory is taken.
+a network larger than its file is refused before any memory is allocated.
 """
 
 import json
@@ -32,7 +32,7 @@ log = logging.getLogger("avsv")
 State = dict[str, Tensor]
 WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "encoder", "embedding_model")
 PREFIXES = ("module.", "model.", "_orig_mod.", "embedding_model.", "encoder.", "net.", "backbone.")
-LARGEST_NUMBER = 1 << 20  # in a description: the most classes, channels, layers
+LARGEST_NUMBER = 1 << 20  # in a description: limit on classes, channels, layers
 BROKEN = (KeyError, TypeError, ValueError, RuntimeError, AttributeError, IndexError, OverflowError, AssertionError,
           NotImplementedError, MemoryError, ZeroDivisionError)  # fmt: skip
 
@@ -41,9 +41,9 @@ BROKEN = (KeyError, TypeError, ValueError, RuntimeError, AttributeError, IndexEr
 class NetworkFile:
     """One kind of network that avsv train writes.
 
-    name : of the file in the experiment's folder
-    tasks : that write it, for messages, such as "avn_e or avn_j"
-    build : description -> the network with random weights; any exception means a description of another version
+    name : file name in the experiment's folder
+    tasks : the training tasks that write it, for messages, e.g. "avn_e or avn_j"
+    build : description -> network with random weights; any exception means that another version wrote the description
     """
 
     name: str
@@ -59,8 +59,8 @@ def save(folder: Path | str, kind: NetworkFile, net: nn.Module, description: dic
 
     Parameters
     ----------
-    folder : the experiment's
-    description : from which `kind.build` makes the network again; plain values only
+    folder : the experiment's folder
+    description : plain values from which `kind.build` rebuilds the network
     """
     state = {name: tensor.cpu().contiguous() for name, tensor in net.state_dict().items()}
     with whole_file(kind.path(folder), "wb") as out:
@@ -72,7 +72,7 @@ def load(folder: Path | str, kind: NetworkFile) -> tuple[nn.Module, dict]:
 
     Raises
     ------
-    InputError : no such file, a damaged one, one of another version, or weights that do not fit
+    InputError : the file is absent, damaged or of another version, or its weights do not fit
     """
     path = kind.path(folder)
     description, state = read_network(path, kind.tasks)
@@ -82,7 +82,7 @@ def load(folder: Path | str, kind: NetworkFile) -> tuple[nn.Module, dict]:
             shapes = without_memory(lambda: kind.build(description))
     except (*BROKEN, InputError) as error:
         reason = f"{type(error).__name__} {error}" if isinstance(error, KeyError) else str(error)
-        raise InputError(f"{path}: is not of this version of avsv train: {reason[:300]}; train it again") from None
+        raise InputError(f"{path}: was written by another version of avsv train: {reason[:300]}; retrain it") from None
     state = matching(shapes, state, path)
     net = kind.build(description)
     net.load_state_dict({**net.state_dict(), **state})
@@ -90,39 +90,39 @@ def load(folder: Path | str, kind: NetworkFile) -> tuple[nn.Module, dict]:
 
 
 def without_memory(build: Callable[[], nn.Module]) -> nn.Module:
-    """A network of shapes alone: it takes no memory, whatever sizes it claims."""
+    """A network on the "meta" device: shapes without memory, whatever sizes the description claims."""
     with torch.device("meta"), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about sizes of 0
         return build()
 
 
 def write_torch(path: Path | str, content: Any) -> None:
-    """Write tensors and plain values with torch.save, complete or not at all."""
+    """Write tensors and plain values with torch.save, atomically."""
     with whole_file(path, "wb") as out:
         torch.save(content, out)
 
 
 def read_torch(path: Path | str) -> Any:
-    """Read what torch.save wrote, tensors and plain values only, into the CPU's memory.
+    """Read tensors and plain values that torch.save wrote, into the CPU's memory.
 
     Raises
     ------
     InputError : the file is absent or damaged, not written by torch, or holds other objects
     """
-    refuse_swelling(require_model_file(path))
+    refuse_compressed(require_model_file(path))
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except InputError:
         raise
-    except Exception:  # pickle's, zip's and torch's own; torch's message advises to turn the check off
-        raise InputError(f"{path}: is damaged or incomplete, or holds objects other than tensors and plain values; "
-                         "such objects could run any program and are not read") from None  # fmt: skip
+    except Exception:  # of pickle, zip and torch; torch's message advises turning the check off
+        raise InputError(f"{path}: is damaged or incomplete, or holds objects other than tensors and plain values, "
+                         "which could run any program and are not read") from None  # fmt: skip
 
 
-def refuse_swelling(path: Path) -> None:
-    """InputError where an archive is much smaller than its contents: torch.save does not compress."""
+def refuse_compressed(path: Path) -> None:
+    """Raise InputError for an archive much smaller than its contents: torch.save does not compress."""
     if not zipfile.is_zipfile(path):
         return
     try:
@@ -131,30 +131,30 @@ def refuse_swelling(path: Path) -> None:
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):  # torch will report the damage
         return
     if size > 2 * path.stat().st_size + (1 << 20):
-        raise InputError(f"{path}: would take {size >> 20} MiB of memory, many times its size; torch.save does not "
-                         "write such files")  # fmt: skip
+        raise InputError(f"{path}: expands to {size >> 20} MiB, many times its size; torch.save does not write such "
+                         "files")  # fmt: skip
 
 
 def read_state(path: Path | str) -> State:
-    """The tensors of a checkpoint by name, unwrapped from the dictionaries that trainers put around them.
+    """The tensors of a checkpoint by name, without the dictionaries that trainers wrap around them.
 
     Raises
     ------
-    InputError : what `read_torch` raises, or no tensors by name
+    InputError : raised by `read_torch`, or the file holds no dictionary of tensors
     """
     with suppress(OSError), open(require_model_file(path), "rb") as file:
-        if file.read(9)[8:] == b"{":  # safetensors: the length of a JSON header, then the header
+        if file.read(9)[8:] == b"{":  # safetensors: length of a JSON header, then the header
             return read_safetensors(Path(path))[1]
     content = read_torch(path)
     for _ in WRAPPERS:
         inner = [content[name] for name in WRAPPERS if is_mapping(content) and is_mapping(content.get(name))]
         if not inner:
             break
-        log.info("%s: the weights are those under one of its keys", path)
+        log.info("%s: read the weights under one of its keys", path)
         content = inner[0]
     if not is_mapping(content) or not all(isinstance(tensor, Tensor) for tensor in content.values()):
-        raise InputError(f"{path}: expected the parameters of a network by name, as torch.save(net.state_dict(), FILE) "
-                         f"writes them, found {describe(content)}")  # fmt: skip
+        raise InputError(f"{path}: expected a dictionary of a network's parameters, as torch.save(net.state_dict(), "
+                         f"FILE) writes it, found {describe(content)}")  # fmt: skip
     return dict(content)
 
 
@@ -172,16 +172,16 @@ def describe(content: Any) -> str:
 def matching(net: nn.Module, state: Mapping[str, Tensor], path: Path | str) -> State:
     """The weights of a file under the names that `net` uses; a known prefix is removed and logged.
 
-    Batch norm's counts of batches, which no output depends on, may be absent.
+    Batch norm's batch counters may be absent, as no output depends on them.
 
     Parameters
     ----------
-    net : of the right architecture, on any device, "meta" too
-    path : of the file, for messages
+    net : network of the expected architecture, on any device, including "meta"
+    path : path of the file, for messages
 
     Raises
     ------
-    InputError : parameters are missing or left over, of another shape or type, or not finite
+    InputError : parameters are missing, unexpected, of another shape or type, or not finite
     """
     wanted = net.state_dict()
     needed = [name for name in wanted if not name.endswith("num_batches_tracked")]
@@ -191,23 +191,23 @@ def matching(net: nn.Module, state: Mapping[str, Tensor], path: Path | str) -> S
     state = {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
     missing = [name for name in needed if name not in state]
     if missing:
-        raise InputError(f"{path}: {len(missing)} of {len(needed)} parameters are missing ({some(missing)}): these are "
-                         "not the weights of this network")  # fmt: skip
+        raise InputError(f"{path}: {len(missing)} of {len(needed)} parameters are missing ({some(missing)}): these "
+                         "weights belong to another network")  # fmt: skip
     left = [name for name in state if name not in wanted]
     if left:
-        raise InputError(f"{path}: {len(left)} of {len(state)} parameters have no place in this network ({some(left)})")
+        raise InputError(f"{path}: {len(left)} of {len(state)} parameters are unknown to this network ({some(left)})")
     differ = [name for name in state if state[name].shape != wanted[name].shape]
     if differ:
         name = differ[0]
-        raise InputError(f"{path}: {len(differ)} of {len(needed)} parameters have another shape: {name} is "
+        raise InputError(f"{path}: {len(differ)} of {len(needed)} parameters have the wrong shape: {name} is "
                          f"{tuple(state[name].shape)}, expected {tuple(wanted[name].shape)}")  # fmt: skip
     for name, tensor in state.items():
-        refuse_odd(tensor, wanted[name], f"{path}: {name}")
+        check_values(tensor, wanted[name], f"{path}: {name}")
     return state
 
 
 def find_prefix(needed: list[str], state: Mapping[str, Tensor]) -> str:
-    """One or several known prefixes under which the state holds every needed name; "" where none helps."""
+    """The known prefix, or several joined, under which the state holds every needed name; "" if none does."""
     tried = [""]
     for prefix in tried:
         if needed and all(prefix + name in state for name in needed):
@@ -217,13 +217,13 @@ def find_prefix(needed: list[str], state: Mapping[str, Tensor]) -> str:
     return ""
 
 
-def refuse_odd(tensor: Tensor, wanted: Tensor, what: str) -> None:
-    """InputError for numbers that no network computes with."""
+def check_values(tensor: Tensor, wanted: Tensor, what: str) -> None:
+    """Raise InputError for a tensor of the wrong type or layout, or with values that are not finite."""
     plain = tensor.layout == torch.strided and not (tensor.is_quantized or tensor.is_meta or tensor.is_complex())
     if not plain or tensor.is_floating_point() != wanted.is_floating_point():
         raise InputError(f"{what}: is a tensor of {tensor.dtype} ({tensor.layout}), expected {wanted.dtype}")
     if tensor.is_floating_point() and not bool(torch.isfinite(tensor.float()).all()):
-        raise InputError(f"{what}: holds numbers that are not finite: the file is damaged, or the training diverged")
+        raise InputError(f"{what}: has values that are not finite: the file is damaged, or the training diverged")
 
 
 def some(names: list[str]) -> str:
@@ -231,25 +231,25 @@ def some(names: list[str]) -> str:
 
 
 def fill(net: nn.Module, state: Mapping[str, Tensor], path: Path | str) -> nn.Module:
-    """Put weights into `net` after `matching` has checked them, and return `net`."""
+    """Load weights, checked by `matching`, into `net`; return `net`."""
     net.load_state_dict({**net.state_dict(), **matching(net, state, path)})
     return net
 
 
 def fill_part(net: nn.Module, state: Mapping[str, Tensor], prefix: str, path: Path | str) -> nn.Module:
-    """Put the weights of one part of a larger model, named by their prefix, into `net`."""
+    """Load the weights of one part of a larger model, selected by their prefix, into `net`."""
     part = {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
     return fill(net, part, path)
 
 
 @contextmanager
 def at_most(n: int) -> Iterator[None]:
-    """ValueError as soon as a network being built has more than `n` parameter tensors."""
+    """Raise ValueError as soon as a network under construction has more than `n` parameter tensors."""
     left = iter(range(n))
 
     def count(module: nn.Module, name: str, parameter: Tensor) -> None:
         if next(left, None) is None:
-            raise ValueError(f"its network would have more than {n} parameters, many more than the file holds")
+            raise ValueError(f"its network would have more than {n} parameter tensors, many more than the file holds")
 
     hook = register_module_parameter_registration_hook(count)
     try:
@@ -264,20 +264,20 @@ def read_network(path: Path, tasks: str) -> tuple[dict, State]:
         metadata, state = read_safetensors(path)
         description = json.loads(metadata["network"])
     except FileNotFoundError:
-        raise InputError(f"{path}: is absent; is {path.parent} a finished training of task {tasks}?") from None
+        raise InputError(f"{path}: no such file; is {path.parent} a finished training of task {tasks}?") from None
     except (*BROKEN, RecursionError) as error:
-        raise InputError(f"{path}: is not of this version of avsv train: {error}; train it again") from None
+        raise InputError(f"{path}: was written by another version of avsv train: {error}; retrain it") from None
     if not isinstance(description, dict):
-        raise InputError(f"{path}: is not of this version of avsv train: expected a mapping as its description, found "
-                         f"{type(description).__name__}; train it again")  # fmt: skip
+        raise InputError(f"{path}: was written by another version of avsv train: expected a mapping as description, "
+                         f"found {type(description).__name__}; retrain it")  # fmt: skip
     return description, state
 
 
 def read_safetensors(path: Path) -> tuple[dict[str, str], State]:
-    """Metadata and tensors of a safetensors file; InputError where it is damaged."""
+    """Metadata and tensors of a safetensors file; InputError if it is damaged."""
     try:
         with safe_open(require_model_file(path), "pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no mapping)
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
             return file.metadata() or {}, tensors
     except FileNotFoundError:
         raise
@@ -286,7 +286,7 @@ def read_safetensors(path: Path) -> tuple[dict[str, str], State]:
 
 
 def refuse_huge(value: Any) -> None:
-    """ValueError for a number that would make a network larger than any machine's memory, or for an endless list."""
+    """Raise ValueError for a number or a list so large that the network would not fit into memory."""
     if isinstance(value, dict | list):
         if len(value) > 1000:
             raise ValueError(f"{len(value)} values where a few are expected")

@@ -1,4 +1,4 @@
-"""Which processor torch works on, and which numbers it is quick with."""
+"""The device that torch computes on, and whether it is fast with bfloat16."""
 
 import re
 
@@ -8,21 +8,21 @@ from avsv.errors import InputError
 
 
 def pick_device(name: str) -> torch.device:
-    """`auto` is cuda where there is one.
+    """The device of a name; `auto` is cuda if available.
 
     Raises
     ------
-    InputError : cuda is asked for and absent, or the name is none of auto, cpu, cuda and cuda:NUMBER
+    InputError : cuda is requested and absent, or the name is not auto, cpu, cuda or cuda:NUMBER
     """
     if not re.fullmatch(r"auto|cpu|cuda(:\d{1,3})?", name):
         raise InputError(f'device: expected auto, cpu, cuda or cuda:NUMBER, found "{name}"')
     if name.startswith("cuda") and not torch.cuda.is_available():
-        raise InputError("device cuda: torch finds no GPU here; use cpu, or install a CUDA build of torch")
+        raise InputError("device cuda: torch finds no GPU; use cpu, or install a CUDA build of torch")
     return torch.device(("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name)
 
 
 def has_bfloat16(device: torch.device) -> bool:
-    """Whether the processor multiplies bfloat16 by itself; torch imitates it elsewhere, thirty times slower.
+    """Whether the device multiplies bfloat16 in hardware; elsewhere torch emulates it, thirty times slower.
 
     Examples
     --------

@@ -1,6 +1,6 @@
-"""A small face detector in the form of SCRFD (Guo et al., ICLR 2022), so that InsightFace runs it as one of its own.
+"""A small face detector with SCRFD's outputs (Guo et al., ICLR 2022), which InsightFace runs like its own detectors.
 
-Anchor points lie on grids of 8, 16 and 32 pixels, two a point (a small and a large one); each gives a score, the
+Anchor points lie on grids of 8, 16 and 32 pixels, with a small and a large anchor each. An anchor has a score, the
 distances to the four sides of the face, and five key points, in units of the stride. Backbone and sizes are our choice.
 """
 
@@ -14,7 +14,7 @@ from avsv.models.onnx import export_onnx
 
 STRIDES = (8, 16, 32)
 N_ANCHORS = 2
-ANCHOR_SIDES = ((16.0, 32.0), (64.0, 128.0), (256.0, 512.0))  # pixels, SCRFD's; a face goes to anchors near its size
+ANCHOR_SIDES = ((16.0, 32.0), (64.0, 128.0), (256.0, 512.0))  # pixels, as in SCRFD; a face uses anchors near its size
 
 
 def conv_block(n_in: int, n_out: int, stride: int = 1) -> nn.Sequential:
@@ -22,11 +22,11 @@ def conv_block(n_in: int, n_out: int, stride: int = 1) -> nn.Sequential:
 
 
 class FaceDetector(nn.Module):
-    """Pictures -> scores, boxes and key points at every anchor.
+    """Images -> scores, boxes and key points at every anchor.
 
     Parameters
     ----------
-    width : channels of the first layer; deeper ones have up to 4 times as many
+    width : channels of the first layer; deeper layers have up to 4 times as many
 
     Examples
     --------
@@ -51,9 +51,9 @@ class FaceDetector(nn.Module):
         for layer in self.score:
             nn.init.constant_(layer.bias, -4.0)  # nearly every anchor has no face (Lin et al., focal loss)
 
-    def levels(self, pictures: Tensor) -> list[tuple[Tensor, Tensor, Tensor]]:
+    def levels(self, images: Tensor) -> list[tuple[Tensor, Tensor, Tensor]]:
         """Raw maps (batch, 2, h, w), (batch, 8, h, w), (batch, 20, h, w) of each stride; sides are multiples of 32."""
-        m8 = self.to_8(pictures)
+        m8 = self.to_8(images)
         m16 = self.to_16(m8)
         m32 = self.to_32(m16)
         top = self.lateral[2](m32)
@@ -62,14 +62,14 @@ class FaceDetector(nn.Module):
         maps = [smooth(m) for smooth, m in zip(self.smooth, (bottom, middle, top), strict=True)]
         return [(s(m), b(m), p(m)) for s, b, p, m in zip(self.score, self.box, self.point, maps, strict=True)]
 
-    def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """(batch, 3, h, w), RGB, (x - 127.5) / 128, h and w multiples of 32 -> values in units of the anchor's stride.
 
         Returns
         -------
         (batch, n) logits of a face ; (batch, n, 4) distances left, top, right, bottom ; (batch, n, 5, 2) offsets x y
         """
-        scores, boxes, points = zip(*(map(flatten, level, (1, 4, 10)) for level in self.levels(pictures)), strict=True)
+        scores, boxes, points = zip(*(map(flatten, level, (1, 4, 10)) for level in self.levels(images)), strict=True)
         return torch.cat(scores, 1).squeeze(2), torch.cat(boxes, 1), torch.cat(points, 1).unflatten(2, (5, 2))
 
 
@@ -79,22 +79,22 @@ def flatten(values: Tensor, size: int) -> Tensor:
 
 
 def anchors(height: int, width: int) -> tuple[Tensor, Tensor, Tensor]:
-    """All anchors of a picture: places (n, 2) x y in pixels, strides (n,) and sides (n,) in pixels.
+    """All anchors of an image: centres (n, 2) x y in pixels, strides (n,) and sides (n,) in pixels.
 
     Examples
     --------
-    >>> places, strides, sides = anchors(32, 32)
-    >>> places[[0, 1, 2, -1]].tolist(), sides[[0, 1, -1]].tolist()
+    >>> centres, strides, sides = anchors(32, 32)
+    >>> centres[[0, 1, 2, -1]].tolist(), sides[[0, 1, -1]].tolist()
     ([[0.0, 0.0], [0.0, 0.0], [8.0, 0.0], [0.0, 0.0]], [16.0, 32.0, 512.0])
     """
-    places, strides, sides = [], [], []
+    centres, strides, sides = [], [], []
     for stride, pair in zip(STRIDES, ANCHOR_SIDES, strict=True):
         y, x = torch.meshgrid(torch.arange(0, height, stride), torch.arange(0, width, stride), indexing="ij")
         grid = torch.stack([x, y], 2).reshape(-1, 1, 2).expand(-1, N_ANCHORS, 2).reshape(-1, 2).float()
-        places.append(grid)
+        centres.append(grid)
         strides.append(torch.full((len(grid),), float(stride)))
         sides.append(torch.tensor(pair).repeat(len(grid) // N_ANCHORS))
-    return torch.cat(places), torch.cat(strides), torch.cat(sides)
+    return torch.cat(centres), torch.cat(strides), torch.cat(sides)
 
 
 def detector_loss(
@@ -103,35 +103,35 @@ def detector_loss(
     """Focal loss of the scores, and smooth L1 of the boxes and key points at the anchors of the face.
 
     A face's anchors are those within half a stride plus a tenth of the face's side of its centre, and of a size
-    within a factor of 2 of its own (our choice, in place of SCRFD's sampling: there is one face a picture here).
+    within a factor of 2 of its own (our choice instead of SCRFD's sampling, as each image shows one face).
 
     Parameters
     ----------
-    outputs : what `FaceDetector` gave
+    outputs : of `FaceDetector`
     boxes : (batch, 4) left, top, right, bottom in pixels
     points : (batch, 5, 2) x y in pixels
-    size : (height, width) of the pictures
+    size : (height, width) of the images
 
     Returns
     -------
-    () : weighted sum of the three, each a mean over the anchors of faces
+    () : weighted sum of the three losses, each a mean over the anchors of faces
     """
     logits, box_out, point_out = outputs
-    places, strides, sides = (part.to(logits.device) for part in anchors(*size))
-    centre = (boxes[:, :2] + boxes[:, 2:]) / 2
+    centres, strides, sides = (part.to(logits.device) for part in anchors(*size))
+    face_centre = (boxes[:, :2] + boxes[:, 2:]) / 2
     face_side = ((boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])).sqrt()
-    near = (places - centre[:, None]).abs().amax(2) <= 0.5 * strides + 0.1 * face_side[:, None]
+    near = (centres - face_centre[:, None]).abs().amax(2) <= 0.5 * strides + 0.1 * face_side[:, None]
     fitting = (sides / face_side[:, None]).log2().abs() <= 1
     positive = near & fitting
     n_positive = positive.sum().clamp(min=1)
     probability = logits.sigmoid()
-    right = torch.where(positive, probability, 1 - probability)
+    correct = torch.where(positive, probability, 1 - probability)
     cross_entropy = F.binary_cross_entropy_with_logits(logits, positive.float(), reduction="none")
-    focal = ((1 - right) ** 2 * cross_entropy).sum() / n_positive
+    focal = ((1 - correct) ** 2 * cross_entropy).sum() / n_positive
     which = positive.nonzero()[:, 0]
     # errors in units of the face's side: a pixel matters more in a small face
     unit = (strides.expand_as(logits)[positive] / face_side[which])[:, None]
-    at = places.expand(len(boxes), -1, 2)[positive]
+    at = centres.expand(len(boxes), -1, 2)[positive]
     stride = strides.expand_as(logits)[positive][:, None]
     box_target = torch.cat([at - boxes[which, :2], boxes[which, 2:] - at], 1) / stride
     point_target = (points[which] - at[:, None]) / stride[:, :, None]
@@ -140,9 +140,9 @@ def detector_loss(
     return 0.5 * focal + 5 * box_loss + 60 * point_loss
 
 
-def l1(found: Tensor, true: Tensor) -> Tensor:
-    """Smooth L1 distance, a mean over all numbers; 0 where there are none (a face of no anchor's size)."""
-    return F.smooth_l1_loss(found, true, beta=0.02, reduction="sum") / max(1, true.numel())
+def l1(predicted: Tensor, true: Tensor) -> Tensor:
+    """Mean smooth L1 distance; 0 for empty tensors (no anchor has the size of the face)."""
+    return F.smooth_l1_loss(predicted, true, beta=0.02, reduction="sum") / max(1, true.numel())
 
 
 class ScrfdOutputs(nn.Module):
@@ -155,8 +155,8 @@ class ScrfdOutputs(nn.Module):
         super().__init__()
         self.net = net
 
-    def forward(self, pictures: Tensor) -> tuple[Tensor, ...]:
-        levels = self.net.levels(pictures)
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        levels = self.net.levels(images)
         scores = [s.permute(0, 2, 3, 1).reshape(-1, 1).sigmoid() for s, _, _ in levels]
         boxes = [b.permute(0, 2, 3, 1).reshape(-1, 4) for _, b, _ in levels]
         points = [p.permute(0, 2, 3, 1).reshape(-1, 10) for _, _, p in levels]
@@ -164,7 +164,7 @@ class ScrfdOutputs(nn.Module):
 
 
 def save_onnx(net: FaceDetector, path: Path | str) -> None:
-    """Export to a file that InsightFace's model zoo loads as SCRFD; any picture whose sides are multiples of 32."""
+    """Export to a file that InsightFace's model zoo loads as SCRFD; image sides must be multiples of 32."""
     names = [f"{what}_{stride}" for what in ("score", "bbox", "kps") for stride in STRIDES]
     axes = {"input": {2: "height", 3: "width"}, **{name: {0: f"n_{name}"} for name in names}}
     export_onnx(ScrfdOutputs(net), (1, 3, 64, 64), names, axes, path)

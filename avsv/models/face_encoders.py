@@ -1,8 +1,8 @@
-"""The face encoders: networks from aligned faces to an embedding, under the names that configurations give.
+"""The face encoders: networks from aligned faces to an embedding, by their names in training configurations.
 
 To add one, write a module with a class method `from_options` and add a line to `FACE_ENCODERS`. It takes RGB images
-(batch, 3, 112, 112), (x - 127.5) / 127.5, and returns (batch, size), not normalised. A new kind of size is a new field
-of `FaceEncoderOptions`.
+(batch, 3, 112, 112), (x - 127.5) / 127.5, and returns (batch, size), not normalised. If it needs another option, add a
+field to `FaceEncoderOptions`.
 """
 
 from dataclasses import dataclass
@@ -51,7 +51,7 @@ def save_onnx(net: nn.Module, path: Path | str) -> None:
     """Export a face encoder to a file that InsightFace's model zoo loads as ArcFace.
 
     It does so for one output and a square input of 112 pixels. It feeds RGB, (x - 127.5) / 127.5, unless the first
-    nodes of the graph are named Sub... and Mul...: images are therefore scaled outside of the network.
+    nodes of the graph are named Sub... and Mul...: the network therefore expects scaled images.
     """
     axes = {"input": {0: "batch"}, "embedding": {0: "batch"}}
     export_onnx(net, (1, 3, SIDE, SIDE), ["embedding"], axes, path)

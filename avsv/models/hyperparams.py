@@ -1,8 +1,8 @@
 """A SpeechBrain model's hyperparams.yaml, read as data.
 
-HyperPyYAML builds objects while it reads: its tags take any Python name there is, its references walk attributes, and a
-model from anywhere could run any program. Here the file is a tree of nodes that nothing is built from: the speaker
-encoders that SpeechBrain publishes, and those that avsv trains, are recognised by their tags, and their numbers read.
+HyperPyYAML builds objects while it reads: its tags accept any Python name and its references access attributes, so a
+downloaded model could run any program. This module only parses the file into a tree of nodes. It recognises the speaker
+encoders that SpeechBrain publishes and avsv trains by their tags, and reads their numbers.
 """
 
 import ast
@@ -31,14 +31,14 @@ PRETRAINER = "!new:speechbrain.utils.parameter_transfer.Pretrainer"
 FBANK, NORMALIZATION = "speechbrain.lobes.features.Fbank", "speechbrain.processing.features.InputNormalization"
 RATE = 16000
 TRUST = (
-    "avsv builds ECAPA-TDNN, x-vector and ResNet encoders by itself and runs nothing that a model folder names. If you "
-    "know who made this folder and would run their program, add `trust_model`: SpeechBrain then does what the file says"
+    "avsv builds ECAPA-TDNN, x-vector and ResNet encoders itself and runs no code that a model folder names. If you "
+    "trust the author of this folder and any code it names, add `trust_model`: SpeechBrain then executes the file"
 )
 OPERATIONS: dict[type, Callable] = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul,
                                     ast.Div: operator.truediv, ast.FloorDiv: operator.floordiv}  # fmt: skip
 
 
-# the arguments that each part may be given, and their limits; avsv chooses "device" itself
+# allowed arguments of each part, and their limits; avsv sets "device" itself
 OPTIONS: dict[str, Mapping[str, Check]] = {
     FBANK: {"deltas": boolean, "context": boolean, "requires_grad": boolean, "sample_rate": one_of(RATE),
             "f_min": number, "f_max": lambda value: value is None or number(value), "n_fft": between(1, 4096),
@@ -53,12 +53,12 @@ OPTIONS: dict[str, Mapping[str, Check]] = {
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a speaker encoder is built.
+    """The recipe for building a speaker encoder.
 
-    network : the class, a key of OPTIONS
+    network : class name, a key of OPTIONS
     options, features, normalization : arguments of the class, of SpeechBrain's Fbank and its InputNormalization
-    weights : the file of the network's weights, in the folder of hyperparams.yaml
-    others : files beside it that SpeechBrain reads as well (of the classifier); they change no embedding
+    weights : file of the network's weights, in the folder of hyperparams.yaml
+    others : further files that SpeechBrain reads (those of the classifier); they do not affect embeddings
     """
 
     network: str
@@ -78,7 +78,7 @@ class Hyperparams:
 
     Raises
     ------
-    InputError : not YAML, a tag that is no part of a speaker encoder, weights that are not beside the file
+    InputError : not YAML, a tag that does not belong to a speaker encoder, or weights outside the file's folder
     """
 
     def __init__(self, path: Path):
@@ -86,21 +86,21 @@ class Hyperparams:
         self.values: dict[yaml.Node, Any] = {}
         root = read_yaml_tree(path)
         self.keys: dict[str, yaml.Node] = {key.value: node for key, node in root.value if is_text(key)}
-        self.refuse_tags(root)
+        self.check_tags(root)
         for node in self.keys.values():
             if node.tag == PRETRAINER:
-                self.places(node)
+                self.loadables(node)
 
-    def refuse(self, node: yaml.Node, what: str) -> InputError:
-        return InputError(f"{self.path}, line {node.start_mark.line + 1}: {what}")
+    def error(self, node: yaml.Node, message: str) -> InputError:
+        return InputError(f"{self.path}, line {node.start_mark.line + 1}: {message}")
 
-    def refuse_tags(self, node: yaml.Node) -> None:
+    def check_tags(self, node: yaml.Node) -> None:
         known = PLAIN.fullmatch(node.tag) or PARTS.fullmatch(node.tag) or node.tag.removeprefix("!new:") in OPTIONS
         if node.tag != PRETRAINER and not known:
-            raise self.refuse(node, f"{node.tag} is no part of a speaker encoder. {TRUST}")
+            raise self.error(node, f"{node.tag} does not belong to a speaker encoder. {TRUST}")
         for below in node.value if isinstance(node, yaml.CollectionNode) else ():
             for each in below if isinstance(below, tuple) else (below,):
-                self.refuse_tags(each)
+                self.check_tags(each)
 
     def target(self, node: yaml.Node) -> yaml.Node:
         """The node that `!ref <name>` leads to, or the node itself."""
@@ -109,17 +109,17 @@ class Hyperparams:
             if name is None:
                 return node
             if name[1] not in self.keys:
-                raise self.refuse(node, f'"{node.value}": there is no such key')
+                raise self.error(node, f'"{node.value}": no such key')
             node = self.keys[name[1]]
-        raise self.refuse(node, "a reference leads to itself")
+        raise self.error(node, "a reference leads to itself")
 
     def value(self, node: yaml.Node, depth: int = 0) -> Any:
-        """The plain value of a node: numbers, text, lists of these; references are followed, and computed with.
+        """The plain value of a node: a number, text or a list, with references and arithmetic resolved.
 
-        Each node is computed once: references to references would else multiply.
+        Each node is computed once; otherwise the cost of nested references would grow exponentially.
         """
         if depth > 10:
-            raise self.refuse(node, "a reference leads to itself")
+            raise self.error(node, "a reference leads to itself")
         if node not in self.values:
             self.values[node] = self.value_of(node, depth)
         return self.values[node]
@@ -141,77 +141,77 @@ class Hyperparams:
         if whole and whole[1] in self.keys:
             return self.value(self.keys[whole[1]], depth + 1)
 
-        def put_in(name: re.Match) -> str:
-            found = self.value(self.keys[name[1]], depth + 1) if name[1] in self.keys else None
-            return repr(found) if number(found) else name[0]
+        def substitute(name: re.Match) -> str:
+            value = self.value(self.keys[name[1]], depth + 1) if name[1] in self.keys else None
+            return repr(value) if number(value) else name[0]
 
-        text = re.sub(r"<(\w+)>", put_in, node.value)
+        text = re.sub(r"<(\w+)>", substitute, node.value)
         try:
             return calculate(ast.parse(text[:200].strip(), mode="eval").body)
         except (SyntaxError, ValueError, TypeError, ZeroDivisionError, OverflowError, RecursionError):
             return text
 
-    def places(self, pretrainer: yaml.Node) -> tuple[dict[str, yaml.Node], dict[str, str]]:
-        """Loadables of the pretrainer, and the files of some of them; InputError where one is not beside this file."""
+    def loadables(self, pretrainer: yaml.Node) -> tuple[dict[str, yaml.Node], dict[str, str]]:
+        """The pretrainer's loadables, and the files of some of them; InputError for a file outside this folder."""
         entries = pretrainer.value if isinstance(pretrainer, yaml.MappingNode) else ()
-        loadables: dict[str, yaml.Node] = {}
+        nodes: dict[str, yaml.Node] = {}
         files: dict[str, str] = {}
         for key, value in entries:
             if key.value not in ("loadables", "paths", "collect_in"):
-                raise self.refuse(key, f"the pretrainer takes loadables and paths only. {TRUST}")
+                raise self.error(key, f"expected only loadables and paths in the pretrainer. {TRUST}")
             pairs = value.value if isinstance(value, yaml.MappingNode) else [(None, value)]
-            for name, place in pairs if key.value == "paths" else ():
-                beside = re.fullmatch(r"<pretrained_path>/((?:[\w-][\w.-]*/)*[\w-][\w.-]*)", str(place.value))
-                if place.tag != "!ref" or not beside:
-                    raise self.refuse(place, 'expected weights beside this file, "!ref <pretrained_path>/NAME", found '
-                                      f'"{place.value if is_text(place) else place.tag}"')  # fmt: skip
-                files[name.value] = beside[1]
+            for name, path in pairs if key.value == "paths" else ():
+                inside = re.fullmatch(r"<pretrained_path>/((?:[\w-][\w.-]*/)*[\w-][\w.-]*)", str(path.value))
+                if path.tag != "!ref" or not inside:
+                    raise self.error(path, 'expected weights in this folder, "!ref <pretrained_path>/NAME", found '
+                                      f'"{path.value if is_text(path) else path.tag}"')  # fmt: skip
+                files[name.value] = inside[1]
             if key.value == "loadables":
-                loadables = {name.value: place for name, place in pairs if name is not None}
-        return loadables, files
+                nodes = {name.value: node for name, node in pairs if name is not None}
+        return nodes, files
 
     def part(self, modules: Mapping[str, yaml.Node], name: str) -> tuple[yaml.Node, str, dict[str, Any]]:
-        """A module by its name: its node, its class, and the arguments that it is given."""
+        """The node, the class and the arguments of a module, by its name."""
         if name not in modules and name not in self.keys:
-            raise InputError(f"{self.path}: there is no {name}, so this is no speaker encoder of SpeechBrain")
+            raise InputError(f"{self.path}: has no {name}; expected a SpeechBrain speaker encoder")
         node = self.target(modules.get(name, self.keys.get(name)))
         of = node.tag.removeprefix("!new:")
         if of not in OPTIONS or (of in (FBANK, NORMALIZATION)) != (name != "embedding_model"):
-            raise self.refuse(node, f"{name}: {node.tag} is not recognised. {TRUST}")
+            raise self.error(node, f"{name}: {node.tag} is not recognised. {TRUST}")
         pairs = node.value if isinstance(node, yaml.MappingNode) else ()
         if not pairs and node.value not in ("", []):
-            raise self.refuse(node, f"{name}: expected arguments by name. {TRUST}")
+            raise self.error(node, f"{name}: expected arguments by name. {TRUST}")
         options = {key.value: (key, self.value(value)) for key, value in pairs if key.value != "device"}
         for option, (key, value) in options.items():
             if option not in OPTIONS[of] or not OPTIONS[of][option](value):
                 items = value if isinstance(value, list) else [value]
                 plain_ones = all(isinstance(item, str | int | float | None) for item in items)
-                shown = str(value)[:100] if plain_ones else "something else"
-                raise self.refuse(key, f"{name}: {option}: {shown} is not recognised. {TRUST}")
+                shown = str(value)[:100] if plain_ones else "a value of another kind"
+                raise self.error(key, f"{name}: {option}: {shown} is not recognised. {TRUST}")
         return node, of, {option: value for option, (_, value) in options.items()}
 
 
 def read_recipe(path: Path) -> Recipe:
-    """How the speaker encoder of a hyperparams.yaml is built.
+    """The recipe for the speaker encoder in a hyperparams.yaml.
 
     Raises
     ------
-    InputError : what `Hyperparams` raises, or an encoder that is not recognised; tells the line
+    InputError : raised by `Hyperparams`, or the encoder is not recognised; the message names the line
     """
     file = Hyperparams(path)
     rate = file.value(file.keys["sample_rate"]) if "sample_rate" in file.keys else RATE
     if rate != RATE:
-        raise file.refuse(file.keys["sample_rate"], f"an encoder of sound at {rate} Hz; avsv gives it {RATE} Hz")
+        raise file.error(file.keys["sample_rate"], f"the encoder expects {rate} Hz audio; avsv supports {RATE} Hz only")
     modules = file.keys.get("modules")
     named = {key.value: node for key, node in modules.value} if isinstance(modules, yaml.MappingNode) else {}
     node, network, options = file.part(named, "embedding_model")
     features, normalization = (file.part(named, name) for name in ("compute_features", "mean_var_norm"))
     if (features[1], normalization[1]) != (FBANK, NORMALIZATION) or "norm_type" not in normalization[2]:
-        raise file.refuse(features[0], f"expected Fbank and InputNormalization of each sentence. {TRUST}")
+        raise file.error(features[0], f"expected Fbank and InputNormalization with norm_type: sentence. {TRUST}")
     weights, others = "embedding_model.ckpt", ()
     for pretrainer in (each for each in file.keys.values() if each.tag == PRETRAINER):
-        loadables, files = file.places(pretrainer)
-        name = next((name for name, place in loadables.items() if file.target(place) is node), "embedding_model")
+        loadables, files = file.loadables(pretrainer)
+        name = next((name for name, loadable in loadables.items() if file.target(loadable) is node), "embedding_model")
         weights = files.get(name, f"{name}.ckpt")
         others = tuple(files.get(other, f"{other}.ckpt") for other in loadables if other != name)
     return Recipe(network, options, features[2], normalization[2], weights, others)
@@ -222,7 +222,7 @@ def is_text(node: yaml.Node | None) -> bool:
 
 
 def plain(text: str) -> Any:
-    """A scalar's value: a number, true or false, nothing, or its text.
+    """The value of a YAML scalar: a number, True, False, None, or its text.
 
     Examples
     --------
@@ -240,7 +240,7 @@ def plain(text: str) -> Any:
 
 
 def calculate(node: ast.expr) -> int | float:
-    """The value of an expression of numbers, + - * / // and brackets.
+    """The value of an arithmetic expression: numbers, + - * / // and parentheses.
 
     Examples
     --------

@@ -1,8 +1,8 @@
-"""IR-ResNet: the face network of ArcFace (Deng et al., CVPR 2019), and its export in InsightFace's form.
+"""IR-ResNet: the face network of ArcFace (Deng et al., CVPR 2019).
 
-Layers as in the authors' PyTorch code (insightface/recognition/arcface_torch/backbones/iresnet.py): the stem does not
-shrink the picture, a block is BN-conv-BN-PReLU-conv-BN plus its input, and a fully connected layer over the whole last
-map, not a mean, gives the embedding.
+Layers as in the authors' PyTorch code (insightface/recognition/arcface_torch/backbones/iresnet.py): the stem keeps
+the image size, a block is BN-conv-BN-PReLU-conv-BN plus its input, and a fully connected layer on the whole last map,
+not a mean over it, gives the embedding.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from avsv.errors import InputError
 
 BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 14, 3), 100: (3, 13, 30, 3)}
 CHANNELS = (64, 128, 256, 512)
-SIDE = 112  # pixels of the picture
+SIDE = 112  # pixels, input image
 
 
 def conv3x3(n_in: int, n_out: int, stride: int = 1) -> nn.Conv2d:
@@ -47,10 +47,10 @@ class IResNet(nn.Module):
 
     Parameters
     ----------
-    blocks : in each of the four stages
-    channels : of each stage; the first also of the stem
-    embedding_size : of the output
-    stem_stride : 1 as published; 2 looks at a quarter of the pixels, for a laptop
+    blocks : number of blocks per stage
+    channels : channels per stage; the stem has as many as the first
+    embedding_size : size of the output
+    stem_stride : 1 as published; 2: a quarter of the computation, for a laptop
     dropout : before the fully connected layer
 
     Examples
@@ -79,17 +79,17 @@ class IResNet(nn.Module):
             nn.BatchNorm2d(n_in), nn.Dropout(dropout), nn.Flatten(), nn.Linear(n_in * side * side, embedding_size)
         )
         self.norm = nn.BatchNorm1d(embedding_size)
-        self.norm.weight.requires_grad_(False)  # stays 1: a scale of its own would give each dimension another say
+        self.norm.weight.requires_grad_(False)  # stays 1: a learned scale would weight the dimensions differently
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
-                nn.init.normal_(module.weight, 0, 0.1)  # the authors'; batch norm follows, so the scale does not matter
+                nn.init.normal_(module.weight, 0, 0.1)  # as the authors do; batch norm makes the scale irrelevant
 
     @classmethod
     def from_options(cls, options: Any) -> "IResNet":
-        """The network of a training's `FaceEncoderOptions`; InputError unless each stage has blocks and channels."""
+        """The network for a training's `FaceEncoderOptions`; InputError if blocks and channels differ in length."""
         if not len(options.blocks) == len(options.channels) > 0:
-            raise InputError(f"blocks={list(options.blocks)} channels={list(options.channels)}: expected one of each a "
-                             "stage")  # fmt: skip
+            raise InputError(f"blocks={list(options.blocks)} channels={list(options.channels)}: expected one of each "
+                             "per stage")  # fmt: skip
         return cls(options.blocks, options.channels, options.embedding_size, options.stem_stride, options.dropout)
 
     def requires_grad_(self, requires_grad: bool = True) -> "IResNet":
@@ -97,9 +97,9 @@ class IResNet(nn.Module):
         self.norm.weight.requires_grad_(False)  # stays 1
         return self
 
-    def forward(self, pictures: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> Tensor:
         """(batch, 3, 112, 112) float, RGB, (x - 127.5) / 127.5 -> (batch, embedding_size), not normalised."""
-        return self.norm(self.head(self.stages(self.stem(pictures))))
+        return self.norm(self.head(self.stages(self.stem(images))))
 
 
 def iresnet(depth: int, **options) -> IResNet:

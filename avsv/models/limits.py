@@ -1,7 +1,7 @@
-"""Checks of single values in a model's description: what a network from anywhere may be asked to be.
+"""Checks of single values in the description of a downloaded model.
 
-A check takes a value and says whether it is allowed. A description outside the limits is refused before anything is
-built from it, so that a small file cannot fill the memory or run for hours.
+A check takes a value and returns whether it is allowed. A description outside the limits is refused before anything is
+built from it: a small file must not be able to fill the memory or run for hours.
 """
 
 from collections.abc import Callable
@@ -23,7 +23,7 @@ def between(low: float, high: float) -> Check:
 
 
 def few(value: Any) -> bool:
-    """A number of modules: each takes time to build, whatever weights the file holds."""
+    """A small number of modules; each takes time to build, whatever the size of the file."""
     return natural(value) and value <= 64
 
 

@@ -1,7 +1,7 @@
-"""A SpeechBrain speaker encoder for one whole clip at a time, in ONNX Runtime: nothing is padded, so nothing is masked.
+"""A SpeechBrain speaker encoder in ONNX Runtime, one whole clip at a time: without padding, no masks are needed.
 
-On a CPU that is the fastest exact way measured: a batch saves nothing there, for one clip's products are large enough,
-while padding costs its share and changes the embedding. Several threads may run one session, each with its own clip.
+On a CPU this is the fastest exact method we measured. Batches save nothing there, as the matrix products of one clip
+are large enough, while padding costs time and changes the embedding. Several threads may share one session.
 """
 
 import copy
@@ -15,16 +15,16 @@ import torch
 from torch import Tensor, nn
 
 log = logging.getLogger("avsv")
-Network = Callable[[Tensor], np.ndarray]  # (t, mel bands) normalised features of a clip -> (d,) float32
-TRIED = (60, 145)  # frames of the noise on which the session must agree with torch; the second is not of the trace
-AGREEMENT = 1e-4  # largest difference over the length of the embedding
+Network = Callable[[Tensor], np.ndarray]  # (t, mel bands) normalised features of one clip -> (d,) float32
+TRIED = (60, 145)  # lengths in frames of the noise on which session and torch must agree; the first is the traced one
+AGREEMENT = 1e-4  # largest difference, relative to the embedding's norm
 
 
 class WholeClipPooling(nn.Module):
-    """SpeechBrain's attentive statistics pooling (Desplanques et al., 2020) of clips that have no padding.
+    """SpeechBrain's attentive statistics pooling (Desplanques et al., 2020) for clips without padding.
 
-    The attention sees each frame beside the clip's mean and deviation. Their part of the first layer is the same for
-    all frames, so it is computed once instead of on copies: 6 % of the encoder's products.
+    The attention's input is each frame together with the clip's mean and deviation. Their part of the first layer is
+    the same for all frames and is computed once instead of per frame, which saves 6 % of the encoder's multiplications.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ class WholeClipPooling(nn.Module):
         self.of_clip.bias = layer.bias
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """(batch, channels, t) -> (batch, 2 channels, 1); `lengths` are not looked at."""
+        """(batch, channels, t) -> (batch, 2 channels, 1); `lengths` are ignored."""
         mean = x.mean(2, keepdim=True)
         deviation = (x - mean).square().mean(2, keepdim=True).clamp(min=self.eps).sqrt()
         hidden = self.of_frame(x) + self.of_clip(torch.cat([mean, deviation], 1))
@@ -54,7 +54,7 @@ class WholeClipPooling(nn.Module):
 
 
 class WholeClip(nn.Module):
-    """An encoder that is called with features alone, its pooling replaced where there is a faster one."""
+    """An encoder called with features only, and with the faster pooling if it applies."""
 
     def __init__(self, encoder: nn.Module):
         super().__init__()
@@ -69,45 +69,46 @@ class WholeClip(nn.Module):
 
 
 def in_torch(encoder: nn.Module) -> Network:
-    """The network as torch computes it."""
+    """The network, computed by torch."""
     return lambda features: encoder(features.unsqueeze(0)).reshape(-1).float().numpy()
 
 
 def in_onnxruntime(encoder: nn.Module, n_mels: int) -> Network:
-    """The network of an encoder as a session of one thread; in torch where there can be none, and the log says why.
+    """The network in a single-threaded ONNX session; falls back to torch if the export fails, and logs the reason.
 
     Parameters
     ----------
-    encoder : SpeechBrain's `mods.embedding_model` or one called like it, on the CPU, in evaluation mode
+    encoder : SpeechBrain's `mods.embedding_model` or a module with the same interface, on the CPU, in evaluation mode
     """
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.enable_mem_pattern = False  # a pattern is kept for each length of clip
+    options.enable_mem_pattern = False  # it would keep a pattern for each clip length
     try:
         session = onnxruntime.InferenceSession(as_onnx(encoder, n_mels), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # the exporter's and onnxruntime's own, of many kinds
+    except Exception as error:  # exporter and onnxruntime raise many types
         reason = " ".join(str(error).split())[:200]
-        log.warning("the encoder runs in torch, slower: it cannot be exported (%s: %s)", type(error).__name__, reason)
+        log.warning("the encoder cannot be exported to ONNX and runs in torch, which is slower (%s: %s)",
+                    type(error).__name__, reason)  # fmt: skip
         return in_torch(encoder)
 
     def network(features: Tensor) -> np.ndarray:
         return session.run(None, {"features": features.unsqueeze(0).numpy()})[0][0]
 
-    off = max(disagreement(network, in_torch(encoder), n_mels, n_frames) for n_frames in TRIED)
-    if not off < AGREEMENT:
-        log.warning("the encoder runs in torch, slower: onnxruntime's answer is off by %.2g", off)
+    difference = max(disagreement(network, in_torch(encoder), n_mels, n_frames) for n_frames in TRIED)
+    if not difference < AGREEMENT:
+        log.warning("the encoder runs in torch, which is slower: the output of onnxruntime differs by %.2g", difference)
         return in_torch(encoder)
     return network
 
 
 def as_onnx(encoder: nn.Module, n_mels: int) -> bytes:
-    """The encoder for clips of any length as an ONNX file's bytes; the encoder is left as it is."""
+    """The encoder as the bytes of an ONNX file that takes clips of any length; the encoder itself is not changed."""
     data = io.BytesIO()
     example = torch.zeros(1, TRIED[0], n_mels)
     with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")  # of the exporter's age (see onnx.py), and that shapes are traced
+        warnings.simplefilter("ignore")  # about the old exporter (see onnx.py) and traced shapes
         torch.onnx.export(WholeClip(encoder).eval(), (example,), data, input_names=["features"],
                           output_names=["embedding"], dynamic_axes={"features": {1: "frames"}}, opset_version=17,
                           dynamo=False)  # fmt: skip
@@ -115,8 +116,8 @@ def as_onnx(encoder: nn.Module, n_mels: int) -> bytes:
 
 
 def disagreement(one: Network, other: Network, n_mels: int, n_frames: int) -> float:
-    """Largest difference of two networks' answers on noise, over the length of the answer."""
+    """Largest difference of two networks' outputs on noise, relative to the norm of the output."""
     features = torch.randn(n_frames, n_mels, generator=torch.Generator().manual_seed(n_frames))
     with torch.inference_mode():
-        found, expected = one(features), other(features)
-    return float(np.abs(found - expected).max() / max(float(np.linalg.norm(expected)), 1e-12))
+        output, expected = one(features), other(features)
+    return float(np.abs(output - expected).max() / max(float(np.linalg.norm(expected)), 1e-12))

@@ -1,9 +1,9 @@
-"""Ranges of options, declared beside their fields and checked before anything is made from them.
+"""Ranges of options, declared with their fields and checked before the options are used.
 
     epochs: int = within(10, 1, 100_000)
     device: str = choice("auto", "auto", "cpu", "cuda")
 
-A list has the range for each of its values; a pair that is declared `rising` has its smaller value first.
+For a list, the range holds for each value; a pair declared `rising` must have its smaller value first.
 """
 
 import math
@@ -18,8 +18,8 @@ def within(default: Any, low: float = 0, high: float = math.inf, *, above: float
 
     Parameters
     ----------
-    rising : a pair, the least and the most
-    why : what goes wrong outside, for the message
+    rising : the field is a pair (smallest, largest)
+    why : reason for the range, appended to the message
     """
     bounds = {"low": low if above is None else above, "high": high if below is None else below,
               "open_low": above is not None, "open_high": below is not None, "rising": rising, "why": why}  # fmt: skip
@@ -27,14 +27,14 @@ def within(default: Any, low: float = 0, high: float = math.inf, *, above: float
 
 
 def choice(default: Any, *allowed: str) -> Any:
-    """A field of one of some words, or of several of them."""
+    """A field that takes one of the allowed words, or a list of them."""
     return field(default=default, metadata={"choice": allowed})
 
 
 def check_ranges(options: Any, prefix: str = "") -> None:
-    """ValueError, naming the key, where a value of a dataclass is out of the range that its field declares.
+    """Raise ValueError, naming the key, if a value of a dataclass is outside the range of its field.
 
-    Whatever the declaration, numbers must be finite, pairs must have two values, and text must be printable.
+    In any field, numbers must be finite, pairs must have two values, and text must be printable.
 
     Examples
     --------
@@ -64,11 +64,11 @@ def check_ranges(options: Any, prefix: str = "") -> None:
             else:
                 check_value(key, value, each, f.metadata)
         if f.metadata.get("within", {}).get("rising") and values[0] > values[-1]:
-            raise ValueError(f"{key}={value}: expected the least first and the most second")
+            raise ValueError(f"{key}={value}: expected the smaller value first")
 
 
 def flat(value: Any) -> Iterator[Any]:
-    """The values of a list or mapping, and the keys of a mapping, at any depth."""
+    """All values of nested lists and mappings, and the keys of the mappings."""
     if isinstance(value, dict):
         for key, each in value.items():
             yield key

@@ -1,8 +1,8 @@
-"""How far a voice and a face embedding can be trusted: damaged is partly missing.
+"""The reliability of a voice and a face embedding: a damaged modality is treated as partly missing.
 
-Two kinds of evidence for each modality: a linear detector of damage on the embedding itself (an encoder moves what it
-has not heard or seen clearly in directions that all people share, so that few people suffice to learn them), and
-quality measures of the clip. Trust is a logistic function of the two.
+Each modality has two kinds of evidence: a linear damage detector on the embedding itself (damage shifts embeddings in
+directions that all speakers share, and few speakers suffice to learn them), and quality measures of the clip. Trust is
+a logistic function of both.
 """
 
 import torch
@@ -32,7 +32,7 @@ class Reliability(nn.Module):
         self.n_evidence = 4 + n_voice_quality + n_face_quality
         self.voice_detector, self.face_detector = nn.Linear(n_voice, 1), nn.Linear(n_face, 1)
         self.voice_trust, self.face_trust = nn.Linear(1 + n_voice_quality, 1), nn.Linear(1 + n_face_quality, 1)
-        # no damage is seen at first and everything is trusted (sigmoid(3) = 0.95): our choice
+        # our choice: at first no damage is detected, and everything is trusted (sigmoid(3) = 0.95)
         for layer, bias in ((self.voice_detector, 0.0), (self.face_detector, 0.0),
                             (self.voice_trust, 3.0), (self.face_trust, 3.0)):  # fmt: skip
             nn.init.zeros_(layer.weight)
@@ -42,24 +42,24 @@ class Reliability(nn.Module):
         """
         Parameters
         ----------
-        voice : (batch, n_voice), face : (batch, n_face), of length 1
+        voice : (batch, n_voice), face : (batch, n_face), of unit length
         present : (batch, 2) 1 or 0
         quality : (batch, n_voice_quality + n_face_quality), standardised
 
         Returns
         -------
         (batch, 2) log-odds of damage to voice and face
-        (batch, n_evidence): what is present, probability of damage, quality; 0 where missing
+        (batch, n_evidence): presence, probability of damage, quality; 0 where missing
         (batch, 2) trust in voice and face, 0 where missing
         """
-        # elements of a vector of length 1 are small: scaled to a mean square of 1, they learn at the rate of the rest
+        # elements of a unit vector are small; scaled to a mean square of 1, they learn as fast as the other inputs
         voice, face = (x * x.shape[1] ** 0.5 for x in (voice, face))
         damage = torch.cat([self.voice_detector(voice), self.face_detector(face)], 1)
-        seen = damage.sigmoid() * present
+        probability = damage.sigmoid() * present
         voice_quality = quality[:, : self.n_voice_quality] * present[:, :1]
         face_quality = quality[:, self.n_voice_quality :] * present[:, 1:]
         trust = torch.cat([
-            self.voice_trust(torch.cat([seen[:, :1], voice_quality], 1)),
-            self.face_trust(torch.cat([seen[:, 1:], face_quality], 1)),
+            self.voice_trust(torch.cat([probability[:, :1], voice_quality], 1)),
+            self.face_trust(torch.cat([probability[:, 1:], face_quality], 1)),
         ], 1).sigmoid() * present  # fmt: skip
-        return damage, torch.cat([present, seen, voice_quality, face_quality], 1), trust
+        return damage, torch.cat([present, probability, voice_quality, face_quality], 1), trust

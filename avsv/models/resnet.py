@@ -1,7 +1,7 @@
-"""ResNet34 as speaker encoder: a picture network on filter banks, statistics pooling over time, one Linear.
+"""ResNet34 as a speaker encoder: an image network on filter banks, statistics pooling over time, one Linear.
 
-The basic block is that of He et al., CVPR 2016. Channels, strides and pooling are those that voxceleb_trainer and
-WeSpeaker made common: a stem that keeps the size, 32 channels that double at each stage, no picture-style max pooling.
+The basic block is that of He et al., CVPR 2016. Channels, strides and pooling follow
+voxceleb_trainer and WeSpeaker: a stem that keeps the size, 32 channels that double at each stage, no max pooling.
 For 80 mel bands and t frames:
 
     layer     channels  kernel, stride   blocks  output (bands x frames)   parameters
@@ -47,7 +47,7 @@ class BasicBlock(nn.Module):
 
 
 def make_stages(n_in: int, channels: Sequence[int], blocks: Sequence[int]) -> list[nn.Sequential]:
-    """One Sequential of basic blocks a stage; each stage but the first halves both sides of the map."""
+    """One Sequential of basic blocks per stage; every stage but the first halves both sides of the map."""
     stages = []
     for stage, (n_blocks, n_out) in enumerate(zip(blocks, channels, strict=True)):
         strides = [1 if stage == 0 else 2] + [1] * (n_blocks - 1)
@@ -62,7 +62,7 @@ def pool_statistics(maps: Tensor, lengths: Tensor | None = None) -> Tensor:
     Parameters
     ----------
     maps : (batch, channels, rows, t)
-    lengths : (batch,) share of the t that is no padding; None for all of it
+    lengths : (batch,) fraction of t without padding; None if nothing is padded
 
     Returns
     -------
@@ -78,12 +78,12 @@ def pool_statistics(maps: Tensor, lengths: Tensor | None = None) -> Tensor:
     if lengths is None:
         weights = torch.ones(1, 1, t, device=maps.device)
     else:
-        n_there = (lengths * t).round().clamp(min=1)
-        weights = (torch.arange(t, device=maps.device) < n_there[:, None]).float().view(batch, 1, t)
+        n_frames = (lengths * t).round().clamp(min=1)
+        weights = (torch.arange(t, device=maps.device) < n_frames[:, None]).float().view(batch, 1, t)
     weights = weights / weights.sum(2, keepdim=True)
     mean = (rows * weights).sum(2)
     variance = ((rows - mean[:, :, None]).square() * weights).sum(2)
-    # the square root's slope is infinite at 0, and ReLU makes rows that are 0 all along
+    # the square root has an infinite slope at 0, and ReLU produces rows of zeros
     deviation = torch.where(variance > 1e-8, variance.clamp(min=1e-8).sqrt(), 0.0)
     return torch.cat([mean, deviation], 1)
 
@@ -94,8 +94,8 @@ class SpeakerResNet(nn.Module):
     Parameters
     ----------
     input_size : mel bands
-    channels : of the first stage; they double at each
-    blocks : in each stage
+    channels : channels of the first stage; they double at each further stage
+    blocks : number of blocks per stage
     lin_neurons : size of the embedding
 
     Examples
@@ -111,7 +111,7 @@ class SpeakerResNet(nn.Module):
 
     @staticmethod
     def arguments(options: Any) -> dict[str, Any]:
-        """Of this class, for a training's `SpeakerEncoderOptions`."""
+        """Arguments of this class for a training's `SpeakerEncoderOptions`."""
         return {"input_size": 80, "channels": options.channels, "blocks": list(options.blocks),
                 "lin_neurons": options.embedding_size}  # fmt: skip
 

@@ -1,9 +1,9 @@
-"""The speaker encoders: networks from filter banks to an embedding, under the names that configurations give.
+"""The speaker encoders: networks from filter banks to an embedding, by their names in training configurations.
 
-To add one, write a class with the three members of `SpeakerNetwork` (the network itself may be that class, as
-`SpeakerResNet` is) and add a line to `SPEAKER_ENCODERS`. From that line follow `encoder: NAME` in a training
-configuration, the hyperparams.yaml that the training writes, and the limits within which `load_encoder` builds the
-network from a model folder again. Sizes come from `SpeakerEncoderOptions`; a new kind of size is a new field there.
+To add one, write a class with the three members of `SpeakerNetwork` (it may be the network itself, like
+`SpeakerResNet`) and add a line to `SPEAKER_ENCODERS`. That line enables `encoder: NAME` in a training configuration,
+the hyperparams.yaml that the training writes, and the limits within which `load_encoder` rebuilds the network from a
+model folder. Sizes come from `SpeakerEncoderOptions`; if the encoder needs another option, add a field there.
 """
 
 import importlib
@@ -25,10 +25,10 @@ ACTIVATION = re.compile(r"!name:torch\.nn\.(ReLU|LeakyReLU|ELU|GELU|SiLU|Tanh|Ha
 
 
 class SpeakerNetwork(Protocol):
-    """A speaker encoder: called with (batch, t, mel bands) and relative lengths, it gives (batch, 1, size).
+    """A speaker encoder: takes (batch, t, mel bands) and relative lengths, returns (batch, 1, size).
 
-    network : its class, as hyperparams.yaml names it
-    limits : argument of the class -> the values that a model folder may give it
+    network : name of the class in hyperparams.yaml
+    limits : argument of the class -> check of its value in a model folder
     """
 
     network: ClassVar[str]
@@ -69,7 +69,7 @@ def ecapa_arguments(n_mels: int, channels: int, attention_channels: int, embeddi
 
 
 class XVector:
-    """SpeechBrain's x-vector: published models are loaded; none is trained here."""
+    """SpeechBrain's x-vector; published models can be loaded, but not trained."""
 
     network = "speechbrain.lobes.models.Xvector.Xvector"
     limits: ClassVar[Mapping[str, Check]] = {
@@ -78,7 +78,7 @@ class XVector:
 
 
 class SpeechBrainResNet:
-    """SpeechBrain's own ResNet: published models are loaded; none is trained here."""
+    """SpeechBrain's own ResNet; published models can be loaded, but not trained."""
 
     network = "speechbrain.lobes.models.ResNet.ResNet"
     limits: ClassVar[Mapping[str, Check]] = {
@@ -105,7 +105,7 @@ class SpeakerEncoderOptions:
 
 
 def encoder_arguments(options: SpeakerEncoderOptions) -> dict[str, Any]:
-    """Arguments of the network that the options name.
+    """Arguments of the network that the options select.
 
     Examples
     --------
@@ -120,8 +120,8 @@ def make_speaker_encoder(name: str, arguments: Mapping[str, Any]) -> nn.Module:
 
     Parameters
     ----------
-    name : in `SPEAKER_ENCODERS`
-    arguments : of its class, such as `encoder_arguments` gives
+    name : a key of `SPEAKER_ENCODERS`
+    arguments : of its class, as returned by `encoder_arguments`
 
     Returns
     -------
@@ -137,13 +137,13 @@ def make_speaker_encoder(name: str, arguments: Mapping[str, Any]) -> nn.Module:
 
 
 def build(network: str, arguments: Mapping[str, Any]) -> nn.Module:
-    """An object of a class given by its dotted name; activations given by their tags become functions."""
+    """An instance of the class with this dotted name; tags of activations are replaced by their classes."""
     import_speechbrain()
     module, _, name = network.rpartition(".")
-    made = {key: activation_of(value) for key, value in arguments.items()}
-    return getattr(importlib.import_module(module), name)(**made)
+    values = {key: activation_of(value) for key, value in arguments.items()}
+    return getattr(importlib.import_module(module), name)(**values)
 
 
 def activation_of(value: Any) -> Any:
-    """The activation for its tag in hyperparams.yaml; any other value unchanged."""
+    """The activation of a tag in hyperparams.yaml; other values are returned unchanged."""
     return getattr(nn, ACTIVATION.fullmatch(value)[1]) if activation(value) else value

@@ -1,6 +1,6 @@
-"""Speaker encoders in folders of SpeechBrain's form, which its EncoderClassifier loads: reading, fetching, writing.
+"""Reading, fetching and writing speaker encoders in SpeechBrain's folder format, loaded by its EncoderClassifier.
 
-A folder may hold an encoder of this package too, such as `SpeakerResNet`: SpeechBrain builds whatever its
+A folder may also hold an encoder of this package, such as `SpeakerResNet`: SpeechBrain builds whatever class
 hyperparams.yaml names.
 """
 
@@ -57,7 +57,7 @@ def save_speechbrain_folder(
     folder: Path,
     encoder: nn.Module,
     class_weight: torch.Tensor,
-    people: list[str],
+    speakers: list[str],
     arguments: dict,
     encoder_name: str = "ecapa",
 ) -> None:
@@ -65,33 +65,33 @@ def save_speechbrain_folder(
 
     Parameters
     ----------
-    class_weight : (n_classes, embedding size), the centres of the margin loss
-    people : names of the classes
-    arguments, encoder_name : what `make_speaker_encoder` was given
+    class_weight : (n_classes, embedding size), class centres of the margin loss
+    speakers : names of the classes
+    arguments, encoder_name : the arguments of `make_speaker_encoder`
     """
     with replaced_together(folder / "hyperparams.yaml"):
         for name, state in (("embedding_model", encoder.state_dict()), ("classifier", {"weight": class_weight})):
             write_torch(folder / f"{name}.ckpt", state)
         with whole_file(folder / "label_encoder.txt") as out:
-            out.writelines(f"'{name}' => {index}\n" for index, name in enumerate(people))
+            out.writelines(f"'{name}' => {index}\n" for index, name in enumerate(speakers))
             out.write("================\n'starting_index' => 0\n")
         lines = "\n".join(f"    {name}: {value}" for name, value in arguments.items())
         text = HYPERPARAMS.format(
             path=folder.absolute(), n_mels=N_MELS, network=SPEAKER_ENCODERS[encoder_name].network, arguments=lines,
-            embedding_size=class_weight.shape[1], n_classes=len(people),
+            embedding_size=class_weight.shape[1], n_classes=len(speakers),
         )  # fmt: skip
         with whole_file(folder / "hyperparams.yaml") as out:
             out.write(text)
 
 
 class SpeakerEncoder(nn.Module):
-    """Features, normalisation and network of a speaker encoder, with the names of SpeechBrain's EncoderClassifier.
+    """Features, normalisation and network of a speaker encoder; names follow SpeechBrain's EncoderClassifier.
 
     Parameters
     ----------
     features : (batch, n) waveform at 16 kHz -> (batch, t, mel bands)
-    normalization : of these, given relative lengths
-    network : of these and relative lengths -> (batch, 1, d) or (batch, d)
+    normalization : features, relative lengths -> normalised features
+    network : normalised features, relative lengths -> (batch, 1, d) or (batch, d)
     """
 
     def __init__(self, features: nn.Module, normalization: nn.Module, network: nn.Module):
@@ -100,27 +100,27 @@ class SpeakerEncoder(nn.Module):
             {"compute_features": features, "mean_var_norm": normalization, "embedding_model": network}
         )
 
-    def encode_batch(self, sound: torch.Tensor) -> torch.Tensor:
-        """(batch, n) waveforms at 16 kHz, none of them padded -> (batch, 1, d)."""
+    def encode_batch(self, waveforms: torch.Tensor) -> torch.Tensor:
+        """(batch, n) waveforms at 16 kHz, without padding -> (batch, 1, d)."""
         device = next(self.mods["embedding_model"].parameters()).device
-        sound = sound.to(device).float()
-        lengths = torch.ones(len(sound), device=device)
-        features = self.mods["mean_var_norm"](self.mods["compute_features"](sound), lengths)
-        found = self.mods["embedding_model"](features, lengths)
-        return found.unsqueeze(1) if found.ndim == 2 else found
+        waveforms = waveforms.to(device).float()
+        lengths = torch.ones(len(waveforms), device=device)
+        features = self.mods["mean_var_norm"](self.mods["compute_features"](waveforms), lengths)
+        embeddings = self.mods["embedding_model"](features, lengths)
+        return embeddings.unsqueeze(1) if embeddings.ndim == 2 else embeddings
 
 
 def encoder_folder(source: str) -> Path:
-    """Where the files of an encoder are: the folder itself, or the cache of a published model."""
+    """The folder with the files of an encoder: `source` itself, or the cache of a published model."""
     return Path(source) if Path(source).is_dir() else home_folder() / ".cache" / "avsv" / source.replace("/", "--")
 
 
 def encoder_files(source: str) -> list[Path]:
-    """The files that `load_encoder` reads of a model that it recognises, hyperparams.yaml and the weights.
+    """The files that `load_encoder` reads for a recognised model: hyperparams.yaml and the weights.
 
     Raises
     ------
-    InputError : what `read_recipe` raises; the folder has no hyperparams.yaml
+    InputError : raised by `read_recipe`, or the folder has no hyperparams.yaml
     """
     settings = settings_of(encoder_folder(source))
     return [settings, settings.parent / read_recipe(settings).weights]
@@ -129,30 +129,30 @@ def encoder_files(source: str) -> list[Path]:
 def settings_of(folder: Path) -> Path:
     settings = folder / "hyperparams.yaml"
     if not settings.exists():
-        raise InputError(f"{folder}: has no hyperparams.yaml, so it is no SpeechBrain speaker encoder (training "
-                        "not finished?)")  # fmt: skip
+        raise InputError(f"{folder}: has no hyperparams.yaml; expected a SpeechBrain speaker encoder (training not "
+                         "finished?)")  # fmt: skip
     return require_model_file(settings)
 
 
 def load_encoder(source: str, device: str, trust: bool = False) -> nn.Module:
-    """A speaker encoder from a folder, or by the name of a published model (fetched once, then cached).
+    """Load a speaker encoder from a folder, or by the name of a published model (fetched once, then cached).
 
-    The encoders that SpeechBrain publishes and those that avsv trains are built here from the numbers in
-    hyperparams.yaml; nothing that a folder names is run. SpeechBrain computes a published x-vector with noise of about
-    1e-5 on its statistics; here that noise is replaced by its mean, so that an embedding can be computed again.
+    Encoders that SpeechBrain publishes or avsv trains are built here from the numbers in hyperparams.yaml; no code that
+    a folder names is run. SpeechBrain adds noise of about 1e-5 to the statistics of its x-vector; here the mean of that
+    noise is added instead, which makes embeddings reproducible.
 
     Parameters
     ----------
     source : a folder, "organisation/model", or "organisation/model@revision" of huggingface.co
-    trust : let SpeechBrain do what hyperparams.yaml says where it is another encoder; that may run any program
+    trust : let SpeechBrain execute the hyperparams.yaml of any other encoder, which may run any program
 
     Returns
     -------
-    SpeakerEncoder, or SpeechBrain's EncoderClassifier of a trusted folder: `mods` and `encode_batch`
+    SpeakerEncoder, or SpeechBrain's EncoderClassifier for a trusted folder; both have `mods` and `encode_batch`
 
     Raises
     ------
-    InputError : the folder is no such model, its weights do not fit, or the published one cannot be fetched
+    InputError : the folder holds no such model, its weights do not fit, or the published model cannot be fetched
     """
     import_speechbrain()
     folder = Path(source).absolute() if Path(source).is_dir() else fetch_encoder(source, trust)
@@ -165,7 +165,7 @@ def load_encoder(source: str, device: str, trust: bool = False) -> nn.Module:
         raise
     weights = folder / recipe.weights
     if not weights.exists():
-        raise InputError(f"{weights}: no such file; {settings} says that the weights are there")
+        raise InputError(f"{weights}: no such file, but {settings} names it as the file of the weights")
     features, normalization = build(FBANK, recipe.features), build(NORMALIZATION, recipe.normalization)
     try:
         shapes = without_memory(lambda: build(recipe.network, recipe.options))
@@ -178,21 +178,21 @@ def load_encoder(source: str, device: str, trust: bool = False) -> nn.Module:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise InputError(f"{folder}: cannot be loaded as a SpeechBrain speaker encoder: {reason}") from None
     if len(size) != 3 or size[:2] != (1, 1):
-        raise InputError(f"{folder}: the network gives {tuple(size)} for one waveform, expected (1, 1, d)")
+        raise InputError(f"{folder}: expected an output of shape (1, 1, d) for one waveform, found {tuple(size)}")
     return encoder.to(device)
 
 
 def without_noise(network: nn.Module) -> nn.Module:
-    """The network itself, its statistics pooling without the random numbers that SpeechBrain adds to the mean."""
+    """Replace the noise that SpeechBrain's statistics pooling adds to the mean by a constant; returns the network."""
     for module in network.modules():
         if type(module).__name__ == "StatisticsPooling":
-            middle = 5 * module.eps  # of noise between eps and 9 eps
+            middle = 5 * module.eps  # of SpeechBrain's noise, between eps and 9 eps
             module._get_gauss_noise = lambda size, device="cpu", middle=middle: torch.full(size, middle, device=device)
     return network
 
 
 def load_trusted(settings: Path, device: str) -> nn.Module:
-    """SpeechBrain's EncoderClassifier of a folder whose program the user wants to run."""
+    """SpeechBrain's EncoderClassifier for a folder that the user trusts to run code."""
     from speechbrain.inference.speaker import EncoderClassifier
     from speechbrain.utils.fetching import LocalStrategy
 
@@ -207,29 +207,29 @@ def load_trusted(settings: Path, device: str) -> nn.Module:
             local_strategy=LocalStrategy.NO_LINK,
         )  # fmt: skip
         if getattr(encoder.hparams, "sample_rate", RATE) != RATE:
-            raise ValueError(f"it is for sound at {encoder.hparams.sample_rate} Hz, avsv gives it {RATE} Hz")
-        if (folder / "embedding_model.ckpt").exists():  # SpeechBrain lets parameters be absent
+            raise ValueError(f"it expects {encoder.hparams.sample_rate} Hz audio; avsv supports {RATE} Hz only")
+        if (folder / "embedding_model.ckpt").exists():  # SpeechBrain accepts missing parameters
             fill(encoder.mods["embedding_model"], read_state(folder / "embedding_model.ckpt"), folder)
     except InputError:
         raise
-    except Exception as error:  # torch's, HyperPyYAML's, SpeechBrain's, and those of the program in the folder
+    except Exception as error:  # from torch, HyperPyYAML, SpeechBrain or the folder's own code
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
         raise InputError(f"{folder}: cannot be loaded as a SpeechBrain speaker encoder: {reason}") from None
     return encoder
 
 
 def fetch_encoder(source: str, trust: bool) -> Path:
-    """The folder of a published model; its files are fetched where they are not there yet.
+    """The folder of a published model; files that are not cached yet are fetched.
 
     Raises
     ------
-    InputError : no such model, no network, or an encoder that is not recognised and not trusted
+    InputError : no such model, no network connection, or an encoder that is neither recognised nor trusted
     """
     from speechbrain.inference.speaker import EncoderClassifier
     from speechbrain.utils.fetching import FetchConfig, fetch
 
     if source.startswith((".", "/", "exp/")) or source.count("/") != 1:
-        raise InputError(f"{source}: there is no such folder")
+        raise InputError(f"{source}: no such folder")
     folder, (name, _, revision) = encoder_folder(source), source.partition("@")
     options = {"savedir": str(folder), "fetch_config": FetchConfig(revision=revision or None)}
     try:
@@ -242,12 +242,12 @@ def fetch_encoder(source: str, trust: bool) -> Path:
             EncoderClassifier.from_hparams(source=name, download_only=True, **options)
             return folder
         fetch(recipe.weights, name, **options)
-        for other in recipe.others:  # a training of avn_j copies them
+        for other in recipe.others:  # training avn_j copies them
             with contextlib.suppress(OSError, ValueError):
                 fetch(other, name, **options)
     except InputError:
         raise
     except (OSError, ValueError) as error:
         raise InputError(f"{source}: cannot be fetched ({' '.join(str(error).split())[:200]}). "
-                        "Copy the model's folder here and name that folder instead") from None  # fmt: skip
+                        "Copy the model's folder to this machine and give its path instead") from None  # fmt: skip
     return folder

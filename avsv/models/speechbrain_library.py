@@ -1,4 +1,4 @@
-"""SpeechBrain as a library: importing it, and the front end of its published speaker encoders."""
+"""Import of SpeechBrain, and the front end of its published speaker encoders."""
 
 import logging
 import os
@@ -11,15 +11,15 @@ from avsv.torchaudio_library import make_optional
 
 
 def import_speechbrain() -> None:
-    """Import speechbrain, quietly, also where torchaudio's compiled library does not fit this torch."""
+    """Import speechbrain without its log messages, even if torchaudio's compiled library does not match torch."""
     make_optional()
-    # it logs its quirks, and every file that it opens, each through a logger of its own
+    # it logs its patches and every file it opens, each with a separate logger
     os.environ.setdefault("SB_LOG_LEVEL", "WARNING")
     logging.getLogger("speechbrain").setLevel(logging.WARNING)
     import speechbrain  # noqa: F401
 
-    # Its stand-ins for renamed and optional modules import whenever they are touched, and fail where a package is
-    # absent; tools that walk sys.modules (inspect, hypothesis) die of that. An import finds them again where needed.
+    # Its stand-ins for renamed and optional modules import on any attribute access, and fail if a package is absent,
+    # which breaks tools that iterate over sys.modules (inspect, hypothesis). A later import finds them again.
     for name, module in list(sys.modules.items()):
         if name.startswith("speechbrain") and type(module) is not types.ModuleType:
             del sys.modules[name]
@@ -30,7 +30,7 @@ def make_frontend() -> tuple[nn.Module, nn.Module]:
 
     Returns
     -------
-    (batch, n) waveforms at 16 kHz -> (batch, t, 80); and their normalisation, given relative lengths
+    (batch, n) waveforms at 16 kHz -> (batch, t, 80); and the features' normalisation, given relative lengths
     """
     import_speechbrain()
     from speechbrain.lobes.features import Fbank

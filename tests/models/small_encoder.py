@@ -1,4 +1,4 @@
-"""A small speaker encoder that is not trained."""
+"""A small, untrained speaker encoder."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Layer tables of docstrings, read by the tests that hold them to the networks."""
+"""Reads the layer tables in docstrings, for tests that compare them with the networks."""
 
 import re
 
@@ -6,7 +6,7 @@ from torch import nn
 
 
 def layer_table(text: str) -> dict[str, list[int]]:
-    """Layer -> the whole numbers of its line in the order they stand; names are before the first two spaces."""
+    """Layer -> the integers in its line, in order; the name ends at the first two spaces."""
     rows = {}
     for line in text.splitlines():
         name, gap, rest = line.strip().partition("  ")

@@ -1,4 +1,4 @@
-"""IR-ResNet: the published sizes, and a file that InsightFace takes for its own."""
+"""IR-ResNet: the published sizes, and an ONNX file that InsightFace recognises."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ def test_published_sizes(depth, millions):
     assert sum(p.numel() for p in net.parameters()) / 1e6 == pytest.approx(millions, abs=0.01)
 
 
-def test_a_network_by_its_depth():
+def test_a_network_is_selected_by_its_depth():
     with torch.device("meta"):
         assert len(iresnet(34, embedding_size=8).stages) == 16
 
@@ -26,11 +26,11 @@ def test_a_network_by_its_depth():
 def net():
     torch.manual_seed(0)
     net = IResNet((1, 1, 1, 1), (8, 8, 8, 16), embedding_size=12, stem_stride=2)
-    net(torch.randn(8, 3, 112, 112))  # batch norm statistics of its own
+    net(torch.randn(8, 3, 112, 112))  # to fill batch norm's statistics
     return net.eval()
 
 
-def test_what_insightface_computes_is_what_torch_computes(net, tmp_path):
+def test_insightface_and_torch_compute_the_same(net, tmp_path):
     save_onnx(net, tmp_path / "recognition.onnx")
     theirs = load_onnx(tmp_path / "recognition.onnx", ["CPUExecutionProvider"])
     assert theirs.taskname == "recognition" and theirs.input_size == (112, 112)
@@ -43,6 +43,6 @@ def test_what_insightface_computes_is_what_torch_computes(net, tmp_path):
     assert np.abs(theirs.get_feat(faces[0]) - ours[0]).max() < 1e-4
 
 
-def test_a_smaller_stem_and_an_odd_size_fit_together():
+def test_every_stem_stride_fits_the_fully_connected_layer():
     for stem_stride in (1, 2, 4):
         assert IResNet((1, 1), (8, 8), 4, stem_stride).eval()(torch.zeros(1, 3, 112, 112)).shape == (1, 4)

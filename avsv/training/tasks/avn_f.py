@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from avsv.jobs.fingerprints import file_digest
 from avsv.losses.margin import AAMSoftmax, warmed_margin
-from avsv.models.avn_f import AVN_F, AVNF, AVNFOptions, FromSound
+from avsv.models.avn_f import AVN_F, AVNF, AVNFOptions, AVNFWithFrontend
 from avsv.models.checkpoint import save
 from avsv.models.ranges import within
 from avsv.training.clips import (
@@ -42,7 +42,7 @@ class AvnFModel(nn.Module):
     def __init__(self, config: AvnFConfig, n_people: int):
         super().__init__()
         self.config = config
-        self.net = FromSound(AVNF(AVNFOptions.of(config)))
+        self.net = AVNFWithFrontend(AVNF(AVNFOptions.of(config)))
         self.layout = fast_layout(self.net)
         self.net.to(memory_format=self.layout)
         self.loss = AAMSoftmax(config.embedding_size, n_people, config.scale, config.margin)

@@ -11,7 +11,7 @@ import torch
 
 from avsv.embeddings.avn_f import AVNFEmbedder, windows
 from avsv.errors import InputError
-from avsv.models.avn_f import AVN_F, AVNFOptions, FromSound
+from avsv.models.avn_f import AVN_F, AVNFOptions, AVNFWithFrontend
 from avsv.models.checkpoint import load
 from avsv.training.config import apply_schema, read_config
 from avsv.training.task import train
@@ -68,7 +68,7 @@ def test_windows_leave_nothing_out_and_are_of_one_length():
 
 def test_a_clip_is_the_mean_over_pairs_of_pieces_and_faces(trained):
     net, description = load(trained, AVN_F)
-    embedder = AVNFEmbedder(FromSound(net), description["crop_seconds"], torch.device("cpu"))
+    embedder = AVNFEmbedder(AVNFWithFrontend(net), description["crop_seconds"], torch.device("cpu"))
     rng = np.random.default_rng(0)
     sound = draw_voice(0, rng, 1.2).astype(np.float32)  # 3 pieces of 0.5 s
     faces = np.stack([draw_face(0, rng) for _ in range(2)])
