@@ -1,7 +1,7 @@
-"""What is seen of a training: means of figures over steps and processes; curves as a table, a picture, for TensorBoard.
+"""Training curves: means of figures over steps and processes, as a table, a plot and TensorBoard events.
 
-TensorBoard's event files are written here, without the package `tensorboard` and all that it brings: a file of records,
-each its length, a checksum of that, a message in protobuf's form (tensorflow/core/util/event.proto) and a checksum.
+This module writes TensorBoard's event files itself, without the package `tensorboard` and its dependencies. A record
+holds its length, a checksum of the length, a protobuf message (tensorflow/core/util/event.proto) and its checksum.
 """
 
 import io
@@ -20,11 +20,11 @@ from avsv.jobs.inputs import regular_file
 from avsv.training.distributed import gather
 
 EVENTS = "events.out.tfevents.avsv"
-PICTURE_EVERY = 60.0  # seconds between drawings of the curves
+DRAW_EVERY = 60.0  # seconds between plots of the curves
 
 
 class Figures:
-    """Means of the figures of many steps. Tensors stay on their device until a mean is asked for: no step waits."""
+    """Means of figures over many steps. Tensors stay on their device until a mean is read, so no step waits for it."""
 
     def __init__(self):
         self.recent: dict[str, list[float | Tensor]] = {}  # since the last `take`
@@ -36,7 +36,7 @@ class Figures:
             self.recent.setdefault(name, []).append(value)
 
     def recent_sums(self, device: torch.device | str = "cpu") -> dict[str, tuple[float, int]]:
-        """Name -> sum and number of values since the last `take`; a figure need not be there in every step."""
+        """Name -> sum and number of values since the last `take`; a step may lack some figures."""
         if not self.recent:
             return {}
         columns = [torch.stack([torch.as_tensor(v, device=device) for v in values]) for values in self.recent.values()]
@@ -44,7 +44,7 @@ class Figures:
         return {name: (total, len(self.recent[name])) for name, total in zip(self.recent, sums, strict=True)}
 
     def take(self, device: torch.device) -> dict[str, float]:
-        """Name -> mean over the steps since the last call, and over the processes."""
+        """Name -> mean over all processes and the steps since the last call."""
         window: dict[str, tuple[float, int]] = {}
         for sums in gather(self.recent_sums(device)):
             add_sums(window, sums)
@@ -54,11 +54,11 @@ class Figures:
         return self.taken
 
     def means(self) -> dict[str, float]:
-        """Name -> mean over all steps that were taken."""
+        """Name -> mean over all steps up to the last `take`."""
         return means_of(self.sums)
 
     def __str__(self) -> str:
-        """The means of the newest steps, of this process."""
+        """The means over this process's latest steps."""
         means = means_of(self.recent_sums()) or self.taken
         return ", ".join(f"{name} {mean:.4g}" for name, mean in means.items())
 
@@ -74,7 +74,7 @@ def means_of(sums: dict[str, tuple[float, int]]) -> dict[str, float]:
 
 
 def write_curves(exp_dir: Path, history: list[dict]) -> None:
-    """One record an epoch to history.jsonl, and the same to curves.tsv."""
+    """Write history.jsonl, one record per epoch, and the same figures as curves.tsv."""
     with whole_file(exp_dir / "history.jsonl") as out:
         out.writelines(json.dumps(record) + "\n" for record in history)
     names = list(dict.fromkeys(name for record in history for name in record))
@@ -85,7 +85,7 @@ def write_curves(exp_dir: Path, history: list[dict]) -> None:
 
 
 def draw_curves(exp_dir: Path, history: list[dict]) -> None:
-    """A small plot of each figure over the epochs, curves.svg."""
+    """Plot each figure over the epochs, in curves.svg."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
@@ -96,13 +96,13 @@ def draw_curves(exp_dir: Path, history: list[dict]) -> None:
     rows = max(1, -(-len(names) // 3))
     figure = Figure(figsize=(10, 2.6 * rows))
     axes = figure.subplots(rows, 3, squeeze=False)
-    # In inches, whatever the number of rows: matplotlib's own layouts take longer than all the rest of the drawing.
+    # margins in inches for any number of rows: matplotlib's own layouts take longer than the rest of the drawing
     figure.subplots_adjust(
         left=0.08, right=0.98, top=1 - 0.3 / 2.6 / rows, bottom=0.5 / 2.6 / rows, wspace=0.25, hspace=0.55
     )
     for axis, name in zip(axes.flat, names, strict=False):
-        there = [record for record in history if name in record]
-        axis.plot([record["epoch"] for record in there], [record[name] for record in there], marker=".")
+        records = [record for record in history if name in record]
+        axis.plot([record["epoch"] for record in records], [record[name] for record in records], marker=".")
         axis.set_title(name.replace("_", " "))
         axis.set_xlabel("epoch")
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -118,8 +118,8 @@ class EventFile:
 
     Parameters
     ----------
-    exp_dir : where the file is, or will be
-    size : of what is kept of it, bytes: what was there at the checkpoint that training goes on from
+    exp_dir : folder of the file
+    size : bytes of an existing file to keep: its size at the checkpoint from which training resumes
     """
 
     def __init__(self, exp_dir: Path, size: int):
@@ -137,7 +137,7 @@ class EventFile:
         values = [field(1, field(1, name.encode()) + b"\x15" + struct.pack("<f", v)) for name, v in figures.items()]
         self.write(b"\x10" + varint(step) + field(5, b"".join(values)))
 
-    def add_picture(self, step: int, name: str, png: bytes, shape: tuple[int, ...]) -> None:
+    def add_image(self, step: int, name: str, png: bytes, shape: tuple[int, ...]) -> None:
         """A PNG of (height, width, 3) pixels, as a message Summary.Image."""
         height, width, colours = shape
         sizes = b"".join(varint(number << 3) + varint(size) for number, size in ((1, height), (2, width), (3, colours)))
@@ -150,13 +150,13 @@ class EventFile:
         self.file.write(length + checksum(length) + event + checksum(event))
 
     def save(self) -> int:
-        """Write out what is waiting; the size of the file."""
+        """Flush the file and return its size in bytes."""
         self.file.flush()
         return os.fstat(self.file.fileno()).st_size
 
 
 def varint(number: int) -> bytes:
-    """A whole number from 0 on in protobuf's form: seven bits a byte, the lowest first."""
+    """An integer >= 0 as a protobuf varint: seven bits per byte, lowest first."""
     parts = []
     while number > 127:
         parts.append(number & 127 | 128)
@@ -165,7 +165,7 @@ def varint(number: int) -> bytes:
 
 
 def field(number: int, content: bytes) -> bytes:
-    """A field of a message that holds bytes, text or a message."""
+    """A length-delimited field of a protobuf message: bytes, text or a nested message."""
     return varint(number << 3 | 2) + varint(len(content)) + content
 
 

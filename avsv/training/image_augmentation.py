@@ -1,4 +1,4 @@
-"""What trainings on pictures share: batches of one epoch, and random changes of place and colour."""
+"""Helpers for training on images: the batches of an epoch, and random geometric and colour augmentation."""
 
 import cv2
 import numpy as np
@@ -8,9 +8,9 @@ from avsv.features.faces import SIDE
 
 
 def plan_batches(items: list[int], batch_size: int, seed: int, epoch: int) -> list[list[tuple[int, int]]]:
-    """Batches of (item, seed) pairs, a random order for each epoch and the same one whenever it is asked for.
+    """Batches of (item, seed) pairs in a random order that depends on the seed and the epoch alone.
 
-    Only full batches: what is left over is left out this time, for batch norm wants full ones.
+    All batches are full, since batch norm needs full ones; the remaining items are skipped in this epoch.
 
     Examples
     --------
@@ -27,7 +27,7 @@ def plan_batches(items: list[int], batch_size: int, seed: int, epoch: int) -> li
 def move_matrix(
     centre: tuple[float, float], target: tuple[float, float], scale: float, degrees: float, flip: bool
 ) -> np.ndarray:
-    """Mirror, turn and scale about `centre` and bring that to `target`; (2, 3) float64, as cv2.warpAffine takes it.
+    """Mirror, rotate and scale about `centre`, then move it to `target`; (2, 3) float64 for cv2.warpAffine.
 
     Examples
     --------
@@ -41,15 +41,15 @@ def move_matrix(
     return np.hstack([turn, (np.array(target) - turn @ np.array(centre))[:, None]])
 
 
-def change_colour(picture: np.ndarray, rng: np.random.Generator, strength: float) -> np.ndarray:
-    """Random brightness, contrast, colour cast, and grey now and then.
+def change_colour(image: np.ndarray, rng: np.random.Generator, strength: float) -> np.ndarray:
+    """Random brightness, contrast and colour cast, and occasional conversion to grey.
 
     Parameters
     ----------
-    picture : (h, w, 3) uint8
-    strength : 0 for none; 0.3 lets brightness and contrast vary by 30 % or so
+    image : (h, w, 3) uint8
+    strength : 0 for none; 0.3 varies brightness and contrast by about 30 %
     """
-    values = picture.astype(np.float32)
+    values = image.astype(np.float32)
     if rng.random() < 0.2 * strength:
         values = values @ np.full((3, 3), 1 / 3, np.float32)
     gain = np.exp(rng.normal(0, strength / 2) + rng.normal(0, strength / 6, 3)).astype(np.float32)
@@ -61,13 +61,13 @@ def change_colour(picture: np.ndarray, rng: np.random.Generator, strength: float
 
 def vary_face(face: np.ndarray, rng: np.random.Generator, shift: float, zoom: float, rotation: float,
               colour: float) -> np.ndarray:  # fmt: skip
-    """An aligned face moved, mirrored and recoloured, as alignment and cameras vary.
+    """Move, mirror and recolour an aligned face at random, to mimic errors of alignment and differences of cameras.
 
     Parameters
     ----------
     face : (112, 112, 3) uint8 BGR
-    shift, zoom, rotation : standard deviations: pixels, share of the size, degrees
-    colour : as `change_colour` has it
+    shift, zoom, rotation : standard deviations in pixels, share of the size, and degrees
+    colour : strength for `change_colour`
     """
     middle = SIDE / 2
     x, y, log_zoom, degrees = rng.normal(size=4) * [shift, shift, zoom, rotation]
@@ -76,22 +76,22 @@ def vary_face(face: np.ndarray, rng: np.random.Generator, shift: float, zoom: fl
     return change_colour(warp(face, matrix, SIDE), rng, colour)
 
 
-def warp(picture: np.ndarray, matrix: np.ndarray, side: int, replicate: bool = False) -> np.ndarray:
-    """A square of `side` pixels; beyond the picture it is black, or like the picture's edge."""
+def warp(image: np.ndarray, matrix: np.ndarray, side: int, replicate: bool = False) -> np.ndarray:
+    """Warp an image to a square of `side` pixels; `replicate` extends its edges, otherwise the border is black."""
     border = cv2.BORDER_REPLICATE if replicate else cv2.BORDER_CONSTANT
-    return cv2.warpAffine(picture, matrix, (side, side), borderMode=border)
+    return cv2.warpAffine(image, matrix, (side, side), borderMode=border)
 
 
 def fast_layout(model: torch.nn.Module) -> torch.memory_format:
-    """The memory layout for training a convolutional network: channels last is three times as fast on a CPU.
+    """The memory layout for training a convolutional network: channels-last is three times as fast on a CPU.
 
-    Not for narrow networks: with 8 or 12 channels the CPU kernels of torch 2.13 end in a segmentation fault.
+    Narrow networks keep the default layout: with 8 or 12 channels the CPU kernels of torch 2.13 segfault.
     """
     kinds = (torch.nn.Conv2d, torch.nn.ConvTranspose2d)
     widths = [m.out_channels for m in model.modules() if isinstance(m, kinds) and m.kernel_size != (1, 1)]
     return torch.contiguous_format if any(width < 16 or width % 8 for width in widths) else torch.channels_last
 
 
-def to_input(picture: np.ndarray) -> torch.Tensor:
-    """(h, w, 3) uint8 BGR -> (3, h, w) uint8 RGB; scaled on the device, for bytes travel faster."""
-    return torch.from_numpy(np.ascontiguousarray(picture[:, :, ::-1].transpose(2, 0, 1)))
+def to_input(image: np.ndarray) -> torch.Tensor:
+    """(h, w, 3) uint8 BGR -> (3, h, w) uint8 RGB. Scaling happens on the device: transferring bytes is faster."""
+    return torch.from_numpy(np.ascontiguousarray(image[:, :, ::-1].transpose(2, 0, 1)))

@@ -1,9 +1,9 @@
-"""Noise distribution matching: what each type of damage does to embeddings, measured and drawn (Qian et al., 2021).
+"""Noise distribution matching: the statistics of how each type of damage changes embeddings (Qian et al., 2021).
 
-For each type k of damage to one modality, the mean mu_k and standard deviation sigma_k, per dimension, of the
-difference of the damaged embedding and the clean one. Training then makes e + mu_k + sigma_k N(0, 1) of a clean
-embedding e, without sound or picture. Quality measures get values of the damaged clips' own mean and standard deviation
-(our addition: a clip's quality under noise says little of its quality without).
+For each type k of damage to one modality, this module measures the mean mu_k and standard deviation sigma_k, per
+dimension, of the difference between the damaged and the clean embedding. Training then replaces a clean embedding e by
+e + mu_k + sigma_k N(0, 1), without decoding audio or video. Quality measures are drawn from the mean and standard
+deviation of the damaged clips (our addition: a clip's quality under noise depends little on its clean quality).
 """
 
 import os
@@ -20,7 +20,7 @@ from avsv.jobs.files import whole_file
 from avsv.kaldi.damage import MISSING
 from avsv.kaldi.embeddings import read_embeddings
 
-LEAST = 2  # clips of a type: a standard deviation needs as many
+LEAST = 2  # clips of each type: the minimum for a standard deviation
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,8 @@ class NoiseStatistics:
     """Statistics of K types of damage.
 
     kinds : K names ; counts : (K,) clips of each
-    mean, std : (K, d) of the differences
-    quality : names of q measures ; quality_mean, quality_std : (K, q) of the damaged clips
+    mean, std : (K, d) of the differences between damaged and clean embeddings
+    quality : names of q measures ; quality_mean, quality_std : (K, q) over the damaged clips
     """
 
     kinds: tuple[str, ...]
@@ -52,14 +52,14 @@ def measure_noise(
     Parameters
     ----------
     clean_scp : embeddings of clean clips
-    noisy : embeddings of damaged clips, and how they are damaged: utterance -> kind, or one kind for all
+    noisy : embeddings of damaged clips, and their damage: utterance -> kind, or one kind for all
     quality : tables beside the embeddings, such as "utt2snr" or "log:utt2magnitude"
     wanted : kinds to measure; empty: all
 
     Raises
     ------
-    InputError : nothing to compare, a wanted kind that no clip has, a kind with a single clip, or embeddings of other
-        sizes
+    InputError : nothing to compare, a wanted kind that no clip has, a kind with a single clip, or embeddings of
+        different sizes
     """
     clean = read_embeddings(clean_scp)
     row_of = {utt: row for row, utt in enumerate(clean.ids)}
@@ -68,8 +68,8 @@ def measure_noise(
     for scp, kind_of in noisy:
         damaged = read_embeddings(scp)
         if damaged.vectors.shape[1] != clean.vectors.shape[1]:
-            raise InputError(f"{scp}: embeddings of size {damaged.vectors.shape[1]}, those of {clean_scp} have "
-                            f"{clean.vectors.shape[1]}; both must be of one encoder")  # fmt: skip
+            raise InputError(f"{scp}: has embeddings of size {damaged.vectors.shape[1]}, but {clean_scp} has size "
+                            f"{clean.vectors.shape[1]}; use the same encoder for both")  # fmt: skip
         kinds = [kind_of if isinstance(kind_of, str) else kind_of.get(utt) for utt in damaged.ids]
         kinds = [kind if utt in row_of else None for utt, kind in zip(damaged.ids, kinds, strict=True)]
         values = read_quality(scp, quality, damaged.ids)
@@ -82,14 +82,14 @@ def measure_noise(
         raise InputError(f"{', '.join(str(scp) for scp, _ in noisy)}: no clip is damaged and has a clean embedding in "
                         f"{clean_scp}; does `modality` name what the table damages?")  # fmt: skip
     if absent := sorted(set(wanted) - set(differences)):
-        raise InputError(f"{', '.join(str(scp) for scp, _ in noisy)}: no clip is damaged by {', '.join(absent)}; there "
-                        f"are {', '.join(sorted(differences))}")  # fmt: skip
+        raise InputError(f"{', '.join(str(scp) for scp, _ in noisy)}: no clip is damaged by {', '.join(absent)}; known "
+                        f"kinds: {', '.join(sorted(differences))}")  # fmt: skip
     kinds = sorted(wanted or differences)
     change = [np.concatenate(differences[kind]) for kind in kinds]
     value = [np.concatenate(qualities[kind]) for kind in kinds]
     for kind, rows in zip(kinds, change, strict=True):
         if len(rows) < LEAST:
-            raise InputError(f"{kind}: {len(rows)} clip, at least {LEAST} are needed to measure a spread")
+            raise InputError(f"{kind}: {len(rows)} clip; a standard deviation needs at least {LEAST}")
     for kind, rows in zip(kinds, value, strict=True):
         if np.isnan(rows).all(0).any():
             raise InputError(f"{kind}: none of its {len(rows)} clips has a value in one of {', '.join(quality)}")
@@ -110,7 +110,7 @@ def write_noise(path: Path | str, noise: NoiseStatistics) -> None:
 
 
 def read_noise(path: Path | str) -> NoiseStatistics:
-    """Read what `write_noise` wrote; InputError where it is absent or something else."""
+    """Read statistics written by `write_noise`; raise InputError if the file is absent or in another format."""
     try:
         os.stat(path)
         arrays = read_npz(path, str(path))
@@ -119,4 +119,4 @@ def read_noise(path: Path | str) -> NoiseStatistics:
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; avsv noise-statistics makes it") from None
     except (ValueError, KeyError, TypeError, EOFError, OSError) as error:
-        raise InputError(f"{path}: is not of avsv noise-statistics: {error}") from None
+        raise InputError(f"{path}: was not written by avsv noise-statistics: {error}") from None

@@ -1,13 +1,13 @@
-"""Damage to pairs of embeddings while AVN-E is trained: embedding-level augmentation (Qian et al., TASLP 2021).
+"""Damage to pairs of embeddings during training of AVN-E: embedding-level augmentation (Qian et al., TASLP 2021).
 
-A share of the pairs has exactly one modality damaged, either as likely, or both. What damage is:
+In a share of the pairs, one modality, voice or face with equal probability, or both are damaged. Kinds of damage:
 
-v1    the all-zero vector (it goes missing), N(0, I), or e + noise_std std(e) N(0, 1), all as likely
+v1    the all-zero vector (a missing modality), N(0, I), or e + noise_std std(e) N(0, 1), with equal probability
 v2    noise distribution matching: e + mu_k + sigma_k N(0, 1) with the statistics of a random type k of noise
-real  embeddings of the same clip from damaged sound or pictures, made beforehand
-none  none
+real  embeddings of the same clip computed from damaged audio or images
+none  no damage
 
-Apart from that, a share of the pairs loses one modality altogether (modality dropout).
+In addition, a share of the pairs loses one modality entirely (modality dropout).
 """
 
 from dataclasses import dataclass, field
@@ -33,7 +33,7 @@ KINDS = ("v1", "v2", "real", "none")
 
 @dataclass
 class DamagedSet:
-    """A data directory that `avsv damage` wrote, and the embeddings of it; empty where a modality has none to give."""
+    """A data directory written by `avsv damage`, and its embeddings; an empty string skips that modality."""
 
     data_dir: str = "???"
     voice: str = ""
@@ -45,21 +45,21 @@ class PairNoiseOptions:
     """Embedding-level augmentation."""
 
     damage: str = choice("v1", "v1", "v2", "real", "none")  # v1 | v2 | real | none
-    damage_share: float = within(0.5, 0, 1)  # p: share of the pairs that are damaged
-    damage_both: bool = False  # both modalities of these pairs, not exactly one
-    missing_share: float = within(0.0, 0, 1)  # share of the pairs that lose a modality, beside what damage takes
-    noise_std: float = within(0.5, 0, 1000)  # of the mildest corruption of v1, in standard deviations of the embedding
-    voice_noise: str = ""  # of v2: what avsv noise-statistics measured
-    face_noise: str = ""
-    damaged_sets: list[DamagedSet] = field(default_factory=list)  # of real
+    damage_share: float = within(0.5, 0, 1)  # p: share of damaged pairs
+    damage_both: bool = False  # damage both modalities of these pairs instead of exactly one
+    missing_share: float = within(0.0, 0, 1)  # share of pairs that lose a modality, in addition to v1's losses
+    noise_std: float = within(0.5, 0, 1000)  # additive noise of v1, in standard deviations of the embedding
+    voice_noise: str = ""  # v2: output of avsv noise-statistics for the voice
+    face_noise: str = ""  # v2: the same for the face
+    damaged_sets: list[DamagedSet] = field(default_factory=list)  # real: the damaged training sets
 
 
 class Pairs(NamedTuple):
     """Raw embeddings of some clips.
 
     voice : (n, n_voice) ; face : (n, n_face) ; present : (n, 2) bool
-    quality : (n, q) values of the quality tables, voice's first
-    damaged : (n, 2) bool, which were damaged and are still there
+    quality : (n, q) values of the quality tables, first those of the voice
+    damaged : (n, 2) bool, damaged but still present
     """
 
     voice: Tensor
@@ -70,7 +70,7 @@ class Pairs(NamedTuple):
 
 
 class PairNoise:
-    """Draws damage for batches; `damage_raw` before, `damage_unit` after embeddings are normalised."""
+    """Draws damage for batches: `damage_raw` before and `damage_unit` after the embeddings are normalised."""
 
     def __init__(self, options: PairNoiseOptions, quality: tuple[list[str], list[str]], utts: list[str],
                  sizes: tuple[int, int]):  # fmt: skip
@@ -85,7 +85,7 @@ class PairNoise:
                              for m, q in zip(MODALITIES, quality, strict=True)]  # fmt: skip
 
     def digests(self) -> list[str]:
-        """Hashes of what the augmentation draws from: training again with others is another experiment."""
+        """Hashes of the files that the augmentation draws from; a change of them makes another experiment."""
         if self.options.damage == "v2":
             return [file_digest(path) for path in (self.options.voice_noise, self.options.face_noise)]
         if self.options.damage == "real":
@@ -93,7 +93,7 @@ class PairNoise:
         return []
 
     def draw(self, present: Tensor) -> Tensor:
-        """Which modalities are hit, (n, 2) bool. A pair that has one modality only is left as it is."""
+        """Draw the modalities to damage, (n, 2) bool. A pair with a single modality is never damaged."""
         n, device = len(present), present.device
         hit = (torch.rand(n, device=device) < self.options.damage_share) & present.all(1)
         if self.options.damage == "none":
@@ -102,11 +102,11 @@ class PairNoise:
         return hit[:, None] & (which | self.options.damage_both)
 
     def damage_raw(self, pairs: Pairs, rows: Tensor) -> Pairs:
-        """Damage as clips meet it: v2 and real; v1 only notes what will be hit.
+        """Apply v2 and real damage to raw embeddings; v1 only draws the modalities that `damage_unit` will damage.
 
         Parameters
         ----------
-        rows : (n,) which training clips these are
+        rows : (n,) indices of the training clips
         """
         hit = self.draw(pairs.present)
         change = {"v2": self.match_noise, "real": self.swap}.get(self.options.damage)
@@ -134,21 +134,21 @@ class PairNoise:
 
     def swap(self, modality: int, vectors: Tensor, quality: Tensor, hit: Tensor, rows: Tensor) -> tuple:
         versions = self.versions[modality]
-        there = versions.row_of[:, rows.cpu()] >= 0
-        hit = hit & there.any(0).to(hit.device)  # what has no damaged version stays as it is
+        available = versions.row_of[:, rows.cpu()] >= 0
+        hit = hit & available.any(0).to(hit.device)  # a clip without a damaged version stays clean
         if not hit.any():
             return vectors, quality, hit
-        chosen = torch.where(there.any(0), there.T.float().add(1e-12).multinomial(1)[:, 0], 0)
+        chosen = torch.where(available.any(0), available.T.float().add(1e-12).multinomial(1)[:, 0], 0)
         places = versions.row_of[chosen, rows.cpu()].clamp(min=0)
         vectors = torch.where(hit[:, None], versions.vectors[places].to(vectors), vectors)
         return vectors, torch.where(hit[:, None], versions.quality[places].to(quality), quality), hit
 
     def damage_unit(self, voice: Tensor, face: Tensor, present: Tensor, hit: Tensor) -> tuple[Tensor, ...]:
-        """What is done to embeddings of length 1: v1, and modality dropout.
+        """Apply v1 damage and modality dropout to unit-length embeddings.
 
         Returns
         -------
-        voice, face, present, damaged (hit, and still there)
+        voice, face, present, damaged (hit, and still present)
         """
         if self.options.damage == "v1":
             voice, face, present = damage_embeddings(voice, face, present, hit, self.options.noise_std)
@@ -162,11 +162,11 @@ class PairNoise:
 def damage_embeddings(
     voice: Tensor, face: Tensor, present: Tensor, hit: Tensor, noise_std: float
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Corrupt what is hit (augmentation v1 of Qian et al.).
+    """Corrupt the modalities marked in `hit` (augmentation v1 of Qian et al.).
 
-    The corruption is one of three, each as likely: the modality goes missing (the all-zero vector), becomes a random
-    direction (N(0, I)), or has noise added (e + noise_std * std(e) * N(0, 1)). What goes missing alone: where both are
-    hit, one of them stays.
+    One of three corruptions is drawn with equal probability: the modality goes missing (the all-zero vector), becomes a
+    random direction (N(0, I)), or receives noise (e + noise_std * std(e) * N(0, 1)). At most one modality of a pair
+    goes missing, even where both are hit.
 
     Parameters
     ----------
@@ -174,7 +174,7 @@ def damage_embeddings(
 
     Returns
     -------
-    the first three, changed
+    voice, face, present after damage
     """
     n = len(voice)
     present, damaged = present.clone(), []
@@ -186,19 +186,19 @@ def damage_embeddings(
         mild = F.normalize(vectors + noise_std * vectors.std(1, keepdim=True) * noise)
         changed = torch.where((kind == 2)[:, None], mild, F.normalize(noise))
         changed = torch.where(chosen[:, None], changed, vectors)
-        damaged.append(changed * present[:, modality : modality + 1].clone())  # it changes, and gradients need it
+        damaged.append(changed * present[:, modality : modality + 1].clone())  # `present` changes; gradients need this
     return damaged[0], damaged[1], present
 
 
 def refuse_noise(options: PairNoiseOptions, quality: tuple[list[str], list[str]]) -> None:
-    """InputError where the augmentation is unknown or lacks what it needs."""
+    """Raise InputError if the augmentation is unknown or lacks its inputs."""
     if options.damage not in KINDS:
         raise InputError(f"damage: {options.damage}: expected one of {', '.join(KINDS)}")
     if options.damage == "v1" and any(quality):
-        raise InputError("damage: v1 changes embeddings and leaves quality tables as they are, so that training would "
-                        "learn to ignore them; use v2 or real, or leave the quality tables out")  # fmt: skip
+        raise InputError("damage: v1 changes embeddings but not their quality measures, so the network would learn to "
+                        "ignore the measures; use v2 or real, or remove the quality tables")  # fmt: skip
     if options.damage == "v2" and not (options.voice_noise and options.face_noise):
-        raise InputError("damage: v2 needs voice_noise and face_noise; avsv noise-statistics makes them")
+        raise InputError("damage: v2 needs voice_noise and face_noise; make them with avsv noise-statistics")
     if options.damage == "real" and not any(one.voice or one.face for one in options.damaged_sets):
         raise InputError("damage: real needs damaged_sets: a list of data_dir, voice, face of damaged training sets")
 
@@ -207,7 +207,8 @@ def read_statistics(path: str, quality: list[str], size: int) -> NoiseStatistics
     noise = read_noise(path)
     if noise.mean.shape[1] != size or list(noise.quality) != list(quality):
         raise InputError(
-            f"{path}: is of embeddings of size {noise.mean.shape[1]} and quality tables {list(noise.quality)}, "
+            f"{path}: has statistics of embeddings of size {noise.mean.shape[1]} and quality tables "
+            f"{list(noise.quality)}, "
             f"expected {size} and {list(quality)}; measure it again with avsv noise-statistics"
         )
     return noise
@@ -226,11 +227,11 @@ class Versions(NamedTuple):
 
 
 def read_versions(modality: str, sets: list[DamagedSet], quality: list[str], utts: list[str]) -> Versions:
-    """Embeddings of the clips whose `modality` the sets damage; none where no set names embeddings of it.
+    """Read the embeddings of clips with a damaged `modality` from all sets that name embeddings of it.
 
     Raises
     ------
-    InputError : none of the training clips has one, though a set names some
+    InputError : a set names such embeddings, but they cover none of the training clips
     """
     sets = [one for one in sets if getattr(one, modality)]
     if not sets:
@@ -241,14 +242,14 @@ def read_versions(modality: str, sets: list[DamagedSet], quality: list[str], utt
     for number, one in enumerate(sets):
         hit = {utt for utt, what in read_damage(one.data_dir, modality).items() if what["kind"] != MISSING}
         scp = getattr(one, modality)
-        found = read_embeddings(scp, only=[utt for utt in utts if utt in hit])
-        row_of[number, [place[utt] for utt in found.ids]] = begin + torch.arange(len(found))
-        begin += len(found)
-        if len(found):
-            vectors.append(torch.from_numpy(found.vectors))
-            values.append(torch.from_numpy(read_quality(scp, quality, found.ids)))
+        embeddings = read_embeddings(scp, only=[utt for utt in utts if utt in hit])
+        row_of[number, [place[utt] for utt in embeddings.ids]] = begin + torch.arange(len(embeddings))
+        begin += len(embeddings)
+        if len(embeddings):
+            vectors.append(torch.from_numpy(embeddings.vectors))
+            values.append(torch.from_numpy(read_quality(scp, quality, embeddings.ids)))
     if not vectors:
         names = ", ".join(one.data_dir for one in sets)
-        raise InputError(f"{names}: damage no {modality} of a training clip; make them with avsv damage of the "
-                        f"training set, and embed them with embed-{modality}")  # fmt: skip
+        raise InputError(f"{names}: no training clip has a damaged {modality}; make such clips from the training set "
+                        f"with avsv damage, and embed them with avsv embed-{modality}")  # fmt: skip
     return Versions(torch.cat(vectors), torch.cat(values), row_of)

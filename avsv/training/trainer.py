@@ -1,8 +1,8 @@
-"""The training loop, one for every network.
+"""The training loop, shared by all networks.
 
 It needs a module that holds all learned parameters; a `step` from a batch to a loss and figures to show;
-`batches(epoch)`, which returns the same batches whenever it is called for the same epoch; and, with held-out people,
-`validate(model)`, which returns figures, `eer_percent` among them. Task (task.py) provides them.
+`batches(epoch)`, which returns the same batches each time for the same epoch; and, with held-out people,
+`validate(model)`, which returns figures including `eer_percent`. Task (task.py) provides them.
 
 Two networks trained against each other (a GAN) are parts of one model: each has its own step and optimiser, and they
 take turns on every batch.
@@ -31,7 +31,7 @@ from avsv.training.batches import load_batches
 from avsv.training.checkpoints import FILES, final_weights, keep_last, load_state, start_from
 from avsv.training.clock import Clock
 from avsv.training.config import TrainingConfig
-from avsv.training.curves import PICTURE_EVERY, EventFile, Figures, draw_curves, write_curves
+from avsv.training.curves import DRAW_EVERY, EventFile, Figures, draw_curves, write_curves
 from avsv.training.distributed import (
     average_gradients,
     join_processes,
@@ -50,8 +50,8 @@ Step = Callable[[Any], tuple[Tensor, dict[str, float | Tensor]]]
 Validate = Callable[[nn.Module], dict[str, float]]
 Draw = Callable[[nn.Module], np.ndarray]
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-WINDOW = 100  # steps that a point of TensorBoard's curves is the mean of
-LINE_EVERY = 60.0  # seconds between lines in the log within an epoch
+WINDOW = 100  # steps averaged into one point of TensorBoard's curves
+LINE_EVERY = 60.0  # seconds between log lines within an epoch
 
 
 def keep_freed_memory() -> None:
@@ -64,7 +64,7 @@ def keep_freed_memory() -> None:
 
 
 def choose_precision(name: str, device: torch.device) -> torch.dtype:
-    """The type that `config.precision` means on this processor; a warning where it would be slow."""
+    """The data type of `config.precision` on this device; warns if the device emulates it slowly."""
     refuse_unknown("precision", name, (*PRECISIONS, "auto"))
     native = has_bfloat16(device)
     if name == "bfloat16" and not native:
@@ -77,22 +77,22 @@ def name_of(precision: torch.dtype) -> str:
 
 
 class Trainer:
-    """Trains `model` in `config.exp_dir`, from its last checkpoint where there is one.
+    """Trains `model` in `config.exp_dir`, resuming from the last checkpoint if one exists.
 
-    Writes checkpoints (see checkpoints.py) and curves: history.jsonl and curves.tsv (one line an epoch), curves.svg and
-    TensorBoard's event file. Under torchrun the first process writes, and after `fit` the others end.
+    Writes checkpoints (see checkpoints.py) and curves: history.jsonl and curves.tsv (one line per epoch), curves.svg
+    and TensorBoard's event file. Under torchrun only the first process writes; the others exit after `fit`.
 
     Parameters
     ----------
     players : parts of the model that are trained against each other, in the order of their turns; empty: the model is
-        trained as one. During one player's turn the other players' parameters get no gradients
+        trained as a whole. During one player's turn the other players' parameters get no gradients
 
     Attributes
     ----------
-    device : of the model; a step moves its batch there
-    epoch : finished epochs
-    done : share of all steps that are finished, 0 before the first; a growing margin depends on it
-    precision : of the products in a step
+    device : device of the model; a step moves its batch there
+    epoch : number of finished epochs
+    done : share of all steps that are finished, 0 before the first; margin warm-up depends on it
+    precision : data type under autocast in a step
 
     Raises
     ------
@@ -114,12 +114,12 @@ class Trainer:
         share_layers(model, self.device)
         self.players = list(players) or [model]
         self.optimizers = [make_optimizer(player, config.optimizer) for player in self.players]
-        # float16 has no room for small gradients: the loss is multiplied first, and the gradients divided after
+        # small gradients underflow in float16: the loss is scaled up first, and the gradients scaled down afterwards
         scaled = self.precision == torch.float16
         self.scalers = [torch.amp.GradScaler(self.device.type, enabled=scaled) for _ in self.players]
         self.epoch, self.done = 0, 0.0
         self.history: list[dict] = []
-        self.events: EventFile | None = None  # of the first process, once training goes
+        self.events: EventFile | None = None  # first process only, once training has started
 
     def fit(
         self,
@@ -129,15 +129,15 @@ class Trainer:
         validate: Validate | None = None,
         draw: Draw | None = None,
     ) -> list[dict]:
-        """Run the remaining epochs, then load the weights that `config.weights` chooses into the model.
+        """Run the remaining epochs, then load the weights that `config.weights` selects into the model.
 
         Parameters
         ----------
-        step : batch -> mean loss over it, and figures, numbers or tensors, such as its accuracy; one for each player
-        batches : epoch from 0 -> its batches (under torchrun this process's share of each)
-        n_batches : in each epoch
-        validate : model in its evaluation mode -> figures; a lower "eer_percent" is better
-        draw : model in its evaluation mode -> (h, w, 3) uint8 RGB, kept after each epoch: samples/0001.png, TensorBoard
+        step : batch -> its mean loss, and figures (numbers or tensors) such as its accuracy; one step for each player
+        batches : epoch, counted from 0 -> its batches (under torchrun this process's share of each)
+        n_batches : number of batches in each epoch
+        validate : model in evaluation mode -> figures; a lower "eer_percent" is better
+        draw : model in evaluation mode -> (h, w, 3) uint8 RGB, saved after each epoch: samples/0001.png, TensorBoard
 
         Returns
         -------
@@ -145,10 +145,10 @@ class Trainer:
 
         Raises
         ------
-        InputError : the loss is not finite; weights=best without people to validate on
+        InputError : the loss is not finite; weights=best without held-out people
         """
         if self.config.weights == "best" and validate is None:
-            raise InputError("weights=best: needs held-out people to measure the EER of; give valid_dir")
+            raise InputError("weights=best: selects the epoch by its EER on held-out people; set valid_dir")
         size = self.resume()
         self.events = EventFile(self.exp_dir, size) if rank() == 0 else None
         n_parameters = sum(p.numel() for p in self.model.parameters())
@@ -164,15 +164,15 @@ class Trainer:
             if validate:
                 record |= self.evaluate(validate)
             if draw and self.events:
-                self.keep_picture(self.evaluate(draw), (self.epoch + 1) * n_batches)
+                self.save_image(self.evaluate(draw), (self.epoch + 1) * n_batches)
             self.epoch += 1
             self.history.append(record)
-            said = ", ".join(f"{name} {value:.4g}" for name, value in record.items() if name != "epoch")
-            log.info("epoch %d/%d: %s, %s", self.epoch, self.config.epochs, said, clock)
+            text = ", ".join(f"{name} {value:.4g}" for name, value in record.items() if name != "epoch")
+            log.info("epoch %d/%d: %s, %s", self.epoch, self.config.epochs, text, clock)
             if self.events:
                 self.events.add(self.epoch * n_batches, {f"epoch/{n}": v for n, v in record.items() if n != "epoch"})
                 self.save()
-                if time.monotonic() - drawn > PICTURE_EVERY:
+                if time.monotonic() - drawn > DRAW_EVERY:
                     draw_curves(self.exp_dir, self.history)
                     drawn = time.monotonic()
         if self.events:
@@ -187,7 +187,7 @@ class Trainer:
     def run_epoch(self, steps: list[Step], batches: Iterable, n_batches: int, clock: "Clock") -> dict[str, float]:
         self.model.train()
         figures = Figures()
-        begin = spoken = shown = time.monotonic()
+        begin = logged = shown = time.monotonic()
         bar = progress(batches, f"epoch {self.epoch + 1}/{self.config.epochs}", n_batches, "batch")
         n_steps = n_batches * self.config.epochs
         for index, batch in enumerate(bar, 1):
@@ -207,15 +207,15 @@ class Trainer:
             if not bar.disable and now - shown > 1:
                 bar.set_postfix_str(f"{figures}, {clock}", refresh=False)
                 shown = now
-            elif bar.disable and now - spoken > LINE_EVERY and index < n_batches:
+            elif bar.disable and now - logged > LINE_EVERY and index < n_batches:
                 log.info("epoch %d/%d, batch %d/%d: %s, %s", self.epoch + 1, self.config.epochs, index, n_batches,
                          figures, clock)  # fmt: skip
-                spoken = now
+                logged = now
         return {"epoch": self.epoch + 1, **figures.means(), "lr": rate, "seconds": time.monotonic() - begin}
 
     def update(self, step: Step | Sequence[Step], batch: Any) -> dict[str, float | Tensor]:
-        """One step of each optimiser; figures of all, "loss" first, the sum of the losses."""
-        total, said = 0.0, {}
+        """Make one step with each optimiser; return the figures of all, first "loss", the sum of the losses."""
+        total, all_figures = 0.0, {}
         turns = zip(turns_of(step), self.optimizers, self.scalers, strict=True)
         for number, (turn, optimizer, scaler) in enumerate(turns):
             self.give_turn(number)
@@ -228,11 +228,11 @@ class Trainer:
                 nn.utils.clip_grad_norm_(self.players[number].parameters(), self.config.optimizer.clip_norm)
             scaler.step(optimizer)
             scaler.update()
-            total, said = total + loss.detach(), {**said, **figures}
-        return {"loss": total, **said}
+            total, all_figures = total + loss.detach(), {**all_figures, **figures}
+        return {"loss": total, **all_figures}
 
     def give_turn(self, number: int) -> None:
-        """Give gradients to one player only; a model without players is left as its task set it."""
+        """Enable gradients for one player only; without players, keep the gradients as the task set them."""
         if len(self.players) > 1:
             for other, player in enumerate(self.players):
                 player.requires_grad_(other == number)
@@ -245,9 +245,9 @@ class Trainer:
         with torch.no_grad(), self.autocast():
             return function(self.model)
 
-    def keep_picture(self, picture: np.ndarray, step: int) -> None:
-        encoded = encode_png(picture)
-        self.events.add_picture(step, "samples", encoded, picture.shape)
+    def save_image(self, image: np.ndarray, step: int) -> None:
+        encoded = encode_png(image)
+        self.events.add_image(step, "samples", encoded, image.shape)
         with whole_file(self.exp_dir / "samples" / f"{self.epoch + 1:04d}.png", "wb") as out:
             out.write(encoded)
 
@@ -256,7 +256,7 @@ class Trainer:
             raise InputError(f"{self.exp_dir}: the loss is {loss} in epoch {self.epoch + 1}; lower optimizer.lr")
 
     def save(self) -> None:
-        """Write the weights first, then the state that marks the epoch as done: a kill in between repeats the epoch."""
+        """Write the weights, then the state that marks the epoch as done; a kill in between repeats the epoch."""
         weights = {"model": self.model.state_dict()}
         errors = [record.get("eer_percent", float("inf")) for record in self.history]
         if errors[-1] < min(errors[:-1], default=float("inf")):
@@ -288,14 +288,14 @@ class Trainer:
         try:
             self.take_state(state)
         except (KeyError, TypeError, ValueError, AttributeError, RuntimeError, IndexError) as error:
-            raise InputError(f"{path}: is damaged, or of another version of avsv train, and training cannot go on from "
-                            f"it ({type(error).__name__}: {error}); delete {self.exp_dir} or choose another exp_dir"
-                            ) from None  # fmt: skip
-        log.info("%s: going on after epoch %d", self.exp_dir, self.epoch)
+            raise InputError(f"{path}: training cannot resume from this checkpoint: it is damaged, or of another "
+                            f"version of avsv ({type(error).__name__}: {error}). Delete {self.exp_dir} or choose "
+                            "another exp_dir") from None  # fmt: skip
+        log.info("%s: resuming after epoch %d", self.exp_dir, self.epoch)
         return state.get("events_size", 0)
 
     def take_state(self, state: dict) -> None:
-        """Optimisers, epoch and history of a checkpoint; ValueError and others where they are not such."""
+        """Load optimisers, epoch and history from a checkpoint; raise ValueError and others if they are malformed."""
         for optimizer, scaler, of_optimizer, of_scaler in zip(
             self.optimizers, self.scalers, state["optimizers"], state["scalers"], strict=True
         ):
@@ -307,16 +307,16 @@ class Trainer:
         if type(epoch) is not int or epoch < 0 or type(size) is not int or size < 0:
             raise ValueError(" ".join(f"epoch {epoch}, events_size {size}".split()))
         if not figures or not all(isinstance(v, int | float) for record in history for v in record.values()):
-            raise ValueError("the history is no list of figures")
+            raise ValueError("the history is not a list of figures")
         if any(type(record.get("epoch")) is not int for record in history):
-            raise ValueError("the history does not say of which epochs it is")
+            raise ValueError("the history lacks epoch numbers")
         if len(history) != epoch:
-            raise ValueError(f"the history is of {len(history)} epochs, the weights are of {epoch}")
+            raise ValueError(f"the history has {len(history)} epochs, but the weights are of epoch {epoch}")
         self.epoch, self.history = epoch, history
 
 
 def refuse_other_moments(optimizer: torch.optim.Optimizer, state: dict) -> None:
-    """ValueError where an optimiser's state is of other parameters: torch takes it, and fails in the first step."""
+    """Raise ValueError if an optimiser's state has other shapes; torch would accept it and fail in the first step."""
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     for number, moments in state["state"].items():
         for name, value in moments.items():

@@ -77,7 +77,7 @@ def test_a_kind_may_be_named_with_the_embeddings(sets, avsv):
          "expected a file utt2damage"),
         (["--modality", "face", "--utt2damage", "{f}/utt2damage", "{f}/clean/e.scp", "{f}/noisy/e.scp"], "1 clip"),
         (["{f}/clean/e.scp", "{f}/noisy/e.scp@hum", "--quality", "utt2dur"], "noisy/utt2dur"),
-        (["{f}/other/e.scp", "{f}/noisy/e.scp@hum"], "both must be of one encoder"),
+        (["{f}/other/e.scp", "{f}/noisy/e.scp@hum"], "noisy/e.scp: has embeddings of size"),
         (["{f}/strangers/e.scp", "{f}/noisy/e.scp@hum"], "no clip is damaged and has a clean embedding"),
     ],
 )  # fmt: skip

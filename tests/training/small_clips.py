@@ -18,8 +18,8 @@ def draw_face(person, rng):
 
 def draw_voice(person, rng, seconds=1.5):
     noise = rng.normal(0, 0.1, int(16000 * seconds))
-    sound = np.convolve(noise, np.cos(np.arange(64) * (0.3 + 0.5 * person)), "same")
-    return 0.1 * sound / np.abs(sound).max()
+    waveform = np.convolve(noise, np.cos(np.arange(64) * (0.3 + 0.5 * person)), "same")
+    return 0.1 * waveform / np.abs(waveform).max()
 
 
 def make_data(folder, prefix="p", without_face=(), without_voice=()):
@@ -54,10 +54,10 @@ def make_noises(folder):
     folder.mkdir(parents=True)
     utt2spk, wav = "", ""
     for number, sort in enumerate(("music", "noise", "rir", "speech")):
-        sound = np.random.default_rng(number).normal(0, 0.1, 16000)
+        waveform = np.random.default_rng(number).normal(0, 0.1, 16000)
         if sort == "rir":
-            sound *= np.exp(-np.arange(16000) / 800)
-        soundfile.write(folder / f"{sort}.wav", sound, 16000)
+            waveform *= np.exp(-np.arange(16000) / 800)
+        soundfile.write(folder / f"{sort}.wav", waveform, 16000)
         utt2spk += f"{sort}-1 {sort}\n"
         wav += f"{sort}-1 {folder}/{sort}.wav\n"
     (folder / "utt2spk").write_text(utt2spk)

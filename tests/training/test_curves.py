@@ -108,7 +108,7 @@ def test_figures_are_means_over_the_steps_that_have_them():
     assert figures.means() == {"loss": 2.0, "rare": 8.0}
 
 
-def test_curves_are_a_table_and_a_picture(tmp_path):
+def test_curves_are_a_table_and_a_plot(tmp_path):
     history = [{"epoch": 1, "loss": 2.0}, {"epoch": 2, "loss": 1.5, "eer_percent": 12.0}]
     write_curves(tmp_path, history)
     assert (tmp_path / "curves.tsv").read_text() == "epoch\tloss\teer_percent\n1\t2\t\n2\t1.5\t12\n"

@@ -37,7 +37,7 @@ def test_a_dry_run_needs_no_data_and_writes_nothing(tmp_path, avsv):
 def test_people_and_clips_are_of_a_dry_run(tmp_path, avsv):
     (tmp_path / "voice.yaml").write_text(VOICE.format(folder=tmp_path))
     status, said = avsv("train", tmp_path / "voice.yaml", "--people", "5")
-    assert status == 1 and "--people and --clips go with --dry-run" in said
+    assert status == 1 and "--people and --clips need --dry-run" in said
 
 
 def test_a_task_without_a_dry_run_is_refused(tmp_path, avsv):

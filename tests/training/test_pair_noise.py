@@ -144,7 +144,7 @@ def test_real_damage_takes_the_damaged_embedding_of_the_same_clip_with_its_quali
         ({"damage": "v3"}, "expected one of v1, v2"),
         ({"damage": "v2"}, "avsv noise-statistics"),
         ({"damage": "real"}, "needs damaged_sets"),
-        ({"damage": "v1"}, "leaves quality tables as they are"),
+        ({"damage": "v1"}, "v1 changes embeddings but not their quality"),
     ],
 )
 def test_augmentation_that_lacks_something_is_refused(options, said):
@@ -164,5 +164,5 @@ def test_a_modality_without_damaged_embeddings_stays_as_it_is(damaged_sets):
 
 
 def test_sets_that_damage_nothing_are_refused(damaged_sets):
-    with pytest.raises(InputError, match="damage no voice of a training clip"):
+    with pytest.raises(InputError, match="no training clip has a damaged voice"):
         PairNoise(PairNoiseOptions(damage="real", damaged_sets=damaged_sets), ([], []), ["d"], (2, 3))

@@ -1,4 +1,4 @@
-"""Training AVN-F: one network on sound and face together, AAM-softmax, damage to exactly one of the two."""
+"""Training AVN-F: one network on waveforms and faces together, with AAM-softmax and damage to one modality."""
 
 from dataclasses import asdict, dataclass
 
@@ -28,11 +28,11 @@ from avsv.training.trainer import Step, Trainer, Validate
 class AvnFConfig(AVNFOptions, ClipsConfig):
     """`task: avn_f`."""
 
-    detector: str = ""  # the pack that aligned the faces; its detector is copied, so that exp_dir finds faces itself
+    detector: str = ""  # the pack that aligned the faces; its detector is copied to exp_dir for use on new videos
     scale: float = within(32.0, above=0, high=10_000)
     margin: float = within(0.2, 0, 3)
-    margin_warmup: float = within(0.3, 0, 1)  # share of the training in which the margin grows from 0
-    # weight of a loss that sends the attention to the clean modality (ours; see fusion.py)
+    margin_warmup: float = within(0.3, 0, 1)  # share of the training during which the margin grows from 0
+    # weight of a loss that steers attention to the clean modality (ours; see avn_e.py)
     attention_loss: float = within(0.0, 0, 10_000)
 
 
@@ -49,7 +49,7 @@ class AvnFModel(nn.Module):
 
     def forward(self, clip: Clip) -> tuple[Tensor, Tensor]:
         """Embeddings (batch, size), and weights of voice and face (batch, 2)."""
-        return self.net(clip.sound, clip.picture.contiguous(memory_format=self.layout), clip.present)
+        return self.net(clip.waveform, clip.image.contiguous(memory_format=self.layout), clip.present)
 
 
 class AvnFTask(ClipsTask):

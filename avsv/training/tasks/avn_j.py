@@ -1,6 +1,6 @@
-"""Training AVN-J: speaker encoder, face encoder and an AVN-E head together, from encoders that were trained before.
+"""Training AVN-J: a pretrained speaker encoder, a pretrained face encoder and an AVN-E head, trained jointly.
 
-The experiment's folder holds three things that are used as any others of their kind:
+The experiment's folder holds three models in the usual formats:
   voice/               a SpeechBrain folder, for avsv embed-voice
   face/                a face pack, for avsv embed-face
   fusion.safetensors   the head, for avsv embed-pair --model EXP_DIR
@@ -47,31 +47,31 @@ from avsv.training.task import RandomData
 from avsv.training.tasks.avn_e import FusionConfig, FusionModel, measure_weights
 from avsv.training.trainer import Step, Trainer, Validate
 
-STATISTICS_BATCHES = 50  # that the means of the embeddings are estimated from, before training
+STATISTICS_BATCHES = 50  # batches that estimate the means of the embeddings before training
 MAGNITUDE = "utt2magnitude"
 
 
 @dataclass
 class AvnJConfig(FusionConfig, ClipsConfig):
-    """`task: avn_j`; the keys of AVN-E's head and losses, and of clips.
+    """`task: avn_j`: the options of AVN-E's head and losses, and of the trainings on clips.
 
     `voice` and `face` are folders here: a SpeechBrain folder or source, and a finished training of task face.
     """
 
     head: str = ""  # a finished training of task avn_e on the same encoders, to start the head from; empty: a new head
-    voice_loss: float = within(0.5, 0, 10_000)  # weight of AAM-softmax on the voice's embedding alone
+    voice_loss: float = within(0.5, 0, 10_000)  # weight of AAM-softmax on the voice embedding alone
     face_loss: float = within(0.5, 0, 10_000)
-    encoder_rate: float = within(1.0, 0, 1)  # share of the learning rate at which the encoders move
-    # first epochs in which the encoders stay as they are and the head alone learns
+    encoder_rate: float = within(1.0, 0, 1)  # learning rate of the encoders as a share of the head's
+    # number of initial epochs with frozen encoders, in which only the head learns
     freeze_epochs: int = within(1, 0, 1_000_000)
 
 
 class Encoders(nn.Module):
-    """Both encoders: sound and pictures as they come from files -> raw embeddings.
+    """Both encoders: waveforms and images -> raw embeddings.
 
     Parameters
     ----------
-    voice : SpeechBrain's network: (batch, t, mels), lengths -> (batch, 1, n)
+    voice : SpeechBrain network, (batch, t, mels), lengths -> (batch, 1, n)
     face : (batch, 3, 112, 112) -> (batch, m)
     """
 
@@ -84,7 +84,7 @@ class Encoders(nn.Module):
         self.frozen = False
 
     def freeze(self, frozen: bool) -> None:
-        """Frozen encoders neither learn nor change their batch norms' statistics."""
+        """Freeze or unfreeze the encoders; frozen ones update neither weights nor batch-norm statistics."""
         self.frozen = frozen
         for network in (self.voice, self.face):
             network.requires_grad_(not frozen)
@@ -93,14 +93,22 @@ class Encoders(nn.Module):
     def train(self, mode: bool = True) -> "Encoders":
         return super().train(mode and not self.frozen)
 
-    def forward(self, sound: Tensor, pictures: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
-        """(batch, n) sound at 16 kHz, (batch, 3, 112, 112) uint8 RGB -> (batch, n voice), (batch, n face).
+    def forward(self, waveforms: Tensor, images: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
+        """Embed both modalities; a missing one gets the embedding 0.
 
-        What is not present, (batch, 2) bool, has the embedding 0.
+        Parameters
+        ----------
+        waveforms : (batch, n) at 16 kHz
+        images : (batch, 3, 112, 112) uint8 RGB
+        present : (batch, 2) bool
+
+        Returns
+        -------
+        (batch, n voice), (batch, n face)
         """
-        with torch.no_grad(), torch.autocast(sound.device.type, enabled=False):
-            features = self.normalize(self.fbank(sound), torch.ones(len(sound), device=sound.device))
-            scaled = ((pictures.float() - 127.5) / 127.5).contiguous(memory_format=self.layout)
+        with torch.no_grad(), torch.autocast(waveforms.device.type, enabled=False):
+            features = self.normalize(self.fbank(waveforms), torch.ones(len(waveforms), device=waveforms.device))
+            scaled = ((images.float() - 127.5) / 127.5).contiguous(memory_format=self.layout)
         voice = where_present(self.embed_voice, features, present[:, 0])
         return voice.float(), where_present(self.face, scaled, present[:, 1]).float()
 
@@ -133,13 +141,13 @@ class AvnJModel(nn.Module):
     def forward(self, clip: Clip, done: float) -> tuple[Tensor, dict]:
         """Loss and figures of a batch."""
         fusion, config = self.head.fusion, self.config
-        # the encoders had this process's share; the losses are over pairs, and go on with the whole batch
+        # each process embeds its share; the losses are over pairs, and need the whole batch
         voice, face, quality = (from_all(x) for x in self.embed_apart(clip))
-        there, damaged, label = (from_all(x) for x in (clip.present, clip.damaged, clip.label))
-        voice, face = fusion.normalize(voice, face, there)
-        singles = self.single_losses((voice, face), there, label, done)
-        hit = self.noise.draw(there)
-        voice, face, present, hit = self.noise.damage_unit(voice, face, there, hit)
+        present, damaged, label = (from_all(x) for x in (clip.present, clip.damaged, clip.label))
+        voice, face = fusion.normalize(voice, face, present)
+        singles = self.single_losses((voice, face), present, label, done)
+        hit = self.noise.draw(present)
+        voice, face, present, hit = self.noise.damage_unit(voice, face, present, hit)
         damaged = (hit | damaged) & present
         fused = fusion.fuse(voice, face, present, quality)
         loss, figures = self.head(fused, label, present, damaged, done)
@@ -149,16 +157,16 @@ class AvnJModel(nn.Module):
         return loss + sum(weights[name] * value for name, value in singles.items()), figures
 
     def embed(self, clip: Clip) -> Tensor:
-        """(batch, size) fused embeddings, nothing damaged."""
+        """(batch, size) fused embeddings of undamaged clips."""
         voice, face, quality = self.embed_apart(clip)
         return self.head.fusion(voice, face, clip.present, quality).out
 
     def embed_apart(self, clip: Clip) -> tuple[Tensor, Tensor, Tensor]:
         """Embeddings of voice and face, and their magnitudes, as embed-voice and embed-face write them.
 
-        A clip's face embedding is the mean of its faces' at length 1, so this one face's is at length 1 as well.
+        embed-face averages unit-length embeddings of a clip's faces, so the embedding of a single face has length 1.
         """
-        voice, face = self.encoders(clip.sound, clip.picture, clip.present)
+        voice, face = self.encoders(clip.waveform, clip.image, clip.present)
         columns = []
         for raw, names in ((voice, self.config.voice_quality), (face, self.config.face_quality)):
             magnitude = raw.norm(dim=1).clamp(min=1e-6)
@@ -172,34 +180,37 @@ class AvnJModel(nn.Module):
         """AAM-softmax of each modality's embeddings, over the clips that have it."""
         losses = {}
         for number, (name, criterion) in enumerate(zip(("voice", "face"), self.single, strict=True)):
-            there = present[:, number]
+            rows = present[:, number]
             if isinstance(criterion, AAMSoftmax):
                 criterion.margin = warmed_margin(self.config.margin, done, self.config.margin_warmup)
-                # a batch without any still touches the parameters: processes that train together all must
+                # without such clips the loss is 0 x parameters: processes that train together must all use them
                 losses[name] = (
-                    criterion(vectors[number][there], label[there])[0]
-                    if there.any()
+                    criterion(vectors[number][rows], label[rows])[0]
+                    if rows.any()
                     else 0 * (criterion.weight.sum() + vectors[number].sum())
                 )
         return losses
 
 
 def refuse(config: AvnJConfig) -> None:
-    """InputError where options of AVN-E have no meaning here."""
+    """Raise InputError for options of AVN-E that AVN-J does not support."""
     for name in [*config.voice_quality, *config.face_quality]:
         if name.removeprefix(LOG) != MAGNITUDE:
-            raise InputError(f"voice_quality, face_quality: {name}: AVN-J embeds crops as it trains, and knows their "
-                            f"{MAGNITUDE} and log:{MAGNITUDE} alone")  # fmt: skip
+            raise InputError(f"voice_quality, face_quality: {name}: AVN-J embeds crops during training and supports "
+                            f"{MAGNITUDE} and log:{MAGNITUDE} only")  # fmt: skip
     if config.damage not in ("v1", "none"):
         raise InputError(
-            f"damage: {config.damage}: of embeddings that change as AVN-J trains there are no statistics and no "
-            "damaged versions; use v1 or none (feature_damage damages sound and pictures)"
+            f"damage: {config.damage}: not supported by AVN-J, which changes its embeddings during training; use v1 or "
+            "none (feature_damage damages audio and images)"
         )
 
 
 @torch.no_grad()
 def set_statistics(model: AvnJModel, batches: Iterable, device: torch.device) -> None:
-    """Means of the embeddings, mean and spread of magnitudes, of undamaged crops in the first batches of training."""
+    """Set the head's statistics from undamaged crops in the first batches of training.
+
+    These are the means of the embeddings, and the means and standard deviations of the magnitudes.
+    """
     model.eval()
     fusion, n_voice_quality = model.head.fusion, len(model.config.voice_quality)
     sums: list[Tensor] = [torch.zeros(()), torch.zeros(())]
@@ -221,12 +232,12 @@ def set_statistics(model: AvnJModel, batches: Iterable, device: torch.device) ->
 
 
 def start_head(fusion: Fusion, folder: str) -> None:
-    """Take over the weights and means of a trained AVN-E; InputError where it is another network."""
+    """Load the weights and means of a trained AVN-E; raise InputError if its sizes or options differ."""
     trained = load_fusion(folder)
     ours, theirs = ({"n_voice": f.n_voice, "n_face": f.n_face, **asdict(f.options)} for f in (fusion, trained))
-    other = [f"{name}: {theirs[name]} there, {ours[name]} here" for name in ours if ours[name] != theirs[name]]
-    if other:
-        raise InputError(f"head: {folder}: is another network: {'; '.join(other)}")
+    different = [f"{name}: {theirs[name]}, expected {ours[name]}" for name in ours if ours[name] != theirs[name]]
+    if different:
+        raise InputError(f"head: {folder}: has another architecture: {'; '.join(different)}")
     fusion.load_state_dict(trained.state_dict())
 
 
@@ -241,7 +252,7 @@ class AvnJTask(ClipsTask):
         return keys | ({"head": file_digest(FUSION.path(self.config.head))} if self.config.head else {})
 
     def random_data(self, n_people: int, n_clips: int) -> RandomData:
-        """Noise; nothing is frozen, as in most epochs."""
+        """Random clips; the encoders are not frozen, as in most epochs."""
         self.n_people = n_people
         self.read_encoders()
         return random_clip_data(self.config, n_people, n_clips)

@@ -1,6 +1,6 @@
-"""Training a face network: an IR-ResNet with AAM-softmax on aligned faces, one class a person.
+"""Training a face network: an IR-ResNet with AAM-softmax on aligned faces, one class per person.
 
-The experiment's folder becomes a face pack: recognition.onnx, and detector.onnx of the pack that aligned the faces.
+The experiment's folder becomes a face pack: recognition.onnx, and detector.onnx from the pack that aligned the faces.
 """
 
 import logging
@@ -31,7 +31,7 @@ from avsv.training.trainer import Step, Trainer, Validate
 from avsv.training.validation import held_out_eer, read_held_out
 
 log = logging.getLogger("avsv")
-# milder than a noisy test set: a picture with nothing left to see teaches nothing (our choice)
+# milder than in the noisy test sets: a face that cannot be recognised teaches nothing (our choice)
 DAMAGE = {
     "gaussian-blur": {"sigma": (0.5, 3.0)},
     "motion-blur-vertical": {"length": (3.0, 12.0)},
@@ -44,23 +44,23 @@ DAMAGE = {
 class FaceConfig(FaceEncoderOptions, TrainingConfig):
     """`task: face`."""
 
-    detector: str = ""  # the pack that aligned the faces; its detector is copied, so that exp_dir is a pack
+    detector: str = ""  # the pack that aligned the faces; its detector is copied, which makes exp_dir a complete pack
     scale: float = within(64.0, above=0, high=10_000)
     margin: float = within(0.5, 0, 3)
-    margin_warmup: float = within(0.3, 0, 1)  # share of the epochs in which the margin grows from 0
-    faces_per_clip: int = within(1, 1, 10_000)  # an epoch has this many random faces of each clip
+    margin_warmup: float = within(0.3, 0, 1)  # share of the epochs during which the margin grows from 0
+    faces_per_clip: int = within(1, 1, 10_000)  # random faces of each clip per epoch
     shift: float = within(3.0, 0, 112)  # pixels of 112
     zoom: float = within(0.05, 0, below=1)
     rotation: float = within(5.0, 0, 180)  # degrees
     colour: float = within(0.3, 0, 1)
-    damage_share: float = within(0.2, 0, 1)  # of the faces that are blurred or partly hidden
+    damage_share: float = within(0.2, 0, 1)  # share of faces that are blurred or partly occluded
 
 
 class Faces(Dataset):
-    """Random faces of clips; an item is asked for by (clip, seed), so that a batch is the same each time.
+    """Random faces of clips; items are indexed by (clip, seed), which makes batches repeatable.
 
-    Faces are read from the archive when they are wanted: what fits into memory stays in the system's file cache, and
-    what does not fit is no obstacle.
+    Faces are read from the archive on demand. The system's file cache keeps as many as fit into memory, and the
+    training set may be larger than that.
     """
 
     def __init__(self, config: FaceConfig, entries: list[str], labels: np.ndarray):
@@ -74,7 +74,7 @@ class Faces(Dataset):
         return to_input(face), int(self.labels[clip])
 
     def change(self, face: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """One face moved, mirrored, recoloured and sometimes damaged."""
+        """Move, mirror and recolour a face, and sometimes damage it."""
         config = self.config
         face = vary_face(face, rng, config.shift, config.zoom, config.rotation, config.colour)
         if rng.random() < config.damage_share:
@@ -82,7 +82,7 @@ class Faces(Dataset):
         return face
 
     def plan(self, epoch: int) -> list[list[tuple[int, int]]]:
-        """Batches of one epoch: `faces_per_clip` times every clip, in a random order."""
+        """Batches of one epoch: every clip `faces_per_clip` times, in random order."""
         clips = list(range(len(self.entries))) * self.config.faces_per_clip
         return plan_batches(clips, self.config.batch_size, self.config.seed, epoch)
 
@@ -98,13 +98,13 @@ class FaceModel(nn.Module):
         self.net.to(memory_format=self.layout)
         self.loss = AAMSoftmax(config.embedding_size, n_people, config.scale, config.margin)
 
-    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
         """(batch, 3, 112, 112) uint8 RGB -> (batch, embedding size)."""
-        return self.net(((pictures.float() - 127.5) / 127.5).contiguous(memory_format=self.layout))
+        return self.net(((images.float() - 127.5) / 127.5).contiguous(memory_format=self.layout))
 
 
 def read_middle(entry: str) -> torch.Tensor:
-    """The middle one of a held-out clip's faces."""
+    """The middle face of a held-out clip."""
     faces = read_faces(entry)
     return to_input(faces[len(faces) // 2])
 
@@ -157,13 +157,13 @@ class FaceTask(Task):
 
 
 def detector_of(pack: str) -> Path | None:
-    """The file of a face pack's detector; None without a pack."""
+    """The detector file of a face pack; None without a pack."""
     return load_pack(pack, tasks=("detection",)).files("detection")[0] if pack else None
 
 
 def copy_detector(detector: Path | None, exp_dir: str, verb: str) -> None:
-    """Copy a detector to `exp_dir`, so that the command `verb` finds faces with that folder alone."""
+    """Copy a detector to `exp_dir`, which lets the command `verb` find faces with that folder alone."""
     if detector:
         copy_file(detector, Path(exp_dir) / "detector.onnx")
     else:
-        log.warning("%s: has no detector, so %s can use it on data with faces.scp only", exp_dir, verb)
+        log.warning("%s: has no detector, so %s can use it only on data with faces.scp", exp_dir, verb)

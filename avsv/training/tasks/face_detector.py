@@ -1,6 +1,6 @@
-"""Training a small face detector on clips whose key points are known, such as those of a drawn corpus.
+"""Training a small face detector on clips with known key points, such as a synthetic corpus.
 
-DATA_DIR/landmarks.scp says where they are; see avsv/features/landmarks.py for the form.
+DATA_DIR/landmarks.scp lists the files of key points; avsv/features/landmarks.py describes their format.
 """
 
 import logging
@@ -29,7 +29,7 @@ from avsv.training.task import Inputs, RandomData, Task
 from avsv.training.trainer import Step, Trainer
 
 log = logging.getLogger("avsv")
-MIRRORED = [1, 0, 2, 4, 3]  # key points of a mirrored face: left and right change places
+MIRRORED = [1, 0, 2, 4, 3]  # order of the key points in a mirrored face: left and right swap
 
 
 @dataclass
@@ -37,8 +37,8 @@ class FaceDetectorConfig(TrainingConfig):
     """`task: face_detector`."""
 
     frames_per_clip: int = within(4, 1, 10_000)
-    side: int = within(160, 32, 4096)  # pixels of the square pictures trained on, a multiple of 32
-    # pixels; faces are scaled to sizes in this range
+    side: int = within(160, 32, 4096)  # side of the square training images in pixels, a multiple of 32
+    # range of face sizes in pixels
     face_side: tuple[float, float] = within((36.0, 130.0), 1, 4096, rising=True)
     width: int = within(16, 1, 16384)  # channels of the first layer
     rotation: float = within(10.0, 0, 180)  # degrees
@@ -47,28 +47,28 @@ class FaceDetectorConfig(TrainingConfig):
 
 @dataclass(frozen=True)
 class Example:
-    """A frame and the face in it."""
+    """A frame and its face."""
 
-    picture: np.ndarray  # (h, w, 3) uint8 BGR
+    image: np.ndarray  # (h, w, 3) uint8 BGR
     box: np.ndarray  # (4,) x y w h, pixels
     points: np.ndarray  # (5, 2) x y, pixels
 
 
 def read_examples(video: str, landmarks: str, n: int) -> list[Example]:
-    """Up to `n` evenly spaced frames of a clip; InputError where frames and landmarks do not match."""
+    """Up to `n` evenly spaced frames of a clip; raises InputError if frames and landmarks do not match."""
     rows = read_landmarks(landmarks)
     n_frames = int(guarded(count_frames, video))
     if n_frames != len(rows):
         raise InputError(f"{landmarks}: has {len(rows)} lines, but {video} has {n_frames} frames")
-    pictures = list(guarded_stream(each_frame, video, n))
+    images = list(guarded_stream(each_frame, video, n))
     chosen = rows[evenly_spaced(len(rows), n)]
-    if len(chosen) != len(pictures):
-        raise InputError(f"{video}: {len(pictures)} of {len(chosen)} frames can be decoded")
-    return [Example(p, row[:4], row[4:].reshape(5, 2)) for p, row in zip(pictures, chosen, strict=True)]
+    if len(chosen) != len(images):
+        raise InputError(f"{video}: only {len(images)} of {len(chosen)} frames can be decoded")
+    return [Example(image, row[:4], row[4:].reshape(5, 2)) for image, row in zip(images, chosen, strict=True)]
 
 
-class Pictures(Dataset):
-    """Frames with the face at a random place and size; an item is asked for by (frame, seed)."""
+class Frames(Dataset):
+    """Frames with the face at a random position and size; items are indexed by (frame, seed)."""
 
     def __init__(self, config: FaceDetectorConfig, examples: list[Example]):
         self.config, self.examples = config, examples
@@ -79,20 +79,18 @@ class Pictures(Dataset):
         size = np.exp(rng.uniform(*np.log(self.config.face_side)))
         scale = size / np.sqrt(example.box[2] * example.box[3])
         centre = example.box[:2] + example.box[2:] / 2
-        # the whole face stays inside, most of the time
+        # keep the whole face inside the image, most of the time
         room = np.maximum(side - scale * example.box[2:], 0.2 * side) / 2
         target = side / 2 + room * rng.uniform(-1, 1, 2)
         flip = bool(rng.random() < 0.5)
         matrix = move_matrix(centre, target, scale, rng.normal() * self.config.rotation, flip)
-        picture = change_colour(
-            warp(example.picture, matrix, side, replicate=rng.random() < 0.3), rng, self.config.colour
-        )
+        image = change_colour(warp(example.image, matrix, side, replicate=rng.random() < 0.3), rng, self.config.colour)
         if rng.random() < 0.2:
-            picture = cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.3, 0.02 * size + 0.3))
+            image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.3, 0.02 * size + 0.3))
         points = (example.points[MIRRORED] if flip else example.points) @ matrix[:, :2].T + matrix[:, 2]
         half = scale * example.box[2:] / 2
         box = np.concatenate([target - half, target + half])
-        return to_input(picture), torch.tensor(box, dtype=torch.float32), torch.tensor(points, dtype=torch.float32)
+        return to_input(image), torch.tensor(box, dtype=torch.float32), torch.tensor(points, dtype=torch.float32)
 
 
 class FaceDetectorTask(Task):
@@ -105,8 +103,8 @@ class FaceDetectorTask(Task):
         data = read_data_dir(config.data_dir)
         landmarks = {utt: path for utt, path in data.table("landmarks.scp").items() if utt in data.video}
         if not landmarks:
-            raise InputError(f"{config.data_dir}/landmarks.scp: is absent or empty; a detector needs clips with known "
-                             "key points")  # fmt: skip
+            raise InputError(f"{config.data_dir}/landmarks.scp: is absent or empty; training a detector needs the key "
+                             "points of every clip")  # fmt: skip
         if config.side % 32:
             raise InputError(f"side={config.side}: expected a multiple of 32")
         self.clips = {utt: (data.video[utt], landmarks[utt]) for utt in sorted(landmarks)}
@@ -114,7 +112,7 @@ class FaceDetectorTask(Task):
         return Inputs(keys, [{utt: video for utt, (video, _) in self.clips.items()}, landmarks])
 
     def random_data(self, n_people: int, n_clips: int) -> RandomData:
-        """Noise with a face of half the side in the middle."""
+        """Random images with a centred face of half the side."""
         side = self.config.side
 
         def make_batch(n):
@@ -136,8 +134,8 @@ class FaceDetectorTask(Task):
             except InputError as error:
                 log.warning("%s: left out: %s", utt, error)
         if not self.examples:
-            raise InputError(f"{self.config.data_dir}: no clip of landmarks.scp can be used")
-        self.dataset = Pictures(self.config, self.examples)
+            raise InputError(f"{self.config.data_dir}/landmarks.scp: no clip can be used; the log gives the reasons")
+        self.dataset = Frames(self.config, self.examples)
 
     def make_step(self, trainer: Trainer) -> Step:
         """The step on a batch of images (batch, 3, side, side) uint8, boxes (batch, 4) and points (batch, 5, 2)."""
@@ -163,8 +161,8 @@ class FaceDetectorTask(Task):
 
 
 def measure(pack: str | Path, examples: list[Example]) -> tuple[float, float]:
-    """Share of faces that the pack's detector finds, as it is used, and mean distance of the key points in pixels."""
+    """Share of faces that the written pack detects, and mean error of the key points in pixels."""
     detector = load_pack(pack, tasks=("detection",)).detection
-    found = [(detect_face(example.picture, detector), example.points) for example in examples]
-    errors = [np.linalg.norm(face.points - true, axis=1).mean() for face, true in found if face is not None]
+    detections = [(detect_face(example.image, detector), example.points) for example in examples]
+    errors = [np.linalg.norm(face.points - true, axis=1).mean() for face, true in detections if face is not None]
     return len(errors) / len(examples), float(np.mean(errors)) if errors else float("nan")

@@ -1,7 +1,8 @@
 """Training the attention that pools a clip's faces by their quality (avsv/embeddings/face_pool.py).
 
-The criterion is verification itself: in a batch, each clip has some of its faces, a share of them damaged, and the
-pooled embeddings of all pairs of clips must tell who is who. Two weights are learnt: some tens of people suffice.
+The criterion is verification: each clip of a batch contributes some of its faces, a share of them damaged, and the
+loss is the verification loss over all pairs of pooled embeddings. With only two weights to learn, a few dozen people
+suffice.
 """
 
 import logging
@@ -33,15 +34,15 @@ log = logging.getLogger("avsv")
 class FacePoolConfig(TrainingConfig):
     """`task: face_pool`; `data_dir` is used for its utt2spk."""
 
-    faces: str = "???"  # faces.scp that avsv embed-face --keep-faces wrote
-    damaged_faces: str = "???"  # the same of a damaged version of the set
-    damaged_share: float = within(0.5, 0, 1)  # of the faces of a clip, each by itself
-    clips_per_person: int = within(4, 2, 10_000)  # in a batch, so that it holds pairs of one person
+    faces: str = "???"  # faces.scp written by avsv embed-face --keep-faces
+    damaged_faces: str = "???"  # the same for a damaged version of the set
+    damaged_share: float = within(0.5, 0, 1)  # probability that a face is damaged, independent for each face
+    clips_per_person: int = within(4, 2, 10_000)  # clips of each person in a batch, for pairs of the same person
     target_prior: float = within(0.1, above=0, below=1)  # of the verification loss
 
 
 class Faces:
-    """Faces of clips, filled up to the largest number of a clip.
+    """Faces of clips, padded to the largest number of faces in a clip.
 
     vectors : (n, k, d) of length 1 ; present : (n, k) bool
     measures : (n, k, 2), `face_measures`
@@ -53,10 +54,10 @@ class Faces:
         self.present = torch.zeros(n, k, dtype=torch.bool)
         self.measures = torch.zeros(n, k, len(MEASURES))
         for row, (vectors, sharp) in enumerate(clips):
-            there = len(vectors)
-            self.vectors[row, :there] = F.normalize(torch.from_numpy(vectors))
-            self.present[row, :there] = True
-            self.measures[row, :there] = torch.from_numpy(face_measures(vectors, sharp).astype(np.float32))
+            count = len(vectors)
+            self.vectors[row, :count] = F.normalize(torch.from_numpy(vectors))
+            self.present[row, :count] = True
+            self.measures[row, :count] = torch.from_numpy(face_measures(vectors, sharp).astype(np.float32))
 
 
 class PoolModel(nn.Module):
@@ -70,13 +71,13 @@ class PoolModel(nn.Module):
         self.loss = VerificationLoss(target_prior)
 
     def shares(self, measures: Tensor, present: Tensor) -> Tensor:
-        """What each face has to say, (n, k) of sum 1: `FacePool.attention` for many clips."""
+        """Weights of the faces, (n, k), which sum to 1 in each clip: `FacePool.attention` for a batch of clips."""
         logits = ((measures - self.mean) / self.std).clamp(-5, 5) @ self.weight
         return logits.masked_fill(~present, float("-inf")).softmax(1)
 
 
 def mix(clean: Faces, damaged: Faces, rows: Tensor, damaged_share: float) -> tuple[Tensor, Tensor, Tensor]:
-    """Faces of some clips, each damaged with a probability, and each left out with one half, but for one of a clip.
+    """Sample faces of clips: drop each with probability 1/2, but keep at least one; damage each with `damaged_share`.
 
     Returns
     -------
@@ -90,12 +91,12 @@ def mix(clean: Faces, damaged: Faces, rows: Tensor, damaged_share: float) -> tup
     return vectors, torch.where(hit[..., None], damaged.measures[rows], clean.measures[rows]), kept
 
 
-def read_faces_of(config: FacePoolConfig) -> tuple[Faces, Faces, list[str]]:
-    """Clean and damaged faces of the clips that have several of both, and who they are.
+def read_face_sets(config: FacePoolConfig) -> tuple[Faces, Faces, list[str]]:
+    """Clean and damaged faces, and the person, of every clip with several faces in both versions.
 
     Raises
     ------
-    InputError : no such clips, or of one person only
+    InputError : no such clips, or clips of one person only
     """
     utt2spk = read_table(Path(config.data_dir) / "utt2spk", fields=2, shape="utterance speaker")
     sets = []
@@ -113,14 +114,14 @@ def read_faces_of(config: FacePoolConfig) -> tuple[Faces, Faces, list[str]]:
 
 
 class FacePoolTask(Task):
-    """`task: face_pool`: writes face_pool.json. With two weights to learn, there is no dry run."""
+    """`task: face_pool`: writes face_pool.json. It learns two weights only, so a dry run would tell nothing."""
 
     config_class = FacePoolConfig
 
     def read(self) -> Inputs:
         config = self.config
-        self.clean, self.damaged, self.people = read_faces_of(config)
-        hashes = [digest_arrays(of.vectors, of.present, of.measures) for of in (self.clean, self.damaged)]
+        self.clean, self.damaged, self.people = read_face_sets(config)
+        hashes = [digest_arrays(x.vectors, x.present, x.measures) for x in (self.clean, self.damaged)]
         return Inputs({"data": [digest(self.people), *hashes]})
 
     def make_model(self) -> PoolModel:
@@ -135,7 +136,7 @@ class FacePoolTask(Task):
         names = sorted(set(self.people))
         numbers = {spk: number for number, spk in enumerate(names)}
         self.labels = torch.tensor([numbers[spk] for spk in self.people])
-        log.info("%d clips of %d people, up to %d faces a clip", len(self.people), len(names),
+        log.info("%d clips of %d people, up to %d faces per clip", len(self.people), len(names),
                  self.clean.present.shape[1])  # fmt: skip
 
     def make_step(self, trainer: Trainer) -> Step:

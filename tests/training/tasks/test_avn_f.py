@@ -70,10 +70,10 @@ def test_a_clip_is_the_mean_over_pairs_of_pieces_and_faces(trained):
     net, description = load(trained, AVN_F)
     embedder = AVNFEmbedder(AVNFWithFrontend(net), description["crop_seconds"], torch.device("cpu"))
     rng = np.random.default_rng(0)
-    sound = draw_voice(0, rng, 1.2).astype(np.float32)  # 3 pieces of 0.5 s
+    waveform = draw_voice(0, rng, 1.2).astype(np.float32)  # 3 pieces of 0.5 s
     faces = np.stack([draw_face(0, rng) for _ in range(2)])
-    vector, weight = embedder.embed(sound, faces)
-    pairs = [embedder.embed(piece, faces[i % 2][None]) for i, piece in enumerate(windows(sound, 8000))]
+    vector, weight = embedder.embed(waveform, faces)
+    pairs = [embedder.embed(piece, faces[i % 2][None]) for i, piece in enumerate(windows(waveform, 8000))]
     assert np.allclose(vector, np.mean([v for v, _ in pairs], axis=0), atol=1e-5)
     assert weight == pytest.approx(np.mean([w for _, w in pairs]), abs=1e-6)
 

@@ -20,7 +20,7 @@ from avsv.training.image_augmentation import move_matrix, plan_batches
 from avsv.training.task import train
 from avsv.training.tasks import face_detector
 from avsv.training.tasks.face import FaceConfig, Faces, FaceTask
-from avsv.training.tasks.face_detector import FaceDetectorConfig, FaceDetectorTask, Pictures
+from avsv.training.tasks.face_detector import FaceDetectorConfig, FaceDetectorTask, Frames
 
 
 def draw_face(person, rng):
@@ -118,9 +118,9 @@ def test_an_epoch_has_every_clip_and_is_repeatable(data):
     plan = faces.plan(0)
     assert sorted(clip for batch in plan for clip, _ in batch) == sorted([*range(12)] * 2)
     assert plan == faces.plan(0) != faces.plan(1)
-    picture, label = faces[plan[0][0]]
-    assert torch.equal(picture, faces[plan[0][0]][0]) and label == plan[0][0][0] // 4
-    assert picture.shape == (3, 112, 112) and picture.dtype == torch.uint8
+    image, label = faces[plan[0][0]]
+    assert torch.equal(image, faces[plan[0][0]][0]) and label == plan[0][0][0] // 4
+    assert image.shape == (3, 112, 112) and image.dtype == torch.uint8
 
 
 def test_what_is_missing_is_said(data, tmp_path):
@@ -139,7 +139,7 @@ def test_what_is_missing_is_said(data, tmp_path):
         train(FaceTask(tiny(data, tmp_path / "exp", detector=str(tmp_path / "nothing"))))
 
 
-def test_moving_a_picture_moves_its_points():
+def test_moving_an_image_moves_its_points():
     matrix = move_matrix((50, 40), (30, 30), 0.5, 90.0, flip=False)
     assert (matrix @ [50, 40, 1]).round(6).tolist() == [30, 30]
     assert (matrix @ [60, 40, 1]).round(6).tolist() == [30, 35]  # to the right becomes downwards, half as far
@@ -160,11 +160,11 @@ POINTS = (TEMPLATE - 56) * 0.5  # of a face of about 50 pixels, about its centre
 
 def draw_scene(x, y):
     """A grey square with dark key points on a dark ground: a face to a small network."""
-    picture = np.full((120, 120, 3), 40, np.uint8)
-    cv2.rectangle(picture, (x - 25, y - 25), (x + 25, y + 25), (170, 190, 220), -1)
+    image = np.full((120, 120, 3), 40, np.uint8)
+    cv2.rectangle(image, (x - 25, y - 25), (x + 25, y + 25), (170, 190, 220), -1)
     for px, py in POINTS + np.array([x, y]):
-        cv2.circle(picture, (round(px), round(py)), 3, (30, 30, 60), -1)
-    return picture
+        cv2.circle(image, (round(px), round(py)), 3, (30, 30, 60), -1)
+    return image
 
 
 @pytest.fixture(scope="module")
@@ -201,15 +201,15 @@ def test_a_trained_detector_finds_faces_as_it_is_used(clips, tmp_path, caplog):
     assert share == 100.0 and error < 5
 
 
-def test_pictures_and_their_landmarks_are_moved_together():
+def test_frames_and_their_landmarks_move_together():
     example = face_detector.Example(draw_scene(60, 60), np.array([35.0, 35, 50, 50]), POINTS + 60)
-    pictures = Pictures(SimpleNamespace(side=160, face_side=(60.0, 100.0), rotation=10.0, colour=0.0), [example])
+    frames = Frames(SimpleNamespace(side=160, face_side=(60.0, 100.0), rotation=10.0, colour=0.0), [example])
     for seed in range(8):
-        picture, box, points = pictures[0, seed]
+        image, box, points = frames[0, seed]
         inside = [(x, y) for x, y in points.round().int().tolist() if 3 <= x < 157 and 3 <= y < 157]
         for x, y in inside:
-            around = picture[:, y - 6 : y + 7, x - 6 : x + 7].float().mean()
-            assert picture[:, y - 1 : y + 2, x - 1 : x + 2].float().mean() < around  # dark where the point is
+            around = image[:, y - 6 : y + 7, x - 6 : x + 7].float().mean()
+            assert image[:, y - 1 : y + 2, x - 1 : x + 2].float().mean() < around  # dark where the point is
         assert points[0, 0] < points[1, 0] and points[3, 0] < points[4, 0]  # left stays left in a mirrored face
         assert (box[2:] - box[:2]).prod().sqrt().item() == pytest.approx((60 * 100) ** 0.5, rel=0.3)
 

@@ -1,4 +1,4 @@
-"""A tiny speaker encoder, from sound files to a folder that SpeechBrain itself loads."""
+"""A tiny speaker encoder, from audio files to a folder that SpeechBrain itself loads."""
 
 import json
 
@@ -22,8 +22,8 @@ def data(tmp_path_factory):
     for person in range(3):
         for clip in range(2):
             rng = np.random.default_rng([person, clip])
-            sound = np.convolve(rng.normal(0, 0.1, 24000), np.cos(np.arange(64) * (0.3 + 0.5 * person)), "same")
-            soundfile.write(folder / f"p{person}-{clip}.wav", 0.1 * sound / np.abs(sound).max(), 16000)
+            waveform = np.convolve(rng.normal(0, 0.1, 24000), np.cos(np.arange(64) * (0.3 + 0.5 * person)), "same")
+            soundfile.write(folder / f"p{person}-{clip}.wav", 0.1 * waveform / np.abs(waveform).max(), 16000)
             utt2spk.append(f"p{person}-{clip} p{person}\n")
             wav.append(f"p{person}-{clip} {folder}/p{person}-{clip}.wav\n")
     (folder / "utt2spk").write_text("".join(utt2spk))
@@ -52,9 +52,9 @@ def test_an_epoch_has_every_clip_at_every_speed_once_and_is_repeatable(data):
     ]
     assert plan == crops.plan(0) != crops.plan(1)
     assert all(len({seconds for *_, seconds, _ in batch}) == 1 for batch in plan)
-    sound, label = crops[plan[0][0]]
-    assert torch.equal(sound, crops[plan[0][0]][0]) and 0 <= label < 9
-    assert len(sound) == int(plan[0][0][2] * 16000)
+    waveform, label = crops[plan[0][0]]
+    assert torch.equal(waveform, crops[plan[0][0]][0]) and 0 <= label < 9
+    assert len(waveform) == int(plan[0][0][2] * 16000)
 
 
 def test_speechbrain_loads_the_folder_and_agrees_with_us(trained):
@@ -63,11 +63,11 @@ def test_speechbrain_loads_the_folder_and_agrees_with_us(trained):
 
     theirs = EncoderClassifier.from_hparams(source=str(trained), savedir=str(trained),
                                             overrides={"pretrained_path": str(trained)})  # fmt: skip
-    sound = torch.from_numpy(np.random.default_rng(0).normal(0, 0.1, (1, 16000)).astype(np.float32))
+    waveform = torch.from_numpy(np.random.default_rng(0).normal(0, 0.1, (1, 16000)).astype(np.float32))
     ours = load_encoder(str(trained), "cpu")
-    assert torch.equal(theirs.encode_batch(sound), ours.encode_batch(sound))
-    assert theirs.encode_batch(sound).shape == (1, 1, 12)
-    assert theirs.classify_batch(sound)[0].shape == (1, 9)
+    assert torch.equal(theirs.encode_batch(waveform), ours.encode_batch(waveform))
+    assert theirs.encode_batch(waveform).shape == (1, 1, 12)
+    assert theirs.classify_batch(waveform)[0].shape == (1, 9)
     assert theirs.hparams.label_encoder.decode_torch(torch.tensor([0])) == ["p0@0.9"]
 
 
@@ -87,7 +87,7 @@ def test_the_same_seed_gives_the_same_encoder(data, trained, tmp_path):
 
 @pytest.fixture(scope="module")
 def held_out(data):
-    """Two other people, whose sounds are those of two of `data`."""
+    """Two other people with the recordings of two people of `data`."""
     folder = data / "held out"
     folder.mkdir()
     for name in ("utt2spk", "wav.scp"):
