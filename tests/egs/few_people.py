@@ -17,11 +17,11 @@ def main(corpus: Path, out: Path, n_test: int, n_train: int) -> None:
     lines = (corpus / "vox1/list_test_all2.txt").read_text().splitlines()
     kept = [line for line in lines if all(path.split("/")[0] in ids for path in line.split()[1:])]
     (out / "vox1/veri_test2.txt").write_text("\n".join(kept) + "\n")
-    sex = {}
+    by_gender = {}
     for line in (corpus / "vox2/vox2_meta.csv").read_text().splitlines()[1:]:
         spk, _, gender, *_ = [field.strip() for field in line.split(",")]
-        sex.setdefault(gender, []).append(spk)
-    for spk in sorted(sex["m"])[: n_train // 2] + sorted(sex["f"])[: n_train - n_train // 2]:
+        by_gender.setdefault(gender, []).append(spk)
+    for spk in sorted(by_gender["m"])[: n_train // 2] + sorted(by_gender["f"])[: n_train - n_train // 2]:
         for part in ("aac", "mp4"):
             link(corpus / "vox2/dev" / part / spk, out / "vox2/dev" / part / spk)
     link(corpus / "vox2/vox2_meta.csv", out / "vox2/vox2_meta.csv")

@@ -1,6 +1,6 @@
-"""A portrait set in motion: turned, nodded, blinking, talking, before a background; with each frame's key points.
+"""Animate a portrait in front of a background: head turns, nods, blinks and speech, with the key points of each frame.
 
-The head is a relief: every point of the drawing has a depth, and turning moves near and far points apart.
+The head is modelled as a relief: every point of the drawing has a depth, so near and far points move apart in a turn.
 """
 
 from dataclasses import dataclass
@@ -29,14 +29,14 @@ class Pose:
 
 
 def depth(x: np.ndarray, y: np.ndarray, shape: dict[str, float]) -> np.ndarray:
-    """Return how far (units) the point of the drawing at x, y stands out towards the camera."""
+    """Return the depth (units, towards the camera) of the point x, y of the drawing."""
     head = 40 * np.exp(-((x / (1.25 * shape["width"])) ** 2) - (y / 95) ** 2) - 14
     nose = shape["nose_bump"] * np.exp(-((x / 10) ** 2) - ((y - shape["nose_y"] + 3) / 12) ** 2)
     return head + nose
 
 
 def project(points: np.ndarray, pose: Pose, look: Look, shape: dict[str, float]) -> np.ndarray:
-    """Return where points (n, 2) of the drawing come to lie in the frame, in pixels."""
+    """Project points (n, 2) of the drawing into the frame; returns pixels."""
     x, y = points[:, 0], points[:, 1]
     z = depth(x, y, shape)
     x, y = x * np.cos(pose.yaw) + z * np.sin(pose.yaw), y * np.cos(pose.pitch) + z * np.sin(pose.pitch)
@@ -46,7 +46,7 @@ def project(points: np.ndarray, pose: Pose, look: Look, shape: dict[str, float])
 
 
 def warp_map(pose: Pose, look: Look, shape: dict[str, float]) -> tuple[np.ndarray, np.ndarray]:
-    """Return, for every pixel of the frame, where in the drawing (pixels) it is seen: the inverse of `project`."""
+    """Return the position in the drawing (pixels) of every pixel of the frame: the inverse of `project`."""
     grid = (np.arange(SIDE // _COARSE, dtype=np.float32) + 0.5) * _COARSE - 0.5
     x, y = np.meshgrid(grid - pose.x, grid - pose.y)
     x, y = x / (look.size * look.stretch), y / (look.size / look.stretch)
@@ -56,7 +56,7 @@ def warp_map(pose: Pose, look: Look, shape: dict[str, float]) -> tuple[np.ndarra
         [np.cos(pose.yaw), np.sin(pose.yaw), np.cos(pose.pitch), np.sin(pose.pitch)]
     )
     x, y = seen_x / cos_yaw, seen_y / cos_pitch
-    for _ in range(3):  # depth depends on the point sought: a few rounds settle it
+    for _ in range(3):  # depth depends on the unknown point; a few iterations converge
         z = depth(x, y, shape)
         x, y = (seen_x - z * sin_yaw) / cos_yaw, (seen_y - z * sin_pitch) / cos_pitch
     size = (SIDE, SIDE)
@@ -65,12 +65,12 @@ def warp_map(pose: Pose, look: Look, shape: dict[str, float]) -> tuple[np.ndarra
 
 
 def background(look: Look, rng: np.random.Generator) -> np.ndarray:
-    """Return the session's place with the shoulders in it, (SIDE, SIDE, 3) float32."""
+    """Return the session's background, (SIDE, SIDE, 3) float32."""
     place = np.random.default_rng(look.background_seed)
     top, bottom = muted(place.uniform(25, 225, (2, 3)))
     ramp = np.linspace(0, 1, SIDE)[:, None, None]
-    picture = np.broadcast_to(top * (1 - ramp) + bottom * ramp, (SIDE, SIDE, 3)).astype(np.float32).copy()
-    shift = 3 * rng.normal(size=2)  # the camera stands a little elsewhere in every clip
+    image = np.broadcast_to(top * (1 - ramp) + bottom * ramp, (SIDE, SIDE, 3)).astype(np.float32).copy()
+    shift = 3 * rng.normal(size=2)  # the camera position differs slightly in every clip
     for _ in range(place.integers(3, 9)):
         colour, centre, axes = (
             muted(place.uniform(15, 240, 3)),
@@ -81,12 +81,12 @@ def background(look: Look, rng: np.random.Generator) -> np.ndarray:
             points = oval(centre, axes)
         else:
             points = centre + axes * np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)])
-        cv2.fillPoly(picture, np.round(points * 16).astype(np.int32)[None], colour, cv2.LINE_AA, 4)
-    picture = cv2.GaussianBlur(picture, (0, 0), place.uniform(1, 6))
-    return picture * look.exposure**0.5 * look.colour.astype(np.float32)
+        cv2.fillPoly(image, np.round(points * 16).astype(np.int32)[None], colour, cv2.LINE_AA, 4)
+    image = cv2.GaussianBlur(image, (0, 0), place.uniform(1, 6))
+    return image * look.exposure**0.5 * look.colour.astype(np.float32)
 
 
-def body(picture: np.ndarray, look: Look, skin: np.ndarray, shape: dict[str, float], pose: Pose) -> None:
+def body(image: np.ndarray, look: Look, skin: np.ndarray, shape: dict[str, float], pose: Pose) -> None:
     """Draw neck and shoulders below the head, in place."""
     k = look.size
     chin = pose.y + shape["bottom"] * k
@@ -94,7 +94,7 @@ def body(picture: np.ndarray, look: Look, skin: np.ndarray, shape: dict[str, flo
     gain = look.exposure * look.colour
 
     def fill(points: list, colour: np.ndarray) -> None:
-        cv2.fillPoly(picture, np.round(np.array(points) * 16).astype(np.int32)[None], colour * gain, cv2.LINE_AA, 4)
+        cv2.fillPoly(image, np.round(np.array(points) * 16).astype(np.int32)[None], colour * gain, cv2.LINE_AA, 4)
 
     neck = 0.62 * wide
     fill(
@@ -108,7 +108,7 @@ def body(picture: np.ndarray, look: Look, skin: np.ndarray, shape: dict[str, flo
 
 
 def poses(look: Look, frames: int, rng: np.random.Generator) -> list[Pose]:
-    """Return a head's slow motion: sines of random speed about the session's pose."""
+    """Return slow head motion: sines of random frequency around the session's pose."""
     t = np.arange(frames) / FPS
     middle = np.array([look.yaw, look.pitch, look.roll, 0, 0])
     middle[:3] += POSE_SPREAD * np.array([0.10, 0.05, 0.03]) * spread(rng, 3)
@@ -124,7 +124,7 @@ def poses(look: Look, frames: int, rng: np.random.Generator) -> list[Pose]:
 
 
 def blinks(frames: int, rng: np.random.Generator) -> np.ndarray:
-    """Return the lids' state (0 open ... LIDS - 1 shut) in every frame."""
+    """Return the state of the eyelids (0 open ... LIDS - 1 shut) in every frame."""
     lids = np.zeros(frames, int)
     at = int(rng.uniform(5, 60))
     while at < frames:
@@ -148,12 +148,12 @@ def film(portrait: Portrait, look: Look, skin: np.ndarray, opening: np.ndarray, 
     for i, pose in enumerate(path):
         x, y = warp_map(pose, look, portrait.shape)
         *colours, alpha = cv2.split(cv2.remap(portrait.frame(lids[i], states[i]), x, y, cv2.INTER_LINEAR))
-        free = cv2.bitwise_not(alpha)  # 255 - alpha: how much of the place is seen
-        picture = cv2.add(cv2.multiply(behind, cv2.merge([free] * 3), scale=1 / 255), cv2.merge(colours))
+        free = cv2.bitwise_not(alpha)  # 255 - alpha: visibility of the background
+        image = cv2.add(cv2.multiply(behind, cv2.merge([free] * 3), scale=1 / 255), cv2.merge(colours))
         if look.blur > 0.2:
-            picture = cv2.GaussianBlur(picture, (5, 5), look.blur)
-        picture = cv2.add(picture, grain[i % 3], dtype=cv2.CV_8U)
+            image = cv2.GaussianBlur(image, (5, 5), look.blur)
+        image = cv2.add(image, grain[i % 3], dtype=cv2.CV_8U)
         outline = project(portrait.outline, pose, look, portrait.shape)
         low, high = np.clip(outline.min(axis=0), 0, SIDE - 1), np.clip(outline.max(axis=0), 0, SIDE - 1)
         points = project(portrait.points, pose, look, portrait.shape)
-        yield picture, np.concatenate([low, high - low]), points
+        yield image, np.concatenate([low, high - low]), points

@@ -1,4 +1,4 @@
-"""What everyone who draws a part of a head needs to know: the person, the session, the clip, the face's outline."""
+"""Base of the classes that draw parts of a head: the person, the session, the clip and the outline of the face."""
 
 from functools import cached_property
 
@@ -10,7 +10,7 @@ DARK = np.array((18, 16, 22.0))
 
 
 class Artist:
-    """One person in one clip, about to be drawn."""
+    """One person in one clip."""
 
     def __init__(self, face: Face, look: Look, expression: Expression) -> None:
         self.face, self.look, self.expression = face, look, expression
@@ -18,7 +18,7 @@ class Artist:
         self.skin = face.skin
 
     def random(self, what: int) -> np.random.Generator:
-        """Return the stream for one kind of small detail, the same in all of a person's portraits."""
+        """Return the random stream for one kind of small detail, identical in all portraits of a person."""
         return np.random.default_rng([self.face.texture_seed, what])
 
     @cached_property

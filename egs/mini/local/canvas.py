@@ -1,24 +1,24 @@
-"""A drawing surface with soft edges: shapes are blended at twice the size and made smaller by area."""
+"""A drawing surface with soft edges: shapes are blended at twice the final size and downsampled by area."""
 
 import cv2
 import numpy as np
 
 UNITS = 256  # side of the canvas
 ORIGIN = np.array([128.0, 126.0])  # where (0, 0), the middle of the eye line, lies
-FINE = 2  # pixels a unit while drawing
+FINE = 2  # pixels per unit while drawing
 NOTHING = (0, 0, 0, 0)  # the colour that erases
 _BITS = 4  # OpenCV's fixed-point fraction
 
 
 class Canvas:
-    """Blue, green, red and alpha, premultiplied floats in [0, 255], UNITS * FINE pixels a side, empty at first."""
+    """Blue, green, red and alpha, premultiplied floats in [0, 255], UNITS * FINE pixels a side, initially empty."""
 
     def __init__(self) -> None:
-        self.picture = np.zeros((UNITS * FINE, UNITS * FINE, 4), np.float32)
+        self.image = np.zeros((UNITS * FINE, UNITS * FINE, 4), np.float32)
 
     def fill(self, points: np.ndarray, colour: np.ndarray, alpha: float = 1.0, soft: float = 0.0,
              within: np.ndarray | None = None) -> None:  # fmt: skip
-        """Fill the polygon `points` (n, 2); `soft` is the blur of its edge and `within` a polygon that cuts it.
+        """Fill the polygon `points` (n, 2); `soft` blurs its edge, and the polygon `within` clips it.
 
         A colour of four numbers has its own alpha: NOTHING erases.
         """
@@ -52,15 +52,15 @@ class Canvas:
             mask = cv2.multiply(mask, cut, scale=1 / 255)
         weight = cv2.merge([mask] * 4).astype(np.float32)
         weight *= alpha / 255
-        part = self.picture[y0:y1, x0:x1]
+        part = self.image[y0:y1, x0:x1]
         part += weight * (np.array([*colour, 255][:4], np.float32) - part)
 
 
 def blur(mask: np.ndarray, sigma: float) -> np.ndarray:
-    """Blur by about a Gaussian, in a time that does not grow with `sigma`."""
+    """Approximate a Gaussian blur in time independent of `sigma`."""
     if sigma < 2:
         return cv2.GaussianBlur(mask, (0, 0), sigma)
-    side = int(sigma * 1.7) | 1  # three boxes of this side come close to the Gaussian
+    side = int(sigma * 1.7) | 1  # three boxes of this side approximate the Gaussian
     mask = cv2.blur(mask, (side, side), borderType=cv2.BORDER_CONSTANT)
     mask = cv2.blur(mask, (side, side), borderType=cv2.BORDER_CONSTANT)
     return cv2.blur(mask, (side, side), borderType=cv2.BORDER_CONSTANT)
@@ -99,5 +99,5 @@ def smooth(points: np.ndarray, closed: bool = False, steps: int = 6) -> np.ndarr
 
 
 def mirrored(points: np.ndarray) -> np.ndarray:
-    """Mirror `points` to the other side of the face, in reverse order, which lets outlines join."""
+    """Mirror `points` to the other side of the face, in reverse order so that outlines join."""
     return np.asarray(points)[::-1] * (-1, 1)

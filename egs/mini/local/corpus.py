@@ -1,4 +1,4 @@
-"""The corpus's people and noises, made by a pool of processes, and the lists that go with them."""
+"""Generate the people and noises of the corpus in a pool of processes, and write the lists of the corpus."""
 
 import multiprocessing
 import signal
@@ -29,7 +29,7 @@ HEADER = "\t".join(
 
 @dataclass(frozen=True)
 class Job:
-    """One piece of work for one process: a person (kind "person") or a kind of noise."""
+    """A unit of work for one process: a person (kind "person") or a kind of noise."""
 
     folder: Path
     seed: int
@@ -38,11 +38,11 @@ class Job:
     clips: int = 0
     name: str = ""
     part: str = ""
-    show: float = 1.0  # of traits in the face, see draw_face
+    show: float = 1.0  # visibility of traits in the face, see draw_face
 
 
 def sessions_of(clips: int) -> list[int]:
-    """Return each clip's session: two clips a session, but at least two sessions, which a target trial needs.
+    """Return the session of each clip: two clips per session, at least two sessions (required by target trials).
 
     Examples
     --------
@@ -54,7 +54,7 @@ def sessions_of(clips: int) -> list[int]:
 
 
 def make(job: Job) -> list[tuple[str, str, str]]:
-    """Do a piece of work; return the clips made, as (person, video, file name)."""
+    """Run one job; return its clips as (person, video, file name)."""
     if job.kind != "person":
         make_noises(job.folder, job.seed, job.kind)
         return []
@@ -80,26 +80,26 @@ def make_clip(folder: Path, place: Path, voice: Voice, channel: Channel, face: F
     """Make mp4/PLACE.mp4 and txt/PLACE.txt below `folder`."""
     frames = round(rng.uniform(*SECONDS) * FPS)
     clean = speak(voice, channel.drift, frames / FPS, rng)
-    sound = record(clean, channel, rng)
+    waveform = record(clean, channel, rng)
     portrait = draw_portrait(face, look, draw_expression(face, rng))
     rows = [HEADER]
 
     opening = mouth_opening(clean, frames)
 
-    def pictures():
-        for number, (picture, box, points) in enumerate(film(portrait, look, face.skin, opening, rng)):
+    def images():
+        for number, (image, box, points) in enumerate(film(portrait, look, face.skin, opening, rng)):
             rows.append("\t".join([f"{number:06d}", *(f"{v:.1f}" for v in box), *(f"{v:.1f}" for v in points.ravel())]))
-            yield picture
+            yield image
 
     crf, bits = int(rng.integers(CRF[0], CRF[1] + 1)), int(rng.choice(AUDIO_BITS))
-    write_mp4(folder / "mp4" / place.with_suffix(".mp4"), pictures(), FPS, sound, RATE, crf, bits)
+    write_mp4(folder / "mp4" / place.with_suffix(".mp4"), images(), FPS, waveform, RATE, crf, bits)
     text = folder / "txt" / place.with_suffix(".txt")
     text.parent.mkdir(parents=True, exist_ok=True)
     text.write_text("\n".join(rows) + "\n")
 
 
 def jobs_of(folder: Path, people: int, clips: int, seed: int, show: float) -> list[Job]:
-    """Return all work, in a fixed order."""
+    """Return all jobs in a fixed order."""
     ids, first_test = person_ids(seed, people), people - test_people(people)
     work = [Job(folder, seed, kind) for kind in ("speech", "music", "noise", "rooms")]
     for i, name in enumerate(ids):
@@ -117,8 +117,8 @@ def start_worker() -> None:
 def make_all(folder: Path, people: int, clips: int, seed: int, show: float, processes: int) -> None:
     """Make the whole corpus in `folder`."""
     work = jobs_of(folder, people, clips, seed, show)
-    # A fresh process for each person, because espeak-ng remembers what it said before (see espeak.py); forked by a
-    # server that has already loaded the large packages.
+    # Each person gets a new process because espeak-ng keeps state between utterances (see espeak.py). A server that
+    # has already loaded the large packages forks them.
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["av", "cv2", "scipy.signal", "soxr", "soundfile", "espeakng_loader", "tqdm"])
     test_clips = []
@@ -129,7 +129,8 @@ def make_all(folder: Path, people: int, clips: int, seed: int, show: float, proc
             if job.part == "test":
                 test_clips += clips_made
     persons = [job for job in work if job.kind == "person"]
-    sexes = [traits_of(seed, job.number).sex for job in persons]
+    genders = [traits_of(seed, job.number).gender for job in persons]
     names = [job.name for job in persons]
-    (folder / "vox2_meta.csv").write_text(meta_csv(names, sexes, [job.part for job in persons]))
-    (folder / "test" / "veri_test2.txt").write_text(trial_list(test_clips, dict(zip(names, sexes, strict=True)), seed))
+    (folder / "vox2_meta.csv").write_text(meta_csv(names, genders, [job.part for job in persons]))
+    gender_of = dict(zip(names, genders, strict=True))
+    (folder / "test" / "veri_test2.txt").write_text(trial_list(test_clips, gender_of, seed))

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Tables of the corpus's people that vox2_meta.csv has no place for: spk2age and spk2nationality.
+"""Write spk2age and spk2nationality, which vox2_meta.csv does not contain, for the people of the corpus.
 
-Both follow from the corpus's seed. Age is one of three groups (20-34, 35-49, 50-75); nationality is the accent of the
-voice, which the face knows nothing of.
+Both derive from the seed of the corpus. Age is one of three groups (20-34, 35-49, 50-75); nationality is the accent of
+the voice, which is independent of the face.
 
 example: local/describe_people.py corpus data/train data/test
 """
@@ -22,7 +22,7 @@ from avsv.kaldi.tables import write_table
 
 
 def age_group(traits: Traits) -> str:
-    """Age in years, in words.
+    """Return the age group as text.
 
     Examples
     --------
@@ -44,9 +44,9 @@ def main(args: argparse.Namespace) -> None:
         ages[name] = age_group(traits)
         nations[name] = draw_voice(traits, random_stream(seed, "voice", number)).accent
     for folder in args.data_dirs:
-        there = set(read_data_dir(folder).utt2spk.values())
-        write_table(folder / "spk2age", {spk: ages[spk] for spk in there})
-        write_table(folder / "spk2nationality", {spk: nations[spk] for spk in there})
+        present = set(read_data_dir(folder).utt2spk.values())
+        write_table(folder / "spk2age", {spk: ages[spk] for spk in present})
+        write_table(folder / "spk2nationality", {spk: nations[spk] for spk in present})
 
 
 if __name__ == "__main__":

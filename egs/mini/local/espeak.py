@@ -1,7 +1,7 @@
-"""espeak-ng through ctypes: a voice description and a text in, samples out.
+"""espeak-ng through ctypes: synthesise a text with a given voice description.
 
-The library keeps its state (random numbers, flutter, the last voice) in global variables, so what it says depends on
-what it said before in the same process. Make each person in a process of its own: then it depends on nothing else.
+The library keeps its state (random numbers, flutter, the last voice) in global variables, so its output depends on all
+earlier calls in the same process. Generate each person in a separate process to make the output reproducible.
 """
 
 import ctypes
@@ -24,11 +24,11 @@ class Espeak:
         self._lib = ctypes.CDLL(espeakng_loader.get_library_path())
         rate = self._lib.espeak_Initialize(_SYNCHRONOUS, 0, str(espeakng_loader.get_data_path()).encode(), _DONT_EXIT)
         if rate != RATE:
-            raise RuntimeError(f"espeak-ng does not start (espeak_Initialize returns {rate}, not {RATE})")
+            raise RuntimeError(f"espeak-ng did not start (espeak_Initialize returned {rate}, not {RATE})")
         self._lib.espeak_ng_SetRandSeed.argtypes = [ctypes.c_long]
         self._lib.espeak_ng_SetRandSeed(1)  # otherwise the clock seeds it
         self._chunks: list[np.ndarray] = []
-        self._callback = _Callback(self._receive)  # kept: ctypes does not
+        self._callback = _Callback(self._receive)  # ctypes does not keep a reference
         self._lib.espeak_SetSynthCallback(self._callback)
         self._lib.espeak_Synth.argtypes = [
             ctypes.c_char_p, ctypes.c_size_t, ctypes.c_uint, ctypes.c_int, ctypes.c_uint, ctypes.c_uint,
@@ -41,17 +41,17 @@ class Espeak:
         return 0
 
     def say(self, text: str, voice: str, words_a_minute: int) -> np.ndarray:
-        """Speak `text`; `voice` is a voice file's text (espeak-ng, docs/voices.md). Returns float32 in [-1, 1]."""
+        """Synthesise `text`; `voice` is the text of a voice file (docs/voices.md). Returns float32 in [-1, 1]."""
         with tempfile.TemporaryDirectory(prefix="espeak-") as folder:
             file = Path(folder, "voice")
             file.write_text(voice)
             if self._lib.espeak_ng_SetVoiceByFile(str(file).encode()):
-                raise RuntimeError(f"espeak-ng refuses this voice:\n{voice}")
+                raise RuntimeError(f"espeak-ng rejected this voice:\n{voice}")
         self._lib.espeak_SetParameter(_WORDS_A_MINUTE, int(np.clip(words_a_minute, 80, 449)), 0)
         self._chunks.clear()
         raw = text.encode()
         if self._lib.espeak_Synth(raw, len(raw) + 1, 0, 1, 0, _UTF8, None, None) or not self._chunks:
-            raise RuntimeError(f"espeak-ng says nothing for {text!r}")
+            raise RuntimeError(f"espeak-ng returned no samples for {text!r}")
         return np.concatenate(self._chunks).astype(np.float32) / 32768
 
 

@@ -1,7 +1,7 @@
-"""Faces: what makes a person's own, and what differs from session to session and from clip to clip.
+"""Faces: the properties of a person, and their variation between sessions and clips.
 
 Lengths are in units of the drawing: the face is about 104 wide and 128 high; the eye line is y = 0 and y grows down.
-The knobs for the difficulty of the face task come first.
+The constants at the top set the difficulty of the face task.
 """
 
 from dataclasses import dataclass
@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 from people import Traits, spread
 
-FACE_SPREAD = 1.5  # how far people's features lie apart (1 = as set below; larger is easier)
-FACE_DRIFT = 0.5  # how much one person's features seem to change (lens, weight, expression)
-LIGHT_SPREAD = 0.55  # how much light, exposure and colour temperature differ between sessions
-POSE_SPREAD = 0.65  # how far heads turn
-DISGUISE = 0.4  # how often glasses, hair and beard change between sessions (1 = as set below, 0 = never)
+FACE_SPREAD = 1.5  # variation between people (1 = as set below; larger is easier)
+FACE_DRIFT = 0.5  # apparent variation within one person (lens, weight, expression)
+LIGHT_SPREAD = 0.55  # variation of light, exposure and colour temperature between sessions
+POSE_SPREAD = 0.65  # range of head rotation
+DISGUISE = 0.4  # rate at which glasses, hair and beard change between sessions (1 = as set below, 0 = never)
 
 # Blue, green, red from the lightest to the darkest, as OpenCV orders them
 SKINS = np.array(
@@ -30,7 +30,7 @@ BEARDS = ("none", "stubble", "moustache", "goatee", "full")
 
 @dataclass(frozen=True)
 class Face:
-    """A person's own face."""
+    """The face of a person."""
 
     shape: dict[str, float]  # lengths, see SHAPE
     skin: np.ndarray
@@ -74,7 +74,7 @@ SHAPE = {
     "nose_width": (10.0, 8.4, 1.3),  # half
     "nose_bridge": (4.2, 3.4, 0.7),
     "nose_tip": (5.5, 4.6, 0.9),
-    "nose_bump": (9.0, 7.5, 1.2),  # how far it stands out
+    "nose_bump": (9.0, 7.5, 1.2),  # protrusion
     "mouth_y": (42.5, 39.0, 2.2),
     "mouth_width": (18.0, 16.5, 1.7),  # half
     "upper_lip": (2.9, 3.6, 0.8),
@@ -98,13 +98,13 @@ def between(palette: np.ndarray, position: float) -> np.ndarray:
 
 
 def muted(colour: np.ndarray) -> np.ndarray:
-    """Return `colour` half way to grey: as things are, not as paints are."""
+    """Return `colour` mixed half and half with grey, for natural-looking surfaces."""
     return 0.5 * colour + 0.5 * colour.mean(axis=-1, keepdims=True)
 
 
 def draw_face(traits: Traits, rng: np.random.Generator, show: float = 1.0) -> Face:
-    """Draw a person's face: gender, age and build move its mean (`show` times as far), the rest is random."""
-    male, age, build = traits.sex == "m", traits.ageing, show * traits.build
+    """Draw a person's face: gender, age and build shift its mean (scaled by `show`); the rest is random."""
+    male, age, build = traits.gender == "m", traits.ageing, show * traits.build
     apart, older = (show - 1) / 2 * (1 if male else -1), show * (age - 0.4)
     shape = {name: (men if male else women) + apart * (men - women) + FACE_SPREAD * deviation * float(spread(rng))
              for name, (men, women, deviation) in SHAPE.items()}  # fmt: skip
@@ -179,8 +179,8 @@ class Look:
 
 
 def draw_look(face: Face, traits: Traits, rng: np.random.Generator) -> Look:
-    """Draw what a session changes."""
-    male = traits.sex == "m"
+    """Draw the variation of one session."""
+    male = traits.gender == "m"
     changes = rng.uniform(size=6) < DISGUISE * np.array([0.25, 0.3, 0.3, 0.12, 0.08, 0.25])
     near = {"none": "stubble", "stubble": "none", "moustache": "stubble", "goatee": "stubble", "full": "goatee"}
     fronts = {"bald": "bald", "buzz": "buzz", "receding": "buzz", "curly": "swept"}
@@ -202,7 +202,7 @@ def draw_look(face: Face, traits: Traits, rng: np.random.Generator) -> Look:
         volume=float(np.exp(0.2 * spread(rng))),
         light=light / np.linalg.norm(light),
         contrast=float(np.clip(0.38 * LIGHT_SPREAD * rng.uniform(0.3, 1.7), 0, 0.8)),
-        exposure=float(min(np.exp(0.17 * LIGHT_SPREAD * spread(rng)), 1.22)),  # more burns a fair skin out
+        exposure=float(min(np.exp(0.17 * LIGHT_SPREAD * spread(rng)), 1.22)),  # higher values saturate fair skin
         colour=np.exp(np.array([-1.0, 0.15, 0.9]) * warm + 0.03 * LIGHT_SPREAD * spread(rng, 3)),
         yaw=float(0.16 * POSE_SPREAD * spread(rng)),
         pitch=float(0.08 * POSE_SPREAD * spread(rng)),
@@ -220,14 +220,14 @@ def draw_look(face: Face, traits: Traits, rng: np.random.Generator) -> Look:
 class Expression:
     """A face in one clip."""
 
-    shape: dict[str, float]  # the person's, as this clip shows it
+    shape: dict[str, float]  # of the person, varied for this clip
     smile: float
     gaze: np.ndarray  # (2,)
     openness: float  # of the eyes
 
 
 def draw_expression(face: Face, rng: np.random.Generator) -> Expression:
-    """Draw a clip's expression; every length also varies a little, as in any two images of a face."""
+    """Draw a clip's expression; all lengths vary slightly, as they do between any two images of a face."""
     shape = {
         name: value + FACE_DRIFT * 0.22 * SHAPE[name][2] * float(spread(rng)) for name, value in face.shape.items()
     }

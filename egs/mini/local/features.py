@@ -4,11 +4,11 @@ import numpy as np
 from artist import DARK, Artist
 from canvas import Canvas, mirrored, smooth
 
-WIDEST = 12.0  # units that the lower lip falls
+WIDEST = 12.0  # units by which the lower lip drops
 
 
 class Features(Artist):
-    """Draws what moves in a face, and what sits on it."""
+    """Draws the moving parts of a face, glasses and beard."""
 
     def eyes(self, c: Canvas, shut: float) -> None:
         for side in (-1, 1):
@@ -26,7 +26,7 @@ class Features(Artist):
         def place(points: list) -> np.ndarray:  # drawn for the right side of the image, inner corner at -x
             return smooth(np.array(points) * (side, 1)) @ turn + at
 
-        rise = high * (1 - 1.5 * shut)  # the upper lid comes down over the lower one's line
+        rise = high * (1 - 1.5 * shut)  # the upper lid closes past the line of the lower one
         upper = place([(-wide, 1.2), (-0.45 * wide, -0.80 * rise), (0.15 * wide, -rise), (wide, -0.2)])
         lower = place([(-wide, 1.2), (-0.3 * wide, 0.72 * high), (0.4 * wide, 0.66 * high), (wide, -0.2)])
         opening = np.concatenate([upper, lower[::-1]])
@@ -133,7 +133,7 @@ class Features(Artist):
             c.ellipse((x, corner_y), (1.3, 1.1), self.skin * 0.5, 0.7, 0.7)
 
     def beard(self, c: Canvas) -> None:
-        """Hair of the face below the mouth's skin: drawn before the lips, which stay free."""
+        """Facial hair, drawn before the lips so that it does not cover them."""
         s, kind = self.s, self.look.beard
         if kind == "none":
             return

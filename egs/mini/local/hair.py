@@ -1,4 +1,4 @@
-"""Hair: behind the head, over the forehead, and the cap that hides it."""
+"""Hair behind the head and over the forehead, and the cap that covers it."""
 
 from functools import cached_property
 
@@ -17,7 +17,7 @@ class Hair(Artist):
 
     @cached_property
     def dome(self) -> np.ndarray:
-        """The hair's outer edge from the left ear over the crown to the right ear."""
+        """Outer edge of the hair, from the left ear over the crown to the right ear."""
         s, v = self.s, self.volume
         w, top = s["width"], s["top"]
         right = np.array([(0, -top - v), (0.56 * w + 0.3 * v, -0.92 * top - 0.85 * v),

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Make the mini recipe's corpus: talking people who do not exist, laid out as VoxCeleb2, MUSAN and RIRS_NOISES."""
+"""Generate the mini corpus: synthetic talking people in the layouts of VoxCeleb2, MUSAN and RIRS_NOISES."""
 
 import argparse
 import json
@@ -10,7 +10,7 @@ import tempfile
 from importlib import import_module
 from pathlib import Path
 
-SETTINGS = "corpus.json"  # written last: a folder that has it is complete
+SETTINGS = "corpus.json"  # written last; marks a complete corpus
 KNOBS = {
     "voices": ("VOICE_SPREAD", "VOICE_DRIFT", "SESSION_SPREAD", "NOISE_DB"),
     "faces": ("FACE_SPREAD", "FACE_DRIFT", "LIGHT_SPREAD", "POSE_SPREAD", "DISGUISE"),
@@ -18,18 +18,18 @@ KNOBS = {
 
 
 class InputError(Exception):
-    """Something that the user can put right; the message says how."""
+    """A mistake that the user can correct; the message explains how."""
 
 
 def settings_of(people: int, clips: int, seed: int, show: float) -> dict:
-    """Everything that determines the corpus, constants included; a folder with other settings is another corpus."""
+    """All settings that determine the corpus, including constants; they identify it."""
     knobs = {name: getattr(import_module(module), name) for module, names in KNOBS.items() for name in names}
     settings = {"people": people, "clips": clips, "seed": seed, "show_traits": show, "knobs": knobs}
-    return json.loads(json.dumps(settings))  # tuples become lists, as when read back
+    return json.loads(json.dumps(settings))  # tuples become lists, as they do in the file
 
 
 def already_made(out: Path, settings: dict) -> bool:
-    """Tell whether `out` is this very corpus, complete; an error if something else is in the way."""
+    """Return True if `out` is a complete corpus with these settings; raise InputError if it holds anything else."""
     if not out.exists():
         return False
     if not out.is_dir():
@@ -45,19 +45,19 @@ def already_made(out: Path, settings: dict) -> bool:
     different = [key for key, value in settings.items() if before.get(key) != value]
     if different:
         raise InputError(
-            f"{out} holds a corpus made with other {', '.join(different)}: remove it or choose another folder"
+            f"{out} contains a corpus with different {', '.join(different)}: remove it or choose another folder"
         )
     return True
 
 
 def run(args: argparse.Namespace) -> None:
-    """Make the corpus beside its place and rename it when it is whole."""
+    """Generate the corpus in a temporary folder beside `out_dir` and rename it once it is complete."""
     for name, value, least, most in (("people", args.people, 4, 5000), ("clips", args.clips, 2, 1000),
                                      ("seed", args.seed, 0, 2**63), ("jobs", args.jobs, 1, 1024)):  # fmt: skip
         if not least <= value <= most:
-            raise InputError(f"--{name} is {value}: give a whole number from {least} to {most}")
+            raise InputError(f"--{name} {value}: expected an integer from {least} to {most}")
     if not 0 <= args.show_traits <= 3:
-        raise InputError(f"--show-traits is {args.show_traits}: give a number from 0 to 3")
+        raise InputError(f"--show-traits {args.show_traits}: expected a number from 0 to 3")
     out, settings = args.out_dir.absolute(), settings_of(args.people, args.clips, args.seed, args.show_traits)
     if already_made(out, settings):
         print(f"{args.out_dir}: complete, nothing to do")
@@ -68,11 +68,11 @@ def run(args: argparse.Namespace) -> None:
     except OSError as error:
         raise InputError(f"{out.parent}: cannot write there ({error.strerror})") from None
     try:
-        from corpus import make_all  # here: it loads large packages, and a mistake should be told at once
+        from corpus import make_all  # here, because it loads large packages, which would delay error messages
 
         make_all(part, args.people, args.clips, args.seed, args.show_traits, args.jobs)
         (part / SETTINGS).write_text(json.dumps(settings, indent=2) + "\n")
-        part.chmod(0o755)  # mkdtemp's own is for one user only
+        part.chmod(0o755)  # mkdtemp restricts access to one user
         part.rename(out)
     finally:
         shutil.rmtree(part, ignore_errors=True)
@@ -84,24 +84,24 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, epilog="example: python local/make_corpus.py corpus --people 72 --clips 8 --jobs 2"
     )
-    parser.add_argument("out_dir", type=Path, metavar="OUT_DIR", help="the corpus; it appears when it is complete")
+    parser.add_argument("out_dir", type=Path, metavar="OUT_DIR", help="the corpus; created once it is complete")
     parser.add_argument(
         "--people", type=int, default=72, help="two thirds for training, one third for test (default 72)"
     )
-    parser.add_argument("--clips", type=int, default=8, help="of each person, two a session (default 8)")
-    parser.add_argument("--seed", type=int, default=0, help="another seed makes other people (default 0)")
+    parser.add_argument("--clips", type=int, default=8, help="clips per person, two per session (default 8)")
+    parser.add_argument("--seed", type=int, default=0, help="random seed; each seed gives different people (default 0)")
     parser.add_argument(
         "--show-traits", type=float, default=1.0, metavar="TIMES",
-        help="how far gender, age and build, which shape voices too, change a face; 0: not at all (default 1)",
+        help="strength of gender, age and build in the face (they also shape the voice); 0: no effect (default 1)",
     )  # fmt: skip
     parser.add_argument(
-        "--jobs", type=int, default=2, help="processes; the files are the same with any number (default 2)"
+        "--jobs", type=int, default=2, help="processes; the files do not depend on their number (default 2)"
     )
     return parser.parse_args()
 
 
 def main() -> int:
-    """Run; a user's mistake is one line on stderr and status 1."""
+    """Run; a mistake of the user gives one line on stderr and status 1."""
     args = arguments()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # removes unfinished files
     try:
@@ -110,7 +110,7 @@ def main() -> int:
         print(f"make_corpus.py: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("make_corpus.py: interrupted, nothing kept", file=sys.stderr)
+        print("make_corpus.py: interrupted; unfinished files were removed", file=sys.stderr)
         return 130
     return 0
 

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Test sets for synchrony from a data directory of talking people, every clip made from a seed.
+"""Generate test sets for synchrony from a data directory of talking people; all random choices derive from a seed.
 
   OUT_DIR/shifted     audio delayed or advanced by up to --most seconds (utt2shift): wav files
   OUT_DIR/replaced    audio of another person: no new files
-  OUT_DIR/two_faces   two people side by side and the voice of one of them: mp4 files; utt2place says where the face is
-                      that speaks, "x y" in pixels
+  OUT_DIR/two_faces   two people side by side and the voice of one of them: mp4 files; utt2place gives the position
+                      of the speaking face, "x y" in pixels
 
 The first two keep the video, mouths and key points of DATA_DIR.
 
@@ -36,28 +36,28 @@ COPIED = ("utt2spk", "utt2vid", "spk2gender", "utt2dur", "landmarks.scp")
 CRF, AUDIO_BITS = 26, 48_000
 
 
-def shift_sound(sound: np.ndarray, seconds: float) -> np.ndarray:
-    """Delay a waveform by silence before it, or advance it by cutting its beginning off.
+def shift_audio(waveform: np.ndarray, seconds: float) -> np.ndarray:
+    """Delay a waveform by prepending silence, or advance it by dropping its start; the length stays the same.
 
     Examples
     --------
-    >>> shift_sound(np.arange(1.0, 4.0), 1 / RATE).tolist(), shift_sound(np.arange(1.0, 4.0), -1 / RATE).tolist()
+    >>> shift_audio(np.arange(1.0, 4.0), 1 / RATE).tolist(), shift_audio(np.arange(1.0, 4.0), -1 / RATE).tolist()
     ([0.0, 1.0, 2.0], [2.0, 3.0, 0.0])
     """
     n = round(seconds * RATE)
-    silence = np.zeros(abs(n), sound.dtype)
-    return np.concatenate([silence, sound])[: len(sound)] if n >= 0 else np.concatenate([sound[-n:], silence])
+    silence = np.zeros(abs(n), waveform.dtype)
+    return np.concatenate([silence, waveform])[: len(waveform)] if n >= 0 else np.concatenate([waveform[-n:], silence])
 
 
 def make_shifted(data: DataDir, out: Path, most: float, seed: int) -> None:
-    """Shifts are whole milliseconds."""
+    """Shift the audio of every clip by a random number of whole milliseconds."""
     rng = np.random.default_rng([seed, 0])
     shifts, wav = {}, {}
     for utt in sorted(data.wav):
         shifts[utt] = round(float(rng.uniform(-most, most)), 3)
         wav[utt] = str((out / "wav" / f"{utt}.wav").absolute())
         if not Path(wav[utt]).exists():
-            write_wav(Path(wav[utt]), shift_sound(guarded(read_waveform, data.wav[utt]), shifts[utt]), RATE, peak=None)
+            write_wav(Path(wav[utt]), shift_audio(guarded(read_waveform, data.wav[utt]), shifts[utt]), RATE, peak=None)
     write_set(data, out, wav)
     write_table(out / "utt2shift", {utt: f"{shift:.3f}" for utt, shift in shifts.items()})
 
@@ -78,7 +78,7 @@ def write_set(data: DataDir, out: Path, wav: dict[str, str]) -> None:
 
 
 def make_two_faces(data: DataDir, out: Path, n: int, seed: int) -> None:
-    """Pairs of clips of two people; who stands on the left, and who speaks, is drawn."""
+    """Combine clips of two people side by side; the order is random."""
     rng = np.random.default_rng([seed, 2])
     utts = sorted(data.wav)
     first = rng.permutation(utts)[:n]
@@ -92,12 +92,12 @@ def make_two_faces(data: DataDir, out: Path, n: int, seed: int) -> None:
         places[utt] = f"{points[0] + (0 if left else SIDE):.0f} {points[1]:.0f}"
         if path.exists():
             continue
-        pictures = [[frame for _, frame in guarded_stream(video_frames, data.video[who])] for who in (utt, silent)]
-        length = min(map(len, pictures))
-        sound = guarded(read_waveform, data.wav[utt])[: length * RATE // FPS]
-        pair = pictures if left else pictures[::-1]
-        part = path.with_name(f".{utt}.mp4")  # hidden from the recipe until it is whole
-        write_mp4(part, (np.hstack([a, b]) for a, b in zip(*pair, strict=False)), FPS, sound, RATE, CRF, AUDIO_BITS)
+        images = [[frame for _, frame in guarded_stream(video_frames, data.video[who])] for who in (utt, silent)]
+        length = min(map(len, images))
+        waveform = guarded(read_waveform, data.wav[utt])[: length * RATE // FPS]
+        pair = images if left else images[::-1]
+        part = path.with_name(f".{utt}.mp4")  # hidden from the recipe until it is complete
+        write_mp4(part, (np.hstack([a, b]) for a, b in zip(*pair, strict=False)), FPS, waveform, RATE, CRF, AUDIO_BITS)
         part.rename(path)
     write_data_dir(out, {"utt2spk": people, "wav.scp": video, "video.scp": video})
     write_table(out / "utt2place", places)
@@ -107,7 +107,7 @@ def main(args: argparse.Namespace) -> None:
     data = read_data_dir(args.data_dir)
     if not data.table("landmarks.scp"):
         raise InputError(
-            f"{args.data_dir}/landmarks.scp: is absent or empty; make it with prepare_voxceleb2.py --landmarks"
+            f"{args.data_dir}/landmarks.scp: missing or empty; create it with prepare_voxceleb2.py --landmarks"
         )
     cv2.setNumThreads(1)
     make_shifted(data, args.out_dir / "shifted", args.most, args.seed)
@@ -119,7 +119,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data_dir", type=Path)
     parser.add_argument("out_dir", type=Path)
-    parser.add_argument("--most", type=float, default=0.4, help="seconds of a shift (default: 0.4)")
+    parser.add_argument("--most", type=float, default=0.4, help="largest shift in seconds (default: 0.4)")
     parser.add_argument("--pairs", type=int, default=100, help="clips with two faces (default: 100)")
     parser.add_argument("--seed", type=int, default=0)
     logging.basicConfig(level="INFO", format="%(message)s", stream=sys.stderr)

@@ -1,4 +1,4 @@
-"""What is laid over clean speech: MUSAN's three kinds (noise, music, speech) and simulated rooms, in their layouts."""
+"""Additive noise (noise, music and speech, in the layout of MUSAN) and simulated rooms (RIRS_NOISES)."""
 
 from pathlib import Path
 
@@ -8,8 +8,8 @@ from people import BABBLE_PEOPLE, random_stream, spread, traits_of
 from scipy.signal import fftconvolve, lfilter
 from voices import RATE, coloured_noise, draw_voice, room_response, speak
 
-FILES = 8  # of each of noise, music and speech
-RESPONSES = 6  # of each kind of room
+FILES = 8  # for each of noise, music and speech
+RESPONSES = 6  # for each kind of room
 SECONDS = (8.0, 15.0)
 ROOMS = {"smallroom": (0.12, 0.35), "mediumroom": (0.35, 0.75)}  # reverberation time in seconds
 NOISES = ("white", "pink", "brown", "hum", "clicks", "engine", "rain", "wind")
@@ -28,8 +28,8 @@ def make_noises(folder: Path, seed: int, kind: str) -> None:
     make = {"noise": noise, "music": music, "speech": speech}[kind]
     for number in range(FILES):
         rng = random_stream(seed, kind, number)
-        sound = make(int(RATE * rng.uniform(*SECONDS)), number, seed, rng)
-        write_wav(folder / "musan" / kind / source / f"{kind}-{source}-{number:04d}.wav", sound, RATE)
+        waveform = make(int(RATE * rng.uniform(*SECONDS)), number, seed, rng)
+        write_wav(folder / "musan" / kind / source / f"{kind}-{source}-{number:04d}.wav", waveform, RATE)
 
 
 def impulse_response(reverb_time: float, rng: np.random.Generator) -> np.ndarray:
@@ -43,10 +43,10 @@ def impulse_response(reverb_time: float, rng: np.random.Generator) -> np.ndarray
 
 
 def noise(n: int, number: int, seed: int, rng: np.random.Generator) -> np.ndarray:
-    """Return one of NOISES."""
+    """Synthesise one of NOISES."""
     t = np.arange(n) / RATE
     kind = NOISES[number % len(NOISES)]
-    slow = np.interp(t, np.linspace(0, t[-1], 12), rng.uniform(0.3, 1, 12))  # loudness comes and goes
+    slow = np.interp(t, np.linspace(0, t[-1], 12), rng.uniform(0.3, 1, 12))  # slow loudness variation
     if kind in ("white", "pink", "brown"):
         return coloured_noise(n, {"white": 0.0, "pink": 1.0, "brown": 2.0}[kind], rng)
     if kind == "hum":
@@ -100,6 +100,6 @@ def music(n: int, number: int, seed: int, rng: np.random.Generator) -> np.ndarra
 
 
 def speech(n: int, number: int, seed: int, rng: np.random.Generator) -> np.ndarray:
-    """Return someone who is not in the corpus, speaking."""
+    """Synthesise speech of a speaker outside the corpus."""
     traits = traits_of(seed, BABBLE_PEOPLE + number)
     return speak(draw_voice(traits, rng), spread(rng, 4), n / RATE, rng)

@@ -1,4 +1,4 @@
-"""One clip's portrait: the head from the front as an image, with eyes for every lid and a mouth for every opening."""
+"""The portrait for one clip: a frontal image of the head, with images of the eyes and mouth in every state."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,9 +16,9 @@ OPENINGS = 7  # drawn states of the mouth, from shut to wide open
 
 @dataclass(frozen=True)
 class Portrait:
-    """Premultiplied image with alpha, UNITS per side, and the moving parts to draw on it."""
+    """Premultiplied image with alpha, UNITS per side, and the moving parts to draw over it."""
 
-    picture: np.ndarray  # (UNITS, UNITS, 4) uint8: blue, green, red, alpha; eyes open, mouth shut
+    image: np.ndarray  # (UNITS, UNITS, 4) uint8: blue, green, red, alpha; eyes open, mouth shut
     eyes: list[np.ndarray]
     eyes_at: tuple[slice, slice]
     mouths: list[np.ndarray]
@@ -28,20 +28,20 @@ class Portrait:
     shape: dict[str, float]
 
     def frame(self, lid: int, opening: int) -> np.ndarray:
-        """The image with one state of eyes and mouth."""
-        picture = self.picture.copy()
-        picture[self.eyes_at] = self.eyes[lid]
-        picture[self.mouth_at] = self.mouths[opening]
-        return picture
+        """The image with the given state of eyes and mouth."""
+        image = self.image.copy()
+        image[self.eyes_at] = self.eyes[lid]
+        image[self.mouth_at] = self.mouths[opening]
+        return image
 
 
 def draw_portrait(face: Face, look: Look, expression: Expression) -> Portrait:
-    """Draw everything once; a film then only puts the parts together."""
+    """Draw every state once; `film` then only combines the parts."""
     return Portraitist(face, look, expression).portrait()
 
 
 class Portraitist(Hair, Features):
-    """Puts all parts together: skin, nose and light are its own work."""
+    """Draws skin, nose and light, and combines all parts."""
 
     def portrait(self) -> Portrait:
         canvas, over = Canvas(), Canvas()
@@ -55,21 +55,21 @@ class Portraitist(Hair, Features):
         light = self.light()
 
         def finish(at: tuple[slice, slice]) -> np.ndarray:
-            """The visible part `at` of the drawing: covered, scaled down, lit."""
+            """The region `at` of the drawing after overlay, downsampling and lighting."""
             fine = tuple(slice(a.start * FINE, a.stop * FINE) for a in at)
-            top = over.picture[fine]
-            part = canvas.picture[fine] * (1 - top[..., 3:] / 255) + top
+            top = over.image[fine]
+            part = canvas.image[fine] * (1 - top[..., 3:] / 255) + top
             part = cv2.resize(part, None, fx=1 / FINE, fy=1 / FINE, interpolation=cv2.INTER_AREA)
             part[..., :3] *= light[at]
             return np.clip(part, 0, 255).astype(np.uint8)
 
         def states(draw: Callable[[float], None], count: int, at: tuple[slice, slice]) -> list[np.ndarray]:
-            """Return the part `at` in `count` states; the canvas keeps the first."""
+            """Return the region `at` in `count` states; the canvas keeps the first."""
             fine = tuple(slice(a.start * FINE, a.stop * FINE) for a in at)
-            clean = canvas.picture[fine].copy()
+            clean = canvas.image[fine].copy()
             parts = []
             for state in reversed(range(count)):
-                canvas.picture[fine] = clean
+                canvas.image[fine] = clean
                 draw(state / (count - 1))
                 parts.append(finish(at))
             return parts[::-1]
@@ -79,8 +79,8 @@ class Portraitist(Hair, Features):
         mouths = states(lambda opening: self.mouth(canvas, opening), OPENINGS, mouth_at)
         eye = (self.s["eye_gap"], 0.0)
         points = np.array([(-eye[0], 0), eye, (0, self.s["nose_y"] - 1.0), *self.mouth_corners()])
-        picture = finish((slice(0, UNITS), slice(0, UNITS)))
-        return Portrait(picture, eyes, eyes_at, mouths, mouth_at, self.outline, points, self.s)
+        image = finish((slice(0, UNITS), slice(0, UNITS)))
+        return Portrait(image, eyes, eyes_at, mouths, mouth_at, self.outline, points, self.s)
 
     def head(self, c: Canvas) -> None:
         s, skin = self.s, self.skin
@@ -154,7 +154,7 @@ class Portraitist(Hair, Features):
         c.ellipse((0, (y + s["mouth_y"]) / 2), (1.8, 4), skin * 0.84, 0.5, 1.2)
 
     def light(self) -> np.ndarray:
-        """(UNITS, UNITS, 3) gain: a rounded head in the session's light, its exposure and colour; grain of the skin."""
+        """(UNITS, UNITS, 3) gain: shading of a rounded head in the session's light, exposure, colour and skin grain."""
         x, y = np.meshgrid(np.arange(UNITS) - ORIGIN[0], np.arange(UNITS) - ORIGIN[1])
         nx, ny = np.clip(x / 75, -0.95, 0.95), np.clip((y - 2) / 95, -0.95, 0.95)
         nz = np.sqrt(np.maximum(1 - nx**2 - ny**2, 0.05))
@@ -167,6 +167,6 @@ class Portraitist(Hair, Features):
 
 
 def band(top: float, bottom: float, half_width: float) -> tuple[slice, slice]:
-    """The rows and columns of the image between two heights and around the middle."""
+    """The rows between two heights, and the columns within `half_width` of the centre."""
     x, y = ORIGIN
     return slice(int(y + top), int(y + bottom)), slice(int(x - half_width), int(x + half_width))

@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2154
-# Stage 0 of run_association.sh: makes the corpus and splits its people.
+# Stage 0 of run_association.sh: generates the corpus and splits its people.
 local/make_corpus.py --people "$people" --clips "$clips" --seed "$seed" --show-traits "$show_traits" --jobs "$nj" \
   corpus_association
 prepare=$reference/local

@@ -1,4 +1,4 @@
-"""Sentences that say nothing in particular: every clip has other words, so the words cannot tell the person."""
+"""Random sentences: every clip has different words, so the words do not identify the speaker."""
 
 import numpy as np
 
@@ -40,7 +40,7 @@ def clause(rng: np.random.Generator) -> str:
 
 
 def sentence(rng: np.random.Generator, clauses: int = 2) -> str:
-    """Draw clauses joined to one sentence.
+    """Draw clauses and join them into one sentence.
 
     Examples
     --------

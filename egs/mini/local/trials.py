@@ -1,11 +1,11 @@
-"""Names and lists: VoxCeleb's identifiers, its table of people and a trial list over the test people."""
+"""VoxCeleb-style identifiers, the table of people, and a trial list of the test people."""
 
 import string
 
 import numpy as np
 from people import random_stream
 
-TARGETS = 3000  # at most: every pair of clips from two sessions of one person, if they are fewer
+TARGETS = 3000  # maximum; if fewer pairs of clips from two sessions of a person exist, all are used
 NONTARGETS_A_TARGET = 5
 _LETTERS = np.array(list(string.ascii_letters + string.digits + "-_"))
 
@@ -17,26 +17,26 @@ def person_ids(seed: int, people: int) -> list[str]:
 
 
 def video_id(rng: np.random.Generator) -> str:
-    """A name like those of YouTube's videos; its first character cannot be mistaken for an option by a shell."""
+    """A name like a YouTube video id; it starts with a letter, so no program mistakes it for an option."""
     return str(rng.choice(_LETTERS[:52])) + "".join(rng.choice(_LETTERS, 10))
 
 
 def test_people(people: int) -> int:
-    """Return how many of `people` are for test: a third, an even number."""
+    """Return the number of test people: a third of `people`, rounded to an even number."""
     return max(2, 2 * round(people / 6))
 
 
-def meta_csv(ids: list[str], sexes: list[str], sets: list[str]) -> str:
-    """Return vox2_meta.csv in its published form, spaces and all."""
-    rows = sorted(zip(ids, sexes, sets, strict=True))
-    lines = [f"{name} ,n{i:06d} ,{sex} ,{part} " for i, (name, sex, part) in enumerate(rows)]
+def meta_csv(ids: list[str], genders: list[str], sets: list[str]) -> str:
+    """Return vox2_meta.csv in its published form, including its spaces."""
+    rows = sorted(zip(ids, genders, sets, strict=True))
+    lines = [f"{name} ,n{i:06d} ,{gender} ,{part} " for i, (name, gender, part) in enumerate(rows)]
     return "\n".join(["VoxCeleb2 ID ,VGGFace2 ID ,Gender ,Set ", *lines]) + "\n"
 
 
-def trial_list(clips: list[tuple[str, str, str]], sex: dict[str, str], seed: int) -> str:
-    """Return trials over clips (person, video, file name) in VoxCeleb's form.
+def trial_list(clips: list[tuple[str, str, str]], gender: dict[str, str], seed: int) -> str:
+    """Return trials of clips (person, video, file name) in the format of VoxCeleb.
 
-    Targets come from two sessions of a person; half of the nontargets, if possible, from people of one gender.
+    Targets compare two sessions of a person; half of the nontargets, if possible, compare people of the same gender.
     """
     rng = random_stream(seed, "trials")
     targets, same, other = [], [], []
@@ -46,7 +46,7 @@ def trial_list(clips: list[tuple[str, str, str]], sex: dict[str, str], seed: int
                 if a[1] != b[1]:
                     targets.append((a, b))
             else:
-                (same if sex[a[0]] == sex[b[0]] else other).append((a, b))
+                (same if gender[a[0]] == gender[b[0]] else other).append((a, b))
 
     def some(pairs: list, count: int) -> list:
         chosen = sorted(rng.choice(len(pairs), min(count, len(pairs)), replace=False)) if pairs else []

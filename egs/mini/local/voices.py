@@ -1,6 +1,6 @@
-"""Voices: properties of a person, variation from session to session and clip to clip, and the synthesis.
+"""Voices: properties of a person, variation between sessions and clips, and synthesis.
 
-The knobs for the difficulty of the voice task come first.
+The constants at the top set the difficulty of the voice task.
 """
 
 from dataclasses import dataclass
@@ -15,22 +15,22 @@ from sentences import sentence
 
 RATE = 16000  # Hz, of the corpus
 
-VOICE_SPREAD = 1.0  # how far people's own voices lie apart (1 = as set below; larger is easier)
-VOICE_DRIFT = 1.0  # how much one person's pitch, rate, tract and effort differ between sessions and clips
-SESSION_SPREAD = 1.0  # how much channels differ: equaliser, band limits, room
+VOICE_SPREAD = 1.0  # variation between people (1 = as set below; larger is easier)
+VOICE_DRIFT = 1.0  # variation of one person's pitch, rate, tract and effort between sessions and clips
+SESSION_SPREAD = 1.0  # variation between channels: equaliser, band limits, room
 NOISE_DB = (10.0, 28.0)  # signal to noise ratio of a session
 
-# RawEmbeddings languages read the English words with an accent, which is part of a person's identity.
+# Other languages read the English words with an accent, which is part of the speaker's identity.
 ACCENTS = "en-us en-us en-us en-gb en-gb en-gb-scotland en-gb-x-rp en-gb-x-gbclan en-029 en-us-nyc af de es it".split()
 
 
 @dataclass(frozen=True)
 class Voice:
-    """A person's own voice."""
+    """The voice of a person."""
 
     accent: str
     pitch: float  # Hz
-    liveliness: float  # pitch range, times the pitch
+    liveliness: float  # pitch range as a fraction of the pitch
     tract: float  # factor on all formants: above 1 for a short vocal tract
     formants: np.ndarray  # (9, 3) percent: frequency, strength, width, of espeak's formants 0 to 8
     tone: np.ndarray  # (4,) amplitudes at TONE_HZ: the glottal source's slope
@@ -47,14 +47,14 @@ TONE_HZ = (500, 1100, 2200, 3500)
 
 
 def draw_voice(traits: Traits, rng: np.random.Generator) -> Voice:
-    """Draw a person's voice: gender, age and build set its mean, independent numbers the rest."""
+    """Draw a person's voice: gender, age and build set its mean; the rest is independent."""
     s = VOICE_SPREAD
-    male = traits.sex == "m"
+    male = traits.gender == "m"
     # Men's pitch rises late in life and women's falls; a big body has long vocal folds and a long tract.
     octaves = (0.12 if male else -0.22) * (traits.ageing - 0.35) - 0.07 * traits.build + 0.18 * s * spread(rng)
     tract = (1.0 if male else 1.14) * np.exp(-0.025 * traits.build + 0.035 * s * spread(rng))
     formants = np.stack([100 + size * s * spread(rng, 9) for size in (5.5, 18, 16)], axis=1)
-    formants[6:, 0] = 100  # the weak ones above 4 kHz stay where they are
+    formants[6:, 0] = 100  # the weak formants above 4 kHz do not vary
     old = max(0.0, traits.ageing - 0.5)
     return Voice(
         accent=ACCENTS[rng.integers(len(ACCENTS))],
@@ -75,7 +75,7 @@ def draw_voice(traits: Traits, rng: np.random.Generator) -> Voice:
 
 @dataclass(frozen=True)
 class Channel:
-    """A session's microphone and room, and the day's form of the speaker."""
+    """The microphone and room of a session, and the condition of the speaker on that day."""
 
     gains: np.ndarray  # (len(BAND_HZ),) dB
     low: float  # Hz
@@ -108,7 +108,7 @@ def draw_channel(rng: np.random.Generator) -> Channel:
 
 
 def voice_file(voice: Voice, pitch: float, formants: np.ndarray, tone: np.ndarray) -> str:
-    """Return the voice in espeak-ng's language; `pitch` is its own, before the tract's resampling."""
+    """Return the voice in espeak-ng's language; `pitch` is in Hz, before the resampling that scales the tract."""
     lines = [
         f"language {voice.accent}",
         "name person",
@@ -127,10 +127,10 @@ def voice_file(voice: Voice, pitch: float, formants: np.ndarray, tone: np.ndarra
 
 
 def speak(voice: Voice, day: np.ndarray, seconds: float, rng: np.random.Generator) -> np.ndarray:
-    """Say random sentences for `seconds`, dry and clean, at RATE.
+    """Synthesise random sentences for `seconds` without noise or reverberation, at RATE.
 
-    The sound is made at pitch / tract and played back `tract` times as fast: formants move by `tract` (fricatives too,
-    which espeak's own formant settings leave alone) and pitch comes out as asked.
+    espeak synthesises at pitch / tract, and resampling speeds the result up by `tract`: this scales all formants by
+    `tract`, including fricatives (which espeak's formant settings do not change), and restores the requested pitch.
     """
     pitch, tract, rate, effort = VOICE_DRIFT * (0.7 * day + 0.7 * spread(rng, 4)) * (0.055, 0.012, 0.08, 0.12)
     tract = voice.tract * np.exp(tract)
@@ -139,24 +139,24 @@ def speak(voice: Voice, day: np.ndarray, seconds: float, rng: np.random.Generato
     text = voice_file(voice, voice.pitch * np.exp(pitch) / tract, formants, tone)
     words_a_minute = round(voice.words_a_minute * np.exp(rate) / tract)
 
-    sound = np.zeros(0, np.float32)
-    while len(sound) < seconds * RATE:
-        said = espeak().say(sentence(rng), text, words_a_minute)
-        said = soxr.resample(said, ESPEAK_RATE * tract, RATE)
-        loud = np.flatnonzero(np.abs(said) > 0.02)
+    waveform = np.zeros(0, np.float32)
+    while len(waveform) < seconds * RATE:
+        spoken = espeak().say(sentence(rng), text, words_a_minute)
+        spoken = soxr.resample(spoken, ESPEAK_RATE * tract, RATE)
+        loud = np.flatnonzero(np.abs(spoken) > 0.02)
         pause = np.zeros(int(RATE * rng.uniform(0.08, 0.3)), np.float32)
-        sound = np.concatenate([sound, pause, said[loud[0] : loud[-1]]])
-    sound = sound[: round(seconds * RATE)]
+        waveform = np.concatenate([waveform, pause, spoken[loud[0] : loud[-1]]])
+    waveform = waveform[: round(seconds * RATE)]
     fade = np.linspace(1, 0, RATE // 50, dtype=np.float32)
-    sound[-len(fade) :] *= fade
-    return sound
+    waveform[-len(fade) :] *= fade
+    return waveform
 
 
-def record(sound: np.ndarray, channel: Channel, rng: np.random.Generator) -> np.ndarray:
-    """Return the waveform `sound` (float, RATE) as recorded in the session's room with its microphone."""
-    n = len(sound)
-    room = fftconvolve(sound, room_response(channel.reverb_time, rng))[:n]
-    wet = sound + room * np.sqrt(channel.reverb * sound.var() / (room.var() + 1e-12))
+def record(waveform: np.ndarray, channel: Channel, rng: np.random.Generator) -> np.ndarray:
+    """Simulate the recording of `waveform` (float, RATE) in the session's room with its microphone."""
+    n = len(waveform)
+    room = fftconvolve(waveform, room_response(channel.reverb_time, rng))[:n]
+    wet = waveform + room * np.sqrt(channel.reverb * waveform.var() / (room.var() + 1e-12))
     noise = coloured_noise(n, channel.noise_slope, rng)
     noise *= np.sqrt(wet.var() / noise.var()) * 10 ** (-channel.snr / 20)
 
@@ -166,11 +166,11 @@ def record(sound: np.ndarray, channel: Channel, rng: np.random.Generator) -> np.
     gain /= np.sqrt(1 + (channel.low / (hz + 1)) ** 8) * np.sqrt(1 + (hz / channel.high) ** 16)
     out = np.fft.irfft(np.fft.rfft(wet + noise) * gain, n)
     out *= channel.level / (out.std() + 1e-9)
-    return np.tanh(out * 1.2).astype(np.float32) / 1.2  # a microphone's soft limit: never beyond full scale
+    return np.tanh(out * 1.2).astype(np.float32) / 1.2  # soft limit of the microphone: never exceeds full scale
 
 
 def room_response(reverb_time: float, rng: np.random.Generator) -> np.ndarray:
-    """A room's response after the direct sound: noise that falls by 60 dB in `reverb_time` seconds."""
+    """The room response after the direct sound: noise that decays by 60 dB in `reverb_time` seconds."""
     t = np.arange(int(RATE * reverb_time)) / RATE
     response = rng.normal(size=len(t)) * np.exp(-6.9 * t / reverb_time)
     response[: int(RATE * rng.uniform(0.002, 0.01))] = 0
@@ -178,7 +178,7 @@ def room_response(reverb_time: float, rng: np.random.Generator) -> np.ndarray:
 
 
 def coloured_noise(n: int, slope: float, rng: np.random.Generator) -> np.ndarray:
-    """Return noise whose power falls as 1 / f ** slope, of unit variance."""
+    """Return noise of unit variance with a power spectrum of 1 / f ** slope."""
     hz = np.fft.rfftfreq(n, 1 / RATE)
     spectrum = np.fft.rfft(rng.normal(size=n)) * np.maximum(hz, 30) ** (-slope / 2)
     spectrum[0] = 0
@@ -186,9 +186,9 @@ def coloured_noise(n: int, slope: float, rng: np.random.Generator) -> np.ndarray
     return noise / noise.std()
 
 
-def mouth_opening(sound: np.ndarray, frames: int) -> np.ndarray:
-    """How far the mouth is open in each video frame, 0 to 1, from the energy of the clean waveform."""
-    power = sound[: len(sound) // frames * frames].reshape(frames, -1)
+def mouth_opening(waveform: np.ndarray, frames: int) -> np.ndarray:
+    """Return the mouth opening in each video frame, 0 to 1, from the energy of the clean waveform."""
+    power = waveform[: len(waveform) // frames * frames].reshape(frames, -1)
     loudness = np.sqrt((power**2).mean(axis=1))
     top = np.percentile(loudness, 92) + 1e-6
     opening = np.clip(loudness / top, 0, 1) ** 0.7

@@ -46,7 +46,7 @@ def draw_splits(people: dict[str, str], counts: list[int], seed: int) -> dict[st
         raise InputError(f"--counts {' '.join(map(str, counts))}: {sum(counts)} people are wanted, {len(people)} have "
                         "a voice and a face")  # fmt: skip
     rng = np.random.default_rng(seed)
-    pools = [list(rng.permutation([spk for spk in sorted(people) if people[spk] == sex])) for sex in "fm"]
+    pools = [list(rng.permutation([spk for spk in sorted(people) if people[spk] == gender])) for gender in "fm"]
     # a woman, a man, a woman ... as long as there are both, so that any stretch of the row is even
     row = [spk for pair in zip(*pools, strict=False) for spk in pair]
     row += [spk for pool in pools for spk in pool[len(row) // 2 :]]

@@ -33,7 +33,7 @@ def listed_names(folder: Path) -> set[str]:
     return names
 
 
-def places_of(utt: str, is_sound: bool, names: dict[str, str]) -> list[Path]:
+def places_of(utt: str, is_audio: bool, names: dict[str, str]) -> list[Path]:
     """Where the corpus may have a clip: wav/ID/VIDEO/CLIP.wav, or unzippedFaces/NAME/1.6/VIDEO/FRAME.jpg.
 
     Examples
@@ -45,7 +45,7 @@ def places_of(utt: str, is_sound: bool, names: dict[str, str]) -> list[Path]:
     """
     person, _, rest = utt.partition("-")
     video, _, clip = rest.rpartition("-")
-    if is_sound:
+    if is_audio:
         return [Path("wav", person, video, f"{clip}.wav")]
     root = Path("unzippedFaces")
     return [folder / f"{clip}.jpg" for folder in face_folders(root, person, names.get(person, ""), video)]
@@ -56,11 +56,11 @@ def main(args):
     names = {spk: name for name, spk in ids.items()}
     wav, video, absent = {}, {}, []
     for name in sorted(listed_names(args.lists)):
-        utt, is_sound = item_id(name, ids), name.endswith(".wav")
-        places = [corpus / place for place in places_of(utt, is_sound, names)]
+        utt, is_audio = item_id(name, ids), name.endswith(".wav")
+        places = [corpus / place for place in places_of(utt, is_audio, names)]
         path = next(filter(Path.exists, places), None)
         if path:
-            (wav if is_sound else video)[utt] = str(path)
+            (wav if is_audio else video)[utt] = str(path)
         else:
             absent.append(str(places[0]))
     for path in absent[:10]:

@@ -23,7 +23,7 @@ from avsv.kaldi.tables import write_table
 from avsv.kaldi.trials import read_trials, write_trials
 from avsv.media.still_images import ENDINGS
 
-SOUND = (".wav", ".flac", ".m4a", ".ogg")
+AUDIO = (".wav", ".flac", ".m4a", ".ogg")
 LISTS = {
     "vox1-O": "veri_test2.txt",
     "vox1-E": "list_test_all2.txt",
@@ -34,22 +34,22 @@ LISTS = {
 }
 
 
-def find_sound(corpus: Path) -> dict[str, Path]:
+def find_audio(corpus: Path) -> dict[str, Path]:
     """The clips of wav/, or of dev/wav and test/wav."""
     parts = [part for part in (corpus / "dev/wav", corpus / "test/wav") if part.is_dir()]
     roots = [corpus / "wav"] if (corpus / "wav").is_dir() or not parts else parts
-    found = [find_clips(need(root, "wav/ID/VIDEO/CLIP.wav of VoxCeleb1"), SOUND) for root in roots]
+    found = [find_clips(need(root, "wav/ID/VIDEO/CLIP.wav of VoxCeleb1"), AUDIO) for root in roots]
     return {utt: clips[utt] for clips in found for utt in clips}
 
 
-def has_pictures(folder: Path) -> bool:
+def has_images(folder: Path) -> bool:
     if not folder.is_dir():
         return False
     return any(path.suffix.lower() in ENDINGS and not is_hidden(path.name) for path in folder.iterdir())
 
 
 def find_faces(root: Path, names: dict[str, str], utts: list[str]) -> dict[str, Path]:
-    """The picture folder of each clip's video, where there is one with pictures."""
+    """The picture folder of each clip's video, where there is one with images."""
     of_video: dict[tuple[str, str], Path | None] = {}
     found = {}
     for utt in utts:
@@ -57,7 +57,7 @@ def find_faces(root: Path, names: dict[str, str], utts: list[str]) -> dict[str, 
         video = rest.rpartition("-")[0]
         if (spk, video) not in of_video:
             places = face_folders(root, spk, names.get(spk, ""), video)
-            of_video[spk, video] = next(filter(has_pictures, places), None)
+            of_video[spk, video] = next(filter(has_images, places), None)
         found[utt] = of_video[spk, video]
     return {utt: folder for utt, folder in found.items() if folder}
 
@@ -87,7 +87,7 @@ def write_lists(corpus: Path, out_dir: Path, known: set[str]) -> None:
 
 def main(args):
     corpus = need(args.corpus.resolve(), "the folder of VoxCeleb1")
-    wav = find_sound(corpus)
+    wav = find_audio(corpus)
     if not wav:
         raise InputError(f"{corpus}/wav: holds no ID/VIDEO/CLIP.wav")
     faces = need(corpus / "unzippedFaces", "unzippedFaces/NAME/1.6/VIDEO/*.jpg of VoxCeleb1")
@@ -98,7 +98,7 @@ def main(args):
     utts = sorted(wav, key=str.encode)
     folders = find_faces(faces, names, utts)
     if not folders:
-        raise InputError(f"{faces}: holds no pictures of the {len(utts)} clips; expected NAME/1.6/VIDEO/*.jpg or "
+        raise InputError(f"{faces}: holds no images of the {len(utts)} clips; expected NAME/1.6/VIDEO/*.jpg or "
                         "NAME/VIDEO/*.jpg, with the names of vox1_meta.csv")  # fmt: skip
     write_set(args.out_dir, wav, folders, read_meta(meta, "VoxCeleb1 ID", "Gender"), args.jobs)
     nations = read_meta(meta, "VoxCeleb1 ID", "Nationality")

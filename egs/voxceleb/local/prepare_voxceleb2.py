@@ -22,15 +22,15 @@ from avsv.errors import InputError
 from avsv.kaldi.tables import read_table
 from avsv.kaldi.trials import Trials, read_trials, write_trials
 
-SOUND = (".m4a", ".wav", ".flac", ".ogg")
+AUDIO = (".m4a", ".wav", ".flac", ".ogg")
 
 
 def split_people(genders: dict[str, str], people: list[str], n_held_out: int, seed: int) -> set[str]:
-    """Choose the held-out people, half of each sex."""
+    """Choose the held-out people, half of each gender."""
     rng = np.random.default_rng(seed)
     chosen: set[str] = set()
-    for index, sex in enumerate(("f", "m")):
-        pool = [spk for spk in people if genders.get(spk) == sex]
+    for index, gender in enumerate(("f", "m")):
+        pool = [spk for spk in people if genders.get(spk) == gender]
         wanted = min((n_held_out + 1 - index) // 2, len(pool))
         chosen |= {str(spk) for spk in rng.choice(pool, wanted, replace=False)} if wanted else set()
     return chosen
@@ -62,9 +62,9 @@ def make_trials(utts: list[str], seed: int, most: int = 20000) -> Trials:
     return Trials(utts, utts, pairs, same[rows])
 
 
-def find_sound(part: Path) -> dict[str, Path]:
+def find_audio(part: Path) -> dict[str, Path]:
     """The clips of aac/ and of wav/; those of aac/ where both have a clip."""
-    aac, wav = (find_clips(part / name, SOUND) if (part / name).is_dir() else {} for name in ("aac", "wav"))
+    aac, wav = (find_clips(part / name, AUDIO) if (part / name).is_dir() else {} for name in ("aac", "wav"))
     if both := aac.keys() & wav.keys():
         log.warning("%s: %d clips are in aac/ too and left out, such as %s", part / "wav", len(both), min(both))
     return wav | aac
@@ -74,7 +74,7 @@ def main(args):
     corpus = need(args.corpus.resolve(), "the folder of VoxCeleb2")
     part = need(corpus / args.part, f"the part {args.part}/ of VoxCeleb2")
     video = find_clips(need(part / "mp4", f"{args.part}/mp4/ID/VIDEO/CLIP.mp4 of VoxCeleb2"), (".mp4",))
-    wav = find_sound(part) or dict(video)
+    wav = find_audio(part) or dict(video)
     if not wav:
         raise InputError(f"{part}: holds neither aac/ID/VIDEO/CLIP.m4a (or .wav) nor mp4/ID/VIDEO/CLIP.mp4")
     genders = read_meta(need(corpus / "vox2_meta.csv", "VoxCeleb2's meta file"), "VoxCeleb2 ID", "Gender")

@@ -1,4 +1,4 @@
-"""The corpus of the mini recipe: complete, alike every time, in VoxCeleb2's layout, and talking."""
+"""The mini corpus: complete, reproducible, in the layout of VoxCeleb2, with mouths that follow the audio."""
 
 import json
 import os
@@ -32,17 +32,17 @@ def clips(corpus: Path) -> list[Path]:
 
 
 def rows(clip: Path) -> np.ndarray:
-    """The frames' numbers, boxes and key points that belong to a clip."""
+    """Frame numbers, boxes and key points of a clip."""
     text = Path(str(clip).replace("/mp4/", "/txt/")).with_suffix(".txt")
     return np.loadtxt(text, skiprows=1, ndmin=2)
 
 
 def decoded(clip: Path) -> tuple[np.ndarray, np.ndarray]:
     with av.open(str(clip)) as film:
-        pictures = np.stack([frame.to_ndarray(format="gray") for frame in film.decode(video=0)])
+        images = np.stack([frame.to_ndarray(format="gray") for frame in film.decode(video=0)])
     with av.open(str(clip)) as film:
-        sound = np.concatenate([frame.to_ndarray()[0] for frame in film.decode(audio=0)])
-    return pictures, sound
+        waveform = np.concatenate([frame.to_ndarray()[0] for frame in film.decode(audio=0)])
+    return images, waveform
 
 
 def lists(corpus: Path) -> tuple[dict[str, str], dict[str, str], list[list[str]]]:
@@ -63,8 +63,8 @@ def test_files_are_the_same_with_any_number_of_jobs(corpus, tmp_path):
 
 def test_layout_is_that_of_voxceleb2_musan_and_rirs(corpus):
     _, part, _ = lists(corpus)
-    found = {clip.parts[-3]: clip.parts[-5] for clip in clips(corpus)}
-    assert found == part and sorted(part.values()) == ["dev", "dev", "test", "test"]
+    part_of_person = {clip.parts[-3]: clip.parts[-5] for clip in clips(corpus)}
+    assert part_of_person == part and sorted(part.values()) == ["dev", "dev", "test", "test"]
     assert len(clips(corpus)) == 8
     assert all(len(clip.parent.name) == 11 and clip.name == "00001.mp4" for clip in clips(corpus))
     for kind, source in (("noise", "free-sound"), ("music", "fma"), ("speech", "librivox")):
@@ -73,11 +73,11 @@ def test_layout_is_that_of_voxceleb2_musan_and_rirs(corpus):
     assert not list(corpus.parent.glob(".*.part"))
 
 
-def test_meta_reads_as_published_and_the_sexes_balance(corpus):
+def test_meta_reads_as_published_and_the_genders_balance(corpus):
     assert (corpus / "vox2_meta.csv").read_text().startswith("VoxCeleb2 ID ,VGGFace2 ID ,Gender ,Set \nid")
-    sex, part, _ = lists(corpus)
+    gender, part, _ = lists(corpus)
     for which in ("dev", "test"):
-        assert sorted(sex[name] for name in sex if part[name] == which) == ["f", "m"]
+        assert sorted(gender[name] for name in gender if part[name] == which) == ["f", "m"]
 
 
 def test_streams_are_h264_at_25_and_aac_at_16000(corpus):
@@ -89,16 +89,16 @@ def test_streams_are_h264_at_25_and_aac_at_16000(corpus):
             assert (audio.name, audio.sample_rate, audio.layout.name) == ("aac", 16000, "mono")
 
 
-def test_clips_last_two_to_four_seconds_in_sound_and_picture(corpus):
+def test_audio_and_video_of_clips_last_two_to_four_seconds(corpus):
     for clip in clips(corpus):
-        pictures, sound = decoded(clip)
-        assert 2 <= len(pictures) / 25 <= 4
-        assert len(sound) / 16000 == pytest.approx(len(pictures) / 25, abs=0.1)
-        assert len(rows(clip)) == len(pictures)
-        assert 0.005 < sound.std() < 0.3
+        images, waveform = decoded(clip)
+        assert 2 <= len(images) / 25 <= 4
+        assert len(waveform) / 16000 == pytest.approx(len(images) / 25, abs=0.1)
+        assert len(rows(clip)) == len(images)
+        assert 0.005 < waveform.std() < 0.3
 
 
-def test_key_points_lie_in_the_box_and_the_box_in_the_picture(corpus):
+def test_key_points_lie_in_the_box_and_the_box_in_the_image(corpus):
     for clip in clips(corpus):
         frame, x, y, wide, high = rows(clip)[:, :5].T
         points = rows(clip)[:, 5:].reshape(-1, 5, 2)
@@ -112,15 +112,15 @@ def test_key_points_lie_in_the_box_and_the_box_in_the_picture(corpus):
         assert (nose[:, 1] > left_eye[:, 1]).all() and (nose[:, 1] < left_mouth[:, 1]).all()
 
 
-def test_mouths_open_with_the_sound(corpus):
+def test_mouths_open_with_the_audio(corpus):
     together = []
     for clip in clips(corpus):
-        pictures, sound = decoded(clip)
-        loud = np.array([np.sqrt((part**2).mean()) for part in np.array_split(sound, len(pictures))])
+        images, waveform = decoded(clip)
+        loud = np.array([np.sqrt((part**2).mean()) for part in np.array_split(waveform, len(images))])
         patches = []
-        for picture, points in zip(pictures, rows(clip)[:, 5:].reshape(-1, 5, 2), strict=True):
+        for image, points in zip(images, rows(clip)[:, 5:].reshape(-1, 5, 2), strict=True):
             x, y = points[3:].mean(axis=0).astype(int)
-            patches.append(picture[y - 3 : y + 12, x - 7 : x + 8].astype(float))
+            patches.append(image[y - 3 : y + 12, x - 7 : x + 8].astype(float))
         shut = np.mean([p for p, level in zip(patches, loud, strict=True) if level < np.percentile(loud, 15)], axis=0)
         change = [np.abs(patch - shut).mean() for patch in patches]
         together.append(np.corrcoef(change, loud)[0, 1])
@@ -138,11 +138,11 @@ def test_trials_are_of_test_people_across_sessions(corpus):
         assert part[person] == part[other] == "test"
 
 
-def test_noises_are_16000_hz_mono_and_sound(corpus):
+def test_noises_are_16000_hz_mono_and_audible(corpus):
     for path in [*corpus.glob("musan/*/*/*.wav"), *corpus.glob("RIRS_NOISES/*/*/*/*.wav")]:
-        sound, rate = soundfile.read(path)
-        assert rate == 16000 and sound.ndim == 1 and np.abs(sound).max() > 0.3, path
-        assert 8 <= len(sound) / rate <= 15 or "RIRS" in str(path)
+        waveform, rate = soundfile.read(path)
+        assert rate == 16000 and waveform.ndim == 1 and np.abs(waveform).max() > 0.3, path
+        assert 8 <= len(waveform) / rate <= 15 or "RIRS" in str(path)
 
 
 def test_a_complete_corpus_is_left_alone(corpus):
@@ -164,12 +164,12 @@ def test_a_mistake_is_one_line_and_exit_1(corpus, args):
     assert done.stderr.count("\n") == 1 and done.stderr.startswith("make_corpus.py: ")
 
 
-def test_traits_that_show_twice_move_the_faces_of_the_sexes_twice_as_far_apart_and_nothing_else():
+def test_traits_that_show_twice_move_the_faces_of_the_genders_twice_as_far_apart_and_nothing_else():
     script = """
 import json
 from faces import draw_face
 from people import Traits, random_stream
-faces = [draw_face(Traits(sex, 42.0, 0.0), random_stream(0, "face", 0), show) for show in (1, 2) for sex in "mf"]
+faces = [draw_face(Traits(gender, 42.0, 0.0), random_stream(0, "face", 0), show) for show in (1, 2) for gender in "mf"]
 print(json.dumps([[face.shape["jaw"], face.shape["iris"], face.front, face.texture_seed] for face in faces]))
 """
     run = [sys.executable, "-c", script]
