@@ -4,8 +4,8 @@ A job writes its status to q/ when its command ends. A status of 0 is trusted; f
 the scheduler is asked what happened: a job that it killed (time, memory, a lost node, preemption) is resubmitted up to
 RESUBMISSIONS times, a failed one up to --retry times.
 
-If the scheduler is too busy to take jobs, it is asked again. It may have taken them before its answer was lost, so they
-are first looked up by name, and each job checks that it is the one being waited for.
+If the scheduler is too busy to accept jobs, submission is repeated. It may have accepted them although its answer was
+lost, so they are first looked up by name, and each job checks that it is the current submission.
 """
 
 import re
@@ -23,15 +23,15 @@ from job_script import Queue
 from jobs import Jobs, open_own
 
 RESUBMISSIONS = 3  # of a job killed by the cluster; --retry N raises it if N is larger
-PATIENCE = 60.0  # seconds by which a job's status may be late: files on NFS, Grid Engine's accounting
+PATIENCE = 60.0  # seconds that a job's status may lag behind: files on NFS, Grid Engine's accounting
 ASK_EVERY = (1.0, 20.0)  # seconds between two queries to the scheduler: at first, later
 PAUSES = (2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0, 60.0, 60.0)  # seconds before a busy scheduler is asked again
-UNEXPLAINED = 2  # attempts if its message is neither BUSY nor REFUSAL
+UNEXPLAINED = 2  # retries if the message matches neither BUSY nor REFUSAL
 BUSY = re.compile(r"timed? ?out|temporar|unavailable|busy|try again|connect|communicat|contact|socket|authenticat"
                   r"|transmitted|receiving|commlib", re.IGNORECASE)  # fmt: skip
 REFUSAL = re.compile(r"invalid|unknown|unrecogni[sz]ed|illegal|denied|not (available|permitted|allowed|exist)"
                      r"|no suitable|can ?not be satisfied|exceeds|usage:|submit host", re.IGNORECASE)  # fmt: skip
-ANSWER = 300.0  # seconds after which a program of the scheduler has failed
+ANSWER = 300.0  # seconds after which a call to the scheduler counts as failed
 SIGNALLED = {137: "signal 9, which Linux sends to processes that use too much memory", 143: "signal 15"}
 
 
@@ -56,7 +56,7 @@ class Scheduler(Protocol):
     launch: str  # shell text: start the script on all nodes
 
     def handled(self, jobs: Jobs) -> tuple[str, ...]:
-        """Options that need no rule in the file."""
+        """Options handled in code, without a rule in the file."""
 
     def task(self, tasks: list[int]) -> str:
         """Shell text that gives the script its number in `tasks`."""
@@ -73,7 +73,7 @@ class Scheduler(Protocol):
         """The state of each task that the scheduler still lists; None if it does not answer."""
 
     def verdict(self, number: str, task: int) -> State | None:
-        """How a task ended that `states` no longer lists; None if that is not known (yet)."""
+        """The final state of a task that `states` no longer lists; None if it is not known (yet)."""
 
     def cancel(self, number: str, tasks: list[int] | None = None) -> None:
         """Cancel these tasks, or all."""
@@ -88,19 +88,19 @@ class Outcome:
 
 
 def ask(command: list[str]) -> subprocess.CompletedProcess:
-    """Call a program of the scheduler, shielded from the terminal's Ctrl-C; a program that hangs has failed."""
+    """Call a program of the scheduler, shielded from the terminal's Ctrl-C; a program that hangs counts as failed."""
     try:
         return subprocess.run(command, capture_output=True, text=True, errors="replace", stdin=subprocess.DEVNULL,
                               start_new_session=True, timeout=ANSWER)  # fmt: skip
     except subprocess.TimeoutExpired:
         return subprocess.CompletedProcess(command, 124, "", f"timed out after {ANSWER:.0f} s")
     except FileNotFoundError:
-        raise job_frame.Refused(f"{command[0]}: not found; is this a host that may submit?") from None
+        raise job_frame.Refused(f"{command[0]}: not found; run this on a submit host") from None
 
 
 def not_taken(command: list[str], done: subprocess.CompletedProcess) -> job_frame.Refused:
-    said = (done.stderr.strip() or done.stdout.strip() or f"status {done.returncode}").replace("\n", "\n  ")
-    return job_frame.Refused(f"the cluster did not take the jobs:\n  {' '.join(command)}\n  {said}")
+    message = (done.stderr.strip() or done.stdout.strip() or f"status {done.returncode}").replace("\n", "\n  ")
+    return job_frame.Refused(f"the cluster rejected the jobs:\n  {' '.join(command)}\n  {message}")
 
 
 def submit(scheduler: Scheduler, command: list[str], queue: Queue) -> str:
@@ -114,18 +114,18 @@ def submit(scheduler: Scheduler, command: list[str], queue: Queue) -> str:
     ------
     Refused : the scheduler rejects the job, or has not answered for a long time
     """
-    taken: list[str] | None = []  # None: it may have been taken, so it must not be submitted again
+    taken: list[str] | None = []  # None: it may have been accepted and must not be submitted again
     for attempt in range(len(PAUSES) + 1):
         if taken is not None:
             done = ask(command)
             number = re.match(r"\d+", done.stdout.strip())  # 12;cluster or 12.1-4:1
             if done.returncode == 0 and number:
                 return number[0]
-        said = " ".join((done.stderr + done.stdout).split()) or f"status {done.returncode}"
-        busy = BUSY.search(said)
-        if attempt == (len(PAUSES) if busy else UNEXPLAINED) or (REFUSAL.search(said) and not busy):
+        message = " ".join((done.stderr + done.stdout).split()) or f"status {done.returncode}"
+        busy = BUSY.search(message)
+        if attempt == (len(PAUSES) if busy else UNEXPLAINED) or (REFUSAL.search(message) and not busy):
             break
-        job_frame.say(scheduler.program, f"{command[0]}: {said[:200]}; trying again in {PAUSES[attempt]:.0f} s")
+        job_frame.say(scheduler.program, f"{command[0]}: {message[:200]}; trying again in {PAUSES[attempt]:.0f} s")
         pause(scheduler.program, PAUSES[attempt])
         queue.asked_again = True
         taken = scheduler.find(queue.job_name)
@@ -135,7 +135,7 @@ def submit(scheduler: Scheduler, command: list[str], queue: Queue) -> str:
 
 
 def pause(program: str, seconds: float) -> None:
-    """Sleep, but stop at a signal."""
+    """Sleep; a signal interrupts."""
     end = time.monotonic() + seconds
     while (left := end - time.monotonic()) > 0:
         job_frame.check(program)
@@ -143,7 +143,7 @@ def pause(program: str, seconds: float) -> None:
 
 
 def run(scheduler: Scheduler, jobs: Jobs) -> str:
-    """Run all jobs; returns the message about failed jobs, empty if all succeeded."""
+    """Run all jobs; returns a message about failed jobs, empty if all succeeded."""
     words = submit_words(jobs, scheduler.conf, scheduler.handled(jobs))
     retry = jobs.count("retry", 0) or 0
     queue = Queue(jobs)
@@ -161,8 +161,8 @@ def run(scheduler: Scheduler, jobs: Jobs) -> str:
             times[task, outcome.kind] += 1
             count, most = times[task, outcome.kind], limit.get(outcome.kind, 0)
             if count <= most:
-                said = describe(scheduler, task, outcome)
-                job_frame.say(scheduler.program, f"{said}; submitted again ({count} of {most})")
+                message = describe(scheduler, task, outcome)
+                job_frame.say(scheduler.program, f"{message}; submitted again ({count} of {most})")
                 pending.append(task)
     queue.forget([task for task, outcome in last.items() if outcome.kind == "done"])
     failed = sorted(task for task, outcome in last.items() if outcome.kind != "done")
@@ -176,7 +176,7 @@ def describe(scheduler: Scheduler, task: int, outcome: Outcome) -> str:
 
 
 def report(scheduler: Scheduler, queue: Queue, failed: list[int], last: dict[int, Outcome], times: Counter) -> str:
-    """The message about failed jobs: which, why, the end of the first one's logs, and how to run it alone."""
+    """The message about failed jobs: numbers, reasons, the end of the first log, and a command to rerun that job."""
     notes = []
     for task in failed[:10]:
         count = times[task, last[task].kind]
@@ -187,7 +187,7 @@ def report(scheduler: Scheduler, queue: Queue, failed: list[int], last: dict[int
 
 
 def cancel_leftover(scheduler: Scheduler, queue: Queue) -> None:
-    """Cancel jobs left by an earlier run of these that was killed, or two jobs would write the same file."""
+    """Cancel jobs left by a killed run; otherwise two jobs would write the same file."""
     noted = queue.submitted.read_text().strip() if queue.submitted.exists() else ""
     if noted and not noted.isdigit():
         noted = " ".join(scheduler.find(noted) or [])
@@ -197,13 +197,13 @@ def cancel_leftover(scheduler: Scheduler, queue: Queue) -> None:
 
 
 def is_there(scheduler: Scheduler, number: str) -> bool:
-    """Whether any of its tasks waits or runs; True if the scheduler does not answer."""
+    """Return True if any task of the job waits or runs, or if the scheduler does not answer."""
     states = scheduler.states(number)
     return states is None or any(state.phase in ("waiting", "running", "held") for state in states.values())
 
 
 def cancel_and_wait(scheduler: Scheduler, number: str, patience: float = 60.0) -> None:
-    """Cancel all tasks, and give the cluster some time to end those that run."""
+    """Cancel all tasks and wait, at most `patience` seconds, until running ones have ended."""
     deadline = time.monotonic() + patience
     tries = 0
     while time.monotonic() < deadline:
@@ -213,7 +213,7 @@ def cancel_and_wait(scheduler: Scheduler, number: str, patience: float = 60.0) -
             return
         tries += 1
         time.sleep(0.5)
-    job_frame.say(scheduler.program, f"job {number} is still there {patience:.0f} s after it was cancelled")
+    job_frame.say(scheduler.program, f"job {number} still exists {patience:.0f} s after it was cancelled")
 
 
 class Submission:
@@ -233,11 +233,11 @@ class Submission:
         with open_own(queue.submitted) as file:
             file.write(self.number + "\n")
         self.outcomes: dict[int, Outcome] = {}
-        self.over_since: dict[int, float] = {}  # tasks that are over, but not clear how they ended
+        self.over_since: dict[int, float] = {}  # when tasks ended for an unknown reason
         self.asked, self.pause = time.monotonic(), ASK_EVERY[0]
 
     def wait(self) -> dict[int, Outcome]:
-        """How each task ended. Any exception cancels the others."""
+        """Wait for all tasks; returns their outcomes. Any exception cancels the remaining tasks."""
         try:
             while self.left:
                 statuses = self.queue.statuses(self.left)
@@ -270,7 +270,7 @@ class Submission:
         self.outcomes[task] = outcome
 
     def ask_scheduler(self) -> None:
-        """Find tasks that are over without having succeeded."""
+        """Find tasks that have ended without success."""
         states = self.scheduler.states(self.number)
         self.asked, self.pause = time.monotonic(), min(1.3 * self.pause, ASK_EVERY[1])
         if states is None:
@@ -289,7 +289,7 @@ class Submission:
         self.show(states)
 
     def judge(self, task: int, status: int | None, state: State | None) -> Outcome | None:
-        """How a task ended that is over according to the scheduler; None while that is unclear."""
+        """The outcome of a task that has ended according to the scheduler; None while it is unclear."""
         if status == 0:
             return Outcome("done")
         state = state or self.scheduler.verdict(self.number, task)

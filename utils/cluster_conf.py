@@ -12,7 +12,7 @@ OURS = ("config", "retry")  # options that are not the cluster's
 
 
 class Conf:
-    """A parsed file: the command that submits, and the words it gets for each option and value."""
+    """A parsed file: the submit command, and its arguments for each option and value."""
 
     def __init__(self, path: Path):
         self.path = path
@@ -28,18 +28,18 @@ class Conf:
         for number, line in enumerate(lines, 1):
             self.read_line(number, re.sub(r"(^|\s)#.*", "", line).strip())
         if not self.command:
-            raise Refused(f'{path}: has no line "command ...", which says what submits a job')
+            raise Refused(f'{path}: expected a line "command ..." with the command that submits a job')
 
     def read_line(self, number: int, line: str) -> None:
         kind, _, rest = line.partition(" ")
-        found = re.match(r"([\w-]+)=(\S+)\s*(.*)$", rest.strip())
+        match = re.match(r"([\w-]+)=(\S+)\s*(.*)$", rest.strip())
         try:
             if kind == "command" and rest:
                 self.command = shlex.split(rest)
-            elif kind == "default" and found and not found[3]:
-                self.defaults[found[1].replace("_", "-")] = found[2]
-            elif kind == "option" and found:
-                self.rules.setdefault((found[1].replace("_", "-"), found[2]), shlex.split(found[3]))
+            elif kind == "default" and match and not match[3]:
+                self.defaults[match[1].replace("_", "-")] = match[2]
+            elif kind == "option" and match:
+                self.rules.setdefault((match[1].replace("_", "-"), match[2]), shlex.split(match[3]))
             elif line:
                 raise ValueError
         except ValueError:
@@ -72,7 +72,7 @@ def find_conf(jobs: Jobs, name: str) -> Conf:
 
 
 def submit_words(jobs: Jobs, name: str, handled: tuple[str, ...] = ()) -> list[str]:
-    """The words of the submitting command for the options of `jobs`; those in `handled` are treated elsewhere."""
+    """The words of the submitting command for the options of `jobs`; options in `handled` are skipped."""
     for option in ("num-threads", "max-jobs-run", "nodes"):
         jobs.count(option)
     for option in ("gpu", "retry"):

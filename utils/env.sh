@@ -13,5 +13,5 @@ unset avsv_bin
 unset PYTHONHOME            # of another interpreter; it breaks the environment's Python
 
 export LC_ALL=C             # as in Kaldi: sort and join agree on one order everywhere
-export PYTHONUTF8=1         # Python reads and writes UTF-8 nevertheless
+export PYTHONUTF8=1         # Python still reads and writes UTF-8
 export PYTHONUNBUFFERED=1   # a job's log is up to date while it runs

@@ -75,12 +75,12 @@ up_to_date() {
 owner() {
   local made=$stamp
   [ -f "$stamp" ] || made=$unfinished
-  if [ -s "$made" ]; then   # line 1 is its folder: it differs in a copied checkout, whose environment is useless
+  if [ -s "$made" ]; then   # line 1 is its folder; it differs in a copied checkout, and a copied environment does not work
     [ "$(sed -n 1p "$made")" != "$venv" ] || sed -n 3p "$made"
   elif [ -x "$python" ]; then
     "$python" -I -c 'import importlib.metadata, json, urllib.parse
-found = json.loads(importlib.metadata.distribution("avsv").read_text("direct_url.json"))["url"]
-print(urllib.parse.unquote(found.removeprefix("file://")))' 2>/dev/null || true
+url = json.loads(importlib.metadata.distribution("avsv").read_text("direct_url.json"))["url"]
+print(urllib.parse.unquote(url.removeprefix("file://")))' 2>/dev/null || true
   fi
 }
 
@@ -143,7 +143,7 @@ except OSError:
 PYTHON
   case $code in
     0) ;;
-    3) say "no lock on $venv.lock (this file system has none): do not install twice at the same time" ;;
+    3) say "cannot lock $venv.lock (the file system does not support it): do not run two installs at the same time" ;;
     *) die "could not lock $venv.lock with $any" ;;
   esac
 }
@@ -176,9 +176,9 @@ ours() { [ "$venv" = "$root/.venv" ] || grep -q '^prompt = .*avsv' "$venv/pyvenv
 
 # A working environment, ours or the user's, is kept; one that is broken, half installed or moved is rebuilt.
 make_venv() {
-  local version base said why=""
+  local version base output why=""
   if [ -e "$venv" ] && [ ! -f "$venv/pyvenv.cfg" ] && [ -n "$(ls -A -- "$venv" 2>/dev/null)" ]; then
-    die "$venv is there and is no Python environment: remove it, or set AVSV_VENV to another folder."
+    die "$venv exists but is not a Python environment: remove it, or set AVSV_VENV to another folder."
   fi
   if [ -f "$venv/pyvenv.cfg" ]; then
     version=$(version_of "$python") || version=none
@@ -193,12 +193,12 @@ make_venv() {
       [ "$why" = "its install was interrupted" ] && return 0
       die "the environment in $venv cannot be used: $why. Remove it, or set AVSV_VENV to another folder."
     fi
-    say "making $venv anew: $why"
+    say "rebuilding $venv: $why"
   fi
   base=$(find_python)
-  if ! said=$("$base" -m venv --clear --prompt avsv -- "$venv" 2>&1); then
-    printf '%s\n' "$said" | tail -n 5 >&2
-    hint "$said"
+  if ! output=$("$base" -m venv --clear --prompt avsv -- "$venv" 2>&1); then
+    printf '%s\n' "$output" | tail -n 5 >&2
+    hint "$output"
     die "could not make the environment $venv with $base."
   fi
 }
@@ -238,7 +238,7 @@ pip_or_die() {
   die "could not install the packages; all of pip's output is in $log"
 }
 
-# Those of the given packages that are in the environment, one "name version" per line.
+# Installed versions of the given packages, one "name version" per line.
 installed() {
   "$python" -I - "$@" <<'PYTHON'
 import sys
@@ -269,7 +269,7 @@ one_onnxruntime() {
       pip_or_die uninstall -y onnxruntime onnxruntime-gpu
       pip_or_die install --no-deps "$wheels"/*.whl
     else
-      say "there is no onnxruntime-gpu for this machine (see $log): faces will be embedded on the CPU"
+      say "onnxruntime-gpu is not available for this machine (see $log): face embedding will run on the CPU"
     fi
     rm -rf -- "$wheels"
   elif [ "${have#*onnxruntime-gpu}" != "$have" ]; then
@@ -278,8 +278,8 @@ one_onnxruntime() {
   fi
 }
 
-# opencv-python (required by insightface) needs libGL.so.1, which servers lack; opencv-python-headless does not. They
-# share a folder as well. Nothing here opens a window.
+# opencv-python (required by insightface) needs libGL.so.1, which servers lack; opencv-python-headless does not need
+# it. The two also share a folder. avsv opens no windows.
 one_opencv() {
   local have
   have=$(installed opencv-python-headless)
@@ -319,7 +319,7 @@ install_packages() {
     tail -n 15 -- "$log" >&2
     die "the packages are installed, but $module cannot be imported: see above."
   done
-  [ -x "$venv/bin/avsv" ] || die "the packages are installed, but $venv/bin/avsv is not there: see $log"
+  [ -x "$venv/bin/avsv" ] || die "the packages are installed, but $venv/bin/avsv is missing: see $log"
   { wanted_stamp; echo "$extras"; } >"$stamp.new"
   rm -f -- "$unfinished"
   mv -- "$stamp.new" "$stamp"

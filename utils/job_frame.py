@@ -14,7 +14,7 @@ from jobs import Jobs, UsageError
 
 THREAD_VARIABLES = ["OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS"]
 
-signals: list[str] = []  # names of signals received; checked between steps, so no job is lost half started
+signals: list[str] = []  # names of received signals; checked between steps, so no job is left half started
 parent = os.getppid()
 
 
@@ -40,7 +40,7 @@ def note_signals() -> None:
 def check(program: str) -> None:
     """Between two steps: raise Interrupted if the jobs must end."""
     if os.getppid() != parent:
-        raise Interrupted(f"the script that called {program} is gone")
+        raise Interrupted(f"the script that called {program} has ended")
     if signals:
         raise Interrupted(f"{signals[0]} came")
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from job_frame import THREAD_VARIABLES
 from jobs import Jobs, UsageError, here, on_nodes, open_own, substitute, word
 
-# What a job keeps of where it was submitted; path.sh of its folder, or the one that AVSV_PATH_SH names, makes the rest.
-# PATH is set in the script because Grid Engine starts login shells, whose files may set another.
+# Environment variables that a job inherits; path.sh of its folder, or $AVSV_PATH_SH, sets the others.
+# The script sets PATH because Grid Engine starts login shells, and their startup files may change it.
 SETTINGS = re.compile(r"AVSV_\w+|PATH|PYTHONPATH")
 
 SCRIPT = """\
@@ -34,7 +34,7 @@ set_up() {{ if [ -f path.sh ]; then . ./path.sh; elif [ -n "${{AVSV_PATH_SH:-}}"
 {node_part}
 status={folder}/${{log##*/}}.status
 rm -f "$status"
-# A scheduler that is about to kill sends TERM first. The command gets it too; this script records the status.
+# Schedulers send TERM before they kill. The command receives it as well; this script records the status.
 trap : TERM
 {{
   echo "# Running on $(hostname)"
@@ -50,7 +50,7 @@ code=$?
 }} >>"$log"
 rm -f "$status.part"
 echo "$code" >"$status.part" && mv "$status.part" "$status"
-case $code in 99 | 100) exit 1 ;; esac  # which mean "reschedule" and "hold" to Grid Engine
+case $code in 99 | 100) exit 1 ;; esac  # Grid Engine reads these as "reschedule" and "hold"
 exit "$code"
 """
 
@@ -124,14 +124,14 @@ class Queue:
 
     def statuses(self, tasks: list[int]) -> dict[int, int]:
         """Status of each of `tasks` that has ended. Listing the folder makes NFS refresh it."""
-        there = set(os.listdir(self.folder))
-        found = {}
+        names = set(os.listdir(self.folder))
+        statuses = {}
         for task in tasks:
             path = self.status_file(task)
-            if path.name in there:
+            if path.name in names:
                 with contextlib.suppress(OSError, ValueError):  # just removed by a restarted job
-                    found[task] = int(path.read_text())
-        return found
+                    statuses[task] = int(path.read_text())
+        return statuses
 
     def forget(self, tasks: list[int]) -> None:
         """Remove statuses and logs of earlier runs of these tasks."""

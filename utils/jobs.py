@@ -132,14 +132,14 @@ def take_options(rest: list[str]) -> tuple[dict[str, str], list[str]]:
 
 def take_range(rest: list[str]) -> tuple[str, int, int]:
     """Remove `JOB=1:N` (or `JOB=3`) from the front of `rest`: name, first and last."""
-    found = re.fullmatch(r"([A-Za-z_]\w*)=([0-9]+)(?::([0-9]+))?", rest[0]) if rest else None
-    if not found:
+    match = re.fullmatch(r"([A-Za-z_]\w*)=([0-9]+)(?::([0-9]+))?", rest[0]) if rest else None
+    if not match:
         return "", 1, 1
-    first, last = (int(number) if len(number) < 10 else MOST_JOBS + 1 for number in (found[2], found[3] or found[2]))
+    first, last = (int(number) if len(number) < 10 else MOST_JOBS + 1 for number in (match[2], match[3] or match[2]))
     if not 1 <= first <= last <= MOST_JOBS:
         raise UsageError(f"not a range of jobs: {rest[0]!r}; write JOB=1:N, with 1 <= N <= {MOST_JOBS}")
     rest.pop(0)
-    return found[1], first, last
+    return match[1], first, last
 
 
 def word(name: str) -> re.Pattern:
@@ -175,14 +175,14 @@ def open_own(path: Path | str, again: bool = False) -> IO[str]:
     if Path(path).absolute().parts[1] not in ("dev", "proc"):
         flags |= os.O_NOFOLLOW
         if os.path.lexists(path):
-            found = os.lstat(path)
-            if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
+            info = os.lstat(path)
+            if not stat.S_ISREG(info.st_mode) or info.st_nlink > 1:
                 os.unlink(path)
     return open(os.open(path, flags, 0o666), "w", encoding="utf-8", errors="surrogateescape")
 
 
 def here() -> str:
-    """The current folder by the name that the shell has for it: other hosts may not know what it links to."""
+    """The current folder as the shell names it, because other hosts may lack the target of a link."""
     shown = os.environ.get("PWD", "")
     return shown if os.path.isdir(shown) and os.path.samefile(shown, ".") else os.getcwd()
 
@@ -208,7 +208,7 @@ def footer(code: int, seconds: float, threads: str) -> str:
 
 
 def last_lines(path: str, count: int = 10) -> list[str]:
-    """The end of a log without the lines of run.py; of a progress bar, only its last state."""
+    """The end of a log, without lines of run.py and with only the last state of a progress bar."""
     try:
         with open(path, "rb") as log:
             log.seek(max(0, log.seek(0, 2) - 8192))
@@ -220,21 +220,21 @@ def last_lines(path: str, count: int = 10) -> list[str]:
 
 
 def failure(jobs: Jobs, failed: list[int], notes: list[str] | None = None) -> str:
-    """The message about failed jobs: which, where their logs are, the end of the first one, how to run it alone.
+    """The message about failed jobs: numbers, logs, the end of the first log, and a command to rerun that job.
 
     Parameters
     ----------
     notes : further lines about them
     """
     log = jobs.log_of(failed[0])
-    said = f"job failed, log is in {log}"
+    message = f"job failed, log is in {log}"
     if len(jobs.numbers) > 1:
         which = " ".join(map(str, failed[:20])) + (" ..." if len(failed) > 20 else "")
-        said = f"{len(failed)} / {len(jobs.numbers)} failed, log is in {jobs.all_logs}\nThese failed: {which}"
-    said += "".join(f"\n{note}" for note in notes or [])
+        message = f"{len(failed)} / {len(jobs.numbers)} failed, log is in {jobs.all_logs}\nThese failed: {which}"
+    message += "".join(f"\n{note}" for note in notes or [])
     if lines := last_lines(log):
-        said += f"\nThe end of {log}:" + "".join(f"\n  {line}" for line in lines)
-    return said + f"\nTo run it alone: {jobs.alone(failed[0])}"
+        message += f"\nThe end of {log}:" + "".join(f"\n  {line}" for line in lines)
+    return message + f"\nTo run it alone: {jobs.alone(failed[0])}"
 
 
 def on_nodes(jobs: Jobs) -> int:

@@ -17,7 +17,7 @@
 # RECIPE_CONF=conf/recipe.conf, set before sourcing, names the file of a corpus: its lines `name=value  # comment` change the
 # defaults above and add the options that the corpus' own local/*.sh read. A comment there replaces the one above in --help.
 
-# A file named from where the user stood, although the script may have changed its folder since.
+# Resolves a file name relative to the folder where the user called the script, even after the script changed folders.
 _po_where() {
   for _po_file in "$1" "${OLDPWD:-.}/$1" "${1##*/}"; do
     if [ -r "$_po_file" ]; then echo "$_po_file"; return; fi
@@ -32,7 +32,7 @@ _po_fail() {
   exit 2
 }
 
-# The variable that option $1 means, in _po_variable; fails where the script has none.
+# Sets _po_variable to the variable of option $1; fails if the script has none.
 _po_find() {
   _po_variable=${1#--}
   _po_variable=${_po_variable//-/_}
@@ -41,7 +41,7 @@ _po_find() {
 
 _po_is_list() { [[ $(declare -p "$1") == "declare -a"* ]]; }
 
-# Notes which variables hold true or false, and which a number.
+# Records which variables hold true or false, and which a number.
 _po_kinds() {
   _po_switches="" _po_numbers=""
   for _po_variable in $(compgen -v); do
@@ -51,18 +51,18 @@ _po_kinds() {
   done
 }
 
-# Sources the file $1 of lines name=value. If $2 is "corpus", a name that is no option yet becomes one, as long as a script
-# of the corpus, local/*.sh, reads it.
+# Sources the file $1 of lines name=value. If $2 is "corpus", a new name becomes an option, provided that a script of the
+# corpus (local/*.sh) reads it.
 _po_read_config() {
   while IFS= read -r _po_line || [ -n "$_po_line" ]; do
     [[ $_po_line =~ ^[[:space:]]*([A-Za-z_][A-Za-z0-9_]*)= ]] || continue
     _po_option=${BASH_REMATCH[1]}
     if _po_find "$_po_option"; then
-      if _po_is_list "$_po_option"; then declare -ga "$_po_option=()"; fi   # its default goes
+      if _po_is_list "$_po_option"; then declare -ga "$_po_option=()"; fi   # drops its default
     elif [ "${2:-}" != corpus ]; then
-      _po_fail "$1 sets $_po_option, which is no option"
+      _po_fail "$1 sets $_po_option, which is not an option"
     elif [[ ! $_po_option =~ ^[a-z][a-z0-9_]*$ ]] || ! _po_is_read "$_po_option"; then
-      _po_fail "$1 sets $_po_option, which is no option, and no local/*.sh reads it"
+      _po_fail "$1 sets $_po_option, which is not an option, and no local/*.sh reads it"
     fi
   done <"$1"
   # shellcheck disable=SC1090
@@ -78,33 +78,33 @@ _po_is_read() {
   return 1
 }
 
-# Fails where the value $2 of the variable $1 is of another kind than its default.
+# Fails if the value $2 of the variable $1 has a different type from its default.
 _po_check() {
   case " $_po_switches " in
     *" $1 "*) [ "$2" = true ] || [ "$2" = false ] || _po_fail "option --${1//_/-} takes true or false, not '$2'" ;;
   esac
   case " $_po_numbers " in
     *" $1 "*)
-      # several where the script takes a list of them: --seeds "0 1 2"
+      # one number, or several: --seeds "0 1 2"
       [[ $2 =~ ^-?$_po_number([[:space:]]+-?$_po_number)*$ ]] || _po_fail "option --${1//_/-} takes a number, not '$2'" ;;
   esac
 }
 
-# Fails where the variable $1 is there and is no whole number of at least $2.
+# Fails if the variable $1 is set and is not an integer >= $2.
 _po_check_count() {
   [ -n "${!1+set}" ] || return 0
   [[ ${!1} =~ ^[0-9]{1,9}$ ]] && [ "${!1}" -ge "$2" ] ||
-    _po_fail "option --${1//_/-} takes a whole number of at least $2, not '${!1}'"
+    _po_fail "option --${1//_/-} takes an integer >= $2, not '${!1}'"
 }
 
-# Fails where none of the script's stages is asked for.
+# Fails if --stage and --stop-stage select none of the script's stages.
 _po_check_stages() {
   local stages number
   stages=$(sed -n 's/^ *if stage \([0-9][0-9]*\) .*/\1/p' "$_po_script" | sort -nu | tr '\n' ' ')
   for number in $stages; do
     if [ "$number" -ge "$stage" ] && [ "$number" -le "$stop_stage" ]; then return; fi
   done
-  [ -z "$stages" ] || _po_fail "--stage $stage --stop-stage $stop_stage asks for none of the stages: ${stages% }"
+  [ -z "$stages" ] || _po_fail "--stage $stage --stop-stage $stop_stage selects none of the stages: ${stages% }"
 }
 
 # The help: the comment at the head of the script that the user called, then the options. Those of the corpus come first.
@@ -151,7 +151,7 @@ _po_help() {
       next
     }
     part == "script" && /parse_options\.sh/ { exit }
-    /^[ \t]+#/ {   # a comment that goes on below its variable
+    /^[ \t]+#/ {   # a comment continued below its variable
       sub(/^[ \t]*#[ \t]*/, "")
       line = sprintf("    %-18s %s\n", "", $0)
       if (last == "") next
@@ -188,13 +188,13 @@ for ((_po_i = 1; _po_i <= $#; _po_i++)); do
     --config)
       ((_po_i++ < $#)) || _po_fail "option --config needs a file"
       config=${!_po_i}
-      # A relative name counts from where the user stood, if the script has changed its folder since.
+      # A relative name counts from the folder where the user called the script.
       [ -r "$config" ] || [ ! -r "${OLDPWD:-}/$config" ] || config=$OLDPWD/$config
       if [ ! -f "$config" ] || [ ! -r "$config" ]; then _po_fail "cannot read the file $config of --config"; fi
       _po_read_config "$config"
       ;;
     --*=*) ;;
-    --*) ((_po_i++)) || true ;;  # an option's value is not looked at here
+    --*) ((_po_i++)) || true ;;  # skips the value of an option
     *) break ;;
   esac
 done

@@ -16,7 +16,7 @@ stage() {
   trap 'end_stage $?' EXIT
 }
 
-# end_stage STATUS: notes how the stage that is running ended.
+# end_stage STATUS: logs the result of the current stage.
 end_stage() {
   [ -n "${stage_number:-}" ] || return 0
   local number=$stage_number result="done" outputs
@@ -34,30 +34,30 @@ log_line() {
   echo "$(date '+%F %T') $1" >>"$AVSV_RUN_LOG"
 }
 
-# one_run: of two runs in one folder the second waits until the first ends. The lock is the kernel's and belongs to the
-# run and to all that it started: after a kill -9 the next run begins when the last job of the killed one has ended.
+# one_run: a second run in the same folder waits until the first has ended. The kernel holds the lock for the run and all
+# processes that it started: after a kill -9 the next run begins once the last job of the killed run has ended.
 one_run() {
-  if [ -n "${AVSV_RUN:-}" ]; then   # this run holds it, or was called by one that did
-    kill -0 "$AVSV_RUN" 2>/dev/null || { echo "${0##*/}: the run that called this one is gone" >&2; exit 1; }
+  if [ -n "${AVSV_RUN:-}" ]; then   # this run, or the run that called it, already holds the lock
+    kill -0 "$AVSV_RUN" 2>/dev/null || { echo "${0##*/}: the run that called this one has ended" >&2; exit 1; }
     return
   fi
   mkdir -p exp || exit 1
   if [ -L exp/.lock ] || { [ -e exp/.lock ] && [ ! -f exp/.lock ]; }; then
-    echo "${0##*/}: $PWD/exp/.lock is a link, or no file; it leads to what is not this recipe's. Delete it." >&2
+    echo "${0##*/}: $PWD/exp/.lock is not a regular file; delete it." >&2
     exit 1
   fi
   exec 9>>exp/.lock || exit 1
   if ! flock --nonblock 9; then
-    echo "${0##*/}: another run is at work in $PWD/exp: $(<exp/.lock); waiting until it ends" >&2
+    echo "${0##*/}: another run is active in $PWD/exp: $(<exp/.lock); waiting until it ends" >&2
     flock 9 || exit 1
   fi
   echo "process $$ on $(uname -n) since $(date '+%F %T')" >exp/.lock
   export AVSV_RUN=$$
 }
 
-# from_user PATH: a path as the user meant it. A relative one counts from the corpus' folder if that has it (conf/...), from
-# $caller, where the user called the recipe, or from the folder of the reference recipe. Anything unknown, such as a published
-# model's name, stays.
+# from_user PATH: resolves a path of the user. A relative path is looked up in the folder of the corpus (conf/...), then in
+# $caller, where the user called the recipe, then in the reference recipe. Anything not found, such as the name of a published
+# model, is returned unchanged.
 from_user() {
   # shellcheck disable=SC2154
   if [[ -z $1 || $1 == /* ]] || [ -e "$1" ]; then
@@ -69,19 +69,19 @@ from_user() {
   fi
 }
 
-# own_or_reference FILE: a file of the corpus, or else the reference recipe's, such as conf/avn_e.yaml; a name that neither
-# has stays as it is.
+# own_or_reference FILE: returns a file of the corpus if it exists, otherwise that of the reference recipe (conf/avn_e.yaml);
+# a name found in neither is returned unchanged.
 own_or_reference() {
   if [ -e "$1" ] || [ ! -e "${reference:-.}/$1" ]; then echo "$1"; else echo "$reference/$1"; fi
 }
 
-# trained_or_given EXP_DIR SOURCE: the model to use, which is EXP_DIR if SOURCE is a configuration to train.
+# trained_or_given EXP_DIR SOURCE: returns EXP_DIR if SOURCE is a configuration to train, otherwise SOURCE.
 trained_or_given() {
   case $2 in *.yaml) echo "$1" ;; *) echo "$2" ;; esac
 }
 
-# name_systems LIST DEFAULT [NAME=]SOURCE ...: puts the names (DEFAULT where none is given) into the array LIST, and what each
-# is made from into source_of[NAME]. A system is written to exp/NAME.
+# name_systems LIST DEFAULT [NAME=]SOURCE ...: stores the names (DEFAULT if none is given) in the array LIST and the source of
+# each system in source_of[NAME]. A system is written to exp/NAME.
 name_systems() {
   local -n names=$1
   declare -gA source_of
@@ -151,8 +151,8 @@ at_least() {
   fi
 }
 
-# read_train_options: makes an array of --train-options, with --device before them. Keys that the recipe itself gives every
-# training are refused: with another exp_dir, say, the next stage would go on with the network of an earlier run.
+# read_train_options: converts --train-options to an array, with --device in front. Keys that the recipe sets for every
+# training are refused: with a different exp_dir, for example, the next stage would use the network of an earlier run.
 read_train_options() {
   local option
   read -ra train_options <<<"$train_options"

@@ -11,7 +11,7 @@ of the first log, and exits with 1.
 
   --max-jobs-run M   at most M jobs at a time (default: as many as there are cores, or GPUs with --gpu)
   --num-threads T    threads of a job (default: the cores divided by the number of jobs that run at a time)
-  --gpu G            GPUs of a job, which sees only these in CUDA_VISIBLE_DEVICES; without a GPU it runs all the same
+  --gpu G            GPUs of a job, which sees only these in CUDA_VISIBLE_DEVICES; it also runs without a GPU
   --retry N          run a failed job again, at most N times (default 0); its log continues in the same file
   --nodes 1          torchrun starts the command, one process for each GPU of --gpu: training on several GPUs
 
@@ -55,11 +55,12 @@ def gpus() -> list[str]:
 
 
 def slots(jobs: Jobs) -> list[dict[str, str]]:
-    """The environment variables of each job that may run at a time."""
+    """One set of environment variables for each job that may run at the same time."""
     threads = jobs.count("num-threads")
     per_job = jobs.count("gpu", 0) or 0
-    there = gpus() if per_job else []
-    devices = [",".join(there[i : i + per_job]) for i in range(0, len(there) - per_job + 1, per_job)] if per_job else []
+    visible = gpus() if per_job else []
+    starts = range(0, len(visible) - per_job + 1, per_job) if per_job else ()
+    devices = [",".join(visible[i : i + per_job]) for i in starts]
     count = jobs.count("max-jobs-run") or len(devices) or max(1, cores() // (threads or 1))
     count = min(count, len(jobs.numbers))
     # More threads than cores slow each other down; the user's own settings stay.
@@ -86,7 +87,7 @@ def command_of(jobs: Jobs, number: int) -> str:
 
 
 class Job:
-    """One running command with its log, which goes on where the job was run before."""
+    """One running command and its log; a rerun appends to the log."""
 
     def __init__(self, jobs: Jobs, number: int, variables: dict[str, str], again: bool):
         command = command_of(jobs, number)
@@ -98,7 +99,7 @@ class Job:
         self.log = grammar.open_own(path, again)
         self.log.write(grammar.header(command))
         self.log.flush()
-        # A session of its own, so that what the command starts can be ended with it.
+        # A new session, so that child processes can be ended together with the command.
         self.process = subprocess.Popen(
             ["bash", "-o", "pipefail", "-c", command],
             stdin=subprocess.DEVNULL,
@@ -113,7 +114,7 @@ class Job:
         return self.process.poll() is not None
 
     def close(self) -> int:
-        """Write the last lines of the log; the exit code, as a shell counts it."""
+        """Write the last lines of the log; returns the exit code in the shell's convention."""
         code = self.process.returncode
         code = 128 - code if code < 0 else code
         threads = self.variables.get("OMP_NUM_THREADS") or os.environ.get("OMP_NUM_THREADS") or "1"
@@ -128,7 +129,7 @@ class Job:
 
 
 def stop(running: list[Job], patience: float = 5.0) -> None:
-    """End jobs: TERM, and KILL for those that are still there after a while."""
+    """End jobs: TERM, then KILL after `patience` seconds."""
     for job in running:
         job.signal(signal.SIGTERM)
     deadline = time.monotonic() + patience
@@ -149,7 +150,7 @@ def show(jobs: Jobs, done: int, failed: int, running: list[Job]) -> None:
 
 
 def run(jobs: Jobs) -> str:
-    """Run all jobs; what the user is told of those that failed."""
+    """Run all jobs; returns a message about failed jobs, empty if all succeeded."""
     free, retry = slots(jobs), jobs.count("retry", 0) or 0
     waiting = list(jobs.numbers)
     running: list[Job] = []

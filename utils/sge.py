@@ -74,7 +74,7 @@ def read_record(text: str) -> State | None:
 
 
 def user() -> str:
-    """The user's name for qstat; all users if there is no name (containers)."""
+    """The user name for qstat; all users if the name is unknown (containers)."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):
@@ -98,13 +98,13 @@ class GridEngine:
         """Grid Engine's arrays are ranges only, so remaining tasks are renumbered."""
         return f'$(set -- {" ".join(map(str, tasks))}; shift $((SGE_TASK_ID - 1)); echo "$1")'
 
-    # the first process here, the others through qrsh, one per granted slot; the first to fail ends all
+    # the first process runs here, the others through qrsh, one per granted slot; if one fails, all end
     launch = r"""
   mapfile -t hosts < <(awk '{{ for (slot = 0; slot < $2; slot++) print $1 }}' "$PE_HOSTFILE")
-  meeting=("${{#hosts[@]}}" "$(hostname)" "$((20000 + JOB_ID % 20000))" "$task")
+  rendezvous=("${{#hosts[@]}}" "$(hostname)" "$((20000 + JOB_ID % 20000))" "$task")
   for rank in "${{!hosts[@]}}"; do
-    if [ "$rank" = 0 ]; then there=(); else there=(qrsh -inherit -nostdin "${{hosts[rank]}}"); fi
-    "${{there[@]}}" /bin/bash {script} node "${{meeting[@]}}" "$rank" &
+    if [ "$rank" = 0 ]; then remote=(); else remote=(qrsh -inherit -nostdin "${{hosts[rank]}}"); fi
+    "${{remote[@]}}" /bin/bash {script} node "${{rendezvous[@]}}" "$rank" &
   done
   for _ in "${{hosts[@]}}"; do wait -n || {{ code=$?; kill $(jobs -p) 2>/dev/null || true; exit "$code"; }}; done
 """

@@ -1,4 +1,4 @@
-"""check_association.py RESULTS.json SYSTEM ...: every system is there, measured on both sets, with sane figures."""
+"""check_association.py RESULTS.json SYSTEM ...: every system is present on both sets, with plausible figures."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""check_results.py RESULTS.json audio-visual|nsc CONDITION ...: every system is there, with sane figures."""
+"""check_results.py RESULTS.json audio-visual|nsc CONDITION ...: every system is present, with plausible figures."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""few_people.py MINIVOX OUT N1 N2: a corpus of the first N1 people of vox1 and N2 of vox2, as links to the files."""
+"""few_people.py MINIVOX OUT N1 N2: link a corpus of the first N1 people of vox1 and N2 of vox2."""
 
 import sys
 from pathlib import Path

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Kills egs/mini (12 people, a few steps of training) with SIGKILL at random moments of every stage; what it ends with must
-# be the bytes of an undisturbed run: data directories, archives, models, scores, results.
+# Kills egs/mini (12 people, a few training steps) with SIGKILL at random moments of every stage. The final data directories,
+# archives, models, scores and results must have the same bytes as those of an undisturbed run.
 #
 #   bash tests/egs/kill_recipe.sh            50 kills
 #   bash tests/egs/kill_recipe.sh 200 7      200 kills, seed 7
 #
-# In turn run.sh alone is killed, one process of those that it started, or all of them at once. The seed gives the moments
-# (a share of the stage's time); what the processes are doing then is the machine's chance.
+# The kills alternate between run.sh alone, one of its child processes, and all of them at once. The seed sets the moments (as
+# a share of the stage's time); the state of the processes at that moment still depends on the machine.
 set -euo pipefail
 kills=${1:-50}
 RANDOM=${2:-0}
@@ -45,7 +45,7 @@ for ((stage = 0; stage <= 10; stage++)); do
       done=$((done + 1)) && declare "$how=$((${!how} + 1))"
       wait "$run" 2>/dev/null || true
     elif wait "$run"; then
-      takes[$stage]=$(since "$begin")   # it came through first: there is less to do by now
+      takes[$stage]=$(since "$begin")   # the stage ended before the kill: less work is left now
     else
       tail -n 20 "$work/killed.log"; exit 1
     fi

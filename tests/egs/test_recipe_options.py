@@ -74,22 +74,22 @@ def test_the_recipe_says_what_is_trained_and_where_it_is_written(script):
 @pytest.mark.parametrize("script", TRAINING, **NAMES)
 @pytest.mark.parametrize("key", ["exp_dir=exp/mine", "task=voice", "device=cuda", "detector=x"])
 def test_train_options_that_would_part_the_stages_are_refused(recipe, script, key):
-    status, said, calls = recipe(script.relative_to(ROOT / "egs"), "--train-options", f"epochs=1 {key}")
-    assert status == 2 and key.partition("=")[0] in said and not calls
+    status, stderr, calls = recipe(script.relative_to(ROOT / "egs"), "--train-options", f"epochs=1 {key}")
+    assert status == 2 and key.partition("=")[0] in stderr and not calls
 
 
 @pytest.mark.parametrize("script", HELD_OUT, **NAMES)
 @pytest.mark.parametrize("number", ["0", "1"])
 def test_without_held_out_people_a_recipe_does_not_begin(recipe, script, number):
-    status, said, calls = recipe(script.relative_to(ROOT / "egs"), "--held-out", number)
-    assert status == 2 and "--held-out" in said and not calls
+    status, stderr, calls = recipe(script.relative_to(ROOT / "egs"), "--held-out", number)
+    assert status == 2 and "--held-out" in stderr and not calls
 
 
 @pytest.mark.parametrize("name", ["mini", "voxceleb"])
 def test_a_test_set_with_an_underscore_is_a_set_like_any_other(recipe, name):
     make_sets(recipe.folder, name, my_set="a_list", dev_noisy="dev")
-    status, said, calls = recipe(f"{name}/run.sh", "--test-set", "my_set", "--stage", "3", "--stop-stage", "8")
-    assert status == 0, said
+    status, stderr, calls = recipe(f"{name}/run.sh", "--test-set", "my_set", "--stage", "3", "--stop-stage", "8")
+    assert status == 0, stderr
     embedded = {call[-1] for call in calls if call[0] == "embed-voice"}
     train = "train" if name == "mini" else "vox2"
     assert embedded == {f"exp/voice/{set_}" for set_ in ("my_set", train, f"{train}_damaged", "dev_noisy")}
@@ -102,8 +102,8 @@ def test_a_test_set_with_an_underscore_is_a_set_like_any_other(recipe, name):
 def test_a_condition_is_the_noisy_version_of_the_test_set(recipe, name):
     make_sets(recipe.folder, name, my_set="a_list", dev_noisy="dev", **{"my_set_noisy-0.6": "a_list"})
     options = ["--test-set", "my_set", "--condition", "noisy-0.6", "--stage", "3", "--stop-stage", "8"]
-    status, said, calls = recipe(f"{name}/run.sh", *options)
-    assert status == 0, said
+    status, stderr, calls = recipe(f"{name}/run.sh", *options)
+    assert status == 0, stderr
     (embed,) = [call for call in calls if call[0] == "embed-voice" and call[-1] != call[-2]][:1]
     assert embed[-2:] == ["data/my_set_noisy-0.6", "exp/voice/my_set_noisy-0.6"]
     assert embed[embed.index("--reuse") + 1] == "exp/voice/my_set"
@@ -116,16 +116,16 @@ def test_a_condition_is_the_noisy_version_of_the_test_set(recipe, name):
 @pytest.mark.parametrize("stages", [("0", "8"), ("2", "3"), ("3", "9"), ("10", "10")])
 def test_a_condition_goes_with_the_stages_that_know_it(recipe, name, stages):
     options = ["--condition", "noisy-0.6", "--stage", stages[0], "--stop-stage", stages[1]]
-    status, said, calls = recipe(f"{name}/run.sh", *options)
-    assert status == 2 and "--condition" in said and not calls
+    status, stderr, calls = recipe(f"{name}/run.sh", *options)
+    assert status == 2 and "--condition" in stderr and not calls
 
 
 @pytest.mark.parametrize("name", ["mini", "voxceleb"])
 def test_noisy_sets_are_made_of_the_test_set_and_those_asked_for_are_shown(recipe, name):
     make_sets(recipe.folder, name, my_set="a_list", dev_noisy="dev", my_set_babble="a_list")
     options = ["--test-set", "my_set", "--conditions", "babble", "--stage", "9"]
-    status, said, calls = recipe(f"{name}/run.sh", *options)
-    assert status == 0, said
+    status, stderr, calls = recipe(f"{name}/run.sh", *options)
+    assert status == 0, stderr
     assert [call[-2:] for call in calls if call[0] == "damage"] == [["data/my_set", "data/my_set_babble"]]
     (report,) = [call for call in calls if call[0] == "report"]
     shown = [report[place + 1] for place, word in enumerate(report) if word == "--condition"]
@@ -136,8 +136,8 @@ def test_several_voices_faces_and_fusion_networks_stand_side_by_side(recipe):
     make_sets(recipe.folder, "mini", test="a_list", dev_noisy="dev")
     options = ["--voice", "ecapa=conf/voice.yaml", "--voice", "xvector=/models/xvector", "--face", "conf/face.yaml"]
     options += ["--fusion", "one=conf/avn_e.yaml", "--fusion", "two=conf/avn_e.yaml:xvector+face"]
-    status, said, calls = recipe("mini/run.sh", *options, "--stage", "2", "--stop-stage", "8")
-    assert status == 0, said
+    status, stderr, calls = recipe("mini/run.sh", *options, "--stage", "2", "--stop-stage", "8")
+    assert status == 0, stderr
     trained = {call[-1]: call for call in calls if call[0] == "train"}
     assert trained.keys() == {f"exp_dir=exp/{name}" for name in ("ecapa", "one", "two")} | {
         "exp_dir=exp/face_detector", "detector=exp/face_detector"}  # fmt: skip
@@ -159,8 +159,8 @@ def test_several_voices_faces_and_fusion_networks_stand_side_by_side(recipe):
     ["--fusion", "conf/avn_e.yaml:voice+other"], ["--fusion", "conf/avn_e.yaml:face+voice"],
 ], ids=" ".join)  # fmt: skip
 def test_systems_of_one_name_or_without_their_parts_are_one_line(recipe, options):
-    status, said, calls = recipe("mini/run.sh", *options)
-    assert status == 2 and options[-2] in said.splitlines()[-1]
+    status, stderr, calls = recipe("mini/run.sh", *options)
+    assert status == 2 and options[-2] in stderr.splitlines()[-1]
     assert not calls
 
 
@@ -174,30 +174,31 @@ def test_a_new_corpus_is_three_files(recipe):
     (corpus / "local/prepare.sh").write_text('need videos\navsv prepared "$(from_user "$videos")" "$held_out"\n')
     (recipe.folder / "clips").mkdir()
     make_sets(recipe.folder, "mine", dev_noisy="dev", test="all")
-    status, said, calls = recipe("mine/run.sh", "--stage", "0", "--stop-stage", "0")
-    assert status == 2 and "--videos must be given" in said
-    status, said, calls = recipe("mine/run.sh", "--videos", "clips", "--stop-stage", "2")
-    assert status == 0 and calls[0] == ["prepared", f"{recipe.folder}/clips", "5"], said
+    status, stderr, calls = recipe("mine/run.sh", "--stage", "0", "--stop-stage", "0")
+    assert status == 2 and "--videos must be given" in stderr
+    status, stderr, calls = recipe("mine/run.sh", "--videos", "clips", "--stop-stage", "2")
+    assert status == 0 and calls[0] == ["prepared", f"{recipe.folder}/clips", "5"], stderr
     (train,) = [call for call in calls if call[0] == "train"]
     assert train[3].endswith("voxceleb/conf/voice_small.yaml") and Path(train[3]).exists()
     assert {"data_dir=data/train", "exp_dir=exp/voice"} <= set(train)
-    status, said, _ = recipe("mine/run.sh", "--help")
-    assert said.startswith("Mine.") and "--videos             folder of videos" in said and "(default: 5)" in said
+    status, stderr, _ = recipe("mine/run.sh", "--help")
+    assert stderr.startswith("Mine.") and "--videos             folder of videos" in stderr and "(default: 5)" in stderr
 
 
 def test_no_features_are_made_unless_asked_for(recipe):
-    status, said, calls = recipe("mini/run.sh", "--stage", "1", "--stop-stage", "1")
-    assert status == 0 and "stage 1" in said and "--features fbank" in said and not calls
-    status, said, calls = recipe("mini/run.sh", "--stage", "1", "--stop-stage", "1", "--features", "fbank", "--nj", "1")
+    status, stderr, calls = recipe("mini/run.sh", "--stage", "1", "--stop-stage", "1")
+    assert status == 0 and "stage 1" in stderr and "--features fbank" in stderr and not calls
+    options = ("--stage", "1", "--stop-stage", "1", "--features", "fbank", "--nj", "1")
+    status, stderr, calls = recipe("mini/run.sh", *options)
     assert {call[-1] for call in calls} == {f"exp/fbank/{set_}" for set_ in ("train", "dev", "test")}
 
 
 @pytest.mark.parametrize("name", ["mini", "voxceleb"])
 def test_frames_per_clip_reach_every_set(recipe, name):
     face = "conf/face.yaml"
-    status, said, calls = recipe(f"{name}/run.sh", "--face", face, "--frames-per-clip", "7", "--stage", "2",
+    status, stderr, calls = recipe(f"{name}/run.sh", "--face", face, "--frames-per-clip", "7", "--stage", "2",
                                  "--stop-stage", "4", "--face-pool", "conf/face_pool.yaml")  # fmt: skip
-    assert status == 0, said
+    assert status == 0, stderr
     of_faces = [call for call in calls if call[0] in ("align-faces", "embed-face")]
     assert len(of_faces) > 4
     assert {call[call.index("--frames-per-clip") + 1] for call in of_faces} == {"7"}

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# Sourced by run_recipes.sh. note_verbs FILE puts an `avsv` first on PATH that notes in FILE which verb it was called for;
-# other_verbs runs those that no recipe calls, in egs/mini after its recipes; all_verbs FILE fails where one was not run.
+# Sourced by run_recipes.sh. note_verbs FILE puts a wrapper of `avsv` first on PATH that logs each verb to FILE; other_verbs
+# runs the verbs that no recipe calls, in egs/mini after its recipes; all_verbs FILE fails if any verb was not run.
 
 note_verbs() {
   local bin=${1%/*}/bin
@@ -10,8 +10,8 @@ note_verbs() {
   export PATH=$bin:$PATH
 }
 
-# any_clip CLIP ... -- COMMAND ...: the command on the first of these clips that it takes; a detector that has learnt for a few
-# seconds does not find every face.
+# any_clip CLIP ... -- COMMAND ...: runs the command on each clip until it succeeds once; a detector trained for a few seconds
+# misses some faces.
 any_clip() {
   local some=() clip
   while [ "$1" != -- ]; do some+=("$1"); shift; done

@@ -1,4 +1,4 @@
-"""What the tests of real clusters share: calling slurm.py and sge.py, and asking the scheduler what is there."""
+"""Shared by the tests on real clusters: call slurm.py and sge.py, and query the scheduler."""
 
 import os
 import shutil
@@ -11,11 +11,11 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 ASK = {"slurm.py": ["sinfo"], "sge.py": ["qhost"]}
-MISSING = "no {} runs here; bash tests/schedulers/run.sh starts one where Debian's packages are installed"
+MISSING = "{} is not running; bash tests/schedulers/run.sh starts it if Debian's packages are installed"
 
 
 def runs(program: str) -> bool:
-    """Does a scheduler of ours answer? One of the user's own is left alone: tests make nodes fail."""
+    """Return True if our own scheduler answers. A scheduler of the user is left alone, as tests break nodes."""
     setting = os.environ.get({"slurm.py": "SLURM_CONF", "sge.py": "SGE_ROOT"}[program], "")
     if not setting.startswith(("/tmp", os.environ.get("TMPDIR", "/tmp"))) or not shutil.which(ASK[program][0]):
         return False
@@ -49,7 +49,7 @@ def queued(program) -> str:
     return subprocess.run(listing, capture_output=True, text=True, check=True).stdout
 
 
-def there(program, number) -> bool:
+def listed(program, number) -> bool:
     return number in queued(program).replace("_", " ").split()
 
 

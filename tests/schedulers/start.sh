@@ -100,7 +100,7 @@ EOF
     /usr/lib/gridengine/spooldefaults usersets /usr/share/gridengine/util/resources/usersets
     /usr/lib/gridengine/spooldefaults managers root
     sge_qmaster
-    # on a busy machine it takes a while until it answers
+    # it answers slowly on a busy machine
     for _ in $(seq 60); do qconf -as "$(hostname)" && break; sleep 1; done
     sge_execd
     qconf -ssconf | sed "s/^schedule_interval.*/schedule_interval 0:0:1/; s/^flush_\(.*\)_sec.*/flush_\1_sec 1/" \
@@ -129,7 +129,7 @@ start_schedulers() {
   start_grid_engine "$1/sge" || { cat "$1/sge/start.log"; return 1; }
 }
 
-# Their state is thrown away: there is no need to wait long until they have written it.
+# Their state is deleted, so they need no time to save it.
 stop_schedulers() {
   local pid pids
   scancel --user=root --quiet || true

@@ -1,4 +1,4 @@
-"""utils/slurm.py and utils/sge.py on a real Slurm and a real Grid Engine: both do the same."""
+"""utils/slurm.py and utils/sge.py on a real Slurm and a real Grid Engine: both behave the same."""
 
 import re
 import signal
@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from tests.schedulers.cluster import command, on, run, started, there, wait_for
+from tests.schedulers.cluster import command, listed, on, run, started, wait_for
 
 BOTH = on("slurm.py", "sge.py")
 
@@ -27,7 +27,7 @@ def test_an_array_of_jobs_is_run_and_each_has_its_log(program, tmp_path):
 
 @BOTH
 @pytest.mark.parametrize("folder", ["it's $HOME & 100%a", "[a];b", "JOB_77"])
-def test_odd_folders_and_arguments_go_through_the_cluster_as_they_are(program, folder, tmp_path):
+def test_odd_folders_and_arguments_reach_the_job_unchanged(program, folder, tmp_path):
     (tmp_path / folder).mkdir()
     words = ["$(touch PWNED)", "a;b", "it's", "100%", "JOB_77", "JOB"]
     done = run(program, "JOB=1:2", f"{folder}/log/a b.JOB.log", "printf", "%s\\n", *words, cwd=tmp_path / folder)
@@ -45,7 +45,7 @@ def test_path_sh_is_sourced_in_the_folder_of_the_recipe(program, tmp_path):
 
 
 @BOTH
-def test_a_failed_job_is_told_of_with_its_log_and_a_command_to_run_it_alone(program, tmp_path):
+def test_a_failed_job_is_reported_with_its_log_and_a_command_to_rerun_it(program, tmp_path):
     job = "echo speaker JOB; test JOB != 2 || exit 7"
     done = run(program, "JOB=1:4", "log/a.JOB.log", "bash", "-c", job, cwd=tmp_path)
     assert done.returncode == 1
@@ -59,7 +59,7 @@ def test_a_failed_job_is_told_of_with_its_log_and_a_command_to_run_it_alone(prog
 
 
 @BOTH
-def test_retry_submits_those_that_failed_and_no_others(program, tmp_path):
+def test_retry_resubmits_only_failed_jobs(program, tmp_path):
     job = "echo run >>count.JOB; test JOB = 3 || test $(wc -l <count.JOB) = 2"  # all but 3 fail at first
     done = run(program, "--retry", 1, "JOB=1:4", "log/a.JOB.log", "bash", "-c", job, cwd=tmp_path)
     assert done.returncode == 0
@@ -92,11 +92,11 @@ def test_a_gpu_and_cores_are_asked_of_the_cluster(program, tmp_path):
     job = f"echo $OMP_NUM_THREADS $CUDA_VISIBLE_DEVICES; {job}"
     done = run(program, "--gpu", 1, "--num-threads", 2, "log/a.log", "bash", "-c", job, cwd=tmp_path)
     assert done.returncode == 0
-    said = (tmp_path / "log/a.log").read_text()
+    text = (tmp_path / "log/a.log").read_text()
     if program == "slurm.py":
-        assert re.search(r"^2 [01]$", said, re.MULTILINE) and "NumCPUs=2" in said and "gres:gpu:1" in said
+        assert re.search(r"^2 [01]$", text, re.MULTILINE) and "NumCPUs=2" in text and "gres:gpu:1" in text
     else:
-        assert re.search(r"^2", said, re.MULTILINE) and "smp range: 2" in said and "gpu=1" in said
+        assert re.search(r"^2", text, re.MULTILINE) and "smp range: 2" in text and "gpu=1" in text
 
 
 @BOTH
@@ -108,18 +108,18 @@ def test_an_option_that_the_file_does_not_describe_is_refused_and_nothing_submit
 
 
 @BOTH
-def test_what_the_cluster_refuses_is_told_in_its_words(program, tmp_path):
-    switch, said = ("-p", "invalid partition") if program == "slurm.py" else ("-q", "unknown queue")
+def test_a_rejection_shows_the_message_of_the_cluster(program, tmp_path):
+    switch, message = ("-p", "invalid partition") if program == "slurm.py" else ("-q", "unknown queue")
     done = run(program, switch, "no-such", "log/a.log", "true", cwd=tmp_path)
     assert done.returncode == 1
-    assert said in done.stderr and "Traceback" not in done.stderr
+    assert message in done.stderr and "Traceback" not in done.stderr
 
 
 @BOTH
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_cancels_what_was_submitted(program, number, tmp_path):
     words = command(
-        program, "JOB=1:3", "log/a.JOB.log", "bash", "-c", "trap 'touch told.JOB; exit' TERM; sleep 60 & wait"
+        program, "JOB=1:3", "log/a.JOB.log", "bash", "-c", "trap 'touch ended.JOB; exit' TERM; sleep 60 & wait"
     )
     process = subprocess.Popen(
         words, cwd=tmp_path, stderr=subprocess.PIPE, text=True,
@@ -127,10 +127,10 @@ def test_a_signal_cancels_what_was_submitted(program, number, tmp_path):
     )  # fmt: skip
     job = started(tmp_path, "a")
     process.send_signal(number)
-    _, said = process.communicate(timeout=120)
+    _, stderr = process.communicate(timeout=120)
     assert process.returncode == 2
-    assert f"{number.name} came; job {job} was cancelled" in said
-    wait_for(lambda: not there(program, job))
+    assert f"{number.name} came; job {job} was cancelled" in stderr
+    wait_for(lambda: not listed(program, job))
 
 
 @BOTH
@@ -141,7 +141,7 @@ def test_the_end_of_the_calling_script_cancels_them_too(program, tmp_path):
     job = started(tmp_path, "a.1")
     script.kill()
     script.wait()
-    wait_for(lambda: not there(program, job))
+    wait_for(lambda: not listed(program, job))
 
 
 @BOTH
@@ -151,12 +151,12 @@ def test_what_a_killed_run_left_in_the_cluster_is_cancelled_by_the_next(program,
     job = started(tmp_path, "a")
     first.kill()
     first.wait()
-    assert there(program, job)
+    assert listed(program, job)
     (tmp_path / "second").touch()
     done = run(program, *words, cwd=tmp_path)
     assert done.returncode == 0
     assert f"cancelling job {job} of an earlier run" in done.stderr
-    assert not there(program, job)
+    assert not listed(program, job)
 
 
 @BOTH
@@ -167,14 +167,14 @@ def test_a_job_that_somebody_cancels_stays_so(program, tmp_path):
     )  # fmt: skip
     job = started(tmp_path, "a")
     subprocess.run(["scancel" if program == "slurm.py" else "qdel", job], capture_output=True, check=True)
-    _, said = process.communicate(timeout=120)
+    _, stderr = process.communicate(timeout=120)
     assert process.returncode == 1
-    assert "job 1 was cancelled: " in said and "submitted again" not in said
+    assert "job 1 was cancelled: " in stderr and "submitted again" not in stderr
 
 
 @BOTH
-def test_a_job_over_its_time_is_told_apart_and_submitted_again(program, tmp_path):
-    """Slurm counts in minutes, and looks twice a minute: its controller is told that the time is over."""
+def test_a_job_over_its_time_limit_is_resubmitted(program, tmp_path):
+    """Slurm counts in minutes and checks twice a minute; setting EndTime ends the job at once."""
     job = "echo run >>count; test $(wc -l <count) = 2 || sleep 120"
     limit = 1 if program == "slurm.py" else 12
     process = subprocess.Popen(command(program, "--time", limit, "log/a.1.log", "bash", "-c", job), cwd=tmp_path,
@@ -182,10 +182,10 @@ def test_a_job_over_its_time_is_told_apart_and_submitted_again(program, tmp_path
     number = started(tmp_path, "a.1")
     if program == "slurm.py":
         subprocess.run(["scontrol", "update", f"JobId={number}", "EndTime=now"], check=True)
-    _, said = process.communicate(timeout=150)
-    assert process.returncode == 0, said
+    _, stderr = process.communicate(timeout=150)
+    assert process.returncode == 0, stderr
     why = "killed by Slurm: time limit" if program == "slurm.py" else "killed by Grid Engine: limit of -l h_rt=12"
-    assert f"job 1 was {why}; submitted again (1 of 3)" in said
+    assert f"job 1 was {why}; submitted again (1 of 3)" in stderr
     assert (tmp_path / "count").read_text() == "run\nrun\n"
 
 
@@ -194,6 +194,6 @@ def test_torchrun_joins_the_processes_of_several_nodes(program, tmp_path):
     job = "echo process $RANK of $WORLD_SIZE, node $GROUP_RANK"
     done = run(program, "--nodes", 2, "log/a.log", "bash", "-c", job, cwd=tmp_path)
     assert done.returncode == 0, (tmp_path / "log/a.log").read_text()
-    said = (tmp_path / "log/a.log").read_text()
-    assert sorted(re.findall("^process.*", said, re.MULTILINE)) == [
+    text = (tmp_path / "log/a.log").read_text()
+    assert sorted(re.findall("^process.*", text, re.MULTILINE)) == [
         "process 0 of 2, node 0", "process 1 of 2, node 1"]  # fmt: skip

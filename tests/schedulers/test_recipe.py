@@ -1,4 +1,4 @@
-"""egs/mini through real clusters: the same bytes as on this machine alone, the same training on two nodes as on one."""
+"""egs/mini through real clusters: the same bytes as on one machine, and the same training on two nodes as on one."""
 
 import json
 import os

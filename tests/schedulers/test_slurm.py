@@ -1,4 +1,4 @@
-"""What a real Slurm does to jobs besides: preemption, lost nodes."""
+"""Events that only a real Slurm produces: preemption and lost nodes."""
 
 import subprocess
 
@@ -18,9 +18,9 @@ def test_a_preempted_job_is_submitted_again(program, tmp_path):
     process = start(tmp_path, "-p", "patient", "--num-threads", 4)
     started(tmp_path, "a.1")
     subprocess.run(["srun", "-p", "urgent", "-n", "1", "-c", "4", "true"], check=True, timeout=120, capture_output=True)
-    _, said = process.communicate(timeout=120)
-    assert process.returncode == 0, said
-    assert "job 1 was killed by Slurm: preempted; submitted again (1 of 3)" in said
+    _, stderr = process.communicate(timeout=120)
+    assert process.returncode == 0, stderr
+    assert "job 1 was killed by Slurm: preempted; submitted again (1 of 3)" in stderr
 
 
 @SLURM
@@ -31,6 +31,6 @@ def test_a_job_whose_node_is_lost_is_submitted_again(program, tmp_path):
     update = ["scontrol", "update", "NodeName=frail", "Reason=test"]
     subprocess.run([*update, "State=DOWN"], check=True)
     subprocess.run([*update, "State=RESUME"], check=False)  # refused where it is back already: its daemon lives
-    _, said = process.communicate(timeout=120)
-    assert process.returncode == 0, said
-    assert "job 1 was killed by Slurm: its node was lost; submitted again (1 of 3)" in said
+    _, stderr = process.communicate(timeout=120)
+    assert process.returncode == 0, stderr
+    assert "job 1 was killed by Slurm: its node was lost; submitted again (1 of 3)" in stderr

@@ -1,6 +1,6 @@
-"""utils/cluster.py with a scheduler of our own making: what it says decides what is told and submitted again.
+"""utils/cluster.py with a simulated scheduler: which jobs are reported and which are resubmitted.
 
-Real ones are in tests/schedulers. Here are the ends that they cannot be brought to: late files, lost memory of a job.
+tests/schedulers runs real schedulers. This file covers states that they rarely reach: late files, forgotten jobs.
 """
 
 import os
@@ -14,9 +14,9 @@ from cluster import State
 
 
 class Pretended:
-    """Runs the script for each task at once; `fates` says what becomes of a task: run, then what the scheduler says.
+    """Runs the script for each task at once; `fates` sets whether a task runs and which state the scheduler reports.
 
-    fates : (attempt from 1, task) -> (runs, state when asked); a state of None is a job that the scheduler forgot
+    fates : (attempt from 1, task) -> (runs, state when asked); None: the scheduler forgot the job
     """
 
     program, name, conf, launch, job_id = "slurm.py", "Slurm", "slurm.conf", "", ""
@@ -52,18 +52,18 @@ class Pretended:
 
 @pytest.fixture
 def run(tmp_path, monkeypatch):
-    """Call cluster.run: what the user is told, on the way and in the end."""
+    """Call cluster.run; returns all messages to the user, one per line."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PWD", str(tmp_path))
     monkeypatch.setattr(cluster, "ASK_EVERY", (0.0, 0.01))
     monkeypatch.setattr(cluster, "PATIENCE", 0.3)
-    said = []
-    monkeypatch.setattr(job_frame, "say", lambda program, text: said.append(text))
+    messages = []
+    monkeypatch.setattr(job_frame, "say", lambda program, text: messages.append(text))
 
     def call(scheduler, line):
-        said.clear()
+        messages.clear()
         end = cluster.run(scheduler, jobs.parse(line.split() if isinstance(line, str) else line))
-        return "\n".join([*said, end])
+        return "\n".join([*messages, end])
 
     return call
 
@@ -74,16 +74,16 @@ def killed(why):
 
 def test_only_what_the_cluster_killed_is_submitted_again(run):
     scheduler = Pretended({(1, 2): killed("out of memory"), (1, 4): killed("preempted"), (2, 4): killed("preempted")})
-    said = run(scheduler, "JOB=1:4 log/a.JOB.log echo JOB")
+    messages = run(scheduler, "JOB=1:4 log/a.JOB.log echo JOB")
     assert scheduler.submissions == [[1, 2, 3, 4], [2, 4], [4]]
-    assert said == (
+    assert messages == (
         "job 2 was killed by Slurm: out of memory; submitted again (1 of 3)\n"
         "job 4 was killed by Slurm: preempted; submitted again (1 of 3)\n"
         "job 4 was killed by Slurm: preempted; submitted again (2 of 3)\n"
     )
 
 
-def test_it_is_given_up_after_three_times_and_told_with_the_queues_log(run, tmp_path):
+def test_three_resubmissions_are_the_limit_and_the_report_shows_the_queues_log(run, tmp_path):
     scheduler = Pretended({(attempt, 1): killed("time limit") for attempt in range(1, 9)})
     submit = scheduler.submit
 
@@ -92,9 +92,9 @@ def test_it_is_given_up_after_three_times_and_told_with_the_queues_log(run, tmp_
         return submit(words, queue, tasks)
 
     scheduler.submit = submit_and_warn
-    said = run(scheduler, "log/a.log sleep 100")
+    messages = run(scheduler, "log/a.log sleep 100")
     assert len(scheduler.submissions) == 4
-    assert said.endswith(
+    assert messages.endswith(
         "job failed, log is in log/a.log\njob 1 was killed by Slurm: time limit (4 times)\n"
         f"The queue's log, {tmp_path}/q/a.log:\n  CANCELLED DUE TO TIME LIMIT\n"
         f"To run it alone: (cd {tmp_path} && sleep 100)"
@@ -124,8 +124,8 @@ def test_a_status_that_is_late_is_waited_for(run, tmp_path, monkeypatch):
 
 
 def test_a_job_that_ends_without_a_word_counts_as_killed(run):
-    said = run(Pretended({(1, 1): (False, State("ended"))}), "log/a.log true")
-    assert said == "job 1 was killed by Slurm: it ended without noting its status; submitted again (1 of 3)\n"
+    messages = run(Pretended({(1, 1): (False, State("ended"))}), "log/a.log true")
+    assert messages == "job 1 was killed by Slurm: it ended without noting its status; submitted again (1 of 3)\n"
 
 
 def test_a_job_that_the_scheduler_forgot_is_looked_up_in_its_accounts(run):
@@ -134,10 +134,10 @@ def test_a_job_that_the_scheduler_forgot_is_looked_up_in_its_accounts(run):
     assert "killed by Slurm: limit of -l h_rt=3; submitted again" in run(scheduler, "log/a.log true")
 
 
-def test_a_job_killed_by_a_signal_that_the_scheduler_does_not_explain_is_told_apart(run):
+def test_a_signal_that_the_scheduler_does_not_explain_counts_as_killed(run):
     job = "test -e again || { touch again; kill -9 $$; }"
-    said = run(Pretended({}), ["log/a.log", "bash", "-c", job])
-    assert said.startswith("job 1 was killed by Slurm: signal 9, ") and "; submitted again (1 of 3)" in said
+    messages = run(Pretended({}), ["log/a.log", "bash", "-c", job])
+    assert messages.startswith("job 1 was killed by Slurm: signal 9, ") and "; submitted again (1 of 3)" in messages
 
 
 def test_a_status_of_a_run_that_the_cluster_starts_again_by_itself_is_not_believed(run, tmp_path):
@@ -165,18 +165,18 @@ def test_a_scheduler_that_does_not_answer_is_asked_again(run):
     assert run(scheduler, "log/a.log true") == "job 1 was killed by Slurm: preempted; submitted again (1 of 3)\n"
 
 
-def test_a_job_that_can_never_start_is_cancelled_and_told(run):
+def test_a_job_that_can_never_start_is_cancelled_and_reported(run):
     scheduler = Pretended({(1, 2): (False, State("stuck", "DependencyNeverSatisfied"))})
-    said = run(scheduler, "JOB=1:2 log/a.JOB.log true")
-    assert "job 2 cannot start: DependencyNeverSatisfied\n" in said
+    messages = run(scheduler, "JOB=1:2 log/a.JOB.log true")
+    assert "job 2 cannot start: DependencyNeverSatisfied\n" in messages
     assert scheduler.cancelled == [("1", [2])] and scheduler.submissions == [[1, 2]]
 
 
 def test_what_earlier_runs_noted_does_not_count(run, tmp_path):
     (tmp_path / "q").mkdir()
     (tmp_path / "q/a.log.status").write_text("0\n")
-    said = run(Pretended({(attempt, 1): killed("preempted") for attempt in range(1, 9)}), "log/a.log true")
-    assert "job failed" in said
+    messages = run(Pretended({(attempt, 1): killed("preempted") for attempt in range(1, 9)}), "log/a.log true")
+    assert "job failed" in messages
 
 
 ODD = [

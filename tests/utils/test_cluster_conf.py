@@ -1,4 +1,4 @@
-"""conf/slurm.conf and conf/sge.conf: Kaldi's grammar, and what an unreadable line is told."""
+"""conf/slurm.conf and conf/sge.conf: Kaldi's grammar, and errors about unreadable lines."""
 
 from pathlib import Path
 

@@ -53,7 +53,7 @@ def test_an_interrupted_install_is_made_anew(house):
     assert house.installed() == []
 
 
-def test_an_environment_whose_python_is_gone_is_made_anew(house):
+def test_an_environment_without_its_python_is_rebuilt(house):
     house.installed()
     (house.venv / "bin/version").write_text("broken")
     assert house.installed()[0] == "venv"
@@ -71,9 +71,9 @@ def test_another_python_makes_the_environment_anew(house):
 def test_of_two_installs_at_once_one_waits_and_finds_it_done(house):
     house.set("slow")
     both = [house.start(), house.start()]
-    said = [process.communicate(timeout=20) for process in both]
-    assert [out for out, _ in said] == [f"{house.venv}/bin\n"] * 2
-    assert sum("waiting for it" in err for _, err in said) == 1
+    outputs = [process.communicate(timeout=20) for process in both]
+    assert [out for out, _ in outputs] == [f"{house.venv}/bin\n"] * 2
+    assert sum("waiting for it" in err for _, err in outputs) == 1
     assert sum("-e ." in call for call in house.calls()) == 1
 
 
@@ -160,11 +160,11 @@ def test_without_a_home_nothing_is_written_beside_the_checkout(house):
         ".venv", ".venv.lock", "avsv", "utils", "setup.py", "constraints.txt"}  # fmt: skip
 
 
-def test_a_folder_that_is_no_environment_is_left_alone(house, tmp_path):
+def test_a_folder_without_an_environment_is_left_alone(house, tmp_path):
     thesis = tmp_path / "thesis"
     thesis.mkdir()
     (thesis / "chapter1").write_text("")
-    assert "is no Python environment" in house.failed(AVSV_VENV=str(thesis))
+    assert str(thesis) in house.failed(AVSV_VENV=str(thesis))
     assert (thesis / "chapter1").exists()
 
 

@@ -49,9 +49,9 @@ def test_without_graphical_libraries_opencv_is_the_headless_one(house):
 
 def test_without_a_python_it_says_which_is_needed(house):
     house.set("version", "3.9")
-    said = house.failed()
-    assert "Python 3.10 to 3.13 is needed; found: python3 (3.9)" in said
-    assert "apt install python3" in said
+    stderr = house.failed()
+    assert "Python 3.10 to 3.13 is needed; found: python3 (3.9)" in stderr
+    assert "apt install python3" in stderr
 
 
 def test_a_python_named_by_the_user_is_not_replaced_by_another(house):
@@ -64,7 +64,7 @@ def test_a_python_that_cannot_make_environments_is_explained(house):
 
 
 @pytest.mark.parametrize(
-    ("pip_says", "told"),
+    ("pip_says", "advice"),
     [
         ("ERROR: No matching distribution found for torch==2.13.0", "package index could not be reached"),
         ("[Errno 28] No space left on device", "The disk is full"),
@@ -72,11 +72,11 @@ def test_a_python_that_cannot_make_environments_is_explained(house):
         ("something else", "all of pip's output is in"),
     ],
 )
-def test_a_failure_of_pip_is_shown_with_what_to_do_and_the_next_call_starts_anew(house, pip_says, told):
+def test_a_failure_of_pip_is_shown_with_what_to_do_and_the_next_call_starts_anew(house, pip_says, advice):
     house.set("pip-says", pip_says)
-    said = house.failed()
-    assert pip_says in said
-    assert told in said
+    stderr = house.failed()
+    assert pip_says in stderr
+    assert advice in stderr
     (house.state / "pip-says").unlink()
     assert house.installed()[0] == "venv"
 
@@ -107,12 +107,12 @@ def test_the_active_environment_is_looked_at_and_not_changed(house):
     assert not house.venv.exists()
 
 
-def test_an_environment_without_avsv_is_told_how_to_get_it(house, tmp_path):
+def test_an_environment_without_avsv_gets_an_install_command(house, tmp_path):
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "empty"], check=True)
     house.environment |= {"PATH": f"{tmp_path}/empty/bin:{house.bin}"}
-    said = house.failed("--test", AVSV_VENV="none")
-    assert "avsv is not installed in the active environment" in said
-    assert f'-e "{house.root}[test]"' in said
+    stderr = house.failed("--test", AVSV_VENV="none")
+    assert "avsv is not installed in the active environment" in stderr
+    assert f'-e "{house.root}[test]"' in stderr
 
 
 # env.sh

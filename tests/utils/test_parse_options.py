@@ -14,7 +14,7 @@ set -euo pipefail
 
 corpus=             # folder with wav/
 nj=4                # parallel jobs
-words="two words"   # said to the user;
+words="two words"   # shown to the user;
                     # twice
 augment=true
 here=$PWD; all=("$@")
@@ -81,8 +81,8 @@ def test_true_and_false_take_nothing_else(recipe):
 
 @pytest.mark.parametrize("value", ["x", "", "0", "-1", "2.5", "4 5", "1e3", "four", "4;date", "99999999999999999999"])
 def test_a_number_of_jobs_is_a_whole_number_from_one(recipe, value):
-    said = failure(recipe("--nj", value))
-    assert "--nj" in said and len(said.splitlines()) == 1
+    stderr = failure(recipe("--nj", value))
+    assert "--nj" in stderr and len(stderr.splitlines()) == 1
 
 
 def test_a_number_takes_numbers_or_a_list_of_them(recipe):
@@ -113,9 +113,9 @@ if stage 7 "third"; then :; fi
     "--stage five", "--stage=5", "--stage 12", "--stage 5 --stop-stage 3", "--stage 1 --stop-stage 3", "--stage 0.5",
     "--stage -1", "--stop-stage x", "--stage 8 --stop-stage 99",
 ])  # fmt: skip
-def test_stages_that_are_not_there_are_an_error(recipe, options):
-    said = failure(recipe(*options.split(), text=STAGES))
-    assert "stage" in said and len(said.splitlines()) == 1
+def test_stages_that_do_not_exist_are_an_error(recipe, options):
+    stderr = failure(recipe(*options.split(), text=STAGES))
+    assert "stage" in stderr and len(stderr.splitlines()) == 1
 
 
 def test_an_empty_stage_is_an_error(recipe):
@@ -125,7 +125,7 @@ def test_an_empty_stage_is_an_error(recipe):
 @pytest.mark.parametrize(
     "options", ["", "--stage 7", "--stage 4 --stop-stage 4", "--stage 1", "--stop-stage 99", "--stage 04"]
 )
-def test_stages_that_are_there_are_none(recipe, options):
+def test_existing_stages_are_accepted(recipe, options):
     done = recipe(*options.split(), text="stage() { :; }\n" + STAGES)
     assert (done.returncode, done.stderr) == (0, "")
 
@@ -157,7 +157,7 @@ def test_help_without_a_message_is_made_from_the_head_and_the_variables(recipe):
         "",
         "  --corpus             folder with wav/",
         "  --nj                 parallel jobs (default: 4)",
-        '  --words              said to the user; (default: "two words")',
+        '  --words              shown to the user; (default: "two words")',
         "                       twice",
         "  --augment            (default: true)",
         "  --config FILE        a file of lines name=value, read before the other options",
@@ -185,10 +185,10 @@ def test_the_config_file_is_found_from_where_the_user_stood(recipe, tmp_path):
     assert recipe("--config", "my.conf", text=text, cwd=tmp_path / "deep").stdout == "|16|two words|true|0|\n"
 
 
-def test_a_config_file_that_is_absent_or_sets_what_is_no_option_is_an_error(recipe, tmp_path):
+def test_a_missing_config_file_or_an_unknown_option_in_it_is_an_error(recipe, tmp_path):
     assert "cannot read the file my.conf" in failure(recipe("--config", "my.conf"))
     (tmp_path / "my.conf").write_text("njobs=16\n")
-    assert "my.conf sets njobs, which is no option" in failure(recipe("--config", "my.conf"))
+    assert "my.conf sets njobs" in failure(recipe("--config", "my.conf"))
 
 
 SYSTEMS = """#!/usr/bin/env bash
@@ -239,8 +239,8 @@ def test_the_options_of_a_corpus_are_in_the_help_first(recipe, corpus):
 @pytest.mark.parametrize("line", ["frame_per_clip=3", "peopl=3", "People=3", "nj=many"])
 def test_a_line_of_a_corpus_that_nothing_reads_is_an_error(recipe, corpus, line):
     (corpus / "conf/recipe.conf").write_text(line + "\n")
-    said = failure(recipe(text=SYSTEMS))
-    assert line.partition("=")[0] in said and len(said.splitlines()) == 1
+    stderr = failure(recipe(text=SYSTEMS))
+    assert line.partition("=")[0] in stderr and len(stderr.splitlines()) == 1
 
 
 def test_nothing_of_its_own_is_left_behind(recipe):

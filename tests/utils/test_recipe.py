@@ -15,18 +15,18 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 name=$1 stage=0 stop_stage=1
 . recipe.sh
 if stage 0 "first"; then
-  echo "$name begins" >>said
+  echo "$name begins" >>events
   sleep "$2"
   if [ "$name" = outer ]; then bash run.sh inner 0; fi
-  echo "$name ends" >>said
+  echo "$name ends" >>events
 fi
-if stage 1 "second"; then echo "$name is at its second stage" >>said; fi
+if stage 1 "second"; then echo "$name is at its second stage" >>events; fi
 """
 
 
 @pytest.fixture
 def start(tmp_path):
-    """Start the recipe: start(name, seconds) -> process; `said` in its folder is what its stages wrote."""
+    """Start the recipe: start(name, seconds) -> process; `events` in its folder is what its stages wrote."""
     (tmp_path / "run.sh").write_text(RECIPE)
 
     def run(name, seconds):
@@ -47,39 +47,39 @@ def wait_for(path, text):
 
 def test_a_second_run_waits_until_the_first_ends_and_says_so(start, tmp_path):
     first = start("first", 1)
-    wait_for(tmp_path / "said", "first begins")
+    wait_for(tmp_path / "events", "first begins")
     second = start("second", 0)
-    _, said = second.communicate(timeout=20)
+    _, stderr = second.communicate(timeout=20)
     assert first.wait() == second.returncode == 0
-    assert f"run.sh: another run is at work in {tmp_path}/exp: process {first.pid} on " in said
-    assert (tmp_path / "said").read_text().splitlines() == [
+    assert f"run.sh: another run is active in {tmp_path}/exp: process {first.pid} on " in stderr
+    assert (tmp_path / "events").read_text().splitlines() == [
         f"{name} {what}" for name in ("first", "second") for what in ("begins", "ends", "is at its second stage")
     ]
 
 
 def test_a_run_that_a_run_calls_does_not_wait_for_it(start, tmp_path):
     assert start("outer", 0).wait(timeout=20) == 0
-    assert "inner is at its second stage\nouter ends" in (tmp_path / "said").read_text()
+    assert "inner is at its second stage\nouter ends" in (tmp_path / "events").read_text()
 
 
 def test_after_a_kill_the_next_run_waits_for_what_the_killed_one_had_started(start, tmp_path):
     first = start("first", 1.5)
-    wait_for(tmp_path / "said", "first begins")
+    wait_for(tmp_path / "events", "first begins")
     first.send_signal(signal.SIGKILL)
     first.wait()
     begin = time.monotonic()
     assert start("second", 0).wait(timeout=20) == 0
     assert time.monotonic() - begin > 0.5  # the first one's sleep
-    assert "first ends" not in (tmp_path / "said").read_text()
+    assert "first ends" not in (tmp_path / "events").read_text()
 
 
 def test_a_called_run_ends_before_its_next_stage_when_its_caller_was_killed(start, tmp_path):
     text = (tmp_path / "run.sh").read_text()
     (tmp_path / "run.sh").write_text(text.replace("run.sh inner 0", "run.sh inner 1"))
     outer = start("outer", 0)
-    wait_for(tmp_path / "said", "inner begins")
+    wait_for(tmp_path / "events", "inner begins")
     outer.send_signal(signal.SIGKILL)
     outer.wait()
     assert start("second", 0).wait(timeout=20) == 0
-    said = (tmp_path / "said").read_text()
-    assert "inner ends\nsecond begins" in said and "inner is at its second stage" not in said
+    events = (tmp_path / "events").read_text()
+    assert "inner ends\nsecond begins" in events and "inner is at its second stage" not in events

@@ -65,7 +65,7 @@ def test_words_of_the_command_that_hold_equals_signs_are_left_alone():
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         ("JOB=1:2 log true", "cannot share one log"),
         ("JOB=0:2 log.JOB true", "1 <= N"),
@@ -82,10 +82,10 @@ def test_words_of_the_command_that_hold_equals_signs_are_left_alone():
         ("log/ true", "name of a log"),
     ],
 )
-def test_a_command_line_that_is_not_in_the_grammar_exits_2_and_says_why(words, said, tmp_path):
+def test_a_command_line_that_is_not_in_the_grammar_exits_2_and_says_why(words, message, tmp_path):
     done = run(*words.split(), cwd=tmp_path)
     assert done.returncode == 2
-    assert said in done.stderr
+    assert message in done.stderr
     assert "Traceback" not in done.stderr
 
 
@@ -168,14 +168,14 @@ def test_any_number_of_threads_in_the_environment_is_the_jobs_own_business(value
 
 
 @pytest.mark.parametrize("closed", ["2>&-", "<&- >&- 2>&-", "2>/dev/full"])
-def test_nobody_to_tell_is_no_reason_to_fail_or_to_hide_a_failure(closed, tmp_path):
+def test_a_closed_stderr_neither_fails_nor_hides_a_failure(closed, tmp_path):
     for job, code in (("true", 0), ("false", 1)):
         words = " ".join(f"'{word}'" for word in command("log", job))
         assert subprocess.run(["bash", "-c", f"{words} {closed}"], cwd=tmp_path, timeout=30).returncode == code
         assert f"(code {code})" in (tmp_path / "log").read_text()
 
 
-def test_a_fifo_is_no_log_and_no_configuration(tmp_path):
+def test_a_fifo_as_log_or_configuration_is_refused(tmp_path):
     os.mkfifo(tmp_path / "fifo")
     done = run("fifo", "true", cwd=tmp_path)
     assert done.returncode == 1 and "fifo" in done.stderr
@@ -316,9 +316,9 @@ def start(tmp_path, job="sleep 60 & echo $! >pid.JOB; wait"):
 def test_a_signal_ends_the_jobs_and_what_they_started(number, tmp_path):
     process, pids = start(tmp_path)
     process.send_signal(number)
-    _, said = process.communicate(timeout=10)
+    _, stderr = process.communicate(timeout=10)
     assert process.returncode == 2
-    assert signal.Signals(number).name in said
+    assert signal.Signals(number).name in stderr
     assert not any(alive(pid) for pid in pids)
     assert "# Ended (code" in (tmp_path / "1.log").read_text()
 

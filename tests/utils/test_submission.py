@@ -110,7 +110,7 @@ def test_a_job_that_turns_up_after_it_was_submitted_again_does_not_run(house):
     assert house.lines("cancelled") == ["101"]
 
 
-def test_what_a_scheduler_refuses_is_not_tried_again(house):
+def test_a_rejected_submission_is_not_repeated(house):
     with pytest.raises(job_frame.Refused, match="Invalid partition"):
         house.run("refuse")
     assert len(house.lines("calls")) == 1
@@ -129,7 +129,7 @@ def test_a_scheduler_that_stays_busy_is_given_up(house):
 
 
 def test_the_next_run_cancels_what_was_taken_without_an_answer(house, monkeypatch):
-    """Its number was never known: it is found by the name in q/."""
+    """Its number was never received; the name in q/ identifies it."""
     (house.folder / "q").mkdir()
     (house.folder / "q/a.submitted").write_text("a.12ab\n")
     (house.folder / "taken").write_text("77 a.12ab\n78 another\n")

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""The trial lists of NSC -> tables of speakers, lists in Kaldi's form, and folds for cross-validation over speakers.
+"""Convert the trial lists of NSC to speaker tables, lists in Kaldi's format and folds for speaker cross-validation.
 
 Reads NSC/pt{1,2,3}_trials.csv (utt1,utt2,label,stratum; a stratum is PART.GENDER.AGE.ORIGIN) and NSC/embeddings.npz for
-the names. Speakers are dealt into --groups groups. A fold holds the trials between two groups, or within one, and the
-speakers of all other groups to train on: no speaker of its trials is among them. Each trial is in one fold. Writes
+the names. Speakers are divided into --groups groups. A fold holds the trials between two groups, or within one, and the
+speakers of all other groups for training, so test and training speakers are disjoint. Each trial is in one fold. Writes
   data/nsc/{utt2spk,spk2utt,spk2gender,spk2age,spk2origin,trials/{pt1,pt2,pt3,all}}
-  data/folds/K/{utt2spk,trials,train_trials}     train_trials: those among the training speakers
+  data/folds/K/{utt2spk,trials,train_trials}     train_trials: trials between training speakers
 
 example: local/prepare_nsc.py /corpora/nsc data
 """
@@ -32,7 +32,7 @@ PARTS = ("pt1", "pt2", "pt3")
 def main(args):
     if args.groups < 3:
         raise InputError(
-            f"--groups {args.groups}: expected at least 3, for a fold is tested on two and trained on the others"
+            f"--groups {args.groups}: expected at least 3, because a fold tests on two groups and trains on the others"
         )
     with np.load(need(args.nsc / "embeddings.npz", "the embeddings"), allow_pickle=False) as arrays:
         utt2spk = {utt: utt.rpartition("_")[0] for utt in arrays["keys"].tolist()}
@@ -66,7 +66,7 @@ def main(args):
 
 
 def read_list(path: Path, part: str, utt2spk: dict, strata: dict) -> list[tuple[str, str, bool]]:
-    """Trials of one list; notes each speaker's stratum, told of the first recording of a trial, in `strata`."""
+    """Read the trials of one list; stores the stratum of the first recording's speaker in `strata`."""
     trials = []
     for row in csv.DictReader(read_lines(path)):
         pair = [f"nsc{part[-1]}/{row[side].removesuffix('.wav')}" for side in ("utt1", "utt2")]
@@ -86,6 +86,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("nsc", type=Path, help="folder with embeddings.npz and pt{1,2,3}_trials.csv")
     parser.add_argument("data", type=Path, help="folder to write to")
-    parser.add_argument("--groups", type=int, default=5, help="of speakers (5, which makes 15 folds)")
+    parser.add_argument("--groups", type=int, default=5, help="groups of speakers (default: 5, which gives 15 folds)")
     parser.add_argument("--seed", type=int, default=0)
     run(main, parser)

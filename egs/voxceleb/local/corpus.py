@@ -1,4 +1,4 @@
-"""What the preparations share: the way VoxCeleb names things, lengths, and their messages."""
+"""Shared by the preparation scripts: VoxCeleb's naming scheme, clip lengths and messages."""
 
 import argparse
 import logging
@@ -17,7 +17,7 @@ log = logging.getLogger("avsv")
 
 
 def run(main: Callable[[argparse.Namespace], None], parser: argparse.ArgumentParser) -> None:
-    """Call `main`; a mistake of the user's is one line on stderr and exit status 1."""
+    """Call `main`; a mistake of the user gives one line on stderr and exit status 1."""
     logging.basicConfig(level="INFO", format="%(message)s", stream=sys.stderr)
     end_soon_on_interrupt()
     try:
@@ -29,7 +29,7 @@ def run(main: Callable[[argparse.Namespace], None], parser: argparse.ArgumentPar
 
 
 def need(path: Path, what: str) -> Path:
-    """The path if it exists; otherwise an error that says what should be there."""
+    """Return the path if it exists; raise an error that names the expected content otherwise."""
     if not path.exists():
         raise InputError(f"{path}: not found; expected {what}. See the recipe's README.md for the layout")
     return path
@@ -40,9 +40,9 @@ def find_clips(root: Path, endings: tuple[str, ...]) -> dict[str, Path]:
 
     Parameters
     ----------
-    endings : in lower case, files may have them in any; of a clip in several forms the first in this row is taken
+    endings : in lower case, matched in any case; if a clip has several files, the first ending in this list wins
 
-    What is left out (files of macOS, other forms) is counted in the log, with an example.
+    The log counts the files left out (files of macOS, other forms), with an example.
     """
     clips: dict[str, tuple[int, str]] = {}  # place of the ending in `endings`, path
     left_out: dict[str, list[str]] = {}
@@ -53,19 +53,19 @@ def find_clips(root: Path, endings: tuple[str, ...]) -> dict[str, Path]:
                 if ending.lower() not in endings:
                     left_out.setdefault(f"are not {' or '.join(endings)}", []).append(file.path)
                     continue
-                utt, found = f"{speaker.name}-{video.name}-{stem}", (endings.index(ending.lower()), file.path)
+                utt, candidate = f"{speaker.name}-{video.name}-{stem}", (endings.index(ending.lower()), file.path)
                 if utt in clips:
-                    left_out.setdefault("are other forms of a clip", []).append(max(clips[utt], found)[1])
-                clips[utt] = min(clips.get(utt, found), found)
+                    left_out.setdefault("are other forms of a clip", []).append(max(clips[utt], candidate)[1])
+                clips[utt] = min(clips.get(utt, candidate), candidate)
     for why, paths in left_out.items():
         log.warning("%s: left out %d that %s, such as %s", root, len(paths), why, min(paths))
     return {utt: Path(clips[utt][1]) for utt in sorted(clips, key=str.encode)}
 
 
 def entries(folder: str | Path, left_out: dict[str, list[str]]) -> list[os.DirEntry]:
-    """What a folder holds, without what systems leave there, which goes to `left_out`."""
-    with os.scandir(folder) as found:
-        all_entries = list(found)
+    """List a folder; hidden files created by the operating system go to `left_out`."""
+    with os.scandir(folder) as listing:
+        all_entries = list(listing)
     for entry in all_entries:
         if is_hidden(entry.name):
             left_out.setdefault("are files of a system (hidden)", []).append(entry.path)
@@ -73,16 +73,16 @@ def entries(folder: str | Path, left_out: dict[str, list[str]]) -> list[os.DirEn
 
 
 def folders(folder: str | Path, left_out: dict[str, list[str]]) -> list[os.DirEntry]:
-    """The folders in a folder, or links to some."""
-    found = entries(folder, left_out)
-    for entry in found:
+    """List the subfolders of a folder, including links to folders."""
+    listed = entries(folder, left_out)
+    for entry in listed:
         if not entry.is_dir():
             left_out.setdefault("are not in a folder ID/VIDEO", []).append(entry.path)
-    return [entry for entry in found if entry.is_dir()]
+    return [entry for entry in listed if entry.is_dir()]
 
 
 def is_hidden(name: str) -> bool:
-    """Whether a system made this file: "._00001.wav" beside 00001.wav (macOS), .DS_Store, Thumbs.db.
+    """Return True for files made by an operating system: "._00001.wav" beside 00001.wav (macOS), .DS_Store, Thumbs.db.
 
     Examples
     --------
@@ -93,12 +93,12 @@ def is_hidden(name: str) -> bool:
 
 
 def find_recordings(folder: Path) -> list[Path]:
-    """Every WAV file below a folder, in whatever case its ending is written, sorted."""
-    found = [path for path in folder.rglob("*") if path.suffix.lower() == ".wav"]
-    hidden = [path for path in found if any(is_hidden(part) for part in path.relative_to(folder).parts)]
+    """Every WAV file below a folder, sorted; the file name extension may be in any case."""
+    paths = [path for path in folder.rglob("*") if path.suffix.lower() == ".wav"]
+    hidden = [path for path in paths if any(is_hidden(part) for part in path.relative_to(folder).parts)]
     if hidden:
         log.warning("%s: left out %d files of a system (hidden), such as %s", folder, len(hidden), min(hidden))
-    return sorted(set(found) - set(hidden))
+    return sorted(set(paths) - set(hidden))
 
 
 def face_folders(root: Path, person: str, name: str, video: str) -> list[Path]:
@@ -107,7 +107,7 @@ def face_folders(root: Path, person: str, name: str, video: str) -> list[Path]:
 
 
 def read_meta(path: Path, id_column: str, column: str) -> dict[str, str]:
-    """One column of VoxCeleb's meta files by id: tab separated in VoxCeleb1, commas and spaces in VoxCeleb2."""
+    """Read one column of a VoxCeleb meta file by id (VoxCeleb1 separates by tabs, VoxCeleb2 by commas and spaces)."""
     rows = [[f.strip() for f in line.replace(",", "\t").split("\t")] for line in read_lines(path) if line.strip()]
     for name in (id_column, column):
         if not rows or name not in rows[0]:
@@ -129,7 +129,7 @@ def write_set(out_dir: Path, wav: dict[str, Path], video: dict[str, Path], gende
     seconds, bad = audio_durations({utt: str(wav[utt]) for utt in wav}, jobs)
     for utt, reason in list(bad.items())[:10]:
         log.warning("%s: length unknown: %s", utt, reason)
-    for what, of, others in (("sound", wav, video), ("faces", video, wav)):
+    for what, of, others in (("audio", wav, video), ("faces", video, wav)):
         if lacking := sorted(others.keys() - of.keys()):
             log.warning("%s: %d of %d clips have no %s, such as %s", out_dir, len(lacking), len(utts), what, lacking[0])
     if bad:

@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2154
-# Stage 0 of run_association.sh: the people of data/vox1, or of the data directories that --from names, are split.
+# Stage 0 of run_association.sh: splits the people of data/vox1, or of the data directories given with --from.
 if [ -n "$splits" ]; then
   how=(--splits "$(from_user "$splits")")
 else

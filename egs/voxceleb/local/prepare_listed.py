@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Published face-voice lists -> a data directory of the recordings and images that they name.
+"""Create a data directory of all recordings and images that published face-voice lists name.
 
-Each recording is a clip ID-VIDEO-CLIP with a wav, each image a clip ID-VIDEO-FRAME with that image alone: as the lists
-require, one embedding per image is compared. The log counts and names files that the corpus lacks.
+Each recording becomes a clip ID-VIDEO-CLIP with a wav, each image a clip ID-VIDEO-FRAME with that single image, because
+the lists compare one embedding per image. The log counts and names files that the corpus lacks.
 
 example: local/prepare_listed.py --ids data/association/ids --lists association /corpora/voxceleb1 data/listed
 """
@@ -19,7 +19,7 @@ from avsv.systems.association.lists import find_protocols, item_id, read_gallery
 
 
 def listed_names(folder: Path) -> set[str]:
-    """Every path that the lists of a folder name."""
+    """All paths in the lists of a folder."""
     lists = find_protocols(folder)
     names: set[str] = set()
     for path in lists.verification.values():
@@ -34,7 +34,7 @@ def listed_names(folder: Path) -> set[str]:
 
 
 def places_of(utt: str, is_audio: bool, names: dict[str, str]) -> list[Path]:
-    """Where the corpus may have a clip: wav/ID/VIDEO/CLIP.wav, or unzippedFaces/NAME/1.6/VIDEO/FRAME.jpg.
+    """Possible locations of a clip in the corpus: wav/ID/VIDEO/CLIP.wav, or unzippedFaces/NAME/1.6/VIDEO/FRAME.jpg.
 
     Examples
     --------
@@ -78,6 +78,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("corpus", type=Path, help="the folder of VoxCeleb1")
     parser.add_argument("out_dir", type=Path)
-    parser.add_argument("--ids", type=Path, required=True, help="name id; prepare_association.py --meta writes it")
+    parser.add_argument("--ids", type=Path, required=True, help="name id; written by prepare_association.py --meta")
     parser.add_argument("--lists", type=Path, required=True, metavar="DIR", help="folder of the published lists")
     run(main, parser)

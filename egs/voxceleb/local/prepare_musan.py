@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""MUSAN and RIRS_NOISES -> one data directory of sounds to damage with.
+"""Create one data directory of noises and room responses from MUSAN and RIRS_NOISES.
 
-An utterance is a recording; its "speaker" is its sort: noise, music, speech or rir. Reads, and never writes:
+An utterance is a recording; its "speaker" is its type: noise, music, speech or rir. Reads, and never writes to:
   MUSAN/{noise,music,speech}/SOURCE/NAME.wav
   RIRS/simulated_rirs/{smallroom,mediumroom}/ROOM/NAME.wav   (large rooms are left out, as in Kaldi's recipes)
 
@@ -30,7 +30,7 @@ def main(args):
     utt2spk = {utt: utt.partition("-")[0] for utt in wav}
     if set(utt2spk.values()) != {"noise", "music", "speech", "rir"}:
         raise InputError(
-            f"{musan} and {rirs}: found only recordings of sort {', '.join(sorted(set(utt2spk.values())))}"
+            f"{musan} and {rirs}: found only recordings of type {', '.join(sorted(set(utt2spk.values())))}"
         )
     write_data_dir(args.out_dir, {"wav.scp": {utt: str(path) for utt, path in wav.items()}, "utt2spk": utt2spk})
 

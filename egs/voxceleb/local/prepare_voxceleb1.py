@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""VoxCeleb1 -> a data directory with the trial lists Vox1-O, E and H.
+"""Create a data directory of VoxCeleb1 with the trial lists Vox1-O, E and H.
 
-Reads, and never writes, in the corpus:
+Reads, and never writes to, the corpus:
   wav/ID/VIDEO/CLIP.wav                 audio, also as flac, m4a or ogg; or in dev/wav and test/wav, as unpacked
   unzippedFaces/NAME/1.6/VIDEO/*.jpg    images of a video's speaker (shared by the clips of the video); also without
                                         the 1.6, or with ID in place of NAME
   vox1_meta.csv                         ID <-> NAME, gender
   veri_test2.txt, list_test_all2.txt, list_test_hard2.txt     trial lists O, E, H, cleaned
-  veri_test.txt, list_test_all.txt, list_test_hard.txt        the same before cleaning, if present
+  veri_test.txt, list_test_all.txt, list_test_hard.txt        the uncleaned lists, if present
 
 example: local/prepare_voxceleb1.py /corpora/voxceleb1 data/vox1
 """
@@ -38,8 +38,8 @@ def find_audio(corpus: Path) -> dict[str, Path]:
     """The clips of wav/, or of dev/wav and test/wav."""
     parts = [part for part in (corpus / "dev/wav", corpus / "test/wav") if part.is_dir()]
     roots = [corpus / "wav"] if (corpus / "wav").is_dir() or not parts else parts
-    found = [find_clips(need(root, "wav/ID/VIDEO/CLIP.wav of VoxCeleb1"), AUDIO) for root in roots]
-    return {utt: clips[utt] for clips in found for utt in clips}
+    of_root = [find_clips(need(root, "wav/ID/VIDEO/CLIP.wav of VoxCeleb1"), AUDIO) for root in roots]
+    return {utt: clips[utt] for clips in of_root for utt in clips}
 
 
 def has_images(folder: Path) -> bool:
@@ -49,31 +49,31 @@ def has_images(folder: Path) -> bool:
 
 
 def find_faces(root: Path, names: dict[str, str], utts: list[str]) -> dict[str, Path]:
-    """The picture folder of each clip's video, where there is one with images."""
+    """The image folder of each clip's video; clips without images are left out."""
     of_video: dict[tuple[str, str], Path | None] = {}
-    found = {}
+    folder_of = {}
     for utt in utts:
         spk, _, rest = utt.partition("-")
         video = rest.rpartition("-")[0]
         if (spk, video) not in of_video:
             places = face_folders(root, spk, names.get(spk, ""), video)
             of_video[spk, video] = next(filter(has_images, places), None)
-        found[utt] = of_video[spk, video]
-    return {utt: folder for utt, folder in found.items() if folder}
+        folder_of[utt] = of_video[spk, video]
+    return {utt: folder for utt, folder in folder_of.items() if folder}
 
 
 def write_lists(corpus: Path, out_dir: Path, known: set[str]) -> None:
-    """Copy the trial lists that the corpus has, in Kaldi's form; a trial of an unknown clip is an error.
+    """Copy the trial lists of the corpus in Kaldi's format; a trial of an unknown clip is an error.
 
-    A list of these names that the corpus has no longer is removed, so that it is not scored and reported any more.
+    Lists in `out_dir` that the corpus no longer contains are removed, so they are not scored and reported any more.
     """
     for name, file in LISTS.items():
         if not (corpus / file).exists():
             if (out_dir / "trials" / name).exists():
-                log.warning("%s/trials/%s: is removed, for %s has no %s any more", out_dir, name, corpus, file)
+                log.warning("%s/trials/%s: removed, because %s no longer contains %s", out_dir, name, corpus, file)
                 (out_dir / "trials" / name).unlink()
             if "uncleaned" not in name:
-                log.warning("%s: has no %s, so there is no list %s", corpus, file, name)
+                log.warning("%s: no %s, so the list %s is left out", corpus, file, name)
             continue
         trials = read_trials(corpus / file)
         unknown = sorted((set(trials.enroll_ids) | set(trials.test_ids)) - known)
@@ -89,7 +89,7 @@ def main(args):
     corpus = need(args.corpus.resolve(), "the folder of VoxCeleb1")
     wav = find_audio(corpus)
     if not wav:
-        raise InputError(f"{corpus}/wav: holds no ID/VIDEO/CLIP.wav")
+        raise InputError(f"{corpus}/wav: contains no ID/VIDEO/CLIP.wav")
     faces = need(corpus / "unzippedFaces", "unzippedFaces/NAME/1.6/VIDEO/*.jpg of VoxCeleb1")
     meta = need(corpus / "vox1_meta.csv", "VoxCeleb1's meta file")
     names = read_meta(meta, "VoxCeleb1 ID", "VGGFace1 ID")
@@ -98,7 +98,7 @@ def main(args):
     utts = sorted(wav, key=str.encode)
     folders = find_faces(faces, names, utts)
     if not folders:
-        raise InputError(f"{faces}: holds no images of the {len(utts)} clips; expected NAME/1.6/VIDEO/*.jpg or "
+        raise InputError(f"{faces}: contains no images of the {len(utts)} clips; expected NAME/1.6/VIDEO/*.jpg or "
                         "NAME/VIDEO/*.jpg, with the names of vox1_meta.csv")  # fmt: skip
     write_set(args.out_dir, wav, folders, read_meta(meta, "VoxCeleb1 ID", "Gender"), args.jobs)
     nations = read_meta(meta, "VoxCeleb1 ID", "Nationality")

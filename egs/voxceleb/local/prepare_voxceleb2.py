@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""VoxCeleb2 -> data directories: people to train on, and held-out people with a trial list.
+"""Create data directories of VoxCeleb2: training people, and held-out people with a trial list.
 
-Reads, and never writes, in the corpus (PART is dev or test):
-  PART/aac/ID/VIDEO/CLIP.m4a   sound, also converted to wav, flac or ogg, there or in PART/wav/; where there is none,
-                               that of the mp4 files. Of a clip in several forms the m4a is taken, which is the original
+Reads, and never writes to, the corpus (PART is dev or test):
+  PART/aac/ID/VIDEO/CLIP.m4a   audio; may be converted to wav, flac or ogg, here or in PART/wav/. If a clip has several
+                               forms, the original m4a is used. Without either folder, the mp4 files provide the audio
   PART/mp4/ID/VIDEO/CLIP.mp4   faces
   PART/txt/ID/VIDEO/CLIP.txt   only with --landmarks: key points of the face in each frame
   vox2_meta.csv                gender
@@ -26,7 +26,7 @@ AUDIO = (".m4a", ".wav", ".flac", ".ogg")
 
 
 def split_people(genders: dict[str, str], people: list[str], n_held_out: int, seed: int) -> set[str]:
-    """Choose the held-out people, half of each gender."""
+    """Draw the held-out people, half of each gender."""
     rng = np.random.default_rng(seed)
     chosen: set[str] = set()
     for index, gender in enumerate(("f", "m")):
@@ -37,17 +37,17 @@ def split_people(genders: dict[str, str], people: list[str], n_held_out: int, se
 
 
 def refuse_old_held_out(folder: Path | None, trained_on: set[str]) -> None:
-    """InputError where the held-out people of an earlier run, who stay in their folder, would now be trained on too."""
+    """Raise InputError if held-out people of an earlier run, still in their folder, are training people now."""
     if folder is None or not (folder / "utt2spk").exists():
         return
     if both := sorted(set(read_table(folder / "utt2spk", 2, "utterance speaker").values()) & trained_on):
         raise InputError(
-            f"{folder}: holds {len(both)} people who would be trained on now, such as {both[0]}; delete it"
+            f"{folder}: contains {len(both)} people who are now training people, such as {both[0]}; delete it"
         )
 
 
 def make_trials(utts: list[str], seed: int, most: int = 20000) -> Trials:
-    """Targets across videos and as many nontargets, drawn from all pairs of clips; at most `most` of each."""
+    """Draw targets across videos, and up to 4 nontargets for each, from all pairs of clips; at most `most` of each."""
     rng = np.random.default_rng(seed)
     people = np.unique([utt.partition("-")[0] for utt in utts], return_inverse=True)[1]
     video = np.unique([utt.rpartition("-")[0] for utt in utts], return_inverse=True)[1]
@@ -63,7 +63,7 @@ def make_trials(utts: list[str], seed: int, most: int = 20000) -> Trials:
 
 
 def find_audio(part: Path) -> dict[str, Path]:
-    """The clips of aac/ and of wav/; those of aac/ where both have a clip."""
+    """The clips of aac/ and wav/; aac/ wins if a clip is in both."""
     aac, wav = (find_clips(part / name, AUDIO) if (part / name).is_dir() else {} for name in ("aac", "wav"))
     if both := aac.keys() & wav.keys():
         log.warning("%s: %d clips are in aac/ too and left out, such as %s", part / "wav", len(both), min(both))
@@ -76,7 +76,7 @@ def main(args):
     video = find_clips(need(part / "mp4", f"{args.part}/mp4/ID/VIDEO/CLIP.mp4 of VoxCeleb2"), (".mp4",))
     wav = find_audio(part) or dict(video)
     if not wav:
-        raise InputError(f"{part}: holds neither aac/ID/VIDEO/CLIP.m4a (or .wav) nor mp4/ID/VIDEO/CLIP.mp4")
+        raise InputError(f"{part}: contains neither aac/ID/VIDEO/CLIP.m4a (or .wav) nor mp4/ID/VIDEO/CLIP.mp4")
     genders = read_meta(need(corpus / "vox2_meta.csv", "VoxCeleb2's meta file"), "VoxCeleb2 ID", "Gender")
     people = sorted({utt.partition("-")[0] for utt in wav.keys() | video.keys()})
     held_out = split_people(genders, people, args.held_out, args.seed)
@@ -89,12 +89,12 @@ def main(args):
     for out_dir, chosen in ((args.out_dir, set(people) - held_out), (held_out_dir, held_out)):
         if not chosen:
             continue
-        sound, faces, points = ({u: p for u, p in clips.items() if u.partition("-")[0] in chosen}
+        audio, faces, points = ({u: p for u, p in clips.items() if u.partition("-")[0] in chosen}
                                 for clips in (wav, video, landmarks))  # fmt: skip
         more = {"landmarks.scp": {utt: str(path) for utt, path in points.items()}} if points else {}
-        write_set(out_dir, sound, faces, genders, args.jobs, more)
+        write_set(out_dir, audio, faces, genders, args.jobs, more)
         if out_dir == held_out_dir:
-            write_trials(out_dir / "trials" / out_dir.name, make_trials(sorted(sound.keys() | faces.keys()), args.seed))
+            write_trials(out_dir / "trials" / out_dir.name, make_trials(sorted(audio.keys() | faces.keys()), args.seed))
     if args.trials:
         trials = read_trials(args.trials)
         write_trials(args.out_dir / "trials" / args.out_dir.name, trials)
@@ -107,9 +107,9 @@ if __name__ == "__main__":
     parser.add_argument("out_dir", type=Path)
     parser.add_argument("--part", default="dev", help="dev or test (default: dev)")
     parser.add_argument("--held-out", type=int, default=0, metavar="N", help="people left out of OUT_DIR (default: 0)")
-    parser.add_argument("--held-out-dir", type=Path, metavar="DIR", help="where these go (data/dev)")
-    parser.add_argument("--trials", type=Path, help="a trial list of this part, kept as trials/NAME of OUT_DIR")
-    parser.add_argument("--landmarks", action="store_true", help="txt/ holds key points: write landmarks.scp")
+    parser.add_argument("--held-out-dir", type=Path, metavar="DIR", help="folder of these people (default: data/dev)")
+    parser.add_argument("--trials", type=Path, help="a trial list of this part, copied to trials/NAME in OUT_DIR")
+    parser.add_argument("--landmarks", action="store_true", help="write landmarks.scp, from the key points in txt/")
     parser.add_argument("--seed", type=int, default=0, help="of the choice of people and trials (default: 0)")
     parser.add_argument(
         "--jobs", type=int, default=os.cpu_count(), help="processes that read lengths (default: all cores)"

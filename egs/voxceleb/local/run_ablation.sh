@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Every network, fusion form, attention module and augmentation, on the clean and on every noisy test set: one table.
-# Run it after run.sh, whose voice and face embeddings of all test sets it takes: run.sh --conditions "noisy-0.3 noisy-0.6
+# It uses the voice and face embeddings of all test sets, so run this first: run.sh --conditions "noisy-0.3 noisy-0.6
 # noisy-0.8 voice-noisy face-noisy both-noisy no-voice no-face half-missing".
 # Results are in exp/ablation/results; exp/ablation/seeds.md has mean and spread over the seeds.
 #
@@ -10,16 +10,16 @@ caller=$PWD
 reference=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$(dirname "$0")/.."     # the corpus' folder; its file here is conf/recipe_ablation.conf
 
-train_set=vox2        # data directory of the training people; TRAIN_SET_damaged is what stage 2 of run.sh made of it
+train_set=vox2        # data directory of the training people; stage 2 of run.sh made TRAIN_SET_damaged from it
 test_set=vox1         # data directory of the test people; TEST_SET_CONDITION are its noisy versions
-detector=buffalo_l    # pack, or experiment, whose detector finds the faces that AVN-F and AVN-J train on
+detector=buffalo_l    # pack or experiment with the face detector for the training faces of AVN-F and AVN-J
 ours=conf/avn_e_small.yaml    # configuration of the recipe's own AVN-E
 avn_f=conf/avn_f_small.yaml   # of AVN-F
 avn_j=conf/avn_j_small.yaml   # of AVN-J
 pack=buffalo_l        # the face model of run.sh; averaging and attention over a clip's faces are compared with it
 pool=conf/face_pool.yaml      # attention on the quality of a clip's faces
-face=conf/face_small.yaml     # where AVN-J's face encoder starts from: a configuration to train, or exp/face if that was trained
-seeds=0               # of AVN-E's trainings
+face=conf/face_small.yaml     # initial face encoder of AVN-J: a configuration to train, or exp/face if that was trained
+seeds=0               # of the trainings of AVN-E
 heads="concat sum soft_attention soft_attention_concat gated compact_bilinear"
 attentions="none 1 2 3"       # of AVN-F
 cmd=run.py            # how jobs are run: on this machine, or through a cluster by slurm.py or sge.py, see cmd.sh
@@ -34,13 +34,13 @@ RECIPE_CONF=conf/recipe_ablation.conf
 # shellcheck source=../cmd.sh
 . "$(own_or_reference cmd.sh)"
 
-# What follows from the options, the same in every stage.
+# Derived from the options, for every stage.
 ours=$(from_user "$ours") avn_f=$(from_user "$avn_f") avn_j=$(from_user "$avn_j")
 pool=$(from_user "$pool") face=$(from_user "$face") pack=$(from_user "$pack") detector=$(from_user "$detector")
 face_start=$(trained_or_given exp/face_small "$face")
 here=exp/ablation
-# The paper's fusion at laptop size: one Linear a modality, attention on the embeddings, AAM-softmax. Not its training, which
-# has a contrastive loss as well and a rate of 1e-5 to 1e-6: see conf/avn_e_paper.yaml.
+# The paper's fusion at laptop size: one Linear a modality, attention on the embeddings, AAM-softmax. The training
+# differs: the paper adds a contrastive loss and uses a rate of 1e-5 to 1e-6, see conf/avn_e_paper.yaml.
 forms=(reliability=false 'voice_quality=[]' 'face_quality=[]' attention_on=embeddings missing=mask transform_depth=1
   'losses={aam: 1, verification: 0, damage: 0, attention: 0}' missing_share=0 clips_per_person=0 batch_size=64 epochs=30
   'optimizer={name: adam, lr: 1.0e-4, final_lr: 1.0e-6, weight_decay: 1.0e-4, schedule: exponential}')
@@ -48,7 +48,7 @@ damaged=${train_set}_damaged
 damaged_sets="[{data_dir: data/$damaged, voice: exp/voice/$damaged/embedding.scp, face: exp/face/$damaged/embedding.scp}]"
 sets=("$test_set")
 for set in data/"${test_set}"_*; do
-  if [ -e "$set/utt2damage" ]; then sets+=("${set##*/}"); fi   # and not another set of the same beginning
+  if [ -e "$set/utt2damage" ]; then sets+=("${set##*/}"); fi   # skips other sets with the same prefix
 done
 
 # score SYSTEM: cosine scores of all lists and conditions from exp/ablation/SYSTEM/SET/embedding.scp
@@ -63,7 +63,7 @@ score() {
   done
 }
 
-# score_shared SYSTEM: the same by what both clips have, calibrated on the held-out people of run.sh
+# score_shared SYSTEM: cosine scores on the modalities that both clips have, calibrated on the held-out people of run.sh
 score_shared() {
   local set trials list condition
   avsv embed-pair --model "$here/$1" --voice exp/voice/dev_noisy/embedding.scp --face exp/face/dev_noisy/embedding.scp \
@@ -79,7 +79,7 @@ score_shared() {
       avsv calibrate --missing rest --trials "$trials" --scores "$list.cosine_shared" \
         --train-trials data/dev_noisy/trials/dev --train-scores "$here/$1/dev_noisy/dev.cosine_shared" \
         "$list.cosine_shared_calibrated"
-      rm "$list.cosine_shared"    # in the table one line a system is enough
+      rm "$list.cosine_shared"    # the table needs only one row per system
     done
   done
 }
@@ -101,7 +101,7 @@ train_pairs() {
   done
 }
 
-if stage 1 "what it is compared with: voice, face, mean of scores, logistic fusion, and with quality"; then
+if stage 1 "baselines: voice, face, mean of scores, logistic fusion, logistic fusion with quality measures"; then
   for system in voice face mean logistic; do
     mkdir -p "$here/$system/scores"
     kinds=(cosine)
@@ -111,7 +111,7 @@ if stage 1 "what it is compared with: voice, face, mean of scores, logistic fusi
       for trials in "data/$set/trials/"*; do
         for kind in "${kinds[@]}"; do
           scores=exp/$system/scores/${trials##*/}${condition:+@${condition#_}}.$kind
-          avsv evaluate --resamples 0 --trials "$trials" "$scores" >/dev/null   # refuses those of an earlier model
+          avsv evaluate --resamples 0 --trials "$trials" "$scores" >/dev/null   # fails on scores of an earlier model
           cp "$scores" "$here/$system/scores/"
         done
       done
@@ -125,7 +125,7 @@ fi
 
 if stage 3 "AVN-E: augmentations, and ours"; then
   for modality in voice face; do
-    case $modality in   # the paper's three types of damage of each
+    case $modality in   # the paper's three types of damage per modality
       voice) damages=(noise music babble) ;;
       face) damages=(gaussian-blur motion-blur-vertical motion-blur-horizontal) ;;
     esac

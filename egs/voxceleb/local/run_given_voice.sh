@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# AVN-E on voice embeddings that another toolkit made of VoxCeleb1 and 2 (published ECAPA, WeSpeaker, ...), beside this
-# recipe's faces: for what can be compared without damaged sound, that is clean clips, damaged faces, missing modalities.
+# AVN-E on this recipe's faces and on voice embeddings of VoxCeleb1 and 2 made by another toolkit (published ECAPA, WeSpeaker,
+# ...). It covers the conditions without damaged audio: clean clips, damaged faces, missing modalities.
 # Run it after run.sh with --conditions "face-noisy no-voice no-face half-missing". Results are in exp/given_voice/results.
 #
 # example: local/run_given_voice.sh --embeddings ecapa_embeddings.npz --array ecapa
@@ -8,8 +8,8 @@ set -euo pipefail
 caller=$PWD
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-embeddings=           # what avsv import-embeddings reads: of training and test clips, together
-array=                # the array with the vectors, where the file has several
+embeddings=           # file for avsv import-embeddings, with training and test clips together
+array=                # name of the array with the vectors, if the file has several
 ours=conf/avn_e_small.yaml    # configuration of AVN-E
 conditions="face-noisy no-voice no-face half-missing"   # test sets that run.sh made
 seeds="0 1 2"
@@ -34,21 +34,21 @@ score() {
   done
 }
 
-if stage 1 "the embeddings of each set: of the clips that have a voice there"; then
+if stage 1 "embeddings of each set, for the clips with a voice"; then
   need embeddings
   avsv import-embeddings "$(from_user "$embeddings")" "$here/all" ${array:+--array "$array"} --paths all
   for set in vox2 "${sets[@]}"; do
     mkdir -p "$here/voice/$set"
     # names may begin with the corpus: vox1/id10270/...
     sed 's/^vox[12]-//' "$here/all/embedding.scp" |
-      awk 'NR == FNR { there[$1]; next } $1 in there' "data/$set/wav.scp" - >"$here/voice/$set/embedding.scp"
+      awk 'NR == FNR { has_voice[$1]; next } $1 in has_voice' "data/$set/wav.scp" - >"$here/voice/$set/embedding.scp"
     sed 's/^vox[12]-//' "$here/all/utt2magnitude" >"$here/voice/$set/utt2magnitude"
   done
 fi
 
 if stage 2 "AVN-E on them"; then
   for seed in $seeds; do
-    # of the voices there are no damaged versions: they only go missing; faces are damaged as always
+    # no damaged versions of these voices exist, so they only go missing; faces are damaged as usual
     $train_cmd "$here/avn_e.seed$seed/log/train.log" \
       avsv train --task avn_e "$ours" exp_dir="$here/avn_e.seed$seed" seed="$seed" voice="$here/voice/vox2/embedding.scp" \
         'voice_quality=["log:utt2magnitude"]' \

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""results.json of an ablation -> a table of EER: systems by conditions, mean and spread over SYSTEM.seed0, .seed1, ...
+"""Summarise results.json of an ablation: a table of EER by system and condition, over SYSTEM.seed0, .seed1, ...
 
-A cell is the mean, with the least and the greatest where there are several seeds; the interval over people, which is
-much wider, stands in results.md. One table a trial list, rows by their mean over the conditions.
+Each cell holds the mean, followed by minimum and maximum if several seeds exist; the much wider interval over people is
+in results.md. Each trial list has its own table; rows are sorted by their mean over the conditions.
 
 example: local/summarize_seeds.py exp/ablation/results/results.json exp/ablation/seeds.md
 """
@@ -28,15 +28,15 @@ def main(args):
 
 
 def table(records: list[dict]) -> list[list[str]]:
-    """The head and a row for each system."""
+    """The header row and one row for each system."""
     conditions = list(dict.fromkeys(record["condition"] for record in records))
-    found: dict[str, dict[str, list[float]]] = {}
+    eers: dict[str, dict[str, list[float]]] = {}
     for record in records:
         system = record["system"].partition(".seed")[0]
         if record["backend"] != "cosine":
             system += " " + record["backend"].removeprefix("cosine+")
-        found.setdefault(system, {}).setdefault(record["condition"], []).append(record["eer_percent"])
-    rows = sorted(found.items(), key=lambda row: np.mean([np.mean(of_seeds) for of_seeds in row[1].values()]))
+        eers.setdefault(system, {}).setdefault(record["condition"], []).append(record["eer_percent"])
+    rows = sorted(eers.items(), key=lambda row: np.mean([np.mean(of_seeds) for of_seeds in row[1].values()]))
     return [["system", *conditions], *([system, *(cell(row.get(c, [])) for c in conditions)] for system, row in rows)]
 
 

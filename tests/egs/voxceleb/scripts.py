@@ -8,7 +8,7 @@ LOCAL = Path(__file__).resolve().parents[3] / "egs" / "voxceleb" / "local"
 
 
 def prepare(script, *argv):
-    """Run a script: its exit code, and what it prints."""
+    """Run a script; returns its exit code and its output."""
     command = [sys.executable, LOCAL / script, *map(str, argv)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert "Traceback" not in done.stderr

@@ -15,7 +15,7 @@ from tests.egs.voxceleb.scripts import prepare
 
 @pytest.fixture
 def vox1(tmp_path):
-    """Two people, two videos, two clips; one video has no pictures."""
+    """Two people, two videos, two clips; one video has no images."""
     corpus = tmp_path / "vox 1"
     for spk, name in (("id10001", "A.B._Cee"), ("id10002", "D_E")):
         for video in ("vid-A_x", "vidB"):
@@ -38,8 +38,8 @@ def vox1(tmp_path):
 
 
 def test_voxceleb1_becomes_a_valid_data_directory(vox1, tmp_path):
-    status, said = prepare("prepare_voxceleb1.py", vox1, tmp_path / "data")
-    assert status == 0, said
+    status, output = prepare("prepare_voxceleb1.py", vox1, tmp_path / "data")
+    assert status == 0, output
     assert check(tmp_path / "data") == []
     data = read_data_dir(tmp_path / "data")
     assert len(data.wav) == 8 and len(data.video) == 6
@@ -57,9 +57,9 @@ def table(path):
     return dict(line.split(" ", 1) for line in path.read_text().splitlines())
 
 
-def left_out(said, why):
+def left_out(output, why):
     """The counts in the lines of the log that say what was left out."""
-    return [int(count) for count in re.findall(rf"left out (\d+) .*{re.escape(why)}", said)]
+    return [int(count) for count in re.findall(rf"left out (\d+) .*{re.escape(why)}", output)]
 
 
 def test_voxceleb1_as_people_have_it_gives_the_same_clips(vox1, tmp_path):
@@ -80,16 +80,16 @@ def test_voxceleb1_as_people_have_it_gives_the_same_clips(vox1, tmp_path):
     (wav / "id10001/vidB/readme.txt").write_text("x")
     (wav / "index.html").write_text("x")
     (faces / "A.B._Cee/vidB/._0000001.jpg").write_bytes(b"\0\5\26\7")
-    (faces / "id10002/1.6/vidB/._0000001.jpg").write_bytes(b"\0\5\26\7")  # no picture but this
-    status, said = prepare("prepare_voxceleb1.py", vox1, tmp_path / "data")
-    assert status == 0, said
+    (faces / "id10002/1.6/vidB/._0000001.jpg").write_bytes(b"\0\5\26\7")  # the only file
+    status, output = prepare("prepare_voxceleb1.py", vox1, tmp_path / "data")
+    assert status == 0, output
     assert check(tmp_path / "data") == []
     for name in ("utt2spk", "utt2dur", "trials/vox1-O", "utt2vid", "spk2gender", "spk2nationality"):
         assert (tmp_path / "data" / name).read_text() == (tmp_path / "as published" / name).read_text()
     assert table(tmp_path / "data/video.scp").keys() == table(tmp_path / "as published/video.scp").keys()
     assert table(tmp_path / "data/wav.scp")["id10001-vidB-00002"].endswith("00002.wav")
-    assert left_out(said, "hidden") == [4] and left_out(said, "other forms") == [1]
-    assert left_out(said, "are not .wav") == [1] and left_out(said, "ID/VIDEO") == [1]
+    assert left_out(output, "hidden") == [4] and left_out(output, "other forms") == [1]
+    assert left_out(output, "are not .wav") == [1] and left_out(output, "ID/VIDEO") == [1]
 
 
 def test_voxceleb1_in_its_two_parts_is_one(vox1, tmp_path):
@@ -105,13 +105,13 @@ def test_no_face_at_all_is_an_error_and_not_a_corpus_of_voices(vox1, tmp_path):
     (vox1 / "unzippedFaces").rename(vox1 / "x")
     (vox1 / "unzippedFaces").mkdir()
     (vox1 / "x").rename(vox1 / "unzippedFaces/faces")
-    status, said = prepare("prepare_voxceleb1.py", vox1, tmp_path / "data")
-    assert status == 1 and "unzippedFaces" in said.splitlines()[-1]
+    status, output = prepare("prepare_voxceleb1.py", vox1, tmp_path / "data")
+    assert status == 1 and "unzippedFaces" in output.splitlines()[-1]
 
 
 @pytest.fixture
 def vox2(tmp_path):
-    """Two people, two videos, two clips: copies of one mp4 with sound, and their sound as m4a."""
+    """Two people, two videos, two clips: copies of one mp4 with audio, and the audio as m4a."""
     import av
 
     source = tmp_path / "clip.mp4"
@@ -180,25 +180,25 @@ def test_voxceleb2_in_every_layout_gives_the_same_clips(vox2, tmp_path, layout, 
             shutil.rmtree(aac)
     for path in list(vox2.rglob("00001.*")):
         path.with_name(f"._{path.name}").write_bytes(b"\0\5\26\7")
-    status, said = prepare("prepare_voxceleb2.py", vox2, tmp_path / "data", "--jobs", 1)
-    assert status == 0, said
+    status, output = prepare("prepare_voxceleb2.py", vox2, tmp_path / "data", "--jobs", 1)
+    assert status == 0, output
     assert check(tmp_path / "data") == []
     utts = {f"{spk}-{video}-{clip}" for spk in ("id1", "id2") for video in "ab" for clip in ("00001", "00002")}
     wav, video = table(tmp_path / "data/wav.scp"), table(tmp_path / "data/video.scp")
     assert wav.keys() == video.keys() == utts
     assert sum(path.endswith(".wav") for path in wav.values()) == wavs
     assert table(tmp_path / "data/utt2dur").keys() == utts
-    assert left_out(said, "hidden")[0] == 4
-    assert sum(left_out(said, "other forms")) == {"wav beside": 8, "half wav": 3}.get(layout, 0)
-    assert sum(left_out(said, "in aac/ too")) == 0 or layout == "wav/ beside"
+    assert left_out(output, "hidden")[0] == 4
+    assert sum(left_out(output, "other forms")) == {"wav beside": 8, "half wav": 3}.get(layout, 0)
+    assert sum(left_out(output, "in aac/ too")) == 0 or layout == "wav/ beside"
 
 
 def test_clips_with_one_modality_are_counted(vox2, tmp_path):
     (vox2 / "dev/aac/id1/a/00001.m4a").unlink()
     (vox2 / "dev/mp4/id2/b/00002.mp4").unlink()
-    _, said = prepare("prepare_voxceleb2.py", vox2, tmp_path / "data", "--jobs", 1)
-    assert "1 of 8 clips have no sound, such as id1-a-00001" in said
-    assert "1 of 8 clips have no faces, such as id2-b-00002" in said
+    _, output = prepare("prepare_voxceleb2.py", vox2, tmp_path / "data", "--jobs", 1)
+    assert "1 of 8 clips have no audio, such as id1-a-00001" in output
+    assert "1 of 8 clips have no faces, such as id2-b-00002" in output
 
 
 def test_noises_in_any_case_are_found_and_files_of_a_system_are_not(tmp_path):
@@ -208,9 +208,9 @@ def test_noises_in_any_case_are_found_and_files_of_a_system_are_not(tmp_path):
         (tmp_path / place).parent.mkdir(parents=True)
         soundfile.write(tmp_path / place, np.zeros(800), 16000, format="WAV")
     (tmp_path / "musan/noise/a/._noise-1.WAV").write_bytes(b"\0\5\26\7")
-    status, said = prepare("prepare_musan.py", tmp_path / "musan", tmp_path / "rirs", tmp_path / "data")
+    status, output = prepare("prepare_musan.py", tmp_path / "musan", tmp_path / "rirs", tmp_path / "data")
     assert status == 0 and len(table(tmp_path / "data/wav.scp")) == 5
-    assert left_out(said, "hidden") == [1]
+    assert left_out(output, "hidden") == [1]
 
 
 @pytest.mark.parametrize(
@@ -227,8 +227,8 @@ def test_noises_in_any_case_are_found_and_files_of_a_system_are_not(tmp_path):
 def test_a_missing_piece_is_one_clear_line(vox1, tmp_path, piece, message):
     path = vox1 / piece
     shutil.rmtree(path) if path.is_dir() else path.unlink()
-    status, said = prepare("prepare_voxceleb1.py", vox1, tmp_path / "data")
-    assert status == 1 and message in said.strip().splitlines()[-1]
+    status, output = prepare("prepare_voxceleb1.py", vox1, tmp_path / "data")
+    assert status == 1 and message in output.strip().splitlines()[-1]
 
 
 def test_minivox_is_read_whole_and_its_trials_keep_their_counts(real_data, tmp_path):
@@ -259,12 +259,12 @@ def test_minivox_is_read_whole_and_its_trials_keep_their_counts(real_data, tmp_p
     assert lists == {"vox1-O": 5760, "vox1-E": 28560, "vox1-H": 15060}
 
 
-def test_voxceleb2_without_its_parts_is_told(tmp_path):
+def test_missing_parts_of_voxceleb2_and_musan_are_named(tmp_path):
     (tmp_path / "vox2/dev").mkdir(parents=True)
-    status, said = prepare("prepare_voxceleb2.py", tmp_path / "vox2", tmp_path / "data")
-    assert status == 1 and "dev/mp4/ID/VIDEO/CLIP.mp4" in said
-    status, said = prepare("prepare_musan.py", tmp_path, tmp_path, tmp_path / "data")
-    assert status == 1 and "the part noise/ of MUSAN" in said
+    status, output = prepare("prepare_voxceleb2.py", tmp_path / "vox2", tmp_path / "data")
+    assert status == 1 and "dev/mp4/ID/VIDEO/CLIP.mp4" in output
+    status, output = prepare("prepare_musan.py", tmp_path, tmp_path, tmp_path / "data")
+    assert status == 1 and "the part noise/ of MUSAN" in output
 
 
 def test_a_list_that_the_corpus_has_no_longer_is_removed_and_the_users_own_is_kept(vox1, tmp_path):
@@ -272,8 +272,8 @@ def test_a_list_that_the_corpus_has_no_longer_is_removed_and_the_users_own_is_ke
     assert prepare("prepare_voxceleb1.py", vox1, tmp_path / "data")[0] == 0
     (tmp_path / "data/trials/mine").write_text("a b target\n")
     (vox1 / "list_test_all2.txt").unlink()
-    status, said = prepare("prepare_voxceleb1.py", vox1, tmp_path / "data")
-    assert status == 0 and "vox1-E" in said
+    status, output = prepare("prepare_voxceleb1.py", vox1, tmp_path / "data")
+    assert status == 0 and "vox1-E" in output
     assert sorted(path.name for path in (tmp_path / "data/trials").iterdir()) == ["mine", "vox1-O"]
 
 
@@ -288,9 +288,9 @@ def test_held_out_people_of_an_earlier_run_are_not_trained_on(tmp_path):
         (corpus / "dev/mp4" / spk / "video/00001.mp4").write_bytes(b"no video")
     (corpus / "vox2_meta.csv").write_text("\n".join(rows) + "\n")
     where = ["--held-out-dir", tmp_path / "dev", corpus, tmp_path / "train"]
-    status, said = prepare("prepare_voxceleb2.py", "--held-out", 2, *where)
-    assert status == 0, said
-    status, said = prepare("prepare_voxceleb2.py", *where)
-    assert status == 1 and str(tmp_path / "dev") in said
+    status, output = prepare("prepare_voxceleb2.py", "--held-out", 2, *where)
+    assert status == 0, output
+    status, output = prepare("prepare_voxceleb2.py", *where)
+    assert status == 1 and str(tmp_path / "dev") in output
     shutil.rmtree(tmp_path / "dev")
     assert prepare("prepare_voxceleb2.py", *where)[0] == 0
