@@ -63,7 +63,7 @@ def test_a_line_out_of_the_grammar_is_named(line, tmp_path):
 
 def test_a_file_without_a_command_or_that_is_absent_is_refused(tmp_path):
     (tmp_path / "a.conf").write_text("option mem=* x\n")
-    with pytest.raises(Refused, match=r"a.conf: has no line"):
+    with pytest.raises(Refused, match=r"a.conf: expected a line"):
         Conf(tmp_path / "a.conf")
     with pytest.raises(Refused, match=r"b.conf: cannot be read: .*No such file"):
         Conf(tmp_path / "b.conf")
