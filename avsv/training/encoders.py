@@ -27,9 +27,9 @@ from avsv.training.tasks.voice import VoiceConfig
 class Encoder:
     """A network to train.
 
-    net : sound features or pictures -> embeddings
-    size : of the embedding
-    source : the folder it came from, or the configuration of a new one
+    net : audio features or face images -> embeddings
+    size : size of the embedding
+    source : the folder it was read from, or the configuration of a new encoder
     digest : hash of its weights, or of the configuration
     """
 
@@ -45,12 +45,12 @@ def is_new(source: str | Path) -> bool:
 
 
 def read_voice_encoder(source: str) -> Encoder:
-    """A speaker encoder.
+    """Read a speaker encoder.
 
     Parameters
     ----------
-    source : SpeechBrain's name of a published model, a folder of that form such as a finished training of task voice,
-        or a configuration of task voice
+    source : the name of a published SpeechBrain model, a folder in its format such as a finished training of task
+        voice, or a configuration of task voice
     """
     if is_new(source):
         config = apply_schema(read_config(source, []), VoiceConfig, source)
@@ -65,18 +65,18 @@ def read_voice_encoder(source: str) -> Encoder:
 
 
 def refuse_other_features(encoder: nn.Module, source: str) -> None:
-    """InputError where the encoder expects other features than those that training computes."""
-    sound, lengths = torch.randn(1, RATE, generator=torch.Generator().manual_seed(0)), torch.ones(1)
+    """Raise InputError if the encoder expects features that differ from those computed in training."""
+    waveform, lengths = torch.randn(1, RATE, generator=torch.Generator().manual_seed(0)), torch.ones(1)
     fbank, normalize = make_frontend()
-    ours = normalize(fbank(sound), lengths)
-    theirs = encoder.mods["mean_var_norm"](encoder.mods["compute_features"](sound), lengths)
+    ours = normalize(fbank(waveform), lengths)
+    theirs = encoder.mods["mean_var_norm"](encoder.mods["compute_features"](waveform), lengths)
     if ours.shape != theirs.shape or not torch.allclose(ours, theirs, atol=1e-3):
-        raise InputError(f"voice: {source}: takes {theirs.shape[-1]} features a frame of its own kind; only encoders "
-                        "of 80 log mel energies less their mean can be trained further")  # fmt: skip
+        raise InputError(f"voice: {source}: expects other features ({theirs.shape[-1]} per frame) than training "
+                        "computes; choose an encoder of 80 mean-normalised log mel energies")  # fmt: skip
 
 
 def read_face_encoder(source: str) -> Encoder:
-    """A face encoder.
+    """Read a face encoder.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ def read_face_encoder(source: str) -> Encoder:
 
     Raises
     ------
-    InputError : an ONNX pack, which cannot be trained, another task, a training that is not finished
+    InputError : an ONNX pack, which cannot be trained; another task; an unfinished training
     """
     path = Path(source)
     given = path if is_new(source) else path / "config.yaml"
@@ -97,7 +97,7 @@ def read_face_encoder(source: str) -> Encoder:
         raise InputError(f"face: {given}: no such file; is {source} a finished training of task face?")
     config = read_config(given, [])
     if config.get("task") != "face":
-        raise InputError(f"face: {given}: is of task {config.get('task')}, expected face")
+        raise InputError(f"face: {given}: expected task face, found {config.get('task')}")
     config = apply_schema(config, FaceConfig, given)
     net = make_face_encoder(config)
     if is_new(source):
@@ -107,7 +107,7 @@ def read_face_encoder(source: str) -> Encoder:
 
 
 def save_voice_encoder(net: nn.Module, source: Path, folder: Path) -> None:
-    """Write a SpeechBrain folder with the trained weights; the classifier beside them is the old one."""
+    """Write a SpeechBrain folder with the trained weights; its classifier is copied from the source, untrained."""
     if is_new(source):
         config = apply_schema(read_config(source, []), VoiceConfig, source)
         nobody = torch.zeros(1, config.embedding_size)
@@ -119,16 +119,16 @@ def save_voice_encoder(net: nn.Module, source: Path, folder: Path) -> None:
             with whole_file(folder / file.name, "wb") as out:
                 out.write(require_model_file(file).read_bytes())
     named = folder / "label_encoder.txt", folder / "label_encoder.ckpt"
-    if named[1].exists() and not named[0].exists():  # SpeechBrain's cache of a published model has another name for it
+    if named[1].exists() and not named[0].exists():  # SpeechBrain's cache of a published model uses the other name
         copy_file(named[1], named[0])
     settings = (source / "hyperparams.yaml").read_text(encoding="utf-8")
-    with whole_file(folder / "hyperparams.yaml") as out:  # which would lead to the old weights
+    with whole_file(folder / "hyperparams.yaml") as out:  # a copied pretrained_path would load the old weights
         out.write(re.sub(r"(?m)^pretrained_path:.*$", lambda _: f"pretrained_path: {folder.absolute()}", settings))
     write_torch(folder / weights, net.state_dict())
 
 
 def save_face_encoder(net: nn.Module, source: Path, folder: Path) -> None:
-    """Write a face pack with the trained network, and the detector of `source` where it has one."""
+    """Write a face pack with the trained network, and with the detector of `source` if it has one."""
     folder.mkdir(parents=True, exist_ok=True)
     save_onnx(net.eval(), folder / "recognition.onnx")
     if (source / "detector.onnx").exists():

@@ -1,4 +1,4 @@
-"""An experiment's folder: what it was made with and from, whether it is complete, and its log."""
+"""An experiment's folder: its configuration, inputs and versions, whether it is complete, and its log."""
 
 import hashlib
 import json
@@ -32,20 +32,20 @@ from avsv.training.distributed import join_processes, n_processes, rank, wait_fo
 
 log = logging.getLogger("avsv")
 PACKAGES = ("torch", "speechbrain", "numpy", "onnxruntime")
-FREE = {"threads", "workers", "device", *OPTIONS}  # where it is computed, not what
+FREE = {"threads", "workers", "device", *OPTIONS}  # options that change where the training runs, but not its result
 
 
 def start_experiment(config: TrainingConfig, inputs: Any, media: Sequence[Mapping[str, Source]] = ()) -> bool:
-    """Prepare the experiment's folder; False where it is finished with this configuration and these data already.
+    """Prepare the experiment's folder; return False if the same training is already finished there.
 
-    Writes config.yaml, run.json (command line, inputs, seed, versions, git state) and begins train.log. Of several
-    processes the first one does, and the others wait for it.
+    Writes config.yaml, run.json (command line, inputs, seed, versions, git state) and starts train.log. Of several
+    processes only the first one writes; the others wait for it.
 
     Parameters
     ----------
-    inputs : what else the outcome depends on (a hash of the data), compared with that of an earlier run
-    media : tables of the sounds and pictures that are read, for training and validation: a file that was replaced under
-        its name is another input
+    inputs : other inputs of the training, such as a hash of the data, for comparison with an earlier run
+    media : tables of the recordings and images used in training and validation: a file replaced under the same name
+        counts as another input
 
     Raises
     ------
@@ -58,7 +58,7 @@ def start_experiment(config: TrainingConfig, inputs: Any, media: Sequence[Mappin
 
 
 def digest_arrays(*arrays: torch.Tensor) -> str:
-    """A hash of what is trained on: vectors that changed under the same names are other data.
+    """A hash of training vectors, which changes with their values even if their names stay the same.
 
     Examples
     --------
@@ -76,17 +76,17 @@ def prepare_folder(config: TrainingConfig, inputs: Any, media: Sequence[Mapping[
     exp_dir = Path(config.exp_dir)
     inputs = {**json.loads(json.dumps(inputs)), **more_inputs(config, media)}
     made = record_of(config, inputs)
-    # of a training that stopped before its first checkpoint nothing is kept: the next one may be another
+    # a training that stopped before its first checkpoint left no results: another one may replace it
     begun = any((exp_dir / name).exists() for name in ("done", FILES["last"]))
     if begun and (exp_dir / "config.yaml").exists():
         refuse_other_config(exp_dir, config)
         if changed := made.changed_values(exp_dir):
-            raise InputError(f"{exp_dir}: was trained on other data than there are now, or by earlier code "
-                            f"({', '.join(changed)}); delete {exp_dir} or choose another exp_dir; to keep this model, "
-                            "leave out its training")  # fmt: skip
+            raise InputError(f"{exp_dir}: was trained on other data or by an earlier version of the code; changed: "
+                            f"{', '.join(changed)}. Delete {exp_dir} or choose another exp_dir; to keep this model, "
+                            "skip its training")  # fmt: skip
         if (exp_dir / "done").exists():
             log.info("%s: trained already", exp_dir)
-            made.write_folder(exp_dir)  # its tables may have been written again, with the same content
+            made.write_folder(exp_dir)  # its tables may have been rewritten with the same content
             note(KEPT, exp_dir)
             return False
     made.write_folder(exp_dir, ())
@@ -110,20 +110,20 @@ def prepare_folder(config: TrainingConfig, inputs: Any, media: Sequence[Mapping[
 
 
 def more_inputs(config: TrainingConfig, media: Sequence[Mapping[str, Source]]) -> dict[str, str]:
-    """What the outcome depends on in every kind of training: media, noises, people held out, weights to start from."""
-    found = {"media": media_stamp(media)} if media else {}
+    """Hashes of the inputs common to all trainings: media, noises, held-out people and initial weights."""
+    hashes = {"media": media_stamp(media)} if media else {}
     noises = getattr(config, "noise_dir", "")
     if noises and Path(noises).is_dir():
-        found["noises"] = media_stamp([read_data_dir(noises, media=("wav.scp",)).wav])
+        hashes["noises"] = media_stamp([read_data_dir(noises, media=("wav.scp",)).wav])
     if config.valid_dir:
-        found["held-out people"] = file_digest(Path(config.valid_dir) / "utt2spk")
+        hashes["held-out people"] = file_digest(Path(config.valid_dir) / "utt2spk")
     if config.init:
-        found["init"] = file_digest(weights_file(config.init))
-    return found
+        hashes["init"] = file_digest(weights_file(config.init))
+    return hashes
 
 
 def record_of(config: TrainingConfig, inputs: Mapping[str, Any]) -> MadeFrom:
-    """The provenance of a training: its configuration, the tables that it names, hashes of all that it learns from."""
+    """The provenance of a training: its configuration, the tables that it names, and hashes of its inputs."""
     container = OmegaConf.to_container(OmegaConf.structured(config))
     options = {name: value for name, value in container.items() if name not in FREE}
     named = {name: value for name, value in container.items() if str(value).endswith(".scp")}
@@ -135,14 +135,14 @@ def record_of(config: TrainingConfig, inputs: Mapping[str, Any]) -> MadeFrom:
 
 
 def results(exp_dir: Path) -> list[str]:
-    """Files of a finished training that others use: not its logs, checkpoints and records."""
+    """Files of a finished training that other commands use, without logs, checkpoints and records."""
     files = [file for file in exp_dir.iterdir() if file.is_file() and file.suffix not in (".log", ".jsonl")]
     others = ("done", "run.json", FOLDER_RECORD)
     return [file.name for file in files if file.name not in others and not file.name.startswith((".", "checkpoint"))]
 
 
 class LogFile(logging.FileHandler):
-    """A log whose failure ends the training as any other file's does: on a full disk no checkpoint would follow."""
+    """A log file that ends the training if it cannot be written: a full disk would not take a checkpoint either."""
 
     def handleError(self, record: logging.LogRecord) -> None:
         error = sys.exc_info()[1]
@@ -150,7 +150,7 @@ class LogFile(logging.FileHandler):
 
 
 def finish_experiment(config: TrainingConfig) -> None:
-    """Mark an experiment as complete: everything it should hold is written."""
+    """Mark an experiment as complete, after all its files are written."""
     exp_dir = Path(config.exp_dir)
     add_outputs(exp_dir, results(exp_dir))
     with whole_file(exp_dir / "done") as out:
@@ -168,7 +168,7 @@ def close_log(config: TrainingConfig) -> None:
 
 
 def refuse_other_config(exp_dir: Path, config: TrainingConfig) -> None:
-    """InputError where the folder's configuration differs in what matters; keys that it lacks are at their defaults."""
+    """Raise InputError if the folder's configuration would train another model; missing keys have their defaults."""
     path = exp_dir / "config.yaml"
     old = lines_of(apply_schema(read_config(path, []), type(config), path))
     changed = [line for line in lines_of(config) if line not in old and line.partition(":")[0] not in FREE]
@@ -178,11 +178,11 @@ def refuse_other_config(exp_dir: Path, config: TrainingConfig) -> None:
 
 
 def lines_of(config: TrainingConfig) -> list[str]:
-    """One line a key, nested keys with dots: "optimizer.lr: 0.001"."""
+    """One line per key, nested keys with dots: "optimizer.lr: 0.001"."""
     lines = []
     for key, value in OmegaConf.to_container(OmegaConf.structured(config)).items():
         if isinstance(value, dict):
-            lines += [f"{key}.{name}: {of_it}" for name, of_it in value.items()]
+            lines += [f"{key}.{name}: {nested}" for name, nested in value.items()]
         else:
             lines.append(f"{key}: {value}")
     return lines
@@ -196,7 +196,7 @@ def find_version(package: str) -> str:
 
 
 def git_state(folder: Path) -> dict | None:
-    """Commit and changed files of the checkout that the code runs from; None where it is no checkout.
+    """Commit and changed files of the checkout that the code runs from; None outside a checkout.
 
     Examples
     --------
@@ -209,6 +209,6 @@ def git_state(folder: Path) -> dict | None:
             subprocess.run(["git", "-C", str(folder), *command], capture_output=True, text=True, check=True, timeout=20)
             for command in (["rev-parse", "HEAD"], ["status", "--porcelain", "--untracked-files=no"])
         )
-    except (OSError, subprocess.SubprocessError):  # no git here, or somebody else's folder
+    except (OSError, subprocess.SubprocessError):  # git is missing, or refuses a folder of another user
         return None
     return {"commit": commit.stdout.strip(), "changed": [line[3:] for line in changed.stdout.splitlines()]}

@@ -1,4 +1,4 @@
-"""How the weights move: the optimiser, and its rate over the steps."""
+"""Optimisers and learning-rate schedules."""
 
 import math
 
@@ -10,10 +10,10 @@ from avsv.training.config import OptimizerConfig
 
 
 def learning_rate(config: OptimizerConfig, step: int, n_steps: int) -> float:
-    """Rate at `step` of `n_steps`, after a linear warm-up.
+    """The learning rate at `step` of `n_steps`, with a linear warm-up.
 
-    cosine: half a cosine from lr to final_lr; exponential: a constant factor a step; cyclic: triangles between
-    final_lr and lr (Smith, 2017), `cycles` of them.
+    cosine: half a cosine from lr to final_lr; exponential: a constant factor per step; cyclic: `cycles` triangles
+    between final_lr and lr (Smith, 2017).
 
     Examples
     --------
@@ -35,18 +35,19 @@ def learning_rate(config: OptimizerConfig, step: int, n_steps: int) -> float:
 
 
 def make_optimizer(model: nn.Module, config: OptimizerConfig) -> torch.optim.Optimizer:
-    """Adam, AdamW or SGD (Nesterov, momentum 0.9) over all parameters of a model.
+    """Adam, AdamW or SGD (Nesterov, momentum 0.9) for all parameters of a model.
 
-    A parameter with an attribute `rate_share` moves at that share of the rate: tuned encoders below a new head.
+    A parameter with an attribute `rate_share` is trained at that share of the learning rate; fine-tuned encoders below
+    a new head use it.
     """
     kinds = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
     if config.name not in kinds:
         raise InputError(f"optimizer.name={config.name}: expected one of {', '.join(kinds)}")
     more = {"momentum": 0.9, "nesterov": True} if config.name == "sgd" else {"betas": tuple(config.betas)}
-    found: dict[tuple[float, bool], list[nn.Parameter]] = {}  # (rate_share, is decayed) -> parameters
+    by_kind: dict[tuple[float, bool], list[nn.Parameter]] = {}  # (rate_share, is decayed) -> parameters
     for p in model.parameters():
-        # norms and biases are not decayed unless asked for: shrinking them changes the function, not its complexity
-        found.setdefault((getattr(p, "rate_share", 1.0), p.ndim > 1 or config.decay_all), []).append(p)
-    groups = [{"params": those, "weight_decay": config.weight_decay if decayed else 0.0, "rate_share": share}
-              for (share, decayed), those in sorted(found.items(), key=lambda kind: kind[0], reverse=True)]  # fmt: skip
+        # norms and biases are decayed on request only: shrinking them changes the function, not its complexity
+        by_kind.setdefault((getattr(p, "rate_share", 1.0), p.ndim > 1 or config.decay_all), []).append(p)
+    groups = [{"params": members, "weight_decay": config.weight_decay if decayed else 0.0, "rate_share": share}
+              for (share, decayed), members in sorted(by_kind.items(), key=lambda x: x[0], reverse=True)]  # fmt: skip
     return kinds[config.name](groups, lr=config.lr, **more)

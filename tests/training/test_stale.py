@@ -122,7 +122,7 @@ def write_sounds(folder, names, seed=0):
 
 
 @pytest.mark.parametrize("changed", ["data/p1-1.wav", "noise/music.wav", "valid/v1-1.wav"])
-def test_a_sound_that_was_replaced_under_its_name_is_other_data(tmp_path, changed):
+def test_a_recording_replaced_under_its_name_is_other_data(tmp_path, changed):
     for folder, names in (("data", "pq"), ("valid", "vw")):
         utts = [f"{person}1-{clip}" for person in names for clip in range(2)]
         write_sounds(tmp_path / folder, utts)

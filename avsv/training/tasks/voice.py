@@ -1,4 +1,4 @@
-"""Training a speaker encoder: SpeechBrain's ECAPA-TDNN or a ResNet, AAM-softmax, random crops of damaged sound."""
+"""Training a speaker encoder: SpeechBrain's ECAPA-TDNN or a ResNet, AAM-softmax, random crops of damaged audio."""
 
 import logging
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ from avsv.training.validation import held_out_eer, read_held_out
 
 log = logging.getLogger("avsv")
 RATE = 16000
-VALID_SECONDS = 4.0  # from the middle of each held-out clip
+VALID_SECONDS = 4.0  # length of the excerpt from the middle of each held-out clip
 
 
 @dataclass
@@ -37,26 +37,26 @@ class VoiceConfig(SpeakerEncoderOptions, TrainingConfig):
     """`task: voice`."""
 
     noise_dir: str = ""  # data directory of local/prepare_musan.py; empty: no noise is added
-    noise_share: float = within(0.6, 0, 1)  # of the crops that are damaged
+    noise_share: float = within(0.6, 0, 1)  # share of damaged crops
     noise_snr: tuple[float, float] = within((0.0, 15.0), -100, 100, rising=True)  # dB
-    speeds: tuple[float, ...] = within((0.9, 1.0, 1.1), 0.1, 10)  # each but 1.0 makes new speakers
+    speeds: tuple[float, ...] = within((0.9, 1.0, 1.1), 0.1, 10)  # each speed other than 1.0 adds new speakers
     crop_seconds: tuple[float, float] = within((2.0, 3.0), 0.1, 600, rising=True)
-    crops_per_clip: int = within(1, 1, 10_000)  # an epoch has this many of each clip at each speed
-    cache_mib: int = within(2000, 0, 1 << 24)  # memory for decoded sound
+    crops_per_clip: int = within(1, 1, 10_000)  # crops of each clip at each speed per epoch
+    cache_mib: int = within(2000, 0, 1 << 24)  # memory for decoded audio
     scale: float = within(30.0, above=0, high=10_000)
     margin: float = within(0.2, 0, 3)
-    margin_warmup: float = within(0.3, 0, 1)  # share of the epochs in which the margin grows from 0
+    margin_warmup: float = within(0.3, 0, 1)  # share of the epochs during which the margin grows from 0
     mask_frames: int = within(0, 0, 100_000)  # SpecAugment: longest run of frames set to the mean
     mask_bands: int = within(0, 0, 80)  # SpecAugment: most mel bands set to the mean
 
 
 class Crops(Dataset):
-    """Random crops; an item is asked for by (clip, speed, seconds, seed), so that a batch is the same each time."""
+    """Random crops; items are indexed by (clip, speed, seconds, seed), which makes batches repeatable."""
 
     def __init__(self, config: VoiceConfig, paths: list[str], labels: np.ndarray, n_people: int):
         self.config, self.paths, self.labels, self.n_people = config, paths, labels, n_people
         self.noises = read_noises(config.noise_dir) if config.noise_dir else None
-        noise_paths = sorted({p for sort in self.noises.values() for p in sort}) if self.noises else []
+        noise_paths = sorted({p for paths in self.noises.values() for p in paths}) if self.noises else []
         self.store = WaveformStore([*paths, *noise_paths], config.cache_mib, config.allow_pipes)
         if len(self.store.bad) > 0.05 * len(paths):
             raise InputError(f"{len(self.store.bad)} recordings cannot be read; the first: "
@@ -70,26 +70,24 @@ class Crops(Dataset):
         rng = np.random.default_rng(seed)
         factor = self.config.speeds[speed]
         n_samples = int(seconds * RATE)
-        sound = self.store.part(self.paths[clip], rng.random(), int(np.ceil(n_samples * factor)))
+        waveform = self.store.part(self.paths[clip], rng.random(), int(np.ceil(n_samples * factor)))
         if factor != 1:
-            sound = resample(sound, round(RATE * factor), RATE)
-        sound = take_length(sound, n_samples)
+            waveform = resample(waveform, round(RATE * factor), RATE)
+        waveform = take_length(waveform, n_samples)
         if self.noises and rng.random() < self.config.noise_share:
             damage = draw_audio_damage(rng, self.noises, snr=self.config.noise_snr)
-            sound = damage_audio(sound, damage, self.store.part)
-        return torch.from_numpy(sound), int(self.labels[clip]) + speed * self.n_people
+            waveform = damage_audio(waveform, damage, self.store.part)
+        return torch.from_numpy(waveform), int(self.labels[clip]) + speed * self.n_people
 
     def plan(self, epoch: int) -> list[list[tuple[int, int, float, int]]]:
-        """Batches of one epoch: every usable clip at every speed, in a random order; one length a batch."""
+        """Batches of one epoch: every usable clip at every speed, in random order; crops of a batch share a length."""
         config = self.config
         rng = np.random.default_rng([config.seed, epoch])
         items = [(c, s) for c in self.usable for s in range(len(config.speeds)) for _ in range(config.crops_per_clip)]
         order = rng.permutation(len(items))
         size = min(config.batch_size, len(items))
         batches = []
-        for begin in range(
-            0, len(items) - size + 1, size
-        ):  # the rest of an epoch is left out: batch norm wants full ones
+        for begin in range(0, len(items) - size + 1, size):  # batch norm needs full batches: skip the remaining clips
             seconds = round(float(rng.uniform(*config.crop_seconds)), 2)
             seeds = rng.integers(0, 2**62, size)
             rows = order[begin : begin + size]
@@ -97,8 +95,8 @@ class Crops(Dataset):
         return batches
 
 
-def take_length(sound: np.ndarray, n_samples: int) -> np.ndarray:
-    return np.resize(sound, n_samples) if len(sound) < n_samples else sound[:n_samples]
+def take_length(waveform: np.ndarray, n_samples: int) -> np.ndarray:
+    return np.resize(waveform, n_samples) if len(waveform) < n_samples else waveform[:n_samples]
 
 
 class VoiceModel(nn.Module):
@@ -111,10 +109,10 @@ class VoiceModel(nn.Module):
         self.encoder = make_speaker_encoder(config.encoder, encoder_arguments(config))
         self.loss = AAMSoftmax(config.embedding_size, n_people * len(config.speeds), config.scale, config.margin)
 
-    def forward(self, sound: torch.Tensor) -> torch.Tensor:
-        """(batch, n) sound at 16 kHz -> (batch, embedding size)."""
-        with torch.no_grad(), torch.autocast(sound.device.type, enabled=False):
-            features = self.normalize(self.fbank(sound), torch.ones(len(sound), device=sound.device))
+    def forward(self, waveforms: torch.Tensor) -> torch.Tensor:
+        """(batch, n) waveforms at 16 kHz -> (batch, embedding size)."""
+        with torch.no_grad(), torch.autocast(waveforms.device.type, enabled=False):
+            features = self.normalize(self.fbank(waveforms), torch.ones(len(waveforms), device=waveforms.device))
             if self.training:
                 mask(features, self.config.mask_frames, dim=1)
                 mask(features, self.config.mask_bands, dim=2)
@@ -122,7 +120,7 @@ class VoiceModel(nn.Module):
 
 
 def mask(features: torch.Tensor, longest: int, dim: int) -> None:
-    """Set one random run of each example to 0, the mean (SpecAugment, Park et al., 2019); in place."""
+    """Set one random run of each example to 0, the mean of the features, in place (SpecAugment, Park et al., 2019)."""
     if not longest:
         return
     size = features.shape[dim]
@@ -135,12 +133,12 @@ def mask(features: torch.Tensor, longest: int, dim: int) -> None:
 
 
 def read_middle(path: str, allow_pipes: bool = False) -> torch.Tensor:
-    """The middle seconds of a held-out recording; a shorter one is repeated."""
+    """VALID_SECONDS from the middle of a held-out recording; shorter recordings are repeated."""
     return torch.from_numpy(guarded(read_part, path, 0.5, int(VALID_SECONDS * RATE), RATE, allow_pipes))
 
 
 class VoiceTask(Task):
-    """`task: voice`: exp_dir becomes a folder that SpeechBrain's EncoderClassifier loads."""
+    """`task: voice`: exp_dir becomes a folder that SpeechBrain's EncoderClassifier can load."""
 
     config_class = VoiceConfig
 
@@ -190,7 +188,7 @@ class VoiceTask(Task):
 def classification_step(model: nn.Module, trainer: Trainer) -> Step:
     """The step of a model with a margin loss: examples and classes -> loss and accuracy.
 
-    The margin grows from epoch to epoch, as `margin_warmup` says.
+    The margin grows from epoch to epoch, over the share of the training given by `margin_warmup`.
     """
     config = model.config
 

@@ -235,7 +235,7 @@ def test_what_cannot_be_trained_is_told(data, noises, encoders, tmp_path):
     (pack / "recognition.onnx").write_bytes((encoders / "face/recognition.onnx").read_bytes())
     for source, message in ((str(pack), "is an ONNX pack, or the name of one.* cannot be trained"),
                             ("buffalo_l", "cannot be trained"), (str(tmp_path / "no/such"), "no such file"),
-                            (str(encoders / "voice"), "is of task voice, expected face")):  # fmt: skip
+                            (str(encoders / "voice"), "config.yaml: expected task face")):  # fmt: skip
         with pytest.raises(InputError, match=message):
             train(AvnJTask(replace(given, face=source)))
     with pytest.raises(InputError, match="no such folder"):
