@@ -80,7 +80,7 @@ def run(args):
     if aligned or not data.video:
         source, tasks = aligned, ("recognition",)
     log.info("%s: %d of %d clips have a %s", args.data_dir, len(source), len(data.utts),
-             "face in faces.scp" if source is aligned else "picture; faces are found on the way")  # fmt: skip
+             "face in faces.scp" if source is aligned else "video or image; faces are detected on the way")  # fmt: skip
     detected = detection_of_archived(data) if aligned else {}
     without = {utt: "no face was found by avsv align-faces" for utt in data.video if utt not in source}
     without |= missing
