@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Whose face goes with this voice, for people never seen or heard before? Face-voice association on a corpus that this recipe
-# makes itself: more people than in run.sh, whose voice and face share gender, age and build, as in life. The stages are those
+# generates: more people than in run.sh; voice and face of a person share gender, age and build, as in life. The stages are those
 # of egs/voxceleb/run_association.sh. Results are in exp/association/results.
 
 . "$(dirname "$0")/../voxceleb/run_association.sh"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Whose face goes with this voice, for people never seen or heard before? Face-voice association on VoxCeleb1: 901 people
-# for training, 100 for validation, 250 unseen and unheard. After stages 0 to 2 of run.sh, whose data and front ends it takes.
+# for training, 100 for validation, 250 unseen and unheard. It uses the data and front ends of stages 0 to 2 of run.sh.
 # Read it from top to bottom; run a part of it with --stage N --stop-stage M. Results are in exp/association/results.
 
 # This is the recipe of every corpus; see the head of run.sh. Here the corpus' file is conf/recipe_association.conf, and

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Does this mouth belong to this sound? The coupled 3D CNN and SyncNet on VoxCeleb2 or LRW.
+# Does this mouth belong to this audio? The coupled 3D CNN and SyncNet on VoxCeleb2 or LRW.
 # Read it from top to bottom; run a part of it with --stage N --stop-stage M. Results are in exp/synchrony.
 
 # This is the recipe of every corpus; see the head of run.sh. Here the corpus' file is conf/recipe_synchrony.conf, and
@@ -17,7 +17,7 @@ coupled=conf/coupled_cnn.yaml   # configuration of the coupled 3D CNN
 selections=           # online pair selections that it is trained with, one network each: "none fixed adaptive"; empty: as configured
 syncnet=conf/syncnet.yaml       # configuration of SyncNet
 face_detector=buffalo_l   # finds the faces, in clips with two and if the corpus has no key points: a pack, or a configuration to train
-shifts="0.2 0.4"      # seconds by which the impostors' sound is shifted in the results
+shifts="0.2 0.4"      # shifts of the impostors' audio in the results, in seconds
 folds=10              # of the test people; means and deviations are over these
 max_skipped=0.05      # share of the clips that may be without a face or too short before a stage fails
 train_options=        # more key=value for every avsv train, such as "epochs=1"
@@ -41,11 +41,11 @@ read -ra shifts <<<"$shifts"
 read -ra selections <<<"$selections"
 systems=(syncnet coupled_cnn)
 if [ -n "${selections[*]}" ]; then systems=(syncnet "${selections[@]/#/coupled_cnn_}"); fi
-# made_sets SET ...: those that the corpus has. data/synchrony/shifted, replaced and two_faces are optional test sets.
+# made_sets SET ...: prints the sets that exist. data/synchrony/shifted, replaced and two_faces are optional test sets.
 made_sets() { local set; for set in "$@"; do if [ -e "data/$set" ]; then echo "$set"; fi; done; }
 
 if stage 0 "data directories"; then
-  # makes data/TRAIN_SET, VALID_SET and TEST_SET, and the test sets with shifted and replaced sound or with two faces
+  # makes data/TRAIN_SET, VALID_SET and TEST_SET, and the test sets with shifted audio, replaced audio or two faces
   (. local/prepare_synchrony.sh)
   for set in "$train_set" "$valid_set" "$test_set"; do avsv check "data/$set"; done
 fi

@@ -11,7 +11,7 @@ cd "$(dirname "$0")"     # the corpus' folder
 
 train_set=train       # directory in data/voice_to_face of the training people
 test_set=test         # directory in data/voice_to_face of the test people
-held_out=40           # people kept out of training, whose faces are drawn as it goes: exp/voice_to_face/gan/samples
+held_out=40           # people kept out of training; their faces are drawn after each epoch: exp/voice_to_face/gan/samples
 face=buffalo_l        # judges drawn faces: an InsightFace pack or a folder of that form, or a configuration to train
 face_detector=        # finds the faces: a pack, or a configuration to train; empty: the pack of --face
 front_epochs=         # of those trained here, where their configurations are not to decide: "face:20 detector:5"

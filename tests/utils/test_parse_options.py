@@ -204,7 +204,7 @@ printf '%s;' "${voice[@]}"; printf '|'; printf '%s;' "${face[@]}"; printf '|%s|%
 
 @pytest.fixture
 def corpus(tmp_path):
-    """A script with a file of its corpus, whose own option is --people."""
+    """A script with a corpus file that adds the option --people."""
     for folder in ("conf", "local"):
         (tmp_path / folder).mkdir()
     (tmp_path / "conf/recipe.conf").write_text("people=84   # of the corpus\nnj=2\nvoice=(a=x b=y)\n")

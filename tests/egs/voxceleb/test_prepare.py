@@ -116,13 +116,13 @@ def vox2(tmp_path):
 
     source = tmp_path / "clip.mp4"
     with av.open(str(source), "w") as out:
-        picture, sound = out.add_stream("mpeg4", rate=25), out.add_stream("aac", rate=16000, layout="mono")
-        picture.width = picture.height = 32
+        video, audio = out.add_stream("mpeg4", rate=25), out.add_stream("aac", rate=16000, layout="mono")
+        video.width = video.height = 32
         for _ in range(5):
-            out.mux(picture.encode(av.VideoFrame.from_ndarray(np.zeros((32, 32, 3), np.uint8))))
+            out.mux(video.encode(av.VideoFrame.from_ndarray(np.zeros((32, 32, 3), np.uint8))))
         frame = av.AudioFrame.from_ndarray(np.zeros((1, 4096), np.float32), "fltp", "mono")
         frame.rate = 16000
-        out.mux([*sound.encode(frame), *sound.encode(None), *picture.encode(None)])
+        out.mux([*audio.encode(frame), *audio.encode(None), *video.encode(None)])
     for spk in ("id1", "id2"):
         for video in ("a", "b"):
             for clip in ("00001", "00002"):
