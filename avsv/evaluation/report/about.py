@@ -34,13 +34,13 @@ class Skipped:
 
 
 def find_skipped(exp_dir: Path, files: Sequence[ScoreFile] | None = None) -> list[Skipped]:
-    """SYSTEM/SET/skipped of an experiment by reason, and SYSTEM/scores/*.missing; empty ones are left out.
+    """SYSTEM/SET/skipped of an experiment, grouped by reason, and SYSTEM/scores/*.missing; empty files are omitted.
 
-    files : the score files in the report; those of other scores and of other systems are left out, None for none
+    files : the score files in the report; files of other scores and systems are omitted; None to include all
     """
     shown = None if files is None else {f"{file.path.name}.missing" for file in files}
     systems = None if files is None else {file.system for file in files}
-    found = []
+    skipped = []
     for path in files_inside(exp_dir, "*/*/skipped"):
         system = path.parent.parent
         if systems is not None and system.name not in systems and (system / "scores").is_dir():
@@ -48,16 +48,11 @@ def find_skipped(exp_dir: Path, files: Sequence[ScoreFile] | None = None) -> lis
         reasons: dict[str, list[str]] = {}
         for name, reason in read_table(path).items():
             reasons.setdefault(general(reason), []).append(f"{name} {reason}")
-        found.append(Skipped(path, reasons))
+        skipped.append(Skipped(path, reasons))
     for path in files_inside(exp_dir, "*/scores/*.missing"):
         if shown is None or (path.name in shown and path.parent.parent.name in systems):
-            found.append(
-                Skipped(
-                    path,
-                    {"no embedding, or no modality in common": read_lines(path)},
-                )
-            )
-    return [one for one in found if one.total]
+            skipped.append(Skipped(path, {"no embedding, or no modality in common": read_lines(path)}))
+    return [one for one in skipped if one.total]
 
 
 def general(reason: str) -> str:
@@ -102,10 +97,10 @@ def configuration_section(
 ) -> list[Markup]:
     """How this report was computed, and each trained network's configuration, command line and versions.
 
-    about : what the report itself was made with, name and value
-    models : file -> hash of the networks that made the scores, as far as records tell; networks that made none, such as
-        those of an earlier run, are only named
-    files : the score files in the report, whose models of calibration and fusion are shown; None for all
+    about : (name, value) pairs about the report itself
+    models : file -> hash of the networks behind the scores, from their records; other networks, such as those of an
+        earlier run, are listed by name only
+    files : the score files in the report, to show their calibration and fusion models; None for all
     """
     parts = [tag("dl", [[tag("dt", name), tag("dd", value)] for name, value in about])]
     unused = []
@@ -120,7 +115,7 @@ def configuration_section(
             summary = tag("summary", tag("b", path.parent.parent.name), " ", path.name)
             parts.append(tag("details", summary, tag("pre", json.dumps(read_json(path), indent=2))))
     if unused:
-        text = f"Networks in {exp_dir.name} that made none of these scores: {', '.join(unused)}."
+        text = f"Networks in {exp_dir.name} not used for these scores: {', '.join(unused)}."
         parts.append(tag("p", text, class_="note"))
     return parts
 
@@ -139,18 +134,18 @@ def configuration(exp_dir: Path, path: Path) -> Markup:
 
 
 def read_json(path: Path) -> dict:
-    """The JSON object in a file beside a configuration or scores; InputError if it has none."""
+    """The JSON object in a file next to a configuration or scores; InputError if it is something different."""
     try:
-        found = json.loads("\n".join(read_lines(path)))
+        content = json.loads("\n".join(read_lines(path)))
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: is no JSON: {error}") from None
-    if not isinstance(found, dict):
+        raise InputError(f"{path}: expected JSON: {error}") from None
+    if not isinstance(content, dict):
         raise InputError(f"{path}: expected a JSON object")
-    return found
+    return content
 
 
 def is_used(folder: Path, models: Mapping[Path, str]) -> bool:
-    """Whether one of the networks is in an experiment's folder, or a copy of one there."""
+    """Whether an experiment's folder contains one of the networks or a copy of it."""
     here = Path(os.path.abspath(folder))
     if any(model.is_relative_to(here) for model in models):
         return True
@@ -169,7 +164,7 @@ def last_epoch(exp_dir: Path, folder: Path) -> str:
         record = None
     if not isinstance(record, dict):
         raise InputError(f"{path}, line {len(lines)}: expected a JSON object; delete the file, or train again")
-    # a whole number may have thousands of digits, more than a float has room for
+    # JSON integers may have thousands of digits, too many for a float
     numbers = {key: value for key, value in record.items() if key != "epoch" and is_number(value)}
     text = ", ".join(f"{key} {value:.4g}" for key, value in numbers.items())
     return f"epoch {record['epoch']}: {text}" if "epoch" in record else ""

@@ -1,7 +1,7 @@
 """The attention of a fusion network: the weight of the voice, by the damage to the clip's voice or face.
 
 embed-pair writes EXP_DIR/SYSTEM/SET/weights ("utt voice face"), embed-clips utt2voice_weight; utt2damage of the test
-set says what was damaged. Of each system the condition with the most kinds of damage is shown.
+set lists the damage. For each system, the condition with the most kinds of damage is shown.
 """
 
 import glob
@@ -37,9 +37,9 @@ class Attention:
 
     def mean(self, start: str) -> float | None:
         """Mean weight of clips with modality `start` damaged but present; for "clean", of the clean clips."""
-        found = [w for kind, w in self.weights.items()
-                 if kind == start or (kind.startswith(f"{start}: ") and not kind.endswith(MISSING))]  # fmt: skip
-        return float(np.concatenate(found).mean()) if found else None
+        weights = [w for kind, w in self.weights.items()
+                   if kind == start or (kind.startswith(f"{start}: ") and not kind.endswith(MISSING))]  # fmt: skip
+        return float(np.concatenate(weights).mean()) if weights else None
 
 
 def find_attention(exp_dir: Path, data: Mapping[str, Path], systems: Collection[str] | None = None) -> list[Attention]:
@@ -47,8 +47,8 @@ def find_attention(exp_dir: Path, data: Mapping[str, Path], systems: Collection[
 
     Parameters
     ----------
-    systems : the ones to look at; None for all
-    data : condition -> data directory, whose name is that of the folder of embeddings
+    systems : systems to include; None for all
+    data : condition -> data directory; the folder of embeddings has the same name
     """
     best: dict[str, Attention] = {}
     damages = {condition: kinds_of_damage(path) for condition, path in data.items()}
@@ -57,16 +57,16 @@ def find_attention(exp_dir: Path, data: Mapping[str, Path], systems: Collection[
             system = file.parent.parent.name
             if systems is not None and system not in systems:
                 continue
-            found = Attention(system, condition, by_kind(read_voice_weights(file), damages[condition]))
-            if len(found.weights) > max(1, len(best[system].weights) if system in best else 0):
-                best[system] = found
+            attention = Attention(system, condition, by_kind(read_voice_weights(file), damages[condition]))
+            if len(attention.weights) > max(1, len(best[system].weights) if system in best else 0):
+                best[system] = attention
     return [best[system] for system in sorted(best)]
 
 
 def kinds_of_damage(data_dir: Path) -> dict[str, str]:
     """Utterance -> its damage, "voice: babble" or "voice and face"."""
     sides = {modality: read_damage(data_dir, modality) for modality in ("voice", "face")}
-    kinds = {utt: f"{modality}: {what['kind']}" for modality, side in sides.items() for utt, what in side.items()}
+    kinds = {utt: f"{modality}: {damage['kind']}" for modality, side in sides.items() for utt, damage in side.items()}
     return kinds | dict.fromkeys(sides["voice"].keys() & sides["face"].keys(), "voice and face")
 
 
@@ -85,14 +85,14 @@ def by_kind(weights: Mapping[str, float], kinds: Mapping[str, str]) -> dict[str,
     >>> by_kind({"a": 0.5, "b": 0.2, "c": 0.3}, {"b": "voice: babble", "c": "voice: babble"})
     {'clean': array([0.5]), 'voice: babble': array([0.2, 0.3])}
     """
-    found: dict[str, list[float]] = {}
+    grouped: dict[str, list[float]] = {}
     for utt, weight in weights.items():
-        found.setdefault(kinds.get(utt, CLEAN), []).append(weight)
-    order = sorted(found, key=lambda kind: (kind != CLEAN, not kind.startswith("voice: "), kind))
-    return {kind: np.array(found[kind]) for kind in order}
+        grouped.setdefault(kinds.get(utt, CLEAN), []).append(weight)
+    order = sorted(grouped, key=lambda kind: (kind != CLEAN, not kind.startswith("voice: "), kind))
+    return {kind: np.array(grouped[kind]) for kind in order}
 
 
-def attention_section(found: Sequence[Attention]) -> Markup:
+def attention_section(attentions: Sequence[Attention]) -> Markup:
     """One figure per system."""
     text = (
         "Share of the voice in the fused embedding, by damage to the clip: 1 is voice alone, 0 face alone. "
@@ -101,7 +101,7 @@ def attention_section(found: Sequence[Attention]) -> Markup:
     )
     drawn = [
         tag("figure", tag("figcaption", tag("b", one.system), tag("span", one.condition, class_="quiet")), plot(one))
-        for one in found
+        for one in attentions
     ]
     return tag("div", tag("p", text, class_="note"), tag("div", drawn, class_="figures"))
 
@@ -131,10 +131,10 @@ def plot(attention: Attention) -> Markup:
                      frame.titles("Weight of the voice"))  # fmt: skip
 
 
-def attention_markdown(found: Sequence[Attention]) -> list[str]:
+def attention_markdown(attentions: Sequence[Attention]) -> list[str]:
     """The mean weight of the voice per system, for clean, voice-damaged and face-damaged clips, for results.md."""
     rows = [["System", "Condition", "clean", "voice damaged", "face damaged"]]
-    for one in found:
+    for one in attentions:
         means = [one.mean(state) for state in (CLEAN, "voice", "face")]
         rows.append([one.system, one.condition, *("-" if mean is None else f"{mean:.2f}" for mean in means)])
-    return ["## Mean weight of the voice in the fused embedding", "", *markdown_rows(rows), ""] if found else []
+    return ["## Mean weight of the voice in the fused embedding", "", *markdown_rows(rows), ""] if attentions else []

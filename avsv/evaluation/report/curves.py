@@ -17,13 +17,13 @@ LOG_ODDS = np.linspace(-7, 7, 113)  # natural logarithm of P / (1 - P)
 class Curves:
     """One system's best back-end.
 
-    number : of the system, for its colour
+    number : number of the system, which selects its colour
     record : its measures
-    threshold : of the EER; a trial is accepted at or above it
+    threshold : threshold of the EER; a trial is accepted at or above it
     det : FPR, FNR
-    band : FPR, lowest and highest FNR; None where there is no interval
+    band : FPR, lowest and highest FNR; None without an interval
     histogram : edges (bars + 1), density of targets and of nontargets (bars)
-    costs : actual and least normalised Bayes error rate at LOG_ODDS
+    costs : actual and minimum normalised Bayes error rate at LOG_ODDS
     """
 
     number: int
@@ -40,7 +40,7 @@ class Curves:
 
 
 def is_reference(record: dict) -> bool:
-    """Whether a record is the one that the others of its table are compared with."""
+    """Whether the other records of its table are compared with this one."""
     return "reference" in record and record["against_reference"] is None
 
 
@@ -61,9 +61,9 @@ def make_curves(
 
 
 def histogram(scores: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Edges of bars of equal width, and the share of the targets and of the nontargets in each, by unit of score.
+    """Edges of bars of equal width, and the density of targets and of nontargets in each.
 
-    The ends are where one trial in a thousand of either class lies beyond; what lies beyond is in the last bars.
+    The range excludes one trial in a thousand of either class at each end; those count in the outermost bars.
     """
     finite = np.isfinite(scores)
     if not finite.any():

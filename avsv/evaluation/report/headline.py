@@ -1,4 +1,4 @@
-"""The main result: the recommended system beside its best competitor, in one sentence and in a table of all conditions.
+"""The main result: the recommended system against its best competitor, in one sentence and one table of all conditions.
 
 The competitor is the other system with the lowest EER on the same trials, score fusion (mean, logistic) included. Its
 best back-end is chosen on these trials, which favours the competitor.
@@ -19,8 +19,8 @@ MINUS = str.maketrans({"-": "\N{MINUS SIGN}"})  # as wide as a plus
 class Comparison:
     """The reference and the best other system of one table.
 
-    ahead, ci95 : EER of the reference less that of the competitor, in percent, and its paired 95 % interval
-    loses : share of the resamples of people in which the better of the two is the worse one
+    ahead, ci95 : EER of the reference minus that of the competitor, in percent, and its paired 95 % interval
+    loses : share of the resamples of people in which the order of the two is reversed
     """
 
     table: Table
@@ -35,24 +35,24 @@ class Comparison:
 
     @property
     def verdict(self) -> str:
-        """`better` or `worse` where the interval excludes 0; otherwise, and without an interval, `level`."""
+        """`better` or `worse` if the interval excludes 0; otherwise, or without an interval, `level`."""
         if self.ci95 is None or self.ci95[0] <= 0 <= self.ci95[1]:
             return "level"
         return "better" if self.ahead < 0 else "worse"
 
 
 def compare_best(table: Table) -> Comparison | None:
-    """The reference beside its best competitor; None where one of them is absent."""
+    """The reference against its best competitor; None if either is absent."""
     others = [curves.record for curves in table.curves if not is_reference(curves.record)]
     if table.reference is None or not others:
         return None
-    found = others[0]["against_reference"]["eer_percent"]  # competitor less reference: turned round here
-    ends = found["ci95"] and (-found["ci95"][1], -found["ci95"][0])
-    return Comparison(table, others[0], -found["difference"], ends, found["loses"])
+    eer = others[0]["against_reference"]["eer_percent"]  # competitor - reference
+    ends = eer["ci95"] and (-eer["ci95"][1], -eer["ci95"][0])
+    return Comparison(table, others[0], -eer["difference"], ends, eer["loses"])
 
 
 def main_result(tables: Sequence[Table], main: str) -> Markup:
-    """The reference on the main list: its EER, how far it is from its best competitor, and how it does elsewhere."""
+    """The reference on the main list: its EER, its distance from the best competitor, and the other tables."""
     table = next((t for t in tables if t.trials == main and t.reference), None)
     if table is None:
         return Markup("No error rate is defined: the trials are all target or all nontarget.")
@@ -87,7 +87,7 @@ def distance_words(one: Comparison) -> str:
 
 
 def elsewhere(comparisons: Sequence[Comparison]) -> str:
-    """How the reference does in the other tables: one is named, several are counted by verdict."""
+    """The reference in the other tables: a single table in full, several as counts of verdicts."""
     if not comparisons:
         return ""
     if len(comparisons) == 1:
@@ -106,18 +106,18 @@ def name_of(record: dict) -> str:
 def comparison_table(tables: Sequence[Table], title: str) -> list[Markup]:
     """A row for each list and condition: the reference, its best competitor, and their paired difference.
 
-    title : what the reference is called, such as "Recommended"
+    title : name of the reference, e.g. "Recommended"
     """
-    found = [one for table in tables if (one := compare_best(table))]
-    if not found:
+    comparisons = [one for table in tables if (one := compare_best(table))]
+    if not comparisons:
         return []
     heads = [("Trials", "", None), ("Condition", "", None), (title, "EER %", "number"),
              ("Best other system", "", None), ("", "EER %", "number"), ("Difference", "95 % interval", "number"),
              (f"{title} is", "", None)]  # fmt: skip
     head = [tag("th", name, [tag("br"), tag("small", below)] if below else None, scope="col", class_=class_)
             for name, below, class_ in heads]  # fmt: skip
-    rows = [tag("tr", comparison_cells(one)) for one in found]
-    own = found[0].reference
+    rows = [tag("tr", comparison_cells(one)) for one in comparisons]
+    own = comparisons[0].reference
     text = (
         ". Best other system: the lowest EER of all other systems and back-ends on these trials. Better and worse: the "
         "paired 95 % interval of the difference excludes 0."

@@ -1,4 +1,4 @@
-"""Files of an experiment that a report may show; links in a folder of unknown origin may lead elsewhere."""
+"""Files of an experiment that a report may show; symbolic links in a downloaded folder may point outside it."""
 
 import logging
 import stat
@@ -9,12 +9,12 @@ log = logging.getLogger("avsv")
 
 
 def files_inside(exp_dir: Path, pattern: str) -> Iterator[Path]:
-    """The regular files of a pattern that lie below `exp_dir`, sorted; others are left out with a warning."""
+    """The regular files below `exp_dir` that match a pattern, sorted; other matches are skipped with a warning."""
     return (path for path in sorted(exp_dir.glob(pattern)) if is_inside(exp_dir, path))
 
 
 def is_inside(exp_dir: Path, path: Path) -> bool:
-    """Whether a path is a regular file below `exp_dir`, links followed. False for an absent file.
+    """Whether a path is a regular file below `exp_dir`, symbolic links resolved. False for an absent file.
 
     Examples
     --------
@@ -26,9 +26,9 @@ def is_inside(exp_dir: Path, path: Path) -> bool:
         regular = stat.S_ISREG(real.stat().st_mode)
     except FileNotFoundError:
         return False
-    except (OSError, RuntimeError, ValueError):  # RuntimeError: links in a circle, until Python 3.12
+    except (OSError, RuntimeError, ValueError):  # RuntimeError: circular links, until Python 3.12
         regular = False
     if not regular or not real.is_relative_to(exp_dir.resolve()):
-        log.warning("%s: is no regular file in %s, and is not shown", path, exp_dir)
+        log.warning("%s: not shown, as it is not a regular file in %s", path, exp_dir)
         return False
     return True

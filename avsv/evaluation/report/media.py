@@ -21,80 +21,80 @@ from avsv.media.waveforms import read_waveform
 
 log = logging.getLogger("avsv")
 SECONDS, RATE = 10, 16000
-SIDE = 160  # pixels of a picture at most
+SIDE = 160  # pixels, longer side of an image
 OURS = re.compile(r"[0-9a-f]{16}\.(mp3|jpg)")
 
 
 @dataclass(frozen=True)
 class Clip:
-    """A recording as the report shows it.
+    """A recording as shown in the report.
 
     person, gender : empty if unknown
-    sound, picture : paths relative to the report; None if absent
-    notes : why something is not shown, and what was damaged
+    audio, image : paths relative to the report; None if absent
+    notes : reasons for missing media, and the damage
     """
 
     name: str
     person: str = ""
     gender: str = ""
-    sound: str | None = None
-    picture: str | None = None
+    audio: str | None = None
+    image: str | None = None
     notes: tuple[str, ...] = ()
 
 
 class MediaFolder:
-    """Writes the media of the recordings asked for.
+    """Writes audio and images of the requested recordings.
 
     Parameters
     ----------
-    out_dir : of the report; media go to its folder media/
-    data : condition -> data directory; a condition that is not in it shows names only
+    out_dir : folder of the report; media go to its subfolder media/
+    data : condition -> data directory; other conditions show names only
     """
 
     def __init__(self, out_dir: Path, data: Mapping[str, Path]):
         self.folder = refuse_link(out_dir / "media")
         self.sets = {condition: SourceTables(path) for condition, path in data.items()}
-        self.written: dict[str, str] = {}  # file name -> why it could not be made, or nothing
+        self.written: dict[str, str] = {}  # file name -> the error, or ""
         self.clips: dict[tuple[str, str], Clip] = {}
 
     def clip(self, condition: str, name: str) -> Clip:
         """The audio and image of a recording, written to files."""
         key = (condition, name)
         if key not in self.clips:
-            there = condition in self.sets and name in self.sets[condition].data.utt2spk
-            self.clips[key] = self.make(self.sets[condition], name) if there else Clip(name)
+            known = condition in self.sets and name in self.sets[condition].data.utt2spk
+            self.clips[key] = self.make(self.sets[condition], name) if known else Clip(name)
         return self.clips[key]
 
     def make(self, tables: "SourceTables", name: str) -> Clip:
         person = tables.data.utt2spk[name]
         notes = []
-        sound, picture = self.sound(tables, name, notes), self.picture(tables, name, notes)
-        return Clip(name, person, tables.genders.get(person, ""), sound, picture, tuple(notes))
+        audio, image = self.audio(tables, name, notes), self.image(tables, name, notes)
+        return Clip(name, person, tables.genders.get(person, ""), audio, image, tuple(notes))
 
-    def sound(self, tables: "SourceTables", name: str, notes: list[str]) -> str | None:
+    def audio(self, tables: "SourceTables", name: str, notes: list[str]) -> str | None:
         damage = tables.voice_damage.get(name)
         entry = tables.data.wav.get(name)
         if entry is None:
             return None
         if is_pipe(entry):
-            notes.append("the sound is made by a command, which a report does not run")
+            notes.append("the audio comes from a command, which the report does not run")
             return None
         if damage:
-            notes.append(f"voice: {said_of(damage)}, played so")
+            notes.append(f"voice: {describe_damage(damage)}, as played")
         file = file_name(f"sound {entry} {json.dumps(damage, sort_keys=True)}", "mp3")
-        return self.write(file, lambda: sound_to_play(entry, damage), notes)
+        return self.write(file, lambda: audio_to_play(entry, damage), notes)
 
-    def picture(self, tables: "SourceTables", name: str, notes: list[str]) -> str | None:
+    def image(self, tables: "SourceTables", name: str, notes: list[str]) -> str | None:
         damage = tables.face_damage.get(name)
         entry = tables.data.video.get(name)
         if entry is None:
             return None
         if damage:
-            notes.append(f"face in the test: {said_of(damage)}; shown without")
-        return self.write(file_name(f"picture {entry}", "jpg"), lambda: picture_to_show(entry), notes)
+            notes.append(f"face in the test: {describe_damage(damage)}; shown undamaged")
+        return self.write(file_name(f"picture {entry}", "jpg"), lambda: thumbnail(entry), notes)
 
     def write(self, file: str, encode, notes: list[str]) -> str | None:
-        """Write a file unless it exists already; its path in the report, or None and a note with the reason."""
+        """Write a file once; returns its path in the report, or None after adding a note with the error."""
         if file not in self.written:
             try:
                 content = encode()
@@ -110,7 +110,7 @@ class MediaFolder:
         return f"media/{file}"
 
     def remove_old(self) -> None:
-        """Remove files of an earlier report that this one does not show."""
+        """Remove media of an earlier report that this one does not use."""
         for path in self.folder.glob("*"):
             if OURS.fullmatch(path.name) and path.name not in self.written:
                 path.unlink()
@@ -127,20 +127,20 @@ class SourceTables:
 
 
 def playable(damage: dict[str, dict]) -> dict[str, dict]:
-    """Damage that leaves the modality present; a missing one is not in wav.scp or video.scp either."""
-    return {utt: what for utt, what in damage.items() if what["kind"] != MISSING}
+    """Damage without missing modalities, which are absent from wav.scp or video.scp too."""
+    return {utt: entry for utt, entry in damage.items() if entry["kind"] != MISSING}
 
 
 def find_data(data_dir: Path | None, trials_dir: Path, conditions: list[str]) -> dict[str, Path]:
-    """Condition -> data directory: SET of the clean condition, SET_CONDITION of another.
+    """Condition -> data directory: SET for the clean condition, SET_CONDITION for others.
 
     Parameters
     ----------
-    data_dir : SET; None for the folder that `trials_dir` lies in, where that is a data directory
+    data_dir : SET; None for the parent folder of `trials_dir`, if that is a data directory
 
     Raises
     ------
-    InputError : `data_dir` is given and is none
+    InputError : `data_dir` is given and is not a data directory
     """
     if data_dir is None:
         data_dir = trials_dir.resolve().parent
@@ -159,28 +159,28 @@ def file_name(content: str, ending: str) -> str:
     return f"{hashlib.sha256(content.encode()).hexdigest()[:16]}.{ending}"
 
 
-def said_of(damage: Mapping) -> str:
-    """Damage in words: its kind and its first number, which is its severity.
+def describe_damage(damage: Mapping) -> str:
+    """Damage in words: its kind and its first number, the severity.
 
     Examples
     --------
-    >>> said_of({"modality": "voice", "kind": "babble", "sources": [["a.wav", 0.5]], "snr": 4.2})
+    >>> describe_damage({"modality": "voice", "kind": "babble", "sources": [["a.wav", 0.5]], "snr": 4.2})
     'babble, snr 4.2'
     """
     numbers = [f", {key} {value:.3g}" for key, value in damage.items() if isinstance(value, int | float)]
     return f"{damage['kind']}{''.join(numbers[:1])}"
 
 
-def sound_to_play(path: str, damage: Mapping | None) -> bytes:
+def audio_to_play(path: str, damage: Mapping | None) -> bytes:
     """The first seconds of a recording as MP3, which every browser plays, with the damage of the test applied."""
-    sound = guarded(read_waveform, path, RATE)
+    audio = guarded(read_waveform, path, RATE)
     try:
-        sound = damage_audio(sound, dict(damage)) if damage else sound
+        audio = damage_audio(audio, dict(damage)) if damage else audio
     except (KeyError, TypeError, ValueError, IndexError):
-        raise InputError(f"{path}: what utt2damage says of it is not understood: {said_of(damage)}") from None
-    return encode_audio(sound[: SECONDS * RATE], RATE, "MP3")
+        raise InputError(f"{path}: invalid damage in utt2damage: {describe_damage(damage)}") from None
+    return encode_audio(audio[: SECONDS * RATE], RATE, "MP3")
 
 
-def picture_to_show(path: str) -> bytes:
+def thumbnail(path: str) -> bytes:
     """The middle frame of a clip as a small JPEG."""
     return encode_thumbnail(guarded(read_frames, path, 1)[0], SIDE)

@@ -84,7 +84,7 @@ def whole_page(title: str, lead: Markup, note: str, sections: Sequence[tuple[str
                  tag("nav", links))  # fmt: skip
     body = [tag("section", tag("h2", name), content, id=anchor) for anchor, name, content in sections]
     script = (HERE / "page.js").read_text(encoding="utf-8")
-    # the hash is of what stands between the script's tags: the page runs this script and no other
+    # hash of the text between the script's tags: the browser runs this script only
     digest = hashlib.sha256(f"\n{script}".encode()).digest()
     return Template((HERE / "page.html").read_text(encoding="utf-8")).substitute(
         title=text_of(title),
@@ -117,7 +117,7 @@ def results_section(
 ) -> list[Markup | None]:
     """All tables.
 
-    marks : row -> how it was made otherwise than most rows
+    marks : row -> differences of its origin from most rows
     named : whether the user named the reference; otherwise it is the best system here
     """
     parts: list[Markup | None] = [*comparison_table(tables, "Recommended" if named else "Best")]
@@ -134,9 +134,9 @@ def results_section(
         ]
     note = (
         "Best of each column in bold. Intervals are 95 %, from resampling people, as trials of the same people are not "
-        "independent; differences are paired: both systems in the same resamples, and grey where the interval holds 0. "
-        "minDCF and actDCF are normalised; actDCF and Cllr take scores for log-likelihood ratios, which "
-        "uncalibrated ones are not. A click on a head sorts."
+        "independent. Differences are paired (both systems in the same resamples), and grey if the interval holds 0. "
+        "minDCF and actDCF are normalised; actDCF and Cllr assume that scores are log-likelihood ratios, which "
+        "uncalibrated scores are not. Click a heading to sort."
     )
     cited = [p for p in published if p.list in {table.trials for table in tables}]
     listed = [tag("h4", "Published figures are from"), sources(published)] if cited else []
@@ -160,14 +160,14 @@ def main_figures(table: Table) -> Markup:
     figures = [
         figure("Detection error tradeoff", f"both axes on the scale of the normal distribution{band}",
                det_plot(table.curves)),
-        figure("Calibration", "cost of decisions at each prior, solid; the least at any threshold, dashed; "
-               "above 1 the scores do harm as log-likelihood ratios", calibration_plot(table.curves)),
+        figure("Calibration", "cost of decisions at each prior, solid; minimum over all thresholds, dashed; "
+               "above 1 the scores are harmful as log-likelihood ratios", calibration_plot(table.curves)),
     ]  # fmt: skip
     return tag("div", figures, [subset_figure(s) for s in table.subsets], class_="figures")
 
 
-def figure(title: str, note: str, picture: Markup) -> Markup:
-    return tag("figure", tag("figcaption", tag("b", title), tag("span", note, class_="quiet")), picture)
+def figure(title: str, note: str, drawing: Markup) -> Markup:
+    return tag("figure", tag("figcaption", tag("b", title), tag("span", note, class_="quiet")), drawing)
 
 
 def subset_figure(subsets: Subsets) -> Markup | None:
@@ -193,10 +193,10 @@ def histogram_title(curves: Curves) -> list[Markup | str | None]:
 
 
 def errors_section(tables: Sequence[Table], media: MediaFolder) -> list[Markup]:
-    """Of the main list: each condition, each system, the worst of both kinds of error."""
+    """The worst errors of both kinds on the main list, for each condition and system."""
     note = (
-        "On the shortest trial list, each system's best back-end at the threshold of its EER; of each pair of people "
-        "the worst trial. Sound is cut to ten seconds."
+        "On the shortest trial list, each system's best back-end at the threshold of its EER; only the worst trial of "
+        "each pair of people. Audio is cut to ten seconds."
     )
     parts = [tag("p", note, class_="note")]
     for table in (table for table in tables if table.errors):
@@ -213,9 +213,9 @@ def errors_of(errors: Errors, condition: str, media: MediaFolder, is_open: bool)
     parts = [
         [
             tag("h4", title),
-            tag("div", [card(trial, whose, errors, condition, media) for trial in trials], class_="trials"),
+            tag("div", [card(trial, pair, errors, condition, media) for trial in trials], class_="trials"),
         ]
-        for title, whose, trials in (
+        for title, pair, trials in (
             ("False accepts: different people with the highest scores", "of these two", accepts),
             ("False rejects: the same person with the lowest scores", "of this person", rejects),
         )
@@ -224,9 +224,9 @@ def errors_of(errors: Errors, condition: str, media: MediaFolder, is_open: bool)
     return tag("details", summary, parts, open=is_open)
 
 
-def card(trial: WorstTrial, whose: str, errors: Errors, condition: str, media: MediaFolder) -> Markup:
+def card(trial: WorstTrial, pair: str, errors: Errors, condition: str, media: MediaFolder) -> Markup:
     """One trial: score and threshold, the two faces side by side, the two voices to play."""
-    more = f"{trial.others} more error{'s' if trial.others > 1 else ''} {whose}" if trial.others else None
+    more = f"{trial.others} more error{'s' if trial.others > 1 else ''} {pair}" if trial.others else None
     score = tag("b", signed(trial.score))
     head = tag("p", tag("span", "score ", score, f", threshold {signed(errors.curves.threshold)}"),
                tag("span", more, class_="quiet"))  # fmt: skip
@@ -241,14 +241,14 @@ def signed(score: float) -> str:
 def side(clip: Clip) -> Markup:
     who = ", ".join(part for part in (clip.person, clip.gender) if part)
     known = bool(clip.person)
-    if clip.picture:
-        face = tag("img", src=clip.picture, alt=f"face of {clip.name}", loading="lazy")
+    if clip.image:
+        face = tag("img", src=clip.image, alt=f"face of {clip.name}", loading="lazy")
     else:
-        face = tag("div", "no face", class_="no-picture") if known else None
-    if clip.sound:
-        voice = tag("audio", src=clip.sound, controls=True, preload="none", aria_label=f"voice of {clip.name}")
+        face = tag("div", "no face", class_="no-image") if known else None
+    if clip.audio:
+        voice = tag("audio", src=clip.audio, controls=True, preload="none", aria_label=f"voice of {clip.name}")
     else:
-        voice = tag("div", "no voice", class_="no-sound") if known else None
+        voice = tag("div", "no voice", class_="no-audio") if known else None
     notes = [tag("div", note, class_="note") for note in clip.notes]
     name = tag("div", clip.name, class_="name")
     return tag("div", face, voice, tag("div", tag("b", who)) if who else None, name, notes, class_="clip")

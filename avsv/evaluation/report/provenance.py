@@ -1,7 +1,7 @@
 """Which models, options and data made each row, from the records of provenance, and which rows differ from the others.
 
-Two rows should agree wherever they share a step: the same system's embeddings come from one model, and the same
-back-end has one set of options in all systems. A row that holds another value than most rows is marked in its table.
+Rows that share a step should agree on it: the embeddings of one system come from one model, and a back-end has the
+same options in all systems. A row that differs from most rows is marked in its table.
 """
 
 import os
@@ -16,12 +16,12 @@ from avsv.jobs.provenance import Record, chain, source_path
 
 SHARED_BACKEND = ("score", "normalize")  # a back-end's options are the same for all systems
 MODEL, OPTIONS, DATA, VERSION, NONE = "model", "options", "data", "version of avsv", "no record"
-Fact = tuple[str, str]  # MODEL, OPTIONS, DATA or VERSION; what has it
+Fact = tuple[str, str]  # MODEL, OPTIONS, DATA or VERSION; the step or file that has it
 
 
 @dataclass
 class Made:
-    """What made one score file.
+    """The origin of one score file.
 
     facts : fact -> its values, such as (MODEL, "embed-voice voice") -> hashes
     models, data : path -> hash
@@ -33,20 +33,20 @@ class Made:
     options: dict[str, str] = field(default_factory=dict)
     data: dict[str, str] = field(default_factory=dict)
 
-    def add(self, kind: str, what: str, value: str) -> None:
-        self.facts.setdefault((kind, what), set()).add(value)
+    def add(self, kind: str, owner: str, value: str) -> None:
+        self.facts.setdefault((kind, owner), set()).add(value)
 
 
 def how_made(exp_dir: Path, files: Sequence[ScoreFile]) -> dict[Path, Made]:
-    """Score file -> what made it; files without a record are left out."""
-    found = {}
+    """Score file -> its origin; files without a record are omitted."""
+    made = {}
     for file in files:
         steps = list(chain(file.path))
         if steps:
-            found[file.path] = Made()
+            made[file.path] = Made()
             for path, record in steps:
-                add_step(found[file.path], Path(os.path.abspath(exp_dir)), path, record, {path for path, _ in steps})
-    return found
+                add_step(made[file.path], Path(os.path.abspath(exp_dir)), path, record, {path for path, _ in steps})
+    return made
 
 
 def add_step(made: Made, exp_dir: Path, path: Path, record: Record, recorded: set[Path]) -> None:
@@ -75,7 +75,7 @@ def add_step(made: Made, exp_dir: Path, path: Path, record: Record, recorded: se
 
 
 def owner_of(exp_dir: Path, path: Path, command: str) -> str:
-    """What a step belongs to: the back-end for scoring, otherwise the system's folder.
+    """The owner of a step: the back-end for scoring, otherwise the system's folder.
 
     Examples
     --------
@@ -94,31 +94,32 @@ def owner_of(exp_dir: Path, path: Path, command: str) -> str:
 
 
 def differing(made: Mapping[Path, Made], files: Sequence[ScoreFile]) -> dict[Path, dict[str, list[str]]]:
-    """Score file -> kind -> what differs from most rows; rows that agree are left out.
+    """Score file -> kind -> differences from most rows; rows that agree are omitted.
 
-    Files without a record differ where others have one.
+    A file without a record differs if others have one.
     """
     usual: dict[Fact, Counter] = {}
     for one in made.values():
         for fact, values in one.facts.items():
             usual.setdefault(fact, Counter()).update(values)
     common = {fact: counts.most_common(1)[0][0] for fact, counts in usual.items()}
-    found: dict[Path, dict[str, list[str]]] = {}
+    differences: dict[Path, dict[str, list[str]]] = {}
     for file in files:
         if file.path not in made:
             if made:
-                found[file.path] = {NONE: ["written by another program, or copied without its record"]}
+                differences[file.path] = {NONE: ["written by another program, or copied without its record"]}
             continue
-        for (kind, what), values in made[file.path].facts.items():
-            if others := values - {common[kind, what]}:
-                found.setdefault(file.path, {}).setdefault(kind, []).append(difference(kind, what, others, common))
-    return found
+        for (kind, owner), values in made[file.path].facts.items():
+            if others := values - {common[kind, owner]}:
+                text = difference(kind, owner, others, common)
+                differences.setdefault(file.path, {}).setdefault(kind, []).append(text)
+    return differences
 
 
-def difference(kind: str, what: str, others: set[str], common: Mapping[Fact, str]) -> str:
+def difference(kind: str, owner: str, others: set[str], common: Mapping[Fact, str]) -> str:
     values = ", ".join(sorted(short_hash(value) if kind in (MODEL, DATA) else value or "none" for value in others))
-    most = common[kind, what]
-    return f"{what}: {values}; most rows have {short_hash(most) if kind in (MODEL, DATA) else most or 'none'}"
+    most = common[kind, owner]
+    return f"{owner}: {values}; most rows have {short_hash(most) if kind in (MODEL, DATA) else most or 'none'}"
 
 
 def short_hash(value: str) -> str:
@@ -132,7 +133,7 @@ def provenance_section(
     if not made:
         return tag("p", "No score file has a record of how it was made.")
     note = (
-        "From the records beside the files; avsv explain FILE prints the whole chain. A row that was made with other "
+        "From the records next to the files; avsv explain FILE prints the whole chain. A row that was made with other "
         "models, options or data than most rows is marked here and in the results."
     )
     parts = [tag("p", note, class_="note")]
@@ -150,7 +151,7 @@ def provenance_section(
 
 
 def made_row(file: ScoreFile, made: Made, differences: Mapping[str, Sequence[str]]) -> Markup:
-    marked = [lines([f"{kind}: {one}" for one in what]) for kind, what in differences.items()]
+    marked = [lines([f"{kind}: {text}" for text in texts]) for kind, texts in differences.items()]
     cells = [hashed(made.models), lines([f"{step}: {text or 'defaults'}" for step, text in made.options.items()]),
              hashed(made.data), marked or "–"]  # fmt: skip
     return tag("tr", tag("th", file.system, scope="row"), tag("td", file.backend), [tag("td", cell) for cell in cells],

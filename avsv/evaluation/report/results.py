@@ -30,7 +30,7 @@ class Options:
 
     by : tables that split the trials into subsets
     reference : the recommended system, "SYSTEM" or "SYSTEM.BACKEND"; None for the lowest EER on the main list
-    systems, conditions : the ones to show; empty for all that have scores
+    systems, conditions : names to show; empty for all that have scores
     """
 
     p_target: Sequence[float] = (0.01, 0.05)
@@ -44,7 +44,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Reference:
-    """The recommended system, which all differences are measured from; `backend` is None until it is chosen."""
+    """The recommended system, the reference of all differences; `backend` is None until it is chosen."""
 
     system: str
     backend: str | None = None
@@ -55,7 +55,7 @@ class Reference:
 
 @dataclass(frozen=True)
 class TrialList:
-    """A trial list and what all systems share: speakers of both sides (trials, 2), resamples, subsets."""
+    """A trial list with the data that all systems share: speakers of both sides (trials, 2), resamples, subsets."""
 
     trials: Trials
     people: np.ndarray
@@ -85,9 +85,9 @@ class Table:
     """One trial list under one condition.
 
     records : of every system and back-end, as in results.json
-    curves : of each system's best back-end, and of the reference with its own; best first, empty where one class has no
-        trial
-    reference : the record that the others are compared with; None where the reference has no scores or no EER
+    curves : of each system's best back-end, and of the reference with its own; best first; empty if one class has no
+        trials
+    reference : the record that the others are compared with; None if the reference has no scores or no EER
     """
 
     trials: str
@@ -105,7 +105,7 @@ def make_tables(files: Sequence[ScoreFile], lists: Mapping[str, Path], options: 
 
     Parameters
     ----------
-    main : name of the list on which the reference's back-end is chosen, and whose worst errors are shown
+    main : name of the list on which the reference's back-end is chosen, and for which the worst errors are shown
 
     Raises
     ------
@@ -131,7 +131,7 @@ def make_tables(files: Sequence[ScoreFile], lists: Mapping[str, Path], options: 
 
 
 def find_reference(files: Sequence[ScoreFile], name: str | None) -> Reference | None:
-    """The reference that a name, "SYSTEM" or "SYSTEM.BACKEND", stands for; None for no name.
+    """The reference named by "SYSTEM" or "SYSTEM.BACKEND"; None without a name.
 
     Examples
     --------
@@ -143,15 +143,15 @@ def find_reference(files: Sequence[ScoreFile], name: str | None) -> Reference | 
         return None
     systems = {file.system for file in files}
     named = {f"{file.system}.{file.backend}": Reference(file.system, file.backend) for file in files}
-    found = Reference(name) if name in systems else named.get(backend_spelt(name))
-    if found is None:
+    reference = Reference(name) if name in systems else named.get(backend_spelt(name))
+    if reference is None:
         known = ", ".join(sorted(systems)) or "no system"
         raise OptionError(f"reference: expected SYSTEM or SYSTEM.BACKEND of {known}, found {name!r}")
-    return found
+    return reference
 
 
 def backend_spelt(name: str) -> str:
-    """`avn_e.cosine_shared` as `avn_e.cosine+shared`, the way tables spell back-ends."""
+    """`avn_e.cosine_shared` as `avn_e.cosine+shared`, the spelling of back-ends in tables."""
     system, _, backend = name.rpartition(".")
     return f"{system}.{backend.replace('_', '+')}"
 
@@ -173,11 +173,11 @@ def make_table(
     records, resampled = [], []
     for file in files:
         scores = read_scores(file.path, given.trials)
-        found = measure_and_resample(scores, given.trials.labels, options.p_target, given.bootstrap)
+        measures, samples = measure_and_resample(scores, given.trials.labels, options.p_target, given.bootstrap)
         about = {"system": file.system, "backend": file.backend, "trials": file.trials, "condition": file.condition}
-        records.append(about | found[0])
-        warn_reversed(file.path, found[0])
-        resampled.append(found[1])
+        records.append(about | measures)
+        warn_reversed(file.path, measures)
+        resampled.append(samples)
         log.info("%s: EER %s %%", file.path, shown(records[-1]["eer_percent"], 2))
     best = best_backends(records, reference)
     row = next((row for row in best if reference is None or reference.is_of(records[row])), None)
@@ -205,7 +205,7 @@ def add_system(
     options: Options,
     with_errors: bool,
 ) -> None:
-    """Add to the table what is shown for a system's best back-end only."""
+    """Add curves, worst errors and subsets, which are shown for a system's best back-end only."""
     scores = read_scores(file.path, given.trials)
     curves = make_curves(number, record, scores, given.trials.labels, given.bootstrap)
     table.curves.append(curves)
@@ -225,9 +225,9 @@ def add_differences(
 ) -> None:
     """Give each record `reference`, [system, backend], and `against_reference` (see `compare`), None for itself."""
     of_reference = records[reference], resampled[reference]
-    for row, found in enumerate(zip(records, resampled, strict=True)):
-        differences = None if row == reference else all_differences(found, of_reference, p_target)
-        found[0]["against_reference"] = differences
+    for row, (record, samples) in enumerate(zip(records, resampled, strict=True)):
+        differences = None if row == reference else all_differences((record, samples), of_reference, p_target)
+        record["against_reference"] = differences
     for record in records:
         record["reference"] = [records[reference][key] for key in ("system", "backend")]
 
@@ -235,7 +235,7 @@ def add_differences(
 def best_backends(records: Sequence[dict], reference: Reference | None = None) -> list[int]:
     """Row of each system's best back-end by EER, best system first; the reference keeps its own back-end.
 
-    Empty where no EER is defined.
+    Empty if no EER is defined.
 
     Examples
     --------

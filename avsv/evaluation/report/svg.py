@@ -54,9 +54,9 @@ class Frame:
 
     def band(self, x, low, high, **attributes) -> Markup:
         """The area between two lines."""
-        there = points(self.xs(x), self.ys(low))
+        forth = points(self.xs(x), self.ys(low))
         back = points(self.xs(x)[::-1], self.ys(high)[::-1])
-        return tag("path", d=f"M{there}L{back}Z", **attributes)
+        return tag("path", d=f"M{forth}L{back}Z", **attributes)
 
     def grid(self, x_ticks: Sequence[tuple[float, str]], y_ticks: Sequence[tuple[float, str]]) -> list[Markup]:
         """Lines and numbers at the ticks."""
@@ -126,7 +126,7 @@ def key_of(number: int, is_reference: bool = False) -> Markup:
     return tag("svg", line, viewBox="0 0 22 10", width=22, height=10, class_="key", aria_hidden="true")
 
 
-def standalone(picture: Markup, title: str, rows: Sequence[tuple[int, str]], style: str) -> Markup:
+def standalone(drawing: Markup, title: str, rows: Sequence[tuple[int, str]], style: str) -> Markup:
     """A figure as a separate file, with name space, colours, title and legend.
 
     rows : (number of the system, its label)
@@ -137,7 +137,7 @@ def standalone(picture: Markup, title: str, rows: Sequence[tuple[int, str]], sty
         legend.append(tag("line", x1=180, x2=202, y1=y - 4, y2=y - 4, **line_style(number)))
         legend.append(tag("text", label, x=208, y=y))
     head = '<svg xmlns="http://www.w3.org/2000/svg" width="640" height="640" '
-    body = picture.removeprefix("<svg ").removesuffix("</svg>")
+    body = drawing.removeprefix("<svg ").removesuffix("</svg>")
     return joined([
         Markup(head + body.partition(">")[0] + ">"),
         tag("style", Markup(style)),

@@ -12,7 +12,7 @@ from avsv.evaluation.report.results import Table
 from avsv.evaluation.results import ScoreFile
 from avsv.evaluation.tables import shown, span
 
-BESIDE_EER = 3  # the column of published figures, after the EER, its interval, and the same drawn
+AFTER_EER = 3  # the column of published figures, after the EER, its interval, and the same drawn
 
 
 RowKey = tuple[str, str, str, str]  # system, back-end, trial list, condition
@@ -22,10 +22,10 @@ RowKey = tuple[str, str, str, str]  # system, back-end, trial list, condition
 class Column:
     """A column of numbers.
 
-    title, below : of its head, in two lines; hint : the head's explanation
-    value : record -> number to sort by and to find the best of; None where there is none
-    text : record -> what is shown
-    best : whether the smallest is in bold
+    title, below : two lines of the heading; hint : its explanation
+    value : record -> number for sorting and for finding the best; None if undefined
+    text : record -> text of the cell
+    best : whether the smallest value is bold
     """
 
     title: str
@@ -57,12 +57,12 @@ def result_table(
     """One trial list under one condition; sortable, best of each column in bold.
 
     published : figures of this list, with sources numbered in their order
-    marks : row -> how it was made otherwise than most rows
+    marks : row -> differences of its origin from most rows
     """
     columns = columns_of(table, numbers)
     mine = [p for p in published if p.list == table.trials] if table.condition == "clean" else []
     if mine:
-        columns.insert(BESIDE_EER, published_column(mine, cite(published)))
+        columns.insert(AFTER_EER, published_column(mine, cite(published)))
     head = name_heads() + [column.head for column in columns]
     best = [least([c.value(r) for r in table.records]) if c.best else None for c in columns]
     rows = [
@@ -73,7 +73,7 @@ def result_table(
     ]  # fmt: skip
     for name in sorted({p.system for p in mine} - {r["system"] for r in table.records}):  # published, none of ours
         cells = [tag("td", "–", class_=c.class_) for c in columns]
-        cells[BESIDE_EER] = cell(columns[BESIDE_EER], {"system": name}, None)
+        cells[AFTER_EER] = cell(columns[AFTER_EER], {"system": name}, None)
         rows.append(tag("tr", row_names(name, "published"), cells))
     return sortable(head, rows, f"{table.trials}, {table.condition}")
 
@@ -82,12 +82,12 @@ def row_names(
     system: str, backend: str, reference: bool = False, differs: Mapping[str, Sequence[str]] | None = None
 ) -> list[Markup]:
     """The first two cells of a row; a narrow screen shows the back-end below the system (see page.css)."""
-    below = backend.replace("+", "+\N{ZERO WIDTH SPACE}")  # may break there
+    below = backend.replace("+", "+\N{ZERO WIDTH SPACE}")  # allows a line break
     marks = []
-    for kind, what in (differs or {}).items():
+    for kind, texts in (differs or {}).items():
         text = kind if kind.startswith("no ") else f"other {kind}"
         below += f" \N{MIDDLE DOT} {text}"
-        marks += [" ", tag("a", text, class_="badge warning", href="#provenance", title="; ".join(what))]
+        marks += [" ", tag("a", text, class_="badge warning", href="#provenance", title="; ".join(texts))]
     return [
         tag("th", system, scope="row", data_backend=below),
         tag("td", backend, badge(reference), marks, class_="backend"),
@@ -133,30 +133,30 @@ def at_prior(kind: str, title: str, prior: str) -> Column:
 
 
 def difference_column(reference: dict) -> Column:
-    """EER less that of the reference, its interval, and how often the better of the two loses."""
+    """EER minus that of the reference, its interval, and the share of resamples with the opposite order."""
 
     def value(record: dict) -> float | None:
-        found = record["against_reference"]
-        return found["eer_percent"]["difference"] if found else 0.0
+        difference = record["against_reference"]
+        return difference["eer_percent"]["difference"] if difference else 0.0
 
     def text(record: dict) -> Markup:
         if record is reference:
             return tag("span", "reference", class_="quiet")
-        found = record["against_reference"]["eer_percent"]
-        if found["difference"] is None:
+        difference = record["against_reference"]["eer_percent"]
+        if difference["difference"] is None:
             return Markup("–")
-        ends = found["ci95"]
+        ends = difference["ci95"]
         surely = ends and (ends[0] > 0 or ends[1] < 0)
-        parts = [tag("span", f"{found['difference']:+.2f}".translate(MINUS), class_=None if surely else "quiet")]
+        parts = [tag("span", f"{difference['difference']:+.2f}".translate(MINUS), class_=None if surely else "quiet")]
         if ends:
             interval = f"{ends[0]:+.2f} to {ends[1]:+.2f}".translate(MINUS)
-            lost = "" if found["loses"] is None else f"; {100 * found['loses']:.3g} %"
+            lost = "" if difference["loses"] is None else f"; {100 * difference['loses']:.3g} %"
             parts.append(tag("small", f" ({interval}{lost})"))
         return joined(parts)
 
     hint = (
-        f"EER less that of {reference['system']}, {reference['backend']}, in percent; the paired 95 % interval; the "
-        "share of resamples of people in which the better of the two is the worse one"
+        f"EER minus that of {reference['system']}, {reference['backend']}, in percent; the paired 95 % interval; the "
+        "share of resamples of people in which the order of the two is reversed"
     )
     return Column("against reference", value, text, below="(95 %; better one loses)", hint=hint)
 

@@ -194,9 +194,9 @@ def retrieval_of(test: TestSet, exp_dir: Path, media: MediaFolder) -> list[Marku
         row = next(i for i, utt in enumerate(voices) if spk[utt] == person)
         order = np.argsort(-(right @ left[row]), kind="stable")[:RANKS]
         query = media.clip(test.name, voices[row])
-        player = tag("audio", src=query.sound, controls=True, preload="none", aria_label=f"voice of {query.name}")
+        player = tag("audio", src=query.audio, controls=True, preload="none", aria_label=f"voice of {query.name}")
         shown_faces = [face_image(media, test.name, faces[i], spk[faces[i]] == person) for i in order.tolist()]
-        parts.append(tag("article", tag("p", tag("b", person), f" {query.gender}"), player if query.sound else None,
+        parts.append(tag("article", tag("p", tag("b", person), f" {query.gender}"), player if query.audio else None,
                          tag("div", shown_faces, style="display:flex;flex-wrap:wrap;gap:6px;margin-top:.6rem"),
                          class_="trial"))  # fmt: skip
     return parts
@@ -206,9 +206,9 @@ def face_image(media: MediaFolder, set_name: str, utt: str, right: bool) -> Mark
     clip = media.clip(set_name, utt)
     frame = "outline:4px solid var(--c2);outline-offset:-4px;" if right else ""
     title = f"face of {clip.name}{', the right person' if right else ''}"
-    if clip.picture is None:
+    if clip.image is None:
         return tag("span", title, class_="note")
-    return tag("img", src=clip.picture, alt=title, title=title, loading="lazy", width=84, height=84,
+    return tag("img", src=clip.image, alt=title, title=title, loading="lazy", width=84, height=84,
                style=f"{frame}object-fit:cover;border-radius:4px")  # fmt: skip
 
 

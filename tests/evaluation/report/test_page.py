@@ -133,8 +133,8 @@ def test_a_recording_is_written_once_for_each_state_it_is_heard_in(folder):
     assert len(list((folder / "media").glob("*.mp3"))) <= 48
 
 
-def test_damage_is_told_and_heard_and_what_is_missing_is_said(html):
-    assert "voice: noise, snr 3, played so" in html.text
+def test_damage_is_named_and_audible_and_missing_media_are_listed(html):
+    assert "voice: noise, snr 3" in html.text
     assert "no face" in html.text
 
 
@@ -244,7 +244,7 @@ def test_commands_are_not_run_and_bad_media_are_told(tmp_path):
     table.write_text("".join(f"{line}\n" for line in sorted(piped + absent)))
     text = Page(experiment.report() / "index.html").text
     assert not touched.exists()
-    assert "the sound is made by a command" in text
+    assert "the audio comes from a command" in text
     assert "absent.wav: no such file" in text
 
 

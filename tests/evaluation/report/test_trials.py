@@ -29,8 +29,8 @@ def test_they_are_the_worst_of_each_pair_of_people_worst_first(made_up, accepts)
         if pair not in worst or badness > worst[pair][0]:
             worst[pair] = (badness, trials.enroll_ids[enroll], trials.test_ids[test], counts)
     expected = sorted(((*values[:3], counts[pair] - 1) for pair, values in worst.items()), reverse=True)[:4]
-    found, n_errors = worst_trials(scores, trials, people, 0.5, accepts, most=4)
-    assert [(one.enroll, one.test, one.others) for one in found] == [one[1:] for one in expected]
+    worst, n_errors = worst_trials(scores, trials, people, 0.5, accepts, most=4)
+    assert [(one.enroll, one.test, one.others) for one in worst] == [one[1:] for one in expected]
     assert n_errors == sum(counts.values())
 
 

@@ -137,7 +137,7 @@ def test_a_network_of_an_earlier_run_is_named_and_not_shown(tmp_path):
     made.write(scores)
     text = joined(configuration_section(tmp_path, [], sources_of(scores, "model")))
     assert {name for name in ("voice", "other", "detector") if f"<b>{name}</b>" in text} == {"other", "detector"}
-    assert "that made none of these scores: voice." in text
+    assert "not used for these scores: voice." in text
 
 
 SIMPLE = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20)
