@@ -69,19 +69,19 @@ def start_from(model: nn.Module, source: Path | str, exp_dir: Path | str) -> Non
     ------
     InputError : the networks have different shapes
     """
-    there, here = load_weights(source), model.state_dict()
+    given, own = load_weights(source), model.state_dict()
     data = [recorded_values(folder).get("data") for folder in (source, exp_dir)]
-    differ = [name for name in here if name not in there or there[name].shape != here[name].shape]
+    differ = [name for name in own if name not in given or given[name].shape != own[name].shape]
     centres = [f"{name}.weight" for name, module in model.named_modules() if isinstance(module, AAMSoftmax)]
     if data[0] != data[1]:
         differ = sorted({*differ, *centres})
     other = [name for name in differ if name not in centres]
     if other:
-        found = f"of the shape {tuple(there[other[0]].shape)}" if other[0] in there else "absent"
-        raise InputError(f"init={source}: is another network: {other[0]} is {found} there and of the shape "
-                        f"{tuple(here[other[0]].shape)} here")  # fmt: skip
-    kept = {name: there[name] for name in here if name not in differ}
-    fill(model, {**here, **kept}, weights_file(source))
+        shape = f"of the shape {tuple(given[other[0]].shape)}" if other[0] in given else "absent"
+        raise InputError(f"init={source}: is another network: {other[0]} is {shape} there and of the shape "
+                        f"{tuple(own[other[0]].shape)} here")  # fmt: skip
+    kept = {name: given[name] for name in own if name not in differ}
+    fill(model, {**own, **kept}, weights_file(source))
     log.info("%s: starts from %s%s", exp_dir, source, f"; anew: {', '.join(differ)} (other people)" if differ else "")
 
 

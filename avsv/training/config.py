@@ -21,7 +21,7 @@ OPTIONS = ("allow_pipes",)  # fields that no configuration may set
 
 @dataclass
 class OptimizerConfig:
-    """How the weights move."""
+    """Optimiser and learning-rate schedule."""
 
     name: str = choice("adam", "adam", "adamw", "sgd")  # adam | adamw | sgd
     lr: float = within(1e-3, above=0, high=1000)
@@ -39,7 +39,7 @@ class OptimizerConfig:
 
 @dataclass
 class TrainingConfig:
-    """What every kind of training has."""
+    """Options common to all trainings."""
 
     task: str = "???"  # what is trained: a name of TASKS in avsv/commands/train.py
     exp_dir: str = "???"  # where everything is written
@@ -54,7 +54,7 @@ class TrainingConfig:
     # processor has it, float32 elsewhere
     precision: str = choice("float32", "float32", "bfloat16", "float16", "auto")
     init: str = ""  # an experiment whose weights are started from, such as exp/voice; empty: from random ones
-    valid_dir: str = ""  # data directory of held-out people, whose EER is measured after each epoch; empty: none is
+    valid_dir: str = ""  # data directory of held-out people, for an EER after each epoch; empty: no validation
     valid_clips: int = within(500, 2)  # of valid_dir at most, the same ones after each epoch
     # last | best | average: the epochs whose weights are the outcome; best: the lowest EER
     weights: str = choice("last", "last", "best", "average")
@@ -105,7 +105,7 @@ def read_config(path: Path | str, overrides: list[str]) -> DictConfig:
 
 
 def read_layers(path: Path | str) -> list[DictConfig]:
-    """A configuration and those that it is based on, without their keys `base`; the last one is its own."""
+    """A configuration and its chain of bases, without the keys `base`; the last layer is the file itself."""
     layers: list[DictConfig] = []
     read: list[Path] = []  # resolved, to find a circle
     file, named_by = Path(path), ""
@@ -133,7 +133,7 @@ def read_layer(path: Path, named_by: str = "") -> DictConfig:
             refuse_resolvers(value, f"{path}: {key}")
         given = OmegaConf.create(text)
     except FileNotFoundError:
-        raise InputError(f"{named_by + ': base: ' if named_by else ''}{path}: there is no such configuration") from None
+        raise InputError(f"{named_by + ': base: ' if named_by else ''}{path}: no such configuration") from None
     except (OmegaConfBaseException, YAMLError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(f"{path}: is not a YAML mapping: {' '.join(str(error).split())[:300]}") from None
     if not OmegaConf.is_dict(given):
@@ -175,8 +175,8 @@ def apply_schema(given: DictConfig, schema: type[Schema], path: Path | str, allo
     """
     for key in OPTIONS:
         if key in given:
-            raise InputError(f"{path}: {key}: is no key of a configuration, for that may be anybody's; give the option "
-                            f"--{key.replace('_', '-')} on the command line")  # fmt: skip
+            raise InputError(f"{path}: {key}: cannot be set in a configuration, which may come from anybody; use the "
+                            f"option --{key.replace('_', '-')} on the command line")  # fmt: skip
     try:
         config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(schema), given))
         check_ranges(config)
@@ -190,8 +190,8 @@ def apply_schema(given: DictConfig, schema: type[Schema], path: Path | str, allo
 
 
 def explain(error: OmegaConfBaseException, schema: type) -> str:
-    said = str(error).splitlines()[0]
-    unknown = re.search(r"Key '(\w+)' not in '(\w+)'", said)
+    message = str(error).splitlines()[0]
+    unknown = re.search(r"Key '(\w+)' not in '(\w+)'", message)
     if unknown:
         nested = {
             f.default_factory.__name__: f.default_factory for f in fields(schema) if is_dataclass(f.default_factory)
@@ -204,13 +204,13 @@ def explain(error: OmegaConfBaseException, schema: type) -> str:
     missing = re.search(r"missing mandatory value: (\w+)", str(error), re.IGNORECASE)
     if missing:
         return f'"{missing[1]}" must be given, in the file or as {missing[1]}=VALUE'
-    return f'"{getattr(error, "full_key", "")}": {said}'
+    return f'"{getattr(error, "full_key", "")}": {message}'
 
 
 def to_yaml(config: Any) -> str:
-    """A configuration as YAML text, every key spelt out but the options of the command line."""
-    said = OmegaConf.structured(config)
-    OmegaConf.set_struct(said, False)
+    """A configuration as YAML text with every key except the command-line options."""
+    structured = OmegaConf.structured(config)
+    OmegaConf.set_struct(structured, False)
     for key in OPTIONS:
-        said.pop(key, None)
-    return OmegaConf.to_yaml(said)
+        structured.pop(key, None)
+    return OmegaConf.to_yaml(structured)

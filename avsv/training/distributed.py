@@ -1,8 +1,8 @@
-"""Several processes, one a GPU or one a share of the cores, that train one model together: what `torchrun` starts.
+"""Training one model in several processes, one per GPU or per share of the cores, started by `torchrun`.
 
     torchrun --standalone --nproc-per-node 4 --no-python avsv train conf/voice.yaml
 
-`batch_size` stays the size of the whole batch, and what is learned is what one process learns, but for rounding:
+`batch_size` stays the size of the whole batch, and the result equals that of a single process, except for rounding:
 
 - encoders work on shares of the batch; gradients are averaged, batch norm is over the whole batch, and of random
   numbers (dropout, masks) each process draws those of the whole batch and takes its share;
@@ -58,7 +58,7 @@ def wait_for_all() -> None:
 
 
 def leave_processes() -> None:
-    """End the joint part: the first process goes on alone, the others exit."""
+    """End joint training: the first process continues alone, the others exit."""
     if dist.is_initialized():
         dist.barrier()
         dist.destroy_process_group()
@@ -86,7 +86,7 @@ def share(batch: Sequence) -> Sequence:
 
 
 def draw_share(draw: Callable[[int], Tensor], n: int) -> Tensor:
-    """Random numbers for this process's n examples: those that one process would draw for them in the whole batch.
+    """Random numbers for this process's n examples, equal to those that a single process would draw for them.
 
     Parameters
     ----------
@@ -118,7 +118,7 @@ class FromAllProcesses(torch.autograd.Function):
 
 
 def from_all(x: Tensor) -> Tensor:
-    """The whole batch, (batch, ...), of which each process has a share; the tensor itself where there is one process.
+    """Join the shares of all processes into the whole batch, (batch, ...); a single process returns `x` itself.
 
     Examples
     --------
@@ -140,9 +140,9 @@ def gather(value: Any) -> list[Any]:
     """
     if not dist.is_initialized():
         return [value]
-    found = [None] * n_processes()
-    dist.all_gather_object(found, value)
-    return found
+    values = [None] * n_processes()
+    dist.all_gather_object(values, value)
+    return values
 
 
 class SharedStep(nn.Module):
@@ -227,9 +227,9 @@ class WholeBatchDropout(nn.Dropout):
 
 
 def share_layers(model: nn.Module, device: torch.device) -> None:
-    """Put layers that know of the whole batch in the place of those that know a process's share; names are kept.
+    """Replace batch norm and dropout by layers that work on the whole batch; parameter names stay the same.
 
-    Modules whose attribute `whole_batch` is true have the whole batch, and stay as they are.
+    Modules with a true attribute `whole_batch` already receive the whole batch, and keep their layers.
     """
     if not dist.is_initialized() or getattr(model, "whole_batch", False):
         return

@@ -39,7 +39,7 @@ def read_held_out(config: TrainingConfig, training_people: set[str]) -> DataDir 
 
 
 def refuse_trained(valid_dir: str, people: Iterable[str], trained: Iterable[str]) -> None:
-    """InputError where people of a validation set are trained on."""
+    """Raise InputError if people of a validation set occur in training."""
     both = sorted(set(people) & set(trained))
     if both:
         raise InputError(f"{valid_dir}: {len(both)} of its people are trained on, such as {both[0]}; validation needs "
@@ -47,7 +47,7 @@ def refuse_trained(valid_dir: str, people: Iterable[str], trained: Iterable[str]
 
 
 def choose_clips(utt2spk: dict[str, str], n: int, seed: int = 0) -> list[str]:
-    """Up to `n` utterances, as many of each person as can be, and the same ones each time; in the order of their names.
+    """Choose up to `n` utterances, spread evenly over people; the choice is repeatable and sorted by name.
 
     Examples
     --------
@@ -57,7 +57,7 @@ def choose_clips(utt2spk: dict[str, str], n: int, seed: int = 0) -> list[str]:
     utts = sorted(utt2spk)
     order = np.random.default_rng(seed).permutation(len(utts))
     seen: dict[str, int] = {}
-    turns = []  # which clip of its person a clip is: first everyone's first, then everyone's second
+    turns = []  # (number of the clip within its person, index): sorting puts all first clips before any second one
     for index in order.tolist():
         spk = utt2spk[utts[index]]
         turns.append((seen.get(spk, 0), index))
@@ -110,8 +110,8 @@ def held_out_eer(
     """
     utts = choose_clips({utt: data.utt2spk[utt] for utt in entries if utt in data.utt2spk}, config.valid_clips)
     if not utts:
-        raise InputError(f"{data.path}: has no clips of the kind trained on: sounds in wav.scp, faces in faces.scp "
-                        "(made by avsv align-faces)")  # fmt: skip
+        raise InputError(f"{data.path}: has no clips of the modality that is trained: needs wav.scp for audio, or "
+                        "faces.scp (made by avsv align-faces) for faces")  # fmt: skip
     clips, people = [], []
     for utt in progress(utts, "held-out clips"):
         try:

@@ -73,7 +73,7 @@ def test_a_configuration_inherits_from_its_base_and_the_bases_base(tmp_path):
     ("base: c.yaml", r"c.yaml: base: .*c.yaml: the chain"),
     ("base: deep/../c.yaml", r"the chain"),
     ("base: round.yaml", r"round.yaml: base: .*c.yaml: the chain"),
-    ("base: absent.yaml", r"c.yaml: base: .*absent.yaml: there is no"),
+    ("base: absent.yaml", r"c.yaml: base: .*absent.yaml: no such"),
     ("base: /etc/passwd", r'c.yaml: "base: /etc/passwd"'),
     ("base: ~/a.yaml", r"c.yaml"),
     ("base: ''", r"c.yaml"),

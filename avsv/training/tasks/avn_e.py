@@ -33,7 +33,7 @@ log = logging.getLogger("avsv")
 
 @dataclass
 class LossWeights:
-    """What the loss is a sum of; 0 leaves a term out."""
+    """Weights of the terms of the loss; 0 disables a term."""
 
     aam: float = within(1.0, 0, 10_000)  # AAM-softmax over the training people
     contrastive: float = within(0.0, 0, 10_000)  # with aggressive sampling; the paper has 0.1
@@ -66,7 +66,7 @@ class FusionConfig(FusionOptions, PairNoiseOptions, TrainingConfig):
 class FusionModel(nn.Module):
     """The network and its criteria.
 
-    It is so small, and its losses are over pairs, that of several processes each works on the whole batch.
+    With several processes, each works on the whole batch: the network is small, and its losses are over pairs.
     """
 
     whole_batch = True  # see distributed.py
@@ -114,7 +114,7 @@ class FusionModel(nn.Module):
 def attention_loss(weights: Tensor, present: Tensor, damaged: Tensor) -> Tensor:
     """Minus the logarithm of the clean modality's weight, over the pairs that have one clean and one damaged.
 
-    Divided by the number of all pairs, so that a batch with few of them is not louder.
+    The sum is divided by the number of all pairs, which keeps batches with few such pairs from weighing more.
 
     Examples
     --------
