@@ -33,7 +33,8 @@ def recipe(tmp_path):
                         ignore=shutil.ignore_patterns("exp", "data", "corpus*", "__pycache__"))  # fmt: skip
     fake = tmp_path / "bin" / "avsv"
     fake.parent.mkdir()
-    fake.write_text(f'#!/bin/bash\nprintf "%q " "$@" >>{tmp_path}/calls\necho >>{tmp_path}/calls\n')
+    # one write a call: jobs run at the same time
+    fake.write_text(f'#!/bin/bash\necho "$(printf "%q " "$@")" >>{tmp_path}/calls\n')
     fake.chmod(0o755)
 
     def call(script, *options):

@@ -133,7 +133,7 @@ def test_what_is_missing_is_said(data, tmp_path):
         train(FaceTask(tiny(tmp_path, tmp_path / "exp")))
     with pytest.raises(InputError, match=r"landmarks\.scp: is absent"):
         train(FaceDetectorTask(detector_config(tmp_path, tmp_path / "exp")))
-    with pytest.raises(InputError, match="one of each a stage"):
+    with pytest.raises(InputError, match="one of each per stage"):
         train(FaceTask(tiny(data, tmp_path / "exp", blocks=(1, 1, 1))))
     with pytest.raises(InputError, match="no such face pack"):
         train(FaceTask(tiny(data, tmp_path / "exp", detector=str(tmp_path / "nothing"))))
