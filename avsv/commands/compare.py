@@ -2,7 +2,7 @@
 
 Each NAME=SCORES is the score file of a system. All systems are compared with the reference, by default the first one:
 the difference, its 95 % interval from bootstrap resamples of the speakers that are shared by all systems, the relative
-change, and how often the better system is the worse one in a resample ("better loses").
+change, and the share of resamples in which the order of the two systems is reversed ("better loses").
 
 --published FILE adds columns with results from papers, which are not measured here. FILE is tab separated with a
 header: list system eer_percent min_dcf p_target source (min_dcf and p_target are optional). "-" means not given; #

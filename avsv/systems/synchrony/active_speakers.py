@@ -45,7 +45,7 @@ def find_speakers(
 ) -> Speakers:
     """Compare several faces with one audio track (framewise confidence of Chung and Zisserman, 2016).
 
-    A file has one offset between audio and video, whoever speaks: that of the face with the highest confidence.
+    All faces of a file share one offset between audio and video: that of the face with the highest confidence.
 
     Parameters
     ----------
