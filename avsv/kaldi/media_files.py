@@ -12,6 +12,7 @@ from avsv.kaldi.places import archive_of
 from avsv.kaldi.segments import Segment, Source, is_pipe
 
 DIGITS = tuple("0123456789]")  # how a place in an archive ends
+SPECIAL_ENDS = {*DIGITS, "|", "", *" \t\n\r\v\f"}  # of a source that may be more than the path of a file
 
 
 class ClipInputs(dict[str, Any]):
@@ -40,12 +41,24 @@ def with_stamps(inputs: Mapping[str, Any], media: Callable[[str], Iterable[Sourc
     media : key -> the sources of its waveform, its images, the noises added to it; an archive counts as a whole
     shard : only files of its clips are checked
     """
-    sources = {key: [(source, file_of(source)) for source in media(key)] for key in shard.take(sorted(inputs))}
-    files = {file for of_clip in sources.values() for _, file in of_clip}
+    stamped, files = dict(inputs), {}
+    mine = shard.take(sorted(inputs))
+    for key in mine:
+        rows = []
+        for source in media(key):
+            if type(source) is str and source[-1:] not in SPECIAL_ENDS:  # nearly all of a million: a path
+                file, part = source, ""
+            else:
+                file = file_of(source)
+                part = part_of(source, file)
+            files[file] = ""
+            rows.append([file, part, ""])
+        stamped[key] = [inputs[key], rows]
     stamps = stamp_files(files)
-    stamped = {key: [inputs[key], [[file, part_of(source, file), stamps[file]] for source, file in of_clip]]
-               for key, of_clip in sources.items()}  # fmt: skip
-    return ClipInputs({**inputs, **stamped}, common_root(files))
+    for key in mine:
+        for row in stamped[key][1]:
+            row[2] = stamps[row[0]]
+    return ClipInputs(stamped, common_root(files))
 
 
 def part_of(source: Source, file: str) -> str:
