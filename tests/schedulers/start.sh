@@ -21,7 +21,9 @@ schedulers_can_start() {
 
 start_slurm() {
   local folder=$1 node
-  mkdir -p "$folder/state"
+  mkdir -p "$folder/state/env_cache"
+  # The environment of a login, so that no login script of this machine, however slow, is run (GetEnvTimeout=0).
+  printf '%s=%s\n' HOME "$HOME" PATH "$PATH" SHELL /bin/bash USER root LOGNAME root >"$folder/state/env_cache/root"
   (umask 077 && head -c 128 /dev/urandom >"$folder/munge.key")
   munged --force --socket="$folder/munge" --key-file="$folder/munge.key" --pid-file="$folder/munged.pid" \
     --log-file="$folder/munged.log" --seed-file="$folder/munge.seed"
@@ -51,7 +53,7 @@ PreemptType=preempt/partition_prio
 PreemptMode=CANCEL
 KillWait=2
 ReturnToService=2
-GetEnvTimeout=120
+GetEnvTimeout=0
 GresTypes=gpu
 NodeName=one,two NodeHostname=$(hostname) NodeAddr=127.0.0.1 Port=17001-17002 CPUs=4 Gres=gpu:2
 NodeName=shared,frail NodeHostname=$(hostname) NodeAddr=127.0.0.1 Port=17003-17004 CPUs=4
@@ -91,6 +93,7 @@ worker_threads 2
 scheduler_threads 1
 EOF
   sed "s#^execd_spool_dir.*#execd_spool_dir $folder/execd#; s/^min_\([ug]\)id.*/min_\1id 0/
+    s/^login_shells.*/login_shells none/
     s/^load_report_time.*/load_report_time 0:0:2/; s/flush_time=00:00:15/accounting_flush_time=0:0:0 flush_time=0:0:1/" \
     /usr/share/gridengine/default-configuration >"$folder/configuration"
   {
