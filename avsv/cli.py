@@ -23,7 +23,7 @@ GROUPS = {
     "training": "train noise-statistics",
     "people": "verify",
 }
-NO_MEMORY = "there is not enough memory; free some, or raise the limit (ulimit -v, the job's --mem)"
+NO_MEMORY = "out of memory; free some, or raise the limit (ulimit -v, the job's --mem)"
 MISPLACED = {
     errno.EEXIST: "expected a folder, found a file. Move it, or give another path",
     errno.ENOTDIR: "part of this path is a file, not a folder. Move it, or give another path",
@@ -100,7 +100,7 @@ def make_parser(verb: str, module: object) -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     module.add_arguments(parser)
-    parser.set_defaults(verb=verb)  # for the record of what the command writes
+    parser.set_defaults(verb=verb)  # for the records of the command's outputs
     for action in parser._actions:
         if action.type is Path:
             action.type = nonempty_path
@@ -115,7 +115,7 @@ def nonempty_path(text: str) -> Path:
 
 
 class Printable(logging.Formatter):
-    """Log messages as `printable` gives them: they quote names and lines of files from anywhere."""
+    """Log messages passed through `printable`: they quote names and lines of untrusted files."""
 
     def format(self, record: logging.LogRecord) -> str:
         return printable(with_options(super().format(record)))
@@ -147,7 +147,7 @@ def disk_of(error: OSError) -> str:
     """For a full disk: where it is mounted and how much is free; empty for other errors."""
     if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return ""
-    advice = "; make room and run this again: what was complete before is kept"
+    advice = "; make room and run this again: completed results are kept"
     if not error.filename or error.errno == errno.EFBIG:
         return advice
     folder = Path(error.filename).absolute().parent
@@ -160,7 +160,7 @@ def disk_of(error: OSError) -> str:
 
 
 def main(argv: list[str] | None = None) -> int:
-    if argv is None:  # the process is this command's alone
+    if argv is None:  # the process runs this command only
         end_soon_on_interrupt()
     argv = list(sys.argv[1:] if argv is None else argv)
     if not argv or argv[0] in ("-h", "--help", "help"):
@@ -207,7 +207,7 @@ def main(argv: list[str] | None = None) -> int:
         return say_and_exit(verb, describe(error))
     except MemoryError:
         return say_and_exit(verb, NO_MEMORY)
-    except ImportError as error:  # of compiled libraries under a limit of memory
+    except ImportError as error:  # a compiled library under a memory limit
         if re.search(r"map segment|allocate memory", str(error)):
             return say_and_exit(verb, f"{NO_MEMORY} ({error})")
         raise

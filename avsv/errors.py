@@ -20,7 +20,7 @@ class MissingEmbedding(InputError):
 
 
 class OptionError(AvsvError):
-    """An option or argument has a value that cannot be used, or contradicts another one."""
+    """An option or argument has a value that cannot be used, or contradicts another option."""
 
 
 def refuse_unknown(name: str, value: Any, known: Iterable[Any]) -> None:
@@ -36,7 +36,7 @@ def refuse_unknown(name: str, value: Any, known: Iterable[Any]) -> None:
 
 
 def printable(text: str) -> str:
-    """Text with its control characters spelt out: a terminal would obey them.
+    """Text with its control characters escaped, because a terminal would obey them.
 
     Examples
     --------

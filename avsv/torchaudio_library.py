@@ -1,8 +1,8 @@
-"""Makes `import torchaudio` work where its compiled library does not load: built for CUDA, beside a torch for CPUs.
+"""Makes `import torchaudio` work if its compiled library does not load: built for CUDA, beside a torch for CPUs.
 
-Torchaudio 2.11 works without that library where the file is absent, but its import fails where the file is there and
-cannot be loaded; speechbrain imports torchaudio, and fails with it. After `make_optional`, a library that cannot be
-loaded counts as absent. avsv-torchaudio.pth calls it whenever Python starts, so this imports next to nothing.
+Torchaudio 2.11 works if that library is absent, but its import fails if the file is present and cannot be loaded;
+speechbrain imports torchaudio and fails too. After `make_optional`, a library that cannot be loaded counts as absent.
+avsv-torchaudio.pth calls it whenever Python starts, so this module imports next to nothing.
 """
 
 import sys
@@ -10,11 +10,11 @@ from collections.abc import Callable
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from types import ModuleType
 
-MODULE = "torchaudio._extension.utils"  # its _load_lib(name) loads a library, or returns False where that is absent
+MODULE = "torchaudio._extension.utils"  # its _load_lib(name) loads a library, or returns False if it is absent
 
 
 def absent_where_broken(load: Callable[[str], bool]) -> Callable[[str], bool]:
-    """Return a function like `load` that returns False where `load` raises OSError."""
+    """Return a function like `load` that returns False if `load` raises OSError."""
 
     def load_or_not(library: str) -> bool:
         try:
@@ -26,7 +26,7 @@ def absent_where_broken(load: Callable[[str], bool]) -> Callable[[str], bool]:
 
 
 def make_optional() -> None:
-    """From now on, count a library of torchaudio that cannot be loaded as absent. A second call changes nothing."""
+    """From now on, treat a torchaudio library that cannot be loaded as absent. A second call changes nothing."""
     if not any(isinstance(finder, Finder) for finder in sys.meta_path):
         sys.meta_path.insert(0, Finder())
 

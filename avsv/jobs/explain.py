@@ -1,4 +1,4 @@
-"""How a file came to be: the commands and inputs behind it, back to the data, as a tree."""
+"""How a file was made: the commands and inputs behind it, back to the data, as a tree."""
 
 import os
 import re
@@ -19,12 +19,12 @@ class Step:
     """A file or folder, and what it was made from.
 
     path : relative to the working directory where it lies below it; "" for an input that is not a file
-    role : what the step above it was made with it for, such as "trials"; "" at the root
+    role : how the step above used it, such as "trials"; "" at the root
     state : "current", "changed" since the step above was made, "absent" or "made by earlier code"
-    digest : hash of the content that the step above was made from; "" at the root
+    digest : hash of its content when the step above read it; "" at the root
     record : command, options, seed, version, code; None if unrecorded, as for imported data
-    inputs : the steps before
-    repeated : its inputs are shown where it stands first in the tree
+    inputs : the steps that it was made from
+    repeated : its inputs are shown where it first appears in the tree
     """
 
     path: str
@@ -41,7 +41,7 @@ def explain(path: Path | str) -> Step:
 
     Raises
     ------
-    InputError : no such file, nothing is recorded of it, or a record is damaged or of an earlier version of avsv
+    InputError : no such file, no record of it, or a record that is damaged or from an earlier version of avsv
 
     Examples
     --------
@@ -65,7 +65,7 @@ def explain(path: Path | str) -> Step:
         inputs = tuple(step_of(file, "", CURRENT, "", seen) for file in recorded_files(path))
         step = Step(shown(path), "", CURRENT, "", None, inputs)
     if step.record is None and not step.inputs:
-        raise InputError(f"{shown(path)}: nothing is recorded of how it was made; another program may have written it")
+        raise InputError(f"{shown(path)}: has no record of how it was made; another program may have written it")
     return step
 
 
@@ -76,7 +76,7 @@ def step_of(path: Path, role: str, state: str, digest: str, seen: set[Path]) -> 
         return Step(shown(path), role, state, digest, None)
     if state == CURRENT and record.code != code_of(record.command):
         state = EARLIER_CODE
-    output = find_record(file)[0]  # one record may be that of several files
+    output = find_record(file)[0]  # several files may share one record
     if output in seen:
         return Step(shown(path), role, state, digest, record, repeated=True)
     seen.add(output)
@@ -92,7 +92,7 @@ def step_of(path: Path, role: str, state: str, digest: str, seen: set[Path]) -> 
 
 
 def recorded_as(path: Path) -> Path | None:
-    """The file with the record of `path`: an archive has that of its scp file."""
+    """The file that has the record of `path`: for an archive, its scp file."""
     if find_record(path)[1] is not None:
         return path
     name = NUMBERED_ARCHIVE.fullmatch(path.name)
@@ -106,14 +106,14 @@ def recorded_files(folder: Path) -> list[Path]:
 
 
 def steps(root: Step) -> Iterator[Step]:
-    """A step and all steps before it, each once."""
+    """A step and all steps that it was made from, each once."""
     yield root
     for step in root.inputs:
         yield from steps(step)
 
 
 def as_lines(step: Step, depth: int = 0) -> Iterator[str]:
-    """The tree as indented text, the number first and the media last."""
+    """The tree as indented text, from the result down to the media."""
     text = f"{'  ' * depth}{step.role and step.role + ': '}{step.path or 'recorded by its hash ' + step.digest}"
     if step.record is not None:
         options = [f"{name}={short(value)}" for name, value in step.record.options.items()]

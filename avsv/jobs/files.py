@@ -121,7 +121,7 @@ def whole_file(path: Path | str, mode: str = "w") -> Iterator[IO[Any]]:
 
 
 def close_quietly(out: IO[Any]) -> None:
-    """Close a file without raising: its errors were raised already, or its content is on the disk."""
+    """Close a file without raising: its errors have been raised already, or its content is on disk."""
     with suppress(OSError):
         out.close()
 
@@ -138,7 +138,7 @@ def is_stream(path: Path) -> bool:
 
 
 class Parts:
-    """Files of one set that are written and wait for their names.
+    """Files of one set, written but not yet renamed.
 
     gates : removed before any file gets its name, and renamed last
     """
@@ -151,7 +151,7 @@ class Parts:
         self.parts[path] = (part, out)
 
     def drop(self, path: Path) -> None:
-        """Drop a file that is written a second time: the later one counts."""
+        """Drop a file that was written twice: the later one counts."""
         if path in self.parts:
             close_quietly(self.parts.pop(path)[1])
 
@@ -225,16 +225,16 @@ def replaced_together(*gates: Path | str) -> Iterator[None]:
 
 
 def refuse_link(path: Path | str) -> Path:
-    """The path itself; InputError if it is a link: avsv chose this name, and follows no link there.
+    """The path itself; InputError if it is a link: avsv chose this name and does not follow links there.
 
     Examples
     --------
     >>> refuse_link("/dev/stdout")
     Traceback (most recent call last):
-    avsv.errors.InputError: /dev/stdout: is a link, and avsv follows none in this place; delete it
+    avsv.errors.InputError: /dev/stdout: is a link, which avsv does not follow here; delete it
     """
     if os.path.islink(path):
-        raise InputError(f"{path}: is a link, and avsv follows none in this place; delete it")
+        raise InputError(f"{path}: is a link, which avsv does not follow here; delete it")
     return Path(path)
 
 
@@ -242,7 +242,7 @@ def own_folder(path: Path | str) -> Path:
     """A folder that avsv fills and empties itself, created if absent; InputError if it is a link or a file."""
     path = refuse_link(path)
     if path.exists() and not path.is_dir():
-        raise InputError(f"{path}: is a file, and avsv keeps a folder there; delete it")
+        raise InputError(f"{path}: is a file, but avsv keeps a folder of this name; delete it")
     path.mkdir(parents=True, exist_ok=True)
     return path
 
@@ -310,9 +310,9 @@ def one_at_a_time(path: Path | str, every: float = 0.2) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     logged, begun = False, time.monotonic()
     while (file := lock(path)) is None:
-        if not logged and time.monotonic() - begun > BRIEF:  # shards that end together wait for a moment
+        if not logged and time.monotonic() - begun > BRIEF:  # shards that end together wait only briefly
             with suppress(OSError):
-                log.info("%s: another run is at work here, %s; waiting until it ends", path.parent,
+                log.info("%s: another run is working here, %s; waiting until it ends", path.parent,
                          path.read_text(encoding="utf-8").strip() or "just begun")  # fmt: skip
             logged = True
         time.sleep(every)

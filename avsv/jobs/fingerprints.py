@@ -1,7 +1,7 @@
 """Keys that show whether a file, a value or a medium has changed.
 
 Tables, vectors, models, configurations and noises are keyed by content. Media are too many and too large for that: the
-key of a media file is its size and modification time, that of a folder of images those of all its files. A medium that
+key of a media file is its size and modification time; the key of a folder of images covers all its files. A medium that
 is replaced by one of equal size and time (`touch -r`) goes unnoticed; a command (`... |`) has no key.
 """
 
@@ -17,7 +17,7 @@ from typing import Any
 
 from avsv.jobs.inputs import regular_file
 
-LARGE = 1 << 30  # bytes; a larger file is sampled: hashing all of it would take longer than using it
+LARGE = 1 << 30  # bytes; larger files are sampled: hashing one whole would take longer than using it
 PIECE = 1 << 20  # bytes hashed at a time
 PIECES = 256  # samples of a large file, evenly spaced
 ABSENT, COMMAND = "absent", ""  # stamps of media without a key
@@ -37,7 +37,7 @@ def state_of(path: Path | str) -> State | None:
 
 
 def digest_of(path: Path | str, state: State) -> str:
-    """Hash of a file's content, sampled where the file is large; "" where it cannot be read."""
+    """Hash of a file's content, sampled if the file is large; "" if it cannot be read."""
     total = hashlib.sha256()
     try:
         with open(path, "rb") as file:
@@ -54,7 +54,7 @@ def digest_of(path: Path | str, state: State) -> str:
 
 
 def file_digest(path: Path | str) -> str:
-    """Short hash of a file's content, or of all files in a folder; OSError where one cannot be read."""
+    """Short hash of a file's content, or of all files in a folder; OSError if one cannot be read."""
     path = Path(path)
     total = hashlib.sha256()
     for file in sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]:
@@ -102,7 +102,7 @@ def stamp_files(paths: Iterable[str]) -> dict[str, str]:
 
 
 def stamp(path: str) -> str:
-    """Size in bytes and modification time in ns of a file; for a folder a hash of those of all its files."""
+    """Size in bytes and modification time in ns of a file; for a folder, a hash of all its files' sizes and times."""
     if not path:
         return COMMAND
     try:

@@ -13,6 +13,6 @@ def home_folder() -> Path:
     except RuntimeError:
         folder = Path()
     if not os.environ.get("HOME", "x") or not folder.is_absolute():
-        raise InputError("this user has no home folder, where published models are kept: set HOME to a folder, or give "
-                        "the folder of a model on this machine")  # fmt: skip
+        raise InputError("published models are kept in the home folder, and this user has none: set HOME to a folder, "
+                        "or give the folder of a model on this machine")  # fmt: skip
     return folder

@@ -1,8 +1,8 @@
 """Opening files for reading: regular files only, and text in UTF-8 with or without a byte order mark.
 
-Opening a FIFO or a device can block for ever, and data directories come from anywhere: every reader of text, tables,
-JSON and archives opens its files here. Windows programs start UTF-8 text with a byte order mark; readers skip it (also
-in the middle, where such files were joined), and it is never written.
+Opening a FIFO or a device can block for ever, and data directories may come from untrusted sources, so every reader of
+text, tables, JSON and archives opens its files here. Windows programs start UTF-8 text with a byte order mark; readers
+skip it (also in the middle, if such files were joined), and it is never written.
 """
 
 import os
@@ -34,7 +34,7 @@ def regular_file(path: Path | str) -> Path:
     """
     try:
         mode = os.stat(path).st_mode
-    except (OSError, ValueError):  # absent, or not a path: a zero byte
+    except (OSError, ValueError):  # absent, or not a path (it has a zero byte)
         return Path(path)
     refuse_special(path, mode)
     return Path(path)
@@ -64,7 +64,7 @@ def open_regular(path: Path | str) -> BinaryIO:
     avsv.errors.InputError: /dev/zero: is a device, expected an ordinary file
     """
     try:
-        refuse_special(path, os.stat(path).st_mode)  # before it is opened: opening one may do something already
+        refuse_special(path, os.stat(path).st_mode)  # check first: merely opening a device may have an effect
         file = open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")  # noqa: SIM115
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
@@ -100,13 +100,13 @@ def without_marks(data: bytes) -> bytes:
 
 
 def refuse_zeros(path: Path | str, data: bytes) -> None:
-    """InputError where bytes that should be text hold a zero: arrays of names could not tell it from their padding."""
+    """InputError if text contains a zero byte: in arrays of names it would look like padding."""
     if b"\0" in data:
         raise not_utf8(path, data, data.index(b"\0"))
 
 
 def as_text(path: Path | str, data: bytes) -> str:
-    """A file's bytes as text; InputError where they are not UTF-8, or hold a zero byte."""
+    """A file's bytes as text; InputError if they are not UTF-8 or contain a zero byte."""
     refuse_zeros(path, data)
     try:
         return without_marks(data).decode()
@@ -115,7 +115,7 @@ def as_text(path: Path | str, data: bytes) -> str:
 
 
 def not_utf8(path: Path | str, data: bytes, place: int) -> InputError:
-    """The error for a file that should be text, and is not at a certain byte."""
+    """The error for a file that should be text but has an invalid byte at `place`."""
     if data.startswith(UTF16):
         return InputError(f"{path}: is not a text file in UTF-8 but in UTF-16. Convert it: iconv -f UTF-16 -t UTF-8")
     return InputError(f"{path}: is not a text file (byte {place} is not UTF-8)")

@@ -11,13 +11,13 @@ PATIENCE = 1.5  # seconds that an interrupted command may take to tidy up
 
 
 def end_with_parent(parent: int | None = None) -> None:
-    """To be called first in a worker: it is killed when its parent dies, of kill -9 too (Linux only).
+    """Call this first in a worker: it is then killed when its parent dies, even by kill -9 (Linux only).
 
     Otherwise the workers of a ProcessPoolExecutor would wait for work for ever, and hold the recipe's lock.
 
     Parameters
     ----------
-    parent : its process id; where it is dead already, this process ends now
+    parent : its process id; if the parent is already dead, this process ends now
     """
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -28,8 +28,8 @@ def end_with_parent(parent: int | None = None) -> None:
 def end_soon_on_interrupt() -> None:
     """Let Ctrl-C end this process within two seconds, whatever its threads and workers wait for.
 
-    Python waits for all threads, and some wait for a decoder that hangs. Nothing is lost by not waiting: what is
-    written is whole or absent. Call this from the main thread.
+    Python waits for all threads, and some may be waiting for a decoder that hangs. Not waiting loses nothing: a file
+    is either complete or absent. Call this from the main thread.
     """
 
     def interrupt(number, frame):
@@ -38,5 +38,5 @@ def end_soon_on_interrupt() -> None:
         clock.start()
         signal.default_int_handler(number, frame)
 
-    if signal.getsignal(signal.SIGINT) == signal.default_int_handler:  # a job in the background ignores it
+    if signal.getsignal(signal.SIGINT) == signal.default_int_handler:  # background jobs ignore it
         signal.signal(signal.SIGINT, interrupt)

@@ -1,4 +1,4 @@
-"""Progress bars that are seen on a terminal and quiet elsewhere."""
+"""Progress bars, shown only on a terminal."""
 
 import os
 import sys
@@ -8,7 +8,7 @@ from tqdm import tqdm
 
 
 def seen() -> bool:
-    """On a terminal; of processes that torchrun started together only the first shows bars."""
+    """Whether to show bars: on a terminal, and only in the first of the processes that torchrun started."""
     return sys.stderr.isatty() and os.environ.get("RANK", "0") == "0"
 
 

@@ -1,4 +1,4 @@
-"""Provenance: the record of how an output was made, and the one place that decides whether it is still current.
+"""Provenance: records how outputs were made, and decides (only here) whether they are still current.
 
 Records (records.py) hold command, options, seed, the number of the command's code (`CODE`) and every input. A check
 costs one stat() an input; only a file whose time has changed is hashed again. Absent inputs (deleted to save space, or
@@ -35,8 +35,8 @@ from avsv.jobs.records import (
 from avsv.jobs.run_log import KEPT, MADE, REDONE, note
 
 log = logging.getLogger("avsv")
-# Command -> number of its code, 1 where it is not listed. Raise it when a change of code changes a command's result:
-# outputs of the earlier code are then redone or refused.
+# Command -> version number of its code, 1 if not listed. Raise it when a code change alters a command's result: outputs
+# of the earlier code are then redone or refused.
 CODE: dict[str, int] = {}
 MOST_ARCHIVES = 1000  # of an scp file; with more, only the text of the scp file counts
 Paths = Path | str | Sequence[Path | str | None] | None
@@ -46,8 +46,8 @@ Paths = Path | str | Sequence[Path | str | None] | None
 class Stale:
     """A file that is not current.
 
-    file : made from an input that has changed, or by code that has
-    role, source : the input; "" and None where the code has changed
+    file : made from an input that has changed, or by code that has changed
+    role, source : the input; "" and None if the code has changed
     """
 
     file: Path
@@ -61,7 +61,7 @@ class MadeFrom:
     Parameters
     ----------
     command : the verb
-    inputs : role -> path, or paths, or None; the archives of an scp file are recorded too. Anything but a regular file
+    inputs : role -> path, or paths, or None; an scp file's archives are recorded too. Anything except a regular file
         (a pipe, a model's public name) is left out
     options : those that change the result
     values : role -> hash, for inputs that are not files
@@ -99,12 +99,12 @@ class MadeFrom:
         self.files = [(role, file, state) for role, path in given for file in with_archives(path)
                       if (state := state_of(file))]  # fmt: skip
         self.unchecked = any(path.exists() and not path.is_file() for _, path in given)
-        hasher = ThreadPoolExecutor(1)  # beside the command's own work
+        hasher = ThreadPoolExecutor(1)  # runs alongside the command's own work
         self.digests = [hasher.submit(digest_of, file, state) for _, file, state in self.files]
         hasher.shutdown(wait=False)
 
     def record(self, folder: Path | str) -> dict:
-        """The record of an output in `folder`, without the keys that say which output it is."""
+        """The record of an output in `folder`, without the keys that identify the output."""
         here = Path(folder).absolute()
         inputs = [
             {"role": role, "path": os.path.relpath(file.absolute(), here), "size": size, "mtime_ns": mtime_ns,
@@ -117,7 +117,7 @@ class MadeFrom:
                 "avsv": __version__, "code": code_of(self.command), "made_from": inputs}  # fmt: skip
 
     def write(self, out: Path | str) -> None:
-        """Write the record of the complete file `out`; nothing where it is not a regular file, such as /dev/stdout."""
+        """Write the record of the complete file `out`, unless it is not a regular file (such as /dev/stdout)."""
         out = Path(out)
         state = state_of(out)
         if state is not None:
@@ -133,7 +133,7 @@ class MadeFrom:
         replace_record(folder / FOLDER_RECORD, record, lambda: read_record(folder) and not find_stale(folder))
 
     def changes(self, out: Path | str) -> list[str] | None:
-        """Why a file has to be made again, in words; empty where it is current, None where it was not made before."""
+        """The reasons to make a file again; empty if it is current, None if it was not made before."""
         out = Path(out)
         folder = out.is_dir()
         if not out.exists() or (folder and not any(out.iterdir())):
@@ -141,7 +141,7 @@ class MadeFrom:
         try:
             place, value = find_record(out)
             if value is None or value.get("format") != FORMAT:
-                return ["no record tells what it was made from"]
+                return ["it has no record of its inputs"]
             before = parse_record(out, place, value)
         except InputError as error:
             return [str(error)]
@@ -156,7 +156,7 @@ class MadeFrom:
         return why + ["inputs that are not files cannot be checked"] * self.unchecked
 
     def is_current(self, *outs: Path | str) -> bool:
-        """Whether outputs are present, and made from the same inputs with the same options and code; logs why not."""
+        """Whether outputs are present and were made from the same inputs, options and code; logs why not."""
         if any(self.tell_changes(out) != [] for out in outs):
             return False
         log.info("%s: made already, from the same inputs", outs[0])
@@ -166,14 +166,14 @@ class MadeFrom:
         return True
 
     def tell_changes(self, out: Path | str) -> list[str] | None:
-        """`changes`, which the log says as well."""
+        """`changes`, also logged."""
         if why := self.changes(out):
             log.info("%s: making it again: %s", out, "; ".join(why))
             note(REDONE, out, "; ".join(why))
         return why
 
     def changed_values(self, folder: Path | str) -> list[str]:
-        """Roles of the hashes that differ from those in a folder's record; "code" where the command's code has changed.
+        """Roles whose hashes differ from those in a folder's record; "code" if the command's code has changed.
 
         Raises
         ------
@@ -182,18 +182,18 @@ class MadeFrom:
         record = read_record(folder)
         if record is None:
             raise InputError(f"{folder}: was made by an earlier version of avsv, which wrote no {FOLDER_RECORD}; "
-                            "delete it or move it away, and redo it; to keep it, leave this command out")  # fmt: skip
+                            "delete or move it, and redo it; to keep it, skip this command")  # fmt: skip
         before = recorded_values(folder)
         differ = [role for role in {**before, **self.values} if before.get(role) != self.values.get(role)]
         return differ + ["code"] * (record.code != code_of(self.command))
 
 
 def replace_record(place: Path, record: dict, is_current: Any) -> str:
-    """Write a record unless it is present already; a read-only folder may keep one that differs in times only.
+    """Write a record unless it is already there; a read-only folder may keep one that differs only in times.
 
     Returns
     -------
-    MADE, REDONE if there was another one, "" if it was present
+    MADE, REDONE if it replaced another record, "" if it was already there
     """
     try:
         known = json.loads(place.read_bytes())
@@ -211,7 +211,7 @@ def replace_record(place: Path, record: dict, is_current: Any) -> str:
 
 
 def hashes(record: Record, role: str) -> list[str]:
-    """Hashes of the inputs in one role: where a file lies does not matter."""
+    """Hashes of the inputs in one role; the files' paths do not count."""
     return sorted(one.digest for one in record.inputs if one.role == role)
 
 
@@ -220,14 +220,14 @@ def states(folder: Path, names: Iterable[str]) -> dict[str, list[int]]:
 
 
 def add_outputs(folder: Path, names: Iterable[str]) -> None:
-    """Complete the record of a folder, written when the work began, with the files that came of it."""
+    """Complete the record of a folder, written when the work began, with the files that the work produced."""
     place, record = find_record(folder)
     if record is not None:
         write_json(place, {**record, "outputs": states(folder, names)})
 
 
 def differences(before: Any, now: Mapping[str, Any]) -> list[str]:
-    """How options differ, each as "name: before -> now".
+    """The options that differ, each as "name: before -> now".
 
     Examples
     --------
@@ -249,7 +249,7 @@ def code_of(command: str) -> int:
 
 
 def refuse_stale(*paths: Path | str) -> None:
-    """InputError where a file, or anything it was made from, is not current."""
+    """InputError if a file, or anything it was made from, is not current."""
     for path in paths:
         if stale := find_stale(path):
             whose = "" if stale.file == Path(os.path.abspath(path)) else f", which {path} rests on,"
@@ -277,7 +277,7 @@ def find_stale(path: Path | str) -> Stale | None:
 
 
 def changed(file: Path, source: Input) -> bool:
-    """Whether an input of `file` is present with other content than it had."""
+    """Whether an input of `file` is present but its content has changed."""
     if not source.path:
         return False
     where = source_path(file, source)
@@ -288,7 +288,7 @@ def changed(file: Path, source: Input) -> bool:
 
 
 def sources_of(path: Path | str, role: str | None = None) -> dict[Path, str]:
-    """Everything that a file was made from (in one role, such as "model"), as far as records tell: path -> hash."""
+    """Everything that a file was made from, according to records (in one role, such as "model"): path -> hash."""
     return {
         source_path(file, source): source.digest
         for file, record in chain(path)
@@ -314,7 +314,7 @@ def chain(path: Path | str) -> Iterator[tuple[Path, Record]]:
 
 
 def plain(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Options as JSON keeps them, without those that were not given (None)."""
+    """Options as JSON values, without those that were not given (None)."""
     return json.loads(json.dumps({k: v for k, v in options.items() if v is not None}, default=str))
 
 
@@ -330,7 +330,7 @@ def with_archives(path: Path) -> Iterable[Path]:
         return [path]
     archives, last = {}, b"\n"
     for line in path.read_bytes().split(b"\n"):
-        if last not in line:  # a million lines, nearly all of the archive of the line before
+        if last not in line:  # nearly always the same archive as on the line before, for a million lines
             archive = line.partition(b" ")[2].rpartition(b":")[0]
             last = b" " + archive + b":"
             if archive:

@@ -1,10 +1,10 @@
-"""The records of how outputs were made: their form, and where they lie.
+"""Records of how outputs were made: their format and location.
 
 The record of `scores/test.cosine` is `scores/.test.cosine.made_from.json`; a folder that is one output, such as a
 training, has `made_from.json`, and a shard of an archive `done.J.json` (shards.py). All have the same form: command,
 options, seed, version of avsv, number of the command's code, and every input with its role, its path from the output,
-size, modification time and hash. A record belongs to its file while size and time of the file are those in the record:
-a file that another program wrote in the same place has no record.
+size, modification time and hash. A record is valid while its file has the recorded size and time: a file that another
+program wrote in the same place has no record.
 """
 
 import json
@@ -43,7 +43,7 @@ class Input:
 class Record:
     """How an output was made.
 
-    code : number of the command's code, see `CODE`
+    code : version number of the command's code, see `CODE`
     avsv : version of the package
     """
 
@@ -56,7 +56,7 @@ class Record:
 
 
 def read_record(path: Path | str) -> Record | None:
-    """A file's record; None where it has none, or the record is of an earlier file in the same place.
+    """A file's record; None if it has none, or if the record belongs to an earlier file in the same place.
 
     Raises
     ------
@@ -71,7 +71,7 @@ def read_record(path: Path | str) -> Record | None:
 
 
 def find_record(path: Path | str) -> tuple[Path, dict | None]:
-    """Where the record of a file lies, and its JSON; None where it has none, or one of an earlier file."""
+    """The path of a file's record and its JSON; None if it has none, or only that of an earlier file."""
     path = Path(path)
     state = state_of(path)
     place = record_path(path)
@@ -87,7 +87,7 @@ def find_record(path: Path | str) -> tuple[Path, dict | None]:
 
 
 def load_record(path: Path | str, place: Path) -> dict | None:
-    """The JSON of a record; None where the file is absent."""
+    """The JSON of a record; None if the file is absent."""
     state = state_of(place)
     if state is None:
         return None
@@ -103,7 +103,7 @@ def load_record(path: Path | str, place: Path) -> dict | None:
 
 
 def parse_record(path: Path | str, place: Path, value: Mapping[str, Any]) -> Record:
-    """The record in a JSON object; InputError where it is not as avsv writes it."""
+    """The record in a JSON object; InputError if avsv cannot have written it."""
     try:
         inputs = [Input(**one) for one in value["made_from"]]
         record = Record(*(value[key] for key in ("command", "options", "seed", "avsv", "code")), inputs)
@@ -117,11 +117,11 @@ def parse_record(path: Path | str, place: Path, value: Mapping[str, Any]) -> Rec
 
 
 def damaged(path: Path | str, place: Path) -> InputError:
-    return InputError(f"{place}: is not as avsv writes it; delete it, and make {path} again")
+    return InputError(f"{place}: is damaged; delete it, and make {path} again")
 
 
 def earlier_version(path: Path | str, place: Path) -> InputError:
-    """The error for an output of a version whose records cannot prove it current."""
+    """The error for an output of an earlier version: its record cannot prove that it is current."""
     return InputError(f"{shown(Path(os.path.abspath(path)))}: was made by an earlier version of avsv, whose record "
                       f"({place.name}) does not tell whether it is current; make it again, or delete the record to "
                       "use the file nevertheless")  # fmt: skip
@@ -132,17 +132,17 @@ def record_path(path: Path | str) -> Path:
 
 
 def source_path(file: Path, source: Input) -> Path:
-    """Where an input of `file` lies; `file` may be a folder that is one output."""
+    """The path of an input of `file`; `file` may be a folder that is one output."""
     return Path(os.path.normpath((file if file.is_dir() else file.parent) / source.path))
 
 
 def recorded_values(folder: Path | str) -> dict[str, str]:
-    """Role -> hash of the inputs of a folder that are not files; empty where it has no record."""
+    """Role -> hash of the inputs of a folder that are not files; empty if it has no record."""
     record = read_record(folder)
     return {source.role: source.digest for source in record.inputs if not source.path} if record else {}
 
 
 def shown(path: Path) -> str:
-    """A path as a user would write it: relative where it lies below the working directory."""
+    """A path as a user would write it: relative if it lies below the working directory."""
     here = Path.cwd()
     return str(path.relative_to(here) if path.is_relative_to(here) else path)

@@ -1,6 +1,6 @@
 """The log of a recipe, exp/log/run.log, to which every command adds what it made, redid and kept.
 
-utils/recipe.sh names the file in the environment variable AVSV_RUN_LOG, and writes titles and sums of the stages.
+utils/recipe.sh sets the environment variable AVSV_RUN_LOG to the file's path, and writes the stages' titles and sums.
 """
 
 import os
@@ -24,7 +24,7 @@ def note(outcome: str, what: Path | str, why: str = "") -> None:
     if not place:
         return
     line = f"  {outcome} {what}{': ' if why else ''}{why}".replace("\n", " ") + "\n"
-    # in one piece, as several jobs write; a log that cannot be written does not stop the work
+    # in a single write, because several jobs append; a log that cannot be written does not stop the work
     with suppress(OSError):
         log = os.open(place, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
         try:

@@ -12,13 +12,13 @@ NAMES = {str: "a string", bool: "true or false", int: "an integer", float: "a fi
 
 
 class Misshapen(ValueError):
-    """A value with another shape; the message says where, and what was expected."""
+    """A value has the wrong shape; the message names its place and what was expected."""
 
 
 def read_json(path: Path | str, shape: Any, what: str = "JSON file") -> Any:
     """Read a JSON file and check its shape.
 
-    NaN, Infinity and a key that occurs twice, which Python's reader accepts, are refused.
+    NaN, Infinity and repeated keys, which Python's reader accepts, are refused.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def read_json(path: Path | str, shape: Any, what: str = "JSON file") -> Any:
 
 
 def parse_json(text: str) -> Any:
-    """The value of JSON text; ValueError or RecursionError for anything else, NaN, Infinity, and a key twice."""
+    """The value of JSON text; ValueError or RecursionError for invalid text, NaN, Infinity and repeated keys."""
     return json.loads(text, parse_constant=refuse_constant, object_pairs_hook=unique_keys)
 
 
@@ -93,12 +93,12 @@ def check_keys(value: Any, shape: dict, place: str) -> None:
         raise expected("an object", value, place)
     shapes = {key.removesuffix("?"): one for key, one in shape.items()}
     if unknown := sorted(value.keys() - shapes.keys()):
-        raise Misshapen(f'{place}{": " if place else ""}there is an unknown key "{unknown[0][:60]}"')
+        raise Misshapen(f'{place}{": " if place else ""}unknown key "{unknown[0][:60]}"')
     for key in shape:
         if key.removesuffix("?") in value:
             check_shape(value[key.removesuffix("?")], shapes[key.removesuffix("?")], f"{place}.{key}".strip(".?"))
         elif not key.endswith("?"):
-            raise Misshapen(f'{place}{": " if place else ""}there is no "{key}"')
+            raise Misshapen(f'{place}{": " if place else ""}the key "{key}" is missing')
 
 
 def is_a(value: Any, kind: type | None) -> bool:
@@ -117,7 +117,7 @@ def expected(what: str, value: Any, place: str) -> Misshapen:
 
 
 def refuse_constant(name: str) -> None:
-    raise Misshapen(f"it holds {name}, expected finite numbers")
+    raise Misshapen(f"it contains {name}, expected finite numbers")
 
 
 def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

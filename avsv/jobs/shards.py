@@ -1,4 +1,4 @@
-"""Shards: the part of a job array that one job does, and the proofs that show which shards are complete.
+"""Shards: one job's part of a job array, and the proofs that show which shards are complete.
 
 `done.json` (`done.J.json` of shard J) is written last. It is a record of provenance (see provenance.py) with the keys
 of a shard: `shards` (N), hashes of the settings, of the shard's own inputs and of the whole list of clips, the names
@@ -64,15 +64,15 @@ def read_proof(record: Path) -> dict:
 
 
 def refuse_earlier_version(folder: Path) -> None:
-    """InputError where shards in a folder were made by a version of avsv with other proofs."""
+    """InputError if shards in a folder were made by a version of avsv with another format of proofs."""
     for record in sorted(folder.glob("done*.json")):
         if (proof := read_proof(record)) and proof.get("format") != FORMAT:
-            raise InputError(f"{folder}: was made by an earlier version of avsv ({record.name} does not tell from "
-                            f"what); delete {folder}, or move it away, and run this again")  # fmt: skip
+            raise InputError(f"{folder}: was made by an earlier version of avsv ({record.name} does not list its "
+                            f"inputs); delete or move {folder}, and run this again")  # fmt: skip
 
 
 def one_run(proof: dict, like: Mapping[str, Any]) -> bool:
-    """Whether two shards belong to one run: the same clips, as many parts, the same settings."""
+    """Whether two shards belong to one run: the same clips, number of shards and settings."""
     return bool(proof) and all(proof.get(key) == like.get(key) for key in ("shards", "settings", "clips"))
 
 
@@ -87,11 +87,11 @@ def finished(folder: Path) -> str:
 
 
 def other_shards(folder: Path, total: int, names: Iterable[str], tables: Iterable[str]) -> list[Path]:
-    """Files of the archives `names` and of `tables` that belong to a run with another number of shards than `total`.
+    """Files of archives `names` and of `tables` from a run with a number of shards other than `total`.
 
     Returns
     -------
-    in the order in which they may be removed: whatever points to an archive comes before it
+    in a safe order of removal: files that point to an archive come before it
     """
     present = os.listdir(folder)
     records = {name: read_proof(folder / name) for name in present if re.fullmatch(r"done(\.\d+)?\.json", name)}

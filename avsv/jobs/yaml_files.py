@@ -24,7 +24,7 @@ def read_yaml_text(path: Path | str) -> str:
     with open(path, "rb") as file:
         data = file.read(LARGEST + 1)
     if len(data) > LARGEST:
-        raise InputError(f"{path}: is larger than {LARGEST >> 10} KiB, expected a file of settings")
+        raise InputError(f"{path}: is larger than {LARGEST >> 10} KiB, expected a settings file")
     try:
         text = data.decode("utf-8-sig")
         refuse_bombs(text, path)
@@ -35,7 +35,7 @@ def read_yaml_text(path: Path | str) -> str:
 
 
 def refuse_bombs(text: str, path: Path | str) -> None:
-    """InputError if the tree is deep or has many aliases: nested aliases double the expanded size each time."""
+    """InputError if the tree is deep or has many aliases: each level of nested aliases doubles the expanded size."""
     depth = aliases = 0
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
         depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
@@ -66,7 +66,7 @@ def refuse_duplicates(node: yaml.Node | None, path: Path | str, above: tuple[yam
 
 
 def read_yaml_tree(path: Path | str) -> yaml.MappingNode:
-    """The nodes of a YAML mapping, unknown tags left on them as text.
+    """The nodes of a YAML mapping, with unknown tags kept as text.
 
     Raises
     ------

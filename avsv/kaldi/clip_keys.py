@@ -1,8 +1,8 @@
 """One hash per clip of everything its result depends on: which clips of an older archive are still current.
 
 The table `utt2input` beside the archives holds the hashes. They cover the command, its code and options, the model, and
-the clip's own media. If a whole corpus has moved, its clips are recognised by their paths below its root, and by size
-and modification time.
+the clip's own media. If a whole corpus has moved, its clips are recognised by their paths below its root, their sizes
+and their modification times.
 """
 
 import hashlib
@@ -75,7 +75,7 @@ class ClipKeys:
 
 
 def describe_changes(clips: Sequence[str], before: Mapping[str, str], current: set[str], skipped: set[str]) -> str:
-    """Which clips have to be redone, in words.
+    """A sentence on the clips that have to be redone.
 
     Parameters
     ----------

@@ -59,7 +59,7 @@ class Block:
         shortest, n_words = int(length.min()), -(-int(length.max()) // 8)
         if n_words > MOST_WORDS:
             line = self.first_line + int(length.argmax())
-            raise InputError(f"{self.path}, line {line}: field {field + 1} has {length.max()} bytes; is this a table?")
+            raise InputError(f"{self.path}, line {line}: field {field + 1} has {length.max()} bytes; is it a table?")
         words = []
         for position in range(n_words):
             word = self.eight_bytes(start + 8 * position)
@@ -85,11 +85,11 @@ def read_blocks(
     path : the table's file
     fields : how many fields each line has
     shape : what a line should look like, for the message
-    also : a further byte that separates fields
+    also : another byte that separates fields
 
     Raises
     ------
-    InputError : the file is absent, a line has another number of fields, or `work` raises it
+    InputError : the file is absent, a line has the wrong number of fields, or `work` raises it
     """
 
     def cut(piece: tuple[bytes, int]) -> tuple[Block, Made]:
@@ -288,7 +288,7 @@ def enter(slots: np.ndarray, rows: np.ndarray, hashes: np.ndarray) -> None:
     places = first_slots(hashes, slots)
     while len(rows):
         free = slots[places] < 0
-        slots[places[free]] = rows[free]  # of several for one slot the last stays
+        slots[places[free]] = rows[free]  # of several rows for one slot, the last stays
         left = slots[places] != rows
         rows, places = rows[left], (places[left] + 1) % len(slots)
 
@@ -343,9 +343,7 @@ class Growing:
     def add(self, part: np.ndarray) -> None:
         end = self.n + len(part)
         if end > len(self.rows):
-            more = np.empty(
-                (2 * end, *self.rows.shape[1:]), self.rows.dtype
-            )  # takes memory only where it is written to
+            more = np.empty((2 * end, *self.rows.shape[1:]), self.rows.dtype)  # takes memory only once it is written to
             more[: self.n] = self.rows[: self.n]
             self.rows = more
         self.rows[self.n : end] = part
@@ -367,7 +365,7 @@ def as_words(names: np.ndarray) -> np.ndarray:
 
 
 def join_columns(columns: Sequence[np.ndarray]) -> bytes:
-    """Lines of a table from its columns, arrays of byte strings: spaces between, a newline at the end.
+    """Lines of a table from its columns, arrays of byte strings: separated by spaces, ended by a newline.
 
     Examples
     --------

@@ -17,7 +17,7 @@ from avsv.jobs.schema import parse_json
 from avsv.kaldi.segments import Segment, Source
 from avsv.kaldi.tables import read_table
 
-MISSING = "missing"  # the kind of damage that leaves nothing to embed
+MISSING = "missing"  # the kind of damage that removes the modality
 ADDED = ("sources", "snr")
 # kinds of damage to a voice, and the parameters of each
 VOICE = {"noise": ADDED, "music": ADDED, "babble": ADDED, "reverberation": ("sources",), "speed": ("factor",),
@@ -28,7 +28,7 @@ MOST_SOURCES = 100
 
 
 def damage_table(damage: Mapping[str, Sequence[dict]]) -> dict[str, str]:
-    """The table made from the records of each clip, one per modality.
+    """The table made from each clip's records, one per modality.
 
     Examples
     --------
@@ -53,7 +53,7 @@ def noise_files(damage: Mapping[str, Any] | None) -> list[str]:
 
 
 def read_damage(data_dir: Path | str, modality: str) -> dict[str, dict]:
-    """Damage to one modality by utterance; empty where the data directory has no `utt2damage`.
+    """Damage to one modality by utterance; empty if the data directory has no `utt2damage`.
 
     Raises
     ------
@@ -70,9 +70,7 @@ def read_damage(data_dir: Path | str, modality: str) -> dict[str, dict]:
         records = parse_records(text, where, number)
         mine = [record for record in records if record["modality"] == modality]
         if len(mine) > 1:
-            raise InputError(
-                f"{where}: has {len(mine)} damages to the {modality}, expected one: {text} (line {number})"
-            )
+            raise InputError(f"{where}: expected one {modality} damage, found {len(mine)}: {text} (line {number})")
         if mine:
             found[utt] = mine[0]
     return found
@@ -99,10 +97,10 @@ def parse_records(text: str, where: str, number: int) -> list[dict]:
 
 
 def defect(record: dict) -> str:
-    """What is wrong with a record; empty if it is valid. Face parameters are checked where they are used."""
+    """The defect of a record; empty if it is valid. Face parameters are checked where they are used."""
     modality, kind = record["modality"], record["kind"]
     if modality not in ("voice", "face") or not isinstance(kind, str):
-        return 'expected the modality "voice" or "face", and a kind'
+        return 'expected a modality, "voice" or "face", and a kind'
     if modality == "voice" and kind not in VOICE:
         return f'unknown voice damage "{kind}"; expected one of {", ".join(VOICE)}'
     for name in VOICE[kind] if modality == "voice" else ():

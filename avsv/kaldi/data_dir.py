@@ -87,15 +87,15 @@ def read_data_dir(path: Path | str, media: tuple[str, ...] = ("wav.scp", "video.
         if not table.keys() <= utt2spk.keys():
             utt = next(utt for utt in table if utt not in utt2spk)
             if name == "video.scp" and any(utt == part.recording for part in wav.values() if cut):
-                raise InputError(f'{path}/video.scp: "{utt}" is a recording, and segments cuts audio only. Name a '
-                                f"video of each utterance, or take video.scp away")  # fmt: skip
-            raise InputError(f'{path}/{name}: "{utt}" is not in {path}/utt2spk. Mend it, or run: avsv fix {path}')
+                raise InputError(f'{path}/video.scp: "{utt}" is a recording, and segments cuts audio only. Name the '
+                                f"video of each utterance, or remove video.scp")  # fmt: skip
+            raise InputError(f'{path}/{name}: "{utt}" is not in {path}/utt2spk. Fix the table, or run: avsv fix {path}')
     if cut:
         refuse_uncut(path, wav, video)
     data.wav.update(wav if "wav.scp" in media else {})
     data.video.update(video)
     if not data.wav and not data.video:
-        raise InputError(f"{path}: has no {' and no '.join(media)}, or it is empty")
+        raise InputError(f"{path}: has no entries in {' or '.join(media)}")
     return data
 
 
@@ -104,7 +104,7 @@ def refuse_uncut(path: Path, wav: dict[str, Segment], video: dict[str, str]) -> 
     for utt, file in video.items():
         if utt in wav and wav[utt].path == file:
             raise InputError(f"{path}/video.scp: {utt} has the whole video {file}, and segments cuts its audio "
-                            f"only. Cut the videos (ffmpeg -ss START -to END), or take video.scp away")  # fmt: skip
+                            f"only. Cut the videos (ffmpeg -ss START -to END), or remove video.scp")  # fmt: skip
 
 
 def write_data_dir(path: Path | str, tables: dict[str, dict[str, Source]]) -> None:
@@ -121,7 +121,7 @@ def write_data_dir(path: Path | str, tables: dict[str, dict[str, Source]]) -> No
         lines = {utt: segment_line(part) for utt, part in parts.items()}
         tables = {**tables, "segments": lines, "wav.scp": {part.recording: part.path for part in parts.values()}}
     tables = {**tables, "utt2modality": modality, "spk2utt": invert(tables["utt2spk"])}
-    # segments of an earlier set would cut these recordings
+    # the `segments` of an earlier set would cut these recordings
     with replaced_together(path / "utt2spk", path / "segments", *stale_tables(path, tables)):
         for name, table in tables.items():
             write_table(path / name, table)
@@ -131,9 +131,9 @@ def write_data_dir(path: Path | str, tables: dict[str, dict[str, Source]]) -> No
 
 
 def stale_tables(path: Path, tables: Mapping[str, Mapping[str, Source]]) -> list[Path]:
-    """Tables that an earlier set made from other clips or media: aligned faces, features, lengths.
+    """Tables of an earlier set made from other clips or media: aligned faces, features, lengths.
 
-    Empty if the media are the same. Tables that are written now are replaced, and not listed.
+    Empty if the media are the same. Tables that are about to be replaced are not listed.
     """
     media = ("utt2spk", "wav.scp", "segments", "video.scp")
     before = {name: read_table(path / name) for name in media if (path / name).exists()}

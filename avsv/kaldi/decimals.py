@@ -1,4 +1,4 @@
-"""Millions of decimal numbers from text and to text, by arithmetic on whole arrays; equal to `float` and `"%.7g"`."""
+"""Reads and writes millions of decimal numbers by array arithmetic, with the results of `float` and `"%.7g"`."""
 
 import numpy as np
 
@@ -17,7 +17,7 @@ TEXT = np.dtype([("sign", "S1"), ("whole", "S5"), ("point", "S1"), ("high", "S5"
 
 
 def read_decimals(block: Block, field: int) -> np.ndarray:
-    """The numbers in a field, (lines,) float64; NaN where the text is none.
+    """The numbers in a field, (lines,) float64; NaN where the text is not a number.
 
     Plain decimals, `-0.1234567`, of at most 7 digits before the point and 8 after it are read by arithmetic: as
     integer / 10^n, both exact in float64, which rounds the quotient as `float` does. Everything else goes through
@@ -43,11 +43,11 @@ def read_decimals(block: Block, field: int) -> np.ndarray:
 
 
 def number_of(text: str | bytes) -> float:
-    """`float` of what other programs take for a number too: no 1_0, which Python takes for 10, no digits but ASCII's.
+    """`float`, limited to text that other programs also read as a number: ASCII digits, and no 1_0 (10 to Python).
 
     Raises
     ------
-    ValueError : it is none
+    ValueError : the text is not such a number
 
     Examples
     --------
@@ -60,7 +60,7 @@ def number_of(text: str | bytes) -> float:
 
 
 def is_number(value: str | bytes) -> bool:
-    """Whether `number_of` reads a value."""
+    """Whether `number_of` accepts a value."""
     try:
         number_of(value)
     except ValueError:

@@ -20,8 +20,8 @@ class Dropped:
         self.lines: list[tuple[str, int, str, str]] = []  # file, number, reason, text
 
     def bad_lines(self, table: KeyedTable, shape: str) -> None:
-        """Record lines of another shape; empty lines do not count."""
-        reason = f'with another number of fields than "{shape}" (names have no spaces)'
+        """Record malformed lines; empty lines do not count."""
+        reason = f'with the wrong number of fields for "{shape}" (names have no spaces)'
         self.lines += [(table.path.name, number, reason, text) for number, fields, text in table.bad if fields]
 
     def rows(self, table: KeyedTable, rows: np.ndarray, reason: str) -> None:

@@ -28,9 +28,9 @@ class MissingArchive(InputError):
 
 @dataclass(frozen=True)
 class Embeddings:
-    """One vector for each of some recordings.
+    """One vector for each recording.
 
-    ids : (n,) their names
+    ids : (n,) names of the recordings
     vectors : (n, d) float32
     """
 
@@ -49,19 +49,19 @@ def read_embeddings(scp: Path | str, only: Iterable[str] | None = None) -> Embed
 
     Parameters
     ----------
-    scp : lines `utterance archive:offset`, or a file without offset, and after either a range `[0:0]` as Kaldi has
-        it; nothing is run, so a pipe is refused
-    only : read these, in this order, under these names; those that the scp does not hold are left out. A path such as
-        `id10270/x6uYqmx31kE/00001.wav` finds the utterance identifier that trials.py makes of it
+    scp : lines `utterance archive:offset`, or a file without offset; either may end in Kaldi's range `[0:0]`. Commands
+        are never run, so a pipe is refused
+    only : read these, in this order, under these names; those that are not in the scp are left out. A path such as
+        `id10270/x6uYqmx31kE/00001.wav` matches the utterance identifier that trials.py derives from it
 
     Returns
     -------
-    Embeddings, float32, in the order of `only`, otherwise of the scp
+    Embeddings, float32, in the order of `only`, or of the scp by default
 
     Raises
     ------
-    InputError : names the utterance whose archive is absent or cut short, whose vector has another size than the first,
-        or holds a value that is not finite; shards that are not all of one run
+    InputError : names the utterance whose archive is absent or cut short, whose vector differs in size from the first
+        or has a value that is not finite; shards of different runs
 
     Examples
     --------
@@ -81,7 +81,7 @@ def read_embeddings(scp: Path | str, only: Iterable[str] | None = None) -> Embed
         rows = [found[name] for name in ids]
     if not ids:
         return Embeddings([], np.empty((0, 0), np.float32))
-    records_of(archives)  # half a result is none
+    records_of(archives)  # raises InputError if the result is incomplete
     parts = {place: parts[row] for place, row in enumerate(rows) if row in parts} if parts else {}
     vectors = read_vectors(scp, ids, [archives[row] for row in rows], [offsets[row] for row in rows], parts)
     refuse_not_finite(scp, ids, vectors)
@@ -111,10 +111,10 @@ def read_vectors(
 
 
 def refuse_other_names(scp, archive, data: mmap.mmap, ids, offsets, rows: Sequence[int]) -> None:
-    """InputError if an scp is older than its archive, and its offsets belong to other utterances.
+    """InputError if an archive was rewritten after its scp: the offsets then belong to other utterances.
 
-    A name that is nowhere in the archive counts as renamed. Of many records only some are checked: in a rewritten
-    archive, all records after the first difference have moved.
+    A name that is nowhere in the archive counts as renamed. In a large archive only some records are checked: once one
+    record differs, all later ones have moved.
     """
     row_of: dict[str, int] = {}
     for row in rows[:: max(1, len(rows) // LOOKED_AT)]:
@@ -131,7 +131,7 @@ def refuse_other_names(scp, archive, data: mmap.mmap, ids, offsets, rows: Sequen
 
 
 def read_scp(scp: Path | str) -> tuple[list[str], list[str], list[int], dict[int, Range]]:
-    """Utterances, their archives and offsets, and the ranges of the rows that have one.
+    """Utterances, their archives and offsets, and the ranges by row, for rows that have a range.
 
     Raises
     ------
@@ -153,12 +153,12 @@ def read_scp(scp: Path | str) -> tuple[list[str], list[str], list[int], dict[int
     if len(set(names)) < len(names):
         seen: set[str] = set()
         twice = next(number for number, name in enumerate(names) if name in seen or seen.add(name))
-        raise InputError(f'{scp}, line {twice + 1}: "{names[twice]}" stands in the table twice')
+        raise InputError(f'{scp}, line {twice + 1}: "{names[twice]}" occurs twice in the table')
     return names, archives, offsets, parts
 
 
 def odd_line(scp: Path | str, number: int, line: str) -> tuple[str, Place]:
-    """Name and position of a line with other white space, no offset, or a range; otherwise InputError."""
+    """Name and position of a line with unusual white space, no offset, or a range; otherwise InputError."""
     fields = line.split(None, 1)
     try:
         if len(fields) == 2:
@@ -173,12 +173,12 @@ def open_archive(scp: Path | str, archive: str, name: str) -> mmap.mmap:
     if not os.path.exists(archive):
         here = Path(scp).absolute().parent / os.path.basename(archive)
         hint = (
-            f'; {here} is: if the folder was moved, mend the paths, such as sed -i "s#{os.path.dirname(archive)}/#'
+            f', but {here} exists: if the folder was moved, correct the paths: sed -i "s#{os.path.dirname(archive)}/#'
             f'{here.parent}/#" {scp}'
             if os.path.exists(here)
             else ""
         )
-        raise MissingArchive(f"{scp}: {name}: its archive {archive} is not there{hint}")
+        raise MissingArchive(f"{scp}: {name}: its archive {archive} does not exist{hint}")
     try:
         with open_regular(archive) as file:
             return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
@@ -225,10 +225,10 @@ def decode_record(scp, archive, name, data, offset, part) -> np.ndarray:
         if offset >= len(data):
             raise NotKaldi("the file ends before it")
         array = take(decode_any(data, offset)[0].copy(), part)  # a copy: the archive is closed later
-    except ValueError as error:  # NotKaldi, or a range that is not there
+    except ValueError as error:  # NotKaldi, or a range outside the vector
         raise InputError(f"{scp}: {name}: cannot read {archive}:{offset}: {error}") from None
     if array.ndim == 2 and len(array) != 1:
-        raise InputError(f"{scp}: {name}: expected a vector, {archive}:{offset} holds a matrix of {len(array)} rows")
+        raise InputError(f"{scp}: {name}: expected a vector, found a matrix of {len(array)} rows at {archive}:{offset}")
     if not array.size:
         raise InputError(f"{scp}: {name}: the vector at {archive}:{offset} is empty")
     return array.reshape(-1)
@@ -236,11 +236,11 @@ def decode_record(scp, archive, name, data, offset, part) -> np.ndarray:
 
 def refuse_not_finite(scp: Path | str, ids: Sequence[str], vectors: np.ndarray) -> None:
     finite = np.isfinite(vectors.sum(axis=1))
-    if not finite.all():  # a sum may overflow where its terms are finite
+    if not finite.all():  # a sum of finite terms may overflow
         bad = [row for row in np.flatnonzero(~finite) if not np.isfinite(vectors[row]).all()]
         if bad:
             raise InputError(
-                f"{scp}: {ids[bad[0]]}: the embedding holds NaN or infinite values ({len(bad)} such embeddings in all)"
+                f"{scp}: {ids[bad[0]]}: the embedding has NaN or infinite values ({len(bad)} such embeddings in all)"
             )
 
 
@@ -254,7 +254,7 @@ def write_embeddings(
     Parameters
     ----------
     vectors : (len(ids), d), stored as float32
-    model : its name (see origin.py), for the proof `done.json`; None if unknown: then no proof is written
+    model : its name (see origin.py), for the proof `done.json`; if None (unknown), no proof is written
 
     Raises
     ------

@@ -1,7 +1,7 @@
-"""A data directory's table as arrays: where its keys and values lie in the file's bytes, a million lines in a second.
+"""A data directory's table as arrays of positions of keys and values in the file's bytes: a million lines in a second.
 
 A line becomes a Python object only if it is invalid. The value is the rest of the line after the key, which may be a
-path with spaces or a command; white space is any byte up to the space.
+path with spaces or a command. White space is any byte with a value up to that of the space.
 """
 
 from dataclasses import dataclass
@@ -46,7 +46,7 @@ class KeyedTable:
 
     @property
     def ascending(self) -> bool:
-        """Whether the keys are in LC_ALL=C order, each once."""
+        """Whether the keys are in LC_ALL=C order without repeats."""
         return bool((self.keys[1:] > self.keys[:-1]).all())
 
     def text(self, row: int) -> str:
@@ -57,11 +57,11 @@ class KeyedTable:
         return Block(self.path, self.data + bytes(8), self.values[:, :1], self.values[:, 1:], 1)
 
     def value_strings(self) -> np.ndarray:
-        """The values as byte strings, (n,); for tables of short ones."""
+        """The values as byte strings, (n,); meant for short values."""
         return strings(self.value_block(), 0) if len(self) else np.zeros(0, "S1")
 
     def without(self, rows: np.ndarray, bad: list[tuple[int, int, str]]) -> "KeyedTable":
-        """The table without some rows that turned out to be invalid."""
+        """The table without rows that turned out to be invalid."""
         keep = np.ones(len(self), bool)
         keep[rows] = False
         columns = (column[keep] for column in (self.keys, self.starts, self.ends, self.values))
@@ -118,7 +118,7 @@ def cut_lines(path: Path, data: bytes, offset: int, first_line: int, two_fields:
     blank = text <= SPACE
     ends = np.flatnonzero(text == NEWLINE)
     starts = np.concatenate([[0], ends[:-1] + 1])
-    edges = np.flatnonzero(np.diff(blank, prepend=True))  # where fields begin and end, alternately
+    edges = np.flatnonzero(np.diff(blank, prepend=True))  # alternately the begin and the end of a field
     field_starts, field_ends = edges[0::2], edges[1::2]
     first = np.searchsorted(field_starts, starts)
     n_fields = np.diff(first, append=len(field_starts))
@@ -150,7 +150,7 @@ def rows_of(keys: np.ndarray, ranked: np.ndarray) -> np.ndarray:
 
 
 def join_runs(table: KeyedTable, rows: np.ndarray) -> bytes:
-    """The lines of `rows` in their order, each as "key value": runs of such lines are copied at once."""
+    """The lines of `rows` in order, each as "key value"; runs of lines in that form are copied at once."""
     if not len(rows):
         return b""
     plain = table.values[rows, 0] - table.starts[rows] == np.strings.str_len(table.keys[rows]) + 1

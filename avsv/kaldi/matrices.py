@@ -34,7 +34,7 @@ def every_row(n_rows: int) -> slice:
 
 
 class NotKaldi(ValueError):
-    """The bytes hold no vector or matrix in a known form, or too few of them."""
+    """The bytes are not a vector or matrix in a known form, or are cut short."""
 
 
 def header(array: np.ndarray) -> bytes:
@@ -57,7 +57,7 @@ def read_header(data: bytes, start: int) -> tuple[str, tuple[int, ...], int]:
     """Number type, shape and position of the first value of the object at `start`; raises NotKaldi."""
     token = bytes(data[start : start + 3])
     if token not in KINDS:
-        raise NotKaldi(f"a float or double vector or matrix was expected, found {token!r}")
+        raise NotKaldi(f"expected a float or double vector or matrix, found {token!r}")
     number_type, dimensions = KINDS[token]
     end = start + 3 + 5 * dimensions
     sizes = bytes(data[start + 3 : end])
@@ -127,14 +127,14 @@ def decode_text(data: bytes, start: int = 0) -> tuple[np.ndarray, int]:
     """The vector or matrix `[ 1 2 ]` that starts at `start`, as float64; several lines make a matrix."""
     found = NUMBERS.match(data, start)
     if not found:
-        raise NotKaldi(f"numbers in [ ] were expected, found {bytes(data[start : start + 20])!r}")
+        raise NotKaldi(f"expected numbers in [ ], found {bytes(data[start : start + 20])!r}")
     rows = [line.split() for line in found[1].split(b"\n") if line.strip()]
     try:
-        if b"_" in found[1]:  # Python takes 1_0 for 10
+        if b"_" in found[1]:  # Python reads 1_0 as 10
             raise ValueError
         values = np.array(rows, float)
     except ValueError:
-        raise NotKaldi("what stands in [ ] is not rows of numbers of equal length") from None
+        raise NotKaldi("the text in [ ] is not rows of numbers of equal length") from None
     is_vector = len(rows) == 1 and not found[1].lstrip(b" ").startswith(b"\n")
     return (values[0] if is_vector else values), found.end()
 
@@ -182,7 +182,7 @@ def read_entry(entry: str, pick: Rows = every_row) -> np.ndarray:
         raise InputError(f"{entry}: {error}") from None
     except NotKaldi as error:
         raise InputError(f"{entry}: {error}; the archive is cut short, or was replaced") from None
-    except ValueError:  # a file without a byte cannot be mapped
+    except ValueError:  # an empty file cannot be mapped
         raise InputError(f"{entry}: the archive is empty") from None
 
 
@@ -204,12 +204,12 @@ def read_range(entry: str, part: Range, pick: Rows) -> np.ndarray:
 
 
 def read_crop(entry: str, begin: float, n_rows: int) -> np.ndarray:
-    """Some consecutive rows of a matrix in an archive, such as a random crop of features; no others are read.
+    """Consecutive rows of a matrix in an archive, such as a random crop of features; other rows are not read.
 
     Parameters
     ----------
-    entry : `path:offset`, a value of an scp file; float, double and compressed matrices, vectors too
-    begin : where the rows begin, as a share of the matrix, 0 to 1
+    entry : `path:offset`, a value of an scp file: a float, double or compressed matrix, or a vector
+    begin : start of the rows as a share of the matrix, 0 to 1
     n_rows : how many; a shorter matrix is repeated
 
     Returns

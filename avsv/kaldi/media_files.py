@@ -11,8 +11,8 @@ from avsv.jobs.shards import Shard
 from avsv.kaldi.places import archive_of
 from avsv.kaldi.segments import Segment, Source, is_pipe
 
-DIGITS = tuple("0123456789]")  # how a place in an archive ends
-SPECIAL_ENDS = {*DIGITS, "|", "", *" \t\n\r\v\f"}  # of a source that may be more than the path of a file
+DIGITS = tuple("0123456789]")  # last characters of a place in an archive
+SPECIAL_ENDS = {*DIGITS, "|", "", *" \t\n\r\v\f"}  # last characters of a source that may be more than a path
 
 
 class ClipInputs(dict[str, Any]):
@@ -26,7 +26,7 @@ class ClipInputs(dict[str, Any]):
         self.root = root
 
     def moved_to(self, root: str, keys: Iterable[str]) -> dict[str, Any]:
-        """The inputs of these clips if their media were below `root` instead."""
+        """The inputs of these clips with their media below `root` instead."""
         cut = len(self.root)
         return {key: [self[key][0], [[root + path[cut:], *rest] if path.startswith(self.root) else [path, *rest]
                                      for path, *rest in self[key][1]]] for key in keys}  # fmt: skip
@@ -37,7 +37,7 @@ def with_stamps(inputs: Mapping[str, Any], media: Callable[[str], Iterable[Sourc
 
     Parameters
     ----------
-    inputs : key -> anything else that the result depends on, such as damage
+    inputs : key -> other inputs of the result, such as damage
     media : key -> the sources of its waveform, its images, the noises added to it; an archive counts as a whole
     shard : only files of its clips are checked
     """
@@ -62,7 +62,7 @@ def with_stamps(inputs: Mapping[str, Any], media: Callable[[str], Iterable[Sourc
 
 
 def part_of(source: Source, file: str) -> str:
-    """The part of a file that a source is: an offset, a segment; for a command, all of it.
+    """The part of a file that a source refers to: an offset or a segment; for a command, the whole command.
 
     Examples
     --------
@@ -106,7 +106,7 @@ def file_of(source: Source) -> str:
 def media_stamp(tables: Iterable[Mapping[str, Source | str]]) -> str:
     """A hash of the media in tables by size and modification time; it changes if a file is replaced.
 
-    Paths do not count: a corpus that was moved keeps its hash.
+    Paths are ignored: a corpus that was moved keeps its hash.
 
     Parameters
     ----------

@@ -28,9 +28,9 @@ SYSTEM = ".system"  # suffix of the record beside a score file
 
 
 def voice_model(source: Path | str) -> str:
-    """The name of a voice encoder: a hash of all files that it is loaded from, or the hub's name before it is fetched.
+    """The name of a voice encoder: a hash of all files that it is loaded from, or its hub name before it is fetched.
 
-    The files are hyperparams.yaml and those that it names. The folder's path does not count.
+    The files are hyperparams.yaml and those that it names. The folder's path is ignored.
     """
     folder = Path(source)
     if not folder.is_dir():
@@ -79,7 +79,7 @@ def read_record(path: Path, key: str) -> str | None:
 
 
 def same_model(what: dict[Path, str | None]) -> str | None:
-    """The one model of several files; None, with a message, if it is not known for all of them.
+    """The model that several files share; None, with a warning, if it is unknown for any of them.
 
     Parameters
     ----------
@@ -97,7 +97,7 @@ def same_model(what: dict[Path, str | None]) -> str | None:
                         "different models cannot be compared")  # fmt: skip
     if len(what) > 1 and len(known) < len(what):
         unknown = ", ".join(str(path) for path in what if path not in known)
-        log.warning("%s: the model is not recorded, so avsv cannot check whether it is that of the others", unknown)
+        log.warning("%s: the model is not recorded, so avsv cannot check that all files come from one model", unknown)
         return None
     return next(iter(known.values()), None)
 
@@ -112,12 +112,12 @@ def write_trained_on(folder: Path, model: str | None) -> None:
 
 
 def trained_on(folder: Path) -> str | None:
-    """What `write_trained_on` recorded."""
+    """The model that `write_trained_on` recorded."""
     return read_record(folder / TRAINED_ON, "model")
 
 
 def write_system(scores: Path, system: str | None) -> None:
-    """Record beside a score file which system made it; an unknown system removes the record of an earlier one."""
+    """Record which system made a score file, beside it; if it is unknown, remove an earlier record."""
     record = system_record(scores)
     if system is None or not scores.is_file():  # a pipe, /dev/stdout
         record.unlink(missing_ok=True)
@@ -126,7 +126,7 @@ def write_system(scores: Path, system: str | None) -> None:
 
 
 def read_system(scores: Path) -> str | None:
-    """The system that made a score file; None if it has no record, or was replaced since."""
+    """The system that made a score file; None if it has no record or has been replaced since."""
     record = system_record(scores)
     if not record.exists() or not scores.is_file():
         return None
@@ -141,12 +141,12 @@ def system_record(scores: Path) -> Path:
 def match_systems(
     wanted: Sequence[str | None], given: Sequence[str | None], names: Sequence[str], source: Path | str
 ) -> list[int]:
-    """For each wanted system, the number of the given one; unknown systems are matched by position.
+    """For each wanted system, the index of the matching given one; unknown systems are matched by position.
 
     Parameters
     ----------
     names : names of the given systems, for the message
-    source : the model that wants them, for the message
+    source : the model that expects them, for the message
 
     Raises
     ------
@@ -166,10 +166,10 @@ def match_systems(
     for number in (number for number in range(len(wanted)) if number not in order):
         order[number] = found = rest.pop(0)
         if wanted[number] is not None and given[found] is not None:
-            raise InputError(f"{source}: is for scores of {describe(wanted)}; {names[found]} is of {given[found]}")
+            raise InputError(f"{source}: expects scores of {describe(wanted)}, found {given[found]} in {names[found]}")
     if None in (*wanted, *given):
-        log.info("%s: not all scores have a record of their models, so avsv cannot check that they are those that %s "
-                 "is for; they are taken in the order given", ", ".join(names), source)  # fmt: skip
+        log.info("%s: not all score files have a record of their model, so avsv cannot check them against %s; "
+                 "they are used in the order given", ", ".join(names), source)  # fmt: skip
     return [order[number] for number in range(len(wanted))]
 
 

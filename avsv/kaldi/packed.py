@@ -1,4 +1,4 @@
-"""Packed images in an archive: records of 4 bytes that hold a length (little endian) and of as many bytes."""
+"""Packed images in an archive: each record is its length in 4 bytes (little endian), then that many bytes."""
 
 import os
 import struct
@@ -18,7 +18,7 @@ def read_packed(entry: str, decode: Callable[[bytes], Content], command: str, la
     entry : `path:offset`, a value of an scp file
     decode : takes the record, length included; raises InputError for bytes of another kind
     command : the command that writes such records, for the messages
-    largest : bytes of a record that are read at most
+    largest : most bytes of a record to read
 
     Raises
     ------

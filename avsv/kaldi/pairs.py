@@ -14,7 +14,7 @@ def join_embeddings(
 
     Returns
     -------
-    (n, n_voice) float32 ; (n, n_face) float32 ; (n, 2) bool, which are present ; n utterances
+    (n, n_voice) float32 ; (n, n_face) float32 ; (n, 2) bool, whether each is present ; n utterances
     """
     sides = [read_embeddings(voice_scp), read_embeddings(face_scp)]
     utts = sorted(set(sides[0].ids) | set(sides[1].ids), key=str.encode)

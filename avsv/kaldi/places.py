@@ -1,7 +1,7 @@
 """Values of an scp file: `archive:offset` or a file of its own, either with an optional range.
 
-Ranges are Kaldi's: `[0:9]` are rows 0 to 9 of a matrix, both included (or values of a vector), `[0:9,2:3]` rows and
-columns; an empty one or `:` takes all. A last row up to 3 behind the matrix's end is its last one, as Kaldi has it.
+Ranges are Kaldi's: `[0:9]` means rows 0 to 9 of a matrix, both included (or values of a vector), `[0:9,2:3]` rows and
+columns; an empty range or `:` means all. As in Kaldi, an end up to 3 rows beyond the matrix means its last row.
 """
 
 import re
@@ -29,7 +29,7 @@ class Place(NamedTuple):
 
 
 def parse_place(text: str) -> Place:
-    """The place that the value of a line of an scp file means; ValueError for a pipe, nothing, or another range.
+    """Parse the value of a line of an scp file; ValueError for a pipe, an empty value, or an invalid range.
 
     Examples
     --------
@@ -75,12 +75,12 @@ def bounds(text: str) -> tuple[int, int] | None:
         return None
     first, last = map(int, text.split(":"))
     if first > last:
-        raise ValueError(f"[{text}] begins behind its end")
+        raise ValueError(f"[{text}] begins after its end")
     return first, last
 
 
 def row_slice(part: Range | None, n_rows: int) -> slice:
-    """The rows of a part; ValueError where they are not there."""
+    """The rows of a part; ValueError if the matrix does not have them."""
     return limits(part and part.rows, n_rows, TOLERATED)
 
 
@@ -89,7 +89,7 @@ def limits(given: tuple[int, int] | None, n: int, tolerated: int) -> slice:
         return slice(n)
     first, last = given
     if first >= n or last >= n + tolerated:
-        raise ValueError(f"the range [{first}:{last}] is not in 0 to {n - 1}")
+        raise ValueError(f"the range [{first}:{last}] is not within 0 to {n - 1}")
     return slice(first, min(last + 1, n))
 
 

@@ -1,4 +1,4 @@
-"""Which archives belong to one run, and which model made the vectors of an scp file, according to their proofs."""
+"""Proofs of archives: whether they belong to one run, and which model made the vectors of an scp file."""
 
 import hashlib
 import re
@@ -35,8 +35,8 @@ def records_of(archives: Iterable[str]) -> dict[str, dict]:
     for folder, names in folders.items():
         records = [found[name] for name in names]
         if any(records) and len({(r.get("shards"), r.get("settings")) for r in records}) > 1:
-            raise InputError(f"{folder}: its shards are not of one run (another model or other options), or one of "
-                            "them is being made again; finish all of them with the command that made them")  # fmt: skip
+            raise InputError(f"{folder}: its shards come from different runs (another model or other options), or one "
+                            "is being made again; finish all of them with the command that made them")  # fmt: skip
     return found
 
 
@@ -45,7 +45,7 @@ def archives_of(scp: Path | str) -> list[str]:
     archives: dict[str, None] = {}
     last = "\n"
     for line in as_text(scp, read_bytes(scp)).splitlines():
-        if last in line:  # a million lines, nearly all of the archive of the line before
+        if last in line:  # nearly always the same archive as on the line before, for a million lines
             continue
         fields = line.split(maxsplit=1)
         if len(fields) == 2:
@@ -60,11 +60,11 @@ def model_digest_of(scp: Path | str, archives: Iterable[str] | None = None) -> s
 
     Parameters
     ----------
-    archives : those of the scp file, if known already
+    archives : the scp file's archives, if already known
 
     Returns
     -------
-    None if unknown: archives of another program
+    None if unknown, as for archives of other programs
 
     Raises
     ------
@@ -82,12 +82,12 @@ def model_digest_of(scp: Path | str, archives: Iterable[str] | None = None) -> s
     models = {record.get("model") for record in records_of(archives or archives_of(scp)).values()}
     known = models - {None}
     if len(known) > 1:
-        raise InputError(f"{scp}: its vectors are of {len(known)} different models, which cannot be compared")
+        raise InputError(f"{scp}: its vectors come from {len(known)} different models and cannot be compared")
     return known.pop() if len(models) == 1 and known else None
 
 
 def embeddings_digest(embeddings: "Embeddings") -> str:
-    """A short hash of names and vectors: what a training on them depends on, however they are cut into archives.
+    """A short hash of names and vectors, independent of how they are cut into archives: what a training depends on.
 
     Examples
     --------

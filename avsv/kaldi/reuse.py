@@ -24,7 +24,7 @@ def take_over(earlier: Sequence[Path], utts: Sequence[str], tables: Sequence[str
 
     Parameters
     ----------
-    earlier : OUT_DIRs of the same command; a clip comes from the first that has it
+    earlier : OUT_DIRs of the same command; a clip is copied from the first that has it
     tables : measures, copied with the vectors
 
     Returns
@@ -57,5 +57,5 @@ def take_over(earlier: Sequence[Path], utts: Sequence[str], tables: Sequence[str
                     out.note(name, utt, value)
         if finished(folder) != before:
             raise InputError(f"{folder}: is being made again, so it cannot be reused; wait until it is complete")
-        log.info("%s: %d of %d clips are the same there", folder, len(found), len(utts))
+        log.info("%s: %d of %d clips have the same input and are copied", folder, len(found), len(utts))
     return list(left)

@@ -56,7 +56,7 @@ def recognise_scores(path: Path | str) -> ScoreFormat:
 
     Raises
     ------
-    InputError : no such file, an empty one, a trial list, fields that fit no form or more than one: shows the line
+    InputError : no such file, an empty one, a trial list, fields that fit no form or several; it shows the line
 
     Examples
     --------
@@ -90,7 +90,7 @@ def espnet(path: Path | str, lines: list[list[bytes]]) -> ScoreFormat | None:
         return None  # Kaldi's form, of identifiers with a star and test sides that are numbers
     if first[0].count(b"*") > 1:
         raise InputError(
-            f'{path}, line 1: expected "enroll*test score label", and in "{text(first)}" one of several * may separate '
+            f'{path}, line 1: expected "enroll*test score label", but in "{text(first)}" any of several * may separate '
             f'the names. Write the file as "{KALDI}"'
         )
     if len(first) == 2:
@@ -101,7 +101,7 @@ def espnet(path: Path | str, lines: list[list[bytes]]) -> ScoreFormat | None:
 def with_label(path: Path | str, lines: list[list[bytes]]) -> ScoreFormat:
     """The form of lines of four or more fields, by which of the third and the fourth is a label on all of them."""
     first = lines[0]
-    lines = [line if len(line) == len(first) else None for line in lines]  # the reader refuses the others
+    lines = [line if len(line) == len(first) else None for line in lines]  # the reader refuses all other lines
     is_label = [all(line[field] in LABELS for line in lines if line) for field in (2, 3)]
     more = len(first) - 4
     also = f" and {more} numbers" if more else ""
@@ -138,7 +138,7 @@ def no_label(path: Path | str, lines: list[list[bytes] | None]) -> InputError:
 def refuse_trials(path: Path | str, first: list[bytes]) -> None:
     voxceleb = first[0] in (b"0", b"1") and not is_number(first[2])
     if voxceleb or first[2] in (b"target", b"nontarget"):
-        raise InputError(f'{path}, line 1: expected "{KALDI}", and "{text(first)}" is a line of a trial list: no score')
+        raise InputError(f'{path}, line 1: expected "{KALDI}", but "{text(first)}" is a trial without a score')
 
 
 def text(fields: list[bytes]) -> str:

@@ -40,7 +40,7 @@ def write_scores(path: Path | str, trials: Trials, scores: np.ndarray) -> None:
 def read_scores(path: Path | str, trials: Trials, incomplete: bool = False) -> np.ndarray:
     """Read the scores of `trials`, whatever the order of the file's lines and the toolkit that wrote it.
 
-    A path such as `id10270/x6uYqmx31kE/00001.wav` stands for the utterance identifier that trials.py makes of it,
+    A path such as `id10270/x6uYqmx31kE/00001.wav` stands for the utterance identifier that trials.py derives from it,
     unless the trials use the path itself.
 
     Parameters
@@ -74,7 +74,7 @@ def read_scores(path: Path | str, trials: Trials, incomplete: bool = False) -> n
 
 
 def read_in_order(path: Path | str, form: ScoreFormat, trials: Trials) -> np.ndarray | None:
-    """The scores of a file with the trials in their order; None if the order differs."""
+    """The scores of a file that lists the trials in their own order; None if the order differs."""
 
     def work(block: Block) -> np.ndarray | None:
         done = block.first_line - 1
@@ -131,7 +131,7 @@ def read_truth(path: Path | str, block: Block, form: ScoreFormat) -> np.ndarray:
 
 
 def refuse_label(path: Path | str, block: Block, truth: np.ndarray, labels: np.ndarray) -> None:
-    """InputError if a label in the file is not that of its trial."""
+    """InputError if a label in the file contradicts that of its trial."""
     if wrong := np.flatnonzero((truth != NO_LABEL) & (truth != labels))[:1].tolist():
         line = block.first_line + wrong[0]
         kinds = ["nontarget", "target"]
@@ -189,7 +189,7 @@ def read_all(path: Path | str, form: ScoreFormat) -> tuple[Trials, np.ndarray]:
 
 
 def refuse_labels(path: Path | str, names: Trials, lines: np.ndarray, wrong: np.ndarray) -> None:
-    """InputError if a line's label is not that of its trial."""
+    """InputError if a line's label contradicts that of its trial."""
     if len(first := lines[wrong][:1]):
         kinds = ["target", "nontarget"] if names.labels[first[0]] else ["nontarget", "target"]
         raise InputError(
@@ -201,7 +201,7 @@ def refuse_extra(path: Path | str, names: Trials, keys: np.ndarray, trials: Tria
     extra = np.flatnonzero(~np.isin(keys, trials.keys))
     if len(extra):
         raise InputError(
-            f"{path}: {len(extra)} of {len(keys)} scores are of no trial in the list, "
+            f"{path}: {len(extra)} of {len(keys)} scores belong to no trial in the list, "
             f"the first on line {extra[0] + 1}: {pair(names, extra)}"
         )
 
@@ -211,7 +211,7 @@ def refuse_conflicts(path: Path | str, trials: Trials, scores: np.ndarray, again
     differ = np.flatnonzero(scores[again] != scores[before])
     if len(differ):
         lines = f"{before[differ[0]] + 1} and {again[differ[0]] + 1}"
-        raise InputError(f"{path}: the trial {pair(trials, again[differ])} has differing scores on lines {lines}")
+        raise InputError(f"{path}: the trial {pair(trials, again[differ])} has different scores on lines {lines}")
 
 
 def pair(trials: Trials, which: np.ndarray) -> str:

@@ -32,7 +32,7 @@ class Segment(NamedTuple):
 
     path : of the recording, or Kaldi's `command |`
     start, end : seconds; an end of -1 is the recording's
-    channel : counted from 0; -1: all channels, averaged as in any other recording
+    channel : counted from 0; -1 for all channels, averaged as in any recording
     recording : its name in wav.scp
     """
 
@@ -46,11 +46,11 @@ class Segment(NamedTuple):
         return f"{self.path} ({self.start} s to {'the end' if self.end == TO_THE_END else f'{self.end} s'})"
 
     def seconds(self, whole: float) -> float:
-        """Its length in a recording of `whole` seconds."""
+        """Length in seconds, in a recording of `whole` seconds."""
         return min(whole, whole if self.end == TO_THE_END else self.end) - self.start
 
     def samples(self, rate: int, n_samples: int) -> slice:
-        """Its samples in a recording of `n_samples`, by extract-segments' rules.
+        """Its samples in a recording of `n_samples`, by the rules of extract-segments.
 
         Raises
         ------
@@ -64,7 +64,7 @@ class Segment(NamedTuple):
         start = round(self.start * rate)
         end = n_samples if self.end == TO_THE_END else round(self.end * rate)
         if start >= n_samples or end >= n_samples + round(OVERSHOOT * rate):
-            raise InputError(f"{self}: the recording lasts {n_samples / rate:g} s; mend the segments")
+            raise InputError(f"{self}: the recording lasts {n_samples / rate:g} s; correct the segments")
         end = min(end, n_samples)
         if end - start < round(SHORTEST * rate):
             raise InputError(f"{self}: lasts {(end - start) / rate:g} s, less than {SHORTEST} s")
@@ -76,9 +76,9 @@ Source = str | Segment
 
 @dataclass(frozen=True)
 class SegmentTable:
-    """A `segments` file as arrays, a row for each good line in the file's order.
+    """A `segments` file as arrays, one row per valid line, in the file's order.
 
-    table : the file's keys (utterances) and lines; `bad` has the lines of another form
+    table : the file's keys (utterances) and lines; `bad` has the malformed lines
     recordings : (n,) byte strings
     starts, ends : (n,) float64 seconds
     channels : (n,) int64, -1 if none is given
@@ -164,7 +164,7 @@ def cut_recordings(path: Path, recordings: Mapping[str, str]) -> dict[str, Segme
 
     Raises
     ------
-    InputError : names the file and the line with another form, a repeated utterance, a recording that is not in
+    InputError : names the file and the line that is malformed, repeats an utterance, has a recording that is not in
         wav.scp, or invalid times
     """
     found = read_segments(path)
@@ -175,12 +175,12 @@ def cut_recordings(path: Path, recordings: Mapping[str, str]) -> dict[str, Segme
     if (again := np.flatnonzero(table.superseded())).size:
         key = table.keys[again[0]]
         number = int(table.numbers[np.flatnonzero(table.keys == key)[1]])
-        raise InputError(f'{path}, line {number}: "{key.decode()}" stands in the table twice')
+        raise InputError(f'{path}, line {number}: "{key.decode()}" occurs twice in the table')
     known = np.sort(np.array([name.encode() for name in recordings] or [b""]))
-    hint = f"Mend it, or run: avsv fix {path.parent}"
+    hint = f"Fix the line, or run: avsv fix {path.parent}"
     for row, number, why in found.defects(known):
         line = table.data[table.starts[row] : table.ends[row]].decode()
-        if "shorter" not in why:  # that costs the utterance, when it is read, and not the directory
+        if "shorter" not in why:  # a short segment is skipped when it is read; it does not spoil the directory
             raise InputError(f'{path}, line {number}: {why}, expected "{SHAPE}", found "{line}". {hint}')
     names = dict(zip((name.encode() for name in recordings), recordings, strict=True))
     in_order = [names[name] for name in found.recordings.tolist()]

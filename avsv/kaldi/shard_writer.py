@@ -17,11 +17,11 @@ from avsv.kaldi.tables import read_table, write_table
 log = logging.getLogger("avsv")
 EMBEDDING = "embedding"  # the archive of vectors that are compared by their direction
 FLOAT = None  # kaldiio's compression_method
-COMPRESSED = 2  # the same: Kaldi's default "speech feature" coding, one byte a value
+COMPRESSED = 2  # also kaldiio's: Kaldi's default "speech feature" coding, one byte per value
 
 
 class ShardWriter:
-    """Writes the archives of one shard; they appear together when the `with` block ends without an error.
+    """Writes the archives of one shard; all appear together when the `with` block ends without an error.
 
     A clip with a NaN or infinite value is skipped, and so is an all-zero embedding, which has no direction. Skipped
     clips do not appear in the scp files and tables.
@@ -58,7 +58,7 @@ class ShardWriter:
         kaldiio.save_ark(self.arks[name], {key: array}, compression_method=compression)
 
     def write_bytes(self, name: str, key: str, data: bytes) -> None:
-        """Add bytes other than a Kaldi object (such as an image) under `key` to archive `name`."""
+        """Add bytes that are not a Kaldi object (such as an image) under `key` to archive `name`."""
         self.enter(name, key)
         self.arks[name].write(key.encode() + b" " + data)
 
@@ -69,7 +69,7 @@ class ShardWriter:
     def note(self, table: str, key: str, value: float | str) -> None:
         """Add `key value` to a table; a number is written with six digits.
 
-        NaN and infinite values get no line.
+        NaN and infinite values are left out.
         """
         if isinstance(value, str):
             self.tables[table][key] = value

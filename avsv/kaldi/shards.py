@@ -1,11 +1,11 @@
-"""Archives that several jobs make: each writes its shard whole, the last one to finish merges them.
+"""Archives made by several jobs: each writes its own shard, and the last one to finish merges them.
 
 Shard J of N writes `NAME.J.ark` and `NAME.J.scp` (`NAME.ark` and `NAME.scp` if N is 1), the table `skipped.J` with the
-clips that failed and why, and last `done.J.json`, the proof that the shard is complete, with hashes of what was asked
-for. Numbers per clip go to tables such as `utt2snr.J`, merged in the same way. A shard with a matching proof is kept;
-only the clips that it skipped are tried again. If inputs have changed, only the clips concerned are redone
-(clip_keys.py); if an option or the model has, all are. When two runs share a folder, the second waits for the first,
-shard by shard.
+clips that failed and why, and last `done.J.json`, the proof that the shard is complete, with hashes of its settings and
+inputs. Numbers per clip go to tables such as `utt2snr.J`, merged in the same way. A shard with a matching proof is
+kept; only the clips that it skipped are tried again. If inputs have changed, only the clips concerned are redone
+(clip_keys.py); if an option or the model has changed, all are. When two runs share a folder, the second waits for the
+first, shard by shard.
 
 A shard replaces an older one as a whole. First, everything that points to the older archive is removed: its proof and
 scp files, the merged tables, the copies in a data directory, and the shards of a run with another N. A reader finds the
@@ -54,12 +54,12 @@ def make_archives(
 
     Parameters
     ----------
-    inputs : key -> what its result depends on (media and their stamps, say); jobs share the sorted keys
+    inputs : key -> what its result depends on, such as media and their stamps; jobs share the sorted keys
     settings : what all results depend on (options, a hash of the model)
     work : called with this shard's keys and the writer; it writes or skips every key
     max_skipped : the share of a shard's keys that may be skipped before the job fails
     tables : names of the tables that `work` fills, such as "utt2snr"; archives made without them are redone
-    may_be_empty : accept no input at all, and write empty archives
+    may_be_empty : if the input is empty, write empty archives instead of raising
     model : name of the model that makes the vectors (see origin.py), for the record
     copies : table -> place of its copy, such as feats.scp in a data directory; removed with the archive it points to
     made : the command and its inputs, for the records
@@ -77,10 +77,10 @@ def make_archives(
     for name, copy in (copies or {}).items():
         if copy.parent.exists() and not os.access(copy.parent, os.W_OK):
             advice = "make it writable, or use a copy of the data directory"
-            raise InputError(f"{copy.parent}: cannot be written to, but {name} belongs there; {advice}")
+            raise InputError(f"{copy.parent}: is not writable, but {name} belongs there; {advice}")
     keys = sorted(inputs)  # by code points, which is the order of their UTF-8 bytes
     if not keys and not may_be_empty:
-        raise InputError(f"{out_dir}: nothing to do: there is no input")
+        raise InputError(f"{out_dir}: nothing to do: the input is empty")
     refuse_earlier_version(out_dir)
     mine, tables = list(shard.take(keys)), [*tables, INPUT]
     made = made or MadeFrom("make_archives", {}, settings)
@@ -140,7 +140,7 @@ class ShardJob:
         return same and all(path.exists() for path in files)
 
     def run(self, keys: list[str], work: Callable[[list[str], ShardWriter], None]) -> None:
-        """Make the shard, or what it lacks; another run may have finished it while this one waited."""
+        """Make the shard, or its missing part; another run may have finished it while this one waited."""
         before = self.skipped_before()
         try:
             if before is None:
@@ -170,7 +170,7 @@ class ShardJob:
             return set()
         where = f"{self.out_dir}: {self.names[0]}{self.shard.suffix}"
         if not self.is_like(proof):
-            why = differences(proof.get("options"), self.made.options) or ["another cut, or absent files"]
+            why = differences(proof.get("options"), self.made.options) or ["another number of shards, or missing files"]
             log.info("%s: redoing all clips: %s", where, "; ".join(why))
             note(REDONE, where, "; ".join(why))
             return set()
@@ -198,7 +198,7 @@ class ShardJob:
 
     @contextmanager
     def writer(self) -> Iterator[ShardWriter]:
-        """The shard's writer; at its end, everything that points to the older archives is removed before they are."""
+        """The shard's writer; when it closes, files that point to older archives are removed before those archives."""
         self.out_dir.mkdir(parents=True, exist_ok=True)
         stale = [self.record]
         if self.shard.total > 1:
@@ -296,14 +296,12 @@ def merge(out_dir: Path | str) -> None:
     if not records:
         raise InputError(f"{out_dir}: has no finished shards (done.J.json)")
     if damaged := [str(path) for path, record in records.items() if not record]:
-        raise InputError(f"{', '.join(damaged)}: not as a finished shard writes it; delete it and run the shard again")
+        raise InputError(f"{', '.join(damaged)}: damaged proof of a shard; delete it and run the shard again")
     like = next(iter(records.values()))
     if not all(one_run(record, like) for record in records.values()):
-        raise InputError(
-            f"{out_dir}: shards of different runs lie here; delete {out_dir}/done.*.json and run them again"
-        )
+        raise InputError(f"{out_dir}: has shards of different runs; delete {out_dir}/done.*.json and run them again")
     if read_proof(out_dir / "done.json") and not read_proof(out_dir / MERGED):
-        raise InputError(f"{out_dir}: holds the result of one job (done.json) and shards of another run; delete "
+        raise InputError(f"{out_dir}: has the result of one job (done.json) and shards of another run; delete "
                         f"{out_dir}/done.*.json, or done.json and run the shards again")  # fmt: skip
     total = like["shards"]
     missing = [job for job in range(1, min(total, 100_000) + 1) if not (out_dir / f"done.{job}.json").exists()]

@@ -18,8 +18,8 @@ OF_SPEAKERS = ("spk2utt", "spk2gender")
 def split_data_dir(path: Path | str, n_parts: int) -> list[int]:
     """Write `splitN/1` to `splitN/N` in a data directory, each with its share of every table but the trials.
 
-    A part holds whole speakers, consecutive in name order, and as close to 1/N of the utterances as that allows. An
-    earlier split into as many parts is replaced as a whole.
+    A part has whole speakers, consecutive in name order, and as close to 1/N of the utterances as that allows. An
+    earlier split into the same number of parts is replaced as a whole.
 
     Returns
     -------
@@ -37,8 +37,8 @@ def split_data_dir(path: Path | str, n_parts: int) -> list[int]:
     begins = np.flatnonzero(np.concatenate([[True], speakers[1:] != speakers[:-1]]))[: len(speakers)]
     names = speakers[begins]
     if (names[1:] <= names[:-1]).any():
-        raise InputError(f"{path}/utt2spk: utterances and speakers are not in one order; a speaker's name must begin "
-                        f"those of the utterances. See: avsv check {path}")  # fmt: skip
+        raise InputError(f"{path}/utt2spk: utterances and speakers sort differently; each utterance's name must begin "
+                        f"with its speaker's. See: avsv check {path}")  # fmt: skip
     if len(names) < n_parts:
         raise InputError(f"{path}: has {len(names)} speakers, too few for {n_parts} parts of whole speakers")
     firsts = choose_firsts(begins, len(speakers), n_parts)
@@ -56,7 +56,7 @@ def split_data_dir(path: Path | str, n_parts: int) -> list[int]:
         elif (path / name).exists():
             table = utt2spk if name == "utt2spk" else read_sorted(path / name)
             write_parts(part, table, names[firsts] if name in OF_SPEAKERS else utt2spk.keys[begins[firsts]])
-    if final.exists():  # as a whole: what is half removed looks like a smaller split
+    if final.exists():  # as a whole: a split that is half removed looks like a smaller one
         os.rename(final, old)
     os.rename(part, final)
     shutil.rmtree(old, ignore_errors=True)
@@ -87,7 +87,7 @@ def read_sorted(path: Path) -> KeyedTable:
     """A table that can be cut into runs of lines; InputError if it is not sorted or has bad lines."""
     table = read_keyed(path, path.name in TWO_FIELDS)
     if table.bad or not table.ascending:
-        raise InputError(f"{path}: is not sorted, or has bad lines. Mend it: avsv fix {path.parent}")
+        raise InputError(f"{path}: is not sorted, or has bad lines. Run: avsv fix {path.parent}")
     return table
 
 
@@ -95,7 +95,7 @@ def write_recordings(folder: Path, path: Path, firsts: np.ndarray) -> None:
     """Write the recordings of each part's segments to `folder/1/wav.scp` and so on; one may be in several parts."""
     segments, wav = read_segments(path / "segments"), read_sorted(path / "wav.scp")
     if defects := segments.defects(wav.keys):
-        raise InputError(f"{path}/segments, line {defects[0][1]}: {defects[0][2]}. Mend it: avsv fix {path}")
+        raise InputError(f"{path}/segments, line {defects[0][1]}: {defects[0][2]}. Run: avsv fix {path}")
     places = np.searchsorted(segments.table.keys, firsts)
     places[0] = 0
     for number, (begin, end) in enumerate(zip(places, [*places[1:], len(segments.table)], strict=True), 1):
@@ -104,7 +104,7 @@ def write_recordings(folder: Path, path: Path, firsts: np.ndarray) -> None:
 
 
 def write_parts(folder: Path, table: KeyedTable, firsts: np.ndarray) -> None:
-    """Write the lines from each first key on to the next to `folder/1` and so on; one without lines is empty."""
+    """Write the lines from each first key up to the next to `folder/1` and so on; a file may be empty."""
     places = np.append(table.starts, len(table.data))[np.searchsorted(table.keys, firsts)]
     places[0] = 0
     for number, (begin, end) in enumerate(zip(places, [*places[1:], len(table.data)], strict=True), 1):

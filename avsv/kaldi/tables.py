@@ -14,7 +14,7 @@ def read_table(path: Path | str, fields: int | None = None, shape: str = "key va
     Parameters
     ----------
     path : the table's file
-    fields : the exact number of fields on a line; None where the value may be empty or hold spaces
+    fields : the exact number of fields on a line; None if the value may be empty or contain spaces
     shape : what a line should look like, for the message
 
     Returns
@@ -23,7 +23,7 @@ def read_table(path: Path | str, fields: int | None = None, shape: str = "key va
 
     Raises
     ------
-    InputError : the file is absent, not text, has a line of another shape or a key twice
+    InputError : the file is absent, is not text, has a malformed line or repeats a key
     """
     path = Path(path)
     if (plain := read_plain(path, fields)) is not None:
@@ -36,7 +36,7 @@ def read_table(path: Path | str, fields: int | None = None, shape: str = "key va
             found = len(line.split())
             raise InputError(f'{path}, line {number}: expected "{shape}", found {found} fields: "{line.strip()}"')
         if key in table:
-            raise InputError(f'{path}, line {number}: "{key}" stands in the table twice')
+            raise InputError(f'{path}, line {number}: "{key}" occurs twice in the table')
         table[key] = value
     return table
 
@@ -74,7 +74,7 @@ def cut_lines(text: str) -> list[str]:
     ['a 1', 'b \\u2028']
     """
     lines = text.replace("\r\n", "\n").split("\n")
-    if not lines[-1]:  # behind the end of the last line
+    if not lines[-1]:  # after the end of the last line
         lines.pop()
     return lines
 
@@ -97,9 +97,9 @@ def write_table(path: Path | str, table: Mapping[str, str] | Iterable[tuple[str,
 def unwritable(path: Path | str, key: str, value: str) -> InputError:
     """The error for a line that could not be read back."""
     if key.split() != [key]:
-        return InputError(f'{path}: the name "{key}" is empty or has white space, and no table can hold it; rename the '
-                         f"folder or file that it comes from: {value[:200]}")  # fmt: skip
-    return InputError(f"{path}: the value of {key} has the end of a line in it: {value[:200]!r}; rename the file")
+        return InputError(f'{path}: the name "{key}" is empty or has white space, which tables do not allow; rename '
+                         f"the folder or file that it comes from: {value[:200]}")  # fmt: skip
+    return InputError(f"{path}: the value of {key} contains a line end: {value[:200]!r}; rename the file")
 
 
 def invert(utt2spk: Mapping[str, str]) -> dict[str, str]:

@@ -3,11 +3,11 @@
     Kaldi       enroll test target|nontarget, or enroll test
     VoxCeleb    1|0 enroll.wav test.wav
     CN-Celeb    enroll test 1|0
-    NIST        a table with a head, cut by tabs, commas or spaces: modelid (or imageid), segmentid, targettype and
-                others, in any order; without targettype (lists published before their keys) there are no labels
+    NIST        a table with a header line, separated by tabs, commas or spaces: modelid (or imageid), segmentid,
+                targettype and others, in any order; lists published before their keys have no targettype (no labels)
 
-If the first and the last field could both be the label, it is the one that reads 1 or 0 on every line checked; if both
-do, the list is refused.
+If the first and the last field could both be the label, the label is the one that reads 1 or 0 on every line checked;
+if both do, the list is refused.
 """
 
 from dataclasses import dataclass, replace
@@ -35,7 +35,7 @@ class TrialFormat:
     shape : the form in words, for messages
     digits : whether labels are 1 and 0 instead of target and nontarget
     paths : whether identifiers are paths of media
-    separator : a further byte that separates fields
+    separator : another byte that separates fields
     head : whether the first line names the columns
     side : position of the column with the channel of the recording
     """
@@ -113,9 +113,9 @@ def nist_table(path: Path | str, head: bytes) -> TrialFormat | None:
     if enroll is None or b"segmentid" not in names:
         return None
     if b"modelid" in names and b"imageid" in names:
-        raise InputError(f"{path}: a trial is of a voice (modelid), a picture (imageid) and a segment; a list here has "
-                        "two names: keep modelid and segmentid for voices, imageid and segmentid for faces, and fuse "
-                        "the scores")  # fmt: skip
+        raise InputError(f"{path}: each line names a voice (modelid), an image (imageid) and a segment, but trials "
+                        "have two names: keep modelid and segmentid for voices, imageid and segmentid for faces, and "
+                        "fuse the scores")  # fmt: skip
     label = names.index(b"targettype") if b"targettype" in names else None
     side = names.index(b"side") if b"side" in names else None
     shape = " ".join(name.decode(errors="replace") for name in names)

@@ -74,17 +74,17 @@ class Trials:
 
     @cached_property
     def repeats(self) -> tuple[np.ndarray, np.ndarray]:
-        """Trials whose pair was in the list before, and the first trial of that pair. Two arrays of row numbers
+        """Trials that repeat an earlier pair, and the first trial of that pair: two arrays of row numbers.
 
-        Two spellings, `x/1.wav` and `x-1`, are one recording.
+        Two spellings such as `x/1.wav` and `x-1` are one recording.
         """
         keys = self.spelling_keys
         ranked = keys.copy()
-        ranked.sort()  # less memory than the order, and all that most lists need
+        ranked.sort()  # less memory than an argsort, and enough for most lists
         repeated = ranked[1:][ranked[1:] == ranked[:-1]]
         if not len(repeated):
             return np.empty(0, np.int64), np.empty(0, np.int64)
-        may_be = np.zeros(1 << 20, bool)  # by the last bits of the number: leaves few to be compared
+        may_be = np.zeros(1 << 20, bool)  # indexed by the last bits of the number: few remain to compare
         may_be[repeated % len(may_be)] = True
         trials = np.flatnonzero(may_be[keys % len(may_be)])
         trials = trials[np.isin(keys[trials], repeated)]
@@ -99,12 +99,12 @@ class Trials:
 
     @cached_property
     def words(self) -> tuple[np.ndarray, np.ndarray]:
-        """The same as 64-bit words, (words, identifiers) each: to be compared with a file's, all at once."""
+        """The same as 64-bit words, (words, identifiers) each, to compare with a file's all at once."""
         return as_words(self.names[0]), as_words(self.names[1])
 
 
 def same_recordings(ids: Sequence[str]) -> np.ndarray | None:
-    """The first row of each identifier's recording, (n,) int32; None if none is spelt in two ways.
+    """The first row of each identifier's recording, (n,) int32; None if no recording has two spellings.
 
     Examples
     --------
@@ -132,7 +132,7 @@ def read_trials(path: Path | str) -> Trials:
 
     Raises
     ------
-    InputError : no such file, no trials in it, a line of another form, a pair with both labels
+    InputError : no such file, no trials, a malformed line, a pair with both labels
 
     Examples
     --------
@@ -164,7 +164,7 @@ def read_trials(path: Path | str) -> Trials:
         if found is not None:
             labels.add(found)
     if not pairs.n:
-        raise InputError(f"{path}: has a head and no trials")
+        raise InputError(f"{path}: has a header line but no trials")
     names = [side.names(path) for side in (enroll, test)]
     if form.paths:
         names = [[utterance_id(name) for name in side] for side in names]
@@ -215,7 +215,7 @@ def refuse_sides(block: Block, form: TrialFormat, path: Path | str) -> None:
     if wrong := np.flatnonzero(~np.isin(block.words(form.side)[0], FIRST_SIDES))[:1].tolist():
         found = block.values(form.side, wrong)[0].decode(errors="replace")
         raise InputError(f'{path}, line {block.first_line + wrong[0]}: side "{found}" of a segment; expected a or 1: '
-                        "cut the channels into recordings of their own, and name those")  # fmt: skip
+                        "write each channel to its own recording, and name those")  # fmt: skip
 
 
 def utterance_id(name: str) -> str:

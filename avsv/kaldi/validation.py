@@ -19,7 +19,7 @@ SHAPES = {"utt2spk": "utterance speaker", "spk2gender": "speaker gender"}
 
 
 def check(path: Path | str) -> list[str]:
-    """Defects of a data directory against Kaldi's rules, one sentence each; empty if it is valid."""
+    """Violations of Kaldi's rules in a data directory, one sentence each; empty if it is valid."""
     path = Path(path)
     if not path.is_dir():
         return [f"{path}: no such data directory"]
@@ -99,7 +99,7 @@ def note_form(table: KeyedTable, defects: list[str], shape: str = "key value") -
     if not table.complete:
         defects.append(f"{path}: the last line has no line end")
     if table.marked:
-        defects.append(f"{path}: has a byte order mark, which Kaldi's programs take for a part of the first key")
+        defects.append(f"{path}: has a byte order mark, which Kaldi's programs read as part of the first key")
     found = [(n, f'expected "{shape}", found {fields} fields: "{line}"') for n, fields, line in table.bad]
     if not table.ascending:
         order = np.argsort(table.keys, kind="stable")
@@ -108,13 +108,13 @@ def note_form(table: KeyedTable, defects: list[str], shape: str = "key value") -
         twice[order[1:][ranked[1:] == ranked[:-1]]] = True
         late = np.concatenate([[False], table.keys[1:] < table.keys[:-1]])
         for row in np.flatnonzero(twice | late).tolist():
-            what = "stands in the table twice" if twice[row] else "is not in LC_ALL=C order"
+            what = "occurs twice in the table" if twice[row] else "is not in LC_ALL=C order"
             found.append((int(table.numbers[row]), f'"{text(table.keys[row])}" {what}'))
     defects += [f"{path}, line {number}: {what}" for number, what in sorted(found)]
 
 
 def latest(utt2spk: KeyedTable) -> tuple[np.ndarray, np.ndarray]:
-    """Utterances in C order and their speakers; the last line of a repeated utterance counts."""
+    """Utterances in C order and their speakers; for a repeated utterance, the last line counts."""
     rows = np.flatnonzero(~utt2spk.superseded())
     if not utt2spk.ascending:
         rows = rows[np.argsort(utt2spk.keys[rows], kind="stable")]
@@ -152,7 +152,7 @@ def check_genders(path: Path, people: set[bytes], spk2gender: KeyedTable | None)
 
 
 def not_positive(utt2dur: KeyedTable) -> np.ndarray:
-    """Rows of utt2dur without a number above 0."""
+    """Rows of utt2dur that have no number above 0."""
     if not len(utt2dur):
         return np.zeros(0, int)
     seconds = read_decimals(utt2dur.value_block(), 0)
@@ -191,7 +191,7 @@ def fix(path: Path | str) -> tuple[int, int]:
 
     Returns
     -------
-    (kept, before) : numbers of utterances; a line of utt2spk that cannot be read is one as well
+    (kept, before) : numbers of utterances; an unreadable line of utt2spk counts as one
 
     Raises
     ------
@@ -199,7 +199,7 @@ def fix(path: Path | str) -> tuple[int, int]:
     """
     path = Path(path)
     if not (path / "utt2spk").exists():
-        raise InputError(f"{path}/utt2spk: no such file, and the repair starts from it")
+        raise InputError(f"{path}/utt2spk: no such file, but the repair starts from it")
     dropped = Dropped()
     utt2spk = read_keyed(path / "utt2spk", True)
     utts, speakers = latest(utt2spk)
@@ -237,10 +237,10 @@ def fix(path: Path | str) -> tuple[int, int]:
                 wanted, all_keys, whose = np.unique(speakers), people, "the speaker is not in utt2spk"
             elif name == "wav.scp" and segments is not None:
                 used = segment_recordings(segments, utts)
-                wanted, all_keys, whose = used, used, "no segment is of this recording"
+                wanted, all_keys, whose = used, used, "no segment refers to this recording"
             if name != "segments":
                 dropped.bad_lines(table, SHAPES.get(name, "key value"))
-            dropped.rows(table, np.flatnonzero(table.superseded()), "the key stands in the table again")
+            dropped.rows(table, np.flatnonzero(table.superseded()), "the key occurs again later in the table")
             dropped.rows(table, np.flatnonzero(rows_of(table.keys, all_keys) < 0), whose)
             replace(table.path, table, wanted_lines(table, wanted))
         replace(path / "spk2utt", None, invert(utts, speakers))
@@ -270,12 +270,12 @@ def segment_recordings(segments: KeyedTable, utts: np.ndarray) -> np.ndarray:
 
 
 def rows_with(table: KeyedTable, keys: np.ndarray) -> np.ndarray:
-    """Rows with these sorted keys; the last row of a repeated key."""
+    """Rows with these sorted keys; for a repeated key, its last row."""
     return np.flatnonzero((rows_of(table.keys, keys) >= 0) & ~table.superseded())
 
 
 def wanted_lines(table: KeyedTable, wanted: np.ndarray) -> bytes:
-    """The table's lines with keys in the sorted `wanted`, in C order; the last line of a repeated key."""
+    """The table's lines with keys in the sorted `wanted`, in C order; for a repeated key, its last line."""
     rows = np.flatnonzero((rows_of(table.keys, wanted) >= 0) & ~table.superseded())
     if not table.ascending:
         rows = rows[np.argsort(table.keys[rows], kind="stable")]

@@ -91,7 +91,7 @@ class VerificationLoss(nn.Module):
         self.scale, self.offset = nn.Parameter(torch.tensor(10.0)), nn.Parameter(torch.tensor(-1.0))
 
     def forward(self, embeddings: Tensor, labels: Tensor) -> Tensor:
-        """Mean over the batch's pairs; 0 if it lacks same-speaker or different-speaker pairs.
+        """Mean over the batch's pairs; 0 if it has no same-speaker or no different-speaker pairs.
 
         Parameters
         ----------

@@ -9,11 +9,11 @@ VERBS = ["align-faces", "association embed", "embed-clips", "embed-face", "embed
 @pytest.mark.parametrize("verb", VERBS)
 @pytest.mark.parametrize("value", ["-1", "1.5", "nan", "inf", "x", ""])
 def test_a_share_is_between_0_and_1(avsv, verb, value):
-    status, said = avsv(*verb.split(), f"--max-skipped={value}", "data", "out")
-    assert status == 2 and "--max-skipped" in said
+    status, output = avsv(*verb.split(), f"--max-skipped={value}", "data", "out")
+    assert status == 2 and "--max-skipped" in output
 
 
 @pytest.mark.parametrize("value", ["-1", "0.5", "x", "²"])
 def test_a_seed_is_a_whole_number_from_0_on(avsv, value):
-    status, said = avsv("damage", "--condition", "no-face", f"--seed={value}", "data", "out")
-    assert status == 2 and "--seed" in said
+    status, output = avsv("damage", "--condition", "no-face", f"--seed={value}", "data", "out")
+    assert status == 2 and "--seed" in output

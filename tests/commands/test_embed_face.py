@@ -184,7 +184,7 @@ def test_undamaged_clips_of_a_noisy_set_are_copied(avsv, pack, data, tmp_path, c
     for job, taken in ((1, "1 of 2"), (2, "2 of 2" if aligned else "2 of 3")):  # p-dark is tried again
         status, _ = avsv("embed-face", "--model", pack, *ALLOW, "--shard", f"{job}/2", "--reuse", tmp_path / "clean",
                             data, tmp_path / "noisy")  # fmt: skip
-        assert status == 0 and f"{taken} clips are the same there" in caplog.text
+        assert status == 0 and f"{taken} clips have the same input" in caplog.text
     assert equal(tmp_path / "noisy", tmp_path / "anew")
     for table in (*FACE_TABLES, "utt2input"):
         assert read_table(tmp_path / "noisy" / table) == read_table(tmp_path / "anew" / table)

@@ -77,7 +77,7 @@ def test_undamaged_clips_of_a_noisy_set_are_copied(avsv, encoder, data, tmp_path
     write_table(data / "utt2damage", {utt: json.dumps(what) for utt, what in damage.items()})
     reuse = ("--reuse", tmp_path / "clean")
     status, output = avsv("embed-voice", "--model", encoder, *reuse, data, tmp_path / "noisy")
-    assert status == 0 and "2 of 3 clips are the same there" in caplog.text + output
+    assert status == 0 and "2 of 3 clips have the same input" in caplog.text + output
     avsv("embed-voice", "--model", encoder, data, tmp_path / "anew")
     clean, noisy, anew = (kaldiio.load_scp(str(tmp_path / d / "embedding.scp")) for d in ("clean", "noisy", "anew"))
     assert list(noisy) == list(anew) == ["p-1", "p-2", "p-4"]

@@ -10,14 +10,14 @@ VERBS = [(verb,) for verb in main_verbs()] + [(name, verb) for name, verbs in sy
 @pytest.mark.parametrize("verb", VERBS, ids=" ".join)
 def test_no_verb_takes_an_empty_argument_for_the_folder_it_is_in(avsv, verb, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    status, said = avsv(*verb, "data", "")
+    status, output = avsv(*verb, "data", "")
     assert status == 2
-    assert f"argument {len(verb) + 1}" in said
+    assert f"argument {len(verb) + 1}" in output
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("argv", [("--model", "", "data", "out"), ("--model=", "data", "out")])
 def test_an_option_without_a_value_is_named(avsv, argv):
-    status, said = avsv("embed-voice", *argv)
+    status, output = avsv("embed-voice", *argv)
     assert status == 2
-    assert "--model" in said
+    assert "--model" in output

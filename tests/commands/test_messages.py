@@ -6,12 +6,12 @@ import pytest
 
 def test_control_characters_in_a_file_do_not_reach_the_terminal(avsv, world, tmp_path):
     (tmp_path / "trials").write_text("a b\x1b]0;title\x07 c d e\n")
-    status, said = avsv("score", "--trials", tmp_path / "trials", "--enroll", world.test, tmp_path / "out")
-    assert status == 1 and f"{tmp_path}/trials, line 1" in said
-    assert "\x1b" not in said and "\x07" not in said and "\\x1b" in said
+    status, output = avsv("score", "--trials", tmp_path / "trials", "--enroll", world.test, tmp_path / "out")
+    assert status == 1 and f"{tmp_path}/trials, line 1" in output
+    assert "\x1b" not in output and "\x07" not in output and "\\x1b" in output
     (tmp_path / "utt2spk").write_text("a\x1b[2Jb\n")
-    status, said = avsv("check", tmp_path)
-    assert status == 1 and "\x1b" not in said
+    status, output = avsv("check", tmp_path)
+    assert status == 1 and "\x1b" not in output
 
 
 @pytest.mark.parametrize("out", ["file", "file/below", "folder"])
@@ -21,8 +21,8 @@ def test_a_file_in_the_place_of_a_folder_is_named(avsv, world, tmp_path, out):
     command = ["plda", "--embeddings", world.train, "--utt2spk", world.utt2spk]
     if out == "folder":
         command = ["score", "--trials", world.trials, "--enroll", world.test]
-    status, said = avsv(*command, tmp_path / out)
-    assert status == 1 and str(tmp_path / out) in said and ("folder" in said or "is a file" in said)
+    status, output = avsv(*command, tmp_path / out)
+    assert status == 1 and str(tmp_path / out) in output and ("folder" in output or "is a file" in output)
     assert (tmp_path / "file").read_text() == "precious"
 
 

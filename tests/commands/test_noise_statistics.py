@@ -32,10 +32,10 @@ def sets(tmp_path):
 
 def test_kinds_come_from_the_table_of_damage(sets, avsv):
     folder, clean, noisy = sets
-    status, said = avsv("noise-statistics", "--modality", "voice", "--utt2damage", folder / "utt2damage", "--quality",
+    status, output = avsv("noise-statistics", "--modality", "voice", "--utt2damage", folder / "utt2damage", "--quality",
                         "log:utt2snr", folder / "clean/e.scp", folder / "noisy/e.scp", folder / "out.npz")  # fmt: skip
-    assert status == 0, said
-    assert "babble 3, music 4" in said
+    assert status == 0, output
+    assert "babble 3, music 4" in output
     noise = read_noise(folder / "out.npz")
     assert noise.kinds == ("babble", "music") and noise.counts.tolist() == [3, 4] and noise.quality == ("log:utt2snr",)
     for row, places in enumerate([[0, 6, 9], [1, 4, 7, 10]]):  # clip 3 has its face damaged
@@ -51,25 +51,25 @@ def test_only_the_kinds_asked_for_are_measured(sets, avsv):
     folder, clean, noisy = sets
     how = ("noise-statistics", "--modality", "voice", "--utt2damage", folder / "utt2damage")
     files = (folder / "clean/e.scp", folder / "noisy/e.scp", folder / "out.npz")
-    status, said = avsv(*how, "--kind", "music", *files)
-    assert status == 0, said
+    status, output = avsv(*how, "--kind", "music", *files)
+    assert status == 0, output
     noise = read_noise(folder / "out.npz")
     assert noise.kinds == ("music",)
     assert noise.mean[0] == pytest.approx((noisy - clean)[[1, 4, 7, 10]].mean(0), abs=1e-6)
-    status, said = avsv(*how, "--kind", "noise", *files)
-    assert status == 1 and "noise" in said and "babble, music" in said
+    status, output = avsv(*how, "--kind", "noise", *files)
+    assert status == 1 and "noise" in output and "babble, music" in output
 
 
 def test_a_kind_may_be_named_with_the_embeddings(sets, avsv):
     folder, clean, noisy = sets
-    status, said = avsv("noise-statistics", folder / "clean/e.scp", f"{folder}/noisy/e.scp@hum", folder / "out.npz")
-    assert status == 0, said
+    status, output = avsv("noise-statistics", folder / "clean/e.scp", f"{folder}/noisy/e.scp@hum", folder / "out.npz")
+    assert status == 0, output
     noise = read_noise(folder / "out.npz")
     assert noise.kinds == ("hum",) and noise.mean[0] == pytest.approx((noisy - clean).mean(0), abs=1e-6)
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         (["{f}/clean/e.scp", "{f}/noisy/e.scp"], "expected as many --utt2damage"),
         (["--utt2damage", "{f}/utt2damage", "{f}/clean/e.scp", "{f}/noisy/e.scp"], "and --modality"),
@@ -81,10 +81,10 @@ def test_a_kind_may_be_named_with_the_embeddings(sets, avsv):
         (["{f}/strangers/e.scp", "{f}/noisy/e.scp@hum"], "no clip is damaged and has a clean embedding"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_compared_is_refused(sets, avsv, options, said):
+def test_what_cannot_be_compared_is_refused(sets, avsv, options, message):
     folder = sets[0]
     for name, utts, size in (("other", UTTS, 5), ("strangers", ["x", "y"], 4)):
         (folder / name).mkdir()
         write_embeddings(folder / name / "e.ark", folder / name / "e.scp", utts, np.ones((len(utts), size), np.float32))
-    status, heard = avsv("noise-statistics", *(o.format(f=folder) for o in options), folder / "out.npz")
-    assert status == 1 and said in heard and not (folder / "out.npz").exists()
+    status, output = avsv("noise-statistics", *(o.format(f=folder) for o in options), folder / "out.npz")
+    assert status == 1 and message in output and not (folder / "out.npz").exists()

@@ -71,17 +71,17 @@ def test_what_another_model_made_is_refused_everywhere(avsv, models, other):
     if other != "normalize plda":
         assert call(1)[0] == 0
         (world.folder / "out").unlink()
-    status, said = call(2)
-    assert status == 1 and "voice:1" in said and "voice:2" in said
+    status, output = call(2)
+    assert status == 1 and "voice:1" in output and "voice:2" in output
     assert not (world.folder / "out").exists()
 
 
 def test_models_that_are_not_known_are_told(avsv, models):
     world, scp, unknown = models
-    status, said = avsv(
+    status, output = avsv(
         "score", "--trials", world.trials, "--enroll", scp["test"], "--test", unknown["test2"], world.folder / "o"
     )
-    assert status == 0 and str(unknown["test2"]) in said and "recorded" in said
+    assert status == 0 and str(unknown["test2"]) in output and "recorded" in output
     assert not (world.folder / "o.system").exists()
 
 
@@ -103,6 +103,6 @@ def test_raw_scores_of_other_embeddings_are_found_without_any_record(avsv, model
         assert avsv("normalize", *common, *options, world.folder / "n")[0] == 0
     for scores, embeddings, cohort in (("test", "test2", "train2"), ("test2-rounded", "test", "train")):
         options = sides(scores, embeddings, cohort)
-        status, said = avsv("normalize", *common, *options, world.folder / "m")
-        assert status == 1 and str(world.folder / f"s-{scores}") in said and "test0" in said
+        status, output = avsv("normalize", *common, *options, world.folder / "m")
+        assert status == 1 and str(world.folder / f"s-{scores}") in output and "test0" in output
         assert not (world.folder / "m").exists()

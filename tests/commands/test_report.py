@@ -27,7 +27,7 @@ def report(avsv, world, *options):
 
 
 def test_every_score_file_has_a_record_and_every_condition_a_table_and_a_plot(avsv, experiment):
-    status, said = report(avsv, experiment)
+    status, output = report(avsv, experiment)
     assert status == 0
     results = experiment.folder / "exp" / "results"
     records = json.loads((results / "results.json").read_text())
@@ -40,7 +40,7 @@ def test_every_score_file_has_a_record_and_every_condition_a_table_and_a_plot(av
     ]
     assert {"eer_percent", "eer_ci95", "min_dcf", "act_dcf", "cllr", "min_cllr", "n_target"} <= set(records[0])
     text = (results / "results.md").read_text()
-    assert text in said
+    assert text in output
     assert "## t, clean" in text
     assert "## t, noisy-0.6" in text
     assert sorted(path.name for path in results.glob("det_*")) == ["det_t@clean.svg", "det_t@noisy-0.6.svg"]
@@ -65,10 +65,10 @@ def test_subsets_and_a_reference_may_be_asked_for(avsv, experiment):
 
 def test_damaged_scores_are_named(avsv, experiment):
     (experiment.folder / "exp/face/scores/t.cosine").write_text("test00-0 test00-1\n")
-    status, said = report(avsv, experiment)
+    status, output = report(avsv, experiment)
     assert status == 1
-    assert 'exp/face/scores/t.cosine, line 1: expected "enroll test score"' in said
-    assert "found 2 fields" in said
+    assert 'exp/face/scores/t.cosine, line 1: expected "enroll test score"' in output
+    assert "found 2 fields" in output
 
 
 def test_nothing_to_report_is_an_error(avsv, experiment):

@@ -36,8 +36,8 @@ def run(recipe, *options, cwd=ROOT):
 
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_an_unknown_option_is_one_line(recipe):
-    status, said = run(recipe, "--voxcelb", "x")
-    assert status == 2 and "invalid option --voxcelb" in said and len(said.splitlines()) == 1
+    status, output = run(recipe, "--voxcelb", "x")
+    assert status == 2 and "invalid option --voxcelb" in output and len(output.splitlines()) == 1
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda p: str(p.relative_to(ROOT)))
@@ -60,7 +60,7 @@ def test_help_and_wrong_options_need_no_environment(script, tmp_path):
 
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_every_option_is_in_the_help_with_a_comment(recipe):
-    status, said = run(recipe, "--help")
+    status, output = run(recipe, "--help")
     assert status == 0
     script = script_of(recipe)
     paths = [script, script.parent / "conf" / f"{script.stem.replace('run', 'recipe')}.conf"]
@@ -70,27 +70,27 @@ def test_every_option_is_in_the_help_with_a_comment(recipe):
     for path in filter(Path.exists, paths):
         options |= set(re.findall(r"^([a-z]\w*)=", path.read_text().split("parse_options.sh")[0], re.MULTILINE))
     for option in options - {"options", "caller", "reference"}:
-        assert re.search(rf"--{option.replace('_', '-')} +\S", said), option
+        assert re.search(rf"--{option.replace('_', '-')} +\S", output), option
 
 
 def test_a_wrong_or_absent_corpus_is_one_line(tmp_path):
-    status, said = run("voxceleb", "--stop-stage", "0")
-    assert status == 2 and "--voxceleb1 must be given" in said
+    status, output = run("voxceleb", "--stop-stage", "0")
+    assert status == 2 and "--voxceleb1 must be given" in output
     options = []
     for name in ("voxceleb1", "voxceleb2", "musan", "rirs"):
         options += [f"--{name}", str(tmp_path)]
-    status, said = run("voxceleb", "--stop-stage", "0", *options, cwd=tmp_path)
-    assert status == 1 and "expected wav/ID/VIDEO/CLIP.wav" in said.splitlines()[-1]
+    status, output = run("voxceleb", "--stop-stage", "0", *options, cwd=tmp_path)
+    assert status == 1 and "expected wav/ID/VIDEO/CLIP.wav" in output.splitlines()[-1]
 
 
 def test_association_without_a_split_of_people_is_one_line():
-    status, said = run("voxceleb/run_association.sh", "--stop-stage", "0")
-    assert status == 2 and "--split must be given" in said.splitlines()[-1]
+    status, output = run("voxceleb/run_association.sh", "--stop-stage", "0")
+    assert status == 2 and "--split must be given" in output.splitlines()[-1]
 
 
 @pytest.mark.parametrize("recipe", ["mini", "voxceleb"])
 def test_a_stage_without_what_it_needs_says_what_is_absent(recipe):
     folder = ROOT / "egs" / recipe
-    status, said = run(recipe, "--stage", "3", "--stop-stage", "3", "--test-set", "absent-set", cwd=folder)
+    status, output = run(recipe, "--stage", "3", "--stop-stage", "3", "--test-set", "absent-set", cwd=folder)
     shutil.rmtree(folder / "exp" / "voice" / "absent-set", ignore_errors=True)
-    assert status == 1 and "data/absent-set: no such data directory" in said
+    assert status == 1 and "data/absent-set: no such data directory" in output

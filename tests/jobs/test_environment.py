@@ -1,4 +1,4 @@
-"""Environment variables that say something else than expected: a value, or one line."""
+"""Unexpected values of environment variables: a default, or an error of one line."""
 
 import logging
 
@@ -10,7 +10,7 @@ from avsv.jobs.threads import n_allowed, n_asked, n_cores
 
 
 @pytest.mark.parametrize(
-    ("said", "number"),
+    ("text", "number"),
     [
         ("4", 4),
         ("4,2", 4),
@@ -26,23 +26,23 @@ from avsv.jobs.threads import n_allowed, n_asked, n_cores
         ("9" * 5000, 1024),
     ],
 )
-def test_threads_are_openmps_first_number(monkeypatch, said, number):
-    monkeypatch.setenv("OMP_NUM_THREADS", said)
+def test_the_number_of_threads_is_the_first_in_openmps_list(monkeypatch, text, number):
+    monkeypatch.setenv("OMP_NUM_THREADS", text)
     assert n_asked() == number and n_allowed() == (number or n_cores())
 
 
-@pytest.mark.parametrize("said", ["x", "-1", "1.5", "²", "1 2", "9" * 50])
-def test_a_launchers_number_that_is_none_is_refused_by_name(monkeypatch, said):
-    monkeypatch.setenv("RANK", said)
+@pytest.mark.parametrize("text", ["x", "-1", "1.5", "²", "1 2", "9" * 50])
+def test_an_invalid_rank_from_a_launcher_is_refused_by_name(monkeypatch, text):
+    monkeypatch.setenv("RANK", text)
     with pytest.raises(InputError, match="RANK"):
         number_in("RANK")
     monkeypatch.setenv("RANK", "")
     assert number_in("RANK", 7) == 7
 
 
-@pytest.mark.parametrize(("said", "status"), [("debug", 0), ("WARNING", 0), ("", 0), ("loud", 1), ("10", 1)])
-def test_the_level_of_the_log_is_a_known_word(avsv, monkeypatch, tmp_path, said, status):
-    monkeypatch.setenv("AVSV_LOG", said)
+@pytest.mark.parametrize(("text", "status"), [("debug", 0), ("WARNING", 0), ("", 0), ("loud", 1), ("10", 1)])
+def test_the_log_level_must_be_a_known_word(avsv, monkeypatch, tmp_path, text, status):
+    monkeypatch.setenv("AVSV_LOG", text)
     monkeypatch.setattr(logging, "basicConfig", lambda **_: None)
     (tmp_path / "utt2spk").write_text("a-1 a\n")
     (tmp_path / "spk2utt").write_text("a a-1\n")
@@ -62,22 +62,22 @@ def test_the_level_of_the_log_is_a_known_word(avsv, monkeypatch, tmp_path, said,
         ("damage", "--seed", "-1", "--condition", "no-face", "d", "o"),
     ],
 )
-def test_options_out_of_their_range_are_refused_by_name(avsv, words):
-    status, said = avsv(*words)
-    assert status == 2 and words[1] in said and "Traceback" not in said
+def test_options_out_of_range_are_refused_by_name(avsv, words):
+    status, output = avsv(*words)
+    assert status == 2 and words[1] in output and "Traceback" not in output
 
 
-def test_an_argument_that_is_no_text_is_refused(avsv, tmp_path):
-    status, said = avsv("check", f"{tmp_path}/d\udcff")
-    assert status == 1 and "UTF-8" in said
+def test_an_argument_that_is_not_utf8_is_refused(avsv, tmp_path):
+    status, output = avsv("check", f"{tmp_path}/d\udcff")
+    assert status == 1 and "UTF-8" in output
 
 
-def test_too_little_memory_is_said_in_one_line(avsv, monkeypatch, tmp_path):
+def test_too_little_memory_is_reported_in_one_line(avsv, monkeypatch, tmp_path):
     for error in (MemoryError(), ImportError("libtorch_cpu.so: failed to map segment from shared object")):
 
         def fail(*_, error=error):
             raise error
 
         monkeypatch.setattr("avsv.cli.make_parser", fail)
-        status, said = avsv("check", tmp_path)
-        assert status == 1 and "memory" in said and "Traceback" not in said
+        status, output = avsv("check", tmp_path)
+        assert status == 1 and "memory" in output and "Traceback" not in output

@@ -38,7 +38,7 @@ def states(path):
     return {step.path: step.state for step in steps(explain(path)) if not step.repeated}
 
 
-def test_the_chain_goes_from_the_number_to_the_data(chained):
+def test_the_chain_leads_from_scores_to_data(chained):
     root = explain("calibrated")
     commands = [step.record.command for step in steps(root) if step.record and not step.repeated]
     assert commands == ["calibrate", "score", "embed-voice", "train"]
@@ -48,7 +48,7 @@ def test_the_chain_goes_from_the_number_to_the_data(chained):
     assert any(line.startswith("  " * 3 + "model: model/network.ckpt") and "epochs=3 seed=7" in line for line in lines)
 
 
-def test_what_changed_and_what_is_absent_is_marked(chained):
+def test_changed_and_absent_inputs_are_marked(chained):
     assert set(states("calibrated").values()) == {"current"}
     Path("data/wav.scp").write_text("a other.wav\n")
     Path("trials").unlink()
@@ -62,7 +62,7 @@ def test_earlier_code_is_marked(chained, monkeypatch):
 
 
 @pytest.mark.parametrize("path", ["model", "model/network.ckpt", "e/embedding.scp", "e/embedding.ark", "e"])
-def test_models_archives_and_folders_have_an_explanation(chained, path):
+def test_models_archives_and_folders_are_explained(chained, path):
     assert "train" in {step.record.command for step in steps(explain(path)) if step.record}
 
 

@@ -57,7 +57,7 @@ def test_a_second_writer_at_the_same_time_is_refused(tmp_path, monkeypatch):
         out.write("x")
 
 
-def test_a_device_is_written_to_and_stays_one(tmp_path):
+def test_a_device_is_written_to_and_not_replaced(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     reader = subprocess.Popen(["cat", tmp_path / "pipe"], stdout=subprocess.PIPE, text=True)
     with whole_file(tmp_path / "pipe") as out:
@@ -66,12 +66,12 @@ def test_a_device_is_written_to_and_stays_one(tmp_path):
     assert (tmp_path / "pipe").is_fifo()
 
 
-def test_a_full_disk_is_told(avsv, tmp_path):
+def test_a_full_disk_is_reported(avsv, tmp_path):
     (tmp_path / "trials").write_text("a b target\n")
     (tmp_path / "e.txt").write_text("a b 1.0\n")
-    status, said = avsv("fuse", "--method", "mean", "--trials", tmp_path / "trials", "--scores", tmp_path / "e.txt",
+    status, output = avsv("fuse", "--method", "mean", "--trials", tmp_path / "trials", "--scores", tmp_path / "e.txt",
                         tmp_path / "e.txt", "/dev/full")  # fmt: skip
-    assert status == 1 and "No space left on device" in said
+    assert status == 1 and "No space left on device" in output
 
 
 def test_offsets_begin_at_zero_after_a_take_over(tmp_path):
@@ -105,16 +105,16 @@ def hold(path, seconds):
     return holder
 
 
-def test_a_second_run_waits_for_the_first_and_says_for_whom(tmp_path, caplog):
+def test_a_second_run_waits_for_the_first_and_names_its_process(tmp_path, caplog):
     caplog.set_level("INFO", logger="avsv")
     holder = hold(tmp_path / "exp" / ".lock", 1)
     with one_at_a_time(tmp_path / "exp" / ".lock", every=0.02):
         assert holder.wait(timeout=5) == 0
-    assert f"{tmp_path}/exp: another run is at work here, process {holder.pid} on " in caplog.text
+    assert f"{tmp_path}/exp: another run is working here, process {holder.pid} on " in caplog.text
     assert os.listdir(tmp_path / "exp") == []
 
 
-def test_the_lock_of_a_killed_run_goes_with_it(tmp_path, caplog):
+def test_a_killed_run_releases_its_lock(tmp_path, caplog):
     holder = hold(tmp_path / ".lock", 60)
     holder.kill()
     holder.wait()
@@ -124,7 +124,7 @@ def test_the_lock_of_a_killed_run_goes_with_it(tmp_path, caplog):
     assert "another run" not in caplog.text
 
 
-def test_a_library_that_drops_a_write_error_does_not_make_a_whole_file(tmp_path):
+def test_a_write_error_that_a_library_drops_does_not_complete_the_file(tmp_path):
     def limit():
         resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 
@@ -142,7 +142,7 @@ with whole_file(sys.argv[1], "wb") as out, contextlib.suppress(OSError):
 
 @pytest.mark.parametrize("make", [os.symlink, os.link])
 @pytest.mark.parametrize("write", ["part", "lock"])
-def test_a_link_in_a_place_of_avsvs_own_is_refused_and_nothing_behind_it_touched(tmp_path, make, write):
+def test_a_link_under_a_name_that_avsv_chooses_is_refused_and_its_target_untouched(tmp_path, make, write):
     (tmp_path / "exp").mkdir()
     (tmp_path / "precious").write_text("precious")
     make(tmp_path / "precious", tmp_path / "exp" / (".f.part" if write == "part" else ".lock"))
@@ -156,7 +156,7 @@ def test_a_link_in_a_place_of_avsvs_own_is_refused_and_nothing_behind_it_touched
     assert (tmp_path / "precious").read_text() == "precious" and not (tmp_path / "exp" / "f").exists()
 
 
-def test_a_link_to_nowhere_makes_no_file_there(tmp_path):
+def test_a_dangling_link_does_not_create_its_target(tmp_path):
     (tmp_path / ".f.part").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(InputError), whole_file(tmp_path / "f"):
         pass
@@ -164,7 +164,7 @@ def test_a_link_to_nowhere_makes_no_file_there(tmp_path):
 
 
 @pytest.mark.parametrize("target", ["precious", "/dev/full", "absent"])
-def test_a_link_in_the_place_of_a_result_is_replaced_and_not_followed(tmp_path, target):
+def test_a_link_under_a_results_name_is_replaced_and_not_followed(tmp_path, target):
     (tmp_path / "precious").write_text("precious")
     (tmp_path / "f").symlink_to(target)
     with whole_file(tmp_path / "f") as out:
@@ -173,7 +173,7 @@ def test_a_link_in_the_place_of_a_result_is_replaced_and_not_followed(tmp_path, 
     assert (tmp_path / "precious").read_text() == "precious"
 
 
-def test_a_users_own_folder_may_be_a_link_and_avsvs_may_not(tmp_path):
+def test_a_folder_that_the_user_names_may_be_a_link(tmp_path):
     (tmp_path / "scratch").mkdir()
     (tmp_path / "exp").symlink_to("scratch")
     with whole_file(tmp_path / "exp" / "a" / "f") as out:
@@ -194,7 +194,7 @@ def write_set(folder, text):
 
 
 def read_set(folder):
-    """Old or new, or None where the set cannot be read; fails where it is a mixture."""
+    """Old or new, or None if the set cannot be read; fails if it is a mixture."""
     if not (folder / "gate").exists():
         return None
     texts = {(folder / name).read_text() for name in NAMES}
@@ -207,8 +207,8 @@ class Killed(BaseException):
 
 
 @pytest.mark.parametrize("function", ["replace", "fsync", "open", "Path.unlink"])
-def test_a_set_is_old_new_or_unreadable_at_whatever_step_its_writer_ends(tmp_path, monkeypatch, function):
-    """Each call of a function of the system in turn is the one at which it ends: before it, and after it."""
+def test_a_set_is_old_new_or_unreadable_whenever_its_writer_dies(tmp_path, monkeypatch, function):
+    """The writer dies in turn before and after each call of a system function."""
     from avsv.jobs import files
 
     owner, name = (files.Path, "unlink") if function == "Path.unlink" else (files.os, function)
@@ -224,7 +224,7 @@ def test_a_set_is_old_new_or_unreadable_at_whatever_step_its_writer_ends(tmp_pat
                     return real(*args, **kwargs)
                 if after:
                     real(*args, **kwargs)
-                raise Killed  # and at every call from then on: nothing is cleaned up
+                raise Killed  # on every later call too: nothing is cleaned up
 
             with monkeypatch.context() as patch, contextlib.suppress(Killed):
                 patch.setattr(owner, name, dies)
@@ -237,7 +237,7 @@ def test_a_set_is_old_new_or_unreadable_at_whatever_step_its_writer_ends(tmp_pat
     assert "new" in seen and step < 99
 
 
-def test_a_set_that_finds_no_room_is_the_old_one(tmp_path):
+def test_a_full_disk_leaves_the_old_set(tmp_path):
     write_set(tmp_path, "old")
     with pytest.raises(OSError), replaced_together(tmp_path / "gate"):
         for name in NAMES[:-1]:
@@ -247,7 +247,7 @@ def test_a_set_that_finds_no_room_is_the_old_one(tmp_path):
     assert read_set(tmp_path) == "old" and sorted(os.listdir(tmp_path)) == sorted(NAMES)
 
 
-def test_a_file_written_twice_in_a_set_is_the_later_one(tmp_path):
+def test_of_a_file_written_twice_in_a_set_the_later_version_counts(tmp_path):
     with replaced_together(tmp_path / "f"):
         for text in ("first", "second"):
             with whole_file(tmp_path / "f") as out:

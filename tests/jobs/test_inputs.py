@@ -1,4 +1,4 @@
-"""Files are opened only where they are regular ones, and text is read with or without a byte order mark."""
+"""Only regular files are opened, and text is read with or without a byte order mark."""
 
 import os
 import socket
@@ -18,7 +18,7 @@ def written(tmp_path):
     return write
 
 
-def test_what_would_hang_or_never_end_is_refused_at_once(tmp_path):
+def test_inputs_that_would_hang_or_never_end_are_refused_at_once(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "link").symlink_to(tmp_path / "pipe")
     (tmp_path / "zeros").symlink_to("/dev/zero")
@@ -29,7 +29,7 @@ def test_what_would_hang_or_never_end_is_refused_at_once(tmp_path):
                 open_regular(f"{tmp_path}/{name}")
 
 
-def test_a_file_that_may_not_be_read_is_a_users_error(written):
+def test_a_file_without_read_permission_is_a_user_error(written):
     path = written(b"a")
     path.chmod(0)
     if os.access(path, os.R_OK):
@@ -38,7 +38,7 @@ def test_a_file_that_may_not_be_read_is_a_users_error(written):
         read_text(path)
 
 
-def test_byte_order_marks_are_no_text_wherever_files_were_joined(written):
+def test_byte_order_marks_are_dropped_even_where_files_were_joined(written):
     assert read_text(written("\ufeffa\nb\n\ufeffc\n".encode())) == "a\nb\nc\n"
 
 
@@ -47,6 +47,6 @@ def test_a_mark_inside_a_line_stays(written):
 
 
 @pytest.mark.parametrize("data", ["a b\n".encode("utf-16"), b"\xff\xfe", b"caf\xe9", "a b".encode("utf-16-le"), b"a\0"])
-def test_other_encodings_are_refused_with_the_files_name(data, written):
+def test_other_encodings_are_refused_by_file_name(data, written):
     with pytest.raises(InputError, match="file"):
         read_text(written(data))

@@ -1,4 +1,4 @@
-"""Records of what files were made from: what has changed is found, and nothing else."""
+"""Records of the inputs of files: exactly the changed inputs are found."""
 
 import errno
 import os
@@ -51,7 +51,7 @@ def calibrate(files):
     made.write(files["calibrated"])
 
 
-def test_what_has_not_changed_is_current(chained):
+def test_unchanged_files_are_current(chained):
     for file in chained.values():
         refuse_stale(file)
 
@@ -89,13 +89,13 @@ def test_a_command_refuses_stale_inputs(chained):
         MadeFrom("score", {"enroll": chained["e/embedding.scp"]})
 
 
-def test_the_same_bytes_written_again_are_no_change(chained):
+def test_rewriting_the_same_bytes_is_not_a_change(chained):
     embed(chained)
     os.utime(chained["trials"], ns=FIXED)
     refuse_stale(chained["calibrated"])
 
 
-def test_a_large_file_that_is_touched_is_no_change(tmp_path):
+def test_touching_a_large_file_is_not_a_change(tmp_path):
     large, out = tmp_path / "large", tmp_path / "out"
     with large.open("wb") as file:
         file.truncate(LARGE + 1)
@@ -110,7 +110,7 @@ def test_a_large_file_that_is_touched_is_no_change(tmp_path):
     assert find_stale(out).source == large
 
 
-def test_a_file_that_something_else_wrote_has_no_record(chained):
+def test_a_file_that_another_program_wrote_has_no_record(chained):
     chained["scores"].write_text("a b 0.123456\n")
     chained["trials"].write_text("a b nontarget\n")
     assert find_stale(chained["scores"]) is None
@@ -131,7 +131,7 @@ def test_a_copy_of_the_tree_is_checked_against_itself(chained, tmp_path, tmp_pat
     refuse_stale(chained["scores"])
 
 
-def test_inputs_are_those_at_the_beginning(tmp_path):
+def test_inputs_are_recorded_as_they_were_at_the_start(tmp_path):
     (tmp_path / "in").write_text("1")
     made = MadeFrom("score", {"x": tmp_path / "in"})
     (tmp_path / "in").write_text("22")
@@ -155,32 +155,32 @@ def test_pipes_and_names_are_left_out(tmp_path):
     assert sources_of(tmp_path / "out") == {}
 
 
-@pytest.mark.parametrize("said", ["", "[]", "{}", "{", '{"size": 1, "mtime_ns": MTIME}', "null", "[" * 100_000,
+@pytest.mark.parametrize("text", ["", "[]", "{}", "{", '{"size": 1, "mtime_ns": MTIME}', "null", "[" * 100_000,
                                   '{"size": 1, "mtime_ns": MTIME, "made_from": [1]}',
                                   '{"size": 1, "mtime_ns": MTIME, "made_from": [{"role": 1, "path": "a", '
                                   '"size": 1, "mtime_ns": 1, "digest": ""}]}'])  # fmt: skip
-def test_a_damaged_record_is_named(tmp_path, said):
+def test_a_damaged_record_is_named(tmp_path, text):
     (tmp_path / "out").write_text("x")
-    record_path(tmp_path / "out").write_text(said.replace("MTIME", str((tmp_path / "out").stat().st_mtime_ns)))
+    record_path(tmp_path / "out").write_text(text.replace("MTIME", str((tmp_path / "out").stat().st_mtime_ns)))
     with pytest.raises(InputError, match=r"\.out\.made_from\.json"):
         find_stale(tmp_path / "out")
 
 
-def test_a_record_that_names_itself_ends(tmp_path):
+def test_a_record_that_names_itself_is_no_endless_loop(tmp_path):
     (tmp_path / "out").write_text("x")
     made = MadeFrom("score", {"x": tmp_path / "out"})
     made.write(tmp_path / "out")
     assert find_stale(tmp_path / "out") is None
 
 
-def test_archives_of_an_scp_file_are_found_in_whatever_order_they_come(tmp_path):
+def test_archives_of_an_scp_file_are_found_in_any_order(tmp_path):
     lines = (f"utterance{i:07d} /somewhere/far/embedding.{i % 2}.ark:{i * 800}\n" for i in range(10_000))
     (tmp_path / "e.scp").write_text("".join(lines))
     archives = [Path(f"/somewhere/far/embedding.{job}.ark") for job in range(2)]
     assert sorted(with_archives(tmp_path / "e.scp")) == sorted([*archives, tmp_path / "e.scp"])
 
 
-def test_a_record_that_is_right_already_is_not_written_again(tmp_path):
+def test_an_up_to_date_record_is_not_rewritten(tmp_path):
     (tmp_path / "in").write_text("1")
     (tmp_path / "out").write_text("2")
     MadeFrom("score", {"scores": tmp_path / "in"}).write(tmp_path / "out")
@@ -192,7 +192,7 @@ def test_a_record_that_is_right_already_is_not_written_again(tmp_path):
     assert sources_of(tmp_path / "out")
 
 
-def test_a_folder_that_cannot_be_written_may_hold_what_is_complete(tmp_path, monkeypatch):
+def test_a_complete_result_in_a_read_only_folder_is_accepted(tmp_path, monkeypatch):
     def refuse(*_):
         raise PermissionError(errno.EACCES, "Permission denied")
 

@@ -1,4 +1,4 @@
-"""A path that is no ordinary file is refused before anything waits for it."""
+"""A path that is not a regular file is refused before anything waits for it."""
 
 import os
 import socket
@@ -15,7 +15,7 @@ def make_socket(path):
 
 
 @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, make_socket, lambda path: os.symlink("/dev/zero", path)])
-def test_what_is_no_ordinary_file_is_refused(tmp_path, make):
+def test_a_path_that_is_not_a_regular_file_is_refused(tmp_path, make):
     make(tmp_path / "x")
     with pytest.raises(InputError, match=str(tmp_path / "x")):
         regular_file(tmp_path / "x")

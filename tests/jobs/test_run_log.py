@@ -1,4 +1,4 @@
-"""The log of a recipe: what commands add to it."""
+"""The log of a recipe: the lines that commands add to it."""
 
 from avsv.jobs.provenance import MadeFrom
 from avsv.jobs.run_log import KEPT, MADE, note
@@ -11,7 +11,7 @@ def test_a_note_is_one_line(tmp_path, monkeypatch):
     assert (tmp_path / "run.log").read_text() == f"  made exp/a\n  kept {tmp_path}/b: 12 clips all\n"
 
 
-def test_outside_a_recipe_and_where_the_log_cannot_be_written_nothing_happens(tmp_path, monkeypatch):
+def test_nothing_happens_outside_a_recipe_or_if_the_log_cannot_be_written(tmp_path, monkeypatch):
     monkeypatch.delenv("AVSV_RUN_LOG", raising=False)
     note(MADE, "exp/a")
     monkeypatch.setenv("AVSV_RUN_LOG", str(tmp_path / "absent/run.log"))

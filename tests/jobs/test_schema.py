@@ -1,4 +1,4 @@
-"""JSON of a known shape: what fits is read, anything else is refused with its place."""
+"""JSON with a known shape: a matching file is read, any other is refused with the invalid place."""
 
 import json
 
@@ -13,7 +13,7 @@ SHAPE = {"systems": [str], "prior": float, "maps": [{"present": [bool], "offset"
 RIGHT = {"systems": ["a"], "prior": 1, "maps": [{"present": [True], "offset": -1.5}], "models": ["x", None]}
 
 
-def test_what_fits_is_read(tmp_path):
+def test_a_matching_file_is_read(tmp_path):
     (tmp_path / "m").write_text(json.dumps(RIGHT))
     assert read_json(tmp_path / "m", SHAPE) == RIGHT
     del RIGHT["models"]
@@ -24,10 +24,10 @@ def test_what_fits_is_read(tmp_path):
     "place, value",
     [("maps[0].present[0]", {"present": [1], "offset": 0}), ("maps[0].offset", {"present": [True], "offset": True}),
      ("maps[0].offset", {"present": [True], "offset": "1"}), ("maps[0].offset", {"present": [], "offset": 10**400}),
-     ('there is no "offset"', {"present": []}), ('unknown key "w"', {"present": [], "offset": 0, "w": 0}),
+     ('the key "offset" is missing', {"present": []}), ('unknown key "w"', {"present": [], "offset": 0, "w": 0}),
      ("maps[0]: expected an object", [])],
 )  # fmt: skip
-def test_what_does_not_fit_is_named(place, value):
+def test_the_invalid_place_is_named(place, value):
     with pytest.raises(Misshapen) as caught:
         check_shape({**RIGHT, "maps": [value]}, SHAPE)
     assert place in str(caught.value)
@@ -35,7 +35,7 @@ def test_what_does_not_fit_is_named(place, value):
 
 @pytest.mark.parametrize("text", ["NaN", "Infinity", "-Infinity", "1e999", '{"a": 1, "a": 2}', "", "{", "[" * 100_000,
                                   "9" * 10_000, "\ufffd"])  # fmt: skip
-def test_what_is_not_strict_json_is_refused(tmp_path, text):
+def test_only_strict_json_is_read(tmp_path, text):
     (tmp_path / "m").write_text(f'{{"a": {text}}}' if text[:1] not in "{" else text)
     for shape in ({"a": float}, float):
         with pytest.raises(InputError):

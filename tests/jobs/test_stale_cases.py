@@ -1,7 +1,7 @@
-"""The seventeen ways in which a result can outlive what it was made from: each is redone or refused, none is kept.
+"""The seventeen ways in which a result can outlive its inputs: each is redone or refused, none is kept.
 
-A small experiment of the mechanism alone, without networks: embeddings of clean and noisy clips, a back-end, scores, a
-normalisation, a calibration and a training. Every stage is run again after each change.
+A small experiment that tests the mechanism alone, without networks: embeddings of clean and noisy clips, a back-end,
+scores, a normalisation, a calibration and a training. Every stage is run again after each change.
 """
 
 import os
@@ -23,7 +23,7 @@ CLIPS = "abcd"
 
 
 class Experiment:
-    """Stages that say what they did: "current", "redone", the clips that were embedded, or the error."""
+    """Stages that return what they did: "current", "redone", the clips that were embedded, or the error."""
 
     def __init__(self):
         self.frames, self.top_n, self.rate, self.total, self.broken = 5, 300, 0.1, 1, {"d"}
@@ -117,7 +117,7 @@ def experiment(tmp_path, monkeypatch):
 
 
 def write(name, text):
-    """Another content of the same size, with another time."""
+    """New content of the same size, with a new time."""
     path = Path(name)
     before = path.stat()
     path.write_text(text)
@@ -164,7 +164,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_what_changed_is_redone_or_refused_and_nothing_else(experiment, name):
+def test_only_results_of_the_change_are_redone_or_refused(experiment, name):
     change, expected = CASES[name]
     change(experiment)
     outcome = experiment.run()
@@ -181,7 +181,7 @@ def test_what_changed_is_redone_or_refused_and_nothing_else(experiment, name):
     ("another quality table", "calibrate"), ("another table", "plda"),
     ("other weights of the model", "voice/embedding.scp"),
 ])  # fmt: skip
-def test_whoever_reads_a_result_that_is_not_redone_is_refused(experiment, name, file):
+def test_a_command_that_reads_a_stale_result_is_refused(experiment, name, file):
     """A stage is run alone, as with --stage 7."""
     for reader in (file, "calibrate"):
         refuse_stale(reader)
@@ -191,7 +191,7 @@ def test_whoever_reads_a_result_that_is_not_redone_is_refused(experiment, name, 
             refuse_stale(reader)
 
 
-def test_a_corpus_that_was_moved_is_no_change_for_its_embeddings(experiment):
+def test_embeddings_stay_current_when_the_corpus_is_moved(experiment):
     Path("wav").rename("elsewhere")
     for data in ("data", "noisy"):
         write_table(Path(data, "wav.scp"), {name: f"elsewhere/{name}.wav" for name in CLIPS})
@@ -199,7 +199,7 @@ def test_a_corpus_that_was_moved_is_no_change_for_its_embeddings(experiment):
     assert outcome["embed"] == "current" and outcome["score"] == "current" and outcome["train"] == "current"
 
 
-def test_the_same_content_written_again_is_no_change(experiment):
+def test_rewriting_the_same_content_is_not_a_change(experiment):
     for name in ("trials", "utt2spk", "cohort", "weights"):
         write(name, Path(name).read_text())
     assert set(experiment.run().values()) == {"current"}

@@ -1,4 +1,4 @@
-"""Work of threads comes back in order, and no more is begun than is needed."""
+"""Threads return results in order, and start no more work than needed."""
 
 import time
 
@@ -24,7 +24,7 @@ def test_few_items_are_taken_ahead(monkeypatch):
     assert len(taken) == 3
 
 
-def test_an_error_comes_where_its_result_would():
+def test_an_error_is_raised_in_place_of_its_result():
     def work(n):
         return 1 // (2 - n)
 
@@ -34,7 +34,7 @@ def test_an_error_comes_where_its_result_would():
         next(results)
 
 
-def test_threads_that_ask_for_one_thing_share_one_reading():
+def test_threads_that_request_one_path_share_one_read():
     asked = []
 
     def read(path):
@@ -46,7 +46,7 @@ def test_threads_that_ask_for_one_thing_share_one_reading():
     assert asked == ["a", "b"]
 
 
-def test_an_error_is_an_answer_to_all_who_ask_and_only_the_latest_answers_are_kept():
+def test_an_error_is_shared_too_and_only_the_latest_answers_are_kept():
     asked = []
 
     def read(path):
@@ -60,7 +60,7 @@ def test_an_error_is_an_answer_to_all_who_ask_and_only_the_latest_answers_are_ke
     assert asked == ["a", "b", "c", "a"]
 
 
-def test_a_job_uses_the_cores_that_it_is_told_of(monkeypatch):
+def test_omp_num_threads_limits_the_cores_of_a_job(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     assert n_allowed() == 3
     monkeypatch.delenv("OMP_NUM_THREADS")

@@ -1,4 +1,4 @@
-"""Bulk tables: identifiers get the numbers that a dictionary gives, in blocks and from several threads."""
+"""Bulk tables: identifiers get the numbers that a dictionary would assign, in blocks and from several threads."""
 
 import numpy as np
 import pytest
@@ -26,7 +26,7 @@ def numbered(path, size):
 
 @settings(max_examples=50, deadline=None)
 @given(names=st.lists(name, min_size=1, max_size=80), size=st.integers(1, 400))
-def test_rows_are_those_of_a_dictionary(tmp_path_factory, names, size):
+def test_row_numbers_agree_with_a_dictionary(tmp_path_factory, names, size):
     path = tmp_path_factory.mktemp("columns") / "table"
     path.write_bytes(b"".join(b"%s x\n" % name for name in names))
     rows, known = numbered(path, size)
@@ -34,7 +34,7 @@ def test_rows_are_those_of_a_dictionary(tmp_path_factory, names, size):
     assert sorted(set(rows)) == list(range(len(set(names))))
 
 
-def test_many_new_identifiers_make_the_tables_grow(tmp_path):
+def test_tables_grow_with_many_new_identifiers(tmp_path):
     path = tmp_path / "table"
     names = [f"utterance-{'x' * (n % 40)}-{n}" for n in range(20_000)]
     path.write_text("".join(f"{name} 1\n{name} 2\n" for name in names))
@@ -51,7 +51,7 @@ def test_identifiers_in_full_slots_are_found(tmp_path, monkeypatch):
     assert numbered(path, 100) == (list(range(300)) * 2, names)
 
 
-def test_hash_does_not_depend_on_the_longest_of_the_block():
+def test_a_hash_does_not_depend_on_the_longest_identifier_of_the_block():
     words = [np.array([5], np.uint64), np.array([9], np.uint64)]
     assert hash_words(words) == hash_words([*words, np.zeros(1, np.uint64)])
     assert hash_words(words) != hash_words(words[::-1])
@@ -70,14 +70,14 @@ def test_names_of_any_length_are_joined_without_padding():
     )
 
 
-def test_a_field_that_is_no_identifier_is_refused_with_its_line(tmp_path):
+def test_a_huge_field_is_refused_with_its_line(tmp_path):
     path = tmp_path / "table"
     path.write_bytes(b"a b\n" + b"x" * 5000 + b" b\n")
     with pytest.raises(InputError, match="line 2: field 1 has 5000 bytes"):
         numbered(path, 1 << 20)
 
 
-def test_an_error_names_the_line_however_far_down(tmp_path):
+def test_an_error_far_down_names_its_line(tmp_path):
     path = tmp_path / "table"
     path.write_text("a b\n" * 1000 + "a b c\n" + "a b\n" * 1000)
     with pytest.raises(InputError, match='line 1001: expected "key value", found 3 fields: "a b c"'):

@@ -1,4 +1,4 @@
-"""Numbers as text: equal to `float` and to "%.7g" for every number and every text."""
+"""Numbers as text: the same results as `float` and "%.7g" for every number and every text."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ def read(tmp_path, texts):
 @settings(max_examples=300)
 @given(st.lists(st.floats(), min_size=1, max_size=20))
 @example([0.0, -0.0, 1e-4, 9.9999995e-5, 0.99999995, 9.9999995, 99998.99, 99999.5, 123456.7, 5e-324, 1e308])
-def test_text_is_that_of_seven_significant_digits(numbers):
+def test_text_has_seven_significant_digits(numbers):
     assert written(numbers) == [f"{number:.7g}" for number in numbers]
 
 
@@ -41,7 +41,7 @@ junk = st.text("0123456789.-+eE_xnaif:/", min_size=1, max_size=24)
 @given(texts=st.lists(decimal | junk, min_size=1, max_size=30))
 @example(["1.", ".5", "-.5", "+1.5", "1_0", "--1", "1..2", "-", ".", "12345678", "123456789", "12345678.12345678"])
 @example(["1e5", "nan", "-inf", "infinity", "1a", "1.2a", "a", "0x1", "1:2", "/1", "00000001.1", "0." + "1" * 40])
-def test_numbers_are_those_of_float(tmp_path_factory, texts):
+def test_numbers_agree_with_float(tmp_path_factory, texts):
     found = read(tmp_path_factory.mktemp("decimals"), texts)
     for text, number in zip(texts, found, strict=True):
         try:
@@ -52,6 +52,6 @@ def test_numbers_are_those_of_float(tmp_path_factory, texts):
         assert np.isnan(expected) or np.signbit(number) == np.signbit(expected), text
 
 
-def test_what_is_written_is_read_with_seven_digits(tmp_path):
+def test_written_numbers_are_read_with_seven_digits(tmp_path):
     scores = np.random.default_rng(1).standard_normal(10_000)
     assert read(tmp_path, written(scores)) == pytest.approx(scores, rel=5e-7)

@@ -1,4 +1,4 @@
-"""Embedding archives: the bytes are Kaldi's, and damage is named."""
+"""Embedding archives: bytes as Kaldi writes them, and errors that name the damage."""
 
 import kaldiio
 import numpy as np
@@ -6,7 +6,7 @@ import pytest
 
 from avsv.errors import InputError
 from avsv.kaldi import embeddings as module
-from avsv.kaldi.embeddings import read_embeddings, write_embeddings
+from avsv.kaldi.embeddings import MissingArchive, read_embeddings, write_embeddings
 
 VECTORS = np.random.default_rng(0).standard_normal((5, 4)).astype(np.float32)
 NAMES = ["e", "a", "c", "b", "d"]
@@ -18,7 +18,7 @@ def scp(tmp_path):
     return tmp_path / "x.scp"
 
 
-def test_bytes_are_those_of_kaldiio(scp, tmp_path):
+def test_bytes_agree_with_kaldiio(scp, tmp_path):
     with kaldiio.WriteHelper(f"ark,scp:{tmp_path}/k.ark,{tmp_path}/k.scp") as writer:
         for name, vector in zip(NAMES, VECTORS):
             writer[name] = vector
@@ -32,7 +32,7 @@ def test_kaldiio_reads_it(scp):
     assert all(np.array_equal(again[name], vector) for name, vector in zip(NAMES, VECTORS))
 
 
-def test_only_gives_the_order_and_leaves_out_the_unknown(scp):
+def test_only_sets_the_order_and_omits_unknown_names(scp):
     found = read_embeddings(scp, only=["b", "x", "e"])
     assert found.ids == ["b", "e"]
     assert np.array_equal(found.vectors, VECTORS[[3, 0]])
@@ -61,9 +61,9 @@ def test_text_archives_are_read(tmp_path):
     assert read_embeddings(tmp_path / "k.scp").vectors == pytest.approx(VECTORS[:2], rel=1e-6)
 
 
-def test_place_that_holds_no_vector_is_named(tmp_path, scp):
+def test_a_place_without_a_vector_is_named(tmp_path, scp):
     scp.write_text(f"a {tmp_path}/x.ark:0\n")
-    with pytest.raises(InputError, match=r"x.scp: a: cannot read .*x.ark:0: numbers in \[ \] were expected"):
+    with pytest.raises(InputError, match=r"x.scp: a: .*x.ark:0"):
         read_embeddings(scp)
 
 
@@ -88,23 +88,23 @@ def test_paths_with_spaces_are_read(tmp_path):
 def test_archive_cut_short_names_the_utterance(scp, tmp_path):
     whole = (tmp_path / "x.ark").read_bytes()
     (tmp_path / "x.ark").write_bytes(whole[:-3])
-    with pytest.raises(InputError, match=r"x.scp: d: cannot read .*x.ark:\d+: the file ends in the middle of it"):
+    with pytest.raises(InputError, match=r"x.scp: d: .*x.ark:\d+"):
         read_embeddings(scp)
     (tmp_path / "x.ark").write_bytes(whole[:-26])
-    with pytest.raises(InputError, match=r"x.scp: d: .* the file ends before it"):
+    with pytest.raises(InputError, match=r"x.scp: d: .*x.ark:\d+"):
         read_embeddings(scp)
     (tmp_path / "x.ark").write_bytes(b"")
-    with pytest.raises(InputError, match="cannot read its archive"):
+    with pytest.raises(InputError, match=r"x.scp: a: .*x.ark"):
         read_embeddings(scp)
     (tmp_path / "x.ark").unlink()
-    with pytest.raises(InputError, match=r"a: its archive .*x.ark is not there"):
+    with pytest.raises(MissingArchive, match=r"x.scp: a: .*x.ark"):
         read_embeddings(scp)
 
 
 def test_differing_sizes_are_refused(tmp_path):
     with kaldiio.WriteHelper(f"ark,scp:{tmp_path}/k.ark,{tmp_path}/k.scp") as writer:
         writer["a"], writer["b"] = VECTORS[0], VECTORS[1, :3]
-    with pytest.raises(InputError, match="differing size: b has 3 values, a has 4"):
+    with pytest.raises(InputError, match=r"k.scp: .*b has 3 values, a has 4"):
         read_embeddings(tmp_path / "k.scp")
 
 
@@ -115,29 +115,29 @@ def test_values_that_are_not_finite_are_refused(tmp_path, value):
     with kaldiio.WriteHelper(f"ark,scp:{tmp_path}/x.ark,{tmp_path}/x.scp") as writer:
         for name, vector in zip(NAMES, bad, strict=True):
             writer[name] = vector
-    with pytest.raises(InputError, match="c: the embedding holds NaN or infinite values"):
+    with pytest.raises(InputError, match=r"x.scp: c: .*NaN"):
         read_embeddings(tmp_path / "x.scp")
 
 
-def test_matrix_is_no_embedding(tmp_path):
+def test_a_matrix_is_not_an_embedding(tmp_path):
     with kaldiio.WriteHelper(f"ark,scp:{tmp_path}/k.ark,{tmp_path}/k.scp") as writer:
         writer["a"] = VECTORS
-    with pytest.raises(InputError, match=r"a: expected a vector, .* holds a matrix of 5 rows"):
+    with pytest.raises(InputError, match=r"k.scp: a: .*matrix of 5 rows"):
         read_embeddings(tmp_path / "k.scp")
 
 
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("a copy-vector x.ark - |", 'line 1: expected "utterance archive:offset".*commands are not run'),
-        ("a", 'line 1: expected "utterance archive:offset", found "a"'),
-        ("a /absent/x.vec", "a: its archive /absent/x.vec is not there"),
+        ("a copy-vector x.ark - |", "line 1: .*commands are not run"),
+        ("a", 'line 1: .*"a"'),
+        ("a /absent/x.vec", "x.scp: a: .*/absent/x.vec"),
         ("a x.ark:1[2:1]", "line 1: expected"),
         ("a x.ark:1[1:2:3]", "line 1: expected"),
         ("a x.ark:1[1:2,3:4,5:6]", "line 1: expected"),
         ("a |x.ark", "line 1: expected"),
         ("a -", "line 1: expected"),
-        ("a x.ark:1\na x.ark:2", 'line 2: "a" stands in the table twice'),
+        ("a x.ark:1\na x.ark:2", 'line 2: "a"'),
     ],
 )
 def test_wrong_scp_lines_are_refused(tmp_path, line, message):
@@ -146,14 +146,14 @@ def test_wrong_scp_lines_are_refused(tmp_path, line, message):
         read_embeddings(tmp_path / "x.scp")
 
 
-def test_an_archive_is_no_scp(scp, tmp_path):
+def test_an_archive_is_refused_as_an_scp(scp, tmp_path):
     with pytest.raises(InputError, match="is not a text file"):
         read_embeddings(tmp_path / "x.ark")
     with pytest.raises(InputError, match="no such file"):
         read_embeddings(tmp_path / "nowhere")
 
 
-def test_a_path_finds_the_utterance_that_it_stands_for(tmp_path):
+def test_a_path_matches_its_utterance(tmp_path):
     write_embeddings(tmp_path / "e.ark", tmp_path / "e.scp", ["id1-v-1", "b.wav"], np.eye(2))
     found = read_embeddings(tmp_path / "e.scp", ["b.wav", "id1/v/1.wav", "id1/v/2.wav"])
     assert found.ids == ["b.wav", "id1/v/1.wav"]
@@ -188,7 +188,7 @@ def test_an_scp_may_name_files_without_offsets_and_ranges(tmp_path):
 
 @pytest.mark.parametrize("place", ["m.ark:2[6:6]", "m.ark:2[5:9]", "m.ark:2[0:0,0:4]", "m.ark:2[0:1]", "v.vec[0:4]",
                                    "v.vec[0:0,0:0]", "m.ark[0:0]"])  # fmt: skip
-def test_ranges_that_are_not_there_name_the_utterance(tmp_path, place):
+def test_ranges_outside_the_vector_name_the_utterance(tmp_path, place):
     kaldiio.save_ark(str(tmp_path / "m.ark"), {"m": np.ones((6, 4), "f4")})
     kaldiio.save_mat(str(tmp_path / "v.vec"), np.ones(4, "f4"))
     (tmp_path / "x.scp").write_text(f"a {tmp_path}/{place}\n")

@@ -12,7 +12,7 @@ from avsv.kaldi.matrices import decode, read_array, read_crop, read_entry, write
 
 @pytest.mark.parametrize("shape", [(3,), (2, 3), (1, 3)])
 @pytest.mark.parametrize("number_type", ["<f4", "<f8"])
-def test_arrays_come_back_and_are_kaldiios(tmp_path, shape, number_type):
+def test_arrays_round_trip_and_agree_with_kaldiio(tmp_path, shape, number_type):
     array = np.random.default_rng(0).standard_normal(shape).astype(number_type)
     write_array(tmp_path / "x", array)
     kaldiio.save_mat(str(tmp_path / "k"), array)
@@ -24,7 +24,7 @@ def test_arrays_come_back_and_are_kaldiios(tmp_path, shape, number_type):
 
 @pytest.mark.parametrize("method", [2, 3, 5], ids=["CM", "CM2", "CM3"])
 @pytest.mark.parametrize("shape", [(1, 7), (3, 2), (20, 4)])
-def test_compressed_matrices_are_what_kaldiio_reads(tmp_path, method, shape):
+def test_compressed_matrices_agree_with_kaldiio(tmp_path, method, shape):
     array = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
     kaldiio.save_mat(str(tmp_path / "k"), array, compression_method=method)
     found = read_array(tmp_path / "k")
@@ -70,7 +70,7 @@ def test_damage_is_named(tmp_path, data):
         read_array(tmp_path / "mean.vec")
 
 
-def test_an_entry_of_an_scp_is_read_where_it_lies(tmp_path):
+def test_an_scp_entry_is_read_at_its_offset(tmp_path):
     one, other = np.eye(3, dtype=np.float32), np.arange(4, dtype=np.float32)
     kaldiio.save_ark(str(tmp_path / "a.ark"), {"one": one, "other": other}, scp=str(tmp_path / "a.scp"))
     first, second = (line.split()[1] for line in (tmp_path / "a.scp").read_text().splitlines())
@@ -78,20 +78,20 @@ def test_an_entry_of_an_scp_is_read_where_it_lies(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("entry", "said"),
+    ("entry", "message"),
     [("none.ark:3", "No such file"), ("a.ark:1", "cut short"), ("a.ark", "expected"), ("empty.ark:0", "is empty")],
 )
-def test_a_wrong_entry_is_told(tmp_path, monkeypatch, entry, said):
+def test_a_wrong_entry_is_refused(tmp_path, monkeypatch, entry, message):
     monkeypatch.chdir(tmp_path)
     kaldiio.save_ark("a.ark", {"one": np.eye(3, dtype=np.float32)})
     (tmp_path / "empty.ark").write_bytes(b"")
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=message):
         read_entry(entry)
 
 
 @pytest.mark.parametrize("method", [None, 2, 3, 5], ids=["float", "CM", "CM2", "CM3"])
 @pytest.mark.parametrize(("begin", "first"), [(0.0, 0), (0.5, 7), (0.999, 13), (1.0, 13)])
-def test_a_crop_is_those_rows_of_what_kaldiio_reads(tmp_path, method, begin, first):
+def test_a_crop_has_the_rows_that_kaldiio_reads(tmp_path, method, begin, first):
     array = np.random.default_rng(0).standard_normal((20, 4)).astype(np.float32)
     kaldiio.save_ark(str(tmp_path / "a"), {"x": array, "y": array[::-1]}, compression_method=method)
     whole = kaldiio.load_mat(f"{tmp_path}/a:2")
@@ -112,7 +112,7 @@ def test_a_matrix_shorter_than_the_crop_is_repeated_and_an_empty_one_refused(tmp
         read_crop(f"{tmp_path}/x:0", 0.5, 2)
 
 
-def test_a_crop_of_an_archive_that_is_cut_short_is_refused(tmp_path):
+def test_a_crop_of_a_truncated_archive_is_refused(tmp_path):
     write_array(tmp_path / "x", np.zeros((50, 4), "<f4"))
     data = (tmp_path / "x").read_bytes()
     (tmp_path / "x").write_bytes(data[:-4])

@@ -1,4 +1,4 @@
-"""Keys of media: a file that was replaced has another key, a file that was moved has not."""
+"""Keys of media: a replaced file gets a new key, a moved file keeps its key."""
 
 import os
 
@@ -34,7 +34,7 @@ def replace_by_another(path):
 
 @pytest.mark.parametrize("change", [replace_size, replace_time, replace_by_another, os.unlink])
 @pytest.mark.parametrize("inside", [False, True])
-def test_a_file_that_is_replaced_has_another_stamp_and_so_has_its_folder(tmp_path, change, inside):
+def test_replacing_a_file_changes_its_stamp_and_that_of_its_folder(tmp_path, change, inside):
     file = tmp_path / "pictures" / "1.jpg"
     file.parent.mkdir()
     file.write_bytes(b"abc")
@@ -45,14 +45,14 @@ def test_a_file_that_is_replaced_has_another_stamp_and_so_has_its_folder(tmp_pat
     assert stamp(target) != before
 
 
-def test_a_picture_more_or_by_another_name_is_another_folder(tmp_path):
+def test_adding_or_renaming_an_image_changes_the_folders_key(tmp_path):
     (tmp_path / "1.jpg").write_bytes(b"abc")
     before = stamp(tmp_path)
     (tmp_path / "1.jpg").rename(tmp_path / "2.jpg")
     assert stamp(tmp_path) != before
 
 
-def test_archives_count_as_a_whole_segments_by_their_recording_and_commands_not_at_all(tmp_path):
+def test_archives_count_as_a_whole_segments_by_recording_and_commands_are_ignored(tmp_path):
     for name in ("faces.1.ark", "a:12", "long.wav"):
         (tmp_path / name).write_bytes(name.encode())
     sources = {
@@ -68,13 +68,13 @@ def test_archives_count_as_a_whole_segments_by_their_recording_and_commands_not_
     assert found["d"] == [1, [["", sources["d"], COMMAND]]] and found["e"] == [1, [[sources["e"], "", ABSENT]]]
 
 
-def test_only_a_shards_own_files_are_looked_at(tmp_path):
+def test_only_a_shards_own_files_are_checked(tmp_path):
     asked = []
     found = with_stamps({key: key for key in "dcba"}, lambda key: asked.append(key) or [], Shard(2, 2))
     assert asked == ["c", "d"] and found == {"a": "a", "b": "b", "c": ["c", []], "d": ["d", []]}
 
 
-def test_many_files_are_stamped_by_threads_where_each_takes_long(tmp_path, monkeypatch):
+def test_threads_stamp_the_files_of_a_slow_disk(tmp_path, monkeypatch):
     monkeypatch.setattr("avsv.jobs.fingerprints.AT_A_TIME", 3)
     paths = [tmp_path / str(n) for n in range(10)]
     for n, path in enumerate(paths):
@@ -84,7 +84,7 @@ def test_many_files_are_stamped_by_threads_where_each_takes_long(tmp_path, monke
     assert stamp_files(map(str, paths)) == quick and len({s.split()[0] for s in quick.values()}) == 10
 
 
-def test_a_corpus_that_was_moved_is_the_same(tmp_path):
+def test_a_moved_corpus_keeps_its_keys(tmp_path):
     (tmp_path / "a").mkdir()
     for name in ("1.wav", "2.wav", "faces.ark"):
         (tmp_path / "a" / name).write_text(name)
@@ -104,7 +104,7 @@ def test_a_corpus_that_was_moved_is_the_same(tmp_path):
 
 
 @pytest.mark.parametrize("total", [1, 2])
-def test_archives_of_a_corpus_that_was_moved_stay_current(tmp_path, total):
+def test_archives_of_a_moved_corpus_stay_current(tmp_path, total):
     worked = []
 
     def embed(corpus, names="abcd"):

@@ -28,7 +28,7 @@ def embed(folder, model, shard=None, settings="s"):
     make_archives(folder, ["embedding"], dict.fromkeys("abcd", "path"), {"model": settings}, work, shard, model=model)
 
 
-def test_the_model_of_archives_is_found_wherever_their_scp_lies(tmp_path):
+def test_the_model_of_archives_is_found_from_an_scp_in_any_folder(tmp_path):
     for number in (1, 2):
         embed(tmp_path / "e", "voice:1", Shard(number, 2))
     assert embeddings_model(tmp_path / "e" / "embedding.scp") == "voice:1"
@@ -50,13 +50,13 @@ def test_imported_embeddings_and_damaged_records_are_unknown(tmp_path):
         assert embeddings_model(tmp_path / "e.scp") is None
 
 
-def test_a_set_that_lacks_the_modality_has_the_model_of_its_record(tmp_path):
+def test_an_empty_set_has_the_model_of_its_record(tmp_path):
     (tmp_path / "embedding.scp").write_text("")
     (tmp_path / "done.json").write_text(json.dumps({"shards": 1, "settings": "", "inputs": "", "model": "voice:1"}))
     assert embeddings_model(tmp_path / "embedding.scp") == "voice:1"
 
 
-def test_files_of_two_models_are_refused_and_unknown_ones_told(tmp_path, caplog):
+def test_files_of_two_models_are_refused_and_unknown_models_logged(tmp_path, caplog):
     a, b = tmp_path / "a", tmp_path / "b"
     assert same_model({a: "voice:1", b: "voice:1"}) == "voice:1"
     assert same_model({a: None}) is None and not caplog.records
@@ -66,7 +66,7 @@ def test_files_of_two_models_are_refused_and_unknown_ones_told(tmp_path, caplog)
         same_model({a: "voice:1", b: "voice:2"})
 
 
-def test_a_record_is_of_the_very_score_file(tmp_path):
+def test_a_record_belongs_to_one_version_of_a_score_file(tmp_path):
     scores = tmp_path / "s"
     scores.write_text("a b 1\n")
     write_system(scores, "voice:1 cosine")
@@ -80,7 +80,7 @@ def test_a_record_is_of_the_very_score_file(tmp_path):
         read_system(scores)
 
 
-def test_a_back_end_knows_what_it_was_trained_on(tmp_path):
+def test_a_back_end_records_its_training_model(tmp_path):
     assert trained_on(tmp_path) is None
     write_trained_on(tmp_path, "voice:1")
     assert trained_on(tmp_path) == "voice:1"
@@ -88,7 +88,7 @@ def test_a_back_end_knows_what_it_was_trained_on(tmp_path):
     assert trained_on(tmp_path) is None
 
 
-def test_systems_are_matched_by_name_and_unknown_ones_by_position():
+def test_systems_are_matched_by_name_and_unknown_systems_by_position():
     def match(wanted, given):
         return match_systems(wanted, given, [str(number) for number in range(len(given))], "model")
 

@@ -1,4 +1,4 @@
-"""Archives that take the place of others: a process killed at any step leaves the old ones, the new ones, or none."""
+"""Archives that replace others: a process killed at any step leaves the old archives, the new ones, or none."""
 
 import itertools
 import os
@@ -20,7 +20,7 @@ OLD, NEW = 1.0, 2.0
 
 
 def embed(folder, value, shards, clips=CLIPS, jobs=None):
-    """An embedding command in small: the vectors of model `value`, and a table; a copy of the scp in data/."""
+    """A small embedding command: the vectors of model `value`, a table, and a copy of the scp in data/."""
 
     def work(keys, out):
         for key in take_over([], keys, [], out):
@@ -34,7 +34,7 @@ def embed(folder, value, shards, clips=CLIPS, jobs=None):
 
 
 def read(scp):
-    """The model that all vectors are of, each under its own name; None where they cannot be read."""
+    """The model of all vectors, after a check of their names; None if they cannot be read."""
     try:
         found = read_embeddings(scp)
     except InputError:
@@ -46,7 +46,7 @@ def read(scp):
 
 
 def killed_at(step, function):
-    """Run a function in a child that is killed before its call number `step` that changes a name; True where it was."""
+    """Run a function in a child that is killed before its rename or removal number `step`; True if it was killed."""
     pid = os.fork()
     if not pid:
         calls, os.fsync = itertools.count(), lambda file: None
@@ -67,9 +67,7 @@ def killed_at(step, function):
 
 
 @pytest.mark.parametrize("before, after", [(1, 1), (2, 2), (1, 2), (2, 1)])
-def test_a_result_that_is_made_again_is_old_new_or_absent_whenever_the_job_is_killed(
-    tmp_path, monkeypatch, before, after
-):
+def test_a_remade_result_is_old_new_or_absent_whenever_the_job_is_killed(tmp_path, monkeypatch, before, after):
     monkeypatch.setattr(os, "fsync", lambda file: None)  # the process is killed, not the machine
     embed(tmp_path / "begin", OLD, before)
     seen = set()
@@ -82,7 +80,7 @@ def test_a_result_that_is_made_again_is_old_new_or_absent_whenever_the_job_is_ki
         killed = killed_at(step, lambda folder=folder: embed(folder, NEW, after))
         for name in ("e/embedding.scp", "data.scp"):
             seen.add(read(folder / name))
-        stale = read(folder / "old.scp")  # somebody's copy: what it reads is never a mixture
+        stale = read(folder / "old.scp")  # a user's copy: it never reads a mixture
         assert stale in (OLD, NEW, None)
         value = read(folder / "e" / "embedding.scp")
         if value and (folder / "e" / "utt2value").exists():
@@ -95,12 +93,12 @@ def test_a_result_that_is_made_again_is_old_new_or_absent_whenever_the_job_is_ki
     assert seen == {OLD, NEW, None} and step > 5
 
 
-def test_one_shard_made_again_by_another_model_leaves_nothing_to_read_until_all_are(tmp_path):
+def test_a_shard_of_another_model_makes_the_result_unreadable_until_all_are_remade(tmp_path):
     embed(tmp_path, OLD, 2)
     copy = shutil.copy(tmp_path / "data.scp", tmp_path / "mine.scp")
     embed(tmp_path, NEW, 2, jobs=[1])
     assert read(tmp_path / "e" / "embedding.scp") is None and read(tmp_path / "data.scp") is None
-    with pytest.raises(InputError, match="not of one run"):
+    with pytest.raises(InputError, match=r"/e: .*runs"):
         read_embeddings(copy)
     with pytest.raises(InputError):
         merge(tmp_path / "e")
@@ -109,7 +107,7 @@ def test_one_shard_made_again_by_another_model_leaves_nothing_to_read_until_all_
 
 
 @pytest.mark.parametrize("before, after", [(2, 1), (4, 2), (1, 2)])
-def test_shards_cut_otherwise_leave_nothing_of_the_older_run(tmp_path, before, after):
+def test_another_number_of_shards_removes_the_older_run(tmp_path, before, after):
     embed(tmp_path / "a", OLD, before)
     embed(tmp_path / "a", NEW, after)
     embed(tmp_path / "b", NEW, after)
@@ -122,7 +120,7 @@ def test_shards_cut_otherwise_leave_nothing_of_the_older_run(tmp_path, before, a
     assert read(tmp_path / "a" / "e" / "embedding.scp") == NEW
 
 
-def test_shards_of_a_set_that_has_other_clips_now_are_not_merged(tmp_path):
+def test_shards_of_different_lists_of_clips_are_not_merged(tmp_path):
     embed(tmp_path, OLD, 2, CLIPS[:6])
     embed(tmp_path, OLD, 2, CLIPS, jobs=[1])
     assert not (tmp_path / "e" / "embedding.scp").exists()
@@ -130,7 +128,7 @@ def test_shards_of_a_set_that_has_other_clips_now_are_not_merged(tmp_path):
     assert read(tmp_path / "e" / "embedding.scp") == OLD
 
 
-def test_what_is_being_made_again_is_not_reused(tmp_path):
+def test_a_result_in_progress_is_not_reused(tmp_path):
     embed(tmp_path, OLD, 2)
     (tmp_path / "e" / "done.1.json").unlink()
 
@@ -146,8 +144,8 @@ def write_one(folder, value, names=CLIPS):
     write_embeddings(folder / "embedding.ark", folder / "embedding.scp", names, np.array(vectors))
 
 
-def test_an_archive_in_one_piece_is_old_new_or_absent_whenever_its_writer_is_killed(tmp_path):
-    """As embed-pair and import-embeddings write it; the new one has its records at other places."""
+def test_an_archive_without_shards_is_old_new_or_absent_whenever_its_writer_is_killed(tmp_path):
+    """As embed-pair and import-embeddings write it; the new archive has its records at other offsets."""
     seen = set()
     for step in range(100):
         folder = tmp_path / str(step)
@@ -161,7 +159,7 @@ def test_an_archive_in_one_piece_is_old_new_or_absent_whenever_its_writer_is_kil
     assert seen == {OLD, NEW, None}
 
 
-def test_an_archive_that_is_written_over_another_commands_is_no_longer_proved(tmp_path):
+def test_overwriting_another_commands_archive_removes_its_proof(tmp_path):
     embed(tmp_path, OLD, 2)
     write_one(tmp_path / "e", NEW)
     assert not list((tmp_path / "e").glob("done*.json")) and read(tmp_path / "e" / "embedding.scp") == NEW
@@ -169,8 +167,8 @@ def test_an_archive_that_is_written_over_another_commands_is_no_longer_proved(tm
     assert read(tmp_path / "e" / "embedding.scp") == OLD
 
 
-def test_an_scp_that_is_older_than_its_archive_is_refused_where_it_reads_other_clips(tmp_path):
-    """Somebody's copy of a part of it; avsv's own is removed before the archive is replaced."""
+def test_an_scp_older_than_its_archive_is_refused_if_it_reads_other_clips(tmp_path):
+    """A user's copy of part of the scp; avsv removes its own before it replaces the archive."""
     write_one(tmp_path, OLD)
     old = shutil.copy(tmp_path / "embedding.scp", tmp_path / "mine.scp")
     write_one(tmp_path, NEW, CLIPS[::-1])
@@ -181,7 +179,7 @@ def test_an_scp_that_is_older_than_its_archive_is_refused_where_it_reads_other_c
         read_embeddings(old)
 
 
-def test_names_that_were_changed_in_the_scp_and_two_names_of_one_record_are_read(tmp_path):
+def test_renamed_utterances_and_two_names_of_one_record_are_read(tmp_path):
     write_one(tmp_path, OLD)
     lines = (tmp_path / "embedding.scp").read_text().splitlines()
     for name, changed in (

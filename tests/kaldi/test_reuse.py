@@ -1,4 +1,4 @@
-"""Embeddings taken over from another set: only what was made from the same input in the same way."""
+"""Embeddings copied from another set: only those made from the same input with the same settings."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ MODEL = {"model": "a"}
 
 
 def embed(out_dir, inputs, settings=MODEL, earlier=(), shards=1, fails=(), **more):
-    """An embedding command in small: (utterances that it had to embed itself, in all shards)."""
+    """A small embedding command; returns the utterances that it embedded itself, in all shards."""
     embedded = []
 
     def work(utts, out):
@@ -39,7 +39,7 @@ def vectors(out_dir):
 
 
 @pytest.mark.parametrize("before, after", [(1, 1), (3, 1), (1, 3), (2, 3)])
-def test_only_clips_that_differ_are_embedded_and_the_archive_is_the_same(tmp_path, before, after):
+def test_only_clips_that_differ_are_embedded_and_the_archive_is_unchanged(tmp_path, before, after):
     noisy = {utt: [path, {"kind": "noise"} if utt in ("u3", "u7") else None] for utt, (path, _) in CLEAN.items()}
     del noisy["u5"]  # missing
     embed(tmp_path / "clean", CLEAN, shards=before)
@@ -48,13 +48,13 @@ def test_only_clips_that_differ_are_embedded_and_the_archive_is_the_same(tmp_pat
     assert vectors(tmp_path / "noisy") == vectors(tmp_path / "anew")
 
 
-def test_measures_come_with_the_vectors(tmp_path):
+def test_measures_are_copied_with_the_vectors(tmp_path):
     embed(tmp_path / "clean", CLEAN)
     embed(tmp_path / "noisy", CLEAN, earlier=[tmp_path / "clean"])
     assert read_table(tmp_path / "noisy" / "utt2loud") == read_table(tmp_path / "clean" / "utt2loud")
 
 
-def test_another_model_or_another_place_of_the_clip_is_not_the_same(tmp_path):
+def test_another_model_or_path_of_the_clip_prevents_reuse(tmp_path):
     embed(tmp_path / "clean", CLEAN)
     assert embed(tmp_path / "other", CLEAN, {"model": "b"}, [tmp_path / "clean"]) == sorted(CLEAN)
     moved = CLEAN | {"u1": ["/elsewhere/1.wav", None]}
@@ -71,13 +71,13 @@ def test_a_set_may_reuse_two_and_be_reused_itself(tmp_path):
     assert embed(tmp_path / "d", CLEAN, earlier=[tmp_path / "c"]) == []
 
 
-def test_what_was_skipped_is_tried_again(tmp_path):
+def test_skipped_clips_are_tried_again(tmp_path):
     embed(tmp_path / "clean", CLEAN, fails=["u4"])
     assert embed(tmp_path / "noisy", CLEAN, earlier=[tmp_path / "clean"], fails=["u4"]) == ["u4"]
     assert read_table(tmp_path / "noisy" / "skipped") == {"u4": "no"}
 
 
-def test_embeddings_made_again_by_another_model_are_not_taken_for_the_old_ones(tmp_path):
+def test_embeddings_remade_by_another_model_are_not_reused(tmp_path):
     embed(tmp_path / "clean", CLEAN)
     embed(tmp_path / "clean", CLEAN, {"model": "b"}, shards=2)  # beside the first run's done.json
     assert embed(tmp_path / "noisy", CLEAN, MODEL, [tmp_path / "clean"]) == sorted(CLEAN)
@@ -89,8 +89,8 @@ def test_a_folder_without_the_proof_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("shards", [1, 2])
-def test_a_set_in_which_all_is_missing_by_design_has_empty_archives(tmp_path, shards):
+def test_a_set_without_a_modality_by_design_has_empty_archives(tmp_path, shards):
     assert embed(tmp_path / "none", {}, shards=shards, may_be_empty=True) == []
     assert vectors(tmp_path / "none") == {}
-    with pytest.raises(InputError, match="there is no input"):
+    with pytest.raises(InputError, match="nothing to do"):
         embed(tmp_path / "mistake", {})

@@ -1,4 +1,4 @@
-"""Forms of score files: each toolkit's is told from the others, and what could be two of them is refused."""
+"""Forms of score files: each toolkit's form is recognised, and ambiguous files are refused."""
 
 import pytest
 
@@ -35,16 +35,16 @@ def form(tmp_path):
         (f"{A}*{B} -0.7312\n", (3, 0, 1, 2, None, True)),
     ],
 )
-def test_each_toolkits_line_is_told(form, line, expected):
+def test_each_toolkits_form_is_recognised(form, line, expected):
     assert form(line) == expected
 
 
-def test_label_is_the_field_that_is_one_on_every_line(form):
+def test_the_label_is_the_field_that_reads_as_a_label_on_every_line(form):
     assert form("a b 1 0\nc d 0.5 1\n") == (4, 0, 1, 2, 3, False)
     assert form("a b 1 0\nc d 0 -0.5\n") == (4, 0, 1, 3, 2, False)
 
 
-def test_tabs_separate_as_well(form):
+def test_tabs_separate_fields_too(form):
     assert form("a\tb\t0\t0.5\n")[3:5] == (3, 2)
 
 
@@ -53,16 +53,16 @@ def test_star_may_be_part_of_kaldis_names(form):
     assert form("a*1 2 1\na*1 3 0.5\n") == (3, 0, 1, 2, None, False)
 
 
-def test_lines_of_another_number_of_fields_are_left_to_the_reader(form):
+def test_lines_with_another_number_of_fields_are_left_to_the_reader(form):
     assert form("a b 0.5 target\na b\nc d 0.1 nontarget\n") == (4, 0, 1, 2, 3, False)
 
 
-def test_scores_that_are_no_number_are_left_to_the_reader(form):
+def test_malformed_scores_are_left_to_the_reader(form):
     assert form("a b x\n") == (3, 0, 1, 2, None, False)
     assert form("a b x target\n") == (4, 0, 1, 2, 3, False)
 
 
-def test_label_words_tell_targets():
+def test_label_words_mark_targets():
     assert [LABELS[word] for word in (b"1", b"target", b"0", b"nontarget")] == [True, True, False, False]
 
 
@@ -79,12 +79,12 @@ def test_label_words_tell_targets():
         ("a b 1 0.5\nc d 0.5 1\n", 'line 2: expected .*the same field on each line; found "c d 0.5 1"'),
         ("a b 0.5 0.1 0.2\n", 'line 1: expected .* found "a b 0.5 0.1 0.2"'),
         ("a b 1 0.5 target\n", 'line 1: expected .* found 5 fields: "a b 1 0.5 target"'),
-        ("a b target\n", 'line 1: expected "enroll test score", and "a b target" is a line of a trial list'),
-        ("1 a.wav b.wav\n", 'line 1: .* "1 a.wav b.wav" is a line of a trial list'),
-        ("a*b*c 0.5 1\n", r'line 1: expected "enroll\*test score label", and in "a\*b\*c 0.5 1" one of several'),
+        ("a b target\n", 'line 1: .* "a b target" is a trial'),
+        ("1 a.wav b.wav\n", 'line 1: .* "1 a.wav b.wav" is a trial'),
+        ("a*b*c 0.5 1\n", r'line 1: .*"a\*b\*c 0.5 1"'),
     ],
 )
-def test_what_fits_none_or_several_is_refused(form, text, message):
+def test_lines_that_fit_no_form_or_several_are_refused(form, text, message):
     with pytest.raises(InputError, match=message):
         form(text)
 
@@ -93,6 +93,6 @@ def test_only_the_first_lines_are_read(form):
     assert form("a b 0.5 1\n" * LINES + "hello\n" * 10) == (4, 0, 1, 2, 3, False)
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path):
+def test_an_absent_file_is_named(tmp_path):
     with pytest.raises(InputError, match="nowhere: no such file"):
         recognise_scores(tmp_path / "nowhere")

@@ -1,4 +1,4 @@
-"""Score files: matched to trials in any order, and refused where they do not fit."""
+"""Score files: matched to trials in any order, and refused if they do not fit."""
 
 import os
 import threading
@@ -35,9 +35,9 @@ def test_infinite_scores_are_read(scored):
     ("text", "message"),
     [
         ("a c 1\na d 2\n", '1 of 3 trials have no score, the first: "b d"'),
-        ("a c 1\na d 2\nb d 3\nb c 4\n", '1 of 4 scores are of no trial in the list, the first on line 4: "b c"'),
+        ("a c 1\na d 2\nb d 3\nb c 4\n", '1 of 4 scores .* line 4: "b c"'),
         ("x c 1\na d 2\nb d 3\n", 'the first on line 1: "x c"'),
-        ("a c 1\na c 2\na d 2\nb d 3\n", 'the trial "a c" has differing scores on lines 1 and 2'),
+        ("a c 1\na c 2\na d 2\nb d 3\n", '"a c" .* lines 1 and 2'),
         ("a c 1\na d nan\nb d 3\n", 'line 2: expected "enroll test score", bad score "nan"'),
         ("a c 1\na d x\nb d 3\n", 'line 2: .* bad score "x"'),
         ("a c 1\na d\nb d 3\n", 'line 2: expected "enroll test score", found 2 fields: "a d"'),
@@ -49,14 +49,14 @@ def test_files_that_do_not_fit_are_refused(scored, text, message):
         scored(text)
 
 
-def test_a_line_twice_with_one_score_is_fine(scored):
+def test_a_repeated_line_with_the_same_score_is_accepted(scored):
     assert scored("a c 1\na c 1\na d 2\nb d 3\n") == [1, 2, 3]
 
 
-def test_a_trial_twice_needs_one_score(scored):
+def test_a_repeated_trial_must_have_one_score(scored):
     twice = Trials(["a"], ["c"], np.array([[0, 0], [0, 0]], np.int32))
     assert scored("a c 1\n", twice) == scored("a c 1\na c 1\n", twice) == [1, 1]
-    with pytest.raises(InputError, match="differing scores on lines 1 and 2"):
+    with pytest.raises(InputError, match="lines 1 and 2"):
         scored("a c 1\na c 2\n", twice)
 
 
@@ -64,13 +64,13 @@ def test_incomplete_files_give_nan_on_request(scored):
     assert np.array_equal(scored("a d 2\n", incomplete=True), [np.nan, 2, np.nan], equal_nan=True)
 
 
-def test_identifier_that_starts_another_is_not_taken_for_it(scored):
+def test_an_identifier_that_is_a_prefix_of_another_is_not_confused_with_it(scored):
     trials = Trials(["abcdefgh"], ["c"], np.array([[0, 0]], np.int32))
     with pytest.raises(InputError, match='"abcdefghi c"'):
         scored("abcdefghi c 1\n", trials)
 
 
-def test_float32_scores_come_back(tmp_path):
+def test_float32_scores_round_trip(tmp_path):
     scores = np.random.default_rng(0).standard_normal(3).astype(np.float32)
     write_scores(tmp_path / "s", TRIALS, scores)
     assert read_scores(tmp_path / "s", TRIALS) == pytest.approx(scores, rel=5e-7)
@@ -100,17 +100,17 @@ def test_a_label_that_contradicts_the_trials_is_refused_with_its_line(scored, te
         scored(text, LABELLED)
 
 
-def test_voxceleb_paths_in_a_score_file_are_utterances(scored):
+def test_voxceleb_paths_in_a_score_file_match_utterances(scored):
     trials = Trials(["id1-v-00001"], ["id2-w-00002"], np.array([[0, 0]], np.int32))
     assert scored("id1/v/00001.wav id2/w/00002.wav 0.5\n", trials) == [0.5]
 
 
-def test_names_with_slashes_are_taken_as_they_are_where_the_trials_have_them(scored):
+def test_names_with_slashes_match_literally_if_the_trials_have_them(scored):
     trials = Trials(["a/b.wav"], ["c/d.wav"], np.array([[0, 0]], np.int32))
     assert scored("a/b.wav c/d.wav 0.5\n", trials) == [0.5]
 
 
-def test_a_pipe_is_refused_with_what_to_do(tmp_path):
+def test_a_pipe_is_refused_with_advice(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     writer = threading.Thread(target=lambda: (tmp_path / "pipe").write_text("a c 1\n"), daemon=True)
     writer.start()
@@ -135,7 +135,7 @@ def test_trials_in_two_spellings_are_one_trial(scored):
 
 
 @pytest.mark.parametrize("text", ["1_0", "0.1_5", "\u0661", "0x1p3", "0,5", "1e"])
-def test_what_only_python_takes_for_a_number_is_no_score(tmp_path, text):
+def test_numbers_in_python_syntax_are_refused_as_scores(tmp_path, text):
     (tmp_path / "scores").write_text(f"a b 0.5\nc d {text}\n")
     trials = Trials(["a", "c"], ["b", "d"], np.array([[0, 0], [1, 1]], np.int32))
     with pytest.raises(InputError, match="line 2"):

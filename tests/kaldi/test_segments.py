@@ -1,4 +1,4 @@
-"""Kaldi's segments: the samples that extract-segments would cut, and bad lines by their numbers."""
+"""Kaldi's segments: the samples that extract-segments would cut, and bad lines named by number."""
 
 import numpy as np
 import pytest
@@ -45,7 +45,7 @@ def data_dir(tmp_path, recording):
      ("s-1 rec 2.5 3.49", 40000, 48000), ("s-1\trec  2.3\t2.4 ", 36800, 38400), ("s-1 rec 1e0 1.5", 16000, 24000),
      ("s-1 rec 0.5 1 0", 8000, 16000)],
 )  # fmt: skip
-def test_a_segment_is_the_samples_that_its_times_say(data_dir, recording, line, begin, end):
+def test_a_segment_has_the_samples_between_its_times(data_dir, recording, line, begin, end):
     whole, _ = soundfile.read(recording, dtype="float32")
     segment = read_data_dir(data_dir(line)).wav["s-1"]
     for found in (read_waveform(segment), guarded(read_waveform, segment), read_part(segment, 0, None)):
@@ -57,7 +57,7 @@ def test_a_segment_is_the_samples_that_its_times_say(data_dir, recording, line, 
 
 
 @pytest.mark.parametrize("line", ["s-1 rec 3 3.2", "s-1 rec 2 3.5", "s-1 rec 1 1.05", "s-1 rec 2.95 3.2"])
-def test_a_segment_that_is_not_in_its_recording_costs_the_utterance_alone(data_dir, line):
+def test_a_segment_outside_its_recording_spoils_only_its_utterance(data_dir, line):
     segments = read_data_dir(data_dir(line, "s-2 rec 0 1")).wav
     assert len(read_waveform(segments["s-2"])) == RATE
     with pytest.raises(InputError, match="two words"):
@@ -73,7 +73,7 @@ def test_a_bad_line_is_named_by_its_number(data_dir, line):
         read_data_dir(data_dir("s-1 rec 0 1", line))
 
 
-def test_many_lines_are_read_as_a_loop_reads_them(tmp_path):
+def test_many_lines_are_read_as_by_a_loop(tmp_path):
     rng = np.random.default_rng(1)
     rows = [(f"u{i:06d}", f"r{i % 7}", round(float(rng.uniform(0, 99)), 3), i % 3 == 0) for i in range(10_000)]
     lines = [f"{u} {r} {s} {s + 1.5:.3f}{' 1' if c else ''}\n" for u, r, s, c in rows]
@@ -86,13 +86,13 @@ def test_many_lines_are_read_as_a_loop_reads_them(tmp_path):
     assert found.channels.tolist() == [1 if c else -1 for *_, c in rows]
 
 
-def test_lengths_come_from_the_segments_unless_utt2dur_has_them(data_dir):
+def test_lengths_come_from_segments_if_utt2dur_has_none(data_dir):
     folder = data_dir("s-1 rec 0 1", "s-2 rec 1 2.5", "s-3 rec 1 -1")
     (folder / "utt2dur").write_text("s-1 0.9\n")
     assert read_data_dir(folder).seconds() == {"s-1": 0.9, "s-2": 1.5}
 
 
-def test_a_written_directory_has_its_segments_again(data_dir, tmp_path):
+def test_segments_of_a_directory_round_trip(data_dir, tmp_path):
     data = read_data_dir(data_dir("s-1 rec 0 1", "s-2 rec 0.1 -1 0"))
     write_data_dir(tmp_path / "copy", {"utt2spk": data.utt2spk, "wav.scp": data.wav})
     assert read_data_dir(tmp_path / "copy").wav == data.wav
@@ -101,7 +101,7 @@ def test_a_written_directory_has_its_segments_again(data_dir, tmp_path):
     assert read_data_dir(tmp_path / "copy").wav == whole  # the old segments are gone
 
 
-def test_a_whole_video_is_no_picture_of_a_segment(data_dir, recording):
+def test_a_whole_video_is_refused_for_a_segment(data_dir, recording):
     folder = data_dir("s-1 rec 0 1")
     (folder / "video.scp").write_text(f"s-1 {recording}\n")
     for media in (("wav.scp", "video.scp"), ("video.scp",)):
@@ -115,14 +115,14 @@ def test_a_whole_video_is_no_picture_of_a_segment(data_dir, recording):
     assert read_data_dir(folder).video == {"s-1": "cut.mp4"}
 
 
-def test_lines_are_exact():
+def test_times_are_written_exactly():
     segment = Segment("a.wav", 0.1, 1 / 3, 1, "rec")
     name, start, end, channel = segment_line(segment).split()
     assert (name, float(start), float(end), int(channel)) == ("rec", 0.1, 1 / 3, 1)
 
 
 @pytest.mark.parametrize(("ending", "rate"), [("wav", 16000), ("flac", 16000), ("wav", 44100)])
-def test_of_a_mono_file_of_integers_only_the_segment_is_decoded(tmp_path, monkeypatch, ending, rate):
+def test_only_the_segment_of_a_mono_integer_file_is_decoded(tmp_path, monkeypatch, ending, rate):
     noise = np.random.default_rng(2).normal(size=20 * rate).clip(-4, 4) / 8
     path = tmp_path / f"long.{ending}"
     soundfile.write(path, noise, rate)
@@ -134,7 +134,7 @@ def test_of_a_mono_file_of_integers_only_the_segment_is_decoded(tmp_path, monkey
         read_waveform(Segment(str(path), 19.0, 20.5), rate)
 
 
-def test_segments_of_two_channels_are_the_mean_or_the_channel_that_is_named(tmp_path, monkeypatch):
+def test_stereo_segments_are_the_mean_or_the_named_channel(tmp_path, monkeypatch):
     channels = np.random.default_rng(3).normal(size=(3 * RATE, 2)).clip(-4, 4) / 8
     path = tmp_path / "two.wav"
     soundfile.write(path, channels, RATE)
@@ -152,7 +152,7 @@ def test_segments_of_two_channels_are_the_mean_or_the_channel_that_is_named(tmp_
 
 
 @pytest.mark.parametrize(("ending", "rate"), [("wav", RATE), ("flac", RATE), ("mp3", 44100)])
-def test_segments_of_recordings_that_are_too_long_to_be_kept(tmp_path, monkeypatch, ending, rate):
+def test_segments_of_recordings_too_long_to_keep_in_memory(tmp_path, monkeypatch, ending, rate):
     noise = np.random.default_rng(4).normal(size=(9 * rate, 2)).clip(-4, 4) / 8
     path = str(tmp_path / f"two.{ending}")
     soundfile.write(path, noise, rate)
@@ -173,14 +173,14 @@ def test_segments_of_recordings_that_are_too_long_to_be_kept(tmp_path, monkeypat
 def test_crops_for_training_come_from_segments(data_dir, recording):
     whole, _ = soundfile.read(recording, dtype="float32")
     segments = list(read_data_dir(data_dir("s-1 rec 0 1", "s-2 rec 1 2.5")).wav.values())
-    for mib in (0, 10):  # read when asked for, kept in memory
+    for mib in (0, 10):  # read on demand, kept in memory
         store = sound.WaveformStore(segments, mib)
         assert not store.bad
         found = store.part(segments[1], 1.0, 8000)
         np.testing.assert_allclose(found, whole[32000:40000], atol=1e-4)
 
 
-def test_segments_of_what_a_command_gives_run_it_once_and_only_where_that_is_allowed(recording, tmp_path):
+def test_segments_of_a_commands_output_run_it_once_and_only_if_allowed(recording, tmp_path):
     whole, _ = soundfile.read(recording, dtype="float32")
     command = f"echo >> {tmp_path}/runs; cat '{recording}' |"
     for start in (0, 1):

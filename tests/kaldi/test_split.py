@@ -1,4 +1,4 @@
-"""Parts of a data directory: whole speakers, nothing lost, each part a data directory that keeps Kaldi's rules."""
+"""Parts of a data directory have whole speakers, lose nothing, and keep Kaldi's rules."""
 
 import numpy as np
 import pytest
@@ -32,7 +32,7 @@ def test_the_parts_together_are_the_whole(data, n_parts):
         assert b"".join(parts) == (data / name).read_bytes()
 
 
-def test_each_part_keeps_kaldis_rules_and_no_speaker_is_in_two(data):
+def test_each_part_keeps_kaldis_rules_and_no_speaker_is_split(data):
     split_data_dir(data, 3)
     parts = [data / "split3" / str(job) for job in (1, 2, 3)]
     assert [check(part) for part in parts] == [[], [], []]
@@ -50,7 +50,7 @@ def test_too_few_speakers_are_refused(data):
         split_data_dir(data, 7)
 
 
-def test_an_unsorted_table_is_refused_and_nothing_is_left_behind(data):
+def test_an_unsorted_table_is_refused_without_leftovers(data):
     lines = (data / "wav.scp").read_text().splitlines(keepends=True)
     (data / "wav.scp").write_text("".join(lines[::-1]))
     with pytest.raises(InputError, match=r"wav.scp: is not sorted.*avsv fix"):
@@ -66,12 +66,12 @@ def test_an_earlier_split_is_replaced_as_a_whole(data):
 
 
 def test_split_as_a_command(data, avsv):
-    status, said = avsv("split", data, 2)
-    assert status == 0 and f"{data}/split2: 2 parts of 10 to 11 utterances" in said
+    status, output = avsv("split", data, 2)
+    assert status == 0 and f"{data}/split2: 2 parts of 10 to 11 utterances" in output
     assert avsv("split", data, 0)[0] == 2
 
 
-def test_parts_of_a_directory_with_segments_have_the_recordings_that_they_cut(tmp_path):
+def test_parts_of_a_directory_with_segments_have_the_recordings_of_those_segments(tmp_path):
     for name, text in {
         "wav.scp": "rec1 /x y/1.wav\nrec2 2.wav\n",
         "segments": "a-1 rec1 0 1\na-2 rec2 0 1\nb-1 rec1 1 2.5\n",
@@ -89,7 +89,7 @@ def test_parts_of_a_directory_with_segments_have_the_recordings_that_they_cut(tm
 
 
 @pytest.mark.parametrize("name", [".split2.part", "split2", ".split2.old"])
-def test_a_link_in_the_place_of_the_parts_is_refused_and_nothing_behind_it_touched(data, tmp_path, name):
+def test_a_link_under_the_name_of_a_part_is_refused_and_its_target_untouched(data, tmp_path, name):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "precious").write_text("precious")
     (data / name).symlink_to(tmp_path / "mine")

@@ -1,4 +1,4 @@
-"""Trial lists: the forms that are read, what is refused, and that they come back as they were."""
+"""Trial lists: the forms that are read, the errors, and the round trip."""
 
 import numpy as np
 import pytest
@@ -45,7 +45,7 @@ def test_voxceleb_paths_become_utterance_identifiers(listed):
     assert trials.labels.tolist() == [True, False]
 
 
-def test_each_identifier_is_there_once(listed):
+def test_each_identifier_is_listed_once(listed):
     trials = listed("a b target\na b target\nb a nontarget\n")
     assert (trials.enroll_ids, trials.test_ids) == (["a", "b"], ["b", "a"])
 
@@ -84,13 +84,13 @@ def test_absent_file_and_folder_are_named(tmp_path):
         read_trials(tmp_path)
 
 
-def test_list_without_labels_is_no_labelled_list(tmp_path):
+def test_a_list_without_labels_is_refused_where_labels_are_needed(tmp_path):
     (tmp_path / "t").write_text("a b\n")
     with pytest.raises(InputError, match="no labels"):
         read_labelled_trials(tmp_path / "t")
 
 
-def test_published_list_is_read_whole(real_data):
+def test_a_published_list_is_read_completely(real_data):
     trials = read_trials(real_data / "veri_test.txt")
     assert len(trials) == 37720
     assert trials.labels.sum() == 18860
@@ -104,7 +104,7 @@ identifier = st.text(
 
 @settings(max_examples=60, deadline=None)
 @given(pairs=st.lists(st.tuples(identifier, identifier), min_size=1, max_size=50), size=st.integers(1, 200))
-def test_what_is_written_is_read_block_by_block(tmp_path_factory, pairs, size):
+def test_written_trials_are_read_block_by_block(tmp_path_factory, pairs, size):
     enroll, test = (list(dict.fromkeys(side)) for side in zip(*pairs))
     rows = np.array([[enroll.index(a), test.index(b)] for a, b in pairs], np.int32)
     path = tmp_path_factory.mktemp("trials") / "trials"
@@ -130,7 +130,7 @@ def test_a_label_of_1_or_0_may_come_last(listed):
     assert trials.labels.tolist() == [True, False]
 
 
-def test_of_names_that_are_digits_the_column_with_other_names_too_is_none(listed):
+def test_a_column_with_values_besides_1_and_0_is_not_the_label(listed):
     assert named(listed("1 a 1\n2 b 0\n0 c 1\n")) == [("1", "a"), ("2", "b"), ("0", "c")]
     assert named(listed("1 a 1\n0 b 2\n")) == [("a", "1"), ("b", "2")]
     with pytest.raises(InputError, match="line 1"):
@@ -140,7 +140,7 @@ def test_of_names_that_are_digits_the_column_with_other_names_too_is_none(listed
 @pytest.mark.parametrize("separator", ["\t", ",", " "])
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 @pytest.mark.parametrize("mark", ["", "\ufeff"])
-def test_keys_of_nists_evaluations_are_read_by_their_head(listed, separator, end, mark):
+def test_keys_of_nists_evaluations_are_recognised_by_their_header(listed, separator, end, mark):
     rows = ["modelid segmentid side targettype gender", "1001 a.sph a target m", "1002 a.sph a nontarget m",
             "1001 b.sph a nontarget f"]  # fmt: skip
     trials = listed(mark + end.join(row.replace(" ", separator) for row in rows) + end)
@@ -148,7 +148,7 @@ def test_keys_of_nists_evaluations_are_read_by_their_head(listed, separator, end
     assert trials.labels.tolist() == [True, False, False]
 
 
-def test_nists_columns_may_stand_in_any_order_and_lack_the_label(listed):
+def test_nists_columns_may_be_in_any_order_and_without_labels(listed):
     assert named(listed("targettype\tsegmentid\timageid\nnontarget\tb.mp4\ta.jpg\n")) == [("a.jpg", "b.mp4")]
     trials = listed("modelid\tsegmentid\tside\n1\tx\ta\n")
     assert named(trials) == [("1", "x")] and trials.labels is None
@@ -165,7 +165,7 @@ def test_nists_columns_may_stand_in_any_order_and_lack_the_label(listed):
         ("modelid segmentid targettype\n1 x target\n2 x target\n1 x nontarget\n", "lines 2 and 4"),
     ],
 )
-def test_tables_that_are_no_trials_are_refused_with_the_line(listed, text, line):
+def test_invalid_nist_tables_are_refused_with_the_line(listed, text, line):
     with pytest.raises(InputError, match=line):
         listed(text)
 
@@ -186,6 +186,6 @@ def test_paths_that_become_one_identifier_are_one_recording(listed):
     assert trials.enroll_ids == ["x-1"] and named(trials) == [("x-1", "y-1"), ("x-1", "z-1")]
 
 
-def test_a_zero_byte_is_no_part_of_an_identifier(listed):
+def test_an_identifier_with_a_zero_byte_is_refused(listed):
     with pytest.raises(InputError, match="trials"):
         listed("a b target\na\0 b nontarget\n")

@@ -1,4 +1,4 @@
-"""check and fix work on whole tables as arrays: beside the same rules in plain loops, on tables with every defect."""
+"""check and fix, which work on tables as arrays, agree with plain loops on tables with every defect."""
 
 import numpy as np
 import pytest
@@ -46,7 +46,7 @@ def lines(request):
     return [LINES[i] for i in rng.integers(len(LINES), size=rng.integers(1, 14))]
 
 
-def test_check_tells_of_the_lines_that_plain_loops_find(lines, tmp_path, monkeypatch):
+def test_check_finds_the_lines_that_plain_loops_find(lines, tmp_path, monkeypatch):
     monkeypatch.setattr(keyed, "PIECE", 9)  # so that a table has many pieces
     (tmp_path / "utt2spk").write_text("\n".join(lines) + "\n")
     _, bad, twice, late = plain_loops(lines)
@@ -70,7 +70,7 @@ def test_fix_keeps_what_plain_loops_keep(lines, tmp_path):
     assert (tmp_path / "wav.scp").read_text() == "".join(f"{key} /x y/{key}.wav |\n" for key in with_sound)
 
 
-def test_fix_leaves_a_table_alone_that_is_right(tmp_path):
+def test_fix_leaves_a_valid_table_unchanged(tmp_path):
     (tmp_path / "utt2spk").write_text("a-1 a\nb-1 b\n")
     (tmp_path / "wav.scp").write_text("a-1 1.wav\nb-1 2.wav\n")
     before = (tmp_path / "wav.scp").stat().st_mtime_ns
@@ -92,7 +92,7 @@ def test_keys_are_found_among_others_of_another_length():
     assert rows_of(np.array([b"a"]), np.zeros(0, "S1")).tolist() == [-1]
 
 
-def test_what_fix_drops_is_counted_and_listed_with_its_line(tmp_path, caplog):
+def test_dropped_lines_are_counted_and_listed_with_their_numbers(tmp_path, caplog):
     files = {
         "utt2spk": "a-1 a\nb c-1 b c\nd-1 d\ne-1 e\ne-2 e\n",
         "wav.scp": "a-1 /my clips/1.wav\nb c-1 /my clips/2.wav\ne-1 3.wav\ne-2 4.wav\nz-1 5.wav\n",
@@ -110,7 +110,7 @@ def test_what_fix_drops_is_counted_and_listed_with_its_line(tmp_path, caplog):
         assert any(message.startswith(f"{file}: dropped") for message in caplog.messages)
     assert (tmp_path / "wav.scp").read_text() == "a-1 /my clips/1.wav\ne-2 4.wav\n"
     assert {name: (tmp_path / ".backup" / name).read_text() for name in files} == files
-    fix(tmp_path)  # which changes nothing, and keeps the copies
+    fix(tmp_path)  # changes nothing, and keeps the copies
     assert (tmp_path / ".backup" / "utt2spk").read_text() == files["utt2spk"]
 
 
@@ -167,7 +167,7 @@ def test_fix_drops_bad_segments_and_recordings_without_any(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["inf", "1_0", "nan", "0", "-1"])
-def test_a_length_that_is_no_number_of_seconds_is_a_defect(tmp_path, text):
+def test_a_length_that_is_not_a_number_of_seconds_is_a_defect(tmp_path, text):
     (tmp_path / "utt2spk").write_text("a-1 a\n")
     (tmp_path / "spk2utt").write_text("a a-1\n")
     (tmp_path / "wav.scp").write_text("a-1 a.wav\n")

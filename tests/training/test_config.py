@@ -106,10 +106,10 @@ def test_an_unknown_nested_key_is_told_with_those_of_its_group(tmp_path):
 
 def test_an_unknown_task_and_an_absent_file(tmp_path, avsv):
     (tmp_path / "c.yaml").write_text("task: magic\n")
-    status, said = avsv("train", tmp_path / "c.yaml")
-    assert status == 1 and "expected one of voice, face, face_detector, face_pool" in said
-    status, said = avsv("train", tmp_path / "absent.yaml")
-    assert status == 1 and "no such configuration" in said
+    status, output = avsv("train", tmp_path / "c.yaml")
+    assert status == 1 and "expected one of voice, face, face_detector, face_pool" in output
+    status, output = avsv("train", tmp_path / "absent.yaml")
+    assert status == 1 and "no such configuration" in output
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "egs").glob("*/conf/**/*.yaml")), ids=str)

@@ -162,12 +162,12 @@ def test_weights_of_an_unfinished_training_are_not_used(stopped):
         load_weights(stopped)
 
 
-@pytest.mark.parametrize("said", [{"std": [0, 1]}, {"mean": [1]}, {"weight": ["x", 1]}, {"measures": ["a", "b"]},
+@pytest.mark.parametrize("content", [{"std": [0, 1]}, {"mean": [1]}, {"weight": ["x", 1]}, {"measures": ["a", "b"]},
                                   {"weight": [float("nan"), 1]}, {"std": None}])  # fmt: skip
-def test_a_face_pool_of_another_kind_is_refused(tmp_path, said):
+def test_a_face_pool_of_another_kind_is_refused(tmp_path, content):
     save_face_pool(tmp_path, FacePool((0.0, 0.0), (1.0, 1.0), (0.5, 0.5)))
     path = tmp_path / "face_pool.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), **said}))
+    path.write_text(json.dumps({**json.loads(path.read_text()), **content}))
     with pytest.raises(InputError, match=re.escape(str(path))):
         load_face_pool(tmp_path)
 

@@ -60,7 +60,7 @@ finish_experiment(config)
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """Folders of one training by 1 and by 2 processes, and what the two said."""
+    """Folders of one training by 1 and by 2 processes, and the output of both runs."""
     folder = tmp_path_factory.mktemp("processes")
     (folder / "script.py").write_text(textwrap.dedent(SCRIPT))
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}

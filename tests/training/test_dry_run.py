@@ -25,19 +25,19 @@ epochs: 3
 
 def test_a_dry_run_needs_no_data_and_writes_nothing(tmp_path, avsv):
     (tmp_path / "voice.yaml").write_text(VOICE.format(folder=tmp_path))
-    status, said = avsv("train", tmp_path / "voice.yaml", "--dry-run", "--people", "5", "--clips", "100")
+    status, output = avsv("train", tmp_path / "voice.yaml", "--dry-run", "--people", "5", "--clips", "100")
     assert status == 0
-    assert "data: 100 clips of 5 people, as given" in said
-    assert re.search(r"parameters: 0\.\d\d M \(encoder 0\.\d\d M, loss 0\.00 M\)", said)
-    assert re.search(r"a step: 4 x 0\.5 s of audio, [\d.]+ \w+ on cpu \(\d+ threads, float32\), [\d.]+ GiB", said)
-    assert "an epoch: 75 steps" in said and "all 3 epochs: 225 steps" in said  # three speeds
+    assert "data: 100 clips of 5 people, as given" in output
+    assert re.search(r"parameters: 0\.\d\d M \(encoder 0\.\d\d M, loss 0\.00 M\)", output)
+    assert re.search(r"a step: 4 x 0\.5 s of audio, [\d.]+ \w+ on cpu \(\d+ threads, float32\), [\d.]+ GiB", output)
+    assert "an epoch: 75 steps" in output and "all 3 epochs: 225 steps" in output  # three speeds
     assert sorted(path.name for path in tmp_path.iterdir()) == ["voice.yaml"]
 
 
 def test_people_and_clips_are_of_a_dry_run(tmp_path, avsv):
     (tmp_path / "voice.yaml").write_text(VOICE.format(folder=tmp_path))
-    status, said = avsv("train", tmp_path / "voice.yaml", "--people", "5")
-    assert status == 1 and "--people and --clips need --dry-run" in said
+    status, output = avsv("train", tmp_path / "voice.yaml", "--people", "5")
+    assert status == 1 and "--people and --clips need --dry-run" in output
 
 
 def test_a_task_without_a_dry_run_is_refused(tmp_path, avsv):
@@ -86,17 +86,17 @@ def rehearsed(monkeypatch):
 
 
 def test_a_batch_that_fits_is_measured(rehearsed):
-    sizes, said = rehearsed(free_gib=100, batch_size=64)
-    assert sizes == [4, 8, 64] and "33 s on cpu" in said and "74.00 GiB at its peak; measured" in said
-    assert "an epoch: 100 steps, 55.0 min" in said
+    sizes, output = rehearsed(free_gib=100, batch_size=64)
+    assert sizes == [4, 8, 64] and "33 s on cpu" in output and "74.00 GiB at its peak; measured" in output
+    assert "an epoch: 100 steps, 55.0 min" in output
 
 
 def test_a_batch_that_does_not_fit_is_estimated_along_a_line(rehearsed):
-    sizes, said = rehearsed(free_gib=20, batch_size=64)
-    assert sizes == [4, 8] and "33 s on cpu" in said and "74.00 GiB at its peak; estimated from 4 and 8" in said
-    assert "more than the memory free" in said
+    sizes, output = rehearsed(free_gib=20, batch_size=64)
+    assert sizes == [4, 8] and "33 s on cpu" in output and "74.00 GiB at its peak; estimated from 4 and 8" in output
+    assert "more than the memory free" in output
 
 
 def test_a_batch_that_takes_minutes_is_estimated(rehearsed):
-    sizes, said = rehearsed(free_gib=1000, batch_size=320)
-    assert sizes == [20, 40] and "2.7 min on cpu" in said and "estimated from 20 and 40" in said
+    sizes, output = rehearsed(free_gib=1000, batch_size=320)
+    assert sizes == [20, 40] and "2.7 min on cpu" in output and "estimated from 20 and 40" in output

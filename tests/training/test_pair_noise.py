@@ -139,7 +139,7 @@ def test_real_damage_takes_the_damaged_embedding_of_the_same_clip_with_its_quali
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ({"damage": "v3"}, "expected one of v1, v2"),
         ({"damage": "v2"}, "avsv noise-statistics"),
@@ -147,8 +147,8 @@ def test_real_damage_takes_the_damaged_embedding_of_the_same_clip_with_its_quali
         ({"damage": "v1"}, "v1 changes embeddings but not their quality"),
     ],
 )
-def test_augmentation_that_lacks_something_is_refused(options, said):
-    with pytest.raises(InputError, match=said):
+def test_augmentation_that_lacks_something_is_refused(options, message):
+    with pytest.raises(InputError, match=message):
         PairNoise(PairNoiseOptions(**options), (["utt2snr"], []), [], (2, 3))
 
 

@@ -250,5 +250,5 @@ def test_changes_may_stand_before_and_after_options(avsv, tmp_path, words):
     (tmp_path / "c.yaml").write_text(
         yaml.safe_dump(given_for("voice", channels=8, attention_channels=4, batch_size=2, crop_seconds=[0.2, 0.2]))
     )
-    status, said = avsv("train", tmp_path / "c.yaml", *words)
-    assert status == 0 and "20 clips of 5 people" in said and "all 3 epochs" in said, said
+    status, output = avsv("train", tmp_path / "c.yaml", *words)
+    assert status == 0 and "20 clips of 5 people" in output and "all 3 epochs" in output, output

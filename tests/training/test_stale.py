@@ -69,8 +69,8 @@ def test_vectors_that_changed_under_the_same_scp_are_other_data(avsv, folder, co
     assert avsv("train", folder / "c.yaml")[0] == 0
     assert avsv("train", folder / "c.yaml")[0] == 0
     change(folder / changed)
-    status, said = avsv("train", folder / "c.yaml")
-    assert status == 1 and "other data" in said
+    status, output = avsv("train", folder / "c.yaml")
+    assert status == 1 and "other data" in output
 
 
 def test_vectors_written_again_as_they_were_are_the_same_data(avsv, folder):
@@ -92,23 +92,23 @@ def test_a_network_that_was_trained_on_other_vectors_fuses_nothing(avsv, folder)
             folder / "valid/face.scp", folder / "fused"]  # fmt: skip
     assert avsv(*pair)[0] == 0
     change(folder / "voice.scp")
-    status, said = avsv(*pair)
-    assert status == 1 and "fusion.safetensors" in said and "voice" in said
+    status, output = avsv(*pair)
+    assert status == 1 and "fusion.safetensors" in output and "voice" in output
 
 
-@pytest.mark.parametrize("said", ["", "{", "[]", "{}", '{"inputs": 5}', "null"])
-def test_a_damaged_record_of_a_training_is_named(avsv, folder, said):
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"inputs": 5}', "null"])
+def test_a_damaged_record_of_a_training_is_named(avsv, folder, text):
     (folder / "c.yaml").write_text(FUSION.format(folder=folder))
     assert avsv("train", folder / "c.yaml")[0] == 0
-    (folder / "fusion/made_from.json").write_text(said)
+    (folder / "fusion/made_from.json").write_text(text)
     status, message = avsv("train", folder / "c.yaml")
     assert status == 1 and "fusion/made_from.json" in message
 
 
 def test_a_configuration_of_another_task_is_refused(avsv, folder):
     (folder / "c.yaml").write_text(FUSION.format(folder=folder))
-    status, said = avsv("train", "--task", "voice", folder / "c.yaml", f"exp_dir={folder}/x")
-    assert status == 1 and "avn_e" in said and "voice" in said and not (folder / "x").exists()
+    status, output = avsv("train", "--task", "voice", folder / "c.yaml", f"exp_dir={folder}/x")
+    assert status == 1 and "avn_e" in output and "voice" in output and not (folder / "x").exists()
     assert avsv("train", "--task", "avn_e", folder / "c.yaml", f"exp_dir={folder}/x")[0] == 0
     assert (folder / "x/done").exists()
 

@@ -174,8 +174,8 @@ def test_voices_and_faces_have_the_right_labels(data, voice):
     plan = pairs.plan(0)
     assert plan == pairs.plan(0) != pairs.plan(1) and len(plan) == 3 and {len(batch) for batch in plan} == {4}
     for speaker, person in ((0, 2), (1, 1), (2, 0)):
-        mels, said, face, shown = pairs[4 * speaker + 1, 50, 4 * person + 2, 9]  # four clips each
-        assert (said, shown) == (speaker, person) and mels.shape == (64, 50)
+        mels, spoken, face, shown = pairs[4 * speaker + 1, 50, 4 * person + 2, 9]  # four clips each
+        assert (spoken, shown) == (speaker, person) and mels.shape == (64, 50)
         assert face.shape == (3, 64, 64) and face.dtype == torch.uint8
         middle = face[:, 20:50, 22:40].float().mean((1, 2)).tolist()
         assert middle == pytest.approx([60 + 60 * person, 90, 200 - 50 * person], abs=15)

@@ -67,9 +67,9 @@ def trained(tmp_path_factory):
 
 def test_fused_embeddings_beat_both_and_every_state_has_one(trained, tmp_path, avsv):
     test = write_people(tmp_path / "test", seed=1)
-    status, said = avsv("embed-pair", "--model", trained / "exp", "--voice", test / "voice.scp", "--face",
+    status, output = avsv("embed-pair", "--model", trained / "exp", "--voice", test / "voice.scp", "--face",
                         test / "face.scp", tmp_path / "out")  # fmt: skip
-    assert status == 0, said
+    assert status == 0, output
     fused = kaldiio.load_scp(str(tmp_path / "out/embedding.scp"))
     assert len(fused) == 160 and all(np.isfinite(vector).all() for vector in fused.values())
     weights = dict(line.split(" ", 1) for line in (tmp_path / "out/weights").read_text().splitlines())
@@ -92,12 +92,12 @@ def test_fused_embeddings_beat_both_and_every_state_has_one(trained, tmp_path, a
 
 def test_embeddings_of_another_size_are_refused(trained, tmp_path, avsv):
     write_embeddings(tmp_path / "v.ark", tmp_path / "v.scp", ["p00-0"], np.ones((1, 7), np.float32))
-    status, said = avsv("embed-pair", "--model", trained / "exp", "--voice", tmp_path / "v.scp", "--face",
+    status, output = avsv("embed-pair", "--model", trained / "exp", "--voice", tmp_path / "v.scp", "--face",
                         trained / "face.scp", tmp_path / "out")  # fmt: skip
-    assert status == 1 and "sizes (12, 16), found (7, 16)" in said
-    status, said = avsv("embed-pair", "--model", tmp_path, "--voice", trained / "voice.scp", "--face",
+    assert status == 1 and "sizes (12, 16), found (7, 16)" in output
+    status, output = avsv("embed-pair", "--model", tmp_path, "--voice", trained / "voice.scp", "--face",
                         trained / "face.scp", tmp_path / "out")  # fmt: skip
-    assert status == 1 and "finished training" in said
+    assert status == 1 and "finished training" in output
 
 
 def write_damage(clean, folder, seed):
@@ -138,16 +138,16 @@ def test_attention_goes_to_the_clean_modality_of_new_people(tmp_path, avsv):
     damaged = write_damage(clean, tmp_path / "damaged", 3)
     text = CONFIG.format(folder=clean) + RELIABLE.format(damaged=damaged)
     (tmp_path / "c.yaml").write_text(text.replace("lr: 0.003", "lr: 0.05").replace("epochs: 15", "epochs: 40"))
-    status, said = avsv("train", tmp_path / "c.yaml")
-    assert status == 0, said
+    status, output = avsv("train", tmp_path / "c.yaml")
+    assert status == 0, output
     test = write_people(tmp_path / "test", 10, 8, seed=4)
     noisy = write_damage(test, tmp_path / "noisy", 5)
     damage = dict(line.split(" ", 1) for line in (noisy / "utt2damage").read_text().splitlines())
     voice = {}
     for name, folder in (("clean", test), ("noisy", noisy)):
-        status, said = avsv("embed-pair", "--model", clean / "exp", "--voice", folder / "voice.scp", "--face",
+        status, output = avsv("embed-pair", "--model", clean / "exp", "--voice", folder / "voice.scp", "--face",
                             folder / "face.scp", tmp_path / name)  # fmt: skip
-        assert status == 0, said
+        assert status == 0, output
         weights = dict(line.split(" ", 1) for line in (tmp_path / name / "weights").read_text().splitlines())
         for hit in ("voice", "face"):
             rows = [float(weights[utt].split()[0]) for utt, what in damage.items() if f'"{hit}"' in what]
@@ -193,30 +193,30 @@ def test_all_losses_and_forms_of_damage_train_together(tmp_path, avsv):
             "".join(line.replace("p0", "q0", 2 if name == "utt2spk" else 1) + "\n" for line in lines)
         )
     (tmp_path / "c.yaml").write_text(CONFIG.format(folder=folder).replace("epochs: 15", "epochs: 2"))
-    status, said = avsv(
+    status, output = avsv(
         "train", tmp_path / "c.yaml", "batch_size=16", "clips_per_person=4", "reliability=true", "attention_on=both",
         "losses={aam: 1, contrastive: 0.1, verification: 0.5, damage: 0.3, attention: 0.1}", "margin_warmup=0.5",
         "sub_centres=2", "inter_top_k=3", "damage_both=true", "missing_share=0.2", "attention_depth=2",
         f"valid_dir={held_out}", f"valid_voice={held_out}/voice.scp", f"valid_face={held_out}/face.scp",
     )  # fmt: skip
-    assert status == 0, said
+    assert status == 0, output
     history = [json.loads(line) for line in (folder / "exp/history.jsonl").read_text().splitlines()]
     assert {"aam", "contrastive", "verification", "damage", "attention", "eer_percent"} <= history[1].keys()
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ("losses={damage: 0.3}", "set reliability: true"),
         ("losses={softmax: 1}", 'unknown key "softmax"'),
         ("fusion=adding", "expected one of concat"),
     ],
 )
-def test_a_configuration_without_sense_is_refused(tmp_path, avsv, change, said):
+def test_a_configuration_without_sense_is_refused(tmp_path, avsv, change, message):
     folder = write_people(tmp_path / "d", 3, 4)
     (tmp_path / "c.yaml").write_text(CONFIG.format(folder=folder))
-    status, heard = avsv("train", tmp_path / "c.yaml", change)
-    assert status == 1 and said in heard
+    status, output = avsv("train", tmp_path / "c.yaml", change)
+    assert status == 1 and message in output
 
 
 @pytest.mark.parametrize("path", sorted(ROOT.glob("egs/*/conf/avn_e*.yaml")), ids=lambda p: f"{p.parts[-3]}/{p.name}")

@@ -84,8 +84,8 @@ def read(folder):
 
 
 def test_embed_clips_uses_what_there_is(trained, data, tmp_path, avsv):
-    status, said = avsv("embed-clips", "--model", trained, data, tmp_path / "out")
-    assert status == 0, said
+    status, output = avsv("embed-clips", "--model", trained, data, tmp_path / "out")
+    assert status == 0, output
     vectors, modality = read(tmp_path / "out")
     assert len(vectors) == 12 and vectors["p0-0"].shape == (8,)
     assert modality["p0-1"] == "voice" and modality["p1-0"] == "face" and modality["p2-2"] == "both"
@@ -117,8 +117,10 @@ def test_damage_of_the_data_directory_is_done(trained, data, tmp_path, avsv, cap
     (folder / "utt2damage").write_text("".join(f"{utt} {json.dumps(what)}\n" for utt, what in damage.items()))
     assert avsv("embed-clips", "--model", trained, data, tmp_path / "clean")[0] == 0
     with caplog.at_level("INFO", logger="avsv"):
-        status, said = avsv("embed-clips", "--model", trained, "--reuse", tmp_path / "clean", folder, tmp_path / "out")
-    assert status == 0 and "9 of 11 clips are the same there" in caplog.text, said
+        status, output = avsv(
+            "embed-clips", "--model", trained, "--reuse", tmp_path / "clean", folder, tmp_path / "out"
+        )
+    assert status == 0 and f"{tmp_path / 'clean'}: 9 of 11 clips" in caplog.text, output
     clean, hurt = (read(tmp_path / name)[0] for name in ("clean", "out"))
     assert not np.allclose(clean["p0-0"], hurt["p0-0"]) and np.array_equal(clean["p1-1"], hurt["p1-1"])
     assert read(tmp_path / "out")[1]["p0-2"] == "face" and "p0-3" not in hurt
@@ -131,20 +133,20 @@ def test_what_cannot_be_read_leaves_the_other_modality(trained, data, tmp_path, 
     (folder / "wav.scp").write_text("a gone.wav\nb gone.wav\n")
     face = (data / "faces.scp").read_text().split()[1]
     (folder / "faces.scp").write_text(f"a {face}\n")
-    status, said = avsv("embed-clips", "--model", trained, "--max-skipped", "0.5", folder, tmp_path / "out")
-    assert status == 0 and "a: embedded by its face alone: gone.wav: no such file" in caplog.text, said
+    status, output = avsv("embed-clips", "--model", trained, "--max-skipped", "0.5", folder, tmp_path / "out")
+    assert status == 0 and "a: embedded by its face alone: gone.wav: no such file" in caplog.text, output
     assert "gone.wav" in (tmp_path / "out/skipped").read_text()
     assert read(tmp_path / "out")[1] == {"a": "face"}
 
 
 def test_mistakes_are_told(trained, data, noises, tmp_path, avsv):
-    status, said = avsv("embed-clips", "--model", tmp_path, data, tmp_path / "out")
-    assert status == 1 and "avn_f.safetensors" in said and "Traceback" not in said
+    status, output = avsv("embed-clips", "--model", tmp_path, data, tmp_path / "out")
+    assert status == 1 and "avn_f.safetensors" in output and "Traceback" not in output
     (tmp_path / "video").mkdir()
     for name in ("utt2spk", "video.scp"):
         (tmp_path / "video" / name).write_text((data / name).read_text())
-    status, said = avsv("embed-clips", "--model", trained, tmp_path / "video", tmp_path / "out")
-    assert status == 1 and "no detector.onnx to find faces with" in said
+    status, output = avsv("embed-clips", "--model", trained, tmp_path / "video", tmp_path / "out")
+    assert status == 1 and "no detector.onnx to find faces with" in output
     with pytest.raises(InputError, match="expected one of none, 1, 2, 3"):
         train(AvnFTask(replace(config(data, noises, tmp_path / "exp"), attention="5")))
 
@@ -167,5 +169,5 @@ def test_a_dry_run_needs_no_data(tmp_path, avsv):
         f"task: avn_f\nexp_dir: {tmp_path}/exp\ndata_dir: {tmp_path}/none\nchannels: 4\ntrunk_channels: [4, 4]\n"
         "blocks: [1, 1]\nstem_stride: 4\nbatch_size: 4\nthreads: 1\ndevice: cpu\ncrop_seconds: 0.5\n"
     )
-    status, said = avsv("train", tmp_path / "c.yaml", "--people", "10", "--clips", "40", "--dry-run")
-    assert status == 0 and "parameters: " in said and not (tmp_path / "exp").exists(), said
+    status, output = avsv("train", tmp_path / "c.yaml", "--people", "10", "--clips", "40", "--dry-run")
+    assert status == 0 and "parameters: " in output and not (tmp_path / "exp").exists(), output

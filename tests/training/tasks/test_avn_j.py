@@ -87,8 +87,8 @@ def test_the_encoders_have_learnt(trained, encoders):
 
 
 def test_the_saved_voice_folder_leads_to_its_own_weights(trained):
-    said = (trained / "voice/hyperparams.yaml").read_text()
-    assert f"pretrained_path: {(trained / 'voice').absolute()}\n" in said
+    settings = (trained / "voice/hyperparams.yaml").read_text()
+    assert f"pretrained_path: {(trained / 'voice').absolute()}\n" in settings
 
 
 def test_a_head_goes_on_where_avn_e_ended(data, noises, encoders, tmp_path):
@@ -124,11 +124,11 @@ def test_encoders_move_at_their_share_of_the_rate(data, noises, encoders, tmp_pa
 
 def test_the_parts_are_used_as_any_others(trained, data, tmp_path, avsv):
     for verb, part in (("embed-voice", "voice"), ("embed-face", "face")):
-        status, said = avsv(verb, "--model", trained / part, "--max-skipped", "0.5", data, tmp_path / part)
-        assert status == 0, said
-    status, said = avsv("embed-pair", "--model", trained, "--voice", tmp_path / "voice/embedding.scp",
+        status, output = avsv(verb, "--model", trained / part, "--max-skipped", "0.5", data, tmp_path / part)
+        assert status == 0, output
+    status, output = avsv("embed-pair", "--model", trained, "--voice", tmp_path / "voice/embedding.scp",
                         "--face", tmp_path / "face/embedding.scp", tmp_path / "out")  # fmt: skip
-    assert status == 0, said
+    assert status == 0, output
     assert len(kaldiio.load_scp(str(tmp_path / "out/embedding.scp"))) == 12
 
 
@@ -169,9 +169,9 @@ def test_magnitudes_are_those_that_the_verbs_write(data, noises, encoders, tmp_p
     assert quality.tolist() == pytest.approx([float(voice.norm().log()), float(np.linalg.norm(face))], rel=1e-4)
     for verb, part in (("embed-voice", "voice"), ("embed-face", "face")):
         assert avsv(verb, "--model", tmp_path / "exp" / part, "--max-skipped", "0.5", data, tmp_path / part)[0] == 0
-    status, said = avsv("embed-pair", "--model", tmp_path / "exp", "--voice", tmp_path / "voice/embedding.scp",
+    status, output = avsv("embed-pair", "--model", tmp_path / "exp", "--voice", tmp_path / "voice/embedding.scp",
                         "--face", tmp_path / "face/embedding.scp", tmp_path / "out")  # fmt: skip
-    assert status == 0, said
+    assert status == 0, output
 
 
 def test_an_interrupted_training_ends_with_the_same_networks(data, noises, encoders, tmp_path, monkeypatch):
@@ -256,8 +256,8 @@ def test_new_encoders_come_from_configurations_and_a_dry_run_needs_no_data(tmp_p
         f"task: avn_j\nexp_dir: {tmp_path}/exp\ndata_dir: {tmp_path}/none\nvoice: {tmp_path}/voice.yaml\n"
         f"face: {tmp_path}/face.yaml\nsize: 16\nbatch_size: 4\nthreads: 1\ndevice: cpu\ncrop_seconds: 0.5\n"
     )
-    status, said = avsv("train", tmp_path / "c.yaml", "--people", "10", "--clips", "40", "--dry-run")
-    assert status == 0 and "parameters: " in said, said
+    status, output = avsv("train", tmp_path / "c.yaml", "--people", "10", "--clips", "40", "--dry-run")
+    assert status == 0 and "parameters: " in output, output
 
 
 @pytest.mark.parametrize("path", sorted(ROOT.glob("egs/*/conf/avn_j*.yaml")), ids=lambda p: f"{p.parts[-3]}-{p.stem}")

@@ -196,8 +196,8 @@ def test_a_trained_detector_finds_faces_as_it_is_used(clips, tmp_path, caplog):
     with caplog.at_level("INFO", logger="avsv"):
         train(FaceDetectorTask(config))
     assert load_pack(tmp_path / "detector", tasks=("detection",)).recognition is None
-    said = next(r.getMessage() for r in caplog.records if "key points" in r.getMessage())
-    share, error = (float(word) for word in said.split() if word.replace(".", "").isdigit())
+    line = next(r.getMessage() for r in caplog.records if "key points" in r.getMessage())
+    share, error = (float(word) for word in line.split() if word.replace(".", "").isdigit())
     assert share == 100.0 and error < 5
 
 

@@ -52,8 +52,8 @@ def config(data, **changes):
 
 
 def test_what_is_long_and_sharp_gets_more_say(data, avsv):
-    status, said = avsv("train", config(data))
-    assert status == 0, said
+    status, output = avsv("train", config(data))
+    assert status == 0, output
     pool = load_face_pool(data / "exp")
     assert pool.weight[0] > 0.3 and pool.weight[1] > 0.3
     shares = pool.attention(np.log([[20.0, 500.0], [4.0, 5.0]]))
@@ -82,8 +82,8 @@ def test_every_clip_keeps_a_face_and_only_faces_that_it_has():
 
 def test_a_set_without_pairs_is_refused(data, avsv):
     write_table(data / "utt2spk", {f"p0-{clip}": "p0" for clip in range(5)})
-    status, said = avsv("train", config(data))
-    assert status == 1 and "5 clips of 1 people have several faces" in said
+    status, output = avsv("train", config(data))
+    assert status == 1 and "5 clips of 1 people have several faces" in output
 
 
 def test_another_file_is_not_taken_for_a_pool(tmp_path):

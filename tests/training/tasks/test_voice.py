@@ -138,10 +138,10 @@ def test_embed_voice_skips_what_cannot_be_read_and_its_batches_do_not_matter(dat
     extra = {"q-1": tmp_path / "silent.wav", "q-2": tmp_path / "short.wav", "q-3": tmp_path / "absent.m4a"}
     (folder / "utt2spk").write_text((data / "utt2spk").read_text() + "".join(f"{utt} q\n" for utt in extra))
     (folder / "wav.scp").write_text((data / "wav.scp").read_text() + "".join(f"{u} {p}\n" for u, p in extra.items()))
-    status, said = avsv("embed-voice", "--model", trained, folder, tmp_path / "out")
-    assert status == 1 and "3 of 9 clips" in said
-    status, said = avsv("embed-voice", "--model", trained, "--max-skipped", "0.5", folder, tmp_path / "out")
-    assert status == 0, said
+    status, output = avsv("embed-voice", "--model", trained, folder, tmp_path / "out")
+    assert status == 1 and "3 of 9 clips" in output
+    status, output = avsv("embed-voice", "--model", trained, "--max-skipped", "0.5", folder, tmp_path / "out")
+    assert status == 0, output
     skipped = (tmp_path / "out/skipped").read_text()
     assert "q-1" in skipped and "silent" in skipped and "less than 0.1 s" in skipped and "no such file" in skipped
     status, _ = avsv(
@@ -156,7 +156,7 @@ def test_embed_voice_skips_what_cannot_be_read_and_its_batches_do_not_matter(dat
 
 
 def test_a_folder_that_is_no_model_is_told(tmp_path, data, avsv):
-    status, said = avsv("embed-voice", "--model", tmp_path, data, tmp_path / "out")
-    assert status == 1 and "no hyperparams.yaml" in said
-    status, said = avsv("embed-voice", "--model", tmp_path / "gone", data, tmp_path / "out")
-    assert status == 1 and "no such folder" in said
+    status, output = avsv("embed-voice", "--model", tmp_path, data, tmp_path / "out")
+    assert status == 1 and "no hyperparams.yaml" in output
+    status, output = avsv("embed-voice", "--model", tmp_path / "gone", data, tmp_path / "out")
+    assert status == 1 and "no such folder" in output
