@@ -73,6 +73,11 @@ def prior(text: str) -> float:
     return value
 
 
+def add_trials(parser: argparse.ArgumentParser, labelled: bool = False) -> None:
+    labels = "target|nontarget" if labelled else "[target|nontarget]"
+    parser.add_argument("--trials", type=Path, required=True, help=f"enroll test {labels}, or VoxCeleb's list")
+
+
 def add_missing(parser: argparse.ArgumentParser, what: str, *policies: str) -> None:
     """`--missing`, in the same words for all verbs.
 
@@ -144,9 +149,19 @@ def add_device(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="where networks run (cpu)")
 
 
+def add_face_pack(parser: argparse.ArgumentParser) -> None:
+    """For commands that detect or embed faces: the networks, and where they run."""
+    parser.add_argument("--model", required=True, help="InsightFace pack (name or folder), or an exp/ folder")
+    add_device(parser)
+
+
 def add_shard(parser: argparse.ArgumentParser) -> None:
     """Options of commands that run as job arrays and may skip a few clips."""
     parser.add_argument("--shard", type=Shard.parse, default=Shard(), metavar="J/N", help="do part J of N (1/1)")
+    add_max_skipped(parser)
+
+
+def add_max_skipped(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--max-skipped", type=share, default=0.05, metavar="X",
         help="stop when more than this share of the clips fails (0.05)",
@@ -172,6 +187,12 @@ def add_allow_pipes(parser: argparse.ArgumentParser) -> None:
 
 def add_text(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--text", action="store_true", help="write Kaldi's text format instead of binary")
+
+
+def add_intervals(parser: argparse.ArgumentParser) -> None:
+    """Options of confidence intervals, for commands that evaluate trials."""
+    parser.add_argument("--utt2spk", type=Path, metavar="FILE", help="speaker of each recording, for the intervals")
+    add_resamples(parser)
 
 
 def add_resamples(parser: argparse.ArgumentParser) -> None:

@@ -13,7 +13,7 @@ example:
 import logging
 from pathlib import Path
 
-from avsv.commands._arguments import add_detection_threshold, add_device, add_shard, at_least_one
+from avsv.commands._arguments import add_detection_threshold, add_face_pack, add_shard, at_least_one
 from avsv.jobs.fingerprints import file_digest
 from avsv.jobs.provenance import MadeFrom
 from avsv.kaldi.data_dir import read_data_dir
@@ -26,8 +26,7 @@ log = logging.getLogger("avsv")
 def add_arguments(parser):
     parser.add_argument("data_dir", type=Path, help="with video.scp and utt2spk")
     parser.add_argument("out_dir", type=Path)
-    parser.add_argument("--model", required=True, help="InsightFace pack (name or folder), or an exp/ folder")
-    add_device(parser)
+    add_face_pack(parser)
     parser.add_argument("--frames-per-clip", type=at_least_one, default=5, help="frames per clip to search (5)")
     add_detection_threshold(parser)
     add_shard(parser)

@@ -20,11 +20,18 @@ example:
 
 from pathlib import Path
 
-from avsv.commands._arguments import add_out, add_training_options, made_from_lists, read_score_lists, take_out
+from avsv.commands._arguments import (
+    add_out,
+    add_training_options,
+    add_trials,
+    made_from_lists,
+    read_score_lists,
+    take_out,
+)
 
 
 def add_arguments(parser):
-    parser.add_argument("--trials", type=Path, required=True, help="enroll test [target|nontarget], or VoxCeleb's list")
+    add_trials(parser)
     parser.add_argument("--scores", required=True, metavar="FILE", help="scores to calibrate")
     parser.add_argument("--train-trials", type=Path, metavar="FILE", help="labelled trials of other speakers")
     parser.add_argument("--train-scores", metavar="FILE", help="the same system's scores for them")

@@ -16,17 +16,16 @@ example:
 import logging
 from pathlib import Path
 
-from avsv.commands._arguments import add_p_target, add_resamples
+from avsv.commands._arguments import add_intervals, add_p_target, add_trials
 
 log = logging.getLogger("avsv")
 
 
 def add_arguments(parser):
-    parser.add_argument("--trials", type=Path, required=True, help="enroll test target|nontarget, or VoxCeleb's list")
+    add_trials(parser, labelled=True)
     parser.add_argument("--reference", metavar="NAME", help="system to compare the others with (the first)")
     add_p_target(parser, "more_systems")
-    parser.add_argument("--utt2spk", type=Path, help="speaker of each recording, for the intervals")
-    add_resamples(parser)
+    add_intervals(parser)
     parser.add_argument("--published", type=Path, metavar="FILE", help="results from papers, shown in separate columns")
     parser.add_argument("--list", metavar="LIST", help="the list's name in --published (the file name of --trials)")
     parser.add_argument("--json", type=Path, metavar="OUT", help="also write the comparison there")

@@ -30,7 +30,7 @@ example:
 import logging
 from pathlib import Path
 
-from avsv.commands._arguments import add_detection_threshold, add_device, add_reuse, add_shard, at_least_one
+from avsv.commands._arguments import add_detection_threshold, add_face_pack, add_reuse, add_shard, at_least_one
 from avsv.jobs.fingerprints import file_digest
 from avsv.kaldi.damage import MISSING, read_damage
 from avsv.kaldi.data_dir import read_data_dir
@@ -43,8 +43,7 @@ log = logging.getLogger("avsv")
 def add_arguments(parser):
     parser.add_argument("data_dir", type=Path, help="with utt2spk, and video.scp or faces.scp")
     parser.add_argument("out_dir", type=Path)
-    parser.add_argument("--model", required=True, help="InsightFace pack (name or folder), or an exp/ folder")
-    add_device(parser)
+    add_face_pack(parser)
     parser.add_argument("--frames-per-clip", type=at_least_one, default=5, help="faces averaged (5)")
     parser.add_argument(
         "--batch-size", type=at_least_one, default=8, help="faces per batch (8; larger is faster on a GPU only)"
@@ -71,17 +70,15 @@ def run(args):
         raise OptionError("--keep-faces: what --reuse copies has no faces of its own; leave out one of the two")
     pool = load_face_pool(args.pool) if args.pool else None
     data = read_data_dir(args.data_dir)
-    aligned = {utt: entry for utt, entry in data.table("faces.scp").items() if utt in data.utt2spk}
     damage = read_damage(args.data_dir, "face")
     missing = {utt: "missing by design" for utt, what in damage.items() if what["kind"] == MISSING}
-    if not aligned and not data.video and not missing:
+    table, source, tasks = faces_of(data)
+    if not source and not missing:
         raise InputError(f"{args.data_dir}: has neither video.scp nor faces.scp, so there are no faces to embed")
-    source, tasks = data.video, ("detection", "recognition")
-    if aligned or not data.video:
-        source, tasks = aligned, ("recognition",)
+    aligned = table == "faces.scp"
     log.info("%s: %d of %d clips have a %s", args.data_dir, len(source), len(data.utts),
-             "face in faces.scp" if source is aligned else "video or image; faces are detected on the way")  # fmt: skip
-    detected = detection_of_archived(data) if aligned else {}
+             "face in faces.scp" if aligned else "video or image; faces are detected on the way")  # fmt: skip
+    detected = detection_of_archived(data) if aligned and source else {}
     without = {utt: "no face was found by avsv align-faces" for utt in data.video if utt not in source}
     without |= missing
     pack = load_pack(args.model, args.device, tasks, threads=1)
@@ -98,17 +95,17 @@ def run(args):
 
     def work(utts, out):
         if aligned:
-            read = archived_faces(aligned, args.frames_per_clip)
+            read = archived_faces(source, args.frames_per_clip)
         else:
-            read = media_faces(data.video, pack.detection, args.frames_per_clip, args.det_thresh)
+            read = media_faces(source, pack.detection, args.frames_per_clip, args.det_thresh)
         left = take_over(args.reuse, utts, FACE_TABLES, out)
         embed_clips(embedder, damaged(read, damage), left, out, detected, pool, args.keep_faces)
 
     inputs = {utt: [damage.get(utt), *detected.get(utt, {}).values()] for utt in source if utt not in without}
     inputs = with_stamps(inputs, lambda utt: [source[utt]], args.shard)
     networks = [*pack.files(*tasks), args.pool and args.pool / NAME]
-    tables = ("faces.scp" if source is aligned else "video.scp", "utt2damage")
-    made = MadeFrom(args.verb, {"model": networks, "data": [args.data_dir / name for name in tables]}, settings)
+    data_tables = [args.data_dir / name for name in (table, "utt2damage")]
+    made = MadeFrom(args.verb, {"model": networks, "data": data_tables}, settings)
     # a set in which all faces are missing by design has no embedding, and that is no mistake
     if make_archives(args.out_dir, archives, inputs, settings, work, args.shard, args.max_skipped,
                      FACE_TABLES, may_be_empty=bool(missing),
@@ -117,6 +114,14 @@ def run(args):
         write_table(args.out_dir / "skipped", {**read_table(args.out_dir / "skipped"), **without})
         log.info("%s: %d clips without a face embedding, listed in skipped", args.out_dir,
                  len(read_table(args.out_dir / "skipped")))  # fmt: skip
+
+
+def faces_of(data):
+    """The table that lists the faces, its entries (utterance -> file), and the networks that embedding them takes."""
+    aligned = {utt: entry for utt, entry in data.table("faces.scp").items() if utt in data.utt2spk}
+    if aligned or not data.video:
+        return "faces.scp", aligned, ("recognition",)
+    return "video.scp", data.video, ("detection", "recognition")
 
 
 def detection_of_archived(data):

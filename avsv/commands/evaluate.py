@@ -17,24 +17,23 @@ example:
 import logging
 from pathlib import Path
 
-from avsv.commands._arguments import Priors, add_missing, add_p_target, add_resamples
+from avsv.commands._arguments import Priors, add_intervals, add_missing, add_p_target, add_trials
 
 log = logging.getLogger("avsv")
 
 
 def add_arguments(parser):
-    parser.add_argument("--trials", type=Path, required=True, help="enroll test target|nontarget, or VoxCeleb's list")
+    add_trials(parser, labelled=True)
     add_p_target(parser, "more_scores")
     parser.add_argument(
         "--fmr", nargs="+", action=Priors, rest="more_scores", default=[0.01, 0.001], metavar="X",
         help="false match rates at which to give the false non-match rate (0.01 0.001)",
     )  # fmt: skip
-    parser.add_argument("--utt2spk", type=Path, help="speaker of each recording, for intervals and --by")
+    add_intervals(parser)
     parser.add_argument(
         "--by", type=Path, action="append", default=[], metavar="FILE",
-        help="table of recordings or speakers that splits the trials into subsets; may be repeated",
+        help="table of recordings or, with --utt2spk, of speakers that splits the trials into subsets; may be repeated",
     )  # fmt: skip
-    add_resamples(parser)
     parser.add_argument("--json", type=Path, metavar="OUT", help="also write the measures there")
     parser.add_argument("--roc", type=Path, metavar="OUT", help="write ROC points there: scores, threshold, FPR, FNR")
     add_missing(parser, "trials without a score", "error", "drop")

@@ -18,12 +18,20 @@ example:
 
 from pathlib import Path
 
-from avsv.commands._arguments import Files, add_out, add_training_options, made_from_lists, read_score_lists, take_out
+from avsv.commands._arguments import (
+    Files,
+    add_out,
+    add_training_options,
+    add_trials,
+    made_from_lists,
+    read_score_lists,
+    take_out,
+)
 
 
 def add_arguments(parser):
     parser.add_argument("--method", choices=["mean", "logistic"], default="logistic", help="(logistic)")
-    parser.add_argument("--trials", type=Path, required=True, help="enroll test [target|nontarget], or VoxCeleb's list")
+    add_trials(parser)
     parser.add_argument(
         "--scores", nargs="+", action=Files, required=True, metavar="FILE", help="one per system: enroll test score"
     )

@@ -18,7 +18,7 @@ import logging
 import os
 from pathlib import Path
 
-from avsv.commands._arguments import add_missing, at_least_one, prior, result_options
+from avsv.commands._arguments import add_missing, add_trials, at_least_one, prior, result_options
 from avsv.commands._backend import add_backend_arguments, backend_inputs, read_pool, system_of
 
 log = logging.getLogger("avsv")
@@ -34,7 +34,7 @@ def add_arguments(parser):
         "--method", required=True, choices=METHODS,
         help="; ".join(f"{name}: {method.summary}" for name, method in METHODS.items()),
     )  # fmt: skip
-    parser.add_argument("--trials", type=Path, required=True, help="enroll test [target|nontarget], or VoxCeleb's list")
+    add_trials(parser)
     parser.add_argument("--scores", type=Path, required=True, metavar="FILE", help="raw scores: enroll test score")
     add_backend_arguments(parser)
     parser.add_argument("--cohort", type=Path, required=True, metavar="SCP", help="embeddings of the cohort")

@@ -13,7 +13,7 @@ example:
 import logging
 from pathlib import Path
 
-from avsv.commands._arguments import add_p_target, add_resamples
+from avsv.commands._arguments import add_intervals, add_p_target
 
 log = logging.getLogger("avsv")
 
@@ -21,8 +21,7 @@ log = logging.getLogger("avsv")
 def add_arguments(parser):
     parser.add_argument("--trials-dir", type=Path, required=True, metavar="DIR", help="folder of labelled trial lists")
     add_p_target(parser, "more_folders")
-    parser.add_argument("--utt2spk", type=Path, metavar="FILE", help="speaker of each recording, for the intervals")
-    add_resamples(parser)
+    add_intervals(parser)
     parser.add_argument(
         "--data", type=Path, metavar="DIR",
         help="data directory of the test set, for audio and faces (the parent of --trials-dir)",

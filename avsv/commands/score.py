@@ -23,14 +23,14 @@ import logging
 import os
 from pathlib import Path
 
-from avsv.commands._arguments import add_missing, result_options
+from avsv.commands._arguments import add_missing, add_trials, result_options
 from avsv.commands._backend import add_backend_arguments, backend_inputs, read_pool, system_of
 
 log = logging.getLogger("avsv")
 
 
 def add_arguments(parser):
-    parser.add_argument("--trials", type=Path, required=True, help="enroll test [target|nontarget], or VoxCeleb's list")
+    add_trials(parser)
     add_backend_arguments(parser)
     parser.add_argument(
         "--weights", type=Path, nargs="+", metavar="FILE",

@@ -12,7 +12,7 @@ example:
 
 from pathlib import Path
 
-from avsv.commands._arguments import add_audio_track, share
+from avsv.commands._arguments import add_audio_track, add_device, add_max_skipped
 
 
 def add_arguments(parser):
@@ -20,8 +20,8 @@ def add_arguments(parser):
     parser.add_argument("--voice", type=Path, metavar="SCP", help="voice embeddings")
     parser.add_argument("--face", type=Path, metavar="SCP", help="face embeddings")
     parser.add_argument("--data", type=Path, metavar="DIR", help="data directory, for a network trained end to end")
-    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="with --data (cpu)")
-    parser.add_argument("--max-skipped", type=share, default=0.05, help="with --data: share that may fail (0.05)")
+    add_device(parser)
+    add_max_skipped(parser)
     add_audio_track(parser)
     parser.add_argument("out_dir", type=Path)
     parser.set_defaults(fail=parser.error)
