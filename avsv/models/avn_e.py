@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 from avsv.errors import InputError
 from avsv.models.checkpoint import NetworkFile
-from avsv.models.ranges import choice, within
+from avsv.models.ranges import check_ranges, choice, within
 from avsv.models.reliability import Reliability
 
 
@@ -317,16 +317,11 @@ class Fusion(nn.Module):
 
 
 def check_options(options: FusionOptions) -> None:
-    """Raise InputError for unknown values, and for options that contradict each other."""
-    known = {"fusion": tuple(FORMS), "missing": ("mask", "learned"),
-             "attention_on": ("embeddings", "reliability", "both")}  # fmt: skip
-    for key, values in known.items():
-        if getattr(options, key) not in values:
-            raise InputError(f"{key}: {getattr(options, key)}: expected one of {', '.join(values)}")
-    least = {"size": 1, "transform_depth": 0, "attention_depth": 1, "mlp_depth": 1}
-    for key, value in least.items():
-        if getattr(options, key) < value:
-            raise InputError(f"{key}: {getattr(options, key)}: expected at least {value}")
+    """Raise InputError for values outside their ranges, and for options that contradict each other."""
+    try:
+        check_ranges(options)
+    except ValueError as error:
+        raise InputError(str(error)) from None
     if not options.reliability and (options.attention_on != "embeddings" or options.voice_quality
                                     or options.face_quality):  # fmt: skip
         raise InputError("attention_on, voice_quality and face_quality refer to the reliability; set reliability: true")

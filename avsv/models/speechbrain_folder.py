@@ -143,7 +143,7 @@ def load_encoder(source: str, device: str, trust: bool = False) -> nn.Module:
 
     Parameters
     ----------
-    source : a folder, "organisation/model", or "organisation/model@revision" of huggingface.co
+    source : a folder, "organisation/model", or "organisation/model@revision" of the Hugging Face Hub
     trust : let SpeechBrain execute the hyperparams.yaml of any other encoder, which may run any program
 
     Returns

@@ -141,7 +141,7 @@ def take_features(scores: np.ndarray, quality: np.ndarray | None, which: np.ndar
 def train_fusion(
     scores: np.ndarray,
     labels: np.ndarray,
-    target_prior: float = 0.01,
+    p_target: float = 0.01,
     systems: Sequence[str] = (),
     quality: np.ndarray | None = None,
     measures: Sequence[Measure] = (),
@@ -154,7 +154,7 @@ def train_fusion(
     ----------
     scores : (n, systems) float, finite, or NaN where a system has no score
     labels : (n,) bool, True for a target trial
-    target_prior : weight of the targets, 0 to 1
+    p_target : weight of the targets, 0 to 1
     systems : names of the systems; "system 1", ... if empty
     quality : (n, 2 * measures) float, features beside the scores
     measures : the quality measures behind these features
@@ -178,7 +178,7 @@ def train_fusion(
         raise InputError("calibration needs finite scores, found infinite ones")
     codes = pattern_codes(scores)
     names = [*systems] or [f"system {number}" for number in range(1, n_systems + 1)]
-    fusion = ScoreFusion(names, target_prior, list(measures), [], [*trained_on] or [None] * n_systems)
+    fusion = ScoreFusion(names, p_target, list(measures), [], [*trained_on] or [None] * n_systems)
     for code in [(1 << n_systems) - 1] if patterns is None else sorted(patterns, reverse=True):
         has = codes & code == code
         which = slice(None) if has.all() else np.flatnonzero(has)
@@ -191,7 +191,7 @@ def train_fusion(
         features = take_features(scores, quality, which, np.array(present))
         try:
             with np.errstate(over="ignore", invalid="ignore"):
-                weights, offset = train_map(features, labels[which], target_prior, sum(present))
+                weights, offset = train_map(features, labels[which], p_target, sum(present))
         except np.linalg.LinAlgError:
             weights, offset = np.array([np.nan]), np.nan
         if not np.isfinite([*weights, offset]).all():
@@ -207,7 +207,7 @@ def train_fusion(
 
 
 def train_map(
-    features: np.ndarray, labels: np.ndarray, target_prior: float, n_scores: int | None = None
+    features: np.ndarray, labels: np.ndarray, p_target: float, n_scores: int | None = None
 ) -> tuple[np.ndarray, float]:
     """Logistic regression by Newton's method with step halving.
 
@@ -217,7 +217,7 @@ def train_map(
     ----------
     features : (n, k) float
     labels : (n,) bool, both classes present
-    target_prior : weight of the targets, 0 to 1
+    p_target : weight of the targets, 0 to 1
     n_scores : number of leading features that are scores, the others being quality features; None for all
 
     Returns
@@ -232,10 +232,10 @@ def train_map(
     True
     """
     n_target = int(labels.sum())
-    class_weights = (1 - target_prior) / (len(labels) - n_target), target_prior / n_target
+    class_weights = (1 - p_target) / (len(labels) - n_target), p_target / n_target
     middle, scale = features.mean(axis=0), features.std(axis=0)
     scale = np.where(scale > 1e-12 * np.abs(middle), scale, np.inf)
-    prior_logit = np.log(target_prior / (1 - target_prior))
+    prior_logit = np.log(p_target / (1 - p_target))
     ridge = np.full(features.shape[1], RIDGE)
     ridge[features.shape[1] if n_scores is None else n_scores :] = QUALITY_RIDGE
 

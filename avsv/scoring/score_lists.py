@@ -92,7 +92,7 @@ def fuse_files(
     out: Path,
     given: ScoreList,
     train: ScoreList | None = None,
-    target_prior: float = 0.01,
+    p_target: float = 0.01,
     model: Path | None = None,
     missing: str = "error",
 ) -> None:
@@ -125,7 +125,7 @@ def fuse_files(
         if train is None:
             log.warning("%s: trained on the trials it is applied to, so its costs are optimistic; give training trials",
                         out)  # fmt: skip
-        fusion = train_on_files(train or given, target_prior, columns if missing == "rest" else None)
+        fusion = train_on_files(train or given, p_target, columns if missing == "rest" else None)
     quality = read_quality(given.quality, listed, missing == "rest", fusion.measures)[0]
     write_fused(out, listed, fusion.apply(columns, quality), fused_system(given.origins, "logistic"))
     write_fusion(out.with_name(out.name + ".json"), fusion)
@@ -138,7 +138,7 @@ def fused_system(origins: Sequence[str | None], how: str) -> str | None:
     return None if None in origins else f"fused:{digest([*origins])} {how}"
 
 
-def train_on_files(train: ScoreList, target_prior: float, applied: np.ndarray | None = None) -> ScoreFusion:
+def train_on_files(train: ScoreList, p_target: float, applied: np.ndarray | None = None) -> ScoreFusion:
     """Train calibration or fusion on score files.
 
     Parameters
@@ -157,7 +157,7 @@ def train_on_files(train: ScoreList, target_prior: float, applied: np.ndarray | 
     warn_reversed(train, columns, labelled.labels)
     quality, measures = read_quality(train.quality, labelled, allow_missing)
     patterns = which_patterns(columns, applied) if allow_missing else None
-    fusion = train_fusion(columns, labelled.labels, target_prior, names, quality, measures, patterns, train.origins)
+    fusion = train_fusion(columns, labelled.labels, p_target, names, quality, measures, patterns, train.origins)
     labels = short_names(train.scores)
     for one in fusion.maps:
         used = [name for name, present in zip(labels, one.present, strict=True) if present]

@@ -154,7 +154,7 @@ def cohort_means(
 
 
 def calibrate(
-    scores: np.ndarray, train_scores: np.ndarray, train_labels: np.ndarray, target_prior: float = 0.01
+    scores: np.ndarray, train_scores: np.ndarray, train_labels: np.ndarray, p_target: float = 0.01
 ) -> np.ndarray:
     """Turn the scores of one system into natural-log likelihood ratios, by logistic regression.
 
@@ -163,7 +163,7 @@ def calibrate(
     scores : (n,) float, NaN where a trial has no score
     train_scores : (m,) the same system's scores on trials of other speakers
     train_labels : (m,) bool, True for a target trial
-    target_prior : weight of the targets in training
+    p_target : weight of the targets in training
 
     Returns
     -------
@@ -179,7 +179,7 @@ def calibrate(
     >>> calibrate(np.array([0.25, np.nan]), train, np.array([False, False, True, True]), 0.5).round(4) + 0.0
     array([0., 0.])
     """
-    return fuse([scores], train_scores=[train_scores], train_labels=train_labels, target_prior=target_prior)
+    return fuse([scores], train_scores=[train_scores], train_labels=train_labels, p_target=p_target)
 
 
 def fuse(
@@ -188,7 +188,7 @@ def fuse(
     *,
     train_scores: Sequence[np.ndarray] | None = None,
     train_labels: np.ndarray | None = None,
-    target_prior: float = 0.01,
+    p_target: float = 0.01,
 ) -> np.ndarray:
     """Fuse the scores of several systems on the same trials.
 
@@ -202,7 +202,7 @@ def fuse(
     model : from `avsv.scoring.calibration.train_fusion`, or a file that `avsv fuse` or `avsv calibrate` wrote
     train_scores : the same systems' scores on trials of other speakers, one (m,) array each
     train_labels : (m,) bool, True for a target trial
-    target_prior : weight of the targets in training
+    p_target : weight of the targets in training
 
     Returns
     -------
@@ -225,7 +225,7 @@ def fuse(
             raise InputError(f"expected train_scores of {len(scores)} systems, found {len(train_scores)}")
         train = np.column_stack([np.asarray(column, np.float64) for column in train_scores])
         patterns = {int(code) for code in np.unique(pattern_codes(columns))} - {0}
-        model = train_fusion(train, np.asarray(train_labels, bool), target_prior, patterns=patterns)
+        model = train_fusion(train, np.asarray(train_labels, bool), p_target, patterns=patterns)
     if model is None:
         return mean_of_present(columns)
     fusion = model if isinstance(model, ScoreFusion) else read_fusion(model)

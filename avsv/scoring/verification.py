@@ -43,14 +43,14 @@ class Verdict:
     same: bool | None
 
 
-def verify(a: Clip, b: Clip, calibration: ScoreFusion | Path | str, target_prior: float = 0.5) -> Verdict:
+def verify(a: Clip, b: Clip, calibration: ScoreFusion | Path | str, p_target: float = 0.5) -> Verdict:
     """Decide whether two clips show the same person, from the modalities that both of them have.
 
     Parameters
     ----------
     a, b : clips embedded by `embed` with the same encoders
     calibration : trained on the cosines of these encoders, one score per modality: a file that `avsv fuse` wrote
-    target_prior : prior probability that the two clips show the same person
+    p_target : prior probability that the two clips show the same person
 
     Raises
     ------
@@ -66,8 +66,8 @@ def verify(a: Clip, b: Clip, calibration: ScoreFusion | Path | str, target_prior
     >>> verify(one, other, calibration)
     Verdict(cosines={'voice': 1.0}, ratio=3.0, threshold=0.0, same=True)
     """
-    if not 0 < target_prior < 1:
-        raise OptionError(f"target prior: expected a number between 0 and 1, found {target_prior}")
+    if not 0 < p_target < 1:
+        raise OptionError(f"target prior: expected a number between 0 and 1, found {p_target}")
     if a.models != b.models:
         raise InputError(f"the clips were embedded by different encoders: {a.models} and {b.models}")
     source = "the calibration" if isinstance(calibration, ScoreFusion) else calibration
@@ -75,7 +75,7 @@ def verify(a: Clip, b: Clip, calibration: ScoreFusion | Path | str, target_prior
     columns = modality_columns(fusion, a.models, source)
     shared = [modality for modality in columns if modality in a.vectors and modality in b.vectors]
     cosines = {modality: cosine(modality, a.vectors[modality], b.vectors[modality]) for modality in shared}
-    ratio, threshold = trial_llr(fusion, columns, cosines), float(np.log((1 - target_prior) / target_prior))
+    ratio, threshold = trial_llr(fusion, columns, cosines), float(np.log((1 - p_target) / p_target))
     return Verdict(cosines, ratio, threshold, ratio > threshold if shared else None)
 
 

@@ -21,13 +21,13 @@ from avsv.jobs.fingerprints import digest
 from avsv.kaldi.data_dir import DataDir, read_data_dir
 from avsv.kaldi.segments import Source
 from avsv.media.decoder_process import guarded
-from avsv.media.waveforms import WaveformStore, read_part
+from avsv.media.waveforms import read_part
 from avsv.models.ranges import choice, within
 from avsv.training.config import TrainingConfig
 from avsv.training.image_augmentation import plan_batches, to_input, vary_face
 from avsv.training.task import Inputs, RandomData, Task
 from avsv.training.tasks.avn_e import plan_batches as plan_by_person
-from avsv.training.tasks.voice import take_length
+from avsv.training.tasks.voice import open_store, take_length
 from avsv.training.trainer import Trainer
 from avsv.training.validation import held_out_eer, read_held_out
 
@@ -132,12 +132,7 @@ class Clips(Dataset):
         self.noises = read_noises(config.noise_dir) if self.damages else {}
         paths = [path for path in clips.wav if path]
         noises = sorted({path for kind_paths in self.noises.values() for path in kind_paths})
-        self.store = WaveformStore([*paths, *noises], config.cache_mib, config.allow_pipes)
-        if len(self.store.bad) > 0.05 * len(paths):
-            raise InputError(f"{len(self.store.bad)} recordings cannot be read; the first: "
-                            f"{next(iter(self.store.bad.values()))}")  # fmt: skip
-        for reason in self.store.bad.values():
-            log.warning("left out: %s", reason)
+        self.store = open_store(config, paths, noises)
         self.noises = {kind: [p for p in paths if p not in self.store.bad] for kind, paths in self.noises.items()}
         self.has = np.array([(bool(w) and w not in self.store.bad, bool(f)) for w, f in zip(clips.wav, clips.faces)])
         self.usable = [int(clip) for clip in np.flatnonzero(self.has.any(1))]

@@ -41,7 +41,7 @@ class OptimizerConfig:
 class TrainingConfig:
     """Options common to all trainings."""
 
-    task: str = "???"  # what is trained: a name of TASKS in avsv/commands/train.py
+    task: str = "???"  # what is trained: a key of TASKS in avsv/training/tasks, or of a system's TASKS
     exp_dir: str = "???"  # where everything is written
     data_dir: str = "???"  # training data directory
     seed: int = within(0, 0, 2**31)
@@ -175,8 +175,8 @@ def apply_schema(given: DictConfig, schema: type[Schema], path: Path | str, allo
     """
     for key in OPTIONS:
         if key in given:
-            raise InputError(f"{path}: {key}: cannot be set in a configuration, which may come from anybody; use the "
-                            f"option --{key.replace('_', '-')} on the command line")  # fmt: skip
+            raise InputError(f"{path}: {key}: cannot be set in a configuration, which may come from anybody; give "
+                            f"`{key}` on the command line")  # fmt: skip
     try:
         config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(schema), given))
         check_ranges(config)

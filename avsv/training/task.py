@@ -25,8 +25,10 @@ from torch.utils.data import Dataset
 
 from avsv.errors import InputError
 from avsv.kaldi.segments import Source
+from avsv.training.batches import load_batches
 from avsv.training.config import TrainingConfig
-from avsv.training.trainer import Draw, Step, Trainer, Validate, finish_experiment, load_batches, start_experiment
+from avsv.training.experiment import finish_experiment, start_experiment
+from avsv.training.trainer import Draw, Step, Trainer, Validate
 
 
 @dataclass(frozen=True)

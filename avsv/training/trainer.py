@@ -27,7 +27,6 @@ from avsv.jobs.threads import n_allowed
 from avsv.media.encoding import encode_png
 from avsv.models.checkpoint import fill, is_mapping, write_torch
 from avsv.models.device import has_bfloat16, pick_device
-from avsv.training.batches import load_batches
 from avsv.training.checkpoints import FILES, final_weights, keep_last, load_state, start_from
 from avsv.training.clock import Clock
 from avsv.training.config import TrainingConfig
@@ -40,10 +39,7 @@ from avsv.training.distributed import (
     rank,
     share_layers,
 )
-from avsv.training.experiment import finish_experiment, start_experiment
 from avsv.training.schedule import learning_rate, make_optimizer
-
-__all__ = ["Trainer", "finish_experiment", "load_batches", "start_experiment"]
 
 log = logging.getLogger("avsv")
 Step = Callable[[Any], tuple[Tensor, dict[str, float | Tensor]]]
@@ -96,12 +92,11 @@ class Trainer:
 
     Raises
     ------
-    InputError : an unknown precision, optimiser or choice of weights
+    InputError : an unknown choice of weights
+    OptionError : an unknown precision or optimiser
     """
 
     def __init__(self, model: nn.Module, config: TrainingConfig, players: Sequence[nn.Module] = ()):
-        if config.precision not in (*PRECISIONS, "auto"):
-            raise InputError(f"precision={config.precision}: expected one of {', '.join(PRECISIONS)}, auto")
         if config.weights not in FILES:
             raise InputError(f"weights={config.weights}: expected one of {', '.join(FILES)}")
         torch.set_num_threads(config.threads or n_allowed())

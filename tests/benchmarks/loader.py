@@ -15,8 +15,9 @@ import torch
 from beside import REAL, beside, parse, title
 
 from avsv.kaldi.tables import write_table
+from avsv.training.batches import load_batches
 from avsv.training.tasks.voice import Crops, VoiceConfig, VoiceModel, classification_step
-from avsv.training.trainer import Trainer, load_batches
+from avsv.training.trainer import Trainer
 
 SORTS = {"noise": "musan/noise", "music": "musan/music", "speech": "musan/speech", "rir": "RIRS_NOISES"}
 

@@ -179,7 +179,7 @@ def test_an_unreliable_clip_moves_towards_the_learned_state():
     [
         ({"fusion": "product"}, "expected one of concat, sum"),
         ({"missing": "zero"}, "expected one of mask, learned"),
-        ({"attention_depth": 0}, "at least 1"),
+        ({"attention_depth": 0}, "attention_depth=0"),
         ({"attention_on": "reliability"}, "set reliability: true"),
         ({"voice_quality": ["utt2snr"]}, "set reliability: true"),
         ({"fusion": "sum", "transform_depth": 0}, "sum .*5 and 6"),

@@ -9,7 +9,8 @@ from avsv.losses.margin import AAMSoftmax
 from avsv.models.checkpoint import write_torch
 from avsv.training.checkpoints import average_weights, load_state, load_weights
 from avsv.training.config import OptimizerConfig, TrainingConfig
-from avsv.training.trainer import Trainer, finish_experiment, start_experiment
+from avsv.training.experiment import finish_experiment, start_experiment
+from avsv.training.trainer import Trainer
 
 
 class Model(nn.Module):

@@ -24,7 +24,9 @@ from avsv.losses.pairs import VerificationLoss
 from avsv.models.speaker_encoders import ecapa_arguments, make_speaker_encoder
 from avsv.training.config import OptimizerConfig, TrainingConfig
 from avsv.training.distributed import from_all
-from avsv.training.trainer import Trainer, finish_experiment, load_batches, start_experiment
+from avsv.training.batches import load_batches
+from avsv.training.experiment import finish_experiment, start_experiment
+from avsv.training.trainer import Trainer
 from avsv.training.tasks.voice import mask
 
 config = TrainingConfig(task="t", exp_dir=sys.argv[1], data_dir="d", epochs=3, device="cpu", threads=1, workers=0,

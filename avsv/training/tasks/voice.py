@@ -4,6 +4,7 @@ import logging
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -57,12 +58,7 @@ class Crops(Dataset):
         self.config, self.paths, self.labels, self.n_people = config, paths, labels, n_people
         self.noises = read_noises(config.noise_dir) if config.noise_dir else None
         noise_paths = sorted({p for paths in self.noises.values() for p in paths}) if self.noises else []
-        self.store = WaveformStore([*paths, *noise_paths], config.cache_mib, config.allow_pipes)
-        if len(self.store.bad) > 0.05 * len(paths):
-            raise InputError(f"{len(self.store.bad)} recordings cannot be read; the first: "
-                            f"{next(iter(self.store.bad.values()))}")  # fmt: skip
-        for reason in self.store.bad.values():
-            log.warning("left out: %s", reason)
+        self.store = open_store(config, paths, noise_paths)
         self.usable = [i for i, path in enumerate(paths) if path not in self.store.bad]
 
     def __getitem__(self, item: tuple[int, int, float, int]) -> tuple[torch.Tensor, int]:
@@ -93,6 +89,25 @@ class Crops(Dataset):
             rows = order[begin : begin + size]
             batches.append([(*items[row], seconds, int(seed)) for row, seed in zip(rows, seeds, strict=True)])
         return batches
+
+
+def open_store(config: Any, paths: list[str], noise_paths: list[str]) -> WaveformStore:
+    """The audio of recordings and noises; logs the ones that cannot be read.
+
+    Parameters
+    ----------
+    config : has cache_mib and allow_pipes
+
+    Raises
+    ------
+    InputError : more of them cannot be read than a twentieth of the recordings
+    """
+    store = WaveformStore([*paths, *noise_paths], config.cache_mib, config.allow_pipes)
+    if len(store.bad) > 0.05 * len(paths):
+        raise InputError(f"{len(store.bad)} recordings cannot be read; the first: {next(iter(store.bad.values()))}")
+    for reason in store.bad.values():
+        log.warning("left out: %s", reason)
+    return store
 
 
 def take_length(waveform: np.ndarray, n_samples: int) -> np.ndarray:
