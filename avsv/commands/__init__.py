@@ -1,1 +1,1 @@
-"""The verbs of `avsv`, one short module each: arguments, one library call, what the user sees."""
+"""The verbs of `avsv`, one short module each: arguments, one library call, output for the user."""

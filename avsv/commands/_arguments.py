@@ -23,7 +23,7 @@ MISSING = {
     "rest": "judge by the scores and values that are present",
     "NUMBER": "give them this score",
 }
-# names of options that are files or change nothing but speed, and of what the parser itself keeps
+# names of options that are files or affect speed only, and of values that the parser itself adds
 NOT_OF_THE_RESULT = {"verb", "fail", "last_files", "more_scores", "out", "scores", "voice", "face", "device", "json"}
 
 
@@ -79,12 +79,12 @@ def add_trials(parser: argparse.ArgumentParser, labelled: bool = False) -> None:
 
 
 def add_missing(parser: argparse.ArgumentParser, what: str, *policies: str) -> None:
-    """`--missing`, in the same words for all verbs.
+    """Add `--missing`, with the same wording for all verbs.
 
     Parameters
     ----------
-    what : trials that it is about, such as "trials without a score"
-    policies : keys of MISSING, the ones that the verb supports
+    what : the trials concerned, such as "trials without a score"
+    policies : the keys of MISSING that the verb supports
     """
     meanings = "; ".join(f"{policy}: {MISSING[policy]}" for policy in policies)
     parser.add_argument(
@@ -164,7 +164,7 @@ def add_shard(parser: argparse.ArgumentParser) -> None:
 def add_max_skipped(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--max-skipped", type=share, default=0.05, metavar="X",
-        help="stop when more than this share of the clips fails (0.05)",
+        help="stop if more than this share of the clips fails (0.05)",
     )  # fmt: skip
 
 
@@ -203,7 +203,7 @@ def add_resamples(parser: argparse.ArgumentParser) -> None:
 
 
 def add_p_target(parser: argparse.ArgumentParser, rest: str) -> None:
-    """`rest` is the name under which positional arguments that follow the numbers are kept."""
+    """`rest` is the name that collects positional arguments after the numbers."""
     parser.add_argument(
         "--p-target", nargs="+", action=Priors, rest=rest, default=[0.01, 0.05], metavar="P",
         help="target priors of minDCF and actDCF (0.01 0.05)",
@@ -211,7 +211,7 @@ def add_p_target(parser: argparse.ArgumentParser, rest: str) -> None:
 
 
 def result_options(args: argparse.Namespace) -> dict[str, object]:
-    """Options that change a command's result, for its record: neither files nor how and where it runs."""
+    """Options that change a command's result, for its record: no files, and no options for speed or devices."""
     return {name: value if isinstance(value, bool | int | float | str) else str(value)
             for name, value in vars(args).items()
             if name not in NOT_OF_THE_RESULT and not isinstance(value, Path | list | None)}  # fmt: skip
@@ -231,7 +231,7 @@ def add_out(parser: argparse.ArgumentParser, help: str) -> None:
 
 
 def take_out(args: argparse.Namespace) -> None:
-    """Give OUT its value if the option before it took it."""
+    """Take OUT back from an option before it that consumed it."""
     if args.out is None:
         if not args.last_files or len(args.last_files) < 2:
             args.fail("the following arguments are required: OUT")
@@ -255,14 +255,14 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
 
 
 def read_score_lists(args: argparse.Namespace) -> "tuple[ScoreList, ScoreList | None]":
-    """The files to fuse and the files to train on, None without training; OptionError if options contradict."""
+    """The files to fuse, and the files to train on or None; OptionError if options contradict each other."""
     from avsv.errors import OptionError
     from avsv.scoring.score_lists import ScoreList
 
     if (args.train_trials is None) != (args.train_scores is None):
-        raise OptionError("--train-trials and --train-scores go together")
+        raise OptionError("--train-trials and --train-scores must be given together")
     if args.model is not None and args.p_target is not None:
-        raise OptionError("--p-target belongs to training, which --model replaces")
+        raise OptionError("--p-target is an option of training, which --model replaces")
     if args.model is not None and args.train_trials is not None:
         raise OptionError("--model replaces training: leave out --train-trials and --train-scores, or --model")
     if args.train_quality and (not args.quality or args.train_trials is None):
@@ -294,13 +294,13 @@ def made_from_lists(
     options = result_options(args) | {"log of quality": [table.log for table in given.quality]}
     model = {"model": args.model}
     all_lists = {**model, **inputs("", given), **inputs("train ", train)}
-    # the model depends on what it was trained on, not on the scores that it is applied to
+    # the model depends on its training data, not on the scores that it is applied to
     of_model = model if args.model else inputs("train ", train) or inputs("", given)
     return MadeFrom(args.verb, all_lists, options), MadeFrom(args.verb, of_model, options)
 
 
 class Priors(argparse.Action):
-    """`--p-target 0.01 0.05 SCORES ...`: arguments after the numbers are kept under the name `rest`."""
+    """`--p-target 0.01 0.05 SCORES ...`: collects the arguments after the numbers under the name `rest`."""
 
     def __init__(self, *args, rest: str, **kwargs):
         super().__init__(*args, **kwargs)

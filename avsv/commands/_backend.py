@@ -55,18 +55,18 @@ def backend_inputs(args: argparse.Namespace) -> "dict[str, Path | list[Path] | N
     """Role -> the files that the scores depend on, as MadeFrom takes them."""
     plda = args.plda if args.backend == "plda" else None
     if plda is not None and plda.is_dir():
-        plda = [plda / name for name in PLDA_FILES]  # not what else lies in a folder of Kaldi's
+        plda = [plda / name for name in PLDA_FILES]  # a folder of Kaldi's may have other files too
     sides = {"enroll": args.enroll, "test": args.test, "models": args.enroll_spk2utt}
     return {"trials": args.trials, **sides, "plda": plda, "center": args.center, "transform": args.transform}
 
 
 def read_pool(args: argparse.Namespace, trials: "Trials") -> "tuple[TrialEmbeddings, dict[str, Any]]":
-    """Read what the trials need; stop for missing embeddings unless `args.missing` allows them.
+    """Read the embeddings that the trials need; missing ones are an error unless `args.missing` allows them.
 
     Returns
     -------
     pool : the recordings, and the rows of each trial
-    how : the back-end and the enrolment method, arguments of `score` and `normalize`
+    how : back-end and enrolment method, as arguments for `score` and `normalize`
     """
     from avsv.errors import OptionError
     from avsv.scoring.backend import make_backend
@@ -107,7 +107,7 @@ def system_of(args: argparse.Namespace, *more: Path) -> str | None:
 
     Parameters
     ----------
-    more : further embeddings, or weights beside embeddings, that must come from the same model
+    more : other embeddings, or weights beside embeddings, that must come from the same model
 
     Raises
     ------
@@ -122,7 +122,7 @@ def system_of(args: argparse.Namespace, *more: Path) -> str | None:
         models[args.plda] = trained_on(args.plda if args.plda.is_dir() else args.plda.parent)
     models |= {path: trained_on(path.parent) for path in (args.center, args.transform) if path is not None}
     model = same_model(models)
-    # scores of two back-ends of one model are no more alike than those of two models
+    # scores of two back-ends of one model differ as much as scores of two models
     parts = [args.backend if args.backend != "plda" else f"plda-{plda_digest(args.plda)}"]
     parts += [f"{name}-{file_digest(path)[:8]}" for name in ("center", "transform") if (path := getattr(args, name))]
     parts += [f"length-{args.vector_length}"] * (args.vector_length not in (None, "sqrt-dim"))

@@ -39,7 +39,7 @@ def add_arguments(parser):
 
 
 def run(args):
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # small matrices: more threads would only wait for each other
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # small matrices: more threads would only wait
     from avsv.jobs.files import replaced_together
     from avsv.jobs.provenance import MadeFrom
     from avsv.kaldi.embeddings import read_embeddings

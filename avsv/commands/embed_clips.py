@@ -1,9 +1,9 @@
-"""avsv embed-clips: extract embeddings with a network that takes audio and faces together (AVN-F).
+"""avsv embed-clips: extract embeddings with a network that processes audio and faces jointly (AVN-F).
 
-Writes OUT_DIR/embedding.{ark,scp}, one vector per clip from its whole audio and all its faces; utt2modality, the
-modalities present (both | voice | face); and utt2voice_weight, the mean attention weight of the voice. Faces come from
+Writes OUT_DIR/embedding.{ark,scp}, one vector per clip from all of its audio and faces; utt2modality, the modalities
+present (both | voice | face); and utt2voice_weight, the mean attention weight of the voice. Faces come from
 DATA_DIR/faces.scp if avsv align-faces made it; otherwise the detector in EXP_DIR finds them. Damage listed in
-DATA_DIR/utt2damage is applied first. OUT_DIR/skipped lists every clip without audio and face, with the reason.
+DATA_DIR/utt2damage is applied first. OUT_DIR/skipped lists every clip without both audio and a face, with the reason.
 
 AVN-J needs no command of its own: its experiment contains a voice encoder, a face pack and a fusion network for
 avsv embed-voice --model exp/avn_j/voice, embed-face --model exp/avn_j/face and embed-pair --model exp/avn_j.
@@ -62,7 +62,7 @@ def run(args):
     sources = [{utt: where for utt, where in source.items() if hurt.get(utt, {}).get("kind") != MISSING}
                for source, hurt in zip(sources, damage, strict=True)]  # fmt: skip
     wav, pictures = sources
-    load(args.model, AVN_F)  # refuses a folder without one at once
+    load(args.model, AVN_F)  # fail early if the folder has no such network
     detector = None
     if pictures and not data.table("faces.scp"):
         detector = load_detector(args)
@@ -102,7 +102,7 @@ def load_detector(args):
     from avsv.features.face_pack import load_pack
 
     if not (args.model / "detector.onnx").exists():
-        raise InputError(f"{args.data_dir}: has no faces.scp, and {args.model} has no detector.onnx to find faces "
-                        f"with; run avsv align-faces --model PACK {args.data_dir} OUT_DIR first")  # fmt: skip
+        raise InputError(f"{args.data_dir}: has no faces.scp, and {args.model} has no detector.onnx to detect faces; "
+                        f"run avsv align-faces --model PACK {args.data_dir} OUT_DIR first")  # fmt: skip
     threads = 1 if args.shard.total > 1 else None
     return load_pack(args.model, args.device, ("detection",), threads).detection

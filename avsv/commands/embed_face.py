@@ -67,17 +67,17 @@ def run(args):
     from avsv.kaldi.tables import read_table, write_table
 
     if args.keep_faces and args.reuse:
-        raise OptionError("--keep-faces: what --reuse copies has no faces of its own; leave out one of the two")
+        raise OptionError("--keep-faces: --reuse does not copy the embeddings of single faces; drop one of the two")
     pool = load_face_pool(args.pool) if args.pool else None
     data = read_data_dir(args.data_dir)
     damage = read_damage(args.data_dir, "face")
     missing = {utt: "missing by design" for utt, what in damage.items() if what["kind"] == MISSING}
     table, source, tasks = faces_of(data)
     if not source and not missing:
-        raise InputError(f"{args.data_dir}: has neither video.scp nor faces.scp, so there are no faces to embed")
+        raise InputError(f"{args.data_dir}: has neither video.scp nor faces.scp, so no faces to embed")
     aligned = table == "faces.scp"
     log.info("%s: %d of %d clips have a %s", args.data_dir, len(source), len(data.utts),
-             "face in faces.scp" if aligned else "video or image; faces are detected on the way")  # fmt: skip
+             "face in faces.scp" if aligned else "video or image; faces are detected now")  # fmt: skip
     detected = detection_of_archived(data) if aligned and source else {}
     without = {utt: "no face was found by avsv align-faces" for utt in data.video if utt not in source}
     without |= missing
@@ -106,7 +106,7 @@ def run(args):
     networks = [*pack.files(*tasks), args.pool and args.pool / NAME]
     data_tables = [args.data_dir / name for name in (table, "utt2damage")]
     made = MadeFrom(args.verb, {"model": networks, "data": data_tables}, settings)
-    # a set in which all faces are missing by design has no embedding, and that is no mistake
+    # a set in which all faces are missing by design has no embeddings; that is not an error
     if make_archives(args.out_dir, archives, inputs, settings, work, args.shard, args.max_skipped,
                      FACE_TABLES, may_be_empty=bool(missing),
                      model=face_model(*pack.files("recognition"), attention), made=made):  # fmt: skip
@@ -117,7 +117,7 @@ def run(args):
 
 
 def faces_of(data):
-    """The table that lists the faces, its entries (utterance -> file), and the networks that embedding them takes."""
+    """The table that lists the faces, its entries (utterance -> file), and the networks needed to embed them."""
     aligned = {utt: entry for utt, entry in data.table("faces.scp").items() if utt in data.utt2spk}
     if aligned or not data.video:
         return "faces.scp", aligned, ("recognition",)
@@ -125,14 +125,14 @@ def faces_of(data):
 
 
 def detection_of_archived(data):
-    """What align-faces noted of the faces in faces.scp, utterance -> table -> value."""
+    """The measures that align-faces wrote for the faces in faces.scp: utterance -> table -> value."""
     from avsv.features.quality_measures import DETECTION_TABLES
 
     found = {}
     for name in DETECTION_TABLES:
         table = data.table(name)
         if not table:
-            log.warning("%s/%s: is absent or empty, so that no clip has this measure; avsv align-faces writes it",
+            log.warning("%s/%s: is absent or empty, so no clip has this measure; avsv align-faces writes it",
                         data.path, name)  # fmt: skip
         for utt, value in table.items():
             found.setdefault(utt, {})[name] = value

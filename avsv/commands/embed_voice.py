@@ -57,19 +57,19 @@ def run(args):
     data = read_data_dir(args.data_dir)
     damage = read_damage(args.data_dir, "voice")
     encoder = None
-    if voice_model(args.model) == f"voice:{args.model}":  # not on this machine yet; its files name it once they are
+    if voice_model(args.model) == f"voice:{args.model}":  # not downloaded yet; its files will give the name
         from avsv.embeddings.voice import load_voice_encoder
 
         encoder = load_voice_encoder(args.model, args.device, args.trust_model)
     model = voice_model(args.model)
-    # "padding": embeddings of earlier versions, which depended on their batches, are made again
+    # "padding": redo embeddings of earlier versions, which depended on their batches
     settings = {"model": model.removeprefix("voice:"), "padding": "none"}
     if args.audio_track is not None:
         settings["audio_track"] = args.audio_track
 
     def work(utts, out):
         left = take_over(args.reuse, utts, VOICE_TABLES, out)
-        if not left:  # then torch need not be imported
+        if not left:  # avoids importing torch
             return
         from avsv.embeddings.voice import embed_clips, load_voice_encoder
 
@@ -80,7 +80,7 @@ def run(args):
     missing = {utt for utt, what in damage.items() if what["kind"] == MISSING}
     inputs = {utt: damage.get(utt) for utt in data.wav if utt not in missing}
     inputs = with_stamps(inputs, lambda utt: [data.wav[utt], *noise_files(damage.get(utt))], args.shard)
-    # a set in which all voices are missing by design has no embedding, and that is no mistake
+    # a set in which all voices are missing by design has no embeddings; that is not an error
     made = MadeFrom(
         args.verb,
         {"model": [Path(args.model) / name for name in ("hyperparams.yaml", "embedding_model.ckpt")],

@@ -1,4 +1,4 @@
-"""avsv lda: learn centring and a transform of embeddings, LDA or whitening, for cosine scores.
+"""avsv lda: estimate the mean and a transform of embeddings, LDA or whitening, for cosine scores.
 
 OUT is a folder with mean.vec and transform.mat in the format of Kaldi's ivector-mean and ivector-compute-lda. avsv
 score --center OUT/mean.vec --transform OUT/transform.mat applies both, then scales to length 1; --center alone only
@@ -20,7 +20,7 @@ FILES = ("mean.vec", "transform.mat")
 
 def add_arguments(parser):
     parser.add_argument("--embeddings", type=Path, required=True, metavar="SCP", help="training embeddings")
-    parser.add_argument("--method", choices=["lda", "whiten"], default="lda", help="transform to learn (lda)")
+    parser.add_argument("--method", choices=["lda", "whiten"], default="lda", help="transform to estimate (lda)")
     parser.add_argument("--utt2spk", type=Path, metavar="FILE", help="speaker of each recording; needed for lda")
     parser.add_argument("--dim", type=at_least_one, metavar="N", help="dimensions to keep (all)")
     add_text(parser)
@@ -28,7 +28,7 @@ def add_arguments(parser):
 
 
 def run(args):
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # small matrices: more threads would only wait for each other
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # small matrices: more threads would only wait
     from avsv.errors import OptionError
     from avsv.jobs.files import replaced_together
     from avsv.jobs.provenance import MadeFrom

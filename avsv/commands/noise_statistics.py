@@ -44,7 +44,7 @@ def run(args):
     named = [name.rpartition("@") for name in args.noisy]
     bare = sum(not at for _, at, _ in named)
     if bare != len(args.utt2damage) or (bare and not args.modality):
-        raise InputError(f"{bare} NOISY_SCP files have no @KIND: expected as many --utt2damage, and --modality; "
+        raise InputError(f"{bare} NOISY_SCP files have no @KIND: expected one --utt2damage for each, and --modality; "
                         f"found {len(args.utt2damage)} and {args.modality}")  # fmt: skip
     for path in args.utt2damage:
         if path.name != "utt2damage" or not path.exists():

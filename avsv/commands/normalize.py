@@ -25,8 +25,8 @@ log = logging.getLogger("avsv")
 
 
 def add_arguments(parser):
-    # before numpy is imported: each core computes a product of its own (see cohort_statistics), so more threads of
-    # BLAS would only compete with them
+    # before numpy is imported: each core computes its own product (see cohort_statistics), and more BLAS threads would
+    # only compete
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from avsv.scoring.normalization import CHOICES, METHODS
 

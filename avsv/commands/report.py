@@ -41,8 +41,8 @@ def add_arguments(parser):
     parser.add_argument("--published", type=Path, metavar="FILE", help="published results, shown in a separate column")
     parser.add_argument(
         "--reference", metavar="SYSTEM[.BACKEND]",
-        help="the recommended system, such as avn_e.cosine_shared_calibrated: the headline is about it, and all "
-        "differences are measured from it (lowest EER on the shortest list)",
+        help="the recommended system, such as avn_e.cosine_shared_calibrated, which the headline describes and all "
+        "differences refer to (lowest EER on the shortest list)",
     )  # fmt: skip
     parser.add_argument("folders", nargs="*", metavar="EXP_DIR OUT_DIR", help="folder of the systems; folder to write")
     parser.set_defaults(fail=parser.error, more_folders=[])

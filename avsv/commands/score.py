@@ -2,7 +2,7 @@
 
 A trial with a missing embedding is an error unless --missing says otherwise; OUT.missing lists the recordings. With
 --enroll-spk2utt the enrolment names in the trials are models of several recordings. A model without some of its
-recordings counts as missing too; if --missing admits it, the model is made of the others.
+recordings counts as missing too; if --missing admits it, the model is built from the others.
 
 --weights takes the weights that embed-pair wrote beside fused embeddings and restricts the cosine to the modalities
 that both clips have: the voice of a clip with both modalities is compared at its full weight. Trials without a common
@@ -41,7 +41,7 @@ def add_arguments(parser):
 
 
 def run(args):
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # reading and writing take the time: threads would only wait
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # most of the time is file access: threads would only wait
     import numpy as np
 
     from avsv.errors import OptionError
@@ -52,7 +52,7 @@ def run(args):
     from avsv.scoring.trial_scores import score
 
     if args.weights and (args.backend != "cosine" or args.center or args.enroll_spk2utt):
-        raise OptionError("--weights goes with plain cosine scores of recordings: without --backend plda, --center and "
+        raise OptionError("--weights needs plain cosine scores of recordings: leave out --backend plda, --center and "
                         "--enroll-spk2utt")  # fmt: skip
     made = MadeFrom(args.verb, {**backend_inputs(args), "weights": args.weights}, result_options(args))
     made.tell_changes(args.out)

@@ -1,7 +1,7 @@
 """avsv split: cut a data directory into N parts of whole speakers, DATA_DIR/splitN/1 to N.
 
-Like Kaldi's split_data.sh, for steps that process one part each: every table but the trials is cut, and all utterances
-of a speaker are in the same part. Commands with --shard J/N do not need a split.
+Like Kaldi's split_data.sh, for jobs that process one part each: every table except the trials is cut, and a speaker's
+utterances are all in the same part. Commands with --shard J/N do not need a split.
 
 example:
   avsv split data/vox2 100

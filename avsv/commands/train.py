@@ -18,11 +18,11 @@ from pathlib import Path
 
 from avsv.commands._arguments import add_allow_pipes, at_least_one
 
-INTERMIXED = True  # key=value may stand before and after options
+INTERMIXED = True  # key=value may come before or after options
 
 
 def all_tasks() -> dict[str, str]:
-    """The tasks of the main system and of every further one: name -> "module:class"."""
+    """The tasks of the main and the further systems: name -> "module:class"."""
     import avsv.systems
     from avsv.training.tasks import TASKS
 
@@ -44,8 +44,8 @@ def add_arguments(parser):
     parser.add_argument("--task", metavar="TASK", help="refuse configurations of other tasks; for recipes")
     parser.add_argument("--dry-run", action="store_true", help="train nothing, estimate the cost")
     add_allow_pipes(parser)
-    parser.add_argument("--people", type=at_least_one, help="for a dry run (as in data_dir, or VoxCeleb2's 5994)")
-    parser.add_argument("--clips", type=at_least_one, help="for a dry run (as in data_dir, or VoxCeleb2's 1092009)")
+    parser.add_argument("--people", type=at_least_one, help="people in a dry run (those of data_dir, or 5994)")
+    parser.add_argument("--clips", type=at_least_one, help="clips in a dry run (those of data_dir, or 1092009)")
 
 
 def run(args):
@@ -63,7 +63,7 @@ def run(args):
     if not isinstance(task, str) or task not in tasks:
         raise InputError(f'{args.config}: "task: {task}": expected one of {", ".join(tasks)}')
     if args.task not in (None, task):
-        raise InputError(f"{args.config}: is of task {task}; a configuration of task {args.task} is expected here")
+        raise InputError(f"{args.config}: expected a configuration of task {args.task}, found task {task}")
     kind = task_class(task)
     job = kind(apply_schema(given, kind.config_class, args.config, args.allow_pipes))
     if args.dry_run and kind.random_data is Task.random_data:

@@ -1,4 +1,4 @@
-"""Batches that worker processes prepare, and clear errors when a worker fails."""
+"""Batches prepared by worker processes, with clear errors when a worker fails."""
 
 import re
 from collections.abc import Iterator
@@ -17,11 +17,11 @@ KILLED = re.compile(r"DataLoader worker .*(killed by signal|exited unexpectedly)
 
 FULL = (
     "/dev/shm, through which processes pass batches, is full. Give the container more (docker run --shm-size 8g, or "
-    "--ipc host), or train with fewer workers; workers=0 needs none"
+    "--ipc host), or train with fewer workers; workers=0 does not use it"
 )
 OUT_OF_MEMORY = (
-    "a process that prepares batches was killed, most likely for lack of memory. Train with fewer workers, or a "
-    "smaller cache_mib"
+    "a process that prepares batches was killed, most likely because memory ran out. Train with fewer workers, "
+    "or a smaller cache_mib"
 )
 
 
@@ -54,7 +54,7 @@ class Batches:
 
 
 def load_batches(dataset: Dataset, plan: list[list], config: TrainingConfig) -> Batches:
-    """The batches of a plan, this process's share of each, prepared by `config.workers` other processes."""
+    """This process's share of each batch of a plan, prepared by `config.workers` worker processes."""
     on_gpu = pick_device(config.device).type == "cuda"
     loader = DataLoader(dataset, batch_sampler=[share(b) for b in plan], num_workers=config.workers, pin_memory=on_gpu,
                         worker_init_fn=start_worker)  # fmt: skip
@@ -62,5 +62,5 @@ def load_batches(dataset: Dataset, plan: list[list], config: TrainingConfig) -> 
 
 
 def start_worker(number: int) -> None:
-    """Make a worker end with its training, whatever it waits for."""
+    """Make a worker end with its training, even while it waits."""
     end_with_parent()

@@ -24,7 +24,7 @@ FILES = {"last": "checkpoint.pt", "best": "best.pt", "average": "average.pt"}
 
 
 def load_state(path: Path) -> dict:
-    """Read a training's state into the CPU's memory; InputError where the file is damaged or another one."""
+    """Read a training's state into CPU memory; InputError if the file is damaged or not a checkpoint."""
     if not Path(path).exists():
         raise InputError(f"{path}: no such checkpoint")
     try:
@@ -62,7 +62,7 @@ def load_weights(exp_dir: Path | str) -> Weights:
 def start_from(model: nn.Module, source: Path | str, exp_dir: Path | str) -> None:
     """Put another experiment's weights into `model`.
 
-    The centres of a margin loss, one or more per person, are taken over only where both experiments have the same data.
+    The centres of a margin loss, one or more per person, are copied only if both experiments have the same data.
     Otherwise they start from random values, and the log says so.
 
     Raises
@@ -77,16 +77,16 @@ def start_from(model: nn.Module, source: Path | str, exp_dir: Path | str) -> Non
         differ = sorted({*differ, *centres})
     other = [name for name in differ if name not in centres]
     if other:
-        shape = f"of the shape {tuple(given[other[0]].shape)}" if other[0] in given else "absent"
-        raise InputError(f"init={source}: is another network: {other[0]} is {shape} there and of the shape "
-                        f"{tuple(own[other[0]].shape)} here")  # fmt: skip
+        shape = f"has the shape {tuple(given[other[0]].shape)}" if other[0] in given else "is absent"
+        raise InputError(f"init={source}: is another network: its {other[0]} {shape}, expected the shape "
+                        f"{tuple(own[other[0]].shape)}")  # fmt: skip
     kept = {name: given[name] for name in own if name not in differ}
     fill(model, {**own, **kept}, weights_file(source))
-    log.info("%s: starts from %s%s", exp_dir, source, f"; anew: {', '.join(differ)} (other people)" if differ else "")
+    log.info("%s: starts from %s%s", exp_dir, source, f"; random: {', '.join(differ)} (other people)" if differ else "")
 
 
 def keep_last(folder: Path, epoch: int, weights: dict, n: int) -> None:
-    """Keep the weights after `epoch` (counted from 1) and after the `n` - 1 epochs before it."""
+    """Save the weights after `epoch` (counted from 1); delete those from more than `n` - 1 epochs earlier."""
     write_torch(folder / "epochs" / f"{epoch:04d}.pt", weights)
     for path in (folder / "epochs").glob("[0-9]*.pt"):
         if path.stem.isdecimal() and int(path.stem) <= epoch - n:
@@ -102,7 +102,7 @@ def average_weights(paths: list[Path]) -> Weights:
     for path in paths:
         weights = load_state(path)["model"]
         if sums and {n: w.shape for n, w in weights.items()} != {n: w.shape for n, w in sums.items()}:
-            raise InputError(f"{path}: holds other parameters than {paths[0]}; delete the folder epochs of one of them")
+            raise InputError(f"{path}: has other parameters than {paths[0]}; delete the folder epochs of one of them")
         for name, value in weights.items():
             if not value.is_floating_point():
                 sums[name] = value
@@ -115,7 +115,7 @@ def average_weights(paths: list[Path]) -> Weights:
 
 
 def final_weights(exp_dir: Path, which: str) -> Weights:
-    """The final weights: of the last epoch, of the best one, or the average, which is written to its file."""
+    """The final weights: of the last epoch, of the best epoch, or the average, which is also written to its file."""
     refuse_unknown("weights", which, FILES)
     if which == "average":
         epochs = sorted((exp_dir / "epochs").glob("[0-9]*.pt"))

@@ -125,7 +125,7 @@ class Clips(Dataset):
         self.damages = config.feature_damage != "none" and config.feature_damage_share > 0
         if self.damages and not config.noise_dir:
             raise InputError("feature_damage: damaging audio needs noise_dir; set it, or set feature_damage: none")
-        cv2.setNumThreads(1)  # processes that prepare batches do one image at a time
+        cv2.setNumThreads(1)  # each worker process handles one image at a time
         self.config, self.clips = config, clips
         numbers = {name: number for number, name in enumerate(clips.people)}
         self.labels = [numbers[name] for name in clips.speakers]
@@ -220,12 +220,12 @@ def to_device(clip: Clip, device: torch.device) -> Clip:
 
 
 def digest_clips(clips: ClipList) -> str:
-    """A hash of the clips, their files and their speakers, which a training depends on."""
+    """A hash of the clips, their files and their speakers: inputs of the training."""
     return digest([clips.utts, clips.wav, clips.faces, clips.speakers])
 
 
 class ClipsTask(Task):
-    """Base of the trainings on whole clips: reads the clips and the held-out speakers, and hashes the inputs."""
+    """Base class of trainings on whole clips: reads the clips and the held-out speakers, and hashes the inputs."""
 
     def read(self) -> Inputs:
         data = read_data_dir(self.config.data_dir)

@@ -1,10 +1,10 @@
-"""How fast a training goes and how long it will take, in words."""
+"""The speed of a training and the time left, as text."""
 
 import time
 
 
 class Clock:
-    """Speed of the steps done so far and the time that those to come will take, as text.
+    """The speed of the steps so far and the estimated time for the rest, as text.
 
     Examples
     --------
@@ -23,7 +23,7 @@ class Clock:
 
 
 def duration(seconds: float) -> str:
-    """Seconds in words.
+    """A duration as text.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Training configurations: YAML with typed defaults; unknown keys are refused; key=value changes one."""
+"""Training configurations: YAML with typed defaults; unknown keys are refused; key=value overrides a key."""
 
 import difflib
 import re
@@ -27,14 +27,14 @@ class OptimizerConfig:
     lr: float = within(1e-3, above=0, high=1000)
     weight_decay: float = within(0.0, 0, 1000)
     decay_all: bool = False  # decay biases and norms too
-    # cosine | cyclic | exponential: how the rate goes from lr to final_lr
+    # cosine | cyclic | exponential: the course of the rate from lr to final_lr
     schedule: str = choice("cosine", "cosine", "cyclic", "exponential")
     final_lr: float = within(1e-5, 0, 1000)
     warmup: float = within(0.05, 0, 1)  # share of the steps in which the rate rises from 0
     cycles: int = within(1, 1, 1_000_000)  # of the cyclic (triangular) schedule
     # of adam and adamw: decay of the means of gradients and their squares
     betas: tuple[float, float] = within((0.9, 0.999), 0, below=1)
-    clip_norm: float = within(5.0, 0)  # gradients of a larger norm are scaled down; 0: never
+    clip_norm: float = within(5.0, 0)  # gradients with a larger norm are scaled down; 0: never
 
 
 @dataclass
@@ -47,28 +47,28 @@ class TrainingConfig:
     seed: int = within(0, 0, 2**31)
     epochs: int = within(10, 1, 1_000_000)
     batch_size: int = within(64, 2, 1_000_000, why="batch norm and pairs need two examples")
-    workers: int = within(1, 0, 1024)  # processes that prepare batches; 0: the training process itself
+    workers: int = within(1, 0, 1024)  # processes that prepare batches; 0: the training process does it
     threads: int = within(0, 0, 1024)  # of torch; 0: all cores
     device: str = choice("auto", "auto", "cpu", "cuda")  # auto | cpu | cuda
-    # float32 | bfloat16 | float16 (with the loss scaled, so that small gradients survive) | auto: bfloat16 where the
-    # processor has it, float32 elsewhere
+    # float32 | bfloat16 | float16 (with a scaled loss, which preserves small gradients) | auto: bfloat16 if the
+    # processor supports it, otherwise float32
     precision: str = choice("float32", "float32", "bfloat16", "float16", "auto")
-    init: str = ""  # an experiment whose weights are started from, such as exp/voice; empty: from random ones
+    init: str = ""  # experiment with the initial weights, such as exp/voice; empty: random weights
     valid_dir: str = ""  # data directory of held-out people, for an EER after each epoch; empty: no validation
-    valid_clips: int = within(500, 2)  # of valid_dir at most, the same ones after each epoch
-    # last | best | average: the epochs whose weights are the outcome; best: the lowest EER
+    valid_clips: int = within(500, 2)  # largest number of clips from valid_dir, the same after each epoch
+    # last | best | average: epochs of the final weights; best: lowest EER
     weights: str = choice("last", "last", "best", "average")
-    average_last: int = within(5, 1, 100_000)  # epochs that `weights: average` is over
+    average_last: int = within(5, 1, 100_000)  # number of epochs in `weights: average`
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
-    allow_pipes: bool = False  # run commands that data directories hold; of the command line alone, see OPTIONS
+    allow_pipes: bool = False  # run commands in data directories; only from the command line, see OPTIONS
 
     def check(self) -> None:
-        """ValueError where values contradict each other."""
+        """ValueError if values contradict each other."""
         if not self.exp_dir or not self.data_dir:
             raise ValueError("exp_dir and data_dir must not be empty")
         people = getattr(self, "clips_per_person", 0)
         if people > self.batch_size // 2:
-            raise ValueError(f"clips_per_person={people}, batch_size={self.batch_size}: a batch needs the clips of two "
+            raise ValueError(f"clips_per_person={people}, batch_size={self.batch_size}: a batch needs clips of two "
                              "people or more")  # fmt: skip
 
 
@@ -76,19 +76,19 @@ Schema = TypeVar("Schema", bound=TrainingConfig)
 
 
 def read_config(path: Path | str, overrides: list[str]) -> DictConfig:
-    """Read YAML and put `key=value` changes over it (nested keys with dots, such as "optimizer.lr=0.01").
+    """Read YAML and apply `key=value` overrides (nested keys with dots, such as "optimizer.lr=0.01").
 
-    The key `base` names another configuration, relative to this one; its keys hold where this file gives none. Mappings
-    are merged key by key; lists and single values are replaced. `exp_dir` is not inherited: without it, NAME.yaml is
-    trained to exp/NAME.
+    The key `base` names another configuration, relative to this one; its values apply to keys that this file leaves
+    out. Mappings are merged key by key; lists and single values are replaced. `exp_dir` is not inherited: its default
+    for NAME.yaml is exp/NAME.
 
-    `${other.key}` stands for another key's value. OmegaConf's resolvers, `${oc.env:HOME}` and the like, are refused:
-    what they give would end in the experiment's folder and in reports.
+    `${other.key}` stands for another key's value. OmegaConf's resolvers, such as `${oc.env:HOME}`, are refused:
+    their values would appear in the experiment's folder and in reports.
 
     Raises
     ------
-    InputError : absent or unreadable file, a base that is absolute or leads back to itself, a resolver, a key given
-                 twice, or a change of another form
+    InputError : absent or unreadable file, a base that is absolute or leads back to itself, a resolver, a repeated key,
+                 or a malformed override
     """
     for override in overrides:
         if "=" not in override:
@@ -107,7 +107,7 @@ def read_config(path: Path | str, overrides: list[str]) -> DictConfig:
 def read_layers(path: Path | str) -> list[DictConfig]:
     """A configuration and its chain of bases, without the keys `base`; the last layer is the file itself."""
     layers: list[DictConfig] = []
-    read: list[Path] = []  # resolved, to find a circle
+    read: list[Path] = []  # resolved, to detect a cycle
     file, named_by = Path(path), ""
     while True:
         if file.resolve() in read:
@@ -126,7 +126,7 @@ def read_layers(path: Path | str) -> list[DictConfig]:
 
 
 def read_layer(path: Path, named_by: str = "") -> DictConfig:
-    """One YAML mapping without resolvers; `named_by` is the configuration that is based on it."""
+    """Read one YAML mapping, and refuse resolvers; `named_by` is the configuration that has it as base."""
     try:
         text = read_yaml_text(path)
         for key, value in scalars(yaml.compose(text, Loader=yaml.SafeLoader)):
@@ -155,11 +155,11 @@ def scalars(node: yaml.Node | None, key: str = "") -> Iterator[tuple[str, str]]:
 
 
 def refuse_resolvers(text: str, where: str) -> None:
-    """InputError where text holds an interpolation of anything but another key."""
+    """InputError if text contains an interpolation of anything except another key."""
     for found in re.finditer(r"\$\{", text):
         if not re.match(r"\$\{[\w.\[\]]*\}", text[found.start() :]):
-            raise InputError(f"{where}: {text[found.start() :][:60]}: resolvers are not run; only another key can "
-                            "stand there, as ${exp_dir}. Write the value itself")  # fmt: skip
+            raise InputError(f"{where}: {text[found.start() :][:60]}: resolvers are not run; only references to "
+                            "other keys are, such as ${exp_dir}. Write the value itself")  # fmt: skip
 
 
 def apply_schema(given: DictConfig, schema: type[Schema], path: Path | str, allow_pipes: bool = False) -> Schema:
@@ -167,15 +167,15 @@ def apply_schema(given: DictConfig, schema: type[Schema], path: Path | str, allo
 
     Parameters
     ----------
-    allow_pipes : run the commands that data directories hold; a configuration cannot say so, the command line can
+    allow_pipes : run the commands in data directories; a configuration cannot set this, only the command line can
 
     Raises
     ------
-    InputError : an unknown key, a value of the wrong type or out of its range, or a required key that is not given
+    InputError : an unknown key, a value of the wrong type or out of range, or a missing required key
     """
     for key in OPTIONS:
         if key in given:
-            raise InputError(f"{path}: {key}: cannot be set in a configuration, which may come from anybody; give "
+            raise InputError(f"{path}: {key}: cannot be set in a configuration, which may be untrusted; give "
                             f"`{key}` on the command line")  # fmt: skip
     try:
         config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(schema), given))

@@ -1,7 +1,7 @@
 """Training curves: means of figures over steps and processes, as a table, a plot and TensorBoard events.
 
 This module writes TensorBoard's event files itself, without the package `tensorboard` and its dependencies. A record
-holds its length, a checksum of the length, a protobuf message (tensorflow/core/util/event.proto) and its checksum.
+has its length, a checksum of the length, a protobuf message (tensorflow/core/util/event.proto) and its checksum.
 """
 
 import io
@@ -36,11 +36,11 @@ class Figures:
             self.recent.setdefault(name, []).append(value)
 
     def recent_sums(self, device: torch.device | str = "cpu") -> dict[str, tuple[float, int]]:
-        """Name -> sum and number of values since the last `take`; a step may lack some figures."""
+        """Name -> sum and number of values since the last `take`; not every step has every figure."""
         if not self.recent:
             return {}
         columns = [torch.stack([torch.as_tensor(v, device=device) for v in values]) for values in self.recent.values()]
-        sums = torch.stack([column.double().sum() for column in columns]).tolist()  # one wait for the device
+        sums = torch.stack([column.double().sum() for column in columns]).tolist()  # a single wait for the device
         return {name: (total, len(self.recent[name])) for name, total in zip(self.recent, sums, strict=True)}
 
     def take(self, device: torch.device) -> dict[str, float]:

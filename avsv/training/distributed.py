@@ -4,13 +4,14 @@
 
 `batch_size` stays the size of the whole batch, and the result equals that of a single process, except for rounding:
 
-- encoders work on shares of the batch; gradients are averaged, batch norm is over the whole batch, and of random
-  numbers (dropout, masks) each process draws those of the whole batch and takes its share;
-- what forms pairs, or draws in other ways, works on the whole batch in every process: AVN-E's network and the heads of
-  AVN-J (`whole_batch`), which are small beside the encoders, on embeddings that `from_all` has brought together.
+- encoders work on shares of the batch; gradients are averaged, batch norm covers the whole batch, and each process
+  draws the random numbers (dropout, masks) of the whole batch and uses its share;
+- modules that form pairs, or draw random numbers in other ways, work on the whole batch in every process: AVN-E's
+  network and the heads of AVN-J (`whole_batch`), which are small beside the encoders, on embeddings that `from_all`
+  has gathered.
 
-Rounding does not stay small: ECAPA's float32 losses part by one per cent within ten steps, also in one process whose
-batches are in another order; in double precision those of one and of two processes agree to 1e-12 after as many.
+Rounding errors grow: ECAPA's float32 losses differ by one per cent within ten steps, as they do in one process if its
+batches are in another order; in double precision, one and two processes still agree to 1e-12 after ten steps.
 """
 
 import logging
@@ -86,7 +87,7 @@ def share(batch: Sequence) -> Sequence:
 
 
 def draw_share(draw: Callable[[int], Tensor], n: int) -> Tensor:
-    """Random numbers for this process's n examples, equal to those that a single process would draw for them.
+    """Random numbers for this process's n examples, equal to the draws of a single process.
 
     Parameters
     ----------
@@ -101,16 +102,16 @@ def draw_share(draw: Callable[[int], Tensor], n: int) -> Tensor:
 
 
 class FromAllProcesses(torch.autograd.Function):
-    """The shares of all processes as one batch; all go on alike with it, so the gradient of a share is its part.
+    """The shares of all processes as one batch. All processes compute the same from it, so each keeps its own gradient.
 
-    Gradients are averaged over the processes afterwards, where only one has this part: hence the factor.
+    Gradients are averaged over the processes afterwards, but only one process has each part: hence the factor.
     """
 
     @staticmethod
     def forward(_context: Any, x: Tensor) -> Tensor:
         parts = [torch.empty_like(x) for _ in range(n_processes())]
         dist.all_gather(parts, x)
-        return torch.stack(parts, 1).flatten(0, 1)  # they were dealt out in turn
+        return torch.stack(parts, 1).flatten(0, 1)  # examples were dealt out in turn
 
     @staticmethod
     def backward(_context: Any, gradient: Tensor) -> Tensor:
@@ -131,7 +132,7 @@ def from_all(x: Tensor) -> Tensor:
 
 
 def gather(value: Any) -> list[Any]:
-    """The values of all processes, in their order, in each of them.
+    """Gather the values of all processes, in order, in every process.
 
     Examples
     --------
@@ -146,7 +147,7 @@ def gather(value: Any) -> list[Any]:
 
 
 class SharedStep(nn.Module):
-    """A task's step as the `forward` of a module, since DistributedDataParallel wraps a forward."""
+    """A task's step as the `forward` of a module, because DistributedDataParallel wraps a forward."""
 
     def __init__(self, model: nn.Module, step: Callable):
         super().__init__()
@@ -157,7 +158,7 @@ class SharedStep(nn.Module):
 
 
 class AveragedStep:
-    """A step whose gradients are averaged over the processes; also where some parameters are frozen for some epochs."""
+    """A step with gradients averaged over the processes; parameters may be frozen in some epochs."""
 
     def __init__(self, model: nn.Module, step: Callable):
         self.model, self.step = model, step
@@ -167,19 +168,19 @@ class AveragedStep:
     def __call__(self, batch: Any) -> tuple[Tensor, dict]:
         trainable = [p.requires_grad for p in self.model.parameters()]
         if trainable != self.trainable:
-            self.shared = None  # the old one takes its hooks off the parameters first
+            self.shared = None  # the old wrapper first removes its hooks from the parameters
             self.trainable = trainable
             self.shared = DistributedDataParallel(SharedStep(self.model, self.step), forward_sync_buffers=False)
         return self.shared(batch)
 
 
 def average_gradients(model: nn.Module, step: Callable) -> Callable:
-    """`step`, with the gradients of `model` averaged over the processes; `step` itself where there is one."""
+    """`step`, with the gradients of `model` averaged over the processes; `step` itself in a single process."""
     return AveragedStep(model, step) if dist.is_initialized() else step
 
 
 class SumOverProcesses(torch.autograd.Function):
-    """The sum of a tensor over the processes; so is its gradient, for each process's loss depends on all of them."""
+    """The sum of a tensor over the processes; gradients are summed too, as every process's loss depends on all."""
 
     @staticmethod
     def forward(_context: Any, x: Tensor) -> Tensor:
@@ -194,7 +195,7 @@ class WholeBatchNorm(nn.modules.batchnorm._BatchNorm):
     """Batch norm over the batches of all processes, of any sizes, on any device; torch's own is for GPUs only."""
 
     def _check_input_dim(self, x: Tensor) -> None:
-        """Any shape will do: (batch, channels, ...)."""
+        """Accepts any shape (batch, channels, ...)."""
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.training:
@@ -217,12 +218,12 @@ class WholeBatchNorm(nn.modules.batchnorm._BatchNorm):
 
 
 class WholeBatchDropout(nn.Dropout):
-    """Dropout whose random numbers are those of the whole batch in one process."""
+    """Dropout with the random numbers that one process would draw for the whole batch."""
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or not self.p:
             return x
-        whole = torch.ones_like(torch.cat([x.detach()] * n_processes()))  # laid out as x is: so are the numbers drawn
+        whole = torch.ones_like(torch.cat([x.detach()] * n_processes()))  # the draws follow x's memory layout
         return x * share(F.dropout(whole, self.p))
 
 

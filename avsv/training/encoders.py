@@ -1,4 +1,4 @@
-"""Encoders to train further: read from the folders of earlier trainings, and written to folders of the same kind."""
+"""Encoders for further training: read from the folders of earlier trainings, and written in the same format."""
 
 import re
 from dataclasses import dataclass

@@ -76,12 +76,12 @@ def prepare_folder(config: TrainingConfig, inputs: Any, media: Sequence[Mapping[
     exp_dir = Path(config.exp_dir)
     inputs = {**json.loads(json.dumps(inputs)), **more_inputs(config, media)}
     made = record_of(config, inputs)
-    # a training that stopped before its first checkpoint left no results: another one may replace it
+    # a training that stopped before its first checkpoint has no results, so another one may replace it
     begun = any((exp_dir / name).exists() for name in ("done", FILES["last"]))
     if begun and (exp_dir / "config.yaml").exists():
         refuse_other_config(exp_dir, config)
         if changed := made.changed_values(exp_dir):
-            raise InputError(f"{exp_dir}: was trained on other data or by an earlier version of the code; changed: "
+            raise InputError(f"{exp_dir}: was trained on other data or with an earlier version of the code; changed: "
                             f"{', '.join(changed)}. Delete {exp_dir} or choose another exp_dir; to keep this model, "
                             "skip its training")  # fmt: skip
         if (exp_dir / "done").exists():
@@ -142,7 +142,7 @@ def results(exp_dir: Path) -> list[str]:
 
 
 class LogFile(logging.FileHandler):
-    """A log file that ends the training if it cannot be written: a full disk would not take a checkpoint either."""
+    """A log file that ends the training if it cannot be written: on a full disk, checkpoints would fail too."""
 
     def handleError(self, record: logging.LogRecord) -> None:
         error = sys.exc_info()[1]
@@ -168,7 +168,7 @@ def close_log(config: TrainingConfig) -> None:
 
 
 def refuse_other_config(exp_dir: Path, config: TrainingConfig) -> None:
-    """Raise InputError if the folder's configuration would train another model; missing keys have their defaults."""
+    """Raise InputError if the folder's configuration would give another model; missing keys count as defaults."""
     path = exp_dir / "config.yaml"
     old = lines_of(apply_schema(read_config(path, []), type(config), path))
     changed = [line for line in lines_of(config) if line not in old and line.partition(":")[0] not in FREE]

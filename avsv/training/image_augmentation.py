@@ -10,7 +10,7 @@ from avsv.features.faces import SIDE
 def plan_batches(items: list[int], batch_size: int, seed: int, epoch: int) -> list[list[tuple[int, int]]]:
     """Batches of (item, seed) pairs in a random order that depends on the seed and the epoch alone.
 
-    All batches are full, since batch norm needs full ones; the remaining items are skipped in this epoch.
+    All batches are full, because batch norm needs full ones; the remaining items are skipped in this epoch.
 
     Examples
     --------

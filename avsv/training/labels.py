@@ -1,4 +1,4 @@
-"""The labelled clips of a data directory that a classifier of speakers is trained on."""
+"""The labelled clips of a data directory, for training a speaker classifier."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,8 +15,8 @@ from avsv.kaldi.segments import Source
 class LabelledClips:
     """Clips in the order of their names.
 
-    utts : names ; entries : where each is
-    labels : (n,) int64, each one's speaker as an index of `people`
+    utts : names ; entries : path or archive entry of each
+    labels : (n,) int64, speaker of each as an index into `people`
     people : names of the speakers, sorted
     """
 
@@ -26,7 +26,7 @@ class LabelledClips:
     people: list[str]
 
     def digest(self) -> str:
-        """A hash of the names, speakers and places of all clips."""
+        """A hash of the names, speakers and entries of all clips."""
         speakers = [self.people[label] for label in self.labels]
         return digest([list(row) for row in zip(self.utts, speakers, self.entries, strict=True)])
 
@@ -36,7 +36,7 @@ def label_clips(data: DataDir, entries: Mapping[str, Source], kind: str) -> Labe
 
     Parameters
     ----------
-    entries : utterance -> where it is
+    entries : utterance -> path or archive entry
     kind : of media, for the message: "audio" or "faces"
 
     Raises
@@ -46,14 +46,14 @@ def label_clips(data: DataDir, entries: Mapping[str, Source], kind: str) -> Labe
     utts = sorted(entries)
     people = sorted({data.utt2spk[utt] for utt in utts})
     if len(people) < 2:
-        raise InputError(f"{data.path}: has {kind} of {len(people)} people, at least 2 are needed to train")
+        raise InputError(f"{data.path}: has {kind} of {len(people)} people; training needs at least 2")
     numbers = {spk: number for number, spk in enumerate(people)}
     labels = np.array([numbers[data.utt2spk[utt]] for utt in utts])
     return LabelledClips(utts, [entries[utt] for utt in utts], labels, people)
 
 
 def aligned_faces(data: DataDir) -> dict[str, str]:
-    """The entries of faces.scp; InputError where the table is absent or empty."""
+    """The entries of faces.scp; InputError if the table is absent or empty."""
     entries = {utt: entry for utt, entry in data.table("faces.scp").items() if utt in data.utt2spk}
     if not entries:
         raise InputError(f"{data.path}/faces.scp: is absent or empty; make it with avsv align-faces")

@@ -1,4 +1,4 @@
-"""Noise distribution matching: the statistics of how each type of damage changes embeddings (Qian et al., 2021).
+"""Noise distribution matching: statistics of the changes that damage makes to embeddings, by type (Qian et al., 2021).
 
 For each type k of damage to one modality, this module measures the mean mu_k and standard deviation sigma_k, per
 dimension, of the difference between the damaged and the clean embedding. Training then replaces a clean embedding e by

@@ -33,7 +33,7 @@ KINDS = ("v1", "v2", "real", "none")
 
 @dataclass
 class DamagedSet:
-    """A data directory written by `avsv damage`, and its embeddings; an empty string skips that modality."""
+    """A data directory written by `avsv damage`, and its embeddings; an empty string leaves out that modality."""
 
     data_dir: str = "???"
     voice: str = ""
@@ -85,7 +85,7 @@ class PairNoise:
                              for m, q in zip(MODALITIES, quality, strict=True)]  # fmt: skip
 
     def digests(self) -> list[str]:
-        """Hashes of the files that the augmentation draws from; a change of them makes another experiment."""
+        """Hashes of the files that the augmentation draws from; changing one makes another experiment."""
         if self.options.damage == "v2":
             return [file_digest(path) for path in (self.options.voice_noise, self.options.face_noise)]
         if self.options.damage == "real":
@@ -148,7 +148,7 @@ class PairNoise:
 
         Returns
         -------
-        voice, face, present, damaged (hit, and still present)
+        voice, face, present, damaged (marked in `hit` and still present)
         """
         if self.options.damage == "v1":
             voice, face, present = damage_embeddings(voice, face, present, hit, self.options.noise_std)
@@ -166,7 +166,7 @@ def damage_embeddings(
 
     One of three corruptions is drawn with equal probability: the modality goes missing (the all-zero vector), becomes a
     random direction (N(0, I)), or receives noise (e + noise_std * std(e) * N(0, 1)). At most one modality of a pair
-    goes missing, even where both are hit.
+    goes missing, even if both are hit.
 
     Parameters
     ----------

@@ -3,13 +3,13 @@
 Subclasses are listed in the registries, avsv/training/tasks/__init__.py and avsv/systems/NAME/__init__.py, under the
 name that configurations give in their key `task`. `train` calls the methods in this order:
 
-    read                what to train on, and what the result depends on
+    read                the training data, and the inputs that the result depends on
     make_model          network and losses
     prepare             data sets, statistics of the training set
     make_step           from a batch to a loss
-    plan, batches       the examples of each batch of an epoch, the same whenever they are asked for
+    plan, batches       the examples of each batch of an epoch, the same on every call
     make_validation     the error on held-out speakers
-    save                what other commands use
+    save                the files that other commands use
 
 A dry run calls `random_data` in place of `read`, then `make_model` and `make_step`; it needs no data.
 """
@@ -33,10 +33,10 @@ from avsv.training.trainer import Draw, Step, Trainer, Validate
 
 @dataclass(frozen=True)
 class Inputs:
-    """What the result of a training depends on, besides its configuration.
+    """The inputs that the result of a training depends on, besides its configuration.
 
-    keys : name -> hash, or several, of the data; a changed one makes another training
-    media : tables of the recordings and images that are read; a file replaced under its name is another input
+    keys : name -> hash or hashes of the data; a changed hash makes another training
+    media : tables of the recordings and images that are read; a file replaced under the same name is another input
     """
 
     keys: Mapping[str, Any]
@@ -47,9 +47,9 @@ class Inputs:
 class RandomData:
     """Random numbers in place of data, for a dry run.
 
-    make_batch : number of examples -> a batch as the data set gives it
-    examples : in an epoch
-    example : one of them in words, such as "3 s of audio"
+    make_batch : number of examples -> a batch in the form of the data set's batches
+    examples : number of examples in an epoch
+    example : description of one example, such as "3 s of audio"
     """
 
     make_batch: Callable[[int], Any]
@@ -66,8 +66,8 @@ class Task(ABC):
 
     Attributes
     ----------
-    model : what `make_model` returned
-    dataset : of the items in `plan`; tasks that keep their data in memory override `batches` instead
+    model : the result of `make_model`
+    dataset : has the items of `plan`; tasks that keep their data in memory override `batches` instead
     """
 
     config_class: ClassVar[type[TrainingConfig]]
@@ -79,10 +79,10 @@ class Task(ABC):
 
     @abstractmethod
     def read(self) -> Inputs:
-        """Read what decides the training; InputError where there is too little of it, or where options contradict."""
+        """Read the training's inputs; InputError if data are insufficient or options contradict each other."""
 
     def random_data(self, n_people: int, n_clips: int) -> RandomData:
-        """Set what `make_model` and `make_step` need, without data.
+        """Set the attributes that `make_model` and `make_step` need, without data.
 
         Raises
         ------
@@ -92,47 +92,47 @@ class Task(ABC):
 
     @abstractmethod
     def make_model(self) -> nn.Module:
-        """Network and losses: all parameters that are learned. Random numbers follow config.seed."""
+        """Network and losses, with all trained parameters. Random numbers follow config.seed."""
 
     def players(self) -> Sequence[nn.Module]:
-        """Parts of the model that are trained against each other; none where it is trained as one."""
+        """Parts of the model that are trained against each other; empty if the model is trained as a whole."""
         return ()
 
     def prepare(self, trainer: Trainer) -> None:
-        """Open data sets and set the training set's statistics, once the experiment's folder exists."""
+        """Open data sets and set the statistics of the training set; the experiment's folder exists by then."""
         return
 
     @abstractmethod
     def make_step(self, trainer: Trainer) -> Step | list[Step]:
-        """From a batch to its mean loss and figures; one for each player."""
+        """The step from a batch to its mean loss and figures; one step for each player."""
 
     def plan(self, epoch: int) -> list:
-        """The items of each batch of an epoch, from 0; as the data set plans them."""
+        """The items of each batch of an epoch (counted from 0), as planned by the data set."""
         return self.dataset.plan(epoch)
 
     def n_batches(self) -> int:
-        """In each epoch."""
+        """Number of batches in each epoch."""
         return len(self.plan(0))
 
     def batches(self, epoch: int) -> Iterable:
-        """The batches of an epoch, prepared by other processes."""
+        """The batches of an epoch, prepared by worker processes."""
         return load_batches(self.dataset, self.plan(epoch), self.config)
 
     def make_validation(self, trainer: Trainer) -> Validate | None:
-        """A function that measures the error on held-out speakers; None without any."""
+        """A function that measures the error on held-out speakers; None without held-out speakers."""
         return None
 
     def make_drawing(self, trainer: Trainer) -> Draw | None:
-        """A function that draws an image after each epoch; None for none."""
+        """A function that draws an image after each epoch; None for no image."""
         return None
 
     @abstractmethod
     def save(self) -> None:
-        """Write what other commands use to config.exp_dir."""
+        """Write the files that other commands use to config.exp_dir."""
 
 
 def train(task: Task) -> None:
-    """Train in `config.exp_dir`: go on after the last checkpoint, or do nothing where the training is complete.
+    """Train in `config.exp_dir`: resume from the last checkpoint, or do nothing if the training is complete.
 
     Raises
     ------

@@ -1,6 +1,6 @@
 """The training loop, shared by all networks.
 
-It needs a module that holds all learned parameters; a `step` from a batch to a loss and figures to show;
+It needs a module with all trained parameters; a `step` from a batch to a loss and figures to show;
 `batches(epoch)`, which returns the same batches each time for the same epoch; and, with held-out people,
 `validate(model)`, which returns figures including `eer_percent`. Task (task.py) provides them.
 
@@ -51,7 +51,7 @@ LINE_EVERY = 60.0  # seconds between log lines within an epoch
 
 
 def keep_freed_memory() -> None:
-    """Let glibc keep the memory that a step frees: returning it each time costs a seventh of the training time."""
+    """Make glibc keep the memory that a step frees: returning it each time costs a seventh of the training time."""
     if platform.libc_ver()[0] == "glibc":
         libc = ctypes.CDLL(None)
         m_trim_threshold, m_mmap_threshold = -1, -3  # of malloc.h
@@ -209,7 +209,7 @@ class Trainer:
         return {"epoch": self.epoch + 1, **figures.means(), "lr": rate, "seconds": time.monotonic() - begin}
 
     def update(self, step: Step | Sequence[Step], batch: Any) -> dict[str, float | Tensor]:
-        """Make one step with each optimiser; return the figures of all, first "loss", the sum of the losses."""
+        """Make one step with each optimiser; return all figures, starting with "loss", the sum of the losses."""
         total, all_figures = 0.0, {}
         turns = zip(turns_of(step), self.optimizers, self.scalers, strict=True)
         for number, (turn, optimizer, scaler) in enumerate(turns):
@@ -251,7 +251,7 @@ class Trainer:
             raise InputError(f"{self.exp_dir}: the loss is {loss} in epoch {self.epoch + 1}; lower optimizer.lr")
 
     def save(self) -> None:
-        """Write the weights, then the state that marks the epoch as done; a kill in between repeats the epoch."""
+        """Write the weights, then the state that marks the epoch as done; a kill in between costs the epoch."""
         weights = {"model": self.model.state_dict()}
         errors = [record.get("eer_percent", float("inf")) for record in self.history]
         if errors[-1] < min(errors[:-1], default=float("inf")):
@@ -283,7 +283,7 @@ class Trainer:
         try:
             self.take_state(state)
         except (KeyError, TypeError, ValueError, AttributeError, RuntimeError, IndexError) as error:
-            raise InputError(f"{path}: training cannot resume from this checkpoint: it is damaged, or of another "
+            raise InputError(f"{path}: training cannot resume from this checkpoint: it is damaged or from another "
                             f"version of avsv ({type(error).__name__}: {error}). Delete {self.exp_dir} or choose "
                             "another exp_dir") from None  # fmt: skip
         log.info("%s: resuming after epoch %d", self.exp_dir, self.epoch)
@@ -304,9 +304,9 @@ class Trainer:
         if not figures or not all(isinstance(v, int | float) for record in history for v in record.values()):
             raise ValueError("the history is not a list of figures")
         if any(type(record.get("epoch")) is not int for record in history):
-            raise ValueError("the history lacks epoch numbers")
+            raise ValueError("the history has no epoch numbers")
         if len(history) != epoch:
-            raise ValueError(f"the history has {len(history)} epochs, but the weights are of epoch {epoch}")
+            raise ValueError(f"the history has {len(history)} epochs, but the weights are from epoch {epoch}")
         self.epoch, self.history = epoch, history
 
 

@@ -17,16 +17,16 @@ from avsv.scoring.cosine import unit_length
 from avsv.training.config import TrainingConfig
 
 log = logging.getLogger("avsv")
-TRIALS = 1_000_000  # pairs of clips at most
+TRIALS = 1_000_000  # largest number of pairs of clips
 BATCH = 32
 
 
 def read_held_out(config: TrainingConfig, training_people: set[str]) -> DataDir | None:
-    """The data directory of `config.valid_dir`; None where none is given.
+    """The data directory of `config.valid_dir`; None if it is not set.
 
     Raises
     ------
-    InputError : it holds people who are trained on, or fewer than two
+    InputError : it has people from the training set, or fewer than two
     """
     if not config.valid_dir:
         return None
@@ -34,7 +34,7 @@ def read_held_out(config: TrainingConfig, training_people: set[str]) -> DataDir 
     people = set(data.utt2spk.values())
     refuse_trained(config.valid_dir, people, training_people)
     if len(people) < 2:
-        raise InputError(f"{config.valid_dir}: has {len(people)} people, at least 2 are needed to validate on")
+        raise InputError(f"{config.valid_dir}: has {len(people)} people; validation needs at least 2")
     return data
 
 
@@ -42,8 +42,8 @@ def refuse_trained(valid_dir: str, people: Iterable[str], trained: Iterable[str]
     """Raise InputError if people of a validation set occur in training."""
     both = sorted(set(people) & set(trained))
     if both:
-        raise InputError(f"{valid_dir}: {len(both)} of its people are trained on, such as {both[0]}; validation needs "
-                         "people who are not in data_dir")  # fmt: skip
+        raise InputError(f"{valid_dir}: {len(both)} of its people are in training, such as {both[0]}; validation "
+                         "needs people who are not in data_dir")  # fmt: skip
 
 
 def choose_clips(utt2spk: dict[str, str], n: int, seed: int = 0) -> list[str]:
@@ -66,7 +66,7 @@ def choose_clips(utt2spk: dict[str, str], n: int, seed: int = 0) -> list[str]:
 
 
 def pairs_eer(embeddings: np.ndarray, people: list[str]) -> float:
-    """EER in percent of the cosines of all pairs of clips; of random pairs where there are more than a million.
+    """EER in percent of the cosines of all pairs of clips, or of a million random pairs if there are more.
 
     Parameters
     ----------
@@ -100,18 +100,18 @@ def held_out_eer(
     Parameters
     ----------
     data : from `read_held_out`
-    entries : utterance -> where the clip is
+    entries : utterance -> path or archive entry of the clip
     read : entry -> tensor, or tuple of tensors, of the same shapes for every clip
-    embed : model and a batch of these -> (batch, d) embeddings
+    embed : model and a batch of such tensors -> (batch, d) embeddings
 
     Raises
     ------
-    InputError : no two clips are of one person, or all are
+    InputError : no person has two clips, or all clips are from one person
     """
     utts = choose_clips({utt: data.utt2spk[utt] for utt in entries if utt in data.utt2spk}, config.valid_clips)
     if not utts:
-        raise InputError(f"{data.path}: has no clips of the modality that is trained: needs wav.scp for audio, or "
-                        "faces.scp (made by avsv align-faces) for faces")  # fmt: skip
+        raise InputError(f"{data.path}: has no clips of the trained modality: needs wav.scp for audio, or faces.scp "
+                        "(made by avsv align-faces) for faces")  # fmt: skip
     clips, people = [], []
     for utt in progress(utts, "held-out clips"):
         try:
@@ -120,7 +120,7 @@ def held_out_eer(
         except InputError as error:
             log.warning("left out: %s", error)
     if not 1 < len(set(people)) < len(people):
-        raise InputError(f"{data.path}: {len(people)} clips of {len(set(people))} people make no pairs to validate on: "
+        raise InputError(f"{data.path}: {len(people)} clips of {len(set(people))} people make no pairs for validation: "
                         "at least 2 people, one of them with 2 clips, are needed")  # fmt: skip
     log.info("%s: validation on %d clips of %d people", data.path, len(people), len(set(people)))
 

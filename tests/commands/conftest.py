@@ -56,7 +56,7 @@ def world(tmp_path):
     for part, n_speakers in (("test", 8), ("train", 30)):
         names = [f"{part}{speaker:02d}-{clip}" for speaker in range(n_speakers) for clip in range(5)]
         means = np.repeat(rng.standard_normal((n_speakers, 12)), 5, axis=0)
-        # two directions vary mostly within speakers, which PLDA can learn
+        # two directions vary mostly within speakers, which PLDA can model
         vectors = means + rng.standard_normal((len(names), 12)) * ([0.7] * 10 + [2.0] * 2)
         scps[part] = tmp_path / f"{part}.scp"
         write_embeddings(tmp_path / f"{part}.ark", scps[part], names, vectors)

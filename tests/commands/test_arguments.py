@@ -14,6 +14,6 @@ def test_a_share_is_between_0_and_1(avsv, verb, value):
 
 
 @pytest.mark.parametrize("value", ["-1", "0.5", "x", "²"])
-def test_a_seed_is_a_whole_number_from_0_on(avsv, value):
+def test_a_seed_is_an_integer_of_0_or_more(avsv, value):
     status, output = avsv("damage", "--condition", "no-face", f"--seed={value}", "data", "out")
     assert status == 2 and "--seed" in output

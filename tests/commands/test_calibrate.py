@@ -11,7 +11,7 @@ from avsv.kaldi.trials import read_trials
 
 @pytest.fixture
 def scored(world):
-    """Scores s of the trials and t of the training trials: off by 5, and twice as large as they should be."""
+    """Scores s of the trials and t of the training trials, with an offset of 5 and twice the correct scale."""
     for name, path, seed in (("s", world.trials, 0), ("t", world.train_trials, 1)):
         trials = read_trials(path)
         ratio = 4 * trials.labels - 2 + 2 * np.random.default_rng(seed).standard_normal(len(trials))
@@ -152,7 +152,7 @@ def test_trials_without_a_score_get_zero_with_rest(avsv, scored):
     assert f"{(~listed).sum()} trials by s, {listed.sum()} trials" in output
 
 
-def test_training_on_the_test_trials_is_warned_of(avsv, scored):
+def test_training_on_the_test_trials_gives_a_warning(avsv, scored):
     status, output = calibrate(avsv, scored)
     assert status == 0
     assert "trained on the trials it is applied to" in output

@@ -62,7 +62,7 @@ def test_published_figures_of_the_list_are_shown_and_others_counted(avsv, two):
     assert "1.21 [1]" in output
 
 
-def test_speakers_come_from_utt2spk(avsv, two):
+def test_speakers_are_read_from_utt2spk(avsv, two):
     status, output = avsv("compare", "--trials", "test.trials", "--utt2spk", "test.utt2spk", "--resamples", "50", "a=s")
     assert status == 0
     assert "50 resamples of 8" in output

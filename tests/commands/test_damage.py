@@ -1,4 +1,4 @@
-"""avsv damage: a clean set and the name of a condition give a noisy set and samples of it."""
+"""avsv damage: from a clean set and the name of a condition to a noisy set and samples of it."""
 
 import json
 
@@ -50,7 +50,7 @@ def test_every_condition_gives_a_valid_and_reproducible_set(avsv, sets, tmp_path
         assert status == 0, output
     assert avsv("check", tmp_path / "one")[0] == 0
     one, two = (
-        {f.name: f.read_bytes() for f in (tmp_path / out).glob("*") if f.name != "made_from.json"}  # it has times
+        {f.name: f.read_bytes() for f in (tmp_path / out).glob("*") if f.name != "made_from.json"}  # contains times
         for out in ("one", "two")
     )
     assert one == two
@@ -77,7 +77,7 @@ def test_samples_show_a_clip_before_and_after_damage(avsv, sets, tmp_path):
         assert np.array_equal(pair[:, 112:], damage_face(pair[:, :112], face["kind"], parameters))
 
 
-def test_a_few_samples_are_of_different_kinds(avsv, sets, tmp_path):
+def test_samples_show_different_kinds_of_damage(avsv, sets, tmp_path):
     clean, musan = sets
     out = tmp_path / "noisy"
     avsv("damage", "--condition", "both-noisy", "--noises", musan, "--listen", 2, "--seed", 1, clean, out)

@@ -129,7 +129,7 @@ def test_magnitude_is_the_mean_norm_of_the_networks_output(avsv, pack, data, tmp
     assert numbers(tmp_path / "out", "utt2magnitude")["p-3"] == pytest.approx(np.mean(lengths), rel=1e-4)
 
 
-def test_score_and_size_of_archived_faces_come_from_align_faces(avsv, pack, data, tmp_path):
+def test_score_and_size_of_archived_faces_are_those_of_align_faces(avsv, pack, data, tmp_path):
     avsv("embed-face", "--model", pack, *ALLOW, data, tmp_path / "direct")
     avsv("align-faces", "--model", pack, *ALLOW, data, tmp_path / "faces")
     avsv("embed-face", "--model", pack, data, tmp_path / "out")
@@ -212,7 +212,7 @@ def test_keep_faces_excludes_reuse(avsv, pack, data, tmp_path):
     assert status == 1 and "--keep-faces" in output
 
 
-def test_a_set_that_lacks_all_faces_by_design_has_an_empty_archive(avsv, pack, data, tmp_path):
+def test_a_set_without_faces_by_design_has_an_empty_archive(avsv, pack, data, tmp_path):
     (data / "utt2damage").write_text("".join(f'p-{i} {{"modality": "face", "kind": "missing"}}\n' for i in range(5)))
     (data / "video.scp").write_text("")
     (data / "wav.scp").write_text("".join(f"p-{i} x.wav\n" for i in range(5)))

@@ -1,4 +1,4 @@
-"""avsv embed-voice with an untrained encoder: embeddings, quality tables, and what is embedded again."""
+"""avsv embed-voice with an untrained encoder: embeddings, quality tables, and the clips that are redone."""
 
 import json
 import shutil
@@ -88,7 +88,7 @@ def test_undamaged_clips_of_a_noisy_set_are_copied(avsv, encoder, data, tmp_path
         assert numbers(tmp_path / "noisy", table) == pytest.approx(numbers(tmp_path / "anew", table), rel=1e-4)
 
 
-def test_a_set_that_lacks_all_voices_by_design_has_an_empty_archive(avsv, encoder, data, tmp_path):
+def test_a_set_without_voices_by_design_has_an_empty_archive(avsv, encoder, data, tmp_path):
     write_table(data / "utt2damage", {f"p-{i}": '{"modality": "voice", "kind": "missing"}' for i in range(1, 5)})
     write_table(data / "wav.scp", {})
     write_table(data / "video.scp", {f"p-{i}": "x.mp4" for i in range(1, 5)})
@@ -149,7 +149,7 @@ def test_clips_with_a_changed_noise_are_embedded_again(avsv, encoder, data, tmp_
     assert {utt for utt in before if before[utt] != after[utt]} == {"p-2"}
 
 
-def test_a_recording_that_was_absent_is_embedded_once_it_is_back(avsv, encoder, data, tmp_path):
+def test_an_absent_recording_is_embedded_once_it_is_back(avsv, encoder, data, tmp_path):
     away = (tmp_path / "sounds/3.wav").rename(tmp_path / "away")
     assert len(embedded(avsv, encoder, data, tmp_path / "out", "--max-skipped", 0.5)) == 3
     away.rename(tmp_path / "sounds/3.wav")
@@ -176,13 +176,13 @@ def test_changing_one_file_of_the_model_embeds_all_clips_again(avsv, encoder, da
 def test_a_model_that_outputs_nan_leaves_no_archive(avsv, encoder, data, tmp_path):
     model = shutil.copytree(encoder, tmp_path / "model")
     state = torch.load(model / "embedding_model.ckpt", weights_only=True)
-    state["fc.conv.weight"].fill_(3e38)  # finite, and their products are not
+    state["fc.conv.weight"].fill_(3e38)  # finite, but the products are not
     torch.save(state, model / "embedding_model.ckpt")
     status, output = avsv("embed-voice", "--model", model, data, tmp_path / "out")
     assert status == 1 and "p-1" in output and not (tmp_path / "out" / "embedding.scp").exists(), output
 
 
-def test_embeddings_of_another_audio_track_are_made_again(avsv, encoder, tmp_path):
+def test_another_audio_track_redoes_the_embeddings(avsv, encoder, tmp_path):
     times = np.arange(32000) / 16000
     tracks = [(0.3 * np.sin(2 * np.pi * hertz * times)).astype(np.float32) for hertz in (300, 900)]
     write_tracks(tmp_path / "both.mp4", tracks)

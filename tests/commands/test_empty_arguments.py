@@ -1,4 +1,4 @@
-"""An argument that is empty, as of a variable of the shell that is not set, is a mistake of usage for every verb."""
+"""An empty argument, as from an unset shell variable, is a usage error for every verb."""
 
 import pytest
 
@@ -8,7 +8,7 @@ VERBS = [(verb,) for verb in main_verbs()] + [(name, verb) for name, verbs in sy
 
 
 @pytest.mark.parametrize("verb", VERBS, ids=" ".join)
-def test_no_verb_takes_an_empty_argument_for_the_folder_it_is_in(avsv, verb, tmp_path, monkeypatch):
+def test_an_empty_argument_never_means_the_working_directory(avsv, verb, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     status, output = avsv(*verb, "data", "")
     assert status == 2

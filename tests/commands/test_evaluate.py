@@ -40,7 +40,7 @@ def test_intervals_can_be_left_out(avsv, scored):
     assert next(iter(json.loads((scored.folder / "j").read_text()).values()))["eer_ci95"] is None
 
 
-def test_speakers_come_from_utt2spk(avsv, scored):
+def test_speakers_are_read_from_utt2spk(avsv, scored):
     argv = ["evaluate", "--trials", scored.trials, "--utt2spk", scored.folder / "test.utt2spk", scored.folder / "s"]
     assert avsv(*argv)[0] == 0
     (scored.folder / "test.utt2spk").write_text("a b\n")
@@ -191,7 +191,7 @@ def test_every_command_that_reads_scores_warns_if_they_are_reversed(avsv, tmp_pa
     assert ("distances" in output) == (sign == -1)
 
 
-def test_chance_scores_are_rarely_taken_for_reversed(avsv, tmp_path):
+def test_chance_scores_rarely_look_reversed(avsv, tmp_path):
     warned = []
     for seed in range(20):
         write_direction(tmp_path, 0, 300, seed)

@@ -86,7 +86,7 @@ def contents(folder):
 
 
 @pytest.mark.parametrize("verb", ["plda", "lda"])
-def test_a_back_end_without_space_for_its_last_file_stays_the_old_one(tmp_path, world, verb):
+def test_a_full_disk_at_the_last_file_leaves_the_old_back_end(tmp_path, world, verb):
     """Two of three files fit; without the third they would not belong together."""
     names = [line.split()[0] for line in world.train.read_text().splitlines()]
     rng = np.random.default_rng(1)
@@ -103,7 +103,7 @@ def test_a_back_end_without_space_for_its_last_file_stays_the_old_one(tmp_path, 
     assert all(after[name] != before[name] for name in ("mean.vec", "transform.mat"))
 
 
-def test_a_noisy_set_without_space_stays_the_old_one(tmp_path, data):
+def test_a_full_disk_leaves_the_old_noisy_set(tmp_path, data):
     write_table(data / "video.scp", {f"p-{i:02d}": f"/{'x' * 100}/{i}.mp4" for i in range(CLIPS)})
     assert run("damage", "--condition", "half-missing", data, tmp_path / "out")[0] == 0
     before = contents(tmp_path / "out")
@@ -116,7 +116,7 @@ def test_a_noisy_set_without_space_stays_the_old_one(tmp_path, data):
     assert contents(tmp_path / "out")["utt2damage"] != before["utt2damage"]
 
 
-def test_archives_without_space_stay_the_old_ones(data, tmp_path):
+def test_a_full_disk_leaves_the_old_archives(data, tmp_path):
     assert run("fbank", data, tmp_path / "out")[0] == 0
     before = contents(tmp_path / "out")
     soundfile.write(tmp_path / "00.wav", np.random.default_rng(9).normal(0, 0.1, 16000), 16000)

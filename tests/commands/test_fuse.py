@@ -51,7 +51,7 @@ def test_logistic_fusion_is_better_than_either_system(avsv, two):
     assert [path.split("/")[-1] for path in model["systems"]] == ["t1", "t2"]
 
 
-def test_out_may_follow_any_list_or_stand_first(avsv, two):
+def test_out_may_follow_any_list_or_come_first(avsv, two):
     assert fuse(avsv, two, two.folder / "f1")[0] == 0  # right after --scores A B
     files = ["--scores", two.folder / "s1", two.folder / "s2"]
     assert avsv("fuse", two.folder / "f2", "--trials", two.trials, *files)[0] == 0
@@ -140,7 +140,7 @@ def test_mean_is_over_the_scores_that_a_trial_has(avsv, lacking):
     assert lacking.scores("f") == pytest.approx(expected, rel=1e-5, abs=1e-6)
 
 
-def test_a_trial_whose_systems_have_no_map_is_an_error(avsv, lacking):
+def test_a_trial_without_a_map_for_its_systems_is_an_error(avsv, lacking):
     argv = ["--train-trials", lacking.train_trials, "--train-scores", lacking.folder / "t1", lacking.folder / "t2"]
     (lacking.folder / "s1").rename(lacking.folder / "kept")
     write_scores(lacking.folder / "s1", read_trials(lacking.trials), lacking.columns[0])
@@ -189,7 +189,7 @@ def test_quality_measures_are_features_beside_the_scores(avsv, two):
     assert len(one["weights"]) == 4
 
 
-def test_differing_numbers_of_systems_are_refused(avsv, two):
+def test_unequal_numbers_of_systems_are_refused(avsv, two):
     argv = ["--train-trials", two.train_trials, "--train-scores", two.folder / "t1", two.folder / "f"]
     status, output = fuse(avsv, two, *argv)
     assert status == 1

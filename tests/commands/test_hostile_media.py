@@ -69,7 +69,7 @@ def children_of(pid):
 
 
 def check_all_reported(out_dir, archive, chosen):
-    """Check that every file is either in the archive or named in `skipped`, and that the hopeless ones are skipped."""
+    """Check that every file is in the archive or named in `skipped`, and that files beyond repair are skipped."""
     done, skipped = read_table(out_dir / f"{archive}.scp"), read_table(out_dir / "skipped")
     assert done.keys() | skipped.keys() == chosen.keys() and not done.keys() & skipped.keys()
     for utt, reason in skipped.items():

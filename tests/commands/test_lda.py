@@ -1,4 +1,4 @@
-"""avsv lda, and what avsv score does with it."""
+"""avsv lda, and avsv score with its output."""
 
 import numpy as np
 import pytest

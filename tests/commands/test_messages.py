@@ -1,4 +1,4 @@
-"""What messages hold: no control characters of files from anywhere, and what is wrong with a path."""
+"""Messages escape control characters from untrusted files, and name paths and options."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ def test_control_characters_in_a_file_do_not_reach_the_terminal(avsv, world, tmp
 
 
 @pytest.mark.parametrize("out", ["file", "file/below", "folder"])
-def test_a_file_in_the_place_of_a_folder_is_named(avsv, world, tmp_path, out):
+def test_a_file_at_the_path_of_a_folder_is_named(avsv, world, tmp_path, out):
     (tmp_path / "file").write_text("precious")
     (tmp_path / "folder").mkdir()
     command = ["plda", "--embeddings", world.train, "--utt2spk", world.utt2spk]

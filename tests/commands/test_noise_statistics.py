@@ -30,7 +30,7 @@ def sets(tmp_path):
     return tmp_path, clean, noisy
 
 
-def test_kinds_come_from_the_table_of_damage(sets, avsv):
+def test_kinds_are_read_from_utt2damage(sets, avsv):
     folder, clean, noisy = sets
     status, output = avsv("noise-statistics", "--modality", "voice", "--utt2damage", folder / "utt2damage", "--quality",
                         "log:utt2snr", folder / "clean/e.scp", folder / "noisy/e.scp", folder / "out.npz")  # fmt: skip
@@ -47,7 +47,7 @@ def test_kinds_come_from_the_table_of_damage(sets, avsv):
         assert noise.quality_std[row] == pytest.approx([quality.std()], abs=1e-6)
 
 
-def test_only_the_kinds_asked_for_are_measured(sets, avsv):
+def test_only_the_requested_kinds_are_measured(sets, avsv):
     folder, clean, noisy = sets
     how = ("noise-statistics", "--modality", "voice", "--utt2damage", folder / "utt2damage")
     files = (folder / "clean/e.scp", folder / "noisy/e.scp", folder / "out.npz")
@@ -71,7 +71,7 @@ def test_a_kind_may_be_named_with_the_embeddings(sets, avsv):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["{f}/clean/e.scp", "{f}/noisy/e.scp"], "expected as many --utt2damage"),
+        (["{f}/clean/e.scp", "{f}/noisy/e.scp"], "expected one --utt2damage"),
         (["--utt2damage", "{f}/utt2damage", "{f}/clean/e.scp", "{f}/noisy/e.scp"], "and --modality"),
         (["--modality", "voice", "--utt2damage", "{f}/clean/e.scp", "{f}/clean/e.scp", "{f}/noisy/e.scp"],
          "expected a file utt2damage"),
@@ -81,7 +81,7 @@ def test_a_kind_may_be_named_with_the_embeddings(sets, avsv):
         (["{f}/strangers/e.scp", "{f}/noisy/e.scp@hum"], "no clip is damaged and has a clean embedding"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_compared_is_refused(sets, avsv, options, message):
+def test_sets_that_cannot_be_compared_are_refused(sets, avsv, options, message):
     folder = sets[0]
     for name, utts, size in (("other", UTTS, 5), ("strangers", ["x", "y"], 4)):
         (folder / name).mkdir()

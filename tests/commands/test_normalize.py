@@ -103,8 +103,8 @@ def test_a_model_of_equal_recordings_is_normalised_like_one_recording(avsv, scor
     assert scored.scores("n") == pytest.approx(expected, abs=1e-5)
 
 
-def test_models_by_the_book_have_cohort_scores_by_the_book(avsv, world):
-    """Models of one to three recordings: z-norm with the ratios given all of them, t-norm with those of one member."""
+def test_by_the_book_models_have_by_the_book_cohort_scores(avsv, world):
+    """Models of one to three recordings: z-norm uses ratios given all recordings, t-norm ratios given one member."""
     clips = {f"model{n}": [f"test{n:02d}-{clip}" for clip in range(n % 3 + 1)] for n in range(8)}
     pairs = [(model, f"test{n:02d}-4") for model in clips for n in range(8)]
     world.trials.write_text("".join(f"{model} {test}\n" for model, test in pairs))

@@ -1,4 +1,4 @@
-"""Embeddings, back-ends and scores of another model are refused where models are recorded, and told where not."""
+"""Embeddings, back-ends and scores of another model are refused if models are recorded; unknown models are logged."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ def known(folder, scp, model):
 
 @pytest.fixture
 def models(world):
-    """Test and training embeddings of model 1, and what a model 2 of the same size makes of the same clips."""
+    """Test and training embeddings of model 1, and embeddings of the same clips by model 2, of the same size."""
     turned, _ = np.linalg.qr(np.random.default_rng(0).standard_normal((12, 12)))
     for scp in (world.test, world.train):
         embeddings = read_embeddings(scp)
@@ -38,7 +38,7 @@ def models(world):
 @pytest.mark.parametrize(
     "other", ["test", "plda", "center", "transform", "weights", "cohort", "normalize plda", "scores"]
 )
-def test_what_another_model_made_is_refused_everywhere(avsv, models, other):
+def test_results_of_another_model_are_refused_by_every_command(avsv, models, other):
     world, scp, _ = models
     for name in ("train", "train2"):
         training = ["--embeddings", scp[name], "--utt2spk", world.utt2spk]
@@ -76,7 +76,7 @@ def test_what_another_model_made_is_refused_everywhere(avsv, models, other):
     assert not (world.folder / "out").exists()
 
 
-def test_models_that_are_not_known_are_told(avsv, models):
+def test_unknown_models_are_logged(avsv, models):
     world, scp, unknown = models
     status, output = avsv(
         "score", "--trials", world.trials, "--enroll", scp["test"], "--test", unknown["test2"], world.folder / "o"
@@ -85,7 +85,7 @@ def test_models_that_are_not_known_are_told(avsv, models):
     assert not (world.folder / "o.system").exists()
 
 
-def test_raw_scores_of_other_embeddings_are_found_without_any_record(avsv, models):
+def test_raw_scores_of_other_embeddings_are_detected_without_records(avsv, models):
     world, _, unknown = models
     common = ["--trials", world.trials, "--method", "as-norm", "--top-n", "20"]
     for name in ("test", "test2"):

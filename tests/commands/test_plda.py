@@ -95,7 +95,7 @@ def test_embeddings_of_another_size_are_refused(avsv, world):
     assert all(n in output.splitlines()[-1] for n in ("12", "3"))
 
 
-def test_adapted_folder_is_what_the_function_gives(avsv, world):
+def test_the_adapted_folder_agrees_with_the_function(avsv, world):
     from avsv.scoring.adaptation import adapt_plda
     from avsv.scoring.plda_files import read_plda
 

@@ -47,12 +47,12 @@ def test_every_score_file_has_a_record_and_every_condition_a_table_and_a_plot(av
     assert (results / "index.html").read_text().startswith("<!doctype html>")
 
 
-def test_priors_may_stand_before_the_folders(avsv, experiment):
+def test_priors_may_come_before_the_folders(avsv, experiment):
     assert report(avsv, experiment, "--p-target", "0.1", "0.5")[0] == 0
     assert "minDCF(0.5)" in (experiment.folder / "exp/results/results.md").read_text()
 
 
-def test_subsets_and_a_reference_may_be_asked_for(avsv, experiment):
+def test_subsets_and_a_reference_can_be_chosen(avsv, experiment):
     genders = experiment.folder / "spk2gender"
     genders.write_text(
         "".join(f"test{person:02d}-{clip} {'fm'[person % 2]}\n" for person in range(8) for clip in range(5))

@@ -205,7 +205,7 @@ def test_wrong_options_are_refused(avsv, world, options, status, message):
     assert message in output
 
 
-def test_sides_of_differing_size_are_refused(avsv, world):
+def test_sides_of_different_sizes_are_refused(avsv, world):
     from avsv.kaldi.embeddings import write_embeddings
 
     names = read_embeddings(world.test).ids

@@ -1,4 +1,4 @@
-"""A command stops if an input is older than the files it was made from, and runs once the input is made again."""
+"""A command refuses a stale input, and runs once the input is remade."""
 
 import numpy as np
 import pytest
@@ -44,7 +44,7 @@ def commands(world):
 
 
 @pytest.mark.parametrize("name", ["normalize", "calibrate", "fuse", "evaluate", "compare", "report"])
-def test_scores_of_changed_embeddings_are_refused_until_made_again(experiment, avsv, name):
+def test_scores_of_changed_embeddings_are_refused_until_they_are_remade(experiment, avsv, name):
     command = commands(experiment)[name]
     assert avsv(*command)[0] == 0
     other_vectors(experiment.test)

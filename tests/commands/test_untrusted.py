@@ -42,7 +42,7 @@ def mark(tmp_path):
 
 @pytest.fixture
 def piped(tmp_path, mark):
-    """A data directory in which every media table holds a command."""
+    """A data directory with a command in every media table."""
     folder = tmp_path / "data"
     for table in ("wav.scp", "video.scp", "feats.scp", "vad.scp", "faces.scp"):
         write_table(folder / table, {"a-1": f"mkdir {mark} |"})
@@ -171,7 +171,7 @@ pretrainer: !new:speechbrain.utils.parameter_transfer.Pretrainer
     Hyperparams(tmp_path / "h.yaml")
 
 
-def test_a_network_that_takes_its_weights_from_another_folder_is_refused(pack, tmp_path):
+def test_a_network_with_weights_outside_its_folder_is_refused(pack, tmp_path):
     folder = tmp_path / "inner" / "pack"
     folder.mkdir(parents=True)
     model = onnx.load(pack / "recognition.onnx")

@@ -1,4 +1,4 @@
-"""Small clips and noises that the trainings on whole clips are tested with."""
+"""Small clips and noises for tests of trainings on whole clips."""
 
 import pytest
 
@@ -12,5 +12,5 @@ def noises(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    """A data directory in which one clip lacks its face and another its voice."""
+    """A data directory with one clip without a face and another without a voice."""
     return make_data(tmp_path_factory.mktemp("clips") / "d", without_face=("p0-1",), without_voice=("p1-0",))

@@ -1,4 +1,4 @@
-"""A data directory of three people whose voices are bands of noise and whose faces are shades of colour."""
+"""A data directory of three people, with bands of noise as voices and shades of colour as faces."""
 
 import numpy as np
 import soundfile
@@ -50,7 +50,7 @@ def make_data(folder, prefix="p", without_face=(), without_voice=()):
 
 
 def make_noises(folder):
-    """A data directory of noises, one of each sort."""
+    """A data directory with one noise of each kind."""
     folder.mkdir(parents=True)
     utt2spk, wav = "", ""
     for number, sort in enumerate(("music", "noise", "rir", "speech")):

@@ -21,7 +21,7 @@ class Model(nn.Module):
 
 
 def train(exp_dir, model=None, errors=(4.0, 2.0, 2.0, 3.0), inputs="same people", seed=0, **more):
-    """An experiment of four epochs whose EERs are given; the weights after each."""
+    """An experiment of four epochs with given EERs; returns the weights after each epoch."""
     config = TrainingConfig(task="t", exp_dir=str(exp_dir), data_dir="d", epochs=4, device="cpu", threads=1,
                             optimizer=OptimizerConfig(lr=0.05), **more)  # fmt: skip
     torch.manual_seed(seed)
@@ -49,11 +49,11 @@ def same(one, other):
     return all(torch.equal(one[name], other[name]) for name in one)
 
 
-def test_an_experiment_ends_with_the_weights_asked_for(tmp_path):
+def test_an_experiment_ends_with_the_selected_weights(tmp_path):
     last, seen, *_ = train(tmp_path / "last")
     assert same(last, seen[3]) and same(load_weights(tmp_path / "last"), seen[3])
     best, seen, *_ = train(tmp_path / "best", weights="best")
-    assert same(best, seen[1]) and same(load_weights(tmp_path / "best"), seen[1])  # the earlier of two equals
+    assert same(best, seen[1]) and same(load_weights(tmp_path / "best"), seen[1])  # the earlier of two equal epochs
     average, seen, *_ = train(tmp_path / "average", weights="average", average_last=3)
     assert same(load_weights(tmp_path / "average"), average)
     for name, value in average.items():
@@ -70,14 +70,14 @@ def test_the_average_keeps_types_and_counts(tmp_path):
     assert average["w"].item() == 1.5 and average["w"].dtype == torch.bfloat16 and average["n"].item() == 1
 
 
-def test_init_takes_the_weights_of_a_finished_experiment(tmp_path):
+def test_init_loads_the_weights_of_a_finished_experiment(tmp_path):
     _, seen, *_ = train(tmp_path / "first", weights="best")
     _, _, before, started = train(tmp_path / "second", init=str(tmp_path / "first"), seed=1)
     assert same(started, seen[1]) and not same(started, before)
     assert "init" in json.loads((tmp_path / "second" / "run.json").read_text())["inputs"]
 
 
-def test_init_from_other_people_takes_the_network_alone_and_says_so(tmp_path, caplog):
+def test_init_from_other_people_loads_only_the_network_and_logs_it(tmp_path, caplog):
     _, seen, *_ = train(tmp_path / "first")
     with caplog.at_level("INFO", logger="avsv"):
         _, _, before, started = train(tmp_path / "second", init=str(tmp_path / "first"), inputs="others", seed=1)
@@ -88,16 +88,16 @@ def test_init_from_other_people_takes_the_network_alone_and_says_so(tmp_path, ca
     assert started["loss.weight"].shape == (5, 4)
 
 
-def test_init_from_what_does_not_fit_is_refused(tmp_path):
+def test_init_from_another_architecture_is_refused(tmp_path):
     train(tmp_path / "first")
-    with pytest.raises(InputError, match=r"another network: net\.0\.weight is of the shape \(4, 3\) there"):
+    with pytest.raises(InputError, match=r"init=.*net\.0\.weight .*\(4, 3\)"):
         train(tmp_path / "second", model=Model(width=5), init=str(tmp_path / "first"))
     (tmp_path / "first" / "done").unlink()
     with pytest.raises(InputError, match=str(tmp_path / "first")):
         train(tmp_path / "third", init=str(tmp_path / "first"))
 
 
-def test_best_weights_need_people_to_validate_on(tmp_path):
+def test_best_weights_need_held_out_people(tmp_path):
     config = TrainingConfig(task="t", exp_dir=str(tmp_path), data_dir="d", device="cpu", weights="best")
     with pytest.raises(InputError, match=r"weights=best: .* valid_dir"):
         Trainer(nn.Linear(1, 1), config).fit(None, None, 1)
@@ -106,7 +106,7 @@ def test_best_weights_need_people_to_validate_on(tmp_path):
         Trainer(nn.Linear(1, 1), config)
 
 
-def test_a_damaged_checkpoint_is_told(tmp_path):
+def test_a_damaged_checkpoint_is_named(tmp_path):
     (tmp_path / "checkpoint.pt").write_bytes(b"PK\x03\x04 no more")
     with pytest.raises(InputError, match=r"checkpoint\.pt: "):
         load_state(tmp_path / "checkpoint.pt")

@@ -27,7 +27,7 @@ def test_defaults_file_and_command_line_in_this_order(tmp_path):
     assert (config.seed, config.epochs, config.optimizer.lr, config.optimizer.name) == (7, 3, 0.25, "adam")
 
 
-def test_what_is_written_is_read_again(tmp_path):
+def test_a_written_configuration_is_read_back(tmp_path):
     config = load(tmp_path, GIVEN)
     assert load(tmp_path, to_yaml(config)) == config
 
@@ -44,7 +44,7 @@ def test_what_is_written_is_read_again(tmp_path):
         ("- a\n- b\n", [], "not a YAML mapping"),
     ],
 )
-def test_mistakes_are_told(tmp_path, text, overrides, message):
+def test_invalid_configurations_are_refused(tmp_path, text, overrides, message):
     with pytest.raises(InputError, match=message):
         load(tmp_path, text, *overrides)
 
@@ -66,7 +66,7 @@ def test_a_configuration_inherits_from_its_base_and_the_bases_base(tmp_path):
     config = load(tmp_path, "{base: deep/b.yaml, seed: 3}", "optimizer.lr=0.25")
     assert (config.task, config.data_dir, config.epochs, config.seed) == ("t", "d", 4, 3)
     assert (config.optimizer.name, config.optimizer.lr, config.optimizer.betas) == ("sgd", 0.25, [0.1, 0.2])
-    assert config.exp_dir == "exp/c"  # not where its base is written
+    assert config.exp_dir == "exp/c"  # not inherited from its base
 
 
 @pytest.mark.parametrize(("text", "message"), [
@@ -81,7 +81,7 @@ def test_a_configuration_inherits_from_its_base_and_the_bases_base(tmp_path):
     ("base: list.yaml", r"list.yaml: is not a YAML mapping"),
     ("base: home.yaml", r"home.yaml: data_dir: "),
 ])  # fmt: skip
-def test_a_base_that_cannot_be_one_is_refused(tmp_path, text, message):
+def test_an_invalid_base_is_refused(tmp_path, text, message):
     write_chain(tmp_path)
     (tmp_path / "round.yaml").write_text("base: c.yaml")
     (tmp_path / "list.yaml").write_text("[1, 2]")
@@ -90,7 +90,7 @@ def test_a_base_that_cannot_be_one_is_refused(tmp_path, text, message):
         load(tmp_path, text)
 
 
-def test_an_unknown_nested_key_is_told_with_those_of_its_group(tmp_path):
+def test_an_unknown_nested_key_is_refused_with_a_suggestion(tmp_path):
     @dataclass
     class Losses:
         margin: float = 0.2
@@ -122,14 +122,14 @@ def test_configurations_of_the_recipes_have_no_unknown_key(path):
 
 @pytest.mark.parametrize("text", ["[" * 30000, "a: &a [1, 1]\n" + "".join(
     f"{b}: &{b} [{', '.join(['*' + a] * 9)}]\n" for a, b in zip("abcdefgh", "bcdefghi"))])  # fmt: skip
-def test_a_small_file_that_would_become_a_huge_one_is_refused(tmp_path, text):
+def test_a_small_file_that_would_expand_to_a_huge_one_is_refused(tmp_path, text):
     (tmp_path / "bomb.yaml").write_text(text)
     with pytest.raises(InputError, match=r"more than 20 levels, or more than 10 aliases"):
         read_config(tmp_path / "bomb.yaml", [])
 
 
 @pytest.mark.parametrize("all_of_them", [False, True])
-def test_biases_are_decayed_only_if_asked_for(all_of_them):
+def test_biases_are_decayed_only_on_request(all_of_them):
     optimizer = make_optimizer(torch.nn.Linear(2, 3), OptimizerConfig(weight_decay=0.5, decay_all=all_of_them))
     decay = {p.ndim: group["weight_decay"] for group in optimizer.param_groups for p in group["params"]}
     assert decay == {2: 0.5, 1: 0.5 if all_of_them else 0.0}

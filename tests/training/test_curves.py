@@ -1,4 +1,4 @@
-"""Curves as files; the event file is taken apart byte by byte, as TensorBoard's documentation of the format has it."""
+"""Curves as files; the event file is parsed byte by byte, following TensorBoard's documentation of the format."""
 
 import struct
 
@@ -9,7 +9,7 @@ from avsv.training.curves import EVENTS, EventFile, Figures, draw_curves, write_
 
 
 def crc32c(content):
-    """Bit by bit, from the polynomial."""
+    """CRC-32C computed bit by bit from its polynomial."""
     crc = 0xFFFFFFFF
     for byte in content:
         crc ^= byte
@@ -85,7 +85,7 @@ def test_events_are_in_tensorboards_form(tmp_path):
     assert read_events(tmp_path / EVENTS) == [(1, {"loss": 0.5, "accuracy": 0.25}), (70_000, {"loss": -2.0})]
 
 
-def test_a_training_that_goes_on_has_no_point_twice(tmp_path):
+def test_a_resumed_training_repeats_no_point(tmp_path):
     events = EventFile(tmp_path, 0)
     events.add(1, {"loss": 1.0})
     size = events.save()
@@ -119,7 +119,7 @@ def test_curves_are_a_table_and_a_plot(tmp_path):
 
 
 @pytest.mark.parametrize("number", [0, 127, 128, 300, 2**31])
-def test_numbers_are_read_again(number):
+def test_numbers_round_trip(number):
     from avsv.training.curves import varint
 
     assert read_number(varint(number), 0) == (number, len(varint(number)))

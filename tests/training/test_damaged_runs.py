@@ -1,4 +1,4 @@
-"""A training's folder that is damaged, from another version, or of another network: one line, no traceback."""
+"""The folder of a training that is damaged, from another version, or of another network: one line, no traceback."""
 
 import json
 import os
@@ -32,7 +32,7 @@ class Net(torch.nn.Module):
 
 
 def train(folder, net=None, **changes):
-    """Train a small network; False where it was finished already."""
+    """Train a small network; False if it was already finished."""
     settings = config(folder, **changes)
     if not start_experiment(settings, {"data": "x"}):
         return False
@@ -54,7 +54,7 @@ def stopped(tmp_path_factory):
 
 
 def copy_of(stopped, folder):
-    """The training as if it had been made in another folder."""
+    """A copy of the training, as if it had been made in another folder."""
     shutil.copytree(stopped, folder)
     path = folder / "config.yaml"
     path.write_text(path.read_text().replace(f"exp_dir: {stopped}", f"exp_dir: {folder}"))
@@ -66,14 +66,14 @@ ODD = (st.none() | st.booleans() | st.integers(-9, 9) | st.floats() | st.text(ma
        | st.dictionaries(st.text(max_size=3), st.integers(), max_size=2))  # fmt: skip
 
 
-def test_a_stopped_training_goes_on(stopped, tmp_path):
+def test_a_stopped_training_resumes(stopped, tmp_path):
     folder = copy_of(stopped, tmp_path / "x")
     assert train(folder) and not train(folder)
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_a_checkpoint_with_anything_else_in_it_is_gone_on_from_or_refused(stopped, tmp_path_factory, data):
+def test_training_resumes_from_an_altered_checkpoint_or_refuses_it(stopped, tmp_path_factory, data):
     folder = copy_of(stopped, tmp_path_factory.mktemp("x") / "x")
     state = torch.load(folder / "checkpoint.pt", weights_only=True)
     place = state
@@ -109,12 +109,12 @@ def test_a_file_that_is_damaged_is_named(stopped, tmp_path, name, content):
     elif content is not None:
         (folder / name).write_bytes(content)
     elif name != "made_from.json":
-        return  # without a checkpoint, or a configuration, a training begins anew
+        return  # without a checkpoint or a configuration, training starts over
     with pytest.raises(InputError, match=re.escape(str(folder))):
         train(folder)
 
 
-def test_a_training_without_a_checkpoint_may_begin_anew_with_other_options(stopped, tmp_path):
+def test_a_training_without_a_checkpoint_may_start_over_with_other_options(stopped, tmp_path):
     folder = copy_of(stopped, tmp_path / "x")
     (folder / "config.yaml").write_text((folder / "config.yaml").read_text().replace("seed: 0", "seed: 1"))
     with pytest.raises(InputError, match="seed"):
@@ -124,13 +124,13 @@ def test_a_training_without_a_checkpoint_may_begin_anew_with_other_options(stopp
 
 
 @pytest.mark.parametrize("net", [Net(4), torch.nn.Linear(2, 3)])
-def test_another_network_does_not_go_on_from_the_checkpoint(stopped, tmp_path, net):
+def test_another_network_does_not_resume_from_the_checkpoint(stopped, tmp_path, net):
     folder = copy_of(stopped, tmp_path / "x")
     with pytest.raises(InputError, match=r"checkpoint\.pt"):
         Trainer(net, config(folder)).fit(lambda batch: None, lambda epoch: [], 2)
 
 
-def test_another_optimiser_does_not_go_on_from_the_checkpoint(stopped, tmp_path):
+def test_another_optimiser_does_not_resume_from_the_checkpoint(stopped, tmp_path):
     folder = copy_of(stopped, tmp_path / "x")
     settings = config(folder)
     settings.optimizer.name = "sgd"
@@ -138,7 +138,7 @@ def test_another_optimiser_does_not_go_on_from_the_checkpoint(stopped, tmp_path)
         start_experiment(settings, {"data": "x"})
 
 
-def test_a_damaged_history_is_written_again(stopped, tmp_path):
+def test_a_damaged_history_is_rewritten(stopped, tmp_path):
     folder = copy_of(stopped, tmp_path / "x")
     before = (folder / "history.jsonl").read_text()
     (folder / "history.jsonl").write_bytes(b"\xff{")
@@ -147,7 +147,7 @@ def test_a_damaged_history_is_written_again(stopped, tmp_path):
     assert [record["epoch"] for record in state["history"]] == [1, 2, 3] and before
 
 
-def test_weights_to_average_are_of_one_network(stopped, tmp_path):
+def test_weights_of_different_networks_are_not_averaged(stopped, tmp_path):
     folder = copy_of(stopped, tmp_path / "x")
     with pytest.raises(InputError, match="epochs"):
         final_weights(folder, "average")
@@ -164,7 +164,7 @@ def test_weights_of_an_unfinished_training_are_not_used(stopped):
 
 @pytest.mark.parametrize("content", [{"std": [0, 1]}, {"mean": [1]}, {"weight": ["x", 1]}, {"measures": ["a", "b"]},
                                   {"weight": [float("nan"), 1]}, {"std": None}])  # fmt: skip
-def test_a_face_pool_of_another_kind_is_refused(tmp_path, content):
+def test_an_invalid_face_pool_is_refused(tmp_path, content):
     save_face_pool(tmp_path, FacePool((0.0, 0.0), (1.0, 1.0), (0.5, 0.5)))
     path = tmp_path / "face_pool.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **content}))
@@ -183,7 +183,7 @@ def test_a_face_pool_of_another_kind_is_refused(tmp_path, content):
     (InputError('Caught InputError in DataLoader worker process 0.\nOriginal Traceback (most recent call last):\n  '
                "File \navsv.errors.InputError: a.wav: cannot be read\n"), "^a.wav: cannot be read$"),
 ])  # fmt: skip
-def test_what_becomes_of_a_worker_is_said_in_one_line(error, words):
+def test_the_failure_of_a_worker_is_reported_in_one_line(error, words):
     class Loader:
         def __iter__(self):
             yield 1
@@ -195,5 +195,5 @@ def test_what_becomes_of_a_worker_is_said_in_one_line(error, words):
         next(batches)
     assert "\n" not in str(refused.value)
     if isinstance(error, RuntimeError):
-        with pytest.raises(RuntimeError):  # the training process itself, not a worker: a mistake of ours
+        with pytest.raises(RuntimeError):  # from the training process itself, not a worker: a bug of ours
             list(Batches(Loader(), 0))

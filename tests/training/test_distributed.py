@@ -1,4 +1,4 @@
-"""Two processes that train together do what one does alone."""
+"""Joint training by two processes gives the result of a single process."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from avsv.training import distributed
 from avsv.training.checkpoints import load_state
 from avsv.training.distributed import WholeBatchNorm, share
 
-# In double precision, where rounding stays small: ECAPA with all that draws random numbers or looks at the whole batch.
+# In double precision, to keep rounding small: ECAPA with all layers that draw random numbers or use the whole batch.
 SCRIPT = """
 import sys
 import torch
@@ -51,7 +51,7 @@ def step(batch):
     embeddings = encoder(features, torch.ones(len(features))).squeeze(1)
     loss = nn.functional.cross_entropy(model[2](model[1](embeddings)), speaker)
     loss = loss + model[3](from_all(embeddings), from_all(speaker))
-    figures = {"seen": number.double().mean()} if 0 in number else {}     # a figure that is not always there
+    figures = {"seen": number.double().mean()} if 0 in number else {}     # a figure that only some batches have
     order = (from_all(number) * from_all(number < 30) * torch.arange(10)).double().sum()
     return loss, {**figures, "order": order}
 
@@ -74,7 +74,7 @@ def trained(tmp_path_factory):
     return folder / "one", folder / "two"
 
 
-def test_losses_and_figures_are_those_of_one_process(trained):
+def test_losses_and_figures_agree_with_one_process(trained):
     one, two = ([json.loads(line) for line in (d / "history.jsonl").read_text().splitlines()] for d in trained)
     assert len(one) == len(two) == 3
     for alone, together in zip(one, two, strict=True):
@@ -83,14 +83,14 @@ def test_losses_and_figures_are_those_of_one_process(trained):
     assert one[-1]["loss"] < 0.95 * one[0]["loss"]
 
 
-def test_weights_and_running_statistics_are_those_of_one_process(trained):
+def test_weights_and_running_statistics_agree_with_one_process(trained):
     one, two = (load_state(folder / "checkpoint.pt")["model"] for folder in trained)
     assert one.keys() == two.keys()
     for name, value in one.items():
         assert torch.allclose(value.double(), two[name].double(), rtol=1e-7, atol=1e-9), name
 
 
-def test_the_first_process_alone_writes_and_the_folder_is_finished(trained):
+def test_only_the_first_process_writes_and_the_folder_is_complete(trained):
     assert json.loads((trained[1] / "run.json").read_text())["processes"] == 2
     assert (trained[1] / "done").exists() and (trained[1] / "curves.svg").exists()
     assert not list(trained[1].glob(".*.part"))
@@ -107,7 +107,7 @@ def test_shares_make_up_the_whole_batch(monkeypatch):
         share(list(range(7)))
 
 
-def test_batch_norm_over_one_process_is_torchs(monkeypatch):
+def test_batch_norm_of_one_process_agrees_with_torch(monkeypatch):
     monkeypatch.setattr(distributed.dist, "all_reduce", lambda tensor: None)
     for shape, kind in (((6, 4), torch.nn.BatchNorm1d), ((6, 4, 5), torch.nn.BatchNorm1d),
                         ((6, 4, 3, 2), torch.nn.BatchNorm2d)):  # fmt: skip

@@ -34,7 +34,7 @@ def test_a_dry_run_needs_no_data_and_writes_nothing(tmp_path, avsv):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["voice.yaml"]
 
 
-def test_people_and_clips_are_of_a_dry_run(tmp_path, avsv):
+def test_people_and_clips_need_dry_run(tmp_path, avsv):
     (tmp_path / "voice.yaml").write_text(VOICE.format(folder=tmp_path))
     status, output = avsv("train", tmp_path / "voice.yaml", "--people", "5")
     assert status == 1 and "--people and --clips need --dry-run" in output
@@ -46,17 +46,17 @@ def test_a_task_without_a_dry_run_is_refused(tmp_path, avsv):
     assert status == 1 and "task face_pool does not support --dry-run" in text
 
 
-def test_numbers_are_given_or_those_of_data_dir_or_voxceleb2s(tmp_path):
+def test_numbers_are_given_or_counted_or_those_of_voxceleb2(tmp_path):
     config = TrainingConfig(task="t", exp_dir="e", data_dir=str(tmp_path))
     assert count_data(config, 3, 4) == (3, 4, "as given")
     assert count_data(config, None, 4)[:2] == (5994, 4)
     (tmp_path / "utt2spk").write_text("a-1 a\na-2 a\nb-1 b\n")
-    assert count_data(config, None, None) == (2, 3, f"as {tmp_path}/utt2spk has them")
+    assert count_data(config, None, None) == (2, 3, f"counted in {tmp_path}/utt2spk")
 
 
 @pytest.fixture
 def rehearsed(monkeypatch):
-    """Run a rehearsal whose steps take 1 + 0.5 x batch seconds and 10 + batch GiB; what it says."""
+    """Run a dry run with steps of 1 + 0.5 x batch seconds and 10 + batch GiB; returns its batch sizes and output."""
     sizes = []
 
     def time_step(trainer, step, batch):
@@ -91,10 +91,10 @@ def test_a_batch_that_fits_is_measured(rehearsed):
     assert "an epoch: 100 steps, 55.0 min" in output
 
 
-def test_a_batch_that_does_not_fit_is_estimated_along_a_line(rehearsed):
+def test_a_batch_that_does_not_fit_is_extrapolated_linearly(rehearsed):
     sizes, output = rehearsed(free_gib=20, batch_size=64)
     assert sizes == [4, 8] and "33 s on cpu" in output and "74.00 GiB at its peak; estimated from 4 and 8" in output
-    assert "more than the memory free" in output
+    assert "more than the free memory" in output
 
 
 def test_a_batch_that_takes_minutes_is_estimated(rehearsed):

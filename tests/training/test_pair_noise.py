@@ -1,4 +1,4 @@
-"""Embedding-level augmentation: whom it hits, what becomes of them, and what it refuses."""
+"""Embedding-level augmentation: which pairs it changes, how, and which options it refuses."""
 
 import json
 
@@ -12,7 +12,7 @@ from avsv.kaldi.embeddings import write_embeddings
 from avsv.training.noise_statistics import NoiseStatistics, write_noise
 from avsv.training.pair_noise import DamagedSet, PairNoise, PairNoiseOptions, Pairs
 
-# records of damage, as utt2damage has them
+# records of damage in the form of utt2damage
 HIT = {"voice": {"kind": "noise", "sources": [["n.wav", 0.5]], "snr": 5.0}, "face": {"kind": "jpeg", "quality": 5}}
 
 N = 20000
@@ -32,7 +32,7 @@ def damage(pairs, **options):
     return noise.damage_unit(raw.voice, raw.face, raw.present, raw.damaged)
 
 
-def test_v1_hits_exactly_one_modality_of_the_share_asked_for():
+def test_v1_damages_one_modality_in_the_configured_share_of_pairs():
     pairs = unit_pairs()
     v, f, there, damaged = damage(pairs, damage_share=0.6)
     hit_voice = (v != pairs.voice).any(1) | ~there[:, 0] & pairs.present[:, 0]
@@ -44,10 +44,10 @@ def test_v1_hits_exactly_one_modality_of_the_share_asked_for():
     assert missing == pytest.approx(0.2, abs=0.02)
     assert torch.equal(damaged, torch.stack([hit_voice, hit_face], 1) & there)
     similar = (v * pairs.voice).sum(1)[hit_voice & there[:, 0]]
-    assert 0.3 < (similar > 0.7).float().mean() < 0.7  # half wild, half mild
+    assert 0.3 < (similar > 0.7).float().mean() < 0.7  # half strong, half mild
 
 
-def test_both_modalities_are_hit_where_the_configuration_says_so_and_one_stays():
+def test_damage_both_hits_both_modalities_but_one_stays_present():
     pairs = unit_pairs()
     _, _, there, damaged = damage(pairs, damage_share=0.4, damage_both=True)
     assert there.any(1).all()
@@ -56,7 +56,7 @@ def test_both_modalities_are_hit_where_the_configuration_says_so_and_one_stays()
     assert torch.equal(whole[:, 0], whole[:, 1])
 
 
-def test_modality_dropout_takes_one_of_two():
+def test_modality_dropout_removes_one_of_two():
     pairs = unit_pairs()
     voice, face, there, damaged = damage(pairs, damage="none", missing_share=0.3)
     assert not damaged.any() and there.any(1).all() and torch.equal(there[:100], pairs.present[:100])
@@ -77,7 +77,7 @@ def noise_files(tmp_path):
     return {"voice_noise": str(tmp_path / "voice"), "face_noise": str(tmp_path / "face")}
 
 
-def test_v2_adds_noise_of_the_mean_and_spread_measured_and_changes_quality_with_it(noise_files):
+def test_v2_adds_noise_with_the_measured_moments_and_changes_quality_too(noise_files):
     pairs = unit_pairs()._replace(quality=torch.zeros(N, 2))
     options = PairNoiseOptions(damage="v2", damage_share=0.5, **noise_files)
     noise = PairNoise(options, (["utt2x"], ["utt2x"]), [], (10, 12))
@@ -119,7 +119,7 @@ def damaged_sets(tmp_path):
     return sets
 
 
-def test_real_damage_takes_the_damaged_embedding_of_the_same_clip_with_its_quality(damaged_sets):
+def test_real_damage_uses_the_same_clips_damaged_embedding_and_quality(damaged_sets):
     utts = ["a", "b", "c", "d"] * 2000
     rows = torch.arange(4).repeat(2000)
     options = PairNoiseOptions(damage="real", damage_share=1.0, damaged_sets=damaged_sets)
@@ -147,12 +147,12 @@ def test_real_damage_takes_the_damaged_embedding_of_the_same_clip_with_its_quali
         ({"damage": "v1"}, "v1 changes embeddings but not their quality"),
     ],
 )
-def test_augmentation_that_lacks_something_is_refused(options, message):
+def test_augmentation_without_its_inputs_is_refused(options, message):
     with pytest.raises(InputError, match=message):
         PairNoise(PairNoiseOptions(**options), (["utt2snr"], []), [], (2, 3))
 
 
-def test_a_modality_without_damaged_embeddings_stays_as_it_is(damaged_sets):
+def test_a_modality_without_damaged_embeddings_stays_unchanged(damaged_sets):
     face_only = [DamagedSet(one.data_dir, "", one.face) for one in damaged_sets]
     options = PairNoiseOptions(damage="real", damage_share=1.0, damage_both=True, damaged_sets=face_only)
     noise = PairNoise(options, ([], []), ["a", "b", "c"], (2, 3))

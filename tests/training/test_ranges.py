@@ -1,4 +1,4 @@
-"""Every field of every configuration has a range, and whatever is given is a configuration or one clear line."""
+"""Every field of every configuration has a range, and any input gives a configuration or an error of one line."""
 
 import math
 import re
@@ -37,7 +37,7 @@ FREE = {
     "face_quality",
     "covariates",
     "face_damage",
-}  # names of files and tables, and what is checked elsewhere
+}  # names of files and tables, and fields that are checked elsewhere
 
 
 def values_of(schema, prefix=""):
@@ -130,7 +130,7 @@ def test_values_out_of_range_are_refused_by_key(task, tmp_path):
         ("voice", "embedding_size=99999999999"),
     ],
 )
-def test_what_makes_no_sense_is_one_line(task, override, tmp_path):
+def test_contradictory_options_are_refused_in_one_line(task, override, tmp_path):
     with pytest.raises(InputError, match=str(tmp_path)) as error:
         load(tmp_path, task, *override.split(" "))
     assert "\n" not in str(error.value)
@@ -192,7 +192,7 @@ def test_any_value_of_any_key_is_a_configuration_or_refused(tmp_path_factory, da
         "\\${oc.env:A}",
     ],
 )
-def test_resolvers_are_refused_wherever_they_stand(text, tmp_path, monkeypatch):
+def test_resolvers_are_refused_in_keys_and_values(text, tmp_path, monkeypatch):
     monkeypatch.setenv("HF_TOKEN", "secret123")
     path = tmp_path / "c.yaml"
     nested = {"damaged_sets": [{"data_dir": text}]}, {"optimizer": {"name": text}}
@@ -206,7 +206,7 @@ def test_resolvers_are_refused_wherever_they_stand(text, tmp_path, monkeypatch):
         read_config(path, [f"valid_dir={text}"])
 
 
-def test_another_key_can_stand_for_a_value(tmp_path):
+def test_a_value_may_refer_to_another_key(tmp_path):
     assert load(tmp_path, "voice", "valid_dir=${data_dir}/x").valid_dir == "some/data_dir/x"
 
 
@@ -225,14 +225,14 @@ def test_another_key_can_stand_for_a_value(tmp_path):
         "&x {*x : 1}\n",
     ],
 )
-def test_files_that_are_no_configuration(text, tmp_path):
+def test_files_that_are_not_configurations_are_refused(text, tmp_path):
     path = tmp_path / "c.yaml"
     path.write_bytes(text.encode("latin-1"))
     with pytest.raises(InputError, match=str(path)):
         apply_schema(read_config(path, []), TrainingConfig, path)
 
 
-def test_a_byte_order_mark_is_no_part_of_the_first_key(tmp_path):
+def test_a_byte_order_mark_is_not_part_of_the_first_key(tmp_path):
     path = tmp_path / "c.yaml"
     path.write_bytes(b"\xef\xbb\xbf" + yaml.safe_dump(given_for("voice")).encode())
     assert apply_schema(read_config(path, []), SCHEMAS["voice"], path).task == "voice"
@@ -246,7 +246,7 @@ def test_a_byte_order_mark_is_no_part_of_the_first_key(tmp_path):
         ("--dry-run", "epochs=3", "--people", "5", "channels=8", "--clips", "20"),
     ],
 )
-def test_changes_may_stand_before_and_after_options(avsv, tmp_path, words):
+def test_overrides_may_come_before_and_after_options(avsv, tmp_path, words):
     (tmp_path / "c.yaml").write_text(
         yaml.safe_dump(given_for("voice", channels=8, attention_channels=4, batch_size=2, crop_seconds=[0.2, 0.2]))
     )

@@ -1,4 +1,4 @@
-"""A finished training is not taken for one of other data: vectors, media, noises that changed under their names."""
+"""A finished training is not reused for changed data: vectors, media and noises replaced under the same names."""
 
 import os
 
@@ -55,7 +55,7 @@ def folder(tmp_path):
 
 
 def change(scp):
-    """Other vectors of the same clips in the same places."""
+    """New vectors of the same clips in the same files."""
     before = scp.read_bytes()
     old = read_embeddings(scp)
     write_embeddings(scp.with_suffix(".ark"), scp, old.ids, old.vectors + 1)
@@ -64,7 +64,7 @@ def change(scp):
 
 @pytest.mark.parametrize("config", [FUSION, ASSOCIATION], ids=["fusion", "association"])
 @pytest.mark.parametrize("changed", ["voice.scp", "face.scp", "valid/face.scp"])
-def test_vectors_that_changed_under_the_same_scp_are_other_data(avsv, folder, config, changed):
+def test_changed_vectors_under_the_same_scp_are_other_data(avsv, folder, config, changed):
     (folder / "c.yaml").write_text((config + VALIDATION).format(folder=folder))
     assert avsv("train", folder / "c.yaml")[0] == 0
     assert avsv("train", folder / "c.yaml")[0] == 0
@@ -73,8 +73,8 @@ def test_vectors_that_changed_under_the_same_scp_are_other_data(avsv, folder, co
     assert status == 1 and "other data" in output
 
 
-def test_vectors_written_again_as_they_were_are_the_same_data(avsv, folder):
-    """The archives may be cut otherwise, and be younger than the network."""
+def test_rewriting_the_same_vectors_is_not_a_change(avsv, folder):
+    """The archives may be split differently, and be newer than the network."""
     (folder / "c.yaml").write_text(FUSION.format(folder=folder))
     assert avsv("train", folder / "c.yaml")[0] == 0
     old = read_embeddings(folder / "voice.scp")
@@ -84,8 +84,8 @@ def test_vectors_written_again_as_they_were_are_the_same_data(avsv, folder):
     assert avsv(*pair, folder / "fused")[0] == 0
 
 
-def test_a_network_that_was_trained_on_other_vectors_fuses_nothing(avsv, folder):
-    """Stage 6 alone after stage 3 by another encoder."""
+def test_a_network_trained_on_other_vectors_refuses_to_fuse(avsv, folder):
+    """Stage 6 is run alone after stage 3 with another encoder."""
     (folder / "c.yaml").write_text(FUSION.format(folder=folder))
     assert avsv("train", folder / "c.yaml")[0] == 0
     pair = ["embed-pair", "--model", folder / "fusion", "--voice", folder / "valid/voice.scp", "--face",

@@ -21,7 +21,7 @@ def config(tmp_path, **more):
 
 
 def train(tmp_path, stop_after=None, **more):
-    """Fit a line with noise from dropout; `stop_after` epochs it is killed."""
+    """Fit a line with noise from dropout; killed after `stop_after` epochs."""
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(3, 8), nn.Dropout(0.5), nn.Linear(8, 1))
     trainer = Trainer(model, config(tmp_path, **more))
@@ -59,7 +59,7 @@ def test_the_loss_falls_and_is_recorded(tmp_path):
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
-def test_half_precision_learns_the_same_and_goes_on_after_a_kill(tmp_path, precision):
+def test_half_precision_gives_the_same_fit_and_resumes_after_a_kill(tmp_path, precision):
     more = {"optimizer": OptimizerConfig(lr=0.02), "precision": precision}
     whole, history = train(tmp_path / "whole", **more)
     _, single = train(tmp_path / "float32", optimizer=OptimizerConfig(lr=0.02))
@@ -75,12 +75,12 @@ def test_float16_scales_the_loss_and_keeps_the_scale(tmp_path):
     assert load_state(tmp_path / "exp/checkpoint.pt")["scalers"][0]["scale"] > 1
 
 
-def test_an_unknown_precision_is_told(tmp_path):
+def test_an_unknown_precision_is_refused(tmp_path):
     with pytest.raises(OptionError, match="float8"):
         train(tmp_path, precision="float8")
 
 
-def test_a_step_is_told_how_far_training_is(tmp_path):
+def test_a_step_can_read_the_finished_share_of_the_training(tmp_path):
     seen = []
     model = nn.Linear(1, 1)
     trainer = Trainer(model, config(tmp_path))
@@ -93,7 +93,7 @@ def test_a_step_is_told_how_far_training_is(tmp_path):
     assert seen == [i / 8 for i in range(8)]
 
 
-def test_long_epochs_speak_in_the_log(tmp_path, monkeypatch, caplog):
+def test_long_epochs_log_their_progress(tmp_path, monkeypatch, caplog):
     monkeypatch.setattr(trainer_module, "LINE_EVERY", -1.0)
     with caplog.at_level("INFO", logger="avsv"):
         train(tmp_path)
@@ -128,10 +128,10 @@ def test_schedules_stay_between_their_ends_after_the_warm_up(schedule):
     assert rates[-1] == pytest.approx(0.01, abs=1e-6)
 
 
-def test_an_experiment_is_not_done_twice_nor_mixed_with_another(tmp_path):
+def test_an_experiment_is_neither_repeated_nor_mixed_with_another(tmp_path):
     first = config(tmp_path)
     assert start_experiment(first, {"data": 1})
-    assert start_experiment(first, {"data": 1})  # not finished: goes on
+    assert start_experiment(first, {"data": 1})  # not finished: continues
     finish_experiment(first)
     assert not start_experiment(first, {"data": 1})
     with pytest.raises(InputError, match="another configuration; new: seed: 5"):
@@ -142,7 +142,7 @@ def test_an_experiment_is_not_done_twice_nor_mixed_with_another(tmp_path):
     assert run["versions"]["torch"] == torch.__version__ and run["seed"] == 0 and "git" in run
 
 
-def test_what_changes_nothing_may_differ_and_new_keys_are_at_their_defaults(tmp_path):
+def test_options_without_effect_may_differ_and_absent_keys_have_defaults(tmp_path):
     assert start_experiment(config(tmp_path), {})
     (tmp_path / "exp" / FILES["last"]).touch()  # before the first checkpoint another training may begin here
     path = tmp_path / "exp/config.yaml"
@@ -152,7 +152,7 @@ def test_what_changes_nothing_may_differ_and_new_keys_are_at_their_defaults(tmp_
         start_experiment(config(tmp_path, optimizer=OptimizerConfig(lr=0.5, cycles=2)), {})
 
 
-def test_the_git_state_is_the_commit_and_what_was_changed_since(tmp_path):
+def test_the_git_state_is_the_commit_and_the_changed_files(tmp_path):
     def git(*argv):
         who = ["-c", "user.name=a", "-c", "user.email=a@b"]
         subprocess.run(["git", "-C", tmp_path, *who, *argv], check=True, capture_output=True)
@@ -169,12 +169,12 @@ def test_the_git_state_is_the_commit_and_what_was_changed_since(tmp_path):
 
 
 @pytest.mark.parametrize(("native", "expected"), [(True, torch.bfloat16), (False, torch.float32)])
-def test_auto_is_bfloat16_where_the_processor_has_it(monkeypatch, native, expected):
+def test_auto_is_bfloat16_if_the_processor_supports_it(monkeypatch, native, expected):
     monkeypatch.setattr("avsv.training.trainer.has_bfloat16", lambda device: native)
     assert choose_precision("auto", torch.device("cpu")) == expected
 
 
-def test_bfloat16_that_is_imitated_is_told(monkeypatch, caplog):
+def test_emulated_bfloat16_gives_a_warning(monkeypatch, caplog):
     monkeypatch.setattr("avsv.training.trainer.has_bfloat16", lambda device: False)
     assert choose_precision("bfloat16", torch.device("cpu")) == torch.bfloat16
     assert "many times slower" in caplog.text

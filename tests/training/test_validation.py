@@ -13,7 +13,7 @@ from avsv.training.validation import choose_clips, held_out_eer, pairs_eer, read
 
 @pytest.fixture
 def held_out(tmp_path):
-    """Four people, five clips each; the entry of a clip is a vector about its person's."""
+    """Four people, five clips each; the entry of a clip is a vector near its person's mean."""
     rng = np.random.default_rng(0)
     people, utts = rng.normal(size=(4, 6)), [f"p{p}-{c}" for p in range(4) for c in range(5)]
     (tmp_path / "utt2spk").write_text("".join(f"{utt} {utt[:2]}\n" for utt in utts))
@@ -22,7 +22,7 @@ def held_out(tmp_path):
     return TrainingConfig(task="t", exp_dir="e", data_dir="d", valid_dir=str(tmp_path)), entries
 
 
-def test_the_eer_is_that_of_all_pairs_by_loops_and_scikit_learn(held_out):
+def test_the_eer_agrees_with_loops_and_scikit_learn(held_out):
     config, entries = held_out
     data = read_held_out(config, {"q"})
     validate = held_out_eer(config, data, entries, lambda vector: (vector, 0), lambda model, batch: model(batch[0]))
@@ -40,13 +40,13 @@ def test_the_eer_is_that_of_all_pairs_by_loops_and_scikit_learn(held_out):
     )
 
 
-def test_people_who_are_trained_on_are_refused(held_out):
+def test_people_of_the_training_set_are_refused(held_out):
     config, _ = held_out
-    with pytest.raises(InputError, match="2 of its people are trained on, such as p1"):
+    with pytest.raises(InputError, match=r"2 of its people .* p1"):
         read_held_out(config, {"p3", "p1", "q"})
 
 
-def test_without_a_directory_there_is_nothing_to_validate(held_out):
+def test_without_valid_dir_there_is_no_validation(held_out):
     config, _ = held_out
     config.valid_dir = ""
     assert read_held_out(config, {"q"}) is None
@@ -71,7 +71,7 @@ def test_clips_without_any_pair_are_refused(held_out):
         held_out_eer(config, read_data_dir(config.valid_dir), entries, lambda v: v, None)
 
 
-def test_chosen_clips_are_the_same_ones_and_spread_over_people():
+def test_the_choice_of_clips_is_repeatable_and_spread_over_people():
     utt2spk = {f"{p}{c}": p for p, n in (("a", 9), ("b", 2), ("c", 5)) for c in range(n)}
     chosen = choose_clips(utt2spk, 6)
     assert chosen == choose_clips(dict(reversed(utt2spk.items())), 6) and chosen == sorted(chosen)

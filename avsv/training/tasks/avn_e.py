@@ -36,10 +36,10 @@ class LossWeights:
     """Weights of the terms of the loss; 0 disables a term."""
 
     aam: float = within(1.0, 0, 10_000)  # AAM-softmax over the training people
-    contrastive: float = within(0.0, 0, 10_000)  # with aggressive sampling; the paper has 0.1
+    contrastive: float = within(0.0, 0, 10_000)  # with aggressive sampling; 0.1 in the paper
     verification: float = within(0.0, 0, 10_000)  # cross-entropy of the batch's pairs
     damage: float = within(0.0, 0, 10_000)  # cross-entropy of the detectors of damage; needs reliability
-    # minus the logarithm of the clean modality's weight where the other is damaged
+    # minus the logarithm of the clean modality's weight if the other is damaged
     attention: float = within(0.0, 0, 10_000)
 
 
@@ -54,19 +54,19 @@ class FusionConfig(FusionOptions, PairNoiseOptions, TrainingConfig):
     losses: LossWeights = field(default_factory=LossWeights)
     scale: float = within(32.0, above=0, high=10_000)
     margin: float = within(0.2, 0, 3)
-    margin_warmup: float = within(0.0, 0, 1)  # share of the training in which the margin grows from 0
+    margin_warmup: float = within(0.0, 0, 1)  # share of the training during which the margin grows from 0
     sub_centres: int = within(1, 1, 100)
-    inter_top_k: int = within(0, 0, 100_000)  # nearest other people that are penalised
+    inter_top_k: int = within(0, 0, 100_000)  # number of nearest other people that are penalised
     inter_top_penalty: float = within(0.06, 0, 3)
     target_prior: float = within(0.1, above=0, below=1)  # of the verification loss
-    # in a batch, so that it holds pairs of one person; 0: clips as they come
+    # clips of each person in a batch, for pairs of the same person; 0: sample clips regardless of person
     clips_per_person: int = within(0, 0, 10_000)
 
 
 class FusionModel(nn.Module):
     """The network and its criteria.
 
-    With several processes, each works on the whole batch: the network is small, and its losses are over pairs.
+    With several processes, each works on the whole batch: the network is small, and its losses use pairs.
     """
 
     whole_batch = True  # see distributed.py
@@ -76,7 +76,7 @@ class FusionModel(nn.Module):
         options = FusionOptions(**{f.name: getattr(config, f.name) for f in fields(FusionOptions)})
         self.config, self.fusion = config, Fusion(n_voice, n_face, options)
         if config.losses.damage and not config.reliability:
-            raise InputError("losses.damage: trains the detectors of reliability; set reliability: true")
+            raise InputError("losses.damage: trains the detectors of damage, which need reliability: true")
         if config.losses.aam:
             self.aam = AAMSoftmax(self.fusion.out_size, n_people, config.scale, config.margin, config.sub_centres,
                                   config.inter_top_k, config.inter_top_penalty)  # fmt: skip
@@ -85,13 +85,13 @@ class FusionModel(nn.Module):
 
     def forward(self, fused: Fused, labels: Tensor, present: Tensor, damaged: Tensor,
                 done: float) -> tuple[Tensor, dict[str, Tensor]]:  # fmt: skip
-        """The weighted sum of the losses, and each of them.
+        """The weighted sum of the losses, and each loss.
 
         Parameters
         ----------
         labels : (batch,) int64
         present, damaged : (batch, 2) bool
-        done : share of the training that is behind
+        done : finished share of the training
         """
         weights, config = self.config.losses, self.config
         terms, figures = {}, {}
@@ -112,9 +112,9 @@ class FusionModel(nn.Module):
 
 
 def attention_loss(weights: Tensor, present: Tensor, damaged: Tensor) -> Tensor:
-    """Minus the logarithm of the clean modality's weight, over the pairs that have one clean and one damaged.
+    """Minus the logarithm of the clean modality's weight, over pairs with one clean and one damaged modality.
 
-    The sum is divided by the number of all pairs, which keeps batches with few such pairs from weighing more.
+    The sum is divided by the number of all pairs; otherwise batches with few such pairs would weigh more.
 
     Examples
     --------
@@ -130,7 +130,7 @@ def attention_loss(weights: Tensor, present: Tensor, damaged: Tensor) -> Tensor:
 
 def read_pairs(data_dir: str, voice_scp: str, face_scp: str,
                options: FusionOptions) -> tuple[Pairs, list[str], list[str]]:  # fmt: skip
-    """Both embeddings of every clip that has either, in the order of the identifiers.
+    """Voice and face embeddings of every clip that has at least one, sorted by identifier.
 
     Returns
     -------
@@ -151,7 +151,7 @@ def validation_digests(config: FusionConfig) -> list[str]:
 
     Raises
     ------
-    InputError : valid_dir without one of them
+    InputError : valid_dir is given without valid_voice and valid_face
     """
     if config.valid_dir and not (config.valid_voice and config.valid_face):
         raise InputError("valid_dir: needs the embeddings of its clips too: valid_voice and valid_face")
@@ -160,7 +160,7 @@ def validation_digests(config: FusionConfig) -> list[str]:
 
 
 def make_validation(config: FusionConfig, people: list[str]) -> Validate | None:
-    """The EER over all pairs of (some of) the held-out people's clips; None without held-out people."""
+    """The EER over all pairs of clips (or a sample of clips) of the held-out people; None without such people."""
     if not config.valid_dir:
         return None
     pairs, utts, spk = read_pairs(config.valid_dir, config.valid_voice, config.valid_face, config)
@@ -169,12 +169,12 @@ def make_validation(config: FusionConfig, people: list[str]) -> Validate | None:
     rows = [rows_of[utt] for utt in choose_clips(dict(zip(utts, spk, strict=True)), config.valid_clips)]
     who, arrays = [spk[row] for row in rows], [x[rows].numpy() for x in pairs[:4]]
     if not 1 < len(set(who)) < len(who):
-        raise InputError(f"{config.valid_dir}: {len(who)} clips of {len(set(who))} people make no pairs to validate on")
+        raise InputError(f"{config.valid_dir}: {len(who)} clips of {len(set(who))} people make no pairs for validation")
     return lambda model: {"eer_percent": pairs_eer(fuse_pairs(model.fusion, *arrays)[0], who)}
 
 
 def set_statistics(fusion: Fusion, pairs: Pairs) -> None:
-    """Means of the embeddings, and mean and spread of the quality tables, of the training set."""
+    """Training-set statistics: means of the embeddings, mean and spread of the quality tables."""
     fusion.voice_mean.copy_(pairs.voice[pairs.present[:, 0]].mean(0))
     fusion.face_mean.copy_(pairs.face[pairs.present[:, 1]].mean(0))
     tables = [*fusion.options.voice_quality, *fusion.options.face_quality]
@@ -188,10 +188,10 @@ def set_statistics(fusion: Fusion, pairs: Pairs) -> None:
 
 
 def plan_batches(labels: Tensor, size: int, clips_per_person: int, seed: list[int]) -> list[Tensor]:
-    """Rows of each batch of an epoch: as many batches as the clips fill.
+    """Rows of each batch of an epoch; the number of batches is that of full batches of clips.
 
-    With `clips_per_person` k, a batch has k clips of each of size / k people, drawn without replacement where a person
-    has as many; people take turns, so that those with few clips are seen as often as those with many.
+    With `clips_per_person` k, a batch has k clips of each of size / k people, drawn without replacement if a person has
+    that many; people take turns, so people with few clips are seen as often as people with many.
     """
     rng = np.random.default_rng(seed)
     n_batches = len(labels) // size
@@ -219,8 +219,8 @@ class AvnETask(Task):
         self.pairs, utts, self.people = read_pairs(config.data_dir, config.voice, config.face, config)
         self.names = sorted(set(self.people))
         if len(self.names) < 2:
-            raise InputError(f"{config.data_dir}: has embeddings of {len(self.names)} people, at least 2 are needed to "
-                             "train")  # fmt: skip
+            raise InputError(f"{config.data_dir}: has embeddings of {len(self.names)} people; training needs at "
+                             "least 2")  # fmt: skip
         self.sizes, self.n_people = (self.pairs.voice.shape[1], self.pairs.face.shape[1]), len(self.names)
         self.noise = PairNoise(config, (config.voice_quality, config.face_quality), utts, self.sizes)
         keys = {"data": [digest([utts, self.people]), digest_arrays(*self.pairs)], "noise": self.noise.digests(),
@@ -228,7 +228,7 @@ class AvnETask(Task):
         return Inputs(keys)
 
     def random_data(self, n_people: int, n_clips: int) -> RandomData:
-        """Embeddings of the published encoders' sizes, without damage that needs files."""
+        """Random embeddings of the published encoders' sizes, without damage that needs files."""
         config = self.config
         sizes, n = (192, 512), min(config.batch_size, n_clips)
         options = replace(config, damage=config.damage if config.damage == "v1" else "none")
@@ -252,7 +252,7 @@ class AvnETask(Task):
         set_statistics(self.model.fusion, self.pairs)
 
     def make_step(self, trainer: Trainer) -> Step:
-        """The step on rows of the pairs and the share of the training that is done."""
+        """The step on rows of the pairs and the finished share of the training."""
         model, noise = self.model, self.noise
 
         def step(batch):
@@ -282,9 +282,9 @@ class AvnETask(Task):
 
 
 def measure_weights(weights: Tensor, present: Tensor, damaged: Tensor) -> dict[str, Tensor]:
-    """The voice's mean weight over pairs of two clean modalities, and where the voice, or the face, is damaged.
+    """The voice's mean weight over pairs with both modalities clean, with a damaged voice, and with a damaged face.
 
-    A state that the batch lacks gets the mean of all pairs, so that every batch has the same figures.
+    A state that does not occur in the batch gets the mean of all pairs, so every batch has the same figures.
     """
     both = present.all(1)
     states = {"voice_weight": ~damaged.any(1)}

@@ -62,7 +62,7 @@ class AvnJConfig(FusionConfig, ClipsConfig):
     voice_loss: float = within(0.5, 0, 10_000)  # weight of AAM-softmax on the voice embedding alone
     face_loss: float = within(0.5, 0, 10_000)
     encoder_rate: float = within(1.0, 0, 1)  # learning rate of the encoders as a share of the head's
-    # number of initial epochs with frozen encoders, in which only the head learns
+    # number of initial epochs with frozen encoders, in which only the head is trained
     freeze_epochs: int = within(1, 0, 1_000_000)
 
 
@@ -141,7 +141,7 @@ class AvnJModel(nn.Module):
     def forward(self, clip: Clip, done: float) -> tuple[Tensor, dict]:
         """Loss and figures of a batch."""
         fusion, config = self.head.fusion, self.config
-        # each process embeds its share; the losses are over pairs, and need the whole batch
+        # each process embeds its share; the losses use pairs, and need the whole batch
         voice, face, quality = (from_all(x) for x in self.embed_apart(clip))
         present, damaged, label = (from_all(x) for x in (clip.present, clip.damaged, clip.label))
         voice, face = fusion.normalize(voice, face, present)
@@ -183,7 +183,7 @@ class AvnJModel(nn.Module):
             rows = present[:, number]
             if isinstance(criterion, AAMSoftmax):
                 criterion.margin = warmed_margin(self.config.margin, done, self.config.margin_warmup)
-                # without such clips the loss is 0 x parameters: processes that train together must all use them
+                # without such clips the loss is 0 x parameters: with several processes, each must use all parameters
                 losses[name] = (
                     criterion(vectors[number][rows], label[rows])[0]
                     if rows.any()

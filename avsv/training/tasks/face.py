@@ -59,8 +59,8 @@ class FaceConfig(FaceEncoderOptions, TrainingConfig):
 class Faces(Dataset):
     """Random faces of clips; items are indexed by (clip, seed), which makes batches repeatable.
 
-    Faces are read from the archive on demand. The system's file cache keeps as many as fit into memory, and the
-    training set may be larger than that.
+    Faces are read from the archive on demand. The system's file cache keeps as many as memory allows; the training set
+    may be larger.
     """
 
     def __init__(self, config: FaceConfig, entries: list[str], labels: np.ndarray):
@@ -137,7 +137,7 @@ class FaceTask(Task):
         return FaceModel(self.config, self.n_people)
 
     def prepare(self, trainer: Trainer) -> None:
-        cv2.setNumThreads(1)  # processes that prepare batches do one image at a time
+        cv2.setNumThreads(1)  # each worker process handles one image at a time
         self.dataset = Faces(self.config, self.clips.entries, self.clips.labels)
         log.info("%s: %d clips of %d people", self.config.data_dir, len(self.clips.utts), self.n_people)
 

@@ -55,7 +55,7 @@ class Example:
 
 
 def read_examples(video: str, landmarks: str, n: int) -> list[Example]:
-    """Up to `n` evenly spaced frames of a clip; raises InputError if frames and landmarks do not match."""
+    """Read up to `n` evenly spaced frames of a clip; InputError if frames and landmarks do not match."""
     rows = read_landmarks(landmarks)
     n_frames = int(guarded(count_frames, video))
     if n_frames != len(rows):
@@ -134,7 +134,7 @@ class FaceDetectorTask(Task):
             except InputError as error:
                 log.warning("%s: left out: %s", utt, error)
         if not self.examples:
-            raise InputError(f"{self.config.data_dir}/landmarks.scp: no clip can be used; the log gives the reasons")
+            raise InputError(f"{self.config.data_dir}/landmarks.scp: no clip can be used; see the log for the reasons")
         self.dataset = Frames(self.config, self.examples)
 
     def make_step(self, trainer: Trainer) -> Step:

@@ -114,7 +114,7 @@ def read_face_sets(config: FacePoolConfig) -> tuple[Faces, Faces, list[str]]:
 
 
 class FacePoolTask(Task):
-    """`task: face_pool`: writes face_pool.json. It learns two weights only, so a dry run would tell nothing."""
+    """`task: face_pool`: writes face_pool.json. It trains only two weights, so a dry run would be pointless."""
 
     config_class = FacePoolConfig
 

@@ -76,7 +76,7 @@ class Crops(Dataset):
         return torch.from_numpy(waveform), int(self.labels[clip]) + speed * self.n_people
 
     def plan(self, epoch: int) -> list[list[tuple[int, int, float, int]]]:
-        """Batches of one epoch: every usable clip at every speed, in random order; crops of a batch share a length."""
+        """Batches of one epoch: every usable clip at every speed, in random order; a batch has crops of one length."""
         config = self.config
         rng = np.random.default_rng([config.seed, epoch])
         items = [(c, s) for c in self.usable for s in range(len(config.speeds)) for _ in range(config.crops_per_clip)]

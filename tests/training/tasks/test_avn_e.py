@@ -1,4 +1,4 @@
-"""AVN-E trained on made-up embeddings: fused scores better than either modality's, and attention that sees damage."""
+"""AVN-E trained on simulated embeddings: fused scores beat both modalities, and attention follows the damage."""
 
 import json
 from pathlib import Path
@@ -14,7 +14,7 @@ from avsv.training.config import apply_schema, read_config
 from avsv.training.schedule import learning_rate
 from avsv.training.tasks.avn_e import FusionConfig, FusionModel, attention_loss, plan_batches
 
-# records of damage, as utt2damage has them
+# records of damage in the form of utt2damage
 HIT = {"voice": {"kind": "noise", "sources": [["n.wav", 0.5]], "snr": 5.0}, "face": {"kind": "jpeg", "quality": 5}}
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -65,7 +65,7 @@ def trained(tmp_path_factory):
     return folder
 
 
-def test_fused_embeddings_beat_both_and_every_state_has_one(trained, tmp_path, avsv):
+def test_fused_embeddings_beat_both_modalities_and_every_clip_has_one(trained, tmp_path, avsv):
     test = write_people(tmp_path / "test", seed=1)
     status, output = avsv("embed-pair", "--model", trained / "exp", "--voice", test / "voice.scp", "--face",
                         test / "face.scp", tmp_path / "out")  # fmt: skip
@@ -101,7 +101,7 @@ def test_embeddings_of_another_size_are_refused(trained, tmp_path, avsv):
 
 
 def write_damage(clean, folder, seed):
-    """The same clips; of each, either as likely, the voice or the face is damaged: noise, and a shift all share."""
+    """The same clips; voice or face is damaged with equal probability: by noise, and by a shift common to all."""
     folder.mkdir()
     rng = np.random.default_rng(seed)
     (folder / "utt2spk").write_text((clean / "utt2spk").read_text())
@@ -133,7 +133,7 @@ clips_per_person: 4
 """
 
 
-def test_attention_goes_to_the_clean_modality_of_new_people(tmp_path, avsv):
+def test_attention_favours_the_clean_modality_of_new_people(tmp_path, avsv):
     clean = write_people(tmp_path / "train", 20, 8, seed=2)
     damaged = write_damage(clean, tmp_path / "damaged", 3)
     text = CONFIG.format(folder=clean) + RELIABLE.format(damaged=damaged)
@@ -172,12 +172,12 @@ def test_batches_hold_several_clips_of_each_person_and_all_people_take_turns():
         people, counts = labels[rows].unique(return_counts=True)
         assert counts.tolist() == [4, 4]
         seen += people.tolist()
-        if 1 not in people:  # a person of two clips has them twice
+        if 1 not in people:  # a person with two clips contributes each twice
             assert len(rows.unique()) == 8
     assert np.bincount(seen).tolist() == [5, 5, 5, 5]
 
 
-def test_batches_are_the_same_for_the_same_epoch_and_hold_each_clip_once():
+def test_batches_of_an_epoch_are_repeatable_and_have_each_clip_once():
     labels = torch.arange(10) % 3
     one, other = (plan_batches(labels, 4, 0, [7, 1]) for _ in range(2))
     assert [rows.tolist() for rows in one] == [rows.tolist() for rows in other]
@@ -212,7 +212,7 @@ def test_all_losses_and_forms_of_damage_train_together(tmp_path, avsv):
         ("fusion=adding", "expected one of concat"),
     ],
 )
-def test_a_configuration_without_sense_is_refused(tmp_path, avsv, change, message):
+def test_a_contradictory_configuration_is_refused(tmp_path, avsv, change, message):
     folder = write_people(tmp_path / "d", 3, 4)
     (tmp_path / "c.yaml").write_text(CONFIG.format(folder=folder))
     status, output = avsv("train", tmp_path / "c.yaml", change)

@@ -1,4 +1,4 @@
-"""A tiny AVN-J from encoders trained before, to a voice encoder, a face pack and a head that are used as such."""
+"""A tiny AVN-J, from pretrained encoders to a voice encoder, a face pack and a head in the usual formats."""
 
 import json
 from dataclasses import replace
@@ -69,14 +69,14 @@ def voice_weights(folder):
     return load_encoder(str(folder), "cpu").mods["embedding_model"].state_dict()
 
 
-def test_all_three_losses_are_shown_and_people_validated_on(trained):
+def test_all_three_losses_and_the_validation_eer_are_shown(trained):
     history = [json.loads(line) for line in (trained / "history.jsonl").read_text().splitlines()]
     assert len(history) == 2
     assert all(record[name] > 0 for record in history for name in ("loss", "voice_aam", "face_aam"))
     assert 0 <= history[-1]["eer_percent"] <= 100
 
 
-def test_the_encoders_have_learnt(trained, encoders):
+def test_the_encoders_are_trained(trained, encoders):
     before, after = voice_weights(encoders / "voice"), voice_weights(trained / "voice")
     assert before.keys() == after.keys()
     assert not torch.equal(before["embedding.weight"], after["embedding.weight"])
@@ -86,12 +86,12 @@ def test_the_encoders_have_learnt(trained, encoders):
     assert before.shape == after.shape == (1, 8) and not np.allclose(before, after)
 
 
-def test_the_saved_voice_folder_leads_to_its_own_weights(trained):
+def test_the_saved_voice_folder_loads_its_own_weights(trained):
     settings = (trained / "voice/hyperparams.yaml").read_text()
     assert f"pretrained_path: {(trained / 'voice').absolute()}\n" in settings
 
 
-def test_a_head_goes_on_where_avn_e_ended(data, noises, encoders, tmp_path):
+def test_a_head_starts_from_a_trained_avn_e(data, noises, encoders, tmp_path):
     torch.manual_seed(5)
     trained = Fusion(6, 8, FusionOptions(fusion="gated", size=16))
     trained.voice_mean += 0.25
@@ -103,13 +103,13 @@ def test_a_head_goes_on_where_avn_e_ended(data, noises, encoders, tmp_path):
         make_model(config(data, noises, encoders, "unused", head=str(tmp_path), size=12), 3)
 
 
-def test_frozen_encoders_stay_as_they_were(data, noises, encoders, tmp_path):
+def test_frozen_encoders_do_not_change(data, noises, encoders, tmp_path):
     train(AvnJTask(config(data, noises, encoders, tmp_path / "exp", epochs=1, freeze_epochs=1)))
     before, after = voice_weights(encoders / "voice"), voice_weights(tmp_path / "exp/voice")
     assert all(torch.equal(before[name], after[name]) for name in before)
 
 
-def test_encoders_move_at_their_share_of_the_rate(data, noises, encoders, tmp_path):
+def test_encoders_are_trained_at_their_share_of_the_rate(data, noises, encoders, tmp_path):
     settings = config(data, noises, encoders, tmp_path / "exp", encoder_rate=0.1, damage="none")
     settings.optimizer = OptimizerConfig(name="sgd", lr=0.01)
     model = make_model(settings, 3)
@@ -122,7 +122,7 @@ def test_encoders_move_at_their_share_of_the_rate(data, noises, encoders, tmp_pa
     assert rates[0.1] == pytest.approx(rates[1.0] / 10)
 
 
-def test_the_parts_are_used_as_any_others(trained, data, tmp_path, avsv):
+def test_the_parts_work_with_the_embedding_commands(trained, data, tmp_path, avsv):
     for verb, part in (("embed-voice", "voice"), ("embed-face", "face")):
         status, output = avsv(verb, "--model", trained / part, "--max-skipped", "0.5", data, tmp_path / part)
         assert status == 0, output
@@ -132,8 +132,8 @@ def test_the_parts_are_used_as_any_others(trained, data, tmp_path, avsv):
     assert len(kaldiio.load_scp(str(tmp_path / "out/embedding.scp"))) == 12
 
 
-def test_what_is_trained_is_what_the_verbs_compute(data, noises, encoders, tmp_path):
-    """One crop through the model is the same crop through embed-voice's encoder, embed-face's network and the head."""
+def test_training_and_embedding_commands_compute_the_same(data, noises, encoders, tmp_path):
+    """The model's embedding of a crop equals that of embed-voice's encoder, embed-face's network and the head."""
     settings = config(data, noises, encoders, tmp_path / "exp")
     train(AvnJTask(settings))
     model = make_model(settings, 3)
@@ -150,7 +150,7 @@ def test_what_is_trained_is_what_the_verbs_compute(data, noises, encoders, tmp_p
     assert torch.allclose(ours, theirs, atol=1e-4)
 
 
-def test_magnitudes_are_those_that_the_verbs_write(data, noises, encoders, tmp_path, avsv):
+def test_magnitudes_agree_with_those_that_the_commands_write(data, noises, encoders, tmp_path, avsv):
     options = {"reliability": True, "damage": "none", "feature_damage": "none", "drop_share": 0.0, "epochs": 1,
                "voice_quality": ["log:utt2magnitude"], "face_quality": ["utt2magnitude"]}  # fmt: skip
     settings = config(data, noises, encoders, tmp_path / "exp", **options)
@@ -206,7 +206,7 @@ def test_gradients_reach_both_encoders_through_every_head(data, noises, encoders
 
 
 @pytest.mark.parametrize("feature, embedding", [("none", "none"), ("one", "none"), ("none", "v1"), ("both", "v1")])
-def test_damage_to_features_and_to_embeddings_alone_and_together(data, noises, encoders, feature, embedding):
+def test_damage_to_features_and_embeddings_alone_and_together(data, noises, encoders, feature, embedding):
     settings = config(data, noises, encoders, "unused", feature_damage=feature, damage=embedding,
                       feature_damage_share=1.0, damage_share=1.0, drop_share=0.0, reliability=True)  # fmt: skip
     model = make_model(settings, 3)
@@ -217,7 +217,7 @@ def test_damage_to_features_and_to_embeddings_alone_and_together(data, noises, e
     assert torch.isfinite(loss)
 
 
-def test_a_clip_without_a_voice_does_not_teach_the_voice(data, noises, encoders):
+def test_a_clip_without_a_voice_gives_the_voice_encoder_no_gradient(data, noises, encoders):
     settings = config(data, noises, encoders, "unused", damage="none", voice_loss=1.0, face_loss=0.0)
     model = make_model(settings, 3)
     clip = random_clips(settings, 6, 3)
@@ -228,12 +228,12 @@ def test_a_clip_without_a_voice_does_not_teach_the_voice(data, noises, encoders)
     assert all(p.grad is None or not p.grad.any() for p in model.encoders.voice.parameters())
 
 
-def test_what_cannot_be_trained_is_told(data, noises, encoders, tmp_path):
+def test_encoders_that_cannot_be_trained_are_refused(data, noises, encoders, tmp_path):
     given = config(data, noises, encoders, tmp_path / "exp")
     pack = tmp_path / "pack"
     pack.mkdir()
     (pack / "recognition.onnx").write_bytes((encoders / "face/recognition.onnx").read_bytes())
-    for source, message in ((str(pack), "is an ONNX pack, or the name of one.* cannot be trained"),
+    for source, message in ((str(pack), "ONNX pack.* cannot be trained"),
                             ("buffalo_l", "cannot be trained"), (str(tmp_path / "no/such"), "no such file"),
                             (str(encoders / "voice"), "config.yaml: expected task face")):  # fmt: skip
         with pytest.raises(InputError, match=message):
@@ -261,7 +261,7 @@ def test_new_encoders_come_from_configurations_and_a_dry_run_needs_no_data(tmp_p
 
 
 @pytest.mark.parametrize("path", sorted(ROOT.glob("egs/*/conf/avn_j*.yaml")), ids=lambda p: f"{p.parts[-3]}-{p.stem}")
-def test_every_configuration_of_the_recipes_is_one(path, encoders):
+def test_every_configuration_of_the_recipes_is_valid(path, encoders):
     settings = apply_schema(read_config(path, []), AvnJConfig, path)
     settings.voice, settings.face = str(encoders / "voice"), str(encoders / "face")
     make_model(settings, 10)

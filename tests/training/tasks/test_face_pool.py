@@ -1,4 +1,4 @@
-"""Attention on faces: it learns to leave damaged faces out, and pools as embed-face does."""
+"""Attention on faces: training lowers the weight of damaged faces, and pooling agrees with embed-face."""
 
 import json
 
@@ -26,7 +26,7 @@ def write_faces(folder, faces, sharpness):
 
 @pytest.fixture
 def data(tmp_path):
-    """Six people, five clips each of four faces; a damaged face is half noise, shorter, and blurred."""
+    """Six people with five clips of four faces; a damaged face is half noise, shorter, and blurred."""
     people, clean, damaged = {}, {}, {}
     for person in range(6):
         centre = RNG.standard_normal(16)
@@ -51,7 +51,7 @@ def config(data, **changes):
     return data / "config.yaml"
 
 
-def test_what_is_long_and_sharp_gets_more_say(data, avsv):
+def test_long_and_sharp_faces_get_more_weight(data, avsv):
     status, output = avsv("train", config(data))
     assert status == 0, output
     pool = load_face_pool(data / "exp")
@@ -73,7 +73,7 @@ def test_the_network_pools_as_embed_face_does():
         assert np.allclose(pooled[row], expected, atol=1e-6)
 
 
-def test_every_clip_keeps_a_face_and_only_faces_that_it_has():
+def test_every_clip_keeps_at_least_one_of_its_own_faces():
     torch.manual_seed(0)
     clean = Faces([(np.ones((n, 4), np.float32), np.ones(n)) for n in (1, 2, 5)] * 50)
     _, _, kept = mix(clean, clean, torch.arange(150), 0.5)
@@ -86,7 +86,7 @@ def test_a_set_without_pairs_is_refused(data, avsv):
     assert status == 1 and "5 clips of 1 people have several faces" in output
 
 
-def test_another_file_is_not_taken_for_a_pool(tmp_path):
+def test_a_file_that_is_not_a_pool_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"is absent; is .* a finished training of task face_pool"):
         load_face_pool(tmp_path)
     other = {"measures": ["log magnitude"], "mean": [0], "std": [1], "weight": [1]}

@@ -16,7 +16,7 @@ from avsv.training.tasks.voice import Crops, VoiceConfig, VoiceTask, mask
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    """Three people whose voices are bands of noise."""
+    """Three people with bands of noise as voices."""
     folder = tmp_path_factory.mktemp("voice data")
     utt2spk, wav = [], []
     for person in range(3):
@@ -57,7 +57,7 @@ def test_an_epoch_has_every_clip_at_every_speed_once_and_is_repeatable(data):
     assert len(waveform) == int(plan[0][0][2] * 16000)
 
 
-def test_speechbrain_loads_the_folder_and_agrees_with_us(trained):
+def test_speechbrain_loads_the_folder_and_gives_the_same_embeddings(trained):
     import_speechbrain()
     from speechbrain.inference.speaker import EncoderClassifier
 
@@ -101,7 +101,7 @@ def test_the_eer_of_held_out_people_is_measured_and_the_best_epoch_kept(data, he
     train(VoiceTask(tiny(data, tmp_path / "exp", valid_dir=str(held_out), weights="best")))
     errors = [json.loads(line)["eer_percent"] for line in (tmp_path / "exp/history.jsonl").read_text().splitlines()]
     assert len(errors) == 2 and all(0 <= error <= 100 for error in errors)
-    # looking at held-out people changes nothing else
+    # validation on held-out people changes nothing else
     losses = [[json.loads(line)["loss"] for line in (d / "history.jsonl").read_text().splitlines()]
               for d in (trained, tmp_path / "exp")]  # fmt: skip
     assert losses[0] == losses[1]
@@ -119,7 +119,7 @@ def test_large_margin_fine_tuning_starts_from_a_trained_encoder(data, trained, t
     assert torch.allclose(tuned, first, atol=1e-6)  # the centres of the people, too
 
 
-def test_masks_are_runs_within_their_bounds():
+def test_masks_are_single_runs_within_bounds():
     features = torch.ones(50, 40, 20)
     mask(features, 7, dim=1)
     lengths = (features[:, :, 0] == 0).sum(1)
@@ -128,7 +128,7 @@ def test_masks_are_runs_within_their_bounds():
     assert (edges == -1).sum(1).max() <= 1  # one run each
 
 
-def test_embed_voice_skips_what_cannot_be_read_and_its_batches_do_not_matter(data, trained, tmp_path, avsv):
+def test_embed_voice_skips_unreadable_clips_and_does_not_depend_on_batches(data, trained, tmp_path, avsv):
     import kaldiio
 
     soundfile.write(tmp_path / "silent.wav", np.zeros(16000), 16000)
@@ -155,7 +155,7 @@ def test_embed_voice_skips_what_cannot_be_read_and_its_batches_do_not_matter(dat
         assert cosine > 0.9999
 
 
-def test_a_folder_that_is_no_model_is_told(tmp_path, data, avsv):
+def test_a_folder_without_a_model_is_refused(tmp_path, data, avsv):
     status, output = avsv("embed-voice", "--model", tmp_path, data, tmp_path / "out")
     assert status == 1 and "no hyperparams.yaml" in output
     status, output = avsv("embed-voice", "--model", tmp_path / "gone", data, tmp_path / "out")
