@@ -39,11 +39,11 @@ def main_verbs() -> dict[str, str]:
 
 def systems() -> dict[str, dict[str, str]]:
     """Further system -> its verbs, each with its module."""
-    found = {}
+    verbs = {}
     for folder in sorted((PACKAGE / "systems").glob("*/commands")):
         name = folder.parent.name
-        found[name.replace("_", "-")] = modules_in(folder, f"avsv.systems.{name}.commands")
-    return found
+        verbs[name.replace("_", "-")] = modules_in(folder, f"avsv.systems.{name}.commands")
+    return verbs
 
 
 def modules_in(folder: Path, package: str) -> dict[str, str]:

@@ -59,12 +59,12 @@ def run(args):
     data = read_data_dir(args.data_dir)
     damage = [read_damage(args.data_dir, modality) for modality in ("voice", "face")]
     sources = [data.wav, {u: entry for u, entry in data.table("faces.scp").items() if u in data.utt2spk} or data.video]
-    sources = [{utt: where for utt, where in source.items() if hurt.get(utt, {}).get("kind") != MISSING}
-               for source, hurt in zip(sources, damage, strict=True)]  # fmt: skip
-    wav, pictures = sources
+    sources = [{utt: where for utt, where in source.items() if records.get(utt, {}).get("kind") != MISSING}
+               for source, records in zip(sources, damage, strict=True)]  # fmt: skip
+    wav, images = sources
     load(args.model, AVN_F)  # fail early if the folder has no such network
     detector = None
-    if pictures and not data.table("faces.scp"):
+    if images and not data.table("faces.scp"):
         detector = load_detector(args)
     settings = {
         "model": file_digest(AVN_F.path(args.model)),
@@ -74,22 +74,22 @@ def run(args):
     }
     if args.audio_track is not None:
         settings["audio_track"] = args.audio_track
-    inputs = {utt: [utt in wav, *(hurt.get(utt) for hurt in damage)] for utt in {**wav, **pictures}}
+    inputs = {utt: [utt in wav, *(records.get(utt) for records in damage)] for utt in {**wav, **images}}
     inputs = with_stamps(inputs, lambda utt: [*(t[utt] for t in sources if utt in t), *noise_files(damage[0].get(utt))],
                          args.shard)  # fmt: skip
 
     def work(utts, out):
         left = take_over(args.reuse, utts, TABLES, out)
         if detector:
-            read_faces = media_faces(pictures, detector, args.frames_per_clip, args.det_thresh)
+            read_faces = media_faces(images, detector, args.frames_per_clip, args.det_thresh)
         else:
-            read_faces = archived_faces(pictures, args.frames_per_clip)
+            read_faces = archived_faces(images, args.frames_per_clip)
         readers = (
             lambda utt: read_clip(wav[utt], damage[0].get(utt), args.allow_pipes, args.audio_track),
             damaged(read_faces, damage[1]),
         )
-        there = {utt: (utt in wav, utt in pictures) for utt in left}
-        embed_clips(make_avn_f_embedder(args.model, args.device), left, readers, there, out)
+        present = {utt: (utt in wav, utt in images) for utt in left}
+        embed_clips(make_avn_f_embedder(args.model, args.device), left, readers, present, out)
 
     sources = [args.data_dir / name for name in ("wav.scp", "video.scp" if detector else "faces.scp", "utt2damage")]
     made = MadeFrom(args.verb, {"model": AVN_F.path(args.model), "data": sources}, settings)

@@ -128,12 +128,12 @@ def detection_of_archived(data):
     """The measures that align-faces wrote for the faces in faces.scp: utterance -> table -> value."""
     from avsv.features.quality_measures import DETECTION_TABLES
 
-    found = {}
+    measures = {}
     for name in DETECTION_TABLES:
         table = data.table(name)
         if not table:
             log.warning("%s/%s: is absent or empty, so no clip has this measure; avsv align-faces writes it",
                         data.path, name)  # fmt: skip
         for utt, value in table.items():
-            found.setdefault(utt, {})[name] = value
-    return found
+            measures.setdefault(utt, {})[name] = value
+    return measures

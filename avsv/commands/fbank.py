@@ -40,8 +40,8 @@ def run(args):
         from avsv.media.waveforms import read_waveform
 
         paths = [data.wav[utt] for utt in utts]
-        sounds = guarded_each(read_waveform, paths, RATE, args.allow_pipes, args.audio_track)
-        for utt, read in zip(progress(utts, "fbank"), sounds):
+        waveforms = guarded_each(read_waveform, paths, RATE, args.allow_pipes, args.audio_track)
+        for utt, read in zip(progress(utts, "fbank"), waveforms):
             try:
                 features, energy = fbank_and_energy(read())
             except InputError as error:

@@ -51,11 +51,11 @@ def run(args):
     if recognise_embeddings(args.file) == "torch":
         from avsv.importers.torch_files import read_torch
 
-        found = choose_arrays(args.file, "torch", *read_torch(args.file), args.array, args.names, args.names_file)
+        raw = choose_arrays(args.file, "torch", *read_torch(args.file), args.array, args.names, args.names_file)
     else:
-        found = read_raw_embeddings(args.file, args.array, args.names, args.names_file)
-    log.info("%s: %s", args.file, found.note)
-    as_written = check_embeddings(args.file, found)
+        raw = read_raw_embeddings(args.file, args.array, args.names, args.names_file)
+    log.info("%s: %s", args.file, raw.note)
+    as_written = check_embeddings(args.file, raw)
     embeddings, n_paths = name_utterances(args.file, as_written, args.paths)
     if n_paths:
         example = next((a, b) for a, b in zip(as_written.ids, embeddings.ids) if a != b)

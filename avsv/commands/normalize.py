@@ -90,11 +90,11 @@ def run(args):
     n_best = n_highest(len(cohort), args.top_n, args.top_share) if adaptive else len(cohort)
     how |= {"n_best": n_best, "names": (args.scores, args.cohort)}
     choice = args.cohort_choice or "own"
-    found = normalize(raw, trials, pool, cohort, method=args.method, choice=choice, **how)
+    normalized = normalize(raw, trials, pool, cohort, method=args.method, choice=choice, **how)
     if args.cohort_means:
         means = cohort_means(pool, cohort, n_best, how["backend"], how["enroll_method"])
         write_table(args.cohort_means, {name: f"{mean:.7g}" for name, mean in means.items()})
-    scores = fill_missing(args.missing, pool.complete, found[pool.complete], raw)
+    scores = fill_missing(args.missing, pool.complete, normalized[pool.complete], raw)
     report_missing(args.missing, args.out, trials, pool)
     if args.missing == "drop":
         trials = trials.take(pool.complete)

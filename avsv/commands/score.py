@@ -59,11 +59,11 @@ def run(args):
     trials = read_trials(args.trials)
     pool, how = read_pool(args, trials)
     system = system_of(args, *(args.weights or []))
-    found = score(trials, pool, **how, weights=args.weights or (), missing="nan")
-    complete = ~np.isnan(found) if args.weights else pool.complete
+    all_scores = score(trials, pool, **how, weights=args.weights or (), missing="nan")
+    complete = ~np.isnan(all_scores) if args.weights else pool.complete
     disjoint = pool.complete & ~complete
     refuse_disjoint(args.missing, trials, disjoint.nonzero()[0])
-    scores = fill_missing(args.missing, complete, found if complete.all() else found[complete])
+    scores = fill_missing(args.missing, complete, all_scores if complete.all() else all_scores[complete])
     report_missing(args.missing, args.out, trials, pool, disjoint)
     if args.missing == "drop":
         trials = trials.take(complete)

@@ -1,1 +1,1 @@
-"""Embedding extraction: a data directory and a model give an archive of embeddings."""
+"""Embedding extraction: from a data directory and a model to an archive of embeddings."""

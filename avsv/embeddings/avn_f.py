@@ -1,4 +1,4 @@
-"""Clip embeddings by AVN-F, from the waveform and the faces at once."""
+"""Clip embeddings by AVN-F, from the waveform and the faces jointly."""
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
@@ -106,14 +106,14 @@ def embed_clips(
 ) -> None:
     """Embed clips into the archive "embedding"; a clip with neither a voice nor a face is skipped.
 
-    The table utt2modality tells what each clip was embedded from (both | voice | face), and utt2voice_weight the weight
-    of its voice.
+    The table utt2modality lists the modalities used for each clip (both | voice | face), and utt2voice_weight the
+    weight of its voice.
 
     Parameters
     ----------
     readers : of waveforms and of faces
     present : utterance -> whether it should have a voice, a face; if one cannot be read, a warning is logged, and the
-        clip is embedded from the other one
+        clip is embedded from the other
     """
     for utt in progress(utts, "embed clips"):
         contents, reasons = [], []

@@ -1,4 +1,4 @@
-"""One file of any kind, recording, video, image or folder of images, embedded for the modalities that it has."""
+"""Embeds one file (recording, video, image or folder of images) for each modality that it has."""
 
 from pathlib import Path
 from typing import Any
@@ -37,8 +37,8 @@ def embed(
 
     Returns
     -------
-    Clip : `vectors` has "voice", "face" and "fused", each (d,) float32, as far as the file has them; `absent` has the
-        reason for each modality that it lacks
+    Clip : `vectors` has those of "voice", "face" and "fused" that the file allows, each (d,) float32; `absent` has the
+        reason for each missing modality
 
     Raises
     ------

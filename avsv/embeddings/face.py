@@ -175,9 +175,9 @@ def embed_clips(
 
 @dataclass(frozen=True)
 class FaceEncoder:
-    """What finds and embeds faces.
+    """A face detector and a recognition network.
 
-    detector : network that finds faces and their landmarks
+    detector : network that detects faces and their landmarks
     embedder : the recognition network
     model : its name, see avsv/kaldi/origin.py
     """

@@ -2,8 +2,9 @@
 
 The attention uses two measures that are available when faces are embedded: the norm of a face's embedding, which is
 often small for an unclear face (Meng et al., MagFace, CVPR 2021), and its sharpness. `avsv train` with task face_pool
-learns their weights. The choice of measures, and attention that is linear in them, are ours. We also tried how far a
-face agrees with the other faces of its clip, but blurred faces agree best, and training then preferred strangers.
+trains their weights. The choice of measures, and attention that is linear in them, are ours. We also tried the
+agreement of a face with the other faces of its clip, but blurred faces agree best, and training then favoured faces of
+strangers.
 """
 
 from dataclasses import asdict, dataclass

@@ -37,7 +37,7 @@ def read_quality(scp: Path | str, names: Sequence[str], utts: Sequence[str]) -> 
 
     Raises
     ------
-    InputError : a table is absent or has values that are not numbers, or not positive where logarithms are asked for
+    InputError : a table is absent or has values that are not numbers, or not positive although logarithms are requested
     """
     values = np.full((len(utts), len(names)), np.nan, np.float32)
     for column, name in enumerate(names):
@@ -59,7 +59,7 @@ def read_quality(scp: Path | str, names: Sequence[str], utts: Sequence[str]) -> 
 
 
 def quality_values(measures: Mapping[str, float], names: Sequence[str]) -> np.ndarray:
-    """Values of the tables `names` from one clip's measures, (len(names),) float32; NaN where it has none.
+    """Values of the tables `names` from one clip's measures, (len(names),) float32; NaN if absent.
 
     Examples
     --------

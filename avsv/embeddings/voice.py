@@ -150,7 +150,7 @@ def embed_clips(
         return read_clip(wav[utt], damage.get(utt), allow_pipes, track)
 
     def work(utts: list[str]) -> list[Embedded]:
-        torch.set_num_threads(1)  # per thread of ours, since there is one for each core
+        torch.set_num_threads(1)  # per thread of this loop, which has one thread per core
         return embed_batch(embed, utts, read, batch_seconds)
 
     batches: Iterable[list[str]] = ([utt] for utt in wav)

@@ -1,4 +1,4 @@
-"""Weighted sums over trials in many resamples at once, where a bootstrap spends its time."""
+"""Weighted sums over trials in many resamples at once, the bulk of a bootstrap's work."""
 
 import numpy as np
 

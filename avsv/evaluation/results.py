@@ -16,7 +16,7 @@ from avsv.evaluation.measures import interval_text
 from avsv.evaluation.tables import markdown_text, shown, span
 
 log = logging.getLogger("avsv")
-ASIDE = (".json", ".missing", ".system")  # what commands leave beside a score file
+ASIDE = (".json", ".missing", ".system")  # files that commands write beside a score file
 
 
 @dataclass(frozen=True)

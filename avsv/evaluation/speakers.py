@@ -1,4 +1,4 @@
-"""The speaker on each side of a trial. Trials that share a speaker are not independent, so intervals need to know."""
+"""The speaker on each side of a trial, for intervals: trials that share a speaker are not independent."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -43,7 +43,7 @@ def look_up(trials: Trials, utt2spk: Mapping[str, str], source: Path | str) -> l
     """Speaker numbers of the enrolment and of the test recordings, by a table; see `speakers_of`."""
     for name in (*trials.enroll_ids, *trials.test_ids):
         if name not in utt2spk:
-            raise InputError(f'{source}: lacks the speaker of "{name}", a recording of the trials')
+            raise InputError(f'{source}: has no speaker for "{name}", a recording of the trials')
     numbers: dict[str, int] = {}
     speakers = [
         np.array([numbers.setdefault(utt2spk[name], len(numbers)) for name in ids], np.int32)

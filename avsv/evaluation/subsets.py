@@ -129,7 +129,7 @@ def by_number(sides: Sequence[Sequence[str | None]], trials: Trials):
     lower = np.minimum(*both)  # NaN if either is
     known = lower[~np.isnan(lower)]
     limits = np.unique(np.quantile(known, np.arange(1, BINS) / BINS)) if len(known) else np.empty(0)
-    # a quartile with nothing below it makes no bin; equal quartiles make one
+    # a quartile without values below it gives no bin; equal quartiles give one
     limits = limits[limits > known.min(initial=np.inf)]
     bins = np.searchsorted(limits, lower, side="right")
     bins[np.isnan(lower)] = len(limits) + 1
@@ -180,7 +180,7 @@ def read_groupings(paths: Sequence[Path], trials: Trials, utt2spk: Path | None =
 
 
 def subset_table(name: str, grouping: Grouping, rows: Mapping[str, Mapping[str, dict]]) -> str:
-    """Measures of the subsets as aligned text, below a line that says how they were made.
+    """Measures of the subsets as aligned text, below a line that explains how they were made.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Samples of a noisy test set to listen to and look at: each clip before and after damage."""
+"""Audio and image samples of a noisy test set: each clip before and after damage."""
 
 import logging
 from collections.abc import Mapping

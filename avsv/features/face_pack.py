@@ -135,7 +135,7 @@ def try_out(network: Any) -> None:
             given = network.get_feat([np.full((112, 112, 3), 127, np.uint8)] * n)
             expected, good = f"({n}, d) numbers for {n} faces", given.ndim == 2 and len(given) == n and given.shape[1]
         else:
-            # at threshold 0, to see that there are as many scores and points as boxes
+            # at threshold 0, to check that the numbers of scores, points and boxes agree
             given, points = network.detect(np.full((160, 160, 3), 127, np.uint8), input_size=(160, 160), det_thresh=0)
             expected = "boxes with scores, (n, 5), and five points each, (n, 5, 2)"
             good = given.ndim == 2 and given.shape[1] == 5 and points.shape == (len(given), 5, 2)

@@ -194,7 +194,7 @@ def write_noisy_set(data: DataDir, out_dir: Path, damage: dict[str, list[dict]])
             tables.get(name, {}).pop(utt, None)
     tables["utt2damage"] = damage_table(damage)
     lists = {file.name: file for file in sorted((data.path / "trials").glob("*"))}
-    # trial lists that the clean set no longer has would still be scored and reported
+    # otherwise, trial lists that the clean set has lost would still be scored and reported
     old = [file for file in (out_dir / "trials").glob("[!.]*") if file.name not in lists]
     with replaced_together(*old):
         write_data_dir(out_dir, tables)

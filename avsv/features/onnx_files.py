@@ -1,7 +1,7 @@
 """Checks on ONNX files of unknown origin, before a runtime opens them.
 
-A runtime trusts the file: "external" weights may be any file of this machine, and a few bytes may request arrays larger
-than any memory, or an endless loop.
+A runtime trusts the file: "external" weights may be any file of this machine, and a few bytes may request huge arrays
+or an endless loop.
 """
 
 import math
@@ -50,7 +50,7 @@ def check_onnx(path: Path) -> None:
 
 
 def refuse_nested_functions(path: Path, model) -> None:
-    """Raise InputError if a function calls a function, since each level may double the nodes and hang any reader."""
+    """Raise InputError if a function calls a function: each level may double the nodes and hang any reader."""
     names = {(function.domain, function.name) for function in model.functions}
     for graph in graphs_of(model, whole=False):
         for node in graph.node:
@@ -126,7 +126,7 @@ def refuse_larger_than_its_data(path: Path, tensor) -> None:
 
 
 def refuse_huge_arrays(path: Path, model) -> None:
-    """Raise InputError if an intermediate array would not fit into memory, as far as its size can be inferred."""
+    """Raise InputError if an intermediate array of known size would not fit into memory."""
     import onnx
 
     for graph in graphs_of(model):

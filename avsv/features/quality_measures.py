@@ -1,7 +1,7 @@
 """Quality measures of a clip's audio and faces, for calibration and for results by subset.
 
-embed-voice and embed-face measure what they embed, after any damage, and write one table `utt value` per measure. A
-clip without the modality has no line.
+embed-voice and embed-face measure the audio and faces that they embed, after any damage, and write a table `utt value`
+per measure. A clip without the modality has no line.
 """
 
 from math import log10
@@ -17,7 +17,7 @@ VOICE_TABLES = ("utt2dur", "utt2speech", "utt2snr", "utt2magnitude")
 DETECTION_TABLES = ("utt2face_score", "utt2face_size")
 FACE_TABLES = (*DETECTION_TABLES, "utt2sharpness", "utt2num_faces", "utt2magnitude")
 
-FLOOR = 20  # percentile of the frames' power that stands for the noise
+FLOOR = 20  # percentile of the frames' power that is taken as the noise power
 LEAST_SNR = -20.0  # dB; reached by recordings of constant loudness, which have no pauses
 ROUNDING = FRAME / 12  # energy per frame of 16-bit rounding errors; no recording is quieter
 
@@ -25,7 +25,7 @@ ROUNDING = FRAME / 12  # energy per frame of 16-bit rounding errors; no recordin
 def voice_quality(waveform: np.ndarray) -> dict[str, float]:
     """Measures of a waveform, by table: duration in s, share of speech frames, signal-to-noise ratio in dB.
 
-    `energy_vad` decides what is speech. Its threshold follows the clip's mean, so under loud noise every frame counts.
+    `energy_vad` finds the speech frames. Its threshold follows the clip's mean, so under loud noise every frame counts.
 
     Parameters
     ----------
@@ -46,11 +46,12 @@ def voice_quality(waveform: np.ndarray) -> dict[str, float]:
 def estimate_snr(log_energies: np.ndarray) -> float:
     """Signal-to-noise ratio from a clip's frame energies: mean power divided by the power of quiet frames, minus one.
 
-    Speech has pauses, so its quietest frames hold noise alone; their 20th percentile stands for it. This is our own
-    measure, meant for comparing clips. On real voices with noise, music or babble added at -5 to 20 dB, its median from
-    0 dB up is within 4 dB of the true value, too high for loud noise and too low for soft noise; the rank correlation
-    with the true value is 0.93, against 0.92 for WADA-SNR (Kim and Stern, Interspeech 2008). Taking the noise from
-    frames without speech, as textbooks do, fails here: at such ratios the energy VAD finds no such frame in most clips.
+    Speech has pauses, so its quietest frames contain only noise; their 20th percentile is taken as the noise power.
+    This is our own measure, meant for comparing clips. On real voices with noise, music or babble added at -5 to 20 dB,
+    its median from 0 dB up is within 4 dB of the true value, too high for loud noise and too low for soft noise; the
+    rank correlation with the true value is 0.93, against 0.92 for WADA-SNR (Kim and Stern, Interspeech 2008). Taking
+    the noise from frames without speech, as textbooks do, fails here: at such ratios the energy VAD finds no such frame
+    in most clips.
 
     Parameters
     ----------

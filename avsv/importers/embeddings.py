@@ -18,7 +18,7 @@ class RawEmbeddings:
     names : (n,) as written
     vectors : n vectors, or an (n, d) array
     note : description of the file's format, and of what was ignored in it
-    unit, first : what holds an embedding in the file and the number of the first one, for messages such as "line 3"
+    unit, first : the unit that contains one embedding and the number of the first, for messages such as "line 3"
     """
 
     names: Sequence[str]
@@ -36,7 +36,7 @@ def check_embeddings(path: Path | str, raw: RawEmbeddings) -> Embeddings:
 
     Raises
     ------
-    InputError : they do not, or the file has none; the message names the first offender
+    InputError : a check fails, or the file has no embeddings; the message names the first offender
     """
     names, vectors = raw.names, raw.vectors
     if not len(names):
@@ -44,7 +44,7 @@ def check_embeddings(path: Path | str, raw: RawEmbeddings) -> Embeddings:
     for number, name in enumerate(names):
         if name.split() != [name]:
             raise InputError(
-                f"{path}, {raw.place(number)}: the name is empty or has white space, which an scp cannot hold"
+                f"{path}, {raw.place(number)}: the name is empty or has white space, which an scp does not allow"
             )
     if len(set(names)) < len(names):
         first: dict[str, int] = {}
@@ -56,7 +56,7 @@ def check_embeddings(path: Path | str, raw: RawEmbeddings) -> Embeddings:
     if not isinstance(vectors, np.ndarray):
         for number, vector in enumerate(vectors):
             if len(vector) != size:
-                raise InputError(f"{path}, {raw.place(number)}: has {len(vector)} values, not {size} as {raw.place(0)}")
+                raise InputError(f"{path}, {raw.place(number)}: has {len(vector)} values, {raw.place(0)} has {size}")
     with np.errstate(over="ignore"):  # doubles too large for float32 are reported below
         rows = np.asarray(vectors, np.float32)
     finite = np.isfinite(rows).all(axis=1)

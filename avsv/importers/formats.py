@@ -32,8 +32,8 @@ def recognise_embeddings(path: Path | str) -> str:
 
     Raises
     ------
-    InputError : no such file, a folder, an empty file, an unknown format, or a pickle (the message tells how to convert
-        it to npz)
+    InputError : no such file, a folder, an empty file, an unknown format, or a pickle (the message shows how to
+        convert it to npz)
     """
     path = Path(path)
     if path.is_dir():
@@ -112,5 +112,5 @@ def read_raw_embeddings(
         raise InputError(f"{path}: is a torch file; convert it with avsv import-embeddings, which uses torch")
     for option, value in (("array", array), ("names", names), ("names_file", names_file)):
         if value is not None:
-            raise InputError(f"{path}: `{option}` is for files of arrays; in this format ({form}) vectors have names")
+            raise InputError(f"{path}: `{option}` is for files of arrays; in this one ({form}) vectors have names")
     return TABLES[form](path)

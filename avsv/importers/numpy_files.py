@@ -14,13 +14,13 @@ from avsv.errors import InputError
 from avsv.jobs.inputs import open_regular
 
 GROWTH, ALLOWANCE = 20, 1 << 26  # a zip file may expand to GROWTH times its size plus ALLOWANCE bytes
-MOST_EMPTY = 1 << 20  # rows of an array without columns, which takes no bytes, but time to loop over
+MOST_EMPTY = 1 << 20  # rows of an array without columns: no bytes, but slow to loop over
 ZIP = (b"PK\3\4", b"PK\5\6")
 HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
 
 class PythonObjects(InputError):
-    """An array holds Python objects, which are refused because reading them can run any program."""
+    """An array contains Python objects, which are refused because reading them can run any program."""
 
 
 def read_npy(path: Path | str) -> np.ndarray:

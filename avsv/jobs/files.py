@@ -273,9 +273,9 @@ def lock(path: Path) -> int | None:
         raise
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        found = os.fstat(file)
-        if found.st_ino == os.stat(path).st_ino:  # its owner may have renamed or removed it meanwhile
-            if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
+        status = os.fstat(file)
+        if status.st_ino == os.stat(path).st_ino:  # its owner may have renamed or removed it meanwhile
+            if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
                 raise InputError(f"{path}: was not made by avsv (a pipe, or a second name of a file); delete it")
             return file
     except (BlockingIOError, FileNotFoundError):

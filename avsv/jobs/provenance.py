@@ -252,11 +252,11 @@ def refuse_stale(*paths: Path | str) -> None:
     """InputError if a file, or anything it was made from, is not current."""
     for path in paths:
         if stale := find_stale(path):
-            whose = "" if stale.file == Path(os.path.abspath(path)) else f", which {path} rests on,"
+            relation = "" if stale.file == Path(os.path.abspath(path)) else f", which {path} rests on,"
             why = f"another {shown(stale.source)} than is there now" if stale.source else "earlier code of avsv"
             how = "from" if stale.source else "by"
             place, _ = find_record(stale.file)
-            raise InputError(f"{shown(stale.file)}{whose} was made {how} {why}; make it again, or delete "
+            raise InputError(f"{shown(stale.file)}{relation} was made {how} {why}; make it again, or delete "
                             f"{shown(place)} to use it nevertheless")  # fmt: skip
 
 

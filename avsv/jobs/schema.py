@@ -111,9 +111,9 @@ def is_a(value: Any, kind: type | None) -> bool:
 
 
 def expected(what: str, value: Any, place: str) -> Misshapen:
-    found = json.dumps(value, default=str)
-    found = found if len(found) <= 60 else f"{found[:57]}..."
-    return Misshapen(f"{place}{': ' if place else ''}expected {what}, found {found}")
+    shown = json.dumps(value, default=str)
+    shown = shown if len(shown) <= 60 else f"{shown[:57]}..."
+    return Misshapen(f"{place}{': ' if place else ''}expected {what}, found {shown}")
 
 
 def refuse_constant(name: str) -> None:
@@ -121,9 +121,9 @@ def refuse_constant(name: str) -> None:
 
 
 def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    mapping = dict(pairs)
+    if len(mapping) < len(pairs):
         names = [key for key, _ in pairs]
         twice = next(key for number, key in enumerate(names) if key in names[:number])
         raise Misshapen(f'the key "{twice[:60]}" occurs twice')
-    return found
+    return mapping

@@ -142,9 +142,9 @@ def single_spaced(newline: np.ndarray, fields: int) -> bool:
 
 def bad_line(path, number: int, shape: str, line: bytes) -> InputError:
     text = line.decode(errors="replace").strip()
-    found = len(text.split())
+    n_fields = len(text.split())
     shown = text if len(text) <= 200 else text[:200] + "..."
-    return InputError(f'{path}, line {number}: expected "{shape}", found {found} fields: "{shown}"')
+    return InputError(f'{path}, line {number}: expected "{shape}", found {n_fields} fields: "{shown}"')
 
 
 def first_fields(path: Path | str) -> list[bytes]:
@@ -235,10 +235,10 @@ class Identifiers:
         rows[differ] = -1
         while len(rest):  # another identifier is in that slot: look into the next ones, up to an empty one
             places[rest] = (places[rest] + 1) % len(slots)
-            there = slots[places[rest]]
-            differ = others(known, ready, there, [word[rest] for word in words])
-            rows[rest[~differ]] = there[~differ]
-            rest = rest[differ & (there >= 0)]
+            candidates = slots[places[rest]]
+            differ = others(known, ready, candidates, [word[rest] for word in words])
+            rows[rest[~differ]] = candidates[~differ]
+            rest = rest[differ & (candidates >= 0)]
         return rows
 
     def add(self, block: Block, keys: Keys, field: int, lines: np.ndarray) -> np.ndarray:

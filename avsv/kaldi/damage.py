@@ -64,16 +64,16 @@ def read_damage(data_dir: Path | str, modality: str) -> dict[str, dict]:
     path = Path(data_dir) / "utt2damage"
     if not path.exists():
         return {}
-    found = {}
+    damage = {}
     for number, (utt, text) in enumerate(read_table(path).items(), 1):
         where = f"{path}, utterance {utt}"
         records = parse_records(text, where, number)
-        mine = [record for record in records if record["modality"] == modality]
-        if len(mine) > 1:
-            raise InputError(f"{where}: expected one {modality} damage, found {len(mine)}: {text} (line {number})")
-        if mine:
-            found[utt] = mine[0]
-    return found
+        matching = [record for record in records if record["modality"] == modality]
+        if len(matching) > 1:
+            raise InputError(f"{where}: expected one {modality} damage, found {len(matching)}: {text} (line {number})")
+        if matching:
+            damage[utt] = matching[0]
+    return damage
 
 
 def parse_records(text: str, where: str, number: int) -> list[dict]:

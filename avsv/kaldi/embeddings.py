@@ -76,9 +76,9 @@ def read_embeddings(scp: Path | str, only: Iterable[str] | None = None) -> Embed
         ids, rows = names, range(len(names))
     else:
         row_of = dict(zip(names, range(len(names)), strict=True))
-        found = {name: row_of[name] if name in row_of else row_of.get(utterance_id(name)) for name in only}
-        ids = [name for name, row in found.items() if row is not None]
-        rows = [found[name] for name in ids]
+        rows_by_name = {name: row_of[name] if name in row_of else row_of.get(utterance_id(name)) for name in only}
+        ids = [name for name, row in rows_by_name.items() if row is not None]
+        rows = [rows_by_name[name] for name in ids]
     if not ids:
         return Embeddings([], np.empty((0, 0), np.float32))
     records_of(archives)  # raises InputError if the result is incomplete

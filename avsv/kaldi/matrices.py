@@ -125,18 +125,18 @@ def decode_compressed(data: bytes, start: int = 0, pick: Rows = every_row) -> tu
 
 def decode_text(data: bytes, start: int = 0) -> tuple[np.ndarray, int]:
     """The vector or matrix `[ 1 2 ]` that starts at `start`, as float64; several lines make a matrix."""
-    found = NUMBERS.match(data, start)
-    if not found:
+    match = NUMBERS.match(data, start)
+    if not match:
         raise NotKaldi(f"expected numbers in [ ], found {bytes(data[start : start + 20])!r}")
-    rows = [line.split() for line in found[1].split(b"\n") if line.strip()]
+    rows = [line.split() for line in match[1].split(b"\n") if line.strip()]
     try:
-        if b"_" in found[1]:  # Python reads 1_0 as 10
+        if b"_" in match[1]:  # Python reads 1_0 as 10
             raise ValueError
         values = np.array(rows, float)
     except ValueError:
         raise NotKaldi("the text in [ ] is not rows of numbers of equal length") from None
-    is_vector = len(rows) == 1 and not found[1].lstrip(b" ").startswith(b"\n")
-    return (values[0] if is_vector else values), found.end()
+    is_vector = len(rows) == 1 and not match[1].lstrip(b" ").startswith(b"\n")
+    return (values[0] if is_vector else values), match.end()
 
 
 def decode_any(data: bytes, start: int = 0) -> tuple[np.ndarray, int]:
@@ -197,10 +197,10 @@ def read_range(entry: str, part: Range, pick: Rows) -> np.ndarray:
 
     rows = read_entry(entry, pick_rows)
     try:
-        found = take(rows, Range(None, part.columns))
+        matrix = take(rows, Range(None, part.columns))
     except ValueError as error:
         raise InputError(f"{entry}: {error}") from None
-    return found[pick(len(found))]
+    return matrix[pick(len(matrix))]
 
 
 def read_crop(entry: str, begin: float, n_rows: int) -> np.ndarray:
@@ -230,8 +230,8 @@ def read_crop(entry: str, begin: float, n_rows: int) -> np.ndarray:
            [4., 5.]], dtype=float32)
     """
 
-    def pick(there: int) -> slice:
-        start = min(int(begin * (there - n_rows + 1)), there - n_rows) if there > n_rows else 0
+    def pick(total: int) -> slice:
+        start = min(int(begin * (total - n_rows + 1)), total - n_rows) if total > n_rows else 0
         return slice(start, start + n_rows)
 
     rows = read_entry(entry, pick)

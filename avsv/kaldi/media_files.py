@@ -127,20 +127,20 @@ def media_stamp(tables: Iterable[Mapping[str, Source | str]]) -> str:
     for table in tables:
         for utt, entry in table.items():
             place, part = (entry.path, entry[1:]) if isinstance(entry, Segment) else (entry, "")
-            found = times_of(place)
-            if found is None:
+            times = times_of(place)
+            if times is None:
                 archive, _, part = place.rpartition(":")
                 if archive not in archives:
                     archives[archive] = times_of(archive)
-                found = archives[archive]
-            total.update(f"{utt} {part if found else entry} {found}\n".encode())
+                times = archives[archive]
+            total.update(f"{utt} {part if times else entry} {times}\n".encode())
     return total.hexdigest()[:16]
 
 
 def times_of(path: str) -> State | None:
     """Size and modification time of a file or folder; None if it is absent."""
     try:
-        found = os.stat(path)
+        status = os.stat(path)
     except (OSError, ValueError):
         return None
-    return (0 if stat.S_ISDIR(found.st_mode) else found.st_size, found.st_mtime_ns)
+    return (0 if stat.S_ISDIR(status.st_mode) else status.st_size, status.st_mtime_ns)

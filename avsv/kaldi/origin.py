@@ -71,10 +71,10 @@ def folder_model(folder: Path) -> str | None:
 def read_record(path: Path, key: str) -> str | None:
     """A string of a record; None if the record is absent or not a string."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        record = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     except (OSError, ValueError, RecursionError):
         return None
-    value = found.get(key) if isinstance(found, dict) else None
+    value = record.get(key) if isinstance(record, dict) else None
     return value if isinstance(value, str) else None
 
 
@@ -159,14 +159,14 @@ def match_systems(
     """
     rest, order = list(range(len(given))), {}
     for number, system in enumerate(wanted):
-        found = next((place for place in rest if system is not None and given[place] == system), None)
-        if found is not None:
-            order[number] = found
-            rest.remove(found)
+        match = next((place for place in rest if system is not None and given[place] == system), None)
+        if match is not None:
+            order[number] = match
+            rest.remove(match)
     for number in (number for number in range(len(wanted)) if number not in order):
-        order[number] = found = rest.pop(0)
-        if wanted[number] is not None and given[found] is not None:
-            raise InputError(f"{source}: expects scores of {describe(wanted)}, found {given[found]} in {names[found]}")
+        order[number] = match = rest.pop(0)
+        if wanted[number] is not None and given[match] is not None:
+            raise InputError(f"{source}: expects scores of {describe(wanted)}, found {given[match]} in {names[match]}")
     if None in (*wanted, *given):
         log.info("%s: not all score files have a record of their model, so avsv cannot check them against %s; "
                  "they are used in the order given", ", ".join(names), source)  # fmt: skip

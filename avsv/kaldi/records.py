@@ -25,19 +25,19 @@ def records_of(archives: Iterable[str]) -> dict[str, dict]:
     InputError : archives in one folder come from different models or options, or some have no proof: a shard is being
         redone, or was not finished
     """
-    found: dict[str, dict] = {}
+    proofs: dict[str, dict] = {}
     folders: dict[Path, list[str]] = {}
     for archive in dict.fromkeys(archives):
         path = Path(archive)
         name = ARCHIVE.fullmatch(path.name)
-        found[archive] = read_proof(path.with_name(f"done{(name and name[1]) or ''}.json"))
+        proofs[archive] = read_proof(path.with_name(f"done{(name and name[1]) or ''}.json"))
         folders.setdefault(path.parent, []).append(archive)
     for folder, names in folders.items():
-        records = [found[name] for name in names]
+        records = [proofs[name] for name in names]
         if any(records) and len({(r.get("shards"), r.get("settings")) for r in records}) > 1:
             raise InputError(f"{folder}: its shards come from different runs (another model or other options), or one "
                             "is being made again; finish all of them with the command that made them")  # fmt: skip
-    return found
+    return proofs
 
 
 def archives_of(scp: Path | str) -> list[str]:

@@ -46,16 +46,16 @@ def take_over(earlier: Sequence[Path], utts: Sequence[str], tables: Sequence[str
             raise InputError(f"{folder}: is not complete, so it cannot be reused; finish it first")
         made_from = read_table(folder / INPUT)
         same = [utt for utt, value in left.items() if made_from.get(utt) == value]
-        found = read_embeddings(folder / "embedding.scp", only=same)
-        for utt, vector in zip(found.ids, found.vectors, strict=True):
+        reused = read_embeddings(folder / "embedding.scp", only=same)
+        for utt, vector in zip(reused.ids, reused.vectors, strict=True):
             out.write("embedding", utt, vector)
             del left[utt]
-        taken = set(found.ids)
+        taken = set(reused.ids)
         for name in tables:
             for utt, value in read_table(folder / name).items():
                 if utt in taken:
                     out.note(name, utt, value)
         if finished(folder) != before:
             raise InputError(f"{folder}: is being made again, so it cannot be reused; wait until it is complete")
-        log.info("%s: %d of %d clips have the same input and are copied", folder, len(found), len(utts))
+        log.info("%s: %d of %d clips have the same input and are copied", folder, len(reused), len(utts))
     return list(left)

@@ -150,12 +150,12 @@ def match_scores(path: Path | str, form: ScoreFormat, trials: Trials, incomplete
     refuse_conflicts(path, names, scores, *Trials(trials.enroll_ids, trials.test_ids, np.stack(rows, axis=1)).repeats)
     order = np.argsort(keys)
     wanted, ranked = trials.keys, keys[order]
-    found = np.minimum(np.searchsorted(ranked, wanted), len(keys) - 1)
-    there = ranked[found] == wanted
+    nearest = np.minimum(np.searchsorted(ranked, wanted), len(keys) - 1)
+    present = ranked[nearest] == wanted
     if trials.labels is not None and names.labels is not None:
-        refuse_labels(path, names, order[found], there & (names.labels[order[found]] != trials.labels))
-    matched = np.where(there, scores[order[found]], np.nan)
-    missing = np.flatnonzero(~there)
+        refuse_labels(path, names, order[nearest], present & (names.labels[order[nearest]] != trials.labels))
+    matched = np.where(present, scores[order[nearest]], np.nan)
+    missing = np.flatnonzero(~present)
     if len(missing) and not incomplete:
         first = pair(trials, missing)
         raise InputError(f"{path}: {len(missing)} of {len(trials)} trials have no score, the first: {first}")

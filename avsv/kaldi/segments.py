@@ -167,8 +167,8 @@ def cut_recordings(path: Path, recordings: Mapping[str, str]) -> dict[str, Segme
     InputError : names the file and the line that is malformed, repeats an utterance, has a recording that is not in
         wav.scp, or invalid times
     """
-    found = read_segments(path)
-    table = found.table
+    segments = read_segments(path)
+    table = segments.table
     if table.bad:
         number, _, line = table.bad[0]
         raise bad_line(path, number, SHAPE, line.encode())
@@ -178,14 +178,14 @@ def cut_recordings(path: Path, recordings: Mapping[str, str]) -> dict[str, Segme
         raise InputError(f'{path}, line {number}: "{key.decode()}" occurs twice in the table')
     known = np.sort(np.array([name.encode() for name in recordings] or [b""]))
     hint = f"Fix the line, or run: avsv fix {path.parent}"
-    for row, number, why in found.defects(known):
+    for row, number, why in segments.defects(known):
         line = table.data[table.starts[row] : table.ends[row]].decode()
         if "shorter" not in why:  # a short segment is skipped when it is read; it does not spoil the directory
             raise InputError(f'{path}, line {number}: {why}, expected "{SHAPE}", found "{line}". {hint}')
     names = dict(zip((name.encode() for name in recordings), recordings, strict=True))
-    in_order = [names[name] for name in found.recordings.tolist()]
+    in_order = [names[name] for name in segments.recordings.tolist()]
     paths = map(recordings.__getitem__, in_order)
-    columns = paths, found.starts.tolist(), found.ends.tolist(), found.channels.tolist(), in_order
+    columns = paths, segments.starts.tolist(), segments.ends.tolist(), segments.channels.tolist(), in_order
     return dict(zip(map(bytes.decode, table.keys.tolist()), map(Segment, *columns), strict=True))
 
 

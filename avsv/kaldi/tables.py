@@ -33,8 +33,8 @@ def read_table(path: Path | str, fields: int | None = None, shape: str = "key va
         key, _, value = line.strip().partition(" ") if "\t" not in line else line.replace("\t", " ", 1).partition(" ")
         value = value.strip()
         if not key or (fields is not None and len(line.split()) != fields):
-            found = len(line.split())
-            raise InputError(f'{path}, line {number}: expected "{shape}", found {found} fields: "{line.strip()}"')
+            n_fields = len(line.split())
+            raise InputError(f'{path}, line {number}: expected "{shape}", found {n_fields} fields: "{line.strip()}"')
         if key in table:
             raise InputError(f'{path}, line {number}: "{key}" occurs twice in the table')
         table[key] = value

@@ -152,17 +152,17 @@ def read_trials(path: Path | str) -> Trials:
         block = form.without_head(block)
         if not len(block):
             return block, None, None
-        found = None if form.label is None else read_labels(block, form, path)
+        block_labels = None if form.label is None else read_labels(block, form, path)
         refuse_sides(block, form, path)
-        return block, [side.keys(block, field) for side, field in zip((enroll, test), sides, strict=True)], found
+        return block, [side.keys(block, field) for side, field in zip((enroll, test), sides, strict=True)], block_labels
 
-    for _, (block, keys, found) in read_blocks(path, form.fields, form.shape, work, form.separator):
+    for _, (block, keys, block_labels) in read_blocks(path, form.fields, form.shape, work, form.separator):
         if keys is None:
             continue
         rows = [side.rows(block, key, field) for side, key, field in zip((enroll, test), keys, sides, strict=True)]
         pairs.add(np.stack(rows, axis=1))
-        if found is not None:
-            labels.add(found)
+        if block_labels is not None:
+            labels.add(block_labels)
     if not pairs.n:
         raise InputError(f"{path}: has a header line but no trials")
     names = [side.names(path) for side in (enroll, test)]

@@ -76,21 +76,21 @@ def check_segments(path: Path, defects: list[str]) -> KeyedTable | None:
         return None
     wav = check_table(path / "wav.scp", defects)
     try:
-        found = read_segments(path / "segments")
+        segments = read_segments(path / "segments")
     except InputError as error:
         defects.append(str(error))
         return None
-    note_form(found.table, defects, SHAPE)
+    note_form(segments.table, defects, SHAPE)
     recordings = np.unique(wav.keys) if wav else np.zeros(0, "S1")
-    defects += [f"{path}/segments, line {number}: {why}" for _, number, why in found.defects(recordings)]
-    unused = recordings[~np.isin(recordings, found.recordings)]
+    defects += [f"{path}/segments, line {number}: {why}" for _, number, why in segments.defects(recordings)]
+    unused = recordings[~np.isin(recordings, segments.recordings)]
     defects += [f'{path}/wav.scp: recording "{text(name)}" has no segment' for name in unused]
     if (path / "video.scp").exists():
         try:
             read_data_dir(path)
         except InputError as error:
             defects += [str(error)] if "whole video" in str(error) else []
-    return found.table
+    return segments.table
 
 
 def note_form(table: KeyedTable, defects: list[str], shape: str = "key value") -> None:
@@ -229,19 +229,19 @@ def fix(path: Path | str) -> tuple[int, int]:
         for name in ("utt2spk", *BY_UTT, "spk2gender"):
             if not (path / name).exists():
                 continue
-            wanted, all_keys, whose = utts, known, "the utterance is not in utt2spk"
+            wanted, all_keys, reason = utts, known, "the utterance is not in utt2spk"
             table = read_keyed(path / name, name in TWO_FIELDS)
             if name == "segments":
                 table = segments
             elif name == "spk2gender":
-                wanted, all_keys, whose = np.unique(speakers), people, "the speaker is not in utt2spk"
+                wanted, all_keys, reason = np.unique(speakers), people, "the speaker is not in utt2spk"
             elif name == "wav.scp" and segments is not None:
                 used = segment_recordings(segments, utts)
-                wanted, all_keys, whose = used, used, "no segment refers to this recording"
+                wanted, all_keys, reason = used, used, "no segment refers to this recording"
             if name != "segments":
                 dropped.bad_lines(table, SHAPES.get(name, "key value"))
             dropped.rows(table, np.flatnonzero(table.superseded()), "the key occurs again later in the table")
-            dropped.rows(table, np.flatnonzero(rows_of(table.keys, all_keys) < 0), whose)
+            dropped.rows(table, np.flatnonzero(rows_of(table.keys, all_keys) < 0), reason)
             replace(table.path, table, wanted_lines(table, wanted))
         replace(path / "spk2utt", None, invert(utts, speakers))
         dropped.write(path / ".backup")
@@ -252,14 +252,14 @@ def good_segments(path: Path, dropped: Dropped) -> KeyedTable | None:
     """The valid lines of `segments`; None if the data directory has no such file."""
     if not (path / "segments").exists():
         return None
-    found = read_segments(path / "segments")
+    segments = read_segments(path / "segments")
     wav = path / "wav.scp"
     recordings = np.unique(read_keyed(wav, False).keys) if wav.exists() else np.zeros(0, "S1")
-    dropped.bad_lines(found.table, SHAPE)
-    defects = found.defects(recordings)
+    dropped.bad_lines(segments.table, SHAPE)
+    defects = segments.defects(recordings)
     for row, _, why in defects:
-        dropped.rows(found.table, np.array([row]), why)
-    return found.table.without(np.array([row for row, _, _ in defects], int), [])
+        dropped.rows(segments.table, np.array([row]), why)
+    return segments.table.without(np.array([row for row, _, _ in defects], int), [])
 
 
 def segment_recordings(segments: KeyedTable, utts: np.ndarray) -> np.ndarray:

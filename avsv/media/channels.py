@@ -1,8 +1,8 @@
 """Mixing a recording down to one channel, and scaling its samples to full scale 1; both are decided per recording.
 
 Channels are averaged. If they cancel each other (stereo in opposite phase, a balanced line recorded as two channels),
-one channel is used instead. Two channels cancel if, in quarter-second blocks that hold more than a tenth of the energy,
-their average has less than a fifth (-7 dB) of the power that uncorrelated channels would give it.
+one channel is used instead. Two channels cancel if, in quarter-second blocks with more than a tenth of the energy in
+total, their average has less than a fifth (-7 dB) of the power that uncorrelated channels would give it.
 
 Floating-point samples may exceed full scale and are kept. Samples that are integers, or as large as integers, were
 written without scaling and are divided by 2**15, 2**23 or 2**31. A peak between these two ranges is ambiguous, and the
@@ -17,12 +17,12 @@ BLOCK = 0.25  # seconds
 LOST = 0.2  # share of the power that the average of uncorrelated channels would have
 SHARE = 0.1  # of a recording's energy
 MOST_OVER = 8.0  # highest peak of a floating-point recording, relative to full scale: 18 dB
-LEAST_INTEGER = 256.0  # 16-bit recordings with a lower peak hold nothing but noise
+LEAST_INTEGER = 256.0  # 16-bit recordings with a lower peak contain only noise
 SCALES = (2.0**15, 2.0**23, 2.0**31)
 
 
 class Mixer:
-    """Averages the channels of one recording, piece by piece, and keeps the statistics that decide about the whole.
+    """Averages the channels of one recording, piece by piece, and collects statistics of the whole recording.
 
     Examples
     --------
@@ -58,7 +58,7 @@ class Mixer:
         return mixed
 
     def cancelling(self) -> int | None:
-        """Index of the loudest channel (the first of equals) if the channels cancel each other, otherwise None."""
+        """Index of the loudest channel (the first if equal) if the channels cancel each other, otherwise None."""
         loud = self.energy > 0.98 * self.energy.max()
         return int(loud.argmax()) if self.cancelled > SHARE * self.energy.sum() else None
 

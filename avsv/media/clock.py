@@ -14,7 +14,7 @@ import numpy as np
 
 log = logging.getLogger("avsv")
 LEAST = 0.002  # seconds; FLV and Matroska round to 1 ms
-JUMP = 1.0  # seconds; time stamps that go back further start anew, as in concatenated files
+JUMP = 1.0  # seconds; time stamps that go back further have restarted, as in concatenated files
 BEYOND = 1.0  # seconds after the end of the file; a later time stamp is wrong
 PIECE = 1 << 20  # samples of silence at a time
 

@@ -41,7 +41,7 @@ def open_container(source: Path | str | io.BytesIO):
 def time_zero(container) -> float:
     """Time 0 of a file's common audio and video clock, in seconds of the container's time stamps.
 
-    It is the start of the earliest audio or video stream, since the time stamps of a transport stream may start
+    It is the start of the earliest audio or video stream, because the time stamps of a transport stream may start
     anywhere. Content at negative time stamps (encoder priming, frames hidden by an edit list) is not presented.
     """
     streams = [*container.streams.audio, *container.streams.video]

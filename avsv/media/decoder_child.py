@@ -25,7 +25,7 @@ LEFT_BEHIND = 256 << 20  # bytes allocated, a third of them libraries, beyond wh
 
 
 class Died(Exception):
-    """The child process ended or does not answer; the message says how."""
+    """The child process ended or does not answer; the message gives details."""
 
 
 def send(pipe: int, text: bytes, arrays: list[np.ndarray] = ()) -> None:
@@ -41,7 +41,7 @@ def send(pipe: int, text: bytes, arrays: list[np.ndarray] = ()) -> None:
             if array.size:
                 write_all(pipe, memoryview(array.reshape(-1)).cast("B"))
     except BrokenPipeError:
-        raise Died("ended before it was asked") from None
+        raise Died("ended before the request") from None
 
 
 def write_all(pipe: int, data: Any) -> None:
@@ -96,7 +96,7 @@ def serve(mib: int, seconds: float, parent: int) -> None:
                     break
                 send(answers, json.dumps(answer | {"warnings": warnings.messages}).encode(), arrays)
                 warnings.messages.clear()
-                del arrays  # leaves all memory to the next clip
+                del arrays  # free the memory before the next clip
             del parts
 
 
@@ -105,7 +105,7 @@ def one_heap() -> Any:
 
     Returns
     -------
-    the C library, or an object with a `malloc_trim` that does nothing where the C library is not glibc
+    the C library; without glibc, an object whose `malloc_trim` does nothing
     """
     with contextlib.suppress(OSError, AttributeError):
         library = ctypes.CDLL(None)
@@ -124,7 +124,7 @@ def bytes_held() -> int:
 
 
 def limit_memory(mib: int, heap: Any) -> None:
-    """Limit this process to `mib` more than it holds now: earlier clips do not count against the next one."""
+    """Limit this process to `mib` more than its current memory: earlier clips do not count against the next one."""
     held = bytes_held()
     if held > LEFT_BEHIND:
         gc.collect()  # ffmpeg's containers refer to themselves, and their decoders hold threads

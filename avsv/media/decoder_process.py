@@ -1,10 +1,10 @@
 """Decoding in a child process: a file that crashes or hangs its decoder costs one clip, not the whole job.
 
-Media files come from anywhere, and the libraries that decode them are large and written in C: one damaged file can
-crash the process, hang it, or exhaust its memory. `guarded(read_waveform, path)` does what `read_waveform(path)` does,
-in a child process that is started once and imports nothing but the decoders. The child may use MIB of memory and
+Media files are untrusted, and the libraries that decode them are large and written in C: one damaged file can crash the
+process, hang it, or exhaust its memory. `guarded(read_waveform, path)` runs `read_waveform(path)` in a child process
+that is started once and imports only the decoders. The child may use MIB of memory and
 SECONDS for a clip. If it dies, hangs or asks for more, the clip raises an InputError like any other bad file, and the
-next clip gets a new child. A clip is blamed only if it was the first that its child read.
+next clip gets a new child. A failure counts against a clip only if it was the first that its child read.
 
 All media of unknown origin are read this way: no other part of avsv calls a decoder, and a test enforces it.
 
@@ -39,7 +39,7 @@ SECONDS = 120.0  # wall-clock limit per clip; a long video on a slow disk takes 
 MIB = 1024  # memory limit of the child; an hour of audio at 16 kHz takes 500
 TO_START = 60.0  # seconds that starting may take on a busy machine; half a second is usual
 MOST_TEXT = 1 << 24  # bytes of an answer's JSON
-PIPE = 1 << 20  # capacity of the pipe in bytes, where the system allows it
+PIPE = 1 << 20  # capacity of the pipe in bytes, if the system allows it
 F_SETPIPE_SZ = 1031  # of fcntl.h; Python 3.10 names it, on Linux only
 FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP)  # no decoder sends them to itself
 KINDS = ("b", "i", "u", "f")  # kinds of numpy types that are accepted from a child
@@ -120,7 +120,7 @@ class Guard(threading.local):
                     asked = True
                 yield outcome
         finally:
-            if asked:  # the caller stopped iterating, or asks for another file
+            if asked:  # the caller stopped iterating, or requests another file
                 self.stop()
 
     def stream(self, function: Callable, path: str | Path, *more: Any) -> Iterator[Any]:
@@ -133,7 +133,7 @@ class Guard(threading.local):
         try:
             while True:
                 if self.turn != turn:
-                    raise RuntimeError(f"{path}: another file was asked for before this one was read to its end")
+                    raise RuntimeError(f"{path}: another file was requested before this one was read to its end")
                 answer, arrays = self.outcome(path, may_repeat=is_first)
                 if not answer.get("more"):
                     turn = None

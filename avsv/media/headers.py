@@ -25,11 +25,11 @@ BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot", b"styp",
 
 @dataclass
 class Header:
-    """What the header of a media file says before decoding.
+    """Facts from the header of a media file, known before decoding.
 
     reader : "libsndfile" or "ffmpeg"
-    cut : how much of a truncated file is present; "" if the file is complete or the header does not say
-    odd : what is wrong with the header of a complete file
+    cut : the share of a truncated file that is present, as text; "" if the file is complete or the header does not tell
+    odd : the error in the header of a complete file, as text
     patches : offset -> correct bytes of the header
     samples : length of the audio (for mp3, a lower bound) if the header gives it, otherwise 0
     content : (begin, end) of a recording in another format inside this file
@@ -218,7 +218,7 @@ def read_ogg(file: BinaryIO, n_bytes: int) -> Header:
 
 
 def read_matroska(file: BinaryIO, n_bytes: int) -> Header:
-    """Check that the segment, which holds everything, is complete.
+    """Check that the segment, the element that contains all data, is complete.
 
     Its size is unknown if the file was written to a pipe or never closed.
     """
@@ -245,7 +245,7 @@ def ebml_head(data: bytes) -> tuple[int, int, int]:
 
 
 def size_of_size(file: BinaryIO, place: int) -> int:
-    """Number of bytes that hold the size of the EBML element at `place`."""
+    """Number of bytes in the size field of the EBML element at `place`."""
     file.seek(place)
     data = file.read(9)
     return 9 - data[9 - data[0].bit_length()].bit_length()

@@ -1,4 +1,4 @@
-"""Upright images with square pixels, rotated and mirrored as their files ask.
+"""Upright images with square pixels, rotated and mirrored as their files specify.
 
 Videos carry a display matrix and a pixel aspect ratio, still images an EXIF orientation. Each is a linear map from the
 stored image (x to the right, y down) to the displayed one; translations do not matter here.

@@ -98,7 +98,7 @@ def decode_jpeg(data: bytes | np.ndarray, most_pixels: int, grey: bool = False) 
 
     Returns
     -------
-    (height, width, 3) uint8 BGR, or (height, width) where `grey`
+    (height, width, 3) uint8 BGR, or (height, width) if `grey`
 
     Raises
     ------

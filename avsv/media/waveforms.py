@@ -32,17 +32,17 @@ LOUD = 100 * SILENT  # lowest peak of a track that is not silent
 
 
 class TooLong(InputError):
-    """A recording has more samples than are kept in memory."""
+    """A recording has more samples than avsv keeps in memory."""
 
 
 def read_waveform(source: Source, rate: int = 16000, allow_pipes: bool = False, track: int | None = None) -> np.ndarray:
-    """Read a recording, or a segment of one, as a mono waveform; channels.py tells how channels are mixed.
+    """Read a recording, or a segment of one, as a mono waveform; channels.py explains how channels are mixed.
 
     Parameters
     ----------
     source : a path, Kaldi's `command |` if `allow_pipes`, or a Segment of either
     rate : wanted sample rate in Hz; other rates are resampled (soxr, high quality)
-    allow_pipes : run commands from data files; off by default, since data files may come from strangers
+    allow_pipes : run commands from data files; off by default, because data files may be untrusted
     track : number of the audio track, from 1; None for the file's default track, or the first
 
     Returns
@@ -51,8 +51,8 @@ def read_waveform(source: Source, rate: int = 16000, allow_pipes: bool = False, 
 
     Raises
     ------
-    InputError : the file is absent, truncated or has no audio; the samples are none, more than MOST_SAMPLES, NaN,
-        infinite or of unknown scale; the default track is silent but another is not; a pipe is not allowed; or a
+    InputError : the file is absent, truncated or has no audio; no samples, or more than MOST_SAMPLES; samples that are
+        NaN, infinite or of unknown scale; the default track is silent but another is not; a pipe is not allowed; or a
         segment lies outside its recording
     """
     if not isinstance(source, Segment):

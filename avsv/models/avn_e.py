@@ -175,7 +175,7 @@ class FusionOptions:
     """The options that define a fusion network, together with the sizes of the embeddings."""
 
     fusion: str = choice("soft_attention", *FORMS)
-    size: int = within(512, 1, 16384)  # of the transformed embeddings, and of every output but soft_attention_concat's
+    size: int = within(512, 1, 16384)  # of transformed embeddings and, except for soft_attention_concat, outputs
     transform_depth: int = within(1, 0, 20)  # layers of W_v and W_f; 0: no transform
     attention_depth: int = within(1, 1, 20)  # layers of the attention; each halves the width
     # embeddings | reliability | both: the input of the attention

@@ -122,7 +122,7 @@ def read_torch(path: Path | str) -> Any:
 
 
 def refuse_compressed(path: Path) -> None:
-    """Raise InputError for an archive much smaller than its contents: torch.save does not compress."""
+    """Raise InputError if an archive is much smaller than its contents: torch.save does not compress."""
     if not zipfile.is_zipfile(path):
         return
     try:
@@ -289,7 +289,7 @@ def refuse_huge(value: Any) -> None:
     """Raise ValueError for a number or a list so large that the network would not fit into memory."""
     if isinstance(value, dict | list):
         if len(value) > 1000:
-            raise ValueError(f"{len(value)} values where a few are expected")
+            raise ValueError(f"expected a few values, found {len(value)}")
         for item in value.values() if isinstance(value, dict) else value:
             refuse_huge(item)
     elif isinstance(value, int | float) and not abs(value) <= LARGEST_NUMBER:

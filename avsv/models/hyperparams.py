@@ -58,7 +58,7 @@ class Recipe:
     network : class name, a key of OPTIONS
     options, features, normalization : arguments of the class, of SpeechBrain's Fbank and its InputNormalization
     weights : file of the network's weights, in the folder of hyperparams.yaml
-    others : further files that SpeechBrain reads (those of the classifier); they do not affect embeddings
+    others : other files that SpeechBrain reads (those of the classifier); they do not affect embeddings
     """
 
     network: str

@@ -1,7 +1,7 @@
 """A SpeechBrain speaker encoder in ONNX Runtime, one whole clip at a time: without padding, no masks are needed.
 
-On a CPU this is the fastest exact method we measured. Batches save nothing there, as the matrix products of one clip
-are large enough, while padding costs time and changes the embedding. Several threads may share one session.
+On a CPU this is the fastest exact method we measured. Batches save nothing there, because the matrix products of one
+clip are large enough, while padding costs time and changes the embedding. Several threads may share one session.
 """
 
 import copy

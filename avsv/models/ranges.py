@@ -103,7 +103,7 @@ def is_inside(value: float, bounds: dict) -> bool:
 
 
 def describe(bounds: dict, whole: bool) -> str:
-    """The range in words.
+    """The range as text.
 
     Examples
     --------

@@ -1,8 +1,8 @@
 """The reliability of a voice and a face embedding: a damaged modality is treated as partly missing.
 
 Each modality has two kinds of evidence: a linear damage detector on the embedding itself (damage shifts embeddings in
-directions that all speakers share, and few speakers suffice to learn them), and quality measures of the clip. Trust is
-a logistic function of both.
+directions common to all speakers, so few speakers suffice for training), and quality measures of the clip. Trust is a
+logistic function of both.
 """
 
 import torch
@@ -52,7 +52,7 @@ class Reliability(nn.Module):
         (batch, n_evidence): presence, probability of damage, quality; 0 where missing
         (batch, 2) trust in voice and face, 0 where missing
         """
-        # elements of a unit vector are small; scaled to a mean square of 1, they learn as fast as the other inputs
+        # elements of a unit vector are small; scaled to a mean square of 1, they train as fast as the other inputs
         voice, face = (x * x.shape[1] ** 0.5 for x in (voice, face))
         damage = torch.cat([self.voice_detector(voice), self.face_detector(face)], 1)
         probability = damage.sigmoid() * present

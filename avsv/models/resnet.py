@@ -47,7 +47,7 @@ class BasicBlock(nn.Module):
 
 
 def make_stages(n_in: int, channels: Sequence[int], blocks: Sequence[int]) -> list[nn.Sequential]:
-    """One Sequential of basic blocks per stage; every stage but the first halves both sides of the map."""
+    """One Sequential of basic blocks per stage; every stage except the first halves both sides of the map."""
     stages = []
     for stage, (n_blocks, n_out) in enumerate(zip(blocks, channels, strict=True)):
         strides = [1 if stage == 0 else 2] + [1] * (n_blocks - 1)

@@ -1,4 +1,4 @@
-"""Mean and standard deviation of recordings' scores against a cohort, over all of them or only the highest.
+"""Mean and standard deviation of recordings' cohort scores, over all scores or only the highest.
 
 Scores are inner products, computed for a few recordings at a time: the table of all recordings by all members would
 take gigabytes.

@@ -146,7 +146,7 @@ def train_lda(statistics: ClassStatistics, dim: int | None = None) -> np.ndarray
     True
     """
     if not (np.isfinite(statistics.within).all() and np.isfinite(statistics.means).all()):
-        raise InputError("the training embeddings hold NaN, infinite values, or values too large to square")
+        raise InputError("the training embeddings have NaN, infinite values, or values too large to square")
     d, most = statistics.within.shape[0], min(statistics.within.shape[0], len(statistics.counts) - 1)
     k = len(statistics.counts)
     if dim is not None and dim > most:

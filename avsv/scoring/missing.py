@@ -1,7 +1,7 @@
-"""Trials without an embedding or a score. They are counted and listed, whatever the caller decides about them.
+"""Trials without an embedding or a score: counted, listed, and treated as the caller decides.
 
-The decision is a plain value, the parameter `missing` of the functions below: "error" raises, "drop" leaves such trials
-out, "keep" keeps the score they had before, and a number becomes their score.
+The functions below take this decision as the parameter `missing`: "error" raises, "drop" leaves such trials out, "keep"
+keeps their previous score, and a number becomes their score.
 """
 
 import logging
@@ -74,7 +74,7 @@ def refuse_disjoint(missing: Missing, trials: "Trials", disjoint: "np.ndarray") 
     if len(disjoint) and missing == "error":
         enroll, test = trials[int(disjoint[0])]
         raise InputError(f"{len(disjoint)} of {len(trials)} trials compare a voice with a face, the first: "
-                        f"{enroll} {test}; set missing to something other than error")  # fmt: skip
+                        f"{enroll} {test}; set missing to another value than error")  # fmt: skip
 
 
 def fill_missing(

@@ -51,7 +51,7 @@ def read_weights(paths: Sequence[Path], ids: Sequence[str]) -> np.ndarray:
         table |= read_table(path)
     names = ", ".join(map(str, paths))
     if lacking := [name for name in ids if name not in table]:
-        raise InputError(f"{names}: lacks the weights of {len(lacking)} clips of the trials, the first: {lacking[0]}; "
+        raise InputError(f"{names}: has no weights for {len(lacking)} clips of the trials, the first: {lacking[0]}; "
                         "avsv embed-pair writes them beside the embeddings")  # fmt: skip
     try:
         weights = np.array([table[name].split() for name in ids], np.float32)

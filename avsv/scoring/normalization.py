@@ -87,8 +87,8 @@ class Method:
     """A normalisation.
 
     apply : (scores, pairs, recordings, cohort), as in `normalize`; followed by n_best and choice if adaptive
-    adaptive : only the highest cohort scores are used
-    left_out : cohort scores of each member that are not used (zt-norm: the one with itself)
+    adaptive : whether only the highest cohort scores are used
+    left_out : number of cohort scores of each member that are not used (zt-norm: its score with itself)
     """
 
     apply: Callable[..., np.ndarray]

@@ -55,23 +55,23 @@ def read_plda(path: Path | str, length: str = "sqrt-dim") -> Plda:
         absent = [name for name in ("mean.vec", "transform.mat", "plda") if not (path / name).exists()]
         raise InputError(f"{path}: lacks {', '.join(absent)}; expected a folder that avsv plda wrote, or Kaldi's plda "
                         "file")  # fmt: skip
-    beside = {name: folder / name for name in ("mean.vec", "transform.mat") if (folder / name).exists()}
-    absent = [name for name in ("mean.vec", "transform.mat") if name not in beside]
+    present = {name: folder / name for name in ("mean.vec", "transform.mat") if (folder / name).exists()}
+    absent = [name for name in ("mean.vec", "transform.mat") if name not in present]
     if path.is_dir():
-        projection = read_projection(*(beside.get(name) for name in ("mean.vec", "transform.mat")))
+        projection = read_projection(*(present.get(name) for name in ("mean.vec", "transform.mat")))
         if absent:
-            log.warning("%s: without %s, embeddings are used as they come", path, " and ".join(absent))
+            log.warning("%s: without %s, embeddings are not centred or transformed", path, " and ".join(absent))
     else:
         projection = Projection(None)
-        if beside:
+        if present:
             log.warning(
-                "%s: applied without %s, which lie beside it; give the folder to apply them", path, " and ".join(beside)
+                "%s: applied without %s in the same folder; give the folder to apply them", path, " and ".join(present)
             )
     gaussians = read_gaussians(file)
     given, expected = projection.size, len(gaussians.psi)
     if given is not None and given != expected:
         if absent:
-            raise InputError(f"{folder}: lacks {', '.join(absent)}: {next(iter(beside))} gives vectors of {given} "
+            raise InputError(f"{folder}: lacks {', '.join(absent)}: {next(iter(present))} gives vectors of {given} "
                             f"values, plda expects {expected}")  # fmt: skip
         raise InputError(f"{folder}: transform.mat gives vectors of {given} values, plda expects {expected}")
     return Plda(projection, gaussians, length)
@@ -97,7 +97,7 @@ def degenerate(gaussians: Gaussians) -> str | None:
     """Why a model cannot score anything, or None if it can."""
     parts = gaussians.mean, gaussians.transform, gaussians.psi
     if not all(np.isfinite(part).all() for part in parts) or (gaussians.psi < 0).any():
-        return "it holds values that are not finite, or a negative variance"
+        return "it has values that are not finite, or a negative variance"
     scales = np.linalg.svd(gaussians.transform, compute_uv=False)
     if not len(scales) or scales[-1] <= SINGULAR * scales[0]:
         return "its transform is singular"

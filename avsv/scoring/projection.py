@@ -88,7 +88,7 @@ def read_finite(path: Path | str) -> np.ndarray:
     """Read a vector or matrix as float64; raises InputError if a value is not finite."""
     array = read_array(path).astype(np.float64)
     if not np.isfinite(array).all():
-        raise InputError(f"{path}: holds NaN or infinite values")
+        raise InputError(f"{path}: has NaN or infinite values")
     return array
 
 

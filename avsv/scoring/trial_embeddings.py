@@ -131,7 +131,7 @@ def read_both(
 
 
 def choose_embeddings(source: Embeddings | Path | str, names: Iterable[str]) -> Embeddings:
-    """The embeddings of `names`, in this order; names that the source lacks are left out, as in `read_embeddings`."""
+    """The embeddings of `names`, in this order; unknown names are left out, as in `read_embeddings`."""
     if not isinstance(source, Embeddings):
         return read_embeddings(source, names)
     row_of = {name: row for row, name in enumerate(source.ids)}
@@ -143,7 +143,7 @@ def choose_embeddings(source: Embeddings | Path | str, names: Iterable[str]) -> 
 def read_models(spk2utt: Path | str, wanted: Sequence[str]) -> dict[str, list[str]]:
     """Read the recordings of the models `wanted`, from Kaldi's lines `model recording recording ...`.
 
-    Paths, as in CN-Celeb's enroll.map, are matched by the utterance identifiers that trials.py makes of them.
+    Paths, as in CN-Celeb's enroll.map, are matched by the utterance identifiers that trials.py derives from them.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""One trial decided by a calibration, from the cosines of the modalities that both clips have."""
+"""Decides one trial by a calibration, from the cosines of the modalities that both clips have."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ class Clip:
     """Embeddings of one file.
 
     vectors : modality -> embedding, (d,) float32
-    absent : modality -> why the file has none
+    absent : modality -> reason why the file has no embedding of it
     models : modality -> name of the encoder, see avsv/kaldi/origin.py
     """
 

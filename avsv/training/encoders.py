@@ -68,10 +68,10 @@ def refuse_other_features(encoder: nn.Module, source: str) -> None:
     """Raise InputError if the encoder expects features that differ from those computed in training."""
     waveform, lengths = torch.randn(1, RATE, generator=torch.Generator().manual_seed(0)), torch.ones(1)
     fbank, normalize = make_frontend()
-    ours = normalize(fbank(waveform), lengths)
-    theirs = encoder.mods["mean_var_norm"](encoder.mods["compute_features"](waveform), lengths)
-    if ours.shape != theirs.shape or not torch.allclose(ours, theirs, atol=1e-3):
-        raise InputError(f"voice: {source}: expects other features ({theirs.shape[-1]} per frame) than training "
+    expected = normalize(fbank(waveform), lengths)
+    found = encoder.mods["mean_var_norm"](encoder.mods["compute_features"](waveform), lengths)
+    if expected.shape != found.shape or not torch.allclose(expected, found, atol=1e-3):
+        raise InputError(f"voice: {source}: expects other features ({found.shape[-1]} per frame) than training "
                         "computes; choose an encoder of 80 mean-normalised log mel energies")  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""The background of the results: which clips were skipped and why, configurations, versions."""
+"""The background of the results: skipped clips with reasons, configurations, versions."""
 
 import json
 import os
@@ -19,7 +19,7 @@ SHOWN = 200  # names in one list; the rest is counted
 
 @dataclass(frozen=True)
 class Skipped:
-    """Clips that one step left out.
+    """The clips that one step skipped.
 
     path : the file that lists them
     reasons : reason -> each name with its full message
@@ -60,8 +60,8 @@ def general(reason: str) -> str:
 
     Examples
     --------
-    >>> general("/data/x.wav: the sound lasts 0.051 s, less than 0.1 s")
-    'the sound lasts … s, less than … s'
+    >>> general("/data/x.wav: the audio lasts 0.051 s, less than 0.1 s")
+    'the audio lasts … s, less than … s'
     >>> general("no face was found in 5 frames")
     'no face was found in … frames'
     """
@@ -134,7 +134,7 @@ def configuration(exp_dir: Path, path: Path) -> Markup:
 
 
 def read_json(path: Path) -> dict:
-    """The JSON object in a file next to a configuration or scores; InputError if it is something different."""
+    """The JSON object in a file next to a configuration or scores; InputError for any other content."""
     try:
         content = json.loads("\n".join(read_lines(path)))
     except (ValueError, RecursionError) as error:
@@ -155,7 +155,7 @@ def is_used(folder: Path, models: Mapping[Path, str]) -> bool:
 
 
 def last_epoch(exp_dir: Path, folder: Path) -> str:
-    """The last line of history.jsonl in words, such as "epoch 30: loss 0.12"."""
+    """The last line of history.jsonl as text, such as "epoch 30: loss 0.12"."""
     path = folder / "history.jsonl"
     lines = read_lines(path) if is_inside(exp_dir, path) else []
     try:

@@ -25,7 +25,7 @@ def badge(is_reference: bool) -> Markup | None:
 
 
 def legend(all_curves: Sequence[Curves]) -> Markup:
-    """Which line is which system, best first."""
+    """The legend: the line of each system, best first."""
     items = [
         tag("li", key_of(c.number, c.is_reference), " ", tag("b", c.record["system"]), f" {c.record['backend']} ",
             tag("span", f"EER {shown(c.record['eer_percent'], 2)} %", class_="quiet"), badge(c.is_reference))
@@ -39,7 +39,7 @@ def det_plot(all_curves: Sequence[Curves]) -> Markup:
     lowest = lowest_rate(all_curves[0].record["n_target"], all_curves[0].record["n_nontarget"])
     frame = Frame((lowest, HIGHEST), (lowest, HIGHEST), scale=normal_deviate)
     ticks = [(rate, f"{100 * rate:g}") for rate in RATES if lowest <= rate <= HIGHEST]
-    best_last = list(reversed(all_curves))  # so that it lies on top
+    best_last = list(reversed(all_curves))  # the best curve is drawn on top
     bands = [frame.band(*c.band, class_=f"band c{c.number % N_COLOURS}") for c in best_last if c.band]
     diagonal = frame.path(*[np.array([lowest, HIGHEST])] * 2, class_="grid")
     lines = [frame.path(*c.det, **line_style(c.number, c.is_reference)) for c in best_last]

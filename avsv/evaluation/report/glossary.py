@@ -61,4 +61,4 @@ def describe_system(name: str, scores: Path) -> str:
         return "embeddings of a network that fuses voice and face"
     if sources_of(scores, "enroll"):
         return f"embeddings in {name}/"
-    return "scores that came with no record of how they were made, such as another toolkit's"
+    return "scores without a record of how they were made, such as those of another toolkit"

@@ -7,7 +7,7 @@ VOID = {"img", "br"}  # elements of HTML that have no end; those of SVG all have
 
 
 class Markup(str):
-    """Text that already is HTML."""
+    """Text that is already HTML."""
 
 
 def text_of(part) -> str:

@@ -160,7 +160,7 @@ def file_name(content: str, ending: str) -> str:
 
 
 def describe_damage(damage: Mapping) -> str:
-    """Damage in words: its kind and its first number, the severity.
+    """Damage as text: its kind and its first number, the severity.
 
     Examples
     --------

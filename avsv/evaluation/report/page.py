@@ -53,7 +53,7 @@ def page(
 ) -> str:
     """The whole of index.html.
 
-    main : the trial list that the first sentence is about
+    main : the trial list described by the first sentence
     """
     numbers = number_systems(files)
     models = {path: hashed for file in files for path, hashed in sources_of(file.path, "model").items()}
@@ -84,7 +84,7 @@ def whole_page(title: str, lead: Markup, note: str, sections: Sequence[tuple[str
                  tag("nav", links))  # fmt: skip
     body = [tag("section", tag("h2", name), content, id=anchor) for anchor, name, content in sections]
     script = (HERE / "page.js").read_text(encoding="utf-8")
-    # hash of the text between the script's tags: the browser runs this script only
+    # hash of the text between the script's tags: the browser runs only this script
     digest = hashlib.sha256(f"\n{script}".encode()).digest()
     return Template((HERE / "page.html").read_text(encoding="utf-8")).substitute(
         title=text_of(title),

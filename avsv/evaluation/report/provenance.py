@@ -1,4 +1,4 @@
-"""Which models, options and data made each row, from the records of provenance, and which rows differ from the others.
+"""The models, options and data behind each row, from records of provenance, and the rows that differ from the others.
 
 Rows that share a step should agree on it: the embeddings of one system come from one model, and a back-end has the
 same options in all systems. A row that differs from most rows is marked in its table.
@@ -16,7 +16,7 @@ from avsv.jobs.provenance import Record, chain, source_path
 
 SHARED_BACKEND = ("score", "normalize")  # a back-end's options are the same for all systems
 MODEL, OPTIONS, DATA, VERSION, NONE = "model", "options", "data", "version of avsv", "no record"
-Fact = tuple[str, str]  # MODEL, OPTIONS, DATA or VERSION; the step or file that has it
+Fact = tuple[str, str]  # MODEL, OPTIONS, DATA or VERSION; the step or file concerned
 
 
 @dataclass

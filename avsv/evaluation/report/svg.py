@@ -1,4 +1,4 @@
-"""Plots as small SVG: a frame that maps numbers to places, paths, ticks. Colours come from the page's style."""
+"""Plots as small SVG: a frame that maps numbers to positions, paths, ticks. Colours come from the page's style."""
 
 from collections.abc import Callable, Sequence
 from itertools import groupby
@@ -96,7 +96,7 @@ class Frame:
 
 
 def short(number: float) -> str:
-    """A place with one decimal, and none where it is 0.
+    """A coordinate with one decimal, which is left out if it is 0.
 
     Examples
     --------

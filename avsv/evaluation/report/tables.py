@@ -71,7 +71,7 @@ def result_table(
             class_="reference" if is_reference(r) else None)
         for r in table.records
     ]  # fmt: skip
-    for name in sorted({p.system for p in mine} - {r["system"] for r in table.records}):  # published, none of ours
+    for name in sorted({p.system for p in mine} - {r["system"] for r in table.records}):  # published only
         cells = [tag("td", "–", class_=c.class_) for c in columns]
         cells[AFTER_EER] = cell(columns[AFTER_EER], {"system": name}, None)
         rows.append(tag("tr", row_names(name, "published"), cells))

@@ -2,7 +2,7 @@
 
 The lists follow the published protocols of VoxCeleb1 (Nagrani et al., ECCV 2018): as many nontarget pairs as target
 pairs, drawn at random, or from people who share gender, nationality, age, or several of these. The voice and face of a
-target pair come from different sessions if the person has several: sharing a room or a day must not help.
+target pair come from different sessions if the person has several: otherwise a shared room or day would help.
 """
 
 import logging
@@ -49,7 +49,7 @@ def clips_of(data: DataDir, utts: Sequence[str]) -> Clips:
 
 
 def traits_of(data: DataDir, people: Sequence[str]) -> dict[str, np.ndarray]:
-    """Group -> (people,) int, equal for people who share the group's traits.
+    """Group -> (people,) int, with equal numbers for people who share the group's traits.
 
     Groups without the necessary tables are left out, and the log names the missing table.
 

@@ -12,7 +12,7 @@ The published one (VoxCeleb1: Nagrani et al., ECCV 2018, and lists added by late
     matching/matching_v2f_GROUP.csv             as ours, with paths
     retrieval/wav_20k.csv, jpg_20k.csv          a header, then person, tab, path
 
-GROUP tells what the wrong candidates share with the true one: U nothing in particular (`random` in the published
+GROUP names the traits that wrong candidates share with the true one: U none in particular (`random` in the published
 lists), G gender, N nationality, A age, GN, GNA.
 """
 

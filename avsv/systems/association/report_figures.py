@@ -57,7 +57,7 @@ def principal_plane(vectors: np.ndarray) -> tuple[np.ndarray, float]:
     left, values, right = np.linalg.svd(centred, full_matrices=False)
     signs = np.sign(
         right[:2].sum(1) + 1e-12
-    )  # the sign of a component is arbitrary; fix it to make the figure reproducible
+    )  # the sign of a component is arbitrary; fixing it makes the figure reproducible
     total = float((values**2).sum())
     return left[:, :2] * values[:2] * signs, float((values[:2] ** 2).sum()) / total if total else 0.0
 

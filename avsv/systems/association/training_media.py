@@ -176,7 +176,7 @@ class AssociationMediaTask(Task):
 
         def step(batch):
             voice, face, labels = (part.to(trainer.device, non_blocking=True) for part in batch)
-            # each of several processes has a share of the images, and the family works on the vectors of all
+            # with several processes, each embeds a share of the images, and the family works on all vectors
             voice, face, labels = (from_all(x) for x in (*model.trunk_pairs(voice, face), labels))
             covariates = {name: values.to(trainer.device)[labels] for name, values in self.people.values.items()}
             return model.family.loss(Pairs(voice, face, labels, covariates), trainer.done)

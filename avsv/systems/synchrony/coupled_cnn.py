@@ -2,7 +2,7 @@
 
 Two networks map 0.3 s of mouth images and 0.3 s of audio to 64-dimensional vectors; their distance is small if both
 belong together. Layers follow the authors' code. Kernels are (time, height, width) for the mouth and (time, frequency,
-channel) for the audio; batch norm and PReLU follow every convolution but the last.
+channel) for the audio; batch norm and PReLU follow every convolution except the last.
 
     mouth, 9 x 60 x 100, grey, 30 frames per second    parameters (with batch norm and PReLU)
     conv1   16   1,3,3, pool 1,3,3 / 1,2,2    29 x 49           192
@@ -24,7 +24,7 @@ channel) for the audio; batch norm and PReLU follow every convolution but the la
     out     64   15,1,1                           1          122,944
     all                                                      165,152
 
-Every kernel but the last spans one frame, hence each frame is computed once even if many cubes contain it: the last
+Every kernel except the last spans one frame, so each frame is computed once even if many cubes contain it: the last
 layer slides over time, and a segment of T frames gives the vectors of all its T - 8 cubes. The authors' batch norm has
 no scale; ours has one, as is usual in torch.
 """

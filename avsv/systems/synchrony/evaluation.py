@@ -16,7 +16,7 @@ FRAME = 0.04  # seconds
 
 
 def read_distances(path: Path | str) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Read what `avsv synchrony score` wrote: clip -> offsets (lags,) and distances (cubes, lags)."""
+    """Read the output of `avsv synchrony score`: clip -> offsets (lags,) and distances (cubes, lags)."""
     import kaldiio
 
     try:

@@ -1,4 +1,4 @@
-"""Contrastive loss for mouth-audio pairs, and online selection of the pairs to learn from."""
+"""Contrastive loss for mouth-audio pairs, and online selection of the training pairs."""
 
 import torch
 from torch import Tensor
@@ -28,7 +28,7 @@ def contrastive_distance_loss(distance: Tensor, genuine: Tensor, margin: float) 
 
 
 def select_pairs(distance: Tensor, genuine: Tensor, kind: str, margin: float) -> Tensor:
-    """Online pair selection (Torfi et al., 2017): which pairs of a batch to learn from.
+    """Online pair selection (Torfi et al., 2017): the pairs of a batch to train on.
 
     none      all pairs
     fixed     as in the authors' published code: all genuine pairs, and impostors with d < max genuine d + margin

@@ -163,7 +163,7 @@ def decode_mouths(data: bytes) -> Mouths:
         grid = sheet.reshape(-1, HEIGHT, PER_ROW, WIDTH).transpose(0, 2, 1, 3).reshape(-1, HEIGHT, WIDTH)
         if not len(times) <= len(grid) < len(times) + PER_ROW:
             raise ValueError
-    except Exception:  # zipfile, numpy and OpenCV raise classes of their own
+    except Exception:  # zipfile, numpy and OpenCV raise their own classes
         raise InputError("expected mouth images, found other data") from None
     return Mouths(grid[: len(times)], times)
 

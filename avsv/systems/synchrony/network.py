@@ -1,4 +1,4 @@
-"""The interface of synchrony networks: what embedding, scoring and training expect of each."""
+"""The interface of synchrony networks, used by embedding, scoring and training."""
 
 from abc import ABC, abstractmethod
 

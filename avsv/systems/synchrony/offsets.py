@@ -58,10 +58,10 @@ def distance_matrix(vectors: ClipVectors, largest: float = LARGEST) -> tuple[np.
     lags = np.arange(-reach, reach + 1)
     cubes = np.arange(vectors.first, vectors.last)
     places = cubes[:, None] * ratio + lags
-    there = (places >= 0) & (places < len(vectors.audio))
+    valid = (places >= 0) & (places < len(vectors.audio))
     audio = vectors.audio[np.clip(places, 0, len(vectors.audio) - 1)]
     distance = np.linalg.norm(vectors.mouths[cubes, None] - audio, axis=2)
-    return lags * vectors.audio_step, np.where(there, distance, np.nan)
+    return lags * vectors.audio_step, np.where(valid, distance, np.nan)
 
 
 def pair_distances(offsets: np.ndarray, matrix: np.ndarray, shift: float) -> tuple[np.ndarray, np.ndarray]:
@@ -136,7 +136,7 @@ def find_offset(offsets: np.ndarray, matrix: np.ndarray) -> Synchrony:
 
 
 def describe_offset(seconds: float) -> str:
-    """Put an offset in words.
+    """Describe an offset as text.
 
     Examples
     --------

@@ -44,7 +44,7 @@ def face_grid(rows: Sequence[np.ndarray], names: Sequence[str], titles: Sequence
 
 
 def choose_people(people: Sequence[str], gender: Mapping[str, str], n: int) -> list[str]:
-    """Choose `n` people spread over all, half of them women, women first.
+    """Choose `n` people, evenly spaced in the list, half of them women, women first.
 
     Parameters
     ----------

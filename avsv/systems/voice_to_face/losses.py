@@ -1,7 +1,7 @@
 """Losses of a generative adversarial network with an identity classifier (Wen, Raj and Singh, NeurIPS 2019).
 
-The critic learns to separate real from generated faces (binary cross-entropy) and to identify real faces
-(cross-entropy); the generator learns to produce faces that pass as real and are identified as the speaker.
+The critic is trained to separate real from generated faces (binary cross-entropy) and to identify real faces
+(cross-entropy); the generator is trained to produce faces that pass as real and are identified as the speaker.
 """
 
 import torch

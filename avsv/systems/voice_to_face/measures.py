@@ -42,7 +42,7 @@ def draw_pairs(generated: Sequence[str], real: Sequence[str], gender: Mapping[st
                seed: int = 0) -> np.ndarray:  # fmt: skip
     """Draw pairs of real faces for each generated face: one of the speaker and one of another person.
 
-    The other person is generated uniformly, then one of that person's faces.
+    The other person is drawn uniformly, then one of that person's faces.
 
     Parameters
     ----------
@@ -201,22 +201,22 @@ def measure_generated(
         raise InputError(
             f"expected the gender of every person in spk2gender, {len(unknown)} are missing, such as {unknown[0]}"
         )
-    found: dict = {"n_drawn": len(generated.people), "n_people": len(set(generated.people))}
+    measures: dict = {"n_drawn": len(generated.people), "n_people": len(set(generated.people))}
     for name, within in (("matching", None), ("matching_same_sex", gender)):
         pairs = draw_pairs(generated.people, real.people, within)
         if not len(pairs):
             others = "another person of the same gender" if within else "another person"
             raise InputError(f"expected at least one person with a voice and a face, and the face of {others}")
-        found[name] = measure_matching(pair_scores(generated, real, pairs), pair_people(real, pairs), n_resamples)
+        measures[name] = measure_matching(pair_scores(generated, real, pairs), pair_people(real, pairs), n_resamples)
     right = GenderClassifier.train(train, gender).agrees(generated, gender)
-    found["sex"] = measure_share(right, generated.people, n_resamples)
+    measures["sex"] = measure_share(right, generated.people, n_resamples)
     names = {name: number for number, name in enumerate(sorted({*generated.people, *real.people}))}
     queries, gallery = (np.array([names[p] for p in faces.people]) for faces in (generated, real))
-    found["retrieval"] = measure_retrieval(lambda rows: generated.vectors[rows] @ real.vectors.T, queries, gallery,
+    measures["retrieval"] = measure_retrieval(lambda rows: generated.vectors[rows] @ real.vectors.T, queries, gallery,
                                            n_resamples)  # fmt: skip
-    found["consistency"] = measure_consistency(generated, n_resamples)
-    found["frechet"] = frechet_distance(generated.vectors, real.vectors)
-    return found
+    measures["consistency"] = measure_consistency(generated, n_resamples)
+    measures["frechet"] = frechet_distance(generated.vectors, real.vectors)
+    return measures
 
 
 def measure_gain(long: Faces, short: Faces, real: Faces, n_resamples: int = 1000) -> dict:

@@ -1,8 +1,8 @@
 """Training a generator of faces from voices against a critic (Wen, Raj and Singh, NeurIPS 2019).
 
-In each step the critic learns from real and generated faces, then the generator learns to produce faces that pass as
-real and are identified as the speaker. The voice embedder (`task: voice_embedder`) is frozen. Voices and real faces of
-a batch are drawn independently and uniformly over clips: people with more clips occur more often.
+In each step the critic is trained on real and generated faces, then the generator is trained to produce faces that pass
+as real and are identified as the speaker. The voice embedder (`task: voice_embedder`) is frozen. Voices and real faces
+of a batch are drawn independently and uniformly over clips: people with more clips occur more often.
 """
 
 import logging

@@ -1,6 +1,6 @@
 """Training the voice embedder of voice to face as a speaker classifier with cross-entropy on crops of speech.
 
-As in Wen, Raj and Singh, NeurIPS 2019, it is trained first and frozen while the generator learns.
+As in Wen, Raj and Singh, NeurIPS 2019, it is trained first and frozen while the generator is trained.
 """
 
 import logging

@@ -76,7 +76,7 @@ class FusionModel(nn.Module):
         options = FusionOptions(**{f.name: getattr(config, f.name) for f in fields(FusionOptions)})
         self.config, self.fusion = config, Fusion(n_voice, n_face, options)
         if config.losses.damage and not config.reliability:
-            raise InputError("losses.damage: trains the detectors of damage, which need reliability: true")
+            raise InputError("losses.damage: trains the detectors of damage; set reliability: true")
         if config.losses.aam:
             self.aam = AAMSoftmax(self.fusion.out_size, n_people, config.scale, config.margin, config.sub_centres,
                                   config.inter_top_k, config.inter_top_penalty)  # fmt: skip

@@ -66,7 +66,7 @@ class Family(nn.Module, ABC):
     options : see AssociationOptions
     """
 
-    whole_batch = True  # losses form pairs over the whole batch, hence each of several processes gets all of it
+    whole_batch = True  # losses form pairs over the whole batch, so with several processes each gets all of it
 
     def __init__(self, sizes: Sequence[int], n_classes: Mapping[str, int], options: AssociationOptions):
         super().__init__()
@@ -77,7 +77,7 @@ class Family(nn.Module, ABC):
 
     @property
     def description(self) -> dict:
-        """What the network is built from again, see `build_family`."""
+        """The description from which `build_family` rebuilds the network."""
         return {"sizes": self.sizes, "n_classes": self.n_classes, "options": asdict(self.options)}
 
     def set_means(self, voice: Tensor, face: Tensor) -> None:

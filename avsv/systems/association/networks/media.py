@@ -42,7 +42,7 @@ class MediaNetwork(nn.Module):
 
     @property
     def description(self) -> dict:
-        """What `ASSOCIATION_MEDIA` builds the network from."""
+        """The description from which `ASSOCIATION_MEDIA` rebuilds the network."""
         return {"trunk": asdict(self.trunk_options), "shared": self.shared, "n_classes": self.family.n_classes,
                 "options": asdict(self.family.options)}  # fmt: skip
 

@@ -1,9 +1,9 @@
-"""SVHF, "Seeing voices and hearing faces" (Nagrani, Albanie, Zisserman, CVPR 2018): which one of N is it?
+"""SVHF, "Seeing voices and hearing faces" (Nagrani, Albanie, Zisserman, CVPR 2018): picks one of N candidates.
 
 One stream for the query, one with shared weights for the candidates, and fully connected layers after concatenation. To
-support any N without favouring a position, each candidate is judged by layers that see the query, the candidate and the
-mean of all candidates ("query pooling"; the authors' exact form is not published, this one is ours). SVHF classifies
-one of N and does not embed; verification and retrieval do not apply, as in the published tables.
+support any N without favouring a position, each candidate is scored by layers whose input is the query, the candidate
+and the mean of all candidates ("query pooling"; the authors' exact form is not published, this one is ours). SVHF
+classifies one of N and does not embed; verification and retrieval do not apply, as in the published tables.
 """
 
 import torch

@@ -1,7 +1,8 @@
 """avsv voice-to-face draw: generate the image of a face from a recording of a voice.
 
-EXP is a finished training of task voice_to_face. OUT.png has 64 x 64 pixels. The generated face agrees with the voice
-in what a voice reveals: gender and, roughly, age and build. It is not a likeness; do not use it to search for a person.
+EXP is a finished training of task voice_to_face. OUT.png has 64 x 64 pixels. The generated face matches the voice
+in the traits that a voice reveals: gender and, roughly, age and build. It is not a likeness; do not use it to search
+for a person.
 
 example:
   avsv voice-to-face draw --model exp/voice_to_face speech.wav face.png

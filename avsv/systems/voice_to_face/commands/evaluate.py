@@ -25,7 +25,7 @@ from pathlib import Path
 
 from avsv.commands._arguments import add_device, add_resamples, at_least_one
 
-LEAST = 0.32  # seconds that the embedder needs; voice_to_face.speech_features, which --help must not import, has it too
+LEAST = 0.32  # seconds; a copy of the value in voice_to_face.speech_features, which --help must not import
 
 
 def add_arguments(parser):
