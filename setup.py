@@ -70,7 +70,7 @@ setup(
         "onnx>=1.17",
         "onnxruntime>=1.20",
         "opencv-python>=4.10",
-        # sound and video from files, Kaldi's archives, a voice for the mini corpus
+        # audio and video from files, Kaldi's archives, a voice for the mini corpus
         "av>=17",
         "soundfile>=0.13",
         "soxr>=0.5",

@@ -12,7 +12,7 @@
 #   AVSV_VENV=DIR          the environment's folder if not .venv (for a read-only checkout, say); relative to the checkout
 #   AVSV_VENV=none         use the environment that is active; it is checked, not changed
 #   AVSV_PYTHON=PROGRAM    the Python to make it with (3.10 to 3.13), if not the first one found
-#   AVSV_TORCH_INDEX=URL   PyTorch's CPU wheel index (its installation page has it): saves several GB on a Linux machine without a GPU
+#   AVSV_TORCH_INDEX=URL   PyTorch's index of CPU wheels (its installation page names it): saves several GB without a GPU
 #   AVSV_GPU=yes|no        install for an NVIDIA GPU or not; by default, if this machine has one
 #   PIP_NO_INDEX=1 PIP_FIND_LINKS=DIR   no network: take every package from the wheels in DIR (other PIP_* work as well)
 set -euo pipefail

@@ -204,7 +204,10 @@ def explain(error: OmegaConfBaseException, schema: type) -> str:
     missing = re.search(r"missing mandatory value: (\w+)", str(error), re.IGNORECASE)
     if missing:
         return f'"{missing[1]}" must be given, in the file or as {missing[1]}=VALUE'
-    return f'"{getattr(error, "full_key", "")}": {message}'
+    key = getattr(error, "full_key", "")
+    if "Incompatible value 'None'" in message:  # key= on the command line, or a YAML key without a value
+        return f"\"{key}\" has no value; write one, or '' for empty text (on the command line: \"{key}=''\")"
+    return f'"{key}": {message}'
 
 
 def to_yaml(config: Any) -> str:

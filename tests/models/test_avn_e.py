@@ -177,8 +177,8 @@ def test_an_unreliable_clip_moves_towards_the_learned_state():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"fusion": "product"}, "expected one of concat, sum"),
-        ({"missing": "zero"}, "expected one of mask, learned"),
+        ({"fusion": "product"}, "fusion=product"),
+        ({"missing": "zero"}, "missing=zero"),
         ({"attention_depth": 0}, "attention_depth=0"),
         ({"attention_on": "reliability"}, "set reliability: true"),
         ({"voice_quality": ["utt2snr"]}, "set reliability: true"),
