@@ -10,8 +10,10 @@ import json
 import os
 import stat
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
+from json.encoder import encode_basestring_ascii as quoted
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,7 @@ LARGE = 1 << 30  # bytes; larger files are sampled: hashing one whole would take
 PIECE = 1 << 20  # bytes hashed at a time
 PIECES = 256  # samples of a large file, evenly spaced
 ABSENT, COMMAND = "absent", ""  # stamps of media without a key
-AT_A_TIME = 1000  # files that one thread stats per task
+AT_A_TIME = 1000  # files or clips that one thread stats per task
 THREADS = 16  # a network file system answers many requests at once
 QUICK = 1e-4  # seconds a file; below this the entries are cached, and threads would only wait for each other
 State = tuple[int, int]  # size in bytes, modification time in ns
@@ -64,23 +66,31 @@ def file_digest(path: Path | str) -> str:
     return total.hexdigest()[:16]
 
 
+def as_json(value: Any) -> str:
+    """The JSON of a value in the form that is hashed: keys sorted, what JSON cannot hold as text."""
+    return json.dumps(value, sort_keys=True, default=str)
+
+
 def digest(value: Any) -> str:
     """Short hash of any value that JSON can hold."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:16]
+    return hashlib.sha256(as_json(value).encode()).hexdigest()[:16]
 
 
-def digest_pairs(keys: Sequence[str], values: Mapping[str, Any]) -> str:
-    """`digest` of the list of [key, value], in blocks: one list of a million pairs is slow and large.
+def digest_pairs(keys: Sequence[str], text_of: Callable[[str], str]) -> str:
+    """`digest` of the list of [key, value], in blocks: the text of a million pairs would fill the memory.
+
+    Parameters
+    ----------
+    text_of : key -> JSON of its value
 
     Examples
     --------
-    >>> digest_pairs(["a", "b"], {"a": 1, "b": "x"}) == digest([["a", 1], ["b", "x"]])
+    >>> digest_pairs(["a", "b"], {"a": "1", "b": '"x"'}.get) == digest([["a", 1], ["b", "x"]])
     True
     """
     total = hashlib.sha256(b"[")
     for begin in range(0, len(keys), 1000):
-        pairs = [[key, values[key]] for key in keys[begin : begin + 1000]]
-        text = json.dumps(pairs, sort_keys=True, default=str)[1:-1]
+        text = ", ".join([f"[{quoted(key)}, {text_of(key)}]" for key in keys[begin : begin + 1000]])
         total.update(f"{', ' if begin else ''}{text}".encode())
     total.update(b"]")
     return total.hexdigest()[:16]
@@ -89,16 +99,26 @@ def digest_pairs(keys: Sequence[str], values: Mapping[str, Any]) -> str:
 def stamp_files(paths: Iterable[str]) -> dict[str, str]:
     """The key of each media file or folder of images."""
     paths = list(paths)
+    return dict(zip(paths, in_blocks(lambda block: [stamp(path) for path in block], paths), strict=True))
+
+
+def in_blocks(work: Callable[[Sequence[str]], list[str]], items: Sequence[str]) -> Iterator[str]:
+    """The results of work that stats files, block by block; in threads if the file system answers slowly.
+
+    Parameters
+    ----------
+    work : some items -> a result for each
+    """
     begun = time.monotonic()
-    stamps = {path: stamp(path) for path in paths[:AT_A_TIME]}
-    paths = paths[AT_A_TIME:]
-    if time.monotonic() - begun < QUICK * AT_A_TIME:
-        return stamps | {path: stamp(path) for path in paths}
+    first = work(items[:AT_A_TIME])
+    quick = time.monotonic() - begun < QUICK * AT_A_TIME
+    blocks = (items[begin : begin + AT_A_TIME] for begin in range(AT_A_TIME, len(items), AT_A_TIME))
+    yield from first
+    if quick:
+        yield from chain.from_iterable(map(work, blocks))
+        return
     with ThreadPoolExecutor(THREADS) as pool:
-        parts = [paths[begin : begin + AT_A_TIME] for begin in range(0, len(paths), AT_A_TIME)]
-        for part in pool.map(lambda part: [(path, stamp(path)) for path in part], parts):
-            stamps.update(part)
-    return stamps
+        yield from chain.from_iterable(pool.map(work, blocks))
 
 
 def stamp(path: str) -> str:

@@ -328,8 +328,11 @@ def with_archives(path: Path) -> Iterable[Path]:
     """A file, and for an scp file the archives that its lines point to, each once."""
     if path.suffix != ".scp" or state_of(path) is None:
         return [path]
+    data = path.read_bytes()
+    if b":" not in data:  # a million files of their own
+        return [path]
     archives, last = {}, b"\n"
-    for line in path.read_bytes().split(b"\n"):
+    for line in data.split(b"\n"):
         if last not in line:  # nearly always the same archive as on the line before, for a million lines
             archive = line.partition(b" ")[2].rpartition(b":")[0]
             last = b" " + archive + b":"

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-from avsv.jobs.fingerprints import digest, digest_pairs
+from avsv.jobs.fingerprints import as_json, digest_pairs
 from avsv.kaldi.media_files import ClipInputs
 
 INPUT = "utt2input"
@@ -30,17 +30,17 @@ class ClipKeys:
     def __init__(
         self, clips: Sequence[str], mine: Sequence[str], inputs: Mapping[str, Any], settings: Mapping[str, Any]
     ):
-        self.mine, self.inputs, self.settings = mine, inputs, settings
-        self.root = inputs.root if isinstance(inputs, ClipInputs) else ""
+        self.mine, self.settings = mine, settings
+        self.inputs = inputs if isinstance(inputs, ClipInputs) else ClipInputs(inputs, {}, "")
         self.clips = hashlib.sha256("\n".join(clips).encode()).hexdigest()[:16]
 
     def proof(self) -> dict[str, str]:
         """The part of a shard's proof that identifies its clips and their inputs."""
-        return {"inputs": self.whole, "root": self.root, "clips": self.clips}
+        return {"inputs": self.whole, "root": self.inputs.root, "clips": self.clips}
 
     @cached_property
     def whole(self) -> str:
-        return digest_pairs(self.mine, self.inputs)
+        return digest_pairs(self.mine, self.inputs.as_json)
 
     def fit(self, proof: Mapping[str, Any]) -> bool:
         """Whether a shard with this proof was made from these inputs, or from the same corpus in another place."""
@@ -49,22 +49,27 @@ class ClipKeys:
         if proof.get("inputs") == self.whole:
             return True
         moved = self.moved_to(proof)
-        return moved is not None and proof.get("inputs") == digest_pairs(self.mine, moved)
+        return moved is not None and proof.get("inputs") == digest_pairs(self.mine, moved.as_json)
 
-    def moved_to(self, proof: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    def moved_to(self, proof: Mapping[str, Any]) -> ClipInputs | None:
         """The inputs with the root of the older run; None if the root is the same."""
         root = proof.get("root")
-        if not isinstance(root, str) or root == self.root or not isinstance(self.inputs, ClipInputs):
-            return None
-        return self.inputs.moved_to(root, self.mine)
+        return self.inputs.moved_to(root) if isinstance(root, str) and root != self.inputs.root else None
 
     @cached_property
     def wanted(self) -> dict[str, str]:
         """Clip -> hash, as in utt2input."""
         return self.hashes(self.inputs)
 
-    def hashes(self, inputs: Mapping[str, Any]) -> dict[str, str]:
-        return {key: digest([self.settings, inputs[key]]) for key in self.mine}
+    def hashes(self, inputs: ClipInputs) -> dict[str, str]:
+        """Clip -> `digest` of [settings, inputs]."""
+        begin = hashlib.sha256(f"[{as_json(self.settings)}, ".encode())
+        found = {}
+        for key in self.mine:
+            total = begin.copy()
+            total.update(f"{inputs.as_json(key)}]".encode())
+            found[key] = total.hexdigest()[:16]
+        return found
 
     def current(self, before: Mapping[str, str], proof: Mapping[str, Any]) -> set[str]:
         """The clips of an older utt2input that need not be redone."""

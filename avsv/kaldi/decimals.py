@@ -10,9 +10,11 @@ EIGHT = np.uint64(8)
 POWERS = 10.0 ** np.arange(23)  # exact in float64
 SIGNIFICANT = 7  # digits that are written: what a float32 holds
 SMALLEST = -4  # decade below which "%.7g" takes an exponent
-NO_ZEROS = np.array([f"{i:05d}".rstrip("0") for i in range(100_000)], "S5")
-ALL_FIVE = np.array([f"{i:05d}" for i in range(100_000)], "S5")
-WHOLE = np.array([str(i) for i in range(100_000)], "S5")
+# the integers below 100,000: with leading zeros, without trailing ones, without leading ones
+ALL_FIVE = (np.arange(100_000)[:, None] // 10 ** np.arange(4, -1, -1) % 10 + ord("0")).astype("u1").view("S5")[:, 0]
+NO_ZEROS = np.strings.rstrip(ALL_FIVE, b"0")
+WHOLE = np.strings.lstrip(ALL_FIVE, b"0")
+WHOLE[0] = b"0"
 TEXT = np.dtype([("sign", "S1"), ("whole", "S5"), ("point", "S1"), ("high", "S5"), ("low", "S5")])
 
 

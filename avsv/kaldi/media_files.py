@@ -1,12 +1,14 @@
 """Keys of the media behind a data directory's tables (see jobs/fingerprints.py)."""
 
 import hashlib
+import json
 import os
 import stat
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from json.encoder import encode_basestring_ascii as quoted
 from typing import Any
 
-from avsv.jobs.fingerprints import State, stamp_files
+from avsv.jobs.fingerprints import State, as_json, in_blocks, stamp
 from avsv.jobs.shards import Shard
 from avsv.kaldi.places import archive_of
 from avsv.kaldi.segments import Segment, Source, is_pipe
@@ -15,24 +17,48 @@ DIGITS = tuple("0123456789]")  # last characters of a place in an archive
 SPECIAL_ENDS = {*DIGITS, "|", "", *" \t\n\r\v\f"}  # last characters of a source that may be more than a path
 
 
-class ClipInputs(dict[str, Any]):
+class ClipInputs(Mapping[str, Any]):
     """Clip -> what its result depends on: [other inputs, [[path, part, stamp] of each media file]].
 
+    The media are kept as JSON text: a million small lists would take longer to make than to check.
+
+    inputs : clip -> its other inputs; alone for clips of other shards
+    media : clip -> JSON of its media files
     root : the common folder of all paths; if it differs from an earlier run's, the corpus may have moved
     """
 
-    def __init__(self, inputs: Mapping[str, Any], root: str):
-        super().__init__(inputs)
-        self.root = root
+    def __init__(self, inputs: Mapping[str, Any], media: Mapping[str, str], root: str):
+        self.inputs, self.media, self.root = inputs, media, root
 
-    def moved_to(self, root: str, keys: Iterable[str]) -> dict[str, Any]:
-        """The inputs of these clips with their media below `root` instead."""
-        cut = len(self.root)
-        return {key: [self[key][0], [[root + path[cut:], *rest] if path.startswith(self.root) else [path, *rest]
-                                     for path, *rest in self[key][1]]] for key in keys}  # fmt: skip
+    def __getitem__(self, key: str) -> Any:
+        return [self.inputs[key], json.loads(self.media[key])] if key in self.media else self.inputs[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.inputs)
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    def as_json(self, key: str) -> str:
+        """A clip's inputs as JSON."""
+        other = self.inputs[key]
+        text = "null" if other is None else as_json(other)
+        return f"[{text}, {self.media[key]}]" if key in self.media else text
+
+    def moved_to(self, root: str) -> "ClipInputs":
+        """The inputs with their media below `root` instead.
+
+        Examples
+        --------
+        >>> here = ClipInputs({"a": None}, {"a": '[["/here/wav/a.wav", "", "5 7"]]'}, "/here/")
+        >>> here.moved_to("/there/")["a"]
+        [None, [['/there/wav/a.wav', '', '5 7']]]
+        """
+        before, after = f'["{quoted(self.root)[1:-1]}', f'["{quoted(root)[1:-1]}'  # a path stands behind [
+        return ClipInputs(self.inputs, {key: text.replace(before, after) for key, text in self.media.items()}, root)
 
 
-def with_stamps(inputs: Mapping[str, Any], media: Callable[[str], Iterable[Source]], shard: Shard) -> ClipInputs:
+def with_stamps(inputs: Mapping[str, Any], media: Callable[[str], Sequence[Source]], shard: Shard) -> ClipInputs:
     """The inputs of `make_archives`: each clip's other inputs, and its media with their stamps.
 
     Parameters
@@ -41,24 +67,33 @@ def with_stamps(inputs: Mapping[str, Any], media: Callable[[str], Iterable[Sourc
     media : key -> the sources of its waveform, its images, the noises added to it; an archive counts as a whole
     shard : only files of its clips are checked
     """
-    stamped, files = dict(inputs), {}
     mine = shard.take(sorted(inputs))
-    for key in mine:
-        rows = []
-        for source in media(key):
-            if type(source) is str and source[-1:] not in SPECIAL_ENDS:  # nearly all of a million: a path
-                file, part = source, ""
+    shared: dict[str, str] = {}  # stamps of files that may belong to many clips: archives, noises
+    bounds: list[str] = []  # the first and last path of each block
+
+    def describe(keys: Sequence[str]) -> list[str]:
+        """JSON of the media of each clip."""
+        texts, files = [], []
+        for key in keys:
+            sources = media(key)
+            if len(sources) == 1 and type(source := sources[0]) is str and source[-1:] not in SPECIAL_ENDS:
+                files.append(source)  # nearly all of a million: one path
+                texts.append(f'[[{quoted(source)}, "", "{stamp(source)}"]]')
             else:
-                file = file_of(source)
-                part = part_of(source, file)
-            files[file] = ""
-            rows.append([file, part, ""])
-        stamped[key] = [inputs[key], rows]
-    stamps = stamp_files(files)
-    for key in mine:
-        for row in stamped[key][1]:
-            row[2] = stamps[row[0]]
-    return ClipInputs(stamped, common_root(files))
+                texts.append(f"[{', '.join([describe_shared(source, shared) for source in sources])}]")
+        bounds.extend((min(files), max(files)) if files else ())
+        return texts
+
+    texts = dict(zip(mine, in_blocks(describe, mine), strict=True))
+    return ClipInputs(inputs, texts, common_root([*bounds, *shared]))
+
+
+def describe_shared(source: Source, stamps: dict[str, str]) -> str:
+    """JSON of the path, part and stamp of a source; files that are not in `stamps` are added to it."""
+    file = file_of(source)
+    if file not in stamps:
+        stamps[file] = stamp(file)
+    return f'[{quoted(file)}, {quoted(part_of(source, file))}, "{stamps[file]}"]'
 
 
 def part_of(source: Source, file: str) -> str:

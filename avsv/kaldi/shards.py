@@ -12,6 +12,7 @@ scp files, the merged tables, the copies in a data directory, and the shards of 
 old archives, the new ones, or none.
 """
 
+import filecmp
 import logging
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -99,11 +100,18 @@ def make_archives(
     if complete:
         for name in names:
             made.write(out_dir / f"{name}.scp")
-        with replaced_together(*job.copies.values()):
-            for name, copy in job.copies.items():
-                with whole_file(copy) as out:
-                    out.write((out_dir / name).read_text(encoding="utf-8"))
+        update_copies(out_dir, job.copies)
     return complete
+
+
+def update_copies(out_dir: Path, copies: Mapping[str, Path]) -> None:
+    """Copy tables to their places, unless all copies are present."""
+    if all(copy.is_file() and filecmp.cmp(out_dir / name, copy, shallow=False) for name, copy in copies.items()):
+        return
+    with replaced_together(*copies.values()):
+        for name, copy in copies.items():
+            with whole_file(copy) as out:
+                out.write((out_dir / name).read_text(encoding="utf-8"))
 
 
 @dataclass(frozen=True)
