@@ -10,7 +10,7 @@ from hypothesis import settings
 
 from avsv.cli import main
 
-# Every run uses the same examples, and only a change of the code changes the outcome. AVSV_FUZZ draws new ones.
+# Every run uses the same examples, so only a change of the code changes the outcome. AVSV_FUZZ draws new examples.
 settings.register_profile("same", derandomize="AVSV_FUZZ" not in os.environ, database=None)
 settings.load_profile("same")
 
@@ -58,7 +58,7 @@ def tone(tmp_path):
 
 @pytest.fixture(scope="module")
 def pack(tmp_path_factory):
-    """An untrained face pack; its detector takes white squares for faces."""
+    """An untrained face pack; its detector detects white squares as faces."""
     from tests.face_packs import write_pack  # imports torch, which few tests need
 
     return write_pack(tmp_path_factory.mktemp("pack"))

@@ -1,4 +1,4 @@
-"""An untrained face pack, and images with white squares that its detector takes for faces."""
+"""An untrained face pack, and images with white squares that its detector detects as faces."""
 
 import cv2
 import numpy as np
@@ -33,7 +33,7 @@ class WhiteSquares(nn.Module):
 
 
 def write_pack(folder):
-    """Write an untrained face pack whose detector takes white squares for faces."""
+    """Write an untrained face pack with a detector that detects white squares as faces."""
     torch.manual_seed(0)
     save_onnx(IResNet((1, 1), (8, 8), 16, stem_stride=4), folder / "recognition.onnx")
     names = [f"{what}{stride}" for what in ("score", "bbox", "kps") for stride in STRIDES]

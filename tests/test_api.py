@@ -1,4 +1,4 @@
-"""The public Python API: its names, what importing them brings along, and that it agrees with the commands."""
+"""The public Python API: its names, the modules that importing them loads, and agreement with the commands."""
 
 import ast
 import inspect
@@ -18,7 +18,7 @@ HEAVY = ("torch", "numpy", "scipy", "matplotlib", "onnxruntime", "cv2")
 
 
 def loaded_after(code: str) -> list[str]:
-    """Which of HEAVY a new Python has imported after `code`."""
+    """The modules of HEAVY that a new Python has imported after `code`."""
     test = f"{code}\nimport sys\nprint(*[name for name in {HEAVY} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", test], capture_output=True, text=True, check=True, cwd=ROOT)
     return done.stdout.split()
@@ -28,7 +28,7 @@ def test_import_avsv_imports_nothing_heavy():
     assert loaded_after("import avsv; dir(avsv)") == []
 
 
-def test_only_what_embeds_imports_torch():
+def test_only_functions_that_embed_import_torch():
     names = [name for name in avsv.PLACES if name not in WITH_TORCH]
     assert "torch" not in loaded_after(f"import avsv\nfor name in {names}: getattr(avsv, name)")
 

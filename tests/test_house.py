@@ -1,4 +1,4 @@
-"""The rules of the house that a machine can check."""
+"""The project's rules that can be checked automatically."""
 
 import argparse
 import ast
@@ -17,13 +17,13 @@ SOURCES = sorted((ROOT / "avsv").rglob("*.py"))
 LAYERS = ["errors", "jobs", "kaldi", "media importers", "features losses", "models", "scoring evaluation", "embeddings",
           "training people", "systems", "commands", "cli"]  # fmt: skip
 HEIGHT = {package: height for height, packages in enumerate(LAYERS) for package in packages.split()}
-ABOVE_ALL = {"__init__", "torchaudio_library"}  # the public API imports anything, lazily; the other one nothing
+ABOVE_ALL = {"__init__", "torchaudio_library"}  # the public API imports anything, lazily; torchaudio_library nothing
 BUILT_ON: dict[str, set[str]] = {}  # system -> the other systems that it is built on
 WITHOUT_TORCH = ["jobs", "kaldi", "media", "scoring", "evaluation", "people"]
 
 
 def imported(path: Path) -> set[str]:
-    """Everything a file imports, inside functions too."""
+    """All imports of a file, including those inside functions."""
     names = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -34,7 +34,7 @@ def imported(path: Path) -> set[str]:
 
 
 def place(path: Path) -> tuple[str, str]:
-    """The package of a file, or its name where it lies at the top, and the system that it belongs to."""
+    """The package of a file, or its name if it lies at the top, and the system that it belongs to."""
     parts = path.relative_to(ROOT / "avsv").with_suffix("").parts
     if parts[0] == "systems" and "commands" in parts:
         return "commands", parts[1]  # a system's verbs share the options of all verbs
@@ -63,7 +63,7 @@ def test_layers_of_a_scoring_job_do_not_import_torch(path):
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT)))
-def test_a_file_says_first_what_it_is_for(path):
+def test_a_file_begins_with_a_sentence_on_its_purpose(path):
     assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
 
 
@@ -87,7 +87,7 @@ def parser_of(module: str) -> argparse.ArgumentParser:
     return parser
 
 
-def test_below_the_commands_nothing_knows_an_option_or_argparse():
+def test_below_the_commands_no_code_names_an_option_or_argparse():
     modules = [*cli.main_verbs().values(), *(name for verbs in cli.systems().values() for name in verbs.values())]
     options = {text for name in modules for action in parser_of(name)._actions for text in action.option_strings}
     named = re.compile("|".join(rf"{option}\b" for option in sorted(options) if option.startswith("--")))

@@ -4,10 +4,10 @@
     python tests/benchmarks/data_dirs.py                  takes minutes; 3 GB and 1.4 million names in --dir
     python tests/benchmarks/data_dirs.py --clips 100000   a twelfth of it
 
-The directory has nine tables of 7,245 speakers. The files in wav.scp exist, up to eight to a folder: links to one empty
-file per speaker. "fix that mends" runs on a copy in which a clip without audio and video lies in the middle of all
-tables, one line is invalid and one is repeated. "resume" is avsv fbank on a stage that is complete already, as one job
-and as the last of four: every file is checked. Each command runs --repeats times and the fastest run counts, because
+The directory has nine tables of 7,245 speakers. The files in wav.scp exist, up to eight per folder: links to one empty
+file per speaker. "fix that mends" runs on a copy with a clip without audio and video in the middle of all tables, an
+invalid line and a repeated line. "resume" is avsv fbank on a stage that is already complete, as one job and as the last
+of four: every file is checked. Each command runs --repeats times and the fastest run counts, because
 machines are shared; processor seconds are printed too. The exit status is 1 if a target is missed.
 """
 

@@ -55,7 +55,7 @@ def main() -> int:
                 trainer.update(step, batch)
 
         alone()
-        met &= beside(f"step with two workers, sound {name}", loaded, alone, n, 0.95, args.repeats)
+        met &= beside(f"step with two workers, audio {name}", loaded, alone, n, 0.95, args.repeats)
     return not met
 
 

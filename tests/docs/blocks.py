@@ -1,4 +1,4 @@
-"""Commands in the documentation: finds them, and runs those that need no more than what the mini recipe leaves behind.
+"""Finds the commands in the documentation, and runs those that need only the results of the mini recipe.
 
     python tests/docs/blocks.py egs/mini      after its run.sh: runs every block marked "mini", then the notebook
 
@@ -20,7 +20,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parents[2]
 BLOCK = re.compile(r"(?:^<!-- test: (?P<kind>\w+)[^\n]*-->\n)?^```bash\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 NOTEBOOK = ROOT / "docs/tour.ipynb"
-# Networks of the short recipe have learned next to nothing, so a face may be missed in many clips.
+# Networks of the short recipe are hardly trained, so a face may be missed in many clips.
 PRELUDE = """set -euo pipefail
 avsv() { case $1 in embed-face) set -- "$1" --max-skipped 1 "${@:2}" ;; esac; command avsv "$@"; }
 """
@@ -49,7 +49,7 @@ def notebook_code() -> list[str]:
 
 
 def run_all(folder: Path) -> None:
-    """Run the blocks marked "mini" and the notebook in `folder`; exits with 1 at the first that fails."""
+    """Run the blocks marked "mini" and the notebook in `folder`; exits with status 1 at the first failure."""
     for path in sorted((ROOT / "docs").glob("*.md")):
         for block in blocks(path):
             if block.kind == "mini":

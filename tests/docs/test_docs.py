@@ -74,7 +74,7 @@ def test_every_file_that_a_page_names_exists(path):
 
 
 @pytest.mark.parametrize("path", DOCS, ids=lambda path: path.name)
-def test_every_block_of_commands_says_how_it_is_tested(path):
+def test_every_block_of_commands_has_a_test_marker(path):
     for block in blocks(path):
         assert block.kind in ("mini", "recipe", "skip"), f"{path}, line {block.line}"
         assert subprocess.run(["bash", "-n", "-c", block.text], check=False).returncode == 0, (

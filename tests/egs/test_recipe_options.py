@@ -1,4 +1,4 @@
-"""What the recipes do with their options: the commands that they call, with everything that a user may combine."""
+"""Options of the recipes: the commands that they call for all combinations of options."""
 
 import os
 import re
@@ -27,13 +27,13 @@ NAMES = {"ids": lambda path: str(path.relative_to(ROOT / "egs"))}
 
 @pytest.fixture
 def recipe(tmp_path):
-    """Call a recipe in a copy of the checkout whose `avsv` only notes what it was called with."""
+    """Call a recipe in a copy of the checkout with a fake `avsv` that only records its arguments."""
     for name in ("egs", "utils", "conf"):
         shutil.copytree(ROOT / name, tmp_path / name,
                         ignore=shutil.ignore_patterns("exp", "data", "corpus*", "__pycache__"))  # fmt: skip
     fake = tmp_path / "bin" / "avsv"
     fake.parent.mkdir()
-    # one write a call: jobs run at the same time
+    # one write per call, because jobs run concurrently
     fake.write_text(f'#!/bin/bash\necho "$(printf "%q " "$@")" >>{tmp_path}/calls\n')
     fake.chmod(0o755)
 
@@ -58,13 +58,13 @@ def make_sets(folder, recipe, **lists):
 
 
 def commands(script):
-    """The commands of a script, lines that go on joined."""
+    """The commands of a script, with continuation lines joined."""
     return re.sub(r"\\\n\s*", "", script.read_text()).splitlines()
 
 
 @pytest.mark.parametrize("script", SCRIPTS, **NAMES)
-def test_the_recipe_says_what_is_trained_and_where_it_is_written(script):
-    """What is given last on the command line counts."""
+def test_the_recipe_sets_task_and_exp_dir_of_every_training(script):
+    """The last value on the command line takes precedence."""
     for line in (line for line in commands(script) if re.search(r"\bavsv train\b", line.partition("#")[0])):
         assert re.search(r"avsv train --task \w+ ", line), line
         assert "exp_dir=" in line, line
@@ -74,20 +74,20 @@ def test_the_recipe_says_what_is_trained_and_where_it_is_written(script):
 
 @pytest.mark.parametrize("script", TRAINING, **NAMES)
 @pytest.mark.parametrize("key", ["exp_dir=exp/mine", "task=voice", "device=cuda", "detector=x"])
-def test_train_options_that_would_part_the_stages_are_refused(recipe, script, key):
+def test_train_options_that_would_break_later_stages_are_refused(recipe, script, key):
     status, stderr, calls = recipe(script.relative_to(ROOT / "egs"), "--train-options", f"epochs=1 {key}")
     assert status == 2 and key.partition("=")[0] in stderr and not calls
 
 
 @pytest.mark.parametrize("script", HELD_OUT, **NAMES)
 @pytest.mark.parametrize("number", ["0", "1"])
-def test_without_held_out_people_a_recipe_does_not_begin(recipe, script, number):
+def test_a_recipe_refuses_to_start_without_held_out_people(recipe, script, number):
     status, stderr, calls = recipe(script.relative_to(ROOT / "egs"), "--held-out", number)
     assert status == 2 and "--held-out" in stderr and not calls
 
 
 @pytest.mark.parametrize("name", ["mini", "voxceleb"])
-def test_a_test_set_with_an_underscore_is_a_set_like_any_other(recipe, name):
+def test_the_name_of_a_test_set_may_contain_an_underscore(recipe, name):
     make_sets(recipe.folder, name, my_set="a_list", dev_noisy="dev")
     status, stderr, calls = recipe(f"{name}/run.sh", "--test-set", "my_set", "--stage", "3", "--stop-stage", "8")
     assert status == 0, stderr
@@ -115,14 +115,14 @@ def test_a_condition_is_the_noisy_version_of_the_test_set(recipe, name):
 
 @pytest.mark.parametrize("name", ["mini", "voxceleb"])
 @pytest.mark.parametrize("stages", [("0", "8"), ("2", "3"), ("3", "9"), ("10", "10")])
-def test_a_condition_goes_with_the_stages_that_know_it(recipe, name, stages):
+def test_a_condition_is_passed_to_the_stages_that_use_it(recipe, name, stages):
     options = ["--condition", "noisy-0.6", "--stage", stages[0], "--stop-stage", stages[1]]
     status, stderr, calls = recipe(f"{name}/run.sh", *options)
     assert status == 2 and "--condition" in stderr and not calls
 
 
 @pytest.mark.parametrize("name", ["mini", "voxceleb"])
-def test_noisy_sets_are_made_of_the_test_set_and_those_asked_for_are_shown(recipe, name):
+def test_noisy_sets_are_made_from_the_test_set_and_requested_ones_are_shown(recipe, name):
     make_sets(recipe.folder, name, my_set="a_list", dev_noisy="dev", my_set_babble="a_list")
     options = ["--test-set", "my_set", "--conditions", "babble", "--stage", "9"]
     status, stderr, calls = recipe(f"{name}/run.sh", *options)
@@ -133,7 +133,7 @@ def test_noisy_sets_are_made_of_the_test_set_and_those_asked_for_are_shown(recip
     assert shown == ["clean", "babble"] and report[report.index("--trials-dir") + 1] == "data/my_set/trials"
 
 
-def test_several_voices_faces_and_fusion_networks_stand_side_by_side(recipe):
+def test_a_recipe_may_have_several_voices_faces_and_fusion_networks(recipe):
     make_sets(recipe.folder, "mini", test="a_list", dev_noisy="dev")
     options = ["--voice", "ecapa=conf/voice.yaml", "--voice", "xvector=/models/xvector", "--face", "conf/face.yaml"]
     options += ["--fusion", "one=conf/avn_e.yaml", "--fusion", "two=conf/avn_e.yaml:xvector+face"]
@@ -159,13 +159,13 @@ def test_several_voices_faces_and_fusion_networks_stand_side_by_side(recipe):
     ["--voice", "conf/voice.yaml", "--voice", "exp/other"], ["--voice", "a=x", "--face", "a=y"], ["--fusion", "mean=x"],
     ["--fusion", "conf/avn_e.yaml:voice+other"], ["--fusion", "conf/avn_e.yaml:face+voice"],
 ], ids=" ".join)  # fmt: skip
-def test_systems_of_one_name_or_without_their_parts_are_one_line(recipe, options):
+def test_duplicate_systems_and_missing_parts_are_refused_in_one_line(recipe, options):
     status, stderr, calls = recipe("mini/run.sh", *options)
     assert status == 2 and options[-2] in stderr.splitlines()[-1]
     assert not calls
 
 
-def test_a_new_corpus_is_three_files(recipe):
+def test_a_new_corpus_takes_three_files(recipe):
     """Its configurations are those of the reference recipe."""
     corpus = recipe.folder / "egs/mine"
     (corpus / "conf").mkdir(parents=True)
@@ -186,7 +186,7 @@ def test_a_new_corpus_is_three_files(recipe):
     assert stderr.startswith("Mine.") and "--videos             folder of videos" in stderr and "(default: 5)" in stderr
 
 
-def test_no_features_are_made_unless_asked_for(recipe):
+def test_features_are_computed_only_on_request(recipe):
     status, stderr, calls = recipe("mini/run.sh", "--stage", "1", "--stop-stage", "1")
     assert status == 0 and "stage 1" in stderr and "--features fbank" in stderr and not calls
     options = ("--stage", "1", "--stop-stage", "1", "--features", "fbank", "--nj", "1")

@@ -1,4 +1,4 @@
-"""What a recipe says to a user's mistakes, from the repository's root and from its own folder."""
+"""Messages of a recipe for user errors, from the repository's root and from its own folder."""
 
 import os
 import re
@@ -18,7 +18,7 @@ RECIPES += [
 
 
 def script_of(recipe):
-    """run.sh of a recipe, or the script that is named."""
+    """run.sh of a recipe, or the named script."""
     return ROOT / "egs" / (recipe if recipe.endswith(".sh") else f"{recipe}/run.sh")
 
 
@@ -35,14 +35,14 @@ def run(recipe, *options, cwd=ROOT):
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
-def test_an_unknown_option_is_one_line(recipe):
+def test_an_unknown_option_is_refused_in_one_line(recipe):
     status, output = run(recipe, "--voxcelb", "x")
     assert status == 2 and "invalid option --voxcelb" in output and len(output.splitlines()) == 1
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda p: str(p.relative_to(ROOT)))
 def test_help_and_wrong_options_need_no_environment(script, tmp_path):
-    """There is nothing on PATH but the tools of a bare system, and no folder to make an environment in."""
+    """PATH has only the tools of a bare system, and no folder for an environment exists."""
     tools = tmp_path / "bin"
     tools.mkdir()
     for name in ("bash", "dirname", "awk", "sed", "sort", "tr"):
@@ -73,7 +73,7 @@ def test_every_option_is_in_the_help_with_a_comment(recipe):
         assert re.search(rf"--{option.replace('_', '-')} +\S", output), option
 
 
-def test_a_wrong_or_absent_corpus_is_one_line(tmp_path):
+def test_a_wrong_or_absent_corpus_is_refused_in_one_line(tmp_path):
     status, output = run("voxceleb", "--stop-stage", "0")
     assert status == 2 and "--voxceleb1 must be given" in output
     options = []
@@ -83,13 +83,13 @@ def test_a_wrong_or_absent_corpus_is_one_line(tmp_path):
     assert status == 1 and "expected wav/ID/VIDEO/CLIP.wav" in output.splitlines()[-1]
 
 
-def test_association_without_a_split_of_people_is_one_line():
+def test_association_without_a_split_of_people_is_refused_in_one_line():
     status, output = run("voxceleb/run_association.sh", "--stop-stage", "0")
     assert status == 2 and "--split must be given" in output.splitlines()[-1]
 
 
 @pytest.mark.parametrize("recipe", ["mini", "voxceleb"])
-def test_a_stage_without_what_it_needs_says_what_is_absent(recipe):
+def test_a_stage_names_its_missing_input(recipe):
     folder = ROOT / "egs" / recipe
     status, output = run(recipe, "--stage", "3", "--stop-stage", "3", "--test-set", "absent-set", cwd=folder)
     shutil.rmtree(folder / "exp" / "voice" / "absent-set", ignore_errors=True)

@@ -159,7 +159,7 @@ def test_infinite_scores_count_by_their_rank():
     assert eers == pytest.approx(eers_by_loop(speakers, labels, ranks, 20, 0), abs=1e-9)
 
 
-def test_the_interval_holds_the_eer_and_narrows_with_more_speakers():
+def test_the_interval_contains_the_eer_and_narrows_with_more_speakers():
     widths = []
     for n_speakers in (20, 200):
         speakers, labels, scores = make_trials(n_speakers=n_speakers, n_trials=30000)

@@ -20,7 +20,7 @@ from avsv.evaluation.results import find_score_files, markdown, parse_score_file
         ("vox1-O2.cosine", None),
     ],
 )
-def test_a_name_holds_list_condition_and_backend(name, expected):
+def test_a_name_gives_list_condition_and_backend(name, expected):
     file = parse_score_file(Path("exp/face/scores") / name, ["vox1-O-cleaned", "vox1-O", "veri_test2.txt"])
     assert (file and (file.trials, file.condition, file.backend)) == expected
 

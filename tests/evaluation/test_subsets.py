@@ -89,7 +89,7 @@ def test_numbers_stay_numbers_if_a_recording_is_missing(tmp_path, trials):
     assert len(grouping.labels) == 5
 
 
-def test_equal_quartiles_make_one_limit(tmp_path, trials):
+def test_equal_quartiles_give_one_limit(tmp_path, trials):
     values = dict.fromkeys(trials.enroll_ids, 5.0) | {name: i + 6 for i, name in enumerate(trials.enroll_ids[:9])}
     grouping = read_grouping(write(tmp_path / "utt2dur", values), trials)
     assert sorted(set(grouping.group.tolist())) == list(range(len(grouping.labels)))

@@ -32,7 +32,7 @@ def read_made_up(path, begin, n_samples):
 
 
 def measured_snr(clean, damaged):
-    """dB; a sum beyond full scale is scaled down as a whole, so the sound's gain in it is found by least squares."""
+    """dB; a sum beyond full scale is scaled down as a whole, so the voice's gain is estimated by least squares."""
     clean, damaged = clean.astype(np.float64), damaged.astype(np.float64)
     scale = 1.0 if np.abs(damaged).max() < 1 else (damaged @ clean) / (clean @ clean)
     return 10 * np.log10(np.sum((scale * clean) ** 2) / np.sum((damaged - scale * clean) ** 2))
@@ -161,7 +161,7 @@ def test_an_unknown_kind_is_refused():
         damage_audio(np.ones(100, np.float32), {"kind": "mud"})
 
 
-def test_a_noise_directory_that_lacks_a_kind_is_refused(tmp_path):
+def test_a_noise_directory_without_a_kind_is_refused(tmp_path):
     (tmp_path / "utt2spk").write_text("noise-1 noise\n")
     (tmp_path / "wav.scp").write_text("noise-1 a.wav\n")
     with pytest.raises(InputError, match=r'utt2spk.*"music"'):

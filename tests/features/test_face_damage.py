@@ -102,7 +102,7 @@ def test_a_streak_has_its_length_and_keeps_the_light(length):
 
 @pytest.mark.parametrize("fill", ["plain", "noise"])
 @pytest.mark.parametrize("x, y", [(0.0, 0.0), (0.5, 0.3), (1.0, 1.0)])
-def test_an_occlusion_hides_its_share_and_nothing_else(fill, x, y):
+def test_an_occlusion_hides_exactly_its_share(fill, x, y):
     damaged = damage_face(FACE, "occlusion", {"share": 0.2, "aspect": 1.3, "x": x, "y": y, "fill": fill, "seed": 1})
     changed = (damaged != FACE).any(axis=2)
     assert changed.mean() == pytest.approx(0.2, abs=0.01)

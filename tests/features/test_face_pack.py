@@ -171,7 +171,7 @@ def test_the_log_names_the_used_one_of_two_networks_of_a_kind(pack, tmp_path, ca
 
 
 @pytest.mark.parametrize("missing", ["recognition", "detector"])
-def test_a_pack_that_lacks_a_network_is_refused(pack, tmp_path, missing):
+def test_a_pack_without_a_network_is_refused(pack, tmp_path, missing):
     folder = shutil.copytree(pack, tmp_path / "p")
     (folder / f"{missing}.onnx").unlink()
     with pytest.raises(InputError, match=str(folder)):

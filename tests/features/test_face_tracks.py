@@ -14,7 +14,7 @@ def test_two_faces_are_two_tracks_over_all_frames():
     assert sorted(t.box[0] for t in tracks) == pytest.approx([24, 184], abs=2)
 
 
-def test_a_face_that_is_missed_for_a_moment_keeps_its_track():
+def test_a_briefly_missed_face_keeps_its_track():
     face, no_face = draw([0.5]), draw([None])
     assert len(track_faces([face] * 9 + [no_face] * 6 + [face] * 9, Detector())) == 1
 

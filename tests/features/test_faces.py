@@ -85,7 +85,7 @@ def test_alignment_moves_key_points_to_the_template():
     assert all(face[y, x].mean() > 200 for x, y in TEMPLATE.round().astype(int))
 
 
-def test_faces_come_back_from_an_archive(tmp_path):
+def test_faces_round_trip_through_an_archive(tmp_path):
     faces = np.stack([np.full((112, 112, 3), shade, np.uint8) for shade in (10, 100, 250)])
     archive = tmp_path / "faces.ark"
     archive.write_bytes(b"key1 " + encode_faces(faces[:1]) + b"key2 " + (two := encode_faces(faces)))

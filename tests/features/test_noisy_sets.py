@@ -158,7 +158,7 @@ def test_damage_to_some_frames_equals_damage_to_all_frames(data):
     assert {utt: without(what, "frames", "order") for utt, what in half.items()} == every
 
 
-def test_trial_lists_that_the_clean_set_no_longer_has_are_removed(data, tmp_path):
+def test_trial_lists_removed_from_the_clean_set_are_removed(data, tmp_path):
     (data.path / "trials").mkdir(exist_ok=True)
     for name in ("kept", "removed"):
         (data.path / "trials" / name).write_text("a b target\n")

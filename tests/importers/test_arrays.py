@@ -62,7 +62,7 @@ def test_several_lists_of_names_need_a_choice(tmp_path, read, refused):
     assert 'row 3 ("a")' in refused("x.npz", names="speakers")
 
 
-def test_names_of_another_length_are_no_candidates(tmp_path, read):
+def test_lists_of_another_length_are_not_candidates_for_names(tmp_path, read):
     np.savez(tmp_path / "x.npz", classes=np.array(["m", "f"]), keys=np.array(NAMES), x=VECTORS)
     assert is_ours(read("x.npz"))
 

@@ -73,7 +73,7 @@ def test_the_error_names_the_damaged_record_of_an_archive(tmp_path, refused):
     assert 'record 1 ("a")' in refused("x.ark")
 
 
-def test_an_scp_without_its_archive_names_the_archive_and_the_way_out(tmp_path, refused):
+def test_an_scp_without_its_archive_is_refused_with_advice(tmp_path, refused):
     (tmp_path / "x.scp").write_text("a /nowhere/xvector.ark:2\n")
     message = refused("x.scp")
     assert "/nowhere/xvector.ark" in message and "import the .ark file itself" in message
@@ -185,7 +185,7 @@ def ids(names, **options):
     return name_utterances("x", Embeddings(names, np.zeros((len(names), 1))), **options)
 
 
-def test_names_that_end_as_media_files_become_utterances():
+def test_names_with_media_suffixes_become_utterances():
     result, n_paths = ids(["id10270/5r0dWxy17C8/00001.wav", "id1/v/2.m4a", "nsc1/SPEAKER0001_1", "a.b"])
     assert result.ids == ["id10270-5r0dWxy17C8-00001", "id1-v-2", "nsc1/SPEAKER0001_1", "a.b"]
     assert n_paths == 2

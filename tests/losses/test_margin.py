@@ -23,7 +23,7 @@ def test_loss_matches_speechbrain(margin):
     assert ours.item() == pytest.approx(theirs.item(), abs=1e-4)
 
 
-def test_loss_by_hand():
+def test_loss_agrees_with_a_manual_calculation():
     loss = AAMSoftmax(2, 2, scale=10, margin=0.3)
     with torch.no_grad():
         loss.weight.copy_(torch.tensor([[1.0, 0.0], [0.0, 1.0]]))

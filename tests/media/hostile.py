@@ -35,7 +35,7 @@ def audio_bytes(waveform: np.ndarray, form: str, rate: int = RATE) -> bytes:
 
 
 def face_image(n: int = 140) -> np.ndarray:
-    """A white square in a noisy frame, which the tests' detector takes for a face."""
+    """A white square in a noisy frame, which the tests' detector detects as a face."""
     image = np.random.default_rng(0).integers(0, 90, (n, n, 3), np.uint8)
     image[30:110, 30:110] = 255
     return image

@@ -1,4 +1,4 @@
-"""Mixing of channels, choice of audio tracks, scaling of samples, and what is logged about them."""
+"""Mixing of channels, choice of audio tracks, scaling of samples, and their log messages."""
 
 import logging
 from fractions import Fraction
@@ -154,7 +154,7 @@ def pitch(waveform):
 
 
 @pytest.mark.parametrize("form", ["mp4", "mkv"])
-def test_the_default_track_is_read_unless_another_is_asked_for(tmp_path, form):
+def test_the_default_track_is_read_unless_another_is_selected(tmp_path, form):
     path = write_tracks(tmp_path / f"a.{form}", [tone(300), tone(700), tone(1100)], default=2)
     assert pitch(read_waveform(path)) == 700
     assert [pitch(read_waveform(path, track=track)) for track in (1, 2, 3)] == [300, 700, 1100]

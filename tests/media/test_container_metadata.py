@@ -22,7 +22,7 @@ from tests.fuzz.container_metadata import (
 from tests.media.boxes import scales, with_aspect, with_edits, with_matrix
 
 
-def test_random_metadata_of_an_mp4_are_applied_as_the_standard_says():
+def test_random_metadata_of_an_mp4_are_applied_by_the_standard():
     check_many(seed=1, n_cases=25)
 
 

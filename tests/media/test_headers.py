@@ -1,4 +1,4 @@
-"""Wrong headers, truncated files and misleading names: what is read and what is refused."""
+"""Wrong headers, truncated files and misleading names: the files that are read and those that are refused."""
 
 import io
 import logging

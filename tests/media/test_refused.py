@@ -28,7 +28,7 @@ CALLS = [lambda p: guarded(read_frames, p, 1), lambda p: list(guarded_stream(eac
 
 @pytest.fixture
 def places(tmp_path):
-    """A real video, and files that are not media though they refer to it or pretend to be."""
+    """A real video, and files that refer to it or pretend to be media."""
     (tmp_path / "real.mp4").write_bytes(movie_bytes(speech(1), 5))
     real = tmp_path / "real.mp4"
     contents = {

@@ -1,4 +1,4 @@
-"""AVN-F: the docstring's table, each attention by hand, missing modalities, gradients."""
+"""AVN-F: the docstring's table, each attention recomputed, missing modalities, gradients."""
 
 import numpy as np
 import pytest

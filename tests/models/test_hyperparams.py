@@ -210,7 +210,7 @@ def test_a_small_file_cannot_demand_hours_or_gigabytes(tmp_path, kind, old, new)
     assert time.monotonic() - begun < 10 and len(str(caught.value)) < 1000
 
 
-def test_a_folder_with_code_of_its_own_needs_trust(avsv, tmp_path, tone, monkeypatch):
+def test_a_folder_with_its_own_code_needs_trust(avsv, tmp_path, tone, monkeypatch):
     theirs_of(tmp_path / "m", file_of("resnet"))
     mark = tmp_path / "it-ran"
     with open(tmp_path / "m" / "hyperparams.yaml", "a") as out:

@@ -46,7 +46,7 @@ def test_padding_is_not_pooled():
     assert torch.allclose(pool_statistics(padded, torch.tensor([0.5])), pool_statistics(maps), atol=1e-6)
 
 
-def test_gradients_are_finite_where_a_channel_is_silent():
+def test_gradients_are_finite_if_a_channel_is_silent():
     maps = torch.zeros(1, 2, 2, 5, requires_grad=True)
     pool_statistics(maps).sum().backward()
     assert torch.isfinite(maps.grad).all()

@@ -15,7 +15,7 @@ MISSING = "{} is not running; bash tests/schedulers/run.sh starts it if Debian's
 
 
 def runs(program: str) -> bool:
-    """Return True if our own scheduler answers. A scheduler of the user is left alone, as tests break nodes."""
+    """Return True if our own scheduler answers. A user's scheduler is left alone, because tests break nodes."""
     setting = os.environ.get({"slurm.py": "SLURM_CONF", "sge.py": "SGE_ROOT"}[program], "")
     if not setting.startswith(("/tmp", os.environ.get("TMPDIR", "/tmp"))) or not shutil.which(ASK[program][0]):
         return False
@@ -27,7 +27,7 @@ NAMES = {"slurm.py": "Slurm", "sge.py": "Grid Engine"}
 
 
 def on(*programs: str):
-    """Run a test once for each of these programs, where its scheduler runs."""
+    """Run a test once for each of these programs if its scheduler is running."""
     cases = [
         pytest.param(p, marks=pytest.mark.skipif(not HERE[p], reason=MISSING.format(NAMES[p])), id=p.split(".")[0])
         for p in programs
@@ -44,7 +44,7 @@ def run(program, *words, cwd):
 
 
 def queued(program) -> str:
-    """All jobs that wait or run, by any user."""
+    """All queued and running jobs of any user."""
     listing = ["squeue", "--noheader"] if program == "slurm.py" else ["qstat", "-u", "*"]
     return subprocess.run(listing, capture_output=True, text=True, check=True).stdout
 

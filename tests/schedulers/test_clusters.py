@@ -12,7 +12,7 @@ BOTH = on("slurm.py", "sge.py")
 
 
 @BOTH
-def test_an_array_of_jobs_is_run_and_each_has_its_log(program, tmp_path):
+def test_an_array_of_jobs_runs_with_a_log_for_each_job(program, tmp_path):
     (tmp_path / "path.sh").write_text("export FROM_PATH_SH='read by every job'\n")
     done = run(program, "JOB=1:3", "exp/log/a.JOB.log", "echo", "JOB: $FROM_PATH_SH", "it's 5 *", "|", "tr", "r", "R",
                cwd=tmp_path)  # fmt: skip
@@ -69,7 +69,7 @@ def test_retry_resubmits_only_failed_jobs(program, tmp_path):
 
 
 @BOTH
-def test_retries_end(program, tmp_path):
+def test_retries_are_limited(program, tmp_path):
     done = run(program, "--retry", 1, "log/a.log", "bash", "-c", "echo run >>count; false", cwd=tmp_path)
     assert done.returncode == 1
     assert "job 1 failed with status 1 (2 times)" in done.stderr
@@ -78,7 +78,7 @@ def test_retries_end(program, tmp_path):
 
 @BOTH
 def test_at_most_max_jobs_run_run_at_a_time(program, tmp_path):
-    two = "until [ -e two ] || [ $(ls on.* | wc -l) -ge 2 ]; do sleep 0.1; done; touch two"  # more than one does run
+    two = "until [ -e two ] || [ $(ls on.* | wc -l) -ge 2 ]; do sleep 0.1; done; touch two"  # more than one runs
     job = f"touch on.JOB; {two}; ls on.* | wc -l >count.JOB; sleep 1; rm on.JOB"
     assert (
         run(program, "--max-jobs-run", 2, "JOB=1:4", "log/a.JOB.log", "bash", "-c", job, cwd=tmp_path).returncode == 0
@@ -87,7 +87,7 @@ def test_at_most_max_jobs_run_run_at_a_time(program, tmp_path):
 
 
 @BOTH
-def test_a_gpu_and_cores_are_asked_of_the_cluster(program, tmp_path):
+def test_a_gpu_and_cores_are_requested_from_the_cluster(program, tmp_path):
     job = "scontrol show job $SLURM_JOB_ID" if program == "slurm.py" else "qstat -j $JOB_ID"
     job = f"echo $OMP_NUM_THREADS $CUDA_VISIBLE_DEVICES; {job}"
     done = run(program, "--gpu", 1, "--num-threads", 2, "log/a.log", "bash", "-c", job, cwd=tmp_path)
@@ -100,7 +100,7 @@ def test_a_gpu_and_cores_are_asked_of_the_cluster(program, tmp_path):
 
 
 @BOTH
-def test_an_option_that_the_file_does_not_describe_is_refused_and_nothing_submitted(program, tmp_path):
+def test_an_undescribed_option_is_refused_and_nothing_is_submitted(program, tmp_path):
     done = run(program, "--licences", 3, "log/a.log", "true", cwd=tmp_path)
     assert done.returncode == 2
     assert f"option --licences 3 is not described in {command(program)[1].split('/utils')[0]}/conf/" in done.stderr
@@ -108,7 +108,7 @@ def test_an_option_that_the_file_does_not_describe_is_refused_and_nothing_submit
 
 
 @BOTH
-def test_a_rejection_shows_the_message_of_the_cluster(program, tmp_path):
+def test_a_rejection_shows_the_clusters_message(program, tmp_path):
     switch, message = ("-p", "invalid partition") if program == "slurm.py" else ("-q", "unknown queue")
     done = run(program, switch, "no-such", "log/a.log", "true", cwd=tmp_path)
     assert done.returncode == 1
@@ -117,7 +117,7 @@ def test_a_rejection_shows_the_message_of_the_cluster(program, tmp_path):
 
 @BOTH
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_cancels_what_was_submitted(program, number, tmp_path):
+def test_a_signal_cancels_the_submitted_jobs(program, number, tmp_path):
     words = command(
         program, "JOB=1:3", "log/a.JOB.log", "bash", "-c", "trap 'touch ended.JOB; exit' TERM; sleep 60 & wait"
     )
@@ -145,7 +145,7 @@ def test_the_end_of_the_calling_script_cancels_them_too(program, tmp_path):
 
 
 @BOTH
-def test_what_a_killed_run_left_in_the_cluster_is_cancelled_by_the_next(program, tmp_path):
+def test_jobs_left_by_a_killed_run_are_cancelled_by_the_next_run(program, tmp_path):
     words = ["JOB=1:2", "log/a.JOB.log", "bash", "-c", "test -e second || sleep 60"]
     first = subprocess.Popen(command(program, *words), cwd=tmp_path)
     job = started(tmp_path, "a")
@@ -160,7 +160,7 @@ def test_what_a_killed_run_left_in_the_cluster_is_cancelled_by_the_next(program,
 
 
 @BOTH
-def test_a_job_that_somebody_cancels_stays_so(program, tmp_path):
+def test_a_job_cancelled_by_a_user_is_not_resubmitted(program, tmp_path):
     process = subprocess.Popen(
         command(program, "JOB=1:2", "log/a.JOB.log", "bash", "-c", "test JOB = 2 || sleep 60"),
         cwd=tmp_path, stderr=subprocess.PIPE, text=True,

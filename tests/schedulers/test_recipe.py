@@ -1,4 +1,4 @@
-"""egs/mini through real clusters: the same bytes as on one machine, and the same training on two nodes as on one."""
+"""egs/mini through real clusters: the bytes of a single machine, and the same training on two nodes as on one."""
 
 import json
 import os
@@ -34,7 +34,7 @@ def call(folder, stage, cmd):
 
 
 def content(folder):
-    """Name -> bytes of what a stage makes, but for logs and the times at which tables were written."""
+    """Name -> bytes of a stage's outputs, without logs and the times at which tables were written."""
     files = [path for path in folder.rglob("*") if path.is_file() and path.parent.name not in ("log", "q")]
     made = {str(path.relative_to(folder)): path.read_bytes() for path in files}
     return {name: record(data) if name.endswith(".made_from.json") else data for name, data in made.items()}
@@ -61,7 +61,7 @@ def test_a_stage_through_a_cluster_makes_the_same_bytes(program, recipe):
 
 
 @on("slurm.py")
-def test_two_nodes_learn_what_one_does(program, recipe):
+def test_training_on_two_nodes_gives_the_result_of_one(program, recipe):
     losses = []
     for cmd in ("run.py", f"{program} --nodes 2"):
         words = f"exp/log/train.log avsv train conf/voice.yaml exp_dir=exp/{cmd[:3]} epochs=1 channels=32 workers=0 "

@@ -24,13 +24,13 @@ def test_a_preempted_job_is_submitted_again(program, tmp_path):
 
 
 @SLURM
-def test_a_job_whose_node_is_lost_is_submitted_again(program, tmp_path):
+def test_a_job_on_a_lost_node_is_submitted_again(program, tmp_path):
     (tmp_path / "my.conf").write_text("command sbatch --export=PATH --no-requeue -p frail\n")
     process = start(tmp_path, "--config", "my.conf")
     started(tmp_path, "a.1")
     update = ["scontrol", "update", "NodeName=frail", "Reason=test"]
     subprocess.run([*update, "State=DOWN"], check=True)
-    subprocess.run([*update, "State=RESUME"], check=False)  # refused where it is back already: its daemon lives
+    subprocess.run([*update, "State=RESUME"], check=False)  # refused if it is back already: its daemon runs
     _, stderr = process.communicate(timeout=120)
     assert process.returncode == 0, stderr
     assert "job 1 was killed by Slurm: its node was lost; submitted again (1 of 3)" in stderr

@@ -47,7 +47,7 @@ def test_adaptation_matches_kaldi(scales):
     assert (np.diff(after.psi) <= 0).all()
 
 
-def test_one_dimension_by_hand():
+def test_one_dimension_agrees_with_a_manual_calculation():
     before = Gaussians(np.zeros(1), np.eye(1), np.array([3.0]))  # variance 1 within, 3 between
     after = adapt_gaussians(before, np.array([2.0]), np.array([[8.0]]), 0.25, 0.75)
     # the domain has variance 8 + 2^2 = 12, an excess of 8 over the model's 4: 2 go to within, 6 to between

@@ -26,7 +26,7 @@ def prior_weighted_cost(x, scores, labels, p):
 
 
 @pytest.mark.parametrize("p", [0.01, 0.5, 0.9])
-def test_weights_are_those_of_a_general_optimiser(p):
+def test_weights_agree_with_a_general_optimiser(p):
     weights, offset = train_map(SCORES, LABELS, p)
     start = np.array([1.0, 0.05, 0.0])
     options = {"xatol": 1e-10, "fatol": 1e-14, "maxiter": 20000, "maxfev": 20000}
@@ -35,7 +35,7 @@ def test_weights_are_those_of_a_general_optimiser(p):
 
 
 @pytest.mark.parametrize("block", [100, 1 << 15])
-def test_weights_are_scikit_learns(block, monkeypatch):
+def test_weights_agree_with_scikit_learn(block, monkeypatch):
     monkeypatch.setattr("avsv.scoring.calibration.BLOCK", block)
     weight = np.where(LABELS, 0.5 / LABELS.sum(), 0.5 / (~LABELS).sum())
     scaled = (SCORES - SCORES.mean(axis=0)) / SCORES.std(axis=0)
@@ -46,7 +46,7 @@ def test_weights_are_scikit_learns(block, monkeypatch):
 
 
 @pytest.mark.parametrize("system", ["ecapa", "xvect"])
-def test_weights_on_real_scores_are_scikit_learns(real_data, system):
+def test_weights_on_real_scores_agree_with_scikit_learn(real_data, system):
     with np.load(real_data / "nsc" / "embeddings.npz", allow_pickle=False) as file:
         speakers = np.array([key.rsplit("_", 1)[0] for key in file["keys"]])
         unit = unit_length(file[system].astype("f4"))

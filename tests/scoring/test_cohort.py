@@ -1,4 +1,4 @@
-"""Which recordings and speakers make up a cohort."""
+"""The recordings and speakers that form a cohort."""
 
 import numpy as np
 import pytest

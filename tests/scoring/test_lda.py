@@ -87,7 +87,7 @@ CASES = [(5, 10, None, True), (20, 10, None, False), (20, 10, 8, False), (5, 10,
 
 
 @pytest.mark.parametrize("n_speakers, n_clips, dim, warned", CASES)
-def test_too_few_speakers_or_recordings_are_warned_of(caplog, n_speakers, n_clips, dim, warned):
+def test_too_few_speakers_or_recordings_give_a_warning(caplog, n_speakers, n_clips, dim, warned):
     rng = np.random.default_rng(0)
     speakers = np.sort(np.arange(int(n_speakers * n_clips)) % n_speakers)
     vectors = np.repeat(rng.standard_normal((n_speakers, 12)), np.bincount(speakers), axis=0)

@@ -300,7 +300,7 @@ def test_a_bare_plda_file_for_vectors_of_another_size_is_refused(tmp_path):
         make_backend("plda", tmp_path / "plda")(Embeddings(["a"], np.ones((1, 3), np.float32)))
 
 
-def test_files_that_are_not_applied_are_warned_of(plda, tmp_path, caplog):
+def test_files_that_are_not_applied_give_a_warning(plda, tmp_path, caplog):
     write_plda(tmp_path, plda[0])
     read_plda(tmp_path)
     assert not caplog.records

@@ -146,7 +146,7 @@ def test_speakers_who_do_not_differ_have_no_between_speaker_variance():
     assert model.gaussians.psi.max() < 0.1
 
 
-def test_192_dimensions_from_five_speakers_are_warned_of(caplog):
+def test_192_dimensions_from_five_speakers_give_a_warning(caplog):
     rng = np.random.default_rng(0)
     speakers = np.repeat(np.arange(5), 50)
     model, _ = train_plda(rng.standard_normal((5, 192))[speakers] + rng.standard_normal((250, 192)), speakers)

@@ -1,4 +1,4 @@
-"""Scores in memory agree with those that the commands write, and with the definition."""
+"""Scores in memory agree with the files that the commands write, and with the definition."""
 
 import numpy as np
 import pytest
@@ -36,7 +36,7 @@ def test_scores_are_cosines(speakers):
     np.testing.assert_allclose(api.score(trials, embeddings), expected, atol=1e-6)
 
 
-def test_score_and_normalize_are_what_the_commands_write(speakers, avsv, tmp_path):
+def test_score_and_normalize_agree_with_the_commands(speakers, avsv, tmp_path):
     trials, embeddings, cohort = speakers
     common = ["--trials", tmp_path / "trials", "--enroll", tmp_path / "p.scp"]
     assert avsv("score", *common, tmp_path / "raw")[0] == 0
@@ -49,7 +49,7 @@ def test_score_and_normalize_are_what_the_commands_write(speakers, avsv, tmp_pat
     np.testing.assert_allclose(found, api.read_scores(tmp_path / "normalised", trials), rtol=1e-4, atol=1e-5)
 
 
-def test_calibrate_and_fuse_are_what_the_commands_write(speakers, avsv, tmp_path):
+def test_calibrate_and_fuse_agree_with_the_commands(speakers, avsv, tmp_path):
     trials, embeddings, _ = speakers
     halves = [api.Embeddings(embeddings.ids, embeddings.vectors[:, part]) for part in (slice(4), slice(4, 8))]
     for name, half in zip("vf", halves, strict=True):
@@ -73,7 +73,7 @@ def test_calibrate_and_fuse_are_what_the_commands_write(speakers, avsv, tmp_path
     np.testing.assert_allclose(api.fuse(scores, tmp_path / "logistic.json"), expected, rtol=1e-3, atol=1e-4)
 
 
-def test_a_trial_that_lacks_a_system_is_judged_by_the_others(speakers):
+def test_a_trial_without_one_systems_score_is_scored_with_the_others(speakers):
     trials, embeddings, _ = speakers
     scores = api.score(trials, embeddings)
     voice, face = scores.copy(), scores.copy()
@@ -93,7 +93,7 @@ def test_a_missing_embedding_is_an_error_or_nan(speakers):
     assert (np.isnan(api.normalize(scores, trials, fewer, cohort, method="s-norm")) == np.isnan(scores)).all()
 
 
-def test_what_does_not_belong_together_is_refused(speakers):
+def test_inputs_that_do_not_match_are_refused(speakers):
     trials, embeddings, cohort = speakers
     scores = api.score(trials, embeddings)
     with pytest.raises(InputError):

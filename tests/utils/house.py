@@ -1,4 +1,4 @@
-"""A checkout on a machine whose Python and pip only pretend: what utils/install.sh decides is tried with it."""
+"""A checkout on a machine with a fake Python and pip, to test the decisions of utils/install.sh."""
 
 import shutil
 import subprocess
@@ -8,8 +8,8 @@ from pathlib import Path
 UTILS = Path(__file__).parents[2] / "utils"
 TOOLS = "bash cat chmod cksum dirname grep ls mkdir mktemp mv rm sed sleep tail uname".split()
 
-# Does what install.sh asks of Python. FAKE is a folder: `calls` lists what pip was asked for, `packages` what is
-# installed, and settings are files: `no-venv`, `no-gl`, `pip-says` (pip fails with this text), `slow`, `version`.
+# Imitates the Python calls of install.sh. FAKE is a folder: `calls` lists the requests to pip, `packages` the installed
+# packages, and settings are files: `no-venv`, `no-gl`, `pip-says` (pip fails with this text), `slow`, `version`.
 FAKE_PYTHON = r"""#!/bin/bash
 state=$FAKE
 version=$(cat "$state/version" 2>/dev/null || echo 3.11)
@@ -53,7 +53,7 @@ esac
 
 
 class House:
-    """A checkout in a folder with a space, on a machine with nothing but a few tools and the pretended Python."""
+    """A checkout in a folder with a space in its name, on a machine with only some tools and the fake Python."""
 
     def __init__(self, folder: Path, name: str = "a house"):
         self.root, self.bin, self.state = folder / name, folder / "bin", folder / "state"
@@ -89,7 +89,7 @@ class House:
         return process
 
     def installed(self, *arguments, **variables):
-        """Install, which must succeed: what was asked of venv and pip meanwhile."""
+        """Install, which must succeed; returns the calls of venv and pip."""
         self.set("calls")
         done = self.install(*arguments, **variables)
         assert done.returncode == 0, done.err

@@ -14,7 +14,7 @@ from cluster import State
 
 
 class Pretended:
-    """Runs the script for each task at once; `fates` sets whether a task runs and which state the scheduler reports.
+    """Runs the script of each task immediately; `fates` sets whether a task runs and the state that is reported.
 
     fates : (attempt from 1, task) -> (runs, state when asked); None: the scheduler forgot the job
     """
@@ -72,7 +72,7 @@ def killed(why):
     return (False, State("killed", why))
 
 
-def test_only_what_the_cluster_killed_is_submitted_again(run):
+def test_only_jobs_that_the_cluster_killed_are_submitted_again(run):
     scheduler = Pretended({(1, 2): killed("out of memory"), (1, 4): killed("preempted"), (2, 4): killed("preempted")})
     messages = run(scheduler, "JOB=1:4 log/a.JOB.log echo JOB")
     assert scheduler.submissions == [[1, 2, 3, 4], [2, 4], [4]]
@@ -107,7 +107,7 @@ def test_a_failed_job_is_not_submitted_again_without_retry(run):
     assert scheduler.submissions == [[1, 2]]
 
 
-def test_a_status_that_is_late_is_waited_for(run, tmp_path, monkeypatch):
+def test_a_late_status_is_waited_for(run, tmp_path, monkeypatch):
     monkeypatch.setattr(cluster, "PATIENCE", 30.0)
     scheduler = Pretended({(1, 1): (False, State("ended"))})
     asked = []
@@ -123,25 +123,25 @@ def test_a_status_that_is_late_is_waited_for(run, tmp_path, monkeypatch):
     assert scheduler.submissions == [[1]] and len(asked) >= 5
 
 
-def test_a_job_that_ends_without_a_word_counts_as_killed(run):
+def test_a_job_that_ends_without_a_status_counts_as_killed(run):
     messages = run(Pretended({(1, 1): (False, State("ended"))}), "log/a.log true")
     assert messages == "job 1 was killed by Slurm: it ended without noting its status; submitted again (1 of 3)\n"
 
 
-def test_a_job_that_the_scheduler_forgot_is_looked_up_in_its_accounts(run):
+def test_a_forgotten_job_is_looked_up_in_the_schedulers_accounting(run):
     scheduler = Pretended({(1, 1): (False, None)})
     scheduler.final = {1: State("killed", "limit of -l h_rt=3")}
     assert "killed by Slurm: limit of -l h_rt=3; submitted again" in run(scheduler, "log/a.log true")
 
 
-def test_a_signal_that_the_scheduler_does_not_explain_counts_as_killed(run):
+def test_an_unexplained_signal_counts_as_killed(run):
     job = "test -e again || { touch again; kill -9 $$; }"
     messages = run(Pretended({}), ["log/a.log", "bash", "-c", job])
     assert messages.startswith("job 1 was killed by Slurm: signal 9, ") and "; submitted again (1 of 3)" in messages
 
 
-def test_a_status_of_a_run_that_the_cluster_starts_again_by_itself_is_not_believed(run, tmp_path):
-    """Preemption with requeueing: the command ended with TERM's status, and the job waits once more."""
+def test_the_status_of_a_run_that_the_cluster_itself_requeues_is_ignored(run, tmp_path):
+    """Preemption with requeueing: the command ended with the status of SIGTERM, and the job is queued again."""
     scheduler = Pretended({(1, 1): (False, None)})
     phases = ["running", "waiting", "waiting", "running"]
 
@@ -172,7 +172,7 @@ def test_a_job_that_can_never_start_is_cancelled_and_reported(run):
     assert scheduler.cancelled == [("1", [2])] and scheduler.submissions == [[1, 2]]
 
 
-def test_what_earlier_runs_noted_does_not_count(run, tmp_path):
+def test_files_of_earlier_runs_are_ignored(run, tmp_path):
     (tmp_path / "q").mkdir()
     (tmp_path / "q/a.log.status").write_text("0\n")
     messages = run(Pretended({(attempt, 1): killed("preempted") for attempt in range(1, 9)}), "log/a.log true")
@@ -185,7 +185,7 @@ ODD = [
 ]  # fmt: skip
 
 
-def test_the_script_passes_arguments_on_as_they_are(run, tmp_path):
+def test_the_script_passes_arguments_unchanged(run, tmp_path):
     assert run(Pretended({}), ["JOB=1:2", "log/it's $x & y.JOB.log", "printf", "%s\\0", *ODD]) == ""
     log = (tmp_path / "log/it's $x & y.2.log").read_bytes()
     expected = [os.fsencode("2" if word == "JOB" else word) for word in ODD]
@@ -193,13 +193,13 @@ def test_the_script_passes_arguments_on_as_they_are(run, tmp_path):
     assert not (tmp_path / "PWNED").exists()
 
 
-def test_logs_whose_names_differ_in_odd_characters_have_scripts_of_their_own(run, tmp_path):
+def test_logs_with_names_that_differ_in_odd_characters_have_separate_scripts(run, tmp_path):
     for name in ("a&b", "a;b", "a b", "a.b"):
         assert run(Pretended({}), [f"log/{name}.log", "true"]) == ""
     assert len(list((tmp_path / "q").glob("*.sh"))) == 4
 
 
-def test_an_interruption_cancels_what_was_submitted(run, monkeypatch):
+def test_an_interruption_cancels_the_submitted_jobs(run, monkeypatch):
     scheduler = Pretended({(1, 1): (False, State("running"))})
     monkeypatch.setattr(job_frame, "signals", ["SIGTERM"])
     with pytest.raises(job_frame.Interrupted, match="SIGTERM came; job 1 was cancelled"):

@@ -39,29 +39,29 @@ def conf(tmp_path):
         ({"gpu": "2"}, "-p gpu --gres=gpu:2 --time 4:0:0"),
     ],
 )
-def test_kaldis_file_gives_kaldis_options(conf, options, words):
+def test_kaldis_file_is_read_with_kaldis_meaning(conf, options, words):
     assert conf.words(options) == f"sbatch --export=PATH --ntasks-per-node=1 {words}".split()
 
 
-def test_an_option_that_is_not_described_is_refused_with_the_files_name(conf):
+def test_an_undescribed_option_is_refused_with_the_files_name(conf):
     with pytest.raises(UsageError, match=r"option --licences 3 is not described in .*slurm.conf; add a line"):
         conf.words({"licences": "3"})
 
 
-def test_a_value_that_is_not_described_is_refused(tmp_path):
+def test_an_undescribed_value_is_refused(tmp_path):
     (tmp_path / "a.conf").write_text("command qsub\noption gpu=1 -l gpu=1\n")
     with pytest.raises(UsageError, match="--gpu 2 is not described"):
         Conf(tmp_path / "a.conf").words({"gpu": "2"})
 
 
 @pytest.mark.parametrize("line", ["option mem", "options mem=* x", "default gpu=0 -p x", "command", "option mem=* 'x"])
-def test_a_line_out_of_the_grammar_is_named(line, tmp_path):
+def test_an_unreadable_line_is_named(line, tmp_path):
     (tmp_path / "a.conf").write_text(f"command sbatch\n\n{line}  # why\n")
     with pytest.raises(Refused, match=r"a.conf, line 3: expected .*, found: " + line.replace("*", r"\*")):
         Conf(tmp_path / "a.conf")
 
 
-def test_a_file_without_a_command_or_that_is_absent_is_refused(tmp_path):
+def test_an_absent_file_or_one_without_a_command_is_refused(tmp_path):
     (tmp_path / "a.conf").write_text("option mem=* x\n")
     with pytest.raises(Refused, match=r"a.conf: expected a line"):
         Conf(tmp_path / "a.conf")
@@ -85,7 +85,7 @@ def test_the_repositorys_files_describe_every_option(name, line, words, tmp_path
     assert cluster_conf.submit_words(jobs.parse(line.split()), name) == words.split()
 
 
-def test_a_recipes_own_file_comes_before_and_config_before_both(tmp_path, monkeypatch):
+def test_the_recipes_file_takes_precedence_and_config_over_both(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("conf").mkdir()
     Path("conf/slurm.conf").write_text("command own\n")
@@ -97,6 +97,6 @@ def test_a_recipes_own_file_comes_before_and_config_before_both(tmp_path, monkey
 @pytest.mark.parametrize(
     "line", ["--retry x log true", "--nodes 0 log true", "--gpu one log true", "--num-threads 0 log true"]
 )
-def test_counts_that_are_none_are_refused(line):
+def test_invalid_counts_are_refused(line):
     with pytest.raises(UsageError, match="takes a"):
         cluster_conf.submit_words(jobs.parse(line.split()), "slurm.conf")

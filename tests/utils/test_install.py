@@ -1,4 +1,4 @@
-"""utils/install.sh: when an environment is made, and whose it is, with a Python and a pip that only pretend."""
+"""utils/install.sh: when an environment is made, and which checkout owns it, with a fake Python and pip."""
 
 import shutil
 import subprocess
@@ -9,7 +9,7 @@ import pytest
 from tests.utils.house import House
 
 
-def test_the_first_time_it_installs_torch_first_and_prints_the_folder_for_path(house):
+def test_the_first_call_installs_torch_first_and_prints_the_folder_for_path(house):
     done = house.install()
     assert (done.returncode, done.out) == (0, f"{house.venv}/bin\n")
     venv, torch, editable = house.calls()
@@ -18,7 +18,7 @@ def test_the_first_time_it_installs_torch_first_and_prints_the_folder_for_path(h
     assert editable == "install --no-build-isolation -c constraints.txt -e ."
 
 
-def test_the_second_time_it_does_nothing(house):
+def test_the_second_call_does_nothing(house):
     house.installed()
     assert house.installed() == []
 
@@ -31,7 +31,7 @@ def test_it_installs_again_into_the_same_environment_when_a_file_changes(house, 
     assert house.installed() == []
 
 
-def test_the_packages_of_the_tests_come_when_asked_for_and_stay_up_to_date(house):
+def test_test_packages_are_installed_on_request_and_kept_up_to_date(house):
     house.installed()
     assert house.installed("--test")[-1].endswith("-e .[test]")
     assert house.installed() == house.installed("--test") == []
@@ -40,13 +40,13 @@ def test_the_packages_of_the_tests_come_when_asked_for_and_stay_up_to_date(house
     assert house.installed("--test") == []
 
 
-def test_a_moved_checkout_is_set_up_anew(house):
+def test_a_moved_checkout_is_set_up_again(house):
     house.installed()
     house.root = house.root.rename(house.root.with_name("another house"))
     assert house.installed()[0] == "venv"
 
 
-def test_an_interrupted_install_is_made_anew(house):
+def test_an_interrupted_install_is_started_over(house):
     house.installed()
     (house.venv / "avsv-unfinished").write_text("")
     assert house.installed()[0] == "venv"
@@ -59,7 +59,7 @@ def test_an_environment_without_its_python_is_rebuilt(house):
     assert house.installed()[0] == "venv"
 
 
-def test_another_python_makes_the_environment_anew(house):
+def test_another_python_rebuilds_the_environment(house):
     house.installed()
     other = house.bin / "my python"
     shutil.copy(house.python, other)
@@ -68,7 +68,7 @@ def test_another_python_makes_the_environment_anew(house):
     assert house.installed(AVSV_PYTHON=str(other)) == house.installed() == []
 
 
-def test_of_two_installs_at_once_one_waits_and_finds_it_done(house):
+def test_of_two_concurrent_installs_the_second_waits_and_does_nothing(house):
     house.set("slow")
     both = [house.start(), house.start()]
     outputs = [process.communicate(timeout=20) for process in both]
@@ -80,7 +80,7 @@ def test_of_two_installs_at_once_one_waits_and_finds_it_done(house):
 # Settings
 
 
-def test_the_environment_may_be_elsewhere(house, tmp_path):
+def test_the_environment_may_be_in_another_folder(house, tmp_path):
     elsewhere = tmp_path / "my venv"
     assert house.install(AVSV_VENV=str(elsewhere)).out == f"{elsewhere}/bin\n"
     assert not house.venv.exists()
@@ -110,7 +110,7 @@ def test_the_environment_of_another_checkout_is_not_taken_over(house, other, tmp
     assert house.installed(AVSV_VENV=shared) == []
 
 
-def test_of_two_checkouts_that_install_at_once_the_second_is_refused(house, other, tmp_path):
+def test_of_two_checkouts_that_install_concurrently_the_second_is_refused(house, other, tmp_path):
     house.set("slow")
     shared = str(tmp_path / "shared venv")
     both = [house.start(AVSV_VENV=shared), other.start(AVSV_VENV=shared)]
@@ -119,7 +119,7 @@ def test_of_two_checkouts_that_install_at_once_the_second_is_refused(house, othe
     assert sum("-e ." in call for call in house.calls()) == 1
 
 
-def test_the_environment_of_a_checkout_that_is_gone_is_taken_over(house, other, tmp_path):
+def test_the_environment_of_a_deleted_checkout_is_taken_over(house, other, tmp_path):
     shared = str(tmp_path / "shared venv")
     house.installed(AVSV_VENV=shared)
     shutil.rmtree(house.root)
@@ -142,8 +142,8 @@ def test_a_link_to_the_checkout_is_the_same_checkout(house, tmp_path):
     assert house.installed(AVSV_VENV=shared) == []
 
 
-def test_an_environment_with_avsv_of_another_checkout_installed_by_hand_is_not_taken_over(house, other, tmp_path):
-    """A real environment: what pip notes of an editable install says whose it is."""
+def test_an_environment_with_another_checkout_installed_manually_is_not_taken_over(house, other, tmp_path):
+    """A real environment: pip's record of an editable install names the checkout."""
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "theirs"], check=True)
     packages = next((tmp_path / "theirs/lib").glob("python3*/site-packages"))
     (packages / "avsv-1.dist-info").mkdir()
@@ -153,7 +153,7 @@ def test_an_environment_with_avsv_of_another_checkout_installed_by_hand_is_not_t
     assert f"belongs to the checkout {other.root}" in house.failed(AVSV_VENV=str(tmp_path / "theirs"))
 
 
-def test_without_a_home_nothing_is_written_beside_the_checkout(house):
+def test_without_a_home_folder_nothing_is_written_beside_the_checkout(house):
     del house.environment["HOME"]
     house.installed()
     assert {path.name for path in house.root.iterdir()} == {
@@ -168,7 +168,7 @@ def test_a_folder_without_an_environment_is_left_alone(house, tmp_path):
     assert (thesis / "chapter1").exists()
 
 
-def test_an_environment_of_the_users_is_added_to_but_never_emptied(house, tmp_path):
+def test_a_users_own_environment_is_added_to_but_never_emptied(house, tmp_path):
     theirs = tmp_path / "theirs"
     house.installed(AVSV_VENV=str(theirs))
     (theirs / "avsv-stamp").unlink()
@@ -182,7 +182,7 @@ def test_an_environment_of_the_users_is_added_to_but_never_emptied(house, tmp_pa
     assert (theirs / "bin/avsv").exists()
 
 
-def test_pytorchs_cpu_index_is_used_where_it_is_given(house):
+def test_pytorchs_cpu_index_is_used_if_given(house):
     assert "--extra-index-url INDEX torch" in house.installed(AVSV_TORCH_INDEX="INDEX")[1]
 
 

@@ -1,4 +1,4 @@
-"""utils/install.sh and env.sh on machines with and without a GPU, libraries, a Python, a disk with room."""
+"""utils/install.sh and env.sh on machines with and without a GPU, libraries, a Python, disk space."""
 
 import os
 import subprocess
@@ -10,12 +10,12 @@ import pytest
 # onnxruntime and opencv
 
 
-def test_without_a_gpu_onnxruntime_stays(house):
+def test_without_a_gpu_onnxruntime_is_kept(house):
     house.installed()
     assert house.packages() == ["onnxruntime", "opencv-python"]
 
 
-def test_with_an_nvidia_driver_onnxruntime_gpu_takes_its_place(house):
+def test_with_an_nvidia_driver_onnxruntime_gpu_replaces_it(house):
     del house.environment["AVSV_GPU"]
     (house.bin / "nvidia-smi").write_text("#!/bin/bash\n")
     (house.bin / "nvidia-smi").chmod(0o755)
@@ -27,7 +27,7 @@ def test_with_an_nvidia_driver_onnxruntime_gpu_takes_its_place(house):
     assert "onnxruntime" not in house.packages()
 
 
-def test_an_environment_made_for_a_gpu_is_changed_back_for_a_machine_without(house):
+def test_an_environment_for_a_gpu_is_changed_back_on_a_machine_without_one(house):
     house.installed(AVSV_GPU="yes")
     (house.root / "setup.py").write_text("changed")
     house.installed()
@@ -35,7 +35,7 @@ def test_an_environment_made_for_a_gpu_is_changed_back_for_a_machine_without(hou
     assert "onnxruntime" in house.packages()
 
 
-def test_without_graphical_libraries_opencv_is_the_headless_one(house):
+def test_without_graphical_libraries_headless_opencv_is_installed(house):
     house.set("no-gl")
     house.installed()
     assert house.packages() == ["onnxruntime", "opencv-python-headless"]
@@ -47,7 +47,7 @@ def test_without_graphical_libraries_opencv_is_the_headless_one(house):
 # Failures
 
 
-def test_without_a_python_it_says_which_is_needed(house):
+def test_without_a_python_the_message_names_the_versions(house):
     house.set("version", "3.9")
     stderr = house.failed()
     assert "Python 3.10 to 3.13 is needed; found: python3 (3.9)" in stderr
@@ -72,7 +72,7 @@ def test_a_python_that_cannot_make_environments_is_explained(house):
         ("something else", "all of pip's output is in"),
     ],
 )
-def test_a_failure_of_pip_is_shown_with_what_to_do_and_the_next_call_starts_anew(house, pip_says, advice):
+def test_a_pip_failure_is_shown_with_advice_and_the_next_call_starts_over(house, pip_says, advice):
     house.set("pip-says", pip_says)
     stderr = house.failed()
     assert pip_says in stderr
@@ -81,7 +81,7 @@ def test_a_failure_of_pip_is_shown_with_what_to_do_and_the_next_call_starts_anew
     assert house.installed()[0] == "venv"
 
 
-def test_offline_it_names_the_folder_that_lacks_a_wheel(house):
+def test_offline_the_message_names_the_folder_without_the_wheel(house):
     house.set("pip-says", "ERROR: Could not find a version that satisfies the requirement torch")
     assert "wheels of PIP_FIND_LINKS=wheels" in house.failed(PIP_NO_INDEX="1", PIP_FIND_LINKS="wheels")
 
@@ -98,10 +98,10 @@ def test_a_checkout_that_cannot_be_written_is_explained(house):
 # AVSV_VENV=none
 
 
-def test_the_active_environment_is_looked_at_and_not_changed(house):
+def test_the_active_environment_is_checked_but_not_changed(house):
     house.environment |= {"PATH": f"{Path(sys.executable).parent}:{house.bin}"}
     done = house.install(AVSV_VENV="none")
-    # Whether avsv is installed beside the Python that runs the tests or not, it is not this house's.
+    # If avsv is installed beside the Python that runs the tests, it belongs to another checkout.
     assert done.out == ""
     assert f'pip install -c "{house.root}/constraints.txt" -e "{house.root}"' in done.err
     assert not house.venv.exists()

@@ -26,7 +26,7 @@ echo "$corpus|$nj|$words|$augment|$#|$*"
 
 @pytest.fixture
 def recipe(tmp_path):
-    """Runs a script that has options with the arguments given."""
+    """Runs a script that has options with the given arguments."""
 
     def run(*arguments, text=RECIPE, **settings):
         (tmp_path / "run.sh").write_text(text)
@@ -44,7 +44,7 @@ def failure(done):
     return done.stderr
 
 
-def test_without_options_the_defaults_stay(recipe):
+def test_without_options_the_defaults_apply(recipe):
     assert recipe().stdout == "|4|two words|true|0|\n"
 
 
@@ -67,7 +67,7 @@ def test_an_option_without_value_is_an_error(recipe):
     assert "run.sh: option --nj needs a value" in failure(recipe("--nj"))
 
 
-def test_an_option_is_not_taken_for_the_value_of_another(recipe):
+def test_an_option_is_not_read_as_the_value_of_another(recipe):
     assert "run.sh: option --corpus needs a value, found option --nj" in failure(recipe("--corpus", "--nj", "3"))
 
 
@@ -75,17 +75,17 @@ def test_an_equals_sign_is_an_error(recipe):
     assert "write --name value, not --nj=3" in failure(recipe("--nj=3"))
 
 
-def test_true_and_false_take_nothing_else(recipe):
+def test_a_boolean_option_accepts_only_true_and_false(recipe):
     assert "--augment takes true or false, not 'yes'" in failure(recipe("--augment", "yes"))
 
 
 @pytest.mark.parametrize("value", ["x", "", "0", "-1", "2.5", "4 5", "1e3", "four", "4;date", "99999999999999999999"])
-def test_a_number_of_jobs_is_a_whole_number_from_one(recipe, value):
+def test_a_number_of_jobs_is_an_integer_of_1_or_more(recipe, value):
     stderr = failure(recipe("--nj", value))
     assert "--nj" in stderr and len(stderr.splitlines()) == 1
 
 
-def test_a_number_takes_numbers_or_a_list_of_them(recipe):
+def test_a_numeric_option_accepts_a_number_or_a_list(recipe):
     text = RECIPE.replace("nj=4", "rate=0.05").replace("$nj", "$rate")
     for value in ("1", ".5", "2.", "1e-3", "-1", "0 1 2"):
         assert recipe("--rate", value, text=text).stdout.split("|")[1] == value
@@ -93,7 +93,7 @@ def test_a_number_takes_numbers_or_a_list_of_them(recipe):
         assert "--rate" in failure(recipe("--rate", value, text=text))
 
 
-def test_a_config_file_is_held_to_the_same_kinds(recipe, tmp_path):
+def test_values_in_a_config_file_are_checked_in_the_same_way(recipe, tmp_path):
     for line, option in (("nj=many", "--nj"), ("augment=yes", "--augment"), ("nj=0", "--nj")):
         (tmp_path / "my.conf").write_text(line + "\n")
         assert option in failure(recipe("--config", "my.conf"))
@@ -130,11 +130,11 @@ def test_existing_stages_are_accepted(recipe, options):
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_a_recipe_takes_no_other_arguments(recipe):
+def test_a_recipe_accepts_no_other_arguments(recipe):
     assert "unexpected argument 'stage'" in failure(recipe("--nj", "2", "stage", "3"))
 
 
-def test_a_script_with_a_help_message_takes_arguments_after_its_options(recipe):
+def test_a_script_with_a_help_message_accepts_arguments_after_its_options(recipe):
     text = RECIPE.replace(". parse", 'help_message="Usage: run.sh DIR\\nMore."\n. parse')
     assert recipe("--nj", "2", "a b", "--nj", "9", text=text).stdout == "|2|two words|true|3|a b --nj 9\n"
     assert recipe("--", "--nj", text=text).stdout == "|4|two words|true|1|--nj\n"
@@ -146,7 +146,7 @@ def test_help_prints_the_help_message(recipe):
     assert (done.returncode, done.stdout) == (0, "Usage: run.sh DIR\nMore.\n")
 
 
-def test_help_without_a_message_is_made_from_the_head_and_the_variables(recipe):
+def test_without_a_help_message_help_is_made_from_the_header_and_the_variables(recipe):
     done = recipe("--help")
     assert done.returncode == 0
     assert done.stdout.splitlines() == [
@@ -164,7 +164,7 @@ def test_help_without_a_message_is_made_from_the_head_and_the_variables(recipe):
     ]
 
 
-def test_help_works_where_the_script_has_changed_to_its_folder(recipe, tmp_path):
+def test_help_works_after_the_script_has_changed_to_its_folder(recipe, tmp_path):
     (tmp_path / "deep").mkdir()
     (tmp_path / "deep/run.sh").write_text(RECIPE.replace("corpus=", 'cd "$(dirname "$0")"\ncorpus=', 1))
     environment = os.environ | {"PATH": f"{UTILS}:{os.environ['PATH']}"}
@@ -173,12 +173,12 @@ def test_help_works_where_the_script_has_changed_to_its_folder(recipe, tmp_path)
     assert "--nj " in done.stdout
 
 
-def test_the_config_file_comes_first_wherever_it_stands(recipe, tmp_path):
+def test_the_config_file_is_read_first_at_any_position(recipe, tmp_path):
     (tmp_path / "my.conf").write_text("# mine\nnj=16\ncorpus=/c\n")
     assert recipe("--nj", "2", "--config", "my.conf").stdout == "/c|2|two words|true|0|\n"
 
 
-def test_the_config_file_is_found_from_where_the_user_stood(recipe, tmp_path):
+def test_the_path_of_the_config_file_is_relative_to_the_callers_folder(recipe, tmp_path):
     (tmp_path / "deep").mkdir()
     (tmp_path / "deep/my.conf").write_text("nj=16\n")
     text = RECIPE.replace("corpus=", "cd /\ncorpus=", 1)
@@ -218,7 +218,7 @@ def test_an_array_is_an_option_that_may_be_repeated(recipe):
     assert done.stdout == "one=a b;two=c;|x;|4|\n"
 
 
-def test_the_file_of_a_corpus_changes_defaults_and_adds_options(recipe, corpus):
+def test_a_corpus_file_changes_defaults_and_adds_options(recipe, corpus):
     assert recipe(text=SYSTEMS).stdout == "a=x;b=y;|;|2|84\n"
     assert recipe("--people", "6", "--voice", "z", "--nj", "3", text=SYSTEMS).stdout == "z;|;|3|6\n"
     assert "--people takes a number" in failure(recipe("--people", "many", text=SYSTEMS))
@@ -226,7 +226,7 @@ def test_the_file_of_a_corpus_changes_defaults_and_adds_options(recipe, corpus):
     assert recipe("--config", "my.conf", text=SYSTEMS).stdout == "q;|;|2|7\n"
 
 
-def test_the_options_of_a_corpus_are_in_the_help_first(recipe, corpus):
+def test_options_of_a_corpus_come_first_in_the_help(recipe, corpus):
     assert recipe("--help", text=SYSTEMS).stdout.splitlines()[4:] == [
         "  --people             of the corpus (default: 84)",
         "  --voice              [NAME=]SOURCE, repeatable (default: a=x b=y)",
@@ -237,12 +237,12 @@ def test_the_options_of_a_corpus_are_in_the_help_first(recipe, corpus):
 
 
 @pytest.mark.parametrize("line", ["frame_per_clip=3", "peopl=3", "People=3", "nj=many"])
-def test_a_line_of_a_corpus_that_nothing_reads_is_an_error(recipe, corpus, line):
+def test_an_unused_line_in_a_corpus_file_is_an_error(recipe, corpus, line):
     (corpus / "conf/recipe.conf").write_text(line + "\n")
     stderr = failure(recipe(text=SYSTEMS))
     assert line.partition("=")[0] in stderr and len(stderr.splitlines()) == 1
 
 
-def test_nothing_of_its_own_is_left_behind(recipe):
+def test_it_leaves_no_variables_or_functions_behind(recipe):
     text = RECIPE.replace("other=1", "compgen -v _po || compgen -A function _po || other=1")
     assert recipe(text=text).stdout == "|4|two words|true|0|\n"

@@ -26,7 +26,7 @@ if stage 1 "second"; then echo "$name is at its second stage" >>events; fi
 
 @pytest.fixture
 def start(tmp_path):
-    """Start the recipe: start(name, seconds) -> process; `events` in its folder is what its stages wrote."""
+    """Start the recipe: start(name, seconds) -> process; its stages write to `events` in its folder."""
     (tmp_path / "run.sh").write_text(RECIPE)
 
     def run(name, seconds):
@@ -45,7 +45,7 @@ def wait_for(path, text):
         time.sleep(0.02)
 
 
-def test_a_second_run_waits_until_the_first_ends_and_says_so(start, tmp_path):
+def test_a_second_run_waits_until_the_first_ends_and_logs_it(start, tmp_path):
     first = start("first", 1)
     wait_for(tmp_path / "events", "first begins")
     second = start("second", 0)
@@ -57,12 +57,12 @@ def test_a_second_run_waits_until_the_first_ends_and_says_so(start, tmp_path):
     ]
 
 
-def test_a_run_that_a_run_calls_does_not_wait_for_it(start, tmp_path):
+def test_a_nested_run_does_not_wait_for_its_caller(start, tmp_path):
     assert start("outer", 0).wait(timeout=20) == 0
     assert "inner is at its second stage\nouter ends" in (tmp_path / "events").read_text()
 
 
-def test_after_a_kill_the_next_run_waits_for_what_the_killed_one_had_started(start, tmp_path):
+def test_after_a_kill_the_next_run_waits_for_the_killed_runs_processes(start, tmp_path):
     first = start("first", 1.5)
     wait_for(tmp_path / "events", "first begins")
     first.send_signal(signal.SIGKILL)
@@ -73,7 +73,7 @@ def test_after_a_kill_the_next_run_waits_for_what_the_killed_one_had_started(sta
     assert "first ends" not in (tmp_path / "events").read_text()
 
 
-def test_a_called_run_ends_before_its_next_stage_when_its_caller_was_killed(start, tmp_path):
+def test_a_nested_run_ends_before_its_next_stage_if_its_caller_was_killed(start, tmp_path):
     text = (tmp_path / "run.sh").read_text()
     (tmp_path / "run.sh").write_text(text.replace("run.sh inner 0", "run.sh inner 1"))
     outer = start("outer", 0)

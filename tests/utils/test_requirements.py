@@ -1,4 +1,4 @@
-"""setup.py and the imports agree: what avsv, the recipes and utils import is installed, and nothing else is."""
+"""setup.py and the imports agree: exactly the packages that avsv, the recipes and utils import are installed."""
 
 import ast
 import re
@@ -17,7 +17,7 @@ MODULES = {
     "scikit-image": "skimage",
     "pytest-xdist": "xdist",
 }
-# What no file imports, and why it is asked for all the same.
+# Packages that no file imports, and why they are required.
 UNSEEN = {
     "mkdocs": "mkdocs.yml",
     "mkdocs-material": "mkdocs.yml",
@@ -32,7 +32,7 @@ TESTS = sorted(ROOT.glob("tests/**/*.py"))
 # Modules outside packages: scripts put their own folder on the path.
 SCRIPTS = [path for path in SOURCES if not path.is_relative_to(ROOT / "avsv")]
 OURS = {"avsv", "tests", *(path.stem for path in [*SCRIPTS, *ROOT.glob("tests/benchmarks/*.py")])}
-BY_HAND = {"atheris": "tests/fuzz/coverage_guided.py says how to get it"}
+BY_HAND = {"atheris": "tests/fuzz/coverage_guided.py explains how to install it"}
 
 
 def requirements() -> dict[str, list[str]]:
@@ -53,7 +53,7 @@ def module_of(distribution: str) -> str:
 
 
 def imports(source: str) -> set[str]:
-    """The top-level modules that a file imports, in functions and by importlib too."""
+    """The top-level modules that a file imports, including imports in functions and by importlib."""
     found = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
@@ -79,22 +79,22 @@ def foreign(files: list[Path]) -> dict[str, list[str]]:
 @pytest.mark.parametrize(
     "line", ["import a.b", "from a import b", "def f():\n    from a.b import c", "importlib.import_module('a.b')"]
 )
-def test_every_way_to_import_is_seen(line):
+def test_every_kind_of_import_is_found(line):
     assert imports(line) == {"a"}
 
 
-def test_what_a_user_runs_imports_only_what_a_plain_install_brings():
+def test_avsv_and_recipes_import_only_packages_of_the_plain_install():
     listed = {module_of(name) for name in requirements()[""]}
     assert {name: files for name, files in foreign(SOURCES).items() if name not in listed} == {}
 
 
-def test_the_tests_import_only_what_the_test_extra_brings_besides():
+def test_the_tests_import_only_packages_of_the_test_extra_besides():
     lists = requirements()
     listed = {module_of(name) for name in lists[""] + lists["test"]} | set(BY_HAND)
     assert {name: files for name, files in foreign(TESTS).items() if name not in listed} == {}
 
 
-def test_what_is_asked_for_is_imported_somewhere():
+def test_every_required_package_is_imported():
     lists = requirements()
     used = {"": foreign(SOURCES), "test": foreign(TESTS), "docs": {}}
     idle = [name for extra, names in lists.items() for name in names

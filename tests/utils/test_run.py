@@ -50,7 +50,7 @@ def test_sge_switches_have_their_own_number_of_values():
     assert parsed.native == ("-V", "-pe", "smp", "4")
 
 
-def test_any_identifier_stands_for_the_number():
+def test_any_identifier_may_stand_for_the_number():
     parsed = jobs.parse("x_1=2:3 log/x_1.log echo x_1/3".split())
     assert [parsed.log_of(n) for n in parsed.numbers] == ["log/2.log", "log/3.log"]
     assert parsed.command_of(3) == "echo 3/3"
@@ -60,7 +60,7 @@ def test_a_single_number_is_a_range():
     assert list(jobs.parse("JOB=3 log true".split()).numbers) == [3]
 
 
-def test_words_of_the_command_that_hold_equals_signs_are_left_alone():
+def test_words_with_equals_signs_in_the_command_are_unchanged():
     assert jobs.parse("log A=1:2 env".split()).command == "A=1:2 env"
 
 
@@ -82,7 +82,7 @@ def test_words_of_the_command_that_hold_equals_signs_are_left_alone():
         ("log/ true", "name of a log"),
     ],
 )
-def test_a_command_line_that_is_not_in_the_grammar_exits_2_and_says_why(words, message, tmp_path):
+def test_an_invalid_command_line_exits_2_with_the_reason(words, message, tmp_path):
     done = run(*words.split(), cwd=tmp_path)
     assert done.returncode == 2
     assert message in done.stderr
@@ -108,7 +108,7 @@ def test_pipes_and_redirections_belong_to_the_job(tmp_path):
     assert (tmp_path / "2.out").read_text() == "b c 2\n"
 
 
-def test_arguments_with_spaces_stay_one_argument_as_they_are(tmp_path):
+def test_an_argument_with_spaces_stays_one_argument(tmp_path):
     run("log", "printf", "%s\\n", "it's $HOME  *", "", cwd=tmp_path)
     assert "\nit's $HOME  *\n\n# Accounting" in (tmp_path / "log").read_text()
 
@@ -125,7 +125,7 @@ def bytes_of(words):
     return [os.fsencode(word) for word in words]
 
 
-def test_arguments_reach_the_program_as_they_are(tmp_path):
+def test_arguments_reach_the_program_unchanged(tmp_path):
     show = "import os, sys; os.write(3, b'\\0'.join(map(os.fsencode, sys.argv[1:])))"
     (tmp_path / "show.sh").write_text(f'exec "{sys.executable}" -c "{show}" "$@" 3>arguments\n')
     assert run("JOB=1:1", "log", "bash", "show.sh", *ODD, cwd=tmp_path).returncode == 0
@@ -134,26 +134,26 @@ def test_arguments_reach_the_program_as_they_are(tmp_path):
 
 
 @pytest.mark.parametrize("folder", ["a b", "it's", "$HOME", "a;b&c", "[x](y)", "new\nline", "-x", "JOB_77", "\udcff"])
-def test_logs_and_recipes_may_be_anywhere(folder, tmp_path):
+def test_logs_and_recipes_may_be_in_odd_folders(folder, tmp_path):
     (tmp_path / folder).mkdir()
     done = run("JOB=1:2", "--", f"{folder}/log/a.JOB.log", "pwd", cwd=tmp_path / folder)
     assert done.returncode == 0
     assert os.fsencode(folder) in (tmp_path / folder / folder / "log/a.2.log").read_bytes()
 
 
-def test_the_number_replaces_a_word_of_its_own_only(tmp_path):
+def test_the_number_replaces_only_a_separate_word(tmp_path):
     words = ["/scratch/JOB_77/m", "JOB", "JOB/4", "a.JOB.ark:JOB", "JOBS", "myJOB", "2JOB", "éJOB", "x-JOB-y", "(JOB)"]
     assert run("JOB=1:2", "log/JOB_77.JOB.log", "printf", "%s\\n", *words, cwd=tmp_path).returncode == 0
     assert (tmp_path / "log/JOB_77.2.log").read_text().splitlines()[3:-2] == [
         "/scratch/JOB_77/m", "2", "2/4", "a.2.ark:2", "JOBS", "myJOB", "2JOB", "éJOB", "x-2-y", "(2)"]  # fmt: skip
 
 
-def test_logs_that_hold_the_name_within_a_word_cannot_tell_jobs_apart(tmp_path):
+def test_a_log_name_with_the_identifier_inside_a_word_is_refused(tmp_path):
     assert run("JOB=1:2", "log/JOB_77.log", "true", cwd=tmp_path).returncode == 2
 
 
-def test_the_command_that_is_shown_is_safe_to_paste(tmp_path):
-    """With a path that would run code if a shell took it apart."""
+def test_the_displayed_command_is_safe_to_paste(tmp_path):
+    """The path would run code if a shell expanded it."""
     odd = "$(touch PWNED) `touch PWNED`;touch PWNED"
     done = run("JOB=1:1", "log", "bash", "-c", 'echo "$1"; exit 7', "x", odd, cwd=tmp_path)
     alone = re.search(r"^To run it alone: (.*)", done.stderr, re.MULTILINE)[1]
@@ -163,7 +163,7 @@ def test_the_command_that_is_shown_is_safe_to_paste(tmp_path):
 
 
 @pytest.mark.parametrize("value", ["4,2", "x", "", "-1"])
-def test_any_number_of_threads_in_the_environment_is_the_jobs_own_business(value, tmp_path):
+def test_any_number_of_threads_in_the_environment_is_accepted(value, tmp_path):
     assert run("log", "true", cwd=tmp_path, env=os.environ | {"OMP_NUM_THREADS": value}).returncode == 0
 
 
@@ -204,7 +204,7 @@ def test_a_failed_job_is_named_with_the_end_of_its_log(tmp_path):
     assert "# Ended (code 3) at" in (tmp_path / "a.log").read_text()
 
 
-def test_failed_jobs_of_several_are_counted_and_the_others_are_run(tmp_path):
+def test_failed_jobs_are_counted_and_the_other_jobs_run(tmp_path):
     done = run("--max-jobs-run", 1, "JOB=1:4", "a.JOB.log", "test", "JOB", "-eq", "2", cwd=tmp_path)
     assert done.returncode == 1
     assert "3 / 4 failed, log is in a.*.log" in done.stderr
@@ -252,7 +252,7 @@ def test_jobs_share_the_cores(tmp_path):
     assert threads_seen(tmp_path, "--max-jobs-run", "2") == max(1, cores // 2)
 
 
-def test_threads_that_the_user_has_set_stay_unless_the_option_says_otherwise(tmp_path):
+def test_the_users_number_of_threads_is_kept_unless_the_option_is_given(tmp_path):
     assert threads_seen(tmp_path, OMP_NUM_THREADS="7") == 7
     assert threads_seen(tmp_path, "--num-threads", "3", OMP_NUM_THREADS="7") == 3
 
@@ -264,7 +264,7 @@ def test_each_job_sees_its_own_gpu(tmp_path):
     assert sorted((tmp_path / f"{n}.log").read_text().splitlines()[3] for n in (1, 2)) == ["4", "5"]
 
 
-def test_retry_runs_a_failed_job_again_and_its_log_goes_on(tmp_path):
+def test_retry_runs_a_failed_job_again_and_appends_to_its_log(tmp_path):
     job = "echo run >>count.JOB; test JOB = 3 || test $(wc -l <count.JOB) = 2"  # all but 3 fail at first
     done = run("--retry", 2, "JOB=1:3", "JOB.log", "bash", "-c", job, cwd=tmp_path)
     assert done.returncode == 0
@@ -273,12 +273,12 @@ def test_retry_runs_a_failed_job_again_and_its_log_goes_on(tmp_path):
     assert re.findall(r"code \d", (tmp_path / "2.log").read_text()) == ["code 1", "code 0"]
 
 
-def test_retries_end(tmp_path):
+def test_retries_are_limited(tmp_path):
     assert run("--retry", 2, "log", "bash", "-c", "echo run >>count; false", cwd=tmp_path).returncode == 1
     assert (tmp_path / "count").read_text() == "run\n" * 3
 
 
-def test_the_command_that_is_shown_runs_a_failed_job_alone(tmp_path):
+def test_the_displayed_command_reruns_a_failed_job_alone(tmp_path):
     (tmp_path / "path.sh").write_text("export FROM_PATH_SH=there\n")
     done = run("JOB=1:3", "JOB.log", "bash", "-c", "echo it is JOB $FROM_PATH_SH; exit 7", cwd=tmp_path)
     alone = re.search(r"^To run it alone: (.*)", done.stderr, re.MULTILINE)[1]
@@ -286,7 +286,7 @@ def test_the_command_that_is_shown_runs_a_failed_job_alone(tmp_path):
     assert (again.returncode, again.stdout) == (7, "it is 1 there\n")
 
 
-def test_nodes_asks_torchrun_for_a_process_a_gpu(tmp_path):
+def test_nodes_starts_torchrun_with_one_process_per_gpu(tmp_path):
     for name in ("torchrun", "nvidia-smi"):
         (tmp_path / name).write_text('#!/bin/sh\necho "$0 $*"\n')
         (tmp_path / name).chmod(0o755)
@@ -313,7 +313,7 @@ def start(tmp_path, job="sleep 60 & echo $! >pid.JOB; wait"):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_the_jobs_and_what_they_started(number, tmp_path):
+def test_a_signal_ends_the_jobs_and_their_processes(number, tmp_path):
     process, pids = start(tmp_path)
     process.send_signal(number)
     _, stderr = process.communicate(timeout=10)
@@ -334,7 +334,7 @@ def test_the_end_of_the_calling_script_ends_the_jobs(tmp_path):
     wait_for(lambda: not alive(int(pid.read_text())))
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not tell a process of its parent's end")
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux notifies a process of its parent's end")
 def test_a_job_ends_even_when_run_py_is_killed(tmp_path):
     process = subprocess.Popen(command("log", "sleep", "60"), cwd=tmp_path)
     wait_for(lambda: (tmp_path / "log").exists())
@@ -347,7 +347,7 @@ def test_a_job_ends_even_when_run_py_is_killed(tmp_path):
 
 
 @pytest.mark.parametrize("make", [os.symlink, os.link])
-def test_a_log_that_is_a_link_is_replaced_and_what_it_leads_to_is_left_alone(tmp_path, make):
+def test_a_log_that_is_a_link_is_replaced_and_its_target_untouched(tmp_path, make):
     (tmp_path / "precious").write_text("precious")
     (tmp_path / "log").mkdir()
     make(tmp_path / "precious", tmp_path / "log" / "a.1.log")
@@ -356,5 +356,5 @@ def test_a_log_that_is_a_link_is_replaced_and_what_it_leads_to_is_left_alone(tmp
     assert "done" in (tmp_path / "log/a.1.log").read_text() and not (tmp_path / "log/a.1.log").is_symlink()
 
 
-def test_a_device_as_a_log_is_written_to_and_stays_one():
+def test_a_device_as_log_is_written_to_and_not_replaced():
     assert run("/dev/null", "echo", "done").returncode == 0 and Path("/dev/null").is_char_device()

@@ -1,4 +1,4 @@
-"""A busy scheduler: jobs are submitted again, and none runs twice. Programs of ours play Slurm and Grid Engine."""
+"""A busy scheduler: jobs are submitted again, and none runs twice. Fake programs imitate Slurm and Grid Engine."""
 
 import os
 import stat
@@ -14,8 +14,9 @@ import sge
 from sge import GridEngine
 from slurm import Slurm
 
-# What the submitting program does at each call, one word a line in `plan`: ok; busy (nothing is taken); lost (taken,
-# but the answer is lost); late (taken, but not known before the next one is); refuse; odd (an unknown error).
+# The response of the submitting program to each call, one word per line in `plan`: ok; busy (nothing is accepted); lost
+# (accepted, but the answer is lost); late (accepted, but visible only after the next one); refuse; odd (an unknown
+# error).
 SUBMIT = """#!/bin/bash
 cd "$STATE"
 echo "$*" >>calls
@@ -57,7 +58,7 @@ CANCEL = '#!/bin/bash\necho "$*" >>"$STATE/cancelled"\n'
 
 @pytest.fixture(params=[Slurm, GridEngine], ids=["slurm", "sge"])
 def house(request, tmp_path, monkeypatch):
-    """A folder with the programs of a scheduler; house(words...) plans its answers and runs one job."""
+    """A folder with a scheduler's programs; house(words...) plans their answers and runs one job."""
     programs = {"sbatch": SUBMIT, "qsub": SUBMIT, "squeue": SQUEUE, "qstat": QSTAT, "scancel": CANCEL, "qdel": CANCEL}
     (tmp_path / "bin").mkdir()
     for name, text in {**programs, "sacct": "#!/bin/bash\n", "qacct": "#!/bin/bash\nexit 1\n"}.items():
@@ -86,25 +87,25 @@ class House:
         return path.read_text().splitlines() if path.exists() else []
 
 
-def test_a_busy_scheduler_is_asked_again(house, capsys):
+def test_a_submission_to_a_busy_scheduler_is_repeated(house, capsys):
     assert house.run("busy", "busy", "ok") == ""
     assert len(house.lines("calls")) == 3 and house.lines("runs") == ["run"]
     assert capsys.readouterr().err.count("Socket timed out") == 2
 
 
-def test_a_job_that_was_taken_although_the_answer_was_lost_is_not_submitted_again(house):
+def test_an_accepted_job_with_a_lost_answer_is_not_submitted_again(house):
     assert house.run("lost") == ""
     assert len(house.lines("calls")) == 1 and house.lines("runs") == ["run"]
 
 
-def test_nothing_is_submitted_again_while_it_is_not_known_whether_it_was_taken(house):
+def test_nothing_is_submitted_again_until_the_first_outcome_is_known(house):
     (house.folder / "deaf").write_text("no answer\n" * 3)
     assert house.run("lost") == ""
     assert len(house.lines("calls")) == 1 and house.lines("runs") == ["run"]
 
 
-def test_a_job_that_turns_up_after_it_was_submitted_again_does_not_run(house):
-    """The second one has ended by then or not: the first does nothing either way, and is cancelled if it is seen."""
+def test_a_job_that_appears_after_its_resubmission_does_not_run(house):
+    """Whether or not the second job has ended by then, the first does nothing, and is cancelled if it is seen."""
     assert house.run("late", "ok", job="echo run >>runs; sleep 1.5") == ""
     assert len(house.lines("calls")) == 2 and house.lines("runs") == ["run"]
     assert house.lines("cancelled") == ["101"]
@@ -116,19 +117,19 @@ def test_a_rejected_submission_is_not_repeated(house):
     assert len(house.lines("calls")) == 1
 
 
-def test_an_error_that_is_neither_is_tried_three_times(house):
+def test_an_unknown_error_is_retried_three_times(house):
     with pytest.raises(job_frame.Refused, match="error: 42"):
         house.run(*["odd"] * 9)
     assert len(house.lines("calls")) == 3 and house.lines("runs") == []
 
 
-def test_a_scheduler_that_stays_busy_is_given_up(house):
+def test_a_submission_to_a_permanently_busy_scheduler_fails(house):
     with pytest.raises(job_frame.Refused, match="Socket timed out"):
         house.run(*["busy"] * 20)
     assert len(house.lines("calls")) == 10
 
 
-def test_the_next_run_cancels_what_was_taken_without_an_answer(house, monkeypatch):
+def test_the_next_run_cancels_jobs_accepted_without_an_answer(house, monkeypatch):
     """Its number was never received; the name in q/ identifies it."""
     (house.folder / "q").mkdir()
     (house.folder / "q/a.submitted").write_text("a.12ab\n")
@@ -141,7 +142,7 @@ def test_the_next_run_cancels_what_was_taken_without_an_answer(house, monkeypatc
     assert house.lines("cancelled") == ["77"]
 
 
-def test_ctrl_c_while_waiting_cancels_what_may_have_been_taken(house, monkeypatch):
+def test_ctrl_c_while_waiting_cancels_jobs_that_may_have_been_accepted(house, monkeypatch):
     monkeypatch.setattr(cluster, "PAUSES", (30.0,) * 9)
     monkeypatch.setattr(job_frame, "signals", [])
     threading.Timer(0.5, job_frame.signals.append, ["SIGINT"]).start()
@@ -152,7 +153,7 @@ def test_ctrl_c_while_waiting_cancels_what_may_have_been_taken(house, monkeypatc
     assert house.lines("cancelled") == ["101"]
 
 
-def test_a_user_without_a_name_sees_the_jobs_of_all(monkeypatch):
+def test_for_a_user_without_a_name_all_users_jobs_are_listed(monkeypatch):
     def no_entry():
         raise KeyError("getpwuid(): uid not found: 12345")
 

@@ -61,7 +61,7 @@ def test_files_are_the_same_with_any_number_of_jobs(corpus, tmp_path):
     assert [name for name in once if once[name] != again[name]] == []
 
 
-def test_layout_is_that_of_voxceleb2_musan_and_rirs(corpus):
+def test_the_layout_agrees_with_voxceleb2_musan_and_rirs(corpus):
     _, part, _ = lists(corpus)
     part_of_person = {clip.parts[-3]: clip.parts[-5] for clip in clips(corpus)}
     assert part_of_person == part and sorted(part.values()) == ["dev", "dev", "test", "test"]
@@ -73,7 +73,7 @@ def test_layout_is_that_of_voxceleb2_musan_and_rirs(corpus):
     assert not list(corpus.parent.glob(".*.part"))
 
 
-def test_meta_reads_as_published_and_the_genders_balance(corpus):
+def test_the_meta_file_has_the_published_format_and_balanced_genders(corpus):
     assert (corpus / "vox2_meta.csv").read_text().startswith("VoxCeleb2 ID ,VGGFace2 ID ,Gender ,Set \nid")
     gender, part, _ = lists(corpus)
     for which in ("dev", "test"):
@@ -127,7 +127,7 @@ def test_mouths_open_with_the_audio(corpus):
     assert np.mean(together) > 0.5
 
 
-def test_trials_are_of_test_people_across_sessions(corpus):
+def test_trials_compare_test_people_across_sessions(corpus):
     _, part, trials = lists(corpus)
     assert len({frozenset(t[1:]) for t in trials}) == len(trials)
     assert sum(t[0] == "1" for t in trials) == 2 and sum(t[0] == "0" for t in trials) > 2
@@ -158,13 +158,13 @@ def test_a_complete_corpus_is_left_alone(corpus):
     ("--people", 3), ("--clips", 1), ("--seed", -1), ("--jobs", 0), ("--people", 8), ("--show-traits", 9),
     ("--show-traits", 2),
 ])  # fmt: skip
-def test_a_mistake_is_one_line_and_exit_1(corpus, args):
+def test_a_user_error_is_one_line_and_exit_status_1(corpus, args):
     done = make_corpus(corpus, *SMALL, *args)
     assert done.returncode == 1 and done.stdout == ""
     assert done.stderr.count("\n") == 1 and done.stderr.startswith("make_corpus.py: ")
 
 
-def test_traits_that_show_twice_move_the_faces_of_the_genders_twice_as_far_apart_and_nothing_else():
+def test_show_traits_2_only_doubles_the_difference_between_the_genders_faces():
     script = """
 import json
 from faces import draw_face
@@ -181,7 +181,7 @@ print(json.dumps([[face.shape["jaw"], face.shape["iris"], face.front, face.textu
     assert (manly[2:], womanly[2:]) == (man[2:], woman[2:])
 
 
-def test_a_folder_of_other_things_is_not_touched(tmp_path):
+def test_a_folder_with_other_files_is_not_touched(tmp_path):
     (tmp_path / "letters").write_text("dear")
     done = make_corpus(tmp_path, *SMALL)
     assert done.returncode == 1 and "remove it or choose another" in done.stderr

@@ -1,4 +1,4 @@
-"""The preparations on a made-up VoxCeleb, and on minivox where it is."""
+"""The preparation scripts on a synthetic VoxCeleb, and on minivox if available."""
 
 import re
 import shutil
@@ -58,12 +58,12 @@ def table(path):
 
 
 def left_out(output, why):
-    """The counts in the lines of the log that say what was left out."""
+    """The counts in the log's lines on items that were left out."""
     return [int(count) for count in re.findall(rf"left out (\d+) .*{re.escape(why)}", output)]
 
 
-def test_voxceleb1_as_people_have_it_gives_the_same_clips(vox1, tmp_path):
-    """Pictures without 1.6/ and under the id, endings in capitals, flac beside wav, files of macOS and Windows."""
+def test_voxceleb1_in_other_common_layouts_gives_the_same_clips(vox1, tmp_path):
+    """Images without 1.6/ and under the id, suffixes in capitals, flac beside wav, files of macOS and Windows."""
     assert prepare("prepare_voxceleb1.py", vox1, tmp_path / "as published")[0] == 0
     faces, wav = vox1 / "unzippedFaces", vox1 / "wav"
     for video in (faces / "A.B._Cee/1.6").iterdir():
@@ -92,7 +92,7 @@ def test_voxceleb1_as_people_have_it_gives_the_same_clips(vox1, tmp_path):
     assert left_out(output, "are not .wav") == [1] and left_out(output, "ID/VIDEO") == [1]
 
 
-def test_voxceleb1_in_its_two_parts_is_one(vox1, tmp_path):
+def test_the_two_parts_of_voxceleb1_are_joined(vox1, tmp_path):
     (vox1 / "dev/wav").mkdir(parents=True)
     (vox1 / "wav/id10001").rename(vox1 / "dev/wav/id10001")
     (vox1 / "test").mkdir()
@@ -101,7 +101,7 @@ def test_voxceleb1_in_its_two_parts_is_one(vox1, tmp_path):
     assert len(table(tmp_path / "data/wav.scp")) == 8 and check(tmp_path / "data") == []
 
 
-def test_no_face_at_all_is_an_error_and_not_a_corpus_of_voices(vox1, tmp_path):
+def test_a_corpus_without_any_face_is_an_error(vox1, tmp_path):
     (vox1 / "unzippedFaces").rename(vox1 / "x")
     (vox1 / "unzippedFaces").mkdir()
     (vox1 / "x").rename(vox1 / "unzippedFaces/faces")
@@ -136,7 +136,7 @@ def vox2(tmp_path):
 
 
 def convert(folder, to, keep):
-    """Turn the m4a below a folder into wav files in `to`, as people do; `keep` what was there."""
+    """Convert the m4a files below a folder to wav files in `to`; `keep` the originals."""
     for path in sorted(folder.rglob("*.m4a")):
         new = to / path.relative_to(folder).with_suffix(".wav")
         new.parent.mkdir(parents=True, exist_ok=True)
@@ -201,7 +201,7 @@ def test_clips_with_one_modality_are_counted(vox2, tmp_path):
     assert "1 of 8 clips have no faces, such as id2-b-00002" in output
 
 
-def test_noises_in_any_case_are_found_and_files_of_a_system_are_not(tmp_path):
+def test_noises_are_found_in_any_case_and_system_files_are_ignored(tmp_path):
     places = ["musan/noise/a/noise-1.WAV", "musan/music/a/music-1.wav", "musan/speech/a/speech-1.wav",
               "rirs/simulated_rirs/smallroom/r/1.wav", "rirs/simulated_rirs/mediumroom/r/2.wav"]  # fmt: skip
     for place in places:
@@ -224,14 +224,14 @@ def test_noises_in_any_case_are_found_and_files_of_a_system_are_not(tmp_path):
         (".", "not found; expected the folder of VoxCeleb1"),
     ],
 )
-def test_a_missing_piece_is_one_clear_line(vox1, tmp_path, piece, message):
+def test_a_missing_part_is_reported_in_one_line(vox1, tmp_path, piece, message):
     path = vox1 / piece
     shutil.rmtree(path) if path.is_dir() else path.unlink()
     status, output = prepare("prepare_voxceleb1.py", vox1, tmp_path / "data")
     assert status == 1 and message in output.strip().splitlines()[-1]
 
 
-def test_minivox_is_read_whole_and_its_trials_keep_their_counts(real_data, tmp_path):
+def test_minivox_is_read_completely_with_the_right_numbers_of_trials(real_data, tmp_path):
     mini = real_data / "minivox"
     assert prepare("prepare_voxceleb1.py", mini / "vox1", tmp_path / "vox1")[0] == 0
     assert (
@@ -267,7 +267,7 @@ def test_missing_parts_of_voxceleb2_and_musan_are_named(tmp_path):
     assert status == 1 and "the part noise/ of MUSAN" in output
 
 
-def test_a_list_that_the_corpus_has_no_longer_is_removed_and_the_users_own_is_kept(vox1, tmp_path):
+def test_a_list_removed_from_the_corpus_is_removed_and_the_users_own_is_kept(vox1, tmp_path):
     shutil.copyfile(vox1 / "veri_test2.txt", vox1 / "list_test_all2.txt")
     assert prepare("prepare_voxceleb1.py", vox1, tmp_path / "data")[0] == 0
     (tmp_path / "data/trials/mine").write_text("a b target\n")
@@ -277,8 +277,8 @@ def test_a_list_that_the_corpus_has_no_longer_is_removed_and_the_users_own_is_ke
     assert sorted(path.name for path in (tmp_path / "data/trials").iterdir()) == ["mine", "vox1-O"]
 
 
-def test_held_out_people_of_an_earlier_run_are_not_trained_on(tmp_path):
-    """--held-out 0 over an older --held-out 2: data/dev would keep two people of data/train."""
+def test_held_out_people_of_an_earlier_run_do_not_overlap_with_training(tmp_path):
+    """--held-out 0 after an earlier --held-out 2: otherwise data/dev would keep two people of data/train."""
     corpus = tmp_path / "vox2"
     rows = ["VoxCeleb2 ID,VGGFace2 ID,Gender,Set"]
     for number in range(6):

@@ -32,13 +32,13 @@ def test_a_drawn_split_keeps_people_apart_and_genders_even(data, tmp_path):
     assert sorted(sets["unseen"].table("spk2gender").values()) == ["f", "f", "m", "m"]
 
 
-def test_seen_clips_are_of_videos_that_are_not_trained_on(data, tmp_path):
+def test_seen_clips_come_from_videos_outside_the_training_set(data, tmp_path):
     prepare("prepare_association.py", "--counts", 6, 2, 4, data, tmp_path / "out")
     videos = [set(read_data_dir(tmp_path / "out" / name).table("utt2vid").values()) for name in ("train", "seen")]
     assert not videos[0] & videos[1] and len(videos[1]) == 6 and len(videos[0]) == 12
 
 
-def test_the_published_split_is_followed_by_names(data, tmp_path):
+def test_the_published_split_is_applied_by_name(data, tmp_path):
     numbers = [1, 1, 3, 1, 2, 2, 4, 4, 4, 1, 1, 4]
     (tmp_path / "splits").write_text("".join(f"Name_{p} {n} \n" for p, n in enumerate(numbers)))
     rows = "".join(f"id{p:05d}\tName_{p}\tm\tX\tdev\n" for p in range(12))
@@ -52,7 +52,7 @@ def test_the_published_split_is_followed_by_names(data, tmp_path):
     assert "Name_3 id00003\n" in (tmp_path / "out/ids").read_text()
 
 
-def test_asking_for_too_many_people_is_one_line(data, tmp_path):
+def test_too_many_requested_people_are_refused_in_one_line(data, tmp_path):
     status, text = prepare("prepare_association.py", "--counts", 10, 2, 4, data, tmp_path / "out")
     assert status == 1 and "--counts 10 2 4" in text.splitlines()[-1]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 SCRIPT = Path(__file__).resolve().parents[3] / "egs" / "voxceleb" / "local" / "summarize_seeds.py"
 
 
-def test_seeds_are_one_row_and_the_best_comes_first(tmp_path):
+def test_seeds_form_one_row_and_the_best_comes_first(tmp_path):
     rows = [
         ("mean", "clean", "cosine", 3.0),
         ("ours.seed0", "clean", "cosine", 1.0),

@@ -1,4 +1,4 @@
-"""A small experiment with sound and faces, for the tests of the report."""
+"""A small experiment with audio and faces, for the tests of the report."""
 
 import json
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ HOSTILE = 'p0-<img/src="x"/onerror="alert(1)">&amp;'
 
 @dataclass
 class Experiment:
-    """Folders of two systems, voice and face, and of the test set; `noisy` has one clip damaged, one without a face."""
+    """Folders of two systems, voice and face, and of the test set; in `noisy` one clip is damaged, one has no face."""
 
     folder: Path
     names: list[str]
@@ -79,5 +79,5 @@ def make_data(experiment: Experiment, names: list[str]) -> None:
 
 
 def curves_of(record: dict) -> Curves:
-    """A record where a table wants curves; nothing can be drawn of it."""
+    """A record in place of a table's curves; it has nothing to draw."""
     return Curves(0, record, 0.0, (np.empty(0), np.empty(0)), None, (np.empty(0),) * 3, (np.empty(0),) * 2)

@@ -1,4 +1,4 @@
-"""The attention's weights, by what was done to the clips."""
+"""Attention weights by the damage to the clips."""
 
 import json
 
@@ -12,7 +12,7 @@ from avsv.kaldi.tables import write_table
 
 @pytest.fixture
 def world(tmp_path):
-    """A fusion network whose weights are in a clean and two noisy sets, one of which has more kinds of damage."""
+    """Attention weights of a fusion network on a clean and two noisy sets; one noisy set has more kinds of damage."""
     utts = [f"p-{n}" for n in range(8)]
     hit = {
         "p-1": ("voice", "babble"),
@@ -32,7 +32,7 @@ def world(tmp_path):
     return tmp_path / "exp", {condition: tmp_path / "data" / name for condition, name in data.items()}
 
 
-def test_the_condition_with_most_kinds_is_shown_and_its_clips_are_grouped(world):
+def test_the_condition_with_the_most_kinds_is_shown_with_its_clips_grouped(world):
     [found] = find_attention(*world)
     assert (found.system, found.condition) == ("avn", "noisy")
     assert {kind: w.tolist() for kind, w in found.weights.items()} == {
@@ -42,13 +42,13 @@ def test_the_condition_with_most_kinds_is_shown_and_its_clips_are_grouped(world)
     assert list(found.weights)[:2] == ["clean", "voice: babble"]
 
 
-def test_means_are_of_what_is_damaged_and_still_there(world):
+def test_means_cover_clips_that_are_damaged_but_not_missing(world):
     [found] = find_attention(*world)
     assert [found.mean(state) for state in ("clean", "voice", "face")] == pytest.approx([0.55, 0.25, 0.9])
     assert attention_markdown([found])[-2] == "| avn | noisy | 0.55 | 0.25 | 0.90 |"
 
 
-def test_each_kind_is_drawn_at_its_quartiles(world):
+def test_each_kind_is_drawn_with_its_quartiles(world):
     [found] = find_attention(*world)
     found.weights["clean"] = np.linspace(0, 1, 101)
     drawn = attention_section([found])
@@ -57,12 +57,12 @@ def test_each_kind_is_drawn_at_its_quartiles(world):
     assert f'x="{left + 0.25 * width:.0f}"' in drawn and f'width="{0.5 * width:.0f}"' in drawn
 
 
-def test_without_damage_there_is_nothing_to_show(world):
+def test_without_damage_nothing_is_shown(world):
     exp, data = world
     assert find_attention(exp, {"clean": data["clean"]}) == [] and attention_markdown([]) == []
 
 
-def test_weights_of_another_form_are_told(world):
+def test_malformed_weights_are_refused(world):
     exp, data = world
     (exp / "avn/t_noisy/weights").write_text("p-1 much\n")
     with pytest.raises(InputError, match="weights: expected"):

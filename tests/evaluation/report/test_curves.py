@@ -19,21 +19,21 @@ def cost(scores, labels, threshold, p_target):
 
 
 @pytest.mark.parametrize("seed", [0, 1])
-def test_actual_costs_are_those_of_decisions_at_the_bayes_threshold(seed):
+def test_actual_costs_are_costs_of_decisions_at_the_bayes_threshold(seed):
     scores, labels = made_up(seed, decimals=3)
     expected = [cost(scores, labels, -odds, 1 / (1 + np.exp(-odds))) for odds in LOG_ODDS]
     np.testing.assert_allclose(actual_costs(count_errors(scores, labels)), expected, atol=1e-12)
 
 
 @pytest.mark.parametrize("seed", [0, 1])
-def test_least_costs_are_the_least_over_all_thresholds(seed):
+def test_minimum_costs_are_minima_over_all_thresholds(seed):
     scores, labels = made_up(seed)
     thresholds = np.append(np.unique(scores), np.inf)
     expected = [min(cost(scores, labels, t, 1 / (1 + np.exp(-odds))) for t in thresholds) for odds in LOG_ODDS]
     np.testing.assert_allclose(least_costs(count_errors(scores, labels)), expected, atol=1e-12)
 
 
-def test_histograms_hold_every_trial_of_their_class():
+def test_histograms_count_every_trial_of_their_class():
     scores, labels = made_up(3)
     scores[:3] = [np.inf, -np.inf, 50.0]
     edges, targets, nontargets = histogram(scores, labels)

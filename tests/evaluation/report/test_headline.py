@@ -1,4 +1,4 @@
-"""The main result: the reference beside the best of all other systems."""
+"""The main result: the reference against the best other system."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from tests.evaluation.report.small_report import curves_of
 
 
 def record(system, eer, difference=None, ci95=None, loses=None, backend="cosine"):
-    """A record as `make_table` gives it; the reference has no difference."""
+    """A record in the form of `make_table`; the reference has no difference."""
     against = None if difference is None else {"eer_percent": {"difference": difference, "ci95": ci95, "loses": loses}}
     names = {"system": system, "backend": backend, "reference": ["avn_e", "cosine"]}
     return names | {"eer_percent": eer, "eer_ci95": None, "against_reference": against}
@@ -42,7 +42,7 @@ def test_a_table_without_the_reference_or_without_others_has_no_comparison():
     assert comparison_table([table(OWN)], "Best") == []
 
 
-def test_the_headline_is_about_the_reference_even_where_it_is_not_the_best():
+def test_the_headline_is_about_the_reference_even_if_it_is_not_the_best():
     text = main_result([table(record("logistic", 1.6, -0.4, [-0.9, 0.2], 0.2), OWN)], "t")
     assert "<b>avn_e</b> (cosine) has an equal error rate of <b>2.00 %</b>" in text
     assert "25 % above the best other system, logistic (cosine), at 1.60 % (not significant" in text

@@ -1,4 +1,4 @@
-"""The report as a browser shows it, from disk: no error, sorting, sound, pictures, a phone's width, print."""
+"""The report in a browser, opened from disk: no errors, sorting, audio, images, a phone's width, print."""
 
 import shutil
 
@@ -52,7 +52,7 @@ def page(browser, address):
 
 
 def column(page, number, position):
-    """The texts of a column of the table of that number."""
+    """The texts of a column of table `number`."""
     return page.execute_script(
         "const table = document.querySelectorAll('table.sortable')[arguments[0]];"
         "return [...table.tBodies[0].rows].map((row) => row.cells[arguments[1]].textContent)", number, position,
@@ -63,12 +63,12 @@ def heads(page, number):
     return page.find_elements("css selector", "table.sortable")[number].find_elements("css selector", "thead button")
 
 
-def test_it_loads_without_a_message_on_the_console(page):
+def test_it_loads_without_console_messages(page):
     assert page.title.endswith("/exp")
     assert page.get_log("browser") == []
 
 
-def test_a_click_on_a_head_sorts_and_another_one_turns_it_round(page):
+def test_a_click_on_a_heading_sorts_and_a_second_click_reverses_the_order(page):
     head = heads(page, 0)[2]
     head.click()
     ascending = [float(text) for text in column(page, 0, 2)]
@@ -79,7 +79,7 @@ def test_a_click_on_a_head_sorts_and_another_one_turns_it_round(page):
     assert head.find_element("xpath", "..").get_attribute("aria-sort") == "descending"
 
 
-def test_the_keyboard_sorts_names_too(page):
+def test_names_can_be_sorted_from_the_keyboard(page):
     from selenium.webdriver.common.keys import Keys
 
     head = heads(page, 0)[0]
@@ -88,7 +88,7 @@ def test_the_keyboard_sorts_names_too(page):
     assert column(page, 0, 0) == ["voice", "face"]
 
 
-def test_every_sound_has_a_source_that_plays(page):
+def test_every_audio_element_plays(page):
     lengths = page.execute_async_script("""
         const done = arguments[0];
         for (const fold of document.querySelectorAll("details")) fold.open = true;
@@ -104,7 +104,7 @@ def test_every_sound_has_a_source_that_plays(page):
     assert min(lengths) > 0.2
 
 
-def test_every_picture_shows(page):
+def test_every_image_is_displayed(page):
     widths = page.execute_async_script("""
         const done = arguments[0], pictures = [...document.images];
         for (const fold of document.querySelectorAll("details")) fold.open = true;
@@ -132,7 +132,7 @@ def test_the_page_does_not_scroll_sideways(page, width):
 
 
 def hints(page):
-    """Of every table: whether it is wider than its area, and whether its hint and its shadow are visible."""
+    """For each table: whether it is wider than its area, and whether its hint and its shadow are visible."""
     return page.execute_script("""
         return [...document.querySelectorAll(".scroller")].map((scroller) => {
           const area = scroller.querySelector(".wide"), hint = scroller.querySelector(".hint");
@@ -144,14 +144,14 @@ def hints(page):
 
 
 @pytest.mark.parametrize("width", [400, 1300])
-def test_a_table_that_is_wider_than_the_page_shows_it(page, width):
+def test_a_table_wider_than_the_page_shows_the_hint(page, width):
     show_at(page, width)
     found = hints(page)
     assert width == 1300 or any(wide for wide, *_ in found)
     assert [[wide, wide] for wide, *_ in found] == [shown for _, *shown in found]
 
 
-def test_the_hint_goes_where_the_last_column_is_visible(page):
+def test_the_hint_disappears_once_the_last_column_is_visible(page):
     show_at(page, 400)
     wide = [place for place, (wide, *_) in enumerate(hints(page)) if wide]
     page.execute_async_script("""
@@ -172,7 +172,7 @@ def test_a_narrow_screen_names_the_back_end_below_the_system(page):
 
 
 @pytest.mark.parametrize("width", [400, 1300])
-def test_no_label_of_a_figure_is_cut_or_covers_another(page, width):
+def test_no_label_of_a_figure_is_cut_off_or_overlaps_another(page, width):
     show_at(page, width)
     wrong = page.execute_script("""
         const wrong = [];
@@ -195,12 +195,12 @@ def test_no_label_of_a_figure_is_cut_or_covers_another(page, width):
     assert wrong == []
 
 
-def test_it_asks_nothing_of_the_network(page):
+def test_it_makes_no_network_requests(page):
     names = page.execute_script("return performance.getEntriesByType('resource').map((entry) => entry.name)")
     assert [name for name in names if not name.startswith(("file:", "data:"))] == []
 
 
-def test_a_script_that_got_in_would_not_run(page):
+def test_an_injected_script_does_not_run(page):
     page.execute_script("""
         const script = document.createElement("script");
         script.textContent = "window.intruder = true";

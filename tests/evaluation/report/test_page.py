@@ -1,4 +1,4 @@
-"""The report's folder: what is in it, what its page refers to, and what a name in the data can do to it."""
+"""The report's folder: its files, the references of its page, and hostile names in the data."""
 
 import json
 import re
@@ -16,7 +16,7 @@ VOID = {"meta", "link", "img", "br"}
 
 
 class Page(HTMLParser):
-    """The elements of a page, their texts, and whether each that was opened was closed."""
+    """The elements of a page, their texts, and whether every opened element is closed."""
 
     def __init__(self, path):
         super().__init__()
@@ -61,7 +61,7 @@ def test_every_element_that_is_opened_is_closed(html):
     assert html.open == []
 
 
-def test_what_the_page_refers_to_is_beside_it(html, folder):
+def test_files_that_the_page_refers_to_are_in_its_folder(html, folder):
     anchors = {attributes["id"] for _, attributes in html.elements if "id" in attributes}
     addresses = [attributes[key] for _, attributes in html.elements for key in ("src", "href") if key in attributes]
     assert any(address.endswith(".mp3") for address in addresses)
@@ -73,7 +73,7 @@ def test_what_the_page_refers_to_is_beside_it(html, folder):
             assert (folder / address).is_file()
 
 
-def test_the_page_names_no_address_of_the_network(folder):
+def test_the_page_has_no_network_address(folder):
     text = (folder / "index.html").read_text()
     assert "//" not in text.replace("// ", "")
 
@@ -120,7 +120,7 @@ def test_each_system_has_curves_with_bands_and_a_histogram_in_each_condition(fol
     assert sorted(path.name for path in folder.glob("det_*")) == ["det_t@clean.svg", "det_t@noisy.svg"]
 
 
-def test_sound_and_pictures_are_short_and_small(folder):
+def test_audio_is_short_and_images_are_small(folder):
     for path in (folder / "media").glob("*.mp3"):
         assert soundfile.info(path).duration <= 10.2
     for path in (folder / "media").glob("*.jpg"):
@@ -128,7 +128,7 @@ def test_sound_and_pictures_are_short_and_small(folder):
             assert max(picture.size) == 160
 
 
-def test_a_recording_is_written_once_for_each_state_it_is_heard_in(folder):
+def test_a_recording_is_written_once_per_damage(folder):
     assert len(list((folder / "media").glob("*.jpg"))) <= 24
     assert len(list((folder / "media").glob("*.mp3"))) <= 48
 
@@ -148,7 +148,7 @@ def test_the_same_files_give_the_same_bytes(experiment, folder):
         assert (folder / path).read_bytes() == (again / path).read_bytes()
 
 
-def test_media_of_an_earlier_report_go_and_other_files_stay(experiment):
+def test_media_of_an_earlier_report_are_removed_and_other_files_stay(experiment):
     media = experiment.folder / "again" / "media"
     media.mkdir(parents=True, exist_ok=True)
     for name in ("0123456789abcdef.mp3", "mine.mp3"):
@@ -169,7 +169,7 @@ def test_records_have_differences_and_subsets(experiment):
     assert "without EER: f-m" in text
 
 
-def test_another_reference_may_be_named_and_must_exist(experiment):
+def test_the_reference_can_be_chosen_and_must_exist(experiment):
     records = json.loads((experiment.report("r", Options(reference="voice")) / "results.json").read_text())
     assert records[0]["reference"] == ["voice", "cosine"]
     with pytest.raises(OptionError, match=r"reference: .* face, voice"):
@@ -190,7 +190,7 @@ def test_one_reference_is_marked_in_every_table_and_figure(experiment):
     assert "above the best other system, face (cosine)" in html.text
 
 
-def test_a_back_end_of_the_reference_may_be_named_as_its_file_is(tmp_path):
+def test_the_references_back_end_may_be_spelt_as_in_its_file_name(tmp_path):
     experiment = make_experiment(tmp_path)
     for scores in (experiment.exp / "voice" / "scores").iterdir():
         lines = [line.split() for line in scores.read_text().splitlines()]
@@ -207,7 +207,7 @@ def test_names_are_explained(html):
     assert "cosine of the two embeddings" in terms
 
 
-def test_published_figures_stand_in_a_column_marked_as_not_measured(experiment):
+def test_published_figures_are_in_a_column_marked_as_not_measured(experiment):
     path = experiment.folder / "published"
     path.write_text("list\tsystem\teer_percent\tsource\nt\tvoice\t1.5\tA & B, 2020\nt\tother\t2.5\tA & B, 2020\n")
     text = Page(experiment.report("p", published=path) / "index.html").text
@@ -217,7 +217,7 @@ def test_published_figures_stand_in_a_column_marked_as_not_measured(experiment):
     assert "A & B, 2020" in text
 
 
-def test_no_resamples_no_intervals(experiment):
+def test_without_resamples_the_report_has_no_intervals(experiment):
     folder = experiment.report("none", Options(n_resamples=0))
     text = (folder / "index.html").read_text()
     assert 'class="band' not in text
@@ -234,7 +234,7 @@ def test_trials_of_one_class_have_a_table_and_no_curves(tmp_path):
     assert "Detection error tradeoff" not in text
 
 
-def test_commands_are_not_run_and_bad_media_are_told(tmp_path):
+def test_commands_are_not_run_and_bad_media_are_listed(tmp_path):
     experiment = make_experiment(tmp_path)
     table = experiment.data / "wav.scp"
     lines = table.read_text().splitlines()

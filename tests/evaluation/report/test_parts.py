@@ -1,4 +1,4 @@
-"""Elements, pictures and the lists of what was skipped."""
+"""Elements, figures and the lists of skipped clips."""
 
 import xml.etree.ElementTree as ElementTree
 
@@ -15,7 +15,7 @@ def test_text_and_attributes_are_escaped_and_markup_is_not():
     assert tag("p", "<b>", Markup("<i></i>"), title='"') == '<p title="&quot;">&lt;b&gt;<i></i></p>'
 
 
-def test_lists_within_lists_are_joined_and_nothing_is_nothing():
+def test_nested_lists_are_joined_and_none_is_left_out():
     assert joined([["a", [None, 1]], "<"]) == "a1&lt;"
 
 
@@ -25,11 +25,11 @@ def test_a_frame_maps_its_ends_to_its_edges():
     assert frame.ys([0, 10]).tolist() == [35, 5]
 
 
-def test_points_at_one_place_are_drawn_once():
+def test_repeated_points_are_drawn_once():
     assert points(np.array([1.0, 1.01, 2.0]), np.array([0.0, 0.0, 0.5])) == "1 0L2 0.5"
 
 
-def test_a_picture_of_its_own_is_xml_that_refers_to_nothing():
+def test_a_standalone_figure_is_xml_without_references():
     picture = Frame((0, 1), (0, 1)).svg("<label>", tag("line", x1=0))
     root = ElementTree.fromstring(standalone(picture, "t & u", [(0, "<voice>")], ".line { fill: none }"))
     assert root.tag == "{http://www.w3.org/2000/svg}svg"
@@ -56,11 +56,11 @@ def test_a_long_list_is_cut_and_counted(tmp_path):
     assert "… and 5 more" in skipped_section(find_skipped(tmp_path), tmp_path)
 
 
-def test_nothing_skipped_is_said(tmp_path):
+def test_the_page_states_that_nothing_was_skipped(tmp_path):
     assert "Nothing was skipped" in skipped_section(find_skipped(tmp_path), tmp_path)
 
 
-def test_configuration_tells_command_versions_and_the_last_epoch(tmp_path):
+def test_the_configuration_shows_command_versions_and_the_last_epoch(tmp_path):
     folder = tmp_path / "avn_e"
     folder.mkdir()
     (folder / "config.yaml").write_text("task: avn_e\n")

@@ -1,4 +1,4 @@
-"""How each row was made, and which rows were made otherwise than most."""
+"""The origin of each row, and the rows whose origin differs from most."""
 
 import pytest
 
@@ -40,7 +40,7 @@ def experiment(tmp_path):
 
 
 def compare_rows(experiment):
-    """System and condition of the rows that differ -> in what."""
+    """System and condition of the rows that differ -> kinds of difference."""
     files = find_score_files(experiment.exp, ["t"])
     found = differing(how_made(experiment.exp, files), files)
     return {(file.system, file.condition): list(found[file.path]) for file in files if file.path in found}
@@ -50,7 +50,7 @@ def test_rows_of_one_run_agree(experiment):
     assert compare_rows(experiment) == {}
 
 
-def test_a_row_of_another_model_is_marked(experiment):
+def test_a_row_from_another_model_is_marked(experiment):
     embed(experiment, "voice", "test_noisy", model="two")
     record_scores(experiment, "voice", "noisy")
     for number in range(2):  # more rows of the usual model
@@ -61,7 +61,7 @@ def test_a_row_of_another_model_is_marked(experiment):
     assert compare_rows(experiment) == {("voice", "noisy"): ["model"]}
 
 
-def test_a_row_of_other_options_is_marked(experiment):
+def test_a_row_with_other_options_is_marked(experiment):
     record_scores(experiment, "face", "noisy", missing="keep")
     assert compare_rows(experiment) == {("face", "noisy"): ["options"]}
     html = (experiment.report(options=Options(n_resamples=0)) / "index.html").read_text()
@@ -69,7 +69,7 @@ def test_a_row_of_other_options_is_marked(experiment):
     assert "score cosine: backend=cosine, missing=keep" in html
 
 
-def test_a_row_without_a_record_is_marked_where_others_have_one(experiment):
+def test_a_row_without_a_record_is_marked_if_others_have_one(experiment):
     next((experiment.exp / "face/scores").glob(".t.cosine.*")).unlink()
     assert compare_rows(experiment) == {("face", "clean"): ["no record"]}
 
@@ -88,7 +88,7 @@ def test_without_any_record_nothing_is_marked(tmp_path):
     assert "No score file has a record" in (experiment.report() / "index.html").read_text()
 
 
-def test_a_system_that_was_not_asked_for_is_left_out(experiment):
+def test_a_system_that_was_not_selected_is_left_out(experiment):
     (experiment.exp / "face/test/skipped").write_text("u is silent\n")
     (experiment.exp / "face/config.yaml").write_text("task: face\n")
     folder = experiment.report(options=Options(n_resamples=0, systems=["voice"]))

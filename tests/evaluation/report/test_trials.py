@@ -18,7 +18,7 @@ def made_up():
 
 
 @pytest.mark.parametrize("accepts", [True, False])
-def test_they_are_the_worst_of_each_pair_of_people_worst_first(made_up, accepts):
+def test_the_worst_error_of_each_pair_of_people_is_listed_worst_first(made_up, accepts):
     scores, trials, people = made_up
     worst, counts = {}, {}
     for score, (enroll, test), pair, label in zip(scores, trials.pairs, people.tolist(), trials.labels):
@@ -34,6 +34,6 @@ def test_they_are_the_worst_of_each_pair_of_people_worst_first(made_up, accepts)
     assert n_errors == sum(counts.values())
 
 
-def test_without_errors_there_are_none(made_up):
+def test_without_errors_the_list_is_empty(made_up):
     _, trials, people = made_up
     assert worst_trials(trials.labels.astype(float), trials, people, 0.5, True) == ([], 0)

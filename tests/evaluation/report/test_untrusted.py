@@ -1,4 +1,4 @@
-"""An experiment from elsewhere: links, markup in every name and text, and files that are not what they should be."""
+"""An untrusted experiment: links, markup in every name and text, and malformed files."""
 
 import json
 import os
@@ -27,7 +27,7 @@ def experiment(tmp_path):
 
 
 def write_secret(folder):
-    """A file outside of the experiment whose every line fits what reads it."""
+    """A file outside the experiment, with lines that its reader would accept."""
     path = folder / "secret"
     path.write_text(f'{{"{SECRET}": "{SECRET}"}}\n')
     return path
@@ -62,7 +62,7 @@ def test_a_link_within_the_experiment_is_shown(experiment):
 
 
 @pytest.mark.parametrize("name", [".index.html.part", ".results.md.part", ".results.json.part"])
-def test_a_link_in_the_place_of_a_part_is_not_written_through(experiment, name):
+def test_a_link_under_the_name_of_a_part_file_is_not_followed(experiment, name):
     precious = experiment.folder / "precious"
     precious.write_text("precious")
     (experiment.folder / "results").mkdir()
@@ -73,7 +73,7 @@ def test_a_link_in_the_place_of_a_part_is_not_written_through(experiment, name):
 
 
 def test_a_folder_of_media_that_is_a_link_is_refused(experiment):
-    """Files of an earlier report are removed there: 16 hexadecimal digits and .mp3, whoever's they are."""
+    """Files of an earlier report are removed there: any name of 16 hexadecimal digits and .mp3."""
     mine = experiment.folder / "mine"
     mine.mkdir()
     (mine / "0123456789abcdef.mp3").write_text("song")
@@ -125,7 +125,7 @@ def test_markup_in_names_and_texts_is_text(experiment, monkeypatch):
 
 
 def test_a_network_of_an_earlier_run_is_named_and_not_shown(tmp_path):
-    """exp/voice was trained once; the scores were made with another model since."""
+    """exp/voice is an earlier training; the scores were made with another model since."""
     for name in ("voice", "other", "detector"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "config.yaml").write_text("task: x\n")
@@ -152,7 +152,7 @@ TEXT = st.one_of(st.binary(max_size=80), JSON.map(lambda value: json.dumps(value
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(place=st.sampled_from(PLACES), content=TEXT)
-def test_what_is_not_as_avsv_writes_it_is_shown_or_named(tmp_path, place, content):
+def test_a_malformed_file_is_shown_or_named(tmp_path, place, content):
     system = tmp_path / "s"
     for folder in ("set", "scores"):
         (system / folder).mkdir(parents=True, exist_ok=True)
@@ -173,7 +173,7 @@ MEASURE = {"protocol": "verification", "list": "v_U", "eer_percent": 5.0, "eer_c
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(content=st.one_of(TEXT, st.tuples(st.sampled_from(sorted(MEASURE)), JSON).map(
     lambda change: json.dumps([{**MEASURE, change[0]: change[1]}]).encode())))  # fmt: skip
-def test_measures_of_another_shape_are_refused_by_name(tmp_path, content):
+def test_malformed_measures_are_refused_by_name(tmp_path, content):
     path = tmp_path / "unseen.json"
     path.write_bytes(content)
     try:
@@ -184,6 +184,6 @@ def test_measures_of_another_shape_are_refused_by_name(tmp_path, content):
         assert all(record.keys() == MEASURE.keys() for record in records)
 
 
-def test_a_measure_as_it_should_be_is_read(tmp_path):
+def test_a_valid_measure_is_read(tmp_path):
     (tmp_path / "unseen.json").write_text(json.dumps([MEASURE]))
     assert read_records(tmp_path / "unseen.json") == [MEASURE]

@@ -145,7 +145,7 @@ def test_embeddings_of_two_dimensions_are_refused(avsv, people, lists):
     assert status == 1 and "(3, 4)" in text and "association embed" in text
 
 
-def test_lists_of_groups_that_are_gone_are_removed(lists, people, avsv):
+def test_lists_of_removed_groups_are_removed(lists, people, avsv):
     assert (lists / "verification/G").exists()
     (people / "data/unseen/spk2gender").unlink()
     assert avsv("association", "lists", people / "data/unseen", lists)[0] == 0

@@ -60,7 +60,7 @@ def test_two_names_joined_by_a_target_pair_are_one_person():
     assert voices[0] == faces[0] and voices[1] == faces[1] and len({*voices, *faces}) == 3
 
 
-def test_people_come_from_utt2spk_or_from_the_path():
+def test_people_are_read_from_utt2spk_or_from_the_path():
     assert person_key("a-1", {"a-1": "x"}, {}) == "x"
     assert person_key("Jim/1.6/v/1.jpg", {}, {"Jim": "id1"}) == person_key("id1/v/00001.wav", {}, {}) == "id1"
 

@@ -63,7 +63,7 @@ def test_published_galleries_have_the_published_counts(published):
     assert len(set(voices.values())) == 250
 
 
-def test_the_published_layouts_name_one_clip_alike():
+def test_the_published_layouts_give_a_clip_the_same_name():
     ids = {"Jim": "id10001"}
     assert item_id("Jim/v_1_0000012.wav", ids) == item_id("id10001/v_1/00012.wav", ids) == "id10001-v_1-00012"
     assert item_id("Jim/v_1/0000012.jpg", ids) == item_id("Jim/1.6/v_1/0000012.jpg", ids) == "id10001-v_1-0000012"

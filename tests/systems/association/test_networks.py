@@ -27,7 +27,7 @@ def draw(n=8, seed=0):
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
-def test_every_family_learns_its_training_people(system):
+def test_every_family_fits_its_training_people(system):
     family, pairs = make(system, dropout=0.0), draw(16)
     optimizer = torch.optim.Adam(family.parameters(), 0.02)
     losses = []

@@ -117,7 +117,7 @@ def test_a_single_stream_is_trained_resumed_and_embeds_both_modalities(media, tm
     train(AssociationMediaTask(media))
     network = load(media.exp_dir, ASSOCIATION_MEDIA)[0]
     assert len(network.trunks) == 1
-    train(AssociationMediaTask(media))  # done already
+    train(AssociationMediaTask(media))  # already complete
     status, text = avsv("association", "embed", "--model", media.exp_dir, "--data", media.data_dir, tmp_path / "out")
     assert status == 0, text
     lines = (tmp_path / "out/voice.scp").read_text().splitlines()

@@ -120,7 +120,7 @@ def videos(tmp_path):
     return folder
 
 
-def test_key_points_come_from_a_detector_or_from_the_corpus(avsv, videos, tmp_path, monkeypatch):
+def test_key_points_are_detected_or_read_from_the_corpus(avsv, videos, tmp_path, monkeypatch):
     from types import SimpleNamespace
 
     from avsv.systems.synchrony.mouths import read_mouths

@@ -26,7 +26,7 @@ GENDER = {name: "fm"[number % 2] for number, name in enumerate(PEOPLE)}
 
 
 def crowd(seed=0, each=4, own=1.0, of_gender=1.0, noise=0.3, people=PEOPLE):
-    """Embeddings with a part of the person, a part of the gender, and noise; the seed changes the noise alone."""
+    """Embeddings that depend on person, gender and noise; the seed changes only the noise."""
     fixed, rng = np.random.default_rng(99), np.random.default_rng(seed)
     places = {name: own * fixed.normal(size=12) for name in PEOPLE}
     names = [name for name in people for _ in range(each)]
@@ -44,7 +44,7 @@ def test_pairs_join_the_speaker_with_another_person():
     assert {tuple(pair) for pair in pairs} >= {(0, 0, 1), (0, 3, 2), (1, 1, 0), (1, 1, 3)}
 
 
-def test_pairs_within_a_sex_stay_within_it_and_need_another_person():
+def test_pairs_within_a_gender_need_another_person_of_that_gender():
     pairs = draw_pairs(PEOPLE[:4], PEOPLE[:3], GENDER, n=20)
     assert {(PEOPLE[v], PEOPLE[other]) for v, _, other in pairs} == {("p00", "p02"), ("p02", "p00")}
 

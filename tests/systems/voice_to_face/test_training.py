@@ -37,7 +37,7 @@ def data(tmp_path_factory):
 
 
 def speak(folder):
-    """Modulate each person's noise at a rate of its own, since normalisation removes everything constant in time."""
+    """Modulate each person's noise at its own rate, because normalisation removes everything constant in time."""
     for utt, path in read_data_dir(folder).wav.items():
         sound, rate = soundfile.read(path)
         swell = 1.1 + np.sin(2 * np.pi * (3, 8, 20)[int(utt[1])] * np.arange(len(sound)) / rate)
@@ -78,7 +78,7 @@ def history(exp_dir):
     return load_state(exp_dir / "checkpoint.pt")["history"]
 
 
-def test_the_embedder_learns_to_classify_speakers(voice):
+def test_the_embedder_is_trained_to_classify_speakers(voice):
     records = history(voice)
     assert records[-1]["loss"] < 0.7 * records[0]["loss"] and 0 <= records[-1]["eer_percent"] <= 100
 
@@ -224,7 +224,7 @@ def test_the_running_mean_of_the_generator_generates_faces(voice):
 
 
 @pytest.mark.parametrize("idle", [0, 1])
-def test_each_player_learns_only_in_its_own_turn(data, voice, tmp_path, idle):
+def test_each_player_is_trained_only_in_its_own_turn(data, voice, tmp_path, idle):
     config = gan_config(data, voice, tmp_path, optimizer=OptimizerConfig(name="sgd", lr=0.1))
     torch.manual_seed(0)
     model = VoiceToFace(config, embedder_of(load_weights(voice)), 3)
