@@ -3,7 +3,6 @@
 from functools import cache
 
 import numpy as np
-import scipy.fft
 
 from avsv.errors import InputError
 
@@ -90,6 +89,8 @@ def fbank_and_energy(waveform: np.ndarray, n_mels: int = 80, high: float = HIGH)
 
 def power_spectra(frames: np.ndarray) -> np.ndarray:
     """Power spectra of (t, 400) frames, (t, 256): mean removal, pre-emphasis, window, squared FFT without last bin."""
+    import scipy.fft  # imported here because embedding needs only `log_energy`, and the import takes half a second
+
     frames = frames * np.float32(FULL_SCALE)
     frames -= frames.mean(axis=1, keepdims=True)
     emphasised = np.empty_like(frames)

@@ -27,6 +27,7 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 from avsv.errors import InputError
 from avsv.importers.model_files import require_model_file
 from avsv.jobs.files import whole_file
+from avsv.models.stand_in import without_compiler
 
 log = logging.getLogger("avsv")
 State = dict[str, Tensor]
@@ -91,6 +92,7 @@ def load(folder: Path | str, kind: NetworkFile) -> tuple[nn.Module, dict]:
 
 def without_memory(build: Callable[[], nn.Module]) -> nn.Module:
     """A network on the "meta" device: shapes without memory, whatever sizes the description claims."""
+    without_compiler()
     with torch.device("meta"), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about sizes of 0
         return build()

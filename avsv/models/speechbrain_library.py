@@ -7,7 +7,17 @@ import types
 
 from torch import nn
 
+from avsv.models.stand_in import stand_in, take_away
 from avsv.torchaudio_library import make_optional
+
+
+class LogNormal:
+    """Stands for scipy.stats.lognorm, which one of SpeechBrain's samplers uses."""
+
+    def __getattr__(self, name: str) -> object:
+        from scipy.stats import lognorm
+
+        return getattr(lognorm, name)
 
 
 def import_speechbrain() -> None:
@@ -16,8 +26,11 @@ def import_speechbrain() -> None:
     # it logs its patches and every file it opens, each with a separate logger
     os.environ.setdefault("SB_LOG_LEVEL", "WARNING")
     logging.getLogger("speechbrain").setLevel(logging.WARNING)
+    # scipy.stats takes 1 to 2 s to import; a `__path__` of its own keeps "from scipy.stats import" from loading it
+    statistics = stand_in("scipy.stats", lognorm=LogNormal(), __path__=[])
     import speechbrain  # noqa: F401
 
+    take_away(statistics)
     # Its stand-ins for renamed and optional modules import on any attribute access, and fail if a package is absent,
     # which breaks tools that iterate over sys.modules (inspect, hypothesis). A later import finds them again.
     for name, module in list(sys.modules.items()):

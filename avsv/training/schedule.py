@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from avsv.errors import InputError
+from avsv.models.stand_in import without_compiler
 from avsv.training.config import OptimizerConfig
 
 
@@ -40,6 +41,7 @@ def make_optimizer(model: nn.Module, config: OptimizerConfig) -> torch.optim.Opt
     A parameter with an attribute `rate_share` is trained at that share of the learning rate; fine-tuned encoders below
     a new head use it.
     """
+    without_compiler()
     kinds = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
     if config.name not in kinds:
         raise InputError(f"optimizer.name={config.name}: expected one of {', '.join(kinds)}")
