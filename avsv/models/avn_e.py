@@ -257,8 +257,8 @@ class Fusion(nn.Module):
         self.reliability = Reliability(n_voice, n_face, *n_tables) if options.reliability else None
         if options.missing == "learned":
             # not 0: in a product with the other modality, a state of 0 would get no gradient
-            self.voice_state = nn.Parameter(torch.randn(n_voice) * 0.01)
-            self.face_state = nn.Parameter(torch.randn(n_face) * 0.01)
+            self.voice_state = nn.Parameter(torch.empty(n_voice).normal_(std=0.01))
+            self.face_state = nn.Parameter(torch.empty(n_face).normal_(std=0.01))
         self.voice, self.face = make_transforms(n_voice, n_face, options)
         n_cues = 0
         if options.attention_on in ("embeddings", "both"):

@@ -23,6 +23,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_safetensors
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
+from torch.overrides import TorchFunctionMode
 
 from avsv.errors import InputError
 from avsv.importers.model_files import require_model_file
@@ -90,10 +91,17 @@ def load(folder: Path | str, kind: NetworkFile) -> tuple[nn.Module, dict]:
     return net.eval(), description
 
 
+class NotDrawn(TorchFunctionMode):
+    """Leaves out normal random numbers: without memory they are nothing, but torch would import sympy, a second."""
+
+    def __torch_function__(self, function: Callable, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
+        return args[0] if function is torch.Tensor.normal_ else function(*args, **(kwargs or {}))
+
+
 def without_memory(build: Callable[[], nn.Module]) -> nn.Module:
     """A network on the "meta" device: shapes without memory, whatever sizes the description claims."""
     without_compiler()
-    with torch.device("meta"), warnings.catch_warnings():
+    with torch.device("meta"), NotDrawn(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about sizes of 0
         return build()
 
