@@ -1,7 +1,8 @@
 """The models, options and data behind each row, from records of provenance, and the rows that differ from the others.
 
 Rows that share a step should agree on it: the embeddings of one system come from one model, and a back-end has the
-same options in all systems. A row that differs from most rows is marked in its table.
+same options in all systems. A row that differs from most rows is marked in its table. Sets of models agree if one
+contains the other: faces that were aligned before need a pack's recognition network only, the others its detector too.
 """
 
 import os
@@ -14,6 +15,7 @@ from avsv.evaluation.report.html import Markup, scrolling, tag
 from avsv.evaluation.results import ScoreFile
 from avsv.jobs.provenance import Record, chain, source_path
 
+MODEL_OPTIONS = ("model", "networks")  # hashes among a step's options; its models say the same
 SHARED_BACKEND = ("score", "normalize")  # a back-end's options are the same for all systems
 MODEL, OPTIONS, DATA, VERSION, NONE = "model", "options", "data", "version of avsv", "no record"
 Fact = tuple[str, str]  # MODEL, OPTIONS, DATA or VERSION; the step or file concerned
@@ -52,14 +54,17 @@ def how_made(exp_dir: Path, files: Sequence[ScoreFile]) -> dict[Path, Made]:
 def add_step(made: Made, exp_dir: Path, path: Path, record: Record, recorded: set[Path]) -> None:
     """Add one record of a chain; `recorded` are the files of the chain that have a record of their own."""
     step = f"{record.command} {owner_of(exp_dir, path, record.command)}"
+    models = [source.digest for source in record.inputs if source.role == "model"]
+    hidden = MODEL_OPTIONS if models else ()
     options = ", ".join(
-        f"{key}={value}" for key, value in sorted(record.options.items()) if value not in (False, [], "")
+        f"{key}={value}"
+        for key, value in sorted(record.options.items())
+        if value not in (False, [], "") and key not in hidden
     )
     options += f", seed={record.seed}" if record.seed is not None else ""
     made.options[step] = options
     made.add(OPTIONS, step, options)
     made.add(VERSION, step, f"{record.avsv}, code {record.code}")
-    models = [source.digest for source in record.inputs if source.role == "model"]
     if models:
         made.add(MODEL, step, " ".join(models))
     for source in record.inputs:
@@ -102,7 +107,7 @@ def differing(made: Mapping[Path, Made], files: Sequence[ScoreFile]) -> dict[Pat
     for one in made.values():
         for fact, values in one.facts.items():
             usual.setdefault(fact, Counter()).update(values)
-    common = {fact: counts.most_common(1)[0][0] for fact, counts in usual.items()}
+    common = {fact: most_common(fact[0], counts) for fact, counts in usual.items()}
     differences: dict[Path, dict[str, list[str]]] = {}
     for file in files:
         if file.path not in made:
@@ -110,10 +115,29 @@ def differing(made: Mapping[Path, Made], files: Sequence[ScoreFile]) -> dict[Pat
                 differences[file.path] = {NONE: ["written by another program, or copied without its record"]}
             continue
         for (kind, owner), values in made[file.path].facts.items():
-            if others := values - {common[kind, owner]}:
+            if others := {value for value in values if not agree(kind, value, common[kind, owner])}:
                 text = difference(kind, owner, others, common)
                 differences.setdefault(file.path, {}).setdefault(kind, []).append(text)
     return differences
+
+
+def most_common(kind: str, counts: Counter) -> str:
+    """The value of most rows; for models, of those that no other set contains."""
+    sets = {value: set(value.split()) for value in counts}
+    whole = [value for value in counts if kind != MODEL or not any(sets[value] < other for other in sets.values())]
+    return max(whole, key=counts.__getitem__)
+
+
+def agree(kind: str, value: str, other: str) -> bool:
+    """Whether two values of a fact are equal or, for models, one set contains the other.
+
+    Examples
+    --------
+    >>> agree(MODEL, "1a 2b", "2b"), agree(MODEL, "1a 2b", "1a 3c"), agree(OPTIONS, "frames=3", "frames=5")
+    (True, False, False)
+    """
+    one, two = (set(text.split()) for text in (value, other))
+    return value == other or (kind == MODEL and (one <= two or two <= one))
 
 
 def difference(kind: str, owner: str, others: set[str], common: Mapping[Fact, str]) -> str:

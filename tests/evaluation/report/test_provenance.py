@@ -61,6 +61,29 @@ def test_a_row_from_another_model_is_marked(experiment):
     assert compare_rows(experiment) == {("voice", "noisy"): ["model"]}
 
 
+@pytest.mark.parametrize(("detector", "marked"), [("detector", {}), ("other", {("face", "clean"): ["model"]})])
+def test_faces_aligned_before_need_no_detector_of_the_pack(experiment, detector, marked):
+    network = experiment.exp / "face/one.ckpt"
+    for name in ("detector", "other"):
+        (experiment.exp / "face" / f"{name}.onnx").write_text(name)
+    for test_set, networks in (("test", [network, f"{detector}.onnx"]), ("test_noisy", [network, "detector.onnx"]),
+                               ("train", [network])):  # fmt: skip
+        networks = [experiment.exp / "face" / path for path in networks]
+        (experiment.exp / "face" / test_set).mkdir(exist_ok=True)
+        (experiment.exp / "face" / test_set / "embedding.scp").write_text("")
+        made = MadeFrom("embed-face", {"model": networks}, {"networks": [path.name for path in networks]})
+        made.write(experiment.exp / "face" / test_set / "embedding.scp")
+    for condition in ("", "noisy"):
+        record_scores(experiment, "face", condition)
+    files = {"t.cosine_1": "test", "t@noisy.cosine_1": "test_noisy", "t@noisy.cosine_2": "test_noisy"}
+    for name, test_set in files.items():
+        scores = experiment.exp / "face/scores" / name
+        scores.write_bytes((experiment.exp / "face/scores/t.cosine").read_bytes())
+        folders = [experiment.exp / "face" / folder / "embedding.scp" for folder in (test_set, "train")]
+        MadeFrom("normalize", {"enroll": folders}).write(scores)
+    assert compare_rows(experiment) == marked
+
+
 def test_a_row_with_other_options_is_marked(experiment):
     record_scores(experiment, "face", "noisy", missing="keep")
     assert compare_rows(experiment) == {("face", "noisy"): ["options"]}
