@@ -287,7 +287,7 @@ def made_from_lists(
     def inputs(role: str, files: "ScoreList | None") -> "dict[str, Path | list[Path]]":
         if files is None:
             return {}
-        scores = [*files.scores, *map(missing_list, files.scores)]
+        scores = [file for scores in files.scores for file in (scores, missing_list(scores))]
         quality = [table.path for table in files.quality]
         return {f"{role}trials": files.trials, f"{role}scores": scores, f"{role}quality": quality}
 

@@ -14,11 +14,6 @@ import logging
 from pathlib import Path
 
 from avsv.commands._arguments import add_detection_threshold, add_face_pack, add_shard, at_least_one
-from avsv.jobs.fingerprints import file_digest
-from avsv.jobs.provenance import MadeFrom
-from avsv.kaldi.data_dir import read_data_dir
-from avsv.kaldi.media_files import with_stamps
-from avsv.kaldi.shards import make_archives
 
 log = logging.getLogger("avsv")
 
@@ -38,7 +33,12 @@ def run(args):
     from avsv.features.face_pack import load_pack
     from avsv.features.faces import encode_faces
     from avsv.features.quality_measures import DETECTION_TABLES, face_quality
+    from avsv.jobs.fingerprints import file_digest
     from avsv.jobs.progress import progress
+    from avsv.jobs.provenance import MadeFrom
+    from avsv.kaldi.data_dir import read_data_dir
+    from avsv.kaldi.media_files import with_stamps
+    from avsv.kaldi.shards import make_archives
 
     data = read_data_dir(args.data_dir)
     if not data.video:

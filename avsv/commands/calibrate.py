@@ -47,7 +47,8 @@ def run(args):
     args.train_scores = args.train_scores and [args.train_scores]
     given, train = read_score_lists(args)
     made, model = made_from_lists(args, given, train)
-    made.tell_changes(args.out)
+    if made.is_current(args.out) and model.is_current(f"{args.out}.json"):
+        return
     fuse_files(Path(args.out), given, train, args.p_target or 0.01, args.model, args.missing)
     made.write(args.out)
     model.write(f"{args.out}.json")

@@ -6,16 +6,16 @@ example:
 
 from pathlib import Path
 
-from avsv.errors import printable
-from avsv.kaldi.columns import read_pieces
-from avsv.kaldi.validation import check
-
 
 def add_arguments(parser):
     parser.add_argument("data_dir", type=Path)
 
 
 def run(args):
+    from avsv.errors import printable
+    from avsv.kaldi.columns import read_pieces
+    from avsv.kaldi.validation import check
+
     defects = check(args.data_dir)
     if defects:
         print(printable("\n".join(defects)))

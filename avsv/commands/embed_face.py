@@ -31,11 +31,6 @@ import logging
 from pathlib import Path
 
 from avsv.commands._arguments import add_detection_threshold, add_face_pack, add_reuse, add_shard, at_least_one
-from avsv.jobs.fingerprints import file_digest
-from avsv.kaldi.damage import MISSING, read_damage
-from avsv.kaldi.data_dir import read_data_dir
-from avsv.kaldi.media_files import with_stamps
-from avsv.kaldi.shards import make_archives
 
 log = logging.getLogger("avsv")
 
@@ -61,9 +56,14 @@ def run(args):
     from avsv.errors import InputError, OptionError
     from avsv.features.face_pack import load_pack
     from avsv.features.quality_measures import FACE_TABLES
+    from avsv.jobs.fingerprints import file_digest
     from avsv.jobs.provenance import MadeFrom
+    from avsv.kaldi.damage import MISSING, read_damage
+    from avsv.kaldi.data_dir import read_data_dir
+    from avsv.kaldi.media_files import with_stamps
     from avsv.kaldi.origin import face_model
     from avsv.kaldi.reuse import take_over
+    from avsv.kaldi.shards import make_archives
     from avsv.kaldi.tables import read_table, write_table
 
     if args.keep_faces and args.reuse:

@@ -11,11 +11,6 @@ example:
 from pathlib import Path
 
 from avsv.commands._arguments import add_allow_pipes, add_audio_track, add_shard
-from avsv.jobs.provenance import MadeFrom
-from avsv.kaldi.data_dir import read_data_dir
-from avsv.kaldi.media_files import with_stamps
-from avsv.kaldi.shard_writer import COMPRESSED
-from avsv.kaldi.shards import make_archives
 
 
 def add_arguments(parser):
@@ -27,6 +22,12 @@ def add_arguments(parser):
 
 
 def run(args):
+    from avsv.jobs.provenance import MadeFrom
+    from avsv.kaldi.data_dir import read_data_dir
+    from avsv.kaldi.media_files import with_stamps
+    from avsv.kaldi.shard_writer import COMPRESSED
+    from avsv.kaldi.shards import make_archives
+
     data = read_data_dir(args.data_dir, ("wav.scp",))
     settings = {"features": "fbank80"}
     if args.audio_track is not None:

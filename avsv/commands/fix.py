@@ -8,13 +8,13 @@ example:
 
 from pathlib import Path
 
-from avsv.kaldi.validation import fix
-
 
 def add_arguments(parser):
     parser.add_argument("data_dir", type=Path)
 
 
 def run(args):
+    from avsv.kaldi.validation import fix
+
     kept, before = fix(args.data_dir)
     print(f"kept {kept} utterances out of {before}")

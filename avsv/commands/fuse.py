@@ -50,13 +50,14 @@ def run(args):
     take_out(args)
     given, train = read_score_lists(args)
     made, model = made_from_lists(args, given, train)
-    made.tell_changes(args.out)
-    if args.method == "logistic":
-        fuse_files(Path(args.out), given, train, args.p_target or 0.01, args.model, args.missing)
-        made.write(args.out)
-        model.write(f"{args.out}.json")
-        return
-    if given.quality or args.model or args.p_target is not None:
+    logistic = args.method == "logistic"
+    if not logistic and (given.quality or args.model or args.p_target is not None):
         raise OptionError("--quality, --p-target and --model belong to --method logistic")
-    average_files(Path(args.out), given, args.missing)
+    if made.is_current(args.out) and (not logistic or model.is_current(f"{args.out}.json")):
+        return
+    if logistic:
+        fuse_files(Path(args.out), given, train, args.p_target or 0.01, args.model, args.missing)
+        model.write(f"{args.out}.json")
+    else:
+        average_files(Path(args.out), given, args.missing)
     made.write(args.out)

@@ -8,12 +8,12 @@ example:
 
 from pathlib import Path
 
-from avsv.kaldi.shards import merge
-
 
 def add_arguments(parser):
     parser.add_argument("out_dir", type=Path, help="folder with NAME.J.scp and done.J.json of every shard")
 
 
 def run(args):
+    from avsv.kaldi.shards import merge
+
     merge(args.out_dir)

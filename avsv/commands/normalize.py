@@ -14,6 +14,7 @@ example:
     exp/voice/scores/vox1-O.cosine_as-norm
 """
 
+import ast
 import logging
 import os
 from pathlib import Path
@@ -25,14 +26,10 @@ log = logging.getLogger("avsv")
 
 
 def add_arguments(parser):
-    # before numpy is imported: each core computes its own product (see cohort_statistics), and more BLAS threads would
-    # only compete
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    from avsv.scoring.normalization import CHOICES, METHODS
-
+    methods = registered_methods()
     parser.add_argument(
-        "--method", required=True, choices=METHODS,
-        help="; ".join(f"{name}: {method.summary}" for name, method in METHODS.items()),
+        "--method", required=True, choices=methods,
+        help="; ".join(f"{name}: {summary}" for name, summary in methods.items()),
     )  # fmt: skip
     add_trials(parser)
     parser.add_argument("--scores", type=Path, required=True, metavar="FILE", help="raw scores: enroll test score")
@@ -50,7 +47,7 @@ def add_arguments(parser):
     best.add_argument("--top-n", type=at_least_one, metavar="N", help="highest cohort scores used by as-norm (300)")
     best.add_argument("--top-share", type=prior, metavar="P", help="the same number as a share of the cohort, 0 to 1")
     parser.add_argument(
-        "--cohort-choice", choices=CHOICES,
+        "--cohort-choice", choices=["own", "other"],
         help="as-norm: members that score highest with the recording itself, or with the other recording (own)",
     )  # fmt: skip
     parser.add_argument(
@@ -61,7 +58,21 @@ def add_arguments(parser):
     parser.add_argument("out", type=Path, metavar="OUT", help="enroll test score")
 
 
+def registered_methods() -> dict[str, str]:
+    """Name of each method -> first sentence of its function, read from the source: importing it imports numpy."""
+    source = Path(__file__).parents[1] / "scoring" / "normalization.py"
+    body = ast.parse(source.read_text(encoding="utf-8")).body
+    functions = {node.name: ast.get_docstring(node) for node in body if isinstance(node, ast.FunctionDef)}
+    methods = next(node.value for node in body if isinstance(node, ast.Assign)
+                   and getattr(node.targets[0], "id", "") == "METHODS")  # fmt: skip
+    return {name.value: functions[method.args[0].id].splitlines()[0].rstrip(".")
+            for name, method in zip(methods.keys, methods.values, strict=True)}  # fmt: skip
+
+
 def run(args):
+    # before numpy is imported: each core computes its own product (see cohort_statistics), and more BLAS threads would
+    # only compete
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from avsv.errors import InputError
     from avsv.jobs.provenance import MadeFrom
     from avsv.kaldi.origin import read_system
@@ -76,9 +87,12 @@ def run(args):
 
     adaptive = METHODS[args.method].adaptive
     refuse_options_without_effect(args, adaptive)
-    more = {"scores": args.scores, "cohort": args.cohort, "people": [args.cohort_utt2spk, args.utt2spk]}
+    people = {"people": args.utt2spk, "people of the cohort": args.cohort_utt2spk}
+    more = {"scores": args.scores, "cohort": args.cohort, **people}
     record = MadeFrom(args.verb, {**backend_inputs(args), **more}, result_options(args))
-    record.tell_changes(args.out)
+    means_files = [args.cohort_means] if args.cohort_means else []
+    if record.is_current(args.out, *means_files):
+        return
     trials = read_trials(args.trials)
     pool, how = read_pool(args, trials)
     system = system_of(args, args.cohort)
@@ -91,16 +105,32 @@ def run(args):
     how |= {"n_best": n_best, "names": (args.scores, args.cohort)}
     choice = args.cohort_choice or "own"
     normalized = normalize(raw, trials, pool, cohort, method=args.method, choice=choice, **how)
-    if args.cohort_means:
+    for file in means_files:
         means = cohort_means(pool, cohort, n_best, how["backend"], how["enroll_method"])
-        write_table(args.cohort_means, {name: f"{mean:.7g}" for name, mean in means.items()})
+        write_table(file, {name: f"{mean:.7g}" for name, mean in means.items()})
+        record.write(file)
     scores = fill_missing(args.missing, pool.complete, normalized[pool.complete], raw)
     report_missing(args.missing, args.out, trials, pool)
     if args.missing == "drop":
         trials = trials.take(pool.complete)
-    write_finite(args.out, trials, scores, system and f"{system}+{args.method}")
+    write_finite(args.out, trials, scores, system and f"{system}+{args.method}{choice_of(args)}")
     record.write(args.out)
     log.info("%s: %d scores, %s against %d cohort members", args.out, len(scores), args.method, len(cohort))
+
+
+def choice_of(args) -> str:
+    """The selection of cohort members as part of a system's name; empty for the default.
+
+    Examples
+    --------
+    >>> from argparse import Namespace
+    >>> choice_of(Namespace(top_n=100, top_share=None, cohort_choice="other"))
+    '-top-100-other'
+    """
+    from avsv.scoring.normalization import TOP_N
+
+    best = args.top_share or args.top_n
+    return f"-top-{best}" * (best not in (None, TOP_N)) + "-other" * (args.cohort_choice == "other")
 
 
 def refuse_options_without_effect(args, adaptive: bool) -> None:

@@ -55,7 +55,8 @@ def run(args):
         raise OptionError("--weights needs plain cosine scores of recordings: leave out --backend plda, --center and "
                         "--enroll-spk2utt")  # fmt: skip
     made = MadeFrom(args.verb, {**backend_inputs(args), "weights": args.weights}, result_options(args))
-    made.tell_changes(args.out)
+    if made.is_current(args.out):
+        return
     trials = read_trials(args.trials)
     pool, how = read_pool(args, trials)
     system = system_of(args, *(args.weights or []))

@@ -11,7 +11,6 @@ example:
 from pathlib import Path
 
 from avsv.commands._arguments import at_least_one
-from avsv.kaldi.split import split_data_dir
 
 
 def add_arguments(parser):
@@ -20,5 +19,7 @@ def add_arguments(parser):
 
 
 def run(args):
+    from avsv.kaldi.split import split_data_dir
+
     sizes = split_data_dir(args.data_dir, args.parts)
     print(f"{args.data_dir}/split{args.parts}: {len(sizes)} parts of {min(sizes)} to {max(sizes)} utterances")

@@ -27,6 +27,7 @@ from avsv.scoring.trial_embeddings import TrialEmbeddings
 log = logging.getLogger("avsv")
 SAMPLE, TOLERANCE = 10_000, 0.01  # trials scored again; tolerance on their scores, absolute and relative
 CHOICES = ("own", "other")
+TOP_N = 300  # cohort scores that an adaptive method uses, unless told otherwise
 Sides = tuple[np.ndarray, np.ndarray]
 
 
@@ -94,11 +95,6 @@ class Method:
     apply: Callable[..., np.ndarray]
     adaptive: bool = False
     left_out: int = 0
-
-    @property
-    def summary(self) -> str:
-        """First line of the function's docstring."""
-        return self.apply.__doc__.splitlines()[0].rstrip(".")
 
 
 METHODS = {
@@ -203,7 +199,7 @@ def n_highest(n_cohort: int, top_n: int | None = None, top_share: float | None =
     """
     if top_share is not None:
         return round(top_share * n_cohort)
-    top_n = top_n or 300
+    top_n = top_n or TOP_N
     if n_cohort < top_n:
         log.warning("the cohort has %d members, fewer than the top %d: the whole cohort is used", n_cohort, top_n)
     return min(top_n, n_cohort)

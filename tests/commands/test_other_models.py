@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from avsv.kaldi.embeddings import read_embeddings, write_embeddings
+from avsv.kaldi.origin import read_system
 from avsv.kaldi.shards import make_archives
 
 
@@ -106,3 +107,19 @@ def test_raw_scores_of_other_embeddings_are_detected_without_records(avsv, model
         status, output = avsv("normalize", *common, *options, world.folder / "m")
         assert status == 1 and str(world.folder / f"s-{scores}") in output and "test0" in output
         assert not (world.folder / "m").exists()
+
+
+def test_as_norms_with_other_cohort_members_are_different_systems(avsv, models):
+    world, scp, _ = models
+    raw, out = world.folder / "raw", world.folder / "normalized"
+    common = ["--trials", world.trials, "--enroll", scp["test"]]
+    assert avsv("score", *common, raw)[0] == 0
+
+    def system(*options):
+        more = ["--method", "as-norm", "--scores", raw, "--cohort", scp["train"], *options]
+        assert avsv("normalize", *common, *more, out)[0] == 0
+        return read_system(out)
+
+    systems = [system(), system("--top-n", "20"), system("--top-share", "0.2"), system("--cohort-choice", "other")]
+    assert None not in systems and len(set(systems)) == 4
+    assert system("--top-n", "300") == systems[0]

@@ -101,3 +101,35 @@ def test_other_files_in_the_folder_of_a_back_end_do_not_make_it_stale(experiment
     assert score(avsv, experiment, "--backend", "plda", "--plda", folder, out)[0] == 0
     (folder / "xvector.1.ark").write_text("other")
     assert avsv("evaluate", "--trials", experiment.trials, out)[0] == 0
+
+
+OTHER = {"score": "drop", "normalize": "keep", "calibrate": "rest", "fuse": "rest"}  # values of --missing
+
+
+@pytest.mark.parametrize("name", OTHER)
+def test_current_scores_are_kept_and_changed_options_redo_them(experiment, avsv, name):
+    score_again = ["score", "--trials", experiment.trials, "--enroll", experiment.test, experiment.scores_file]
+    command = {**commands(experiment), "score": score_again}[name]
+    assert avsv(*command)[0] == 0
+    out = command[-1]
+    before = out.stat()
+    status, output = avsv(*command)
+    assert status == 0 and str(out) in output
+    assert (out.stat().st_ino, out.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+    assert avsv(*command[:-1], "--missing", OTHER[name], out)[0] == 0
+    assert out.stat().st_ino != before.st_ino
+
+
+def test_the_order_of_the_scores_counts(world, avsv):
+    """Without records of their models, the systems of a saved fusion are told apart by their order alone."""
+    score(avsv, world, world.folder / "a")
+    lines = [line.split() for line in (world.folder / "a").read_text().splitlines()]
+    (world.folder / "b").write_text("".join(f"{one} {other} {3 * float(x) ** 3}\n" for one, other, x in lines))
+    scores = [world.folder / "a", world.folder / "b"]
+    fuse = ["fuse", "--trials", world.trials, "--scores"]
+    assert avsv(*fuse, *scores, world.folder / "model")[0] == 0
+    outputs = []
+    for order in (scores, scores[::-1]):
+        assert avsv(*fuse, *order, "--model", world.folder / "model.json", world.folder / "f")[0] == 0
+        outputs.append((world.folder / "f").read_bytes())
+    assert outputs[0] != outputs[1]

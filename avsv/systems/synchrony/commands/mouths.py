@@ -14,11 +14,6 @@ import logging
 from pathlib import Path
 
 from avsv.commands._arguments import add_detection_threshold, add_device, add_shard
-from avsv.jobs.fingerprints import file_digest
-from avsv.jobs.provenance import MadeFrom
-from avsv.kaldi.data_dir import read_data_dir
-from avsv.kaldi.media_files import with_stamps
-from avsv.kaldi.shards import make_archives
 
 log = logging.getLogger("avsv")
 
@@ -34,7 +29,12 @@ def add_arguments(parser):
 
 def run(args):
     from avsv.errors import InputError
+    from avsv.jobs.fingerprints import file_digest
     from avsv.jobs.progress import progress
+    from avsv.jobs.provenance import MadeFrom
+    from avsv.kaldi.data_dir import read_data_dir
+    from avsv.kaldi.media_files import with_stamps
+    from avsv.kaldi.shards import make_archives
     from avsv.systems.synchrony.mouths import encode_mouths, find_mouths, known_mouths
 
     data = read_data_dir(args.data_dir)

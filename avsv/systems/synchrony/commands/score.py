@@ -19,11 +19,6 @@ import logging
 from pathlib import Path
 
 from avsv.commands._arguments import add_allow_pipes, add_audio_track, add_shard, not_negative
-from avsv.jobs.fingerprints import file_digest
-from avsv.jobs.provenance import MadeFrom
-from avsv.kaldi.data_dir import read_data_dir
-from avsv.kaldi.media_files import with_stamps
-from avsv.kaldi.shards import make_archives
 from avsv.systems.synchrony.commands._arguments import add_largest_offset, add_model
 
 log = logging.getLogger("avsv")
@@ -45,6 +40,11 @@ def add_arguments(parser):
 
 def run(args):
     from avsv.errors import InputError
+    from avsv.jobs.fingerprints import file_digest
+    from avsv.jobs.provenance import MadeFrom
+    from avsv.kaldi.data_dir import read_data_dir
+    from avsv.kaldi.media_files import with_stamps
+    from avsv.kaldi.shards import make_archives
     from avsv.models.checkpoint import load
     from avsv.systems.synchrony.embedding import SYNCHRONY
 
