@@ -5,7 +5,7 @@ present (both | voice | face); and utt2voice_weight, the mean attention weight o
 DATA_DIR/faces.scp if avsv align-faces made it; otherwise the detector in EXP_DIR finds them. Damage listed in
 DATA_DIR/utt2damage is applied first. OUT_DIR/skipped lists every clip without both audio and a face, with the reason.
 
-AVN-J needs no command of its own: its experiment contains a voice encoder, a face pack and a fusion network for
+AVN-J has no separate command: its experiment contains a voice encoder, a face pack and a fusion network for
 avsv embed-voice --model exp/avn_j/voice, embed-face --model exp/avn_j/face and embed-pair --model exp/avn_j.
 
 example:

@@ -66,7 +66,7 @@ def damaged(read: FaceReader, damage: Mapping[str, dict]) -> FaceReader:
 
 
 class FaceEmbedder:
-    """Runs an ArcFace network on batches of constant size, whatever the clips' numbers of faces.
+    """Runs an ArcFace network on batches of constant size, regardless of the clips' numbers of faces.
 
     onnxruntime may choose different kernels for different batch sizes, which changes the last digits. Faces of
     consecutive clips therefore fill batches of `batch_size`, and zeros fill the last one. A face's embedding then

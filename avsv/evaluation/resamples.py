@@ -48,7 +48,7 @@ class Resamples:
         two = speakers[:, 0] != speakers[:, 1]
         of_one = np.bincount(speakers[~two, 0], values[~two], n_speakers).astype(np.float32) @ self.weights
         pairs, values = speakers[two], values[two]
-        # trials between busy speakers are summed in a square table, so that one matrix product weights them all
+        # trials between busy speakers are summed in a square table, which one matrix product weights
         n_trials = np.bincount(pairs.ravel(), minlength=n_speakers)
         busy = np.argsort(-n_trials, kind="stable")[: min(DENSE, int((n_trials >= BUSY).sum()))]
         place = np.full(n_speakers, -1)

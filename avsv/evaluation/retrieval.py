@@ -65,7 +65,7 @@ def measure_retrieval(score: Callable[[slice], np.ndarray], queries: np.ndarray,
 
     Parameters
     ----------
-    score : maps a slice of query rows to their scores (rows, gallery) float, so that not all are in memory at once
+    score : maps a slice of query rows to their scores (rows, gallery) float; not all are in memory at once
     queries, gallery : (n,), (m,) int from 0, the speaker of each
     n_resamples : of the interval; 0 for none
     seed : of the resamples

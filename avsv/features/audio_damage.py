@@ -112,7 +112,7 @@ def damage_audio(
 
 
 def read_noise(read: Callable, path: str, begin: float, n_samples: int) -> np.ndarray:
-    """Read `n_samples` of a noise, normalised to power 1 so that every voice of a babble counts equally.
+    """Read `n_samples` of a noise, normalised to power 1 to give every voice of a babble equal weight.
 
     If the noise is silent at `begin`, which would leave the signal-to-noise ratio undefined, later quarters are tried.
     """

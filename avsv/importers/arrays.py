@@ -69,7 +69,7 @@ ARRAYS = {"npz": read_npz, "npy": read_npy, "safetensors": read_safetensors}
 
 
 def json_strings(value: str) -> list[str] | None:
-    """Parse a metadata value as a non-empty JSON list of strings; None if it is something else."""
+    """Parse a metadata value as a non-empty JSON list of strings; None for any other value."""
     try:
         names = json.loads(value)
     except (ValueError, RecursionError):
@@ -184,7 +184,7 @@ def one_each(path: Path | str, form: str, arrays: Arrays) -> RawEmbeddings:
 
 
 def table(array: np.ndarray) -> np.ndarray | None:
-    """A floating-point array of shape (n, d), or (n, 1, d) from SpeechBrain's `encode_batch`, as (n, d); else None."""
+    """A floating-point array of shape (n, d), or (n, 1, d) from SpeechBrain's `encode_batch`, as (n, d), or None."""
     if array.dtype.kind != "f":
         return None
     if array.ndim == 3 and array.shape[1] == 1:

@@ -51,7 +51,7 @@ def as_array(path: Path | str, name: str, tensor: Any) -> np.ndarray:
 
     Raises
     ------
-    InputError : a type that numpy lacks, or an expanded tensor, which repeats a little memory and could exhaust ours
+    InputError : a type that numpy does not have, or an expanded tensor: a few bytes could exhaust the memory
     """
     import torch
 

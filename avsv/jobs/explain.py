@@ -101,7 +101,7 @@ def recorded_as(path: Path) -> Path | None:
 
 
 def recorded_files(folder: Path) -> list[Path]:
-    """The files of a folder that have records of their own."""
+    """The files of a folder that have their own records."""
     return [file for file in sorted(folder.iterdir()) if file.is_file() and record_path(file).exists()]
 
 

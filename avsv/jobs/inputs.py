@@ -43,7 +43,7 @@ def regular_file(path: Path | str) -> Path:
 def refuse_special(path: Path | str, mode: int) -> None:
     """InputError if a file's mode (`st_mode`) is not that of a regular file."""
     if not stat.S_ISREG(mode):
-        kind = KINDS.get(stat.S_IFMT(mode), "something else")
+        kind = KINDS.get(stat.S_IFMT(mode), "a special file")
         raise InputError(f"{path}: is {PIPE if stat.S_ISFIFO(mode) else f'{kind}, expected an ordinary file'}")
 
 

@@ -26,7 +26,7 @@ def end_with_parent(parent: int | None = None) -> None:
 
 
 def end_soon_on_interrupt() -> None:
-    """Let Ctrl-C end this process within two seconds, whatever its threads and workers wait for.
+    """Let Ctrl-C end this process within two seconds, even if threads or workers are waiting.
 
     Python waits for all threads, and some may be waiting for a decoder that hangs. Not waiting loses nothing: a file
     is either complete or absent. Call this from the main thread.

@@ -123,7 +123,7 @@ def damaged(path: Path | str, place: Path) -> InputError:
 def earlier_version(path: Path | str, place: Path) -> InputError:
     """The error for an output of an earlier version: its record cannot prove that it is current."""
     return InputError(f"{shown(Path(os.path.abspath(path)))}: was made by an earlier version of avsv, whose record "
-                      f"({place.name}) does not tell whether it is current; make it again, or delete the record to "
+                      f"({place.name}) does not show whether it is current; make it again, or delete the record to "
                       "use the file nevertheless")  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Which model made embeddings and scores, so that results of different models are not mixed.
+"""Records which model made embeddings and scores, to keep results of different models apart.
 
 A model's name is its modality and a hash of its weights, "voice:0123456789abcdef". Commands that embed write it to the
 shard's proof, `done.json`, beside the archive. A score file has SCORES.system beside it, with the model and the

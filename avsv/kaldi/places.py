@@ -1,4 +1,4 @@
-"""Values of an scp file: `archive:offset` or a file of its own, either with an optional range.
+"""Values of an scp file: `archive:offset` or a separate file, either with an optional range.
 
 Ranges are Kaldi's: `[0:9]` means rows 0 to 9 of a matrix, both included (or values of a vector), `[0:9,2:3]` rows and
 columns; an empty range or `:` means all. As in Kaldi, an end up to 3 rows beyond the matrix means its last row.

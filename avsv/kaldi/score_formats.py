@@ -37,7 +37,7 @@ class ScoreFormat:
     enroll, test, score : their positions, from 0
     label : position of the label; None if there is none. LABELS has its words
     star : ESPnet's `enroll*test`: the `*` separates two fields
-    shape : the form in words, for messages
+    shape : the form as text, for messages
     """
 
     fields: int

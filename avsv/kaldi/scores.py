@@ -38,7 +38,7 @@ def write_scores(path: Path | str, trials: Trials, scores: np.ndarray) -> None:
 
 
 def read_scores(path: Path | str, trials: Trials, incomplete: bool = False) -> np.ndarray:
-    """Read the scores of `trials`, whatever the order of the file's lines and the toolkit that wrote it.
+    """Read the scores of `trials` from a file of any toolkit, with lines in any order.
 
     A path such as `id10270/x6uYqmx31kE/00001.wav` stands for the utterance identifier that trials.py derives from it,
     unless the trials use the path itself.

@@ -28,7 +28,7 @@ ROWS = 1 << 12  # lines cut at a time: they stay in the processor's cache
 
 
 class Segment(NamedTuple):
-    """A part of a recording; used wherever the path of a waveform is.
+    """A part of a recording; takes the place of a waveform's path.
 
     path : of the recording, or Kaldi's `command |`
     start, end : seconds; an end of -1 is the recording's

@@ -32,7 +32,7 @@ class TrialFormat:
     fields : their number
     enroll, test : their positions, from 0
     label : position of the label; None if there is none
-    shape : the form in words, for messages
+    shape : the form as text, for messages
     digits : whether labels are 1 and 0 instead of target and nontarget
     paths : whether identifiers are paths of media
     separator : another byte that separates fields

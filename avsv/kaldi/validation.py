@@ -184,7 +184,7 @@ def check_trials(path: Path, utts: np.ndarray) -> list[str]:
 
 
 def fix(path: Path | str) -> tuple[int, int]:
-    """Repair a data directory: sort, drop bad lines and utterances that lack a speaker or any media.
+    """Repair a data directory: sort, drop bad lines and utterances without a speaker or media.
 
     A valid table is left unchanged; replaced tables are kept in `.backup/`. Every dropped line is listed with the
     reason in `.backup/dropped`, and the log counts them.

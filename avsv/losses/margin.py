@@ -25,7 +25,7 @@ class AAMSoftmax(nn.Module):
     cos(theta) - margin sin(margin) keeps it decreasing, as in the authors' code.
 
     Sub-centres (Deng et al., ECCV 2020): each class has several centres, of which the nearest counts, so mislabelled
-    and unusual recordings can form a centre of their own. Inter-top-k penalty (Zhao et al., ICASSP 2022): the k nearest
+    and unusual recordings can form a separate centre. Inter-top-k penalty (Zhao et al., ICASSP 2022): the k nearest
     other classes get the logit scale * cos(theta - penalty), which pushes them further from the target.
 
     Parameters

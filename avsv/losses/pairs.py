@@ -49,7 +49,7 @@ def contrastive_loss(embeddings: Tensor, labels: Tensor, share: float) -> Tensor
     """Mean cosine of the hardest negative pairs minus that of the hardest positive pairs, plus 2.
 
     Equally many positive and negative pairs are used: the more frequent kind is sampled at random. The hardest `share`
-    of each kind is kept (aggressive sampling). The loss is 0 if the batch lacks either kind.
+    of each kind is kept (aggressive sampling). The loss is 0 if the batch has no pairs of one kind.
 
     Parameters
     ----------

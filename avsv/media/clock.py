@@ -4,7 +4,7 @@ Sample k is heard k / rate seconds after time 0 of the file (`containers.time_ze
 all rely on this. Audio that starts later than the video is preceded by silence, and audio before time 0 is dropped.
 Missing packets are replaced by silence, which keeps later audio at its time stamps; overlapping audio is used once.
 Many containers round their time stamps, so audio is moved only if it is off by at least half a frame and at least 2 ms.
-ffmpeg removes encoder priming and whatever an edit list hides; at the end it removes whole frames only.
+ffmpeg removes encoder priming and content hidden by an edit list; at the end it removes whole frames only.
 """
 
 import logging

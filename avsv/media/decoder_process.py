@@ -149,7 +149,7 @@ class Guard(threading.local):
 
     def ask(self, function: Callable, path: str | Path, *more: Any) -> None:
         self.turn += 1
-        if self.child is None or self.owner != os.getpid():  # a forked process needs a child of its own
+        if self.child is None or self.owner != os.getpid():  # a forked process needs its own child
             self.start()
         elif self.busy:  # with a stream that was abandoned
             self.stop()

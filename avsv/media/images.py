@@ -221,8 +221,8 @@ def upright(path: Path | str, stream) -> Callable[[Any], np.ndarray]:
     """Make a function that converts a stream's decoded frames to upright images, (height, width, 3) uint8 BGR.
 
     Frames are scaled to square pixels by the stream's pixel aspect ratio, and rotated and mirrored by its display
-    matrix, which comes with the first frame. The function raises InputError for a frame that is too large, whatever
-    size the stream declared.
+    matrix, which comes with the first frame. The function raises InputError for a frame that is too large, even
+    if the stream declared a smaller size.
     """
     from av.video.reformatter import VideoReformatter
 

@@ -1,6 +1,6 @@
 """Reading waveforms from files, as one channel at one sample rate; all recordings are read here.
 
-The format is detected from the content, whatever the file is called. clock.py places the audio on the clock of its
+The format is detected from the content, not from the file name. clock.py places the audio on the clock of its
 file, channels.py mixes the channels down and scales the samples to full scale 1, and headers.py detects truncated
 files. Pieces are decoded, mixed and resampled one after the other, so memory stays at twice MOST_SAMPLES whatever
 length and number of channels a file declares.

@@ -96,7 +96,7 @@ class SoftAttentionConcat(nn.Module):
         super().__init__()
         self.out_size = n_voice + n_face
         self.attention = halving_layers(n_cues, 2, options.attention_depth)
-        # our choice: training starts from equal weights, hence from the sum
+        # our choice: training starts from equal weights, that is, from the sum
         nn.init.zeros_(self.attention[-1].weight)
         nn.init.zeros_(self.attention[-1].bias)
 

@@ -99,7 +99,7 @@ class NotDrawn(TorchFunctionMode):
 
 
 def without_memory(build: Callable[[], nn.Module]) -> nn.Module:
-    """A network on the "meta" device: shapes without memory, whatever sizes the description claims."""
+    """A network on the "meta" device: shapes without memory, for any sizes in the description."""
     without_compiler()
     with torch.device("meta"), NotDrawn(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about sizes of 0

@@ -23,7 +23,7 @@ def between(low: float, high: float) -> Check:
 
 
 def few(value: Any) -> bool:
-    """A small number of modules; each takes time to build, whatever the size of the file."""
+    """A small number of modules; each takes time to build, even from a small file."""
     return natural(value) and value <= 64
 
 

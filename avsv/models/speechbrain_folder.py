@@ -1,6 +1,6 @@
 """Reading, fetching and writing speaker encoders in SpeechBrain's folder format, loaded by its EncoderClassifier.
 
-A folder may also hold an encoder of this package, such as `SpeakerResNet`: SpeechBrain builds whatever class
+A folder may also have an encoder of this package, such as `SpeakerResNet`: SpeechBrain builds the class that
 hyperparams.yaml names.
 """
 

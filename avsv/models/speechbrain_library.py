@@ -12,7 +12,7 @@ from avsv.torchaudio_library import make_optional
 
 
 class LogNormal:
-    """Stands for scipy.stats.lognorm, which one of SpeechBrain's samplers uses."""
+    """Stand-in for scipy.stats.lognorm, which one of SpeechBrain's samplers uses."""
 
     def __getattr__(self, name: str) -> object:
         from scipy.stats import lognorm
@@ -26,7 +26,7 @@ def import_speechbrain() -> None:
     # it logs its patches and every file it opens, each with a separate logger
     os.environ.setdefault("SB_LOG_LEVEL", "WARNING")
     logging.getLogger("speechbrain").setLevel(logging.WARNING)
-    # scipy.stats takes 1 to 2 s to import; a `__path__` of its own keeps "from scipy.stats import" from loading it
+    # scipy.stats takes 1 to 2 s to import; with its own `__path__`, "from scipy.stats import" does not load it
     statistics = stand_in("scipy.stats", lognorm=LogNormal(), __path__=[])
     import speechbrain  # noqa: F401
 

@@ -38,7 +38,7 @@ def check_missing(missing: Missing) -> None:
 
 
 def refuse_missing(missing: Missing, trials: "Trials", pool: "TrialEmbeddings", scp: Path) -> None:
-    """Stop if trials lack an embedding and `missing` does not allow it.
+    """Stop if trials have no embedding and `missing` does not allow it.
 
     Raises
     ------
@@ -136,7 +136,7 @@ def report_missing(
     n_incomplete = int((~pool.complete).sum())
     if pool.models is not None and pool.models.n_short:
         log.warning("%s: %d models are made of only some of their recordings", out, pool.models.n_short)
-    log.warning("%s: %d of %d trials lack an embedding: %s", out, n_incomplete, len(trials), action)
+    log.warning("%s: %d of %d trials have no embedding on one side: %s", out, n_incomplete, len(trials), action)
     log.warning("%s lists the %d recordings without an embedding", listing, len(absent))
 
 

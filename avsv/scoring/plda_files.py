@@ -53,7 +53,7 @@ def read_plda(path: Path | str, length: str = "sqrt-dim") -> Plda:
     folder, file = (path, path / "plda") if path.is_dir() else (path.parent, path)
     if not file.exists():
         absent = [name for name in ("mean.vec", "transform.mat", "plda") if not (path / name).exists()]
-        raise InputError(f"{path}: lacks {', '.join(absent)}; expected a folder that avsv plda wrote, or Kaldi's plda "
+        raise InputError(f"{path}: has no {', '.join(absent)}; expected a folder that avsv plda wrote, or Kaldi's plda "
                         "file")  # fmt: skip
     present = {name: folder / name for name in ("mean.vec", "transform.mat") if (folder / name).exists()}
     absent = [name for name in ("mean.vec", "transform.mat") if name not in present]
@@ -71,7 +71,7 @@ def read_plda(path: Path | str, length: str = "sqrt-dim") -> Plda:
     given, expected = projection.size, len(gaussians.psi)
     if given is not None and given != expected:
         if absent:
-            raise InputError(f"{folder}: lacks {', '.join(absent)}: {next(iter(present))} gives vectors of {given} "
+            raise InputError(f"{folder}: has no {', '.join(absent)}: {next(iter(present))} gives vectors of {given} "
                             f"values, plda expects {expected}")  # fmt: skip
         raise InputError(f"{folder}: transform.mat gives vectors of {given} values, plda expects {expected}")
     return Plda(projection, gaussians, length)

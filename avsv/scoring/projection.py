@@ -95,7 +95,7 @@ def read_finite(path: Path | str) -> np.ndarray:
 def write_projection(folder: Path | str, projection: Projection, text: bool = False) -> None:
     """Write `mean.vec` and `transform.mat` in single precision, as Kaldi's tools do.
 
-    An existing file is removed if the projection lacks that part.
+    An existing file is removed if the projection does not have that part.
 
     Raises
     ------
@@ -106,7 +106,7 @@ def write_projection(folder: Path | str, projection: Projection, text: bool = Fa
         if part is not None and not np.isfinite(part).all():
             raise InputError(f"{Path(folder) / name}: not written, because values are NaN or infinite; are the "
                             "training embeddings identical in some direction?")  # fmt: skip
-    # both are removed before one is replaced, so that files of different runs never lie side by side
+    # both are removed before one is replaced, to keep files of different runs apart
     with replaced_together(*(Path(folder) / name for name in parts)):
         for name, part in parts.items():
             if part is not None:

@@ -64,7 +64,7 @@ def read_quality(
     ----------
     tables : of the trials' recordings
     fill_missing : replace a missing value by the median of the training recordings, which favours neither class. A
-        missing modality needs no feature of its own: each set of present systems has its own map (see calibration.py)
+        missing modality needs no separate feature: each set of present systems has its own map (see calibration.py)
     measures : those of the model that is applied; None in training
 
     Returns
@@ -124,7 +124,7 @@ def training_median(table: QualityTable, trials: Trials, sides: Sequence[np.ndar
     values = dict(zip([*trials.enroll_ids, *trials.test_ids], np.concatenate(sides).tolist(), strict=True))
     of_recordings = np.array(list(values.values()))
     if np.isnan(of_recordings).all():
-        raise InputError(f"{table.path}: lacks all {len(of_recordings)} recordings of the training trials")
+        raise InputError(f"{table.path}: has none of the {len(of_recordings)} recordings of the training trials")
     return float(np.nanmedian(of_recordings))
 
 
@@ -143,7 +143,7 @@ def fill(table: QualityTable, trials: Trials, sides: Sequence[np.ndarray], media
             side[absent] = median
     if missing and median is None:
         raise InputError(
-            f"{table.path}: lacks {len(missing)} recordings of the trials, the first: {min(missing)}. Add them, or "
+            f"{table.path}: {len(missing)} recordings of the trials have no value, such as {min(missing)}; add them or "
             "set missing to rest: they get the training median"
         )
     return len(missing)

@@ -49,5 +49,5 @@ def speaker_names(ids: Sequence[str], utt2spk: Path | str, source: Path | str) -
     """
     table = read_table(utt2spk, 2, "utterance speaker")
     if unknown := [name for name in ids if name not in table]:
-        raise InputError(f"{utt2spk}: lacks {len(unknown)} recordings of {source}, the first: {unknown[0]}")
+        raise InputError(f"{utt2spk}: {len(unknown)} recordings of {source} are missing, the first: {unknown[0]}")
     return [table[name] for name in ids]

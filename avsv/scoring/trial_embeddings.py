@@ -22,7 +22,7 @@ class Models:
     rows : (k,) int, rows of the pool's embeddings, ordered by model
     counts : (m,) int, recordings of each model that have an embedding, >= 1
     lacking : sorted; recordings of models that have no embedding, and models without an entry in spk2utt
-    n_short : number of models that lack the embedding of some recording
+    n_short : number of models with recordings that have no embedding
     """
 
     ids: Sequence[str]
@@ -147,7 +147,7 @@ def read_models(spk2utt: Path | str, wanted: Sequence[str]) -> dict[str, list[st
 
     Returns
     -------
-    model -> recordings; [] for a model that the file lacks
+    model -> recordings; [] for a model that is not in the file
 
     Raises
     ------

@@ -44,7 +44,7 @@ def score(
     enroll_method : how a model of several recordings is scored, see `avsv.scoring.backend.both_sides`
     weights : files of modality weights beside fused embeddings; each pair is then compared on the modalities that both
         clips have, see avsv/scoring/modality_overlap.py
-    missing : "error" raises if a trial lacks an embedding, or if its clips share no modality; "nan" scores it NaN
+    missing : "error" raises if an embedding of a trial is missing or its clips share no modality; "nan" gives it NaN
 
     Returns
     -------
@@ -110,7 +110,7 @@ def normalize(
 
     Returns
     -------
-    (n,) float64, NaN where a trial lacks an embedding
+    (n,) float64, NaN for trials without an embedding
 
     Raises
     ------
@@ -193,7 +193,7 @@ def fuse(
     """Fuse the scores of several systems on the same trials.
 
     With training trials or a trained model, the result is a natural-log likelihood ratio by logistic regression;
-    without either, the mean. A trial that lacks a system's score is scored with the other systems: each set of systems
+    without either, the mean. A trial without one system's score is scored with the other systems: each set of systems
     has its own regression.
 
     Parameters

@@ -96,7 +96,7 @@ class ClipList:
 
 
 def list_clips(data: DataDir) -> ClipList:
-    """List the clips of a data directory; a clip may lack its audio or its faces.
+    """List the clips of a data directory; a clip may have audio only or faces only.
 
     Raises
     ------

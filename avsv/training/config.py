@@ -41,7 +41,7 @@ class OptimizerConfig:
 class TrainingConfig:
     """Options common to all trainings."""
 
-    task: str = "???"  # what is trained: a key of TASKS in avsv/training/tasks, or of a system's TASKS
+    task: str = "???"  # kind of training: a key of TASKS in avsv/training/tasks, or of a system's TASKS
     exp_dir: str = "???"  # where everything is written
     data_dir: str = "???"  # training data directory
     seed: int = within(0, 0, 2**31)

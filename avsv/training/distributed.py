@@ -81,8 +81,8 @@ def share(batch: Sequence) -> Sequence:
     """
     n = n_processes()
     if len(batch) % n:
-        raise InputError(f"a batch of {len(batch)} cannot be shared equally by {n} processes; choose batch_size, or "
-                        "the number of processes, so that it can")  # fmt: skip
+        raise InputError(f"a batch of {len(batch)} cannot be shared equally by {n} processes; change batch_size or "
+                        "the number of processes")  # fmt: skip
     return batch if n == 1 else batch[rank() :: n]
 
 
@@ -104,7 +104,7 @@ def draw_share(draw: Callable[[int], Tensor], n: int) -> Tensor:
 class FromAllProcesses(torch.autograd.Function):
     """The shares of all processes as one batch. All processes compute the same from it, so each keeps its own gradient.
 
-    Gradients are averaged over the processes afterwards, but only one process has each part: hence the factor.
+    Gradients are averaged over the processes afterwards, but only one process has each part; the factor corrects this.
     """
 
     @staticmethod

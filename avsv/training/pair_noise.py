@@ -191,7 +191,7 @@ def damage_embeddings(
 
 
 def refuse_noise(options: PairNoiseOptions, quality: tuple[list[str], list[str]]) -> None:
-    """Raise InputError if the augmentation is unknown or lacks its inputs."""
+    """Raise InputError if the augmentation is unknown or its inputs are missing."""
     if options.damage not in KINDS:
         raise InputError(f"damage: {options.damage}: expected one of {', '.join(KINDS)}")
     if options.damage == "v1" and any(quality):

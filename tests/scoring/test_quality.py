@@ -43,7 +43,7 @@ def test_a_missing_value_becomes_the_training_median_and_is_counted(table, caplo
 
 
 def test_a_missing_value_is_an_error_that_names_it(table):
-    with pytest.raises(InputError, match=r"t: lacks 1 .* b"):
+    with pytest.raises(InputError, match=r"t: 1 .* b"):
         read_quality([table("a 5\nc 9\n")], TRIALS)
 
 

@@ -29,6 +29,6 @@ def is_inside(exp_dir: Path, path: Path) -> bool:
     except (OSError, RuntimeError, ValueError):  # RuntimeError: circular links, until Python 3.12
         regular = False
     if not regular or not real.is_relative_to(exp_dir.resolve()):
-        log.warning("%s: not shown, as it is not a regular file in %s", path, exp_dir)
+        log.warning("%s: not shown, because it is not a regular file in %s", path, exp_dir)
         return False
     return True

@@ -52,7 +52,7 @@ def how_made(exp_dir: Path, files: Sequence[ScoreFile]) -> dict[Path, Made]:
 
 
 def add_step(made: Made, exp_dir: Path, path: Path, record: Record, recorded: set[Path]) -> None:
-    """Add one record of a chain; `recorded` are the files of the chain that have a record of their own."""
+    """Add one record of a chain; `recorded` are the files of the chain that have their own record."""
     step = f"{record.command} {owner_of(exp_dir, path, record.command)}"
     models = [source.digest for source in record.inputs if source.role == "model"]
     hidden = MODEL_OPTIONS if models else ()

@@ -39,7 +39,7 @@ class Clips:
 
 
 def clips_of(data: DataDir, utts: Sequence[str]) -> Clips:
-    """People and sessions of clips; a clip that utt2vid does not list is a session of its own."""
+    """People and sessions of clips; a clip that utt2vid does not list forms a separate session."""
     sessions, people = data.table("utt2vid"), sorted(set(data.utt2spk.values()))
     numbers = {spk: number for number, spk in enumerate(people)}
     names = [sessions.get(utt, utt) for utt in utts]
@@ -55,7 +55,7 @@ def traits_of(data: DataDir, people: Sequence[str]) -> dict[str, np.ndarray]:
 
     Raises
     ------
-    InputError : a table lacks a person
+    InputError : a person is missing from a table
     """
     values: dict[str, list[str]] = {}
     for letter, name in TRAITS.items():

@@ -82,7 +82,7 @@ def number_people(data: DataDir, names: list[str], wanted: tuple[str, ...]) -> T
 
     Raises
     ------
-    InputError : a table is absent or lacks a person
+    InputError : a table is absent, or a person is missing from it
     """
     values = {"identity": torch.arange(len(names))}
     for covariate in wanted:

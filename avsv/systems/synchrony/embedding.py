@@ -112,7 +112,7 @@ class SynchronyEmbedder:
             raise InputError(f"the face is visible for {seconds:.2f} s, expected at least {net.seconds:g} s")
         pieces = []
         with torch.inference_mode():
-            # consecutive pieces overlap by a cube minus one frame, hence every cube lies within one piece
+            # consecutive pieces overlap by a cube minus one frame, so every cube lies within one piece
             for begin in range(0, len(images) - net.mouth_frames + 1, FRAMES):
                 piece = torch.from_numpy(images[begin : begin + FRAMES + net.mouth_frames - 1])
                 pieces.append(net.embed_mouths(piece.unsqueeze(0).to(self.device), net.mouth_stride).cpu()[0])

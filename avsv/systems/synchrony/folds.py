@@ -56,7 +56,7 @@ def measure_folds(
 
     Raises
     ------
-    InputError : utt2spk lacks a clip, or there are fewer people than folds
+    InputError : a clip is missing from utt2spk, or people are fewer than folds
     """
     unknown = sorted(pairs.keys() - utt2spk.keys())
     if unknown:

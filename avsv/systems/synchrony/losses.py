@@ -37,7 +37,7 @@ def select_pairs(distance: Tensor, genuine: Tensor, kind: str, margin: float) ->
               no source for its rule; this one is OURS: the better the two kinds are separated, the fewer easy pairs
               are kept.
 
-    If a batch lacks pairs of either kind, all pairs are kept.
+    If a batch has only one kind of pair, all pairs are kept.
 
     Parameters
     ----------

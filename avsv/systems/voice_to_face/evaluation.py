@@ -40,7 +40,7 @@ class Speech:
 def read_speech_of_videos(data: DataDir) -> tuple[list[Speech], int]:
     """Read the speech of each video, with its clips in the order of their names.
 
-    A clip that utt2vid does not list is a video of its own.
+    A clip that utt2vid does not list forms a separate video.
 
     Returns
     -------

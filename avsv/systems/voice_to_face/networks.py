@@ -32,8 +32,8 @@ a classifier c identifies the person. For a log mel spectrogram of 64 x T and a 
     d        Linear 64 -> 1, no bias              1                            64
     c        Linear 64 -> N, no bias              N                        64 * N
 
-Our sources do not state which convolutions have a bias, nor what follows g's last layer. OURS: convolutions before
-batch norm have no bias, all others have one; g 6 has no activation.
+Our sources do not state which convolutions have a bias, or the activation after g's last layer. OURS: convolutions
+before batch norm have no bias, all others have one; g 6 has no activation.
 """
 
 from collections.abc import Sequence

@@ -3,7 +3,7 @@
 --lists is a folder from avsv association lists, or the published lists of VoxCeleb1 without conversion (veriflist/,
 matching/, retrieval/). --voice and --face are embeddings in one space (see avsv association embed), compared by cosine.
 Verification gives EER and AUC; matching gives the accuracy for each N from 2 to the number of candidates on a line;
-retrieval gives the mean average precision in both directions. Ties count as chance, whatever their order. Each measure
+retrieval gives the mean average precision in both directions. Ties count as chance, in any order. Each measure
 has the value of chance beside it and a 95 % interval from 1,000 resamples of the people.
 
 The published lists name items by paths (A.R._Rahman/1.6/VIDEO/0067975.jpg, id10002/VIDEO/00001.wav); these are looked

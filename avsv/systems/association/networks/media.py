@@ -1,6 +1,6 @@
 """End-to-end association: Inception-ResNet-V1 on aligned faces and spectrogram images, with a family on top.
 
-The single-stream network has one trunk for faces and spectrograms, and the family ssnet without layers of its own:
+The single-stream network has one trunk for faces and spectrograms, and the family ssnet without its own layers:
 softmax + (lambda / 2) x cross-modal centre loss. Any other family can be trained end to end too, with one trunk per
 modality.
 """

@@ -60,7 +60,7 @@ def run(args):
                 elif points is not None:
                     mouths = known_mouths(video, points)
                 else:
-                    raise InputError(f"{args.data_dir}/landmarks.scp lacks this clip")
+                    raise InputError(f"{args.data_dir}/landmarks.scp: this clip is missing")
             except InputError as error:
                 out.skip(utt, str(error))
                 continue
