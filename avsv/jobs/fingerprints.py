@@ -67,7 +67,7 @@ def file_digest(path: Path | str) -> str:
 
 
 def as_json(value: Any) -> str:
-    """The JSON of a value in the form that is hashed: keys sorted, what JSON cannot hold as text."""
+    """The JSON of a value in the form that is hashed: keys sorted, values that JSON does not support as text."""
     return json.dumps(value, sort_keys=True, default=str)
 
 

@@ -54,7 +54,7 @@ class ClipInputs(Mapping[str, Any]):
         >>> here.moved_to("/there/")["a"]
         [None, [['/there/wav/a.wav', '', '5 7']]]
         """
-        before, after = f'["{quoted(self.root)[1:-1]}', f'["{quoted(root)[1:-1]}'  # a path stands behind [
+        before, after = f'["{quoted(self.root)[1:-1]}', f'["{quoted(root)[1:-1]}'  # a path follows [
         return ClipInputs(self.inputs, {key: text.replace(before, after) for key, text in self.media.items()}, root)
 
 

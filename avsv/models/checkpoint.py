@@ -92,7 +92,7 @@ def load(folder: Path | str, kind: NetworkFile) -> tuple[nn.Module, dict]:
 
 
 class NotDrawn(TorchFunctionMode):
-    """Leaves out normal random numbers: without memory they are nothing, but torch would import sympy, a second."""
+    """Skips drawing normal random numbers: tensors without memory need none, and torch would import sympy (1 s)."""
 
     def __torch_function__(self, function: Callable, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
         return args[0] if function is torch.Tensor.normal_ else function(*args, **(kwargs or {}))

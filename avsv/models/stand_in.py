@@ -1,4 +1,4 @@
-"""Stand-ins for slow modules that a library imports but rarely uses; the real module loads when more is asked of it."""
+"""Stand-ins for slow modules that a library imports but rarely uses; the real module is loaded on first real use."""
 
 import importlib
 import sys
@@ -6,7 +6,7 @@ from types import ModuleType
 
 
 class StandIn(ModuleType):
-    """A module with a few attributes. Any other attribute loads the real module, which then takes its place.
+    """A module with given attributes. Any other attribute loads the real module, which then replaces it.
 
     Attributes such as `__file__`, which tools ask of every loaded module, do not load it; `__path__` does, because
     Python reads it before it imports a submodule.
@@ -45,7 +45,7 @@ def take_away(module: StandIn | None) -> None:
 
 
 def without_compiler() -> None:
-    """Keep torch's compiler out of this process until it is used: nothing here does, and its import takes 2 to 3 s.
+    """Keep torch's compiler out of this process until it is used: avsv does not use it, and its import takes 2 to 3 s.
 
     Every optimiser, and some operations on the "meta" device, import it only to exclude themselves from compilation.
     """

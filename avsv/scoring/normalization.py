@@ -27,7 +27,7 @@ from avsv.scoring.trial_embeddings import TrialEmbeddings
 log = logging.getLogger("avsv")
 SAMPLE, TOLERANCE = 10_000, 0.01  # trials scored again; tolerance on their scores, absolute and relative
 CHOICES = ("own", "other")
-TOP_N = 300  # cohort scores that an adaptive method uses, unless told otherwise
+TOP_N = 300  # number of cohort scores that an adaptive method uses by default
 Sides = tuple[np.ndarray, np.ndarray]
 
 

@@ -15,7 +15,7 @@ from avsv.evaluation.report.html import Markup, scrolling, tag
 from avsv.evaluation.results import ScoreFile
 from avsv.jobs.provenance import Record, chain, source_path
 
-MODEL_OPTIONS = ("model", "networks")  # hashes among a step's options; its models say the same
+MODEL_OPTIONS = ("model", "networks")  # hashes among a step's options, which its models repeat
 SHARED_BACKEND = ("score", "normalize")  # a back-end's options are the same for all systems
 MODEL, OPTIONS, DATA, VERSION, NONE = "model", "options", "data", "version of avsv", "no record"
 Fact = tuple[str, str]  # MODEL, OPTIONS, DATA or VERSION; the step or file concerned
