@@ -111,9 +111,10 @@ def run(args):
                      FACE_TABLES, may_be_empty=bool(missing),
                      model=face_model(*pack.files("recognition"), attention), made=made):  # fmt: skip
         # clips that could not have an embedding are listed, but do not count as failures
-        write_table(args.out_dir / "skipped", {**read_table(args.out_dir / "skipped"), **without})
-        log.info("%s: %d clips without a face embedding, listed in skipped", args.out_dir,
-                 len(read_table(args.out_dir / "skipped")))  # fmt: skip
+        skipped = {**read_table(args.out_dir / "skipped"), **without}
+        write_table(args.out_dir / "skipped", skipped)
+        if skipped:
+            log.info("%s: clips without a face embedding: %d, listed in skipped", args.out_dir, len(skipped))
 
 
 def faces_of(data):

@@ -56,4 +56,5 @@ def run(args):
     if len(folders) != 2 or "" in (*args.folders, *args.more_folders):
         args.fail("expected two folders: EXP_DIR OUT_DIR")
     options = Options(args.p_target, args.utt2spk, args.resamples, args.by, args.reference, args.condition, args.system)
-    print(write_report(*folders, args.trials_dir, options, args.data, args.published), end="")
+    print(write_report(*folders, args.trials_dir, options, args.data, args.published), end="", flush=True)
+    log.info("the page: %s", (folders[1] / "index.html").resolve())

@@ -72,7 +72,8 @@ def only_named(exp_dir: Path, files: list[ScoreFile], kind: str, names: Sequence
         if name not in present:
             raise InputError(f"{exp_dir}: expected score files of the {kind} {name}, found none; score it first")
     wanted = [file for file in files if getattr(file, kind) in names]
-    log.info("%d of %d score files belong to the requested %ss", len(wanted), len(files), kind)
+    if len(wanted) < len(files):
+        log.info("%d of %d score files belong to the requested %ss", len(wanted), len(files), kind)
     return wanted
 
 

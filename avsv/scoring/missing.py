@@ -137,7 +137,7 @@ def report_missing(
     if pool.models is not None and pool.models.n_short:
         log.warning("%s: %d models are made of only some of their recordings", out, pool.models.n_short)
     log.warning("%s: %d of %d trials have no embedding on one side: %s", out, n_incomplete, len(trials), action)
-    log.warning("%s lists the %d recordings without an embedding", listing, len(absent))
+    log.warning("recordings without an embedding: %d, listed in %s", len(absent), listing)
 
 
 def without_embedding(trials: "Trials", pool: "TrialEmbeddings") -> set[str]:

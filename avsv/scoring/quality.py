@@ -94,7 +94,7 @@ def read_quality(
         median = measures[number].median if measures is not None else training_median(table, trials, sides)
         n_missing = fill(table, trials, sides, median if fill_missing else None)
         if n_missing:
-            log.warning("%s: %d recordings have no value and get the training median, %.4g", table, n_missing, median)
+            log.warning("%s: missing values: %d, replaced by the training median, %.4g", table, n_missing, median)
         enroll, test = sides[0][trials.pairs[:, 0]], sides[1][trials.pairs[:, 1]]
         np.minimum(enroll, test, out=features[:, 2 * number])
         np.maximum(enroll, test, out=features[:, 2 * number + 1])

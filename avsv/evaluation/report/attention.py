@@ -21,6 +21,7 @@ from avsv.kaldi.tables import read_table
 
 FILES = ("weights", "utt2voice_weight")  # the voice's weight is the first number of both
 CLEAN = "clean"
+LETTER = 6.6  # width of a label's letter in the figure
 SHARES = (5, 25, 50, 75, 95)  # percentiles
 
 
@@ -108,7 +109,8 @@ def attention_section(attentions: Sequence[Attention]) -> Markup:
 
 def plot(attention: Attention) -> Markup:
     """Box plots, one row per kind of damage."""
-    row, left = 22, 170
+    labels = {kind: f"{kind} {len(weights):,}" for kind, weights in attention.weights.items()}
+    row, left = 22, max(170, round(14 + LETTER * max(map(len, labels.values()))))
     height = row * len(attention.weights) + 46
     frame = Frame((0, 1), (0, 1), 420, height, (left, 14, 4, 42))
     drawn, y = [], 4.0

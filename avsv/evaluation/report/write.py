@@ -73,5 +73,5 @@ def write_report(
                 out.write(det_file(table))
     made.write_folder(out_dir, PAGES)
     note(MADE, out_dir / "index.html")
-    log.info("%s: %d results in %d tables; open %s", out_dir, len(records), len(tables), out_dir / "index.html")
+    log.info("%s: %d results in %d tables", out_dir, len(records), len(tables))
     return text
