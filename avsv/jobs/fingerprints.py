@@ -10,12 +10,11 @@ import json
 import os
 import stat
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
-from json.encoder import encode_basestring_ascii as quoted
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from avsv.jobs.inputs import regular_file
 
@@ -26,6 +25,7 @@ ABSENT, COMMAND = "absent", ""  # stamps of media without a key
 AT_A_TIME = 1000  # files or clips that one thread stats per task
 THREADS = 16  # a network file system answers many requests at once
 QUICK = 1e-4  # seconds a file; below this the entries are cached, and threads would only wait for each other
+Made = TypeVar("Made")
 State = tuple[int, int]  # size in bytes, modification time in ns
 
 
@@ -76,21 +76,17 @@ def digest(value: Any) -> str:
     return hashlib.sha256(as_json(value).encode()).hexdigest()[:16]
 
 
-def digest_pairs(keys: Sequence[str], text_of: Callable[[str], str]) -> str:
-    """`digest` of the list of [key, value], in blocks: the text of a million pairs would fill the memory.
-
-    Parameters
-    ----------
-    text_of : key -> JSON of its value
+def digest_pairs(keys: Sequence[str], values: Mapping[str, Any]) -> str:
+    """`digest` of the list of [key, value], in blocks: one list of a million pairs is slow and large.
 
     Examples
     --------
-    >>> digest_pairs(["a", "b"], {"a": "1", "b": '"x"'}.get) == digest([["a", 1], ["b", "x"]])
+    >>> digest_pairs(["a", "b"], {"a": 1, "b": "x"}) == digest([["a", 1], ["b", "x"]])
     True
     """
     total = hashlib.sha256(b"[")
     for begin in range(0, len(keys), 1000):
-        text = ", ".join([f"[{quoted(key)}, {text_of(key)}]" for key in keys[begin : begin + 1000]])
+        text = as_json([[key, values[key]] for key in keys[begin : begin + 1000]])[1:-1]
         total.update(f"{', ' if begin else ''}{text}".encode())
     total.update(b"]")
     return total.hexdigest()[:16]
@@ -98,27 +94,22 @@ def digest_pairs(keys: Sequence[str], text_of: Callable[[str], str]) -> str:
 
 def stamp_files(paths: Iterable[str]) -> dict[str, str]:
     """The key of each media file or folder of images."""
-    paths = list(paths)
-    return dict(zip(paths, in_blocks(lambda block: [stamp(path) for path in block], paths), strict=True))
+    blocks = in_blocks(lambda block: [(path, stamp(path)) for path in block], list(paths))
+    return dict(chain.from_iterable(blocks))
 
 
-def in_blocks(work: Callable[[Sequence[str]], list[str]], items: Sequence[str]) -> Iterator[str]:
-    """The results of work that stats files, block by block; in threads if the file system answers slowly.
-
-    Parameters
-    ----------
-    work : some items -> a result for each
-    """
+def in_blocks(work: Callable[[Sequence[str]], Made], items: Sequence[str]) -> Iterator[Made]:
+    """The results of work that stats files, for a thousand items at a time; in threads if the file system is slow."""
     begun = time.monotonic()
     first = work(items[:AT_A_TIME])
     quick = time.monotonic() - begun < QUICK * AT_A_TIME
     blocks = (items[begin : begin + AT_A_TIME] for begin in range(AT_A_TIME, len(items), AT_A_TIME))
-    yield from first
+    yield first
     if quick:
-        yield from chain.from_iterable(map(work, blocks))
+        yield from map(work, blocks)
         return
     with ThreadPoolExecutor(THREADS) as pool:
-        yield from chain.from_iterable(pool.map(work, blocks))
+        yield from pool.map(work, blocks)
 
 
 def stamp(path: str) -> str:

@@ -30,17 +30,17 @@ class ClipKeys:
     def __init__(
         self, clips: Sequence[str], mine: Sequence[str], inputs: Mapping[str, Any], settings: Mapping[str, Any]
     ):
-        self.mine, self.settings = mine, settings
-        self.inputs = inputs if isinstance(inputs, ClipInputs) else ClipInputs(inputs, {}, "")
+        self.mine, self.inputs, self.settings = mine, inputs, settings
+        self.root = inputs.root if isinstance(inputs, ClipInputs) else ""
         self.clips = hashlib.sha256("\n".join(clips).encode()).hexdigest()[:16]
 
     def proof(self) -> dict[str, str]:
         """The part of a shard's proof that identifies its clips and their inputs."""
-        return {"inputs": self.whole, "root": self.inputs.root, "clips": self.clips}
+        return {"inputs": self.whole, "root": self.root, "clips": self.clips}
 
     @cached_property
     def whole(self) -> str:
-        return digest_pairs(self.mine, self.inputs.as_json)
+        return self.inputs.digest if isinstance(self.inputs, ClipInputs) else digest_pairs(self.mine, self.inputs)
 
     def fit(self, proof: Mapping[str, Any]) -> bool:
         """Whether a shard with this proof was made from these inputs, or from the same corpus in another place."""
@@ -49,25 +49,27 @@ class ClipKeys:
         if proof.get("inputs") == self.whole:
             return True
         moved = self.moved_to(proof)
-        return moved is not None and proof.get("inputs") == digest_pairs(self.mine, moved.as_json)
+        return moved is not None and proof.get("inputs") == digest_pairs(self.mine, moved)
 
-    def moved_to(self, proof: Mapping[str, Any]) -> ClipInputs | None:
+    def moved_to(self, proof: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """The inputs with the root of the older run; None if the root is the same."""
         root = proof.get("root")
-        return self.inputs.moved_to(root) if isinstance(root, str) and root != self.inputs.root else None
+        if not isinstance(root, str) or root == self.root or not isinstance(self.inputs, ClipInputs):
+            return None
+        return self.inputs.moved_to(root)
 
     @cached_property
     def wanted(self) -> dict[str, str]:
         """Clip -> hash, as in utt2input."""
         return self.hashes(self.inputs)
 
-    def hashes(self, inputs: ClipInputs) -> dict[str, str]:
+    def hashes(self, inputs: Mapping[str, Any]) -> dict[str, str]:
         """Clip -> `digest` of [settings, inputs]."""
         begin = hashlib.sha256(f"[{as_json(self.settings)}, ".encode())
         found = {}
         for key in self.mine:
             total = begin.copy()
-            total.update(f"{inputs.as_json(key)}]".encode())
+            total.update(f"{as_json(inputs[key])}]".encode())
             found[key] = total.hexdigest()[:16]
         return found
 

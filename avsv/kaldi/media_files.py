@@ -5,6 +5,7 @@ import json
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from json.encoder import encode_basestring_ascii as quoted
 from typing import Any
 
@@ -20,18 +21,24 @@ SPECIAL_ENDS = {*DIGITS, "|", "", *" \t\n\r\v\f"}  # last characters of a source
 class ClipInputs(Mapping[str, Any]):
     """Clip -> what its result depends on: [other inputs, [[path, part, stamp] of each media file]].
 
-    The media are kept as JSON text: a million small lists would take longer to make than to check.
+    The clips of this shard are kept as the JSON that is hashed, a thousand in a text: a million small lists, or texts,
+    would take longer to make than to check.
 
     inputs : clip -> its other inputs; alone for clips of other shards
-    media : clip -> JSON of its media files
+    blocks : JSON of some [clip, value] each, in the clips' order
     root : the common folder of all paths; if it differs from an earlier run's, the corpus may have moved
     """
 
-    def __init__(self, inputs: Mapping[str, Any], media: Mapping[str, str], root: str):
-        self.inputs, self.media, self.root = inputs, media, root
+    def __init__(self, inputs: Mapping[str, Any], blocks: Sequence[str], root: str):
+        self.inputs, self.blocks, self.root = inputs, blocks, root
+
+    @cached_property
+    def stamped(self) -> dict[str, Any]:
+        """The clips of this shard; made only if something has changed."""
+        return {key: value for block in self.blocks for key, value in json.loads(f"[{block}]")}
 
     def __getitem__(self, key: str) -> Any:
-        return [self.inputs[key], json.loads(self.media[key])] if key in self.media else self.inputs[key]
+        return self.stamped[key] if key in self.stamped else self.inputs[key]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.inputs)
@@ -39,23 +46,20 @@ class ClipInputs(Mapping[str, Any]):
     def __len__(self) -> int:
         return len(self.inputs)
 
-    def as_json(self, key: str) -> str:
-        """A clip's inputs as JSON."""
-        other = self.inputs[key]
-        text = "null" if other is None else as_json(other)
-        return f"[{text}, {self.media[key]}]" if key in self.media else text
+    @property
+    def digest(self) -> str:
+        """`digest_pairs` of the clips of this shard."""
+        total = hashlib.sha256(b"[")
+        for number, block in enumerate(self.blocks):
+            total.update(f"{', ' if number else ''}{block}".encode())
+        total.update(b"]")
+        return total.hexdigest()[:16]
 
-    def moved_to(self, root: str) -> "ClipInputs":
-        """The inputs with their media below `root` instead.
-
-        Examples
-        --------
-        >>> here = ClipInputs({"a": None}, {"a": '[["/here/wav/a.wav", "", "5 7"]]'}, "/here/")
-        >>> here.moved_to("/there/")["a"]
-        [None, [['/there/wav/a.wav', '', '5 7']]]
-        """
-        before, after = f'["{quoted(self.root)[1:-1]}', f'["{quoted(root)[1:-1]}'  # a path follows [
-        return ClipInputs(self.inputs, {key: text.replace(before, after) for key, text in self.media.items()}, root)
+    def moved_to(self, root: str) -> dict[str, Any]:
+        """The inputs of this shard's clips with their media below `root` instead."""
+        cut = len(self.root)
+        return {key: [other, [[root + path[cut:], *rest] if path.startswith(self.root) else [path, *rest]
+                              for path, *rest in media]] for key, (other, media) in self.stamped.items()}  # fmt: skip
 
 
 def with_stamps(inputs: Mapping[str, Any], media: Callable[[str], Sequence[Source]], shard: Shard) -> ClipInputs:
@@ -63,29 +67,29 @@ def with_stamps(inputs: Mapping[str, Any], media: Callable[[str], Sequence[Sourc
 
     Parameters
     ----------
-    inputs : key -> other inputs of the result, such as damage
+    inputs : key -> anything else that the result depends on, such as damage
     media : key -> the sources of its waveform, its images, the noises added to it; an archive counts as a whole
     shard : only files of its clips are checked
     """
-    mine = shard.take(sorted(inputs))
     shared: dict[str, str] = {}  # stamps of files that may belong to many clips: archives, noises
     bounds: list[str] = []  # the first and last path of each block
 
-    def describe(keys: Sequence[str]) -> list[str]:
-        """JSON of the media of each clip."""
-        texts, files = [], []
+    def describe(keys: Sequence[str]) -> str:
+        """JSON of the [clip, value] of each clip."""
+        pairs, files = [], []
         for key in keys:
-            sources = media(key)
+            sources, other = media(key), inputs[key]
             if len(sources) == 1 and type(source := sources[0]) is str and source[-1:] not in SPECIAL_ENDS:
                 files.append(source)  # nearly all of a million: one path
-                texts.append(f'[[{quoted(source)}, "", "{stamp(source)}"]]')
+                rows = f'[{quoted(source)}, "", "{stamp(source)}"]'
             else:
-                texts.append(f"[{', '.join([describe_shared(source, shared) for source in sources])}]")
+                rows = ", ".join([describe_shared(source, shared) for source in sources])
+            pairs.append(f"[{quoted(key)}, [{'null' if other is None else as_json(other)}, [{rows}]]]")
         bounds.extend((min(files), max(files)) if files else ())
-        return texts
+        return ", ".join(pairs)
 
-    texts = dict(zip(mine, in_blocks(describe, mine), strict=True))
-    return ClipInputs(inputs, texts, common_root([*bounds, *shared]))
+    blocks = list(in_blocks(describe, shard.take(sorted(inputs))))
+    return ClipInputs(inputs, blocks, common_root([*bounds, *shared]))
 
 
 def describe_shared(source: Source, stamps: dict[str, str]) -> str:
