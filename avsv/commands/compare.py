@@ -88,7 +88,7 @@ def read_figures(args) -> list:
     if len(ours) < len(figures):
         others = ", ".join(dict.fromkeys(figure.list for figure in figures if figure.list != name))
         log.info(
-            '%s: %d of %d figures are of the list "%s"; the others are of %s',
+            '%s: %d of %d figures are for the list "%s"; the others are for %s',
             args.published, len(ours), len(figures), name, others,
         )  # fmt: skip
     return ours

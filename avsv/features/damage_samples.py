@@ -33,7 +33,7 @@ def write_samples(noisy_dir: Path, folder: Path, n: int) -> int:
     waiting: dict[tuple[str, str], list[tuple[str, dict]]] = {}
     for modality in ("voice", "face"):
         clips = list(read_damage(noisy_dir, modality).items())
-        for row in np.random.default_rng(0).permutation(len(clips)):  # otherwise all samples would be of one speaker
+        for row in np.random.default_rng(0).permutation(len(clips)):  # otherwise all samples would have one speaker
             utt, damage = clips[row]
             if damage["kind"] != MISSING:
                 waiting.setdefault((modality, damage["kind"]), []).append((utt, damage))

@@ -63,7 +63,7 @@ class MadeFrom:
     command : the verb
     inputs : role -> path, or paths, or None; an scp file's archives are recorded too. Anything except a regular file
         (a pipe, a model's public name) is left out
-    options : those that change the result
+    options : options that change the result
     values : role -> hash, for inputs that are not files
 
     Raises
@@ -252,12 +252,11 @@ def refuse_stale(*paths: Path | str) -> None:
     """InputError if a file, or anything it was made from, is not current."""
     for path in paths:
         if stale := find_stale(path):
-            relation = "" if stale.file == Path(os.path.abspath(path)) else f", which {path} rests on,"
-            why = f"another {shown(stale.source)} than is there now" if stale.source else "earlier code of avsv"
-            how = "from" if stale.source else "by"
+            relation = "" if stale.file == Path(os.path.abspath(path)) else f", on which {path} depends,"
+            why = f"from an earlier version of {shown(stale.source)}" if stale.source else "by earlier code of avsv"
             place, _ = find_record(stale.file)
-            raise InputError(f"{shown(stale.file)}{relation} was made {how} {why}; make it again, or delete "
-                            f"{shown(place)} to use it nevertheless")  # fmt: skip
+            raise InputError(f"{shown(stale.file)}{relation} was made {why}; make it again, or delete "
+                            f"{shown(place)} to use it anyway")  # fmt: skip
 
 
 def find_stale(path: Path | str) -> Stale | None:

@@ -71,7 +71,7 @@ def read_record(path: Path | str) -> Record | None:
 
 
 def find_record(path: Path | str) -> tuple[Path, dict | None]:
-    """The path of a file's record and its JSON; None if it has none, or only that of an earlier file."""
+    """The path of a file's record and its JSON; None if it has no record, or only that of an earlier file."""
     path = Path(path)
     state = state_of(path)
     place = record_path(path)
@@ -124,7 +124,7 @@ def earlier_version(path: Path | str, place: Path) -> InputError:
     """The error for an output of an earlier version: its record cannot prove that it is current."""
     return InputError(f"{shown(Path(os.path.abspath(path)))}: was made by an earlier version of avsv, whose record "
                       f"({place.name}) does not show whether it is current; make it again, or delete the record to "
-                      "use the file nevertheless")  # fmt: skip
+                      "use the file anyway")  # fmt: skip
 
 
 def record_path(path: Path | str) -> Path:

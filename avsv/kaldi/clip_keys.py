@@ -22,7 +22,7 @@ class ClipKeys:
     Parameters
     ----------
     clips : of all shards, sorted
-    mine : those of this shard
+    mine : clips of this shard
     inputs : clip -> what its result depends on
     settings : what the results of all clips depend on
     """

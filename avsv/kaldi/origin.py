@@ -55,7 +55,7 @@ def embeddings_model(scp: Path | str) -> str | None:
 
     Raises
     ------
-    InputError : its archives are of different models
+    InputError : its archives come from different models
     """
     if archives := archives_of(scp):
         return model_digest_of(scp, archives)

@@ -22,7 +22,7 @@ def read_packed(entry: str, decode: Callable[[bytes], Content], command: str, la
 
     Raises
     ------
-    InputError : the archive is absent or truncated, or the record is of another kind
+    InputError : the archive is absent or truncated, or the record has another format
     """
     path, _, offset = entry.rpartition(":")
     if not os.path.isfile(path):  # a FIFO would block

@@ -1,4 +1,4 @@
-"""Trial lists: pairs of recordings to compare, and whether both are of the same speaker."""
+"""Trial lists: pairs of recordings to compare, and whether both have the same speaker."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ class Trials:
 
     enroll_ids, test_ids : the recordings of each side, each once
     pairs : (n, 2) int32, rows in `enroll_ids` and `test_ids`
-    labels : (n,) bool, True if both are of the same speaker; None if the list has no labels
+    labels : (n,) bool, True if both have the same speaker; None if the list has no labels
     """
 
     enroll_ids: Sequence[str]

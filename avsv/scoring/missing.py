@@ -135,7 +135,7 @@ def report_missing(
         return
     n_incomplete = int((~pool.complete).sum())
     if pool.models is not None and pool.models.n_short:
-        log.warning("%s: %d models are made of only some of their recordings", out, pool.models.n_short)
+        log.warning("%s: %d models are made from only some of their recordings", out, pool.models.n_short)
     log.warning("%s: %d of %d trials have no embedding on one side: %s", out, n_incomplete, len(trials), action)
     log.warning("recordings without an embedding: %d, listed in %s", len(absent), listing)
 

@@ -26,7 +26,7 @@ class Projection:
 
     @property
     def size(self) -> int | None:
-        """Size of the output; None if it is that of the input."""
+        """Size of the output; None if equal to that of the input."""
         return len(self.transform) if self.transform is not None else None if self.center is None else len(self.center)
 
     def apply(self, vectors: np.ndarray) -> np.ndarray:

@@ -65,7 +65,7 @@ def read_quality(
     tables : of the trials' recordings
     fill_missing : replace a missing value by the median of the training recordings, which favours neither class. A
         missing modality needs no separate feature: each set of present systems has its own map (see calibration.py)
-    measures : those of the model that is applied; None in training
+    measures : measures of the model that is applied; None in training
 
     Returns
     -------

@@ -107,7 +107,7 @@ def fuse_files(
 
     Raises
     ------
-    InputError : the model or the training scores are of another number of systems, the quality tables do not match, or
+    InputError : the model or the training scores have another number of systems, the quality tables do not match, or
         a fused score is not finite
     """
     if train is not None:
@@ -134,7 +134,7 @@ def fuse_files(
 
 
 def fused_system(origins: Sequence[str | None], how: str) -> str | None:
-    """Origin of scores made of several systems' scores; None if one of theirs is unknown."""
+    """Origin of scores made from several systems' scores; None if the origin of one is unknown."""
     return None if None in origins else f"fused:{digest([*origins])} {how}"
 
 
@@ -168,7 +168,7 @@ def train_on_files(train: ScoreList, p_target: float, applied: np.ndarray | None
 
 
 def which_patterns(*columns: np.ndarray) -> set[int]:
-    """Sets of systems that get a map, as `pattern_code`: all sets of a few systems; of many, those that occur."""
+    """Sets of systems that get a map, as `pattern_code`: all sets if systems are few, otherwise the sets that occur."""
     n_systems = columns[0].shape[1]
     if n_systems <= ALL_SETS:
         return set(range(1, 1 << n_systems))

@@ -80,7 +80,7 @@ def read_trial_embeddings(
     Parameters
     ----------
     enroll : embeddings of the enrolment side, or their scp file
-    test : those of the test side; None if `enroll` has both
+    test : embeddings of the test side; None if `enroll` has both
     spk2utt : lists the recordings of each enrolment name, if these are models
 
     Raises
@@ -176,7 +176,7 @@ def read_models(spk2utt: Path | str, wanted: Sequence[str]) -> dict[str, list[st
 
 
 def find_models(recordings: dict[str, list[str]], row_of: dict[str, int]) -> Models:
-    """Models as rows of embeddings, each made of its recordings that have an embedding."""
+    """Models as rows of embeddings, each made from its recordings that have an embedding."""
     ids, rows, counts, lacking, n_short = [], [], [], set(), 0
     for name, members in recordings.items():
         present = [row_of[member] for member in members if member in row_of]

@@ -210,7 +210,7 @@ def fuse(
 
     Raises
     ------
-    InputError : the model or training scores are of another number of systems, or a set of systems has no regression
+    InputError : the model or training scores have another number of systems, or a set of systems has no regression
 
     Examples
     --------

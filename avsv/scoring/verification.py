@@ -54,7 +54,7 @@ def verify(a: Clip, b: Clip, calibration: ScoreFusion | Path | str, p_target: fl
 
     Raises
     ------
-    InputError : the clips or the calibration are of other encoders, or the calibration has no map for these modalities
+    InputError : the clips or the calibration belong to other encoders, or the calibration has no map for the modalities
     OptionError : the prior is not between 0 and 1
 
     Examples

@@ -34,7 +34,7 @@ def write_report(
     ----------
     exp_dir : holds SYSTEM/scores/LIST[@CONDITION].BACKEND
     trials_dir : holds the lists
-    data_dir : of the test set, None for the folder of `trials_dir`; DIR_CONDITION is that of a condition
+    data_dir : data directory of the test set, None for the folder of `trials_dir`; a condition's is DIR_CONDITION
     published : file of published figures
 
     Returns
