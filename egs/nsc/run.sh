@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# What a back-end brings, on embeddings from elsewhere: SpeechBrain's published ECAPA and x-vector embeddings of 270
-# speakers of the Singapore National Speech Corpus. No media, no training of networks: two minutes.
-# Whatever is trained here (LDA, PLDA, the cohort, calibration) is cross-validated over speakers.
+# The gain from back-ends, on published embeddings: SpeechBrain's ECAPA and x-vector embeddings of 270 speakers of the
+# Singapore National Speech Corpus. No media, no training of networks: two minutes.
+# All training (LDA, PLDA, the cohort, calibration) is cross-validated over speakers.
 # Read it from top to bottom; run a part of it with --stage N --stop-stage M. Results are in exp/results.
 set -euo pipefail
 caller=$PWD
@@ -18,7 +18,7 @@ stop_stage=10
 need nsc
 nsc=$(from_user "$nsc")
 
-# scores_of TRIALS SCORES: the lines of SCORES that are of these trials
+# scores_of TRIALS SCORES: the lines of SCORES for these trials
 scores_of() { awk 'NR == FNR { wanted[$1, $2]; next } ($1, $2) in wanted' "$1" "$2"; }
 
 if stage 0 "trial lists, folds, embeddings"; then

@@ -2,8 +2,8 @@
 # Audio-visual person verification on VoxCeleb: train on VoxCeleb2 dev, test on VoxCeleb1 (O, E, H).
 # Read it from top to bottom; run a part of it with --stage N --stop-stage M. Results are in exp/results.
 
-# This is the recipe of every corpus. The run.sh of another one, such as egs/mini, sources this file; conf/recipe.conf then
-# changes the defaults below and adds the corpus' own options, and local/prepare.sh makes the data directories.
+# This recipe serves every corpus. The run.sh of another corpus, such as egs/mini, sources this file; its conf/recipe.conf
+# changes the defaults below and adds options, and its local/prepare.sh makes the data directories.
 set -euo pipefail
 options=("$@")
 caller=$PWD
@@ -19,14 +19,14 @@ fusion=(conf/avn_e.yaml)  # [NAME=]CONF[:VOICE+FACE], repeatable: fusion network
 held_out=40           # training people kept out of all training, for calibration and score fusion; their clips are damaged, too
 frames_per_clip=5     # faces embedded and averaged
 face_pool=            # conf/face_pool.yaml: a clip's faces are pooled by attention on their quality; empty: averaged
-features=             # fbank: stage 1 makes filter banks and voice activity, which nothing below reads; empty: it makes none
+features=             # fbank: stage 1 makes filter banks and voice activity, which later stages do not read; empty: it makes none
 conditions=noisy-0.6  # noisy test sets that stage 9 makes, such as "noisy-0.6 no-voice snr-5": see avsv damage --help
 top_n=300             # cohort members of as-norm
 compared=             # further systems on the results page, such as another toolkit's: names of exp/NAME/scores/LIST.BACKEND
 published=            # table of published figures, shown beside ours
 synchrony=            # a network of run_synchrony.sh, such as exp/syncnet: stage 4 marks clips whose face is not the speaker's
 max_skipped=0.05      # share of the clips that may be unreadable, or without a face, before a stage fails
-allow_pipes=false     # run commands that wav.scp holds
+allow_pipes=false     # run the commands in wav.scp
 trust_model=false     # run the program of a voice model that is not recognised, see avsv embed-voice --help
 train_options=        # more key=value for every avsv train, such as "epochs=1"
 device=cpu            # of embeddings and training: cpu or cuda
@@ -41,7 +41,7 @@ RECIPE_CONF=conf/recipe.conf
 # shellcheck source=cmd.sh
 . "$(own_or_reference cmd.sh)"
 
-# What follows from the options, the same in every stage.
+# Derived from the options, for every stage.
 name_systems voices voice "${voice[@]}"
 name_systems faces face "${face[@]}"
 name_systems fusions avn_e "${fusion[@]}"
@@ -104,7 +104,7 @@ if stage 2 "voice and face front ends"; then
         data_dir="data/$train_set" exp_dir="exp/$name" detector="$detector_model" ;;
     esac
   done
-  # for the fusion network to learn from; made here, so that it takes the faces that were just aligned
+  # training data of the fusion network; made here, to use the faces that were just aligned
   avsv damage --condition both-noisy --seed 1 --noises data/musan "data/$train_set" "data/${train_set}_damaged"
 fi
 
@@ -123,7 +123,7 @@ if stage 4 "face embeddings"; then
   for name in "${faces[@]}"; do
     model=$(trained_or_given "exp/$name" "${source_of[$name]}")
     if [ -n "$face_pool" ] && [ -z "$condition" ]; then
-      # the attention learns from clean and damaged faces of the held-out people
+      # the attention is trained on clean and damaged faces of the held-out people
       avsv damage --condition face-noisy data/dev data/dev_face-noisy
       for set in dev dev_face-noisy; do
         $embed_cmd "JOB=1:$nj" "exp/$name/$set/log/embed.JOB.log" \
@@ -182,7 +182,7 @@ if stage 7 "scores: cosine and PLDA"; then
     for set in ${others[0]:+dev_noisy} "$tested"; do
       for trials in "data/$set/trials/"*; do
         scores=$(scores_of "$system" "$set" "${trials##*/}")
-        # --missing 0: a trial that lacks a voice or a face gets the score 0, and is counted and listed
+        # --missing 0: a trial without a voice or a face gets the score 0, and is counted and listed
         for backend in cosine plda; do
           avsv score --backend $backend --plda "exp/$system/plda" --missing 0 --trials "$trials" \
             --enroll "exp/$system/$set/embedding.scp" "$scores.$backend"
@@ -207,8 +207,8 @@ if stage 8 "score normalisation, calibration and score fusion"; then
       done
     done
   done
-  # Everything trained here is trained on the held-out people. --missing rest: a trial is judged by the modalities that it
-  # has; without any, its log-likelihood ratio is 0.
+  # All training here uses the held-out people. --missing rest: a trial is scored on the modalities that it has; without
+  # any, its log-likelihood ratio is 0.
   for trials in "data/$tested/trials/"*; do
     list=${trials##*/}${condition:+@$condition}
     for system in "${voices[@]}" "${faces[@]}" "${fusions[@]}"; do
@@ -242,7 +242,7 @@ if stage 9 "noisy test sets: $conditions"; then
 fi
 
 if stage 10 "results"; then
-  # Only what this run made is shown: not the systems and conditions of an earlier one.
+  # Only results of this run are shown, not systems and conditions of earlier runs.
   data=data/$test_set shown=(${published:+--published "$published"})
   for name in clean $conditions; do shown+=(--condition "$name"); done
   for system in "${voices[@]}" "${faces[@]}" "${fusions[@]}" "${score_fusions[@]}" $compared; do

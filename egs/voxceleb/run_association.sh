@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Whose face goes with this voice, for people never seen or heard before? Face-voice association on VoxCeleb1: 901 people
+# Which face belongs to this voice, for people outside the training set? Face-voice association on VoxCeleb1: 901 people
 # for training, 100 for validation, 250 unseen and unheard. It uses the data and front ends of stages 0 to 2 of run.sh.
 # Read it from top to bottom; run a part of it with --stage N --stop-stage M. Results are in exp/association/results.
 
-# This is the recipe of every corpus; see the head of run.sh. Here the corpus' file is conf/recipe_association.conf, and
+# This recipe serves every corpus; see the head of run.sh. Here the corpus' file is conf/recipe_association.conf, and
 # local/prepare_association.sh makes the data.
 set -euo pipefail
 caller=$PWD
@@ -15,8 +15,8 @@ lists=                # folder of published lists (veriflist/, matching/, retrie
 voice=speechbrain/spkrec-ecapa-voxceleb   # voice front end: a SpeechBrain source or folder, such as exp/voice, or a configuration to train
 face=buffalo_l        # face front end: an InsightFace pack or a folder, such as exp/face, or a configuration to train
 face_detector=        # finds the faces: a pack, or a configuration to train; empty: the pack of --face
-front_epochs=         # of the front ends trained here, where their configurations are not to decide: "voice:5 face:30 detector:7"
-conf=conf/association # configurations of the systems: conf/association/small is for some tens of people and a laptop
+front_epochs=         # epochs of the front ends trained here, instead of those in their configurations: "voice:5 face:30 detector:7"
+conf=conf/association # configurations of the systems: conf/association/small is for a few dozen people and a laptop
 systems="infonce fop ssnet dimnet pins svhf"   # on the front ends' embeddings
 heads="no-fusion ce-only cosine-only full"     # of the single-stream network: its ablation; empty: leave it out
 frames_per_clip=5     # faces of a clip
@@ -35,7 +35,7 @@ RECIPE_CONF=conf/recipe_association.conf
 # shellcheck source=cmd.sh
 . "$(own_or_reference cmd.sh)"
 
-# What follows from the options, the same in every stage.
+# Derived from the options, for every stage.
 lists=$(from_user "$lists") conf=$(from_user "$conf")
 voice=$(from_user "$voice") face=$(from_user "$face") face_detector=$(from_user "$face_detector")
 read_train_options
@@ -52,7 +52,7 @@ tests=(unseen seen)
 if [ -n "$lists" ]; then sets+=(listed) tests+=(listed); fi
 
 if stage 0 "the sets of people and their lists"; then
-  # makes data/association/{train,seen,valid,unseen}: the clips of "seen" are of training people, but of another session;
+  # makes data/association/{train,seen,valid,unseen}: the clips of "seen" show training people in another session;
   # and data/association/musan for a voice front end that is trained here, data/association/listed for --lists
   (. local/prepare_association.sh)
   for set in "${sets[@]}"; do avsv check $data/$set; done
@@ -99,7 +99,7 @@ if stage 3 "systems on the front ends' embeddings: $systems"; then
     $train_cmd $exp/$system/log/train.log avsv train --task association "$conf/$system.yaml" \
       "${train_options[@]}" exp_dir=$exp/$system
     for set in "${tests[@]}"; do
-      # svhf tells which one of N it is and embeds nothing: it takes the front ends' embeddings in stage 6
+      # svhf picks one of N candidates and does not embed: stage 6 gives it the front ends' embeddings
       [ "$system" = svhf ] || avsv association embed --model $exp/$system \
         --voice $exp/voice/$set/embedding.scp --face $exp/face/$set/embedding.scp $exp/$system/$set
     done

@@ -2,7 +2,7 @@
 # Does this mouth belong to this audio? The coupled 3D CNN and SyncNet on VoxCeleb2 or LRW.
 # Read it from top to bottom; run a part of it with --stage N --stop-stage M. Results are in exp/synchrony.
 
-# This is the recipe of every corpus; see the head of run.sh. Here the corpus' file is conf/recipe_synchrony.conf, and
+# This recipe serves every corpus; see the head of run.sh. Here the corpus' file is conf/recipe_synchrony.conf, and
 # local/prepare_synchrony.sh makes the data.
 set -euo pipefail
 caller=$PWD
@@ -18,7 +18,7 @@ selections=           # online pair selections that it is trained with, one netw
 syncnet=conf/syncnet.yaml       # configuration of SyncNet
 face_detector=buffalo_l   # finds the faces, in clips with two and if the corpus has no key points: a pack, or a configuration to train
 shifts="0.2 0.4"      # shifts of the impostors' audio in the results, in seconds
-folds=10              # of the test people; means and deviations are over these
+folds=10              # folds of the test people, for means and standard deviations
 max_skipped=0.05      # share of the clips that may be without a face or too short before a stage fails
 train_options=        # more key=value for every avsv train, such as "epochs=1"
 device=cpu            # of face detection, training and scoring: cpu or cuda
@@ -32,7 +32,7 @@ RECIPE_CONF=conf/recipe_synchrony.conf
 # shellcheck source=cmd.sh
 . "$(own_or_reference cmd.sh)"
 
-# What follows from the options, the same in every stage.
+# Derived from the options, for every stage.
 coupled=$(from_user "$coupled") syncnet=$(from_user "$syncnet") face_detector=$(from_user "$face_detector")
 detector_model=$(trained_or_given exp/face_detector "$face_detector")
 read_train_options

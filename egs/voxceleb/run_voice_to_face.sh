@@ -2,7 +2,7 @@
 # A face from a voice (Wen, Raj and Singh, NeurIPS 2019): train on VoxCeleb2 dev, test on VoxCeleb1's people.
 # Read it from top to bottom; run a part of it with --stage N --stop-stage M. Results are in exp/voice_to_face/TEST_SET.
 
-# This is the recipe of every corpus; see the head of run.sh. Here the corpus' file is conf/recipe_voice_to_face.conf, and
+# This recipe serves every corpus; see the head of run.sh. Here the corpus' file is conf/recipe_voice_to_face.conf, and
 # local/prepare_voice_to_face.sh makes the data.
 set -euo pipefail
 caller=$PWD
@@ -11,14 +11,14 @@ cd "$(dirname "$0")"     # the corpus' folder
 
 train_set=train       # directory in data/voice_to_face of the training people
 test_set=test         # directory in data/voice_to_face of the test people
-held_out=40           # people kept out of training; their faces are drawn after each epoch: exp/voice_to_face/gan/samples
-face=buffalo_l        # judges drawn faces: an InsightFace pack or a folder of that form, or a configuration to train
+held_out=40           # people kept out of training; their faces are generated after each epoch: exp/voice_to_face/gan/samples
+face=buffalo_l        # judges generated faces: an InsightFace pack or a folder of that form, or a configuration to train
 face_detector=        # finds the faces: a pack, or a configuration to train; empty: the pack of --face
-front_epochs=         # of those trained here, where their configurations are not to decide: "face:20 detector:5"
+front_epochs=         # epochs of the front ends trained here, instead of those in their configurations: "face:20 detector:5"
 voice=conf/voice_embedder.yaml        # configuration of the voice embedder
 generator=conf/voice_to_face.yaml     # configuration of generator and critic
-seconds=1,2,3,5,10    # lengths of speech that faces are drawn from, beside the whole clip
-frames_per_clip=5     # faces of each clip to learn from
+seconds=1,2,3,5,10    # lengths of speech from which faces are generated, besides the whole clip
+frames_per_clip=5     # training faces per clip
 max_skipped=0.05      # share of the clips that may be unreadable, or without a face, before a stage fails
 train_options=        # more key=value for every avsv train, such as "epochs=1"
 device=cpu            # cpu or cuda
@@ -32,7 +32,7 @@ RECIPE_CONF=conf/recipe_voice_to_face.conf
 # shellcheck source=cmd.sh
 . "$(own_or_reference cmd.sh)"
 
-# What follows from the options, the same in every stage.
+# Derived from the options, for every stage.
 face=$(from_user "$face") face_detector=$(from_user "$face_detector")
 voice=$(from_user "$voice") generator=$(from_user "$generator")
 data=data/voice_to_face exp=exp/voice_to_face
