@@ -22,7 +22,7 @@ shorter() {
   { echo "base: avsv/egs/mini/conf/$name.yaml"; printf '%s\n' "${@/=/: }"; } >"$work/$name.yaml"
 }
 # A few steps each; but a detector that has learnt nothing finds no face, and the recipe rightly stops.
-for task in voice:2 face:2 face_detector:30 avn_e:2; do shorter "${task%:*}" "epochs=${task#*:}"; done
+for task in voice:2 face:2 face_detector:20 avn_e:2; do shorter "${task%:*}" "epochs=${task#*:}"; done
 # shellcheck disable=SC2034  # read by those who source this
 mini=(bash egs/mini/run.sh --people 12 --clips 4 --held-out 2 --max-skipped 0.5 --voice "$work/voice.yaml"
   --face "$work/face.yaml" --face-detector "$work/face_detector.yaml" --fusion "$work/avn_e.yaml")

@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # Sourced by run_recipes.sh. note_verbs FILE puts a wrapper of `avsv` first on PATH that logs each verb to FILE; other_verbs
-# runs the verbs that no recipe calls, in egs/mini after its recipes; all_verbs FILE fails if any verb was not run.
+# runs the verbs that neither a recipe nor the documentation calls, in egs/mini after its recipes; all_verbs FILE fails if any
+# verb was not run.
 
 note_verbs() {
   local bin=${1%/*}/bin
@@ -25,14 +26,12 @@ any_clip() {
 other_verbs() {
   local out=$1 clips trials=data/test/trials/test scp=exp/voice/test/embedding.scp
   mapfile -t clips < <(cut -d' ' -f2 data/test/video.scp | head -n 8)
-  avsv verify --voice exp/voice --face exp/face --calibration exp/logistic/scores/test.cosine.json "${clips[@]:0:2}"
   any_clip "${clips[@]}" -- avsv synchrony offset --model exp/syncnet --face exp/face_detector
   any_clip "${clips[@]}" -- avsv synchrony active-speaker --model exp/syncnet --face exp/face_detector
   avsv import-embeddings "$scp" "$out/imported"
   avsv lda --embeddings exp/voice/train/embedding.scp --utt2spk data/train/utt2spk --dim 4 "$out/lda"
   avsv adapt-plda --plda exp/voice/plda --embeddings "$scp" "$out/plda"
   avsv evaluate --trials $trials exp/voice/scores/test.cosine
-  avsv compare --trials $trials voice=exp/voice/scores/test.cosine face=exp/face/scores/test.cosine
   avsv merge exp/voice/test
   avsv fbank data/test "$out/fbank"
   cp -r data/test "$out/data"

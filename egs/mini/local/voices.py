@@ -10,7 +10,6 @@ import soxr
 from espeak import RATE as ESPEAK_RATE
 from espeak import espeak
 from people import Traits, spread
-from scipy.signal import fftconvolve
 from sentences import sentence
 
 RATE = 16000  # Hz, of the corpus
@@ -154,6 +153,8 @@ def speak(voice: Voice, day: np.ndarray, seconds: float, rng: np.random.Generato
 
 def record(waveform: np.ndarray, channel: Channel, rng: np.random.Generator) -> np.ndarray:
     """Simulate the recording of `waveform` (float, RATE) in the session's room with its microphone."""
+    from scipy.signal import fftconvolve  # here, because a corpus that is complete needs only this module's constants
+
     n = len(waveform)
     room = fftconvolve(waveform, room_response(channel.reverb_time, rng))[:n]
     wet = waveform + room * np.sqrt(channel.reverb * waveform.var() / (room.var() + 1e-12))
