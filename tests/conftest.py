@@ -10,8 +10,9 @@ from hypothesis import settings
 
 from avsv.cli import main
 
-# Every run uses the same examples, so only a change of the code changes the outcome. AVSV_FUZZ draws new examples.
-settings.register_profile("same", derandomize="AVSV_FUZZ" not in os.environ, database=None)
+# Every run uses the same examples, without a deadline, so only a change of the code changes the outcome. AVSV_FUZZ draws
+# new examples.
+settings.register_profile("same", derandomize="AVSV_FUZZ" not in os.environ, database=None, deadline=None)
 settings.load_profile("same")
 
 ROOT = Path(__file__).resolve().parent.parent
