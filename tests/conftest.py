@@ -9,6 +9,8 @@ import soundfile
 from hypothesis import settings
 
 from avsv.cli import main
+from avsv.jobs import threads
+from tests.kept_threads import KeptThreads
 
 # Every run uses the same examples, without a deadline, so only a change of the code changes the outcome. AVSV_FUZZ draws
 # new examples.
@@ -16,6 +18,14 @@ settings.register_profile("same", derandomize="AVSV_FUZZ" not in os.environ, dat
 settings.load_profile("same")
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(autouse=True, scope="session")
+def commands_share_threads():
+    """The commands of a test process use the same threads, and with them the decoder process of each thread."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(threads, "ThreadPoolExecutor", KeptThreads)
+        yield
 
 
 @pytest.fixture

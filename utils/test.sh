@@ -4,7 +4,8 @@
 #   utils/test.sh                       all tests except tests/benchmarks
 #   utils/test.sh tests/utils -k run    arguments are passed on to pytest
 #
-# AVSV_TEST_JOBS: parallel test processes (default 2).
+# AVSV_TEST_JOBS: parallel test processes (default 2); OMP_NUM_THREADS: threads of each (default 1, as the processes
+# occupy the cores already).
 set -euo pipefail
 case ${1:-} in
   --help|-h) sed -n '2,/^set /{/^#/s/^# \{0,1\}//p;}' "${BASH_SOURCE[0]}"; exit 0 ;;
@@ -15,6 +16,7 @@ cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
 AVSV_EXTRAS="test"
 # shellcheck source=utils/env.sh
 . utils/env.sh
+export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
 unset PYTHONDONTWRITEBYTECODE   # otherwise every command that a test starts would compile the package
 
 ruff check --quiet --output-format=concise .
