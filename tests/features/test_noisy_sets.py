@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+import shutil
 from collections import Counter
+from functools import cache
 
 import numpy as np
 import pytest
@@ -17,22 +19,29 @@ NOISES = {sort: [f"{sort}{n}.wav" for n in range(4)] for sort in ("noise", "musi
 EVERY = [*CONDITIONS, "noisy-0.6", "snr-5", "blur-4", "frames-0.5"]
 
 
-@pytest.fixture
-def data(tmp_path):
-    """1,000 clips, 10 of them with a face only and 10 with a voice only."""
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """1,000 clips, 10 of them with a face only and 10 with a voice only; no test changes them."""
+    folder = tmp_path_factory.mktemp("data") / "clean"
     utts = [f"s{n:03d}-v-1" for n in range(1000)]
-    write_data_dir(tmp_path / "clean", {
+    write_data_dir(folder, {
         "wav.scp": {utt: f"{utt}.wav" for utt in utts[:990]},
         "video.scp": {utt: f"{utt}.mp4" for utt in utts[10:]},
         "utt2spk": {utt: utt[:4] for utt in utts},
     })  # fmt: skip
-    (tmp_path / "clean" / "trials").mkdir()
-    (tmp_path / "clean" / "trials" / "list").write_text(f"{utts[0]} {utts[1]} nontarget\n")
-    return read_data_dir(tmp_path / "clean")
+    (folder / "trials").mkdir()
+    (folder / "trials" / "list").write_text(f"{utts[0]} {utts[1]} nontarget\n")
+    return read_data_dir(folder)
 
 
 def draw(data, name, seed=0):
     return draw_damage(data, find_condition(name), NOISES, seed)
+
+
+@pytest.fixture(scope="module")
+def drawn(data):
+    """The damage of a condition with seed 0, drawn once for several tests."""
+    return cache(lambda name: draw(data, name))
 
 
 def of(damage, modality):
@@ -95,8 +104,8 @@ def test_a_modality_goes_missing_only_from_clips_that_have_both(data):
 
 
 @pytest.mark.parametrize("kind", [*audio_damage.KINDS, *face_damage.KINDS])
-def test_each_kind_of_damage_is_a_condition_that_hits_every_clip(data, kind):
-    damage = draw(data, kind)
+def test_each_kind_of_damage_is_a_condition_that_hits_every_clip(data, drawn, kind):
+    damage = drawn(kind)
     modality, table = ("voice", data.wav) if kind in audio_damage.KINDS else ("face", data.video)
     assert {what["kind"] for records in damage.values() for what in records} == {kind}
     assert of(damage, modality).keys() == damage.keys() == table.keys()
@@ -114,8 +123,8 @@ def test_the_sets_of_a_sweep_differ_in_severity_alone(data):
 
 
 @pytest.mark.parametrize("name", EVERY)
-def test_damage_depends_on_seed_and_clip_alone(data, name):
-    damage = draw(data, name)
+def test_damage_depends_on_seed_and_clip_alone(data, drawn, name):
+    damage = drawn(name)
     few = [{utt: path for utt, path in reversed(table.items()) if utt < "s500"} for table in (data.wav, data.video)]
     part = type(data)(data.path, data.utt2spk, *few)
     assert draw(part, name) == {utt: what for utt, what in damage.items() if utt < "s500"}
@@ -124,8 +133,8 @@ def test_damage_depends_on_seed_and_clip_alone(data, name):
 
 
 @pytest.mark.parametrize("name", EVERY)
-def test_noises_are_needed_exactly_by_conditions_that_use_them(data, name):
-    damage = draw(data, name)
+def test_noises_are_needed_exactly_by_conditions_that_use_them(drawn, name):
+    damage = drawn(name)
     assert needs_noises(find_condition(name)) == any("sources" in w for records in damage.values() for w in records)
 
 
@@ -137,12 +146,12 @@ def test_unknown_conditions_are_refused(name):
 
 
 @pytest.mark.parametrize("name", EVERY)
-def test_a_noisy_set_keeps_clips_and_trials_and_marks_missing_modalities(data, tmp_path, name):
-    damage = draw(data, name)
+def test_a_noisy_set_keeps_clips_and_trials_and_marks_missing_modalities(data, drawn, tmp_path, name):
+    damage = drawn(name)
     counts = write_noisy_set(data, tmp_path / "noisy", damage)
     noisy = read_data_dir(tmp_path / "noisy")
     assert noisy.utts == data.utts and check(tmp_path / "noisy") == []
-    assert (tmp_path / "noisy/trials/list").read_bytes() == (tmp_path / "clean/trials/list").read_bytes()
+    assert (tmp_path / "noisy/trials/list").read_bytes() == (data.path / "trials/list").read_bytes()
     states = noisy.table("utt2modality")
     for modality, before, after in (("voice", data.wav, noisy.wav), ("face", data.video, noisy.video)):
         missing = {utt for utt, record in of(damage, modality).items() if record["kind"] == "missing"}
@@ -159,7 +168,7 @@ def test_damage_to_some_frames_equals_damage_to_all_frames(data):
 
 
 def test_trial_lists_removed_from_the_clean_set_are_removed(data, tmp_path):
-    (data.path / "trials").mkdir(exist_ok=True)
+    data = read_data_dir(shutil.copytree(data.path, tmp_path / "clean"))
     for name in ("kept", "removed"):
         (data.path / "trials" / name).write_text("a b target\n")
     write_noisy_set(data, tmp_path / "noisy", {})
