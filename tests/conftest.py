@@ -12,8 +12,8 @@ from avsv.cli import main
 from avsv.jobs import threads
 from tests.kept_threads import KeptThreads
 
-# Every run uses the same examples, without a deadline, so only a change of the code changes the outcome. AVSV_FUZZ draws
-# new examples.
+# Every run uses the same examples, without a deadline, so only a change of the code changes the outcome. AVSV_FUZZ
+# draws new examples.
 settings.register_profile("same", derandomize="AVSV_FUZZ" not in os.environ, database=None, deadline=None)
 settings.load_profile("same")
 

@@ -25,7 +25,8 @@ class KeptThreads:
 
     def shutdown(self, wait: bool, cancel_futures: bool) -> None:
         assert cancel_futures and not wait
-        if all([future.cancel() or future.done() for future in self.futures]):  # a list: all are cancelled
-            self.idle.append(self.pool)
-        else:
+        at_work = [future for future in self.futures if not (future.cancel() or future.done())]
+        if at_work:
             self.pool.shutdown(wait=False)
+        else:
+            self.idle.append(self.pool)
