@@ -28,7 +28,7 @@ A missing modality has a map of 0; the attention sees 0 for it and gives it no w
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -158,11 +158,6 @@ class AVNFOptions:
     blocks: tuple[int, ...] = within(BLOCKS, 1, 200)  # in each stage
     embedding_size: int = within(512, 1, 16384)
     stem_stride: int = within(1, 1, 8)  # as in the table above; 2: a quarter of the positions, for a laptop
-
-    @classmethod
-    def of(cls, config: "AVNFOptions") -> "AVNFOptions":
-        """The network options of a configuration that has further fields."""
-        return cls(**{f.name: getattr(config, f.name) for f in fields(cls)})
 
 
 class AVNF(nn.Module):

@@ -9,7 +9,9 @@ For a list, the range holds for each value; a pair declared `rising` must have i
 import math
 from collections.abc import Iterator
 from dataclasses import field, fields, is_dataclass
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+Options = TypeVar("Options")
 
 
 def within(default: Any, low: float = 0, high: float = math.inf, *, above: float | None = None,
@@ -29,6 +31,11 @@ def within(default: Any, low: float = 0, high: float = math.inf, *, above: float
 def choice(default: Any, *allowed: str) -> Any:
     """A field that takes one of the allowed words, or a list of them."""
     return field(default=default, metadata={"choice": allowed})
+
+
+def options_of(kind: type[Options], config: Any) -> Options:
+    """The fields that a dataclass shares with a configuration, which has further ones, as an instance of it."""
+    return kind(**{f.name: getattr(config, f.name) for f in fields(kind)})
 
 
 def check_ranges(options: Any, prefix: str = "") -> None:

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ from avsv.jobs.fingerprints import digest
 from avsv.kaldi.data_dir import DataDir, read_data_dir
 from avsv.kaldi.embeddings import read_embeddings
 from avsv.models.checkpoint import save
-from avsv.models.ranges import within
+from avsv.models.ranges import options_of, within
 from avsv.systems.association.networks.family import COVARIATES, AssociationOptions, Family, Pairs
 from avsv.systems.association.networks.registry import ASSOCIATION, make_family
 from avsv.systems.association.networks.svhf import OddOneOut
@@ -38,6 +38,10 @@ class PairingConfig(AssociationOptions, TrainingConfig):
     # occurrences of each voice clip in an epoch, each time with another face of its person
     repeats: int = within(1, 1, 10_000)
 
+    @property
+    def options(self) -> AssociationOptions:
+        return options_of(AssociationOptions, self)
+
 
 @dataclass
 class AssociationConfig(PairingConfig):
@@ -47,14 +51,6 @@ class AssociationConfig(PairingConfig):
     face: str = "???"
     valid_voice: str = ""  # embedding.scp for the held-out people of valid_dir
     valid_face: str = ""
-
-    @property
-    def options(self) -> AssociationOptions:
-        return options_of(self)
-
-
-def options_of(config: AssociationOptions) -> AssociationOptions:
-    return AssociationOptions(**{f.name: getattr(config, f.name) for f in fields(AssociationOptions)})
 
 
 @dataclass(frozen=True)

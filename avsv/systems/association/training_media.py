@@ -1,7 +1,7 @@
 """Training face-voice association end to end, on waveforms and aligned faces: the single-stream network and others."""
 
 import logging
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -16,7 +16,7 @@ from avsv.kaldi.data_dir import DataDir, read_data_dir
 from avsv.media.decoder_process import guarded
 from avsv.media.waveforms import WaveformStore, read_waveform
 from avsv.models.checkpoint import save
-from avsv.models.ranges import within
+from avsv.models.ranges import options_of, within
 from avsv.systems.association.embedding_media import embed_faces, embed_voices
 from avsv.systems.association.input_images import square_face
 from avsv.systems.association.networks.family import Pairs
@@ -28,7 +28,6 @@ from avsv.systems.association.training import (
     TrainingPeople,
     cross_modal_eer,
     number_people,
-    options_of,
     people_with_both,
     plan_pairs,
     random_values,
@@ -127,11 +126,11 @@ def hide_stripes(image: np.ndarray, share: float, rng: np.random.Generator) -> N
 
 
 def make_model(config: AssociationMediaConfig, people: TrainingPeople) -> MediaNetwork:
-    trunk = TrunkOptions(**{f.name: getattr(config, f.name) for f in fields(TrunkOptions)})
+    trunk = options_of(TrunkOptions, config)
     if trunk.side < 75 or len(trunk.blocks) != 3:
         raise InputError(f"side={trunk.side} blocks={list(trunk.blocks)}: expected at least 75 pixels and three "
                         "numbers of blocks")  # fmt: skip
-    return MediaNetwork(trunk, config.shared_trunk, people.n_classes, options_of(config))
+    return MediaNetwork(trunk, config.shared_trunk, people.n_classes, config.options)
 
 
 class AssociationMediaTask(Task):

@@ -1,7 +1,7 @@
 """Training AVN-E on voice and face embeddings: any fusion form, embedding-level augmentation, weighted losses."""
 
 import logging
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,7 @@ from avsv.losses.margin import AAMSoftmax, warmed_margin
 from avsv.losses.pairs import VerificationLoss, contrastive_loss, kept_share
 from avsv.models.avn_e import FUSION, Fused, Fusion, FusionOptions
 from avsv.models.checkpoint import save
-from avsv.models.ranges import within
+from avsv.models.ranges import options_of, within
 from avsv.training.config import TrainingConfig
 from avsv.training.experiment import digest_arrays
 from avsv.training.pair_noise import PairNoise, PairNoiseOptions, Pairs
@@ -73,7 +73,7 @@ class FusionModel(nn.Module):
 
     def __init__(self, n_voice: int, n_face: int, n_people: int, config: FusionConfig):
         super().__init__()
-        options = FusionOptions(**{f.name: getattr(config, f.name) for f in fields(FusionOptions)})
+        options = options_of(FusionOptions, config)
         self.config, self.fusion = config, Fusion(n_voice, n_face, options)
         if config.losses.damage and not config.reliability:
             raise InputError("losses.damage: trains the detectors of damage; set reliability: true")

@@ -8,7 +8,7 @@ from avsv.jobs.fingerprints import file_digest
 from avsv.losses.margin import AAMSoftmax, warmed_margin
 from avsv.models.avn_f import AVN_F, AVNF, AVNFOptions, AVNFWithFrontend
 from avsv.models.checkpoint import save
-from avsv.models.ranges import within
+from avsv.models.ranges import options_of, within
 from avsv.training.clips import (
     Clip,
     ClipsConfig,
@@ -42,7 +42,7 @@ class AvnFModel(nn.Module):
     def __init__(self, config: AvnFConfig, n_people: int):
         super().__init__()
         self.config = config
-        self.net = AVNFWithFrontend(AVNF(AVNFOptions.of(config)))
+        self.net = AVNFWithFrontend(AVNF(options_of(AVNFOptions, config)))
         self.layout = fast_layout(self.net)
         self.net.to(memory_format=self.layout)
         self.loss = AAMSoftmax(config.embedding_size, n_people, config.scale, config.margin)
