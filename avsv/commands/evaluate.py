@@ -17,7 +17,7 @@ example:
 import logging
 from pathlib import Path
 
-from avsv.commands._arguments import Priors, add_intervals, add_missing, add_p_target, add_trials
+from avsv.commands._arguments import Priors, add_intervals, add_missing, add_p_target, add_trials, result_options
 
 log = logging.getLogger("avsv")
 
@@ -50,14 +50,15 @@ def run(args):
     from avsv.evaluation.roc import roc_points, write_roc
     from avsv.evaluation.subsets import measure_subsets, read_groupings, subset_table
     from avsv.jobs.files import write_json
-    from avsv.jobs.provenance import refuse_stale
+    from avsv.jobs.provenance import MadeFrom
     from avsv.kaldi.scores import read_scores
     from avsv.kaldi.trials import read_labelled_trials
 
     paths = [*args.scores, *args.more_scores]
     if not paths:
         args.fail("the following arguments are required: SCORES")
-    refuse_stale(*paths)
+    inputs = {"scores": paths, "trials": args.trials, "people": args.utt2spk, "by": args.by}
+    made = MadeFrom(args.verb, inputs, {**result_options(args), "p_target": args.p_target, "fmr": args.fmr})
     trials = read_labelled_trials(args.trials)
     if trials.labels.all() or not trials.labels.any():
         log.warning("%s: found trials of one class only, so error rates are undefined", args.trials)
@@ -86,3 +87,6 @@ def run(args):
         write_json(args.json, rows)
     if args.roc:
         write_roc(args.roc, curves)
+    for out in (args.json, args.roc):
+        if out:
+            made.write(out)

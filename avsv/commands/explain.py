@@ -1,7 +1,8 @@
 """avsv explain: show how a file was made, from the media to the number.
 
 Prints the chain of commands behind a score file, archive, model folder, noisy set or results page: below each file its
-inputs, with command, options and code version. An input that has changed since is marked [changed], a deleted one
+inputs, with command, options and code version; of a training the options that differ from the defaults, and where its
+whole configuration is. An input that has changed since is marked [changed], a deleted one
 [absent]. --json prints the same tree for programs.
 
 example:

@@ -25,6 +25,7 @@ class Step:
     record : command, options, seed, version, code; None if unrecorded, as for imported data
     inputs : the steps that it was made from
     repeated : its inputs are shown where it first appears in the tree
+    configuration : file with all options of a training; "" for other steps
     """
 
     path: str
@@ -34,6 +35,7 @@ class Step:
     record: Record | None
     inputs: tuple["Step", ...] = field(default=())
     repeated: bool = False
+    configuration: str = ""
 
 
 def explain(path: Path | str) -> Step:
@@ -88,7 +90,8 @@ def step_of(path: Path, role: str, state: str, digest: str, seen: set[Path]) -> 
         where = source_path(file, source)
         now = ABSENT if not where.exists() else CHANGED if changed(file, source) else CURRENT
         inputs.append(step_of(where, source.role, now, source.digest, seen))
-    return Step(shown(path), role, state, digest, record, tuple(inputs))
+    configuration = "" if record.chosen is None else shown(output.with_name("config.yaml"))
+    return Step(shown(path), role, state, digest, record, tuple(inputs), configuration=configuration)
 
 
 def recorded_as(path: Path) -> Path | None:
@@ -116,11 +119,14 @@ def as_lines(step: Step, depth: int = 0) -> Iterator[str]:
     """The tree as indented text, from the result down to the media."""
     text = f"{'  ' * depth}{step.role and step.role + ': '}{step.path or 'recorded by its hash ' + step.digest}"
     if step.record is not None:
-        options = [f"{name}={short(value)}" for name, value in step.record.options.items()]
+        options = step.record.options if step.record.chosen is None else step.record.chosen
+        options = [f"{name}={short(value)}" for name, value in options.items()]
         options += [] if step.record.seed is None else [f"seed={step.record.seed}"]
         text += f"  <- avsv {' '.join([step.record.command, *options])} (avsv {step.record.avsv}, "
         text += f"code {step.record.code})"
     text += "" if step.state == CURRENT else f"  [{step.state}]"
     yield text + ("  (see above)" if step.repeated else "")
+    if step.configuration:
+        yield f"{'  ' * (depth + 1)}whole configuration: {step.configuration}"
     for one in step.inputs:
         yield from as_lines(one, depth + 1)

@@ -65,6 +65,7 @@ class MadeFrom:
         (a pipe, a model's public name) is left out
     options : options that change the result
     values : role -> hash, for inputs that are not files
+    chosen : the options that a reader should see, if there are many; all by default
 
     Raises
     ------
@@ -91,11 +92,12 @@ class MadeFrom:
         options: Mapping[str, Any] | None = None,
         seed: int | None = None,
         values: Mapping[str, str] | None = None,
+        chosen: Mapping[str, Any] | None = None,
     ):
         given = [(role, path) for role, paths in inputs.items() for path in each(paths)]
         refuse_stale(*(path for _, path in given))
         self.command, self.options, self.seed = command, plain(options or {}), seed
-        self.values = dict(values or {})
+        self.values, self.chosen = dict(values or {}), None if chosen is None else plain(chosen)
         self.files = [(role, file, state) for role, path in given for file in with_archives(path)
                       if (state := state_of(file))]  # fmt: skip
         self.unchecked = any(path.exists() and not path.is_file() for _, path in given)
@@ -113,7 +115,8 @@ class MadeFrom:
         ]  # fmt: skip
         inputs += [{"role": role, "path": "", "size": 0, "mtime_ns": 0, "digest": value}
                    for role, value in self.values.items()]  # fmt: skip
-        return {"format": FORMAT, "command": self.command, "options": self.options, "seed": self.seed,
+        chosen = {} if self.chosen is None else {"chosen": self.chosen}
+        return {"format": FORMAT, "command": self.command, "options": self.options, **chosen, "seed": self.seed,
                 "avsv": __version__, "code": code_of(self.command), "made_from": inputs}  # fmt: skip
 
     def write(self, out: Path | str) -> None:

@@ -45,6 +45,7 @@ class Record:
 
     code : version number of the command's code, see `CODE`
     avsv : version of the package
+    chosen : the options of a training that are not the defaults; None for other commands
     """
 
     command: str
@@ -53,6 +54,7 @@ class Record:
     avsv: str
     code: int
     inputs: Sequence[Input]
+    chosen: Mapping[str, Any] | None = None
 
 
 def read_record(path: Path | str) -> Record | None:
@@ -106,10 +108,11 @@ def parse_record(path: Path | str, place: Path, value: Mapping[str, Any]) -> Rec
     """The record in a JSON object; InputError if avsv cannot have written it."""
     try:
         inputs = [Input(**one) for one in value["made_from"]]
-        record = Record(*(value[key] for key in ("command", "options", "seed", "avsv", "code")), inputs)
+        record = Record(*(value[key] for key in ("command", "options", "seed", "avsv", "code")), inputs,
+                        value.get("chosen"))  # fmt: skip
     except (TypeError, KeyError):
         raise damaged(path, place) from None
-    types = [*zip(vars(record).values(), (str, dict, int | None, str, int, list), strict=True)]
+    types = [*zip(vars(record).values(), (str, dict, int | None, str, int, list, dict | None), strict=True)]
     types += [pair for one in inputs for pair in zip(vars(one).values(), (str, str, int, int, str), strict=True)]
     if not all(isinstance(each, kind) for each, kind in types):
         raise damaged(path, place)

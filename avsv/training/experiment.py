@@ -124,14 +124,34 @@ def more_inputs(config: TrainingConfig, media: Sequence[Mapping[str, Source]]) -
 
 def record_of(config: TrainingConfig, inputs: Mapping[str, Any]) -> MadeFrom:
     """The provenance of a training: its configuration, the tables that it names, and hashes of its inputs."""
-    container = OmegaConf.to_container(OmegaConf.structured(config))
+    container, defaults = (OmegaConf.to_container(OmegaConf.structured(one)) for one in (config, type(config)))
     options = {name: value for name, value in container.items() if name not in FREE}
     named = {name: value for name, value in container.items() if str(value).endswith(".scp")}
     named |= {name: f"{container[name]}/utt2spk" for name in ("data_dir", "valid_dir") if container.get(name)}
     if config.init:
         named["init"] = weights_file(config.init)
     hashes = {name: value if isinstance(value, str) else digest(value) for name, value in inputs.items()}
-    return MadeFrom(f"train {config.task}", named, options, config.seed, hashes)
+    apart = {*FREE, "task", "exp_dir", "seed"}  # told by the record, or without effect on the result
+    chosen = {"epochs": config.epochs, **differing({k: v for k, v in container.items() if k not in apart}, defaults)}
+    return MadeFrom(f"train {config.task}", named, options, config.seed, hashes, chosen)
+
+
+def differing(config: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of a configuration that are not the defaults, nested ones by dotted names.
+
+    Examples
+    --------
+    >>> differing({"epochs": 3, "size": 8, "optimizer": {"lr": 0.1}}, {"epochs": 3, "size": 4, "optimizer": {"lr": 1}})
+    {'size': 8, 'optimizer.lr': 0.1}
+    """
+    found = {}
+    for name, value in config.items():
+        default = defaults.get(name)
+        if isinstance(value, Mapping) and isinstance(default, Mapping):
+            found |= {f"{name}.{key}": one for key, one in differing(value, default).items()}
+        elif value != default:
+            found[name] = value
+    return found
 
 
 def results(exp_dir: Path) -> list[str]:

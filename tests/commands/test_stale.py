@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from avsv.jobs.explain import explain, steps
 from avsv.kaldi.embeddings import read_embeddings, write_embeddings
 
 
@@ -133,3 +134,10 @@ def test_the_order_of_the_scores_counts(world, avsv):
         assert avsv(*fuse, *order, "--model", world.folder / "model.json", world.folder / "f")[0] == 0
         outputs.append((world.folder / "f").read_bytes())
     assert outputs[0] != outputs[1]
+
+
+def test_measures_in_a_file_are_explained(experiment, avsv):
+    out = experiment.folder / "measures.json"
+    evaluate = ["evaluate", "--resamples", "0", "--trials", experiment.trials, experiment.scores_file]
+    assert avsv(*evaluate, "--json", out)[0] == 0
+    assert [step.record.command for step in steps(explain(out)) if step.record] == ["evaluate", "score"]

@@ -48,6 +48,15 @@ def test_the_chain_leads_from_scores_to_data(chained):
     assert any(line.startswith("  " * 3 + "model: model/network.ckpt") and "epochs=3 seed=7" in line for line in lines)
 
 
+def test_a_training_shows_what_was_chosen_and_where_the_whole_configuration_is(chained):
+    options = {"epochs": 3, "size": 8, "seed": 7, "dropout": 0.1}
+    MadeFrom("train avn_e", {}, options, 7, chosen={"epochs": 3, "size": 8}).write_folder("model", ["network.ckpt"])
+    first, second = list(as_lines(explain("model/network.ckpt")))
+    assert "avsv train avn_e epochs=3 size=8 seed=7 (" in first and first.count("seed=7") == 1
+    assert "model/config.yaml" in second
+    assert explain("model").record.options == options
+
+
 def test_changed_and_absent_inputs_are_marked(chained):
     assert set(states("calibrated").values()) == {"current"}
     Path("data/wav.scp").write_text("a other.wav\n")

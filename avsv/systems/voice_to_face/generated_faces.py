@@ -15,6 +15,11 @@ from avsv.training.checkpoints import load_weights, weights_file
 from avsv.training.config import apply_schema, read_config
 
 
+def network_files(exp_dir: Path | str) -> list[Path]:
+    """The files of a training that its generated faces depend on."""
+    return [weights_file(exp_dir), Path(exp_dir) / "config.yaml"]
+
+
 class FaceGenerator:
     """Voice embedder and generator of an experiment.
 

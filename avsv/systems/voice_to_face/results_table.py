@@ -9,6 +9,8 @@ from avsv.evaluation.tables import markdown_rows, span
 from avsv.jobs.files import replaced_together, whole_file, write_json
 from avsv.media.encoding import encode_png
 
+FILES = ("results.json", "results.md", "faces.png")
+
 
 def results_table(results: Mapping) -> list[list[str]]:
     """Cells of the table, header first; see `markdown_rows` and `aligned`.
@@ -68,7 +70,7 @@ def report_lines(results: Mapping) -> list[str]:
 
 def write_results(out_dir: Path, results: Mapping, page: np.ndarray) -> None:
     """Write results.json, results.md and the grid of faces, (h, w, 3) uint8 RGB, as faces.png."""
-    with replaced_together(*(out_dir / name for name in ("results.json", "results.md", "faces.png"))):
+    with replaced_together(*(out_dir / name for name in FILES)):
         with whole_file(out_dir / "faces.png", "wb") as out:
             out.write(encode_png(page))
         with whole_file(out_dir / "results.md") as out:

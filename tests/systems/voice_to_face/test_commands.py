@@ -9,6 +9,7 @@ import soundfile
 import torch
 from PIL import Image
 
+from avsv.jobs.explain import explain
 from avsv.kaldi.data_dir import read_data_dir
 from avsv.models.checkpoint import write_torch
 from avsv.models.face_encoders import save_onnx
@@ -130,6 +131,9 @@ def test_an_evaluation_writes_a_table_results_and_a_grid_of_faces(avsv, exp, jud
     # 3 rows, 4 columns of 128 pixels; the last column has real faces, person 2 of small_clips at the bottom
     last = page[22 + 2 * 134 + 40 : 22 + 2 * 134 + 80, 110 + 3 * 134 + 6 + 50 : 110 + 3 * 134 + 6 + 70].mean((0, 1))
     assert np.allclose(last, (180, 90, 100), atol=12)
+    first = explain(tmp_path / "out/results.json")
+    assert first.record.command == "voice-to-face evaluate"
+    assert {"model", "face", "data", "train", "media"} <= {step.role for step in first.inputs}
 
 
 def test_a_face_depends_on_its_own_speech_alone(exp, sets):

@@ -27,15 +27,18 @@ def add_arguments(parser):
 def run(args):
     from avsv.errors import InputError
     from avsv.jobs.files import whole_file
+    from avsv.jobs.provenance import MadeFrom
     from avsv.media.encoding import encode_png
-    from avsv.systems.voice_to_face.generated_faces import FaceGenerator
+    from avsv.systems.voice_to_face.generated_faces import FaceGenerator, network_files
     from avsv.systems.voice_to_face.speech_features import FRAMES_PER_SECOND
     from avsv.systems.voice_to_face.speech_store import read_speech
 
     if args.out.suffix.lower() != ".png":
         raise InputError(f"{args.out}: expected a file name ending in .png")
     generator = FaceGenerator(args.model, args.device)
+    made = MadeFrom(args.verb, {"model": network_files(args.model), "audio": args.audio})
     frames = read_speech(args.audio)
     with whole_file(args.out, "wb") as out:
         out.write(encode_png(generator.draw(frames)))
+    made.write(args.out)
     log.info("%s: a face from %.1f s of speech", args.out, len(frames) / FRAMES_PER_SECOND)

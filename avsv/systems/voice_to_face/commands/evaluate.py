@@ -23,9 +23,10 @@ example:
 import argparse
 from pathlib import Path
 
-from avsv.commands._arguments import add_device, add_resamples, at_least_one
+from avsv.commands._arguments import add_device, add_resamples, at_least_one, result_options
 
 LEAST = 0.32  # seconds; a copy of the value in voice_to_face.speech_features, which --help must not import
+TABLES = ("utt2spk", "spk2gender", "faces.scp")  # of both data directories
 
 
 def add_arguments(parser):
@@ -57,14 +58,24 @@ def run(args):
     from avsv.embeddings.face import FaceEmbedder
     from avsv.evaluation.tables import aligned
     from avsv.features.face_pack import load_pack
+    from avsv.jobs.provenance import MadeFrom
     from avsv.kaldi.data_dir import read_data_dir
+    from avsv.kaldi.media_files import media_stamp
     from avsv.systems.voice_to_face.evaluation import evaluate_generator
-    from avsv.systems.voice_to_face.generated_faces import FaceGenerator
-    from avsv.systems.voice_to_face.results_table import results_table, write_results
+    from avsv.systems.voice_to_face.generated_faces import FaceGenerator, network_files
+    from avsv.systems.voice_to_face.results_table import FILES, results_table, write_results
 
     data, train = read_data_dir(args.data_dir), read_data_dir(args.train)
     generator = FaceGenerator(args.model, args.device)
-    embedder = FaceEmbedder(load_pack(args.face, args.device, ("recognition",)).recognition)
+    pack = load_pack(args.face, args.device, ("recognition",))
+    inputs = {"model": network_files(args.model), "face": pack.files("recognition"),
+              "data": [args.data_dir / name for name in (*TABLES, "wav.scp", "utt2vid")],
+              "train": [args.train / name for name in TABLES]}  # fmt: skip
+    options = {**result_options(args), "seconds": args.seconds}
+    made = MadeFrom(args.verb, inputs, options, values={"media": media_stamp([data.wav])})
+    embedder = FaceEmbedder(pack.recognition)
     results, page = evaluate_generator(generator, embedder, data, train, args.seconds, args.people, args.resamples)
     write_results(args.out_dir, results, page)
+    for name in FILES:
+        made.write(args.out_dir / name)
     print(aligned(results_table(results)))
