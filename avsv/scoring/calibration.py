@@ -94,7 +94,7 @@ class ScoreFusion:
                     n_such = int((pattern_codes(scores) == code).sum())
                     raise InputError(
                         f"{n_such} trials have scores of {self.name(code)} only, and the model has no map for these: "
-                        "train it with missing set to rest, on target and nontarget trials with these scores"
+                        "train it with `missing` set to rest, on target and nontarget trials with these scores"
                     )
                 features = take_features(scores, quality, which, np.array(maps[code].present))
                 with np.errstate(invalid="ignore"):  # infinite scores of opposite sign sum to NaN

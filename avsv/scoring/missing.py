@@ -53,7 +53,7 @@ def refuse_missing(missing: Missing, trials: "Trials", pool: "TrialEmbeddings", 
         short = f"{pool.models.n_short} models are incomplete and " if pool.models is not None else ""
         raise MissingEmbedding(
             f"{scp}: {len(absent)} recordings of the trials have no embedding, the first: {', '.join(absent[:3])}; "
-            f"{short}{n_incomplete} of {len(trials)} trials cannot be scored. Embed these recordings, or set missing "
+            f"{short}{n_incomplete} of {len(trials)} trials cannot be scored. Embed these recordings, or set `missing` "
             "to something other than error"
         )
     if missing == "drop" and n_incomplete == len(trials):
@@ -74,7 +74,7 @@ def refuse_disjoint(missing: Missing, trials: "Trials", disjoint: "np.ndarray") 
     if len(disjoint) and missing == "error":
         enroll, test = trials[int(disjoint[0])]
         raise InputError(f"{len(disjoint)} of {len(trials)} trials compare a voice with a face, the first: "
-                        f"{enroll} {test}; set missing to another value than error")  # fmt: skip
+                        f"{enroll} {test}; set `missing` to another value than error")  # fmt: skip
 
 
 def fill_missing(

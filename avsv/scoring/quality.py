@@ -144,7 +144,7 @@ def fill(table: QualityTable, trials: Trials, sides: Sequence[np.ndarray], media
     if missing and median is None:
         raise InputError(
             f"{table.path}: {len(missing)} recordings of the trials have no value, such as {min(missing)}; add them or "
-            "set missing to rest: they get the training median"
+            "set `missing` to rest: they get the training median"
         )
     return len(missing)
 

@@ -68,7 +68,7 @@ def read_score_columns(trials: Trials, paths: Sequence[Path], missing: str = "er
         if missing == "rest":
             columns[filled, number] = np.nan
         elif filled.any():
-            text = "%s: %d scores were filled in for recordings that %s lists; set missing to rest to ignore them"
+            text = "%s: %d scores were filled in for recordings that %s lists; set `missing` to rest to ignore them"
             log.warning(text, path, filled.sum(), missing_list(path))
     return columns
 

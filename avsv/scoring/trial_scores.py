@@ -262,4 +262,4 @@ def refuse_absent(trials: Trials, pool: TrialEmbeddings) -> None:
     if absent := pool.absent(trials):
         names = ", ".join(absent[:3])
         raise MissingEmbedding(f"{len(absent)} recordings of the trials have no embedding, the first: {names}; embed "
-                              "them, or set missing to nan")  # fmt: skip
+                              "them, or set `missing` to nan")  # fmt: skip

@@ -73,5 +73,5 @@ def write_report(
                 out.write(det_file(table))
     made.write_folder(out_dir, PAGES)
     note(MADE, out_dir / "index.html")
-    log.info("%s: %d results in %d tables", out_dir, len(records), len(tables))
+    log.info("%s: results: %d, tables: %d", out_dir, len(records), len(tables))
     return text
