@@ -1,9 +1,9 @@
 """avsv explain: show how a file was made, from the media to the number.
 
 Prints the chain of commands behind a score file, archive, model folder, noisy set or results page: below each file its
-inputs, with command, options and code version; of a training the options that differ from the defaults, and where its
-whole configuration is. An input that has changed since is marked [changed], a deleted one
-[absent]. --json prints the same tree for programs.
+inputs, with command, options and code version; of a training only the options that differ from the defaults, and where
+its whole configuration is. An input that has changed since is marked [changed], a deleted one [absent]. --json prints
+the same tree for programs.
 
 example:
   avsv explain exp/voice/scores/vox1-O.cosine

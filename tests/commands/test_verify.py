@@ -10,10 +10,14 @@ import kaldiio
 import numpy as np
 import pytest
 import soundfile
+import torch
 
+from avsv import embed, load_fusion
 from avsv.embeddings.face import load_face_encoder
 from avsv.embeddings.voice import load_voice_encoder
 from avsv.kaldi.tables import write_table
+from avsv.models.avn_e import FUSION, Fusion, FusionOptions
+from avsv.models.checkpoint import save
 
 UNDECIDED = 3
 MAPS = {(True, True): ([2.0, 3.0], -1.0), (True, False): ([4.0], 0.5), (False, True): ([-5.0], 0.25)}
@@ -242,3 +246,22 @@ def test_the_order_of_fused_systems_does_not_change_a_verdict(avsv, encoder, pac
         output[order] = [avsv(*argv, media / "a.mp4", media / b)[1] for b in ("b.mp4", "b.wav")]
     for one, other in zip(*output.values(), strict=True):
         assert ratio_of(one) == pytest.approx(ratio_of(other), abs=2e-3)
+
+
+WITH_QUALITY = {"reliability": True, "voice_quality": ["utt2snr"], "face_quality": ["utt2magnitude"]}
+
+
+@pytest.mark.parametrize("options", [{}, WITH_QUALITY], ids=["plain", "with quality"])
+def test_embed_of_the_api_fuses_as_embed_pair_does(media, vectors, encoder, pack, avsv, tmp_path, options):
+    torch.manual_seed(0)
+    sizes = (len(vectors[0]["a.mp4"][name]) for name in ("voice", "face"))
+    network = Fusion(*sizes, FusionOptions(size=4, **options)).eval()
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    save(tmp_path / "fusion", FUSION, network, network.description)
+    scps = [option for name in ("voice", "face") for option in (f"--{name}", media.parent / name / "embedding.scp")]
+    assert avsv("embed-pair", "--model", tmp_path / "fusion", *scps, tmp_path / "pairs")[0] == 0
+    fused = kaldiio.load_scp(str(tmp_path / "pairs/embedding.scp"))
+    models = load_voice_encoder(encoder), load_face_encoder(pack), load_fusion(tmp_path / "fusion")
+    for name in ("a.mp4", "a-silent.mp4", "a.wav", "c.png"):
+        assert embed(media / name, *models).vectors["fused"] == pytest.approx(fused[name], abs=1e-4)
