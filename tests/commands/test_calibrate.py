@@ -1,6 +1,7 @@
 """avsv calibrate."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -129,7 +130,7 @@ def test_a_recording_without_a_quality_value_is_named_or_gets_the_median(avsv, s
     assert "test.utt2dur: " in output and "test03-1" in output
     status, output = calibrate(avsv, shifted, *with_training(shifted), *durations(shifted), "--missing", "rest")
     assert status == 0
-    assert "test.utt2dur: 1 recordings" in output
+    assert re.search(r"test\.utt2dur: .*\b1\b", output)
 
 
 def test_trials_without_a_score_get_zero_with_rest(avsv, scored):
