@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.training.drawn_curves import curves_are_drawn_once  # noqa: F401 (a fixture)
 from tests.training.small_clips import make_data, make_noises
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from avsv.cli import main
 from avsv.errors import InputError
 from avsv.kaldi.embeddings import read_embeddings, write_embeddings
 from avsv.training.config import OptimizerConfig
@@ -96,12 +97,23 @@ def test_a_network_trained_on_other_vectors_refuses_to_fuse(avsv, folder):
     assert status == 1 and "fusion.safetensors" in output and "voice" in output
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"inputs": 5}', "null"])
-def test_a_damaged_record_of_a_training_is_named(avsv, folder, text):
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """The folder of a finished training, which tests leave as it was."""
+    folder = tmp_path_factory.mktemp("trained")
+    write_people(folder, "p", 0)
     (folder / "c.yaml").write_text(FUSION.format(folder=folder))
-    assert avsv("train", folder / "c.yaml")[0] == 0
-    (folder / "fusion/made_from.json").write_text(text)
-    status, message = avsv("train", folder / "c.yaml")
+    assert main(["train", str(folder / "c.yaml")]) == 0
+    return folder
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"inputs": 5}', "null"])
+def test_a_damaged_record_of_a_training_is_named(avsv, trained, text):
+    record = trained / "fusion/made_from.json"
+    intact = record.read_bytes()
+    record.write_text(text)
+    status, message = avsv("train", trained / "c.yaml")
+    record.write_bytes(intact)
     assert status == 1 and "fusion/made_from.json" in message
 
 
