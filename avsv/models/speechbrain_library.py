@@ -5,6 +5,7 @@ import os
 import sys
 import types
 
+import scipy
 from torch import nn
 
 from avsv.models.stand_in import stand_in, take_away
@@ -26,8 +27,9 @@ def import_speechbrain() -> None:
     # it logs its patches and every file it opens, each with a separate logger
     os.environ.setdefault("SB_LOG_LEVEL", "WARNING")
     logging.getLogger("speechbrain").setLevel(logging.WARNING)
-    # scipy.stats takes 1 to 2 s to import; with its own `__path__`, "from scipy.stats import" does not load it
-    statistics = stand_in("scipy.stats", lognorm=LogNormal(), __path__=[])
+    # scipy.stats takes 1 to 2 s to import; without `__path__`, "from scipy.stats import" would load it
+    folder = os.path.join(os.path.dirname(scipy.__file__), "stats")
+    statistics = stand_in("scipy.stats", lognorm=LogNormal(), __path__=[folder])
     import speechbrain  # noqa: F401
 
     take_away(statistics)
