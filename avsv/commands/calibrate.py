@@ -40,6 +40,7 @@ def add_arguments(parser):
 
 
 def run(args):
+    from avsv.scoring.finite import companions
     from avsv.scoring.score_lists import fuse_files
 
     take_out(args)
@@ -50,5 +51,5 @@ def run(args):
     if made.is_current(args.out) and model.is_current(f"{args.out}.json"):
         return
     fuse_files(Path(args.out), given, train, args.p_target or 0.01, args.model, args.missing)
-    made.write(args.out)
+    made.write(args.out, companions(Path(args.out)))
     model.write(f"{args.out}.json")

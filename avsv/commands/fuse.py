@@ -45,6 +45,7 @@ def add_arguments(parser):
 
 def run(args):
     from avsv.errors import OptionError
+    from avsv.scoring.finite import companions
     from avsv.scoring.score_lists import average_files, fuse_files
 
     take_out(args)
@@ -60,4 +61,4 @@ def run(args):
         model.write(f"{args.out}.json")
     else:
         average_files(Path(args.out), given, args.missing)
-    made.write(args.out)
+    made.write(args.out, companions(Path(args.out)))

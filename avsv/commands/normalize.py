@@ -80,7 +80,7 @@ def run(args):
     from avsv.kaldi.tables import write_table
     from avsv.kaldi.trials import read_trials
     from avsv.scoring.cohort import read_cohort
-    from avsv.scoring.finite import write_finite
+    from avsv.scoring.finite import companions, write_finite
     from avsv.scoring.missing import fill_missing, report_missing
     from avsv.scoring.normalization import METHODS, n_highest
     from avsv.scoring.trial_scores import cohort_means, normalize
@@ -114,7 +114,7 @@ def run(args):
     if args.missing == "drop":
         trials = trials.take(pool.complete)
     write_finite(args.out, trials, scores, system and f"{system}+{args.method}{choice_of(args)}")
-    record.write(args.out)
+    record.write(args.out, companions(args.out))
     log.info("%s: %d scores, %s against %d cohort members", args.out, len(scores), args.method, len(cohort))
 
 

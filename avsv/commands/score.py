@@ -47,7 +47,7 @@ def run(args):
     from avsv.errors import OptionError
     from avsv.jobs.provenance import MadeFrom
     from avsv.kaldi.trials import read_trials
-    from avsv.scoring.finite import write_finite
+    from avsv.scoring.finite import companions, write_finite
     from avsv.scoring.missing import fill_missing, refuse_disjoint, report_missing
     from avsv.scoring.trial_scores import score
 
@@ -69,5 +69,5 @@ def run(args):
     if args.missing == "drop":
         trials = trials.take(complete)
     write_finite(args.out, trials, scores, system and system + "+shared" * bool(args.weights))
-    made.write(args.out)
+    made.write(args.out, companions(args.out))
     log.info("%s: %d %s scores", args.out, len(scores), args.backend)

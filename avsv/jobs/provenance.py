@@ -119,12 +119,19 @@ class MadeFrom:
         return {"format": FORMAT, "command": self.command, "options": self.options, **chosen, "seed": self.seed,
                 "avsv": __version__, "code": code_of(self.command), "made_from": inputs}  # fmt: skip
 
-    def write(self, out: Path | str) -> None:
-        """Write the record of the complete file `out`, unless it is not a regular file (such as /dev/stdout)."""
+    def write(self, out: Path | str, beside: Iterable[Path] = ()) -> None:
+        """Write the record of the complete file `out`, unless it is not a regular file (such as /dev/stdout).
+
+        Parameters
+        ----------
+        beside : files in the same folder that belong to `out`, such as OUT.missing
+        """
         out = Path(out)
         state = state_of(out)
         if state is not None:
+            outputs = states(out.parent, [path.name for path in beside])
             record = {"size": state[0], "mtime_ns": state[1], **self.record(out.parent)}
+            record |= {"outputs": outputs} if outputs else {}
             if outcome := replace_record(record_path(out), record, lambda: read_record(out) and not find_stale(out)):
                 note(outcome, out)
 
@@ -148,9 +155,10 @@ class MadeFrom:
             before = parse_record(out, place, value)
         except InputError as error:
             return [str(error)]
-        now = parse_record(out, place, self.record(out if folder else out.parent))
-        outputs = value["outputs"] if folder else {}
-        why = [f"{name} was changed" for name, state in outputs.items() if state_of(out / name) != tuple(state)]
+        here = out if folder else out.parent
+        now = parse_record(out, place, self.record(here))
+        why = [f"{name} was changed or removed" for name, state in parts_of(out).items()
+               if state_of(here / name) != tuple(state)]  # fmt: skip
         why += [] if before.command == now.command else [f"it was made by avsv {before.command}"]
         why += [] if before.code == now.code else [f"the code of avsv {now.command} has changed"]
         why += differences({**before.options, "seed": before.seed}, {**now.options, "seed": now.seed})
@@ -164,7 +172,10 @@ class MadeFrom:
             return False
         log.info("%s: made already, from the same inputs", outs[0])
         for out in map(Path, outs):  # inputs may have moved, or been written again with the same content
-            self.write_folder(out) if out.is_dir() else self.write(out)
+            if out.is_dir():
+                self.write_folder(out)
+            else:
+                self.write(out, [out.parent / name for name in parts_of(out)])
             note(KEPT, out)
         return True
 
@@ -220,6 +231,12 @@ def hashes(record: Record, role: str) -> list[str]:
 
 def states(folder: Path, names: Iterable[str]) -> dict[str, list[int]]:
     return {name: list(state) for name in sorted(names) if (state := state_of(folder / name))}
+
+
+def parts_of(out: Path) -> dict[str, list[int]]:
+    """The files of a folder, or those that belong to a file, with their size and time, as its record has them."""
+    place, record = find_record(out)
+    return (record or {}).get("outputs", {}) if out.is_dir() == (place.name == FOLDER_RECORD) else {}
 
 
 def add_outputs(folder: Path, names: Iterable[str]) -> None:

@@ -5,9 +5,10 @@ from pathlib import Path
 import numpy as np
 
 from avsv.errors import InputError
-from avsv.kaldi.origin import write_system
+from avsv.kaldi.origin import system_record, write_system
 from avsv.kaldi.scores import write_scores
 from avsv.kaldi.trials import Trials
+from avsv.scoring.missing import missing_list
 
 
 def write_finite(out: Path, trials: Trials, scores: np.ndarray, system: str | None = None) -> None:
@@ -29,3 +30,8 @@ def write_finite(out: Path, trials: Trials, scores: np.ndarray, system: str | No
     write_system(out, None)  # an interrupted run must not leave the new scores with the old record
     write_scores(out, trials, scores)
     write_system(out, system)
+
+
+def companions(scores: Path) -> list[Path]:
+    """The files that belong to a score file: the list of its missing recordings, and the record of its system."""
+    return [missing_list(scores), system_record(scores)]

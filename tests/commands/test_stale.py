@@ -121,6 +121,23 @@ def test_current_scores_are_kept_and_changed_options_redo_them(experiment, avsv,
     assert out.stat().st_ino != before.st_ino
 
 
+def test_scores_are_made_again_if_the_list_of_missing_recordings_is_removed(world, avsv):
+    """Without the list, the scores that were filled in would count as scores of the system."""
+    embeddings = read_embeddings(world.test)
+    write_embeddings(world.test.with_suffix(".ark"), world.test, embeddings.ids[1:], embeddings.vectors[1:])
+    out, missing = world.folder / "s", world.folder / "s.missing"
+    assert score(avsv, world, "--missing", "0", out)[0] == 0
+    listed, before = missing.read_text(), out.stat().st_ino
+    assert listed == f"{embeddings.ids[0]}\n"
+    assert score(avsv, world, "--missing", "0", out)[0] == 0
+    assert out.stat().st_ino == before
+    missing.unlink()
+    assert score(avsv, world, "--missing", "0", out)[0] == 0
+    assert missing.read_text() == listed
+    assert score(avsv, world, "--missing", "0", out)[0] == 0
+    assert missing.read_text() == listed
+
+
 def test_the_order_of_the_scores_counts(world, avsv):
     """Without records of their models, the systems of a saved fusion are told apart by their order alone."""
     score(avsv, world, world.folder / "a")
