@@ -81,7 +81,8 @@ trained_or_given() {
 }
 
 # name_systems LIST DEFAULT [NAME=]SOURCE ...: stores the names (DEFAULT if none is given) in the array LIST and the source of
-# each system in source_of[NAME]. A system is written to exp/NAME.
+# each system in source_of[NAME]. A system is written to exp/NAME. A path that does not exist is refused before the first stage;
+# other names may be those of published models.
 name_systems() {
   local -n names=$1
   declare -gA source_of
@@ -96,6 +97,13 @@ name_systems() {
     esac
     names+=("$name")
     source_of[$name]=$(from_user "$given")
+    given=${given%:*+*}   # without :VOICE+FACE
+    case $given in /* | ./* | ../* | *.yaml)
+      if [ ! -e "$(from_user "$given")" ]; then
+        echo "${0##*/}: --${2/avn_e/fusion} $given: there is no such file or folder" >&2
+        exit 2
+      fi ;;
+    esac
   done
 }
 

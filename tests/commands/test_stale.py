@@ -139,7 +139,7 @@ def test_scores_are_made_again_if_the_list_of_missing_recordings_is_removed(worl
 
 
 def test_the_order_of_the_scores_counts(world, avsv):
-    """Without records of their models, the systems of a saved fusion are told apart by their order alone."""
+    """Without records of their models, only their order distinguishes the systems of a saved fusion."""
     score(avsv, world, world.folder / "a")
     lines = [line.split() for line in (world.folder / "a").read_text().splitlines()]
     (world.folder / "b").write_text("".join(f"{one} {other} {3 * float(x) ** 3}\n" for one, other, x in lines))

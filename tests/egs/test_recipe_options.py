@@ -135,7 +135,9 @@ def test_noisy_sets_are_made_from_the_test_set_and_requested_ones_are_shown(reci
 
 def test_a_recipe_may_have_several_voices_faces_and_fusion_networks(recipe):
     make_sets(recipe.folder, "mini", test="a_list", dev_noisy="dev")
-    options = ["--voice", "ecapa=conf/voice.yaml", "--voice", "xvector=/models/xvector", "--face", "conf/face.yaml"]
+    xvector = recipe.folder / "xvector"
+    xvector.mkdir()
+    options = ["--voice", "ecapa=conf/voice.yaml", "--voice", f"xvector={xvector}", "--face", "conf/face.yaml"]
     options += ["--fusion", "one=conf/avn_e.yaml", "--fusion", "two=conf/avn_e.yaml:xvector+face"]
     status, stderr, calls = recipe("mini/run.sh", *options, "--stage", "2", "--stop-stage", "8")
     assert status == 0, stderr
@@ -148,7 +150,7 @@ def test_a_recipe_may_have_several_voices_faces_and_fusion_networks(recipe):
         (damaged,) = [word for word in train if word.startswith("damaged_sets=")]
         assert f"voice: exp/{voice}/train_damaged/embedding.scp" in damaged
     models = {call[-1]: call[call.index("--model") + 1] for call in calls if call[0] == "embed-voice"}
-    assert models["exp/ecapa/test"] == "exp/ecapa" and models["exp/xvector/test"] == "/models/xvector"
+    assert models["exp/ecapa/test"] == "exp/ecapa" and models["exp/xvector/test"] == str(xvector)
     written = {call[-1] for call in calls if call[0] in ("score", "calibrate", "fuse")}
     systems = "ecapa xvector face one two mean logistic mean_xvector_face logistic_xvector_face".split()
     assert {f"exp/{name}/scores/a_list.cosine" for name in systems} <= written
@@ -158,6 +160,7 @@ def test_a_recipe_may_have_several_voices_faces_and_fusion_networks(recipe):
 @pytest.mark.parametrize("options", [
     ["--voice", "conf/voice.yaml", "--voice", "exp/other"], ["--voice", "a=x", "--face", "a=y"], ["--fusion", "mean=x"],
     ["--fusion", "conf/avn_e.yaml:voice+other"], ["--fusion", "conf/avn_e.yaml:face+voice"],
+    ["--voice", "conf/absent.yaml"], ["--face", "/absent/pack"], ["--fusion", "mine=conf/absent.yaml:voice+face"],
 ], ids=" ".join)  # fmt: skip
 def test_duplicate_systems_and_missing_parts_are_refused_in_one_line(recipe, options):
     status, stderr, calls = recipe("mini/run.sh", *options)
