@@ -46,7 +46,7 @@ def read_table(path: Path | str, fields: int | None = None, shape: str = "key va
 def read_plain(path: Path, fields: int | None) -> dict[str, str] | None:
     """The table if every line is `key value` with one space and no key repeats; otherwise None.
 
-    Tables that this package writes have this form; a million lines take less than a second.
+    Tables that this package writes have this form; a million lines take about two seconds.
     """
     data = read_bytes(path)
     text = as_text(path, data)
