@@ -100,7 +100,7 @@ name_systems() {
     given=${given%:*+*}   # without :VOICE+FACE
     case $given in /* | ./* | ../* | *.yaml)
       if [ ! -e "$(from_user "$given")" ]; then
-        echo "${0##*/}: --${2/avn_e/fusion} $given: there is no such file or folder" >&2
+        echo "${0##*/}: --${2/avn_e/fusion} $given: no such file or folder" >&2
         exit 2
       fi ;;
     esac

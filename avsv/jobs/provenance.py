@@ -33,6 +33,7 @@ from avsv.jobs.records import (
     source_path,
 )
 from avsv.jobs.run_log import KEPT, MADE, REDONE, note
+from avsv.jobs.shards import refuse_earlier_version
 
 log = logging.getLogger("avsv")
 # Command -> version number of its code, 1 if not listed. Raise it when a code change alters a command's result: outputs
@@ -271,6 +272,8 @@ def code_of(command: str) -> int:
 def refuse_stale(*paths: Path | str) -> None:
     """InputError if a file, or anything it was made from, is not current."""
     for path in paths:
+        if Path(path).suffix == ".scp":
+            refuse_earlier_version(Path(path).parent)
         if stale := find_stale(path):
             relation = "" if stale.file == Path(os.path.abspath(path)) else f", on which {path} depends,"
             why = f"from an earlier version of {shown(stale.source)}" if stale.source else "by earlier code of avsv"

@@ -68,7 +68,7 @@ def refuse_earlier_version(folder: Path) -> None:
     for record in sorted(folder.glob("done*.json")):
         if (proof := read_proof(record)) and proof.get("format") != FORMAT:
             raise InputError(f"{folder}: was made by an earlier version of avsv ({record.name} does not list its "
-                            f"inputs); delete or move {folder}, and run this again")  # fmt: skip
+                            f"inputs); delete or move {folder}, and make it again")  # fmt: skip
 
 
 def one_run(proof: dict, like: Mapping[str, Any]) -> bool:

@@ -1,5 +1,7 @@
 """Embeddings, back-ends and scores of another model are refused if models are recorded; unknown models are logged."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -107,6 +109,17 @@ def test_raw_scores_of_other_embeddings_are_detected_without_records(avsv, model
         status, output = avsv("normalize", *common, *options, world.folder / "m")
         assert status == 1 and str(world.folder / f"s-{scores}") in output and "test0" in output
         assert not (world.folder / "m").exists()
+
+
+def test_embeddings_of_an_earlier_version_are_refused_in_one_line(avsv, models):
+    world, scp, _ = models
+    proof = scp["test"].parent / "done.json"
+    content = json.loads(proof.read_text())
+    del content["format"]
+    proof.write_text(json.dumps(content))
+    status, output = avsv("score", "--trials", world.trials, "--enroll", scp["test"], world.folder / "s")
+    assert status == 1 and str(proof.parent) in output and len(output.splitlines()) == 1
+    assert not (world.folder / "s").exists()
 
 
 def test_as_norms_with_other_cohort_members_are_different_systems(avsv, models):
