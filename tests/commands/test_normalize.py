@@ -6,7 +6,7 @@ import pytest
 from avsv.commands.normalize import registered_methods
 from avsv.kaldi.embeddings import read_embeddings
 from avsv.kaldi.trials import read_trials
-from avsv.scoring.normalization import METHODS
+from avsv.scoring.normalization import CHOICES, METHODS
 from avsv.scoring.plda import plda_llr
 from avsv.scoring.plda_files import read_plda
 
@@ -156,7 +156,8 @@ def test_top_n_and_top_share_exclude_each_other(avsv, scored):
 
 def test_methods_in_the_registry_are_the_choices_of_the_command(avsv):
     assert registered_methods() == {name: method.apply.__doc__.splitlines()[0][:-1] for name, method in METHODS.items()}
-    assert f"{{{','.join(METHODS)}}}" in avsv("normalize", "--help")[1]
+    text = avsv("normalize", "--help")[1]
+    assert f"{{{','.join(METHODS)}}}" in text and f"{{{','.join(CHOICES)}}}" in text
 
 
 @pytest.mark.parametrize("method", ["z-norm", "t-norm", "zt-norm", "s-norm"])
