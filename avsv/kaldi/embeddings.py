@@ -11,6 +11,7 @@ import numpy as np
 from avsv.errors import InputError
 from avsv.jobs.files import replaced_together, whole_file, write_json
 from avsv.jobs.inputs import as_text, open_regular, read_bytes
+from avsv.jobs.records import FORMAT
 from avsv.jobs.shards import MERGED
 from avsv.kaldi.matrices import BINARY, NotKaldi, decode_any, encode, read_header
 from avsv.kaldi.places import Place, Range, is_offset, parse_place, take
@@ -279,4 +280,4 @@ def write_embeddings(
         with whole_file(scp) as out:
             out.writelines(f"{name.decode()} {ark}:{offset}\n" for name, offset in sorted(entries))
         if model is not None:
-            write_json(records[0], {"shards": 1, "settings": model, "inputs": "", "model": model})
+            write_json(records[0], {"format": FORMAT, "shards": 1, "settings": model, "inputs": "", "model": model})

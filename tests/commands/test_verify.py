@@ -265,3 +265,6 @@ def test_embed_of_the_api_fuses_as_embed_pair_does(media, vectors, encoder, pack
     models = load_voice_encoder(encoder), load_face_encoder(pack), load_fusion(tmp_path / "fusion")
     for name in ("a.mp4", "a-silent.mp4", "a.wav", "c.png"):
         assert embed(media / name, *models).vectors["fused"] == pytest.approx(fused[name], abs=1e-4)
+    (tmp_path / "trials").write_text("a.mp4 c.png nontarget\n")
+    scp = tmp_path / "pairs/embedding.scp"
+    assert avsv("score", "--trials", tmp_path / "trials", "--enroll", scp, tmp_path / "scores")[0] == 0

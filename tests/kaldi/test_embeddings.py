@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from avsv.errors import InputError
+from avsv.jobs.provenance import refuse_stale
 from avsv.kaldi import embeddings as module
 from avsv.kaldi.embeddings import MissingArchive, read_embeddings, write_embeddings
 
@@ -30,6 +31,11 @@ def test_bytes_agree_with_kaldiio(scp, tmp_path):
 def test_kaldiio_reads_it(scp):
     again = kaldiio.load_scp(str(scp))
     assert all(np.array_equal(again[name], vector) for name, vector in zip(NAMES, VECTORS))
+
+
+def test_what_is_written_with_its_model_is_no_output_of_an_earlier_version(tmp_path):
+    write_embeddings(tmp_path / "e.ark", tmp_path / "e.scp", ["a", "b"], np.eye(2), model="pair:1")
+    refuse_stale(tmp_path / "e.scp")
 
 
 def test_only_sets_the_order_and_omits_unknown_names(scp):
