@@ -26,7 +26,7 @@ from avsv.evaluation.cllr import bits
 from avsv.evaluation.dcf import bayes_threshold, least_cost, normalised_cost
 from avsv.evaluation.errors import ErrorCounts, equal_error
 from avsv.evaluation.resamples import Resamples
-from avsv.evaluation.speakers import speakers_of
+from avsv.kaldi.speakers import speakers_of
 from avsv.kaldi.tables import read_table
 from avsv.kaldi.trials import Trials
 

@@ -6,8 +6,8 @@ import pytest
 from avsv.errors import InputError
 from avsv.evaluation.bootstrap import SpeakerBootstrap
 from avsv.evaluation.measures import measure
-from avsv.evaluation.speakers import speakers_of
 from avsv.evaluation.subsets import Grouping, measure_subsets, read_grouping, read_groupings, subset_table
+from avsv.kaldi.speakers import speakers_of
 from avsv.kaldi.trials import Trials
 
 

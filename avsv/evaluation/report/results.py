@@ -14,10 +14,10 @@ from avsv.evaluation.measures import measure_and_resample, warn_reversed
 from avsv.evaluation.report.curves import Curves, make_curves
 from avsv.evaluation.report.trials import WorstTrial, worst_trials
 from avsv.evaluation.results import ScoreFile
-from avsv.evaluation.speakers import speakers_of
 from avsv.evaluation.subsets import Grouping, measure_subsets, read_grouping
 from avsv.evaluation.tables import shown
 from avsv.kaldi.scores import read_scores
+from avsv.kaldi.speakers import speakers_of
 from avsv.kaldi.tables import read_table
 from avsv.kaldi.trials import Trials, read_labelled_trials
 

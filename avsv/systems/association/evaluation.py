@@ -13,8 +13,8 @@ from avsv.evaluation.matching import measure_matching
 from avsv.evaluation.resamples import Resamples
 from avsv.evaluation.retrieval import measure_retrieval
 from avsv.evaluation.roc import auc
-from avsv.evaluation.speakers import connected_components
 from avsv.kaldi.embeddings import Embeddings
+from avsv.kaldi.speakers import connected_components
 from avsv.kaldi.trials import Trials
 from avsv.scoring.cosine import cosine_scores, inner_products, unit_length
 from avsv.systems.association.lists import (

@@ -1,4 +1,4 @@
-"""The speaker on each side of a trial, for intervals: trials that share a speaker are not independent."""
+"""The speaker on each side of a trial: trials that share a speaker are not independent."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.sparse import coo_matrix, csgraph
 
 from avsv.errors import InputError
-from avsv.evaluation.speakers import connected_components, speakers_of
+from avsv.kaldi.speakers import connected_components, speakers_of
 from avsv.kaldi.trials import Trials
 
 TRIALS = Trials(
