@@ -10,10 +10,7 @@ from avsv.jobs.shards import Shard
 if TYPE_CHECKING:  # a command's --help needs this file, but no numpy
     from collections.abc import Callable
 
-    from avsv.jobs.provenance import MadeFrom
     from avsv.scoring.missing import Missing
-    from avsv.scoring.quality import QualityTable
-    from avsv.scoring.score_lists import ScoreList
 
 
 MISSING = {
@@ -114,19 +111,6 @@ def missing_policy(*policies: str) -> "Callable[[str], Missing]":
         return value
 
     return parse
-
-
-def quality_table(text: str) -> "QualityTable":
-    """FILE, or log:FILE for the logarithm of its values.
-
-    Examples
-    --------
-    >>> quality_table("log:data/vox1/utt2dur")
-    QualityTable(path=PosixPath('data/vox1/utt2dur'), log=True)
-    """
-    from avsv.scoring.quality import QualityTable
-
-    return QualityTable(Path(text.removeprefix("log:")), text.startswith("log:"))
 
 
 def add_trust(parser: argparse.ArgumentParser) -> None:
@@ -238,65 +222,6 @@ def take_out(args: argparse.Namespace) -> None:
         args.out = args.last_files.pop()
     if not args.out:
         args.fail("argument OUT: expected a path, found an empty argument")
-
-
-def add_training_options(parser: argparse.ArgumentParser) -> None:
-    """Options of both calibration and fusion."""
-    parser.add_argument("--p-target", type=prior, metavar="P", help="target prior in training (0.01)")
-    parser.add_argument("--model", type=Path, metavar="JSON", help="apply this model instead of training one")
-    parser.add_argument(
-        "--quality", nargs="+", action=Files, metavar="FILE", help="quality tables: utterance value; or log:FILE"
-    )
-    parser.add_argument(
-        "--train-quality", nargs="+", action=Files, metavar="FILE",
-        help="the same tables for the training recordings (--quality)",
-    )  # fmt: skip
-    add_missing(parser, "trials without a score, or with a recording that has no quality value", "error", "rest")
-
-
-def read_score_lists(args: argparse.Namespace) -> "tuple[ScoreList, ScoreList | None]":
-    """The files to fuse, and the files to train on or None; OptionError if options contradict each other."""
-    from avsv.errors import OptionError
-    from avsv.scoring.score_lists import ScoreList
-
-    if (args.train_trials is None) != (args.train_scores is None):
-        raise OptionError("--train-trials and --train-scores must be given together")
-    if args.model is not None and args.p_target is not None:
-        raise OptionError("--p-target is an option of training, which --model replaces")
-    if args.model is not None and args.train_trials is not None:
-        raise OptionError("--model replaces training: leave out --train-trials and --train-scores, or --model")
-    if args.train_quality and (not args.quality or args.train_trials is None):
-        raise OptionError("--train-quality needs --quality and --train-trials")
-    quality = [quality_table(file) for file in args.quality or []]
-    train_quality = [quality_table(file) for file in args.train_quality or []]
-    if train_quality and [table.log for table in train_quality] != [table.log for table in quality]:
-        raise OptionError("--train-quality: expected the tables of --quality in their order, with the same log:")
-    given = ScoreList(args.trials, [Path(file) for file in args.scores], quality)
-    if args.train_trials is None:
-        return given, None
-    return given, ScoreList(args.train_trials, [Path(file) for file in args.train_scores], train_quality or quality)
-
-
-def made_from_lists(
-    args: argparse.Namespace, given: "ScoreList", train: "ScoreList | None"
-) -> "tuple[MadeFrom, MadeFrom]":
-    """The records of a calibration or fusion and of its model; InputError if one of its files is stale."""
-    from avsv.jobs.provenance import MadeFrom
-    from avsv.scoring.missing import missing_list
-
-    def inputs(role: str, files: "ScoreList | None") -> "dict[str, Path | list[Path]]":
-        if files is None:
-            return {}
-        scores = [file for scores in files.scores for file in (scores, missing_list(scores))]
-        quality = [table.path for table in files.quality]
-        return {f"{role}trials": files.trials, f"{role}scores": scores, f"{role}quality": quality}
-
-    options = result_options(args) | {"log of quality": [table.log for table in given.quality]}
-    model = {"model": args.model}
-    all_lists = {**model, **inputs("", given), **inputs("train ", train)}
-    # the model depends on its training data, not on the scores that it is applied to
-    of_model = model if args.model else inputs("train ", train) or inputs("", given)
-    return MadeFrom(args.verb, all_lists, options), MadeFrom(args.verb, of_model, options)
 
 
 class Priors(argparse.Action):

@@ -8,6 +8,9 @@ is saved as OUT.json; --model applies a saved one.
 value of a trial's two recordings enter the regression beside its score. log:FILE takes the logarithm, which suits
 durations, counts and sizes. --train-quality lists the tables of the training recordings in the same order.
 
+With --method quality, the scale of the score depends on quality as well: see avsv fuse, which has the same options. Its
+--train-trials, --train-scores and --train-quality may be repeated, for clean and damaged recordings.
+
 --missing rest gives 0 (no evidence) to trials without a score, and to trials with recordings that avsv score --missing
 listed as absent; a recording without a quality value gets the median of the training set. The log counts them.
 
@@ -20,36 +23,34 @@ example:
 
 from pathlib import Path
 
-from avsv.commands._arguments import (
-    add_out,
+from avsv.commands._arguments import add_out, add_trials, take_out
+from avsv.commands._score_lists import (
+    add_training_lists,
     add_training_options,
-    add_trials,
     made_from_lists,
     read_score_lists,
-    take_out,
+    write_scores,
 )
 
 
 def add_arguments(parser):
+    parser.add_argument("--method", choices=["logistic", "quality"], default="logistic", help="(logistic)")
     add_trials(parser)
     parser.add_argument("--scores", required=True, metavar="FILE", help="scores to calibrate")
-    parser.add_argument("--train-trials", type=Path, metavar="FILE", help="labelled trials of other speakers")
-    parser.add_argument("--train-scores", metavar="FILE", help="the same system's scores for them")
+    add_training_lists(parser, "the same system's scores for them", 1)
     add_training_options(parser)
     add_out(parser, "enroll test log-likelihood-ratio")
 
 
 def run(args):
     from avsv.scoring.finite import companions
-    from avsv.scoring.score_lists import fuse_files
 
     take_out(args)
     args.scores = [args.scores]
-    args.train_scores = args.train_scores and [args.train_scores]
     given, train = read_score_lists(args)
     made, model = made_from_lists(args, given, train)
     if made.is_current(args.out) and model.is_current(f"{args.out}.json"):
         return
-    fuse_files(Path(args.out), given, train, args.p_target or 0.01, args.model, args.missing)
+    write_scores(args, given, train)
     made.write(args.out, companions(Path(args.out)))
     model.write(f"{args.out}.json")

@@ -1,7 +1,7 @@
 """avsv fuse: combine the scores of several systems on the same trials.
 
 --method mean averages them. --method logistic combines them by logistic regression into natural-log likelihood ratios.
-It is trained on --train-trials and --train-scores (the same systems in the same order, other speakers); without them,
+It is trained on --train-trials and --train-scores (the same systems in the same order, other people); without them,
 on the very trials that it is applied to, which flatters it. The model is saved as OUT.json; --model applies a saved
 one. --quality and --train-quality are as in avsv calibrate.
 
@@ -10,35 +10,48 @@ their mean, or by a separate regression for every set of systems, trained on the
 trial without any score gets 0. A score is absent if the file has no line for it, or if avsv score --missing listed one
 of its recordings in FILE.missing. The log counts the trials of each set.
 
+--method quality adds up the log-likelihood ratios of the systems, each scaled by the quality of the recordings for that
+system: of a noisy voice the voice score counts less, the face score as before. Scores and tables are NAME=FILE, so
+that each table belongs to a system; log:FILE takes a table's logarithm. Repeat --train-trials, --train-scores and
+--train-quality for each list to train on, clean and damaged: all weigh the same. One model serves every set of systems.
+--ridge sets how strongly the influence of quality is pulled towards none; of several values, cross-validation over
+people chooses.
+
 example:
   avsv fuse --method logistic --missing rest --trials data/vox1/trials/vox1-O \\
     --scores exp/voice/scores/vox1-O.cosine exp/face/scores/vox1-O.cosine --train-trials data/dev/trials/dev \\
     --train-scores exp/voice/dev/dev.cosine exp/face/dev/dev.cosine exp/logistic/scores/vox1-O.cosine
+  avsv fuse --method quality --missing rest --trials data/vox1/trials/vox1-O \\
+    --scores voice=exp/voice/scores/vox1-O.cosine face=exp/face/scores/vox1-O.cosine \\
+    --quality voice=exp/voice/vox1/utt2snr face=log:exp/face/vox1/utt2sharpness \\
+    --train-trials data/dev/trials/dev --train-scores voice=exp/voice/dev/dev.cosine face=exp/face/dev/dev.cosine \\
+    --train-quality voice=exp/voice/dev/utt2snr face=log:exp/face/dev/utt2sharpness \\
+    --train-trials data/dev_noisy/trials/dev \\
+    --train-scores voice=exp/voice/dev_noisy/dev.cosine face=exp/face/dev_noisy/dev.cosine \\
+    --train-quality voice=exp/voice/dev_noisy/utt2snr face=log:exp/face/dev_noisy/utt2sharpness \\
+    exp/quality/scores/vox1-O.cosine
 """
 
 from pathlib import Path
 
-from avsv.commands._arguments import (
-    Files,
-    add_out,
+from avsv.commands._arguments import Files, add_out, add_trials, take_out
+from avsv.commands._score_lists import (
+    add_training_lists,
     add_training_options,
-    add_trials,
     made_from_lists,
     read_score_lists,
-    take_out,
+    write_scores,
 )
 
 
 def add_arguments(parser):
-    parser.add_argument("--method", choices=["mean", "logistic"], default="logistic", help="(logistic)")
+    parser.add_argument("--method", choices=["mean", "logistic", "quality"], default="logistic", help="(logistic)")
     add_trials(parser)
     parser.add_argument(
-        "--scores", nargs="+", action=Files, required=True, metavar="FILE", help="one per system: enroll test score"
-    )
-    parser.add_argument("--train-trials", type=Path, metavar="FILE", help="labelled, of other speakers; not for mean")
-    parser.add_argument(
-        "--train-scores", nargs="+", action=Files, metavar="FILE", help="the systems' scores for them; not for mean"
-    )
+        "--scores", nargs="+", action=Files, required=True, metavar="FILE",
+        help="one per system: enroll test score; for --method quality NAME=FILE",
+    )  # fmt: skip
+    add_training_lists(parser, "the systems' scores for them; not for mean", "+")
     add_training_options(parser)
     add_out(parser, "enroll test score")
 
@@ -46,18 +59,18 @@ def add_arguments(parser):
 def run(args):
     from avsv.errors import OptionError
     from avsv.scoring.finite import companions
-    from avsv.scoring.score_lists import average_files, fuse_files
+    from avsv.scoring.score_lists import average_files
 
     take_out(args)
     given, train = read_score_lists(args)
     made, model = made_from_lists(args, given, train)
-    logistic = args.method == "logistic"
-    if not logistic and (given.quality or args.model or args.p_target is not None):
-        raise OptionError("--quality, --p-target and --model belong to --method logistic")
-    if made.is_current(args.out) and (not logistic or model.is_current(f"{args.out}.json")):
+    trained = args.method != "mean"
+    if not trained and (given.quality or args.model or args.p_target is not None):
+        raise OptionError("--quality, --p-target and --model belong to --method logistic and quality")
+    if made.is_current(args.out) and (not trained or model.is_current(f"{args.out}.json")):
         return
-    if logistic:
-        fuse_files(Path(args.out), given, train, args.p_target or 0.01, args.model, args.missing)
+    if trained:
+        write_scores(args, given, train)
         model.write(f"{args.out}.json")
     else:
         average_files(Path(args.out), given, args.missing)

@@ -68,7 +68,7 @@ def check_shape(value: Any, shape: Any, place: str = "") -> None:
     """
     if isinstance(shape, tuple):
         if not any(fits(value, one) for one in shape):
-            check_shape(value, shape[0], place)
+            check_shape(value, max(shape, key=lambda one: n_shared_keys(value, one)), place)  # the first of equals
     elif isinstance(shape, list):
         if not isinstance(value, list):
             raise expected("a list", value, place)
@@ -86,6 +86,19 @@ def fits(value: Any, shape: Any) -> bool:
     except Misshapen:
         return False
     return True
+
+
+def n_shared_keys(value: Any, shape: Any) -> int:
+    """Number of keys that a value and a shape share: of several shapes, the intended one shares the most.
+
+    Examples
+    --------
+    >>> n_shared_keys({"weights": 1, "name": 2}, {"weights": float, "offset?": float})
+    1
+    """
+    if not isinstance(value, dict) or not isinstance(shape, dict):
+        return 0
+    return len(value.keys() & {key.removesuffix("?") for key in shape})
 
 
 def check_keys(value: Any, shape: dict, place: str) -> None:

@@ -15,7 +15,9 @@ import numpy as np
 from avsv.errors import InputError
 from avsv.jobs.files import write_json
 from avsv.jobs.schema import read_json
+from avsv.scoring import quality_fusion
 from avsv.scoring.quality import Measure
+from avsv.scoring.quality_fusion import QualityFusion
 
 log = logging.getLogger("avsv")
 # Ridge penalties on the weights of features scaled to unit variance. Scores: keeps weights finite where a threshold
@@ -207,7 +209,11 @@ def train_fusion(
 
 
 def train_map(
-    features: np.ndarray, labels: np.ndarray, p_target: float, n_scores: int | None = None
+    features: np.ndarray,
+    labels: np.ndarray,
+    p_target: float,
+    n_scores: int | None = None,
+    weights: np.ndarray | None = None,
 ) -> tuple[np.ndarray, float]:
     """Logistic regression by Newton's method with step halving.
 
@@ -219,6 +225,7 @@ def train_map(
     labels : (n,) bool, both classes present
     p_target : weight of the targets, 0 to 1
     n_scores : number of leading features that are scores, the others being quality features; None for all
+    weights : (n,) relative weights of the trials within their class; None for equal ones
 
     Returns
     -------
@@ -231,8 +238,8 @@ def train_map(
     >>> bool(weights[0] > 0)
     True
     """
-    n_target = int(labels.sum())
-    class_weights = (1 - p_target) / (len(labels) - n_target), p_target / n_target
+    weights = np.ones(len(labels)) if weights is None else weights
+    weights = weights * np.where(labels, p_target / weights[labels].sum(), (1 - p_target) / weights[~labels].sum())
     middle, scale = features.mean(axis=0), features.std(axis=0)
     scale = np.where(scale > 1e-12 * np.abs(middle), scale, np.inf)
     prior_logit = np.log(p_target / (1 - p_target))
@@ -240,7 +247,7 @@ def train_map(
     ridge[features.shape[1] if n_scores is None else n_scores :] = QUALITY_RIDGE
 
     def terms(x: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
-        return cost_terms(x, features, labels, class_weights, middle, scale, prior_logit, np.append(ridge, 0))
+        return cost_terms(x, features, labels, weights, middle, scale, prior_logit, np.append(ridge, 0))
 
     x = np.zeros(features.shape[1] + 1)
     cost, gradient, hessian = terms(x)
@@ -256,20 +263,18 @@ def train_map(
         cost, gradient, hessian = updated
         if gain < 1e-15:
             break
-    weights = x[:-1] / scale
-    return weights, float(x[-1] - weights @ middle)
+    slopes = x[:-1] / scale
+    return slopes, float(x[-1] - slopes @ middle)
 
 
-def cost_terms(
-    x, features, labels, class_weights, middle, scale, prior_logit, ridge
-) -> tuple[float, np.ndarray, np.ndarray]:
+def cost_terms(x, features, labels, weights, middle, scale, prior_logit, ridge) -> tuple[float, np.ndarray, np.ndarray]:
     """Weighted cross-entropy in nats, its gradient and its Hessian, of features scaled to mean 0 and variance 1.
 
     Parameters
     ----------
     x : (k + 1,) weights and offset
     features, labels : (n, k) float, (n,) bool
-    class_weights : weight of a nontarget trial, and of a target trial
+    weights : (n,) weight of each trial
     middle, scale : (k,) mean and standard deviation of the features
     prior_logit : log odds of the target prior
     ridge : (k + 1,) penalty on each element of x
@@ -282,18 +287,18 @@ def cost_terms(
     for start in range(0, len(features), BLOCK):
         part = slice(start, start + BLOCK)
         design = np.column_stack([(features[part] - middle) / scale, np.ones(len(labels[part]))])
-        sign, weights = np.where(labels[part], -1.0, 1.0), np.where(labels[part], *class_weights[::-1])
+        sign, weight = np.where(labels[part], -1.0, 1.0), weights[part]
         margin = sign * (design @ x + prior_logit)  # log odds of the wrong class
         loss = np.logaddexp(0, margin)
         error = np.exp(margin - loss)
-        cost += weights @ loss
-        gradient += design.T @ (weights * sign * error)
-        hessian += (design * (weights * error * (1 - error))[:, None]).T @ design
+        cost += weight @ loss
+        gradient += design.T @ (weight * sign * error)
+        hessian += (design * (weight * error * (1 - error))[:, None]).T @ design
     return float(cost), gradient, hessian
 
 
-def write_fusion(path: Path | str, fusion: ScoreFusion) -> None:
-    """Write a model as JSON; see SHAPE for the keys.
+def write_fusion(path: Path | str, fusion: ScoreFusion | QualityFusion) -> None:
+    """Write a model as JSON; see SHAPE, here or in quality_fusion.py, for the keys.
 
     Examples
     --------
@@ -303,29 +308,38 @@ def write_fusion(path: Path | str, fusion: ScoreFusion) -> None:
     >>> read_fusion(path).maps[0].weights
     [2.0]
     """
-    write_json(path, asdict(fusion))
+    kind = {"fusion": quality_fusion.KIND} if isinstance(fusion, QualityFusion) else {}
+    write_json(path, kind | asdict(fusion))
 
 
-def read_fusion(path: Path | str) -> ScoreFusion:
+def read_fusion(path: Path | str) -> ScoreFusion | QualityFusion:
     """Read a model that `write_fusion` wrote.
 
     Raises
     ------
-    InputError : the file is absent, does not have SHAPE, holds a number that is not finite, or its maps do not match
-        its systems and measures
+    InputError : the file is absent, does not have one of the shapes, holds a number that is not finite, or its parts do
+        not match each other
     """
-    shape = ({**SHAPE, "trained_on?": [(str, None)]}, ONE_MAP)
-    model = read_json(path, shape, "model of avsv calibrate or avsv fuse")
-    if "weights" in model:  # the former format, with one map
-        one = {"present": [True] * len(model["weights"]), "weights": model["weights"], "offset": model["offset"]}
-        model = {"systems": model["systems"], "target_prior": model["target_prior"], "measures": [], "maps": [one]}
-    measures = [Measure(**measure) for measure in model.pop("measures")]
-    maps = [Map(**one) for one in model.pop("maps")]
-    unknown = {"trained_on": [None] * len(model["systems"])}
-    fusion = ScoreFusion(**{**unknown, **model}, measures=measures, maps=maps)
-    if wrong := inconsistency(fusion):
+    shapes = ({**SHAPE, "trained_on?": [(str, None)]}, ONE_MAP, quality_fusion.SHAPE)
+    model = read_json(path, shapes, "model of avsv calibrate or avsv fuse")
+    if "fusion" in model:
+        fusion = quality_fusion.from_json(model)
+        wrong = quality_fusion.inconsistency(fusion, model["fusion"])
+    else:
+        fusion = from_json(model)
+        wrong = inconsistency(fusion)
+    if wrong:
         raise InputError(f"{path}: expected a model of avsv calibrate or avsv fuse: {wrong}")
     return fusion
+
+
+def from_json(model: dict) -> ScoreFusion:
+    """A model from the JSON object that has SHAPE, or the former format, ONE_MAP."""
+    if "weights" in model:
+        one = {"present": [True] * len(model["weights"]), "weights": model["weights"], "offset": model["offset"]}
+        model = {"systems": model["systems"], "target_prior": model["target_prior"], "measures": [], "maps": [one]}
+    parts = {"measures": [Measure(**one) for one in model["measures"]], "maps": [Map(**one) for one in model["maps"]]}
+    return ScoreFusion(**{"trained_on": [None] * len(model["systems"]), **model, **parts})
 
 
 def inconsistency(fusion: ScoreFusion) -> str | None:

@@ -21,6 +21,17 @@ from avsv.kaldi.tables import read_table
 from avsv.kaldi.trials import Trials
 
 log = logging.getLogger("avsv")
+# units of the tables that embed-voice and embed-face write, by file name
+UNITS = {
+    "utt2dur": "s",
+    "utt2speech": "share of frames",
+    "utt2snr": "dB",
+    "utt2magnitude": "norm of the embedding",
+    "utt2face_score": "detection score",
+    "utt2face_size": "pixels",
+    "utt2sharpness": "variance of the Laplacian",
+    "utt2num_faces": "faces",
+}
 
 
 @dataclass(frozen=True)
@@ -29,10 +40,12 @@ class QualityTable:
 
     path : Kaldi table `utterance value`
     log : take the values' natural logarithms; suits positive values that spread widely (durations, counts, sizes)
+    system : name of the system that it concerns, in quality-dependent fusion
     """
 
     path: Path
     log: bool = False
+    system: str = ""
 
     def __str__(self) -> str:
         return f"log of {self.path}" if self.log else str(self.path)
@@ -50,6 +63,41 @@ class Measure:
     table: str
     log: bool
     median: float
+
+
+@dataclass(frozen=True)
+class RecordingValues:
+    """Quality values of the recordings of a trial list, for one system.
+
+    enroll : (enrolment recordings, k) float, one column for each measure; NaN for a recording without a value
+    test : (test recordings, k) float
+    """
+
+    enroll: np.ndarray
+    test: np.ndarray
+
+    @property
+    def n_measures(self) -> int:
+        return self.enroll.shape[1]
+
+    def features(self, pairs: np.ndarray) -> np.ndarray:
+        """The lower and the higher value of each measure, (n, 2 * k) float64; NaN if a value is missing.
+
+        Parameters
+        ----------
+        pairs : (n, 2) int, rows of `enroll` and of `test`
+
+        Examples
+        --------
+        >>> values = RecordingValues(np.array([[5.0]]), np.array([[2.0], [9.0]]))
+        >>> values.features(np.array([[0, 0], [0, 1]])).tolist()
+        [[2.0, 5.0], [5.0, 9.0]]
+        """
+        enroll, test = self.enroll[pairs[:, 0]], self.test[pairs[:, 1]]
+        features = np.empty((len(pairs), 2 * self.n_measures))
+        np.minimum(enroll, test, out=features[:, 0::2])
+        np.maximum(enroll, test, out=features[:, 1::2])
+        return features
 
 
 def read_quality(
@@ -91,7 +139,7 @@ def read_quality(
     features, trained = np.empty((len(trials), 2 * len(tables))), []
     for number, table in enumerate(tables):
         sides = read_values(table, trials)
-        median = measures[number].median if measures is not None else training_median(table, trials, sides)
+        median = measures[number].median if measures is not None else training_median(table, each_once(trials, sides))
         n_missing = fill(table, trials, sides, median if fill_missing else None)
         if n_missing:
             log.warning("%s: missing values: %d, replaced by the training median, %.4g", table, n_missing, median)
@@ -119,26 +167,45 @@ def read_values(table: QualityTable, trials: Trials) -> list[np.ndarray]:
     return [np.log(side) for side in sides]
 
 
-def training_median(table: QualityTable, trials: Trials, sides: Sequence[np.ndarray]) -> float:
-    """Median of the recordings' values, each recording counted once."""
-    values = dict(zip([*trials.enroll_ids, *trials.test_ids], np.concatenate(sides).tolist(), strict=True))
-    of_recordings = np.array(list(values.values()))
-    if np.isnan(of_recordings).all():
-        raise InputError(f"{table.path}: has none of the {len(of_recordings)} recordings of the training trials")
-    return float(np.nanmedian(of_recordings))
+def each_once(trials: Trials, sides: Sequence[np.ndarray]) -> np.ndarray:
+    """Values of all recordings, each recording counted once, (recordings,) float."""
+    return np.array(
+        list(dict(zip([*trials.enroll_ids, *trials.test_ids], np.concatenate(sides), strict=True)).values())
+    )
 
 
-def fill(table: QualityTable, trials: Trials, sides: Sequence[np.ndarray], median: float | None) -> int:
+def training_median(table: QualityTable, values: np.ndarray) -> float:
+    """Median of the recordings' values, (n,) float; raises InputError if all are NaN."""
+    if np.isnan(values).all():
+        raise InputError(f"{table.path}: has none of the {len(values)} recordings of the training trials")
+    return float(np.nanmedian(values))
+
+
+def fill(
+    table: QualityTable,
+    trials: Trials,
+    sides: Sequence[np.ndarray],
+    median: float | None,
+    used: np.ndarray | None = None,
+) -> int:
     """Replace missing values by `median`, in place; returns how many recordings that concerns.
+
+    Parameters
+    ----------
+    used : (trials,) bool, trials whose recordings need a value; None for all
 
     Raises
     ------
     InputError : a value is missing and `median` is None
     """
     missing = set()
-    for side, ids in zip(sides, (trials.enroll_ids, trials.test_ids), strict=True):
-        absent = np.flatnonzero(np.isnan(side))
-        missing.update(ids[row] for row in absent)
+    for number, (side, ids) in enumerate(zip(sides, (trials.enroll_ids, trials.test_ids), strict=True)):
+        absent = np.isnan(side)
+        if used is not None:
+            needed = np.zeros(len(ids), bool)
+            needed[trials.pairs[used, number]] = True
+            absent &= needed
+        missing.update(ids[row] for row in np.flatnonzero(absent))
         if median is not None:
             side[absent] = median
     if missing and median is None:
@@ -147,6 +214,41 @@ def fill(table: QualityTable, trials: Trials, sides: Sequence[np.ndarray], media
             "set `missing` to rest: they get the training median"
         )
     return len(missing)
+
+
+def fill_lists(
+    tables: Sequence[QualityTable],
+    lists: Sequence[Trials],
+    used: Sequence[np.ndarray],
+    fill_missing: bool,
+    median: float | None = None,
+) -> tuple[list[list[np.ndarray]], float]:
+    """Values of one measure on several trial lists.
+
+    Parameters
+    ----------
+    tables : one for each list
+    used : for each list, (trials,) bool, trials whose recordings need a value
+    fill_missing : replace missing values by the median of all lists' recordings
+    median : of the training recordings, where a model is applied; None in training
+
+    Returns
+    -------
+    sides : for each list the values of the enrolment and of the test recordings; NaN only where no value is needed
+    median : of the training recordings
+
+    Raises
+    ------
+    InputError : a value is missing and not filled in, or no recording has a value
+    """
+    sides = [read_values(table, trials) for table, trials in zip(tables, lists, strict=True)]
+    if median is None:
+        once = [each_once(trials, values) for trials, values in zip(lists, sides, strict=True)]
+        median = training_median(tables[0], np.concatenate(once))
+    for table, trials, values, which in zip(tables, lists, sides, used, strict=True):
+        if n_missing := fill(table, trials, values, median if fill_missing else None, which):
+            log.warning("%s: missing values: %d, replaced by the training median, %.4g", table, n_missing, median)
+    return sides, median
 
 
 def refuse_other_tables(tables: Sequence[QualityTable], measures: Sequence[Measure]) -> None:

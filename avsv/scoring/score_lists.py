@@ -30,11 +30,13 @@ class ScoreList:
     trials : the list
     scores : one file per system
     quality : tables of the recordings
+    names : of the systems, for quality-dependent fusion
     """
 
     trials: Path
     scores: Sequence[Path]
     quality: Sequence[QualityTable] = field(default_factory=list)
+    names: Sequence[str] = field(default_factory=list)
 
     @property
     def origins(self) -> list[str | None]:
@@ -116,6 +118,8 @@ def fuse_files(
         train = train.in_order_of(given.origins, "the scores")
     if model is not None:
         fusion = read_fusion(model)
+        if not isinstance(fusion, ScoreFusion):
+            raise InputError(f"{model}: a model of quality-dependent fusion; set `method` to quality")
         if len(fusion.systems) != len(given.scores):
             raise InputError(f"{model}: a model of {len(fusion.systems)} systems cannot score {len(given.scores)}")
         given = given.in_order_of(fusion.trained_on, model)
