@@ -40,6 +40,9 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time __getattr__ does
     from avsv.kaldi.trials import Trials as Trials
     from avsv.kaldi.trials import read_trials as read_trials
     from avsv.scoring.backend import make_backend as make_backend
+    from avsv.scoring.domain import Adaptation as Adaptation
+    from avsv.scoring.domain import learn_adaptation as learn_adaptation
+    from avsv.scoring.domain import read_adaptation as read_adaptation
     from avsv.scoring.trial_scores import calibrate as calibrate
     from avsv.scoring.trial_scores import fuse as fuse
     from avsv.scoring.trial_scores import normalize as normalize
@@ -59,6 +62,7 @@ MODULES = {
     "avsv.embeddings.clip": "embed",
     "avsv.scoring.verification": "Clip Verdict verify",
     "avsv.scoring.backend": "make_backend",
+    "avsv.scoring.domain": "Adaptation learn_adaptation read_adaptation",
     "avsv.scoring.trial_scores": "score normalize calibrate fuse",
     "avsv.evaluation.errors": "eer",
     "avsv.evaluation.dcf": "min_dcf act_dcf",

@@ -18,7 +18,7 @@ PACKAGE = Path(__file__).parent
 GROUPS = {
     "data": "check fix split fbank align-faces damage",
     "embeddings": "embed-voice embed-face embed-clips embed-pair import-embeddings merge",
-    "back-end": "score normalize calibrate fuse plda lda adapt-plda",
+    "back-end": "score normalize calibrate fuse plda lda adapt",
     "evaluation": "evaluate compare report explain",
     "training": "train noise-statistics",
     "people": "verify",

@@ -22,6 +22,7 @@ from avsv.models.avn_f import AVNF, AVNFOptions
 from avsv.models.device import pick_device
 from avsv.models.speaker_encoders import make_speaker_encoder
 from avsv.scoring.backend import both_sides, make_backend
+from avsv.scoring.domain import learn_adaptation
 from avsv.scoring.missing import check_missing
 from avsv.scoring.normalization import CHOICES, METHODS, normalize
 from avsv.scoring.plda import LENGTHS, expected_length, fixed_length
@@ -57,6 +58,7 @@ def family(**options):
 CALLS = {
     "normalize, method": lambda name: normalised(method=name),
     "normalize, choice": lambda name: normalised(choice=name),
+    "learn_adaptation, method": lambda name: learn_adaptation(np.eye(3), name),
     "make_backend, name": lambda name: make_backend(name),
     "make_backend, length": lambda name: fixed_length(EYE, name),
     "expected_length": lambda name: expected_length(EYE, ONES, name),

@@ -1,6 +1,7 @@
 """Options that several commands share, and types of their arguments."""
 
 import argparse
+import ast
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -73,6 +74,20 @@ def prior(text: str) -> float:
 def add_trials(parser: argparse.ArgumentParser, labelled: bool = False) -> None:
     labels = "target|nontarget" if labelled else "[target|nontarget]"
     parser.add_argument("--trials", type=Path, required=True, help=f"enroll test {labels}, or VoxCeleb's list")
+
+
+def registered_methods(module: str) -> dict[str, str]:
+    """Name -> first sentence of its function, for each line of METHODS in avsv/scoring/MODULE.py.
+
+    Read from the source: importing it imports numpy.
+    """
+    source = Path(__file__).parents[1] / "scoring" / f"{module}.py"
+    body = ast.parse(source.read_text(encoding="utf-8")).body
+    functions = {node.name: ast.get_docstring(node) for node in body if isinstance(node, ast.FunctionDef)}
+    methods = next(node.value for node in body if isinstance(node, ast.Assign)
+                   and getattr(node.targets[0], "id", "") == "METHODS")  # fmt: skip
+    return {name.value: functions[method.args[0].id].splitlines()[0].rstrip(".")
+            for name, method in zip(methods.keys, methods.values, strict=True)}  # fmt: skip
 
 
 def add_missing(parser: argparse.ArgumentParser, what: str, *policies: str) -> None:

@@ -23,7 +23,7 @@ def add_arguments(parser):
 
 
 def run(args):
-    from avsv.embeddings.pair import fuse_pairs, load_fusion, pair_quality
+    from avsv.embeddings.pair import fuse_pairs, load_fusion, pair_quality, refuse_other_encoders
     from avsv.embeddings.quality_tables import quality_file
     from avsv.jobs.files import replaced_together
     from avsv.jobs.fingerprints import digest, file_digest
@@ -42,11 +42,13 @@ def run(args):
     made = MadeFrom(args.verb, inputs)
     if made.is_current(args.out_dir / "embedding.scp", args.out_dir / "weights"):
         return
+    encoders = {"voice": embeddings_model(args.voice), "face": embeddings_model(args.face)}
+    refuse_other_encoders(fusion, encoders, args.out_dir)
     voice, face, present, utts = join_embeddings(args.voice, args.face)
     vectors, weights = fuse_pairs(
         fusion, voice, face, present, pair_quality(fusion.options, args.voice, args.face, utts)
     )
-    parts = [file_digest(FUSION.path(args.model)), embeddings_model(args.voice), embeddings_model(args.face)]
+    parts = [file_digest(FUSION.path(args.model)), *encoders.values()]
     out = args.out_dir
     with replaced_together(out / "weights"):
         write_embeddings(out / "embedding.ark", out / "embedding.scp", utts, vectors, f"pair:{digest(parts)}")

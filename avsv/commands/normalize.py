@@ -14,19 +14,18 @@ example:
     exp/voice/scores/vox1-O.cosine_as-norm
 """
 
-import ast
 import logging
 import os
 from pathlib import Path
 
-from avsv.commands._arguments import add_missing, add_trials, at_least_one, prior, result_options
+from avsv.commands._arguments import add_missing, add_trials, at_least_one, prior, registered_methods, result_options
 from avsv.commands._backend import add_backend_arguments, backend_inputs, read_pool, system_of
 
 log = logging.getLogger("avsv")
 
 
 def add_arguments(parser):
-    methods = registered_methods()
+    methods = registered_methods("normalization")
     parser.add_argument(
         "--method", required=True, choices=methods,
         help="; ".join(f"{name}: {summary}" for name, summary in methods.items()),
@@ -56,17 +55,6 @@ def add_arguments(parser):
     )  # fmt: skip
     add_missing(parser, "trials without an embedding", "error", "drop", "keep")
     parser.add_argument("out", type=Path, metavar="OUT", help="enroll test score")
-
-
-def registered_methods() -> dict[str, str]:
-    """Name of each method -> first sentence of its function, read from the source: importing it imports numpy."""
-    source = Path(__file__).parents[1] / "scoring" / "normalization.py"
-    body = ast.parse(source.read_text(encoding="utf-8")).body
-    functions = {node.name: ast.get_docstring(node) for node in body if isinstance(node, ast.FunctionDef)}
-    methods = next(node.value for node in body if isinstance(node, ast.Assign)
-                   and getattr(node.targets[0], "id", "") == "METHODS")  # fmt: skip
-    return {name.value: functions[method.args[0].id].splitlines()[0].rstrip(".")
-            for name, method in zip(methods.keys, methods.values, strict=True)}  # fmt: skip
 
 
 def run(args):

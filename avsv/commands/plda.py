@@ -3,7 +3,7 @@
 OUT is a folder with mean.vec, transform.mat and plda in Kaldi's format, for avsv score --backend plda --plda OUT.
 Embeddings of speakers that are absent from utt2spk are an error; speakers with a single embedding contribute to the
 between-speaker covariance only. --coral first maps the training embeddings to the mean and covariance of another domain
-(avsv adapt-plda is an alternative).
+(avsv adapt is an alternative).
 
 example:
   avsv plda --embeddings exp/voice/vox2/embedding.scp --utt2spk data/vox2/utt2spk --lda-dim 150 exp/voice/plda

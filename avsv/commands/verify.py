@@ -28,6 +28,10 @@ def add_arguments(parser):
     parser.add_argument(
         "--calibration", type=Path, required=True, metavar="JSON", help="trained on the cosines of voice and face"
     )
+    parser.add_argument(
+        "--adaptation", type=Path, action="append", default=[], metavar="DIR",
+        help="folder of avsv adapt for the voice or the face, as for the calibration's scores; may be repeated",
+    )  # fmt: skip
     parser.add_argument("--p-target", type=prior, default=0.5, metavar="P", help="prior probability of a target (0.5)")
     parser.add_argument("--frames-per-clip", type=at_least_one, default=5, help="faces averaged (5)")
     add_trust(parser)
@@ -39,11 +43,14 @@ def run(args):
     from avsv.embeddings.clip import embed
     from avsv.embeddings.face import load_face_encoder
     from avsv.embeddings.voice import load_voice_encoder
+    from avsv.scoring.domain import read_adaptation
     from avsv.scoring.verification import verify
 
+    adaptations = [read_adaptation(folder) for folder in args.adaptation]
     voice = load_voice_encoder(args.voice, args.device, args.trust_model)
     face = load_face_encoder(args.face, args.device)
-    options = {"frames_per_clip": args.frames_per_clip, "audio_track": args.audio_track}
+    options = {"frames_per_clip": args.frames_per_clip, "audio_track": args.audio_track,
+               "adaptations": adaptations}  # fmt: skip
     a, b = (embed(path, voice, face, **options) for path in (args.a, args.b))
     verdict = verify(a, b, args.calibration, args.p_target)
     for modality in a.models:

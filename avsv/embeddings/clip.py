@@ -1,17 +1,19 @@
 """Embeds one file (recording, video, image or folder of images) for each modality that it has."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from avsv.embeddings.face import FaceEncoder, clip_embedding, media_faces
-from avsv.embeddings.pair import fuse_pairs
+from avsv.embeddings.pair import fuse_pairs, refuse_other_encoders
 from avsv.embeddings.quality_tables import quality_values
 from avsv.embeddings.voice import VoiceEmbedder, read_clip
 from avsv.errors import InputError, OptionError
 from avsv.features.quality_measures import face_quality, voice_quality
 from avsv.models.avn_e import Fusion
+from avsv.scoring.domain import Adaptation, adapt_clip
 from avsv.scoring.verification import Clip
 
 
@@ -21,6 +23,7 @@ def embed(
     face: FaceEncoder | None = None,
     fusion: Fusion | None = None,
     *,
+    adaptations: Sequence[Adaptation] = (),
     frames_per_clip: int = 5,
     audio_track: int | None = None,
 ) -> Clip:
@@ -32,6 +35,7 @@ def embed(
     voice : from `load_voice_encoder`; None to leave the voice out
     face : from `load_face_encoder`; None to leave the face out
     fusion : from `load_fusion`, trained on embeddings of these two encoders; needs both
+    adaptations : from `read_adaptation`, to the domain of the file; applied to voice and face before they are fused
     frames_per_clip : number of frames of a video in which to detect faces; their embeddings are averaged
     audio_track : number of the audio track, from 1; None for the file's default
 
@@ -42,7 +46,7 @@ def embed(
 
     Raises
     ------
-    InputError : no such file, or neither a voice nor a face in it
+    InputError : no such file, neither a voice nor a face in it, or an adaptation or fusion network of other encoders
 
     Examples
     --------
@@ -70,7 +74,9 @@ def embed(
             clip.absent[modality] = str(error)
     if not clip.vectors:
         raise InputError(f"{path}: no voice and no face that can be embedded: {'; '.join(clip.absent.values())}")
+    clip = adapt_clip(clip, adaptations)
     if fusion is not None:
+        refuse_other_encoders(fusion, clip.models, path)
         clip.vectors["fused"] = fuse_one(fusion, clip.vectors, quality)
     return clip
 

@@ -1,5 +1,6 @@
 """Fused embeddings of voice and face, by a trained fusion network such as AVN-E."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import torch
 
 from avsv.embeddings.quality_tables import read_quality
 from avsv.errors import InputError
+from avsv.kaldi.origin import TRAINED_ON, read_record
 from avsv.models.avn_e import FUSION, Fusion, FusionOptions
 from avsv.models.checkpoint import load
 
@@ -30,7 +32,23 @@ def load_fusion(exp_dir: Path | str) -> Fusion:
     >>> fusion.n_voice, fusion.n_face        # doctest: +SKIP
     (192, 512)
     """
-    return load(exp_dir, FUSION)[0]
+    fusion = load(exp_dir, FUSION)[0]
+    fusion.encoders = {modality: read_record(Path(exp_dir) / TRAINED_ON, modality) for modality in ("voice", "face")}
+    return fusion
+
+
+def refuse_other_encoders(fusion: Fusion, encoders: Mapping[str, str | None], source: Path | str) -> None:
+    """Raise InputError for embeddings of other encoders, or raw where the network was trained on adapted ones.
+
+    Parameters
+    ----------
+    encoders : modality -> name of the encoder of the embeddings, None if unknown
+    source : of the embeddings, for the message
+    """
+    for modality, encoder in encoders.items():
+        expected = fusion.encoders.get(modality)
+        if None not in (encoder, expected) and encoder != expected:
+            raise InputError(f"{source}: the fusion network was trained on embeddings of {expected}, found {encoder}")
 
 
 def pair_quality(options: FusionOptions, voice_scp: Path | str, face_scp: Path | str, utts: list[str]) -> np.ndarray:

@@ -46,14 +46,27 @@ def coral(vectors: np.ndarray, domain: np.ndarray) -> np.ndarray:
         raise InputError(f"adaptation embeddings have {domain.shape[1]} values, training embeddings {vectors.shape[1]}")
     mean, own = mean_and_covariance(vectors)
     new_mean, new = mean_and_covariance(domain)
-    d = len(mean)
-    ridge = np.trace(own) / d * np.eye(d)
-    if not ridge.any():
-        raise InputError("the training embeddings are all identical; give embeddings that vary")
-    colour = Projection(mean, power(new + ridge, 0.5) @ power(own + ridge, -0.5))
-    aligned = colour.apply(vectors)
+    aligned = Projection(mean, align_covariance(own, new)).apply(vectors)
     aligned += new_mean.astype(np.float32)
     return aligned
+
+
+def align_covariance(own: np.ndarray, new: np.ndarray) -> np.ndarray:
+    """The matrix of CORAL that gives centred vectors of covariance `own` the covariance `new`, (d, d) each.
+
+    Raises
+    ------
+    InputError : `own` is zero
+
+    Examples
+    --------
+    >>> align_covariance(np.eye(1), np.array([[7.0]]))  # sqrt((7 + 1) / (1 + 1))
+    array([[2.]])
+    """
+    ridge = np.trace(own) / len(own) * np.eye(len(own))
+    if not ridge.any():
+        raise InputError("the training embeddings are all identical; give embeddings that vary")
+    return power(new + ridge, 0.5) @ power(own + ridge, -0.5)
 
 
 def power(covariance: np.ndarray, exponent: float) -> np.ndarray:

@@ -44,6 +44,7 @@ def backend(world):
     call(world, "fuse")
     (folder / "out.json").rename(folder / "m.json")
     assert call(world, "plda", out="plda") == call(world, "lda", out="lda") == call(world, "score", out="cosine") == 0
+    (folder / "folds").write_text("".join(f"{name} {name[5]}\n" for name in read_embeddings(world.test).ids))
     (folder / "published").write_text("list\tsystem\teer_percent\tsource\ntest.trials\tecapa\t0.98\tX, 2023\n")
     return world
 
@@ -73,7 +74,10 @@ def call(world, which, out="out"):
                       "--scores", folder / "cosine"],
         "plda": ["plda", *training_set],
         "lda": ["lda", *training_set],
-        "adapt-plda": ["adapt-plda", "--plda", folder / "plda", "--embeddings", world.test],
+        "adapt plda": ["adapt", "--plda", folder / "plda", "--embeddings", world.test],
+        "adapt": ["adapt", "--method", "coral", "--embeddings", world.test, "--source", world.train],
+        "adapt folds": ["adapt", "--embeddings", world.test, "--folds", folder / "folds", "--apply", world.test,
+                        folder / "adapted"],
         "compare": ["compare", *trials, "--resamples", 0, f"a={folder / 's1'}", "--published", folder / "published",
                     "--json"],
     }[which]  # fmt: skip
@@ -92,7 +96,8 @@ FILES = [
     ("projection", "lda/transform.mat"), ("projection", "lda/trained_on.json"), ("plda score", "plda/plda"),
     ("plda score", "plda/mean.vec"), ("plda score", "plda/trained_on.json"), ("normalize", "cosine"),
     ("normalize", "train.scp"), ("plda", "train.utt2spk"), ("plda", "train.ark"), ("lda", "train.utt2spk"),
-    ("adapt-plda", "plda/plda"), ("compare", "published"), ("compare", "s1"),
+    ("adapt plda", "plda/plda"), ("adapt", "test.ark"), ("adapt", "train.scp"),
+    ("adapt folds", "folds"), ("compare", "published"), ("compare", "s1"),
 ]  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from avsv.commands.normalize import registered_methods
+from avsv.commands._arguments import registered_methods
 from avsv.kaldi.embeddings import read_embeddings
 from avsv.kaldi.trials import read_trials
 from avsv.scoring.normalization import CHOICES, METHODS
@@ -155,7 +155,9 @@ def test_top_n_and_top_share_exclude_each_other(avsv, scored):
 
 
 def test_methods_in_the_registry_are_the_choices_of_the_command(avsv):
-    assert registered_methods() == {name: method.apply.__doc__.splitlines()[0][:-1] for name, method in METHODS.items()}
+    assert registered_methods("normalization") == {
+        name: method.apply.__doc__.splitlines()[0][:-1] for name, method in METHODS.items()
+    }
     text = avsv("normalize", "--help")[1]
     assert f"{{{','.join(METHODS)}}}" in text and f"{{{','.join(CHOICES)}}}" in text
 

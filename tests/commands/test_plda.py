@@ -88,24 +88,3 @@ def test_embeddings_of_another_size_are_refused(avsv, world):
     status, output = train(avsv, world, "--coral", world.folder / "o.scp")
     assert status == 1
     assert "adaptation embeddings have 3 values, training embeddings 12" in output
-    train(avsv, world)
-    argv = ["--plda", world.folder / "plda", "--embeddings", world.folder / "o.scp", world.folder / "adapted"]
-    status, output = avsv("adapt-plda", *argv)
-    assert status == 1
-    assert all(n in output.splitlines()[-1] for n in ("12", "3"))
-
-
-def test_the_adapted_folder_agrees_with_the_function(avsv, world):
-    from avsv.scoring.adaptation import adapt_plda
-    from avsv.scoring.plda_files import read_plda
-
-    train(avsv, world)
-    argv = ["--plda", world.folder / "plda", "--embeddings", world.test, "--within-covar-scale", "0.75"]
-    status, output = avsv("adapt-plda", *argv, "--between-covar-scale", "0.25", world.folder / "adapted")
-    assert status == 0
-    assert "adapted to 40 embeddings" in output
-    expected = adapt_plda(read_plda(world.folder / "plda"), read_embeddings(world.test).vectors, 0.75, 0.25)
-    found = read_plda(world.folder / "adapted")
-    assert found.gaussians.psi == pytest.approx(expected.gaussians.psi)
-    assert found.projection.center == pytest.approx(read_embeddings(world.test).vectors.mean(axis=0), abs=1e-5)
-    assert avsv("adapt-plda", *argv, "--mean-diff-scale", "-1", world.folder / "adapted")[0] == 2

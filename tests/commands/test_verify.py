@@ -18,6 +18,8 @@ from avsv.embeddings.voice import load_voice_encoder
 from avsv.kaldi.tables import write_table
 from avsv.models.avn_e import FUSION, Fusion, FusionOptions
 from avsv.models.checkpoint import save
+from avsv.scoring.domain import Adaptation, write_adaptation
+from avsv.scoring.projection import Projection
 
 UNDECIDED = 3
 MAPS = {(True, True): ([2.0, 3.0], -1.0), (True, False): ([4.0], 0.5), (False, True): ([-5.0], 0.25)}
@@ -246,6 +248,25 @@ def test_the_order_of_fused_systems_does_not_change_a_verdict(avsv, encoder, pac
         output[order] = [avsv(*argv, media / "a.mp4", media / b)[1] for b in ("b.mp4", "b.wav")]
     for one, other in zip(*output.values(), strict=True):
         assert ratio_of(one) == pytest.approx(ratio_of(other), abs=2e-3)
+
+
+def test_clips_are_adapted_before_they_are_compared(avsv, verify, vectors, tmp_path):
+    """Maps with centers of our choice: the cosines are those of the centred embeddings, under the adapted names."""
+    rng, options, cosines = np.random.default_rng(0), [], []
+    for modality, model in vectors[1].items():
+        a, b = (vectors[0][name][modality].astype(float) for name in ("a.mp4", "b.mp4"))
+        center = 0.5 * (a + b) + 0.1 * np.linalg.norm(a) * rng.standard_normal(len(a)) / np.sqrt(len(a))
+        write_adaptation(tmp_path / modality, Adaptation(Projection(center), "center", model))
+        options += ["--adaptation", tmp_path / modality]
+        cosines.append((a - center) @ (b - center) / np.linalg.norm(a - center) / np.linalg.norm(b - center))
+    trained_on = [f"{model}+centered cosine" for model in vectors[1].values()]
+    status, output = verify("a.mp4", "b.mp4", *options, trained_on=trained_on)
+    weights, offset = MAPS[True, True]
+    assert status == 0 and ratio_of(output) == pytest.approx(np.dot(weights, cosines) + offset, abs=2e-3)
+    assert verify("a.mp4", "b.mp4", *options)[0] == verify("a.mp4", "b.mp4", trained_on=trained_on)[0] == 1
+    (tmp_path / "voice" / "trained_on.json").write_text('{"model": "voice:other"}')
+    status, output = verify("a.mp4", "b.mp4", *options, trained_on=trained_on)
+    assert status == 1 and "voice:other" in output
 
 
 WITH_QUALITY = {"reliability": True, "voice_quality": ["utt2snr"], "face_quality": ["utt2magnitude"]}

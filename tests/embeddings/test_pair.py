@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from avsv.embeddings.pair import fuse_pairs, load_fusion, pair_quality
+from avsv.embeddings.pair import fuse_pairs, load_fusion, pair_quality, refuse_other_encoders
 from avsv.embeddings.quality_tables import read_quality
 from avsv.errors import InputError
 from avsv.models.avn_e import FORMS, FUSION, Fusion, FusionOptions
@@ -54,6 +54,17 @@ def test_a_file_without_a_network_is_refused(tmp_path):
     save_file({"x": torch.ones(1)}, tmp_path / "fusion.safetensors")
     with pytest.raises(InputError, match=r"fusion\.safetensors"):
         load_fusion(tmp_path)
+
+
+def test_embeddings_of_other_encoders_than_in_training_are_refused(tmp_path):
+    fusion = Fusion(5, 6, FusionOptions(size=16))
+    save(tmp_path, FUSION, fusion, fusion.description)
+    (tmp_path / "trained_on.json").write_text('{"voice": "voice:1+centered"}')
+    fusion = load_fusion(tmp_path)
+    for encoders in ({"voice": "voice:1+centered", "face": "face:2"}, {"voice": None, "face": None}):
+        refuse_other_encoders(fusion, encoders, "test")
+    with pytest.raises(InputError, match=r"test: .*voice:1\+centered.*voice:1$"):
+        refuse_other_encoders(fusion, {"voice": "voice:1", "face": "face:2"}, "test")
 
 
 def test_quality_tables_are_read_from_beside_the_embeddings(tmp_path):

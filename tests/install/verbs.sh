@@ -30,7 +30,8 @@ other_verbs() {
   any_clip "${clips[@]}" -- avsv synchrony active-speaker --model exp/syncnet --face exp/face_detector
   avsv import-embeddings "$scp" "$out/imported"
   avsv lda --embeddings exp/voice/train/embedding.scp --utt2spk data/train/utt2spk --dim 4 "$out/lda"
-  avsv adapt-plda --plda exp/voice/plda --embeddings "$scp" "$out/plda"
+  avsv adapt --embeddings "$scp" --apply "$scp" "$out/adapted" "$out/adaptation"
+  avsv adapt --plda exp/voice/plda --embeddings "$scp" "$out/plda"
   avsv evaluate --trials $trials exp/voice/scores/test.cosine
   avsv merge exp/voice/test
   avsv fbank data/test "$out/fbank"

@@ -11,8 +11,10 @@ from torch import Tensor, nn
 
 from avsv.embeddings.pair import fuse_pairs, pair_quality
 from avsv.errors import InputError
+from avsv.jobs.files import write_json
 from avsv.jobs.fingerprints import digest
 from avsv.kaldi.embeddings import read_embeddings
+from avsv.kaldi.origin import TRAINED_ON, embeddings_model
 from avsv.kaldi.pairs import join_embeddings
 from avsv.kaldi.records import embeddings_digest
 from avsv.kaldi.tables import read_table
@@ -223,6 +225,8 @@ class AvnETask(Task):
                              "least 2")  # fmt: skip
         self.sizes, self.n_people = (self.pairs.voice.shape[1], self.pairs.face.shape[1]), len(self.names)
         self.noise = PairNoise(config, (config.voice_quality, config.face_quality), utts, self.sizes)
+        scps = {"voice": config.voice, "face": config.face}
+        self.encoders = {modality: model for modality, scp in scps.items() if (model := embeddings_model(scp))}
         keys = {"data": [digest([utts, self.people]), digest_arrays(*self.pairs)], "noise": self.noise.digests(),
                 "validation": validation_digests(config)}  # fmt: skip
         return Inputs(keys)
@@ -279,6 +283,7 @@ class AvnETask(Task):
 
     def save(self) -> None:
         save(self.config.exp_dir, FUSION, self.model.fusion, self.model.fusion.description)
+        write_json(Path(self.config.exp_dir) / TRAINED_ON, self.encoders)
 
 
 def measure_weights(weights: Tensor, present: Tensor, damaged: Tensor) -> dict[str, Tensor]:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from avsv.kaldi.embeddings import write_embeddings
+from avsv.kaldi.embeddings import read_embeddings, write_embeddings
 from avsv.kaldi.pairs import join_embeddings
 from avsv.training.config import apply_schema, read_config
 from avsv.training.schedule import learning_rate
@@ -88,6 +88,27 @@ def test_fused_embeddings_beat_both_modalities_and_every_clip_has_one(trained, t
 
     single = [separation(kaldiio.load_scp(str(test / f"{name}.scp"))) for name in ("voice", "face")]
     assert separation(fused) > max(single)
+
+
+def test_a_network_is_used_only_with_embeddings_of_the_encoders_that_it_was_trained_on(tmp_path, avsv):
+    """Both of raw embeddings, the network trained on centred ones."""
+    scps = {}
+    for name in ("voice", "face"):
+        raw = read_embeddings(write_people(tmp_path / "data", 4, 4) / f"{name}.scp")
+        (tmp_path / name).mkdir()
+        scps[name] = tmp_path / name / "embedding.scp"
+        write_embeddings(tmp_path / name / "embedding.ark", scps[name], raw.ids, raw.vectors, f"{name}:1")
+        adapt = ["adapt", "--embeddings", scps[name], "--apply", scps[name], tmp_path / f"{name}_adapted"]
+        assert avsv(*adapt, tmp_path / f"{name}_map")[0] == 0
+    adapted = {name: tmp_path / f"{name}_adapted" / "embedding.scp" for name in scps}
+    (tmp_path / "c.yaml").write_text(CONFIG.format(folder=tmp_path))
+    more = [f"{name}={scp}" for name, scp in adapted.items()]
+    assert avsv("train", tmp_path / "c.yaml", "epochs=1", f"data_dir={tmp_path / 'data'}", *more)[0] == 0
+    for given, expected in ((adapted, 0), (scps, 1)):
+        pair = [option for name, scp in given.items() for option in (f"--{name}", scp)]
+        status, output = avsv("embed-pair", "--model", tmp_path / "exp", *pair, tmp_path / f"out{expected}")
+        assert status == expected, output
+    assert "voice:1+centered" in output
 
 
 def test_embeddings_of_another_size_are_refused(trained, tmp_path, avsv):
