@@ -1,4 +1,4 @@
-"""Quality-dependent fusion: simulated scores with known parameters, finite differences, and properties."""
+"""Quality-dependent fusion: properties of its ratios, and its files."""
 
 import json
 from dataclasses import replace
@@ -7,55 +7,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.optimize import approx_fprime, minimize
 
 from avsv.errors import InputError
-from avsv.kaldi.trials import Trials
 from avsv.scoring import quality_training
-from avsv.scoring.calibration import read_fusion, train_map, write_fusion
-from avsv.scoring.quality import Measure, RecordingValues
+from avsv.scoring.calibration import read_fusion, write_fusion
+from avsv.scoring.quality import RecordingValues
 from avsv.scoring.quality_fusion import FusedSystem, Influence, QualityFusion
-from avsv.scoring.quality_training import TrainingList, cross_entropy, people_of, train_quality_fusion
-from avsv.scoring.quality_validation import choose_ridge
-
-MEASURES = [Measure("utt2snr", False, 0.0), Measure("utt2dur", True, 0.0)]
-W = np.array([0.5, 0.3, 0.0, -0.1])  # of lower and higher snr, lower and higher dur, per standard deviation
-U = np.array([0.4, 0.0, 0.0, -0.4])
-
-
-def simulate(seed, n=20000, n_people=40, absent=0.2, name="dev", n_systems=2):
-    """Trials whose scores have the log-likelihood ratio exp(1 + q.W) (score - 2) + q.U in each of the systems.
-
-    The log-likelihood ratio itself is normal with mean +-v/2 and variance v, as that of a Gaussian model is.
-    """
-    rng = np.random.default_rng(seed)
-    ids = [f"r{number}" for number in range(8 * n_people)]
-    pairs = rng.integers(0, len(ids), (n, 2))
-    same = rng.random(n) < 0.3
-    pairs[same, 1] = (pairs[same, 0] + n_people * rng.integers(1, 8, same.sum())) % len(ids)
-    labels = pairs[:, 0] % n_people == pairs[:, 1] % n_people
-    values, scores = [], np.empty((n, n_systems))
-    for system in range(n_systems):
-        quality = rng.normal(size=(len(ids), 2))
-        values.append(RecordingValues(quality, quality))
-        features = values[-1].features(pairs)
-        standard = np.clip((features - features.mean(axis=0)) / features.std(axis=0), -2, 2)
-        scale = np.exp(1 + standard @ W)
-        variance = 2 * scale
-        ratio = np.where(labels, variance, -variance) / 2 + np.sqrt(variance) * rng.normal(size=n)
-        scores[:, system] = (ratio - standard @ U) / scale + 2
-        scores[rng.random(n) < absent, system] = np.nan
-    return TrainingList(name, Trials(ids, ids, pairs, labels), scores, values)
-
-
-def train(lists, p=0.1, ridge=1e-6, **options):
-    n_systems = lists[0].scores.shape[1]
-    measures = [MEASURES] * n_systems if lists[0].quality else []
-    return train_quality_fusion(lists, ["voice", "face"][:n_systems], p, ridge, measures, **options)
-
-
-def weights(system, kind):
-    return np.concatenate([getattr(one, kind) for one in system.measures])
+from tests.scoring.quality_scores import simulate, train
 
 
 @pytest.fixture(scope="module")
@@ -66,106 +24,6 @@ def simulated():
 @pytest.fixture(scope="module")
 def trained(simulated):
     return train([simulated])
-
-
-def test_parameters_of_simulated_scores_are_recovered():
-    fusion = train([simulate(seed, 60000) for seed in range(2)])
-    for system in fusion.systems:
-        assert system.log_scale == pytest.approx(1, abs=0.05)
-        assert weights(system, "scale_weights") == pytest.approx(W, abs=0.05)
-        # the formula has the pivot inside, the simulation too; a shift of the pivot moves into b and u
-        shift = np.e * (system.pivot - 2)
-        assert system.offset - shift == pytest.approx(0, abs=0.15)
-        assert weights(system, "offset_weights") - shift * W == pytest.approx(U, abs=0.12)
-
-
-def test_the_ratios_are_those_of_the_simulation(simulated, trained):
-    ratios = trained.apply(simulated.scores, simulated.trials.pairs, simulated.quality)
-    expected = np.zeros(len(ratios))
-    for number, values in enumerate(simulated.quality):
-        features = values.features(simulated.trials.pairs)
-        standard = np.clip((features - features.mean(axis=0)) / features.std(axis=0), -2, 2)
-        expected += np.nan_to_num(np.exp(1 + standard @ W) * (simulated.scores[:, number] - 2) + standard @ U)
-    assert np.sqrt(np.mean((ratios - expected) ** 2)) < 0.1 * expected.std()
-
-
-def examples_and_start(given, p=0.1, ridge=0.001):
-    """What `minimise` gets from `train_quality_fusion`."""
-    caught = {}
-
-    def catch(*arguments):
-        caught["arguments"] = arguments
-        return original(*arguments)
-
-    original = quality_training.minimise
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(quality_training, "minimise", catch)
-        train([given], p, ridge)
-    return caught["arguments"]
-
-
-def test_gradient_and_hessian_agree_with_finite_differences():
-    examples, start, pivots, _ = examples_and_start(simulate(1, 500))
-    rng = np.random.default_rng(0)
-    x = np.concatenate([[a, *rng.normal(size=9) / 3] for a in start])
-
-    def both(x):
-        cost, gradient, fisher, bend = cross_entropy(np.split(x, 2), examples, pivots)
-        return cost, gradient, fisher + bend
-
-    _, gradient, hessian = both(x)
-    assert gradient == pytest.approx(approx_fprime(x, lambda x: both(x)[0], 1e-7), rel=1e-4, abs=1e-6)
-    columns = [approx_fprime(x, lambda x, i=i: both(x)[1][i], 1e-7) for i in range(len(x))]
-    assert hessian == pytest.approx(np.array(columns), rel=1e-3, abs=1e-5)
-
-
-def test_the_minimum_is_that_of_a_general_optimiser():
-    examples, start, pivots, ridge = examples_and_start(simulate(1, 2000))
-    ours = np.concatenate(quality_training.minimise(examples, start, pivots, ridge))
-    free = np.tile([True, *[False] * 4], 4)
-    centre = np.concatenate([[a, *np.zeros(9)] for a in start])
-    penalty = np.where(free, quality_training.RIDGE, ridge)
-
-    def cost(x):
-        value, gradient, _, _ = cross_entropy(np.split(x, 2), examples, pivots)
-        return value + penalty @ (x - centre) ** 2 / 2, gradient + penalty * (x - centre)
-
-    best = minimize(cost, centre, jac=True, method="L-BFGS-B", options={"maxiter": 5000, "ftol": 1e-15, "gtol": 1e-9})
-    assert cost(ours)[0] <= best.fun + 1e-9
-    assert ours == pytest.approx(best.x, abs=1e-2)
-
-
-@pytest.mark.parametrize("p", [0.01, 0.5])
-def test_without_quality_it_is_logistic_regression(p):
-    one = replace(simulate(2, absent=0), quality=[])
-    slopes, offset = train_map(one.scores, one.trials.labels, p)
-    ratios = train([one], p).apply(one.scores)
-    assert ratios == pytest.approx(one.scores @ slopes + offset, abs=2e-3)
-
-
-def test_a_strong_penalty_leaves_the_sum_of_calibrated_scores(simulated):
-    strong, none = train([simulated], ridge=1e9), train([replace(simulated, quality=[])])
-    expected = none.apply(simulated.scores)
-    assert strong.apply(simulated.scores, simulated.trials.pairs, simulated.quality) == pytest.approx(
-        expected, abs=1e-3
-    )
-
-
-def test_training_is_deterministic(simulated, trained):
-    assert train([simulated]) == trained
-
-
-def test_lists_and_classes_weigh_the_same_whatever_their_size():
-    one, other = simulate(3, 4000), simulate(4, 4000)
-    many = replace(
-        one,
-        trials=replace(one.trials, pairs=np.tile(one.trials.pairs, (3, 1)), labels=np.tile(one.trials.labels, 3)),
-        scores=np.tile(one.scores, (3, 1)),
-    )
-    expected, found = train([one, other]), train([many, other])
-    for a, b in zip(expected.systems, found.systems, strict=True):
-        assert weights(b, "scale_weights") == pytest.approx(weights(a, "scale_weights"), abs=1e-4)
-        assert b.pivot == pytest.approx(a.pivot, abs=1e-5)
 
 
 def test_an_absent_score_is_no_evidence_and_neither_is_its_quality(simulated, trained):
@@ -247,147 +105,6 @@ def test_a_written_model_is_read_back(tmp_path_factory, fusion, n):
     fusion = replace(fusion, lists=[quality_training.TrainedList("dev", n, n, n)])
     write_fusion(path, fusion)
     assert read_fusion(path) == fusion
-
-
-def test_a_list_with_one_class_is_named():
-    one = simulate(5, 200)
-    labels = np.zeros(200, bool)
-    with pytest.raises(InputError, match="damaged"):
-        train([one, replace(one, name="damaged", trials=replace(one.trials, labels=labels))])
-    unscored = np.where(one.trials.labels[:, None], np.nan, one.scores)
-    with pytest.raises(InputError, match="damaged"):
-        train([one, replace(one, name="damaged", scores=unscored)])
-
-
-def test_a_missing_quality_value_is_refused_in_training_and_application(simulated, trained):
-    quality = [RecordingValues(values.enroll.copy(), values.test) for values in simulated.quality]
-    quality[0].enroll[simulated.trials.pairs[np.flatnonzero(~np.isnan(simulated.scores[:, 0]))[0], 0], 0] = np.nan
-    with pytest.raises(InputError, match="voice"):
-        train([replace(simulated, quality=quality)])
-    with pytest.raises(InputError, match="voice"):
-        trained.apply(simulated.scores, simulated.trials.pairs, quality)
-
-
-@pytest.mark.parametrize("n_systems", [1, 3])
-def test_other_numbers_of_systems_or_measures_are_refused(simulated, trained, n_systems):
-    with pytest.raises(InputError):
-        trained.apply(np.zeros((4, n_systems)), simulated.trials.pairs[:4], simulated.quality)
-    with pytest.raises(InputError):
-        trained.apply(np.zeros((4, 2)), simulated.trials.pairs[:4], simulated.quality[:1] * n_systems)
-    with pytest.raises(InputError):
-        trained.apply(np.zeros((4, 2)), simulated.trials.pairs[:4])
-
-
-@pytest.mark.parametrize("constant", [0.0, 7.0, 0.1, 1e9])
-def test_a_constant_measure_has_no_influence(constant):
-    one = simulate(6, 2000)
-    for values in one.quality:
-        values.enroll[:, 1] = constant
-    for system in train([one]).systems:
-        assert [*system.measures[1].scale_weights, *system.measures[1].offset_weights] == pytest.approx([0] * 4)
-
-
-def test_separable_scores_give_finite_weights():
-    one = simulate(7, 300)
-    scores = np.where(one.trials.labels[:, None], 1.0, -1.0) * np.array([1.0, 1e-3])
-    fusion = train([replace(one, scores=scores)])
-    ratios = fusion.apply(scores, one.trials.pairs, one.quality)
-    assert np.isfinite(ratios).all() and ((ratios > 0) == one.trials.labels).all()
-
-
-def test_a_system_whose_scores_are_reversed_or_equal_gets_almost_no_weight():
-    one = simulate(8, 4000)
-    for column in (-one.scores[:, 1], np.full(4000, 0.3)):
-        scores = np.column_stack([one.scores[:, 0], column])
-        fusion = train([replace(one, scores=scores)])
-        face = fusion.apply(np.column_stack([np.full(4000, np.nan), column]), one.trials.pairs, one.quality)
-        voice = fusion.apply(np.column_stack([scores[:, 0], np.full(4000, np.nan)]), one.trials.pairs, one.quality)
-        assert np.isfinite(face).all() and face.std() < 0.1 * voice.std()
-
-
-@pytest.mark.parametrize("huge", [1e160, 1e300])
-@pytest.mark.parametrize("what", ["scores", "quality"])
-def test_huge_values_are_refused_or_give_finite_ratios(huge, what):
-    one = simulate(9, 400, absent=0)
-    if what == "scores":
-        one = replace(one, scores=one.scores * huge)
-    else:
-        one.quality[0].enroll[:] *= huge
-    try:
-        fusion = train([one])
-    except InputError:
-        return
-    assert np.isfinite(fusion.apply(one.scores, one.trials.pairs, one.quality)).all()
-
-
-def test_infinite_training_scores_are_refused(simulated):
-    with pytest.raises(InputError, match="dev"):
-        train([replace(simulated, scores=np.where(simulated.scores > 3, np.inf, simulated.scores))])
-
-
-def test_plda_scores_of_any_scale_give_the_same_ratios(simulated, trained):
-    other = replace(simulated, scores=simulated.scores * [100, 0.001] + [-500, 0.3])
-    ratios = train([other]).apply(other.scores, other.trials.pairs, other.quality)
-    expected = trained.apply(simulated.scores, simulated.trials.pairs, simulated.quality)
-    assert ratios == pytest.approx(expected, abs=1e-3)
-
-
-def test_people_are_connected_by_target_trials_across_lists():
-    lists = [Trials([one], [other, "y1"], np.array([[0, 0], [0, 1]]), np.array([True, False]))
-             for one, other in (("x1", "x2"), ("x2", "x3"))]  # fmt: skip
-    assert np.concatenate(people_of(lists)).tolist() == [[0, 0], [0, 1], [0, 0], [0, 1]]
-
-
-def test_a_table_of_speakers_connects_what_target_trials_do_not_and_must_agree_with_them():
-    trials = [Trials(["x1"], ["x2", "y1"], np.array([[0, 0], [0, 1]]), np.array([True, False])),
-              Trials(["x3"], ["y1"], np.array([[0, 0]]), np.array([False]))]  # fmt: skip
-    speakers = {"x1": "x", "x2": "x", "x3": "x", "y1": "y"}
-    assert np.concatenate(people_of(trials, speakers)).tolist() == [[0, 0], [0, 1], [0, 1]]
-    with pytest.raises(InputError, match="data/utt2spk"):
-        people_of(trials, {**speakers, "x2": "y"}, "data/utt2spk")
-
-
-def test_the_model_records_its_lists(simulated, trained):
-    scored = ~np.isnan(simulated.scores).all(axis=1)
-    (one,) = trained.lists
-    assert (one.trials, one.people) == ("dev", 40)
-    assert (one.targets, one.nontargets) == (
-        (scored & simulated.trials.labels).sum(),
-        (scored & ~simulated.trials.labels).sum(),
-    )
-
-
-def test_cross_validation_prefers_a_weak_penalty_where_quality_matters_and_a_strong_one_where_it_does_not():
-    ridges = [1e-4, 1e3]
-    informative = simulate(10, 6000)
-    assert choose_ridge([informative], ["voice", "face"], 0.1, ridges, [MEASURES] * 2) == 1e-4
-    rng = np.random.default_rng(0)
-    few = simulate(11, 400, n_people=12)
-    noise = [RecordingValues(*2 * [rng.normal(size=(96, 2))]) for _ in range(2)]
-    assert choose_ridge([replace(few, quality=noise)], ["voice", "face"], 0.1, ridges, [MEASURES] * 2) == 1e3
-
-
-def test_no_person_is_in_training_and_test_of_a_fold(monkeypatch):
-    folds = []
-
-    def watch(lists, *rest):
-        folds.append(lists[0])
-        return train_quality_fusion(lists, *rest)
-
-    def tested(fusion, given, p):
-        people = given.trials.pairs % 40
-        assert set(people.ravel().tolist()).isdisjoint((folds[-1].trials.pairs % 40).ravel().tolist())
-        return 1.0
-
-    monkeypatch.setattr("avsv.scoring.quality_validation.train_quality_fusion", watch)
-    monkeypatch.setattr("avsv.scoring.quality_validation.held_out_cost", tested)
-    assert choose_ridge([simulate(12)], ["voice", "face"], 0.1, [0.1, 0.2], [MEASURES] * 2) == 0.2
-    assert len(folds) == 10
-
-
-def test_cross_validation_with_too_few_people_is_refused():
-    with pytest.raises(InputError):
-        choose_ridge([simulate(13, 500, n_people=2)], ["voice", "face"], 0.1, [0.1, 1], [MEASURES] * 2)
 
 
 def changed(fusion_json, *path, value):
