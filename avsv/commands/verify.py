@@ -1,11 +1,12 @@
 """avsv verify: decide whether two recordings, videos or images show the same person.
 
 The clips are compared on the modalities that both have, by the cosine of their voice embeddings and of their face
-embeddings. --calibration, the OUT.json of avsv fuse --method logistic for these two cosines, turns them into one
-log-likelihood ratio; the person is the same above the threshold of the target prior. If a modality is missing (two
-audio recordings, silent videos, an image, no detectable face), the calibration's map for the other modality alone is
-used: train it with --missing rest, as the recipes do. Clips without a common modality get the log-likelihood ratio 0,
-no verdict, and exit code 3.
+embeddings. --calibration, the OUT.json of avsv fuse for these two cosines, turns them into one log-likelihood ratio;
+the person is the same above the threshold of the target prior. After --method quality, the quality of the two clips is
+measured as embed-voice and embed-face do, and scales the evidence. If a modality is missing (two audio recordings,
+silent videos, an image, no detectable face), the other one alone is used; after --method logistic by its own map, for
+which the calibration must be trained with --missing rest, as the recipes do. Clips without a common modality get the
+log-likelihood ratio 0, no verdict, and exit code 3.
 
 The calibration must be trained on scores of the same models. Prints one line per modality, then score and verdict.
 

@@ -42,7 +42,7 @@ def embed(
     Returns
     -------
     Clip : `vectors` has those of "voice", "face" and "fused" that the file allows, each (d,) float32; `absent` has the
-        reason for each missing modality
+        reason for each missing modality, `quality` the measures of each present one
 
     Raises
     ------
@@ -62,14 +62,14 @@ def embed(
         raise OptionError("a fusion network needs a voice encoder and a face encoder")
     if not Path(path).exists():
         raise InputError(f"{path}: no such file")
-    clip, quality = Clip(), {}
+    clip = Clip()
     for modality, encoder, embed_one in (("voice", voice, embed_voice), ("face", face, embed_face)):
         if encoder is None:
             continue
         clip.models[modality] = encoder.model
         try:
             options = audio_track if modality == "voice" else frames_per_clip
-            clip.vectors[modality], quality[modality] = embed_one(path, encoder, options)
+            clip.vectors[modality], clip.quality[modality] = embed_one(path, encoder, options)
         except InputError as error:
             clip.absent[modality] = str(error)
     if not clip.vectors:
@@ -77,7 +77,7 @@ def embed(
     clip = adapt_clip(clip, adaptations)
     if fusion is not None:
         refuse_other_encoders(fusion, clip.models, path)
-        clip.vectors["fused"] = fuse_one(fusion, clip.vectors, quality)
+        clip.vectors["fused"] = fuse_one(fusion, clip.vectors, clip.quality)
     return clip
 
 

@@ -166,6 +166,8 @@ class QualityFusion:
         [2.0, 0.0]
         """
         self.refuse_other_numbers(scores, quality)
+        if pairs is None and any(system.measures for system in self.systems):
+            raise InputError("the model has quality measures: give the pairs of the trials and the values")
         ratios = np.zeros(len(scores))
         for start in range(0, len(scores), BLOCK):
             part = scores[start : start + BLOCK]

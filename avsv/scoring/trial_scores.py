@@ -15,6 +15,8 @@ from avsv.scoring.cohort_statistics import cohort_statistics
 from avsv.scoring.cosine import inner_products
 from avsv.scoring.missing import fill_missing
 from avsv.scoring.modality_overlap import LEAST, read_weights, shared_weights
+from avsv.scoring.quality import RecordingValues
+from avsv.scoring.quality_fusion import QualityFusion
 from avsv.scoring.trial_embeddings import TrialEmbeddings, read_trial_embeddings
 
 Source = Embeddings | TrialEmbeddings | Path | str
@@ -184,11 +186,13 @@ def calibrate(
 
 def fuse(
     scores: Sequence[np.ndarray],
-    model: ScoreFusion | Path | str | None = None,
+    model: ScoreFusion | QualityFusion | Path | str | None = None,
     *,
     train_scores: Sequence[np.ndarray] | None = None,
     train_labels: np.ndarray | None = None,
     p_target: float = 0.01,
+    pairs: np.ndarray | None = None,
+    quality: Sequence[RecordingValues] = (),
 ) -> np.ndarray:
     """Fuse the scores of several systems on the same trials.
 
@@ -199,10 +203,13 @@ def fuse(
     Parameters
     ----------
     scores : one (n,) array per system, NaN where it has no score
-    model : from `avsv.scoring.calibration.train_fusion`, or a file that `avsv fuse` or `avsv calibrate` wrote
+    model : from `avsv.scoring.calibration.train_fusion` or `avsv.scoring.quality_training.train_quality_fusion`, or a
+        file that `avsv fuse` or `avsv calibrate` wrote
     train_scores : the same systems' scores on trials of other speakers, one (m,) array each
     train_labels : (m,) bool, True for a target trial
     p_target : weight of the targets in training
+    pairs, quality : for a model of quality-dependent fusion with quality measures, the `pairs` of the trials and, for
+        each system, the values of their recordings
 
     Returns
     -------
@@ -210,7 +217,8 @@ def fuse(
 
     Raises
     ------
-    InputError : the model or training scores have another number of systems, or a set of systems has no regression
+    InputError : the model or training scores have another number of systems, a set of systems has no regression, or
+        quality values are missing
 
     Examples
     --------
@@ -228,7 +236,9 @@ def fuse(
         model = train_fusion(train, np.asarray(train_labels, bool), p_target, patterns=patterns)
     if model is None:
         return mean_of_present(columns)
-    fusion = model if isinstance(model, ScoreFusion) else read_fusion(model)
+    fusion = read_fusion(model) if isinstance(model, Path | str) else model
+    if isinstance(fusion, QualityFusion):
+        return fusion.apply(columns, pairs, quality)
     if len(fusion.systems) != len(scores):
         raise InputError(f"expected scores of {len(fusion.systems)} systems, as in the model, found {len(scores)}")
     if fusion.measures:

@@ -1,6 +1,6 @@
 """Decides one trial by a calibration, from the cosines of the modalities that both clips have."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -8,6 +8,8 @@ import numpy as np
 
 from avsv.errors import InputError, OptionError
 from avsv.scoring.calibration import ScoreFusion, read_fusion
+from avsv.scoring.quality import RecordingValues
+from avsv.scoring.quality_fusion import Influence, QualityFusion
 
 RETRAIN = ("score the calibration's trials with these models (avsv embed-voice, embed-face, score), and train it on "
            "these scores (avsv fuse)")  # fmt: skip
@@ -20,11 +22,13 @@ class Clip:
     vectors : modality -> embedding, (d,) float32
     absent : modality -> reason why the file has no embedding of it
     models : modality -> name of the encoder, see avsv/kaldi/origin.py
+    quality : modality -> quality measures, by the names of the tables that embed-voice and embed-face write
     """
 
     vectors: dict[str, np.ndarray] = field(default_factory=dict)
     absent: dict[str, str] = field(default_factory=dict)
     models: dict[str, str] = field(default_factory=dict)
+    quality: dict[str, dict[str, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -43,13 +47,14 @@ class Verdict:
     same: bool | None
 
 
-def verify(a: Clip, b: Clip, calibration: ScoreFusion | Path | str, p_target: float = 0.5) -> Verdict:
+def verify(a: Clip, b: Clip, calibration: ScoreFusion | QualityFusion | Path | str, p_target: float = 0.5) -> Verdict:
     """Decide whether two clips show the same person, from the modalities that both of them have.
 
     Parameters
     ----------
     a, b : clips embedded by `embed` with the same encoders
-    calibration : trained on the cosines of these encoders, one score per modality: a file that `avsv fuse` wrote
+    calibration : trained on the cosines of these encoders, one score per modality: a file that `avsv fuse` wrote, by
+        logistic regression without quality measures, or by quality-dependent fusion with measures that `embed` takes
     p_target : prior probability that the two clips show the same person
 
     Raises
@@ -70,16 +75,19 @@ def verify(a: Clip, b: Clip, calibration: ScoreFusion | Path | str, p_target: fl
         raise OptionError(f"target prior: expected a number between 0 and 1, found {p_target}")
     if a.models != b.models:
         raise InputError(f"the clips were embedded by different encoders: {a.models} and {b.models}")
-    source = "the calibration" if isinstance(calibration, ScoreFusion) else calibration
-    fusion = calibration if isinstance(calibration, ScoreFusion) else read_fusion(calibration)
+    source = calibration if isinstance(calibration, Path | str) else "the calibration"
+    fusion = read_fusion(calibration) if isinstance(calibration, Path | str) else calibration
     columns = modality_columns(fusion, a.models, source)
     shared = [modality for modality in columns if modality in a.vectors and modality in b.vectors]
     cosines = {modality: cosine(modality, a.vectors[modality], b.vectors[modality]) for modality in shared}
-    ratio, threshold = trial_llr(fusion, columns, cosines), float(np.log((1 - p_target) / p_target))
+    quality = measured_quality(fusion, columns, a, b, source) if isinstance(fusion, QualityFusion) else ()
+    ratio, threshold = trial_llr(fusion, columns, cosines, quality), float(np.log((1 - p_target) / p_target))
     return Verdict(cosines, ratio, threshold, ratio > threshold if shared else None)
 
 
-def modality_columns(fusion: ScoreFusion, models: Mapping[str, str], source: Path | str) -> dict[str, int]:
+def modality_columns(
+    fusion: ScoreFusion | QualityFusion, models: Mapping[str, str], source: Path | str
+) -> dict[str, int]:
     """Column of each modality among a calibration's systems, found by the models that made its training scores.
 
     Parameters
@@ -90,7 +98,7 @@ def modality_columns(fusion: ScoreFusion, models: Mapping[str, str], source: Pat
     Raises
     ------
     InputError : the calibration is not of one cosine per modality, or of other models; does not record its models; or
-        uses quality measures
+        is a logistic regression with quality measures
 
     Examples
     --------
@@ -101,26 +109,88 @@ def modality_columns(fusion: ScoreFusion, models: Mapping[str, str], source: Pat
     names = " and ".join(models)
     if len(fusion.systems) != len(models):
         raise InputError(f"{source}: a calibration of {len(fusion.systems)} scores, expected those of {names}")
-    if fusion.measures:
+    if isinstance(fusion, ScoreFusion) and fusion.measures:
         tables = ", ".join(measure.table for measure in fusion.measures)
-        raise InputError(f"{source}: also uses {tables}; give a calibration trained on the scores alone")
+        raise InputError(f"{source}: a logistic regression that also uses {tables}; give one trained on the scores "
+                         "alone, or a quality-dependent fusion")  # fmt: skip
     if None in fusion.trained_on:
         raise InputError(f"{source}: does not record the models of its training scores; {RETRAIN}")
     wanted = {f"{model} cosine": modality for modality, model in models.items()}
-    for system, name in zip(fusion.trained_on, fusion.systems, strict=True):
+    names = fusion.systems if isinstance(fusion, ScoreFusion) else [system.name for system in fusion.systems]
+    for system, name in zip(fusion.trained_on, names, strict=True):
         if system not in wanted or fusion.trained_on.count(system) > 1:
             raise InputError(f"{source}: the scores {name} were made by {system}, expected one each of: "
                             f"{', '.join(wanted)}; {RETRAIN}")  # fmt: skip
     return {modality: fusion.trained_on.index(system) for system, modality in wanted.items()}
 
 
-def trial_llr(fusion: ScoreFusion, columns: Mapping[str, int], cosines: Mapping[str, float]) -> float:
+def measured_quality(
+    fusion: QualityFusion, columns: Mapping[str, int], a: Clip, b: Clip, source: Path | str
+) -> list[RecordingValues]:
+    """The clips' values of a fusion's quality measures, for each of its systems; NaN where a modality is absent.
+
+    Parameters
+    ----------
+    columns : modality -> column, from `modality_columns`
+    source : file of the calibration, for messages
+
+    Raises
+    ------
+    InputError : a measure is not one that `embed` takes, or has no logarithm
+    """
+    modalities = sorted(columns, key=columns.__getitem__)
+    values = []
+    for modality, system in zip(modalities, fusion.systems, strict=True):
+        sides = [
+            [[measured_value(one, clip.quality.get(modality), source) for one in system.measures]] for clip in (a, b)
+        ]
+        values.append(RecordingValues(*(np.array(side, float).reshape(1, -1) for side in sides)))
+    return values
+
+
+def measured_value(measure: Influence, measured: Mapping[str, float] | None, source: Path | str) -> float:
+    """A clip's value of a measure, NaN if the clip lacks the modality.
+
+    Parameters
+    ----------
+    measured : the clip's measures of the modality, by table; None if it is absent
+    source : file of the calibration, for messages
+
+    Raises
+    ------
+    InputError : see `measured_quality`
+
+    Examples
+    --------
+    >>> measure = Influence("exp/voice/dev/utt2dur", True, "s", 0.5, [0.0] * 2, [1.0] * 2, [0.1] * 2, [0.0] * 2)
+    >>> measured_value(measure, {"utt2dur": 1.0}, "model.json")
+    0.0
+    """
+    if measured is None:
+        return float("nan")
+    name = Path(measure.table).name
+    if name not in measured:
+        raise InputError(f"{source}: uses the quality table {measure.table}, which is not measured on single files; "
+                         f"train it with some of these tables: {', '.join(measured)}")  # fmt: skip
+    value = float(measured[name])
+    if measure.log and value <= 0:
+        raise InputError(f"{source}: takes the logarithm of {name}, which is {value:g} for a clip")
+    return float(np.log(value)) if measure.log else value
+
+
+def trial_llr(
+    fusion: ScoreFusion | QualityFusion,
+    columns: Mapping[str, int],
+    cosines: Mapping[str, float],
+    quality: Sequence[RecordingValues] = (),
+) -> float:
     """Natural-log likelihood ratio of one trial, 0 if the clips share no modality.
 
     Parameters
     ----------
     columns : modality -> column, from `modality_columns`
     cosines : modality -> cosine, for the modalities that both clips have
+    quality : from `measured_quality`, for a quality-dependent fusion
 
     Raises
     ------
@@ -136,10 +206,11 @@ def trial_llr(fusion: ScoreFusion, columns: Mapping[str, int], cosines: Mapping[
     scores = np.full((1, len(columns)), np.nan)
     for modality, cosine in cosines.items():
         scores[0, columns[modality]] = cosine
-    ratio = float(fusion.apply(scores)[0])
-    if not np.isfinite(ratio):
+    pairs = np.zeros((1, 2), int)
+    ratios = fusion.apply(scores, pairs, quality) if isinstance(fusion, QualityFusion) else fusion.apply(scores)
+    if not np.isfinite(ratios[0]):
         raise InputError("the log-likelihood ratio is not finite: the calibration's weights are too large")
-    return ratio
+    return float(ratios[0])
 
 
 def cosine(modality: str, a: np.ndarray, b: np.ndarray) -> float:

@@ -269,6 +269,71 @@ def test_clips_are_adapted_before_they_are_compared(avsv, verify, vectors, tmp_p
     assert status == 1 and "voice:other" in output
 
 
+TABLES = ["voice=log:{}/voice/utt2dur", "voice={}/voice/utt2snr", "face={}/face/utt2magnitude",
+          "face=log:{}/face/utt2face_size"]  # fmt: skip
+
+
+@pytest.fixture
+def fused_by_quality(avsv, media, vectors, tmp_path):
+    """A quality-dependent fusion of the media files, with the ratios of avsv fuse, by pair."""
+    names = ["a.mp4", "b.mp4", "a-silent.mp4", "b-silent.mp4", "c.png", "dark.mp4"]
+    people = {"a.mp4": "a", "a-silent.mp4": "a", "b.mp4": "b", "b-silent.mp4": "b", "dark.mp4": "a"}
+    lines = [f"{a} {b} {'' if people.get(a, a) == people.get(b, b) else 'non'}target\n" for a in names for b in names]
+    (tmp_path / "trials").write_text("".join(lines))
+    common = ["--trials", tmp_path / "trials"]
+    for modality in ("voice", "face"):
+        scp = media.parent / modality / "embedding.scp"
+        assert avsv("score", *common, "--missing", "0", "--enroll", scp, tmp_path / modality)[0] == 0
+    files = [f"{modality}={tmp_path / modality}" for modality in ("face", "voice")]
+    tables = [table.format(media.parent) for table in TABLES]
+    argv = ["fuse", "--method", "quality", "--missing", "rest", *common, "--scores", *files, "--quality", *tables]
+    assert avsv(*argv, "--p-target", "0.5", tmp_path / "t")[0] == 0
+    model = json.loads((tmp_path / "t.json").read_text())
+    for system in model["systems"]:  # a few pairs do not show how quality matters
+        system |= {"log_scale": 1.5, "pivot": 0.5}
+        for number, measure in enumerate(system["measures"]):
+            measure |= {"scale_weights": [0.3, -0.2 * number], "offset_weights": [0.1, 0.4]}
+    (tmp_path / "q.json").write_text(json.dumps(model))
+    assert avsv(*argv, "--model", tmp_path / "q.json", tmp_path / "q")[0] == 0
+    ratios = np.loadtxt(tmp_path / "q", dtype=str)
+    return {(a, b): float(ratio) for a, b, ratio in ratios}
+
+
+def run_verify(avsv, model, media, a, b):
+    return avsv("verify", "--voice", "v", "--face", "f", "--calibration", model, media / a, media / b)
+
+
+def test_verify_measures_the_quality_that_fuse_reads_from_tables(verify, fused_by_quality, avsv, media, tmp_path):
+    pairs = [
+        ("a.mp4", "b.mp4"),
+        ("a.mp4", "dark.mp4"),
+        ("b-silent.mp4", "c.png"),
+        ("dark.mp4", "b.mp4"),
+        ("dark.mp4", "c.png"),
+    ]
+    for a, b in pairs:
+        status, output = run_verify(avsv, tmp_path / "q.json", media, a, b)
+        assert status == (UNDECIDED if (a, b) == ("dark.mp4", "c.png") else 0)
+        assert ratio_of(output) == pytest.approx(fused_by_quality[a, b], abs=5e-3), (a, b)
+    assert fused_by_quality["dark.mp4", "c.png"] == 0
+
+
+def test_a_quality_table_that_single_files_do_not_have_is_refused(verify, fused_by_quality, avsv, media, tmp_path):
+    model = json.loads((tmp_path / "q.json").read_text())
+    model["systems"][0]["measures"][0]["table"] = "exp/utt2accent"
+    (tmp_path / "q.json").write_text(json.dumps(model))
+    status, output = run_verify(avsv, tmp_path / "q.json", media, "a.mp4", "b.mp4")
+    assert status == 1 and "utt2accent" in output and "q.json" in output
+
+
+def test_a_quality_dependent_fusion_of_other_models_is_refused(verify, fused_by_quality, avsv, media, tmp_path):
+    model = json.loads((tmp_path / "q.json").read_text())
+    model["systems"][0]["trained_on"] = "face:other cosine"
+    (tmp_path / "q.json").write_text(json.dumps(model))
+    status, output = run_verify(avsv, tmp_path / "q.json", media, "a.mp4", "b.mp4")
+    assert status == 1 and "face:other" in output
+
+
 WITH_QUALITY = {"reliability": True, "voice_quality": ["utt2snr"], "face_quality": ["utt2magnitude"]}
 
 

@@ -13,6 +13,7 @@ from avsv.scoring import quality_training
 from avsv.scoring.calibration import read_fusion, write_fusion
 from avsv.scoring.quality import RecordingValues
 from avsv.scoring.quality_fusion import FusedSystem, Influence, QualityFusion
+from avsv.scoring.trial_scores import fuse
 from tests.scoring.quality_scores import simulate, train
 
 
@@ -145,3 +146,14 @@ def test_the_message_on_an_invalid_model_names_the_place(tmp_path, trained):
     (tmp_path / "m.json").write_text(json.dumps(changed(model, *MEASURE, "log", value=1)))
     with pytest.raises(InputError, match=r"systems\[0\]\.measures\[0\]\.log"):
         read_fusion(tmp_path / "m.json")
+
+
+def test_fuse_of_the_api_applies_a_model_and_its_file(tmp_path, simulated, trained):
+    write_fusion(tmp_path / "m.json", trained)
+    expected = trained.apply(simulated.scores, simulated.trials.pairs, simulated.quality)
+    for model in (trained, tmp_path / "m.json", str(tmp_path / "m.json")):
+        ratios = fuse(list(simulated.scores.T), model, pairs=simulated.trials.pairs, quality=simulated.quality)
+        assert np.array_equal(ratios, expected)
+    for wrong in ({}, {"quality": simulated.quality}, {"pairs": simulated.trials.pairs}):
+        with pytest.raises(InputError):
+            fuse(list(simulated.scores.T), trained, **wrong)
