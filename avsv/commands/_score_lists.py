@@ -56,7 +56,7 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--ridge", type=penalties, metavar="X[,X...]",
-        help="of --method quality: penalty on the influence of quality; the best of several (0.01)",
+        help="of --method quality: penalty on the influence of quality; the best of several (0.003)",
     )  # fmt: skip
     add_missing(parser, "trials without a score, or with a recording that has no quality value", "error", "rest")
 

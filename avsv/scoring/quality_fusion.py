@@ -7,8 +7,8 @@ The log-likelihood ratio of a trial is a sum over the systems s that have a scor
 where q_s are quality features of the two recordings for that system: a voice's noise scales the voice score only. An
 absent score adds nothing, so one model serves every set of systems and a trial without any score gets 0. The scale is
 positive, so a higher score never lowers the ratio. The pivot is the score that is no evidence on average; a low scale
-therefore moves the ratio towards 0. Features are standardised and limited to two standard deviations of the training
-trials: recordings unlike all of these cannot drive the scale further.
+therefore moves the ratio towards 0. Features are standardised and, smoothly, limited to two standard deviations of the
+training trials: recordings unlike all of these cannot drive the scale further.
 
 Fusion that depends on quality is surveyed by Poh and Kittler, "A unified framework for biometric expert fusion
 incorporating quality measures", IEEE TPAMI 34(1), 2012. Ferrer, Graciarena, Zymnis and Shriberg, "System combination
@@ -25,7 +25,7 @@ from avsv.errors import InputError
 from avsv.scoring.quality import RecordingValues
 
 KIND = "quality-dependent"  # marks a model file
-LIMIT = 2.0  # standard deviations beyond which a quality feature has no further effect
+LIMIT = 2.0  # standard deviations that a quality feature approaches, however far it is from the training trials
 BLOCK = 1 << 15  # trials processed at a time
 MAX_LOG_SCALE = 500.0  # of any trial; its exponential is finite
 SHAPE = {
@@ -195,7 +195,7 @@ class QualityFusion:
 
 
 def standardise(features: np.ndarray, mean: np.ndarray, deviation: np.ndarray) -> np.ndarray:
-    """Features in standard deviations from the mean, at most LIMIT away.
+    """Features in standard deviations from the mean, with a smooth limit: LIMIT tanh(x / LIMIT).
 
     Parameters
     ----------
@@ -204,10 +204,10 @@ def standardise(features: np.ndarray, mean: np.ndarray, deviation: np.ndarray) -
 
     Examples
     --------
-    >>> standardise(np.array([[3.0], [99.0]]), np.array([1.0]), np.array([2.0])).tolist()
-    [[1.0], [2.0]]
+    >>> standardise(np.array([[3.0], [99.0]]), np.array([1.0]), np.array([2.0])).round(2).tolist()
+    [[0.92], [2.0]]
     """
-    return np.clip((features - mean) / deviation, -LIMIT, LIMIT)
+    return LIMIT * np.tanh((features - mean) / deviation / LIMIT)
 
 
 def refuse_nan(features: np.ndarray, name: str) -> None:

@@ -28,7 +28,7 @@ from avsv.scoring.quality_fusion import (
 )
 
 # Penalty on each squared quality weight, relative to the cost of answering 0 to every trial.
-QUALITY_RIDGE = 0.01
+QUALITY_RIDGE = 0.003
 LEAST_SCALE = 1e-3  # at the start, per standard deviation of the score; for systems that do not separate the classes
 
 
@@ -102,7 +102,7 @@ def train_quality_fusion(
     >>> trials = Trials(["a", "b"], ["c", "d"], np.array([[0, 0], [0, 1], [1, 0], [1, 1]]), np.array([1, 0, 0, 1]) > 0)
     >>> one = TrainingList("dev", trials, np.array([[2.0], [1.0], [0.0], [1.0]]))
     >>> fusion = train_quality_fusion([one], ["voice"], 0.5)
-    >>> abs(fusion.apply(np.array([[1.0]]))[0]) < 1e-6, fusion.lists[0].people
+    >>> bool(abs(fusion.apply(np.array([[1.0]]))[0]) < 1e-6), fusion.lists[0].people
     (True, 2)
     """
     measures = [*measures] or [[]] * len(names)

@@ -98,7 +98,7 @@ def test_the_ratios_are_those_of_the_models_formula(avsv, sets):
         for number in range(len(trials)):
             both = sorted(float(table[utt]) for utt in trials[number])
             both = np.log(both) if measure["log"] else np.array(both)
-            standard = np.clip((both - measure["mean"]) / measure["deviation"], -2, 2)
+            standard = 2 * np.tanh((both - measure["mean"]) / measure["deviation"] / 2)
             scale = np.exp(system["log_scale"] + standard @ measure["scale_weights"])
             expected[number] += scale * (scores[number] - system["pivot"]) + system["offset"]
             expected[number] += standard @ measure["offset_weights"]

@@ -11,6 +11,11 @@ W = np.array([0.5, 0.3, 0.0, -0.1])  # of lower and higher snr, lower and higher
 U = np.array([0.4, 0.0, 0.0, -0.4])
 
 
+def limited(x):
+    """Approaches -2 and 2."""
+    return 2 * np.tanh(x / 2)
+
+
 def simulate(seed, n=20000, n_people=40, absent=0.2, name="dev", n_systems=2):
     """Trials whose scores have the log-likelihood ratio exp(1 + q.W) (score - 2) + q.U in each of the systems.
 
@@ -27,7 +32,7 @@ def simulate(seed, n=20000, n_people=40, absent=0.2, name="dev", n_systems=2):
         quality = rng.normal(size=(len(ids), 2))
         values.append(RecordingValues(quality, quality))
         features = values[-1].features(pairs)
-        standard = np.clip((features - features.mean(axis=0)) / features.std(axis=0), -2, 2)
+        standard = limited((features - features.mean(axis=0)) / features.std(axis=0))
         scale = np.exp(1 + standard @ W)
         variance = 2 * scale
         ratio = np.where(labels, variance, -variance) / 2 + np.sqrt(variance) * rng.normal(size=n)

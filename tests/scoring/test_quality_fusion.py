@@ -64,13 +64,17 @@ def test_blocks_do_not_change_ratios_or_training(simulated, trained, monkeypatch
     assert train([simulated]).systems[0].log_scale == pytest.approx(trained.systems[0].log_scale)
 
 
-def test_quality_beyond_two_standard_deviations_has_no_further_effect(trained):
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_quality_acts_like_two_standard_deviations_at_most(trained, sign):
     pairs, scores = np.array([[0, 0]]), np.array([[2.5, 1.5]])
-
-    def ratio(value):
-        return trained.apply(scores, pairs, 2 * [RecordingValues(*2 * [np.full((1, 2), value)])])[0]
-
-    assert ratio(10.0) == ratio(1e300) and ratio(-10.0) == ratio(-1e300)
+    ratios = [trained.apply(scores, pairs, 2 * [RecordingValues(*2 * [np.full((1, 2), sign * value)])])[0]
+              for value in (20.0, 1e300)]  # fmt: skip
+    bounds = [sign * 2 * np.sum([one.scale_weights for one in system.measures]) for system in trained.systems]
+    offsets = [sign * 2 * np.sum([one.offset_weights for one in system.measures]) for system in trained.systems]
+    expected = 0.0
+    for system, bound, offset, score in zip(trained.systems, bounds, offsets, scores[0], strict=True):
+        expected += np.exp(system.log_scale + bound) * (score - system.pivot) + system.offset + offset
+    assert ratios == pytest.approx([expected] * 2, rel=1e-6)
 
 
 NUMBERS = st.floats(-1e6, 1e6)
