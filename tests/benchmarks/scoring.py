@@ -13,6 +13,7 @@ this process, without files. The last column is the target on two cores; the exi
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -23,9 +24,12 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
+from sklearn.linear_model import LogisticRegression
 
 from avsv.kaldi.columns import as_bytes, join_columns
 from avsv.kaldi.embeddings import write_embeddings
+from avsv.kaldi.scores import write_scores
+from avsv.kaldi.trials import read_trials
 
 DIM, COHORT, TRAIN_SPEAKERS, TRAIN_UTTERANCES = 192, 5994, 5994, 20
 SETS = {"O": (40, 4708, 37_720), "E": (1251, 145_160, 579_818)}  # speakers, utterances, trials
@@ -51,6 +55,9 @@ def rows(d: str) -> list[Row]:
     as_norm = ["normalize", "--method", "as-norm", "--top-n", "300", "--cohort", f"{d}/cohort.scp"]
     evaluate, no_interval = ["evaluate", "--trials", f"{d}/E.trials", f"{d}/E.cosine"], ["--resamples", "0"]
     plda = ["plda", "--embeddings", f"{d}/train.scp", "--utt2spk", f"{d}/utt2spk", f"{d}/plda"]
+    systems = [f"{name}={d}/E.{name}" for name in ("voice", "face")]
+    tables = [f"{name}=log:{d}/E.{name}.quality" for name in ("voice", "face")]
+    by_quality = ["fuse", "--method", "quality", *e[:2], "--scores", *systems, "--quality", *tables]
     large = {n: ["score", "--trials", f"{d}/{n}.trials", *e[2:], f"{d}/{n}.cosine"] for n in LARGE}
     return [
         Row("avsv score --help", ["score", "--help"], seconds=0.3),
@@ -64,6 +71,10 @@ def rows(d: str) -> list[Row]:
         Row("E: measures, 1,000 resamples", evaluate, "", 30),
         Row("PLDA training, 10 iterations", plda, "train: covariance", 2),
         Row("E: PLDA scores", ["score", "--backend", "plda", "--plda", f"{d}/plda", *e, f"{d}/E.plda"], "", 3),
+        Row("E: logistic fusion", ["fuse", *e[:2], "--scores", f"{d}/E.voice", f"{d}/E.face", f"{d}/E.logistic"],
+            "E: logistic regression of scikit-learn"),
+        Row("E: quality-dependent fusion", [*by_quality, f"{d}/E.fused"], "E: logistic regression of scikit-learn", 20),
+        Row("E: the same, applied", [*by_quality, "--model", f"{d}/E.fused.json", f"{d}/E.applied"], "", 6),
         Row("10M: cosine", large["10M"], large=True),
         Row("40M: cosine", large["40M"], mebibytes=1536, large=True),
         Row("10M: measures", ["evaluate", "--trials", f"{d}/10M.trials", f"{d}/10M.cosine", *no_interval],
@@ -82,6 +93,8 @@ def make_data(folder: Path, large: bool) -> None:
         vectors = rng.standard_normal((n_speakers, DIM))[speakers] + 0.9 * rng.standard_normal((n_utts, DIM))
         write_embeddings(folder / f"{name}.ark", folder / f"{name}.scp", names, vectors)
         write_trials(folder / f"{name}.trials", names, speakers, n_trials, rng)
+    if not (folder / "E.face.quality").exists():
+        write_systems(folder, rng)
     if not (folder / "utt2spk").exists():
         cohort = [f"id0{p:04d}" for p in range(COHORT)]
         write_embeddings(folder / "cohort.ark", folder / "cohort.scp", cohort, rng.standard_normal((COHORT, DIM)))
@@ -119,8 +132,25 @@ def write_trials(path: Path, names: list[str], speakers: np.ndarray, n: int, rng
     part.rename(path)
 
 
+def write_systems(folder: Path, rng: np.random.Generator) -> None:
+    """Scores of two systems on E, and a quality table of each: the standard deviation of a recording's noise."""
+    trials = read_trials(folder / "E.trials")
+    for system in ("voice", "face"):
+        noise = dict.fromkeys([*trials.enroll_ids, *trials.test_ids])
+        noise = dict(zip(noise, rng.uniform(0.1, 1, len(noise)).round(4).tolist(), strict=True))
+        sides = (np.array([noise[name] for name in ids]) for ids in (trials.enroll_ids, trials.test_ids))
+        enroll, test = (side[trials.pairs[:, n]] for n, side in enumerate(sides))
+        scores = trials.labels + np.maximum(enroll, test) * rng.standard_normal(len(trials))
+        write_scores(folder / f"E.{system}", trials, scores)
+        (folder / f"E.{system}.quality").write_text("".join(f"{name} {value}\n" for name, value in noise.items()))
+
+
 def run(command: list[str]) -> tuple[float, float]:
-    """Wall seconds and peak MiB of `avsv ...`."""
+    """Wall seconds and peak MiB of `avsv ...`; an earlier output, which avsv would keep, is removed first."""
+    if command[0] in ("score", "normalize", "fuse"):
+        Path(command[-1]).unlink(missing_ok=True)
+    elif command[0] == "plda":
+        shutil.rmtree(command[-1], ignore_errors=True)
     begin = time.perf_counter()
     process = subprocess.Popen(["avsv", *command], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     output = process.stderr.read().decode()
@@ -156,6 +186,9 @@ def bare(name: str) -> float:
             np.matmul(block, cohort, out=out[: len(block)])
     elif name.endswith("scores"):
         np.argsort(scores)
+    elif name.endswith("scikit-learn"):
+        two = np.column_stack([scores, rng.standard_normal(n_trials)])
+        LogisticRegression(C=1e6).fit(two, two.sum(axis=1) + 2 * rng.standard_normal(n_trials) > 0)
     else:
         np.linalg.eigh(vectors.T @ vectors)
     return time.perf_counter() - begin
