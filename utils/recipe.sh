@@ -95,6 +95,10 @@ name_systems() {
       echo "${0##*/}: --${2/avn_e/fusion} $given: exp/$name is another system or part of the recipe; give another NAME=$given" >&2
       exit 2 ;;
     esac
+    if [[ $name == *_adapted ]]; then
+      echo "${0##*/}: --${2/avn_e/fusion} $given: names in _adapted are those of --adapt-set; give another NAME=$given" >&2
+      exit 2
+    fi
     names+=("$name")
     source_of[$name]=$(from_user "$given")
     given=${given%:*+*}   # without :VOICE+FACE
@@ -139,6 +143,40 @@ pair_fusions() {
     score_fusions+=("mean${pair_suffix[$pair]}" "logistic${pair_suffix[$pair]}")
   done
 }
+
+# adapt_systems: with --adapt-set, every voice, face, fusion network and score fusion NAME is followed by NAME_adapted, its
+# counterpart on adapted embeddings. adapted_systems has the voices and faces among them; systems has all but score fusions.
+adapt_systems() {
+  local name pair both
+  # shellcheck disable=SC2034  # read by the recipe
+  declare -ga adapted_systems=() systems=()
+  # shellcheck disable=SC2154
+  if [ -n "$adapt_set" ]; then
+    adapted_systems=("${voices[@]/%/_adapted}" "${faces[@]/%/_adapted}")
+    for name in "${fusions[@]}"; do
+      source_of[${name}_adapted]=${source_of[$name]}
+      voice_of[${name}_adapted]=${voice_of[$name]}_adapted face_of[${name}_adapted]=${face_of[$name]}_adapted
+    done
+    fusions+=("${fusions[@]/%/_adapted}")
+    for pair in "${score_pairs[@]}"; do
+      both=${pair%+*}_adapted+${pair#*+}_adapted
+      pair_suffix[$both]=${pair_suffix[$pair]}_adapted
+      score_pairs+=("$both")
+    done
+    score_fusions+=("${score_fusions[@]/%/_adapted}")
+  fi
+  systems=("${voices[@]}" "${faces[@]}" "${adapted_systems[@]}" "${fusions[@]}")
+}
+
+# apply_to SYSTEM SET ...: the options of avsv adapt that write SYSTEM_adapted's embeddings of these sets, in the array applied.
+apply_to() {
+  local set
+  applied=()
+  for set in "${@:2}"; do applied+=(--apply "exp/$1/$set/embedding.scp" "exp/$1_adapted/$set"); done
+}
+
+# people_in SET: the number of people in data/SET.
+people_in() { cut -d ' ' -f 2 "data/$1/utt2spk" | sort -u | wc -l; }
 
 # need VARIABLE ...: stops if one of the recipe's options is empty.
 need() {

@@ -101,12 +101,20 @@ def refuse_options_without_effect(args: "argparse.Namespace") -> None:
 
 def adapt_embeddings(args: "argparse.Namespace") -> None:
     """Write the map, and the embeddings of --apply after it."""
-    from avsv.features.quality_measures import FACE_TABLES, VOICE_TABLES
+    from avsv.features.quality_measures import TABLES
     from avsv.jobs.provenance import MadeFrom
     from avsv.kaldi.embeddings import read_embeddings
     from avsv.kaldi.origin import embeddings_model, same_model
     from avsv.kaldi.tables import read_table
-    from avsv.scoring.domain import MEAN, RECORD, TRANSFORM, apply_by_fold, learn_adaptation, write_adaptation
+    from avsv.scoring.domain import (
+        MEAN,
+        METHODS,
+        RECORD,
+        TRANSFORM,
+        apply_by_fold,
+        learn_adaptation,
+        write_adaptation,
+    )
 
     method = args.method or "center"
     inputs, options = {"embeddings": args.embeddings, "source": args.source}, result_options(args) | {"method": method}
@@ -114,7 +122,7 @@ def adapt_embeddings(args: "argparse.Namespace") -> None:
     files += [args.out / TRANSFORM] * (method != "center")
     todo = []
     for scp, out_dir in args.apply or []:
-        tables = [scp.parent / name for name in sorted({*VOICE_TABLES, *FACE_TABLES}) if (scp.parent / name).is_file()]
+        tables = [scp.parent / name for name in TABLES if (scp.parent / name).is_file()]
         applied = {**inputs, "folds": args.folds, "applied": scp, "quality": tables}
         record = MadeFrom(args.verb, applied, options)
         if not record.is_current(out_dir / "embedding.scp"):
@@ -124,8 +132,9 @@ def adapt_embeddings(args: "argparse.Namespace") -> None:
     scps = [args.embeddings, args.source, *(one[0] for one in todo)]
     model = same_model({scp: embeddings_model(scp) for scp in scps if scp is not None})
     domain = read_embeddings(args.embeddings)
-    learn = partial(learn_adaptation, method=method, model=model,
-                    source=read_embeddings(args.source).vectors if args.source else None)  # fmt: skip
+    # once for all folds: the source may have a million embeddings
+    source = METHODS[method].moments("source", read_embeddings(args.source).vectors) if args.source else None
+    learn = partial(learn_adaptation, method=method, source=source, model=model)
     adaptation = learn(domain.vectors, people=args.people)
     if not current:
         write_adaptation(args.out, adaptation, args.text)
@@ -149,11 +158,11 @@ def write_adapted(
     out_dir: Path, ids: "Sequence[str]", vectors: "np.ndarray", model: str | None, tables: "Sequence[Path]"
 ) -> None:
     """Write adapted embeddings, and copies of the quality tables of the raw ones, as one set."""
-    from avsv.features.quality_measures import FACE_TABLES, VOICE_TABLES
+    from avsv.features.quality_measures import TABLES
     from avsv.jobs.files import copy_file, replaced_together
     from avsv.kaldi.embeddings import write_embeddings
 
-    with replaced_together(*(out_dir / name for name in (*VOICE_TABLES, *FACE_TABLES))):  # no table of an earlier run
+    with replaced_together(*(out_dir / name for name in TABLES)):  # no table of an earlier run
         write_embeddings(out_dir / "embedding.ark", out_dir / "embedding.scp", ids, vectors, model)
         for table in tables:
             copy_file(table, out_dir / table.name)

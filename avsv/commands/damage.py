@@ -24,7 +24,7 @@ condition is one of:
   frames-P      face-noisy in a share P of each clip's faces: for embed-face --pool
 
 example:
-  avsv damage --condition noisy-0.6 --noises data/musan data/vox1 data/vox1_noisy-0.6
+  avsv damage --condition noisy-0.6 --noises data/musan_test data/vox1 data/vox1_noisy-0.6
   avsv damage --condition blur-4 --listen 20 data/vox1 data/vox1_blur-4
 """
 
@@ -60,7 +60,7 @@ def run(args):
     if (args.data_dir / "utt2damage").exists():
         raise InputError(f"{args.data_dir}: is already a noisy set (it has utt2damage); pass the clean set")
     if needs_noises(condition) and not args.noises:
-        raise OptionError(f"--condition {args.condition}: needs --noises for damage to voices, such as data/musan")
+        raise OptionError(f"--condition {args.condition}: needs --noises for damage to voices, such as data/musan_test")
     made = MadeFrom(
         args.verb,
         {"data": [args.data_dir / name for name in COPIED], "trials": sorted((args.data_dir / "trials").glob("[!.]*")),

@@ -26,9 +26,9 @@ example:
     --quality voice=exp/voice/vox1/utt2snr face=log:exp/face/vox1/utt2sharpness \\
     --train-trials data/dev/trials/dev --train-scores voice=exp/voice/dev/dev.cosine face=exp/face/dev/dev.cosine \\
     --train-quality voice=exp/voice/dev/utt2snr face=log:exp/face/dev/utt2sharpness \\
-    --train-trials data/dev_noisy/trials/dev \\
-    --train-scores voice=exp/voice/dev_noisy/dev.cosine face=exp/face/dev_noisy/dev.cosine \\
-    --train-quality voice=exp/voice/dev_noisy/utt2snr face=log:exp/face/dev_noisy/utt2sharpness \\
+    --train-trials data/dev_noisy-0.6/trials/dev \\
+    --train-scores voice=exp/voice/dev_noisy-0.6/dev.cosine face=exp/face/dev_noisy-0.6/dev.cosine \\
+    --train-quality voice=exp/voice/dev_noisy-0.6/utt2snr face=log:exp/face/dev_noisy-0.6/utt2sharpness \\
     exp/quality/scores/vox1-O.cosine
 """
 

@@ -9,7 +9,7 @@ measures the quality tables beside the damaged embeddings as well; training must
 order.
 
 example:
-  avsv damage --noises data/musan --condition voice-noisy --seed 1 data/vox2 data/vox2_damaged
+  avsv damage --noises data/musan_train --condition voice-noisy --seed 1 data/vox2 data/vox2_damaged
   avsv embed-voice --model exp/voice data/vox2_damaged exp/voice/vox2_damaged
   avsv noise-statistics --modality voice --kind noise --kind music --kind babble \\
     --utt2damage data/vox2_damaged/utt2damage exp/voice/vox2/embedding.scp exp/voice/vox2_damaged/embedding.scp \\

@@ -16,6 +16,7 @@ from avsv.features.fbank import FRAME, RATE, energy_vad, log_energy
 VOICE_TABLES = ("utt2dur", "utt2speech", "utt2snr", "utt2magnitude")
 DETECTION_TABLES = ("utt2face_score", "utt2face_size")
 FACE_TABLES = (*DETECTION_TABLES, "utt2sharpness", "utt2num_faces", "utt2magnitude")
+TABLES = tuple(sorted({*VOICE_TABLES, *FACE_TABLES}))
 
 FLOOR = 20  # percentile of the frames' power that is taken as the noise power
 LEAST_SNR = -20.0  # dB; reached by recordings of constant loudness, which have no pauses

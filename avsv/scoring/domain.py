@@ -66,33 +66,31 @@ class Adaptation:
 
 @dataclass(frozen=True)
 class Moments:
-    """Moments of the unlabelled recordings of one domain.
+    """Moments of the recordings of one domain.
 
     mean : (d,)
-    covariance : (d, d)
-    freedom : degrees of freedom of the covariance: people - 1, as recordings of one person are no new evidence
+    covariance : (d, d); None if the method needs none
     """
 
     mean: np.ndarray
-    covariance: np.ndarray
-    freedom: int
+    covariance: np.ndarray | None
 
 
-def center(domain: Moments, source: Moments | None) -> None:
+def center(domain: Moments, source: Moments | None, freedom: int) -> None:
     """Subtract the domain's mean."""
     return
 
 
-def whiten(domain: Moments, source: Moments | None) -> np.ndarray:
+def whiten(domain: Moments, source: Moments | None, freedom: int) -> np.ndarray:
     """Subtract the mean, then give the domain the covariance I, keeping the axes (ZCA whitening).
 
     The covariance is first shrunk towards a multiple of I, see `lda.shrink`: with few people nothing but the mean
     changes.
     """
-    return power(shrink(domain.covariance, domain.freedom), -0.5)
+    return power(shrink(domain.covariance, freedom), -0.5)
 
 
-def coral_to_source(domain: Moments, source: Moments | None) -> np.ndarray:
+def coral_to_source(domain: Moments, source: Moments | None, freedom: int) -> np.ndarray:
     """Subtract the mean, then give the domain the covariance of --source (CORAL; Sun, Feng and Saenko, AAAI 2016).
 
     The paper maps the training data to the domain. This is the reverse, which leaves everything trained on the source
@@ -100,7 +98,7 @@ def coral_to_source(domain: Moments, source: Moments | None) -> np.ndarray:
     embeddings of d values (the mean of an inverse Wishart posterior, roughly). Without this, the map is worse than
     none for fewer people than d.
     """
-    freedom, d = domain.freedom, len(domain.mean)
+    d = len(domain.mean)
     return align_covariance((freedom * domain.covariance + d * source.covariance) / (freedom + d), source.covariance)
 
 
@@ -108,14 +106,27 @@ def coral_to_source(domain: Moments, source: Moments | None) -> np.ndarray:
 class Method:
     """A method of adaptation.
 
-    transform : moments of domain and source -> matrix applied after centring, None for none
+    transform : (moments of domain and source, degrees of freedom of the domain's covariance: people - 1, as more
+        recordings of one person are little evidence) -> matrix applied after centring, None for none
     space : the space it maps to, as part of a model's name. CORAL leads to that of a source that was only centred
     needs_source : whether it needs embeddings of the source
     """
 
-    transform: Callable[[Moments, Moments | None], np.ndarray | None]
+    transform: Callable[[Moments, Moments | None, int], np.ndarray | None]
     space: str
     needs_source: bool = False
+
+    def moments(self, what: str, vectors: np.ndarray) -> Moments:
+        """The moments that the method needs of embeddings (n, d); InputError if they are unusable.
+
+        what : "adaptation" or "source", for the message
+        """
+        refuse_few(what, vectors)
+        if not np.isfinite(vectors.sum(axis=1)).all():
+            raise InputError(f"the {what} embeddings have NaN or infinite values")
+        if self.transform is center:
+            return Moments(vectors.mean(axis=0, dtype=np.float64), None)
+        return Moments(*mean_and_covariance(vectors))
 
 
 METHODS = {
@@ -128,7 +139,7 @@ METHODS = {
 def learn_adaptation(
     domain: np.ndarray,
     method: str = "center",
-    source: np.ndarray | None = None,
+    source: np.ndarray | Moments | None = None,
     people: int | None = None,
     model: str | None = None,
 ) -> Adaptation:
@@ -143,7 +154,8 @@ def learn_adaptation(
     ----------
     domain : (n, d) embeddings of the domain's recordings
     method : one of METHODS
-    source : (m, d) embeddings that back-ends, fusion and calibration are trained on; needed for "coral"
+    source : (m, d) embeddings that back-ends, fusion and calibration are trained on; needed for "coral". Or their
+        moments, from `METHODS[method].moments`, to learn from many domains
     people : number of different people in `domain`, about; None: a tenth of the recordings
     model : name of the encoder, if known
 
@@ -164,17 +176,19 @@ def learn_adaptation(
     chosen = METHODS[method]
     if chosen.needs_source and source is None:
         raise OptionError(f"method {method} needs `source`, the embeddings that the back-end was trained on")
-    refuse_unusable(domain, source)
-    people = count_people(len(domain), people)
-    moments = [Moments(*mean_and_covariance(vectors), freedom) for vectors, freedom in
-               ((domain, people - 1), (source, len(source) - 1 if source is not None else 0))
-               if vectors is not None]  # fmt: skip
-    of_domain, of_source = moments[0], moments[1] if len(moments) > 1 else None
-    if method != "center" and not np.trace(of_domain.covariance) > 0:
+    of_domain, of_source = chosen.moments("adaptation", domain), source
+    if isinstance(source, np.ndarray):
+        of_source = chosen.moments("source", source)
+    if of_source is not None and len(of_source.mean) != domain.shape[1]:
+        raise InputError(f"adaptation embeddings have {domain.shape[1]} values, source embeddings "
+                        f"{len(of_source.mean)}")  # fmt: skip
+    if of_domain.covariance is not None and not np.trace(of_domain.covariance) > 0:
         raise InputError("the domain's embeddings are all identical; give embeddings that vary")
+    people = count_people(len(domain), people)
     share = 1.0 if of_source is None else people / (people + HALF)
     mean = of_domain.mean if of_source is None else share * of_domain.mean + (1 - share) * of_source.mean
-    return Adaptation(Projection(mean, chosen.transform(of_domain, of_source)), method, model, share)
+    transform = chosen.transform(of_domain, of_source, people - 1)
+    return Adaptation(Projection(mean, transform), method, model, share)
 
 
 def apply_by_fold(
@@ -234,18 +248,6 @@ def count_people(n_recordings: int, people: int | None) -> int:
                     "embeddings they can do harm. Give recordings of more people%s", n_recordings,
                     "" if known else "perhaps ", people, HALF, "" if known else ", or their number")  # fmt: skip
     return people
-
-
-def refuse_unusable(domain: np.ndarray, source: np.ndarray | None) -> None:
-    """Raise InputError for embeddings that no domain can be learnt from."""
-    for what, rows in (("adaptation", domain), ("source", source)):
-        if rows is None:
-            continue
-        refuse_few(what, rows)
-        if not np.isfinite(rows.sum(axis=1)).all():
-            raise InputError(f"the {what} embeddings have NaN or infinite values")
-    if source is not None and source.shape[1] != domain.shape[1]:
-        raise InputError(f"adaptation embeddings have {domain.shape[1]} values, source embeddings {source.shape[1]}")
 
 
 def write_adaptation(folder: Path | str, adaptation: Adaptation, text: bool = False) -> None:

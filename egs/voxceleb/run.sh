@@ -21,6 +21,10 @@ frames_per_clip=5     # faces embedded and averaged
 face_pool=            # conf/face_pool.yaml: a clip's faces are pooled by attention on their quality; empty: averaged
 features=             # fbank: stage 1 makes filter banks and voice activity, which later stages do not read; empty: it makes none
 conditions=noisy-0.6  # noisy test sets that stage 9 makes, such as "noisy-0.6 no-voice snr-5": see avsv damage --help
+dev_conditions="clean noisy-0.6 both-noisy"   # versions of the held-out people's clips to train calibration and score fusion on; noisy-0.6 is one
+adapt_set=            # data/ directory of unlabelled recordings of the test's domain, to adapt every system to; empty: none
+adapt_folds=1         # 2, in place of adapt_set: two groups of test people, each adapted to the other; trials between groups are left out
+cohort_of=speakers    # cohort of as-norm: mean embeddings of the training speakers, or their utterances
 top_n=300             # cohort members of as-norm
 compared=             # further systems on the results page, such as another toolkit's: names of exp/NAME/scores/LIST.BACKEND
 published=            # table of published figures, shown beside ours
@@ -42,10 +46,18 @@ RECIPE_CONF=conf/recipe.conf
 . "$(own_or_reference cmd.sh)"
 
 # Derived from the options, for every stage.
+if [ "$adapt_folds" -gt 1 ]; then
+  if [ -n "$adapt_set" ]; then
+    echo "run.sh: --adapt-folds $adapt_folds: replaces --adapt-set $adapt_set; leave one of them out" >&2
+    exit 2
+  fi
+  adapt_set=$test_set
+fi
 name_systems voices voice "${voice[@]}"
 name_systems faces face "${face[@]}"
 name_systems fusions avn_e "${fusion[@]}"
 pair_fusions
+adapt_systems
 face_detector=$(from_user "$face_detector") synchrony=$(from_user "$synchrony") published=$(from_user "$published")
 detector_model=$(trained_or_given exp/face_detector "$face_detector")
 face_pool=$(from_user "$face_pool")
@@ -56,23 +68,49 @@ if $trust_model; then trust=(--trust-model); fi
 # The same number of faces per clip is embedded in every set; the face network trains on five or more.
 aligned_frames=$((frames_per_clip > 5 ? frames_per_clip : 5))
 at_least 2 held_out "for calibration is trained on trials between people who are in no training"
+held_out_sets=()   # data/dev and its noisy versions
+for name in $dev_conditions; do held_out_sets+=("dev${name:+_$name}"); done
+held_out_sets=("${held_out_sets[@]/#dev_clean/dev}")
+if [[ " ${held_out_sets[*]} " != *" dev_noisy-0.6 "* ]]; then
+  echo "run.sh: --dev-conditions $dev_conditions: expected noisy-0.6 among them; calibrations are trained on it" >&2
+  exit 2
+fi
 # A noisy version of the test set is scored with the models of the clean one, and shares its undamaged clips.
-others=("$train_set" "${train_set}_damaged" dev_noisy) tested=$test_set
+others=("$train_set" "${train_set}_damaged" "${held_out_sets[@]}") tested=$test_set
 if [ -n "$condition" ]; then
   if [ "$stage" -lt 3 ] || [ "$stop_stage" -gt 8 ]; then
     echo "run.sh: --condition $condition: goes with stages 3 to 8; the others are for the clean set" >&2
     exit 2
   fi
-  others=() tested=${test_set}_$condition
+  others=() held_out_sets=() tested=${test_set}_$condition
+fi
+# The voices and faces of these are embedded; fusion networks need no adaptation recordings.
+embedded=("$tested" "${others[@]}")
+# folds: what keeps a test recording from being adapted to itself
+if [ "$adapt_folds" -gt 1 ]; then
+  folds=(--folds "data/$test_set/utt2fold")
+elif [ "$adapt_set" = "$test_set" ]; then
+  folds=(--folds "data/$test_set/utt2spk")
+else
+  folds=()
+  if [ -n "$adapt_set" ] && [ -z "$condition" ]; then embedded+=("$adapt_set"); fi
 fi
 # scores_of SYSTEM SET LIST: its score files, without the back-end; those of the held-out people stay out of the results
-scores_of() { if [ "$2" = dev_noisy ]; then echo "exp/$1/dev_noisy/$3"; else echo "exp/$1/scores/$3${condition:+@$condition}"; fi; }
+scores_of() {
+  if [ "$2" = "$tested" ]; then echo "exp/$1/scores/$3${condition:+@$condition}"; else echo "exp/$1/$2/$3"; fi
+}
 
 if stage 0 "data directories and trial lists"; then
-  # makes data/TRAIN_SET, data/TEST_SET with trials/, data/dev (the held-out people) and data/musan (noises)
+  # makes data/TRAIN_SET, data/TEST_SET with trials/, data/dev (the held-out people) and data/musan_{train,dev,test}: noises
+  # for damage in training, calibration and test, no file in two of them
   (. local/prepare.sh)
-  avsv damage --condition noisy-0.6 --noises data/musan data/dev data/dev_noisy
-  for set in "$train_set" dev dev_noisy "$test_set" musan; do avsv check "data/$set"; done
+  if [ "$adapt_folds" -gt 1 ]; then "$reference/local/split_test_people.py" --folds "$adapt_folds" "data/$test_set"; fi
+  for set in "${held_out_sets[@]}"; do
+    if [ "$set" != dev ]; then avsv damage --condition "${set#dev_}" --noises data/musan_dev data/dev "data/$set"; fi
+  done
+  for set in dev "${embedded[@]}" musan_train musan_dev musan_test; do
+    if [ "$set" != "${train_set}_damaged" ]; then avsv check "data/$set"; fi   # stage 2 makes it
+  done
 fi
 
 if stage 1 "features: ${features:-none, as nothing below reads them (--features fbank makes filter banks)}"; then
@@ -105,13 +143,13 @@ if stage 2 "voice and face front ends"; then
     esac
   done
   # training data of the fusion network; made here, to use the faces that were just aligned
-  avsv damage --condition both-noisy --seed 1 --noises data/musan "data/$train_set" "data/${train_set}_damaged"
+  avsv damage --condition both-noisy --seed 1 --noises data/musan_train "data/$train_set" "data/${train_set}_damaged"
 fi
 
 if stage 3 "voice embeddings"; then
   for name in "${voices[@]}"; do
     model=$(trained_or_given "exp/$name" "${source_of[$name]}")
-    for set in "$tested" "${others[@]}"; do
+    for set in "${embedded[@]}"; do
       $embed_cmd "JOB=1:$nj" "exp/$name/$set/log/embed.JOB.log" \
         avsv embed-voice "${pipes[@]}" "${trust[@]}" --model "$model" --device "$device" --max-skipped "$max_skipped" \
           ${condition:+--reuse "exp/$name/$test_set"} --shard "JOB/$nj" "data/$set" "exp/$name/$set"
@@ -126,14 +164,14 @@ if stage 4 "face embeddings"; then
       # the attention is trained on clean and damaged faces of the held-out people
       avsv damage --condition face-noisy data/dev data/dev_face-noisy
       for set in dev dev_face-noisy; do
-        $embed_cmd "JOB=1:$nj" "exp/$name/$set/log/embed.JOB.log" \
+        $embed_cmd "JOB=1:$nj" "exp/${name}_faces/$set/log/embed.JOB.log" \
           avsv embed-face --model "$model" --device "$device" --max-skipped "$max_skipped" --keep-faces \
-            --frames-per-clip "$frames_per_clip" --shard "JOB/$nj" "data/$set" "exp/$name/$set"
+            --frames-per-clip "$frames_per_clip" --shard "JOB/$nj" "data/$set" "exp/${name}_faces/$set"
       done
       $train_cmd "exp/${name}_pool/log/train.log" avsv train --task face_pool "$face_pool" "${train_options[@]}" \
-        faces="exp/$name/dev/faces.scp" damaged_faces="exp/$name/dev_face-noisy/faces.scp" exp_dir="exp/${name}_pool"
+        faces="exp/${name}_faces/dev/faces.scp" damaged_faces="exp/${name}_faces/dev_face-noisy/faces.scp" exp_dir="exp/${name}_pool"
     fi
-    for set in "$tested" "${others[@]}"; do
+    for set in "${embedded[@]}"; do
       $embed_cmd "JOB=1:$nj" "exp/$name/$set/log/embed.JOB.log" \
         avsv embed-face --model "$model" --device "$device" --max-skipped "$max_skipped" \
           ${face_pool:+--pool "exp/${name}_pool"} --frames-per-clip "$frames_per_clip" ${condition:+--reuse "exp/$name/$test_set"} \
@@ -155,7 +193,22 @@ if stage 4 "face embeddings"; then
   fi
 fi
 
-if stage 5 "fusion networks: ${fusions[*]}"; then
+if stage 5 "adaptation to ${adapt_set:-no domain (--adapt-set)}, and fusion networks: ${fusions[*]}"; then
+  # Every domain is centred on its own mean: the training data, the held-out people (each on the others), the test set.
+  # exp/SYSTEM_adapted/target has the map for further recordings of the test's domain, for avsv verify --adaptation.
+  for adapted in "${adapted_systems[@]}"; do
+    system=${adapted%_adapted} train=exp/${adapted%_adapted}/$train_set/embedding.scp
+    if [ -z "$condition" ]; then
+      apply_to "$system" "$train_set" "${train_set}_damaged"
+      avsv adapt --embeddings "$train" --people "$(people_in "$train_set")" "${applied[@]}" "exp/$adapted/source"
+      apply_to "$system" "${held_out_sets[@]}"
+      avsv adapt --embeddings "exp/$system/${held_out_sets[0]}/embedding.scp" --source "$train" \
+        --people "$(people_in dev)" --folds data/dev/utt2spk "${applied[@]}" "exp/$adapted/held_out"
+    fi
+    apply_to "$system" "$tested"
+    avsv adapt --embeddings "exp/$system/$adapt_set/embedding.scp" --source "$train" \
+      --people "$(people_in "$adapt_set")" "${folds[@]}" "${applied[@]}" "exp/$adapted/target"
+  done
   for name in "${fusions[@]}"; do
     of_voice=exp/${voice_of[$name]} of_face=exp/${face_of[$name]} damaged=${train_set}_damaged
     $train_cmd "exp/$name/log/train.log" avsv train --task avn_e "${source_of[$name]}" "${train_options[@]}" \
@@ -175,11 +228,11 @@ if stage 6 "fused embeddings"; then
 fi
 
 if stage 7 "scores: cosine and PLDA"; then
-  for system in "${voices[@]}" "${faces[@]}" "${fusions[@]}"; do
+  for system in "${systems[@]}"; do
     if [ -z "$condition" ]; then
       avsv plda --embeddings "exp/$system/$train_set/embedding.scp" --utt2spk "data/$train_set/utt2spk" "exp/$system/plda"
     fi
-    for set in ${others[0]:+dev_noisy} "$tested"; do
+    for set in "${held_out_sets[@]}" "$tested"; do
       for trials in "data/$set/trials/"*; do
         scores=$(scores_of "$system" "$set" "${trials##*/}")
         # --missing 0: a trial without a voice or a face gets the score 0, and is counted and listed
@@ -197,13 +250,13 @@ if stage 7 "scores: cosine and PLDA"; then
 fi
 
 if stage 8 "score normalisation, calibration and score fusion"; then
-  for system in "${voices[@]}" "${faces[@]}" "${fusions[@]}"; do
-    for set in ${others[0]:+dev_noisy} "$tested"; do
+  for system in "${systems[@]}"; do
+    for set in "${held_out_sets[@]}" "$tested"; do
       for trials in "data/$set/trials/"*; do
         scores=$(scores_of "$system" "$set" "${trials##*/}")
         avsv normalize --method as-norm --top-n "$top_n" --missing keep --trials "$trials" --scores "$scores.cosine" \
           --enroll "exp/$system/$set/embedding.scp" --cohort "exp/$system/$train_set/embedding.scp" \
-          "$scores.cosine_as-norm"
+          --cohort-utt2spk "data/$train_set/utt2spk" --cohort-of "$cohort_of" "$scores.cosine_as-norm"
       done
     done
   done
@@ -211,10 +264,10 @@ if stage 8 "score normalisation, calibration and score fusion"; then
   # any, its log-likelihood ratio is 0.
   for trials in "data/$tested/trials/"*; do
     list=${trials##*/}${condition:+@$condition}
-    for system in "${voices[@]}" "${faces[@]}" "${fusions[@]}"; do
+    for system in "${systems[@]}"; do
       for backend in cosine_as-norm ${voice_of[$system]:+cosine_shared}; do
         avsv calibrate --missing rest --trials "$trials" --scores "exp/$system/scores/$list.$backend" \
-          --train-trials data/dev_noisy/trials/dev --train-scores "exp/$system/dev_noisy/dev.$backend" \
+          --train-trials data/dev_noisy-0.6/trials/dev --train-scores "exp/$system/dev_noisy-0.6/dev.$backend" \
           "exp/$system/scores/$list.${backend}_calibrated"
       done
     done
@@ -222,21 +275,21 @@ if stage 8 "score normalisation, calibration and score fusion"; then
       of_voice=exp/${pair%+*} of_face=exp/${pair#*+} of_pair=${pair_suffix[$pair]}
       fuse=(avsv fuse --missing rest --trials "$trials" --scores "$of_voice/scores/$list.cosine" "$of_face/scores/$list.cosine")
       "${fuse[@]}" --method mean "exp/mean$of_pair/scores/$list.cosine"
-      fuse+=(--method logistic --train-trials data/dev_noisy/trials/dev
-        --train-scores "$of_voice/dev_noisy/dev.cosine" "$of_face/dev_noisy/dev.cosine")
+      fuse+=(--method logistic --train-trials data/dev_noisy-0.6/trials/dev
+        --train-scores "$of_voice/dev_noisy-0.6/dev.cosine" "$of_face/dev_noisy-0.6/dev.cosine")
       "${fuse[@]}" "exp/logistic$of_pair/scores/$list.cosine"
       # with the quality of the clips: magnitudes of both embeddings, noise in the waveform, sharpness of the face
       "${fuse[@]}" --quality "$of_voice/$tested"/utt2{magnitude,snr} "$of_face/$tested/utt2magnitude" \
           "log:$of_face/$tested/utt2sharpness" \
-        --train-quality "$of_voice"/dev_noisy/utt2{magnitude,snr} "$of_face/dev_noisy/utt2magnitude" \
-          "log:$of_face/dev_noisy/utt2sharpness" "exp/logistic$of_pair/scores/$list.cosine_qmf"
+        --train-quality "$of_voice"/dev_noisy-0.6/utt2{magnitude,snr} "$of_face/dev_noisy-0.6/utt2magnitude" \
+          "log:$of_face/dev_noisy-0.6/utt2sharpness" "exp/logistic$of_pair/scores/$list.cosine_qmf"
     done
   done
 fi
 
 if stage 9 "noisy test sets: $conditions"; then
   for name in $conditions; do
-    avsv damage --condition "$name" --noises data/musan "data/$test_set" "data/${test_set}_$name"
+    avsv damage --condition "$name" --noises data/musan_test "data/$test_set" "data/${test_set}_$name"
     (cd "$caller" && bash "$0" "${options[@]}" --condition "$name" --stage 3 --stop-stage 8)
   done
 fi
@@ -245,12 +298,12 @@ if stage 10 "results"; then
   # Only results of this run are shown, not systems and conditions of earlier runs.
   data=data/$test_set shown=(${published:+--published "$published"})
   for name in clean $conditions; do shown+=(--condition "$name"); done
-  for system in "${voices[@]}" "${faces[@]}" "${fusions[@]}" "${score_fusions[@]}" $compared; do
+  for system in "${systems[@]}" "${score_fusions[@]}" $compared; do
     shown+=(--system "$system")
   done
   for table in spk2gender spk2nationality utt2dur ${synchrony:+utt2speaking}; do
     if [ -e "$data/$table" ]; then shown+=(--by "$data/$table"); fi
   done
   avsv report --trials-dir "$data/trials" --utt2spk "$data/utt2spk" "${shown[@]}" \
-    --reference "${fusions[0]}.cosine_shared_calibrated" exp exp/results
+    --reference "${fusions[0]}${adapt_set:+_adapted}.cosine_shared_calibrated" exp exp/results
 fi

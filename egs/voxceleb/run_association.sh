@@ -53,7 +53,7 @@ if [ -n "$lists" ]; then sets+=(listed) tests+=(listed); fi
 
 if stage 0 "the sets of people and their lists"; then
   # makes data/association/{train,seen,valid,unseen}: the clips of "seen" show training people in another session;
-  # and data/association/musan for a voice front end that is trained here, data/association/listed for --lists
+  # and data/association/musan_* for a voice front end that is trained here, data/association/listed for --lists
   (. local/prepare_association.sh)
   for set in "${sets[@]}"; do avsv check $data/$set; done
   for set in unseen seen; do avsv association lists $data/$set $exp/lists/$set; done
@@ -66,7 +66,7 @@ fi
 if stage 1 "front ends, trained on the training people, and aligned faces"; then
   case $voice in *.yaml)
     $train_cmd $exp/front_voice/log/train.log avsv train --task voice "$voice" ${epochs[voice]:-} \
-      "${train_options[@]}" data_dir=$data/train noise_dir=$data/musan exp_dir=$exp/front_voice ;;
+      "${train_options[@]}" data_dir=$data/train noise_dir=$data/musan_train exp_dir=$exp/front_voice ;;
   esac
   case $face_detector in *.yaml)
     $train_cmd $exp/front_detector/log/train.log avsv train --task face_detector "$face_detector" \

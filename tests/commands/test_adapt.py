@@ -73,9 +73,11 @@ def test_adapted_training_data_train_a_back_end_for_adapted_test_data(avsv, worl
 def test_quality_tables_go_with_the_embeddings(avsv, world, named):
     snr, out = named["test"].parent / "utt2snr", world.folder / "adapted"
     snr.write_text("test00-0 12\n")
+    snr.with_name("utt2magnitude").write_text("test00-0 9\n")
     command = ["adapt", "--embeddings", named["test"], *apply(named["test"], out), world.folder / "map"]
     assert avsv(*command)[0] == 0
     assert (out / "utt2snr").read_text() == "test00-0 12\n"
+    assert (out / "utt2magnitude").read_text() == "test00-0 9\n"
     snr.write_text("test00-0 13\n")
     assert avsv(*command)[0] == 0
     assert (out / "utt2snr").read_text() == "test00-0 13\n"

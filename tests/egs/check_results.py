@@ -1,4 +1,4 @@
-"""check_results.py RESULTS.json audio-visual|nsc CONDITION ...: every system is present, with plausible figures."""
+"""check_results.py RESULTS.json audio-visual|adapted|nsc CONDITION ...: all systems have plausible figures."""
 
 import json
 import sys
@@ -11,6 +11,11 @@ SYSTEMS = {
     "nsc": [("ecapa", "lda-cosine")] + [("ecapa", backend + kind) for backend in ("cosine", "plda", "cosine+as-norm")
                                         for kind in ("", "+calibrated", "+qmf")],
 }  # fmt: skip
+
+
+SYSTEMS["adapted"] = [
+    (name + suffix, backend) for name, backend in SYSTEMS["audio-visual"] for suffix in ("", "_adapted")
+]
 
 
 def main(path: str, kind: str, conditions: list[str]) -> None:

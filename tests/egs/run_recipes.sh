@@ -23,8 +23,8 @@ real_data() {
   python tests/egs/few_people.py "$data/minivox" "$work/few" 6 8
   bash egs/voxceleb/run.sh --voxceleb1 "$work/few/vox1" --voxceleb2 "$work/few/vox2" --musan "$work/few/musan" \
     --rirs "$work/few/RIRS_NOISES" --voice conf/voice_small.yaml --face "$data/models/mobileface" --held-out 2 --nj 1 \
-    --train-options "epochs=1"
-  python tests/egs/check_results.py egs/voxceleb/exp/results/results.json audio-visual clean noisy-0.6
+    --adapt-set vox1 --cohort-of utterances --train-options "epochs=1"
+  python tests/egs/check_results.py egs/voxceleb/exp/results/results.json adapted clean noisy-0.6
   if [ -d "$data/nsc" ]; then
     echo "== egs/nsc in six folds"
     bash egs/nsc/run.sh --nsc "$data/nsc" --systems ecapa --groups 3
@@ -37,7 +37,8 @@ trap 'kill "$real" ${killed:-} ${copied:-} 2>/dev/null || true; rm -rf "$work"' 
 
 echo "== egs/mini on 12 people"
 "${mini[@]}"
-python tests/egs/check_results.py egs/mini/exp/results/results.json audio-visual clean noisy-0.6
+python tests/egs/check_results.py egs/mini/exp/results/results.json adapted clean noisy-0.6
+python tests/egs/check_noises.py egs/mini/data
 
 mini_killed() {
   echo "== egs/mini again, killed after 4, 16, 64, ... seconds until it gets through: the same bytes in the end"

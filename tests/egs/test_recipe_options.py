@@ -22,6 +22,7 @@ def with_option(name):
 
 
 TRAINING, HELD_OUT = with_option("train_options"), with_option("held_out")
+HELD_OUT_SETS = dict.fromkeys(("dev", "dev_noisy-0.6", "dev_both-noisy"), "dev")  # name -> its trial list
 NAMES = {"ids": lambda path: str(path.relative_to(ROOT / "egs"))}
 
 
@@ -88,12 +89,12 @@ def test_a_recipe_refuses_to_start_without_held_out_people(recipe, script, numbe
 
 @pytest.mark.parametrize("name", ["mini", "voxceleb"])
 def test_the_name_of_a_test_set_may_contain_an_underscore(recipe, name):
-    make_sets(recipe.folder, name, my_set="a_list", dev_noisy="dev")
+    make_sets(recipe.folder, name, my_set="a_list", **HELD_OUT_SETS)
     status, stderr, calls = recipe(f"{name}/run.sh", "--test-set", "my_set", "--stage", "3", "--stop-stage", "8")
     assert status == 0, stderr
     embedded = {call[-1] for call in calls if call[0] == "embed-voice"}
     train = "train" if name == "mini" else "vox2"
-    assert embedded == {f"exp/voice/{set_}" for set_ in ("my_set", train, f"{train}_damaged", "dev_noisy")}
+    assert embedded == {f"exp/voice/{set_}" for set_ in ("my_set", train, f"{train}_damaged", *HELD_OUT_SETS)}
     scores = {call[-1] for call in calls if call[0] == "score"}
     assert "exp/voice/scores/a_list.cosine" in scores and not any("@" in path for path in scores)
     assert not any("--reuse" in call for call in calls)
@@ -101,7 +102,7 @@ def test_the_name_of_a_test_set_may_contain_an_underscore(recipe, name):
 
 @pytest.mark.parametrize("name", ["mini", "voxceleb"])
 def test_a_condition_is_the_noisy_version_of_the_test_set(recipe, name):
-    make_sets(recipe.folder, name, my_set="a_list", dev_noisy="dev", **{"my_set_noisy-0.6": "a_list"})
+    make_sets(recipe.folder, name, my_set="a_list", **HELD_OUT_SETS, **{"my_set_noisy-0.6": "a_list"})
     options = ["--test-set", "my_set", "--condition", "noisy-0.6", "--stage", "3", "--stop-stage", "8"]
     status, stderr, calls = recipe(f"{name}/run.sh", *options)
     assert status == 0, stderr
@@ -123,7 +124,7 @@ def test_a_condition_is_passed_to_the_stages_that_use_it(recipe, name, stages):
 
 @pytest.mark.parametrize("name", ["mini", "voxceleb"])
 def test_noisy_sets_are_made_from_the_test_set_and_requested_ones_are_shown(recipe, name):
-    make_sets(recipe.folder, name, my_set="a_list", dev_noisy="dev", my_set_babble="a_list")
+    make_sets(recipe.folder, name, my_set="a_list", my_set_babble="a_list", **HELD_OUT_SETS)
     options = ["--test-set", "my_set", "--conditions", "babble", "--stage", "9"]
     status, stderr, calls = recipe(f"{name}/run.sh", *options)
     assert status == 0, stderr
@@ -134,10 +135,19 @@ def test_noisy_sets_are_made_from_the_test_set_and_requested_ones_are_shown(reci
 
 
 def test_a_recipe_may_have_several_voices_faces_and_fusion_networks(recipe):
-    make_sets(recipe.folder, "mini", test="a_list", dev_noisy="dev")
+    make_sets(recipe.folder, "mini", test="a_list", **HELD_OUT_SETS)
     xvector = recipe.folder / "xvector"
     xvector.mkdir()
-    options = ["--voice", "ecapa=conf/voice.yaml", "--voice", f"xvector={xvector}", "--face", "conf/face.yaml"]
+    options = [
+        "--adapt-folds",
+        "1",
+        "--voice",
+        "ecapa=conf/voice.yaml",
+        "--voice",
+        f"xvector={xvector}",
+        "--face",
+        "conf/face.yaml",
+    ]
     options += ["--fusion", "one=conf/avn_e.yaml", "--fusion", "two=conf/avn_e.yaml:xvector+face"]
     status, stderr, calls = recipe("mini/run.sh", *options, "--stage", "2", "--stop-stage", "8")
     assert status == 0, stderr
@@ -177,7 +187,7 @@ def test_a_new_corpus_takes_three_files(recipe):
     (corpus / "conf/recipe.conf").write_text("videos=   # folder of videos\nvoice=conf/voice_small.yaml\nheld_out=5\n")
     (corpus / "local/prepare.sh").write_text('need videos\navsv prepared "$(from_user "$videos")" "$held_out"\n')
     (recipe.folder / "clips").mkdir()
-    make_sets(recipe.folder, "mine", dev_noisy="dev", test="all")
+    make_sets(recipe.folder, "mine", test="all", **HELD_OUT_SETS)
     status, stderr, calls = recipe("mine/run.sh", "--stage", "0", "--stop-stage", "0")
     assert status == 2 and "--videos must be given" in stderr
     status, stderr, calls = recipe("mine/run.sh", "--videos", "clips", "--stop-stage", "2")
@@ -206,3 +216,81 @@ def test_frames_per_clip_reach_every_set(recipe, name):
     of_faces = [call for call in calls if call[0] in ("align-faces", "embed-face")]
     assert len(of_faces) > 4
     assert {call[call.index("--frames-per-clip") + 1] for call in of_faces} == {"7"}
+
+
+def option_of(call, name):
+    return call[call.index(name) + 1]
+
+
+def test_every_system_is_adapted_to_a_set_of_unlabelled_recordings(recipe):
+    make_sets(recipe.folder, "voxceleb", vox1="a_list", **HELD_OUT_SETS)
+    status, stderr, calls = recipe("voxceleb/run.sh", "--adapt-set", "calls", "--stage", "3", "--stop-stage", "8")
+    assert status == 0, stderr
+    assert {"exp/voice/calls", "exp/face/calls"} <= {call[-1] for call in calls if call[0].startswith("embed-")}
+    adapted = [call for call in calls if call[0] == "adapt"]
+    assert [option_of(call, "--embeddings").split("/")[1:3] for call in adapted] == [
+        [modality, set_] for modality in ("voice", "face") for set_ in ("vox2", "dev", "calls")
+    ]
+    written = {call[place + 2] for call in adapted for place, word in enumerate(call) if word == "--apply"}
+    sets = ("vox1", "vox2", "vox2_damaged", *HELD_OUT_SETS)
+    assert written == {f"exp/{modality}_adapted/{set_}" for modality in ("voice", "face") for set_ in sets}
+    assert all((option_of(call, "--folds") if "--folds" in call else "") == folds
+               for call, folds in zip(adapted, ["", "data/dev/utt2spk", ""] * 2, strict=True))  # fmt: skip
+    (train,) = [call for call in calls if "exp_dir=exp/avn_e_adapted" in call]
+    assert {f"{modality}=exp/{modality}_adapted/vox2/embedding.scp" for modality in ("voice", "face")} <= set(train)
+    scored = {call[-1] for call in calls if call[0] in ("score", "normalize", "calibrate", "fuse")}
+    of_raw = {path for path in scored if "_adapted/" not in path}
+    assert {re.sub(r"^exp/(\w+)_adapted/", r"exp/\1/", path) for path in scored - of_raw} == of_raw
+
+
+@pytest.mark.parametrize(
+    "options, folds",
+    [(["--adapt-folds", "2"], "data/vox1/utt2fold"), (["--adapt-set", "vox1"], "data/vox1/utt2spk")],
+    ids=" ".join,
+)
+def test_no_test_recording_is_adapted_to_itself(recipe, options, folds):
+    make_sets(recipe.folder, "voxceleb", vox1="a_list", **HELD_OUT_SETS, **{"vox1_noisy-0.6": "a_list"})
+    for condition in ([], ["--condition", "noisy-0.6"]):
+        status, stderr, calls = recipe("voxceleb/run.sh", *options, *condition, "--stage", "5", "--stop-stage", "5")
+        assert status == 0, stderr
+        target = [call for call in calls if call[0] == "adapt" and call[-1] == "exp/voice_adapted/target"]
+        assert [option_of(call, "--folds") for call in target] == [folds]
+        assert option_of(target[0], "--embeddings") == "exp/voice/vox1/embedding.scp"
+
+
+def test_nothing_is_adapted_by_default(recipe):
+    make_sets(recipe.folder, "voxceleb", vox1="a_list", **HELD_OUT_SETS)
+    status, stderr, calls = recipe("voxceleb/run.sh", "--stage", "3", "--stop-stage", "8")
+    assert status == 0, stderr
+    assert not any("adapt" in word for call in calls for word in call)
+
+
+@pytest.mark.parametrize("options", [
+    ["--adapt-folds", "2", "--adapt-set", "calls"], ["--dev-conditions", "clean both-noisy"],
+    ["--voice", "x_adapted=conf/voice.yaml"],
+], ids=" ".join)  # fmt: skip
+def test_contradictory_adaptation_and_held_out_sets_are_refused(recipe, options):
+    status, stderr, calls = recipe("voxceleb/run.sh", *options)
+    assert status == 2 and options[-2] in stderr.splitlines()[-1] and not calls
+
+
+def test_training_held_out_people_and_test_have_noises_of_their_own(recipe):
+    make_sets(recipe.folder, "mini", test="a_list", **HELD_OUT_SETS)
+    (recipe.folder / "egs/mini/local/prepare.sh").write_text("")
+    status, stderr, calls = recipe("mini/run.sh", "--adapt-folds", "1", "--conditions", "noisy-0.6 babble")
+    assert status == 0, stderr
+    noises = {call[-1]: option_of(call, "--noises") for call in calls if call[0] == "damage"}
+    assert noises == {"data/dev_noisy-0.6": "data/musan_dev", "data/dev_both-noisy": "data/musan_dev",
+                      "data/train_damaged": "data/musan_train", "data/test_noisy-0.6": "data/musan_test",
+                      "data/test_babble": "data/musan_test"}  # fmt: skip
+
+
+@pytest.mark.parametrize("cohort", ["speakers", "utterances"])
+def test_the_cohort_is_the_training_speakers_or_their_utterances(recipe, cohort):
+    make_sets(recipe.folder, "mini", test="a_list", **HELD_OUT_SETS)
+    status, stderr, calls = recipe("mini/run.sh", "--cohort-of", cohort, "--stage", "8", "--stop-stage", "8")
+    assert status == 0, stderr
+    normalized = [call for call in calls if call[0] == "normalize"]
+    assert normalized
+    for call in normalized:
+        assert option_of(call, "--cohort-utt2spk") == "data/train/utt2spk" and option_of(call, "--cohort-of") == cohort

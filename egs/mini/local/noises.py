@@ -8,8 +8,8 @@ from people import BABBLE_PEOPLE, random_stream, spread, traits_of
 from scipy.signal import fftconvolve, lfilter
 from voices import RATE, coloured_noise, draw_voice, room_response, speak
 
-FILES = 8  # for each of noise, music and speech
-RESPONSES = 6  # for each kind of room
+FILES = 16  # for each of noise, music and speech; half are for training, a quarter each for calibration and test
+RESPONSES = 8  # for each kind of room
 SECONDS = (8.0, 15.0)
 ROOMS = {"smallroom": (0.12, 0.35), "mediumroom": (0.35, 0.75)}  # reverberation time in seconds
 NOISES = ("white", "pink", "brown", "hum", "clicks", "engine", "rain", "wind")

@@ -9,4 +9,4 @@ local/describe_people.py corpus_association "$data/corpus_dev" "$data/corpus_tes
 read -ra split <<<"$split"
 "$prepare/prepare_association.py" --counts "${split[@]}" "$data/corpus_dev" "$data/corpus_test" "$data"
 "$prepare/prepare_musan.py" corpus_association/musan corpus_association/RIRS_NOISES "$data/musan"
-avsv check "$data/musan"
+avsv check "$data/musan_train"

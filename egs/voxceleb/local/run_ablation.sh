@@ -66,10 +66,10 @@ score() {
 # score_shared SYSTEM: cosine scores on the modalities that both clips have, calibrated on the held-out people of run.sh
 score_shared() {
   local set trials list condition
-  avsv embed-pair --model "$here/$1" --voice exp/voice/dev_noisy/embedding.scp --face exp/face/dev_noisy/embedding.scp \
-    "$here/$1/dev_noisy"
-  avsv score --weights "$here/$1/dev_noisy/weights" --missing 0 --trials data/dev_noisy/trials/dev \
-    --enroll "$here/$1/dev_noisy/embedding.scp" "$here/$1/dev_noisy/dev.cosine_shared"
+  avsv embed-pair --model "$here/$1" --voice exp/voice/dev_noisy-0.6/embedding.scp --face exp/face/dev_noisy-0.6/embedding.scp \
+    "$here/$1/dev_noisy-0.6"
+  avsv score --weights "$here/$1/dev_noisy-0.6/weights" --missing 0 --trials data/dev_noisy-0.6/trials/dev \
+    --enroll "$here/$1/dev_noisy-0.6/embedding.scp" "$here/$1/dev_noisy-0.6/dev.cosine_shared"
   for set in "${sets[@]}"; do
     condition=${set#"$test_set"}
     for trials in "data/$set/trials/"*; do
@@ -77,7 +77,7 @@ score_shared() {
       avsv score --weights "$here/$1/$set/weights" --missing 0 --trials "$trials" \
         --enroll "$here/$1/$set/embedding.scp" "$list.cosine_shared"
       avsv calibrate --missing rest --trials "$trials" --scores "$list.cosine_shared" \
-        --train-trials data/dev_noisy/trials/dev --train-scores "$here/$1/dev_noisy/dev.cosine_shared" \
+        --train-trials data/dev_noisy-0.6/trials/dev --train-scores "$here/$1/dev_noisy-0.6/dev.cosine_shared" \
         "$list.cosine_shared_calibrated"
       rm "$list.cosine_shared"    # the table needs only one row per system
     done

@@ -68,8 +68,8 @@ def test_the_layout_agrees_with_voxceleb2_musan_and_rirs(corpus):
     assert len(clips(corpus)) == 8
     assert all(len(clip.parent.name) == 11 and clip.name == "00001.mp4" for clip in clips(corpus))
     for kind, source in (("noise", "free-sound"), ("music", "fma"), ("speech", "librivox")):
-        assert len(list((corpus / "musan" / kind / source).glob(f"{kind}-{source}-*.wav"))) == 8
-    assert len(list(corpus.glob("RIRS_NOISES/simulated_rirs/*room/Room001/Room001-0000?.wav"))) == 12
+        assert len(list((corpus / "musan" / kind / source).glob(f"{kind}-{source}-*.wav"))) == 16
+    assert len(list(corpus.glob("RIRS_NOISES/simulated_rirs/*room/Room001/Room001-0000?.wav"))) == 16
     assert not list(corpus.parent.glob(".*.part"))
 
 
