@@ -142,6 +142,7 @@ def learn_adaptation(
     source: np.ndarray | Moments | None = None,
     people: int | None = None,
     model: str | None = None,
+    warn: bool = True,
 ) -> Adaptation:
     """Learn the map of a domain's embeddings from unlabelled recordings.
 
@@ -158,6 +159,7 @@ def learn_adaptation(
         moments, from `METHODS[method].moments`, to learn from many domains
     people : number of different people in `domain`, about; None: a tenth of the recordings
     model : name of the encoder, if known
+    warn : log a warning if there are fewer than 16 people
 
     Raises
     ------
@@ -184,7 +186,7 @@ def learn_adaptation(
                         f"{len(of_source.mean)}")  # fmt: skip
     if of_domain.covariance is not None and not np.trace(of_domain.covariance) > 0:
         raise InputError("the domain's embeddings are all identical; give embeddings that vary")
-    people = count_people(len(domain), people)
+    people = count_people(len(domain), people, warn)
     share = 1.0 if of_source is None else people / (people + HALF)
     mean = of_domain.mean if of_source is None else share * of_domain.mean + (1 - share) * of_source.mean
     transform = chosen.transform(of_domain, of_source, people - 1)
@@ -230,20 +232,20 @@ def apply_by_fold(
         raise InputError(f"{source}: {len(unknown)} recordings have no fold, the first: {unknown[0]}")
     folds, domain_folds = (np.array([fold_of[name] for name in rows.ids]) for rows in (embeddings, domain))
     adapted = np.empty(embeddings.vectors.shape, np.float32)
-    for fold in np.unique(folds):
+    for number, fold in enumerate(np.unique(folds)):
         others = domain.vectors[domain_folds != fold]
         share = None if people is None else max(1, round(people * len(others) / len(domain)))
-        adapted[folds == fold] = learn(others, people=share).apply(embeddings.vectors[folds == fold])
+        adapted[folds == fold] = learn(others, people=share, warn=number == 0).apply(embeddings.vectors[folds == fold])
     return adapted
 
 
-def count_people(n_recordings: int, people: int | None) -> int:
-    """The number of people, assumed if not given; warns if there are too few to learn a domain from."""
+def count_people(n_recordings: int, people: int | None, warn: bool) -> int:
+    """The number of people, assumed if not given; warns, if asked to, of too few to learn a domain from."""
     if people is not None and people < 1:
         raise OptionError(f"`people`: expected an integer >= 1, found {people}")
     known = people is not None
     people = min(people or max(1, n_recordings // RECORDINGS_PER_PERSON), n_recordings)
-    if people < HALF:
+    if warn and people < HALF:
         log.warning("adaptation to %d recordings of %s%d people: fewer than %d help little, and without the source's "
                     "embeddings they can do harm. Give recordings of more people%s", n_recordings,
                     "" if known else "perhaps ", people, HALF, "" if known else ", or their number")  # fmt: skip

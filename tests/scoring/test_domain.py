@@ -126,6 +126,14 @@ def test_each_fold_is_adapted_by_the_others_alone():
         assert found[rows] == pytest.approx(DOMAIN[rows] - center, abs=1e-4)
 
 
+def test_a_warning_of_few_people_is_given_once_for_all_folds(caplog):
+    names = [f"{row}" for row in range(40)]
+    both = Embeddings(names, DOMAIN[:40])
+    with caplog.at_level(logging.WARNING, logger="avsv"):
+        apply_by_fold(both, both, {name: str(int(name) % 8) for name in names}, learn_adaptation, 10)
+    assert len(caplog.records) == 1 and "9 people" in caplog.text
+
+
 def test_a_recording_without_a_fold_and_a_single_fold_are_refused():
     both = Embeddings(["a", "b", "c"], DOMAIN[:3])
     with pytest.raises(InputError, match=r"table.*c$"):
