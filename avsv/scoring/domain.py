@@ -17,10 +17,12 @@ from avsv.errors import InputError, OptionError, refuse_unknown
 from avsv.jobs.files import replaced_together, write_json
 from avsv.jobs.schema import read_json
 from avsv.kaldi.embeddings import Embeddings
+from avsv.kaldi.matrices import write_array
 from avsv.kaldi.origin import trained_on, write_trained_on
 from avsv.scoring.adaptation import align_covariance, power, refuse_few
+from avsv.scoring.domain_similarity import TABLES, choose_members, similarity
 from avsv.scoring.lda import shrink
-from avsv.scoring.projection import Projection, read_projection, write_projection
+from avsv.scoring.projection import Projection, read_finite, read_projection, write_projection
 from avsv.scoring.verification import Clip
 from avsv.scoring.whitening import mean_and_covariance
 
@@ -30,7 +32,7 @@ log = logging.getLogger("avsv")
 HALF = 16
 RECORDINGS_PER_PERSON = 10  # assumed where the number of people is not given
 RECORD = "adaptation.json"
-MEAN, TRANSFORM = "mean.vec", "transform.mat"
+MEAN, TRANSFORM, MEMBERS = "mean.vec", "transform.mat", "members.mat"
 
 
 @dataclass(frozen=True)
@@ -41,12 +43,14 @@ class Adaptation:
     method : one of METHODS
     model : name of the encoder (see kaldi/origin.py); None if unknown
     share : share of the domain's own mean in the center, 0 to 1; the rest is the source's
+    members : (m, d) float32, some of the domain's recordings after the map, of length 1; None if there are none
     """
 
     projection: Projection
     method: str
     model: str | None = None
     share: float = 1.0
+    members: np.ndarray | None = None
 
     @property
     def adapted_model(self) -> str | None:
@@ -190,7 +194,8 @@ def learn_adaptation(
     share = 1.0 if of_source is None else people / (people + HALF)
     mean = of_domain.mean if of_source is None else share * of_domain.mean + (1 - share) * of_source.mean
     transform = chosen.transform(of_domain, of_source, people - 1)
-    return Adaptation(Projection(mean, transform), method, model, share)
+    projection = Projection(mean, transform)
+    return Adaptation(projection, method, model, share, choose_members(domain, projection.apply))
 
 
 def apply_by_fold(
@@ -200,7 +205,7 @@ def apply_by_fold(
     learn: Callable[..., Adaptation],
     people: int | None = None,
     source: Path | str = "folds",
-) -> np.ndarray:
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Adapt each recording to the recordings of the domain that are in other folds than its own.
 
     With people kept in one fold, and trials within folds only, no trial has a recording of an adaptation person.
@@ -216,7 +221,8 @@ def apply_by_fold(
 
     Returns
     -------
-    (n, d) float32
+    adapted : (n, d) float32
+    similarities : from `similarity`, to the members of those folds
 
     Raises
     ------
@@ -225,18 +231,22 @@ def apply_by_fold(
     Examples
     --------
     >>> both = Embeddings(["a", "b", "c", "d"], np.array([[0.0], [2], [6], [8]], np.float32))
-    >>> apply_by_fold(both, both, {"a": "1", "b": "1", "c": "2", "d": "2"}, learn_adaptation).ravel().tolist()
+    >>> apply_by_fold(both, both, {"a": "1", "b": "1", "c": "2", "d": "2"}, learn_adaptation)[0].ravel().tolist()
     [-7.0, -5.0, 5.0, 7.0]
     """
     if unknown := [name for name in (*embeddings.ids, *domain.ids) if name not in fold_of]:
         raise InputError(f"{source}: {len(unknown)} recordings have no fold, the first: {unknown[0]}")
     folds, domain_folds = (np.array([fold_of[name] for name in rows.ids]) for rows in (embeddings, domain))
     adapted = np.empty(embeddings.vectors.shape, np.float32)
+    tables = {name: np.empty(len(embeddings)) for name in TABLES}
     for number, fold in enumerate(np.unique(folds)):
         others = domain.vectors[domain_folds != fold]
         share = None if people is None else max(1, round(people * len(others) / len(domain)))
-        adapted[folds == fold] = learn(others, people=share, warn=number == 0).apply(embeddings.vectors[folds == fold])
-    return adapted
+        adaptation = learn(others, people=share, warn=number == 0)
+        adapted[folds == fold] = adaptation.apply(embeddings.vectors[folds == fold])
+        for name, values in similarity(adapted[folds == fold], adaptation.members).items():
+            tables[name][folds == fold] = values
+    return adapted, tables
 
 
 def count_people(n_recordings: int, people: int | None, warn: bool) -> int:
@@ -253,10 +263,12 @@ def count_people(n_recordings: int, people: int | None, warn: bool) -> int:
 
 
 def write_adaptation(folder: Path | str, adaptation: Adaptation, text: bool = False) -> None:
-    """Write mean.vec and transform.mat, in Kaldi's formats, with the records adaptation.json and trained_on.json."""
+    """Write mean.vec, transform.mat and members.mat, in Kaldi's formats, with adaptation.json and trained_on.json."""
     folder = Path(folder)
-    with replaced_together(folder / RECORD):
+    with replaced_together(folder / RECORD, folder / MEMBERS):
         write_projection(folder, adaptation.projection, text)
+        if adaptation.members is not None:
+            write_array(folder / MEMBERS, adaptation.members, text)
         write_trained_on(folder, adaptation.model)
         write_json(folder / RECORD, {"method": adaptation.method, "share": adaptation.share})
 
@@ -284,7 +296,8 @@ def read_adaptation(folder: Path | str) -> Adaptation:
         raise InputError(f'{folder / RECORD}: unknown method "{record["method"]}"')
     transform = folder / TRANSFORM
     projection = read_projection(folder / MEAN, transform if transform.exists() else None)
-    return Adaptation(projection, record["method"], trained_on(folder), record["share"])
+    members = read_finite(folder / MEMBERS).astype(np.float32) if (folder / MEMBERS).exists() else None
+    return Adaptation(projection, record["method"], trained_on(folder), record["share"], members)
 
 
 def adapt_clip(clip: Clip, adaptations: Sequence[Adaptation]) -> Clip:
@@ -305,7 +318,7 @@ def adapt_clip(clip: Clip, adaptations: Sequence[Adaptation]) -> Clip:
     >>> adapted.vectors, adapted.models
     ({'voice': array([3., 0.], dtype=float32)}, {'voice': 'voice:1+centered'})
     """
-    vectors, models = dict(clip.vectors), dict(clip.models)
+    vectors, models, quality = dict(clip.vectors), dict(clip.models), dict(clip.quality)
     modality_of = {model: modality for modality, model in clip.models.items()}
     for adaptation in adaptations:
         modality = modality_of.pop(adaptation.model, None) if adaptation.model else None
@@ -315,4 +328,6 @@ def adapt_clip(clip: Clip, adaptations: Sequence[Adaptation]) -> Clip:
         models[modality] = adaptation.adapted_model
         if modality in vectors:
             vectors[modality] = adaptation.apply(vectors[modality])
-    return replace(clip, vectors=vectors, models=models)
+            measures = similarity(vectors[modality][None], adaptation.members) if adaptation.members is not None else {}
+            quality[modality] = {**quality.get(modality, {}), **{name: float(one[0]) for name, one in measures.items()}}
+    return replace(clip, vectors=vectors, models=models, quality=quality)

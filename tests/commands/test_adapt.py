@@ -8,8 +8,10 @@ import pytest
 from avsv.jobs.explain import explain
 from avsv.kaldi.embeddings import read_embeddings, write_embeddings
 from avsv.kaldi.origin import embeddings_model, read_system
+from avsv.kaldi.tables import read_table
 from avsv.scoring.adaptation import adapt_plda
 from avsv.scoring.domain import read_adaptation
+from avsv.scoring.domain_similarity import similarity
 from avsv.scoring.plda_files import read_plda
 
 
@@ -84,6 +86,19 @@ def test_quality_tables_go_with_the_embeddings(avsv, world, named):
     snr.unlink()
     assert avsv(*command)[0] == 0
     assert not (out / "utt2snr").exists()
+
+
+def test_similarities_to_the_domain_are_written_and_left_out_of_those_of_an_earlier_run(avsv, world, named):
+    out = world.folder / "adapted"
+    avsv("adapt", "--embeddings", named["train"], *apply(named["test"], out / "test"), out / "target")
+    adapted = read_embeddings(out / "test" / "embedding.scp")
+    expected = similarity(adapted.vectors, read_adaptation(out / "target").members)
+    for name, values in expected.items():
+        table = read_table(out / "test" / name)
+        assert [float(table[utt]) for utt in adapted.ids] == pytest.approx(values, abs=1e-4)
+    (out / "test" / "utt2similarity").unlink()
+    avsv("adapt", "--embeddings", named["train"], *apply(named["test"], out / "test"), out / "target")
+    assert (out / "test" / "utt2similarity").exists()
 
 
 def test_current_outputs_are_kept_and_others_made_again(avsv, world, named):

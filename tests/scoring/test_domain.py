@@ -21,6 +21,7 @@ from avsv.scoring.domain import (
     read_adaptation,
     write_adaptation,
 )
+from avsv.scoring.domain_similarity import choose_members, similarity
 from avsv.scoring.projection import Projection
 from avsv.scoring.verification import Clip
 
@@ -117,13 +118,16 @@ def test_each_fold_is_adapted_by_the_others_alone():
     names = [f"{row}" for row in range(len(DOMAIN))]
     fold_of = {name: str(row % 3) for row, name in enumerate(names)}
     learn = partial(learn_adaptation, source=SOURCE)
-    found = apply_by_fold(Embeddings(names, DOMAIN), Embeddings(names, DOMAIN), fold_of, learn, 60)
+    found, similarities = apply_by_fold(Embeddings(names, DOMAIN), Embeddings(names, DOMAIN), fold_of, learn, 60)
     for fold in range(3):
         rows = np.arange(len(DOMAIN)) % 3 == fold
         n_people = round(60 * (~rows).sum() / len(DOMAIN))
         share = n_people / (n_people + 16)
         center = share * DOMAIN[~rows].mean(axis=0) + (1 - share) * SOURCE.mean(axis=0)
         assert found[rows] == pytest.approx(DOMAIN[rows] - center, abs=1e-4)
+        expected = similarity(DOMAIN[rows] - center, choose_members(DOMAIN[~rows] - center, np.asarray))
+        for name, values in expected.items():
+            assert similarities[name][rows] == pytest.approx(values, abs=1e-5)
 
 
 def test_a_warning_of_few_people_is_given_once_for_all_folds(caplog):
@@ -187,6 +191,14 @@ def test_a_clip_is_adapted_by_the_maps_of_its_encoders():
     assert adapted.models == {"voice": "voice:1+centered", "face": "face:2+centered"}
     assert clip.models["voice"] == "voice:1"
     assert adapt_clip(clip, maps[:1]).vectors["voice"].tolist() == [5, 5]
+
+
+def test_an_adapted_clip_has_the_similarities_of_its_modalities(tmp_path):
+    write_adaptation(tmp_path, learn_adaptation(DOMAIN, model="voice:1"))
+    clip = Clip({"voice": DOMAIN[7]}, {}, {"voice": "voice:1", "face": "face:1"}, {"voice": {"utt2snr": 9.0}})
+    quality = adapt_clip(clip, [read_adaptation(tmp_path)]).quality
+    expected = similarity((DOMAIN[7] - DOMAIN.mean(axis=0))[None], learn_adaptation(DOMAIN).members)
+    assert quality == {"voice": {"utt2snr": 9.0, **{name: pytest.approx(one[0]) for name, one in expected.items()}}}
 
 
 @pytest.mark.parametrize("models", [["voice:9"], [None], ["voice:1", "voice:1"]])
