@@ -15,6 +15,7 @@ import torch
 from avsv import embed, load_fusion
 from avsv.embeddings.face import load_face_encoder
 from avsv.embeddings.voice import load_voice_encoder
+from avsv.errors import InputError
 from avsv.kaldi.tables import write_table
 from avsv.models.avn_e import FUSION, Fusion, FusionOptions
 from avsv.models.checkpoint import save
@@ -351,6 +352,9 @@ def test_embed_of_the_api_fuses_as_embed_pair_does(media, vectors, encoder, pack
     models = load_voice_encoder(encoder), load_face_encoder(pack), load_fusion(tmp_path / "fusion")
     for name in ("a.mp4", "a-silent.mp4", "a.wav", "c.png"):
         assert embed(media / name, *models).vectors["fused"] == pytest.approx(fused[name], abs=1e-4)
+    models[2].encoders = {"voice": f"{vectors[1]['voice']}+centered"}
+    with pytest.raises(InputError, match="centered"):
+        embed(media / "a.mp4", *models)
     (tmp_path / "trials").write_text("a.mp4 c.png nontarget\n")
     scp = tmp_path / "pairs/embedding.scp"
     assert avsv("score", "--trials", tmp_path / "trials", "--enroll", scp, tmp_path / "scores")[0] == 0

@@ -26,7 +26,7 @@ from avsv.kaldi.data_dir import read_data_dir
 from avsv.kaldi.decimals import read_decimals
 from avsv.kaldi.embeddings import read_embeddings
 from avsv.kaldi.keyed import read_keyed
-from avsv.kaldi.matrices import BINARY, encode, encode_text, read_array, read_crop, read_entry
+from avsv.kaldi.matrices import BINARY, encode, encode_text, read_array, read_crop, read_entry, write_array
 from avsv.kaldi.origin import SYSTEM, read_system
 from avsv.kaldi.pairs import join_embeddings
 from avsv.kaldi.score_formats import FORMS
@@ -38,6 +38,7 @@ from avsv.kaldi.tables import read_table
 from avsv.kaldi.trials import Trials, read_trials
 from avsv.kaldi.validation import check, fix
 from avsv.scoring.calibration import read_fusion
+from avsv.scoring.domain import read_adaptation
 from avsv.scoring.plda_files import read_gaussians
 from avsv.systems.association.lists import HEAD, read_gallery, read_matching, read_verification
 from avsv.systems.synchrony.mouths import Mouths, encode_mouths, read_mouths
@@ -136,6 +137,13 @@ def parse_scp(folder: Path, data: bytes) -> None:
     read_embeddings(write(folder, "x.scp", data.replace(b"@", str(folder).encode())))
 
 
+def parse_adaptation(folder: Path, data: bytes) -> object:
+    """The record of an adaptation beside a valid mean."""
+    write_array(folder / "mean.vec", np.zeros(3, "<f4"))
+    write(folder, "adaptation.json", data)
+    return read_adaptation(folder)
+
+
 def parse_damage(folder: Path, data: bytes) -> None:
     write(folder, "utt2damage", data)
     read_damage(folder, "voice")
@@ -177,6 +185,7 @@ PARSERS: dict[str, Callable[[Path, bytes], object]] = {
     "plda": lambda folder, data: read_gaussians(write(folder, "plda", data)),
     "foreign embeddings": lambda folder, data: (
         lambda path: check_embeddings(path, read_raw_embeddings(path)))(write(folder, "embeddings", data)),
+    "adaptation": parse_adaptation,
     "damage": parse_damage,
     "configuration": parse_config,
     "calibration": lambda folder, data: read_fusion(write(folder, "fusion.json", data)),
@@ -236,6 +245,7 @@ def seeds() -> dict[str, list[bytes]]:
                  b"<Plda> " + b"".join(encode_text(p) for p in plda) + b"</Plda> "],
         "foreign embeddings": [npz.getvalue(), npy.getvalue(), len(header).to_bytes(8, "little") + header + bytes(4),
                                  *arrays, b"name,v1,v2\na,1,2\nb,3,4\n", b"a 1 2\n"],
+        "adaptation": [b'{"method": "center", "share": 0.5}', b'{"method": "coral", "share": 1.0}'],
         "damage": [b'a {"modality": "voice", "kind": "missing"}\n',
                    b'a [{"modality": "voice", "kind": "noise", "snr": 1, "sources": [["a.wav", 0.5], '
                    b'[["a.wav", 0, 1, -1, "r"], 0]]}, {"modality": "face", "kind": "jpeg", "quality": 3}]\n'],

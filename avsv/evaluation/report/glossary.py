@@ -28,6 +28,7 @@ BACKENDS = {
     "center": "the mean of the training embeddings is subtracted first",
     "lda": "linear discriminant analysis is applied to the embeddings first",
 }
+ADAPTED = "_adapted"  # ending of the recipes' names of adapted systems
 OTHER_BACKEND = "part of the score file's name; avsv gives it no meaning"
 
 
@@ -51,9 +52,17 @@ def terms(title: str, meanings: Mapping[str, str]) -> Markup:
 
 
 def describe_system(name: str, scores: Path) -> str:
-    """A system's meaning: the recipes' own names are known, others follow from how their scores were made."""
+    """A system's meaning: the recipes' own names are known, others follow from how their scores were made.
+
+    Examples
+    --------
+    >>> describe_system("face_adapted", Path("exp/face_adapted/scores/test.cosine"))
+    "face embeddings of the image alone; on embeddings adapted to the test's domain"
+    """
     if name in SYSTEMS:
         return SYSTEMS[name]
+    if (raw := name.removesuffix(ADAPTED)) != name:
+        return f"{describe_system(raw, scores)}; on embeddings adapted to the test's domain"
     fused = sorted({path.parent.parent.name for path in sources_of(scores, "scores")} - {name})
     if fused:
         return f"score fusion of {' and '.join(fused)}"
