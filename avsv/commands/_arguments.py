@@ -191,13 +191,13 @@ def add_text(parser: argparse.ArgumentParser) -> None:
 def add_intervals(parser: argparse.ArgumentParser) -> None:
     """Options of confidence intervals, for commands that evaluate trials."""
     parser.add_argument("--utt2spk", type=Path, metavar="FILE", help="speaker of each recording, for the intervals")
-    add_resamples(parser)
+    add_resamples(parser, "resamples of the speakers that say how often a better system loses; 0 for no intervals")
 
 
-def add_resamples(parser: argparse.ArgumentParser) -> None:
+def add_resamples(parser: argparse.ArgumentParser, use: str) -> None:
     parser.add_argument(
         "--resamples", type=at_least_zero, default=1000, metavar="N",
-        help="bootstrap resamples of the speakers for intervals; 0 for no intervals (1000)",
+        help=f"{use} (1000)",
     )  # fmt: skip
 
 

@@ -1,6 +1,6 @@
-"""Confidence intervals by a bootstrap over speakers.
+"""A bootstrap over speakers: how often does a better system lose to a worse one?
 
-Trials share recordings and speakers, so resampling trials one by one gives intervals that are far too narrow. Instead,
+Trials share recordings and speakers, so resampling trials one by one makes every measure look far too certain. Instead,
 all speakers are drawn with replacement, and a trial is weighted by how often its speakers were drawn. If speaker a is
 drawn w_a times, a nontarget trial of a and b has weight w_a * w_b, because each copy of a meets each copy of b; a
 target trial of a has weight w_a, because each copy of a brings its own trials (two copies of a speaker are not compared
@@ -8,7 +8,8 @@ with each other). See Bolle, Ratha and Pankanti, "Error analysis of pattern reco
 CVIU 93, 2004; Poh, Martin and Bengio, "Performance generalization in biometric authentication using joint user-specific
 and sample bootstraps", IEEE TPAMI 29(3), 2007; Wu, Martin, Greenberg and Kacker, "The impact of data dependence on
 speaker recognition evaluation", IEEE/ACM TASLP 25(1), 2017; and Owen, "The pigeonhole bootstrap", Annals of Applied
-Statistics 1, 2007, who shows that such product weights are mildly conservative.
+Statistics 1, 2007, who shows that such product weights are mildly conservative. The range of the resampled measures is
+not used as an interval: with few errors it is too narrow. See `intervals` for these.
 
 The EER and minDCF of a resample are searched on a grid of a few thousand thresholds around those of the full list, or
 on all thresholds if there are no more than that. A minimum over a grid is slightly too high, by less than the cost
@@ -23,6 +24,7 @@ from pathlib import Path
 import numpy as np
 
 from avsv.evaluation.cllr import bits
+from avsv.evaluation.clusters import Clusters, number_pairs
 from avsv.evaluation.dcf import bayes_threshold, least_cost, normalised_cost
 from avsv.evaluation.errors import ErrorCounts, equal_error
 from avsv.evaluation.resamples import Resamples
@@ -50,7 +52,7 @@ class Resampled:
 
 
 class SpeakerBootstrap:
-    """Weights of speakers in each resample, drawn once for all systems that score the same trials.
+    """Speakers of a trial list, and their weights in each resample, drawn once for all systems that score the trials.
 
     Parameters
     ----------
@@ -67,8 +69,20 @@ class SpeakerBootstrap:
     def take(self, which: np.ndarray) -> "SpeakerBootstrap":
         """The same resamples of the speakers for some of the trials; `which` is a mask."""
         other = SpeakerBootstrap(self.speakers[which], self.labels[which], self.n_resamples, self.seed)
-        other.n_speakers, other.weights = self.n_speakers, self.weights
+        other.n_speakers, other.pairs = self.n_speakers, self.pairs[which]
+        if "weights" in self.__dict__:  # drawn once for all subsets
+            other.weights = self.weights
         return other
+
+    @cached_property
+    def pairs(self) -> np.ndarray:
+        """Number of each trial's pair of people."""
+        return number_pairs(self.speakers)
+
+    @cached_property
+    def clusters(self) -> Clusters:
+        """People of the trials, for confidence intervals."""
+        return Clusters(self.speakers, self.labels, self.pairs)
 
     @cached_property
     def weights(self) -> list[np.ndarray]:
@@ -120,10 +134,6 @@ class SpeakerBootstrap:
             cllr=np.concatenate([resampled_cllr(part, costs) for part in self.parts]),
         )
 
-    def eer_interval(self, scores: np.ndarray, counts: ErrorCounts, level: float = 0.95) -> tuple[float, float] | None:
-        """Percentile interval of the EER, 0 to 1; None if fewer than half of the resamples have both classes."""
-        return interval(self.eers(scores, counts), level) if self.can_vary else None
-
 
 def bootstrap(
     trials: Trials,
@@ -131,10 +141,10 @@ def bootstrap(
     n_resamples: int = 1000,
     seed: int = 0,
 ) -> SpeakerBootstrap | None:
-    """Draw the speakers of a trial list with replacement, for confidence intervals of the systems that score it.
+    """Find the speakers of a trial list, for confidence intervals of the systems that score it.
 
-    Pass the result to `measure`, `compare` and `plot_det`. Systems that share it share the resamples, which makes the
-    intervals of their differences paired.
+    Pass the result to `measure`, `compare` and `plot_det`. `compare` also draws the speakers with replacement, the same
+    for all systems, and counts how often the better system is worse.
 
     Parameters
     ----------
@@ -161,21 +171,6 @@ def bootstrap(
         source, utt2spk = utt2spk, read_table(utt2spk, 2, "utterance speaker")
     speakers = speakers_of(trials, utt2spk, source or "utt2spk")  # checks the table even without resamples
     return SpeakerBootstrap(speakers, trials.labels, n_resamples, seed) if n_resamples else None
-
-
-def interval(values: np.ndarray, level: float = 0.95) -> tuple[float, float] | None:
-    """Percentile interval of the resampled values; None if fewer than half of them are finite.
-
-    Examples
-    --------
-    >>> interval(np.arange(101.0), 0.5)
-    (25.0, 75.0)
-    """
-    finite = values[np.isfinite(values)]
-    if 2 * len(finite) < len(values) or not len(finite):
-        return None
-    low, high = np.quantile(finite, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
 
 
 def resample_rates(

@@ -1,18 +1,21 @@
-"""Comparison of systems on the same trials: differences, with intervals from the same resamples of the speakers.
+"""Comparison of systems on the same trials: differences, with paired intervals.
 
-The error rates of two systems rise and fall together from resample to resample, because the same speakers are difficult
-for both. The interval of their difference is therefore much narrower than their separate intervals suggest, and it
-shows whether one system is better (the paired bootstrap of Bisani and Ney, "Bootstrap estimates for confidence
-intervals in ASR performance evaluation", ICASSP 2004, here over speakers).
+The same speakers are difficult for both systems, and many errors are made by both. Only the errors of one system alone
+tell them apart. The interval of a difference is therefore much narrower than the separate intervals suggest, and it
+shows whether one system is better (see `intervals`). The share of resamples of the speakers in which the better system
+loses is the probability of improvement of Bisani and Ney, "Bootstrap estimates for confidence intervals in ASR
+performance evaluation", ICASSP 2004, here over speakers and seen from the other side.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from avsv.errors import refuse_unknown
-from avsv.evaluation.bootstrap import Resampled, SpeakerBootstrap, interval
-from avsv.evaluation.measures import P_TARGET, measure_and_resample, warn_reversed
+from avsv.evaluation.bootstrap import Resampled, SpeakerBootstrap
+from avsv.evaluation.estimates import Measured, difference_of_measures
+from avsv.evaluation.measures import P_TARGET, ends_of, measure_system, warn_reversed
 from avsv.evaluation.published import Published, cite, published_cells
 from avsv.evaluation.tables import aligned, markdown_rows, shown, span
 
@@ -56,22 +59,49 @@ def compare(
     """
     reference = next(iter(scores), None) if reference is None else reference
     refuse_unknown("reference", reference, scores)
-    of_reference = measure_and_resample(scores[reference], labels, p_target, bootstrap)
+    of_reference = Compared.of(scores[reference], labels, p_target, bootstrap)
     rows = []
     for name, values in scores.items():
-        measured = of_reference if name == reference else measure_and_resample(values, labels, p_target, bootstrap)
-        differences = None if name == reference else all_differences(measured, of_reference, p_target)
-        warn_reversed(name, measured[0])
-        rows.append({"system": name, "reference": reference, "measures": measured[0], "against_reference": differences})
+        compared = of_reference if name == reference else Compared.of(values, labels, p_target, bootstrap)
+        differences = None if name == reference else all_differences(compared, of_reference, p_target, bootstrap)
+        warn_reversed(name, compared.measures)
+        rows.append(
+            {"system": name, "reference": reference, "measures": compared.measures, "against_reference": differences}
+        )
     return rows
 
 
+@dataclass(frozen=True)
+class Compared:
+    """A system to compare.
+
+    system : its scores and errors
+    measures : from `measure`
+    resampled : its measures in each resample of the speakers; None without resamples
+    """
+
+    system: Measured
+    measures: dict
+    resampled: Resampled | None
+
+    @classmethod
+    def of(
+        cls, scores: np.ndarray, labels: np.ndarray, p_target: Sequence[float], bootstrap: SpeakerBootstrap | None
+    ) -> "Compared":
+        """Measure a system's scores."""
+        system = Measured.of(scores, labels)
+        can_vary = bootstrap is not None and bootstrap.can_vary
+        resampled = bootstrap.measures(system.scores, system.counts, p_target) if can_vary else None
+        return cls(system, measure_system(system, p_target, bootstrap), resampled)
+
+
 def all_differences(
-    system: tuple[dict, Resampled | None], reference: tuple[dict, Resampled | None], p_target: Sequence[float]
+    compared: Compared, reference: Compared, p_target: Sequence[float], bootstrap: SpeakerBootstrap | None
 ) -> dict:
-    """`difference` of each measure, from the results of `measure_and_resample` for both systems."""
-    (own, resampled), (other, other_resampled) = system, reference
+    """`difference` of each measure of two systems."""
+    (own, resampled), (other, other_resampled) = ((c.measures, c.resampled) for c in (compared, reference))
     paired = resampled is not None and other_resampled is not None
+    ends = difference_of_measures(compared.system, reference.system, bootstrap.clusters, p_target) if paired else {}
 
     def at_priors(kind: str) -> dict:
         return {
@@ -79,6 +109,7 @@ def all_differences(
                 own[kind][f"{p:g}"],
                 other[kind][f"{p:g}"],
                 getattr(resampled, kind)[p] - getattr(other_resampled, kind)[p] if paired else None,
+                ends_of(ends[kind][p]) if paired else None,
             )
             for p in p_target
         }
@@ -86,24 +117,27 @@ def all_differences(
     eers = 100 * (resampled.eer - other_resampled.eer) if paired else None
     bits = resampled.cllr - other_resampled.cllr if paired else None
     return {
-        "eer_percent": difference(own["eer_percent"], other["eer_percent"], eers),
+        "eer_percent": difference(own["eer_percent"], other["eer_percent"], eers, ends_of(ends.get("eer"), 100)),
         "min_dcf": at_priors("min_dcf"),
         "act_dcf": at_priors("act_dcf"),
-        "cllr": difference(own["cllr"], other["cllr"], bits),
+        "cllr": difference(own["cllr"], other["cllr"], bits, ends_of(ends.get("cllr"))),
     }
 
 
-def difference(own: float | None, other: float | None, resampled: np.ndarray | None) -> dict:
+def difference(
+    own: float | None, other: float | None, resampled: np.ndarray | None, ends: Sequence[float] | None = None
+) -> dict:
     """Difference of a measure between a system and the reference; negative if the system is better.
 
     Parameters
     ----------
     own, other : the measure on all trials; None if undefined
     resampled : (resamples,) difference in each resample, or None
+    ends : 95 % confidence limits of the difference, or None
 
     Returns
     -------
-    dict with `difference`; `ci95`, its interval; `relative_percent`, the difference in percent of the reference's
+    dict with `difference`; `ci95`, the limits; `relative_percent`, the difference in percent of the reference's
     value; and `loses`, the share of resamples in which the system that is better on all trials is worse, ties counting
     half. Undefined values are None: all of them if a measure is undefined, the relative change from 0, and `loses` for
     equal systems
@@ -117,9 +151,8 @@ def difference(own: float | None, other: float | None, resampled: np.ndarray | N
         return {"difference": None, "ci95": None, "relative_percent": None, "loses": None}
     change = own - other
     finite = np.empty(0) if resampled is None else resampled[np.isfinite(resampled)]
-    ends = None if resampled is None else interval(resampled)
     loses = None
-    if ends and change:
+    if change and 2 * len(finite) >= np.size(resampled) > 0:
         against = np.sign(finite) * np.sign(change)
         loses = float(((against < 0) + 0.5 * (against == 0)).mean())
     return {
@@ -197,8 +230,9 @@ def notes(rows: Sequence[dict], bootstrap: SpeakerBootstrap | None, published: S
     ]
     if bootstrap:
         texts.append(
-            f"95 % intervals are from {bootstrap.n_resamples:,} resamples of {bootstrap.n_present:,} speakers, the "
-            'same for all systems; "better loses" is the share of resamples in which the better system is worse.'
+            f"95 % intervals account for the choice of the {bootstrap.n_present:,} speakers and hold with few errors "
+            f'too; differences are paired. "better loses" is the share of {bootstrap.n_resamples:,} resamples of the '
+            "speakers in which the better system is worse."
         )
     if published:
         texts.append("Published figures are taken from their sources and were not measured here:")

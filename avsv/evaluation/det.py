@@ -1,16 +1,18 @@
 """DET curves (Martin et al., Eurospeech 1997): FNR against FPR, both as normal deviates."""
 
+from dataclasses import replace
+
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-from avsv.evaluation.bootstrap import SpeakerBootstrap, resampled_rates
+from avsv.evaluation.bootstrap import SpeakerBootstrap
 from avsv.evaluation.errors import ErrorCounts
-from avsv.evaluation.resamples import Resamples
+from avsv.evaluation.estimates import Measured
+from avsv.evaluation.intervals import limits, rate_part
 from avsv.evaluation.roc import roc_points
 
 HIGHEST = 0.6  # upper end of both axes
-BAND_POINTS, BAND_PLACES = 200, 60  # thresholds of each resampled curve; FPRs of the band
-BAND_RESAMPLES = 200  # at most; more make no visible difference
+BAND_PLACES = 30  # FPRs of the band
 
 
 def det_points(counts: ErrorCounts, most: int = 400) -> tuple[np.ndarray, np.ndarray]:
@@ -36,22 +38,23 @@ def normal_deviate(rate: np.ndarray) -> np.ndarray:
 
 
 def det_band(
-    scores: np.ndarray, counts: ErrorCounts, bootstrap: SpeakerBootstrap, level: float = 0.95
+    scores: np.ndarray, counts: ErrorCounts, bootstrap: SpeakerBootstrap
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
-    """Band of the resampled DET curves: at each FPR, the percentile interval of their FNR.
+    """Band of the DET curve: at each FPR, the 95 % interval of the FNR.
 
-    The band is pointwise: at any single FPR it holds the share `level` of the curves, but fewer curves lie in it at all
-    FPRs.
+    At a fixed FPR, an error in the FPR moves the FNR along the curve. The variance is that of FNR + s FPR at the
+    threshold, where s is the slope of the curve. The band is pointwise: at any single FPR it holds the true curve with
+    probability 0.95, but at all FPRs together with a lower one.
 
     Parameters
     ----------
     scores : (trials,) float
     counts : error counts of the scores
-    bootstrap : resamples of the trials' speakers; the first 200 are used
+    bootstrap : from `bootstrap`
 
     Returns
     -------
-    fpr, low, high : (k,) float each; None for one class, one speaker, or too few resamples with both classes
+    fpr, low, high : (k,) float each; None for one class or one speaker
 
     Examples
     --------
@@ -64,19 +67,22 @@ def det_band(
     """
     if not bootstrap.can_vary:
         return None
-    resamples = Resamples(bootstrap.weights[0][:, :BAND_RESAMPLES], bootstrap.speakers, bootstrap.labels)
-    fnr, fpr = resampled_rates(resamples, scores, counts, band_points(counts))
+    system = Measured(np.asarray(scores), bootstrap.labels, counts)
     lowest = max(lowest_rate(counts.n_target, counts.n_nontarget), 1 / counts.n_nontarget)
     places = ndtr(np.linspace(ndtri(lowest), ndtri(HIGHEST), BAND_PLACES))
-    both = np.flatnonzero(np.isfinite(fnr[0]) & np.isfinite(fpr[0]))  # resamples with both classes
-    if 2 * len(both) < len(resamples):
-        return None
-    curves = [np.interp(places, fpr[::-1, column], fnr[::-1, column]) for column in both]
-    low, high = np.quantile(curves, [(1 - level) / 2, (1 + level) / 2], axis=0)
-    return places, low, high
+    low, high = np.transpose([fnr_limits(system, place, bootstrap) for place in places])
+    # a higher FPR never has a higher FNR: the band is widened where its ends would say so
+    return places, np.minimum.accumulate(low), np.maximum.accumulate(high[::-1])[::-1]
 
 
-def band_points(counts: ErrorCounts) -> np.ndarray:
-    """Points of `counts`, ascending, spread along the curve."""
-    thresholds, _, _ = roc_points(counts, BAND_POINTS)
-    return np.searchsorted(counts.thresholds, thresholds)
+def fnr_limits(system: Measured, fpr: float, bootstrap: SpeakerBootstrap) -> tuple[float, float]:
+    """95 % confidence limits of the FNR at an FPR."""
+    threshold = system.threshold_at_fpr(fpr)
+    low, high = system.threshold_at_fpr(min(1.0, 1.5 * fpr)), system.threshold_at_fpr(fpr / 1.5)
+    change = [np.mean(errors(None)) for at in (low, high) for errors in (system.misses(at), system.false_alarms(at))]
+    fall, rise = change[1] - change[3], change[2] - change[0]
+    slope = rise / fall if fall > 0 else 0.0
+    misses = rate_part(bootstrap.clusters, True, system.misses(threshold))
+    false_alarms = slope * rate_part(bootstrap.clusters, False, system.false_alarms(threshold))
+    both = replace(misses + false_alarms, value=misses.value, fewer=misses.fewer)
+    return limits(both, bootstrap.clusters.n_people, 1.0)

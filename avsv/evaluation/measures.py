@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from avsv.errors import InputError
-from avsv.evaluation.bootstrap import Resampled, SpeakerBootstrap, interval
+from avsv.evaluation.bootstrap import SpeakerBootstrap
 from avsv.evaluation.cllr import cllr, min_cllr
 from avsv.evaluation.dcf import actual_cost, least_cost
-from avsv.evaluation.errors import count_errors, equal_error
+from avsv.evaluation.estimates import Measured, measure_limits
 from avsv.evaluation.roc import auc, fnmr_at_fmr
 from avsv.evaluation.tables import aligned, shown, span
 
@@ -54,53 +54,45 @@ def measure(
     >>> measure(np.array([0.0, 2.0]), np.array([False, True]), [0.01])["min_dcf"]
     {'0.01': 0.0}
     """
-    return measure_and_resample(scores, labels, p_target, bootstrap, fmr)[0]
+    return measure_system(Measured.of(scores, labels), p_target, bootstrap, fmr)
 
 
-def measure_and_resample(
-    scores: np.ndarray,
-    labels: np.ndarray,
-    p_target: Sequence[float],
-    bootstrap: SpeakerBootstrap | None,
-    fmr: Sequence[float] = FMR,
-) -> tuple[dict, Resampled | None]:
-    """The result of `measure` and the resampled measures behind its intervals; None instead if there are none."""
-    counts = count_errors(scores, labels)
-    rate, threshold = equal_error(counts)
+def measure_system(
+    system: Measured, p_target: Sequence[float], bootstrap: SpeakerBootstrap | None, fmr: Sequence[float] = FMR
+) -> dict:
+    """The result of `measure` for a system whose errors are counted."""
+    counts = system.counts
+    rate, threshold = system.eer
     least = {f"{p:g}": least_cost(counts, p) for p in p_target}
     can_vary = bootstrap is not None and bootstrap.can_vary
-    resampled = bootstrap.measures(scores, counts, p_target) if can_vary else None
-    ends = intervals(resampled, p_target)
+    ends = measure_limits(system, bootstrap.clusters, p_target) if can_vary else {}
     return {
         "eer_percent": number(100 * rate),
-        "eer_ci95": ends["eer"],
+        "eer_ci95": ends_of(ends.get("eer"), 100),
         "min_dcf": {p: number(cost) for p, (cost, _) in least.items()},
-        "min_dcf_ci95": ends["min_dcf"],
+        "min_dcf_ci95": {f"{p:g}": ends_of(ends["min_dcf"][p]) if ends else None for p in p_target},
         "act_dcf": {f"{p:g}": number(actual_cost(counts, p)) for p in p_target},
-        "act_dcf_ci95": ends["act_dcf"],
-        "cllr": number(cllr(scores, labels)),
-        "cllr_ci95": ends["cllr"],
+        "act_dcf_ci95": {f"{p:g}": ends_of(ends["act_dcf"][p]) if ends else None for p in p_target},
+        "cllr": number(cllr(system.scores, system.labels)),
+        "cllr_ci95": ends_of(ends.get("cllr")),
         "min_cllr": number(min_cllr(counts)),
         "auc": number(auc(counts)),
         "fnmr_at_fmr": {f"{rate:g}": number(fnmr_at_fmr(counts, rate)) for rate in fmr},
         "thresholds": {"eer": number(threshold), "min_dcf": {p: number(at) for p, (_, at) in least.items()}},
         "n_target": counts.n_target,
         "n_nontarget": counts.n_nontarget,
-    }, resampled
-
-
-def intervals(resampled: Resampled | None, p_target: Sequence[float]) -> dict:
-    """95 % intervals of the measures; each is None without resamples."""
-
-    def ends(values: np.ndarray | None) -> list[float] | None:
-        limits = None if values is None else interval(values)
-        return list(limits) if limits else None
-
-    costs = {
-        kind: {f"{p:g}": ends(resampled and getattr(resampled, kind)[p]) for p in p_target}
-        for kind in ("min_dcf", "act_dcf")
     }
-    return costs | {"eer": ends(resampled and 100 * resampled.eer), "cllr": ends(resampled and resampled.cllr)}
+
+
+def ends_of(limits: Sequence[float] | None, scale: float = 1.0) -> list[float] | None:
+    """Confidence limits for JSON, multiplied by a scale; None for none.
+
+    Examples
+    --------
+    >>> ends_of((0.0, 0.25), 100)
+    [0.0, 25.0]
+    """
+    return None if limits is None else [scale * end for end in limits]
 
 
 def measure_present(

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from avsv.evaluation.bootstrap import SpeakerBootstrap, interval
+from avsv.evaluation.intervals import mean_limits
 
 
 def average_precision(scores: np.ndarray, relevant: np.ndarray) -> float:
@@ -57,18 +57,17 @@ def chance_average_precision(n: int, n_relevant: int) -> float:
 
 
 def measure_retrieval(score: Callable[[slice], np.ndarray], queries: np.ndarray, gallery: np.ndarray,
-                      n_resamples: int = 1000, seed: int = 0) -> dict:  # fmt: skip
+                      intervals: bool = True) -> dict:  # fmt: skip
     """Mean average precision over all queries, its interval, and chance level.
 
-    The interval comes from resampling the speakers of the queries, each with all its queries; the gallery is fixed.
+    The interval accounts for the choice of the queries' speakers, each with all its queries; the gallery is fixed.
     Queries whose speaker is not in the gallery are left out and counted.
 
     Parameters
     ----------
     score : maps a slice of query rows to their scores (rows, gallery) float; not all are in memory at once
     queries, gallery : (n,), (m,) int from 0, the speaker of each
-    n_resamples : of the interval; 0 for none
-    seed : of the resamples
+    intervals : whether to compute the interval
 
     Returns
     -------
@@ -77,7 +76,7 @@ def measure_retrieval(score: Callable[[slice], np.ndarray], queries: np.ndarray,
     Examples
     --------
     >>> table = np.array([[1.0, 0.0], [0.0, 1.0]])
-    >>> measure_retrieval(lambda rows: table[rows], np.array([0, 1]), np.array([0, 1]), 0)["map_percent"]
+    >>> measure_retrieval(lambda rows: table[rows], np.array([0, 1]), np.array([0, 1]), False)["map_percent"]
     100.0
     """
     precisions, chances = np.full(len(queries), np.nan), {}
@@ -92,14 +91,11 @@ def measure_retrieval(score: Callable[[slice], np.ndarray], queries: np.ndarray,
     ends = None
     speakers = np.unique(queries[present], return_inverse=True)[1]
     n_speakers = int(speakers.max(initial=-1)) + 1
-    if n_resamples and n_speakers > 1:
-        weights = SpeakerBootstrap(speakers[:, None], present[present], n_resamples, seed).weights
-        counts = np.bincount(speakers)
-        sums = np.bincount(speakers, precisions[present])
-        ends = interval(np.concatenate([100 * (sums @ part) / (counts @ part) for part in weights]))
+    if intervals and n_speakers > 1:
+        ends = mean_limits(precisions[present], speakers)
     return {
         "map_percent": float(100 * precisions[present].mean()) if present.any() else None,
-        "map_ci95": list(ends) if ends else None,
+        "map_ci95": [100 * end for end in ends] if ends else None,
         "chance_percent": float(100 * np.mean([chances[size] for size in sizes.tolist()])) if present.any() else None,
         "n_queries": int(present.sum()),
         "n_gallery": len(gallery),

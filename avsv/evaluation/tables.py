@@ -51,12 +51,20 @@ def shown(value: float | None, digits: int) -> str:
 def span(ends: Sequence[float] | None, digits: int, sign: bool = False) -> str:
     """An interval as `1.02-1.37`, or with signs `-0.31 to +0.12`; `-` for None.
 
+    Without signs, an interval from 0 is an upper bound: `at most 1.37`.
+
     Examples
     --------
+    >>> span([0.0, 1.37], 2)
+    'at most 1.37'
     >>> span([-0.314, 0.12], 2, sign=True)
     '-0.31 to +0.12'
     """
     if not ends:
         return "-"
     low, high = ends
-    return f"{low:+.{digits}f} to {high:+.{digits}f}" if sign else f"{low:.{digits}f}-{high:.{digits}f}"
+    if sign:
+        return f"{low:+.{digits}f} to {high:+.{digits}f}"
+    if float(f"{low:.{digits}f}") == 0:
+        return f"at most {high:.{digits}f}"
+    return f"{low:.{digits}f}-{high:.{digits}f}"

@@ -65,7 +65,7 @@ def test_published_figures_of_the_list_are_shown_and_others_counted(avsv, two):
 def test_speakers_are_read_from_utt2spk(avsv, two):
     status, output = avsv("compare", "--trials", "test.trials", "--utt2spk", "test.utt2spk", "--resamples", "50", "a=s")
     assert status == 0
-    assert "50 resamples of 8" in output
+    assert "8 speakers" in output and "50 resamples" in output
 
 
 @pytest.mark.parametrize(

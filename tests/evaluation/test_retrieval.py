@@ -50,12 +50,12 @@ def test_the_order_of_the_gallery_does_not_matter():
 def test_mean_average_precision_is_the_mean_over_queries():
     rng = np.random.default_rng(3)
     table, queries, gallery = rng.normal(size=(6, 9)), np.array([0, 0, 1, 1, 2, 2]), np.repeat([0, 1, 2], 3)
-    measures = measure_retrieval(lambda rows: table[rows], queries, gallery, 50)
+    measures = measure_retrieval(lambda rows: table[rows], queries, gallery)
     expected = [average_precision_score(gallery == q, row) for q, row in zip(queries, table)]
     assert measures["map_percent"] == pytest.approx(100 * np.mean(expected))
     assert measures["map_ci95"][0] <= measures["map_percent"] <= measures["map_ci95"][1]
 
 
 def test_queries_by_speakers_outside_the_gallery_are_left_out_and_counted():
-    measures = measure_retrieval(lambda rows: np.zeros((2, 2))[rows], np.array([0, 7]), np.array([0, 1]), 0)
+    measures = measure_retrieval(lambda rows: np.zeros((2, 2))[rows], np.array([0, 7]), np.array([0, 1]), False)
     assert (measures["n_queries"], measures["n_left_out"], measures["map_percent"]) == (1, 1, 75.0)

@@ -9,8 +9,9 @@ import numpy as np
 
 from avsv.errors import OptionError
 from avsv.evaluation.bootstrap import Resampled, SpeakerBootstrap, bootstrap
-from avsv.evaluation.comparison import all_differences
-from avsv.evaluation.measures import measure_and_resample, warn_reversed
+from avsv.evaluation.comparison import Compared, all_differences
+from avsv.evaluation.estimates import Measured
+from avsv.evaluation.measures import warn_reversed
 from avsv.evaluation.report.curves import Curves, make_curves
 from avsv.evaluation.report.trials import WorstTrial, worst_trials
 from avsv.evaluation.results import ScoreFile
@@ -173,16 +174,17 @@ def make_table(
     records, resampled = [], []
     for file in files:
         scores = read_scores(file.path, given.trials)
-        measures, samples = measure_and_resample(scores, given.trials.labels, options.p_target, given.bootstrap)
+        compared = Compared.of(scores, given.trials.labels, options.p_target, given.bootstrap)
+        measures = compared.measures
         about = {"system": file.system, "backend": file.backend, "trials": file.trials, "condition": file.condition}
         records.append(about | measures)
         warn_reversed(file.path, measures)
-        resampled.append(samples)
+        resampled.append(compared.resampled)
         log.info("%s: EER %s %%", file.path, shown(records[-1]["eer_percent"], 2))
     best = best_backends(records, reference)
     row = next((row for row in best if reference is None or reference.is_of(records[row])), None)
     if row is not None:
-        add_differences(records, resampled, row, options.p_target)
+        add_differences(files, records, resampled, row, given, options.p_target)
     table = Table(
         trials=files[0].trials,
         condition=files[0].condition,
@@ -221,13 +223,24 @@ def add_system(
 
 
 def add_differences(
-    records: Sequence[dict], resampled: Sequence[Resampled | None], reference: int, p_target: Sequence[float]
+    files: Sequence[ScoreFile],
+    records: Sequence[dict],
+    resampled: Sequence[Resampled | None],
+    reference: int,
+    given: TrialList,
+    p_target: Sequence[float],
 ) -> None:
     """Give each record `reference`, [system, backend], and `against_reference` (see `compare`), None for itself."""
-    of_reference = records[reference], resampled[reference]
-    for row, (record, samples) in enumerate(zip(records, resampled, strict=True)):
-        differences = None if row == reference else all_differences((record, samples), of_reference, p_target)
-        record["against_reference"] = differences
+
+    def compared(row: int) -> Compared:
+        scores = read_scores(files[row].path, given.trials)
+        return Compared(Measured.of(scores, given.trials.labels), records[row], resampled[row])
+
+    of_reference = compared(reference)
+    for row, record in enumerate(records):
+        record["against_reference"] = (
+            None if row == reference else all_differences(compared(row), of_reference, p_target, given.bootstrap)
+        )
     for record in records:
         record["reference"] = [records[reference][key] for key in ("system", "backend")]
 

@@ -1,16 +1,18 @@
 """Evaluation of face-voice association on a folder of lists: verification, matching and retrieval, each with chance."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from avsv.errors import InputError
-from avsv.evaluation.bootstrap import SpeakerBootstrap, interval
+from avsv.evaluation.clusters import Clusters
 from avsv.evaluation.errors import count_errors, equal_error
-from avsv.evaluation.matching import measure_matching
-from avsv.evaluation.resamples import Resamples
+from avsv.evaluation.estimates import Measured, eer_limits
+from avsv.evaluation.intervals import bounded_part, limits
+from avsv.evaluation.matching import matching_credit, measure_matching
+from avsv.evaluation.measures import ends_of
 from avsv.evaluation.retrieval import measure_retrieval
 from avsv.evaluation.roc import auc
 from avsv.kaldi.embeddings import Embeddings
@@ -26,8 +28,10 @@ from avsv.systems.association.lists import (
     read_matching,
     read_verification,
 )
+from avsv.systems.association.permutation import ExchangedPeople, permutation_p, precision_table
 
-BINS = 2048  # score bins of a resampled AUC, which is exact up to this many distinct scores
+NETWORK_PERMUTATIONS = 199  # at most, if a network scores each of them
+TABLE = 50_000_000  # largest number of cells of a table of all scores
 # (matching list, number N of candidates to use, whether queries are voices) -> scores (queries, N)
 ScoreMatching = Callable[[Matching, int, bool], np.ndarray]
 
@@ -101,20 +105,25 @@ def number_people(keys: Sequence[Sequence[str]], same: tuple[np.ndarray, np.ndar
     return [component[side] for side in sides]
 
 
-def resampled_auc(part: Resamples, scores: np.ndarray) -> np.ndarray:
-    """AUC of every resample, (resamples,); scores in the same of 2,048 bins count as equal."""
-    distinct = np.unique(scores)
-    edges = distinct if len(distinct) <= BINS else np.unique(np.quantile(scores, np.linspace(0, 1, BINS + 1)[1:-1]))
-    bins = np.searchsorted(edges, scores, side="right")
-    labels, n = part.labels, len(edges) + 1
-    targets = part.sums(part.speakers[labels], bins[labels], n)
-    others = part.sums(part.speakers[~labels], bins[~labels], n)
-    below = np.cumsum(others, axis=0) - others / 2
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return (targets * below).sum(0) / (targets.sum(0) * others.sum(0))
+def area_limits(scores: np.ndarray, labels: np.ndarray, clusters: Clusters) -> tuple[float, float]:
+    """95 % confidence limits of the AUC, 0 to 1.
+
+    The AUC is the share of (target, nontarget) pairs in the right order. A trial influences it by the share of the
+    other class's trials that it is ordered wrongly with (DeLong, DeLong and Clarke-Pearson, Biometrics 44, 1988).
+    """
+    targets, nontargets = np.sort(scores[labels]), np.sort(scores[~labels])
+
+    def at_most(ranked: np.ndarray, values: np.ndarray) -> np.ndarray:
+        """Share of the ranked values below each value, ties counting half."""
+        return (np.searchsorted(ranked, values, "left") + np.searchsorted(ranked, values, "right")) / 2 / len(ranked)
+
+    lost, won = 1 - at_most(nontargets, scores[labels]), at_most(targets, scores[~labels])
+    influence = clusters.influence(True, lost) + clusters.influence(False, won)
+    low, high = limits(bounded_part(float(lost.mean()), influence, clusters.n_people), clusters.n_people, 1.0)
+    return 1 - high, 1 - low
 
 
-def measure_verification(scores: np.ndarray, labels: np.ndarray, people: np.ndarray, n_resamples: int = 1000) -> dict:
+def measure_verification(scores: np.ndarray, labels: np.ndarray, people: np.ndarray, intervals: bool = True) -> dict:
     """EER and AUC of face-voice verification, with intervals over people.
 
     Parameters
@@ -128,22 +137,21 @@ def measure_verification(scores: np.ndarray, labels: np.ndarray, people: np.ndar
     `eer_percent`, `eer_ci95`, `auc_percent`, `auc_ci95`, `chance_percent` (of both), `n_target`, `n_nontarget`,
     `n_people`; measures are None if a class has no pair
     """
-    counts = count_errors(scores, labels)
+    system, clusters = Measured.of(scores, labels), Clusters(people, labels)
+    counts = system.counts
     two = counts.two_classes
-    bootstrap = SpeakerBootstrap(people, labels, n_resamples) if n_resamples else None
     ends = of_area = None
-    if bootstrap and bootstrap.can_vary:
-        ends = interval(100 * bootstrap.eers(scores, counts))
-        of_area = interval(100 * np.concatenate([resampled_auc(part, scores) for part in bootstrap.parts]))
+    if intervals and two and clusters.n_people > 1:
+        ends, of_area = eer_limits(system, clusters), area_limits(system.scores, system.labels, clusters)
     return {
-        "eer_percent": 100 * equal_error(counts)[0] if two else None,
-        "eer_ci95": list(ends) if ends else None,
+        "eer_percent": 100 * system.eer[0] if two else None,
+        "eer_ci95": ends_of(ends, 100),
         "auc_percent": 100 * auc(counts) if two else None,
-        "auc_ci95": list(of_area) if of_area else None,
+        "auc_ci95": ends_of(of_area, 100),
         "chance_percent": 50.0,
         "n_target": counts.n_target,
         "n_nontarget": counts.n_nontarget,
-        "n_people": len(np.unique(people)),
+        "n_people": clusters.n_people,
     }
 
 
@@ -161,50 +169,96 @@ def refuse_other_people(path: Path, trials: Trials, utt2spk: Mapping[str, str]) 
                         f'"{utt2spk[voice]}" and "{utt2spk[face]}"')  # fmt: skip
 
 
-def verification_record(path: Path, space: JointSpace, utt2spk: Mapping[str, str], n_resamples: int) -> dict:
+def verification_record(path: Path, space: JointSpace, utt2spk: Mapping[str, str], n_permutations: int) -> dict:
     trials = read_verification(path)
     refuse_other_people(path, trials, utt2spk)
     rows = [space.rows(trials.enroll_ids, True, path), space.rows(trials.test_ids, False, path)]
-    scores = cosine_scores(space.voice.vectors[rows[0]], space.face.vectors[rows[1]], trials.pairs)
+    sides = [space.voice.vectors[rows[0]], space.face.vectors[rows[1]]]
     keys = [[person_key(name, utt2spk, space.ids) for name in side] for side in (trials.enroll_ids, trials.test_ids)]
     voices, faces = number_people(keys, tuple(trials.pairs[trials.labels].T))
     people = np.stack([voices[trials.pairs[:, 0]], faces[trials.pairs[:, 1]]], 1)
-    return measure_verification(scores, trials.labels, people, n_resamples)
+    scores = cosine_scores(*sides, trials.pairs)
+    record = measure_verification(scores, trials.labels, people, bool(n_permutations))
+    exchanged = ExchangedPeople(faces, people)
+    unit = [unit_length(side) for side in sides]
+
+    def measure(taken: np.ndarray | None) -> tuple[float, float]:
+        values = scores
+        if taken is not None:
+            items = exchanged.exchange_items(taken)
+            values = inner_products(*unit, np.stack([trials.pairs[:, 0], items[trials.pairs[:, 1]]], 1))
+        counts = count_errors(values, trials.labels)
+        return equal_error(counts)[0], auc(counts)
+
+    both = bool(trials.labels.any() and not trials.labels.all())
+    p = permutation_p(measure, exchanged, n_permutations) if both else None
+    return {**record, "eer_p": p[0] if p else None, "auc_p": p[1] if p else None}
 
 
-def matching_records(path: Path, score: ScoreMatching, utt2spk: Mapping[str, str], ids: Mapping[str, str],
-                     n_resamples: int) -> list[dict]:  # fmt: skip
+def matching_records(
+    path: Path,
+    space: JointSpace | None,
+    odd_one_out: ScoreMatching | None,
+    utt2spk: Mapping[str, str],
+    ids: Mapping[str, str],
+    n_permutations: int,
+) -> list[dict]:
     """One record for each N from 2 to the number of candidates on a line, using the first N candidates."""
     matching = read_matching(path)
     true_ones = np.stack([matching.queries, matching.candidates[:, 0]], 1)
     alike = Trials(matching.query_ids, matching.candidate_ids, true_ones, np.ones(len(matching), bool))
     refuse_other_people(path, alike, utt2spk)
     keys = [[person_key(n, utt2spk, ids) for n in side] for side in (matching.query_ids, matching.candidate_ids)]
-    people = number_people(keys, (matching.queries, matching.candidates[:, 0]))[1][matching.candidates]
+    owners = number_people(keys, (matching.queries, matching.candidates[:, 0]))[1]
+    people = owners[matching.candidates]
     if wrong := np.flatnonzero((people[:, 1:] == people[:, :1]).any(1))[:1].tolist():
         raise InputError(
             f"{path}, line {wrong[0] + 1}: expected other people as wrong candidates, found the true person"
         )
+    sizes = range(2, matching.candidates.shape[1] + 1)
     voice_is_given = direction(path) == "v2f"
-    return [measure_matching(score(matching, n, voice_is_given), people[:, :n], n_resamples)
-            for n in range(2, matching.candidates.shape[1] + 1)]  # fmt: skip
+    scores_of = by_cosine(space, path, matching, voice_is_given)
+    if odd_one_out:
+        n_permutations = min(n_permutations, NETWORK_PERMUTATIONS)
+        scores_of = lambda part: [odd_one_out(part, n, voice_is_given) for n in sizes]  # noqa: E731
+    exchanged = ExchangedPeople(owners, np.stack([np.repeat(people[:, 0], people.shape[1]), people.ravel()], 1))
+
+    def measure(taken: np.ndarray | None) -> list[float]:
+        if taken is None:
+            return [float(matching_credit(scores).mean()) for scores in true_scores]
+        part = replace(matching, candidates=exchanged.exchange_items(taken)[matching.candidates])
+        return [float(matching_credit(scores).mean()) for scores in scores_of(part)]
+
+    true_scores = scores_of(matching)
+    p = permutation_p(measure, exchanged, n_permutations) or [None] * len(sizes)
+    return [{**measure_matching(scores, people[:, :n], bool(n_permutations)), "accuracy_p": value}
+            for n, scores, value in zip(sizes, true_scores, p, strict=True)]  # fmt: skip
 
 
-def by_cosine(space: JointSpace, path: Path) -> ScoreMatching:
-    """Score candidates by their cosine with the query."""
-    unit = {True: unit_length(space.voice.vectors), False: unit_length(space.face.vectors)}
+def by_cosine(
+    space: JointSpace | None, path: Path, matching: Matching, voice_is_given: bool
+) -> Callable[[Matching], list[np.ndarray]]:
+    """Score candidates by their cosine with the query, for 2, 3, ... candidates; the names are looked up once."""
+    if space is None:
+        return lambda part: []
+    sides = {True: space.voice, False: space.face}
+    queries, candidates = (
+        unit_length(sides[of_voice].vectors[space.rows(names, of_voice, path)])
+        for names, of_voice in ((matching.query_ids, voice_is_given), (matching.candidate_ids, not voice_is_given))
+    )
+    table = queries @ candidates.T if len(queries) * len(candidates) <= TABLE else None
 
-    def score(matching: Matching, n: int, voice_is_given: bool) -> np.ndarray:
-        query = space.rows(matching.query_ids, voice_is_given, path)[matching.queries]
-        candidates = space.rows(matching.candidate_ids, not voice_is_given, path)[matching.candidates[:, :n]]
-        pairs = np.stack([np.repeat(query, n), candidates.ravel()], 1)
-        return inner_products(unit[voice_is_given], unit[not voice_is_given], pairs).reshape(-1, n)
+    def score(part: Matching) -> list[np.ndarray]:
+        n = part.candidates.shape[1]
+        pairs = np.stack([np.repeat(part.queries, n), part.candidates.ravel()], 1)
+        scores = inner_products(queries, candidates, pairs) if table is None else table[pairs[:, 0], pairs[:, 1]]
+        return [scores.reshape(-1, n)[:, :k] for k in range(2, n + 1)]
 
     return score
 
 
 def retrieval_records(
-    paths: tuple[Path, Path], space: JointSpace, utt2spk: Mapping[str, str], n_resamples: int
+    paths: tuple[Path, Path], space: JointSpace, utt2spk: Mapping[str, str], n_permutations: int
 ) -> dict[str, dict]:
     """One record for each direction, v2f and f2v."""
     items = [read_gallery(path) for path in paths]
@@ -221,13 +275,32 @@ def retrieval_records(
     for way, query in (("v2f", 0), ("f2v", 1)):
         left, right = vectors[query], vectors[1 - query].T
         score = lambda part, left=left, right=right: left[part] @ right  # noqa: E731 (a def would say no more)
-        records[way] = measure_retrieval(score, owners[query], owners[1 - query], n_resamples)
+        record = measure_retrieval(score, owners[query], owners[1 - query], bool(n_permutations))
+        records[way] = {**record, "map_p": retrieval_p(score, owners[query], owners[1 - query], n_permutations)}
     return records
+
+
+def retrieval_p(score: Callable[[slice], np.ndarray], queries: np.ndarray, gallery: np.ndarray,
+                n_permutations: int) -> float | None:  # fmt: skip
+    """P-value of the mean average precision over chance; queries without items to find do not count."""
+    everybody = np.unique(gallery)
+    exchanged = ExchangedPeople(gallery, np.stack([np.full(len(everybody), everybody[0]), everybody], 1))
+    present = np.flatnonzero(np.isin(queries, everybody))
+    if not n_permutations or not len(present) or not exchanged.possible:
+        return None
+    table = precision_table(score, len(queries), np.searchsorted(everybody, gallery))[present]
+    wanted = np.searchsorted(everybody, queries[present])
+
+    def measure(taken: np.ndarray | None) -> tuple[float]:
+        found = wanted if taken is None else taken[wanted]
+        return (float(table[np.arange(len(found)), found].mean()),)
+
+    return permutation_p(measure, exchanged, n_permutations)[0]
 
 
 def measure_protocols(protocols: Protocols, space: JointSpace | None, utt2spk: Mapping[str, str],
                       odd_one_out: ScoreMatching | None = None, ids: Mapping[str, str] | None = None,
-                      n_resamples: int = 1000) -> list[dict]:  # fmt: skip
+                      n_permutations: int = 1000) -> list[dict]:  # fmt: skip
     """Measure every list; a matching list gives one record for each N.
 
     Parameters
@@ -235,6 +308,8 @@ def measure_protocols(protocols: Protocols, space: JointSpace | None, utt2spk: M
     space : embeddings; None for a system that only picks one of several candidates
     utt2spk : people of our lists; the published lists have them in their paths
     odd_one_out : scores matching lists instead of the cosine
+    n_permutations : of the people, for p-values (see `permutation_p`), at most 199 with `odd_one_out`; 0 for neither
+        p-values nor intervals
 
     Returns
     -------
@@ -243,12 +318,12 @@ def measure_protocols(protocols: Protocols, space: JointSpace | None, utt2spk: M
     records = []
     for name, path in protocols.verification.items() if space else ():
         records.append({"protocol": "verification", "list": name,
-                        **verification_record(path, space, utt2spk, n_resamples)})  # fmt: skip
+                        **verification_record(path, space, utt2spk, n_permutations)})  # fmt: skip
     for name, path in protocols.matching.items():
-        score = odd_one_out or by_cosine(space, path)
-        for record in matching_records(path, score, utt2spk, ids or (space.ids if space else {}), n_resamples):
+        names = ids or (space.ids if space else {})
+        for record in matching_records(path, space, odd_one_out, utt2spk, names, n_permutations):
             records.append({"protocol": "matching", "list": name, **record})
     if space and protocols.retrieval:
-        for way, record in retrieval_records(protocols.retrieval, space, utt2spk, n_resamples).items():
+        for way, record in retrieval_records(protocols.retrieval, space, utt2spk, n_permutations).items():
             records.append({"protocol": "retrieval", "list": way, **record})
     return records

@@ -25,12 +25,14 @@ log = logging.getLogger("avsv")
 EXAMPLES, RANKS = 6, 10  # queries to show, faces per query
 COMMON = {"list": str, "chance_percent": (float, None), "n_people": int}
 CI95 = ([float], None)
-VERIFICATION = {**COMMON, "protocol": str, "eer_percent": (float, None), "eer_ci95": CI95, "auc_percent": (float, None),
-                "auc_ci95": CI95, "n_target": int, "n_nontarget": int}  # fmt: skip
+P_VALUE = (float, None)
+VERIFICATION = {**COMMON, "protocol": str, "eer_percent": (float, None), "eer_ci95": CI95, "eer_p": P_VALUE,
+                "auc_percent": (float, None), "auc_ci95": CI95, "auc_p": P_VALUE, "n_target": int,
+                "n_nontarget": int}  # fmt: skip
 MATCHING = {**COMMON, "protocol": str, "candidates": int, "accuracy_percent": float, "accuracy_ci95": CI95,
-            "n_queries": int}  # fmt: skip
-RETRIEVAL = {**COMMON, "protocol": str, "map_percent": (float, None), "map_ci95": CI95, "n_queries": int,
-             "n_gallery": int, "n_left_out": int}  # fmt: skip
+            "accuracy_p": P_VALUE, "n_queries": int}  # fmt: skip
+RETRIEVAL = {**COMMON, "protocol": str, "map_percent": (float, None), "map_ci95": CI95, "map_p": P_VALUE,
+             "n_queries": int, "n_gallery": int, "n_left_out": int}  # fmt: skip
 RECORDS = (VERIFICATION, MATCHING, RETRIEVAL)  # keys of each protocol's records
 WAYS = {"v2f": "voice to face", "f2v": "face to voice"}
 
@@ -114,8 +116,9 @@ def write_association_report(exp_dir: Path, data_dir: Path, out_dir: Path) -> No
     lines = ["# Face-voice association", ""]
     for test in sets:
         lines += [f"## {test.name}", "", *markdown_tables(test.systems)]
-    lines.append("Percent, with 95 % intervals from resampling people. U: wrong candidates are drawn from everybody; "
-                 "G, N, A: from people of the same gender, nationality, age; v2f: voice to face.")  # fmt: skip
+    lines.append("Percent, with 95 % intervals over people. p: share of random assignments of faces to voices that are "
+                 "as far off. U: wrong candidates are drawn from everybody; G, N, A: from people of the same gender, "
+                 "nationality, age; v2f: voice to face.")  # fmt: skip
     with replaced_together(*(out_dir / name for name in ("results.json", "results.md", "index.html"))):
         write_json(out_dir / "results.json", records)
         for name, text in (("results.md", "\n".join(lines) + "\n"), ("index.html", content)):
@@ -150,7 +153,10 @@ def results_of(test: TestSet) -> list[Markup]:
     every = [record for records in test.systems.values() for record in records]
     sizes = {list_name(record): record["n_people"] for record in every}
     n_people = f"{min(sizes.values())} to {max(sizes.values())}"
-    note = f"Percent (95 % interval, people resampled). People in the lists: {n_people}."
+    note = (
+        "Percent (95 % interval over people; p: share of random assignments of faces to voices that are as far off. Of "
+        f"20 measures at chance, one has a p below 0.05). People in the lists: {n_people}."
+    )
     return [*parts, tag("p", note, class_="note")]
 
 

@@ -26,22 +26,35 @@ def interval_key(measure: str) -> str:
     return measure.removesuffix("_percent") + "_ci95"
 
 
+def p_text(record: Mapping, measure: str) -> str:
+    """P-value of a measure as `0.04`, or `<0.01`; `-` without one.
+
+    Examples
+    --------
+    >>> p_text({"auc_p": 0.002}, "auc_percent"), p_text({"auc_p": 0.95}, "auc_percent")
+    ('<0.01', '0.95')
+    """
+    p = record[measure.removesuffix("_percent") + "_p"]
+    return "<0.01" if p is not None and p < 0.01 else shown(p, 2)
+
+
 def cell(record: Mapping | None, measure: str) -> str:
-    """Format a measure as `31.2 (28.0-34.5)`, or `-` if there is none."""
+    """Format a measure as `31.2 (28.0-34.5, p 0.04)`, or `-` if there is none."""
     if record is None or record[measure] is None:
         return "-"
-    ends = record[interval_key(measure)]
-    return shown(record[measure], 1) + (f" ({span(ends, 1)})" if ends else "")
+    ends, p = record[interval_key(measure)], p_text(record, measure)
+    return shown(record[measure], 1) + (f" ({span(ends, 1)}{'' if p == '-' else f', p {p}'})" if ends else "")
 
 
 def table(records: Sequence[Mapping]) -> str:
     """Format the measures of one system as aligned text."""
-    rows = [["list", "measure", "%", "95 % interval", "chance", "people"]]
+    rows = [["list", "measure", "%", "95 % interval", "chance", "p", "people"]]
     for record in records:
         for measure in MEASURES[record["protocol"]]:
             ends = record[interval_key(measure)]
             rows.append([list_name(record), TITLES[measure], shown(record[measure], 2), span(ends, 2),
-                         shown(record["chance_percent"], 2), str(record["n_people"])])  # fmt: skip
+                         shown(record["chance_percent"], 2), p_text(record, measure),
+                         str(record["n_people"])])  # fmt: skip
     return aligned(rows)
 
 

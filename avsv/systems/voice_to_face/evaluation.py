@@ -166,7 +166,7 @@ def embed_small_faces(embedder: FaceEmbedder, faces: np.ndarray) -> np.ndarray:
 
 def evaluate_generator(generator: FaceGenerator, embedder: FaceEmbedder, data: DataDir, train: DataDir,
                        seconds: Sequence[float], n_people: int = 10,
-                       n_resamples: int = 1000) -> tuple[dict, np.ndarray]:  # fmt: skip
+                       intervals: bool = True) -> tuple[dict, np.ndarray]:  # fmt: skip
     """Generate faces of unseen people from several lengths of speech and measure them.
 
     Parameters
@@ -197,7 +197,7 @@ def evaluate_generator(generator: FaceGenerator, embedder: FaceEmbedder, data: D
     faces = {title: Faces(embed_small_faces(embedder, generated[:, column]), probes.people)
              for column, title in enumerate(titles)}  # fmt: skip
     gender = {**train.table("spk2gender"), **data.table("spk2gender")}
-    results = {**probes.counts(), **measure_lengths(faces, real, train_faces, gender, n_resamples)}
+    results = {**probes.counts(), **measure_lengths(faces, real, train_faces, gender, intervals)}
     first = {person: row for row, person in reversed(list(enumerate(probes.people)))}
     references = dict(zip(people, images, strict=True))
     chosen = choose_people(probes.people, gender, n_people)

@@ -13,9 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from avsv.errors import InputError
-from avsv.evaluation.bootstrap import SpeakerBootstrap, interval
-from avsv.evaluation.errors import count_errors, equal_error
-from avsv.evaluation.matching import matching_credit, measure_matching, resampled_accuracy
+from avsv.evaluation.clusters import Clusters
+from avsv.evaluation.estimates import Measured, eer_limits
+from avsv.evaluation.intervals import mean_limits
+from avsv.evaluation.matching import QueryClusters, gain_limits, matching_credit, measure_matching
+from avsv.evaluation.measures import ends_of
 from avsv.evaluation.retrieval import measure_retrieval
 from avsv.scoring.cosine import unit_length
 from avsv.scoring.lda import class_statistics, shrink
@@ -109,24 +111,20 @@ class GenderClassifier:
         return (faces.vectors @ self.axis > self.threshold) == female
 
 
-def measure_share(right: np.ndarray, people: Sequence[str], n_resamples: int = 1000) -> dict:
-    """Percentage of correct decisions, with an interval from resampling people.
+def measure_share(right: np.ndarray, people: Sequence[str], intervals: bool = True) -> dict:
+    """Percentage of correct decisions, with an interval over people.
 
     Examples
     --------
-    >>> measure_share(np.array([True, False]), ["a", "b"], 0)
+    >>> measure_share(np.array([True, False]), ["a", "b"], False)
     {'percent': 50.0, 'ci95': None}
     """
     numbers = np.unique(people, return_inverse=True)[1]
-    ends = None
-    if n_resamples and numbers.max(initial=0) > 0:
-        bootstrap = SpeakerBootstrap(numbers[:, None], np.ones(len(numbers), bool), n_resamples)
-        counts, sums = np.bincount(numbers), np.bincount(numbers, right.astype(float))
-        ends = interval(np.concatenate([100 * (sums @ part) / (counts @ part) for part in bootstrap.weights]))
-    return {"percent": float(100 * np.mean(right)), "ci95": list(ends) if ends else None}
+    ends = mean_limits(right, numbers) if intervals and numbers.max(initial=0) > 0 else None
+    return {"percent": float(100 * np.mean(right)), "ci95": ends_of(ends, 100)}
 
 
-def measure_consistency(generated: Faces, n_resamples: int = 1000) -> dict:
+def measure_consistency(generated: Faces, intervals: bool = True) -> dict:
     """Are faces generated from one person's clips more similar than those of different people?
 
     Returns
@@ -140,14 +138,13 @@ def measure_consistency(generated: Faces, n_resamples: int = 1000) -> dict:
     labels = people[one] == people[other]
     if not labels.any() or labels.all():
         return {"same": None, "different": None, "eer_percent": None, "eer_ci95": None}
-    counts = count_errors(scores, labels)
-    bootstrap = SpeakerBootstrap(np.stack([people[one], people[other]], 1), labels, n_resamples)
-    ends = bootstrap.eer_interval(scores, counts) if n_resamples else None
+    system = Measured.of(scores, labels)
+    clusters = Clusters(np.stack([people[one], people[other]], 1), labels)
     return {
         "same": float(scores[labels].mean()),
         "different": float(scores[~labels].mean()),
-        "eer_percent": 100 * equal_error(counts)[0],
-        "eer_ci95": [100 * end for end in ends] if ends else None,
+        "eer_percent": 100 * system.eer[0],
+        "eer_ci95": ends_of(eer_limits(system, clusters), 100) if intervals else None,
     }
 
 
@@ -176,7 +173,7 @@ def frechet_distance(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def measure_generated(
-    generated: Faces, real: Faces, train: Faces, gender: Mapping[str, str], n_resamples: int = 1000
+    generated: Faces, real: Faces, train: Faces, gender: Mapping[str, str], intervals: bool = True
 ) -> dict:
     """All measures of the faces generated from clips of one length.
 
@@ -207,19 +204,19 @@ def measure_generated(
         if not len(pairs):
             others = "another person of the same gender" if within else "another person"
             raise InputError(f"expected at least one person with a voice and a face, and the face of {others}")
-        measures[name] = measure_matching(pair_scores(generated, real, pairs), pair_people(real, pairs), n_resamples)
+        measures[name] = measure_matching(pair_scores(generated, real, pairs), pair_people(real, pairs), intervals)
     right = GenderClassifier.train(train, gender).agrees(generated, gender)
-    measures["sex"] = measure_share(right, generated.people, n_resamples)
+    measures["sex"] = measure_share(right, generated.people, intervals)
     names = {name: number for number, name in enumerate(sorted({*generated.people, *real.people}))}
     queries, gallery = (np.array([names[p] for p in faces.people]) for faces in (generated, real))
     measures["retrieval"] = measure_retrieval(lambda rows: generated.vectors[rows] @ real.vectors.T, queries, gallery,
-                                           n_resamples)  # fmt: skip
-    measures["consistency"] = measure_consistency(generated, n_resamples)
+                                           intervals)  # fmt: skip
+    measures["consistency"] = measure_consistency(generated, intervals)
     measures["frechet"] = frechet_distance(generated.vectors, real.vectors)
     return measures
 
 
-def measure_gain(long: Faces, short: Faces, real: Faces, n_resamples: int = 1000) -> dict:
+def measure_gain(long: Faces, short: Faces, real: Faces, intervals: bool = True) -> dict:
     """Gain in 1:2 matching accuracy of longer over shorter clips of the same videos, on the same pairs.
 
     Returns
@@ -228,12 +225,10 @@ def measure_gain(long: Faces, short: Faces, real: Faces, n_resamples: int = 1000
     """
     pairs = draw_pairs(long.people, real.people)
     people = pair_people(real, pairs)
-    credits = [matching_credit(pair_scores(faces, real, pairs)) for faces in (long, short)]
-    ends = None
-    if n_resamples and len(np.unique(people)) > 1:
-        weights = SpeakerBootstrap(people, np.ones(len(people), bool), n_resamples).weights
-        ends = interval(100 * np.subtract(*(resampled_accuracy(credit, people, weights) for credit in credits)))
-    return {"percent": float(100 * (credits[0].mean() - credits[1].mean())), "ci95": list(ends) if ends else None}
+    scores = [pair_scores(faces, real, pairs) for faces in (long, short)]
+    ends = gain_limits(*scores, QueryClusters(people)) if intervals and len(np.unique(people)) > 1 else None
+    gain = np.subtract(*(matching_credit(part).mean() for part in scores))
+    return {"percent": float(100 * gain), "ci95": ends_of(ends, 100)}
 
 
 def halves(faces: Faces) -> tuple[Faces, Faces]:
@@ -255,7 +250,7 @@ def halves(faces: Faces) -> tuple[Faces, Faces]:
 
 
 def measure_lengths(generated: Mapping[str, Faces], real: Faces, train: Faces, gender: Mapping[str, str],
-                    n_resamples: int = 1000) -> dict:  # fmt: skip
+                    intervals: bool = True) -> dict:  # fmt: skip
     """All results of a training: measures by length of clip, and those of real faces.
 
     Parameters
@@ -271,12 +266,12 @@ def measure_lengths(generated: Mapping[str, Faces], real: Faces, train: Faces, g
     """
     ordered = list(generated.values())
     some, others = halves(real)
-    of_real = measure_generated(some, others, train, gender, n_resamples)
+    of_real = measure_generated(some, others, train, gender, intervals)
     rows = np.linspace(0, len(train.people) - 1, min(len(ordered[0].people), len(train.people))).astype(int)
     return {
         "lengths": {
-            length: measure_generated(faces, real, train, gender, n_resamples) for length, faces in generated.items()
+            length: measure_generated(faces, real, train, gender, intervals) for length, faces in generated.items()
         },
-        "gain": measure_gain(ordered[-1], ordered[0], real, n_resamples),
+        "gain": measure_gain(ordered[-1], ordered[0], real, intervals),
         "real": {**of_real, "frechet": frechet_distance(train.vectors[rows], real.vectors)},
     }

@@ -166,8 +166,9 @@ def test_a_malformed_file_is_shown_or_named(tmp_path, place, content):
         assert place in str(error)
 
 
-MEASURE = {"protocol": "verification", "list": "v_U", "eer_percent": 5.0, "eer_ci95": [4.0, 6.0], "auc_percent": 9.0,
-           "auc_ci95": None, "chance_percent": 50.0, "n_target": 1, "n_nontarget": 1, "n_people": 2}  # fmt: skip
+MEASURE = {"protocol": "verification", "list": "v_U", "eer_percent": 5.0, "eer_ci95": [4.0, 6.0], "eer_p": 0.5,
+           "auc_percent": 9.0, "auc_ci95": None, "auc_p": None, "chance_percent": 50.0, "n_target": 1,
+           "n_nontarget": 1, "n_people": 2}  # fmt: skip
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

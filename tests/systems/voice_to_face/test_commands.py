@@ -72,7 +72,7 @@ def sets(tmp_path_factory):
 
 def evaluate(avsv, exp, judge, sets, out, *more, test="test"):
     return avsv("voice-to-face", "evaluate", "--model", exp, "--face", judge, "--train", sets / "train",
-                "--resamples", 20, *more, sets / test, out)  # fmt: skip
+                *more, sets / test, out)  # fmt: skip
 
 
 def test_a_voice_becomes_the_image_that_the_networks_compute(avsv, exp, model, sets, tmp_path):

@@ -4,7 +4,8 @@
 matching/, retrieval/). --voice and --face are embeddings in one space (see avsv association embed), compared by cosine.
 Verification gives EER and AUC; matching gives the accuracy for each N from 2 to the number of candidates on a line;
 retrieval gives the mean average precision in both directions. Ties count as chance, in any order. Each measure
-has the value of chance beside it and a 95 % interval from 1,000 resamples of the people.
+has the value of chance beside it, a 95 % interval, and p, the share of random assignments of faces to voices that are
+as far off. A measure with p below 0.05 is not at chance; of 20 measures at chance, one has such a p.
 
 The published lists name items by paths (A.R._Rahman/1.6/VIDEO/0067975.jpg, id10002/VIDEO/00001.wav); these are looked
 up as id10002-VIDEO-0067975 and id10002-VIDEO-00001. --ids maps people's names: lines "A.R._Rahman id10002".
@@ -38,7 +39,7 @@ def add_arguments(parser):
     parser.add_argument("--utt2spk", type=Path, metavar="FILE", help="the person of each item; not for published lists")
     parser.add_argument("--ids", type=Path, metavar="FILE", help='people in published paths: lines "name id"')
     parser.add_argument("--odd-one-out", type=Path, metavar="EXP_DIR", help="a trained network of system svhf")
-    add_resamples(parser)
+    add_resamples(parser, "random assignments of people for p; 0 for no intervals and no p")
     parser.add_argument("out", type=Path, metavar="OUT.json")
 
 
@@ -66,7 +67,7 @@ def run(args):
         protocols = network.matching_of(protocols)
         records = measure_protocols(protocols, None, utt2spk, network.score, ids, args.resamples)
     else:
-        records = measure_protocols(protocols, JointSpace(voice, face, ids), utt2spk, n_resamples=args.resamples)
+        records = measure_protocols(protocols, JointSpace(voice, face, ids), utt2spk, n_permutations=args.resamples)
     for record in records:
         if record.get("n_left_out"):
             log.warning("retrieval %s: left out %d queries of people without items to find", record["list"],

@@ -23,7 +23,7 @@ example:
 import argparse
 from pathlib import Path
 
-from avsv.commands._arguments import add_device, add_resamples, at_least_one, result_options
+from avsv.commands._arguments import add_device, at_least_one, result_options
 
 LEAST = 0.32  # seconds; a copy of the value in voice_to_face.speech_features, which --help must not import
 TABLES = ("utt2spk", "spk2gender", "faces.scp")  # of both data directories
@@ -40,7 +40,6 @@ def add_arguments(parser):
     parser.add_argument("--seconds", type=growing_lengths, default=[0.5, 1.0, 2.0], metavar="S,S,...",
                         help="lengths of speech, shortest first (default: 0.5,1,2)")  # fmt: skip
     parser.add_argument("--people", type=at_least_one, default=10, metavar="N", help="rows of faces.png (default: 10)")
-    add_resamples(parser)
     add_device(parser)
 
 
@@ -74,7 +73,7 @@ def run(args):
     options = {**result_options(args), "seconds": args.seconds}
     made = MadeFrom(args.verb, inputs, options, values={"media": media_stamp([data.wav])})
     embedder = FaceEmbedder(pack.recognition)
-    results, page = evaluate_generator(generator, embedder, data, train, args.seconds, args.people, args.resamples)
+    results, page = evaluate_generator(generator, embedder, data, train, args.seconds, args.people)
     write_results(args.out_dir, results, page)
     for name in FILES:
         made.write(args.out_dir / name)
