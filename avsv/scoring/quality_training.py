@@ -1,9 +1,11 @@
 """Training of quality-dependent fusion (see quality_fusion.py) by prior-weighted cross-entropy on several trial lists.
 
 Lists of clean, damaged and incomplete recordings are trained on together. In each list the target trials with a score
-weigh `p_target` in total and the nontarget trials the rest; all lists weigh the same. Ridge penalties pull the
-influence of quality towards 0, hence the model towards the sum of calibrated scores. The cost is minimised by Newton's
-method with step halving, from that sum; where the Hessian is indefinite, the Fisher information takes its place.
+weigh `p_target` in total and the nontarget trials the rest; all lists weigh the same. Trials with several scores are
+also trained on with each score alone, as lists of their own. Otherwise a system would hardly be learnt beside another
+that is nearly free of errors, and its evidence would be wrong where it is alone. Ridge penalties pull the influence of
+quality towards 0, hence the model towards the sum of calibrated scores. The cost is minimised by Newton's method with
+step halving, from that sum; where the Hessian is indefinite, the Fisher information takes its place.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -107,9 +109,10 @@ def train_quality_fusion(
     """
     measures = [*measures] or [[]] * len(names)
     lists = [with_a_score(one) for one in lists]
-    features = [[raw_features(one, number, name) for one in lists] for number, name in enumerate(names)]
-    moments = [moments_of(columns, lists, number) for number, columns in enumerate(features)]
-    examples = make_examples(lists, features, moments, p_target)
+    every = lists + single_systems(lists)
+    features = [[raw_features(one, number, name) for one in every] for number, name in enumerate(names)]
+    moments = [moments_of(columns[: len(lists)], lists, number) for number, columns in enumerate(features)]
+    examples = make_examples(every, features, moments, p_target)
     penalty = ridge * prior_entropy(p_target)
     try:
         with np.errstate(over="ignore", invalid="ignore"):
@@ -147,6 +150,19 @@ def with_a_score(given: TrainingList) -> TrainingList:
         raise InputError(f"{given.name}: training needs target and nontarget trials with a score, found {n_target} and "
                         f"{len(kept.trials) - n_target}")  # fmt: skip
     return kept
+
+
+def single_systems(lists: Sequence[TrainingList]) -> list[TrainingList]:
+    """The trials with several scores as trials with one of them: for each list and system, where both classes occur."""
+    singles = []
+    for one in lists:
+        present = ~np.isnan(one.scores)
+        for number in range(present.shape[1]):
+            single = one.take(present[:, number] & (present.sum(axis=1) > 1))
+            if single.trials.labels.any() and not single.trials.labels.all():
+                others = np.arange(present.shape[1]) != number
+                singles.append(replace(single, scores=np.where(others, np.nan, single.scores)))
+    return singles
 
 
 def raw_features(given: TrainingList, number: int, name: str) -> np.ndarray:

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy.optimize import approx_fprime, minimize
+from scipy.special import expit
 
 from avsv.errors import InputError
 from avsv.kaldi.trials import Trials
@@ -98,11 +99,35 @@ def test_the_minimum_is_that_of_a_general_optimiser():
 
 
 @pytest.mark.parametrize("p", [0.01, 0.5])
-def test_without_quality_it_is_logistic_regression(p):
-    one = replace(simulate(2, absent=0), quality=[])
+def test_without_quality_one_system_is_logistic_regression(p):
+    one = replace(simulate(2, absent=0, n_systems=1), quality=[])
     slopes, offset = train_map(one.scores, one.trials.labels, p)
     ratios = train([one], p).apply(one.scores)
     assert ratios == pytest.approx(one.scores @ slopes + offset, rel=1e-3, abs=1e-3)
+
+
+def test_without_quality_two_systems_are_logistic_regression_on_both_and_on_each_alone():
+    one = replace(simulate(2, absent=0), quality=[])
+    labels, prior = np.tile(one.trials.labels, 3), 0.1
+    rows = np.column_stack([one.scores, np.ones_like(one.scores)])
+    design = np.concatenate([rows * mask for mask in ([1, 1, 1, 1], [1, 0, 1, 0], [0, 1, 0, 1])])
+    weights = np.where(labels, prior / labels.sum(), (1 - prior) / (~labels).sum())
+
+    def cost(x):
+        margin = np.where(labels, -1, 1) * (design @ x + np.log(prior / (1 - prior)))
+        return weights @ np.logaddexp(0, margin), design.T @ (weights * np.where(labels, -1, 1) * expit(margin))
+
+    best = minimize(cost, np.zeros(4), jac=True, method="BFGS", options={"gtol": 1e-10}).x
+    assert train([one], prior).apply(one.scores) == pytest.approx(rows @ best, rel=1e-3, abs=1e-3)
+
+
+def test_a_system_is_learnt_beside_one_without_errors():
+    one = replace(simulate(2, 4000, absent=0), quality=[])
+    perfect = np.where(one.trials.labels, 30.0, -30.0)
+    scores = np.column_stack([one.scores[:, 0], perfect])
+    alone = np.column_stack([scores[:, 0], np.full(len(scores), np.nan)])
+    expected = train([replace(one, scores=scores[:, :1])], 0.1).apply(scores[:, :1])
+    assert train([replace(one, scores=scores)], 0.1).apply(alone) == pytest.approx(expected, rel=0.05, abs=0.05)
 
 
 def test_a_strong_penalty_leaves_the_sum_of_calibrated_scores(simulated):
@@ -183,7 +208,7 @@ def test_a_system_whose_scores_are_reversed_or_equal_gets_almost_no_weight():
         fusion = train([replace(one, scores=scores)])
         face = fusion.apply(np.column_stack([np.full(4000, np.nan), column]), one.trials.pairs, one.quality)
         voice = fusion.apply(np.column_stack([scores[:, 0], np.full(4000, np.nan)]), one.trials.pairs, one.quality)
-        assert np.isfinite(face).all() and face.std() < 0.1 * voice.std()
+        assert np.isfinite(face).all() and face.std() < 0.15 * voice.std()
 
 
 @pytest.mark.parametrize("huge", [1e160, 1e300])
