@@ -14,6 +14,7 @@ from avsv.scoring.quality_training import (
     TrainingList,
     people_of,
     prior_entropy,
+    single_systems,
     train_quality_fusion,
     with_a_score,
 )
@@ -57,9 +58,11 @@ def choose_ridge(
         test = [part for one, both in zip(lists, inside, strict=True) if (part := trainable(one, both.all(axis=1)))]
         if not train or not test:
             continue
+        tested = [with_a_score(one) for one in test]
+        tested += single_systems(tested)
         for ridge in ridges:
             fusion = train_quality_fusion(train, names, p_target, ridge, measures)
-            costs[ridge].append(float(np.mean([held_out_cost(fusion, one, p_target) for one in test])))
+            costs[ridge].append(float(np.mean([held_out_cost(fusion, one, p_target) for one in tested])))
     if len(costs[ridges[0]]) < 2:
         raise InputError(f"cross-validation needs more people than {len(persons)}, with target and nontarget trials in "
                         "two folds; give one value")  # fmt: skip
@@ -77,7 +80,6 @@ def trainable(given: TrainingList, which: np.ndarray) -> TrainingList | None:
 
 def held_out_cost(fusion: QualityFusion, given: TrainingList, p_target: float) -> float:
     """Prior-weighted cross-entropy of a model on a list, relative to that of answering 0 to every trial."""
-    given = with_a_score(given)
     ratios, labels = fusion.apply(given.scores, given.trials.pairs, given.quality), given.trials.labels
     logit = np.log(p_target / (1 - p_target))
     target, nontarget = np.logaddexp(0, -ratios[labels] - logit), np.logaddexp(0, ratios[~labels] + logit)
