@@ -1,7 +1,7 @@
 """avsv compare: compare systems on the same trials, with paired intervals and published results.
 
 Each NAME=SCORES is the score file of a system. All systems are compared with the reference, by default the first one:
-the difference, its 95 % interval from bootstrap resamples of the speakers that are shared by all systems, the relative
+the difference, its paired 95 % interval over speakers (from the errors that only one of the two makes), the relative
 change, and the share of resamples in which the order of the two systems is reversed ("better loses").
 
 --published FILE adds columns with results from papers, which are not measured here. FILE is tab separated with a

@@ -150,7 +150,7 @@ def markdown(records: Sequence[dict], more: Sequence[str] = ()) -> str:
         parts += [*markdown_table(rows), ""]
     parts += more
     parts.append(
-        "EER in percent, with its 95 % interval from resampling speakers. minDCF is normalised; P is the target prior. "
+        "EER in percent, with its 95 % interval over speakers. minDCF is normalised; P is the target prior. "
         "Best of each column in bold."
     )
     return "\n".join(parts) + "\n"

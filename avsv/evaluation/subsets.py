@@ -160,7 +160,7 @@ def measure_subsets(
     trials : with labels
     grouping : from `read_grouping`
     p_target, fmr : as for `measure`
-    bootstrap : resamples of all trials; None for no intervals
+    bootstrap : from `bootstrap`, of all trials; None for no intervals
     """
     rows, present = {}, ~np.isnan(scores)
     for number, label in enumerate(grouping.labels):

@@ -74,3 +74,18 @@ def test_trials_without_a_score_are_counted():
     assert (row["n_missing"], row["n_target"], row["n_nontarget"]) == (2, 1, 1)
     with pytest.raises(InputError, match="s: "):
         measure_present("s", np.full(4, np.nan), labels)
+
+
+def test_without_errors_the_table_shows_an_upper_bound():
+    rng = np.random.default_rng(0)
+    speakers = rng.integers(0, 24, (3000, 2))
+    speakers[:1000, 1] = speakers[:1000, 0]
+    labels = speakers[:, 0] == speakers[:, 1]
+    scores = rng.standard_normal(3000) + 20 * labels
+    row = measure(scores, labels, bootstrap=SpeakerBootstrap(speakers, labels))
+    low, high = row["eer_ci95"]
+    assert (row["eer_percent"], low) == (0, 0)
+    assert 0.1 < high < 15
+    assert f"at most {high:.2f}" in table({"s": row})
+    for kind in ("min_dcf_ci95", "act_dcf_ci95"):
+        assert row[kind]["0.01"][0] < row[kind]["0.01"][1]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from avsv.evaluation.report.curves import is_reference
 from avsv.evaluation.report.html import Markup, joined, scrolling, tag
 from avsv.evaluation.report.results import Table
-from avsv.evaluation.tables import shown
+from avsv.evaluation.tables import shown, span
 
 MINUS = str.maketrans({"-": "\N{MINUS SIGN}"})  # as wide as a plus
 
@@ -58,7 +58,7 @@ def main_result(tables: Sequence[Table], main: str) -> Markup:
         return Markup("No error rate is defined: the trials are all target or all nontarget.")
     own = table.reference
     ends = own["eer_ci95"]
-    interval = f" (95 % interval {ends[0]:.2f} to {ends[1]:.2f})" if ends else ""
+    interval = f" (95 % interval {span(ends, 2).replace('-', ' to ')})" if ends else ""
     eer = tag("b", f"{shown(own['eer_percent'], 2)} %")
     parts = [f"On {table.trials}, {table.condition}, ", tag("b", own["system"])]
     parts += [f" ({own['backend']}) has an equal error rate of ", eer, interval]

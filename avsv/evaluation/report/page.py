@@ -133,8 +133,9 @@ def results_section(
             result_table(table, numbers, published, marks),
         ]
     note = (
-        "Best of each column in bold. Intervals are 95 %, from resampling people, as trials of the same people are not "
-        "independent. Differences are paired (both systems in the same resamples), and grey if the interval holds 0. "
+        "Best of each column in bold. Intervals are 95 %, over people, as trials of the same people are not "
+        "independent; they hold with few errors too. Where no error was seen, they are upper bounds. Differences are "
+        "paired (the errors that one system alone makes), and grey if the interval holds 0. "
         "minDCF and actDCF are normalised; actDCF and Cllr assume that scores are log-likelihood ratios, which "
         "uncalibrated scores are not. Click a heading to sort."
     )
@@ -156,7 +157,7 @@ def curves_section(tables: Sequence[Table]) -> list[Markup]:
 
 def main_figures(table: Table) -> Markup:
     """DET and calibration side by side, then EER by subset."""
-    band = "; bands: 95 % of the resamples of people" if any(c.band for c in table.curves) else ""
+    band = "; bands: 95 % intervals over people" if any(c.band for c in table.curves) else ""
     figures = [
         figure("Detection error tradeoff", f"both axes on the scale of the normal distribution{band}",
                det_plot(table.curves)),
@@ -257,7 +258,7 @@ def side(clip: Clip) -> Markup:
 def about(files: Sequence[ScoreFile], tables: Sequence[Table], options: Options) -> list[tuple[str, str]]:
     """The inputs, options and versions of this report."""
     newest = np.datetime64(int(max(file.path.stat().st_mtime for file in files)), "s")
-    intervals = f"{options.n_resamples} resamples of people" if options.n_resamples else "none"
+    intervals = f"over people; losses in {options.n_resamples} resamples of them" if options.n_resamples else "none"
     people = f"people of {options.utt2spk}" if options.utt2spk else "people as target trials connect recordings"
     return [
         ("Scores", f"{len(files)} files, the last written {str(newest).replace('T', ' ')} UTC"),

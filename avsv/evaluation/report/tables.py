@@ -110,7 +110,7 @@ def columns_of(table: Table, numbers: Mapping[str, int]) -> list[Column]:
     columns = [
         Column("EER %", lambda r: r["eer_percent"], lambda r: shown(r["eer_percent"], 2), best=True),
         Column("95 %", lambda r: (r["eer_ci95"] or [None])[0], lambda r: dashed(span(r["eer_ci95"], 2)),
-               hint="interval from resampling people", below="interval"),
+               hint="95 % interval over people", below="interval"),
         Column("", lambda r: r["eer_percent"],
                lambda r: whisker(r, highest, numbers[r["system"]]), below=f"0 to {highest:.2g} %",
                class_="drawn"),

@@ -52,7 +52,7 @@ def report_lines(results: Mapping) -> list[str]:
     return [
         "# Faces generated from voices",
         "",
-        f"{results['n_people']} unseen people, {results['n_videos']} videos; 95 % intervals from resampling people. "
+        f"{results['n_people']} unseen people, {results['n_videos']} videos; 95 % intervals over people. "
         "Faces of 64 x 64 pixels are compared in the embedding space of a network that took no part in generating "
         "them. The last column replaces generated faces with real faces of the same people, an upper bound of each "
         "measure; its Frechet distance is that of other people's real faces.",
