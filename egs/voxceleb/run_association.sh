@@ -23,7 +23,7 @@ frames_per_clip=5     # faces of a clip
 max_skipped=0.05      # share of the clips that may be unreadable, or without a face, before a stage fails
 trust_model=false     # run the program of a voice model that is not recognised, see avsv embed-voice --help
 train_options=        # more key=value for every avsv train, such as "epochs=1"
-resamples=1000        # of people, for the intervals
+resamples=1000        # random assignments of people, for the p-values
 device=cpu            # of embeddings and training: cpu or cuda
 cmd=run.py            # how jobs are run: on this machine, or through a cluster by slurm.py or sge.py, see cmd.sh
 nj=4                  # parallel jobs

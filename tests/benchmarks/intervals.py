@@ -1,8 +1,9 @@
-"""How often 95 % intervals hold the truth, by simulation: EERs, their differences, 1:N matching; the permutation test.
+"""How often 95 % intervals hold the truth, by simulation: error rates, costs, differences, matching; permutation tests.
 
-Run by hand, from the repository (half an hour on one core; a few minutes with --replicates 50):
+Run by hand, from the repository; half an hour on one core, a few minutes with --replicates 50. NAME is verification,
+costs, matching or permutation.
 
-    python -m tests.benchmarks.intervals [--replicates N] [--people N ...] [--only verification|matching|permutation]
+    python -m tests.benchmarks.intervals [--replicates N] [--people N ...] [--only NAME]
 
 People are random effects on both sides of a trial. A target score has an effect of the person (goats), effects of both
 recordings, and noise. A nontarget score has effects of both people (lambs and wolves, correlated with the target
@@ -20,9 +21,19 @@ import numpy as np
 from scipy.stats import norm
 
 from avsv.evaluation.bootstrap import SpeakerBootstrap
+from avsv.evaluation.cllr import cllr
 from avsv.evaluation.clusters import Clusters
+from avsv.evaluation.dcf import act_dcf
 from avsv.evaluation.errors import eer
-from avsv.evaluation.estimates import Measured, eer_difference, eer_limits
+from avsv.evaluation.estimates import (
+    Measured,
+    cllr_difference,
+    cllr_limits,
+    cost_difference,
+    cost_limits,
+    eer_difference,
+    eer_limits,
+)
 from avsv.evaluation.matching import QueryClusters, accuracy_limits, matching_credit
 from avsv.systems.association.permutation import ExchangedPeople, permutation_p, precision_table
 
@@ -77,13 +88,31 @@ def effects(rng: np.random.Generator, shape: tuple, heavy: bool) -> np.ndarray:
     return rng.standard_t(4, shape) / np.sqrt(2) if heavy else rng.standard_normal(shape)
 
 
-@cache
-def population_eer(separation: float, heavy: bool, n: int = 4_000_000) -> float:
-    """EER over all people, recordings and trials, from n independent draws of each class."""
+def population(separation: float, heavy: bool, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Scores and labels of n independent target and nontarget trials: all of other people and recordings."""
     rng = np.random.default_rng(0)
     targets = np.sqrt(PERSON) * effects(rng, (n,), heavy) + np.sqrt(1 - PERSON) * rng.standard_normal(n)
     others = np.sqrt(EACH) * effects(rng, (2, n), heavy).sum(axis=0) + np.sqrt(1 - 2 * EACH) * rng.standard_normal(n)
-    return eer(np.concatenate([targets + separation, others]), np.arange(2 * n) < n)
+    return np.concatenate([targets + separation, others]), np.arange(2 * n) < n
+
+
+@cache
+def population_eer(separation: float, heavy: bool, n: int = 4_000_000) -> float:
+    """EER over all people, recordings and trials."""
+    return eer(*population(separation, heavy, n))
+
+
+@cache
+def population_costs(separation: float, heavy: bool, n: int = 4_000_000) -> tuple[float, float]:
+    """actDCF(0.01) and Cllr over all people, recordings and trials, of the scores that `as_llr` makes."""
+    scores, labels = population(separation, heavy, n)
+    ratios = as_llr(scores, separation)
+    return act_dcf(ratios, labels, 0.01), cllr(ratios, labels)
+
+
+def as_llr(scores: np.ndarray, separation: float) -> np.ndarray:
+    """Log-likelihood ratios of normal scores with variance 1 and means `separation` and 0."""
+    return separation * scores - separation**2 / 2
 
 
 def covered(intervals: list, truth: float) -> str:
@@ -130,6 +159,37 @@ def verification_cell(rng, trials, clusters, rate, heavy, replicates) -> None:
           f"{covered(intervals, truth)}  {width:5.2f}  {100 * np.median(intervals, axis=0)[1]:6.2f} | "
           f"{covered(percentile, truth) if percentile else '-':19} | {covered(equal, 0.0)} | {covered(worse, change)}",
           flush=True)  # fmt: skip
+
+
+def costs(replicates: int, people: list[int]) -> None:
+    """actDCF(0.01) and Cllr, calibrated in the normal world; and their differences from a system with more errors."""
+    print("world people  EER % | actDCF(0.01) | its difference, 1.6 times | Cllr | its difference, 1.6 times")
+    for heavy in (False, True):
+        for n in people:
+            rng = np.random.default_rng(n)
+            trials = TrialList.draw(n, rng)
+            clusters, labels = Clusters(trials.speakers, trials.labels), trials.labels
+            for rate in RATES:
+                apart, less = (-2 * norm.ppf(r) for r in (rate, min(0.4, 1.6 * rate)))
+                truth, other = population_costs(apart, heavy), population_costs(less, heavy)
+                found = []
+                for _ in range(replicates):
+                    one, noise = trials.scores(rng, heavy), trials.scores(rng, heavy)
+                    weak = noise if heavy else SHARED * one + np.sqrt(1 - SHARED**2) * noise
+                    system, weaker = (Measured.of(as_llr(scores + d * labels, d), labels)
+                                      for scores, d in ((one, apart), (weak, less)))  # fmt: skip
+                    found.append(
+                        [
+                            cost_limits(system, clusters, "act_dcf", 0.01),
+                            cost_difference(weaker, system, clusters, "act_dcf", 0.01),
+                            cllr_limits(system, clusters),
+                            cllr_difference(weaker, system, clusters),
+                        ]
+                    )
+                truths = [truth[0], other[0] - truth[0], truth[1], other[1] - truth[1]]
+                columns = zip(zip(*found, strict=True), truths, strict=True)
+                shares = " | ".join(covered(list(ends), value) for ends, value in columns)
+                print(f"{'heavy' if heavy else 'normal':6} {n:5} {100 * rate:6.2f} | {shares}", flush=True)
 
 
 def voices_and_faces(rng, n: int, strength: float, each: int = 4) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -198,7 +258,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--replicates", type=int, default=500, help="simulated lists per cell (500)")
     parser.add_argument("--people", type=int, nargs="+", default=PEOPLE, help="numbers of people")
-    simulations = {"verification": verification, "matching": matching, "permutation": permutation}
+    simulations = {"verification": verification, "costs": costs, "matching": matching, "permutation": permutation}
     parser.add_argument("--only", choices=simulations, help="run one simulation")
     args = parser.parse_args()
     for name in [args.only] if args.only else simulations:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from avsv.evaluation.retrieval import chance_average_precision
-from avsv.evaluation.speakers import connected_components
+from avsv.kaldi.speakers import connected_components
 
 
 class ExchangedPeople:
