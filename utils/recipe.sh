@@ -91,7 +91,7 @@ name_systems() {
   for given in "${@:3}"; do
     name=$2
     if [[ $given =~ ^([A-Za-z][A-Za-z0-9_-]*)=(.*)$ ]]; then name=${BASH_REMATCH[1]} given=${BASH_REMATCH[2]}; fi
-    case " align dev fbank lists log logistic mean mouths results speaking ${!source_of[*]} " in *" $name "*)
+    case " align dev fbank lists log logistic mean mouths quality results speaking ${!source_of[*]} " in *" $name "*)
       echo "${0##*/}: --${2/avn_e/fusion} $given: exp/$name is another system or part of the recipe; give another NAME=$given" >&2
       exit 2 ;;
     esac
@@ -114,7 +114,7 @@ name_systems() {
 # pair_fusions: puts the voice and the face of every fusion network into voice_of[NAME] and face_of[NAME], as CONF:VOICE+FACE
 # says; without it they are the first voice and the first face. The array score_pairs holds VOICE+FACE of score fusion: the
 # first voice and face, and every other pair that a network fuses; pair_suffix[PAIR] is what their names end in, empty for the
-# first, and score_fusions has the names: mean and logistic of every pair.
+# first, and score_fusions has the names: mean, logistic and quality of every pair.
 pair_fusions() {
   local name pair
   # shellcheck disable=SC2034  # read by the recipe
@@ -140,7 +140,7 @@ pair_fusions() {
   for pair in "${score_pairs[@]}"; do
     pair_suffix[$pair]=_${pair/+/_}
     if [ "$pair" = "${score_pairs[0]}" ]; then pair_suffix[$pair]=; fi
-    score_fusions+=("mean${pair_suffix[$pair]}" "logistic${pair_suffix[$pair]}")
+    score_fusions+=("mean${pair_suffix[$pair]}" "logistic${pair_suffix[$pair]}" "quality${pair_suffix[$pair]}")
   done
 }
 
@@ -173,6 +173,18 @@ apply_to() {
   local set
   applied=()
   for set in "${@:2}"; do applied+=(--apply "exp/$1/$set/embedding.scp" "exp/$1_adapted/$set"); done
+}
+
+# read_quality VOICE FACE SET: puts the quality tables of a set into the array quality, for avsv fuse --method quality. Adapted
+# embeddings also have their similarity to the domain.
+read_quality() {
+  local table
+  # shellcheck disable=SC2034  # read by the recipe
+  quality=()
+  local of_voice=(utt2magnitude utt2snr log:utt2dur) of_face=(utt2magnitude log:utt2sharpness)
+  if [[ $1 == *_adapted ]]; then of_voice+=(utt2similarity{,_deviation}) of_face+=(utt2similarity{,_deviation}); fi
+  for table in "${of_voice[@]}"; do quality+=("voice=${table%utt2*}exp/$1/$3/utt2${table#*utt2}"); done
+  for table in "${of_face[@]}"; do quality+=("face=${table%utt2*}exp/$2/$3/utt2${table#*utt2}"); done
 }
 
 # people_in SET: the number of people in data/SET.

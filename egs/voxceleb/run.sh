@@ -75,6 +75,7 @@ if [[ " ${held_out_sets[*]} " != *" dev_noisy-0.6 "* ]]; then
   echo "run.sh: --dev-conditions $dev_conditions: expected noisy-0.6 among them; calibrations are trained on it" >&2
   exit 2
 fi
+calibration_sets=("${held_out_sets[@]}")
 # A noisy version of the test set is scored with the models of the clean one, and shares its undamaged clips.
 others=("$train_set" "${train_set}_damaged" "${held_out_sets[@]}") tested=$test_set
 if [ -n "$condition" ]; then
@@ -283,6 +284,16 @@ if stage 8 "score normalisation, calibration and score fusion"; then
           "log:$of_face/$tested/utt2sharpness" \
         --train-quality "$of_voice"/dev_noisy-0.6/utt2{magnitude,snr} "$of_face/dev_noisy-0.6/utt2magnitude" \
           "log:$of_face/dev_noisy-0.6/utt2sharpness" "exp/logistic$of_pair/scores/$list.cosine_qmf"
+      # each score counts as much as the quality of its recordings warrants; trained on clean and damaged clips together
+      read_quality "${pair%+*}" "${pair#*+}" "$tested"
+      fuse=(avsv fuse --missing rest --method quality --p-target 0.5 --trials "$trials" --quality "${quality[@]}"
+        --scores "voice=$of_voice/scores/$list.cosine" "face=$of_face/scores/$list.cosine")
+      for set in "${calibration_sets[@]}"; do
+        read_quality "${pair%+*}" "${pair#*+}" "$set"
+        fuse+=(--train-trials "data/$set/trials/dev" --train-quality "${quality[@]}"
+          --train-scores "voice=$of_voice/$set/dev.cosine" "face=$of_face/$set/dev.cosine")
+      done
+      "${fuse[@]}" "exp/quality$of_pair/scores/$list.cosine"
     done
   done
 fi
@@ -305,5 +316,5 @@ if stage 10 "results"; then
     if [ -e "$data/$table" ]; then shown+=(--by "$data/$table"); fi
   done
   avsv report --trials-dir "$data/trials" --utt2spk "$data/utt2spk" "${shown[@]}" \
-    --reference "${fusions[0]}${adapt_set:+_adapted}.cosine_shared_calibrated" exp exp/results
+    --reference "quality${adapt_set:+_adapted}.cosine" exp exp/results
 fi

@@ -7,7 +7,7 @@ MODALITIES = [(system, backend) for system in ("voice", "face", "avn_e")
               for backend in ("cosine", "plda", "cosine+as-norm", "cosine+as-norm+calibrated")]  # fmt: skip
 SYSTEMS = {
     "audio-visual": [*MODALITIES, ("avn_e", "cosine+shared"), ("avn_e", "cosine+shared+calibrated"),
-                      ("mean", "cosine"), ("logistic", "cosine"), ("logistic", "cosine+qmf")],
+                      ("mean", "cosine"), ("logistic", "cosine"), ("logistic", "cosine+qmf"), ("quality", "cosine")],
     "nsc": [("ecapa", "lda-cosine")] + [("ecapa", backend + kind) for backend in ("cosine", "plda", "cosine+as-norm")
                                         for kind in ("", "+calibrated", "+qmf")],
 }  # fmt: skip

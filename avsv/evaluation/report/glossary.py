@@ -14,6 +14,8 @@ SYSTEMS = {
     "avn_f": "AVN-F: a network that fuses feature maps of voice and face (feature-level fusion)",
     "mean": "score fusion: the mean of the voice's and the face's score",
     "logistic": "score fusion: logistic regression over the voice's and the face's score",
+    "quality": "quality-dependent score fusion: the quality of the recordings sets how much the voice's and the face's "
+    "score count",
 }
 BACKENDS = {
     "cosine": "cosine of the two embeddings; in score fusion, the back-end of the scores that are fused",

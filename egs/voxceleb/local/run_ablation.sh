@@ -101,8 +101,8 @@ train_pairs() {
   done
 }
 
-if stage 1 "baselines: voice, face, mean of scores, logistic fusion, logistic fusion with quality measures"; then
-  for system in voice face mean logistic; do
+if stage 1 "baselines: voice, face, mean of scores, logistic fusion without and with quality measures, quality-dependent fusion"; then
+  for system in voice face mean logistic quality; do
     mkdir -p "$here/$system/scores"
     kinds=(cosine)
     if [ $system = logistic ]; then kinds+=(cosine_qmf); fi
