@@ -144,8 +144,9 @@ def adapt_embeddings(args: "argparse.Namespace") -> None:
         write_adaptation(args.out, adaptation, args.text)
         for file in files:
             made.write(file)
-        share = f", counted {adaptation.share:.2f} against the source's mean" if args.source else ""
-        log.info("%s: %s on %d embeddings%s", args.out, method, len(domain), share)
+        share = adaptation.share
+        counts = f": their mean counts {share:.2f}, the source's {1 - share:.2f}" if args.source else ""
+        log.info("%s: %s on %d embeddings%s", args.out, method, len(domain), counts)
     for scp, out_dir, tables, record in todo:
         embeddings = read_embeddings(scp)
         if args.folds:

@@ -163,7 +163,7 @@ def learn_adaptation(
         moments, from `METHODS[method].moments`, to learn from many domains
     people : number of different people in `domain`, about; None: a tenth of the recordings
     model : name of the encoder, if known
-    warn : log a warning if there are fewer than 16 people
+    warn : log a warning if there are fewer than 16 people and no source
 
     Raises
     ------
@@ -190,7 +190,7 @@ def learn_adaptation(
                         f"{len(of_source.mean)}")  # fmt: skip
     if of_domain.covariance is not None and not np.trace(of_domain.covariance) > 0:
         raise InputError("the domain's embeddings are all identical; give embeddings that vary")
-    people = count_people(len(domain), people, warn)
+    people = count_people(len(domain), people, warn and source is None)
     share = 1.0 if of_source is None else people / (people + HALF)
     mean = of_domain.mean if of_source is None else share * of_domain.mean + (1 - share) * of_source.mean
     transform = chosen.transform(of_domain, of_source, people - 1)
@@ -256,9 +256,9 @@ def count_people(n_recordings: int, people: int | None, warn: bool) -> int:
     known = people is not None
     people = min(people or max(1, n_recordings // RECORDINGS_PER_PERSON), n_recordings)
     if warn and people < HALF:
-        log.warning("adaptation to %d recordings of %s%d people: fewer than %d help little, and without the source's "
-                    "embeddings they can do harm. Give recordings of more people%s", n_recordings,
-                    "" if known else "perhaps ", people, HALF, "" if known else ", or their number")  # fmt: skip
+        log.warning("adaptation to %d recordings of %s%d people: fewer than %d can do harm. Give recordings of more "
+                    "people, or the source's embeddings, towards whose mean theirs is then moved%s", n_recordings,
+                    "" if known else "perhaps ", people, HALF, "" if known else "; or their number")  # fmt: skip
     return people
 
 

@@ -107,6 +107,9 @@ def test_few_people_are_warned_of(caplog, people, warned):
     assert bool(caplog.records) == warned
     if warned:
         assert f"{people} people" in caplog.text and str(HALF) in caplog.text
+    caplog.clear()
+    learn_adaptation(DOMAIN, source=SOURCE, people=people)
+    assert not caplog.records
 
 
 def test_embeddings_of_another_size_are_refused():
