@@ -18,7 +18,7 @@ PACKAGE = Path(__file__).parent
 GROUPS = {
     "data": "check fix split fbank align-faces damage",
     "embeddings": "embed-voice embed-face embed-clips embed-pair import-embeddings merge",
-    "back-end": "score normalize calibrate fuse plda lda adapt",
+    "back-end": "score normalize calibrate fuse plda lda adapt uncertain-plda",
     "evaluation": "evaluate compare report explain",
     "training": "train noise-statistics",
     "people": "verify",
