@@ -21,7 +21,7 @@ from avsv.kaldi.tables import read_table
 from avsv.kaldi.trials import Trials
 
 log = logging.getLogger("avsv")
-# units of the tables that embed-voice and embed-face write, by file name
+# units of the tables that embed-voice, embed-face and adapt write, by file name
 UNITS = {
     "utt2dur": "s",
     "utt2speech": "share of frames",

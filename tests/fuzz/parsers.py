@@ -40,6 +40,7 @@ from avsv.kaldi.validation import check, fix
 from avsv.scoring.calibration import read_fusion
 from avsv.scoring.domain import read_adaptation
 from avsv.scoring.plda_files import read_gaussians
+from avsv.scoring.uncertain_lists import read_uncertain_model
 from avsv.systems.association.lists import HEAD, read_gallery, read_matching, read_verification
 from avsv.systems.synchrony.mouths import Mouths, encode_mouths, read_mouths
 from avsv.training.config import TrainingConfig, apply_schema, read_config
@@ -189,6 +190,7 @@ PARSERS: dict[str, Callable[[Path, bytes], object]] = {
     "damage": parse_damage,
     "configuration": parse_config,
     "calibration": lambda folder, data: read_fusion(write(folder, "fusion.json", data)),
+    "law of uncertainty": lambda folder, data: read_uncertain_model(write(folder, "law.json", data)),
     "proof of a shard": parse_proof,
     "faces": lambda folder, data: read_faces(f"{write(folder, 'faces.ark', data)}:2"),
 }  # fmt: skip
@@ -251,7 +253,15 @@ def seeds() -> dict[str, list[bytes]]:
                    b'[["a.wav", 0, 1, -1, "r"], 0]]}, {"modality": "face", "kind": "jpeg", "quality": 3}]\n'],
         "configuration": [b"task: voice\nexp_dir: exp/x\ndata_dir: data/x\nepochs: 3\noptimizer:\n  lr: 0.1\n",
                           b"task: voice\nexp_dir: ${data_dir}/x\ndata_dir: &a [1, *a]\n"],
-        "calibration": [b'{"systems": ["a"], "weights": [1.0], "offset": 0.5, "target_prior": 0.01}'],
+        "calibration": [b'{"systems": ["a"], "weights": [1.0], "offset": 0.5, "target_prior": 0.01}',
+                        b'{"fusion": "quality-dependent", "target_prior": 0.1, "ridge": 0.01, "lists": [], "systems": '
+                        b'[{"name": "a", "trained_on": null, "log_scale": 0, "pivot": 1, "offset": 0, "measures": '
+                        b'[{"table": "t", "log": true, "unit": "dB", "median": 1, "mean": [0, 1], "deviation": [1, 2], '
+                        b'"scale_weights": [0.1, 0.2], "offset_weights": [0, 0]}]}]}'],
+        "law of uncertainty": [b'{"model": "uncertain-plda", "trained_on": null, "plda": "a1", "target_prior": 0.1, '
+                               b'"ridge": 0.01, "base": 1, "log_scale": 0, "log_between": 0, "lists": [], '
+                               b'"measures": [{"table": "t", "log": false, "unit": null, "mean": 0, "deviation": 1, '
+                               b'"weight": 1}]}'],
         "proof of a shard": [b'{"shards": 2, "settings": "x", "inputs": "y"}'],
         "faces": [b"a " + encode_faces(np.zeros((1, 112, 112, 3), np.uint8))],
     }  # fmt: skip

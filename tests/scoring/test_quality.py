@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from avsv.errors import InputError
+from avsv.features.quality_measures import TABLES
 from avsv.kaldi.trials import Trials
-from avsv.scoring.quality import Measure, QualityTable, read_quality
+from avsv.scoring import domain_similarity
+from avsv.scoring.quality import UNITS, Measure, QualityTable, read_quality
 
 TRIALS = Trials(["a", "b"], ["b", "c"], np.array([[0, 0], [0, 1], [1, 1]]))
 
@@ -68,3 +70,7 @@ def test_a_table_of_other_recordings_is_refused_in_training(table):
 def test_tables_must_match_the_model(table, measures):
     with pytest.raises(InputError, match="quality tables"):
         read_quality([table("a 5\nb 2\nc 9\n")], TRIALS, measures=measures)
+
+
+def test_every_table_that_avsv_writes_has_a_unit():
+    assert set(UNITS) == {*TABLES, *domain_similarity.TABLES}
