@@ -191,9 +191,7 @@ def add_text(parser: argparse.ArgumentParser) -> None:
 def add_intervals(parser: argparse.ArgumentParser) -> None:
     """Options of confidence intervals, for commands that evaluate trials."""
     parser.add_argument("--utt2spk", type=Path, metavar="FILE", help="speaker of each recording, for the intervals")
-    add_resamples(
-        parser, "resamples of the speakers that show how often the better of two systems loses; 0 for no intervals"
-    )
+    add_resamples(parser, "resamples of the speakers, to count how often a better system loses; 0 for no intervals")
 
 
 def add_resamples(parser: argparse.ArgumentParser, use: str) -> None:

@@ -15,7 +15,7 @@ from avsv.evaluation.cllr import bits
 from avsv.evaluation.clusters import Clusters
 from avsv.evaluation.dcf import bayes_threshold, least_cost, normalised_cost
 from avsv.evaluation.errors import ErrorCounts, count_errors, equal_error
-from avsv.evaluation.intervals import Errors, Part, cost_part, difference_limits, limits, rate_part, total
+from avsv.evaluation.intervals import Errors, Part, cost_part, difference_limits, limits, rate_part
 
 Limits = tuple[float, float]
 
@@ -131,8 +131,8 @@ def both_rates(clusters: Clusters, misses: Errors, false_alarms: Errors, weights
 
 def both_costs(clusters: Clusters, costs: np.ndarray) -> Part:
     """Mean of the mean costs of targets and of nontargets."""
-    return total([0.5 * cost_part(clusters, of_targets, costs[clusters.labels == of_targets])
-                  for of_targets in (True, False)])  # fmt: skip
+    of_targets, of_nontargets = (cost_part(clusters, side, costs[clusters.labels == side]) for side in (True, False))
+    return 0.5 * of_targets + 0.5 * of_nontargets
 
 
 def cost_weights(p_target: float) -> tuple[float, float]:

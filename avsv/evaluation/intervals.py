@@ -20,7 +20,7 @@ as above, combined by the square-and-add rule of Zou and Donner, "Construction o
 measures: a general approach", Statistics in Medicine 27, 2008.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -188,14 +188,6 @@ def difference_limits(only_one: Part, only_other: Part, n_people: int) -> tuple[
     below = add(only_one.value - one_low, other_high - only_other.value)
     above = add(one_high - only_one.value, only_other.value - other_low)
     return change - below, change + above
-
-
-def total(parts: Sequence[Part]) -> Part:
-    """The sum of parts."""
-    result = parts[0]
-    for part in parts[1:]:
-        result += part
-    return result
 
 
 def mean_limits(values: np.ndarray, people: np.ndarray) -> tuple[float, float]:
