@@ -296,3 +296,15 @@ def test_a_model_of_the_other_method_is_refused_in_one_line(avsv, sets):
 def test_training_on_the_trials_themselves_is_warned_of(avsv, sets, caplog):
     assert fuse(avsv, sets, sets.folder / "q")[0] == 0
     assert any("optimistic" in record.getMessage() for record in caplog.records if record.levelname == "WARNING")
+
+
+def test_a_list_without_one_modality_may_have_an_empty_table_of_it(avsv, sets):
+    for name, part in (("test", "test"), ("noisy", "train")):
+        (sets.folder / f"{name}.face.missing").write_text("".join(f"{utt}\n" for utt in names_of(sets, part)))
+        (sets.folder / f"{name}.face.size").write_text("")
+    assert fuse(avsv, sets, "--missing", "rest", *both_lists(sets), sets.folder / "q")[0] == 0
+    before = sets.scores("q")
+    write_scores(sets.folder / "test.face", read_trials(sets.trials), np.zeros(len(before)))  # not used
+    write_system(sets.folder / "test.face", ORIGINS["face"])
+    assert fuse(avsv, sets, "--missing", "rest", "--model", sets.folder / "q.json", sets.folder / "r")[0] == 0
+    assert np.array_equal(sets.scores("r"), before) and before.std() > 0
