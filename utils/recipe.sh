@@ -190,6 +190,29 @@ read_quality() {
 # people_in SET: the number of people in data/SET.
 people_in() { cut -d ' ' -f 2 "data/$1/utt2spk" | sort -u | wc -l; }
 
+# need_run: stops if --other-set is a set of the run itself, would overwrite its scores, or a system has not been trained yet.
+# $1: the run's test set.
+need_run() {
+  local system list
+  # shellcheck disable=SC2154
+  if [[ " $train_set ${train_set}_damaged dev $1 " == *" $other_set "* ]]; then
+    echo "${0##*/}: --other-set $other_set: data/$other_set belongs to the run itself; give another name" >&2
+    exit 2
+  fi
+  for list in "data/$other_set/trials/"*; do
+    if [ -e "data/$1/trials/${list##*/}" ]; then
+      echo "${0##*/}: $list: data/$1 has a list of this name, whose scores would be overwritten; rename this one" >&2
+      exit 1
+    fi
+  done
+  for system in "${systems[@]}"; do
+    if [ ! -e "exp/$system/plda" ]; then
+      echo "${0##*/}: --other-set $other_set: needs a finished run with the same options, found no $PWD/exp/$system/plda" >&2
+      exit 1
+    fi
+  done
+}
+
 # need VARIABLE ...: stops if one of the recipe's options is empty.
 need() {
   local name

@@ -28,6 +28,8 @@ cohort_of=speakers    # cohort of as-norm: mean embeddings of the training speak
 top_n=300             # cohort members of as-norm
 compared=             # further systems on the results page, such as another toolkit's: names of exp/NAME/scores/LIST.BACKEND
 published=            # table of published figures, shown beside ours
+other_set=            # data/ directory of another corpus, with trials/: a finished run, given the same options, is tested on it; exp/OTHER_SET/results
+other_corpus=         # its folder, in VoxCeleb1's layout, from which stage 0 makes data/OTHER_SET; empty: you made the directory
 synchrony=            # a network of run_synchrony.sh, such as exp/syncnet: stage 4 marks clips whose face is not the speaker's
 max_skipped=0.05      # share of the clips that may be unreadable, or without a face, before a stage fails
 allow_pipes=false     # run the commands in wav.scp
@@ -46,6 +48,10 @@ RECIPE_CONF=conf/recipe.conf
 . "$(own_or_reference cmd.sh)"
 
 # Derived from the options, for every stage.
+results=exp/results target=target own_test_set=$test_set
+if [ -n "$other_set" ]; then
+  test_set=$other_set results=exp/$other_set/results target=target_$other_set published=
+fi
 if [ "$adapt_folds" -gt 1 ]; then
   if [ -n "$adapt_set" ]; then
     echo "run.sh: --adapt-folds $adapt_folds: replaces --adapt-set $adapt_set; leave one of them out" >&2
@@ -58,6 +64,7 @@ name_systems faces face "${face[@]}"
 name_systems fusions avn_e "${fusion[@]}"
 pair_fusions
 adapt_systems
+if [ -n "$other_set" ]; then need_run "$own_test_set"; fi
 face_detector=$(from_user "$face_detector") synchrony=$(from_user "$synchrony") published=$(from_user "$published")
 detector_model=$(trained_or_given exp/face_detector "$face_detector")
 face_pool=$(from_user "$face_pool")
@@ -76,15 +83,18 @@ if [[ " ${held_out_sets[*]} " != *" dev_noisy-0.6 "* ]]; then
   exit 2
 fi
 calibration_sets=("${held_out_sets[@]}")
-# A noisy version of the test set is scored with the models of the clean one, and shares its undamaged clips.
+# Another corpus, and a noisy version of a test set, are scored with the models that the run has already trained. A noisy
+# version shares the undamaged clips of its test set.
+trains=true
 others=("$train_set" "${train_set}_damaged" "${held_out_sets[@]}") tested=$test_set
 if [ -n "$condition" ]; then
   if [ "$stage" -lt 3 ] || [ "$stop_stage" -gt 8 ]; then
     echo "run.sh: --condition $condition: goes with stages 3 to 8; the others are for the clean set" >&2
     exit 2
   fi
-  others=() held_out_sets=() tested=${test_set}_$condition
+  tested=${test_set}_$condition
 fi
+if [ -n "$other_set$condition" ]; then trains=false others=() held_out_sets=(); fi
 # The voices and faces of these are embedded; fusion networks need no adaptation recordings.
 embedded=("$tested" "${others[@]}")
 # folds: what keeps a test recording from being adapted to itself
@@ -100,30 +110,40 @@ fi
 scores_of() {
   if [ "$2" = "$tested" ]; then echo "exp/$1/scores/$3${condition:+@$condition}"; else echo "exp/$1/$2/$3"; fi
 }
+# train_or_apply SYSTEM BACKEND OPTION ...: the options of a calibration or score fusion, in the array model: those of its
+# training for the held-out people, otherwise the model that was trained on them.
+train_or_apply() {
+  if [ "$set" = "$tested" ]; then model=(--model "exp/$1/dev_noisy-0.6/dev.$2.json"); else model=("${@:3}"); fi
+}
 
 if stage 0 "data directories and trial lists"; then
-  # makes data/TRAIN_SET, data/TEST_SET with trials/, data/dev (the held-out people) and data/musan_{train,dev,test}: noises
-  # for damage in training, calibration and test, no file in two of them
-  (. local/prepare.sh)
+  if $trains; then
+    # makes data/TRAIN_SET, data/TEST_SET with trials/, data/dev (the held-out people) and data/musan_{train,dev,test}: noises
+    # for damage in training, calibration and test, no file in two of them
+    (. local/prepare.sh)
+  elif [ -n "$other_corpus" ]; then
+    "$reference/local/prepare_voxceleb1.py" --lists "$other_set" "$(from_user "$other_corpus")" "data/$other_set"
+  fi
   if [ "$adapt_folds" -gt 1 ]; then "$reference/local/split_test_people.py" --folds "$adapt_folds" "data/$test_set"; fi
   for set in "${held_out_sets[@]}"; do
     if [ "$set" != dev ]; then avsv damage --condition "${set#dev_}" --noises data/musan_dev data/dev "data/$set"; fi
   done
-  for set in dev "${embedded[@]}" musan_train musan_dev musan_test; do
+  if $trains; then checked=(dev "${embedded[@]}" musan_train musan_dev musan_test); else checked=("${embedded[@]}" musan_test); fi
+  for set in "${checked[@]}"; do
     if [ "$set" != "${train_set}_damaged" ]; then avsv check "data/$set"; fi   # stage 2 makes it
   done
 fi
 
 if stage 1 "features: ${features:-none, as nothing below reads them (--features fbank makes filter banks)}"; then
   if [ -n "$features" ]; then
-    for set in "$train_set" dev "$test_set"; do
+    for set in $($trains && echo "$train_set" dev) "$test_set"; do
       $cpu_cmd "JOB=1:$nj" "exp/$features/$set/log/$features.JOB.log" \
         avsv "$features" "${pipes[@]}" --max-skipped "$max_skipped" --shard "JOB/$nj" "data/$set" "exp/$features/$set"
     done
   fi
 fi
 
-if stage 2 "voice and face front ends"; then
+if $trains && stage 2 "voice and face front ends"; then
   for name in "${voices[@]}"; do
     case ${source_of[$name]} in *.yaml)
       $train_cmd "exp/$name/log/train.log" avsv train --task voice "${source_of[$name]}" "${pipes[@]}" \
@@ -161,7 +181,7 @@ fi
 if stage 4 "face embeddings"; then
   for name in "${faces[@]}"; do
     model=$(trained_or_given "exp/$name" "${source_of[$name]}")
-    if [ -n "$face_pool" ] && [ -z "$condition" ]; then
+    if [ -n "$face_pool" ] && $trains; then
       # the attention is trained on clean and damaged faces of the held-out people
       avsv damage --condition face-noisy data/dev data/dev_face-noisy
       for set in dev dev_face-noisy; do
@@ -182,7 +202,7 @@ if stage 4 "face embeddings"; then
   # data/SET/utt2speaking: is the face the speaker's, yes or no. Of clean sets, as a noisy one has the same mouths; and of
   # videos, as still images (VoxCeleb1's, one a second) cannot tell.
   if [ -n "$synchrony" ] && [ -z "$condition" ]; then
-    for set in "$test_set" "$train_set"; do
+    for set in "$test_set" $($trains && echo "$train_set"); do
       if [ -d "$(head -n 1 "data/$set/video.scp" | cut -d ' ' -f 2-)" ]; then continue; fi
       $cpu_cmd "JOB=1:$nj" "exp/mouths_found/$set/log/mouths.JOB.log" \
         avsv synchrony mouths --model "$detector_model" --device "$device" --max-skipped "$max_skipped" --shard "JOB/$nj" \
@@ -196,10 +216,10 @@ fi
 
 if stage 5 "adaptation to ${adapt_set:-no domain (--adapt-set)}, and fusion networks: ${fusions[*]}"; then
   # Every domain is centred on its own mean: the training data, the held-out people (each on the others), the test set.
-  # exp/SYSTEM_adapted/target has the map for further recordings of the test's domain, for avsv verify --adaptation.
+  # exp/SYSTEM_adapted/target (target_OTHER_SET) has the map for further recordings of the test's domain, for avsv verify --adaptation.
   for adapted in "${adapted_systems[@]}"; do
     system=${adapted%_adapted} train=exp/${adapted%_adapted}/$train_set/embedding.scp
-    if [ -z "$condition" ]; then
+    if $trains; then
       apply_to "$system" "$train_set" "${train_set}_damaged"
       avsv adapt --embeddings "$train" --people "$(people_in "$train_set")" "${applied[@]}" "exp/$adapted/source"
       apply_to "$system" "${held_out_sets[@]}"
@@ -208,9 +228,9 @@ if stage 5 "adaptation to ${adapt_set:-no domain (--adapt-set)}, and fusion netw
     fi
     apply_to "$system" "$tested"
     avsv adapt --embeddings "exp/$system/$adapt_set/embedding.scp" --source "$train" \
-      --people "$(people_in "$adapt_set")" "${folds[@]}" "${applied[@]}" "exp/$adapted/target"
+      --people "$(people_in "$adapt_set")" "${folds[@]}" "${applied[@]}" "exp/$adapted/$target"
   done
-  for name in "${fusions[@]}"; do
+  for name in $($trains && echo "${fusions[@]}"); do
     of_voice=exp/${voice_of[$name]} of_face=exp/${face_of[$name]} damaged=${train_set}_damaged
     $train_cmd "exp/$name/log/train.log" avsv train --task avn_e "${source_of[$name]}" "${train_options[@]}" \
       data_dir="data/$train_set" voice="$of_voice/$train_set/embedding.scp" face="$of_face/$train_set/embedding.scp" \
@@ -230,7 +250,7 @@ fi
 
 if stage 7 "scores: cosine and PLDA"; then
   for system in "${systems[@]}"; do
-    if [ -z "$condition" ]; then
+    if $trains; then
       avsv plda --embeddings "exp/$system/$train_set/embedding.scp" --utt2spk "data/$train_set/utt2spk" "exp/$system/plda"
     fi
     for set in "${held_out_sets[@]}" "$tested"; do
@@ -261,39 +281,43 @@ if stage 8 "score normalisation, calibration and score fusion"; then
       done
     done
   done
-  # All training here uses the held-out people. --missing rest: a trial is scored on the modalities that it has; without
-  # any, its log-likelihood ratio is 0.
-  for trials in "data/$tested/trials/"*; do
-    list=${trials##*/}${condition:+@$condition}
-    for system in "${systems[@]}"; do
-      for backend in cosine_as-norm ${voice_of[$system]:+cosine_shared}; do
-        avsv calibrate --missing rest --trials "$trials" --scores "exp/$system/scores/$list.$backend" \
-          --train-trials data/dev_noisy-0.6/trials/dev --train-scores "exp/$system/dev_noisy-0.6/dev.$backend" \
-          "exp/$system/scores/$list.${backend}_calibrated"
+  # All training is on the held-out people; the models are saved beside their scores (NAME.json) and serve every test set.
+  # --missing rest: a trial is scored on the modalities that it has; without any, its log-likelihood ratio is 0.
+  for set in $($trains && echo dev_noisy-0.6) "$tested"; do
+    for trials in "data/$set/trials/"*; do
+      list=${trials##*/}
+      for system in "${systems[@]}"; do
+        for backend in cosine_as-norm ${voice_of[$system]:+cosine_shared}; do
+          scores=$(scores_of "$system" "$set" "$list").$backend
+          train_or_apply "$system" "${backend}_calibrated" --train-trials "$trials" --train-scores "$scores"
+          avsv calibrate --missing rest --trials "$trials" --scores "$scores" "${model[@]}" "${scores}_calibrated"
+        done
       done
-    done
-    for pair in "${score_pairs[@]}"; do   # VOICE+FACE
-      of_voice=exp/${pair%+*} of_face=exp/${pair#*+} of_pair=${pair_suffix[$pair]}
-      fuse=(avsv fuse --missing rest --trials "$trials" --scores "$of_voice/scores/$list.cosine" "$of_face/scores/$list.cosine")
-      "${fuse[@]}" --method mean "exp/mean$of_pair/scores/$list.cosine"
-      fuse+=(--method logistic --train-trials data/dev_noisy-0.6/trials/dev
-        --train-scores "$of_voice/dev_noisy-0.6/dev.cosine" "$of_face/dev_noisy-0.6/dev.cosine")
-      "${fuse[@]}" "exp/logistic$of_pair/scores/$list.cosine"
-      # with the quality of the clips: magnitudes of both embeddings, noise in the waveform, sharpness of the face
-      "${fuse[@]}" --quality "$of_voice/$tested"/utt2{magnitude,snr} "$of_face/$tested/utt2magnitude" \
-          "log:$of_face/$tested/utt2sharpness" \
-        --train-quality "$of_voice"/dev_noisy-0.6/utt2{magnitude,snr} "$of_face/dev_noisy-0.6/utt2magnitude" \
-          "log:$of_face/dev_noisy-0.6/utt2sharpness" "exp/logistic$of_pair/scores/$list.cosine_qmf"
-      # each score counts as much as the quality of its recordings warrants; trained on clean and damaged clips together
-      read_quality "${pair%+*}" "${pair#*+}" "$tested"
-      fuse=(avsv fuse --missing rest --method quality --p-target 0.5 --trials "$trials" --quality "${quality[@]}"
-        --scores "voice=$of_voice/scores/$list.cosine" "face=$of_face/scores/$list.cosine")
-      for set in "${calibration_sets[@]}"; do
+      for pair in "${score_pairs[@]}"; do   # VOICE+FACE
+        of_voice=exp/${pair%+*} of_face=exp/${pair#*+} of_pair=${pair_suffix[$pair]}
+        voice_scores=$(scores_of "${pair%+*}" "$set" "$list").cosine face_scores=$(scores_of "${pair#*+}" "$set" "$list").cosine
+        fuse=(avsv fuse --missing rest --trials "$trials" --scores "$voice_scores" "$face_scores")
+        training=(--train-trials "$trials" --train-scores "$voice_scores" "$face_scores")
+        "${fuse[@]}" --method mean "$(scores_of "mean$of_pair" "$set" "$list").cosine"
+        logistic=$(scores_of "logistic$of_pair" "$set" "$list")
+        train_or_apply "logistic$of_pair" cosine "${training[@]}"
+        "${fuse[@]}" --method logistic "${model[@]}" "$logistic.cosine"
+        # with the quality of the clips: magnitudes of both embeddings, noise in the waveform, sharpness of the face
+        quality=("$of_voice/$set"/utt2{magnitude,snr} "$of_face/$set/utt2magnitude" "log:$of_face/$set/utt2sharpness")
+        train_or_apply "logistic$of_pair" cosine_qmf "${training[@]}" --train-quality "${quality[@]}"
+        "${fuse[@]}" --method logistic --quality "${quality[@]}" "${model[@]}" "${logistic}.cosine_qmf"
+        # each score counts as much as the quality of its recordings warrants; trained on clean and damaged clips together
+        training=(--p-target 0.5)
+        for dev in "${calibration_sets[@]}"; do
+          read_quality "${pair%+*}" "${pair#*+}" "$dev"
+          training+=(--train-trials "data/$dev/trials/dev" --train-quality "${quality[@]}"
+            --train-scores "voice=$of_voice/$dev/dev.cosine" "face=$of_face/$dev/dev.cosine")
+        done
         read_quality "${pair%+*}" "${pair#*+}" "$set"
-        fuse+=(--train-trials "data/$set/trials/dev" --train-quality "${quality[@]}"
-          --train-scores "voice=$of_voice/$set/dev.cosine" "face=$of_face/$set/dev.cosine")
+        train_or_apply "quality$of_pair" cosine "${training[@]}"
+        avsv fuse --missing rest --method quality --trials "$trials" --scores "voice=$voice_scores" "face=$face_scores" \
+          --quality "${quality[@]}" "${model[@]}" "$(scores_of "quality$of_pair" "$set" "$list").cosine"
       done
-      "${fuse[@]}" "exp/quality$of_pair/scores/$list.cosine"
     done
   done
 fi
@@ -316,5 +340,5 @@ if stage 10 "results"; then
     if [ -e "$data/$table" ]; then shown+=(--by "$data/$table"); fi
   done
   avsv report --trials-dir "$data/trials" --utt2spk "$data/utt2spk" "${shown[@]}" \
-    --reference "quality${adapt_set:+_adapted}.cosine" exp exp/results
+    --reference "quality${adapt_set:+_adapted}.cosine" exp "$results"
 fi

@@ -1,11 +1,6 @@
 """Options of the recipes: the commands that they call for all combinations of options."""
 
-import os
 import re
-import shlex
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -24,32 +19,6 @@ def with_option(name):
 TRAINING, HELD_OUT = with_option("train_options"), with_option("held_out")
 HELD_OUT_SETS = dict.fromkeys(("dev", "dev_noisy-0.6", "dev_both-noisy"), "dev")  # name -> its trial list
 NAMES = {"ids": lambda path: str(path.relative_to(ROOT / "egs"))}
-
-
-@pytest.fixture
-def recipe(tmp_path):
-    """Call a recipe in a copy of the checkout with a fake `avsv` that only records its arguments."""
-    for name in ("egs", "utils", "conf"):
-        shutil.copytree(ROOT / name, tmp_path / name,
-                        ignore=shutil.ignore_patterns("exp", "data", "corpus*", "__pycache__"))  # fmt: skip
-    fake = tmp_path / "bin" / "avsv"
-    fake.parent.mkdir()
-    # one write per call, because jobs run concurrently
-    fake.write_text(f'#!/bin/bash\necho "$(printf "%q " "$@")" >>{tmp_path}/calls\n')
-    fake.chmod(0o755)
-
-    def call(script, *options):
-        (tmp_path / "calls").unlink(missing_ok=True)
-        path = f"{fake.parent}:{Path(sys.executable).parent}:{os.environ['PATH']}"
-        environment = {**os.environ, "AVSV_VENV": "none", "PATH": path}
-        environment.pop("AVSV_RUN", None)
-        done = subprocess.run(["bash", tmp_path / "egs" / script, *options], cwd=tmp_path, env=environment,
-                              capture_output=True, text=True, check=False)  # fmt: skip
-        lines = (tmp_path / "calls").read_text().splitlines() if (tmp_path / "calls").exists() else []
-        return done.returncode, done.stdout + done.stderr, [shlex.split(line) for line in lines]
-
-    call.folder = tmp_path
-    return call
 
 
 def make_sets(folder, recipe, **lists):

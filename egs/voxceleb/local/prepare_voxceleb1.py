@@ -25,12 +25,12 @@ from avsv.media.still_images import ENDINGS
 
 AUDIO = (".wav", ".flac", ".m4a", ".ogg")
 LISTS = {
-    "vox1-O": "veri_test2.txt",
-    "vox1-E": "list_test_all2.txt",
-    "vox1-H": "list_test_hard2.txt",
-    "vox1-O-uncleaned": "veri_test.txt",
-    "vox1-E-uncleaned": "list_test_all.txt",
-    "vox1-H-uncleaned": "list_test_hard.txt",
+    "O": "veri_test2.txt",
+    "E": "list_test_all2.txt",
+    "H": "list_test_hard2.txt",
+    "O-uncleaned": "veri_test.txt",
+    "E-uncleaned": "list_test_all.txt",
+    "H-uncleaned": "list_test_hard.txt",
 }
 
 
@@ -62,12 +62,14 @@ def find_faces(root: Path, names: dict[str, str], utts: list[str]) -> dict[str, 
     return {utt: folder for utt, folder in folder_of.items() if folder}
 
 
-def write_lists(corpus: Path, out_dir: Path, known: set[str]) -> None:
-    """Copy the trial lists of the corpus in Kaldi's format; a trial of an unknown clip is an error.
+def write_lists(corpus: Path, out_dir: Path, known: set[str], prefix: str) -> None:
+    """Copy the trial lists of the corpus in Kaldi's format, named PREFIX-O and so on.
 
-    Lists in `out_dir` that the corpus no longer contains are removed, so they are not scored and reported any more.
+    A trial of an unknown clip is an error. Lists in `out_dir` that the corpus no longer contains are removed, so they
+    are not scored and reported any more.
     """
-    for name, file in LISTS.items():
+    for suffix, file in LISTS.items():
+        name = f"{prefix}-{suffix}"
         if not (corpus / file).exists():
             if (out_dir / "trials" / name).exists():
                 log.warning("%s/trials/%s: removed, because %s no longer contains %s", out_dir, name, corpus, file)
@@ -104,13 +106,16 @@ def main(args):
     nations = read_meta(meta, "VoxCeleb1 ID", "Nationality")
     people = {utt.partition("-")[0] for utt in utts}
     write_table(args.out_dir / "spk2nationality", {s: nations[s].replace(" ", "_") for s in people})
-    write_lists(corpus, args.out_dir, set(utts))
+    write_lists(corpus, args.out_dir, set(utts), args.lists)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("corpus", type=Path)
     parser.add_argument("out_dir", type=Path)
+    parser.add_argument(
+        "--lists", default="vox1", metavar="NAME", help="the trial lists are NAME-O, NAME-E and NAME-H (default: vox1)"
+    )
     parser.add_argument(
         "--jobs", type=int, default=os.cpu_count(), help="processes that read lengths (default: all cores)"
     )

@@ -53,6 +53,12 @@ def test_voxceleb1_becomes_a_valid_data_directory(vox1, tmp_path):
     )
 
 
+def test_lists_of_another_corpus_have_its_name(vox1, tmp_path):
+    status, output = prepare("prepare_voxceleb1.py", "--lists", "second", vox1, tmp_path / "data")
+    assert status == 0, output
+    assert [path.name for path in (tmp_path / "data/trials").iterdir()] == ["second-O"]
+
+
 def table(path):
     return dict(line.split(" ", 1) for line in path.read_text().splitlines())
 
