@@ -249,7 +249,7 @@ def permutation(replicates: int, people: list[int]) -> None:
                     found = table[np.arange(len(owners)), taken[owners]].mean()
                     return (some[:, 0] - some[:, 1]).mean(), matching_credit(some).mean(), found
 
-                rejected += np.array(permutation_p(measure, exchanged, 99, replicate)) <= 0.05
+                rejected += np.array(permutation_p(measure, exchanged, 199, replicate)) <= 0.05
             shares = "  ".join(f"{share:5.1f}" for share in 100 * rejected / replicates)
             print(f"{n:6}  {strength:8} | {shares}", flush=True)
 

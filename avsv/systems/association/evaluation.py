@@ -31,7 +31,7 @@ from avsv.systems.association.lists import (
 from avsv.systems.association.permutation import ExchangedPeople, permutation_p, precision_table
 
 NETWORK_PERMUTATIONS = 199  # at most, if a network scores each of them
-TABLE = 50_000_000  # largest number of cells of a table of all scores
+TABLE = 120_000_000  # largest number of cells of a table of all scores, of 4 bytes each
 # (matching list, number N of candidates to use, whether queries are voices) -> scores (queries, N)
 ScoreMatching = Callable[[Matching, int, bool], np.ndarray]
 
@@ -217,10 +217,11 @@ def matching_records(
         )
     sizes = range(2, matching.candidates.shape[1] + 1)
     voice_is_given = direction(path) == "v2f"
-    scores_of = by_cosine(space, path, matching, voice_is_given)
     if odd_one_out:
         n_permutations = min(n_permutations, NETWORK_PERMUTATIONS)
         scores_of = lambda part: [odd_one_out(part, n, voice_is_given) for n in sizes]  # noqa: E731
+    else:
+        scores_of = by_cosine(space, path, matching, voice_is_given)
     exchanged = ExchangedPeople(owners, np.stack([np.repeat(people[:, 0], people.shape[1]), people.ravel()], 1))
 
     def measure(taken: np.ndarray | None) -> list[float]:
@@ -236,11 +237,9 @@ def matching_records(
 
 
 def by_cosine(
-    space: JointSpace | None, path: Path, matching: Matching, voice_is_given: bool
+    space: JointSpace, path: Path, matching: Matching, voice_is_given: bool
 ) -> Callable[[Matching], list[np.ndarray]]:
     """Score candidates by their cosine with the query, for 2, 3, ... candidates; the names are looked up once."""
-    if space is None:
-        return lambda part: []
     sides = {True: space.voice, False: space.face}
     queries, candidates = (
         unit_length(sides[of_voice].vectors[space.rows(names, of_voice, path)])

@@ -37,11 +37,11 @@ class ExchangedPeople:
         self.groups = [
             members for group in range(groups.max() + 1) if len(members := np.flatnonzero(groups == group)) > 1
         ]
-        order = np.argsort(self.owners, kind="stable")
-        self.items = np.split(order, np.cumsum(np.bincount(self.owners))[:-1])
-        self.rank = np.empty(len(owners), np.intp)
-        for own in self.items:
-            self.rank[own] = np.arange(len(own))
+        self.order = np.argsort(self.owners, kind="stable")  # items by person
+        self.counts = np.bincount(self.owners)
+        self.begins = np.cumsum(self.counts) - self.counts
+        self.rank = np.empty(len(owners), np.intp)  # of each item among its person's
+        self.rank[self.order] = np.arange(len(owners)) - np.repeat(self.begins, self.counts)
 
     @property
     def possible(self) -> bool:
@@ -60,8 +60,8 @@ class ExchangedPeople:
 
         The i-th item of a person becomes the i-th of the other person; a person with fewer items repeats them.
         """
-        return np.array([self.items[taken[owner]][rank % len(self.items[taken[owner]])]
-                         for owner, rank in zip(self.owners.tolist(), self.rank.tolist(), strict=True)])  # fmt: skip
+        others = taken[self.owners]
+        return self.order[self.begins[others] + self.rank % self.counts[others]]
 
 
 def permutation_p(measure: Callable[[np.ndarray | None], Sequence[float]], exchanged: ExchangedPeople,

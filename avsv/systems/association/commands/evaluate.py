@@ -11,7 +11,8 @@ The published lists name items by paths (A.R._Rahman/1.6/VIDEO/0067975.jpg, id10
 up as id10002-VIDEO-0067975 and id10002-VIDEO-00001. --ids maps people's names: lines "A.R._Rahman id10002".
 
 --odd-one-out EXP_DIR is a network of system svhf, which picks one of N candidates and does not embed. --voice and
---face are then the embeddings it was trained on, and only the matching lists of its direction are measured.
+--face are then the embeddings it was trained on, and only the matching lists of its direction are measured, with p from
+at most 199 assignments.
 
 example:
   avsv association evaluate --lists exp/association/lists/unseen --voice exp/infonce/unseen/voice.scp \\
