@@ -100,16 +100,26 @@ def uncertain_llr(
     >>> [uncertain_llr(zero, zero, variance, 1.0, psi).round(4).tolist() for variance in (1.0, 1e9)]
     [[0.4133], [0.0]]
     """
-    return llr_and_slopes(enroll, test, enroll_variance, test_variance, psi)[0]
+    return llr_and_slopes(enroll, test, enroll_variance, test_variance, psi, slopes=False)[0]
 
 
 def llr_and_slopes(
-    enroll: np.ndarray, test: np.ndarray, enroll_variance: np.ndarray, test_variance: np.ndarray, psi: np.ndarray
+    enroll: np.ndarray,
+    test: np.ndarray,
+    enroll_variance: np.ndarray,
+    test_variance: np.ndarray,
+    psi: np.ndarray,
+    slopes: bool = True,
 ) -> np.ndarray:
-    """`uncertain_llr`, its derivatives by both variances, and by the logarithm of a factor of psi; (4, n) float64."""
+    """`uncertain_llr`, its derivatives by both variances, and by the logarithm of a factor of psi; (4, n) float64.
+
+    Parameters
+    ----------
+    slopes : compute the derivatives; otherwise only the first row is returned
+    """
     n = len(enroll)
     variances = [np.broadcast_to(each, n) for each in (enroll_variance, test_variance)]
-    found = np.empty((4, n))
+    found = np.empty((4 if slopes else 1, n))
     for start in range(0, n, BLOCK):
         part = slice(start, start + BLOCK)
         x, y = enroll[part].astype(np.float64), test[part].astype(np.float64)
@@ -118,6 +128,8 @@ def llr_and_slopes(
         xx, yy = x * x, y * y
         same = (xx * b - 2 * psi * x * y + yy * a) / determinant
         found[0, part] = (np.log(a * b / determinant) + xx / a + yy / b - same).sum(axis=1)
+        if not slopes:
+            continue
         by_a = (1 - xx / a) / a + (same * b - b - yy) / determinant
         by_b = (1 - yy / b) / b + (same * a - a - xx) / determinant
         found[1, part], found[2, part] = by_a.sum(axis=1), by_b.sum(axis=1)
