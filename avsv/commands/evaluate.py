@@ -1,11 +1,12 @@
 """avsv evaluate: error rates and costs of score files, with confidence intervals.
 
 EER: linear interpolation where FNR and FPR cross; ties are one threshold. minDCF and actDCF: normalised by the cost of
-the better constant decision. actDCF and Cllr interpret scores as natural-log likelihood ratios, so calibrate first.
-FNMR(x): the lowest miss rate with a false acceptance rate of at most x. AUC: ties count half. Intervals (of the EER; in
-the JSON also of minDCF, actDCF and Cllr) are 95 % confidence intervals for other speakers of the same population, and
-hold with few errors; "at most X" means that the lower end is 0. Speakers are read from --utt2spk; without it,
-recordings connected by target trials are one speaker.
+the better constant decision. actDCF, Cllr and the rates at 0 interpret scores as natural-log likelihood ratios, so
+calibrate first. FNR and FPR at 0: shares of targets rejected and of nontargets accepted at the threshold 0, where avsv
+verify decides at prior 0.5. FNMR(x): the lowest miss rate with a false acceptance rate of at most x. AUC: ties count
+half. Intervals (of the EER; in the JSON also of minDCF, actDCF and Cllr) are 95 % confidence intervals for other
+speakers of the same population, and hold with few errors; "at most X" means that the lower end is 0. Speakers are read
+from --utt2spk; without it, recordings connected by target trials are one speaker.
 
 --by FILE adds the measures of subsets. FILE has lines "recording value", or "speaker value" with --utt2spk. Text values
 form one subset per pair (f-f, f-m, m-m); numbers are cut at their quartiles, by the lower side of a trial.

@@ -17,6 +17,7 @@ from avsv.evaluation.tables import aligned, shown, span
 
 log = logging.getLogger("avsv")
 P_TARGET = (0.01, 0.05)
+AT_ZERO = {"fnr": "FNR % at 0", "fpr": "FPR % at 0"}  # key -> heading
 FMR = (0.01, 0.001)
 
 
@@ -41,9 +42,10 @@ def measure(
     -------
     dict ready for JSON: `eer_percent`, `eer_ci95` (two numbers, percent), `min_dcf` and `act_dcf` (prior as text ->
     normalised cost), `min_dcf_ci95` and `act_dcf_ci95` (prior as text -> two numbers), `cllr`, `cllr_ci95`, `min_cllr`
-    (bits), `auc`, `fnmr_at_fmr` (rate as text -> rate), `thresholds` (`eer`, and `min_dcf` by prior), `n_target`,
-    `n_nontarget`. A value is None if it is undefined (a class has no trial) or infinite (Cllr with a wrong infinite
-    score; the threshold if rejecting everything costs least)
+    (bits), `auc`, `fnmr_at_fmr` (rate as text -> rate), `at_zero` (`fnr` and `fpr`, the shares of targets rejected and
+    of nontargets accepted at the threshold 0), `thresholds` (`eer`, and `min_dcf` by prior), `n_target`, `n_nontarget`.
+    A value is None if it is undefined (a class has no trial) or infinite (Cllr with a wrong infinite score; the
+    threshold if rejecting everything costs least)
 
     Raises
     ------
@@ -63,6 +65,7 @@ def measure_system(
     """The result of `measure` for a system whose errors are counted."""
     counts = system.counts
     rate, threshold = system.eer
+    at_zero = int(np.searchsorted(counts.thresholds, 0.0))
     least = {f"{p:g}": least_cost(counts, p) for p in p_target}
     can_vary = bootstrap is not None and bootstrap.can_vary
     ends = measure_limits(system, bootstrap.clusters, p_target) if can_vary else {}
@@ -78,6 +81,7 @@ def measure_system(
         "min_cllr": number(min_cllr(counts)),
         "auc": number(auc(counts)),
         "fnmr_at_fmr": {f"{rate:g}": number(fnmr_at_fmr(counts, rate)) for rate in fmr},
+        "at_zero": {kind: number(rate) for kind, rate in zip(AT_ZERO, counts.rates(at_zero), strict=True)},
         "thresholds": {"eer": number(threshold), "min_dcf": {p: number(at) for p, (_, at) in least.items()}},
         "n_target": counts.n_target,
         "n_nontarget": counts.n_nontarget,
@@ -171,7 +175,8 @@ def table(rows: dict[str, dict], title: str = "scores") -> str:
     some = next(iter(rows.values()))
     costs = [f"{kind}DCF({p})" for p in some["min_dcf"] for kind in ("min", "act")]
     at = [f"FNMR({rate})" for rate in some["fnmr_at_fmr"]]
-    head = [title, "EER %", "95 % interval", *costs, "Cllr", "minCllr", "AUC", *at, "targets", "nontargets"]
+    bits, sizes = ("Cllr", "minCllr", *AT_ZERO.values()), ("targets", "nontargets")
+    head = [title, "EER %", "95 % interval", *costs, *bits, "AUC", *at, *sizes]
     return aligned([head, *(table_row(name, row) for name, row in rows.items())])
 
 
@@ -181,8 +186,19 @@ def table_row(name: str, row: dict) -> list[str]:
     at = [shown(rate, 4) for rate in row["fnmr_at_fmr"].values()]
     sizes = [str(row["n_target"]), str(row["n_nontarget"])]
     error = [shown(row["eer_percent"], 2), interval_text(row)]
-    bits = [shown(row["cllr"], 3), shown(row["min_cllr"], 3)]
+    bits = [shown(row["cllr"], 3), shown(row["min_cllr"], 3), *(percent_text(row["at_zero"][kind]) for kind in AT_ZERO)]
     return [name, *error, *costs, *bits, shown(row["auc"], 4), *at, *sizes]
+
+
+def percent_text(rate: float | None) -> str:
+    """A rate from 0 to 1 in percent, `-` for None.
+
+    Examples
+    --------
+    >>> percent_text(0.0123)
+    '1.23'
+    """
+    return shown(None if rate is None else 100 * rate, 2)
 
 
 def interval_text(row: dict) -> str:

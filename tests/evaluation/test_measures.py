@@ -16,7 +16,8 @@ def test_keys_and_values_of_a_small_list():
     row = measure(scores, labels, [0.01, 0.05], SpeakerBootstrap(speakers, labels))
     assert list(row) == [
         "eer_percent", "eer_ci95", "min_dcf", "min_dcf_ci95", "act_dcf", "act_dcf_ci95", "cllr", "cllr_ci95",
-        "min_cllr", "auc", "fnmr_at_fmr", "thresholds", "n_target", "n_nontarget",
+        "min_cllr", "auc", "fnmr_at_fmr", "at_zero", "thresholds",
+        "n_target", "n_nontarget",
     ]  # fmt: skip
     assert list(row["min_dcf"]) == list(row["act_dcf"]) == ["0.01", "0.05"]
     assert row["eer_percent"] == 50
@@ -50,6 +51,16 @@ def test_measures_of_equal_scores():
     assert (row["eer_percent"], row["auc"], row["min_dcf"]["0.5"]) == (50, 0.5, 1)
     assert (row["cllr"], row["min_cllr"]) == pytest.approx((1, 1))
     assert row["fnmr_at_fmr"] == {"0.01": 1, "0.001": 1}
+
+
+def test_rates_at_0_are_those_of_decisions_by_the_sign():
+    rng = np.random.default_rng(0)
+    labels = rng.random(500) < 0.3
+    scores = np.round(rng.standard_normal(500) + labels, 1)  # with ties, also at 0
+    rates = measure(scores, labels)["at_zero"]
+    assert rates == {"fnr": (scores[labels] < 0).mean(), "fpr": (scores[~labels] >= 0).mean()}
+    beyond = measure(np.array([-2.0, -1.0]), np.array([False, True]))["at_zero"]
+    assert beyond == {"fnr": 1, "fpr": 0}
 
 
 def test_each_measure_lies_within_its_interval():

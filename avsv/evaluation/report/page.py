@@ -136,7 +136,7 @@ def results_section(
         "Best of each column in bold. Intervals are 95 %, over people, as trials of the same people are not "
         "independent; they hold with few errors too. Where no error was seen, they are upper bounds. Differences are "
         "paired (the errors that one system alone makes), and grey if the interval holds 0. "
-        "minDCF and actDCF are normalised; actDCF and Cllr assume that scores are log-likelihood ratios, which "
+        "minDCF and actDCF are normalised; actDCF, Cllr and rates at 0 assume log-likelihood ratios as scores, which "
         "uncalibrated scores are not. Click a heading to sort."
     )
     cited = [p for p in published if p.list in {table.trials for table in tables}]

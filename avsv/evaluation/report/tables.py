@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from avsv.evaluation.measures import AT_ZERO, percent_text
 from avsv.evaluation.published import Published, cite
 from avsv.evaluation.report.curves import is_reference
 from avsv.evaluation.report.figures import badge, whisker
@@ -104,7 +105,7 @@ def sortable(head: Sequence[Markup], rows: Sequence[Markup], label: str) -> Mark
 
 
 def columns_of(table: Table, numbers: Mapping[str, int]) -> list[Column]:
-    """EER with its interval, as numbers and drawn, the difference, costs, Cllr."""
+    """EER with its interval, as numbers and drawn, the difference, costs, Cllr, error rates at 0."""
     records = table.records
     highest = max([end for r in records for end in (r["eer_ci95"] or [r["eer_percent"] or 0])], default=1) or 1
     columns = [
@@ -124,6 +125,12 @@ def columns_of(table: Table, numbers: Mapping[str, int]) -> list[Column]:
         columns.append(
             Column(title, lambda r, key=key: r[key], lambda r, key=key: shown(r[key], 3), best=True, hint="bits")
         )
+    hint = "error rate at a log-likelihood ratio of 0, where avsv verify decides at prior 0.5"
+    for kind in AT_ZERO:
+        columns.append(
+            Column(f"{kind.upper()} %", lambda r, kind=kind: r["at_zero"][kind],
+                   lambda r, kind=kind: percent_text(r["at_zero"][kind]), below="at 0", hint=hint)
+        )  # fmt: skip
     return columns
 
 
