@@ -163,6 +163,19 @@ def difference(
     }
 
 
+def verdict(change: float, ci95: Sequence[float] | None) -> str:
+    """`better` or `worse` if the interval of a difference excludes 0; otherwise, or without an interval, `level`.
+
+    Examples
+    --------
+    >>> verdict(-0.5, (-0.9, -0.1)), verdict(0.5, (-0.1, 0.9)), verdict(0.5, None)
+    ('better', 'level', 'level')
+    """
+    if ci95 is None or ci95[0] <= 0 <= ci95[1]:
+        return "level"
+    return "better" if change < 0 else "worse"
+
+
 def main_cells(rows: Sequence[dict], published: Sequence[Published] = ()) -> list[list[str]]:
     """Table of the systems with the EER's difference from the reference and published figures, heading first.
 

@@ -341,4 +341,7 @@ if stage 10 "results"; then
   done
   avsv report --trials-dir "$data/trials" --utt2spk "$data/utt2spk" "${shown[@]}" \
     --reference "quality${adapt_set:+_adapted}.cosine" exp "$results"
+  # is the recommended system anywhere worse than what it is made of?
+  "$reference/local/check_claim.py" "$results/results.json" "$results/claim.md" \
+    --rivals "${voices[0]}" "${faces[0]}" mean logistic
 fi

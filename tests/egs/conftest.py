@@ -1,4 +1,4 @@
-"""A recipe called in a copy of the checkout, with a fake `avsv`."""
+"""A recipe called in a copy of the checkout, with a fake `avsv` and a fake check of its results."""
 
 import os
 import shlex
@@ -20,9 +20,11 @@ def recipe(tmp_path):
                         ignore=shutil.ignore_patterns("exp", "data", "corpus*", "__pycache__"))  # fmt: skip
     fake = tmp_path / "bin" / "avsv"
     fake.parent.mkdir()
-    # one write per call, because jobs run concurrently
-    fake.write_text(f'#!/bin/bash\necho "$(printf "%q " "$@")" >>{tmp_path}/calls\n')
-    fake.chmod(0o755)
+    reads_results = tmp_path / "egs/voxceleb/local/check_claim.py"
+    for script, name in ((fake, ""), (reads_results, '"${0##*/}" ')):
+        # one write per call, because jobs run concurrently
+        script.write_text(f'#!/bin/bash\necho "$(printf "%q " {name}"$@")" >>{tmp_path}/calls\n')
+        script.chmod(0o755)
 
     def call(script, *options):
         (tmp_path / "calls").unlink(missing_ok=True)

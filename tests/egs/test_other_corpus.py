@@ -65,6 +65,9 @@ def test_results_have_a_page_of_their_own(recipe):
     assert report[-2:] == ["exp", "exp/second/results"]
     assert option_of(report, "--trials-dir") == "data/second/trials" and "--published" not in report
     assert option_of(report, "--reference") == "quality_adapted.cosine"
+    (claim,) = [call for call in calls if call[0] == "check_claim.py"]
+    assert claim[1:3] == ["exp/second/results/results.json", "exp/second/results/claim.md"]
+    assert claim[claim.index("--rivals") + 1 :] == ["voice", "face", "mean", "logistic"]
 
 
 def test_its_people_are_divided_for_adaptation_or_adapted_to_recordings_of_the_user(recipe):

@@ -7,6 +7,7 @@ best back-end is chosen on these trials, which favours the competitor.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from avsv.evaluation.comparison import verdict
 from avsv.evaluation.report.curves import is_reference
 from avsv.evaluation.report.html import Markup, joined, scrolling, tag
 from avsv.evaluation.report.results import Table
@@ -35,10 +36,8 @@ class Comparison:
 
     @property
     def verdict(self) -> str:
-        """`better` or `worse` if the interval excludes 0; otherwise, or without an interval, `level`."""
-        if self.ci95 is None or self.ci95[0] <= 0 <= self.ci95[1]:
-            return "level"
-        return "better" if self.ahead < 0 else "worse"
+        """`better`, `worse` or `level` (see `comparison.verdict`)."""
+        return verdict(self.ahead, self.ci95)
 
 
 def compare_best(table: Table) -> Comparison | None:
