@@ -195,8 +195,8 @@ people_in() { cut -d ' ' -f 2 "data/$1/utt2spk" | sort -u | wc -l; }
 need_run() {
   local system list
   # shellcheck disable=SC2154
-  if [[ " $train_set ${train_set}_damaged dev $1 " == *" $other_set "* ]]; then
-    echo "${0##*/}: --other-set $other_set: data/$other_set belongs to the run itself; give another name" >&2
+  if [[ " $train_set ${train_set}_damaged dev $1 ${systems[*]} ${score_fusions[*]} " == *" $other_set "* ]]; then
+    echo "${0##*/}: --other-set $other_set: the run has a set or a system of this name; give another one" >&2
     exit 2
   fi
   for list in "data/$other_set/trials/"*; do

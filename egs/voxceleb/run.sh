@@ -16,7 +16,7 @@ voice=(speechbrain/spkrec-ecapa-voxceleb)   # [NAME=]SOURCE, repeatable: a Speec
 face=(buffalo_l)      # [NAME=]SOURCE, repeatable: an InsightFace pack, a folder of that form, or a configuration to train (conf/face.yaml); NAME: face
 face_detector=buffalo_l   # finds the faces that conf/face.yaml trains on: a pack, or a configuration to train
 fusion=(conf/avn_e.yaml)  # [NAME=]CONF[:VOICE+FACE], repeatable: fusion network and what it fuses (the first voice and face); NAME: avn_e
-held_out=40           # training people kept out of all training, for calibration and score fusion; their clips are damaged, too
+held_out=40           # training people kept out of all training, for calibration and score fusion; with published encoders, many (README.md)
 frames_per_clip=5     # faces embedded and averaged
 face_pool=            # conf/face_pool.yaml: a clip's faces are pooled by attention on their quality; empty: averaged
 features=             # fbank: stage 1 makes filter banks and voice activity, which later stages do not read; empty: it makes none

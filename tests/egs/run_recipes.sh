@@ -21,10 +21,17 @@ real_data() {
   fi
   echo "== egs/voxceleb on 14 people of minivox"
   python tests/egs/few_people.py "$data/minivox" "$work/few" 6 8
-  bash egs/voxceleb/run.sh --voxceleb1 "$work/few/vox1" --voxceleb2 "$work/few/vox2" --musan "$work/few/musan" \
-    --rirs "$work/few/RIRS_NOISES" --voice conf/voice_small.yaml --face "$data/models/mobileface" --held-out 2 --nj 1 \
-    --adapt-set vox1 --cohort-of utterances --train-options "epochs=1"
+  local run=(bash egs/voxceleb/run.sh --voxceleb1 "$work/few/vox1" --voxceleb2 "$work/few/vox2" --musan "$work/few/musan"
+    --rirs "$work/few/RIRS_NOISES" --voice conf/voice_small.yaml --face "$data/models/mobileface" --held-out 2 --nj 1
+    --cohort-of utterances --train-options "epochs=1")
+  "${run[@]}" --adapt-set vox1
   python tests/egs/check_results.py egs/voxceleb/exp/results/results.json adapted clean noisy-0.6
+  python tests/egs/check_apart.py egs/voxceleb/data
+  echo "== its systems on another corpus; only here, four of its test people"
+  python tests/egs/few_people.py "$data/minivox" "$work/other" 4 0
+  "${run[@]}" --adapt-set other --other-set other --other-corpus "$work/other/vox1"
+  python tests/egs/check_results.py egs/voxceleb/exp/other/results/results.json adapted clean noisy-0.6
+  grep -q "vox1-O" egs/voxceleb/exp/results/claim.md && grep -q "other-O" egs/voxceleb/exp/other/results/claim.md
   if [ -d "$data/nsc" ]; then
     echo "== egs/nsc in six folds"
     bash egs/nsc/run.sh --nsc "$data/nsc" --systems ecapa --groups 3
@@ -38,7 +45,7 @@ trap 'kill "$real" ${killed:-} ${copied:-} 2>/dev/null || true; rm -rf "$work"' 
 echo "== egs/mini on 12 people"
 "${mini[@]}"
 python tests/egs/check_results.py egs/mini/exp/results/results.json adapted clean noisy-0.6
-python tests/egs/check_noises.py egs/mini/data
+python tests/egs/check_apart.py egs/mini/data
 
 mini_killed() {
   echo "== egs/mini again, killed after 4, 16, 64, ... seconds until it gets through: the same bytes in the end"

@@ -84,8 +84,8 @@ def test_its_people_are_divided_for_adaptation_or_adapted_to_recordings_of_the_u
         assert f"exp/voice/{domain}" in outputs(calls, "embed-voice")
 
 
-@pytest.mark.parametrize("name", ["vox1", "vox2", "vox2_damaged", "dev"])
-def test_a_set_of_the_run_is_no_other_corpus(recipe, name):
+@pytest.mark.parametrize("name", ["vox1", "vox2", "vox2_damaged", "dev", "voice", "mean"])
+def test_the_name_of_a_set_or_system_of_the_run_is_refused(recipe, name):
     finished_run(recipe)
     status, stderr, calls = recipe("voxceleb/run.sh", "--other-set", name)
     assert status == 2 and f"--other-set {name}" in stderr and not calls

@@ -65,12 +65,12 @@ def pick(rows: list[dict], rivals: set[str]) -> tuple[dict, dict] | None:
 
 def compare(own: dict, rival: dict) -> list[str]:
     """Cells of the comparison, the verdict last."""
-    change = rival["against_reference"]["eer_percent"]  # rival - recommended
-    ends = change["ci95"] and (-change["ci95"][1], -change["ci95"][0])
+    against = rival["against_reference"]["eer_percent"]  # rival - recommended
+    change = 0.0 - against["difference"]
+    ends = against["ci95"] and (-against["ci95"][1], -against["ci95"][0])
     return [
         own["system"], shown(own["eer_percent"], 2), f"{rival['system']} ({rival['backend']})",
-        shown(rival["eer_percent"], 2), f"{-change['difference']:+.2f}", span(ends, 2, sign=True),
-        verdict(-change["difference"], ends),
+        shown(rival["eer_percent"], 2), f"{change:+.2f}", span(ends, 2, sign=True), verdict(change, ends),
     ]  # fmt: skip
 
 

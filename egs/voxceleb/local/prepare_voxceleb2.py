@@ -13,6 +13,7 @@ example: local/prepare_voxceleb2.py --held-out 40 --held-out-dir data/dev /corpo
 
 import argparse
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -47,19 +48,41 @@ def refuse_old_held_out(folder: Path | None, trained_on: set[str]) -> None:
 
 
 def make_trials(utts: list[str], seed: int, most: int = 20000) -> Trials:
-    """Draw targets across videos, and up to 4 nontargets for each, from all pairs of clips; at most `most` of each."""
+    """Draw targets across videos, and up to 4 nontargets for each, from all pairs of clips; at most `most` of each.
+
+    Sorted by person and video, a clip's targets lie between the end of its video and the end of its person, and its
+    nontargets after that. So the billions of pairs of a thousand people are never listed.
+
+    Parameters
+    ----------
+    utts : names ID-VIDEO-CLIP
+    """
     rng = np.random.default_rng(seed)
-    people = np.unique([utt.partition("-")[0] for utt in utts], return_inverse=True)[1]
-    video = np.unique([utt.rpartition("-")[0] for utt in utts], return_inverse=True)[1]
-    first, second = np.triu_indices(len(utts), 1)
-    same = people[first] == people[second]
-    target = np.flatnonzero(same & (video[first] != video[second]))
-    nontarget = np.flatnonzero(~same)
-    target = rng.choice(target, min(most, len(target)), replace=False)
-    nontarget = rng.choice(nontarget, min(most, len(nontarget), max(len(target), 1) * 4), replace=False)
-    rows = np.sort(np.concatenate([target, nontarget]))
-    pairs = np.stack([first[rows], second[rows]], 1).astype(np.int32)
-    return Trials(utts, utts, pairs, same[rows])
+    named = sorted((utt.partition("-")[0], utt.rpartition("-")[0], utt) for utt in utts)
+    people, videos, utts = zip(*named, strict=True)
+    end_of_person, end_of_video = last_of_group(people), last_of_group(videos)
+    target = draw_pairs(rng, end_of_video, end_of_person, most)
+    nontarget = draw_pairs(rng, end_of_person, np.full(len(utts), len(utts)), min(most, max(len(target), 1) * 4))
+    pairs, labels = np.concatenate([target, nontarget]), np.arange(len(target) + len(nontarget)) < len(target)
+    order = np.lexsort(pairs.T[::-1])
+    return Trials(list(utts), list(utts), pairs[order], labels[order])
+
+
+def last_of_group(names: Sequence[str]) -> np.ndarray:
+    """(n,) int: for each item of a list in which equal names are together, the place after the last of its name."""
+    starts = [place for place, name in enumerate(names) if not place or name != names[place - 1]]
+    ends = np.array([*starts[1:], len(names)])
+    return np.repeat(ends, np.diff([*starts, len(names)]))
+
+
+def draw_pairs(rng: np.random.Generator, start: np.ndarray, stop: np.ndarray, wanted: int) -> np.ndarray:
+    """Draw pairs (i, j) with start[i] <= j < stop[i] without replacement, all alike; (at most `wanted`, 2) int32."""
+    ends = np.cumsum(stop - start)
+    total = int(ends[-1])
+    ranks = rng.choice(total, min(wanted, total), replace=False) if total else np.empty(0, int)
+    first = np.searchsorted(ends, ranks, side="right")
+    second = stop[first] - (ends[first] - ranks)
+    return np.stack([first, second], 1).astype(np.int32)
 
 
 def find_audio(part: Path) -> dict[str, Path]:

@@ -1,5 +1,7 @@
 """The preparation scripts on a synthetic VoxCeleb, and on minivox if available."""
 
+import importlib
+import itertools
 import re
 import shutil
 
@@ -10,7 +12,7 @@ import soundfile
 
 from avsv.kaldi.data_dir import read_data_dir
 from avsv.kaldi.validation import check
-from tests.egs.voxceleb.scripts import prepare
+from tests.egs.voxceleb.scripts import LOCAL, prepare
 
 
 @pytest.fixture
@@ -288,3 +290,43 @@ def test_held_out_people_of_an_earlier_run_do_not_overlap_with_training(tmp_path
     assert status == 1 and str(tmp_path / "dev") in output
     shutil.rmtree(tmp_path / "dev")
     assert prepare("prepare_voxceleb2.py", *where)[0] == 0
+
+
+@pytest.fixture
+def make_trials(monkeypatch):
+    """The function of prepare_voxceleb2.py."""
+    monkeypatch.syspath_prepend(LOCAL)
+    return importlib.import_module("prepare_voxceleb2").make_trials
+
+
+def pairs_of(trials, label):
+    chosen = trials.labels == label
+    return {(trials.enroll_ids[a], trials.test_ids[b]) for a, b in trials.pairs[chosen].tolist()}
+
+
+def test_trials_of_held_out_people_are_drawn_from_all_pairs(make_trials):
+    """Names whose plain order separates the clips of a video, and a person without targets."""
+    utts = [f"id{person}-{video}-{clip}" for person in (1, 10, 2) for video in ("V", "V-X", "W")
+            for clip in ("00001", "zzz")] + ["id3-V-00001", "id3-V-00002"]  # fmt: skip
+    person, video = (lambda utt: utt.split("-")[0]), (lambda utt: utt.rsplit("-", 1)[0])
+    everything = [frozenset(pair) for pair in itertools.combinations(utts, 2)]
+    target = {pair for pair in everything if len({person(u) for u in pair}) == 1 and len({video(u) for u in pair}) == 2}
+    nontarget = {pair for pair in everything if len({person(u) for u in pair}) == 2}
+    trials = make_trials(utts, 0)
+    assert {frozenset(pair) for pair in pairs_of(trials, True)} == target
+    drawn = [{frozenset(pair) for pair in pairs_of(make_trials(utts, seed), False)} for seed in range(40)]
+    assert all(len(one) == 4 * len(target) or one == nontarget for one in drawn)
+    assert set().union(*drawn) == nontarget
+    assert len(make_trials(utts, 0, most=5)) == 10
+    assert len(make_trials(["id1-a-1"], 0)) == 0
+
+
+def test_thousands_of_held_out_people_take_no_list_of_all_pairs(make_trials):
+    """36 billion pairs."""
+    utts = [f"id{person:05d}-v{video}-{clip:05d}" for person in range(1500) for video in range(30) for clip in range(6)]
+    trials = make_trials(utts, 0)
+    assert len(pairs_of(trials, True)) == len(pairs_of(trials, False)) == 20000
+    assert all(a.split("-")[0] == b.split("-")[0] and a.split("-")[1] != b.split("-")[1]
+               for a, b in pairs_of(trials, True))  # fmt: skip
+    assert all(a.split("-")[0] != b.split("-")[0] for a, b in pairs_of(trials, False))
+    assert len({a.split("-")[0] for a, _ in pairs_of(trials, True)}) > 1400
