@@ -144,7 +144,8 @@ def eer_difference(one: Measured, other: Measured, clusters: Clusters) -> Limits
     """95 % confidence limits of the difference of two EERs, one minus other."""
     weight = (one.weight_of_fnr + other.weight_of_fnr) / 2
     start, change = max(one.eer[0], other.eer[0]), one.eer[0] - other.eer[0]
-    return rate_difference(one, other, clusters, (one.eer[1], other.eer[1]), (weight, 1 - weight), change, start)
+    low, high = rate_difference(one, other, clusters, (one.eer[1], other.eer[1]), (weight, 1 - weight), change, start)
+    return max(low, -1.0), min(high, 1.0)
 
 
 def cost_difference(one: Measured, other: Measured, clusters: Clusters, kind: str, p_target: float) -> Limits:

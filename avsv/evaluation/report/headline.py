@@ -57,7 +57,7 @@ def main_result(tables: Sequence[Table], main: str) -> Markup:
         return Markup("No error rate is defined: the trials are all target or all nontarget.")
     own = table.reference
     ends = own["eer_ci95"]
-    interval = f" (95 % interval {span(ends, 2).replace('-', ' to ')})" if ends else ""
+    interval = f" (95 % interval: {span(ends, 2).replace('-', ' to ')})" if ends else ""
     eer = tag("b", f"{shown(own['eer_percent'], 2)} %")
     parts = [f"On {table.trials}, {table.condition}, ", tag("b", own["system"])]
     parts += [f" ({own['backend']}) has an equal error rate of ", eer, interval]
@@ -132,7 +132,7 @@ def comparison_table(tables: Sequence[Table], title: str) -> list[Markup]:
 
 def comparison_cells(one: Comparison) -> list[Markup]:
     other = one.competitor
-    change = f"{one.ahead:+.2f}"
+    change = f"{round(one.ahead, 2) + 0:+.2f}"  # + 0: no -0.00
     if one.ci95:
         change += f" ({one.ci95[0]:+.2f} to {one.ci95[1]:+.2f})"
     return [

@@ -221,7 +221,7 @@ def test_without_resamples_the_report_has_no_intervals(experiment):
     folder = experiment.report("none", Options(n_resamples=0))
     text = (folder / "index.html").read_text()
     assert 'class="band' not in text
-    assert "95 % interval " not in text.partition("</header>")[0]
+    assert "95 % interval" not in text.partition("</header>")[0]
 
 
 def test_trials_of_one_class_have_a_table_and_no_curves(tmp_path):
