@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Create data directories of VoxCeleb2: training people, and held-out people with a trial list.
+"""Create data directories of VoxCeleb2: training people; held-out and validation people, with trial lists.
 
 Reads, and never writes to, the corpus (PART is dev or test):
   PART/aac/ID/VIDEO/CLIP.m4a   audio; may be converted to wav, flac or ogg, here or in PART/wav/. If a clip has several
@@ -20,7 +20,7 @@ import numpy as np
 from corpus import find_clips, log, need, read_meta, run, write_set
 
 from avsv.errors import InputError
-from avsv.kaldi.tables import read_table
+from avsv.kaldi.tables import read_lines, read_table
 from avsv.kaldi.trials import Trials, read_trials, write_trials
 
 AUDIO = (".m4a", ".wav", ".flac", ".ogg")
@@ -37,14 +37,23 @@ def split_people(genders: dict[str, str], people: list[str], n_held_out: int, se
     return chosen
 
 
-def refuse_old_held_out(folder: Path | None, trained_on: set[str]) -> None:
-    """Raise InputError if held-out people of an earlier run, still in their folder, are training people now."""
+def refuse_old_people(folder: Path | None, elsewhere: set[str]) -> None:
+    """Raise InputError if people of an earlier run, still in their folder, are in another set now."""
     if folder is None or not (folder / "utt2spk").exists():
         return
-    if both := sorted(set(read_table(folder / "utt2spk", 2, "utterance speaker").values()) & trained_on):
+    if both := sorted(set(read_table(folder / "utt2spk", 2, "utterance speaker").values()) & elsewhere):
         raise InputError(
-            f"{folder}: contains {len(both)} people who are now training people, such as {both[0]}; delete it"
+            f"{folder}: contains {len(both)} people who are now in another set, such as {both[0]}; delete it"
         )
+
+
+def read_people(path: Path, known: list[str]) -> set[str]:
+    """Ids, one a line; raises InputError for one that is not in the corpus."""
+    lines = [line.strip() for line in read_lines(path)]
+    for number, person in enumerate(lines, 1):
+        if person and person not in known:
+            raise InputError(f"{path}, line {number}: expected the id of a person of the corpus, found {person!r}")
+    return set(lines) - {""}
 
 
 def make_trials(utts: list[str], seed: int, most: int = 20000) -> Trials:
@@ -102,21 +111,29 @@ def main(args):
         raise InputError(f"{part}: contains neither aac/ID/VIDEO/CLIP.m4a (or .wav) nor mp4/ID/VIDEO/CLIP.mp4")
     genders = read_meta(need(corpus / "vox2_meta.csv", "VoxCeleb2's meta file"), "VoxCeleb2 ID", "Gender")
     people = sorted({utt.partition("-")[0] for utt in wav.keys() | video.keys()})
-    held_out = split_people(genders, people, args.held_out, args.seed)
-    if args.held_out and len(people) - len(held_out) < 2:
-        raise InputError(f"{part}: has {len(people)} people; --held-out {args.held_out} leaves too few to train on")
+    validation = read_people(args.validation, people) if args.validation else set()
+    others = [person for person in people if person not in validation]
+    held_out = split_people(genders, others, args.held_out, args.seed)
+    if (held_out or validation) and len(others) - len(held_out) < 2:
+        raise InputError(f"{part}: has {len(people)} people; --held-out {args.held_out} and {len(validation)} people "
+                         "for validation leave too few to train on")  # fmt: skip
     if not held_out:
-        refuse_old_held_out(args.held_out_dir, set(people))
+        refuse_old_people(args.held_out_dir, set(people))
+    if not validation:
+        refuse_old_people(args.validation_dir, set(people))
     landmarks = find_clips(need(part / "txt", "key points of each frame"), (".txt",)) if args.landmarks else {}
     held_out_dir = args.held_out_dir or Path("data/dev")
-    for out_dir, chosen in ((args.out_dir, set(people) - held_out), (held_out_dir, held_out)):
+    validation_dir = args.validation_dir or Path("data/validation")
+    for out_dir, chosen in (
+        (args.out_dir, set(others) - held_out), (held_out_dir, held_out), (validation_dir, validation)
+    ):  # fmt: skip
         if not chosen:
             continue
         audio, faces, points = ({u: p for u, p in clips.items() if u.partition("-")[0] in chosen}
                                 for clips in (wav, video, landmarks))  # fmt: skip
         more = {"landmarks.scp": {utt: str(path) for utt, path in points.items()}} if points else {}
         write_set(out_dir, audio, faces, genders, args.jobs, more)
-        if out_dir == held_out_dir:
+        if out_dir != args.out_dir:
             write_trials(out_dir / "trials" / out_dir.name, make_trials(sorted(audio.keys() | faces.keys()), args.seed))
     if args.trials:
         trials = read_trials(args.trials)
@@ -131,6 +148,15 @@ if __name__ == "__main__":
     parser.add_argument("--part", default="dev", help="dev or test (default: dev)")
     parser.add_argument("--held-out", type=int, default=0, metavar="N", help="people left out of OUT_DIR (default: 0)")
     parser.add_argument("--held-out-dir", type=Path, metavar="DIR", help="folder of these people (default: data/dev)")
+    parser.add_argument(
+        "--validation",
+        type=Path,
+        metavar="FILE",
+        help="ids, one a line: people to choose settings on, in no other set",
+    )
+    parser.add_argument(
+        "--validation-dir", type=Path, metavar="DIR", help="folder of these people (default: data/validation)"
+    )
     parser.add_argument("--trials", type=Path, help="a trial list of this part, copied to trials/NAME in OUT_DIR")
     parser.add_argument("--landmarks", action="store_true", help="write landmarks.scp, from the key points in txt/")
     parser.add_argument("--seed", type=int, default=0, help="of the choice of people and trials (default: 0)")

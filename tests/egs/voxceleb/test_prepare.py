@@ -292,6 +292,53 @@ def test_held_out_people_of_an_earlier_run_do_not_overlap_with_training(tmp_path
     assert prepare("prepare_voxceleb2.py", *where)[0] == 0
 
 
+def voxceleb2_of(folder, n_people):
+    """People in a VoxCeleb2 without readable media, two videos each."""
+    rows = ["VoxCeleb2 ID,VGGFace2 ID,Gender,Set"]
+    for number in range(n_people):
+        spk = f"id0000{number}"
+        rows.append(f"{spk},n{number},{'mf'[number % 2]},dev")
+        for video in ("a", "b"):
+            (folder / "dev/mp4" / spk / video).mkdir(parents=True)
+            (folder / "dev/mp4" / spk / video / "00001.mp4").write_bytes(b"no video")
+    (folder / "vox2_meta.csv").write_text("\n".join(rows) + "\n")
+    return folder
+
+
+def test_validation_people_are_in_no_other_set(tmp_path):
+    corpus = voxceleb2_of(tmp_path / "vox2", 8)
+    chosen = tmp_path / "chosen"
+    chosen.write_text("id00001\nid00004\n\n")
+    where = ["--held-out", 2, "--held-out-dir", tmp_path / "dev", "--validation-dir", tmp_path / "other", corpus,
+             tmp_path / "train"]  # fmt: skip
+    status, output = prepare("prepare_voxceleb2.py", "--validation", chosen, *where)
+    assert status == 0, output
+    people = {name: set(table(tmp_path / name / "utt2spk").values()) for name in ("train", "dev", "other")}
+    assert people["other"] == {"id00001", "id00004"}
+    assert [len(people[name]) for name in ("train", "dev")] == [4, 2]
+    assert not people["train"] & people["dev"] and not people["other"] & (people["train"] | people["dev"])
+    trials = (tmp_path / "other/trials/other").read_text().splitlines()
+    assert sum(line.endswith(" target") for line in trials) == 2 and len(trials) == 6
+    status, output = prepare("prepare_voxceleb2.py", *where)
+    assert status == 1 and str(tmp_path / "other") in output
+
+
+@pytest.mark.parametrize("text, place", [("id00001\nid99999\n", "line 2"), ("\nid1\n", "line 2")])
+def test_an_unknown_validation_person_is_named(tmp_path, text, place):
+    corpus = voxceleb2_of(tmp_path / "vox2", 4)
+    (tmp_path / "chosen").write_text(text)
+    status, output = prepare("prepare_voxceleb2.py", "--validation", tmp_path / "chosen", corpus, tmp_path / "train")
+    assert status == 1 and f"{tmp_path}/chosen, {place}" in output and not (tmp_path / "train").exists()
+
+
+def test_validation_people_leave_enough_to_train_on(tmp_path):
+    corpus = voxceleb2_of(tmp_path / "vox2", 4)
+    (tmp_path / "chosen").write_text("id00000\nid00001\n")
+    options = ["--held-out", 2, "--held-out-dir", tmp_path / "dev", "--validation", tmp_path / "chosen"]
+    status, output = prepare("prepare_voxceleb2.py", *options, corpus, tmp_path / "train")
+    assert status == 1 and "--held-out 2" in output
+
+
 @pytest.fixture
 def make_trials(monkeypatch):
     """The function of prepare_voxceleb2.py."""
