@@ -82,20 +82,30 @@ def add_step(made: Made, exp_dir: Path, path: Path, record: Record, recorded: se
 def owner_of(exp_dir: Path, path: Path, command: str) -> str:
     """The owner of a step: the back-end for scoring, otherwise the system's folder.
 
+    With the set in it for adaptation, as domains differ in size, and with the back-end for calibration and fusion.
+
     Examples
     --------
     >>> owner_of(Path("/exp"), Path("/exp/voice/scores/t.cosine"), "score")
     'cosine'
     >>> owner_of(Path("/exp"), Path("/exp/mean/scores/t.cosine"), "fuse")
     'mean cosine'
+    >>> owner_of(Path("/exp"), Path("/exp/mean/dev/dev.cosine.json"), "fuse")
+    'mean cosine model'
     >>> owner_of(Path("/exp"), Path("/exp/voice/test/embedding.scp"), "embed-voice")
     'voice'
+    >>> owner_of(Path("/exp"), Path("/exp/voice_adapted/test/embedding.scp"), "adapt")
+    'voice_adapted test'
     """
-    backend = path.name.rpartition(".")[2]
+    backend = path.name.removesuffix(".json").rpartition(".")[2]
     if command in SHARED_BACKEND:
         return backend
     system = path.relative_to(exp_dir).parts[0] if path.is_relative_to(exp_dir) else path.parent.name
-    return f"{system} {backend}" if command in ("calibrate", "fuse") else system
+    if command == "adapt":
+        return f"{system} {path.parent.name}"
+    if command in ("calibrate", "fuse"):
+        return f"{system} {backend}{' model' if path.suffix == '.json' else ''}"
+    return system
 
 
 def differing(made: Mapping[Path, Made], files: Sequence[ScoreFile]) -> dict[Path, dict[str, list[str]]]:

@@ -84,6 +84,24 @@ def test_faces_aligned_before_need_no_detector_of_the_pack(experiment, detector,
     assert compare_rows(experiment) == marked
 
 
+def test_fusions_with_models_of_their_own_and_domains_of_different_sizes_agree(experiment):
+    """Two back-ends of one system, each with a saved model, and adaptation of the training and the test people."""
+    scores = experiment.exp / "voice/scores/t.cosine"
+    for number, people in enumerate((40, 40, 24)):
+        adapted = experiment.exp / f"voice_adapted/{'train' if people == 40 else 'test'}/embedding.scp"
+        adapted.parent.mkdir(parents=True, exist_ok=True)
+        adapted.write_text(f"{people}")
+        MadeFrom("adapt", {"embeddings": scores}, {"people": people}).write(adapted)
+        model, fused = (experiment.exp / f"fused/{folder}.x_{number}{end}"
+                        for folder, end in (("dev/dev", ".json"), ("scores/t", "")))  # fmt: skip
+        for path in (model, fused):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(scores.read_bytes())
+        MadeFrom("fuse", {"train scores": adapted}, {"log of quality": [number]}).write(model)
+        MadeFrom("fuse", {"model": model, "scores": adapted}, {"log of quality": [number]}).write(fused)
+    assert compare_rows(experiment) == {}
+
+
 def test_a_row_with_other_options_is_marked(experiment):
     record_scores(experiment, "face", "noisy", missing="keep")
     assert compare_rows(experiment) == {("face", "noisy"): ["options"]}
