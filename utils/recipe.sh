@@ -187,6 +187,34 @@ read_quality() {
   for table in "${of_face[@]}"; do quality+=("face=${table%utt2*}exp/$2/$3/utt2${table#*utt2}"); done
 }
 
+# damage_of CONF: the key damage of a fusion network's configuration, or of the one that its key base names
+damage_of() {
+  local damage base
+  damage=$(sed -n 's/^damage: *\([a-z0-9]*\).*/\1/p' "$1")
+  base=$(sed -n 's/^base: *\([^ ]*\).*/\1/p' "$1")
+  if [ -z "$damage" ] && [ -n "$base" ]; then
+    case $base in /*) ;; *) base=$(dirname "$1")/$base ;; esac
+    damage_of "$base"
+  else
+    echo "$damage"
+  fi
+}
+
+# measure_noise voice|face EXP_DIR KIND ...: EXP_DIR/noise.npz, how these kinds of damage shift the training embeddings
+measure_noise() {
+  local kinds=("${@:3}")
+  # shellcheck disable=SC2154
+  avsv noise-statistics --modality "$1" "${kinds[@]/#/--kind=}" \
+    --utt2damage "data/${train_set}_damaged/utt2damage" "$2/$train_set/embedding.scp" \
+    "$2/${train_set}_damaged/embedding.scp" "$2/noise.npz"
+}
+
+# tenths_of_people SET: data/SET/utt2fold, ten groups of people (or one each, if there are fewer), for avsv adapt --folds
+tenths_of_people() {
+  awk '{ if (!($2 in fold)) fold[$2] = people++ % 10 + 1; print $1, fold[$2] }' "data/$1/utt2spk" >"data/$1/.utt2fold"
+  mv "data/$1/.utt2fold" "data/$1/utt2fold"
+}
+
 # people_in SET: the number of people in data/SET.
 people_in() { cut -d ' ' -f 2 "data/$1/utt2spk" | sort -u | wc -l; }
 

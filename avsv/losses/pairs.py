@@ -7,13 +7,20 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
-def pair_cosines(embeddings: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+def pair_cosines(
+    embeddings: Tensor, labels: Tensor, weights: Tensor | None = None, least: float = 0.0
+) -> tuple[Tensor, Tensor]:
     """Cosines of all same-speaker pairs and of all different-speaker pairs in a batch, each pair once.
+
+    With the modality weights of fused embeddings, each pair is compared on the modalities that both have: its cosine is
+    divided by that of its weights, and left out if the latter is below `least`; see avsv/scoring/modality_overlap.py.
 
     Parameters
     ----------
     embeddings : (batch, n)
     labels : (batch,) int64
+    weights : (batch, modalities) >= 0, None for the plain cosine
+    least : cosine of the weights, 0 to 1
 
     Returns
     -------
@@ -28,6 +35,11 @@ def pair_cosines(embeddings: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     unit = F.normalize(embeddings.float())
     one, other = torch.triu_indices(len(unit), len(unit), 1, device=unit.device)
     cosines = (unit @ unit.T)[one, other]
+    if weights is not None:
+        weights = F.normalize(weights.float())
+        shared = (weights @ weights.T)[one, other]
+        kept = shared >= least
+        one, other, cosines = one[kept], other[kept], cosines[kept] / shared[kept]
     same = labels[one] == labels[other]
     return cosines[same], cosines[~same]
 
@@ -83,27 +95,29 @@ class VerificationLoss(nn.Module):
     Parameters
     ----------
     prior : of a target pair, 0 to 1
+    least : cosine of the modality weights below which a pair is left out
     """
 
-    def __init__(self, prior: float = 0.1):
+    def __init__(self, prior: float = 0.1, least: float = 0.0):
         super().__init__()
-        self.prior = prior
+        self.prior, self.least = prior, least
         self.scale, self.offset = nn.Parameter(torch.tensor(10.0)), nn.Parameter(torch.tensor(-1.0))
 
-    def forward(self, embeddings: Tensor, labels: Tensor) -> Tensor:
+    def forward(self, embeddings: Tensor, labels: Tensor, weights: Tensor | None = None) -> Tensor:
         """Mean over the batch's pairs; 0 if it has no same-speaker or no different-speaker pairs.
 
         Parameters
         ----------
         embeddings : (batch, n)
         labels : (batch,) int64
+        weights : (batch, modalities), see `pair_cosines`
 
         Examples
         --------
         >>> VerificationLoss()(torch.tensor([[1.0, 0], [1, 0], [0, 1]]), torch.tensor([0, 0, 1])).item() < 1
         True
         """
-        positive, negative = pair_cosines(embeddings, labels)
+        positive, negative = pair_cosines(embeddings, labels, weights, self.least)
         if not len(positive) or not len(negative):
             return embeddings.sum() * 0
         threshold = math.log(self.prior / (1 - self.prior))

@@ -3,6 +3,8 @@
     v, f       embeddings minus the training mean, scaled to unit length
     v', f'     r_v v + (1 - r_v) s_v, likewise for f: r is the trust in a modality, 0 if it is missing; s is the
                learned vector of a missing modality (see reliability.py; without it, r is 1 for every embedding)
+    q          quality measures of the clip, standardised and limited; `attention_on: quality` (ours) replaces
+               [f'; v'] by q in the attention and the gate
     V, F       W_v v', W_f f'                                  depth 1: one Linear each to `size`; depth 0: identity
 
 | form | output | own weights (without biases) |
@@ -28,6 +30,8 @@ from avsv.errors import InputError
 from avsv.models.checkpoint import NetworkFile
 from avsv.models.ranges import check_ranges, choice, within
 from avsv.models.reliability import Reliability
+
+LIMIT = 2.0  # standard deviations that a quality measure approaches, as in avsv/scoring/quality_fusion.py
 
 
 class Fused(NamedTuple):
@@ -178,8 +182,8 @@ class FusionOptions:
     size: int = within(512, 1, 16384)  # of transformed embeddings and, except for soft_attention_concat, outputs
     transform_depth: int = within(1, 0, 20)  # layers of W_v and W_f; 0: no transform
     attention_depth: int = within(1, 1, 20)  # layers of the attention; each halves the width
-    # embeddings | reliability | both: the input of the attention
-    attention_on: str = choice("embeddings", "embeddings", "reliability", "both")
+    # embeddings, as in the paper | reliability | quality: the input of the attention
+    attention_on: str = choice("embeddings", "embeddings", "reliability", "quality")
     # mask: the other modality gets all the weight; learned: a learned vector replaces the embedding
     missing: str = choice("mask", "mask", "learned")
     reliability: bool = False  # a damaged modality counts as partly missing
@@ -261,11 +265,9 @@ class Fusion(nn.Module):
             self.voice_state = nn.Parameter(torch.empty(n_voice).normal_(std=0.01))
             self.face_state = nn.Parameter(torch.empty(n_face).normal_(std=0.01))
         self.voice, self.face = make_transforms(n_voice, n_face, options)
-        n_cues = 0
-        if options.attention_on in ("embeddings", "both"):
-            n_cues += n_voice + n_face
-        if options.attention_on in ("reliability", "both"):
-            n_cues += self.reliability.n_evidence
+        n_cues = {"embeddings": n_voice + n_face, "quality": sum(n_tables)}.get(options.attention_on)
+        if options.attention_on == "reliability":
+            n_cues = self.reliability.n_evidence
         sizes = (options.size, options.size) if options.transform_depth else (n_voice, n_face)
         self.head = FORMS[options.fusion](*sizes, n_cues, options)
         self.out_size = self.head.out_size
@@ -296,19 +298,28 @@ class Fusion(nn.Module):
         """Fuse normalised embeddings; training may alter them between `normalize` and this call."""
         damage = evidence = None
         trust = present.to(voice.dtype)
+        quality = self.standardize(quality, len(voice))
         if self.reliability is not None:
-            damage, evidence, trust = self.reliability(voice, face, trust, self.standardize(quality, len(voice)))
+            damage, evidence, trust = self.reliability(voice, face, trust, quality)
         mask = present
         voice, face = voice * trust[:, :1], face * trust[:, 1:]
         if self.options.missing == "learned":
             voice = voice + (1 - trust[:, :1]) * self.voice_state
             face = face + (1 - trust[:, 1:]) * self.face_state
             mask = torch.ones_like(present)
-        cues = {"embeddings": [face, voice], "reliability": [evidence], "both": [face, voice, evidence]}
-        cues = torch.cat(cues[self.options.attention_on], 1)
+        if self.options.attention_on == "embeddings":
+            cues = torch.cat([face, voice], 1)
+        else:
+            cues = evidence if self.options.attention_on == "reliability" else self.limit(quality, present)
         out, attention = self.head(self.voice(voice), self.face(face), mask, cues)
         weights = attention * trust
         return Fused(out, weights / weights.sum(1, keepdim=True), damage)
+
+    def limit(self, quality: Tensor, present: Tensor) -> Tensor:
+        """Standardised quality, smoothly limited to LIMIT; 0 for the tables of a missing modality."""
+        n_tables = torch.tensor([len(self.options.voice_quality), len(self.options.face_quality)])
+        shown = present.repeat_interleave(n_tables.to(present.device), 1)
+        return LIMIT * (quality / LIMIT).tanh() * shown
 
     def standardize(self, quality: Tensor | None, n: int) -> Tensor:
         """Quality in standard deviations of the training set, clipped to 5; a missing value is set to the mean."""
@@ -323,9 +334,14 @@ def check_options(options: FusionOptions) -> None:
         check_ranges(options)
     except ValueError as error:
         raise InputError(str(error)) from None
-    if not options.reliability and (options.attention_on != "embeddings" or options.voice_quality
-                                    or options.face_quality):  # fmt: skip
-        raise InputError("attention_on, voice_quality and face_quality refer to the reliability; set reliability: true")
+    tables = [*options.voice_quality, *options.face_quality]
+    if options.attention_on == "quality" and not tables:
+        raise InputError("attention_on: quality: needs voice_quality, face_quality or both")
+    if not options.reliability and (
+        options.attention_on == "reliability" or (tables and options.attention_on != "quality")
+    ):
+        raise InputError("attention_on: reliability, and quality tables without attention_on: quality, refer to the "
+                        "reliability; set reliability: true")  # fmt: skip
 
 
 def build_fusion(description: dict) -> Fusion:

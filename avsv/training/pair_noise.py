@@ -76,7 +76,7 @@ class PairNoise:
                  sizes: tuple[int, int]):  # fmt: skip
         refuse_noise(options, quality)
         self.options = options
-        self.n_voice_quality = len(quality[0])
+        self.n_quality = len(quality[0]), len(quality[1])
         if options.damage == "v2":
             files = (options.voice_noise, options.face_noise)
             self.statistics = [read_statistics(*one) for one in zip(files, quality, sizes, strict=True)]
@@ -91,6 +91,15 @@ class PairNoise:
         if self.options.damage == "real":
             return [digest_arrays(*versions) for versions in self.versions]
         return []
+
+    def damaged_quality(self) -> Tensor:
+        """Quality of the damaged clips of `real` damage, (n, q) like that of `Pairs`; NaN for the other modality."""
+        if self.options.damage != "real":
+            return torch.empty(0, sum(self.n_quality))
+        voice, face = (versions.quality for versions in self.versions)
+        return torch.cat(
+            [F.pad(voice, (0, face.shape[1]), value=torch.nan), F.pad(face, (voice.shape[1], 0), value=torch.nan)]
+        )
 
     def draw(self, present: Tensor) -> Tensor:
         """Draw the modalities to damage, (n, 2) bool. A pair with a single modality is never damaged."""
@@ -118,7 +127,7 @@ class PairNoise:
         return Pairs(vectors[0], vectors[1], pairs.present, torch.cat(quality, 1), hit)
 
     def split(self, quality: Tensor) -> tuple[Tensor, Tensor]:
-        return quality[:, : self.n_voice_quality], quality[:, self.n_voice_quality :]
+        return quality[:, : self.n_quality[0]], quality[:, self.n_quality[0] :]
 
     def match_noise(self, modality: int, vectors: Tensor, quality: Tensor, hit: Tensor, rows: Tensor) -> tuple:
         noise = self.statistics[modality]

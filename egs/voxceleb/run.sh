@@ -216,12 +216,15 @@ fi
 
 if stage 5 "adaptation to ${adapt_set:-no domain (--adapt-set)}, and fusion networks: ${fusions[*]}"; then
   # Every domain is centred on its own mean: the training data, the held-out people (each on the others), the test set.
+  # No training person is adapted to own recordings: these resemble a recording as nothing in a new domain does.
   # exp/SYSTEM_adapted/target (target_OTHER_SET) has the map for further recordings of the test's domain, for avsv verify --adaptation.
+  if [ -n "$adapt_set" ] && $trains; then tenths_of_people "$train_set"; fi
   for adapted in "${adapted_systems[@]}"; do
     system=${adapted%_adapted} train=exp/${adapted%_adapted}/$train_set/embedding.scp
     if $trains; then
       apply_to "$system" "$train_set" "${train_set}_damaged"
-      avsv adapt --embeddings "$train" --people "$(people_in "$train_set")" "${applied[@]}" "exp/$adapted/source"
+      avsv adapt --embeddings "$train" --people "$(people_in "$train_set")" --folds "data/$train_set/utt2fold" \
+        "${applied[@]}" "exp/$adapted/source"
       apply_to "$system" "${held_out_sets[@]}"
       avsv adapt --embeddings "exp/$system/${held_out_sets[0]}/embedding.scp" --source "$train" \
         --people "$(people_in dev)" --folds data/dev/utt2spk "${applied[@]}" "exp/$adapted/held_out"
@@ -231,11 +234,16 @@ if stage 5 "adaptation to ${adapt_set:-no domain (--adapt-set)}, and fusion netw
       --people "$(people_in "$adapt_set")" "${folds[@]}" "${applied[@]}" "exp/$adapted/$target"
   done
   for name in $($trains && echo "${fusions[@]}"); do
-    of_voice=exp/${voice_of[$name]} of_face=exp/${face_of[$name]} damaged=${train_set}_damaged
+    of_voice=exp/${voice_of[$name]} of_face=exp/${face_of[$name]} damaged=${train_set}_damaged noise=()
+    if [ "$(damage_of "${source_of[$name]}")" = v2 ]; then   # the published network draws damage from these statistics
+      measure_noise voice "$of_voice" noise music babble
+      measure_noise face "$of_face" gaussian-blur motion-blur-vertical motion-blur-horizontal
+      noise=(voice_noise="$of_voice/noise.npz" face_noise="$of_face/noise.npz")
+    fi
     $train_cmd "exp/$name/log/train.log" avsv train --task avn_e "${source_of[$name]}" "${train_options[@]}" \
       data_dir="data/$train_set" voice="$of_voice/$train_set/embedding.scp" face="$of_face/$train_set/embedding.scp" \
       damaged_sets="[{data_dir: data/$damaged, voice: $of_voice/$damaged/embedding.scp, face: $of_face/$damaged/embedding.scp}]" \
-      exp_dir="exp/$name"
+      "${noise[@]}" exp_dir="exp/$name"
   done
 fi
 
@@ -287,7 +295,7 @@ if stage 8 "score normalisation, calibration and score fusion"; then
     for trials in "data/$set/trials/"*; do
       list=${trials##*/}
       for system in "${systems[@]}"; do
-        for backend in cosine_as-norm ${voice_of[$system]:+cosine_shared}; do
+        for backend in cosine_as-norm plda ${voice_of[$system]:+cosine_shared}; do
           scores=$(scores_of "$system" "$set" "$list").$backend
           train_or_apply "$system" "${backend}_calibrated" --train-trials "$trials" --train-scores "$scores"
           avsv calibrate --missing rest --trials "$trials" --scores "$scores" "${model[@]}" "${scores}_calibrated"

@@ -34,6 +34,7 @@ FREE = {
     "voice_noise",
     "face_noise",
     "voice_quality",
+    "domain_quality",
     "face_quality",
     "covariates",
     "face_damage",

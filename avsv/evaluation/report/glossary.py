@@ -11,6 +11,9 @@ SYSTEMS = {
     "voice": "speaker embeddings of the waveform alone",
     "face": "face embeddings of the image alone",
     "avn_e": "AVN-E: one embedding of voice and face, each weighted by attention on its quality (early fusion)",
+    "avn_e_paper": "AVN-E as published by Qian, Chen and Wang (2021): attention on the embeddings, trained on "
+    "AAM-softmax and a contrastive loss, with damage drawn from noise statistics",
+    "avn_e_paper_v1": "AVN-E as published, with its simpler augmentation: vectors of noise and of zeros (v1)",
     "avn_f": "AVN-F: a network that fuses feature maps of voice and face (feature-level fusion)",
     "mean": "score fusion: the mean of the voice's and the face's score",
     "logistic": "score fusion: logistic regression over the voice's and the face's score",

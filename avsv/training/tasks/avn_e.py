@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from avsv.embeddings.pair import fuse_pairs, pair_quality
+from avsv.embeddings.quality_tables import quality_file
 from avsv.errors import InputError
 from avsv.jobs.files import write_json
 from avsv.jobs.fingerprints import digest
@@ -23,6 +24,7 @@ from avsv.losses.pairs import VerificationLoss, contrastive_loss, kept_share
 from avsv.models.avn_e import FUSION, Fused, Fusion, FusionOptions
 from avsv.models.checkpoint import save
 from avsv.models.ranges import options_of, within
+from avsv.scoring.modality_overlap import LEAST
 from avsv.training.config import TrainingConfig
 from avsv.training.experiment import digest_arrays
 from avsv.training.pair_noise import PairNoise, PairNoiseOptions, Pairs
@@ -51,6 +53,8 @@ class FusionConfig(FusionOptions, PairNoiseOptions, TrainingConfig):
 
     voice: str = "???"  # embedding.scp of the training set
     face: str = "???"
+    # more quality tables of both modalities, used where avsv adapt wrote them beside the embeddings
+    domain_quality: list[str] = field(default_factory=list)
     valid_voice: str = ""  # of the held-out people of valid_dir, clean or damaged
     valid_face: str = ""
     losses: LossWeights = field(default_factory=LossWeights)
@@ -83,7 +87,7 @@ class FusionModel(nn.Module):
             self.aam = AAMSoftmax(self.fusion.out_size, n_people, config.scale, config.margin, config.sub_centres,
                                   config.inter_top_k, config.inter_top_penalty)  # fmt: skip
         if config.losses.verification:
-            self.verification = VerificationLoss(config.target_prior)
+            self.verification = VerificationLoss(config.target_prior, LEAST)
 
     def forward(self, fused: Fused, labels: Tensor, present: Tensor, damaged: Tensor,
                 done: float) -> tuple[Tensor, dict[str, Tensor]]:  # fmt: skip
@@ -104,7 +108,10 @@ class FusionModel(nn.Module):
         if weights.contrastive:
             terms["contrastive"] = contrastive_loss(fused.out, labels, kept_share(done))
         if weights.verification:
-            terms["verification"] = self.verification(fused.out, labels)
+            # where a missing modality is left out and the output is weighted voice and face, pairs are compared as by
+            # avsv score --weights
+            shared = config.fusion == "soft_attention_concat" and config.missing == "mask"
+            terms["verification"] = self.verification(fused.out, labels, fused.weights if shared else None)
         if weights.damage:
             terms["damage"] = F.binary_cross_entropy_with_logits(fused.damage[present], damaged[present].float())
         if weights.attention:
@@ -175,13 +182,24 @@ def make_validation(config: FusionConfig, people: list[str]) -> Validate | None:
     return lambda model: {"eer_percent": pairs_eer(fuse_pairs(model.fusion, *arrays)[0], who)}
 
 
-def set_statistics(fusion: Fusion, pairs: Pairs) -> None:
-    """Training-set statistics: means of the embeddings, mean and spread of the quality tables."""
+def add_domain_quality(config: FusionConfig) -> FusionConfig:
+    """The configuration with those tables of `domain_quality` that avsv adapt wrote beside the embeddings."""
+    tables = {}
+    for modality, scp in (("voice", config.voice), ("face", config.face)):
+        further = [name for name in config.domain_quality if quality_file(scp, name).exists()]
+        if further:
+            log.info("%s: adapted; its quality includes %s", scp, ", ".join(further))
+        tables[f"{modality}_quality"] = [*getattr(config, f"{modality}_quality"), *further]
+    return replace(config, domain_quality=[], **tables)
+
+
+def set_statistics(fusion: Fusion, pairs: Pairs, noise: PairNoise) -> None:
+    """Training-set statistics: means of the clean embeddings, mean and spread of the quality tables of all."""
     fusion.voice_mean.copy_(pairs.voice[pairs.present[:, 0]].mean(0))
     fusion.face_mean.copy_(pairs.face[pairs.present[:, 1]].mean(0))
     tables = [*fusion.options.voice_quality, *fusion.options.face_quality]
     for column, name in enumerate(tables):
-        values = pairs.quality[:, column]
+        values = torch.cat([part[:, column] for part in (pairs.quality, noise.damaged_quality())])
         values = values[~values.isnan()]
         if len(values) < 2:
             raise InputError(f"{name}: {len(values)} training clips have a value, at least 2 are needed")
@@ -217,7 +235,7 @@ class AvnETask(Task):
     config_class = FusionConfig
 
     def read(self) -> Inputs:
-        config = self.config
+        config = self.config = add_domain_quality(self.config)
         self.pairs, utts, self.people = read_pairs(config.data_dir, config.voice, config.face, config)
         self.names = sorted(set(self.people))
         if len(self.names) < 2:
@@ -253,7 +271,7 @@ class AvnETask(Task):
         log.info("%d clips of %d people, %d with a voice, %d with a face", len(self.people), self.n_people, *counts)
         numbers = {spk: number for number, spk in enumerate(self.names)}
         self.labels = torch.tensor([numbers[spk] for spk in self.people])
-        set_statistics(self.model.fusion, self.pairs)
+        set_statistics(self.model.fusion, self.pairs, self.noise)
 
     def make_step(self, trainer: Trainer) -> Step:
         """The step on rows of the pairs and the finished share of the training."""

@@ -41,7 +41,7 @@ face_start=$(trained_or_given exp/face_small "$face")
 here=exp/ablation
 # The paper's fusion at laptop size: one Linear a modality, attention on the embeddings, AAM-softmax. The training
 # differs: the paper adds a contrastive loss and uses a rate of 1e-5 to 1e-6, see conf/avn_e_paper.yaml.
-forms=(reliability=false 'voice_quality=[]' 'face_quality=[]' attention_on=embeddings missing=mask transform_depth=1
+forms=('voice_quality=[]' 'face_quality=[]' attention_on=embeddings transform_depth=1
   'losses={aam: 1, verification: 0, damage: 0, attention: 0}' missing_share=0 clips_per_person=0 batch_size=64 epochs=30
   'optimizer={name: adam, lr: 1.0e-4, final_lr: 1.0e-6, weight_decay: 1.0e-4, schedule: exponential}')
 damaged=${train_set}_damaged
@@ -136,9 +136,8 @@ if stage 3 "AVN-E: augmentations, and ours"; then
   train_pairs avn_e-soft_attention-v2 fusion=soft_attention damage=v2 "${forms[@]}" \
     voice_noise="$here/noise_voice.npz" face_noise="$here/noise_face.npz"
   train_pairs avn_e-soft_attention-real fusion=soft_attention damage=real "${forms[@]}"
-  train_pairs avn_e-ours-no-quality 'voice_quality=[]' 'face_quality=[]'
-  train_pairs avn_e-ours-v1 damage=v1 'voice_quality=[]' 'face_quality=[]'
-  train_pairs avn_e-ours-attention 'losses={aam: 0, verification: 1, damage: 0.3, attention: 0.5}'
+  train_pairs avn_e-ours-no-quality attention_on=embeddings 'voice_quality=[]' 'face_quality=[]'
+  train_pairs avn_e-ours-v1 damage=v1 attention_on=embeddings 'voice_quality=[]' 'face_quality=[]'
   train_pairs avn_e-ours
   for seed in $seeds; do score_shared "avn_e-ours.seed$seed"; done
 fi

@@ -215,7 +215,8 @@ def test_all_losses_and_forms_of_damage_train_together(tmp_path, avsv):
         )
     (tmp_path / "c.yaml").write_text(CONFIG.format(folder=folder).replace("epochs: 15", "epochs: 2"))
     status, output = avsv(
-        "train", tmp_path / "c.yaml", "batch_size=16", "clips_per_person=4", "reliability=true", "attention_on=both",
+        "train", tmp_path / "c.yaml", "batch_size=16", "clips_per_person=4", "reliability=true",
+        "attention_on=reliability",
         "losses={aam: 1, contrastive: 0.1, verification: 0.5, damage: 0.3, attention: 0.1}", "margin_warmup=0.5",
         "sub_centres=2", "inter_top_k=3", "damage_both=true", "missing_share=0.2", "attention_depth=2",
         f"valid_dir={held_out}", f"valid_voice={held_out}/voice.scp", f"valid_face={held_out}/face.scp",
