@@ -4,7 +4,8 @@ import json
 import sys
 
 MODALITIES = [(system, backend) for system in ("voice", "face", "avn_e")
-              for backend in ("cosine", "plda", "cosine+as-norm", "cosine+as-norm+calibrated")]  # fmt: skip
+              for backend in ("cosine", "plda", "plda+calibrated", "cosine+as-norm",
+                              "cosine+as-norm+calibrated")]  # fmt: skip
 SYSTEMS = {
     "audio-visual": [*MODALITIES, ("avn_e", "cosine+shared"), ("avn_e", "cosine+shared+calibrated"),
                       ("mean", "cosine"), ("logistic", "cosine"), ("logistic", "cosine+qmf"), ("quality", "cosine")],

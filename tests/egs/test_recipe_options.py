@@ -1,6 +1,7 @@
 """Options of the recipes: the commands that they call for all combinations of options."""
 
 import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,9 @@ NAMES = {"ids": lambda path: str(path.relative_to(ROOT / "egs"))}
 
 
 def make_sets(folder, recipe, **lists):
+    train = folder / "egs" / recipe / "data" / {"voxceleb": "vox2"}.get(recipe, "train")
+    train.mkdir(parents=True, exist_ok=True)
+    (train / "utt2spk").write_text("a a\n")
     for name, trials in lists.items():
         (folder / "egs" / recipe / "data" / name / "trials").mkdir(parents=True)
         (folder / "egs" / recipe / "data" / name / "trials" / trials).write_text("a b target\n")
@@ -101,6 +105,40 @@ def test_noisy_sets_are_made_from_the_test_set_and_requested_ones_are_shown(reci
     (report,) = [call for call in calls if call[0] == "report"]
     shown = [report[place + 1] for place, word in enumerate(report) if word == "--condition"]
     assert shown == ["clean", "babble"] and report[report.index("--trials-dir") + 1] == "data/my_set/trials"
+
+
+def test_the_published_fusion_network_stands_beside_ours(recipe):
+    """Its damage is drawn from statistics, which the recipe measures for the paper's types of damage."""
+    make_sets(recipe.folder, "mini", test="a_list", **HELD_OUT_SETS)
+    options = ["--fusion", "avn_e=conf/avn_e.yaml", "--fusion", "avn_e_paper=conf/avn_e_paper.yaml"]
+    v1 = ["--fusion", "avn_e_paper_v1=conf/avn_e_paper_small_v1.yaml"]
+    status, stderr, calls = recipe(
+        "mini/run.sh", "--adapt-folds", "1", *options, *v1, "--stage", "5", "--stop-stage", "5"
+    )
+    assert status == 0, stderr
+    measured = {call[-1]: call for call in calls if call[0] == "noise-statistics"}
+    assert measured.keys() == {"exp/voice/noise.npz", "exp/face/noise.npz"}
+    kinds = {word.removeprefix("--kind=") for word in measured["exp/voice/noise.npz"] if word.startswith("--kind=")}
+    assert kinds == {"noise", "music", "babble"}
+    trained = {call[-1]: call for call in calls if call[0] == "train"}
+    assert "voice_noise=exp/voice/noise.npz" in trained["exp_dir=exp/avn_e_paper"]
+    for name in ("avn_e", "avn_e_paper_v1"):
+        assert not any(word.startswith("voice_noise=") for word in trained[f"exp_dir=exp/{name}"])
+
+
+def test_training_embeddings_are_adapted_without_their_own_person(recipe):
+    make_sets(recipe.folder, "mini", test="a_list", **HELD_OUT_SETS)
+    people = [f"p{number:02d}" for number in range(25)]
+    table = "".join(f"{person}-{clip} {person}\n" for person in people for clip in (1, 2))
+    (recipe.folder / "egs/mini/data/train/utt2spk").write_text(table)
+    options = ["--adapt-set", "test", "--adapt-folds", "1", "--stage", "5", "--stop-stage", "5"]
+    status, stderr, calls = recipe("mini/run.sh", *options)
+    assert status == 0, stderr
+    sources = [call for call in calls if call[0] == "adapt" and call[-1].endswith("/source")]
+    assert sources and all(call[call.index("--folds") + 1] == "data/train/utt2fold" for call in sources)
+    fold_of = dict(line.split() for line in (recipe.folder / "egs/mini/data/train/utt2fold").read_text().splitlines())
+    assert all(fold_of[f"{person}-1"] == fold_of[f"{person}-2"] for person in people)
+    assert sorted(Counter(fold_of.values()).values()) == [4] * 5 + [6] * 5
 
 
 def test_a_recipe_may_have_several_voices_faces_and_fusion_networks(recipe):
@@ -204,8 +242,9 @@ def test_every_system_is_adapted_to_a_set_of_unlabelled_recordings(recipe):
     written = {call[place + 2] for call in adapted for place, word in enumerate(call) if word == "--apply"}
     sets = ("vox1", "vox2", "vox2_damaged", *HELD_OUT_SETS)
     assert written == {f"exp/{modality}_adapted/{set_}" for modality in ("voice", "face") for set_ in sets}
-    assert all((option_of(call, "--folds") if "--folds" in call else "") == folds
-               for call, folds in zip(adapted, ["", "data/dev/utt2spk", ""] * 2, strict=True))  # fmt: skip
+    folds = ["data/vox2/utt2fold", "data/dev/utt2spk", ""] * 2
+    assert all((option_of(call, "--folds") if "--folds" in call else "") == fold
+               for call, fold in zip(adapted, folds, strict=True))  # fmt: skip
     (train,) = [call for call in calls if "exp_dir=exp/avn_e_adapted" in call]
     assert {f"{modality}=exp/{modality}_adapted/vox2/embedding.scp" for modality in ("voice", "face")} <= set(train)
     scored = {call[-1] for call in calls if call[0] in ("score", "normalize", "calibrate", "fuse")}

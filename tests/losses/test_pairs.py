@@ -1,5 +1,6 @@
 """Losses over pairs, compared with plain loops."""
 
+import itertools
 import math
 
 import numpy as np
@@ -27,6 +28,28 @@ def loop_cosines(x, labels):
 def test_all_pairs_occur_once():
     x, labels = draw()
     for ours, theirs in zip(pair_cosines(x, labels), loop_cosines(x, labels), strict=True):
+        assert sorted(ours.tolist()) == pytest.approx(sorted(theirs), abs=1e-5)
+
+
+def test_pairs_are_compared_on_shared_modalities_and_left_out_where_there_are_hardly_any():
+    """Concatenated modalities, weighted: the mean of the modalities' cosines, weighted by the products of weights."""
+    rng = np.random.default_rng(0)
+    parts = rng.normal(size=(9, 2, 4))
+    parts /= np.linalg.norm(parts, axis=2, keepdims=True)
+    weights = rng.uniform(0.1, 1, size=(9, 2))
+    weights[0], weights[1] = [1, 0], [0, 1]  # share nothing
+    weights[2] = [0.01, 1]  # with clip 0: below `least`
+    labels = np.array([0, 0, 0, 1, 1, 1, 2, 2, 2])
+    expected = {True: [], False: []}
+    for i, j in itertools.combinations(range(9), 2):
+        product = weights[i] * weights[j]
+        if product.sum() / np.linalg.norm(weights[i]) / np.linalg.norm(weights[j]) >= 0.05:
+            mean = product @ (parts[i] * parts[j]).sum(1) / product.sum()
+            expected[bool(labels[i] == labels[j])].append(mean)
+    vectors = torch.from_numpy((weights[:, :, None] * parts).reshape(9, 8))
+    found = pair_cosines(vectors, torch.from_numpy(labels), torch.from_numpy(weights), 0.05)
+    assert len(expected[True]) == 7
+    for ours, theirs in zip(found, (expected[True], expected[False]), strict=True):
         assert sorted(ours.tolist()) == pytest.approx(sorted(theirs), abs=1e-5)
 
 

@@ -1,5 +1,7 @@
 """The six fusion forms: gradients, missing modalities, sizes against the table, and each form's own definition."""
 
+import math
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -174,9 +176,29 @@ def test_an_unreliable_clip_moves_towards_the_learned_state():
     assert torch.equal(fused.weights[2], average.weights[2])  # no value: treated as average
 
 
+def test_attention_on_quality_is_a_softmax_of_limited_standardised_quality():
+    fusion = make("soft_attention_concat", transform_depth=0, attention_on="quality", voice_quality=["utt2snr"],
+                  face_quality=["utt2sharpness"])  # fmt: skip
+    matrix = torch.tensor([[0.3, 2.0], [1.5, -0.4]])  # rows: logits of face and voice
+    with torch.no_grad():
+        fusion.head.attention[0].weight.copy_(matrix)
+        fusion.head.attention[0].bias.copy_(torch.tensor([0.2, 0.1]))
+        fusion.quality_mean.copy_(torch.tensor([10.0, 5.0]))
+        fusion.quality_std.copy_(torch.tensor([4.0, 0.5]))
+    quality = torch.tensor([[18.0, 5.5], [2.0, float("nan")], [1e9, 5.0], [18.0, 5.5]])
+    present = torch.tensor([[True, True]] * 3 + [[False, True]])
+    weights = fusion(*draw(4), present, quality).weights
+    for row, (snr, sharpness) in enumerate([(2, 1), (-2, 0), (5, 0)]):  # in standard deviations; clipped to 5
+        face, voice = (2 * math.tanh(snr / 2) * v + 2 * math.tanh(sharpness / 2) * f + b
+                       for (v, f), b in zip(matrix.tolist(), (0.2, 0.1), strict=True))  # fmt: skip
+        assert weights[row, 0].item() == pytest.approx(1 / (1 + math.exp(face - voice)), abs=1e-5)
+    assert weights[3].tolist() == [0, 1]
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        ({"attention_on": "quality"}, "needs voice_quality"),
         ({"fusion": "product"}, "fusion=product"),
         ({"missing": "zero"}, "missing=zero"),
         ({"attention_depth": 0}, "attention_depth=0"),

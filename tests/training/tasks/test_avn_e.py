@@ -1,5 +1,6 @@
 """AVN-E trained on simulated embeddings: fused scores beat both modalities, and attention follows the damage."""
 
+import itertools
 import json
 from pathlib import Path
 
@@ -8,8 +9,11 @@ import numpy as np
 import pytest
 import torch
 
+from avsv.embeddings.pair import load_fusion
 from avsv.kaldi.embeddings import read_embeddings, write_embeddings
 from avsv.kaldi.pairs import join_embeddings
+from avsv.kaldi.trials import Trials
+from avsv.scoring.trial_scores import score
 from avsv.training.config import apply_schema, read_config
 from avsv.training.schedule import learning_rate
 from avsv.training.tasks.avn_e import FusionConfig, FusionModel, attention_loss, plan_batches
@@ -177,6 +181,107 @@ def test_attention_favours_the_clean_modality_of_new_people(tmp_path, avsv):
     assert voice["noisy", "face"] > voice["clean", "face"] + 0.03
 
 
+QUALITY = """
+fusion: soft_attention_concat
+transform_depth: 0
+attention_on: quality
+voice_quality: [utt2snr]
+face_quality: ["log:utt2sharpness"]
+domain_quality: [utt2similarity]
+losses: {{aam: 0, verification: 1}}
+missing_share: 0.5
+clips_per_person: 4
+damage: none
+"""
+
+
+def write_graded(folder, seed, adapted=False):
+    """The lower a voice's utt2snr, the noisier its embedding; a fifth of the clips lack voice or face."""
+    folder.mkdir()
+    rng = np.random.default_rng(seed)
+    utts = [f"p{p:02d}-{c}" for p in range(24) for c in range(8)]
+    people = rng.normal(size=(24, 2, 16))[np.repeat(np.arange(24), 8)]
+    snr = rng.uniform(0, 20, len(utts))
+    lost = rng.integers(10, size=len(utts))
+    (folder / "utt2spk").write_text("".join(f"{utt} {utt[:3]}\n" for utt in utts))
+    for modality, (name, deviation) in enumerate(
+        {"voice": 3 * np.exp(-snr / 5), "face": np.full(len(utts), 1.0)}.items()
+    ):
+        place = folder / name
+        place.mkdir()
+        vectors = people[:, modality] + deviation[:, None] * rng.normal(size=(len(utts), 16))
+        kept = np.flatnonzero(lost != modality)
+        write_embeddings(place / "embedding.ark", place / "embedding.scp", [utts[i] for i in kept],
+                         vectors[kept].astype(np.float32))  # fmt: skip
+        tables = {"utt2snr": snr, "utt2sharpness": np.ones(len(utts))} | ({"utt2similarity": snr} if adapted else {})
+        for table, values in tables.items():
+            (place / table).write_text("".join(f"{utts[i]} {values[i]:.3f}\n" for i in kept))
+    return folder
+
+
+def shared_error(folder, weights=None):
+    """EER, in %, of all pairs of clips that have a score; of the fused embeddings in `folder`."""
+    vectors = kaldiio.load_scp(str(folder / "embedding.scp"))
+    utts = sorted(vectors)
+    pairs = np.array(list(itertools.combinations(range(len(utts)), 2)))
+    trials = Trials(utts, utts, pairs)
+    scores = score(trials, folder / "embedding.scp", weights=weights, missing="nan")
+    same = np.array([utts[i][:3] == utts[j][:3] for i, j in pairs])
+    kept = np.isfinite(scores)
+    targets, nontargets = np.sort(scores[kept & same]), np.sort(scores[kept & ~same])
+    missed = np.arange(len(targets)) / len(targets)  # at a threshold equal to each target score
+    accepted = 1 - np.searchsorted(nontargets, targets) / len(nontargets)
+    return 100 * missed[np.argmax(missed >= accepted)]
+
+
+def test_attention_on_quality_beats_both_modalities_on_new_people(tmp_path, avsv):
+    train, test = write_graded(tmp_path / "train", 0), write_graded(tmp_path / "test", 1)
+    paths = {name: f"{train}/{name}/embedding.scp" for name in ("voice", "face")}
+    text = CONFIG.format(folder=train) + QUALITY.format()
+    (tmp_path / "c.yaml").write_text(text.replace("lr: 0.003", "lr: 0.02").replace("epochs: 15", "epochs: 40"))
+    status, output = avsv("train", tmp_path / "c.yaml", *(f"{name}={path}" for name, path in paths.items()))
+    assert status == 0, output
+    status, output = avsv("embed-pair", "--model", train / "exp", "--voice", test / "voice/embedding.scp", "--face",
+                        test / "face/embedding.scp", tmp_path / "out")  # fmt: skip
+    assert status == 0, output
+    weights = dict(line.split(" ", 1) for line in (tmp_path / "out/weights").read_text().splitlines())
+    snr = dict(line.split() for line in (test / "voice/utt2snr").read_text().splitlines())
+    voice = {utt: float(values.split()[0]) for utt, values in weights.items() if 0 < float(values.split()[0]) < 1}
+    assert np.corrcoef([voice[utt] for utt in voice], [float(snr[utt]) for utt in voice])[0, 1] > 0.8
+    fused = shared_error(tmp_path / "out", [tmp_path / "out/weights"])
+    assert fused < min(shared_error(test / "voice"), shared_error(test / "face")) - 1
+
+
+@pytest.mark.parametrize("adapted", [False, True])
+def test_quality_of_the_domain_counts_where_embeddings_are_adapted(tmp_path, avsv, adapted):
+    train = write_graded(tmp_path / "train", 0, adapted)
+    paths = [f"{name}={train}/{name}/embedding.scp" for name in ("voice", "face")]
+    (tmp_path / "c.yaml").write_text(CONFIG.format(folder=train) + QUALITY.format())
+    status, output = avsv("train", tmp_path / "c.yaml", "epochs=1", *paths)
+    assert status == 0, output
+    options = load_fusion(train / "exp").options
+    further = ["utt2similarity"] * adapted
+    assert options.voice_quality == ["utt2snr", *further]
+    assert options.face_quality == ["log:utt2sharpness", *further]
+
+
+def test_quality_is_standardised_over_clean_and_damaged_clips(tmp_path, avsv):
+    train, damaged = write_graded(tmp_path / "train", 0), write_graded(tmp_path / "damaged", 1)
+    utts = [line.split()[0] for line in (damaged / "voice/embedding.scp").read_text().splitlines()]
+    hit = json.dumps({"modality": "voice", **HIT["voice"]})
+    (damaged / "utt2damage").write_text("".join(f"{utt} {hit}\n" for utt in utts))
+    sets = f"damaged_sets=[{{data_dir: {damaged}, voice: {damaged}/voice/embedding.scp}}]"
+    paths = [f"{name}={train}/{name}/embedding.scp" for name in ("voice", "face")]
+    (tmp_path / "c.yaml").write_text(CONFIG.format(folder=train) + QUALITY.format())
+    status, output = avsv("train", tmp_path / "c.yaml", "epochs=1", "damage=real", sets, *paths)
+    assert status == 0, output
+    lines = [line for one in (train, damaged) for line in (one / "voice/utt2snr").read_text().splitlines()]
+    values = np.array([float(line.split()[1]) for line in lines])
+    fusion = load_fusion(train / "exp")
+    assert fusion.quality_mean[0].item() == pytest.approx(values.mean(), rel=1e-4)
+    assert fusion.quality_std[0].item() == pytest.approx(values.std(ddof=1), rel=1e-4)
+
+
 def test_attention_loss_is_minus_the_logarithm_of_the_clean_weight():
     weights = torch.tensor([[0.3, 0.7], [0.3, 0.7], [0.3, 0.7], [0.0, 1.0]])
     present = torch.tensor([[True, True]] * 3 + [[False, True]])
@@ -248,8 +353,10 @@ def test_configurations_of_the_recipes_build_their_networks(path):
     assert model.fusion.options.fusion == config.fusion
 
 
-def test_the_papers_schedule_is_in_its_configuration():
-    path = ROOT / "egs/voxceleb/conf/avn_e_paper.yaml"
+@pytest.mark.parametrize(
+    "path", sorted(ROOT.glob("egs/*/conf/avn_e_paper*.yaml")), ids=lambda p: f"{p.parts[-3]}/{p.name}"
+)
+def test_the_papers_schedule_is_in_its_configurations(path):
     config = apply_schema(read_config(path, []), FusionConfig, path)
     rates = [learning_rate(config.optimizer, step, 1001) for step in (0, 500, 1000)]
     assert rates == pytest.approx([1e-5, 10**-5.5, 1e-6])
