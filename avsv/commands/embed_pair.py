@@ -2,7 +2,8 @@
 
 A clip with a single modality is embedded from that modality alone; the log counts such clips. A network trained with
 quality tables (voice_quality, face_quality) reads them from the folders of the embeddings. Writes
-OUT_DIR/embedding.{ark,scp}, and OUT_DIR/weights, the share of each modality in the embedding ("utt voice face").
+OUT_DIR/embedding.{ark,scp}, and OUT_DIR/weights, the share of each modality in the embedding ("utt voice face"), of
+which OUT_DIR/utt2voice_weight is the first, as a quality table for avsv calibrate.
 
 example:
   avsv embed-pair --model exp/avn_e --voice exp/voice/vox1/embedding.scp --face exp/face/vox1/embedding.scp \\
@@ -36,11 +37,12 @@ def run(args):
 
     fusion = load_fusion(args.model)
     network = FUSION.path(args.model)
-    tables = [quality_file(args.voice, name) for name in fusion.options.voice_quality]
-    tables += [quality_file(args.face, name) for name in fusion.options.face_quality]
-    inputs = {"model": network, "voice": args.voice, "face": args.face, "quality": tables}
+    quality = [quality_file(args.voice, name) for name in fusion.options.voice_quality]
+    quality += [quality_file(args.face, name) for name in fusion.options.face_quality]
+    inputs = {"model": network, "voice": args.voice, "face": args.face, "quality": quality}
     made = MadeFrom(args.verb, inputs)
-    if made.is_current(args.out_dir / "embedding.scp", args.out_dir / "weights"):
+    tables = ("weights", "utt2voice_weight")
+    if made.is_current(*(args.out_dir / name for name in ("embedding.scp", *tables))):
         return
     encoders = {"voice": embeddings_model(args.voice), "face": embeddings_model(args.face)}
     refuse_other_encoders(fusion, encoders, args.out_dir)
@@ -50,10 +52,11 @@ def run(args):
     )
     parts = [file_digest(FUSION.path(args.model)), *encoders.values()]
     out = args.out_dir
-    with replaced_together(out / "weights"):
+    with replaced_together(*(out / name for name in tables)):
         write_embeddings(out / "embedding.ark", out / "embedding.scp", utts, vectors, f"pair:{digest(parts)}")
         write_table(out / "weights", zip(utts, (f"{v:.4f} {f:.4f}" for v, f in weights), strict=True))
-    for name in ("embedding.scp", "weights"):
+        write_table(out / "utt2voice_weight", zip(utts, (f"{v:.4f}" for v, _ in weights), strict=True))
+    for name in ("embedding.scp", *tables):
         made.write(out / name)
     both = int(present.all(1).sum())
     n_voice, n_face = present.sum(0)

@@ -300,6 +300,20 @@ if stage 8 "score normalisation, calibration and score fusion"; then
           train_or_apply "$system" "${backend}_calibrated" --train-trials "$trials" --train-scores "$scores"
           avsv calibrate --missing rest --trials "$trials" --scores "$scores" "${model[@]}" "${scores}_calibrated"
         done
+        if [ -n "${voice_of[$system]:-}" ]; then
+          # calibrated by the quality of the clips, and by how much of each embedding is voice, on clean and damaged clips together
+          training=(--p-target 0.5)
+          for dev in "${calibration_sets[@]}"; do
+            read_quality "${voice_of[$system]}" "${face_of[$system]}" "$dev"
+            training+=(--train-trials "data/$dev/trials/dev" --train-scores "exp/$system/$dev/dev.cosine_shared"
+              --train-quality "${quality[@]#*=}" "exp/$system/$dev/utt2voice_weight")
+          done
+          read_quality "${voice_of[$system]}" "${face_of[$system]}" "$set"
+          scores=$(scores_of "$system" "$set" "$list").cosine_shared
+          train_or_apply "$system" cosine_shared_quality "${training[@]}"
+          avsv calibrate --method quality --missing rest --trials "$trials" --scores "$scores" \
+            --quality "${quality[@]#*=}" "exp/$system/$set/utt2voice_weight" "${model[@]}" "${scores}_quality"
+        fi
       done
       for pair in "${score_pairs[@]}"; do   # VOICE+FACE
         of_voice=exp/${pair%+*} of_face=exp/${pair#*+} of_pair=${pair_suffix[$pair]}

@@ -8,6 +8,7 @@ MODALITIES = [(system, backend) for system in ("voice", "face", "avn_e")
                               "cosine+as-norm+calibrated")]  # fmt: skip
 SYSTEMS = {
     "audio-visual": [*MODALITIES, ("avn_e", "cosine+shared"), ("avn_e", "cosine+shared+calibrated"),
+                      ("avn_e", "cosine+shared+quality"),
                       ("mean", "cosine"), ("logistic", "cosine"), ("logistic", "cosine+qmf"), ("quality", "cosine")],
     "nsc": [("ecapa", "lda-cosine")] + [("ecapa", backend + kind) for backend in ("cosine", "plda", "cosine+as-norm")
                                         for kind in ("", "+calibrated", "+qmf")],

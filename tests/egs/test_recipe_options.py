@@ -173,6 +173,8 @@ def test_a_recipe_may_have_several_voices_faces_and_fusion_networks(recipe):
     systems += [f"{name}_xvector_face" for name in ("mean", "logistic", "quality")]
     assert {f"exp/{name}/scores/a_list.cosine" for name in systems} <= written
     assert "exp/two/scores/a_list.cosine_shared_calibrated" in written
+    (calibrate,) = [call for call in calls if call[-1] == "exp/two/scores/a_list.cosine_shared_quality"]
+    assert {"exp/xvector/test/utt2snr", "exp/two/test/utt2voice_weight"} <= set(calibrate)
 
 
 @pytest.mark.parametrize("options", [

@@ -29,6 +29,8 @@ BACKENDS = {
     "t-norm": "score normalisation by the test side's scores against the cohort",
     "shared": "compared on the modalities that both clips have: voice with voice, face with face",
     "calibrated": "mapped to log-likelihood ratios by logistic regression, trained on held-out people",
+    "quality": "mapped to log-likelihood ratios by the quality of the recordings, trained on clean and damaged clips "
+    "of held-out people",
     "qmf": "fusion with quality measures: how clean the speech is, how sharp the face, how long the embeddings are",
     "center": "the mean of the training embeddings is subtracted first",
     "lda": "linear discriminant analysis is applied to the embeddings first",
