@@ -78,6 +78,8 @@ def test_fused_embeddings_beat_both_modalities_and_every_clip_has_one(trained, t
     assert len(fused) == 160 and all(np.isfinite(vector).all() for vector in fused.values())
     weights = dict(line.split(" ", 1) for line in (tmp_path / "out/weights").read_text().splitlines())
     assert weights["p00-0"] == "0.0000 1.0000" and weights["p00-1"] == "1.0000 0.0000"
+    shares = dict(line.split() for line in (tmp_path / "out/utt2voice_weight").read_text().splitlines())
+    assert shares == {utt: both.split()[0] for utt, both in weights.items()}
 
     def separation(vectors):
         utts = [utt for utt in sorted(vectors) if utt not in ("p00-0", "p00-1")]
