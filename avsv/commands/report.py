@@ -44,6 +44,10 @@ def add_arguments(parser):
         help="the recommended system, such as avn_e.cosine_shared_calibrated, which the headline describes and all "
         "differences refer to (lowest EER on the shortest list)",
     )  # fmt: skip
+    parser.add_argument(
+        "--rival", action="append", default=[], metavar="SYSTEM",
+        help="the headline compares the recommended system with the best of these; may be repeated (all other systems)",
+    )  # fmt: skip
     parser.add_argument("folders", nargs="*", metavar="EXP_DIR OUT_DIR", help="folder of the systems; folder to write")
     parser.set_defaults(fail=parser.error, more_folders=[])
 
@@ -55,6 +59,7 @@ def run(args):
     folders = [Path(folder) for folder in (*args.folders, *args.more_folders)]
     if len(folders) != 2 or "" in (*args.folders, *args.more_folders):
         args.fail("expected two folders: EXP_DIR OUT_DIR")
-    options = Options(args.p_target, args.utt2spk, args.resamples, args.by, args.reference, args.condition, args.system)
+    options = Options(args.p_target, args.utt2spk, args.resamples, args.by, args.reference, args.condition,
+                      args.system, args.rival)  # fmt: skip
     print(write_report(*folders, args.trials_dir, options, args.data, args.published), end="", flush=True)
     log.info("the page: %s", (folders[1] / "index.html").resolve())

@@ -358,6 +358,9 @@ if stage 10 "results"; then
   for system in "${systems[@]}" "${score_fusions[@]}" $compared; do
     shown+=(--system "$system")
   done
+  # the parts of the recommended system, and the usual ways to fuse them
+  rivals=("${voices[0]}" "${faces[0]}" mean logistic)
+  for rival in "${rivals[@]}" ${adapt_set:+"${rivals[@]/%/_adapted}"}; do shown+=(--rival "$rival"); done
   for table in spk2gender spk2nationality utt2dur ${synchrony:+utt2speaking}; do
     if [ -e "$data/$table" ]; then shown+=(--by "$data/$table"); fi
   done
@@ -365,5 +368,5 @@ if stage 10 "results"; then
     --reference "quality${adapt_set:+_adapted}.cosine" exp "$results"
   # is the recommended system anywhere worse than what it is made of?
   "$reference/local/check_claim.py" "$results/results.json" "$results/claim.md" \
-    --rivals "${voices[0]}" "${faces[0]}" mean logistic
+    --rivals "${rivals[@]}"
 fi

@@ -63,6 +63,13 @@ def test_subsets_and_a_reference_can_be_chosen(avsv, experiment):
     assert set(records[0]["subsets"]["spk2gender"]) == {"f-f", "f-m", "m-m"}
 
 
+def test_the_rivals_of_the_headline_can_be_chosen(avsv, experiment):
+    assert report(avsv, experiment, "--reference", "voice", "--rival", "face", "--resamples", "20")[0] == 0
+    assert "best rival, face (cosine)" in (experiment.folder / "exp/results/index.html").read_text()
+    status, output = report(avsv, experiment, "--reference", "voice", "--rival", "absent")
+    assert status == 1 and "absent" in output.splitlines()[-1]
+
+
 def test_damaged_scores_are_named(avsv, experiment):
     (experiment.folder / "exp/face/scores/t.cosine").write_text("test00-0 test00-1\n")
     status, output = report(avsv, experiment)

@@ -1,7 +1,7 @@
 """The main result: the recommended system against its best competitor, in one sentence and one table of all conditions.
 
-The competitor is the other system with the lowest EER on the same trials, score fusion (mean, logistic) included. Its
-best back-end is chosen on these trials, which favours the competitor.
+The competitor is the other system with the lowest EER on the same trials, score fusion (mean, logistic) included, or
+the best of the rivals that the user names. Its best back-end is chosen on these trials, which favours the competitor.
 """
 
 from collections.abc import Sequence
@@ -42,7 +42,10 @@ class Comparison:
 
 def compare_best(table: Table) -> Comparison | None:
     """The reference against its best competitor; None if either is absent."""
-    others = [curves.record for curves in table.curves if not is_reference(curves.record)]
+    others = [
+        curves.record for curves in table.curves
+        if not is_reference(curves.record) and (not table.rivals or curves.record["system"] in table.rivals)
+    ]  # fmt: skip
     if table.reference is None or not others:
         return None
     eer = others[0]["against_reference"]["eer_percent"]  # competitor - reference
@@ -69,11 +72,17 @@ def main_result(tables: Sequence[Table], main: str) -> Markup:
 def competitor_words(one: Comparison) -> str:
     """`: 6 % below the best other system, logistic (cosine), at 1.90 %; not significant, the order holds in ...`."""
     other = one.competitor
-    words = f": {distance_words(one)} the best other system, {name_of(other)}, at {shown(other['eer_percent'], 2)} %"
+    best, eer = best_other(one.table), shown(other["eer_percent"], 2)
+    words = f": {distance_words(one)} the {best}, {name_of(other)}, at {eer} %"
     if one.loses is None:
         return words
     doubt = "not significant, " if one.verdict == "level" else ""
     return f"{words} ({doubt}the order holds in {100 * (1 - one.loses):.3g} % of the resamples of people)"
+
+
+def best_other(table: Table) -> str:
+    """What the headline calls the competitor."""
+    return "best rival" if table.rivals else "best other system"
 
 
 def distance_words(one: Comparison) -> str:
@@ -95,7 +104,8 @@ def elsewhere(comparisons: Sequence[Comparison]) -> str:
         return f" On {one.table.trials}, {one.table.condition}: {against} of {name_of(one.competitor)}, {one.verdict}."
     verdicts = [one.verdict for one in comparisons]
     counts = [f"{verdicts.count(v)} times {v}" for v in ("better", "level", "worse") if v in verdicts]
-    return f" In the other {len(comparisons)} lists and conditions: {', '.join(counts)}, against the best other system."
+    best = best_other(comparisons[0].table)
+    return f" In the other {len(comparisons)} lists and conditions: {', '.join(counts)}, against the {best}."
 
 
 def name_of(record: dict) -> str:
@@ -110,16 +120,17 @@ def comparison_table(tables: Sequence[Table], title: str) -> list[Markup]:
     comparisons = [one for table in tables if (one := compare_best(table))]
     if not comparisons:
         return []
+    best, rivals = best_other(comparisons[0].table), comparisons[0].table.rivals
     heads = [("Trials", "", None), ("Condition", "", None), (title, "EER %", "number"),
-             ("Best other system", "", None), ("", "EER %", "number"), ("Difference", "95 % interval", "number"),
+             (best.capitalize(), "", None), ("", "EER %", "number"), ("Difference", "95 % interval", "number"),
              (f"{title} is", "", None)]  # fmt: skip
     head = [tag("th", name, [tag("br"), tag("small", below)] if below else None, scope="col", class_=class_)
             for name, below, class_ in heads]  # fmt: skip
     rows = [tag("tr", comparison_cells(one)) for one in comparisons]
     own = comparisons[0].reference
     text = (
-        ". Best other system: the lowest EER of all other systems and back-ends on these trials. Better and worse: the "
-        "paired 95 % interval of the difference excludes 0."
+        f". {best.capitalize()}: the lowest EER of {', '.join(rivals) or 'all other systems'}, on any back-end, on "
+        "these trials. Better and worse: the paired 95 % interval of the difference excludes 0."
     )
     note = tag("p", f"{title}: ", tag("b", own["system"]), f", {own['backend']}", text, class_="note")
     label = f"{title} system and its best competitor"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from avsv.errors import OptionError
+from avsv.errors import OptionError, refuse_unknown
 from avsv.evaluation.bootstrap import Resampled, SpeakerBootstrap, bootstrap
 from avsv.evaluation.comparison import Compared, all_differences
 from avsv.evaluation.estimates import Measured
@@ -32,6 +32,7 @@ class Options:
     by : tables that split the trials into subsets
     reference : the recommended system, "SYSTEM" or "SYSTEM.BACKEND"; None for the lowest EER on the main list
     systems, conditions : names to show; empty for all that have scores
+    rivals : systems that the headline compares the reference with; empty for all others
     """
 
     p_target: Sequence[float] = (0.01, 0.05)
@@ -41,6 +42,7 @@ class Options:
     reference: str | None = None
     conditions: Sequence[str] = ()
     systems: Sequence[str] = ()
+    rivals: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,7 @@ class Table:
     curves : of each system's best back-end, and of the reference with its own; best first; empty if one class has no
         trials
     reference : the record that the others are compared with; None if the reference has no scores or no EER
+    rivals : systems that the headline compares it with; empty for all others
     """
 
     trials: str
@@ -99,6 +102,7 @@ class Table:
     curves: list[Curves] = field(default_factory=list)
     errors: list[Errors] = field(default_factory=list)
     subsets: list[Subsets] = field(default_factory=list)
+    rivals: Sequence[str] = ()
 
 
 def make_tables(files: Sequence[ScoreFile], lists: Mapping[str, Path], options: Options, main: str) -> list[Table]:
@@ -110,8 +114,10 @@ def make_tables(files: Sequence[ScoreFile], lists: Mapping[str, Path], options: 
 
     Raises
     ------
-    OptionError : the reference is not among the systems
+    OptionError : the reference or a rival is not among the systems
     """
+    for rival in options.rivals:
+        refuse_unknown("rival", rival, sorted({file.system for file in files}))
     reference = find_reference(files, options.reference)
     numbers = number_systems(files)
     utt2spk = read_table(options.utt2spk, 2, "utterance speaker") if options.utt2spk else None
@@ -192,6 +198,7 @@ def make_table(
         n_people=int(given.people.max()) + 1,
         reference=None if row is None else records[row],
         subsets=[Subsets(grouping, []) for grouping in given.groupings],
+        rivals=options.rivals,
     )
     for row in best:
         add_system(table, records[row], files[row], numbers[files[row].system], given, options, with_errors)

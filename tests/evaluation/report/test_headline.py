@@ -1,5 +1,7 @@
 """The main result: the reference against the best other system."""
 
+from dataclasses import replace
+
 import pytest
 
 from avsv.evaluation.report.headline import compare_best, comparison_table, main_result
@@ -40,6 +42,16 @@ def test_a_table_without_the_reference_or_without_others_has_no_comparison():
     assert compare_best(table(record("mean", 2.5, 0.5))) is None
     assert compare_best(table(OWN)) is None
     assert comparison_table([table(OWN)], "Best") == []
+
+
+def test_named_rivals_are_the_only_competitors():
+    others = [record("quality", 1.5, -0.5, [-0.9, -0.1], 0.01), record("mean", 2.5, 0.5, [0.1, 0.9], 0.01)]
+    tables = [replace(table(*others, OWN, condition=name), rivals=["face", "mean"]) for name in ("clean", "a", "b")]
+    assert compare_best(tables[0]).competitor["system"] == "mean"
+    text, cells = main_result(tables, "t"), joined(comparison_table(tables, "Recommended"))
+    assert "best rival, mean (cosine), at 2.50 %" in text and "2 times better, against the best rival" in text
+    assert "quality" not in cells and "face, mean" in cells
+    assert compare_best(replace(tables[0], rivals=["face"])) is None
 
 
 def test_the_headline_is_about_the_reference_even_if_it_is_not_the_best():
