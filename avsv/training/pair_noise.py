@@ -96,7 +96,8 @@ class PairNoise:
         """Quality of the damaged clips of `real` damage, (n, q) like that of `Pairs`; NaN for the other modality."""
         if self.options.damage != "real":
             return torch.empty(0, sum(self.n_quality))
-        voice, face = (versions.quality for versions in self.versions)
+        # a modality without damaged sets has a placeholder, which no clip refers to
+        voice, face = (versions.quality[: int(versions.row_of.max()) + 1] for versions in self.versions)
         return torch.cat(
             [F.pad(voice, (0, face.shape[1]), value=torch.nan), F.pad(face, (voice.shape[1], 0), value=torch.nan)]
         )

@@ -215,7 +215,9 @@ def write_graded(folder, seed, adapted=False):
         kept = np.flatnonzero(lost != modality)
         write_embeddings(place / "embedding.ark", place / "embedding.scp", [utts[i] for i in kept],
                          vectors[kept].astype(np.float32))  # fmt: skip
-        tables = {"utt2snr": snr, "utt2sharpness": np.ones(len(utts))} | ({"utt2similarity": snr} if adapted else {})
+        tables = {"utt2snr": snr, "utt2sharpness": np.full(len(utts), 2.0)} | (
+            {"utt2similarity": snr} if adapted else {}
+        )
         for table, values in tables.items():
             (place / table).write_text("".join(f"{utts[i]} {values[i]:.3f}\n" for i in kept))
     return folder
@@ -282,6 +284,7 @@ def test_quality_is_standardised_over_clean_and_damaged_clips(tmp_path, avsv):
     fusion = load_fusion(train / "exp")
     assert fusion.quality_mean[0].item() == pytest.approx(values.mean(), rel=1e-4)
     assert fusion.quality_std[0].item() == pytest.approx(values.std(ddof=1), rel=1e-4)
+    assert fusion.quality_mean[1].item() == pytest.approx(np.log(2))  # no face is damaged
 
 
 def test_attention_loss_is_minus_the_logarithm_of_the_clean_weight():
