@@ -24,11 +24,11 @@ def stand_in(name: str, **attributes: object) -> StandIn | None:
 
     Examples
     --------
-    >>> module = stand_in("colorsys", answer=42)
-    >>> import colorsys
-    >>> colorsys.answer, colorsys.rgb_to_hsv(1.0, 1.0, 1.0)  # the second one loads the module
-    (42, (0.0, 0.0, 1.0))
-    >>> sys.modules["colorsys"] is module
+    >>> module = stand_in("tabnanny", answer=42)
+    >>> import tabnanny
+    >>> tabnanny.answer, tabnanny.errprint.__name__  # the second one loads the module
+    (42, 'errprint')
+    >>> sys.modules["tabnanny"] is module
     False
     """
     if name in sys.modules:
