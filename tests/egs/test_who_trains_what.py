@@ -29,7 +29,8 @@ def table():
 @pytest.fixture
 def calls(recipe):
     make_sets(recipe.folder, "voxceleb", vox1="a_list", **HELD_OUT_SETS, vox1_babble="a_list")
-    (recipe.folder / "egs/voxceleb/local/prepare.sh").write_text(": $voxceleb1 $voxceleb2 $musan $rirs\n")
+    reads_options = ": $voxceleb1 $voxceleb2 $musan $rirs $validation_people\n"
+    (recipe.folder / "egs/voxceleb/local/prepare.sh").write_text(reads_options)
     status, stderr, calls = recipe("voxceleb/run.sh", *OPTIONS)
     assert status == 0, stderr
     return calls
@@ -84,7 +85,8 @@ def test_faces_are_pooled_by_attention_trained_on_held_out_people(calls):
 
 def test_calibration_and_score_fusion_train_on_held_out_people(calls):
     trainings = [call for call in calls if call[0] in ("calibrate", "fuse") and "--train-trials" in call]
-    for what, by_quality in (("calibration, logistic fusion", False), ("quality-dependent fusion", True)):
+    rows = {"calibration, logistic fusion": False, "quality-dependent fusion and calibration": True}
+    for what, by_quality in rows.items():
         sets, noises = table()[what]
         mine = [call for call in trainings if ("quality" in call) == by_quality]
         assert mine and noises_of(calls, sets) == noises
