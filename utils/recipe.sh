@@ -145,11 +145,11 @@ pair_fusions() {
 }
 
 # adapt_systems: with --adapt-set, every voice, face, fusion network and score fusion NAME is followed by NAME_adapted, its
-# counterpart on adapted embeddings. adapted_systems has the voices and faces among them; systems has all but score fusions.
+# counterpart on adapted embeddings. adapted_systems has the voices and faces among them; all_systems has all but score fusions.
 adapt_systems() {
   local name pair both
   # shellcheck disable=SC2034  # read by the recipe
-  declare -ga adapted_systems=() systems=()
+  declare -ga adapted_systems=() all_systems=()
   # shellcheck disable=SC2154
   if [ -n "$adapt_set" ]; then
     adapted_systems=("${voices[@]/%/_adapted}" "${faces[@]/%/_adapted}")
@@ -165,7 +165,7 @@ adapt_systems() {
     done
     score_fusions+=("${score_fusions[@]/%/_adapted}")
   fi
-  systems=("${voices[@]}" "${faces[@]}" "${adapted_systems[@]}" "${fusions[@]}")
+  all_systems=("${voices[@]}" "${faces[@]}" "${adapted_systems[@]}" "${fusions[@]}")
 }
 
 # apply_to SYSTEM SET ...: the options of avsv adapt that write SYSTEM_adapted's embeddings of these sets, in the array applied.
@@ -181,10 +181,10 @@ read_quality() {
   local table
   # shellcheck disable=SC2034  # read by the recipe
   quality=()
-  local of_voice=(utt2magnitude utt2snr log:utt2dur) of_face=(utt2magnitude log:utt2sharpness)
-  if [[ $1 == *_adapted ]]; then of_voice+=(utt2similarity{,_deviation}) of_face+=(utt2similarity{,_deviation}); fi
-  for table in "${of_voice[@]}"; do quality+=("voice=${table%utt2*}exp/$1/$3/utt2${table#*utt2}"); done
-  for table in "${of_face[@]}"; do quality+=("face=${table%utt2*}exp/$2/$3/utt2${table#*utt2}"); done
+  local voice_tables=(utt2magnitude utt2snr log:utt2dur) face_tables=(utt2magnitude log:utt2sharpness)
+  if [[ $1 == *_adapted ]]; then voice_tables+=(utt2similarity{,_deviation}) face_tables+=(utt2similarity{,_deviation}); fi
+  for table in "${voice_tables[@]}"; do quality+=("voice=${table%utt2*}exp/$1/$3/utt2${table#*utt2}"); done
+  for table in "${face_tables[@]}"; do quality+=("face=${table%utt2*}exp/$2/$3/utt2${table#*utt2}"); done
 }
 
 # damage_of CONF: the key damage of a fusion network's configuration, or of the one that its key base names
@@ -223,7 +223,7 @@ people_in() { cut -d ' ' -f 2 "data/$1/utt2spk" | sort -u | wc -l; }
 need_run() {
   local system list
   # shellcheck disable=SC2154
-  if [[ " $train_set ${train_set}_damaged dev $1 ${systems[*]} ${score_fusions[*]} " == *" $other_set "* ]]; then
+  if [[ " $train_set ${train_set}_damaged dev $1 ${all_systems[*]} ${score_fusions[*]} " == *" $other_set "* ]]; then
     echo "${0##*/}: --other-set $other_set: the run has a set or a system of this name; give another one" >&2
     exit 2
   fi
@@ -233,7 +233,7 @@ need_run() {
       exit 1
     fi
   done
-  for system in "${systems[@]}"; do
+  for system in "${all_systems[@]}"; do
     if [ ! -e "exp/$system/plda" ]; then
       echo "${0##*/}: --other-set $other_set: needs a finished run with the same options, found no $PWD/exp/$system/plda" >&2
       exit 1

@@ -110,10 +110,10 @@ fi
 scores_of() {
   if [ "$2" = "$tested" ]; then echo "exp/$1/scores/$3${condition:+@$condition}"; else echo "exp/$1/$2/$3"; fi
 }
-# train_or_apply SYSTEM BACKEND OPTION ...: the options of a calibration or score fusion, in the array model: those of its
+# train_or_apply SYSTEM BACKEND OPTION ...: the options of a calibration or score fusion, in the array trained: those of its
 # training for the held-out people, otherwise the model that was trained on them.
 train_or_apply() {
-  if [ "$set" = "$tested" ]; then model=(--model "exp/$1/dev_noisy-0.6/dev.$2.json"); else model=("${@:3}"); fi
+  if [ "$set" = "$tested" ]; then trained=(--model "exp/$1/dev_noisy-0.6/dev.$2.json"); else trained=("${@:3}"); fi
 }
 
 if stage 0 "data directories and trial lists"; then
@@ -257,7 +257,7 @@ if stage 6 "fused embeddings"; then
 fi
 
 if stage 7 "scores: cosine and PLDA"; then
-  for system in "${systems[@]}"; do
+  for system in "${all_systems[@]}"; do
     if $trains; then
       avsv plda --embeddings "exp/$system/$train_set/embedding.scp" --utt2spk "data/$train_set/utt2spk" "exp/$system/plda"
     fi
@@ -279,7 +279,7 @@ if stage 7 "scores: cosine and PLDA"; then
 fi
 
 if stage 8 "score normalisation, calibration and score fusion"; then
-  for system in "${systems[@]}"; do
+  for system in "${all_systems[@]}"; do
     for set in "${held_out_sets[@]}" "$tested"; do
       for trials in "data/$set/trials/"*; do
         scores=$(scores_of "$system" "$set" "${trials##*/}")
@@ -294,11 +294,11 @@ if stage 8 "score normalisation, calibration and score fusion"; then
   for set in $($trains && echo dev_noisy-0.6) "$tested"; do
     for trials in "data/$set/trials/"*; do
       list=${trials##*/}
-      for system in "${systems[@]}"; do
+      for system in "${all_systems[@]}"; do
         for backend in cosine_as-norm plda ${voice_of[$system]:+cosine_shared}; do
           scores=$(scores_of "$system" "$set" "$list").$backend
           train_or_apply "$system" "${backend}_calibrated" --train-trials "$trials" --train-scores "$scores"
-          avsv calibrate --missing rest --trials "$trials" --scores "$scores" "${model[@]}" "${scores}_calibrated"
+          avsv calibrate --missing rest --trials "$trials" --scores "$scores" "${trained[@]}" "${scores}_calibrated"
         done
         if [ -n "${voice_of[$system]:-}" ]; then
           # calibrated by the quality of the clips, and by how much of each embedding is voice, on clean and damaged clips together
@@ -312,7 +312,7 @@ if stage 8 "score normalisation, calibration and score fusion"; then
           scores=$(scores_of "$system" "$set" "$list").cosine_shared
           train_or_apply "$system" cosine_shared_quality "${training[@]}"
           avsv calibrate --method quality --missing rest --trials "$trials" --scores "$scores" \
-            --quality "${quality[@]#*=}" "exp/$system/$set/utt2voice_weight" "${model[@]}" "${scores}_quality"
+            --quality "${quality[@]#*=}" "exp/$system/$set/utt2voice_weight" "${trained[@]}" "${scores}_quality"
         fi
       done
       for pair in "${score_pairs[@]}"; do   # VOICE+FACE
@@ -323,11 +323,11 @@ if stage 8 "score normalisation, calibration and score fusion"; then
         "${fuse[@]}" --method mean "$(scores_of "mean$of_pair" "$set" "$list").cosine"
         logistic=$(scores_of "logistic$of_pair" "$set" "$list")
         train_or_apply "logistic$of_pair" cosine "${training[@]}"
-        "${fuse[@]}" --method logistic "${model[@]}" "$logistic.cosine"
+        "${fuse[@]}" --method logistic "${trained[@]}" "$logistic.cosine"
         # with the quality of the clips: magnitudes of both embeddings, noise in the waveform, sharpness of the face
         quality=("$of_voice/$set"/utt2{magnitude,snr} "$of_face/$set/utt2magnitude" "log:$of_face/$set/utt2sharpness")
         train_or_apply "logistic$of_pair" cosine_qmf "${training[@]}" --train-quality "${quality[@]}"
-        "${fuse[@]}" --method logistic --quality "${quality[@]}" "${model[@]}" "${logistic}.cosine_qmf"
+        "${fuse[@]}" --method logistic --quality "${quality[@]}" "${trained[@]}" "${logistic}.cosine_qmf"
         # each score counts as much as the quality of its recordings warrants; trained on clean and damaged clips together
         training=(--p-target 0.5)
         for dev in "${calibration_sets[@]}"; do
@@ -338,7 +338,7 @@ if stage 8 "score normalisation, calibration and score fusion"; then
         read_quality "${pair%+*}" "${pair#*+}" "$set"
         train_or_apply "quality$of_pair" cosine "${training[@]}"
         avsv fuse --missing rest --method quality --trials "$trials" --scores "voice=$voice_scores" "face=$face_scores" \
-          --quality "${quality[@]}" "${model[@]}" "$(scores_of "quality$of_pair" "$set" "$list").cosine"
+          --quality "${quality[@]}" "${trained[@]}" "$(scores_of "quality$of_pair" "$set" "$list").cosine"
       done
     done
   done
@@ -355,7 +355,7 @@ if stage 10 "results"; then
   # Only results of this run are shown, not systems and conditions of earlier runs.
   data=data/$test_set shown=(${published:+--published "$published"})
   for name in clean $conditions; do shown+=(--condition "$name"); done
-  for system in "${systems[@]}" "${score_fusions[@]}" $compared; do
+  for system in "${all_systems[@]}" "${score_fusions[@]}" $compared; do
     shown+=(--system "$system")
   done
   # the parts of the recommended system, and the usual ways to fuse them

@@ -24,8 +24,8 @@ def recipe(tmp_path_factory):
 
 def call(folder, stage, cmd):
     """Run one stage."""
-    words = ["--people", "6", "--clips", "4", "--held-out", "2", "--stage", stage, "--stop-stage", stage, "--cmd", cmd,
-             "--features", "fbank"]  # fmt: skip
+    words = ["--people", "6", "--clips", "4", "--held-out", "2", "--adapt-folds", "1", "--features", "fbank",
+             "--stage", stage, "--stop-stage", stage, "--cmd", cmd]  # fmt: skip
     environment = os.environ | {"AVSV_VENV": "none", "PYTHONPATH": str(folder.parents[1])}
     done = subprocess.run(
         ["bash", folder / "run.sh", *words], env=environment, capture_output=True, text=True, check=False
