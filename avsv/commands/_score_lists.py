@@ -56,7 +56,8 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--ridge", type=penalties, metavar="X[,X...]",
-        help="of --method quality: penalty on the influence of quality; the best of several (0.003)",
+        help="of --method quality: penalty on the influence of quality, divided by the number of training people; the "
+        "best of several (0.3)",
     )  # fmt: skip
     add_missing(parser, "trials without a score, or with a recording that has no quality value", "error", "rest")
 

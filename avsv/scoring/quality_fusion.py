@@ -124,7 +124,7 @@ class QualityFusion:
     """A trained quality-dependent fusion, or calibration if there is one system.
 
     target_prior : prior it was trained for
-    ridge : penalty on the influence of quality
+    ridge : penalty on the influence of quality, for one training person
     systems : the systems
     lists : the training lists
     """

@@ -29,8 +29,10 @@ from avsv.scoring.quality_fusion import (
     standardise,
 )
 
-# Penalty on each squared quality weight, relative to the cost of answering 0 to every trial.
-QUALITY_RIDGE = 0.003
+# Penalty on each squared quality weight, relative to the cost of answering 0 to every trial, for one training person;
+# it falls with their number. Chosen on minivox, on people of sources held out of training: with 6, 12 and 24 training
+# people the best penalties were about 0.05, 0.025 and 0.015.
+QUALITY_RIDGE = 0.3
 LEAST_SCALE = 1e-3  # at the start, per standard deviation of the score; for systems that do not separate the classes
 
 
@@ -90,7 +92,8 @@ def train_quality_fusion(
     lists : trials to train on, such as clean ones and damaged ones
     names : names of the systems
     p_target : weight of the targets, 0 to 1
-    ridge : penalty on the squared quality weights, relative to the cost of answering 0 to every trial
+    ridge : penalty on the squared quality weights, relative to the cost of answering 0 to every trial; it is divided by
+        the number of training people
     measures : for each system, the quality measures behind its values
     trained_on : model and back-end that made each system's scores
 
@@ -113,7 +116,8 @@ def train_quality_fusion(
     features = [[raw_features(one, number, name) for one in every] for number, name in enumerate(names)]
     moments = [moments_of(columns[: len(lists)], lists, number) for number, columns in enumerate(features)]
     examples = make_examples(every, features, moments, p_target)
-    penalty = ridge * prior_entropy(p_target)
+    described = [describe(one) for one in lists]
+    penalty = ridge / max(one.people for one in described) * prior_entropy(p_target)
     try:
         with np.errstate(over="ignore", invalid="ignore"):
             pivots = [single_calibration(examples, number, p_target) for number in range(len(names))]
@@ -133,7 +137,7 @@ def train_quality_fusion(
         ]
         origin = trained_on[number] if trained_on else None
         systems.append(FusedSystem(name, origin, log_scale, float(pivots[number][0]), offset, influences))
-    fusion = QualityFusion(p_target, ridge, systems, [describe(one) for one in lists])
+    fusion = QualityFusion(p_target, ridge, systems, described)
     if wrong := inconsistency(fusion):
         raise InputError(f"fusion: no model can be trained on these scores and quality values: {wrong}")
     return fusion

@@ -130,6 +130,15 @@ def test_a_system_is_learnt_beside_one_without_errors():
     assert train([replace(one, scores=scores)], 0.1).apply(alone) == pytest.approx(expected, rel=0.05, abs=0.05)
 
 
+def test_the_penalty_falls_with_the_number_of_people():
+    one = simulate(3, 3000, n_people=30)
+    few = replace(one, people=one.trials.pairs % 10)
+    weights = [np.array(train([each], ridge=ridge).systems[0].measures[0].scale_weights)
+               for each, ridge in ((one, 3.0), (few, 1.0), (one, 1.0))]  # fmt: skip
+    assert weights[0] == pytest.approx(weights[1], abs=1e-6)
+    assert np.abs(weights[2]).max() > np.abs(weights[0]).max()
+
+
 def test_a_strong_penalty_leaves_the_sum_of_calibrated_scores(simulated):
     strong, none = train([simulated], ridge=1e9), train([replace(simulated, quality=[])])
     expected = none.apply(simulated.scores)
