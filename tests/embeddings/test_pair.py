@@ -20,7 +20,7 @@ def arrays(n=6):
 
 @pytest.mark.parametrize("form", FORMS)
 def test_a_saved_network_is_rebuilt_exactly(tmp_path, form):
-    options = FusionOptions(fusion=form, size=16, attention_depth=2, reliability=True, attention_on="both",
+    options = FusionOptions(fusion=form, size=16, attention_depth=2, reliability=True, attention_on="reliability",
                             missing="learned", voice_quality=["utt2snr"], gate_tanh=False)  # fmt: skip
     fusion = Fusion(5, 6, options)
     for parameter in fusion.parameters():
