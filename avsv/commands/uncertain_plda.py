@@ -11,8 +11,8 @@ example:
     --embeddings exp/voice/vox1/embedding.scp --quality exp/voice/vox1/utt2snr \\
     --train-trials data/dev/trials/dev --train-embeddings exp/voice/dev/embedding.scp \\
     --train-quality exp/voice/dev/utt2snr \\
-    --train-trials data/dev_noisy/trials/dev --train-embeddings exp/voice/dev_noisy/embedding.scp \\
-    --train-quality exp/voice/dev_noisy/utt2snr exp/voice/scores/vox1-O.uncertain_plda
+    --train-trials data/dev_noisy-0.6/trials/dev --train-embeddings exp/voice/dev_noisy-0.6/embedding.scp \\
+    --train-quality exp/voice/dev_noisy-0.6/utt2snr exp/voice/scores/vox1-O.uncertain_plda
 """
 
 from pathlib import Path

@@ -32,6 +32,9 @@ other_verbs() {
   avsv lda --embeddings exp/voice/train/embedding.scp --utt2spk data/train/utt2spk --dim 4 "$out/lda"
   avsv adapt --embeddings "$scp" --apply "$scp" "$out/adapted" "$out/adaptation"
   avsv adapt --plda exp/voice/plda --embeddings "$scp" "$out/plda"
+  avsv uncertain-plda --plda exp/voice/plda --trials $trials --embeddings "$scp" --quality exp/voice/test/utt2snr \
+    --train-trials data/dev/trials/dev --train-embeddings exp/voice/dev/embedding.scp \
+    --train-quality exp/voice/dev/utt2snr "$out/uncertain"
   avsv evaluate --trials $trials exp/voice/scores/test.cosine
   avsv merge exp/voice/test
   avsv fbank data/test "$out/fbank"
