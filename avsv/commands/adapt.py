@@ -124,16 +124,16 @@ def adapt_embeddings(args: "argparse.Namespace") -> None:
     inputs, options = {"embeddings": args.embeddings, "source": args.source}, result_options(args) | {"method": method}
     made, files = MadeFrom(args.verb, inputs, options), [args.out / name for name in (RECORD, MEAN, MEMBERS)]
     files += [args.out / TRANSFORM] * (method != "center")
-    todo = []
+    stale = []
     for scp, out_dir in args.apply or []:
         tables = [scp.parent / name for name in TABLES if (scp.parent / name).is_file()]
         applied = {**inputs, "folds": args.folds, "applied": scp, "quality": tables}
         record = MadeFrom(args.verb, applied, options)
         if not record.is_current(out_dir / "embedding.scp"):
-            todo.append((scp, out_dir, tables, record))
-    if (current := made.is_current(*files)) and not todo:
+            stale.append((scp, out_dir, tables, record))
+    if (current := made.is_current(*files)) and not stale:
         return
-    scps = [args.embeddings, args.source, *(one[0] for one in todo)]
+    scps = [args.embeddings, args.source, *(one[0] for one in stale)]
     model = same_model({scp: embeddings_model(scp) for scp in scps if scp is not None})
     domain = read_embeddings(args.embeddings)
     # once for all folds: the source may have a million embeddings
@@ -147,7 +147,7 @@ def adapt_embeddings(args: "argparse.Namespace") -> None:
         share = adaptation.share
         counts = f": their mean counts {share:.2f}, the source's {1 - share:.2f}" if args.source else ""
         log.info("%s: %s on %d embeddings%s", args.out, method, len(domain), counts)
-    for scp, out_dir, tables, record in todo:
+    for scp, out_dir, tables, record in stale:
         embeddings = read_embeddings(scp)
         if args.folds:
             fold_of = read_table(args.folds, 2, "recording fold")
