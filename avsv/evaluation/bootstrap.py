@@ -143,8 +143,8 @@ def bootstrap(
 ) -> SpeakerBootstrap | None:
     """Find the speakers of a trial list, for confidence intervals of the systems that score it.
 
-    Pass the result to `measure`, `compare` and `plot_det`. `compare` also draws the speakers with replacement, the same
-    for all systems, and counts how often the better system is worse.
+    Pass the result to `measure`, `compare` and `plot_det`. `compare` also draws the speakers with replacement, with the
+    same draws for all systems, and counts the draws that reverse the order of two systems.
 
     Parameters
     ----------
