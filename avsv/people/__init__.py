@@ -1,0 +1,1 @@
+"""People: enrolment, identification, and decisions on their recordings."""
