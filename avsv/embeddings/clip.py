@@ -11,7 +11,7 @@ from avsv.embeddings.pair import fuse_pairs, refuse_other_encoders
 from avsv.embeddings.quality_tables import quality_values
 from avsv.embeddings.voice import VoiceEmbedder, read_clip
 from avsv.errors import InputError, OptionError
-from avsv.features.quality_measures import face_quality, voice_quality
+from avsv.features.quality_measures import audio_condition, face_quality, faces_condition, voice_quality
 from avsv.models.avn_e import Fusion
 from avsv.scoring.domain import Adaptation, adapt_clip
 from avsv.scoring.verification import Clip
@@ -42,7 +42,7 @@ def embed(
     Returns
     -------
     Clip : `vectors` has those of "voice", "face" and "fused" that the file allows, each (d,) float32; `absent` has the
-        reason for each missing modality, `quality` the measures of each present one
+        reason for each missing modality, `quality` and `observed` the measures of each present one
 
     Raises
     ------
@@ -69,7 +69,8 @@ def embed(
         clip.models[modality] = encoder.model
         try:
             options = audio_track if modality == "voice" else frames_per_clip
-            clip.vectors[modality], clip.quality[modality] = embed_one(path, encoder, options)
+            vector, quality, observed = embed_one(path, encoder, options)
+            clip.vectors[modality], clip.quality[modality], clip.observed[modality] = vector, quality, observed
         except InputError as error:
             clip.absent[modality] = str(error)
     if not clip.vectors:
@@ -81,21 +82,26 @@ def embed(
     return clip
 
 
-def embed_voice(path: Path | str, encoder: VoiceEmbedder, track: int | None) -> tuple[np.ndarray, dict[str, float]]:
-    """Embedding and quality measures of a file's voice; InputError if it has none that can be embedded."""
+Embedded = tuple[np.ndarray, dict[str, float], dict[str, float]]  # embedding, quality measures, further measures
+
+
+def embed_voice(path: Path | str, encoder: VoiceEmbedder, track: int | None) -> Embedded:
+    """Embedding and measures of a file's voice; InputError if it has none that can be embedded."""
     if Path(path).is_dir():
         raise InputError(f"{path}: a folder of images has no audio")
     waveform = read_clip(str(path), None, allow_pipes=False, track=track)
     vector = encoder([waveform])[0]
-    return vector, {**voice_quality(waveform), "utt2magnitude": float(np.linalg.norm(vector))}
+    quality = {**voice_quality(waveform), "utt2magnitude": float(np.linalg.norm(vector))}
+    return vector, quality, audio_condition(waveform)
 
 
-def embed_face(path: Path | str, encoder: FaceEncoder, n_frames: int) -> tuple[np.ndarray, dict[str, float]]:
-    """Embedding and quality measures of a file's face; InputError if no face is found."""
+def embed_face(path: Path | str, encoder: FaceEncoder, n_frames: int) -> Embedded:
+    """Embedding and measures of a file's face; InputError if no face is found."""
     faces = media_faces({"": str(path)}, encoder.detector, n_frames)("")
     embeddings = next(encoder.embedder.embed_faces_of_clips([("", faces.images)]))[1]
     magnitude = float(np.linalg.norm(embeddings, axis=1).mean())
-    return clip_embedding(embeddings), {**face_quality(faces), "utt2magnitude": magnitude}
+    quality = {**face_quality(faces), "utt2magnitude": magnitude}
+    return clip_embedding(embeddings), quality, faces_condition(faces, embeddings)
 
 
 def fuse_one(fusion: Fusion, vectors: dict[str, np.ndarray], quality: dict[str, dict[str, Any]]) -> np.ndarray:

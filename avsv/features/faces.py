@@ -22,6 +22,8 @@ TEMPLATE = np.array(
 BORDER = 0.15  # of the longer side, added all around, since detectors miss a face that fills the image
 DET_SIZES = (160, 320)  # pixels; least and greatest side of the detector's input at the first attempt
 LAST_SIZE = 640  # pixels; the second attempt, for a small face in a large image
+COMPARABLE = 0.5  # of the side of the chosen face; smaller faces belong to the background
+BLACK = 16  # mean brightness of an image, 0 to 255, below which it is called almost black
 
 
 class Detection(NamedTuple):
@@ -30,11 +32,13 @@ class Detection(NamedTuple):
     points : (5, 2) float32 key points, x y in pixels of the image
     score : confidence of the detector, 0 to 1
     size : square root of the box's area, pixels of the image
+    in_view : number of faces in the image with at least half its size, itself included
     """
 
     points: np.ndarray
     score: float
     size: float
+    in_view: int = 1
 
 
 @dataclass(frozen=True)
@@ -43,11 +47,13 @@ class ClipFaces:
 
     images : (n, 112, 112, 3) uint8 BGR, n >= 1
     scores, sizes : (n,) float, as in `Detection`; None for faces from an archive, which does not store them
+    in_view : (n,) int, as in `Detection`; None for faces from an archive
     """
 
     images: np.ndarray
     scores: np.ndarray | None = None
     sizes: np.ndarray | None = None
+    in_view: np.ndarray | None = None
 
 
 def detect_face(image: np.ndarray, detector: Any, det_thresh: float = 0.5) -> Detection | None:
@@ -63,8 +69,9 @@ def detect_face(image: np.ndarray, detector: Any, det_thresh: float = 0.5) -> De
     if not len(boxes):
         return None
     best = np.argmax(prominence(boxes, image.shape[:2]))
-    area = (boxes[best, 2] - boxes[best, 0]) * (boxes[best, 3] - boxes[best, 1])
-    return Detection(points[best], float(boxes[best, 4]), float(np.sqrt(area)))
+    sizes = np.sqrt((boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]))
+    in_view = int((sizes >= COMPARABLE * sizes[best]).sum())
+    return Detection(points[best], float(boxes[best, 4]), float(sizes[best]), in_view)
 
 
 def detect_faces(image: np.ndarray, detector: Any, det_thresh: float = 0.5) -> tuple[np.ndarray, np.ndarray]:
@@ -169,11 +176,13 @@ def find_faces(frames: Sequence[np.ndarray], detector: Any, det_thresh: float = 
     """
     faces = [(frame, face) for frame in frames if (face := detect_face(frame, detector, det_thresh)) is not None]
     if not faces:
-        raise InputError(f"no face was found in {len(frames)} frames")
+        black = all(frame.mean() < BLACK for frame in frames)
+        raise InputError(f"no face was found in {len(frames)} frames{', which are almost black' if black else ''}")
     return ClipFaces(
         np.stack([align_face(frame, face.points) for frame, face in faces]),
         np.array([face.score for _, face in faces]),
         np.array([face.size for _, face in faces]),
+        np.array([face.in_view for _, face in faces]),
     )
 
 

@@ -72,6 +72,54 @@ def estimate_snr(log_energies: np.ndarray) -> float:
     return max(LEAST_SNR, 10 * log10(max(float(powers.mean()) / floor - 1, 1e-10)))
 
 
+def audio_condition(waveform: np.ndarray) -> dict[str, float]:
+    """Level in dB relative to full scale, and share of samples within 1 % of the peak: `level` and `clipped`.
+
+    Undamaged speech reaches its peak in a few of 100,000 samples; overdriven speech stays there.
+
+    Parameters
+    ----------
+    waveform : (n,) float32, not all zero
+
+    Examples
+    --------
+    >>> audio_condition(np.array([0.1, -0.1, 0.1, 0.05], np.float32))
+    {'level': -20.9, 'clipped': 0.75}
+    """
+    power = float(np.mean(np.square(waveform, dtype=np.float64)))
+    loudness = np.abs(waveform)
+    return {"level": round(10 * log10(power), 1), "clipped": float((loudness >= 0.99 * loudness.max()).mean())}
+
+
+def faces_condition(faces: ClipFaces, embeddings: np.ndarray) -> dict[str, float]:
+    """Brightness of a clip's faces, how many are in view, and how similar the faces of its frames are.
+
+    Parameters
+    ----------
+    embeddings : (n, d) float, of the faces
+
+    Returns
+    -------
+    brightness : mean grey value of the aligned faces, 0 to 255
+    in_view : most faces in one frame, see `Detection`; absent for faces from an archive
+    agreement : lowest cosine of the faces of two frames; absent for a single face
+
+    Examples
+    --------
+    >>> images = np.full((2, 112, 112, 3), 30, np.uint8)
+    >>> faces_condition(ClipFaces(images, in_view=np.array([1, 2])), np.array([[2.0, 0.0], [3.0, 4.0]]))
+    {'brightness': 30.0, 'in_view': 2, 'agreement': 0.6}
+    """
+    grey = [cv2.cvtColor(image, cv2.COLOR_BGR2GRAY).mean() for image in faces.images]
+    measures = {"brightness": float(np.mean(grey))}
+    if faces.in_view is not None:
+        measures["in_view"] = int(faces.in_view.max())
+    if len(embeddings) > 1:
+        unit = embeddings / np.maximum(np.linalg.norm(embeddings, axis=1, keepdims=True), 1e-12)
+        measures["agreement"] = round(float((unit @ unit.T).min()), 4)
+    return measures
+
+
 def face_quality(faces: ClipFaces) -> dict[str, float]:
     """Measures of a clip's faces, by table: mean detector score, mean size in pixels, mean sharpness, and their number.
 

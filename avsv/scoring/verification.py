@@ -23,12 +23,14 @@ class Clip:
     absent : modality -> reason why the file has no embedding of it
     models : modality -> name of the encoder, see avsv/kaldi/origin.py
     quality : modality -> quality measures, by the names of the tables that embed-voice and embed-face write
+    observed : modality -> further measures, of single files only, see `avsv.features.quality_measures`
     """
 
     vectors: dict[str, np.ndarray] = field(default_factory=dict)
     absent: dict[str, str] = field(default_factory=dict)
     models: dict[str, str] = field(default_factory=dict)
     quality: dict[str, dict[str, float]] = field(default_factory=dict)
+    observed: dict[str, dict[str, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
