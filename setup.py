@@ -99,6 +99,8 @@ setup(
             "hyperpyyaml>=1.2",
             "ruff>=0.12",
         ],
+        # egs/voxceleb/local/resemblyzer_encoder.py; its webrtcvad imports pkg_resources, which later setuptools lack
+        "resemblyzer": ["Resemblyzer>=0.1.4", "setuptools<81"],
         # mkdocs build --strict
         "docs": ["mkdocs>=1.6", "mkdocs-material>=9.7", "mkdocstrings[python]>=1"],
     },

@@ -57,10 +57,12 @@ one_run() {
 
 # from_user PATH: resolves a path of the user. A relative path is looked up in the folder of the corpus (conf/...), then in
 # $caller, where the user called the recipe, then in the reference recipe. Anything not found, such as the name of a published
-# model, is returned unchanged.
+# model, is returned unchanged. Of FILE.py:CLASS, a voice encoder of the user's own, the file is resolved.
 from_user() {
   # shellcheck disable=SC2154
-  if [[ -z $1 || $1 == /* ]] || [ -e "$1" ]; then
+  if [[ $1 == *.py:* ]]; then
+    echo "$(from_user "${1%:*}"):${1##*:}"
+  elif [[ -z $1 || $1 == /* ]] || [ -e "$1" ]; then
     echo "$1"
   elif [ -e "$caller/$1" ]; then
     echo "$caller/$1"
@@ -81,8 +83,8 @@ trained_or_given() {
 }
 
 # name_systems LIST DEFAULT [NAME=]SOURCE ...: stores the names (DEFAULT if none is given) in the array LIST and the source of
-# each system in source_of[NAME]. A system is written to exp/NAME. A path that does not exist is refused before the first stage;
-# other names may be those of published models.
+# each system in source_of[NAME]. A system is written to exp/NAME. A path that does not exist is refused before the first stage,
+# and so is a program FILE.py:CLASS without --trust-model; other names may be those of published models.
 name_systems() {
   local -n names=$1
   declare -gA source_of
@@ -101,8 +103,15 @@ name_systems() {
     fi
     names+=("$name")
     source_of[$name]=$(from_user "$given")
+    case $given in *.py:*)
+      if ! ${trust_model:-false}; then
+        echo "${0##*/}: --$2 $given: is a program; if you trust its author, allow it to run with --trust-model true" >&2
+        exit 2
+      fi
+      given=${given%:*} ;;
+    esac
     given=${given%:*+*}   # without :VOICE+FACE
-    case $given in /* | ./* | ../* | *.yaml)
+    case $given in /* | ./* | ../* | *.yaml | *.py)
       if [ ! -e "$(from_user "$given")" ]; then
         echo "${0##*/}: --${2/avn_e/fusion} $given: no such file or folder" >&2
         exit 2

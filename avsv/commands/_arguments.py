@@ -132,7 +132,7 @@ def add_trust(parser: argparse.ArgumentParser) -> None:
     """For commands that load voice models of unknown origin."""
     parser.add_argument(
         "--trust-model", action="store_true",
-        help="run the program named in hyperparams.yaml of a voice model that avsv does not recognise",
+        help="run the program of a voice model: FILE.py:CLASS, or what an unrecognised hyperparams.yaml names",
     )  # fmt: skip
 
 

@@ -9,6 +9,9 @@ It also writes quality measures as tables "utt value", for calibrate --quality a
   utt2snr        signal-to-noise ratio in dB, estimated from loud and quiet frames
   utt2magnitude  Euclidean length of the embedding
 
+An encoder of your own is a Python class, FILE.py:CLASS, with the attributes rate (Hz) and size, and the method
+embed(waveform) -> vector; --trust-model allows its file to run (docs/add-encoder.md).
+
 Many clips of a noisy set are undamaged. With --reuse exp/voice/vox1, embeddings of identical clips by the same model
 and options are copied from there; the table utt2input holds a hash of each vector's inputs as proof.
 
@@ -16,6 +19,7 @@ example:
   avsv embed-voice --model speechbrain/spkrec-ecapa-voxceleb data/vox1 exp/voice/vox1
   avsv embed-voice --model exp/voice --shard 1/4 data/vox1 exp/voice/vox1
   avsv embed-voice --model exp/voice --reuse exp/voice/vox1 data/vox1_noisy-0.6 exp/voice/vox1_noisy-0.6
+  avsv embed-voice --model my_encoder.py:MyEncoder --trust-model data/vox1 exp/my_encoder/vox1
 """
 
 from pathlib import Path
@@ -32,7 +36,9 @@ from avsv.commands._arguments import (
 
 
 def add_arguments(parser):
-    parser.add_argument("--model", required=True, help="SpeechBrain source, folder in that format, or exp/ folder")
+    parser.add_argument(
+        "--model", required=True, help="SpeechBrain source, folder in that format, exp/ folder, or FILE.py:CLASS"
+    )
     parser.add_argument("data_dir", type=Path, help="with wav.scp and utt2spk")
     parser.add_argument("out_dir", type=Path)
     add_device(parser)
@@ -50,7 +56,7 @@ def run(args):
     from avsv.kaldi.damage import MISSING, noise_files, read_damage
     from avsv.kaldi.data_dir import read_data_dir
     from avsv.kaldi.media_files import with_stamps
-    from avsv.kaldi.origin import voice_model
+    from avsv.kaldi.origin import voice_model, voice_model_files
     from avsv.kaldi.reuse import take_over
     from avsv.kaldi.shards import make_archives
 
@@ -83,7 +89,7 @@ def run(args):
     # a set in which all voices are missing by design has no embeddings; that is not an error
     made = MadeFrom(
         args.verb,
-        {"model": [Path(args.model) / name for name in ("hyperparams.yaml", "embedding_model.ckpt")],
+        {"model": voice_model_files(args.model),
          "data": [args.data_dir / "wav.scp", args.data_dir / "utt2damage"]}, settings)  # fmt: skip
     make_archives(args.out_dir, ["embedding"], inputs, settings, work, args.shard, args.max_skipped,
                   VOICE_TABLES, may_be_empty=bool(missing), model=model, made=made)  # fmt: skip

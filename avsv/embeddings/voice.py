@@ -1,4 +1,4 @@
-"""Voice embeddings: waveforms through a SpeechBrain speaker encoder."""
+"""Voice embeddings: waveforms through a speaker encoder, SpeechBrain's or one of the user's own."""
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
@@ -13,13 +13,14 @@ from avsv.features.audio_damage import damage_audio
 from avsv.features.quality_measures import voice_quality
 from avsv.jobs.progress import progress
 from avsv.jobs.threads import map_ahead, n_allowed
-from avsv.kaldi.origin import voice_model
+from avsv.kaldi.origin import python_class, voice_model
 from avsv.kaldi.segments import Source, is_pipe
 from avsv.kaldi.shard_writer import ShardWriter
 from avsv.media.decoder_process import guarded
 from avsv.media.waveforms import audio_duration, read_waveform
 from avsv.models.device import pick_device
 from avsv.models.onnx_encoder import in_onnxruntime
+from avsv.models.python_encoder import PythonEncoder, load_python_encoder
 from avsv.models.speechbrain_folder import load_encoder
 
 RATE = 16000
@@ -85,19 +86,21 @@ class VoiceEmbedder:
         return np.stack(vectors)
 
 
-def load_voice_encoder(source: Path | str, device: str = "cpu", trust: bool = False) -> VoiceEmbedder:
+def load_voice_encoder(source: Path | str, device: str = "cpu", trust: bool = False) -> VoiceEmbedder | PythonEncoder:
     """Load a speaker encoder.
 
     Parameters
     ----------
     source : folder that `avsv train` wrote, or one in SpeechBrain's format, or the name of a published encoder, such as
-        "speechbrain/spkrec-ecapa-voxceleb", which is downloaded once
-    device : "cpu" or "cuda"
-    trust : run the program in hyperparams.yaml of an encoder that is not recognised
+        "speechbrain/spkrec-ecapa-voxceleb", which is downloaded once, or "FILE.py:CLASS", a class of the user's own
+        (see avsv/models/python_encoder.py)
+    device : "cpu" or "cuda"; a class of the user's own chooses its device itself
+    trust : run the program of FILE.py:CLASS, or that in hyperparams.yaml of an encoder that is not recognised
 
     Returns
     -------
-    VoiceEmbedder : call it with a list of waveforms, (n,) float32 at 16 kHz each, for an array (len, d) float32
+    VoiceEmbedder or PythonEncoder : call it with a list of waveforms, (n,) float32 at 16 kHz each, for an array
+        (len, d) float32
 
     Raises
     ------
@@ -109,6 +112,8 @@ def load_voice_encoder(source: Path | str, device: str = "cpu", trust: bool = Fa
     >>> voice([np.zeros(16000, np.float32) + 1e-3]).shape    # doctest: +SKIP
     (1, 192)
     """
+    if python_class(source):
+        return load_python_encoder(source, trust)
     on = pick_device(device)
     return VoiceEmbedder(load_encoder(str(source), str(on), trust), on, voice_model(source))
 
@@ -184,7 +189,11 @@ def embed_batch(
 
 
 def embed_waveforms(embed: VoiceEmbedder, waveforms: dict[str, np.ndarray]) -> list[Embedded]:
-    vectors = embed(list(waveforms.values())) if waveforms else ()
+    """Embed some clips; where a user's own encoder fails, which gets one clip at a time, there is a reason instead."""
+    try:
+        vectors = embed(list(waveforms.values())) if waveforms else ()
+    except InputError as error:
+        return [Embedded(utt, reason=str(error)) for utt in waveforms]
     return [Embedded(utt, vector, voice_quality(waveform))
             for (utt, waveform), vector in zip(waveforms.items(), vectors, strict=True)]  # fmt: skip
 

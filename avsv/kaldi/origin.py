@@ -23,15 +23,22 @@ from avsv.kaldi.records import archives_of, model_digest_of
 
 log = logging.getLogger("avsv")
 TRAINED_ON = "trained_on.json"  # in the folder of a back-end
-MODEL_FILES = re.compile(r"[\w./-]+\.(?:ckpt|pt|pth|bin|safetensors|py)\b")
+MODEL_FILES = re.compile(r"[\w./-]+\.(?:ckpt|pt|pth|bin|safetensors|onnx|npz|npy|py)\b")
+PYTHON_FILE = re.compile(r"(.+\.py)(?::(.*))?")
 SYSTEM = ".system"  # suffix of the record beside a score file
 
 
 def voice_model(source: Path | str) -> str:
     """The name of a voice encoder: a hash of all files that it is loaded from, or its hub name before it is fetched.
 
-    The files are hyperparams.yaml and those that it names. The folder's path is ignored.
+    The files are hyperparams.yaml and those that it names. The folder's path is ignored. For FILE.py:CLASS, they are
+    that file and the weights that its text names, by paths from its folder.
     """
+    if own := python_class(source):
+        path, name = own
+        named = sorted(set(MODEL_FILES.findall(read_bytes(path).decode(errors="replace"))) - {path.name})
+        files = [path, *(path.parent / file for file in named if (path.parent / file).is_file())]
+        return f"voice:{digest([name, *map(file_digest, files)])}"
     folder = Path(source)
     if not folder.is_dir():
         folder = home_folder() / ".cache" / "avsv" / str(source).replace("/", "--")
@@ -42,6 +49,34 @@ def voice_model(source: Path | str) -> str:
     named = sorted({name.lstrip("/") for name in MODEL_FILES.findall(text)} | {"embedding_model.ckpt"})
     files = [folder / name for name in named if (folder / name).is_file()]
     return f"voice:{digest([text, *([name.name, file_digest(name)] for name in files)])}"
+
+
+def python_class(source: Path | str) -> tuple[Path, str] | None:
+    """File and class of a voice encoder of the user's own; None for any other source.
+
+    Raises
+    ------
+    InputError : a Python file without the name of a class
+
+    Examples
+    --------
+    >>> python_class("my_encoder.py:MyEncoder")
+    (PosixPath('my_encoder.py'), 'MyEncoder')
+    >>> python_class("speechbrain/spkrec-ecapa-voxceleb")
+    """
+    given = PYTHON_FILE.fullmatch(str(source))
+    if given is None or Path(source).is_dir():
+        return None
+    if not (given[2] or "").isidentifier():
+        raise InputError(f"{source}: expected FILE.py:CLASS, such as {given[1]}:MyEncoder")
+    return Path(given[1]), given[2]
+
+
+def voice_model_files(source: Path | str) -> list[Path]:
+    """The main files of a voice encoder, for the record of what it makes."""
+    if own := python_class(source):
+        return [own[0]]
+    return [Path(source) / name for name in ("hyperparams.yaml", "embedding_model.ckpt")]
 
 
 def face_model(recognition: Path | str, pool: Sequence[float] | None = None) -> str:

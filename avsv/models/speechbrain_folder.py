@@ -15,6 +15,7 @@ from avsv.errors import InputError
 from avsv.importers.model_files import require_model_file
 from avsv.jobs.files import replaced_together, whole_file
 from avsv.jobs.home import home_folder
+from avsv.kaldi.origin import python_class
 from avsv.models.checkpoint import fill, matching, read_state, without_memory, write_torch
 from avsv.models.hyperparams import FBANK, NORMALIZATION, RATE, read_recipe
 from avsv.models.speaker_encoders import N_MELS, SPEAKER_ENCODERS, build
@@ -154,6 +155,9 @@ def load_encoder(source: str, device: str, trust: bool = False) -> nn.Module:
     ------
     InputError : the folder holds no such model, its weights do not fit, or the published model cannot be fetched
     """
+    if python_class(source):
+        raise InputError(f"{source}: is an encoder of your own, which avsv can only embed with; expected one in "
+                        "SpeechBrain's form")  # fmt: skip
     import_speechbrain()
     folder = Path(source).absolute() if Path(source).is_dir() else fetch_encoder(source, trust)
     settings = settings_of(folder)

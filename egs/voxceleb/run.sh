@@ -12,7 +12,7 @@ cd "$(dirname "$0")"     # the corpus' folder, with conf/, local/, data/ and exp
 
 train_set=train       # data/ directory of the training people
 test_set=test         # data/ directory that stages 3, 4 and 6-10 test on
-voice=(speechbrain/spkrec-ecapa-voxceleb)   # [NAME=]SOURCE, repeatable: a SpeechBrain source, a folder of that form, or a configuration to train (conf/voice.yaml); NAME: voice
+voice=(speechbrain/spkrec-ecapa-voxceleb)   # [NAME=]SOURCE, repeatable: a SpeechBrain source, a folder of that form, a configuration to train (conf/voice.yaml), or your own FILE.py:CLASS; NAME: voice
 face=(buffalo_l)      # [NAME=]SOURCE, repeatable: an InsightFace pack, a folder of that form, or a configuration to train (conf/face.yaml); NAME: face
 face_detector=buffalo_l   # finds the faces that conf/face.yaml trains on: a pack, or a configuration to train
 fusion=(conf/avn_e.yaml)  # [NAME=]CONF[:VOICE+FACE], repeatable: fusion network and what it fuses (the first voice and face); NAME: avn_e
@@ -33,7 +33,7 @@ other_corpus=         # its folder, in VoxCeleb1's layout, from which stage 0 ma
 synchrony=            # a network of run_synchrony.sh, such as exp/syncnet: stage 4 marks clips whose face is not the speaker's
 max_skipped=0.05      # share of the clips that may be unreadable, or without a face, before a stage fails
 allow_pipes=false     # run the commands in wav.scp
-trust_model=false     # run the program of a voice model that is not recognised, see avsv embed-voice --help
+trust_model=false     # run FILE.py of --voice, and the program of a voice model that is not recognised, see avsv embed-voice --help
 train_options=        # more key=value for every avsv train, such as "epochs=1"
 device=cpu            # of embeddings and training: cpu or cuda
 cmd=run.py            # how jobs are run: on this machine, or through a cluster by slurm.py or sge.py, see cmd.sh

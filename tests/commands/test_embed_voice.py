@@ -204,3 +204,64 @@ def test_another_audio_track_redoes_the_embeddings(avsv, encoder, tmp_path):
     np.testing.assert_array_equal(result, [single[0], single[0], single[1]])
     assert avsv("embed-voice", "--model", encoder, "--audio-track", 3, tmp_path / "d", tmp_path / "out")[0] == 1
     assert avsv("embed-voice", "--model", encoder, "--audio-track", 0, tmp_path / "d", tmp_path / "out")[0] == 2
+
+
+OWN = """\
+import numpy as np
+
+
+class Mine:
+    rate = 16000
+    size = 3
+
+    def embed(self, waveform):
+        if len(waveform) == {refused}:
+            raise ValueError("too short for me")
+        return {gain} * np.array([waveform.std(), np.abs(waveform).max(), len(waveform) / 16000])
+"""
+
+
+def own_encoder(tmp_path, refused=0, gain=1):
+    (tmp_path / "mine.py").write_text(OWN.format(refused=refused, gain=gain))
+    return f"{tmp_path}/mine.py:Mine"
+
+
+def test_an_encoder_of_ones_own_embeds_the_damaged_waveforms(avsv, data, tmp_path):
+    hiss = [str(tmp_path / "sounds/hiss.wav"), 0.0]
+    damage = {"modality": "voice", "kind": "noise", "sources": [hiss], "snr": 0.0}
+    clean = embedded(avsv, own_encoder(tmp_path), data, tmp_path / "clean", "--trust-model")
+    write_table(data / "utt2damage", {"p-2": json.dumps(damage)})
+    noisy = embedded(avsv, own_encoder(tmp_path), data, tmp_path / "noisy", "--trust-model")
+    assert {utt for utt in clean if clean[utt] != noisy[utt]} == {"p-2"}
+    expected = soundfile.read(tmp_path / "sounds/3.wav", dtype="float32")[0]
+    assert np.frombuffer(noisy["p-3"], np.float32) == pytest.approx(
+        [expected.std(), np.abs(expected).max(), 3], rel=1e-4
+    )
+    assert numbers(tmp_path / "noisy", "utt2dur")["p-4"] == 4
+
+
+def test_an_encoder_of_ones_own_runs_only_if_trusted(avsv, data, tmp_path):
+    status, output = avsv("embed-voice", "--model", own_encoder(tmp_path), data, tmp_path / "out")
+    assert status == 1 and "mine.py:Mine" in output and not (tmp_path / "out/embedding.scp").exists()
+
+
+def test_a_change_of_ones_own_encoder_embeds_all_clips_again(avsv, data, tmp_path):
+    before = embedded(avsv, own_encoder(tmp_path), data, tmp_path / "out", "--trust-model")
+    status, output = avsv("embed-voice", "--model", own_encoder(tmp_path), data, tmp_path / "out")
+    assert status == 0 and "complete already" in output  # nothing has to run, so no trust is needed
+    after = embedded(avsv, own_encoder(tmp_path, gain=2), data, tmp_path / "out", "--trust-model")
+    assert all(before[utt] != after[utt] for utt in before)
+
+
+def test_a_clip_on_which_ones_own_encoder_fails_is_skipped_with_the_line(avsv, data, tmp_path):
+    options = ("--trust-model", "--max-skipped", 0.25)
+    assert set(embedded(avsv, own_encoder(tmp_path, 32000), data, tmp_path / "out", *options)) == {"p-1", "p-3", "p-4"}
+    reason = read_table(tmp_path / "out" / "skipped")["p-2"]
+    assert "mine.py, line 10" in reason and "too short for me" in reason
+    status, output = avsv("embed-voice", "--model", own_encoder(tmp_path, 32000), "--trust-model", data, tmp_path / "o")
+    assert status == 1 and "p-2" in output and "mine.py, line 10" in output
+
+
+def test_an_absent_file_of_an_encoder_is_named(avsv, data, tmp_path):
+    status, output = avsv("embed-voice", "--model", tmp_path / "no.py:Mine", "--trust-model", data, tmp_path / "out")
+    assert status == 1 and "no.py: no such file" in output

@@ -305,3 +305,25 @@ def test_the_cohort_is_the_training_speakers_or_their_utterances(recipe, cohort)
     assert normalized
     for call in normalized:
         assert option_of(call, "--cohort-utt2spk") == "data/train/utt2spk" and option_of(call, "--cohort-of") == cohort
+
+
+def test_an_encoder_of_ones_own_is_resolved_and_refused_before_any_stage(recipe):
+    (recipe.folder / "mine.py").write_text("")
+    own = ("voxceleb/run.sh", "--voice", "mine=mine.py:Mine", "--stage", "3", "--stop-stage", "3")
+    status, output, calls = recipe(*own)
+    assert status == 2 and "--trust-model" in output and not calls
+    status, output, calls = recipe(*own, "--trust-model", "true")
+    models = {call[call.index("--model") + 1] for call in calls}
+    assert status == 0 and models == {f"{recipe.folder}/mine.py:Mine"}, output
+    assert all("--trust-model" in call for call in calls)
+    status, output, calls = recipe("voxceleb/run.sh", "--voice", "none.py:Mine", "--trust-model", "true")
+    assert status == 2 and "none.py" in output and not calls
+
+
+def test_the_encoder_around_resemblyzer_is_found_in_the_reference_recipe(recipe):
+    own = "ge2e=local/resemblyzer_encoder.py:Ge2e"
+    status, output, calls = recipe("mini/run.sh", "--voice", own, "--trust-model", "true", "--stage", "3",
+                                   "--stop-stage", "3")  # fmt: skip
+    assert status == 0, output
+    file, _, name = calls[0][calls[0].index("--model") + 1].rpartition(":")
+    assert name == "Ge2e" and Path(file).samefile(recipe.folder / "egs/voxceleb/local/resemblyzer_encoder.py")
