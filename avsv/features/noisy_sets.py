@@ -25,7 +25,7 @@ from avsv.kaldi.damage import MISSING, damage_table
 from avsv.kaldi.data_dir import DataDir, write_data_dir
 
 FACES = ("faces.scp", "utt2face_score", "utt2face_size")
-COPIED = ("wav.scp", "video.scp", "utt2spk", "utt2vid", "spk2gender", "utt2dur", *FACES)
+COPIED = ("wav.scp", "video.scp", "utt2spk", "utt2vid", "utt2labelled", "spk2gender", "utt2dur", *FACES)
 MEDIA = {"voice": ("wav.scp", "utt2dur"), "face": ("video.scp", *FACES)}
 
 
@@ -193,7 +193,7 @@ def write_noisy_set(data: DataDir, out_dir: Path, damage: dict[str, list[dict]])
         for name in MEDIA[modality]:
             tables.get(name, {}).pop(utt, None)
     tables["utt2damage"] = damage_table(damage)
-    lists = {file.name: file for file in sorted((data.path / "trials").glob("*"))}
+    lists = {file.name: file for file in sorted((data.path / "trials").glob("[!.]*"))}
     # otherwise, trial lists that the clean set has lost would still be scored and reported
     old = [file for file in (out_dir / "trials").glob("[!.]*") if file.name not in lists]
     with replaced_together(*old):

@@ -6,12 +6,14 @@
     utt2spk, spk2utt, spk2gender, utt2vid (session), utt2dur (seconds), utt2modality (both | voice | face)
     feats.scp, vad.scp, faces.scp (with utt2face_score, utt2face_size), landmarks.scp, utt2damage, mouths.scp,
                 utt2speaking, trials/LIST, where present
+    utt2labelled (yes | no, absent if all are yes), utt2file (original file), spk2name: of avsv prepare
 
 An utterance is a clip of one person. It may have audio only or video only; `utt2modality` says which.
+The speaker of an utterance that `utt2labelled` calls unlabelled is the utterance itself: nobody knows who it is.
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,8 +26,8 @@ from avsv.kaldi.tables import invert, read_table, write_table
 log = logging.getLogger("avsv")
 BY_UTT = ("wav.scp", "segments", "video.scp", "utt2vid", "utt2dur", "utt2num_frames", "utt2modality", "feats.scp",
           "vad.scp", "faces.scp", "utt2face_score", "utt2face_size", "landmarks.scp", "utt2damage", "mouths.scp",
-          "utt2speaking")  # fmt: skip
-TWO_FIELDS = ("utt2spk", "utt2vid", "utt2dur", "utt2num_frames", "utt2modality", "spk2gender")
+          "utt2speaking", "utt2labelled", "utt2file")  # fmt: skip
+TWO_FIELDS = ("utt2spk", "utt2vid", "utt2dur", "utt2num_frames", "utt2modality", "utt2labelled", "spk2gender")
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,7 @@ def read_data_dir(path: Path | str, media: tuple[str, ...] = ("wav.scp", "video.
 def refuse_uncut(path: Path, wav: dict[str, Segment], video: dict[str, str]) -> None:
     """InputError if the video of an utterance is the whole recording that its segment is part of."""
     for utt, file in video.items():
-        if utt in wav and wav[utt].path == file:
+        if utt in wav and wav[utt].path == file and (wav[utt].start, wav[utt].end) != (0, TO_THE_END):
             raise InputError(f"{path}/video.scp: {utt} has the whole video {file}, and segments cuts its audio "
                             f"only. Cut the videos (ffmpeg -ss START -to END), or remove video.scp")  # fmt: skip
 
@@ -126,8 +128,9 @@ def write_data_dir(path: Path | str, tables: dict[str, dict[str, Source]]) -> No
         for name, table in tables.items():
             write_table(path / name, table)
     counts = {state: sum(m == state for m in modality.values()) for state in states.values()}
+    known = {spk for utt, spk in tables["utt2spk"].items() if tables.get("utt2labelled", {}).get(utt) != "no"}
     log.info("%s: %d clips of %d people: %d with voice and face, %d voice only, %d face only", path, len(modality),
-             len(set(tables["utt2spk"].values())), counts["both"], counts["voice"], counts["face"])  # fmt: skip
+             len(known), counts["both"], counts["voice"], counts["face"])  # fmt: skip
 
 
 def stale_tables(path: Path, tables: Mapping[str, Mapping[str, Source]]) -> list[Path]:
@@ -140,6 +143,20 @@ def stale_tables(path: Path, tables: Mapping[str, Mapping[str, Source]]) -> list
     if all(before[name] == tables.get(name, {}) for name in before):
         return []
     return [path / name for name in sorted({*BY_UTT, *before} - tables.keys())]
+
+
+def refuse_unlabelled(utt2spk: Path | str, utts: Iterable[str]) -> None:
+    """InputError if the speaker of an utterance is unknown, by the table `utt2labelled` beside `utt2spk`.
+
+    For everything that learns from the speakers of recordings: an unlabelled recording may be of anybody.
+    """
+    table = Path(utt2spk).with_name("utt2labelled")
+    if not table.exists():
+        return
+    labelled = read_table(table, fields=2, shape="utterance yes|no")
+    if unknown := [utt for utt in utts if labelled.get(utt) == "no"]:
+        raise InputError(f"{table}: the people of {len(unknown)} recordings are unknown, such as {unknown[0]}; use the "
+                        "labelled ones alone, as nothing can be learnt from unknown people")  # fmt: skip
 
 
 def is_positive(text: str) -> bool:

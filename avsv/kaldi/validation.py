@@ -169,7 +169,7 @@ def check_trials(path: Path, utts: np.ndarray) -> list[str]:
     from avsv.kaldi.trials import read_trials
 
     defects = []
-    for file in sorted((path / "trials").glob("*")):
+    for file in sorted((path / "trials").glob("[!.]*")):
         try:
             trials = read_trials(file)
         except InputError as error:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from avsv.errors import InputError
+from avsv.kaldi.data_dir import refuse_unlabelled
 from avsv.kaldi.embeddings import Embeddings
 from avsv.kaldi.tables import read_table
 
@@ -15,7 +16,7 @@ def speaker_numbers(embeddings: Embeddings, utt2spk: Path | str, source: Path | 
 
     Raises
     ------
-    InputError : no embeddings, or a recording is not in `utt2spk`
+    InputError : no embeddings, or a recording is not in `utt2spk`, or is unlabelled
 
     Examples
     --------
@@ -33,7 +34,7 @@ def speaker_numbers(embeddings: Embeddings, utt2spk: Path | str, source: Path | 
 
 
 def speaker_names(ids: Sequence[str], utt2spk: Path | str, source: Path | str) -> list[str]:
-    """Speaker of each recording; raises InputError if one is not in `utt2spk`.
+    """Speaker of each recording; raises InputError if one is not in `utt2spk`, or is unlabelled.
 
     Parameters
     ----------
@@ -50,4 +51,5 @@ def speaker_names(ids: Sequence[str], utt2spk: Path | str, source: Path | str) -
     table = read_table(utt2spk, 2, "utterance speaker")
     if unknown := [name for name in ids if name not in table]:
         raise InputError(f"{utt2spk}: {len(unknown)} recordings of {source} are missing, the first: {unknown[0]}")
+    refuse_unlabelled(utt2spk, ids)
     return [table[name] for name in ids]

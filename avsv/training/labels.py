@@ -7,7 +7,7 @@ import numpy as np
 
 from avsv.errors import InputError
 from avsv.jobs.fingerprints import digest
-from avsv.kaldi.data_dir import DataDir
+from avsv.kaldi.data_dir import DataDir, refuse_unlabelled
 from avsv.kaldi.segments import Source
 
 
@@ -41,9 +41,10 @@ def label_clips(data: DataDir, entries: Mapping[str, Source], kind: str) -> Labe
 
     Raises
     ------
-    InputError : fewer than two speakers
+    InputError : fewer than two speakers, or a clip of an unknown one
     """
     utts = sorted(entries)
+    refuse_unlabelled(data.path / "utt2spk", utts)
     people = sorted({data.utt2spk[utt] for utt in utts})
     if len(people) < 2:
         raise InputError(f"{data.path}: has {kind} of {len(people)} people; training needs at least 2")

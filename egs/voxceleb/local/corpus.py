@@ -12,6 +12,7 @@ from avsv.jobs.processes import end_soon_on_interrupt
 from avsv.kaldi.data_dir import write_data_dir
 from avsv.kaldi.tables import read_lines
 from avsv.media.waveforms import audio_durations
+from avsv.people.folders import is_hidden
 
 log = logging.getLogger("avsv")
 
@@ -79,17 +80,6 @@ def folders(folder: str | Path, left_out: dict[str, list[str]]) -> list[os.DirEn
         if not entry.is_dir():
             left_out.setdefault("are not in a folder ID/VIDEO", []).append(entry.path)
     return [entry for entry in listed if entry.is_dir()]
-
-
-def is_hidden(name: str) -> bool:
-    """Return True for files made by an operating system: "._00001.wav" beside 00001.wav (macOS), .DS_Store, Thumbs.db.
-
-    Examples
-    --------
-    >>> [is_hidden(name) for name in ("._00001.wav", "Thumbs.db", "-_x.jpg")]
-    [True, True, False]
-    """
-    return name.startswith(".") or name in ("__MACOSX", "Thumbs.db", "desktop.ini")
 
 
 def find_recordings(folder: Path) -> list[Path]:
