@@ -39,6 +39,8 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time __getattr__ does
     from avsv.kaldi.scores import read_scores as read_scores
     from avsv.kaldi.trials import Trials as Trials
     from avsv.kaldi.trials import read_trials as read_trials
+    from avsv.people.gallery import Gallery as Gallery
+    from avsv.people.gallery_enrolment import EnrolmentRefused as EnrolmentRefused
     from avsv.scoring.backend import make_backend as make_backend
     from avsv.scoring.domain import Adaptation as Adaptation
     from avsv.scoring.domain import learn_adaptation as learn_adaptation
@@ -60,6 +62,8 @@ MODULES = {
     "avsv.embeddings.face": "load_face_encoder",
     "avsv.embeddings.pair": "load_fusion",
     "avsv.embeddings.clip": "embed",
+    "avsv.people.gallery": "Gallery",
+    "avsv.people.gallery_enrolment": "EnrolmentRefused",
     "avsv.scoring.verification": "Clip Verdict verify",
     "avsv.scoring.backend": "make_backend",
     "avsv.scoring.domain": "Adaptation learn_adaptation read_adaptation",

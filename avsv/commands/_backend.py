@@ -94,14 +94,6 @@ def normalization_of(args: argparse.Namespace) -> str:
     return "none" if args.normalize_length != "true" else "simple" if args.simple_length_norm == "true" else "model"
 
 
-def plda_digest(plda: Path) -> str:
-    """Short hash of a PLDA back-end: a folder of `avsv plda`, or Kaldi's file."""
-    from avsv.jobs.fingerprints import digest, file_digest
-
-    files = [plda / name for name in PLDA_FILES[:3]] if plda.is_dir() else [plda]
-    return digest([file_digest(file) for file in files if file.exists()])[:8]
-
-
 def system_of(args: argparse.Namespace, *more: Path) -> str | None:
     """The model and back-end of the scores; None if the model is unknown.
 
@@ -115,6 +107,7 @@ def system_of(args: argparse.Namespace, *more: Path) -> str | None:
     """
     from avsv.jobs.fingerprints import file_digest
     from avsv.kaldi.origin import embeddings_model, folder_model, same_model, trained_on
+    from avsv.scoring.plda_files import plda_digest
 
     models = {path: embeddings_model(path) for path in (args.enroll, args.test) if path is not None}
     models |= {path: embeddings_model(path) if path.suffix == ".scp" else folder_model(path.parent) for path in more}

@@ -52,10 +52,11 @@ def add_arguments(parser):
 
 
 def run(args):
-    from avsv.commands._backend import PLDA_FILES, plda_digest
+    from avsv.commands._backend import PLDA_FILES
     from avsv.errors import OptionError
     from avsv.jobs.provenance import MadeFrom
     from avsv.scoring.finite import companions
+    from avsv.scoring.plda_files import plda_digest
     from avsv.scoring.uncertain_lists import EmbeddingList, score_uncertain
 
     take_out(args)

@@ -11,6 +11,7 @@ import numpy as np
 
 from avsv.errors import InputError
 from avsv.jobs.files import replaced_together, whole_file
+from avsv.jobs.fingerprints import digest, file_digest
 from avsv.jobs.inputs import read_bytes
 from avsv.kaldi.matrices import BINARY, NotKaldi, decode, decode_text, encode, encode_text
 from avsv.scoring.plda import Gaussians, Plda
@@ -75,6 +76,13 @@ def read_plda(path: Path | str, length: str = "sqrt-dim") -> Plda:
                             f"values, plda expects {expected}")  # fmt: skip
         raise InputError(f"{folder}: transform.mat gives vectors of {given} values, plda expects {expected}")
     return Plda(projection, gaussians, length)
+
+
+def plda_digest(path: Path | str) -> str:
+    """Short hash of a back-end, a folder or Kaldi's file, as part of the name of its scores."""
+    path = Path(path)
+    files = [path / name for name in ("plda", "mean.vec", "transform.mat")] if path.is_dir() else [path]
+    return digest([file_digest(file) for file in files if file.exists()])[:8]
 
 
 def write_gaussians(path: Path | str, gaussians: Gaussians, text: bool = False) -> None:

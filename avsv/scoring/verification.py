@@ -88,7 +88,10 @@ def verify(a: Clip, b: Clip, calibration: ScoreFusion | QualityFusion | Path | s
 
 
 def modality_columns(
-    fusion: ScoreFusion | QualityFusion, models: Mapping[str, str], source: Path | str
+    fusion: ScoreFusion | QualityFusion,
+    models: Mapping[str, str],
+    source: Path | str,
+    backends: Mapping[str, str] | None = None,
 ) -> dict[str, int]:
     """Column of each modality among a calibration's systems, found by the models that made its training scores.
 
@@ -96,10 +99,11 @@ def modality_columns(
     ----------
     models : modality -> model that embeds the clips, such as {"voice": "voice:0123456789abcdef"}
     source : file of the calibration, for messages
+    backends : modality -> back-end of its scores, as `avsv score` records it; the others are compared by cosine
 
     Raises
     ------
-    InputError : the calibration is not of one cosine per modality, or of other models; does not record its models; or
+    InputError : the calibration is not of one score per modality, or of other models; does not record its models; or
         is a logistic regression with quality measures
 
     Examples
@@ -117,7 +121,8 @@ def modality_columns(
                          "alone, or a quality-dependent fusion")  # fmt: skip
     if None in fusion.trained_on:
         raise InputError(f"{source}: does not record the models of its training scores; {RETRAIN}")
-    wanted = {f"{model} cosine": modality for modality, model in models.items()}
+    backends = backends or {}
+    wanted = {f"{model} {backends.get(modality, 'cosine')}": modality for modality, model in models.items()}
     names = fusion.systems if isinstance(fusion, ScoreFusion) else [system.name for system in fusion.systems]
     for system, name in zip(fusion.trained_on, names, strict=True):
         if system not in wanted or fusion.trained_on.count(system) > 1:

@@ -43,7 +43,8 @@ def face_image(seed, face=True):
 def write_video(path, images=(), samples=None):
     with av.open(str(path), "w") as out:
         video = out.add_stream("mpeg4", rate=5)
-        video.width, video.height, video.pix_fmt, video.bit_rate = 140, 140, "yuv420p", 4_000_000
+        video.height, video.width = images[0].shape[:2] if len(images) else (140, 140)
+        video.pix_fmt, video.bit_rate = "yuv420p", 4_000_000
         if samples is not None:
             audio = out.add_stream("aac", rate=16000, layout="mono")
         for number, image in enumerate(images):

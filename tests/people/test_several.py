@@ -10,10 +10,10 @@ from avsv.scoring.verification import Clip
 MODELS = {"voice": "voice:1", "face": "face:2"}
 
 
-def clip(voice=None, face=None, **quality):
+def clip(voice=None, face=None, quality=None):
     vectors = {name: np.array(v, np.float32) for name, v in (("voice", voice), ("face", face)) if v is not None}
     absent = {name: f"no {name}" for name in MODELS if name not in vectors}
-    return Clip(vectors, absent, dict(MODELS), {name: quality.get(name, {}) for name in vectors})
+    return Clip(vectors, absent, dict(MODELS), quality or {})
 
 
 def test_each_modality_is_averaged_over_the_recordings_that_have_it():
@@ -27,8 +27,8 @@ def test_each_modality_is_averaged_over_the_recordings_that_have_it():
 
 
 def test_quality_is_the_mean_of_the_recordings_that_have_the_modality():
-    clips = [clip([1.0], None, voice={"utt2snr": 4.0}), clip(None, [1.0], face={"utt2face_size": 90.0}),
-             clip([1.0], None, voice={"utt2snr": 8.0})]  # fmt: skip
+    clips = [clip([1.0], None, {"voice": {"utt2snr": 4.0}}), clip(None, [1.0], {"face": {"utt2face_size": 90.0}}),
+             clip([1.0], None, {"voice": {"utt2snr": 8.0}})]  # fmt: skip
     assert average_clips(clips).quality == {"voice": {"utt2snr": 6.0}, "face": {"utt2face_size": 90.0}}
 
 
@@ -38,7 +38,7 @@ def test_a_modality_that_no_recording_has_is_absent_with_every_reason():
 
 
 def test_one_recording_is_left_as_it_is():
-    one = clip([0.1, 0.7], voice={"utt2snr": 4.0})
+    one = clip([0.1, 0.7], None, {"voice": {"utt2snr": 4.0}})
     assert average_clips([one]) is one
 
 
