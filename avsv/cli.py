@@ -19,7 +19,7 @@ GROUPS = {
     "data": "prepare trials check fix split fbank align-faces damage",
     "embeddings": "embed-voice embed-face embed-clips embed-pair import-embeddings merge",
     "back-end": "score normalize calibrate fuse plda lda adapt uncertain-plda",
-    "evaluation": "evaluate compare report explain",
+    "evaluation": "evaluate evaluate-identification compare report explain",
     "training": "train noise-statistics",
     "people": "verify enroll identify gallery",
 }

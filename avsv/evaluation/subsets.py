@@ -20,6 +20,7 @@ BINS = 4
 PAIRED = 8  # with more distinct values than this, all unequal pairs form one subset
 MOST = 200  # largest number of subsets
 UNKNOWN = "unknown"
+SIDES = ("enrolment", "test")
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,9 @@ def read_grouping(path: Path | str, trials: Trials, utt2spk: Mapping[str, str] |
     Text values: the subset is the unordered pair of the two sides' values, such as "f-f", "f-m", "m-m". With more than
     eight distinct values, all unequal pairs form the subset "different". Numbers (throughout the table, with more than
     six distinct values): a trial gets the lower value of its two sides, and the trials are split at its quartiles.
-    Trials with a recording that is not in the table form the subset "unknown".
+    Trials with a recording that is not in the table form the subset "unknown". If a table has values for one side only,
+    such as the number of recordings of each enrolment model, or the durations of test recordings, the trials are
+    divided by that side alone.
 
     Raises
     ------
@@ -62,13 +65,17 @@ def read_grouping(path: Path | str, trials: Trials, utt2spk: Mapping[str, str] |
     """
     sides = values_of_sides(path, read_table(path, 2, "recording value"), trials, utt2spk)
     values = sorted({value for side in sides for value in side if value is not None})
+    used = [number for number, side in enumerate(sides) if any(value is not None for value in side)]
     if len(values) > FEW and all(is_finite(value) for value in values):
-        labels, group, note = by_number(sides, trials)
+        labels, group, note = by_number(sides, trials, used)
+    elif len(used) == 1:
+        labels, group, note = by_value(sides[used[0]], values, trials.pairs[:, used[0]], SIDES[used[0]])
     else:
         labels, group, note = by_pair(sides, values, trials)
     if len(labels) > MOST:
         raise InputError(f"{path}: expected at most {MOST} subsets of the trials, found {len(labels)}; merge values")
-    recordings = dict(zip(trials.enroll_ids, sides[0], strict=True)) | dict(zip(trials.test_ids, sides[1], strict=True))
+    ids = (trials.enroll_ids, trials.test_ids)
+    recordings = {name: value for side in used for name, value in zip(ids[side], sides[side], strict=True)}
     if absent := sum(value is None for value in recordings.values()):
         note += f"; {absent} of {len(recordings)} recordings are not in the table (their trials: {UNKNOWN})"
     return Grouping(Path(path).name, labels, group, note)
@@ -120,13 +127,19 @@ def by_pair(sides: Sequence[Sequence[str | None]], values: Sequence[str], trials
     return labels, group, note
 
 
-def by_number(sides: Sequence[Sequence[str | None]], trials: Trials):
-    """Labels, subset of each trial, and a note: by the lower value of the two sides, split at its quartiles."""
-    both = [
-        np.array([np.nan if value is None else float(value) for value in side])[trials.pairs[:, i]]
-        for i, side in enumerate(sides)
+def by_value(of_side: Sequence[str | None], values: Sequence[str], rows: np.ndarray, side: str):
+    """Labels, subset of each trial, and a note: by the value of one side; `rows` are the trials' recordings on it."""
+    place = {value: number for number, value in enumerate(values)} | {None: len(values)}
+    present, group = np.unique(np.array([place[value] for value in of_side])[rows], return_inverse=True)
+    return [[*values, UNKNOWN][number] for number in present.tolist()], group, f"by the value of the {side} side"
+
+
+def by_number(sides: Sequence[Sequence[str | None]], trials: Trials, used: Sequence[int]):
+    """Labels, subset of each trial, and a note: by the lower value of the `used` sides, split at its quartiles."""
+    columns = [
+        np.array([np.nan if value is None else float(value) for value in sides[i]])[trials.pairs[:, i]] for i in used
     ]
-    lower = np.minimum(*both)  # NaN if either is
+    lower = np.minimum(columns[0], columns[-1])  # NaN if either is
     known = lower[~np.isnan(lower)]
     limits = np.unique(np.quantile(known, np.arange(1, BINS) / BINS)) if len(known) else np.empty(0)
     # a quartile without values below it gives no bin; equal quartiles give one
@@ -138,7 +151,8 @@ def by_number(sides: Sequence[Sequence[str | None]], trials: Trials):
     middle = [f"{low} to {high}" for low, high in pairwise(texts)]
     names = [f"below {texts[0]}", *middle, f"from {texts[-1]} on"] if texts else ["all"]
     labels = [[*names, UNKNOWN][number] for number in used.tolist()]
-    note = f"by the lower value of the two sides, split at its quartiles over the trials: {', '.join(texts) or 'none'}"
+    which = "lower value of the two sides" if len(used) > 1 else f"value of the {SIDES[used[0]]} side"
+    note = f"by the {which}, split at its quartiles over the trials: {', '.join(texts) or 'none'}"
     return labels, group, note
 
 

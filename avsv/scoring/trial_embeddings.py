@@ -9,7 +9,7 @@ import numpy as np
 
 from avsv.errors import InputError
 from avsv.kaldi.embeddings import Embeddings, read_embeddings
-from avsv.kaldi.tables import read_table
+from avsv.kaldi.enrolment_maps import read_enrolment_map
 from avsv.kaldi.trials import Trials, utterance_id
 from avsv.scoring.groups import group_means
 
@@ -81,7 +81,8 @@ def read_trial_embeddings(
     ----------
     enroll : embeddings of the enrolment side, or their scp file
     test : embeddings of the test side; None if `enroll` has both
-    spk2utt : lists the recordings of each enrolment name, if these are models
+    spk2utt : enrolment map with the recordings of each enrolment name, if these are models; names that are paths are
+        matched by the utterance identifiers that trials.py derives from them
 
     Raises
     ------
@@ -97,7 +98,7 @@ def read_trial_embeddings(
     >>> read_trial_embeddings(trials, folder / "e.scp").pairs.tolist()
     [[0, 1], [-1, 1]]
     """
-    recordings = None if spk2utt is None else read_models(spk2utt, trials.enroll_ids)
+    recordings = None if spk2utt is None else read_enrolment_map(spk2utt, trials.enroll_ids)
     names = trials.enroll_ids if recordings is None else list(dict.fromkeys(chain.from_iterable(recordings.values())))
     embeddings, enroll_rows, test_rows = read_both(names, trials.test_ids, enroll, test)
     models = None
@@ -138,41 +139,6 @@ def choose_embeddings(source: Embeddings | Path | str, names: Iterable[str]) -> 
     rows = {name: row_of.get(name, row_of.get(utterance_id(name))) for name in names}
     present = {name: row for name, row in rows.items() if row is not None}
     return Embeddings([*present], np.asarray(source.vectors, np.float32)[np.array([*present.values()], np.int64)])
-
-
-def read_models(spk2utt: Path | str, wanted: Sequence[str]) -> dict[str, list[str]]:
-    """Read the recordings of the models `wanted`, from Kaldi's lines `model recording recording ...`.
-
-    Paths, as in CN-Celeb's enroll.map, are matched by the utterance identifiers that trials.py derives from them.
-
-    Returns
-    -------
-    model -> recordings; [] for a model that is not in the file
-
-    Raises
-    ------
-    InputError : a model has no recordings, or one of them twice
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> path = Path(tempfile.mkdtemp()) / "spk2utt"
-    >>> _ = path.write_text("m a b\\n")
-    >>> read_models(path, ["m", "x"])
-    {'m': ['a', 'b'], 'x': []}
-    """
-    table = read_table(spk2utt, None, "model recording recording ...")
-    recordings = {}
-    for name in wanted:
-        members = table.get(name, "").split()
-        if not members and name in table:
-            raise InputError(f'{spk2utt}: expected "model recording recording ...", found no recordings of "{name}"')
-        utts = [utterance_id(member) for member in members]  # a path and an identifier may name the same recording
-        if len(set(utts)) < len(utts):
-            repeated = next(members[number] for number, utt in enumerate(utts) if utt in utts[:number])
-            raise InputError(f'{spk2utt}: the model "{name}" lists the recording {repeated} twice')
-        recordings[name] = members
-    return recordings
 
 
 def find_models(recordings: dict[str, list[str]], row_of: dict[str, int]) -> Models:

@@ -154,3 +154,18 @@ def test_tables_with_the_same_file_name_are_named_by_path(tmp_path, trials):
         paths.append(write(tmp_path / folder / "utt2x", dict.fromkeys(trials.enroll_ids, "v")))
     paths.append(write(tmp_path / "utt2y", dict.fromkeys(trials.enroll_ids, "v")))
     assert list(read_groupings(paths, trials)) == [str(paths[0]), str(paths[1]), "utt2y"]
+
+
+def test_a_table_of_enrolment_models_divides_by_their_side_alone(tmp_path):
+    trials = Trials(["m", "n", "o"], ["t", "u"], np.array([[0, 0], [1, 0], [1, 1], [2, 1]]))
+    grouping = read_grouping(write(tmp_path / "num_enroll", {"m": 1, "n": 3}), trials)
+    assert subsets_of(grouping) == ["1", "3", "3", "unknown"]
+    assert "1 of 3 recordings" in grouping.note
+
+
+def test_durations_of_test_recordings_divide_by_the_test_side_alone(tmp_path):
+    tests = [f"t{number}" for number in range(8)]
+    trials = Trials(["m"], tests, np.array([[0, number] for number in range(8)]))
+    grouping = read_grouping(write(tmp_path / "utt2dur", {name: 1.5 * n for n, name in enumerate(tests)}), trials)
+    assert [len(np.flatnonzero(grouping.group == number)) for number in range(4)] == [2, 2, 2, 2]
+    assert len(grouping.labels) == 4

@@ -6,7 +6,7 @@ import pytest
 from avsv.errors import InputError
 from avsv.kaldi.embeddings import write_embeddings
 from avsv.kaldi.trials import Trials
-from avsv.scoring.trial_embeddings import read_models, read_trial_embeddings
+from avsv.scoring.trial_embeddings import read_trial_embeddings
 
 VECTORS = np.arange(10.0).reshape(5, 2)
 TRIALS = Trials(["m", "n", "x"], ["c", "d"], np.array([[0, 0], [0, 1], [1, 0], [2, 1]], np.int32))
@@ -60,10 +60,3 @@ def test_wrong_models_are_named(scp):
         read(scp, "m a b a\nn b\nx c\n")
     with pytest.raises(InputError, match=r'spk2utt: .*"n"'):
         read(scp, "m a\nn\nx c\n")
-
-
-def test_a_recording_named_by_path_and_by_identifier_is_a_repetition(tmp_path):
-    (tmp_path / "enroll.map").write_text("id1-enroll id1/a-1.wav id1/a-2.wav\nid2-enroll id2/a.wav id2-a\n")
-    assert read_models(tmp_path / "enroll.map", ["id1-enroll"]) == {"id1-enroll": ["id1/a-1.wav", "id1/a-2.wav"]}
-    with pytest.raises(InputError, match="enroll"):
-        read_models(tmp_path / "enroll.map", ["id2-enroll"])
