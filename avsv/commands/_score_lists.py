@@ -183,7 +183,8 @@ def made_from_lists(
         options["systems"] = systems
     model = {"model": args.model}
     speakers = {"train utt2spk": args.train_utt2spk} if args.train_utt2spk else {}
-    all_lists = {**model, **inputs("", [given]), **inputs("train ", train), **speakers}
+    folds = {"folds": args.folds} if getattr(args, "folds", None) else {}
+    all_lists = {**folds, **model, **inputs("", [given]), **inputs("train ", train), **speakers}
     # the model depends on its training data, not on the scores that it is applied to
     of_model = model if args.model else {**(inputs("train ", train) or inputs("", [given])), **speakers}
     return MadeFrom(args.verb, all_lists, options), MadeFrom(args.verb, of_model, options)
@@ -200,4 +201,5 @@ def write_scores(args: argparse.Namespace, given: "ScoreList", train: "list[Scor
         utt2spk = args.train_utt2spk
         fuse_by_quality(out, given, train, p_target, args.model, args.missing, **ridge, utt2spk=utt2spk)
     else:
-        fuse_files(out, given, train[0] if train else None, p_target, args.model, args.missing)
+        folds = getattr(args, "folds", None)  # an option of fuse
+        fuse_files(out, given, train[0] if train else None, p_target, args.model, args.missing, folds)

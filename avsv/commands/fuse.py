@@ -3,7 +3,8 @@
 --method mean averages them. --method logistic combines them by logistic regression into natural-log likelihood ratios.
 It is trained on --train-trials and --train-scores (the same systems in the same order, other people); without them,
 on the very trials that it is applied to, which flatters it. The model is saved as OUT.json; --model applies a saved
-one. --quality and --train-quality are as in avsv calibrate.
+one. --quality and --train-quality are as in avsv calibrate. --folds trains on the same people honestly, if there are no
+others: each trial is scored by a model that has seen nobody of its folds.
 
 A trial without one system's score is an error. With --missing rest it is judged by the systems that have a score: by
 their mean, or by a separate regression for every set of systems, trained on the training trials with these scores. A
@@ -53,6 +54,11 @@ def add_arguments(parser):
     )  # fmt: skip
     add_training_lists(parser, "the systems' scores for them; not for mean", "+")
     add_training_options(parser)
+    parser.add_argument(
+        "--folds", type=Path, metavar="FILE",
+        help='of --method logistic: table "recording fold": score each trial by a model trained on the trials that '
+        "share no fold with it; OUT.json is trained on all",
+    )  # fmt: skip
     add_out(parser, "enroll test score")
 
 
@@ -63,6 +69,8 @@ def run(args):
 
     take_out(args)
     given, train = read_score_lists(args)
+    if args.folds and (args.method != "logistic" or args.model or args.quality):
+        raise OptionError("--folds trains by --method logistic: leave out --model and --quality")
     made, model = made_from_lists(args, given, train)
     trained = args.method != "mean"
     if not trained and (given.quality or args.model or args.p_target is not None):

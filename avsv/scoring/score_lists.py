@@ -11,8 +11,10 @@ from avsv.errors import InputError, refuse_unknown
 from avsv.jobs.fingerprints import digest
 from avsv.kaldi.origin import match_systems, read_system
 from avsv.kaldi.scores import read_scores
+from avsv.kaldi.tables import read_table
 from avsv.kaldi.trials import Trials, read_labelled_trials, read_trials
 from avsv.scoring.calibration import ScoreFusion, pattern_codes, read_fusion, train_fusion, write_fusion
+from avsv.scoring.cross_fitting import cross_fit
 from avsv.scoring.finite import write_finite
 from avsv.scoring.missing import filled_trials, missing_list
 from avsv.scoring.quality import QualityTable, read_quality
@@ -97,6 +99,7 @@ def fuse_files(
     p_target: float = 0.01,
     model: Path | None = None,
     missing: str = "error",
+    folds: Path | None = None,
 ) -> None:
     """Write the calibrated scores of one system, or the fused scores of several, and the model as OUT.json.
 
@@ -104,8 +107,11 @@ def fuse_files(
 
     Parameters
     ----------
-    missing : with "rest", a trial is scored with the systems that it has, by the map for this set of systems; a trial
-        without any score gets 0, and a missing quality value the training median
+    missing : with "rest", a trial is scored with the systems that it has, by the map for this set of systems, and the
+        files may be those of some systems of `model`; a trial without any score gets 0, and a missing quality value the
+        training median
+    folds : table of recordings; each trial is scored by a model trained on the trials that share no fold with it (see
+        cross_fitting.py). OUT.json is the model trained on all
 
     Raises
     ------
@@ -120,21 +126,52 @@ def fuse_files(
         fusion = read_fusion(model)
         if not isinstance(fusion, ScoreFusion):
             raise InputError(f"{model}: a model of quality-dependent fusion; set `method` to quality")
-        if len(fusion.systems) != len(given.scores):
+        places = part_of_model(given, fusion, missing)
+        if places is None and len(fusion.systems) != len(given.scores):
             raise InputError(f"{model}: a model of {len(fusion.systems)} systems cannot score {len(given.scores)}")
-        given = given.in_order_of(fusion.trained_on, model)
+        given = given if places else given.in_order_of(fusion.trained_on, model)
     listed = read_trials(given.trials)
     columns = read_score_columns(listed, given.scores, missing)
     if model is None:
-        if train is None:
+        if train is None and folds is None:
             log.warning("%s: trained on the trials it is applied to, so its costs are optimistic; give training trials",
                         out)  # fmt: skip
         fusion = train_on_files(train or given, p_target, columns if missing == "rest" else None)
-    quality = read_quality(given.quality, listed, missing == "rest", fusion.measures)[0]
-    write_fused(out, listed, fusion.apply(columns, quality), fused_system(given.origins, "logistic"))
+    read = columns
+    if model is not None and places:
+        columns = np.full((len(listed), len(fusion.systems)), np.nan)
+        columns[:, places] = read
+    if folds is None:
+        quality = read_quality(given.quality, listed, missing == "rest", fusion.measures)[0]
+        ratios = fusion.apply(columns, quality)
+    else:
+        ratios = cross_fit_files(listed, columns, train or given, folds, p_target, missing)
+    write_fused(out, listed, ratios, fused_system(given.origins, "logistic"))
     write_fusion(out.with_name(out.name + ".json"), fusion)
-    log_patterns(out, given.scores, columns)
+    log_patterns(out, given.scores, read)
     log.info("%s: %d log-likelihood ratios", out, len(listed))
+
+
+def part_of_model(given: ScoreList, fusion: ScoreFusion, missing: str) -> list[int] | None:
+    """The place of each score file among a model's systems, if it has only some of them: the others are absent.
+
+    None if it has as many, if `missing` is not "rest", or if the origin of a file is unknown or not among the model's.
+    """
+    origins, known = given.origins, fusion.trained_on
+    if missing != "rest" or len(origins) >= len(known) or not {*origins} - {None} == {*origins} <= {*known}:
+        return None
+    return [known.index(origin) for origin in origins] if len({*origins}) == len(origins) else None
+
+
+def cross_fit_files(
+    listed: Trials, columns: np.ndarray, train: ScoreList, folds: Path, p_target: float, missing: str
+) -> np.ndarray:
+    """Log-likelihood ratios of trials by models trained on `train` without the trials' folds; see `fuse_files`."""
+    labelled = read_labelled_trials(train.trials)
+    trained = read_score_columns(labelled, train.scores, missing)
+    patterns = which_patterns(trained, columns) if missing == "rest" else None
+    table = read_table(folds, 2, "recording fold")
+    return cross_fit(listed, columns, labelled, trained, table, p_target, patterns)
 
 
 def fused_system(origins: Sequence[str | None], how: str) -> str | None:

@@ -5,8 +5,11 @@ import json
 import numpy as np
 import pytest
 
+from avsv.kaldi.origin import write_system
 from avsv.kaldi.scores import read_scores, write_scores
+from avsv.kaldi.tables import write_table
 from avsv.kaldi.trials import read_trials
+from avsv.scoring.cross_fitting import cross_fit
 
 
 @pytest.fixture
@@ -208,3 +211,34 @@ def test_a_missing_out_is_a_usage_error(avsv, two):
     status, output = avsv("fuse", "--trials", two.trials, "--scores", two.folder / "s1")
     assert status == 2
     assert "OUT" in output
+
+
+def test_folds_score_each_trial_by_a_model_without_them(avsv, two):
+    trials = read_trials(two.trials)
+    names = {*trials.enroll_ids, *trials.test_ids}
+    folds = {name: name[:-2] for name in names}
+    write_table(two.folder / "folds", folds)
+    assert fuse(avsv, two, "--folds", two.folder / "folds", two.folder / "f")[0] == 0
+    columns = np.stack([read_scores(two.folder / name, trials) for name in ("s1", "s2")], axis=1)
+    assert two.scores("f") == pytest.approx(cross_fit(trials, columns, trials, columns, folds), abs=1e-4)
+    assert fuse(avsv, two, two.folder / "all")[0] == 0
+    models = [json.loads((two.folder / name).read_text())["maps"] for name in ("f.json", "all.json")]
+    assert models[0] == models[1]  # OUT.json is trained on all
+    write_table(two.folder / "folds", dict.fromkeys(names, "1"))
+    status, output = fuse(avsv, two, "--folds", two.folder / "folds", two.folder / "f")
+    assert status == 1 and "fold 1" in output
+    assert fuse(avsv, two, "--folds", two.folder / "folds", "--method", "mean", two.folder / "f")[0] == 1
+
+
+def test_a_model_scores_files_of_some_of_its_systems(avsv, two):
+    for letter in "st":
+        for number in "12":
+            write_system(two.folder / f"{letter}{number}", f"voice:{number} cosine")
+    assert fuse(avsv, two, "--missing", "rest", *training(two), two.folder / "f")[0] == 0
+    one = ["fuse", "--trials", two.trials, "--scores", two.folder / "s2", "--model", two.folder / "f.json"]
+    assert avsv(*one, "--missing", "rest", two.folder / "g")[0] == 0
+    (alone,) = (m for m in json.loads((two.folder / "f.json").read_text())["maps"] if m["present"] == [False, True])
+    assert two.scores("g") == pytest.approx(alone["weights"][0] * two.scores("s2") + alone["offset"], abs=1e-4)
+    assert avsv(*one, two.folder / "g")[0] == 1
+    write_system(two.folder / "s2", "voice:3 cosine")
+    assert avsv(*one, "--missing", "rest", two.folder / "h")[0] == 1
