@@ -32,6 +32,7 @@ SHAPE = {
     "people": int,
     "supported": bool,
     "lowest_supported": float,
+    "lowest_shown": float,
     "false_acceptance": RATE,
     "false_rejection": RATE,
     "cost": ({"value": float, "low": float, "high": float}, None),
@@ -87,10 +88,9 @@ class Goal:
     def __str__(self) -> str:
         if self.false_acceptance is not None:
             return f"a false acceptance rate of at most {100 * self.false_acceptance:g} %"
-        costs = (
-            "" if self.c_miss == self.c_fa else f", costs {self.c_miss:g} of a false rejection and {self.c_fa:g} of "
-        )
-        return f"target prior {self.p_target:g}{costs and costs + 'a false acceptance'}"
+        if self.c_miss == self.c_fa:
+            return f"target prior {self.p_target:g}"
+        return f"target prior {self.p_target:g}, a false acceptance {self.c_fa / self.c_miss:g} times as costly"
 
 
 @dataclass(frozen=True)
@@ -131,8 +131,9 @@ class OperatingPoint:
     calibration : hash of the calibration, from `calibration_digest`
     trained_on : model and back-end of each score of the calibration, see kaldi/origin.py
     people : number of people in the recordings that it was measured on
-    supported : whether these recordings can show that the goal is kept; a prior has nothing to show
-    lowest_supported : lowest rate of false acceptance that could be kept by a threshold from these recordings
+    supported : whether the threshold rests on these recordings, and not on the calibration alone
+    lowest_supported : lowest rate of false acceptance that a threshold from these recordings can keep on average
+    lowest_shown : upper confidence limit of the rate if none of these nontarget trials were accepted
     false_acceptance, false_rejection : rates at the threshold
     cost : expected cost of a decision; None if the goal is a rate
     warnings : what a user has to know before relying on it
@@ -145,6 +146,7 @@ class OperatingPoint:
     people: int
     supported: bool
     lowest_supported: float
+    lowest_shown: float
     false_acceptance: Rate
     false_rejection: Rate
     cost: Cost | None
@@ -197,8 +199,8 @@ def read_operating_point(path: Path | str) -> OperatingPoint:
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "point.json"
     >>> none = Rate(0.0, 0.0, 0.02, 0, 500)
-    >>> write_operating_point(path, OperatingPoint(4.6, Goal(0.01), "c", ["voice:1 cosine"], 40, True, 0.004, none,
-    ...                                            none, Cost(0.0, 0.0, 0.02), []))
+    >>> write_operating_point(path, OperatingPoint(4.6, Goal(0.01), "c", ["voice:1 cosine"], 40, True, 0.004, 0.02,
+    ...                                            none, none, Cost(0.0, 0.0, 0.02), []))
     >>> read_operating_point(path).threshold
     4.6
     """

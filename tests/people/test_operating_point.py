@@ -26,8 +26,9 @@ CALIBRATION = ScoreFusion(
 
 def point(calibration=CALIBRATION, **changes):
     far, frr = Rate(0.01, 0.002, 0.03, 5, 500), Rate(0.1, 0.05, 0.2, 10, 100)
-    made = OperatingPoint(4.6, Goal(0.01), calibration_digest(calibration), calibration.trained_on, 20, True, 0.005,
-                          far, frr, Cost(0.01, 0.005, 0.03), ["only a few people"])  # fmt: skip
+    digest, trained_on = calibration_digest(calibration), calibration.trained_on
+    made = OperatingPoint(4.6, Goal(0.01), digest, trained_on, 20, True, 0.005, 0.02, far, frr,
+                          Cost(0.01, 0.005, 0.03), ["only a few people"])  # fmt: skip
     return replace(made, **changes)
 
 
