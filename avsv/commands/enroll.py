@@ -23,7 +23,6 @@ from avsv.commands._arguments import add_audio_track, add_device, add_trust, at_
 
 log = logging.getLogger("avsv")
 REFUSED = 3  # exit code
-MODELS = ("voice", "face", "calibration", "adaptation", "voice_plda", "face_plda", "frames_per_clip")
 
 
 def add_arguments(parser):
@@ -56,11 +55,10 @@ def add_models(parser, when):
 
 
 def models_of(args):
-    """The models that the options name, as arguments of Gallery.create."""
+    """The models that the options name, as arguments of Gallery.create and rebuild; None or empty if not given."""
     plda = {name: path for name in ("voice", "face") if (path := getattr(args, f"{name}_plda"))}
     return {"voice": args.voice, "face": args.face, "calibration": args.calibration,
-            "adaptations": args.adaptation or [], "plda": plda,
-            "frames_per_clip": args.frames_per_clip or 5}  # fmt: skip
+            "adaptations": args.adaptation, "plda": plda, "frames_per_clip": args.frames_per_clip}  # fmt: skip
 
 
 def run(args):
@@ -69,12 +67,12 @@ def run(args):
     from avsv.people.gallery_enrolment import EnrolmentRefused, check_name
 
     check_name(args.name)
-    given = [name for name in MODELS if getattr(args, name)]
+    given = {name: value for name, value in models_of(args).items() if value}
     if given and args.calibration is None:
         raise OptionError(f"{args.gallery}: making a gallery needs --calibration, and --voice, --face or both")
     use = {"device": args.device, "trust": args.trust_model}
     if given:
-        gallery = Gallery.create(args.gallery, **models_of(args), exist_ok=True, **use)
+        gallery = Gallery.create(args.gallery, **given, exist_ok=True, **use)
     else:
         gallery = Gallery(args.gallery, **use)
     options = {"consent": args.consent, "force": args.force, "audio_track": args.audio_track}

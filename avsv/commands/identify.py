@@ -2,8 +2,9 @@
 
 Everybody enrolled in GALLERY (see avsv enroll) is compared with each file, on the modalities that both have. The best
 is named if the log-likelihood ratio exceeds the threshold: ln((1 - P) / P) + ln N for N people, where P is the prior
-probability that a file shows one of them, each equally probable. Otherwise the answer is nobody. Probabilities are
-posterior: they share 1 between all people and nobody.
+probability that a file shows one of them, each equally probable. Otherwise the answer is nobody. --operating-point
+replaces ln((1 - P) / P) by a threshold chosen on your own recordings. Probabilities are posterior: they share 1 between
+all people and nobody.
 
 Exit code: 0 if somebody is named for every file, 3 if nobody for one of them, 1 if a file cannot be used.
 
@@ -28,6 +29,10 @@ def add_arguments(parser):
         "--p-target", type=prior, default=0.5, metavar="P",
         help="prior probability that a file shows somebody in the gallery (0.5)",
     )  # fmt: skip
+    parser.add_argument(
+        "--operating-point", type=Path, metavar="FILE",
+        help="of avsv operating-point; its threshold replaces that of the prior",
+    )  # fmt: skip
     parser.add_argument("--top", type=at_least_one, default=5, metavar="K", help="candidates listed (5)")
     parser.add_argument("--json", action="store_true", help="print the results as JSON")
     add_trust(parser)
@@ -49,7 +54,7 @@ def run(args):
             if len(set(args.files)) == 1:
                 raise
             failed[file] = str(error)
-    options = {"p_target": args.p_target, "top": args.top}
+    options = {"p_target": args.p_target, "operating_point": args.operating_point, "top": args.top}
     results = dict(zip(clips, gallery.identify([*clips.values()], **options), strict=True))
     if args.json:
         records = [{"file": file, "error": failed[file]} if file in failed else

@@ -5,72 +5,28 @@ calibration, adaptations and PLDA models that it works with. The encoders are lo
 creation, and must be the same.
 """
 
-import json
 import sqlite3
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
 from avsv.errors import InputError, OptionError
-from avsv.jobs.fingerprints import file_digest, state_of
+from avsv.jobs.fingerprints import file_digest
 from avsv.people.gallery_database import Database
+from avsv.people.gallery_encoders import embed_file, lasting, load_encoders
 from avsv.people.gallery_enrolment import Enrolment, Sample, check_name, enroll
+from avsv.people.gallery_exchange import Imported, export, import_file
 from avsv.people.gallery_packed import pack
+from avsv.people.gallery_people import Person, Recording, Removal, list_people, recordings_of
 from avsv.people.gallery_search import Identification, identify
-from avsv.people.gallery_setup import Encoder, Setup, make_setup, read_parts, read_setup, write_setup
+from avsv.people.gallery_setup import Encoder, Parts, Setup, make_setup, read_parts, read_setup, write_setup
+from avsv.people.gallery_upkeep import Checked, Rebuilt, check, rebuild
+from avsv.people.operating_point import OperatingPoint, read_operating_point
 from avsv.people.remarks import find_remarks
 from avsv.scoring.verification import Clip
 
 TWO_PEOPLE = ("several_faces", "changing_face")  # codes of remarks that enrolment refuses
-
-
-@dataclass(frozen=True)
-class Recording:
-    """A recording of an enrolled person.
-
-    path : where it was read from
-    digest : hash of its content then
-    added : time of enrolment, UTC
-    consent : note on the person's consent
-    modalities : those that it has an embedding of
-    absent : modality -> reason why it has none
-    quality : modality -> quality measures
-    audio_track : number of the audio track that was read; None for the file's default
-    """
-
-    path: str
-    digest: str
-    added: str
-    consent: str
-    modalities: tuple[str, ...]
-    absent: dict[str, str]
-    quality: dict[str, dict[str, float]]
-    audio_track: int | None
-
-
-@dataclass(frozen=True)
-class Person:
-    """An enrolled person: name, time of the first enrolment (UTC), and number of recordings with each modality."""
-
-    name: str
-    added: str
-    n_recordings: int
-    n_with: dict[str, int]
-
-
-@dataclass(frozen=True)
-class Removal:
-    """What `Gallery.remove` removed: the person's recordings, and the number of embeddings of each modality.
-
-    emptied : whether the log beside the file is empty; False if a reader still uses it, and the next writer empties it
-    """
-
-    name: str
-    recordings: list[Recording]
-    n_embeddings: dict[str, int]
-    emptied: bool
 
 
 class Gallery:
@@ -137,9 +93,9 @@ class Gallery:
         """
         sources = {"voice": voice, "face": face}
         encoders = load_encoders({name: source for name, source in sources.items() if source}, device, trust)
-        named = {name: Encoder(lasting(sources[name]), encoder.model) for name, encoder in encoders.items()}
-        setup = make_setup(named, read_parts(calibration, adaptations, plda), frames_per_clip)
-        if not (exist_ok and has_content(path)):
+        parts = read_parts(calibration, adaptations, plda)
+        setup = setup_of(sources, encoders, parts, frames_per_clip)
+        if not (exist_ok and Database(path).exists()):
             create_gallery(path, setup)
         gallery = cls(path, device=device, trust=trust)
         if not gallery.known.is_like(setup):
@@ -160,15 +116,11 @@ class Gallery:
         ------
         InputError : no such file, neither a voice nor a face in it, or an encoder that is absent or has changed
         """
-        from avsv.embeddings.clip import embed
-
         with self.database.reading() as connection:
             setup = self.setup(connection)
         path = Path(path).absolute()
         with self.lock:
-            encoders = self.encoders(setup)
-            options = {"frames_per_clip": setup.frames_per_clip, "audio_track": audio_track}
-            clip = embed(path, encoders.get("voice"), encoders.get("face"), **options)
+            clip = embed_file(path, self.encoders(setup), setup.frames_per_clip, audio_track)
         return Sample(str(path), file_digest(path), clip, audio_track)
 
     def encoders(self, setup: Setup) -> dict[str, Any]:
@@ -225,7 +177,7 @@ class Gallery:
         recordings: Sequence[Path | str | Sample | Clip],
         *,
         p_target: float = 0.5,
-        threshold: float | None = None,
+        operating_point: OperatingPoint | Path | str | None = None,
         top: int = 5,
         audio_track: int | None = None,
     ) -> list[Identification]:
@@ -235,34 +187,31 @@ class Gallery:
         ----------
         recordings : files, or what `embed` returned for them
         p_target : prior probability that a recording shows somebody in the gallery
-        threshold : log-likelihood ratio above which two recordings show the same person, such as that of an operating
-            point, in place of the prior that it implies
+        operating_point : its threshold replaces that of the prior: a file of `avsv operating-point`, or what
+            `read_operating_point` returned
         top : candidates to list
 
         Raises
         ------
-        InputError : a file cannot be embedded or compared
+        InputError : a file cannot be embedded or compared; the operating point is of another calibration
         OptionError : a prior that is not between 0 and 1
         """
         clips = []
         for one in recordings:
             one = self.embed(one, audio_track) if isinstance(one, Path | str) else one
             clips.append(one.clip if isinstance(one, Sample) else one)
+        source = operating_point if isinstance(operating_point, Path | str) else "the operating point"
+        point = read_operating_point(operating_point) if isinstance(operating_point, Path | str) else operating_point
         with self.database.reading() as connection:
-            return identify(connection, self.setup(connection), clips, p_target, threshold, top)
+            setup = self.setup(connection)
+            if point is not None:
+                point.refuse_other_calibration(setup.fusion, source)
+            return identify(connection, setup, clips, p_target, point and point.threshold, top)
 
     def people(self) -> list[Person]:
         """Everybody enrolled, by name."""
         with self.database.reading() as connection:
-            modalities = self.setup(connection).modalities
-            counts = ", ".join(f"SUM(modality = '{modality}' AND vector IS NOT NULL)" for modality in modalities)
-            rows = connection.execute(
-                f"SELECT name, people.added, COUNT(DISTINCT recordings.id), {counts} FROM people "
-                "LEFT JOIN recordings ON person = people.id LEFT JOIN embeddings ON recording = recordings.id "
-                "GROUP BY people.id ORDER BY name"
-            )
-            return [Person(name, added, n, dict(zip(modalities, (count or 0 for count in with_), strict=True)))
-                    for name, added, n, *with_ in rows]  # fmt: skip
+            return list_people(connection, self.setup(connection).modalities)
 
     def recordings(self, name: str) -> list[Recording]:
         """The recordings of a person, oldest first; InputError for an unknown name."""
@@ -271,8 +220,7 @@ class Gallery:
 
     def person(self, connection: sqlite3.Connection, name: str) -> int:
         """The identifier of a person; InputError for an unknown name."""
-        name = check_name(name)
-        row = connection.execute("SELECT id FROM people WHERE name = ?", (name,)).fetchone()
+        row = connection.execute("SELECT id FROM people WHERE name = ?", (check_name(name),)).fetchone()
         if row is None:
             raise InputError(f'{self.path}: nobody is enrolled as "{name}"; avsv gallery list names everybody')
         return row[0]
@@ -306,47 +254,74 @@ class Gallery:
                         for modality in setup.modalities}  # fmt: skip
         return Removal(check_name(name), recordings, n_embeddings, self.database.empty_log())
 
+    def check(self) -> Checked:
+        """Compare the gallery with its encoders, its media and itself; hashes every recording's file."""
+        return check(self.database, self.device, self.trust)
+
+    def rebuild(
+        self,
+        *,
+        calibration: Path | str | None = None,
+        voice: str | None = None,
+        face: str | None = None,
+        adaptations: Sequence[Path | str] | None = None,
+        plda: Mapping[str, Path | str] | None = None,
+        frames_per_clip: int | None = None,
+        missing: str = "error",
+    ) -> Rebuilt:
+        """Embed all recordings again, by the encoders as they are now or by others, and repair what is packed.
+
+        Parameters
+        ----------
+        calibration, voice, face, adaptations, plda, frames_per_clip : as in `create`; None for the present ones. New
+            encoders need a new calibration, and leave out adaptations and PLDA models that are not given. If only these
+            change, nothing is embedded
+        missing : what to do with recordings whose files are gone, changed or unusable: "error", or "drop" them
+
+        Raises
+        ------
+        InputError : recordings that cannot be embedded and are not to be dropped, or parts of different models
+        """
+        with self.database.reading() as connection:
+            setup = self.setup(connection)
+        sources = {name: one.source for name, one in setup.encoders.items()}
+        sources |= {name: source for name, source in (("voice", voice), ("face", face)) if source}
+        with self.lock:
+            encoders = load_encoders(sources, self.device, self.trust)
+        parts = dict(setup.parts)
+        if calibration is not None or adaptations is not None or plda is not None:
+            if calibration is None:
+                raise OptionError("other adaptations or PLDA models need the calibration of their scores")
+            parts = read_parts(calibration, adaptations or (), plda)
+        new = setup_of(sources, encoders, parts, frames_per_clip or setup.frames_per_clip)
+        result = rebuild(self.database, new, encoders, missing)
+        self.loaded = None
+        return result
+
+    def export(self, path: Path | str) -> int:
+        """Write everything to one file, see gallery_exchange.py; returns the number of recordings."""
+        return export(self.database, path)
+
+    @staticmethod
+    def import_file(path: Path | str, file: Path | str) -> Imported:
+        """Add the people of an exported `file` to the gallery at `path`, which is made if it is absent.
+
+        Raises
+        ------
+        InputError : the file is not one that `export` wrote, is of other encoders, or has a name or a recording that
+            is in the gallery already; nothing is added then
+        """
+        return import_file(Database(path), file)
+
+
+def setup_of(
+    sources: Mapping[str, str | None], encoders: Mapping[str, Any], parts: Parts, frames_per_clip: int
+) -> Setup:
+    """The setup of loaded encoders; parameters as in `load_encoders` and `make_setup`."""
+    named = {name: Encoder(lasting(sources[name]), encoder.model) for name, encoder in encoders.items()}
+    return make_setup(named, parts, frames_per_clip)
+
 
 def create_gallery(path: Path | str, setup: Setup) -> None:
     """Make an empty gallery with this setup; InputError if the file exists and has content."""
     Database(path).create(lambda connection: write_setup(connection, setup))
-
-
-def has_content(path: Path | str) -> bool:
-    state = state_of(path)
-    return state is not None and state[0] > 0
-
-
-def load_encoders(sources: Mapping[str, str], device: str, trust: bool) -> dict[str, Any]:
-    """Modality -> encoder, loaded from its source."""
-    from avsv.embeddings.face import load_face_encoder
-    from avsv.embeddings.voice import load_voice_encoder
-
-    load = {"voice": lambda source: load_voice_encoder(source, device, trust),
-            "face": lambda source: load_face_encoder(source, device)}  # fmt: skip
-    if not sources:
-        raise OptionError("expected a voice encoder, a face encoder, or both")
-    return {modality: load[modality](source) for modality, source in sources.items()}
-
-
-def lasting(source: Path | str) -> str:
-    """A source that does not depend on the working directory: the absolute path of a folder, or a published name."""
-    return str(Path(source).absolute()) if Path(source).exists() else str(source)
-
-
-def recordings_of(connection: sqlite3.Connection, person: int) -> list[Recording]:
-    found = []
-    rows = connection.execute(
-        "SELECT id, path, digest, added, consent, audio_track FROM recordings WHERE person = ? ORDER BY id", (person,)
-    )
-    for identifier, path, digest, added, consent, track in rows:
-        absent, quality = {}, {}
-        for modality, measures, reason in connection.execute(
-            "SELECT modality, quality, absent FROM embeddings WHERE recording = ?", (identifier,)
-        ):
-            if reason is None:
-                quality[modality] = json.loads(measures)
-            else:
-                absent[modality] = reason
-        found.append(Recording(path, digest, added, consent, tuple(quality), absent, quality, track))
-    return found

@@ -8,6 +8,7 @@ zeros (secure_delete), and the log is emptied after a removal.
 
 import errno
 import os
+import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,6 +25,7 @@ VERSION = 1
 UPGRADES: dict[int, str] = {}
 PAGE = 65536  # bytes; blobs of 200 KB and more are read twice as fast as with SQLite's 4096
 PATIENCE = 30.0  # seconds that a writer waits for another one
+BRIEF = 5.0  # seconds that the emptying of the log waits for readers
 SCHEMA = """
 CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE encoders (modality TEXT PRIMARY KEY, source TEXT NOT NULL, model TEXT NOT NULL);
@@ -52,10 +54,10 @@ CREATE TABLE embeddings (
 CREATE TABLE staged (
     recording INTEGER NOT NULL REFERENCES recordings ON DELETE CASCADE,
     modality TEXT NOT NULL,
-    model TEXT NOT NULL,
     vector BLOB,
     quality TEXT NOT NULL,
     absent TEXT,
+    target TEXT NOT NULL,
     PRIMARY KEY (recording, modality)
 );
 CREATE TABLE packed (id INTEGER PRIMARY KEY, info BLOB NOT NULL, vectors BLOB NOT NULL);
@@ -77,7 +79,7 @@ class Database:
     def reading(self) -> Iterator[sqlite3.Connection]:
         """One consistent state of the gallery, whatever others write meanwhile.
 
-        On a disk that cannot be written, the file is read without locks, and checked to be unchanged at the end.
+        On a disk that is read-only or full, the file is read without locks, and checked to be unchanged at the end.
 
         Raises
         ------
@@ -151,14 +153,20 @@ class Database:
             finally:
                 connection.close()
 
+    def exists(self) -> bool:
+        """Whether the file has content: its creation is over."""
+        state = state_of(regular_file(self.path))
+        return state is not None and state[0] > 0
+
     def uri(self, mode: str) -> str:
         return f"file:{quote(str(self.path.absolute()))}?{'immutable=1' if mode == 'immutable' else f'mode={mode}'}"
 
-    def connect(self) -> sqlite3.Connection:
-        """Open the existing file."""
-        if not regular_file(self.path).exists():
+    def connect(self, patience: float | None = None) -> sqlite3.Connection:
+        """Open the existing file; waits `patience` seconds for other processes, PATIENCE if it is None."""
+        if not self.exists():
             raise InputError(f"{self.path}: no such gallery; avsv enroll makes one")
-        return sqlite3.connect(self.uri("rw"), timeout=PATIENCE, isolation_level=None, uri=True)
+        patience = PATIENCE if patience is None else patience
+        return sqlite3.connect(self.uri("rw"), timeout=patience, isolation_level=None, uri=True)
 
     def connect_without_locks(self) -> tuple[sqlite3.Connection, tuple[int, int] | None]:
         """Open a file in a folder that cannot be written, with its size and time; InputError if its log is needed."""
@@ -198,7 +206,7 @@ class Database:
     def empty_log(self) -> bool:
         """Move the log's content to the file and empty the log; False if a reader still needs it."""
         with explained(self.path):
-            connection = self.connect()
+            connection = self.connect(BRIEF)
             try:
                 return connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0
             finally:
@@ -213,8 +221,13 @@ def begin_writing(connection: sqlite3.Connection) -> None:
 
 
 def cannot_lock(error: sqlite3.OperationalError) -> bool:
-    """Whether SQLite could not make the files beside the gallery that its locks need."""
-    return any(text in str(error) for text in ("unable to open database file", "readonly database"))
+    """Whether SQLite could not make the files beside the gallery that its locks need: a read-only or full disk."""
+    return any(text in str(error) for text in ("unable to open database file", "readonly", "disk I/O", "disk is full"))
+
+
+def is_full(folder: Path) -> bool:
+    """Whether the disk of a folder has no room for a page."""
+    return folder.exists() and shutil.disk_usage(folder).free < PAGE
 
 
 @contextmanager
@@ -235,7 +248,7 @@ def as_avsv_error(path: Path, error: sqlite3.Error) -> Exception:
     InputError('g: another process has been writing it for 30 s; run this again when it is done')
     """
     text = str(error)
-    if "disk is full" in text:
+    if "disk is full" in text or ("disk I/O" in text and is_full(path.absolute().parent)):
         return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
     if "locked" in text or "busy" in text:
         reason = f"another process has been writing it for {PATIENCE:.0f} s; run this again when it is done"

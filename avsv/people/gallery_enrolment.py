@@ -226,12 +226,17 @@ def insert_recording(
         "INSERT INTO recordings (person, path, digest, audio_track, consent, added) VALUES (?, ?, ?, ?, ?, ?)",
         (person, sample.path, sample.digest, sample.audio_track, consent, added),
     ).lastrowid
-    insert_embeddings(connection, "embeddings", setup, recording, sample.clip)
+    insert_embeddings(connection, setup, recording, sample.clip)
     return recording
 
 
-def insert_embeddings(connection: sqlite3.Connection, table: str, setup: Setup, recording: int, clip: Clip) -> None:
-    """Insert each modality of a recording, or why it is absent, into `embeddings` or `staged`."""
+def insert_embeddings(
+    connection: sqlite3.Connection, setup: Setup, recording: int, clip: Clip, target: str | None = None
+) -> None:
+    """Insert each modality of a recording, or why it is absent.
+
+    target : to stage them, see gallery_upkeep.py; None to use them
+    """
     for modality in setup.modalities:
         vector = clip.vectors.get(modality)
         if vector is not None and not np.isfinite(vector).all():
@@ -239,6 +244,7 @@ def insert_embeddings(connection: sqlite3.Connection, table: str, setup: Setup, 
         blob = None if vector is None else vector.astype("<f4").tobytes()
         row = [recording, modality, blob, json.dumps(clip.quality.get(modality, {})),
                None if blob else clip.absent.get(modality, "not measured")]  # fmt: skip
-        if table == "staged":
-            row.insert(2, setup.encoders[modality].model)
-        connection.execute(f"INSERT OR REPLACE INTO {table} VALUES ({', '.join('?' * len(row))})", row)
+        if target is None:
+            connection.execute("INSERT INTO embeddings VALUES (?, ?, ?, ?, ?)", row)
+        else:
+            connection.execute("INSERT OR REPLACE INTO staged VALUES (?, ?, ?, ?, ?, ?)", [*row, target])

@@ -31,6 +31,7 @@ MODALITIES = ("voice", "face")
 CALIBRATION = "calibration.json"
 ADAPTATION_FILES = ("adaptation.json", "mean.vec", "transform.mat", "members.mat", "trained_on.json")
 PLDA_FILES = ("plda", "mean.vec", "transform.mat", "trained_on.json")
+FILES = {"calibration": (CALIBRATION,), "adaptation": ADAPTATION_FILES, "plda": PLDA_FILES}
 LARGEST = 1 << 28  # bytes of a part
 
 
@@ -193,6 +194,7 @@ def make_setup(
     encoders = {modality: encoders[modality] for modality in MODALITIES if modality in encoders}
     if not encoders:
         raise OptionError("expected a voice encoder, a face encoder, or both")
+    refuse_other_files(parts)
     with TemporaryDirectory() as temporary:
         folders = {}
         for folder, files in parts.items():
@@ -215,6 +217,26 @@ def make_setup(
         models_of_plda = {modality: read_plda(path) for modality, path in plda.items()}
     setup = Setup(encoders, parts, fusion, columns, adaptations, models_of_plda, frames_per_clip)
     return setup if revision is None else replace(setup, revision=revision)
+
+
+def refuse_other_files(parts: Parts) -> None:
+    """Raise InputError for files that are no parts: parts may come from a file of somebody else.
+
+    Examples
+    --------
+    >>> refuse_other_files({"calibration": {"calibration.json": b"{}"}, "plda-voice": {"../../.profile": b""}})
+    Traceback (most recent call last):
+    avsv.errors.InputError: plda-voice/../../.profile: is not a part of a gallery
+    """
+    for folder, files in parts.items():
+        kind, _, which = folder.partition("-")
+        wanted = {"calibration": "", "adaptation": which if which.isdecimal() else None,
+                  "plda": which if which in MODALITIES else None}  # fmt: skip
+        for name in files:
+            if kind not in FILES or which != wanted[kind] or name not in FILES[kind]:
+                raise InputError(f"{folder}/{name}: is not a part of a gallery")
+    if "calibration" not in parts:
+        raise InputError("a gallery needs a calibration")
 
 
 def write_setup(connection: sqlite3.Connection, setup: Setup) -> None:

@@ -159,6 +159,47 @@ def test_list_show_rename_remove(avsv, people, media):
     assert avsv("identify", people, media / "bo.mp4")[0] == NOBODY
 
 
+def test_removing_several_people_is_all_or_nothing_for_wrong_names(avsv, people):
+    status, output = avsv("gallery", "remove", people, "Ann", "Nobody")
+    assert status == 1 and "Nobody" in output
+    assert avsv("gallery", "remove", people, "Ann", "Bo")[0] == 0
+    assert json.loads(avsv("gallery", "--json", "list", people)[1]) == []
+
+
+def test_export_import_check_rebuild(avsv, people, media, tmp_path):
+    def as_json(*argv, status=0):
+        code, output = avsv("gallery", "--json", *argv)
+        assert code == status, output
+        return json.loads(output)
+
+    assert as_json("export", people, tmp_path / "all.npz") == {"file": str(tmp_path / "all.npz"), "recordings": 3}
+    copy = tmp_path / "copy.gallery"
+    assert as_json("import", copy, tmp_path / "all.npz") == {"people": 2, "recordings": 3, "made": True}
+    assert as_json("list", copy) == as_json("list", people)
+    status, output = avsv("gallery", "import", copy, tmp_path / "all.npz")
+    assert status == 1 and "Ann" in output
+    checked = as_json("check", copy)
+    assert checked == {"current": True, "damage": [], "encoders": {"voice": None, "face": None}, "media": [],
+                       "people": 2, "recordings": 3}  # fmt: skip
+    assert as_json("rebuild", copy)["embedded"] == 0
+    rebuilt = as_json("rebuild", copy, "--frames-per-clip", 2)
+    assert rebuilt == {"embedded": 3, "resumed": 0, "dropped": [], "removed_people": []}
+    assert avsv("identify", copy, media / "ann.mp4")[0] == 0
+    for action in ("list", "show", "check", "rebuild"):
+        names = ["Ann"] if action == "show" else []
+        assert avsv("gallery", action, copy, *names)[0] == 0
+    assert avsv("gallery", "list", copy, "--frames-per-clip", 2)[0] == 2
+
+
+def test_check_ends_with_a_status_of_its_own_if_the_encoders_have_changed(avsv, people, monkeypatch):
+    class Other:
+        model = "voice:other"
+
+    monkeypatch.setattr("avsv.embeddings.voice.load_voice_encoder", lambda *_: Other)
+    status, output = avsv("gallery", "check", people)
+    assert status == 3 and "voice:other" in output and "rebuild" in output
+
+
 def test_wrong_numbers_of_names_are_usage_errors(avsv, people):
     for argv in (["list", people, "x"], ["show", people], ["rename", people, "Ann"], ["remove", people]):
         assert avsv("gallery", *argv)[0] == 2

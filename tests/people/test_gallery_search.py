@@ -1,10 +1,13 @@
 """Identification: equal to verification of everybody, thresholds and posterior probabilities."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from avsv.errors import InputError, OptionError
 from avsv.people import gallery_packed
+from avsv.people.operating_point import Goal, OperatingPoint, Rate, calibration_digest
 from avsv.people.several import average_clips
 from avsv.scoring.verification import Clip, verify
 from tests.people.galleries import MODELS, World, by_quality, logistic, make_gallery
@@ -59,15 +62,20 @@ def test_people_and_strangers_are_told_apart(tmp_path):
     assert sum(one.name is None for one in strangers) >= 18
 
 
-def test_a_threshold_of_one_comparison_stands_for_its_prior(tmp_path):
+def test_an_operating_points_threshold_stands_for_the_prior_that_it_implies(tmp_path):
     world, gallery = World(3), make_gallery(tmp_path)
     fill(gallery, world, 10)
+    none = Rate(0.0, 0.0, 0.1, 0, 50)
+    point = OperatingPoint(float(np.log(99)), Goal(0.01), calibration_digest(logistic()), [], 9, True, 0.1, none, none,
+                           None, [])  # fmt: skip
     probe = world.clip(3)
-    by_prior, by_threshold = (
-        gallery.identify([probe], p_target=0.01)[0],
-        gallery.identify([probe], threshold=np.log(99))[0],
-    )
-    assert by_prior == by_threshold and by_prior.threshold == pytest.approx(np.log(99) + np.log(10))
+    by_prior = gallery.identify([probe], p_target=0.01)[0]
+    by_point = gallery.identify([probe], operating_point=point)[0]
+    assert by_prior.name == by_point.name
+    assert by_prior.threshold == pytest.approx(by_point.threshold) == pytest.approx(np.log(99) + np.log(10))
+    other = replace(point, calibration=calibration_digest(by_quality()))
+    with pytest.raises(InputError):
+        gallery.identify([probe], operating_point=other)
 
 
 def test_an_empty_gallery_answers_nobody(tmp_path):
