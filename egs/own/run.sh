@@ -28,7 +28,7 @@ device=cpu            # of embeddings: cpu or cuda
 cmd=run.py            # how jobs are run, see egs/voxceleb/cmd.sh
 nj=1                  # parallel jobs
 stage=0
-stop_stage=10
+stop_stage=11
 . ../../utils/parse_options.sh
 . ../voxceleb/path.sh
 . ../voxceleb/cmd.sh
@@ -170,6 +170,23 @@ if stage 10 "results"; then
     done
     avsv report --trials-dir data/own/trials --utt2spk data/own/utt2spk --condition clean "${shown[@]}" \
       --reference logistic.cosine exp exp/results
+  else
+    rm -f exp/results/index.html   # of an earlier run with known people
   fi
   local/report_people.py --p-target "$p_target" --p-wrong "$p_wrong" data/own exp/logistic/own/pairs.cosine exp/results
+fi
+
+if stage 11 "gallery of the known people"; then
+  if [ -e exp/people.gallery ]; then
+    echo "exp/people.gallery is there already and stays as it is; delete it to make it again"
+  elif [ "$(known_people 1)" -gt 0 ]; then
+    with=(--calibration exp/logistic/own/pairs.cosine.json)
+    for modality in $(modalities); do
+      with+=("--$modality" "$(from_user "${!modality}")")
+      if adapts; then with+=(--adaptation "exp/${modality}_adapted/target"); fi
+    done
+    local/make_gallery.py "${with[@]}" "${trust[@]}" --frames-per-clip "$frames_per_clip" --device "$device" \
+      --suspects exp/results/suspects.tsv data/own exp/people.gallery
+    echo "who is this?   avsv identify $PWD/exp/people.gallery FILE"
+  fi
 fi

@@ -33,6 +33,10 @@ def main(args):
     data = read_data_dir(args.data_dir)
     made = MadeFrom("report people", {"scores": args.scores, "trials": pairs, "people": args.data_dir / "utt2spk"},
                     {"p_target": args.p_target, "p_wrong": args.p_wrong})  # fmt: skip
+    outputs = [args.out_dir / name for name in ("people.md", "suspects.tsv", "same_person.tsv")]
+    if made.is_current(*outputs):
+        show(args.out_dir)
+        return
     labelled, file_of, name_of = (data.table(name) for name in ("utt2labelled", "utt2file", "spk2name"))
     trials, utts = read_trials(pairs), data.utts
     people = {utt: spk for utt, spk in data.utt2spk.items() if labelled.get(utt) != "no"}
@@ -63,22 +67,27 @@ def main(args):
         lines.append(f"- {', '.join(names)} (log-likelihood ratio {group.ratio:.1f})\n")
     lines += [] if groups else ["None.\n"]
     lines += [f"\nAnd {len(groups) - SHOWN} more, in same_person.tsv.\n"] if len(groups) > SHOWN else []
-    lines.append("\n## Labels that are probably wrong\n\n")
-    for file, label, resembles, own, other in wrong[:SHOWN]:
-        lines.append(f"- {file}: is called **{label}** (ratio {own}), resembles **{resembles}** (ratio {other})\n")
-    lines += [] if wrong else ["None.\n"]
-    lines += [f"\nAnd {len(wrong) - SHOWN} more, in suspects.tsv.\n"] if len(wrong) > SHOWN else []
+    if people:
+        lines.append("\n## Labels that are probably wrong\n\n")
+        for file, label, resembles, own, other in wrong[:SHOWN]:
+            lines.append(f"- {file}: is called **{label}** (ratio {own}), resembles **{resembles}** (ratio {other})\n")
+        lines += [] if wrong else ["None.\n"]
+        lines += [f"\nAnd {len(wrong) - SHOWN} more, in suspects.tsv.\n"] if len(wrong) > SHOWN else []
     if np.isnan(matrix).sum() > len(utts):
         lines.append("\nThe list of pairs is a sample: groups and suspects rest on a part of the pairs.\n")
     with whole_file(args.out_dir / "people.md") as out:
         out.writelines(lines)
-    for name in ("people.md", "suspects.tsv", "same_person.tsv"):
-        made.write(args.out_dir / name)
-    print("".join(lines))
-    page = args.out_dir / "index.html"
-    print(f"all of it: {(args.out_dir / 'people.md').resolve()}")
-    if page.exists():
-        print(f"the results page: {page.resolve()}")
+    for path in outputs:
+        made.write(path)
+    show(args.out_dir)
+
+
+def show(out_dir):
+    """Print the report and where to find it."""
+    print((out_dir / "people.md").read_text(encoding="utf-8"))
+    for name in ("people.md", "index.html"):
+        if (out_dir / name).exists():
+            print(f"see {(out_dir / name).resolve()}")
 
 
 def write_rows(path, header, rows):
