@@ -26,6 +26,7 @@ from avsv.commands._arguments import add_device, add_missing, add_trust
 from avsv.commands.enroll import add_models, models_of
 
 WORK_TO_DO = 3  # exit code of check
+INTERMIXED = True  # options may stand between names
 # action -> least and most arguments after GALLERY, and what they are
 ACTIONS = {
     "list": (0, 0, "nothing"),

@@ -20,6 +20,7 @@ from avsv.commands._arguments import add_audio_track, add_device, add_trust, at_
 
 log = logging.getLogger("avsv")
 NOBODY = 3  # exit code
+INTERMIXED = True  # options may stand between files
 
 
 def add_arguments(parser):

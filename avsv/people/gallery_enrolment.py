@@ -22,6 +22,7 @@ from avsv.scoring.verification import Clip
 LONGEST_NAME = 200  # characters
 JOINERS = "\u200c\u200d"  # zero-width, part of Persian names and of scripts of India
 MISMATCH = -float(np.log(20))  # log-likelihood ratio: odds of 20 to 1 that two recordings show different people
+ENROLLED = 0.05  # prior probability that a new person is in the gallery already, under another name
 
 
 @dataclass(frozen=True)
@@ -198,9 +199,9 @@ def compare(setup: Setup, person: Sequence[Clip], clip: Clip) -> float:
 def same_person_elsewhere(
     connection: sqlite3.Connection, setup: Setup, name: str, samples: Sequence[Sample]
 ) -> list[str]:
-    """Another person of the gallery whom the new recordings show more probably than nobody in it."""
+    """Another person of the gallery whom the new recordings show more probably than nobody, at the prior ENROLLED."""
     clip = average_clips([sample.clip for sample in samples])
-    result = identify(connection, setup, [clip], top=2)[0]
+    result = identify(connection, setup, [clip], ENROLLED, top=2)[0]
     other = next((one for one in result.candidates if one.name != name), None)
     if other is None or other.ratio <= result.threshold:
         return []

@@ -11,7 +11,10 @@ import soundfile
 from avsv.embeddings.clip import embed
 from avsv.embeddings.face import load_face_encoder
 from avsv.embeddings.voice import load_voice_encoder
+from avsv.people.operating_point import calibration_digest, write_operating_point
+from avsv.scoring.calibration import read_fusion
 from tests.commands.test_verify import write_video
+from tests.people.galleries import operating_point
 
 NOBODY = REFUSED = 3
 
@@ -115,6 +118,16 @@ def test_json_of_identify(avsv, people, media):
     assert total == pytest.approx(1, abs=1e-6)
     assert nobody["name"] is None and nobody["modalities"] == ["face"]
     assert set(unusable) == {"file", "error"} and "notes.txt" in unusable["error"]
+
+
+def test_an_operating_point_replaces_the_prior(avsv, people, media, calibration, tmp_path):
+    for name, digest in (("own", calibration_digest(read_fusion(calibration))), ("other", "0123")):
+        write_operating_point(tmp_path / f"{name}.json", operating_point(1000.0, digest))
+    status, output = avsv("identify", people, "--json", media / "ann.mp4", "--operating-point", tmp_path / "own.json")
+    (result,) = json.loads(output)
+    assert status == NOBODY and result["threshold"] == pytest.approx(1000 + np.log(2))
+    status, output = avsv("identify", people, media / "ann.mp4", "--operating-point", tmp_path / "other.json")
+    assert status == 1 and "other.json" in output
 
 
 def test_a_file_that_cannot_be_used_alone_is_an_error(avsv, people, media):

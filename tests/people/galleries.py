@@ -5,6 +5,7 @@ import numpy as np
 from avsv.people.gallery import Gallery, create_gallery
 from avsv.people.gallery_enrolment import Sample
 from avsv.people.gallery_setup import CALIBRATION, Encoder, make_setup
+from avsv.people.operating_point import Goal, OperatingPoint, Rate
 from avsv.scoring.calibration import Map, ScoreFusion, write_fusion
 from avsv.scoring.quality_fusion import FusedSystem, Influence, QualityFusion
 from avsv.scoring.verification import Clip
@@ -41,6 +42,14 @@ def parts_of(folder, fusion):
 def make_gallery(folder, fusion=None, name="people.gallery"):
     create_gallery(folder / name, make_setup(ENCODERS, parts_of(folder, fusion or logistic())))
     return Gallery(folder / name)
+
+
+def operating_point(threshold, digest):
+    """An operating point of a calibration, given by its digest."""
+    none = Rate(0.0, 0.0, 0.1, 0, 50)
+    return OperatingPoint(threshold=threshold, goal=Goal(0.01), calibration=digest, trained_on=[], people=9,
+                          supported=True, lowest_supported=0.1, lowest_shown=0.1, false_acceptance=none,
+                          false_rejection=none, cost=None, warnings=[])  # fmt: skip
 
 
 class World:

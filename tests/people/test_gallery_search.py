@@ -7,10 +7,10 @@ import pytest
 
 from avsv.errors import InputError, OptionError
 from avsv.people import gallery_packed
-from avsv.people.operating_point import Goal, OperatingPoint, Rate, calibration_digest
+from avsv.people.operating_point import calibration_digest
 from avsv.people.several import average_clips
 from avsv.scoring.verification import Clip, verify
-from tests.people.galleries import MODELS, World, by_quality, logistic, make_gallery
+from tests.people.galleries import MODELS, World, by_quality, logistic, make_gallery, operating_point
 
 
 def fill(gallery, world, n_people):
@@ -65,9 +65,7 @@ def test_people_and_strangers_are_told_apart(tmp_path):
 def test_an_operating_points_threshold_stands_for_the_prior_that_it_implies(tmp_path):
     world, gallery = World(3), make_gallery(tmp_path)
     fill(gallery, world, 10)
-    none = Rate(0.0, 0.0, 0.1, 0, 50)
-    point = OperatingPoint(float(np.log(99)), Goal(0.01), calibration_digest(logistic()), [], 9, True, 0.1, none, none,
-                           None, [])  # fmt: skip
+    point = operating_point(float(np.log(99)), calibration_digest(logistic()))
     probe = world.clip(3)
     by_prior = gallery.identify([probe], p_target=0.01)[0]
     by_point = gallery.identify([probe], operating_point=point)[0]
