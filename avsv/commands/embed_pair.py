@@ -24,10 +24,9 @@ def add_arguments(parser):
 
 
 def run(args):
-    from avsv.embeddings.pair import fuse_pairs, load_fusion, pair_quality, refuse_other_encoders
+    from avsv.embeddings.pair import fuse_pairs, load_fusion, pair_model, pair_quality, refuse_other_encoders
     from avsv.embeddings.quality_tables import quality_file
     from avsv.jobs.files import replaced_together
-    from avsv.jobs.fingerprints import digest, file_digest
     from avsv.jobs.provenance import MadeFrom
     from avsv.kaldi.embeddings import write_embeddings
     from avsv.kaldi.origin import embeddings_model
@@ -50,10 +49,9 @@ def run(args):
     vectors, weights = fuse_pairs(
         fusion, voice, face, present, pair_quality(fusion.options, args.voice, args.face, utts)
     )
-    parts = [file_digest(FUSION.path(args.model)), *encoders.values()]
     out = args.out_dir
     with replaced_together(*(out / name for name in tables)):
-        write_embeddings(out / "embedding.ark", out / "embedding.scp", utts, vectors, f"pair:{digest(parts)}")
+        write_embeddings(out / "embedding.ark", out / "embedding.scp", utts, vectors, pair_model(fusion, encoders))
         write_table(out / "weights", zip(utts, (f"{v:.4f} {f:.4f}" for v, f in weights), strict=True))
         write_table(out / "utt2voice_weight", zip(utts, (f"{v:.4f}" for v, _ in weights), strict=True))
     for name in ("embedding.scp", *tables):

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 
 from avsv.embeddings.face import FaceEncoder, clip_embedding, media_faces
-from avsv.embeddings.pair import fuse_pairs, refuse_other_encoders
+from avsv.embeddings.pair import fuse_pairs, pair_model, refuse_other_encoders
 from avsv.embeddings.quality_tables import quality_values
 from avsv.embeddings.voice import VoiceEmbedder, read_clip
 from avsv.errors import InputError, OptionError
 from avsv.features.quality_measures import audio_condition, face_quality, faces_condition, voice_quality
 from avsv.models.avn_e import Fusion
 from avsv.scoring.domain import Adaptation, adapt_clip
-from avsv.scoring.verification import Clip
+from avsv.scoring.verification import WEIGHTS, Clip
 
 
 def embed(
@@ -78,7 +78,9 @@ def embed(
     clip = adapt_clip(clip, adaptations)
     if fusion is not None:
         refuse_other_encoders(fusion, clip.models, path)
-        clip.vectors["fused"] = fuse_one(fusion, clip.vectors, clip.quality)
+        fused, weights = fuse_one(fusion, clip.vectors, clip.quality)
+        clip.models["fused"] = pair_model(fusion, clip.models)
+        clip.vectors["fused"], clip.observed["fused"] = fused, dict(zip(WEIGHTS, weights.tolist(), strict=True))
     return clip
 
 
@@ -104,11 +106,17 @@ def embed_face(path: Path | str, encoder: FaceEncoder, n_frames: int) -> Embedde
     return clip_embedding(embeddings), quality, faces_condition(faces, embeddings)
 
 
-def fuse_one(fusion: Fusion, vectors: dict[str, np.ndarray], quality: dict[str, dict[str, Any]]) -> np.ndarray:
-    """Embedding of the fusion network, (d,) float32; an absent modality is a vector of zeros, marked as absent."""
+def fuse_one(
+    fusion: Fusion, vectors: dict[str, np.ndarray], quality: dict[str, dict[str, Any]]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Embedding of the fusion network, (d,) float32, and its weights of voice and face, (2,).
+
+    An absent modality is a vector of zeros, marked as absent.
+    """
     sizes = {"voice": fusion.n_voice, "face": fusion.n_face}
     rows = {name: vectors.get(name, np.zeros(size, np.float32))[None] for name, size in sizes.items()}
     tables = {"voice": fusion.options.voice_quality, "face": fusion.options.face_quality}
     values = [quality_values(quality.get(name, {}), wanted) for name, wanted in tables.items()]
     present = np.array([[name in vectors for name in sizes]])
-    return fuse_pairs(fusion, rows["voice"], rows["face"], present, np.concatenate(values)[None])[0][0]
+    fused, weights = fuse_pairs(fusion, rows["voice"], rows["face"], present, np.concatenate(values)[None])
+    return fused[0], weights[0]

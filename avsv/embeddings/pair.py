@@ -8,6 +8,7 @@ import torch
 
 from avsv.embeddings.quality_tables import read_quality
 from avsv.errors import InputError
+from avsv.jobs.fingerprints import digest, file_digest
 from avsv.kaldi.origin import TRAINED_ON, read_record
 from avsv.models.avn_e import FUSION, Fusion, FusionOptions
 from avsv.models.checkpoint import load
@@ -33,6 +34,7 @@ def load_fusion(exp_dir: Path | str) -> Fusion:
     (192, 512)
     """
     fusion = load(exp_dir, FUSION)[0]
+    fusion.digest = file_digest(FUSION.path(exp_dir))
     fusion.encoders = {modality: read_record(Path(exp_dir) / TRAINED_ON, modality) for modality in ("voice", "face")}
     return fusion
 
@@ -49,6 +51,11 @@ def refuse_other_encoders(fusion: Fusion, encoders: Mapping[str, str | None], so
         expected = fusion.encoders.get(modality)
         if None not in (encoder, expected) and encoder != expected:
             raise InputError(f"{source}: the fusion network was trained on embeddings of {expected}, found {encoder}")
+
+
+def pair_model(fusion: Fusion, encoders: Mapping[str, str | None]) -> str:
+    """The name of fused embeddings: a hash of the network and of the encoders of voice and face."""
+    return f"pair:{digest([fusion.digest, encoders['voice'], encoders['face']])}"
 
 
 def pair_quality(options: FusionOptions, voice_scp: Path | str, face_scp: Path | str, utts: list[str]) -> np.ndarray:

@@ -254,6 +254,7 @@ class Fusion(nn.Module):
         check_options(options)
         self.options, self.n_voice, self.n_face = options, n_voice, n_face
         self.encoders: dict[str, str | None] = {}  # modality -> encoder of its embeddings, where known
+        self.digest = ""  # of the file that it was loaded from
         n_tables = (len(options.voice_quality), len(options.face_quality))
         self.register_buffer("voice_mean", torch.zeros(n_voice))
         self.register_buffer("face_mean", torch.zeros(n_face))

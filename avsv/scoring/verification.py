@@ -8,9 +8,12 @@ import numpy as np
 
 from avsv.errors import InputError, OptionError
 from avsv.scoring.calibration import ScoreFusion, read_fusion
+from avsv.scoring.modality_overlap import LEAST
 from avsv.scoring.quality import RecordingValues
 from avsv.scoring.quality_fusion import Influence, QualityFusion
 
+FUSED, WEIGHTS = "fused", ("voice_weight", "face_weight")  # of a fusion network
+SHARED = "cosine+shared"  # back-end that `avsv score` records for fused embeddings compared by their weights
 RETRAIN = ("score the calibration's trials with these models (avsv embed-voice, embed-face, score), and train it on "
            "these scores (avsv fuse)")  # fmt: skip
 
@@ -41,23 +44,33 @@ class Verdict:
     ratio : natural-log likelihood ratio of the same person to different people; 0 if the clips share no modality
     threshold : ratio above which the decision is "same person"
     same : the decision; None if the clips share no modality
+    probability : that the clips show the same person, at the target prior; the prior itself without a shared modality
     """
 
     cosines: dict[str, float]
     ratio: float
     threshold: float
     same: bool | None
+    probability: float
 
 
-def verify(a: Clip, b: Clip, calibration: ScoreFusion | QualityFusion | Path | str, p_target: float = 0.5) -> Verdict:
+def verify(
+    a: Clip,
+    b: Clip,
+    calibration: ScoreFusion | QualityFusion | Path | str,
+    p_target: float = 0.5,
+    threshold: float | None = None,
+) -> Verdict:
     """Decide whether two clips show the same person, from the modalities that both of them have.
 
     Parameters
     ----------
     a, b : clips embedded by `embed` with the same encoders
     calibration : trained on the cosines of these encoders, one score per modality: a file that `avsv fuse` wrote, by
-        logistic regression without quality measures, or by quality-dependent fusion with measures that `embed` takes
+        logistic regression without quality measures, or by quality-dependent fusion with measures that `embed` takes.
+        If the clips were also fused by a network, the cosines may be those of the fused embeddings
     p_target : prior probability that the two clips show the same person
+    threshold : ratio above which they do, such as that of an operating point; None for that of the prior
 
     Raises
     ------
@@ -70,8 +83,9 @@ def verify(a: Clip, b: Clip, calibration: ScoreFusion | QualityFusion | Path | s
     >>> maps = [Map([True], [4.0], -1.0)]
     >>> calibration = ScoreFusion(["voice"], 0.5, [], maps, ["voice:1 cosine"])
     >>> one, other = (Clip({"voice": np.array(v)}, {}, {"voice": "voice:1"}) for v in ([1.0, 0.0], [2.0, 0.0]))
-    >>> verify(one, other, calibration)
-    Verdict(cosines={'voice': 1.0}, ratio=3.0, threshold=0.0, same=True)
+    >>> verdict = verify(one, other, calibration)
+    >>> verdict.cosines, verdict.ratio, verdict.same, round(verdict.probability, 3)
+    ({'voice': 1.0}, 3.0, True, 0.953)
     """
     if not 0 < p_target < 1:
         raise OptionError(f"target prior: expected a number between 0 and 1, found {p_target}")
@@ -79,12 +93,58 @@ def verify(a: Clip, b: Clip, calibration: ScoreFusion | QualityFusion | Path | s
         raise InputError(f"the clips were embedded by different encoders: {a.models} and {b.models}")
     source = calibration if isinstance(calibration, Path | str) else "the calibration"
     fusion = read_fusion(calibration) if isinstance(calibration, Path | str) else calibration
-    columns = modality_columns(fusion, a.models, source)
-    shared = [modality for modality in columns if modality in a.vectors and modality in b.vectors]
+    models, backends = named_models(fusion, a.models)
+    columns = modality_columns(fusion, models, source, backends)
+    common = {modality for modality in a.vectors if modality in b.vectors}
+    if common == {FUSED}:  # a voice and a face
+        common = set()
+    overlap = weight_overlap(a, b, source) if FUSED in backends and FUSED in common else 1.0
+    shared = [modality for modality in columns if modality in common and not (modality == FUSED and overlap < LEAST)]
     cosines = {modality: cosine(modality, a.vectors[modality], b.vectors[modality]) for modality in shared}
+    if FUSED in cosines:
+        cosines[FUSED] /= overlap
     quality = measured_quality(fusion, columns, a, b, source) if isinstance(fusion, QualityFusion) else ()
-    ratio, threshold = trial_llr(fusion, columns, cosines, quality), float(np.log((1 - p_target) / p_target))
-    return Verdict(cosines, ratio, threshold, ratio > threshold if shared else None)
+    ratio, prior = trial_llr(fusion, columns, cosines, quality), float(np.log((1 - p_target) / p_target))
+    threshold = prior if threshold is None else threshold
+    probability = float(1 / (1 + np.exp(np.clip(prior - ratio, -700, 700))))
+    return Verdict(cosines, ratio, threshold, ratio > threshold if shared else None, probability)
+
+
+def named_models(
+    fusion: ScoreFusion | QualityFusion, models: Mapping[str, str]
+) -> tuple[dict[str, str], dict[str, str]]:
+    """The models that a calibration may name, and their back-ends other than the cosine.
+
+    A fusion network's embeddings are calibrated alone or beside voice and face, and their cosine may be restricted to
+    the modalities that both clips have (see modality_overlap.py). Without a network, all models must be named.
+
+    Examples
+    --------
+    >>> models = {"voice": "voice:1", "face": "face:2", "fused": "pair:3"}
+    >>> named_models(ScoreFusion(["s"], 0.5, [], [], ["pair:3 cosine+shared"]), models)
+    ({'fused': 'pair:3'}, {'fused': 'cosine+shared'})
+    """
+    if FUSED not in models:
+        return dict(models), {}
+    backends = {FUSED: SHARED} if f"{models[FUSED]} {SHARED}" in fusion.trained_on else {}
+    named = {modality: model for modality, model in models.items()
+             if f"{model} {backends.get(modality, 'cosine')}" in fusion.trained_on}  # fmt: skip
+    return named or dict(models), backends
+
+
+def weight_overlap(a: Clip, b: Clip, source: Path | str) -> float:
+    """Cosine of a fusion network's weights of two clips; see modality_overlap.py.
+
+    Raises
+    ------
+    InputError : the weights are unknown, as for the mean of several recordings
+    """
+    weights = [[clip.observed.get(FUSED, {}).get(name, np.nan) for name in WEIGHTS] for clip in (a, b)]
+    one, other = (np.array(row, np.float64) / np.linalg.norm(row) for row in weights)
+    if not np.isfinite(one @ other):
+        raise InputError(f"{source}: of cosines of fused embeddings restricted to shared modalities, which compare two "
+                         "single recordings; for several, calibrate plain cosines")  # fmt: skip
+    return float(one @ other)
 
 
 def modality_columns(

@@ -9,6 +9,7 @@ import pytest
 
 from avsv.jobs.records import record_path
 from avsv.kaldi.embeddings import write_embeddings
+from tests.commands.clips import encoders, media, vectors  # noqa: F401 (fixtures)
 
 
 @dataclass
@@ -57,9 +58,9 @@ def world(tmp_path):
         names = [f"{part}{speaker:02d}-{clip}" for speaker in range(n_speakers) for clip in range(5)]
         means = np.repeat(rng.standard_normal((n_speakers, 12)), 5, axis=0)
         # two directions vary mostly within speakers, which PLDA can model
-        vectors = means + rng.standard_normal((len(names), 12)) * ([0.7] * 10 + [2.0] * 2)
+        drawn = means + rng.standard_normal((len(names), 12)) * ([0.7] * 10 + [2.0] * 2)
         scps[part] = tmp_path / f"{part}.scp"
-        write_embeddings(tmp_path / f"{part}.ark", scps[part], names, vectors)
+        write_embeddings(tmp_path / f"{part}.ark", scps[part], names, drawn)
         lines = []
         for _ in range(300):
             one, other = rng.choice(len(names), 2, replace=False)
