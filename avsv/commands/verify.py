@@ -152,6 +152,19 @@ def file_report(file, clip):
     return {"file": file, "modalities": used, "absent": clip.absent, "remarks": remarks}
 
 
+def percent(probability):
+    """A probability in percent with two decimals, which never reads 0 or 100.
+
+    Examples
+    --------
+    >>> percent(0.5), percent(0.9999999)
+    ('50.00 %', 'over 99.99 %')
+    """
+    if probability > 0.9999:
+        return "over 99.99 %"
+    return f"{100 * probability:.2f} %" if probability >= 0.0001 else "below 0.01 %"
+
+
 def text(report):
     """The result as lines for people."""
     lines = [f"{modality:5}  {'-':6}  {'; '.join(reasons)}" for modality, reasons in report["absent"].items()]
@@ -166,5 +179,5 @@ def text(report):
         lines += [f"remark {point['file']}: {warning}" for warning in point["warnings"]]
     if report["same"] is None:
         return "\n".join([*lines, "no verdict: the two sides share neither a voice nor a face"])
-    lines.append(f"probability of the same person {100 * report['probability']:.4g} % at prior {report['p_target']:g}")
+    lines.append(f"probability of the same person {percent(report['probability'])} at prior {report['p_target']:g}")
     return "\n".join([*lines, "the same person" if report["same"] else "different people"])

@@ -79,7 +79,7 @@ def draw_rates(axes: "Axes", trials: OwnTrials, point: OperatingPoint) -> None:
     for values, below, rate, name, color in rates:
         rejected = np.searchsorted(np.sort(values), thresholds) / len(values)
         axes.plot(thresholds, np.maximum(rejected if below else 1 - rejected, LOWEST / 2), color=color, label=name)
-        draw_limits(axes, point.threshold, rate, color)
+        draw_limits(axes, point.threshold + (-1 if below else 1) * 0.006 * (high - low), rate, color)
     axes.set(
         yscale="log", ylim=(LOWEST, 1), xlim=(low, high), xlabel="Threshold (natural-log likelihood ratio)",
         ylabel="Error rate (%)", title="Error rates, with 95 % intervals at the threshold",
@@ -90,7 +90,7 @@ def draw_rates(axes: "Axes", trials: OwnTrials, point: OperatingPoint) -> None:
     axes.legend()
 
 
-def draw_limits(axes: "Axes", threshold: float, rate: Rate, color: str) -> None:
-    """The limits of a rate at the chosen threshold; a rate of 0 stands at the foot of the axis."""
-    axes.vlines(threshold, max(rate.low, LOWEST), max(rate.high, LOWEST), color=color, linewidth=3, alpha=0.6)
-    axes.scatter([threshold], [max(rate.value, LOWEST)], color=color, zorder=3, clip_on=False)
+def draw_limits(axes: "Axes", place: float, rate: Rate, color: str) -> None:
+    """The limits of a rate, beside the chosen threshold; a rate of 0 stands at the foot of the axis."""
+    axes.vlines(place, max(rate.low, LOWEST), max(rate.high, LOWEST), color=color, linewidth=3, alpha=0.6)
+    axes.scatter([place], [max(rate.value, LOWEST)], color=color, zorder=3, clip_on=False)
