@@ -64,6 +64,13 @@ CREATE TABLE packed (id INTEGER PRIMARY KEY, info BLOB NOT NULL, vectors BLOB NO
 """
 
 
+class DamagedGallery(InputError):
+    """The content of a gallery contradicts itself; `explained` adds the file's name."""
+
+    def __init__(self, what: str, advice: str = "import what avsv gallery export wrote, or restore a copy"):
+        super().__init__(f"is damaged: {what}; {advice}")
+
+
 class Database:
     """A gallery's file. Every block of `reading` or `writing` has its own connection, so threads may share an object.
 
@@ -136,6 +143,7 @@ class Database:
         InputError : the file has content, or its folder cannot be written
         """
         regular_file(self.path)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
         with explained(self.path):
             connection = sqlite3.connect(self.uri("rwc"), timeout=PATIENCE, isolation_level=None, uri=True)
             try:
@@ -179,6 +187,7 @@ class Database:
 
     def check(self, connection: sqlite3.Connection) -> None:
         """Raise InputError unless the file is a gallery of this version, or can be upgraded to it."""
+        connection.execute("PRAGMA trusted_schema = OFF")  # the file may be somebody else's
         application = connection.execute("PRAGMA application_id").fetchone()[0]
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         if application != APPLICATION:
@@ -232,11 +241,13 @@ def is_full(folder: Path) -> bool:
 
 @contextmanager
 def explained(path: Path) -> Iterator[None]:
-    """Raise SQLite's errors in the block as errors that name the file and what to do."""
+    """Raise errors of SQLite and of damaged content as errors that name the file and what to do."""
     try:
         yield
     except sqlite3.Error as error:
         raise as_avsv_error(path, error) from None
+    except DamagedGallery as error:
+        raise InputError(f"{path}: {error}") from None
 
 
 def as_avsv_error(path: Path, error: sqlite3.Error) -> Exception:

@@ -24,7 +24,7 @@ from avsv.jobs.inputs import open_regular
 from avsv.jobs.schema import check_shape, parse_json
 from avsv.people.gallery_database import Database
 from avsv.people.gallery_enrolment import Sample, check_name, insert_recording, new_person
-from avsv.people.gallery_packed import pack
+from avsv.people.gallery_packed import decode_embedding, pack
 from avsv.people.gallery_setup import MODALITIES, Encoder, Setup, make_setup, read_setup, write_setup
 from avsv.scoring.verification import Clip
 
@@ -90,11 +90,11 @@ def records(connection: sqlite3.Connection) -> Iterator[dict[str, Any]]:
     )
     for identifier, *values in rows:
         record = dict(zip(LINE, values, strict=False)) | {"quality": {}, "absent": {}}
-        for modality, quality, absent in connection.execute(
-            "SELECT modality, quality, absent FROM embeddings WHERE recording = ?", (identifier,)
+        for modality, vector, quality, absent in connection.execute(
+            "SELECT modality, vector, quality, absent FROM embeddings WHERE recording = ?", (identifier,)
         ):
             if absent is None:
-                record["quality"][modality] = json.loads(quality)
+                record["quality"][modality] = decode_embedding(vector, quality)[1]
             else:
                 record["absent"][modality] = absent
         yield record

@@ -14,11 +14,13 @@ from itertools import groupby
 import numpy as np
 
 from avsv.errors import InputError
+from avsv.people.gallery_database import DamagedGallery
 from avsv.people.gallery_setup import MODALITIES, Setup
 from avsv.people.several import average_clips
 from avsv.scoring.verification import Clip
 
 ROWS = 256  # people in a block; smaller ones would cost time in Python, larger ones the writing of more than changes
+REPACK = "avsv gallery rebuild packs them again"
 CHUNK = 16  # blocks that are calibrated at a time
 
 
@@ -44,10 +46,23 @@ def person_clips(connection: sqlite3.Connection, first: int, last: int) -> Itera
                 if vector is None:
                     clip.absent[modality] = absent
                 else:
-                    clip.vectors[modality] = np.frombuffer(vector, "<f4")
-                    clip.quality[modality] = json.loads(quality)
+                    clip.vectors[modality], clip.quality[modality] = decode_embedding(vector, quality)
             clips.append(clip)
         yield person, clips
+
+
+def decode_embedding(vector: bytes, quality: str) -> tuple[np.ndarray, dict[str, float]]:
+    """An embedding, (d,) float32, and its quality measures; InputError if they are damaged.
+
+    Examples
+    --------
+    >>> decode_embedding(np.float32([1, 2]).tobytes(), '{"utt2snr": 12.5}')
+    (array([1., 2.], dtype=float32), {'utt2snr': 12.5})
+    """
+    try:
+        return np.frombuffer(vector, "<f4"), {name: float(value) for name, value in json.loads(quality).items()}
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise DamagedGallery(f"an embedding or its quality cannot be read ({error})") from None
 
 
 @dataclass(frozen=True)
@@ -135,8 +150,7 @@ def decode(setup: Setup, modality: str, info: bytes, vectors: bytes) -> tuple[np
     """Arrays of a block's blobs: (256,) of `info_type`, and (256, d) float32; InputError if they have other sizes."""
     kind = info_type(setup, modality)
     if len(info) != ROWS * kind.itemsize or not vectors or len(vectors) % (ROWS * 4):
-        raise InputError("the gallery is damaged: a block of packed embeddings has the wrong size; avsv gallery "
-                         "rebuild makes it again")  # fmt: skip
+        raise DamagedGallery("a block of packed embeddings has the wrong size", REPACK)
     return np.frombuffer(info, kind), np.frombuffer(vectors, "<f4").reshape(ROWS, -1)
 
 

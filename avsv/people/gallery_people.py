@@ -1,9 +1,10 @@
 """The people of a gallery and their recordings, as they are listed and shown."""
 
-import json
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+from avsv.people.gallery_packed import decode_embedding
 
 
 @dataclass(frozen=True)
@@ -73,11 +74,11 @@ def recordings_of(connection: sqlite3.Connection, person: int) -> list[Recording
     )
     for identifier, path, digest, added, consent, track in rows:
         absent, quality = {}, {}
-        for modality, measures, reason in connection.execute(
-            "SELECT modality, quality, absent FROM embeddings WHERE recording = ?", (identifier,)
+        for modality, vector, measures, reason in connection.execute(
+            "SELECT modality, vector, quality, absent FROM embeddings WHERE recording = ?", (identifier,)
         ):
             if reason is None:
-                quality[modality] = json.loads(measures)
+                quality[modality] = decode_embedding(vector, measures)[1]
             else:
                 absent[modality] = reason
         found.append(Recording(path, digest, added, consent, tuple(quality), absent, quality, track))

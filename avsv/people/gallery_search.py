@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from avsv.errors import InputError, OptionError
-from avsv.people.gallery_packed import Chunk, person_clips, person_rows, scored
+from avsv.errors import OptionError
+from avsv.people.gallery_database import DamagedGallery
+from avsv.people.gallery_packed import REPACK, Chunk, person_clips, person_rows, scored
 from avsv.people.gallery_setup import Setup
 from avsv.scoring.verification import Clip
 
@@ -189,8 +190,7 @@ def score_again(
         name = connection.execute("SELECT name FROM people WHERE id = ?", (person,)).fetchone()
         clips = next((clips for _, clips in person_clips(connection, person, person)), None)
         if name is None or clips is None:
-            raise InputError("the gallery is damaged: its packed embeddings name a person who is not in it; avsv "
-                             "gallery rebuild makes them again")  # fmt: skip
+            raise DamagedGallery("its packed embeddings name a person who is not in it", REPACK)
         names.append(name[0])
         enrolled = person_rows(setup, clips)
         for modality, row in enrolled.items():

@@ -13,9 +13,10 @@ from uuid import uuid4
 
 import numpy as np
 
-from avsv.errors import InputError, OptionError
+from avsv.errors import AvsvError, InputError, OptionError
 from avsv.jobs.inputs import open_regular
 from avsv.kaldi.origin import trained_on
+from avsv.people.gallery_database import DamagedGallery
 from avsv.people.gallery_sides import CosineSides, PldaSides, Sides
 from avsv.scoring.calibration import ScoreFusion, read_fusion
 from avsv.scoring.domain import Adaptation, adapt_clip, read_adaptation
@@ -263,11 +264,14 @@ def read_setup(connection: sqlite3.Connection, known: Setup | None = None) -> Se
     known : returned if it is current
     """
     settings = dict(connection.execute("SELECT name, value FROM settings"))
-    if known is not None and known.revision == settings["revision"]:
+    if known is not None and known.revision == settings.get("revision"):
         return known
     encoders = {modality: Encoder(source, model)
                 for modality, source, model in connection.execute("SELECT * FROM encoders")}  # fmt: skip
     parts: Parts = {}
     for folder, name, content in connection.execute("SELECT * FROM parts ORDER BY folder, name"):
         parts.setdefault(folder, {})[name] = content
-    return make_setup(encoders, parts, int(settings["frames_per_clip"]), settings["revision"])
+    try:
+        return make_setup(encoders, parts, int(settings["frames_per_clip"]), settings["revision"])
+    except (KeyError, ValueError, TypeError, AvsvError) as error:
+        raise DamagedGallery(f"its models cannot be read ({error})") from None

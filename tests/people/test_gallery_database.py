@@ -232,6 +232,24 @@ def test_damaged_files_and_other_files_are_refused(tmp_path):
         Gallery(tmp_path / "other.db")
 
 
+@pytest.mark.parametrize(
+    "change",
+    ["UPDATE embeddings SET vector = x'000000'", "UPDATE embeddings SET quality = '{'", "DELETE FROM settings",
+     "UPDATE embeddings SET quality = '[1]'", "UPDATE parts SET content = x'00'", "DELETE FROM encoders",
+     "UPDATE settings SET value = 'x' WHERE name = 'frames_per_clip'", "DROP TABLE recordings",
+     "UPDATE parts SET name = '../x'", "UPDATE embeddings SET vector = 'text'"],
+)  # fmt: skip
+def test_damaged_content_is_an_error_without_a_traceback(tmp_path, change):
+    world, gallery = World(), make_gallery(tmp_path)
+    gallery.enroll("a", [world.sample(0)])
+    connection = sqlite3.connect(gallery.path)
+    connection.execute(change)
+    connection.commit()
+    connection.close()
+    with pytest.raises(InputError, match=r"people\.gallery: is damaged"):
+        Gallery(gallery.path).identify([world.clip(0)])
+
+
 def test_a_gallery_of_a_newer_avsv_is_refused(tmp_path):
     gallery = make_gallery(tmp_path)
     with sqlite3.connect(gallery.path) as connection:
