@@ -209,6 +209,11 @@ damage_of() {
   fi
 }
 
+# damaged_in SET voice|face EXP_DIR: the entry of this modality in damaged_sets of AVN-E, if it is damaged in any clip of the set
+damaged_in() {
+  if grep -q "\"modality\": \"$2\"" "data/$1/utt2damage"; then echo ", $2: $3/$1/embedding.scp"; fi
+}
+
 # measure_noise voice|face EXP_DIR KIND ...: EXP_DIR/noise.npz, how these kinds of damage shift the training embeddings
 measure_noise() {
   local kinds=("${@:3}")

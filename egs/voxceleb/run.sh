@@ -242,7 +242,7 @@ if stage 5 "adaptation to ${adapt_set:-no domain (--adapt-set)}, and fusion netw
     fi
     $train_cmd "exp/$name/log/train.log" avsv train --task avn_e "${source_of[$name]}" "${train_options[@]}" \
       data_dir="data/$train_set" voice="$of_voice/$train_set/embedding.scp" face="$of_face/$train_set/embedding.scp" \
-      damaged_sets="[{data_dir: data/$damaged, voice: $of_voice/$damaged/embedding.scp, face: $of_face/$damaged/embedding.scp}]" \
+      damaged_sets="[{data_dir: data/$damaged$(damaged_in "$damaged" voice "$of_voice")$(damaged_in "$damaged" face "$of_face")}]" \
       "${noise[@]}" exp_dir="exp/$name"
   done
 fi
