@@ -209,9 +209,10 @@ damage_of() {
   fi
 }
 
-# damaged_in SET voice|face EXP_DIR: the entry of this modality in damaged_sets of AVN-E, if it is damaged in any clip of the set
+# damaged_in SET voice|face EXP_DIR: the entry of this modality in damaged_sets of AVN-E; none if no clip of the set has it damaged
 damaged_in() {
-  if grep -q "\"modality\": \"$2\"" "data/$1/utt2damage"; then echo ", $2: $3/$1/embedding.scp"; fi
+  local table=data/$1/utt2damage
+  if [ ! -e "$table" ] || grep -q "\"modality\": \"$2\"" "$table"; then echo ", $2: $3/$1/embedding.scp"; fi
 }
 
 # measure_noise voice|face EXP_DIR KIND ...: EXP_DIR/noise.npz, how these kinds of damage shift the training embeddings

@@ -177,6 +177,17 @@ def test_a_recipe_may_have_several_voices_faces_and_fusion_networks(recipe):
     assert {"exp/xvector/test/utt2snr", "exp/two/test/utt2voice_weight"} <= set(calibrate)
 
 
+def test_a_modality_that_is_damaged_in_no_training_clip_is_not_among_the_damaged_sets(recipe):
+    make_sets(recipe.folder, "mini", test="a_list", **HELD_OUT_SETS)
+    damaged = recipe.folder / "egs/mini/data/train_damaged"
+    damaged.mkdir(parents=True, exist_ok=True)
+    (damaged / "utt2damage").write_text('a {"modality": "face", "kind": "missing"}\n')
+    status, stderr, calls = recipe("mini/run.sh", "--adapt-folds", "1", "--stage", "5", "--stop-stage", "5")
+    assert status == 0, stderr
+    (train,) = [call for call in calls if call[0] == "train"]
+    assert "damaged_sets=[{data_dir: data/train_damaged, face: exp/face/train_damaged/embedding.scp}]" in train
+
+
 @pytest.mark.parametrize("options", [
     ["--voice", "conf/voice.yaml", "--voice", "exp/other"], ["--voice", "a=x", "--face", "a=y"], ["--fusion", "mean=x"],
     ["--fusion", "conf/avn_e.yaml:voice+other"], ["--fusion", "conf/avn_e.yaml:face+voice"],
