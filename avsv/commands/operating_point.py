@@ -10,7 +10,8 @@ of the calibration alone, whichever is higher.
 
 OUT is a small JSON for avsv verify and avsv identify --operating-point. It holds the threshold, the error rates to
 expect with 95 % confidence intervals for other people, and the hash of the calibration, SCORES.json, so that no other
-models are decided by it. The errors are flattered if the calibration was trained on the same people.
+models are decided by it. The errors are flattered if the calibration was trained on the same people, unless by avsv
+fuse --folds.
 
 --domain compares recordings of your own with those that the calibration was trained on, given their embeddings: do the
 cosines of different people, the mean embedding and the quality tables beside them agree? Labels are not needed for it.
@@ -80,7 +81,7 @@ def run(args):
     speakers = speakers_of(trials, utt2spk, args.utt2spk)
     own = OwnTrials(read_scores(args.scores, trials), trials.labels, speakers)
     point = choose(own, goal, calibration)
-    warnings = [*point.warnings, *warn_same_trials(source, args.trials)]
+    warnings = [*point.warnings, *warn_same_trials(source, args.trials, args.scores)]
     for scp, reference in args.domain:
         warnings += compare_domains(scp, reference, utt2spk)
     point = replace(point, warnings=warnings)

@@ -171,15 +171,27 @@ class OperatingPoint:
 
 
 def calibration_digest(calibration: ScoreFusion | QualityFusion) -> str:
-    """Short hash of what a calibration says, regardless of the file that holds it.
+    """Short hash of how a calibration makes log-likelihood ratios, and of what scores.
+
+    The names of score files and training lists do not matter: the same training with scores of another set gives the
+    same hash.
 
     Examples
     --------
-    >>> one, other = (ScoreFusion(["voice"], prior, [], []) for prior in (0.5, 0.1))
-    >>> calibration_digest(one) == calibration_digest(other)
-    False
+    >>> from avsv.scoring.calibration import Map
+    >>> one, same, other = (calibration_digest(ScoreFusion([name], 0.5, [], [Map([True], [weight], 0.0)]))
+    ...                     for name, weight in (("a", 2.0), ("b", 2.0), ("a", 3.0)))
+    >>> one == same, one == other
+    (True, False)
     """
-    return digest(asdict(calibration))
+    content = asdict(calibration)
+    if isinstance(calibration, QualityFusion):
+        del content["lists"]
+        content["systems"] = [{key: value for key, value in system.items() if key != "name"}
+                              for system in content["systems"]]  # fmt: skip
+    else:
+        del content["systems"]
+    return digest(content)
 
 
 def write_operating_point(path: Path | str, point: OperatingPoint) -> None:

@@ -109,3 +109,15 @@ def test_another_domain_is_warned_of_and_recorded(own, world):
     status, output = own("--domain", world.train, world.folder / "far.scp")
     warnings = read_operating_point(world.folder / "point.json").warnings
     assert status == 0 and any("far.scp" in warning and warning in output for warning in warnings)
+
+
+def test_scores_by_folds_of_the_same_trials_are_honest(own, avsv, world):
+    folder = world.folder
+    people = dict(line.split() for line in world.utt2spk.read_text().splitlines())
+    fold = {person: number % 5 for number, person in enumerate(sorted(set(people.values())))}
+    (folder / "folds").write_text("".join(f"{name} {fold[person]}\n" for name, person in people.items()))
+    argv = ["--trials", world.train_trials, "--scores", folder / "train.cosine", "--folds", folder / "folds"]
+    status, output = avsv("fuse", *argv, folder / "crossed")
+    assert status == 0, output
+    status, output = own(scores="crossed")
+    assert status == 0 and "these very trials" not in output
