@@ -1,4 +1,4 @@
-"""avsv normalize: normalise scores against a cohort: z-norm, t-norm, zt-norm, s-norm or as-norm.
+"""avsv normalize: normalise scores against a cohort: z-norm, t-norm, zt-norm, s-norm, as-norm or mean-norm.
 
 The cohort should contain speakers that are in no trial, ideally the models' training speakers. Recordings that are also
 in the trials are left out; with --utt2spk and --cohort-utt2spk, so are all recordings of the trials' speakers. With
@@ -6,7 +6,10 @@ in the trials are left out; with --utt2spk and --cohort-utt2spk, so are all reco
 
 as-norm uses the mean and standard deviation of the --top-n highest cohort scores (of all if the cohort is smaller):
 those of the recording itself or, with --cohort-choice other, its scores against the members that score highest with the
-other recording of the trial. The latter takes about twice as long.
+other recording of the trial. The latter takes about twice as long. mean-norm subtracts the means only.
+
+The cohort may be of the test's domain, even the test set itself: with --folds, a table "recording fold", a recording is
+compared with the cohort recordings of the other folds only.
 
 example:
   avsv normalize --method as-norm --trials data/vox1/trials/vox1-O --scores exp/voice/scores/vox1-O.cosine \\
@@ -43,11 +46,17 @@ def add_arguments(parser):
         "--utt2spk", type=Path, metavar="FILE", help="speaker of each trial recording, to keep them out of the cohort"
     )
     best = parser.add_mutually_exclusive_group()
-    best.add_argument("--top-n", type=at_least_one, metavar="N", help="highest cohort scores used by as-norm (300)")
+    best.add_argument(
+        "--top-n", type=at_least_one, metavar="N", help="highest cohort scores used by as-norm and mean-norm (300)"
+    )
     best.add_argument("--top-share", type=prior, metavar="P", help="the same number as a share of the cohort, 0 to 1")
     parser.add_argument(
         "--cohort-choice", choices=["own", "other"],
-        help="as-norm: members that score highest with the recording itself, or with the other recording (own)",
+        help="as-norm, mean-norm: members that score highest with the recording itself, or with the other one (own)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--folds", type=Path, metavar="FILE",
+        help='as-norm, mean-norm: table "recording fold" of trials and cohort, which consists of recordings',
     )  # fmt: skip
     parser.add_argument(
         "--cohort-means", type=Path, metavar="FILE",
@@ -63,9 +72,10 @@ def run(args):
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from avsv.errors import InputError
     from avsv.jobs.provenance import MadeFrom
+    from avsv.kaldi.embeddings import read_embeddings
     from avsv.kaldi.origin import read_system
     from avsv.kaldi.scores import read_scores
-    from avsv.kaldi.tables import write_table
+    from avsv.kaldi.tables import read_table, write_table
     from avsv.kaldi.trials import read_trials
     from avsv.scoring.cohort import read_cohort
     from avsv.scoring.finite import companions, write_finite
@@ -74,8 +84,9 @@ def run(args):
     from avsv.scoring.trial_scores import cohort_means, normalize
 
     adaptive = METHODS[args.method].adaptive
-    refuse_options_without_effect(args, adaptive)
-    people = {"people": args.utt2spk, "people of the cohort": args.cohort_utt2spk}
+    by_speaker = args.cohort_of == "speakers" or (args.cohort_of is None and args.cohort_utt2spk is not None)
+    refuse_options_without_effect(args, adaptive, by_speaker)
+    people = {"people": args.utt2spk, "people of the cohort": args.cohort_utt2spk, "folds": args.folds}
     more = {"scores": args.scores, "cohort": args.cohort, **people}
     record = MadeFrom(args.verb, {**backend_inputs(args), **more}, result_options(args))
     means_files = [args.cohort_means] if args.cohort_means else []
@@ -87,8 +98,10 @@ def run(args):
     if None not in (system, made := read_system(args.scores)) and made != system:
         raise InputError(f"{args.scores}: scores of {made}, but the embeddings and options are of {system}")
     raw = read_scores(args.scores, trials, incomplete=args.missing == "drop")
-    by_speaker = args.cohort_of == "speakers" or (args.cohort_of is None and args.cohort_utt2spk is not None)
-    cohort = read_cohort(args.cohort, pool.embeddings, args.cohort_utt2spk, args.utt2spk, by_speaker)
+    if args.folds:
+        cohort, how["folds"] = read_embeddings(args.cohort), read_table(args.folds, 2, "recording fold")
+    else:
+        cohort = read_cohort(args.cohort, pool.embeddings, args.cohort_utt2spk, args.utt2spk, by_speaker)
     n_best = n_highest(len(cohort), args.top_n, args.top_share) if adaptive else len(cohort)
     how |= {"n_best": n_best, "names": (args.scores, args.cohort)}
     choice = args.cohort_choice or "own"
@@ -121,11 +134,13 @@ def choice_of(args) -> str:
     return f"-top-{best}" * (best not in (None, TOP_N)) + "-other" * (args.cohort_choice == "other")
 
 
-def refuse_options_without_effect(args, adaptive: bool) -> None:
-    """Raise OptionError for options of adaptive methods if the method uses the whole cohort."""
+def refuse_options_without_effect(args, adaptive: bool, by_speaker: bool) -> None:
+    """Raise OptionError for options of adaptive methods if the method uses the whole cohort, or that contradict."""
     from avsv.errors import OptionError
 
-    for option in ("top_n", "top_share", "cohort_choice"):
+    if args.folds and (by_speaker or args.utt2spk or args.cohort_means):
+        raise OptionError("--folds keeps recordings apart: leave out --utt2spk, --cohort-utt2spk and --cohort-means")
+    for option in ("top_n", "top_share", "cohort_choice", "folds"):
         if getattr(args, option) is not None and not adaptive:
             name = "--" + option.replace("_", "-")
             raise OptionError(f"{name} has no effect on {args.method}, which uses the whole cohort")

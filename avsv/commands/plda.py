@@ -2,7 +2,8 @@
 
 OUT is a folder with mean.vec, transform.mat and plda in Kaldi's format, for avsv score --backend plda --plda OUT.
 Embeddings of speakers that are absent from utt2spk are an error; speakers with a single embedding contribute to the
-between-speaker covariance only. --coral first maps the training embeddings to the mean and covariance of another domain
+between-speaker covariance only. Damaged versions of the same recordings, by a further --embeddings, teach PLDA which
+directions damage changes. --coral first maps the training embeddings to the mean and covariance of another domain
 (avsv adapt is an alternative).
 
 example:
@@ -20,7 +21,10 @@ FILES = ("plda", "mean.vec", "transform.mat")
 
 
 def add_arguments(parser):
-    parser.add_argument("--embeddings", type=Path, required=True, metavar="SCP", help="training embeddings")
+    parser.add_argument(
+        "--embeddings", type=Path, required=True, action="append", metavar="SCP",
+        help="training embeddings; may be repeated, for damaged versions of the recordings",
+    )  # fmt: skip
     parser.add_argument("--utt2spk", type=Path, required=True, metavar="FILE", help="speaker of each recording")
     parser.add_argument(
         "--lda-dim", type=at_least_one, metavar="N", help="dimensions kept by LDA, fewer than speakers (all)"
@@ -35,7 +39,7 @@ def run(args):
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # small matrices: more threads would only wait
     from avsv.jobs.files import replaced_together
     from avsv.jobs.provenance import MadeFrom
-    from avsv.kaldi.embeddings import read_embeddings
+    from avsv.kaldi.embeddings import read_embeddings, read_together
     from avsv.kaldi.origin import embeddings_model, same_model, write_trained_on
     from avsv.scoring.adaptation import coral
     from avsv.scoring.plda_files import write_plda
@@ -46,9 +50,10 @@ def run(args):
     made = MadeFrom(args.verb, inputs, result_options(args))
     if made.is_current(*(args.out / name for name in FILES)):
         return
-    model = same_model({path: embeddings_model(path) for path in (args.embeddings, args.coral) if path is not None})
-    embeddings = read_embeddings(args.embeddings)
-    people = speaker_numbers(embeddings, args.utt2spk, args.embeddings)
+    scps = [*args.embeddings, *([args.coral] if args.coral else [])]
+    model = same_model({path: embeddings_model(path) for path in scps})
+    embeddings = read_together(args.embeddings)
+    people = speaker_numbers(embeddings, args.utt2spk, args.embeddings[0])
     vectors = embeddings.vectors
     if args.coral:
         vectors = coral(vectors, read_embeddings(args.coral).vectors)

@@ -89,6 +89,22 @@ def read_embeddings(scp: Path | str, only: Iterable[str] | None = None) -> Embed
     return Embeddings(ids, vectors)
 
 
+def read_together(scps: Sequence[Path | str]) -> Embeddings:
+    """Read the vectors of several scp files as one set; a recording may be in several, as when versions of it differ.
+
+    Raises
+    ------
+    InputError : raised by `read_embeddings`, or the vectors of two files differ in size
+    """
+    parts = [read_embeddings(scp) for scp in scps]
+    full = [(scp, part) for scp, part in zip(scps, parts, strict=True) if len(part)] or [(scps[0], parts[0])]
+    for scp, part in full:
+        if part.vectors.shape[1] != full[0][1].vectors.shape[1]:
+            raise InputError(f"{scp}: embeddings of {part.vectors.shape[1]} values, those of {full[0][0]} have "
+                            f"{full[0][1].vectors.shape[1]}")  # fmt: skip
+    return Embeddings([name for _, part in full for name in part.ids], np.concatenate([p.vectors for _, p in full]))
+
+
 def read_vectors(
     scp: Path | str, ids: Sequence[str], archives: Sequence[str], offsets: Sequence[int], parts: Mapping[int, Range]
 ) -> np.ndarray:

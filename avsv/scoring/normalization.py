@@ -1,4 +1,4 @@
-"""Score normalisation against a cohort: z-norm, t-norm, zt-norm, s-norm and adaptive s-norm (as-norm).
+"""Score normalisation against a cohort: z-norm, t-norm, zt-norm, s-norm, adaptive s-norm (as-norm) and mean-norm.
 
 A score is shifted and scaled by the mean and standard deviation of one or both recordings' scores against a cohort of
 other speakers. To add a method, write its function and give it a line in METHODS: `avsv normalize` takes its choices
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from avsv.errors import InputError, refuse_unknown
+from avsv.errors import InputError, OptionError, refuse_unknown
 from avsv.kaldi.trials import Trials
 from avsv.scoring.cohort_statistics import (
     all_statistics,
@@ -29,6 +29,7 @@ SAMPLE, TOLERANCE = 10_000, 0.01  # trials scored again; tolerance on their scor
 CHOICES = ("own", "other")
 TOP_N = 300  # number of cohort scores that an adaptive method uses by default
 Sides = tuple[np.ndarray, np.ndarray]
+Folds = tuple[np.ndarray, np.ndarray]
 
 
 def z_norm(scores: np.ndarray, pairs: np.ndarray, recordings: np.ndarray, cohort: Sides) -> np.ndarray:
@@ -65,22 +66,38 @@ def s_norm(scores: np.ndarray, pairs: np.ndarray, recordings: np.ndarray, cohort
 
 
 def as_norm(
-    scores: np.ndarray, pairs: np.ndarray, recordings: np.ndarray, cohort: Sides, n_best: int, choice: str
+    scores: np.ndarray,
+    pairs: np.ndarray,
+    recordings: np.ndarray,
+    cohort: Sides,
+    n_best: int,
+    choice: str,
+    folds: Folds | None = None,
 ) -> np.ndarray:
     """s-norm with the highest cohort scores only (Matejka et al., Interspeech 2017).
 
     With `choice` "own", each recording's own highest scores are taken (adaptive s-norm 1); with "other", its scores
     against the members that score highest with the other recording of the trial (adaptive s-norm 2).
     """
-    members = cohort[1]
-    if choice == "own" or n_best == len(members):
-        return normalize_sides([0, 1], scores, pairs, recordings, cohort, n_best)
-    both = np.concatenate([pairs, pairs[:, ::-1]])
-    used, rows = np.unique(both, return_inverse=True)
-    mean, deviation = chosen_statistics(take(recordings, used), members, rows.reshape(-1, 2), n_best)
-    refuse_equal(deviation, np.tile(np.arange(len(pairs)), 2), "trial", n_best)
-    rows = np.arange(len(both)).reshape(2, -1).T  # each trial's two statistics
-    return sum((scores - mean[side]) / deviation[side] for side in rows.T) / 2
+    mean, deviation = adaptive_statistics(pairs, recordings, cohort[1], n_best, choice, folds)
+    return sum((scores - mean[side]) / deviation[side] for side in range(2)) / 2
+
+
+def mean_norm(
+    scores: np.ndarray,
+    pairs: np.ndarray,
+    recordings: np.ndarray,
+    cohort: Sides,
+    n_best: int,
+    choice: str,
+    folds: Folds | None = None,
+) -> np.ndarray:
+    """as-norm without the division by deviations, to keep the scale of likelihood ratios (our choice).
+
+    Against a cohort of the test's domain, it removes the part of a score that people of this domain have in common.
+    """
+    mean, _ = adaptive_statistics(pairs, recordings, cohort[1], n_best, choice, folds)
+    return scores - (mean[0] + mean[1]) / 2
 
 
 @dataclass(frozen=True)
@@ -103,6 +120,7 @@ METHODS = {
     "zt-norm": Method(zt_norm, left_out=1),
     "s-norm": Method(s_norm),
     "as-norm": Method(as_norm, adaptive=True),
+    "mean-norm": Method(mean_norm, adaptive=True),
 }
 
 
@@ -114,6 +132,7 @@ def normalize(
     cohort: Sides,
     n_best: int | None = None,
     choice: str = "own",
+    folds: Folds | None = None,
 ) -> np.ndarray:
     """Normalise the scores of trials.
 
@@ -128,6 +147,8 @@ def normalize(
         scores
     n_best : for adaptive methods, how many of the highest cohort scores are used; None for all. See `n_highest`
     choice : for adaptive methods, one of CHOICES: whose highest scores select the members
+    folds : for adaptive methods with the choice "own": fold of each recording (n,) and of each member (c,). The members
+        for a recording are those of other folds; the same share of them is used as `n_best` is of the cohort
 
     Returns
     -------
@@ -135,7 +156,7 @@ def normalize(
 
     Raises
     ------
-    OptionError : unknown method or choice
+    OptionError : unknown method or choice, or one that folds do not go with
     InputError : fewer than two cohort scores, or all cohort scores of a recording are equal (no standard deviation)
 
     Examples
@@ -150,8 +171,42 @@ def normalize(
     n_best = n_best if entry.adaptive and n_best is not None else n_members
     if (n_scores := n_best - entry.left_out) < 2:
         raise InputError(f"{method} needs at least two cohort scores of each recording, found {n_scores}")
-    adaptive = (n_best, choice) if entry.adaptive else ()
+    if folds is not None and not (entry.adaptive and choice == "own"):
+        raise OptionError(f"folds go with {' and '.join(adaptive_methods())}, and with the choice own")
+    adaptive = (n_best, choice, folds) if entry.adaptive else ()
     return entry.apply(scores, pairs, recordings, cohort, *adaptive)
+
+
+def adaptive_methods() -> list[str]:
+    """The methods that use the highest cohort scores only."""
+    return [name for name, entry in METHODS.items() if entry.adaptive]
+
+
+def adaptive_statistics(
+    pairs: np.ndarray, recordings: np.ndarray, members: np.ndarray, n_best: int, choice: str, folds: Folds | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and deviation of the chosen cohort scores of both recordings of each trial, (2, trials) float64 each."""
+    if choice == "other" and n_best < len(members):
+        both = np.concatenate([pairs, pairs[:, ::-1]])
+        used, rows = np.unique(both, return_inverse=True)
+        mean, deviation = chosen_statistics(take(recordings, used), members, rows.reshape(-1, 2), n_best)
+        refuse_equal(deviation, np.tile(np.arange(len(pairs)), 2), "trial", n_best)
+        return mean.reshape(2, -1), deviation.reshape(2, -1)
+    if folds is None:
+        mean, deviation, rows = side_statistics(recordings, pairs, members, n_best)
+        return mean[rows.T], deviation[rows.T]
+    used, rows = np.unique(pairs, return_inverse=True)
+    mean, deviation = np.empty(len(used)), np.empty(len(used))
+    for fold in np.unique(folds[0][used]):
+        here, others = folds[0][used] == fold, members[folds[1] != fold]
+        n = round(n_best * len(others) / len(members))
+        if n < 2:
+            raise InputError(f"the cohort of one of the folds has {len(others)} members in others, of which {n} would "
+                            "be used; at least two are needed")  # fmt: skip
+        mean[here], deviation[here] = cohort_statistics(take(recordings, used[here]), others, n)
+    refuse_equal(deviation, used, "recording", n_best)
+    rows = rows.reshape(pairs.shape).T
+    return mean[rows], deviation[rows]
 
 
 def refuse_other_scores(

@@ -1,6 +1,6 @@
 """Scores of a trial list in memory: score, normalize, calibrate and fuse as Python functions."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -95,6 +95,7 @@ def normalize(
     backend: Backend | None = None,
     spk2utt: Path | str | None = None,
     enroll_method: str = "embedding-average",
+    folds: Mapping[str, str] | None = None,
     names: tuple[Path | str, Path | str] = ("scores", "cohort"),
 ) -> np.ndarray:
     """Normalise the scores of trials against a cohort of other speakers.
@@ -105,9 +106,11 @@ def normalize(
     trials, enroll, test, backend, spk2utt, enroll_method : as for `score`
     cohort : embeddings of speakers who are in none of the trials, preferably one mean embedding per speaker;
         `avsv.scoring.cohort.read_cohort` reads one without the speakers of the trials
-    method : "z-norm", "t-norm", "zt-norm", "s-norm" or "as-norm", see avsv/scoring/normalization.py
-    n_best : for as-norm, number of highest cohort scores used (300)
-    choice : for as-norm, whose highest scores select the members: "own" or "other"
+    method : "z-norm", "t-norm", "zt-norm", "s-norm", "as-norm" or "mean-norm", see avsv/scoring/normalization.py
+    n_best : for as-norm and mean-norm, number of highest cohort scores used (300)
+    choice : for as-norm and mean-norm, whose highest scores select the members: "own" or "other"
+    folds : for as-norm and mean-norm, recording -> fold, of the trials and the cohort: the members for a recording are
+        those of other folds. The cohort may then be the test set itself
     names : of the scores and of the cohort, for messages
 
     Returns
@@ -142,8 +145,22 @@ def normalize(
     if normalization.METHODS[method].adaptive:
         n_best = normalization.n_highest(len(cohort), n_best)
     members, pairs = backend(cohort), pool.pairs[complete]
-    normalised[complete] = normalization.normalize(method, scores[complete], pairs, left, members, n_best, choice)
+    numbers = None if folds is None else numbers_of_folds(folds, pool, cohort)
+    how = (n_best, choice, numbers)
+    normalised[complete] = normalization.normalize(method, scores[complete], pairs, left, members, *how)
     return normalised
+
+
+def numbers_of_folds(folds: Mapping[str, str], pool: TrialEmbeddings, cohort: Embeddings) -> normalization.Folds:
+    """The folds of the recordings and of the members as numbers; InputError if one has none, or for models."""
+    if pool.models:
+        raise InputError("folds are those of recordings, but the trials name models of several recordings")
+    if unknown := [name for name in (*pool.embeddings.ids, *cohort.ids) if name not in folds]:
+        raise InputError(f"folds: {len(unknown)} recordings have none, the first: {unknown[0]}")
+    numbers = {fold: number for number, fold in enumerate(sorted(set(folds.values())))}
+    of_recordings, of_members = (np.array([numbers[folds[name]] for name in ids], int)
+                                 for ids in (pool.embeddings.ids, cohort.ids))  # fmt: skip
+    return of_recordings, of_members
 
 
 def cohort_means(

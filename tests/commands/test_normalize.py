@@ -216,3 +216,38 @@ def test_scores_of_other_trials_are_refused(avsv, scored):
     status, output = normalize(avsv, scored, "--method", "s-norm")
     assert status == 1
     assert f"1 of {len(lines)} trials" in output
+
+
+def test_with_folds_the_test_set_itself_is_the_cohort_without_a_recordings_own_fold(avsv, scored):
+    (scored.folder / "folds").write_text("".join(f"{name} {name[:6]}\n" for name in read_embeddings(scored.test).ids))
+    options = ("--method", "mean-norm", "--top-share", 0.2, "--cohort", scored.test, "--folds", scored.folder / "folds")
+    status, output = normalize(avsv, scored, *options)
+    assert status == 0, output
+    unit = {name: vector / np.linalg.norm(vector) for name, vector in zip(*vars(read_embeddings(scored.test)).values())}
+    trials, expected = read_trials(scored.trials), []
+    for pair in (trials[n] for n in range(len(trials))):
+        # 7 of 8 people are in other folds, 35 recordings, of which the highest 7 count
+        means = [np.mean(sorted(unit[name] @ unit[o] for o in unit if o[:6] != name[:6])[-7:]) for name in pair]
+        expected.append(unit[pair[0]] @ unit[pair[1]] - np.mean(means))
+    assert scored.scores("n") == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--method", "s-norm"),
+        ("--method", "as-norm", "--cohort-utt2spk", "utt2spk"),
+        ("--method", "as-norm", "--cohort-choice", "other"),
+    ],
+)
+def test_folds_with_options_that_contradict_them_are_refused(avsv, scored, options):
+    (scored.folder / "folds").write_text("".join(f"{name} {name[:6]}\n" for name in read_embeddings(scored.test).ids))
+    options = [scored.utt2spk if option == "utt2spk" else option for option in options]
+    assert normalize(avsv, scored, *options, "--cohort", scored.test, "--folds", scored.folder / "folds")[0] == 1
+
+
+def test_a_recording_without_a_fold_is_named(avsv, scored):
+    (scored.folder / "folds").write_text("".join(f"{name} 1\n" for name in read_embeddings(scored.test).ids[1:]))
+    options = ("--method", "mean-norm", "--cohort", scored.test, "--folds", scored.folder / "folds")
+    status, output = normalize(avsv, scored, *options)
+    assert status == 1 and "test00-0" in output

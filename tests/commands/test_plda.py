@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from avsv.kaldi.embeddings import read_embeddings, write_embeddings
+from avsv.scoring.plda_files import read_plda
 
 
 def eer(avsv, world, scores):
@@ -88,3 +89,30 @@ def test_embeddings_of_another_size_are_refused(avsv, world):
     status, output = train(avsv, world, "--coral", world.folder / "o.scp")
     assert status == 1
     assert "adaptation embeddings have 3 values, training embeddings 12" in output
+
+
+def test_versions_of_the_recordings_are_trained_on_together(avsv, world):
+    """As one scp file of both, whose recordings have different names."""
+    both = read_embeddings(world.train)
+    noisy = both.vectors + 0.5 * np.random.default_rng(1).standard_normal(both.vectors.shape)
+    write_embeddings(world.folder / "noisy.ark", world.folder / "noisy.scp", both.ids, noisy)
+    renamed = [f"{name}-n" for name in both.ids]
+    all_vectors = np.concatenate([both.vectors, noisy])
+    write_embeddings(world.folder / "all.ark", world.folder / "all.scp", [*both.ids, *renamed], all_vectors)
+    people = world.utt2spk.read_text()
+    more = "".join(f"{name} {name[:-4]}\n" for name in renamed)
+    (world.folder / "all.utt2spk").write_text(people + more)
+    two = ("--embeddings", world.train, "--embeddings", world.folder / "noisy.scp", "--utt2spk", world.utt2spk)
+    one = ("--embeddings", world.folder / "all.scp", "--utt2spk", world.folder / "all.utt2spk")
+    for options, name in ((two, "two"), (one, "one")):
+        status, output = avsv("plda", *options, world.folder / name)
+        assert status == 0, output
+    first, second = (read_plda(world.folder / name).gaussians for name in ("two", "one"))
+    assert first.psi == pytest.approx(second.psi, rel=1e-6)
+
+
+def test_versions_of_another_size_are_named(avsv, world):
+    write_embeddings(world.folder / "short.ark", world.folder / "short.scp", ["train00-0"], np.ones((1, 3)))
+    status, output = avsv("plda", "--embeddings", world.train, "--embeddings", world.folder / "short.scp", "--utt2spk",
+                          world.utt2spk, world.folder / "plda")  # fmt: skip
+    assert status == 1 and "short.scp" in output

@@ -5,7 +5,7 @@ import csv
 import numpy as np
 import pytest
 
-from avsv.errors import InputError
+from avsv.errors import InputError, OptionError
 from avsv.evaluation.errors import eer
 from avsv.scoring.cosine import inner_products, unit_length
 from avsv.scoring.normalization import METHODS, n_highest, normalize
@@ -44,10 +44,10 @@ def by_loop(method, n_best, choice="own"):
         sides = []
         for recording, other in ((a, b), (b, a)):
             scores = np.array(of_cohort(recording))
-            if method == "as-norm":
+            if method in ("as-norm", "mean-norm"):
                 chosen = np.argsort(of_cohort(recording if choice == "own" else other))[-n_best:]
                 scores = scores[chosen]
-            sides.append(z(score, scores))
+            sides.append(score - scores.mean() if method == "mean-norm" else z(score, scores))
         normalised.append({"z-norm": sides[0], "t-norm": sides[1]}.get(method, sum(sides) / 2))
     return normalised
 
@@ -59,10 +59,44 @@ def test_scores_match_a_double_loop(method, n_best):
     assert normalised == pytest.approx(by_loop(method, n_best), rel=1e-4)
 
 
+@pytest.mark.parametrize("method", ["as-norm", "mean-norm"])
 @pytest.mark.parametrize("n_best", [2, 10, 40])
-def test_as_norm_with_the_other_recordings_choice_matches_a_double_loop(n_best):
-    normalised = normalize("as-norm", SCORES, PAIRS, RECORDINGS, BOTH, n_best, "other")
-    assert normalised == pytest.approx(by_loop("as-norm", n_best, "other"), rel=1e-4, abs=1e-4)
+def test_the_other_recordings_choice_matches_a_double_loop(method, n_best):
+    normalised = normalize(method, SCORES, PAIRS, RECORDINGS, BOTH, n_best, "other")
+    assert normalised == pytest.approx(by_loop(method, n_best, "other"), rel=1e-4, abs=1e-4)
+
+
+@pytest.mark.parametrize("method", ["as-norm", "mean-norm"])
+def test_members_of_a_recordings_own_fold_are_left_out(method):
+    """Each trial equals the mean of its sides' scores, normalised by the cohort without the side's fold."""
+    folds = np.arange(len(RECORDINGS)) % 3, np.arange(len(COHORT)) % 4  # the members of fold 3 serve everybody
+    normalised = normalize(method, SCORES, PAIRS, RECORDINGS, BOTH, len(COHORT), "own", folds)
+    for (a, b), score, found in zip(PAIRS, SCORES, normalised):
+        sides = []
+        for recording in (a, b):
+            others = np.array(of_cohort(recording))[folds[1] != folds[0][recording]]
+            sides.append(score - others.mean() if method == "mean-norm" else z(score, others))
+        assert found == pytest.approx(sum(sides) / 2, rel=1e-4, abs=1e-5)
+
+
+def test_folds_use_the_same_share_of_fewer_members():
+    folds = np.zeros(len(RECORDINGS), int), np.arange(len(COHORT)) % 2
+    normalised = normalize("mean-norm", SCORES, PAIRS, RECORDINGS, BOTH, 10, "own", folds)
+    half = COHORT[1::2]
+    assert normalised == pytest.approx(normalize("mean-norm", SCORES, PAIRS, RECORDINGS, (half, half), 5), rel=1e-5)
+
+
+@pytest.mark.parametrize(("method", "choice"), [("s-norm", "own"), ("as-norm", "other")])
+def test_folds_go_with_own_highest_scores_only(method, choice):
+    folds = np.zeros(len(RECORDINGS), int), np.ones(len(COHORT), int)
+    with pytest.raises(OptionError):
+        normalize(method, SCORES, PAIRS, RECORDINGS, BOTH, 10, choice, folds)
+
+
+def test_a_fold_without_two_members_in_others_is_refused():
+    folds = np.zeros(len(RECORDINGS), int), np.array([1, *[0] * (len(COHORT) - 1)])
+    with pytest.raises(InputError):
+        normalize("as-norm", SCORES, PAIRS, RECORDINGS, BOTH, 40, "own", folds)
 
 
 def test_the_choices_differ():

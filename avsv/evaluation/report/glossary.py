@@ -24,6 +24,7 @@ BACKENDS = {
     "cosine": "cosine of the two embeddings; in score fusion, the back-end of the scores that are fused",
     "plda": "log-likelihood ratio of probabilistic linear discriminant analysis (PLDA), trained on the training set",
     "as-norm": "adaptive score normalisation: each side's score is normalised by its most similar cohort speakers",
+    "mean-norm": "the mean of each side's highest scores against recordings of the test's domain is subtracted",
     "s-norm": "symmetric score normalisation by the whole cohort",
     "z-norm": "score normalisation by the enrolment side's scores against the cohort",
     "t-norm": "score normalisation by the test side's scores against the cohort",
