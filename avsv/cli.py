@@ -21,7 +21,7 @@ GROUPS = {
     "back-end": "score normalize calibrate fuse plda lda adapt uncertain-plda",
     "evaluation": "evaluate evaluate-identification compare report explain",
     "training": "train noise-statistics",
-    "people": "operating-point verify enroll identify gallery",
+    "people": "operating-point verify enroll identify gallery serve",
 }
 NO_MEMORY = "out of memory; free some, or raise the limit (ulimit -v, the job's --mem)"
 MISPLACED = {

@@ -171,7 +171,7 @@ def mismatches(
         others = [*enrolled, *(other.clip for place, other in enumerate(samples) if place != number)]
         if not others:
             continue
-        ratio = compare(setup, others, sample.clip)
+        ratio, _ = compare(setup, others, sample.clip)
         text = (f"{sample.path}: does not match the other recordings of {name} (log-likelihood ratio {ratio:.1f}); "
                 "another person?")  # fmt: skip
         if ratio < MISMATCH:
@@ -181,19 +181,28 @@ def mismatches(
     return against, doubtful
 
 
-def compare(setup: Setup, person: Sequence[Clip], clip: Clip) -> float:
-    """Log-likelihood ratio of a file and the recordings of a person; 0 without a common modality."""
+def compare(setup: Setup, person: Sequence[Clip], clip: Clip) -> tuple[float, dict[str, float]]:
+    """Compare a file with the recordings of a person.
+
+    Returns
+    -------
+    ratio : natural-log likelihood ratio; 0 without a common modality
+    scores : modality -> cosine, or PLDA's log-likelihood ratio, for the common modalities
+    """
     rows, clip = person_rows(setup, person), setup.adapt(clip)
     scores = np.full((1, len(setup.columns)), np.nan)
     quality = {name: np.full((1, len(setup.measures(name))), np.nan) for name in setup.modalities}
+    common = {}
     for modality, row in rows.items():
         quality[modality][0] = row.quality
         if modality in clip.vectors:
             sides = setup.sides(modality)
             probe = sides.probe(clip.vectors[modality])
             offset = np.ravel(sides.offsets(probe, np.array([row.count])))[0]
-            scores[0, setup.columns[modality]] = row.vector @ probe + row.own + offset
-    return float(setup.ratios(scores, quality, {name: setup.quality(name, clip) for name in setup.modalities})[0])
+            common[modality] = float(row.vector @ probe + row.own + offset)
+            scores[0, setup.columns[modality]] = common[modality]
+    ratios = setup.ratios(scores, quality, {name: setup.quality(name, clip) for name in setup.modalities})
+    return float(ratios[0]), common
 
 
 def same_person_elsewhere(

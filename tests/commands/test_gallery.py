@@ -13,7 +13,7 @@ from avsv.embeddings.face import load_face_encoder
 from avsv.embeddings.voice import load_voice_encoder
 from avsv.people.operating_point import calibration_digest, write_operating_point
 from avsv.scoring.calibration import read_fusion
-from tests.commands.test_verify import write_video
+from tests.commands.clips import write_video
 from tests.people.galleries import operating_point
 
 NOBODY = REFUSED = 3
