@@ -22,7 +22,7 @@ from tests.benchmarks.intervals import TrialList, as_llr, population
 
 RATES = (0.1, 0.03, 0.01, 0.003, 0.001)
 PRIORS = (0.5, 0.01)
-PEOPLE = (10, 20, 50, 100)
+PEOPLE = (10, 20, 50)
 EER = 0.05
 APART = -2 * norm.ppf(EER)
 CALIBRATION = ScoreFusion(["score"], 0.5, [], [], [None])
