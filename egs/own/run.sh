@@ -173,6 +173,11 @@ if stage 10 "results"; then
   else
     rm -f exp/results/index.html   # of an earlier run with known people
   fi
+  for modality in $(modalities); do
+    if [ -s "exp/$modality/own/skipped" ]; then
+      echo "$(wc -l <"exp/$modality/own/skipped") of $(wc -l <data/own/utt2spk) clips have no usable $modality: exp/$modality/own/skipped"
+    fi
+  done
   local/report_people.py --p-target "$p_target" --p-wrong "$p_wrong" data/own exp/logistic/own/pairs.cosine exp/results
 fi
 

@@ -36,6 +36,16 @@ real_data() {
   "${run[@]}" --adapt-set other --other-set other --other-corpus "$work/other/vox1"
   python tests/egs/check_results.py egs/voxceleb/exp/other/results/results.json adapted clean noisy-0.6
   grep -q "vox1-O" egs/voxceleb/exp/results/claim.md && grep -q "other-O" egs/voxceleb/exp/other/results/claim.md
+  echo "== egs/own on 30 videos of ten people, two in the wrong folder, and a stranger"
+  python tests/egs/own_videos.py "$data/minivox/vox2/dev" "$work/videos"
+  cp -r egs/own egs/own_videos   # the documentation runs egs/own
+  bash egs/own_videos/run.sh --media "$work/videos" --voice egs/voxceleb/exp/voice --face "$data/models/mobileface"
+  [ "$(sed 1d egs/own_videos/exp/results/suspects.tsv | cut -f 1 | grep -c /wrong-)" = 2 ]
+  [ "$(wc -l <egs/own_videos/exp/results/suspects.tsv)" = 3 ]
+  # somebody is named by status 0, nobody by status 3
+  avsv identify egs/own_videos/exp/people.gallery "$work/videos.known.mp4" >"$work/known"
+  head -n 1 "$work/known" | grep "$(find "$work/videos" -mindepth 1 -printf '%P\n' | cut -d / -f 1 | sort | tail -n 1)"
+  avsv identify egs/own_videos/exp/people.gallery "$work/videos.stranger.mp4" && return 1
   if [ -d "$data/nsc" ]; then
     echo "== egs/nsc in six folds"
     bash egs/nsc/run.sh --nsc "$data/nsc" --systems ecapa --groups 3
