@@ -1,9 +1,9 @@
 """Identification rates as tables for readers: aligned text and Markdown."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from avsv.evaluation.tables import aligned, markdown_rows, shown, span
+from avsv.evaluation.tables import aligned, markdown_rows, shown
 
 
 def identification_text(rows: Mapping[str, dict]) -> str:
@@ -52,9 +52,14 @@ def table_cells(rows: Mapping[str, dict], title: str = "system") -> list[list[st
         line = [name]
         for kind in ("rank", "dir"):
             for key, value in row[f"{kind}_percent"].items():
-                line += [shown(value, 1), span(row[f"{kind}_ci95"][key], 1)]
+                line += [shown(value, 1), interval(row[f"{kind}_ci95"][key])]
         cells.append(line)
     return cells
+
+
+def interval(ends: Sequence[float] | None) -> str:
+    """An interval in percent as `81.2-90.5`; `-` for None."""
+    return f"{ends[0]:.1f}-{ends[1]:.1f}" if ends else "-"
 
 
 def sizes_text(rows: Mapping[str, dict]) -> str:
@@ -64,7 +69,7 @@ def sizes_text(rows: Mapping[str, dict]) -> str:
              f"{some['n_known_people']:,} people; {strangers_text(some)}"]  # fmt: skip
     low = {row["lowest_far_percent"] for row in rows.values()} - {None}
     if any(float(rate) * 100 < max(low, default=0) for rate in some["dir_percent"]):
-        least, most = f"{min(low):.2g}", f"{max(low):.2g}"
+        least, most = (f"{rate:.0f}" if rate >= 10 else f"{rate:.2g}" for rate in (min(low), max(low)))
         between = f"{least} %" if least == most else f"{least} to {most} %, by system,"
         lines.append(f"no FAR below {between} can be shown with {strangers_text(some)}: DIR at a lower FAR has the "
                      "lower limit 0, or is - if not one of the probes may be a false alarm")  # fmt: skip

@@ -112,8 +112,8 @@ bash egs/mini/run_association.sh --people 12 --clips 4 --split "6 2 4" --max-ski
   --train-options "epochs=2 batch_size=6"
 python tests/egs/check_association.py egs/mini/exp/association/results/results.json infonce svhf
 
-echo "== identification of the test people of egs/mini, with the front ends of the run before"
-bash egs/mini/run_identification.sh --enroll 1 --max-skipped 0.5 --nj 1
+echo "== identification of the people of egs/mini, with the front ends of the run before"
+bash egs/mini/run_identification.sh --sets "train test" --enroll 1 --max-skipped 0.5 --nj 1
 grep -q '"dir_percent"' egs/mini/exp/identification/results/half-missing.json
 
 echo "== the verbs that neither a recipe nor the documentation calls"
