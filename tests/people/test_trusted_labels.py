@@ -53,6 +53,19 @@ def test_one_round_of_training_on_all_labels_misses_some():
     assert missed > 0
 
 
+def test_four_wrong_labels_of_thirty_are_found():
+    wrong = {"a0": "b", "c0": "d", "e0": "f", "g1": "h"}
+    for seed in range(4):
+        given = collection(seed, wrong=wrong.items())
+        assert trusted_trials(*given[1:5], *given[::5], THRESHOLD)[1] == sorted(wrong)
+
+
+def test_a_handful_of_targets_is_enough():
+    people, pairs, pair_columns, trials, columns, folds = collection(0, n_people=4)
+    _, suspected = trusted_trials(pairs, pair_columns, trials, columns, people, folds, THRESHOLD)
+    assert suspected == []
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_clean_labels_are_all_trusted(seed):
     given = collection(seed)
