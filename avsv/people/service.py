@@ -121,7 +121,8 @@ class Service:
         """Embed a file under a name that says that it was uploaded; InputError for one that is too long."""
         refuse_long(path)
         sample = self.gallery.embed(path)
-        absent = {name: why.replace(str(path), "the recording") for name, why in sample.clip.absent.items()}
+        absent = {name: why.replace(f"{path}: ", "").replace(str(path), "the recording")
+                  for name, why in sample.clip.absent.items()}  # fmt: skip
         uploaded = f"uploaded {datetime.now(timezone.utc):%Y-%m-%d %H:%M:%S.%f} UTC, not kept"
         return replace(sample, path=uploaded, clip=replace(sample.clip, absent=absent))
 
