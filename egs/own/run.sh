@@ -45,9 +45,10 @@ if $trust_model; then trust=(--trust-model); fi
 
 # known_people N: the number of known people with N recordings or more
 known_people() {
+  local tables=(data/own/utt2spk)
+  if [ -e data/own/utt2labelled ]; then tables=(data/own/utt2labelled data/own/utt2spk); fi
   awk -v n="$1" 'FILENAME ~ /utt2labelled$/ { if ($2 == "no") unknown[$1]; next }
-    !($1 in unknown) && ++count[$2] == n { people++ } END { print people + 0 }' \
-    $(if [ -e data/own/utt2labelled ]; then echo data/own/utt2labelled; fi) data/own/utt2spk
+    !($1 in unknown) && ++count[$2] == n { people++ } END { print people + 0 }' "${tables[@]}"
 }
 # number_of_people: for adaptation, see --people
 number_of_people() {
