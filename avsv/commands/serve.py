@@ -52,6 +52,7 @@ def run(args):
     gallery = Gallery(args.gallery, device=args.device, trust=args.trust_model)
     token = None if is_loopback(args.host) else secrets.token_urlsafe(24)
     point = read_operating_point(args.operating_point) if args.operating_point else None
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it for commands in the background
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # lets the temporary folder be removed
     with Service(gallery, args.p_target, point) as service:
         try:

@@ -47,13 +47,12 @@ def inspect(path: str) -> Contents:
     state = state_of(path)
     content = digest_of(path, state) if state else stamp(path)
     found, reasons = {}, {}
-    if os.path.isdir(path):
-        found["audio"] = (0.0, 0.0)
-    for kind, look in (("audio", audio_contents), ("images", image_contents)):
-        if kind in found:
-            continue
+    look = {"images": lambda: guarded(image_contents, path)}
+    if not os.path.isdir(path):
+        look["audio"] = lambda: guarded(audio_contents, path)
+    for kind, contents in look.items():
         try:
-            found[kind] = guarded(look, path).tolist()
+            found[kind] = contents().tolist()
         except InputError as error:
             reasons[kind] = str(error).removeprefix(f"{path}: ")
     seconds, peak = found.get("audio", (0.0, 0.0))

@@ -49,7 +49,8 @@ def test_faces_are_aligned_once_and_then_embedded(avsv, pack, data, tmp_path, ca
     assert status == 0, output
     faces = read_table(data / "faces.scp")
     assert list(faces) == [f"p-{i}" for i in range(5)] and read_faces(faces["p-0"]).shape == (3, 112, 112, 3)
-    assert read_table(tmp_path / "faces" / "skipped") == {"p-dark": "no face was found in 1 frames"}
+    skipped = read_table(tmp_path / "faces" / "skipped")
+    assert list(skipped) == ["p-dark"] and "almost black" in skipped["p-dark"]
     status, output = avsv("embed-face", "--model", pack, data, tmp_path / "out")
     assert status == 0 and "5 of 7 clips have a face in faces.scp" in caplog.text
     result = embeddings(tmp_path / "out")
