@@ -227,7 +227,7 @@ measure_noise() {
 # tenths_of_people SET: data/SET/utt2fold, ten groups of people (or one each, if there are fewer), for avsv adapt --folds
 tenths_of_people() {
   awk '{ if (!($2 in fold)) fold[$2] = people++ % 10 + 1; print $1, fold[$2] }' "data/$1/utt2spk" >"data/$1/.utt2fold"
-  mv "data/$1/.utt2fold" "data/$1/utt2fold"
+  if cmp -s "data/$1/.utt2fold" "data/$1/utt2fold"; then rm "data/$1/.utt2fold"; else mv "data/$1/.utt2fold" "data/$1/utt2fold"; fi
 }
 
 # people_in SET: the number of people in data/SET.

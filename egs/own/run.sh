@@ -21,6 +21,7 @@ across_sessions=false # no trials within a session, in the results
 sample=               # at most so many pairs of each kind; empty: all
 p_target=0.01         # prior of the same person, for "probably the same person"
 p_wrong=0.01          # prior of a wrong label, for "probably wrong"
+false_acceptance=0.01 # highest rate at which strangers may be accepted, for the threshold in exp/operating_point.json
 frames_per_clip=5     # faces embedded and averaged
 max_skipped=0.9       # share of the clips that may have no face, or unusable audio
 trust_model=false     # run the program of --voice FILE.py:CLASS, or of a voice model that is not recognised
@@ -85,7 +86,6 @@ if stage 0 "data directory and pairs"; then
   options=(${table:+--table "$table"})
   if $unlabelled; then options+=(--unlabelled); fi
   avsv prepare "${options[@]}" "$media" data/own
-  avsv check data/own
   sampled=(${sample:+--sample "$sample"})
   avsv trials --blind "${sampled[@]}" data/own
   # labelled trials need two people, and one with two recordings
@@ -96,6 +96,7 @@ if stage 0 "data directory and pairs"; then
     rm -f data/own/trials/all
     echo "too few people are known for error rates: two are needed, one with two recordings"
   fi
+  avsv check data/own   # with the lists, which an earlier run may have made of other media
   if ! trains && [ -z "$calibration" ]; then
     echo "run.sh: $(known_people 2) people are known by two recordings or more, and $min_people are needed to train a calibration: give" \
       "one for these encoders, --calibration OUT.json of avsv fuse (or --min-people N, for a rough one)" >&2
@@ -160,6 +161,21 @@ if stage 8 "calibration and fusion"; then
   if [ -e data/own/trials/all ]; then
     avsv fuse --missing rest --trials data/own/trials/all --scores "${labelled[@]}" "${trained[@]}" exp/logistic/scores/all.cosine
   fi
+  if trains; then
+    avsv fuse --missing rest --trials exp/labels/trusted --scores "${trusted[@]}" "${trained[@]}" exp/logistic/own/trusted.cosine
+  fi
+fi
+
+if stage 9 "threshold"; then
+  # One wrong label among the impostors would raise it, so it is chosen without those that are suspected.
+  if trains; then
+    mkdir -p exp/results
+    avsv operating-point --trials exp/labels/trusted --scores exp/logistic/own/trusted.cosine --utt2spk data/own/utt2spk \
+      --false-acceptance "$false_acceptance" --plot exp/results/decisions.png exp/operating_point.json
+  else
+    rm -f exp/operating_point.json exp/results/decisions.png   # of an earlier run with more known people
+    echo "too few people are known to choose a threshold: decisions rest on the given calibration and are not verified on your data"
+  fi
 fi
 
 if stage 10 "results"; then
@@ -194,5 +210,6 @@ if stage 11 "gallery of the known people"; then
     local/make_gallery.py "${with[@]}" "${trust[@]}" --frames-per-clip "$frames_per_clip" --device "$device" \
       --suspects exp/results/suspects.tsv data/own exp/people.gallery
     echo "who is this?   avsv identify $PWD/exp/people.gallery FILE"
+    if trains; then echo "               or by the threshold above: avsv identify --operating-point $PWD/exp/operating_point.json ..."; fi
   fi
 fi

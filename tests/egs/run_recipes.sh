@@ -43,7 +43,7 @@ real_data() {
   [ "$(sed 1d egs/own_videos/exp/results/suspects.tsv | cut -f 1 | grep -c /wrong-)" = 2 ]
   [ "$(wc -l <egs/own_videos/exp/results/suspects.tsv)" = 3 ]
   # somebody is named by status 0, nobody by status 3
-  avsv identify egs/own_videos/exp/people.gallery "$work/videos.known.mp4" >"$work/known"
+  avsv identify --operating-point egs/own_videos/exp/operating_point.json egs/own_videos/exp/people.gallery "$work/videos.known.mp4" >"$work/known"
   head -n 1 "$work/known" | grep "$(find "$work/videos" -mindepth 1 -printf '%P\n' | cut -d / -f 1 | sort | tail -n 1)"
   avsv identify egs/own_videos/exp/people.gallery "$work/videos.stranger.mp4" && return 1
   if [ -d "$data/nsc" ]; then
