@@ -27,10 +27,6 @@ real_data() {
   "${run[@]}" --adapt-set vox1
   python tests/egs/check_results.py egs/voxceleb/exp/results/results.json adapted clean noisy-0.6
   python tests/egs/check_apart.py egs/voxceleb/data
-  echo "== the same people with voice embeddings of another toolkit"
-  bash egs/voxceleb/local/run_given_voice.sh --embeddings "$data/minivox/ecapa_embeddings.npz" --array ecapa \
-    --conditions half-missing -- --face "$data/models/mobileface" --adapt-set vox1 --train-options "epochs=1" --nj 1
-  python tests/egs/check_results.py egs/voxceleb/exp/given_voice/exp/results/results.json adapted clean half-missing
   echo "== its systems on another corpus; only here, four of its test people"
   python tests/egs/few_people.py "$data/minivox" "$work/other" 4 0
   "${run[@]}" --adapt-set other --other-set other --other-corpus "$work/other/vox1"
