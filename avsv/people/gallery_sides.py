@@ -66,7 +66,7 @@ class CosineSides:
 
 @dataclass(frozen=True)
 class PldaSides:
-    """PLDA's log-likelihood ratio given all recordings of a person, see `plda.llr_terms`: scoring by the book.
+    """PLDA's log-likelihood ratio given all recordings of a person, by the formula of `plda.llr_terms`.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Voice encoders of the user's own: what they are given, what they may return, and what is said of their errors."""
+"""Voice encoders of the user's own: their input, their output, and the messages about their errors."""
 
 import threading
 import time
