@@ -1,7 +1,6 @@
 """Folders of small media files, and the command line with its log."""
 
 import csv
-import logging
 
 import av
 import cv2
@@ -10,19 +9,7 @@ import pytest
 import soundfile
 
 from avsv.kaldi.tables import read_table
-
-
-@pytest.fixture
-def avsv(avsv, caplog):
-    """Call `avsv VERB ...`: (exit status, log messages and output). Under pytest, the log does not go to stderr."""
-    caplog.set_level(logging.INFO, logger="avsv")
-
-    def call(*argv):
-        caplog.clear()
-        status, output = avsv(*argv)
-        return status, "".join(f"{record.getMessage()}\n" for record in caplog.records) + output
-
-    return call
+from tests.commands.conftest import avsv  # noqa: F401, the command line with its log
 
 
 class Media:
