@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -17,17 +16,9 @@ import soundfile
 from avsv.people.gallery import Gallery
 from avsv.people.server import Server
 from avsv.people.service import Service
+from tests.chromium import OPTIONS, PROGRAMS, in_chromium
 from tests.commands.test_gallery import calibration, encoders, media, models, people, picture, voice  # noqa: F401
 
-PROGRAMS = {name: shutil.which(name) for name in ("chromium", "chromedriver")}
-in_chromium = pytest.mark.skipif(
-    not all(PROGRAMS.values()), reason="Chromium is absent: apt-get install -y chromium chromium-driver"
-)
-OPTIONS = (
-    "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync --mute-audio --use-fake-device-for-media-stream "
-    "--use-fake-ui-for-media-stream"
-)
 SEEN = 1  # the person before the camera: Bo
 
 
@@ -45,7 +36,8 @@ def browser(tmp_path_factory):
     soundfile.write(folder / "microphone.wav", np.tile(voice(SEEN), 3), 16000, subtype="PCM_16")
     options = webdriver.ChromeOptions()
     options.binary_location = PROGRAMS["chromium"]
-    for option in (*OPTIONS.split(), f"--user-data-dir={folder / 'profile'}", "--window-size=900,1400",
+    for option in (*OPTIONS, "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream",
+                   f"--user-data-dir={folder / 'profile'}", "--window-size=900,1400",
                    f"--use-file-for-fake-video-capture={folder / 'camera.y4m'}",
                    f"--use-file-for-fake-audio-capture={folder / 'microphone.wav'}"):  # fmt: skip
         options.add_argument(option)

@@ -1,20 +1,12 @@
 """The report in a browser, opened from disk: no errors, sorting, audio, images, a phone's width, print."""
 
-import shutil
-
 import pytest
 
 from avsv.evaluation.report.results import Options
+from tests.chromium import OPTIONS, PROGRAMS, in_chromium
 from tests.evaluation.report.small_report import make_experiment
 
-PROGRAMS = {name: shutil.which(name) for name in ("chromium", "chromedriver")}
-pytestmark = pytest.mark.skipif(
-    not all(PROGRAMS.values()), reason="Chromium is absent: apt-get install -y chromium chromium-driver"
-)
-OPTIONS = (
-    "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync --autoplay-policy=no-user-gesture-required --mute-audio"
-)
+pytestmark = in_chromium
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +16,11 @@ def browser(tmp_path_factory):
 
     options = webdriver.ChromeOptions()
     options.binary_location = PROGRAMS["chromium"]
-    for option in (*OPTIONS.split(), f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
+    for option in (
+        *OPTIONS,
+        "--autoplay-policy=no-user-gesture-required",
+        f"--user-data-dir={tmp_path_factory.mktemp('profile')}",
+    ):
         options.add_argument(option)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     driver = webdriver.Chrome(options=options, service=Service(PROGRAMS["chromedriver"]))
