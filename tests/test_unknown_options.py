@@ -12,8 +12,9 @@ from avsv.evaluation.comparison import compare
 from avsv.evaluation.report.results import Options, make_tables
 from avsv.features.audio_damage import damage_audio, draw_audio_damage
 from avsv.features.face_damage import damage_face, draw_face_damage
-from avsv.features.face_pack import load_pack, usable_providers
+from avsv.features.face_pack import load_pack
 from avsv.features.noisy_sets import draw_record, find_condition
+from avsv.features.onnx_session import usable_providers
 from avsv.importers.embeddings import name_utterances
 from avsv.kaldi.damage import read_damage
 from avsv.kaldi.embeddings import Embeddings

@@ -15,12 +15,11 @@ import numpy as np
 
 from avsv.errors import InputError, refuse_unknown
 from avsv.features.onnx_files import check_onnx
+from avsv.features.onnx_session import brief, refuse_without_cuda, session_options, usable_providers
 from avsv.jobs.home import home_folder
-from avsv.jobs.threads import n_asked
 
 log = logging.getLogger("avsv")
 PUBLISHED = ("buffalo_l", "buffalo_m", "buffalo_s", "buffalo_sc", "antelopev2")
-PROVIDERS = {"cpu": ["CPUExecutionProvider"], "cuda": ["CUDAExecutionProvider", "CPUExecutionProvider"]}
 
 
 @dataclass(frozen=True)
@@ -147,30 +146,6 @@ def try_out(network: Any) -> None:
                         f"{expected} from a {network.taskname} network")  # fmt: skip
 
 
-def brief(error: Exception) -> str:
-    """The message of a library's error on one short line, or its type if it has none."""
-    return " ".join(str(error).split())[:200] or type(error).__name__
-
-
-def usable_providers(device: str) -> list[str]:
-    """onnxruntime's providers for a device, "cpu" or "cuda".
-
-    Raises
-    ------
-    OptionError : another device
-    InputError : onnxruntime was built without CUDA
-    """
-    import onnxruntime
-
-    refuse_unknown("device", device, PROVIDERS)
-    if PROVIDERS[device][0] not in onnxruntime.get_available_providers():
-        raise InputError(
-            "device cuda: this onnxruntime has no CUDA. Install onnxruntime-gpu in place of onnxruntime: "
-            "pip uninstall -y onnxruntime onnxruntime-gpu && pip install --no-deps onnxruntime-gpu"
-        )
-    return PROVIDERS[device]
-
-
 def load_onnx(file: Path, providers: list[str], threads: int | None = None) -> Any:
     """Load an ONNX file as the InsightFace object that fits its shape; None if InsightFace knows no such network."""
     import onnxruntime
@@ -178,15 +153,12 @@ def load_onnx(file: Path, providers: list[str], threads: int | None = None) -> A
 
     check_onnx(file)
     onnxruntime.set_default_logger_severity(3)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads or n_asked()  # 0: all cores
-    options.inter_op_num_threads = 1
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # waiting threads must not burn cores
+    options = session_options(threads)
     try:
         with contextlib.redirect_stdout(sys.stderr):
             network = model_zoo.get_model(str(file), providers=providers, sess_options=options)
     except Exception as error:  # from onnxruntime or protobuf, some without a message
         raise InputError(f"{file}: cannot be loaded as an ONNX network: {brief(error)}") from None
-    if providers[0] == "CUDAExecutionProvider" and network and "CUDA" not in network.session.get_providers()[0]:
-        raise InputError(f"{file}: onnxruntime could not start CUDA; install the driver and cuDNN, or use device cpu")
+    if network:
+        refuse_without_cuda(file, network.session, providers)
     return network

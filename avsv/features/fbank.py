@@ -19,10 +19,10 @@ FLOOR = np.finfo(np.float32).eps
 
 
 @cache
-def povey_window() -> np.ndarray:
-    """Kaldi's window, a Hann window to the power of 0.85: (400,) float32."""
+def analysis_window(name: str) -> np.ndarray:
+    """Kaldi's window for a frame, "povey" (a Hann window to the power of 0.85) or "hamming": (400,) float32."""
     hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(FRAME) / (FRAME - 1))
-    return (hann**0.85).astype(np.float32)
+    return {"povey": hann**0.85, "hamming": 0.08 + 0.92 * hann}[name].astype(np.float32)
 
 
 @cache
@@ -74,30 +74,55 @@ def fbank_and_energy(waveform: np.ndarray, n_mels: int = 80, high: float = HIGH)
     >>> features.shape, energy.shape
     ((98, 80), (98,))
     """
+    return log_mel_energies(waveform, n_mels, high), log_energy(waveform).astype(np.float32)
+
+
+def log_mel_energies(
+    waveform: np.ndarray, n_mels: int = 80, high: float = HIGH, window: str = "povey", scale: float = FULL_SCALE
+) -> np.ndarray:
+    """Only the mel energies of `fbank_and_energy`, with another window and scale if wanted.
+
+    Parameters
+    ----------
+    window : "povey" or "hamming"
+    scale : the waveform is multiplied by it; the floor of the energies stays that of float32
+
+    Returns
+    -------
+    (t, n_mels) float32, natural logarithm
+
+    Raises
+    ------
+    InputError : the waveform is shorter than one frame
+
+    Examples
+    --------
+    >>> log_mel_energies(np.ones(16000, np.float32), high=8000.0, window="hamming").shape
+    (98, 80)
+    """
     if len(waveform) < FRAME:
         raise InputError(f"the audio lasts {len(waveform) / RATE:.4f} s, less than one frame of 0.025 s")
     frames = np.lib.stride_tricks.sliding_window_view(waveform, FRAME)[::HOP]
     features = np.empty((len(frames), n_mels), np.float32)
     for begin in range(0, len(frames), AT_ONCE):
         part = slice(begin, begin + AT_ONCE)
-        spectra = power_spectra(frames[part])
+        spectra = power_spectra(frames[part], window, scale)
         for filters, bins, weights in mel_bands(n_mels, high):
             np.matmul(spectra[:, bins], weights, out=features[part, filters])
-    np.log(np.maximum(features, FLOOR, out=features), out=features)
-    return features, log_energy(waveform).astype(np.float32)
+    return np.log(np.maximum(features, FLOOR, out=features), out=features)
 
 
-def power_spectra(frames: np.ndarray) -> np.ndarray:
+def power_spectra(frames: np.ndarray, window: str = "povey", scale: float = FULL_SCALE) -> np.ndarray:
     """Power spectra of (t, 400) frames, (t, 256): mean removal, pre-emphasis, window, squared FFT without last bin."""
     import scipy.fft  # imported here because embedding needs only `log_energy`, and the import takes half a second
 
-    frames = frames * np.float32(FULL_SCALE)
+    frames = frames * np.float32(scale)
     frames -= frames.mean(axis=1, keepdims=True)
     emphasised = np.empty_like(frames)
     np.multiply(frames[:, :-1], np.float32(-PREEMPHASIS), out=emphasised[:, 1:])
     emphasised[:, 1:] += frames[:, 1:]
     emphasised[:, 0] = frames[:, 0] * np.float32(1 - PREEMPHASIS)
-    emphasised *= povey_window()
+    emphasised *= analysis_window(window)
     spectra = scipy.fft.rfft(emphasised, N_FFT)[:, : N_FFT // 2]
     return np.square(spectra.real) + np.square(spectra.imag)
 

@@ -12,17 +12,18 @@ from avsv.errors import InputError
 from avsv.importers.model_files import require_model_file
 
 LARGEST_FILE = 1 << 31  # bytes; the limit of protobuf
-LARGEST_ARRAY = 1 << 28  # numbers in one array of a face network
+LARGEST_ARRAY = 1 << 28  # numbers in one array of an encoder or a detector
 LOOPS = ("Loop", "Scan", "SequenceMap")
+KNOWN_DOMAINS = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft")  # of operators that onnxruntime has
 
 
 def check_onnx(path: Path) -> None:
-    """Refuse a file that cannot be a face network, before it is loaded.
+    """Refuse a file that cannot be an encoder or a detector, before it is loaded.
 
     Raises
     ------
     InputError : not ONNX, weights outside the folder, tensors larger than their data, huge arrays, nested functions,
-        or loops
+        loops, or operators that need a library of their own
     """
     import onnx
 
@@ -32,9 +33,11 @@ def check_onnx(path: Path) -> None:
     try:
         model = onnx.load(str(path), load_external_data=False)
     except Exception as error:  # from protobuf
-        raise InputError(f"{path}: cannot be loaded as an ONNX network: {type(error).__name__}") from None
+        raise InputError(f"{path}: cannot be loaded as an ONNX network: {type(error).__name__}. It is another kind of "
+                        "file, or only part of one; if you downloaded it, download it again") from None  # fmt: skip
     if not model.graph.node:
-        raise InputError(f"{path}: cannot be loaded as an ONNX network: it has no nodes")
+        raise InputError(f"{path}: cannot be loaded as an ONNX network: it has no nodes; it is another kind "
+                        "of file, or only part of one")  # fmt: skip
     for graph in graphs_of(model):
         for tensor in tensors_of(graph):
             if tensor.data_location == onnx.TensorProto.EXTERNAL:
@@ -43,10 +46,21 @@ def check_onnx(path: Path) -> None:
                 refuse_larger_than_its_data(path, tensor)
         for node in graph.node:
             if node.op_type in LOOPS:
-                raise InputError(f"{path}: has a {node.op_type} node; face networks have no loops, and this one might "
-                                "never end")  # fmt: skip
+                raise InputError(f"{path}: has a {node.op_type} node; encoders have no loops, and this one might never "
+                                "end")  # fmt: skip
+    refuse_custom_operators(path, model)
     refuse_nested_functions(path, model)
     refuse_huge_arrays(path, model)
+
+
+def refuse_custom_operators(path: Path, model) -> None:
+    """Raise InputError if a node is neither one of onnxruntime's operators nor a function of the model."""
+    functions = {(function.domain, function.name) for function in model.functions}
+    for graph in graphs_of(model):
+        for node in graph.node:
+            if node.domain not in KNOWN_DOMAINS and (node.domain, node.op_type) not in functions:
+                raise InputError(f"{path}: needs the custom operator {node.domain}.{node.op_type}, a library that avsv "
+                                "does not load; export the network with standard operators")  # fmt: skip
 
 
 def refuse_nested_functions(path: Path, model) -> None:
@@ -55,8 +69,8 @@ def refuse_nested_functions(path: Path, model) -> None:
     for graph in graphs_of(model, whole=False):
         for node in graph.node:
             if (node.domain, node.op_type) in names:
-                raise InputError(f"{path}: has a function that calls the function {node.op_type}; face networks need "
-                                "none, and nested functions can grow without bound")  # fmt: skip
+                raise InputError(f"{path}: has a function that calls the function {node.op_type}; encoders need none, "
+                                "and nested functions can grow without bound")  # fmt: skip
 
 
 def graphs_of(model, whole: bool = True) -> Iterator:
@@ -140,5 +154,5 @@ def refuse_huge_arrays(path: Path, model) -> None:
     for value in (*inferred.value_info, *inferred.output, *inferred.input):
         dims = [d.dim_value for d in value.type.tensor_type.shape.dim if d.HasField("dim_value")]
         if math.prod(max(d, 1) for d in dims) > LARGEST_ARRAY:
-            raise InputError(f"{path}: the array {value.name} would have the size {dims}, too large for a face "
-                            "network")  # fmt: skip
+            raise InputError(f"{path}: the array {value.name} would have the size {dims}, too large for an "
+                            "encoder")  # fmt: skip
