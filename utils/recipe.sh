@@ -93,7 +93,7 @@ name_systems() {
   for given in "${@:3}"; do
     name=$2
     if [[ $given =~ ^([A-Za-z][A-Za-z0-9_-]*)=(.*)$ ]]; then name=${BASH_REMATCH[1]} given=${BASH_REMATCH[2]}; fi
-    case " align dev fbank lists log logistic mean mouths quality results speaking ${!source_of[*]} " in *" $name "*)
+    case " align dev fbank lists log logistic mean mfcc mouths quality results speaking spectrogram ${!source_of[*]} " in *" $name "*)
       echo "${0##*/}: --${2/avn_e/fusion} $given: exp/$name is another system or part of the recipe; give another NAME=$given" >&2
       exit 2 ;;
     esac

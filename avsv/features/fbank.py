@@ -113,7 +113,13 @@ def log_mel_energies(
 
 
 def power_spectra(frames: np.ndarray, window: str = "povey", scale: float = FULL_SCALE) -> np.ndarray:
-    """Power spectra of (t, 400) frames, (t, 256): mean removal, pre-emphasis, window, squared FFT without last bin."""
+    """Power spectra of (t, 400) frames, (t, 256): the squared FFT without its last bin."""
+    spectra = short_time_spectra(frames, window, scale)[:, : N_FFT // 2]
+    return np.square(spectra.real) + np.square(spectra.imag)
+
+
+def short_time_spectra(frames: np.ndarray, window: str = "povey", scale: float = FULL_SCALE) -> np.ndarray:
+    """Spectra of (t, 400) frames, (t, 257) complex: scale, mean removal, pre-emphasis, window, FFT."""
     import scipy.fft  # imported here because embedding needs only `log_energy`, and the import takes half a second
 
     frames = frames * np.float32(scale)
@@ -123,8 +129,7 @@ def power_spectra(frames: np.ndarray, window: str = "povey", scale: float = FULL
     emphasised[:, 1:] += frames[:, 1:]
     emphasised[:, 0] = frames[:, 0] * np.float32(1 - PREEMPHASIS)
     emphasised *= analysis_window(window)
-    spectra = scipy.fft.rfft(emphasised, N_FFT)[:, : N_FFT // 2]
-    return np.square(spectra.real) + np.square(spectra.imag)
+    return scipy.fft.rfft(emphasised, N_FFT)
 
 
 def log_energy(waveform: np.ndarray) -> np.ndarray:

@@ -18,6 +18,7 @@ log = logging.getLogger("avsv")
 EMBEDDING = "embedding"  # the archive of vectors that are compared by their direction
 FLOAT = None  # kaldiio's compression_method
 COMPRESSED = 2  # also kaldiio's: Kaldi's default "speech feature" coding, one byte per value
+TWO_BYTES = 3  # also kaldiio's: two bytes per value, evenly spaced between the extremes of the matrix
 
 
 class ShardWriter:

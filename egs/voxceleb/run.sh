@@ -19,7 +19,7 @@ fusion=(conf/avn_e.yaml)  # [NAME=]CONF[:VOICE+FACE], repeatable: fusion network
 held_out=40           # training people kept out of all training, for calibration and score fusion; with published encoders, many (README.md)
 frames_per_clip=5     # faces embedded and averaged
 face_pool=            # conf/face_pool.yaml: a clip's faces are pooled by attention on their quality; empty: averaged
-features=             # fbank: stage 1 makes filter banks and voice activity, which later stages do not read; empty: it makes none
+features=             # fbank, mfcc or spectrogram: stage 1 makes them, and voice activity; later stages do not read them; empty: none
 conditions=noisy-0.6  # noisy test sets that stage 9 makes, such as "noisy-0.6 no-voice snr-5": see avsv damage --help
 dev_conditions="clean noisy-0.6 both-noisy"   # versions of the held-out people's clips to train calibration and score fusion on; noisy-0.6 is one
 adapt_set=            # data/ directory of unlabelled recordings of the test's domain, to adapt every system to; empty: none
@@ -138,7 +138,7 @@ if stage 1 "features: ${features:-none, as nothing below reads them (--features 
   if [ -n "$features" ]; then
     for set in $($trains && echo "$train_set" dev) "$test_set"; do
       $cpu_cmd "JOB=1:$nj" "exp/$features/$set/log/$features.JOB.log" \
-        avsv "$features" "${pipes[@]}" --max-skipped "$max_skipped" --shard "JOB/$nj" "data/$set" "exp/$features/$set"
+        avsv features --kind "$features" "${pipes[@]}" --max-skipped "$max_skipped" --shard "JOB/$nj" "data/$set" "exp/$features/$set"
     done
   fi
 fi

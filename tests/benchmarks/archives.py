@@ -20,7 +20,7 @@ def main() -> int:
     args, met = parse(__doc__), True
     rng = np.random.default_rng(0)
     title("ms per crop")
-    for name, method in (("float", None), ("compressed, as avsv fbank writes them", 2)):
+    for name, method in (("float", None), ("compressed, as avsv features writes them", 2)):
         scp = args.dir / "feats.scp"
         matrices = {f"u{i}": rng.normal(size=(FRAMES, MELS)).astype(np.float32) for i in range(20)}
         kaldiio.save_ark(str(args.dir / "feats.ark"), matrices, scp=str(scp), compression_method=method)

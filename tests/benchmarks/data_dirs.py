@@ -6,8 +6,8 @@
 
 The directory has nine tables of 7,245 speakers. The files in wav.scp exist, up to eight per folder: links to one empty
 file per speaker. "fix that mends" runs on a copy with a clip without audio and video in the middle of all tables, an
-invalid line and a repeated line. "resume" is avsv fbank on a stage that is already complete, as one job and as the last
-of four: every file is checked. Each command runs --repeats times and the fastest run counts, because
+invalid line and a repeated line. "resume" is avsv features on a stage that is already complete, as one job and as the
+last of four: every file is checked. Each command runs --repeats times and the fastest run counts, because
 machines are shared; processor seconds are printed too. The exit status is 1 if a target is missed.
 """
 
@@ -19,11 +19,13 @@ import sys
 import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict
 from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 
+from avsv.features.kinds import Kind
 from avsv.jobs.provenance import MadeFrom
 from avsv.jobs.shards import Shard
 from avsv.kaldi.data_dir import read_data_dir
@@ -100,7 +102,7 @@ def finish_stage(folder: Path, out: Path, names: list[str], settings: dict, tabl
 
             shard = Shard(job, total)
             inputs = with_stamps(dict.fromkeys(data.wav), lambda utt: [data.wav[utt]], shard)
-            made = MadeFrom("fbank", {"data": folder / "wav.scp"}, settings)
+            made = MadeFrom("features", {"data": folder / "wav.scp"}, settings)
             make_archives(out / str(total), names, inputs, settings, work, shard, tables=tables, made=made)
 
 
@@ -147,7 +149,7 @@ def main() -> int:
     if not good.exists():
         aside(make_data_dir, good, args.clips)
     if not (fbank / "4" / "done.4.json").exists():
-        aside(finish_stage, good, fbank, ["feats", "vad"], {"features": "fbank80"})
+        aside(finish_stage, good, fbank, ["feats", "vad"], asdict(Kind.of("fbank")))
     print(f"{args.clips} clips; load {os.getloadavg()[0]:.1f}\n{'':32}{'seconds':>8}{'of cpu':>8}{'MiB':>8}   target")
     met = True
     for name, command, before, wanted in (
@@ -156,8 +158,8 @@ def main() -> int:
         ("fix that mends", ["fix", str(bad)], lambda: aside(break_data_dir, good, bad), f"kept {args.clips - 1}"),
         ("split into 100", ["split", str(good), "100"], lambda: shutil.rmtree(good / "split100", ignore_errors=True),
          "100 parts"),
-        ("resume fbank, one job", ["fbank", str(good), str(fbank / "1")], None, "complete already"),
-        ("resume fbank, job 4 of 4", ["fbank", "--shard", "4/4", str(good), str(fbank / "4")], None,
+        ("resume fbank, one job", ["features", str(good), str(fbank / "1")], None, "complete already"),
+        ("resume fbank, job 4 of 4", ["features", "--shard", "4/4", str(good), str(fbank / "4")], None,
          "complete already"),
     ):  # fmt: skip
         if args.only in name:

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""`avsv fbank` from m4a and flac to archives, compared with decoding and kaldi-native-fbank alone in one process.
+"""`avsv features` from m4a and flac to archives, compared with decoding and kaldi-native-fbank alone in one process.
 
     python tests/benchmarks/features.py --clips 240
 
@@ -41,10 +41,10 @@ def make_data(folder: Path, n: int, ending: str) -> dict[str, str]:
 
 
 def jobs(folder: Path, total: int) -> None:
-    """`avsv fbank` as `total` parallel jobs, starting from nothing."""
+    """`avsv features` as `total` parallel jobs, starting from nothing."""
     subprocess.run(["rm", "-rf", folder / "out"], check=True)
     running = [
-        subprocess.Popen(["avsv", "fbank", "--shard", f"{job}/{total}", folder, folder / "out"],
+        subprocess.Popen(["avsv", "features", "--shard", f"{job}/{total}", folder, folder / "out"],
                          env=os.environ | ONE_THREAD, stderr=subprocess.DEVNULL)
         for job in range(1, total + 1)
     ]  # fmt: skip

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Cost per clip and memory of `avsv fbank` and `avsv embed-voice` as the number of clips grows to 100,000.
+"""Cost per clip and memory of `avsv features` and `avsv embed-voice` as the number of clips grows to 100,000.
 
     python tests/benchmarks/growth.py                       half an hour
     python tests/benchmarks/growth.py --most 10000
@@ -69,7 +69,7 @@ def main() -> int:
     save_speechbrain_folder(encoder, net, torch.zeros(2, SIZES[3]), ["a", "b"], arguments)
     met = True
     print(f"{'':16}{'clips':>8}{'ms per clip':>13}{'MiB':>8}")
-    for verb in (["fbank"], ["embed-voice", "--model", str(encoder)]):
+    for verb in (["features"], ["embed-voice", "--model", str(encoder)]):
         if args.only not in verb[0]:
             continue
         start, _ = run(verb, make_data(args.dir, LEAST))

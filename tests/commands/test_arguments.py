@@ -2,7 +2,7 @@
 
 import pytest
 
-VERBS = ["align-faces", "association embed", "embed-clips", "embed-face", "embed-voice", "fbank", "synchrony mouths",
+VERBS = ["align-faces", "association embed", "embed-clips", "embed-face", "embed-voice", "features", "synchrony mouths",
          "synchrony score"]  # fmt: skip
 
 

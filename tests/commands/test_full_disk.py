@@ -58,19 +58,19 @@ def same_files(one, other, names):
 
 def test_an_archive_on_a_full_disk_is_an_error_and_is_written_later(data, small_disk, tmp_path):
     disk, enlarge = small_disk
-    status, output = run("fbank", data, disk / "fbank")
+    status, output = run("features", data, disk / "fbank")
     assert status == 1 and f"{disk}/fbank/feats.ark: " in output and f"free on {disk}" in output
     assert os.listdir(disk / "fbank") == [] and not (data / "feats.scp").exists()
     enlarge()
-    assert run("fbank", data, disk / "fbank")[0] == run("fbank", data, tmp_path / "undisturbed")[0] == 0
+    assert run("features", data, disk / "fbank")[0] == run("features", data, tmp_path / "undisturbed")[0] == 0
     assert same_files(disk / "fbank", tmp_path / "undisturbed", ["feats.ark", "vad.ark"])
 
 
 def test_a_file_that_may_not_grow_is_an_error_and_is_written_later(data, tmp_path):
-    status, output = run("fbank", data, tmp_path / "out", most_bytes=100_000)
+    status, output = run("features", data, tmp_path / "out", most_bytes=100_000)
     assert status == 1 and f"{tmp_path}/out/feats.ark: " in output
     assert os.listdir(tmp_path / "out") == [] and not (data / "feats.scp").exists()
-    assert run("fbank", data, tmp_path / "out")[0] == run("fbank", data, tmp_path / "undisturbed")[0] == 0
+    assert run("features", data, tmp_path / "out")[0] == run("features", data, tmp_path / "undisturbed")[0] == 0
     assert same_files(tmp_path / "out", tmp_path / "undisturbed", ["feats.ark", "vad.ark"])
 
 
@@ -117,10 +117,10 @@ def test_a_full_disk_leaves_the_old_noisy_set(tmp_path, data):
 
 
 def test_a_full_disk_leaves_the_old_archives(data, tmp_path):
-    assert run("fbank", data, tmp_path / "out")[0] == 0
+    assert run("features", data, tmp_path / "out")[0] == 0
     before = contents(tmp_path / "out")
     soundfile.write(tmp_path / "00.wav", np.random.default_rng(9).normal(0, 0.1, 16000), 16000)
-    status, output = run("fbank", data, tmp_path / "out", most_bytes=100_000)
+    status, output = run("features", data, tmp_path / "out", most_bytes=100_000)
     assert status == 1 and f"{tmp_path}/out/feats.ark: " in output
     assert contents(tmp_path / "out") == before and (data / "feats.scp").read_text() == before["feats.scp"].decode()
 

@@ -79,9 +79,9 @@ def check_all_reported(out_dir, archive, chosen):
 
 
 @pytest.mark.slow
-def test_fbank_reads_or_reports_every_file(files, tmp_path):
+def test_features_reads_or_reports_every_file(files, tmp_path):
     data, chosen = data_dir(tmp_path / "data", files, "wav.scp", AUDIO)
-    status, output, mib = run("fbank", "--max-skipped", 1, data, tmp_path / "out")
+    status, output, mib = run("features", "--max-skipped", 1, data, tmp_path / "out")
     assert status == 0, output
     done = check_all_reported(tmp_path / "out", "feats", chosen)
     assert len(chosen) > 200
@@ -120,7 +120,7 @@ def test_embed_face_embeds_or_reports_every_file(files, pack, tmp_path):
 def test_too_many_bad_files_fail_the_job(files, avsv, tmp_path):
     few = {utt: path for utt, path in files.items() if "wav-cut" in utt or utt == "x-odd-eight-wav"}
     data, chosen = data_dir(tmp_path / "data", few, "wav.scp", AUDIO)
-    status, output = avsv("fbank", data, tmp_path / "out")
+    status, output = avsv("features", data, tmp_path / "out")
     assert status == 1 and f"{len(chosen) - 1} of {len(chosen)} clips" in output
     assert len(read_table(tmp_path / "out" / "skipped")) == len(chosen) - 1
     assert not (tmp_path / "out" / "feats.scp").exists()

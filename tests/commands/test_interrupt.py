@@ -95,12 +95,12 @@ def is_zombie(pid):
 
 
 @pytest.mark.parametrize("how", ["interrupt", "kill"])
-@pytest.mark.parametrize("verb", ["fbank", "embed-face", "train"])
+@pytest.mark.parametrize("verb", ["features", "embed-face", "train"])
 def test_a_command_and_its_hanging_decoder_end_at_once(tmp_path, data, pack, verb, how):
     (tmp_path / "hook").mkdir()
     (tmp_path / "hook" / "sitecustomize.py").write_text(HOOK)
     (tmp_path / "conf.yaml").write_text(CONF.format(data=data, exp=tmp_path / "exp"))
-    arguments = {"fbank": [data, tmp_path / "out"], "embed-face": ["--model", pack, data, tmp_path / "out"],
+    arguments = {"features": [data, tmp_path / "out"], "embed-face": ["--model", pack, data, tmp_path / "out"],
                  "train": [tmp_path / "conf.yaml"]}[verb]  # fmt: skip
     mark = tmp_path / "mark"
     places = os.pathsep.join(filter(None, [str(tmp_path / "hook"), os.environ.get("PYTHONPATH")]))

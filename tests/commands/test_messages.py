@@ -31,5 +31,5 @@ def test_a_message_about_a_parameter_names_the_option(avsv, world, tmp_path):
     np.save(tmp_path / "x.npy", np.ones((3, 5), np.float32))
     status, output = avsv("import-embeddings", tmp_path / "x.npy", tmp_path / "out")
     assert status == 1 and "--names-file" in output and "`" not in output
-    status, output = avsv("fbank", "--shard", "3/2", tmp_path, tmp_path / "out")
+    status, output = avsv("features", "--shard", "3/2", tmp_path, tmp_path / "out")
     assert status == 1 and "--shard: expected J/N" in output

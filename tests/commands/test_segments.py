@@ -39,7 +39,7 @@ def sets(tmp_path):
 
 def test_features_match_those_of_cut_files(avsv, sets, tmp_path):
     for name in ("long", "cut"):
-        status, output = avsv("fbank", sets / name, tmp_path / name)
+        status, output = avsv("features", sets / name, tmp_path / name)
         assert status == 0, output
     segments, files = (read_table(tmp_path / name / "feats.scp") for name in ("long", "cut"))
     assert list(segments) == list(files) == list(TIMES)
@@ -86,9 +86,9 @@ def test_a_changed_segment_is_embedded_again(avsv, encoder, sets, tmp_path):
 def test_utterances_of_invalid_segments_are_skipped_and_named(avsv, sets, tmp_path):
     times = {**TIMES, "q-2": (3, 5.6)}
     write_table(sets / "long" / "segments", {utt: f"rec {start} {end}" for utt, (start, end) in times.items()})
-    status, output = avsv("fbank", "--max-skipped", "0.5", sets / "long", tmp_path / "out")
+    status, output = avsv("features", "--max-skipped", "0.5", sets / "long", tmp_path / "out")
     assert status == 0, output
     assert list(read_table(tmp_path / "out" / "skipped")) == ["q-2"]
     write_table(sets / "long" / "segments", {utt: f"rec {end} {start}" for utt, (start, end) in times.items()})
-    status, output = avsv("fbank", sets / "long", tmp_path / "out")
+    status, output = avsv("features", sets / "long", tmp_path / "out")
     assert status == 1 and "segments, line 1" in output

@@ -54,7 +54,8 @@ def piped(tmp_path, mark):
 def test_commands_in_a_data_directory_do_not_run(avsv, piped, pack, encoder, world, mark, tmp_path):
     out = ("--max-skipped", 1, piped, tmp_path / "out")
     (tmp_path / "pipe.scp").write_text(f"test00-0 mkdir {mark} |\n")
-    for command in (("fbank", *out), ("embed-voice", "--model", encoder, *out), ("embed-face", "--model", pack, *out),
+    for command in (("features", *out), ("embed-voice", "--model", encoder, *out),
+                    ("embed-face", "--model", pack, *out),
                     ("align-faces", "--model", pack, *out), ("check", piped), ("fix", piped),
                     ("damage", "--condition", "gaussian-blur", "--listen", 5, piped, tmp_path / "noisy"),
                     ("damage", "--condition", "speed", "--noises", piped, "--listen", 5, piped, tmp_path / "noisy2"),
@@ -62,7 +63,7 @@ def test_commands_in_a_data_directory_do_not_run(avsv, piped, pack, encoder, wor
                     ("import-embeddings", tmp_path / "pipe.scp", tmp_path / "imported")):  # fmt: skip
         avsv(*command)
         assert not mark.exists(), command
-    avsv("fbank", "--allow-pipes", "--max-skipped", 1, piped, tmp_path / "allowed")
+    avsv("features", "--allow-pipes", "--max-skipped", 1, piped, tmp_path / "allowed")
     assert mark.exists()  # proves that the command works when it is allowed
 
 
@@ -78,7 +79,7 @@ def test_names_with_slashes_write_nothing_outside_the_output(avsv, pack, encoder
     write_table("work/data/utt2spk", dict.fromkeys(names, "a"))
     before = {path for path in tmp_path.rglob("*") if "work" not in path.parts}
     listen = ("--listen", 3, data)
-    for command in (("fbank", data, "work/fbank"), ("embed-voice", "--model", encoder, data, "work/voice"),
+    for command in (("features", data, "work/fbank"), ("embed-voice", "--model", encoder, data, "work/voice"),
                     ("embed-face", "--model", pack, data, "work/face"),
                     ("damage", "--condition", "gaussian-blur", *listen, "work/noisy"),
                     ("damage", "--condition", "speed", "--noises", data, *listen, "work/fast")):  # fmt: skip

@@ -77,9 +77,9 @@ def test_the_command_writes_archives_that_kaldiio_can_read(tmp_path, tone, avsv)
     data.mkdir()
     (data / "utt2spk").write_text("a-1 a\nb-1 b\nb-2 b\n")
     (data / "wav.scp").write_text(f"a-1 {tone('a.wav')}\nb-1 {tmp_path}/none.wav\nb-2 cat {tone('b.wav')} |\n")
-    status, output = avsv("fbank", data, tmp_path / "out")
+    status, output = avsv("features", data, tmp_path / "out")
     assert status == 1 and "2 of 3 clips" in output
-    status, output = avsv("fbank", "--allow-pipes", "--max-skipped", "0.4", data, tmp_path / "out")
+    status, output = avsv("features", "--allow-pipes", "--max-skipped", "0.4", data, tmp_path / "out")
     assert status == 0, output
     feats = kaldiio.load_scp(str(data / "feats.scp"))
     assert list(feats) == ["a-1", "b-2"] and feats["a-1"].shape == (98, 80)

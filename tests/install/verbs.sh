@@ -37,7 +37,7 @@ other_verbs() {
     --train-quality exp/voice/dev/utt2snr "$out/uncertain"
   avsv evaluate --trials $trials exp/voice/scores/test.cosine
   avsv merge exp/voice/test
-  avsv fbank data/test "$out/fbank"
+  avsv features data/test "$out/fbank"
   any_clip "${clips[@]}" -- avsv enroll --force --voice exp/voice --face exp/face \
     --calibration exp/logistic/scores/test.cosine.json "$out/people.gallery" Ann
   timeout 20 avsv serve --port 0 "$out/people.gallery" || [ $? -eq 124 ]   # it runs until a signal

@@ -55,8 +55,8 @@ def test_the_log_level_must_be_a_known_word(avsv, monkeypatch, tmp_path, text, s
 @pytest.mark.parametrize(
     "words",
     [
-        ("fbank", "--max-skipped", "-1", "d", "o"),
-        ("fbank", "--max-skipped", "1.5", "d", "o"),
+        ("features", "--max-skipped", "-1", "d", "o"),
+        ("features", "--max-skipped", "1.5", "d", "o"),
         ("embed-voice", "--max-skipped", "nan", "--model", "m", "d", "o"),
         ("embed-voice", "--batch-seconds", "0", "--model", "m", "d", "o"),
         ("damage", "--seed", "-1", "--condition", "no-face", "d", "o"),

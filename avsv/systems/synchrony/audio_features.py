@@ -3,16 +3,15 @@
 from functools import lru_cache
 
 import numpy as np
-import scipy.fft
 
 from avsv.errors import InputError
+from avsv.features.cepstra import cepstra
 from avsv.features.fbank import RATE, fbank_and_energy
 
 WINDOW = 320  # samples: 20 ms at 16 kHz, without overlap (Torfi et al., 2017)
 FFT = 1024
 N_MFEC = 40
 N_MFCC, N_MFCC_BANDS = 13, 23
-LIFTER = 22  # Kaldi's --cepstral-lifter
 MFEC_RATE, MFCC_RATE = RATE // WINDOW, 100  # frames per second
 DELTA_REACH = 2  # frames on each side of a derivative
 FLOOR = 1e-10  # least energy; full scale is 1, and 16-bit samples resolve 1e-9
@@ -147,8 +146,5 @@ def mfcc(waveform: np.ndarray) -> np.ndarray:
     >>> mfcc(np.ones(16000, np.float32)).shape
     (98, 13)
     """
-    bands, energy = fbank_and_energy(with_floor(waveform), N_MFCC_BANDS)
-    lifter = 1 + LIFTER / 2 * np.sin(np.pi * np.arange(N_MFCC) / LIFTER)
-    frames = scipy.fft.dct(bands, norm="ortho")[:, :N_MFCC] * lifter.astype(np.float32)
-    frames[:, 0] = energy
+    frames = cepstra(*fbank_and_energy(with_floor(waveform), N_MFCC_BANDS), N_MFCC)
     return frames - frames.mean(0)
