@@ -38,7 +38,7 @@ from avsv.jobs.shards import refuse_earlier_version
 log = logging.getLogger("avsv")
 # Command -> version number of its code, 1 if not listed. Raise it when a code change alters a command's result: outputs
 # of the earlier code are then redone or refused.
-CODE: dict[str, int] = {}
+CODE: dict[str, int] = {"fuse": 2, "calibrate": 2}
 MOST_ARCHIVES = 1000  # of an scp file; with more, only the text of the scp file counts
 Paths = Path | str | Sequence[Path | str | None] | None
 

@@ -6,6 +6,11 @@ also trained on with each score alone, as lists of their own. Otherwise a system
 that is nearly free of errors, and its evidence would be wrong where it is alone. Ridge penalties pull the influence of
 quality towards 0, hence the model towards the sum of calibrated scores. The cost is minimised by Newton's method with
 step halving, from that sum; where the Hessian is indefinite, the Fisher information takes its place.
+
+A few people whom the scores separate without an error would make the evidence infinite. Their labels are therefore
+softened as in Platt, "Probabilistic outputs for support vector machines and comparisons to regularized likelihood
+methods", 1999: of n trials of a class, 1 / (n + 2) count for the other class. As trials of the same two people say much
+the same, n is the number of pairs of people; that is our choice.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -68,6 +73,7 @@ class Examples:
     labels : (n,) bool
     weights : (n,) float, weight of each trial in the cost
     prior_logit : log odds of the target prior
+    softening : share of each trial's weight that counts for the other class
     """
 
     scores: np.ndarray
@@ -75,6 +81,7 @@ class Examples:
     labels: np.ndarray
     weights: np.ndarray
     prior_logit: float
+    softening: float
 
 
 def train_quality_fusion(
@@ -115,9 +122,10 @@ def train_quality_fusion(
     every = lists + single_systems(lists)
     features = [[raw_features(one, number, name) for one in every] for number, name in enumerate(names)]
     moments = [moments_of(columns[: len(lists)], lists, number) for number, columns in enumerate(features)]
-    examples = make_examples(every, features, moments, p_target)
     described = [describe(one) for one in lists]
-    penalty = ridge / max(one.people for one in described) * prior_entropy(p_target)
+    n_people = max(one.people for one in described)
+    examples = make_examples(every, features, moments, p_target, softening(n_people))
+    penalty = ridge / n_people * prior_entropy(p_target)
     try:
         with np.errstate(over="ignore", invalid="ignore"):
             pivots = [single_calibration(examples, number, p_target) for number in range(len(names))]
@@ -197,17 +205,32 @@ def moments_of(features: Sequence[np.ndarray], lists: Sequence[TrainingList], nu
     return mean, np.where(deviation > 1e-12 * np.abs(mean), deviation, 1.0)
 
 
+def softening(n_people: int) -> float:
+    """Share of a trial's weight that counts for the other class, 1 / (pairs of people + 2); see above.
+
+    Examples
+    --------
+    >>> softening(2), round(softening(50), 5)
+    (0.3333333333333333, 0.00081)
+    """
+    return 1 / (n_people * (n_people - 1) / 2 + 2)
+
+
 def make_examples(
-    lists: Sequence[TrainingList], features: Sequence[Sequence[np.ndarray]], moments: Sequence[tuple], p_target: float
+    lists: Sequence[TrainingList],
+    features: Sequence[Sequence[np.ndarray]],
+    moments: Sequence[tuple],
+    p_target: float,
+    soft: float,
 ) -> Examples:
-    """Stack the lists; see the parameters of `train_quality_fusion`, `raw_features` and `moments_of`."""
+    """Stack the lists; see `train_quality_fusion`, `raw_features`, `moments_of` and `softening`."""
     labels = [one.trials.labels for one in lists]
     weights = [np.where(one, p_target / one.sum(), (1 - p_target) / (~one).sum()) / len(lists) for one in labels]
     standard = [np.nan_to_num(standardise(np.concatenate(columns), *both))
                 for columns, both in zip(features, moments, strict=True)]  # fmt: skip
     scores = np.concatenate([one.scores for one in lists])
     logit = float(np.log(p_target / (1 - p_target)))
-    return Examples(scores, standard, np.concatenate(labels), np.concatenate(weights), logit)
+    return Examples(scores, standard, np.concatenate(labels), np.concatenate(weights), logit, soft)
 
 
 def single_calibration(examples: Examples, number: int, p_target: float) -> tuple[float, float]:
@@ -218,7 +241,13 @@ def single_calibration(examples: Examples, number: int, p_target: float) -> tupl
     least = np.log(LEAST_SCALE) - np.log(spread)
     if labels.all() or not labels.any():
         return float(scores.mean()), least
-    (weight,), offset = train_map(scores[:, None], labels, p_target, weights=examples.weights[present])
+    weights, soft = examples.weights[present], examples.softening
+    (weight,), offset = train_map(
+        np.tile(scores, 2)[:, None],
+        np.concatenate([labels, ~labels]),
+        p_target,
+        weights=np.concatenate([weights * (1 - soft), weights * soft]),
+    )
     if not weight * spread > LEAST_SCALE:  # no evidence, or reversed
         return float(scores.mean()), least
     return -offset / weight, float(np.log(weight))
@@ -288,13 +317,14 @@ def cross_entropy(
         loss = np.logaddexp(0, margin)
         error = np.exp(margin - loss)
         weights, design = examples.weights[block], np.column_stack(derivatives)
-        cost += float(weights @ loss)
-        gradient += design.T @ (weights * sign * error)
+        cost += float(weights @ (loss - examples.softening * margin))  # the other class's loss is loss - margin
+        surplus = error - examples.softening
+        gradient += design.T @ (weights * sign * surplus)
         fisher += (design * (weights * error * (1 - error))[:, None]).T @ design
         place = 0
         for features, evidence in inner:
             k = features.shape[1]
-            second = (features * (weights * sign * error * evidence)[:, None]).T @ features
+            second = (features * (weights * sign * surplus * evidence)[:, None]).T @ features
             bend[place : place + k, place : place + k] += second
             place += 2 * k
     return cost, gradient, fisher, bend

@@ -23,7 +23,7 @@ def weights(system, kind):
 
 @pytest.fixture(scope="module")
 def simulated():
-    return simulate(0)
+    return simulate(0, n_people=1000)
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def trained(simulated):
 
 
 def test_parameters_of_simulated_scores_are_recovered():
-    fusion = train([simulate(seed, 60000) for seed in range(2)])
+    fusion = train([simulate(seed, 60000, n_people=3000) for seed in range(2)])
     for system in fusion.systems:
         assert system.log_scale == pytest.approx(1, abs=0.05)
         assert weights(system, "scale_weights") == pytest.approx(W, abs=0.05)
@@ -101,13 +101,34 @@ def test_the_minimum_is_that_of_a_general_optimiser():
 @pytest.mark.parametrize("p", [0.01, 0.5])
 def test_without_quality_one_system_is_logistic_regression(p):
     one = replace(simulate(2, absent=0, n_systems=1), quality=[])
-    slopes, offset = train_map(one.scores, one.trials.labels, p)
-    ratios = train([one], p).apply(one.scores)
-    assert ratios == pytest.approx(one.scores @ slopes + offset, rel=1e-3, abs=1e-3)
+    labels, soft = one.trials.labels, 1 / (40 * 39 / 2 + 2)  # of 40 people: both classes, softened
+    weights = np.concatenate([np.where(labels, 1 / labels.sum(), 1 / (~labels).sum())] * 2)
+    weights *= np.repeat([1 - soft, soft], len(labels)) * np.where(np.concatenate([labels, labels]), p, 1 - p)
+    rows, flipped = np.tile(np.column_stack([one.scores, np.ones(len(labels))]), (2, 1)), np.concatenate([labels, ~labels])
+
+    def cost(x):
+        margin = np.where(flipped, -1, 1) * (rows @ x + np.log(p / (1 - p)))
+        return weights @ np.logaddexp(0, margin), rows.T @ (weights * np.where(flipped, -1, 1) * expit(margin))
+
+    best = minimize(cost, np.zeros(2), jac=True, method="BFGS", options={"gtol": 1e-11}).x
+    assert train([one], p).apply(one.scores) == pytest.approx(rows[: len(labels)] @ best, rel=2e-3, abs=2e-3)
+
+
+def test_with_many_people_one_system_is_logistic_regression():
+    one = replace(simulate(2, absent=0, n_systems=1, n_people=3000), quality=[])
+    slopes, offset = train_map(one.scores, one.trials.labels, 0.5)
+    assert train([one], 0.5).apply(one.scores) == pytest.approx(one.scores @ slopes + offset, rel=1e-3, abs=2e-3)
+
+
+def test_few_people_without_errors_give_limited_evidence():
+    one = replace(simulate(2, 2000, n_people=10, absent=0, n_systems=1), quality=[])
+    apart = replace(one, scores=np.where(one.trials.labels, 1.0, -1.0)[:, None])
+    ratios = train([apart], 0.5).apply(apart.scores)
+    assert np.abs(ratios) == pytest.approx(np.log(46), abs=0.01)  # 45 pairs of people: odds of 46 to 1, as Platt has them
 
 
 def test_without_quality_two_systems_are_logistic_regression_on_both_and_on_each_alone():
-    one = replace(simulate(2, absent=0), quality=[])
+    one = replace(simulate(2, absent=0, n_people=3000), quality=[])
     labels, prior = np.tile(one.trials.labels, 3), 0.1
     rows = np.column_stack([one.scores, np.ones_like(one.scores)])
     design = np.concatenate([rows * mask for mask in ([1, 1, 1, 1], [1, 0, 1, 0], [0, 1, 0, 1])])
@@ -122,7 +143,7 @@ def test_without_quality_two_systems_are_logistic_regression_on_both_and_on_each
 
 
 def test_a_system_is_learnt_beside_one_without_errors():
-    one = replace(simulate(2, 4000, absent=0), quality=[])
+    one = replace(simulate(2, 4000, absent=0, n_people=1000), quality=[])
     perfect = np.where(one.trials.labels, 30.0, -30.0)
     scores = np.column_stack([one.scores[:, 0], perfect])
     alone = np.column_stack([scores[:, 0], np.full(len(scores), np.nan)])
@@ -130,7 +151,8 @@ def test_a_system_is_learnt_beside_one_without_errors():
     assert train([replace(one, scores=scores)], 0.1).apply(alone) == pytest.approx(expected, rel=0.05, abs=0.05)
 
 
-def test_the_penalty_falls_with_the_number_of_people():
+def test_the_penalty_falls_with_the_number_of_people(monkeypatch):
+    monkeypatch.setattr(quality_training, "softening", lambda n_people: 0.001)
     one = simulate(3, 3000, n_people=30)
     few = replace(one, people=one.trials.pairs % 10)
     weights = [np.array(train([each], ridge=ridge).systems[0].measures[0].scale_weights)
@@ -265,7 +287,7 @@ def test_a_table_of_speakers_connects_what_target_trials_do_not_and_must_agree_w
 def test_the_model_records_its_lists(simulated, trained):
     scored = ~np.isnan(simulated.scores).all(axis=1)
     (one,) = trained.lists
-    assert (one.trials, one.people) == ("dev", 40)
+    assert one.trials == "dev" and one.people > 1000
     assert (one.targets, one.nontargets) == (
         (scored & simulated.trials.labels).sum(),
         (scored & ~simulated.trials.labels).sum(),
