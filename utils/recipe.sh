@@ -184,14 +184,17 @@ apply_to() {
   for set in "${@:2}"; do applied+=(--apply "exp/$1/$set/embedding.scp" "exp/$1_adapted/$set"); done
 }
 
-# read_quality VOICE FACE SET: puts the quality tables of a set into the array quality, for avsv fuse --method quality. Adapted
-# embeddings also have their similarity to the domain.
+# is_adapted SYSTEM: whether it is an adapted voice or face.
+is_adapted() { [[ " ${adapted_systems[*]} " == *" $1 "* ]]; }
+
+# read_quality VOICE FACE SET [--without-similarity]: puts the quality tables of a set into the array quality, for avsv fuse
+# --method quality. Adapted embeddings also have their similarity to the domain.
 read_quality() {
   local table
   # shellcheck disable=SC2034  # read by the recipe
   quality=()
   local voice_tables=(utt2magnitude utt2snr log:utt2dur) face_tables=(utt2magnitude log:utt2sharpness)
-  if [[ $1 == *_adapted ]]; then voice_tables+=(utt2similarity{,_deviation}) face_tables+=(utt2similarity{,_deviation}); fi
+  if [[ $1 == *_adapted && $# == 3 ]]; then voice_tables+=(utt2similarity{,_deviation}) face_tables+=(utt2similarity{,_deviation}); fi
   for table in "${voice_tables[@]}"; do quality+=("voice=${table%utt2*}exp/$1/$3/utt2${table#*utt2}"); done
   for table in "${face_tables[@]}"; do quality+=("face=${table%utt2*}exp/$2/$3/utt2${table#*utt2}"); done
 }

@@ -106,6 +106,8 @@ else
   folds=()
   if [ -n "$adapt_set" ] && [ -z "$condition" ]; then embedded+=("$adapt_set"); fi
 fi
+recommended=quality.cosine
+if [ -n "$adapt_set" ]; then recommended=quality_adapted.plda; fi
 # scores_of SYSTEM SET LIST: its score files, without the back-end; those of the held-out people stay out of the results
 scores_of() {
   if [ "$2" = "$tested" ]; then echo "exp/$1/scores/$3${condition:+@$condition}"; else echo "exp/$1/$2/$3"; fi
@@ -230,6 +232,7 @@ if stage 5 "adaptation to ${adapt_set:-no domain (--adapt-set)}, and fusion netw
         --people "$(people_in dev)" --folds data/dev/utt2spk "${applied[@]}" "exp/$adapted/held_out"
     fi
     apply_to "$system" "$tested"
+    if [ "$adapt_set" != "$test_set" ] && [ -z "$condition" ]; then apply_to "$system" "$tested" "$adapt_set"; fi
     avsv adapt --embeddings "exp/$system/$adapt_set/embedding.scp" --source "$train" \
       --people "$(people_in "$adapt_set")" "${folds[@]}" "${applied[@]}" "exp/$adapted/$target"
   done
@@ -259,7 +262,10 @@ fi
 if stage 7 "scores: cosine and PLDA"; then
   for system in "${all_systems[@]}"; do
     if $trains; then
-      avsv plda --embeddings "exp/$system/$train_set/embedding.scp" --utt2spk "data/$train_set/utt2spk" "exp/$system/plda"
+      training=(--embeddings "exp/$system/$train_set/embedding.scp")
+      # of adapted voices and faces, whose PLDA scores are fused: it learns from damaged clips what damage changes
+      if is_adapted "$system"; then training+=(--embeddings "exp/$system/${train_set}_damaged/embedding.scp"); fi
+      avsv plda "${training[@]}" --utt2spk "data/$train_set/utt2spk" "exp/$system/plda"
     fi
     for set in "${held_out_sets[@]}" "$tested"; do
       for trials in "data/$set/trials/"*; do
@@ -286,6 +292,14 @@ if stage 8 "score normalisation, calibration and score fusion"; then
         avsv normalize --method as-norm --top-n "$top_n" --missing keep --trials "$trials" --scores "$scores.cosine" \
           --enroll "exp/$system/$set/embedding.scp" --cohort "exp/$system/$train_set/embedding.scp" \
           --cohort-utt2spk "data/$train_set/utt2spk" --cohort-of "$cohort_of" "$scores.cosine_as-norm"
+        if is_adapted "$system"; then
+          # against the recordings of the domain: what a recording has in common with everybody there is no evidence
+          cohort=$adapt_set apart=("${folds[@]}")
+          if [ "$set" != "$tested" ]; then cohort=dev apart=(--folds data/dev/utt2spk); fi
+          avsv normalize --method mean-norm --top-share 0.3 --missing keep --backend plda --plda "exp/$system/plda" \
+            --trials "$trials" --scores "$scores.plda" --enroll "exp/$system/$set/embedding.scp" \
+            --cohort "exp/$system/$cohort/embedding.scp" "${apart[@]}" "$scores.plda_mean-norm"
+        fi
       done
     done
   done
@@ -339,6 +353,20 @@ if stage 8 "score normalisation, calibration and score fusion"; then
         train_or_apply "quality$of_pair" cosine "${training[@]}"
         avsv fuse --missing rest --method quality --trials "$trials" --scores "voice=$voice_scores" "face=$face_scores" \
           --quality "${quality[@]}" "${trained[@]}" "$(scores_of "quality$of_pair" "$set" "$list").cosine"
+        if is_adapted "${pair%+*}"; then
+          # the same with the PLDA scores, which need no similarity to the domain: it is subtracted from them already
+          training=(--p-target 0.5)
+          for dev in "${calibration_sets[@]}"; do
+            read_quality "${pair%+*}" "${pair#*+}" "$dev" --without-similarity
+            training+=(--train-trials "data/$dev/trials/dev" --train-quality "${quality[@]}"
+              --train-scores "voice=$of_voice/$dev/dev.plda_mean-norm" "face=$of_face/$dev/dev.plda_mean-norm")
+          done
+          read_quality "${pair%+*}" "${pair#*+}" "$set" --without-similarity
+          train_or_apply "quality$of_pair" plda "${training[@]}"
+          avsv fuse --missing rest --method quality --trials "$trials" \
+            --scores "voice=${voice_scores%cosine}plda_mean-norm" "face=${face_scores%cosine}plda_mean-norm" \
+            --quality "${quality[@]}" "${trained[@]}" "$(scores_of "quality$of_pair" "$set" "$list").plda"
+        fi
       done
     done
   done
@@ -365,7 +393,7 @@ if stage 10 "results"; then
     if [ -e "$data/$table" ]; then shown+=(--by "$data/$table"); fi
   done
   avsv report --trials-dir "$data/trials" --utt2spk "$data/utt2spk" "${shown[@]}" \
-    --reference "quality${adapt_set:+_adapted}.cosine" exp "$results"
+    --reference "$recommended" exp "$results"
   # is the recommended system anywhere worse than what it is made of?
   "$reference/local/check_claim.py" "$results/results.json" "$results/claim.md" \
     --rivals "${rivals[@]}"

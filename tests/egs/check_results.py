@@ -16,8 +16,9 @@ SYSTEMS = {
 
 
 SYSTEMS["adapted"] = [
-    (name + suffix, backend) for name, backend in SYSTEMS["audio-visual"] for suffix in ("", "_adapted")
-]
+    *((name + suffix, backend) for name, backend in SYSTEMS["audio-visual"] for suffix in ("", "_adapted")),
+    ("voice_adapted", "plda+mean-norm"), ("face_adapted", "plda+mean-norm"), ("quality_adapted", "plda"),
+]  # fmt: skip
 
 
 def main(path: str, kind: str, conditions: list[str]) -> None:

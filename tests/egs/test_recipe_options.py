@@ -253,7 +253,7 @@ def test_every_system_is_adapted_to_a_set_of_unlabelled_recordings(recipe):
         [modality, set_] for modality in ("voice", "face") for set_ in ("vox2", "dev", "calls")
     ]
     written = {call[place + 2] for call in adapted for place, word in enumerate(call) if word == "--apply"}
-    sets = ("vox1", "vox2", "vox2_damaged", *HELD_OUT_SETS)
+    sets = ("vox1", "vox2", "vox2_damaged", "calls", *HELD_OUT_SETS)
     assert written == {f"exp/{modality}_adapted/{set_}" for modality in ("voice", "face") for set_ in sets}
     folds = ["data/vox2/utt2fold", "data/dev/utt2spk", ""] * 2
     assert all((option_of(call, "--folds") if "--folds" in call else "") == fold
@@ -262,7 +262,18 @@ def test_every_system_is_adapted_to_a_set_of_unlabelled_recordings(recipe):
     assert {f"{modality}=exp/{modality}_adapted/vox2/embedding.scp" for modality in ("voice", "face")} <= set(train)
     scored = {call[-1] for call in calls if call[0] in ("score", "normalize", "calibrate", "fuse")}
     of_raw = {path for path in scored if "_adapted/" not in path}
-    assert {re.sub(r"^exp/(\w+)_adapted/", r"exp/\1/", path) for path in scored - of_raw} == of_raw
+    # PLDA scores of adapted voices and faces are normalised by the domain, and fused
+    of_plda = {f"exp/{system}_adapted/{folder}.{backend}"
+               for systems, backend in ((("voice", "face"), "plda_mean-norm"), (("quality",), "plda"))
+               for system in systems for folder in ("scores/a_list", *(f"{name}/dev" for name in HELD_OUT_SETS))
+               if backend != "plda" or "/dev" not in folder or folder.startswith("dev_noisy-0.6")}  # fmt: skip
+    assert of_plda <= scored
+    assert {re.sub(r"^exp/(\w+)_adapted/", r"exp/\1/", path) for path in scored - of_raw - of_plda} == of_raw
+    by_domain = [call for call in calls if call[:3] == ["normalize", "--method", "mean-norm"]]
+    for call in by_domain:
+        test = "/vox1/" in option_of(call, "--enroll")
+        assert option_of(call, "--cohort").split("/")[2] == ("calls" if test else "dev")
+        assert ("--folds" in call) != test and (test or option_of(call, "--folds") == "data/dev/utt2spk")
 
 
 @pytest.mark.parametrize(
@@ -312,7 +323,7 @@ def test_the_cohort_is_the_training_speakers_or_their_utterances(recipe, cohort)
     make_sets(recipe.folder, "mini", test="a_list", **HELD_OUT_SETS)
     status, stderr, calls = recipe("mini/run.sh", "--cohort-of", cohort, "--stage", "8", "--stop-stage", "8")
     assert status == 0, stderr
-    normalized = [call for call in calls if call[0] == "normalize"]
+    normalized = [call for call in calls if call[:3] == ["normalize", "--method", "as-norm"]]
     assert normalized
     for call in normalized:
         assert option_of(call, "--cohort-utt2spk") == "data/train/utt2spk" and option_of(call, "--cohort-of") == cohort

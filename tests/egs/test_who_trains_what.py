@@ -66,12 +66,21 @@ def test_encoders_and_fusion_networks_train_on_training_people(calls):
 
 def test_plda_and_the_cohort_are_of_training_people(calls):
     sets, noises = table()["PLDA, cohort of as-norm"]
-    assert training_sets(trained(calls, "plda", "--utt2spk")) == sets and not noises
-    assert {option_of(call, "--cohort-utt2spk") for call in calls if call[0] == "normalize"} == {"data/vox2/utt2spk"}
+    plda = [call for call in calls if call[0] == "plda"]
+    adapted = [call for call in plda if call[-1] in ("exp/voice_adapted/plda", "exp/face_adapted/plda")]
+    assert len(adapted) == 2 and all("vox2_damaged" in " ".join(call) for call in adapted)
+    others = [call for call in plda if call not in adapted]
+    assert others and not any("damaged" in word for call in others for word in call)
+    assert training_sets(trained(others, "plda", "--utt2spk")) == sets and not noises
+    assert training_sets(trained(adapted, "plda", "--utt2spk")) == {"vox2"}
+    sets, noises = table()["PLDA of adapted voices and faces"]
+    assert sets == {"vox2", "vox2_damaged"} and noises_of(calls, sets) == noises
+    cohorts = [call for call in calls if call[:3] == ["normalize", "--method", "as-norm"]]
+    assert {option_of(call, "--cohort-utt2spk") for call in cohorts} == {"data/vox2/utt2spk"}
 
 
 def test_every_domain_is_adapted_to_itself(calls):
-    sets, _ = table()["adaptation"]
+    sets, _ = table()["adaptation, cohort of mean-norm"]
     adapted = {option_of(call, "--embeddings").split("/")[2] for call in calls if call[0] == "adapt"}
     assert adapted == sets | {"calls"}
 
