@@ -20,7 +20,7 @@ from avsv.kaldi.embeddings import Embeddings
 from avsv.kaldi.matrices import write_array
 from avsv.kaldi.origin import trained_on, write_trained_on
 from avsv.scoring.adaptation import align_covariance, power, refuse_few
-from avsv.scoring.domain_similarity import TABLES, choose_members, similarity
+from avsv.scoring.domain_similarity import TABLES, choose_members, evenly_spaced, similarity
 from avsv.scoring.lda import shrink
 from avsv.scoring.projection import Projection, read_finite, read_projection, write_projection
 from avsv.scoring.verification import Clip
@@ -74,10 +74,12 @@ class Moments:
 
     mean : (d,)
     covariance : (d, d); None if the method needs none
+    sample : (m, d), some of the recordings, at most 1,000
     """
 
     mean: np.ndarray
     covariance: np.ndarray | None
+    sample: np.ndarray
 
 
 def center(domain: Moments, source: Moments | None, freedom: int) -> None:
@@ -129,8 +131,8 @@ class Method:
         if not np.isfinite(vectors.sum(axis=1)).all():
             raise InputError(f"the {what} embeddings have NaN or infinite values")
         if self.transform is center:
-            return Moments(vectors.mean(axis=0, dtype=np.float64), None)
-        return Moments(*mean_and_covariance(vectors))
+            return Moments(vectors.mean(axis=0, dtype=np.float64), None, evenly_spaced(vectors))
+        return Moments(*mean_and_covariance(vectors), evenly_spaced(vectors))
 
 
 METHODS = {
@@ -153,7 +155,8 @@ def learn_adaptation(
     The mean of a few people says more about them than about the domain: centred on it, other people are confused more
     often than without. With `source`, the center is therefore share x (mean of the domain) + (1 - share) x (mean of
     the source), with share = people / (people + 16): the empirical Bayes estimate if people differ 16 times as much
-    (in squared distance) as domains do.
+    (in squared distance) as domains do. With `source`, fewer than two recordings of the domain teach nothing: it is
+    then taken to be the source's domain, with a warning. This is so for faces of a set without faces.
 
     Parameters
     ----------
@@ -167,7 +170,8 @@ def learn_adaptation(
 
     Raises
     ------
-    InputError : fewer than two recordings, other sizes, values that are not finite, or no variation
+    InputError : fewer than two recordings without `source` or to whiten, other sizes, values that are not finite, or no
+        variation
     OptionError : unknown method, "coral" without `source`, or no people
 
     Examples
@@ -182,12 +186,15 @@ def learn_adaptation(
     chosen = METHODS[method]
     if chosen.needs_source and source is None:
         raise OptionError(f"method {method} needs `source`, the embeddings that the back-end was trained on")
-    of_domain, of_source = chosen.moments("adaptation", domain), source
-    if isinstance(source, np.ndarray):
-        of_source = chosen.moments("source", source)
-    if of_source is not None and len(of_source.mean) != domain.shape[1]:
+    of_source = chosen.moments("source", source) if isinstance(source, np.ndarray) else source
+    if of_source is not None and len(domain) and len(of_source.mean) != domain.shape[1]:
         raise InputError(f"adaptation embeddings have {domain.shape[1]} values, source embeddings "
                         f"{len(of_source.mean)}")  # fmt: skip
+    if of_source is not None and len(domain) < 2 and chosen.space == "centered":
+        log.warning("%d recordings to adapt to: the domain is taken to be like the source", len(domain))
+        projection = Projection(of_source.mean)
+        return Adaptation(projection, method, model, 0.0, choose_members(of_source.sample, projection.apply))
+    of_domain = chosen.moments("adaptation", domain)
     if of_domain.covariance is not None and not np.trace(of_domain.covariance) > 0:
         raise InputError("the domain's embeddings are all identical; give embeddings that vary")
     people = count_people(len(domain), people, warn and source is None)
@@ -226,7 +233,7 @@ def apply_by_fold(
 
     Raises
     ------
-    InputError : a recording without a fold, fewer than two recordings outside a fold
+    InputError : a recording without a fold, or whatever `learn` refuses, such as one recording outside a fold
 
     Examples
     --------
@@ -241,7 +248,7 @@ def apply_by_fold(
     tables = {name: np.empty(len(embeddings)) for name in TABLES}
     for number, fold in enumerate(np.unique(folds)):
         others = domain.vectors[domain_folds != fold]
-        share = None if people is None else max(1, round(people * len(others) / len(domain)))
+        share = None if people is None else max(1, round(people * len(others) / max(1, len(domain))))
         adaptation = learn(others, people=share, warn=number == 0)
         adapted[folds == fold] = adaptation.apply(embeddings.vectors[folds == fold])
         for name, values in similarity(adapted[folds == fold], adaptation.members).items():

@@ -23,6 +23,11 @@ SAME = 0.99999  # cosine above which a member is the recording itself
 ROWS = 1024  # recordings compared with the members at a time
 
 
+def evenly_spaced(vectors: np.ndarray) -> np.ndarray:
+    """At most 1,000 of the rows of (n, d), evenly spaced."""
+    return vectors[np.linspace(0, len(vectors) - 1, min(len(vectors), MOST_MEMBERS)).round().astype(int)]
+
+
 def choose_members(domain: np.ndarray, adapt: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
     """Recordings that represent a domain, evenly spaced among all.
 
@@ -44,8 +49,7 @@ def choose_members(domain: np.ndarray, adapt: Callable[[np.ndarray], np.ndarray]
     >>> choose_members(np.array([[3.0, 4.0], [0.0, 2.0]]), lambda vectors: vectors).tolist()
     [[0.6000000238418579, 0.800000011920929], [0.0, 1.0]]
     """
-    chosen = np.linspace(0, len(domain) - 1, min(len(domain), MOST_MEMBERS)).round().astype(int)
-    adapted = adapt(domain[chosen])
+    adapted = adapt(evenly_spaced(domain))
     adapted = adapted[adapted.any(axis=1)]
     if not len(adapted):
         raise InputError("the domain's embeddings are all identical; give embeddings that vary")

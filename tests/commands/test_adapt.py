@@ -131,6 +131,20 @@ def test_a_set_without_the_modality_stays_empty(avsv, world, named):
     assert (out / "embedding.scp").read_text() == "" and embeddings_model(out / "embedding.scp") == "voice:1+centered"
 
 
+def test_a_set_without_the_modality_is_adapted_to_itself_by_the_source(avsv, world, named):
+    empty = world.folder / "voice" / "none"
+    empty.mkdir()
+    write_embeddings(empty / "embedding.ark", empty / "embedding.scp", [], np.empty((0, 0)), "voice:1")
+    folds, out = world.folder / "folds", world.folder / "adapted"
+    folds.write_text("")
+    command = ["adapt", "--embeddings", empty / "embedding.scp", "--source", named["train"], "--people", 60, "--folds"]
+    status, output = avsv(*command, folds, *apply(empty / "embedding.scp", out), world.folder / "map")
+    assert status == 0 and "like the source" in output
+    assert (out / "embedding.scp").read_text() == ""
+    mean = read_embeddings(named["train"]).vectors.mean(axis=0)
+    assert read_adaptation(world.folder / "map").projection.center == pytest.approx(mean, abs=1e-5)
+
+
 def test_folds_are_adapted_by_the_other_folds(avsv, world, named):
     folds, out = world.folder / "folds", world.folder / "adapted"
     raw = read_embeddings(named["test"])

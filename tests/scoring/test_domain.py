@@ -85,6 +85,8 @@ def test_coral_between_equal_domains_and_with_one_person_changes_no_covariance()
     [
         (DOMAIN[:0], {}, InputError),
         (DOMAIN[:1], {}, InputError),
+        (DOMAIN[:0], {"method": "whiten", "source": SOURCE}, InputError),
+        (DOMAIN[:1, :3], {"source": SOURCE}, InputError),
         (DOMAIN, {"source": SOURCE[:1]}, InputError),
         (DOMAIN, {"source": SOURCE[:, :3]}, InputError),
         (np.where(np.arange(4) == 2, np.nan, DOMAIN), {}, InputError),
@@ -98,6 +100,17 @@ def test_coral_between_equal_domains_and_with_one_person_changes_no_covariance()
 def test_a_domain_that_nothing_can_be_learnt_from_is_refused(domain, options, error):
     with pytest.raises(error):
         learn_adaptation(domain, **options)
+
+
+@pytest.mark.parametrize("n", [0, 1])
+@pytest.mark.parametrize("method", ["center", "coral"])
+def test_without_recordings_a_domain_is_taken_to_be_like_the_source(caplog, n, method):
+    with caplog.at_level(logging.WARNING, logger="avsv"):
+        adaptation = learn_adaptation(DOMAIN[:n], method, SOURCE)
+    assert len(caplog.records) == 1 and adaptation.share == 0
+    assert adaptation.apply(DOMAIN) == pytest.approx(DOMAIN - SOURCE.mean(axis=0), abs=1e-5)
+    members = SOURCE - SOURCE.mean(axis=0)
+    assert adaptation.members == pytest.approx(members / np.linalg.norm(members, axis=1, keepdims=True), abs=1e-5)
 
 
 @pytest.mark.parametrize("people, warned", [(2, True), (HALF - 1, True), (HALF, False), (None, False)])

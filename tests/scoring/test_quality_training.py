@@ -104,7 +104,10 @@ def test_without_quality_one_system_is_logistic_regression(p):
     labels, soft = one.trials.labels, 1 / (40 * 39 / 2 + 2)  # of 40 people: both classes, softened
     weights = np.concatenate([np.where(labels, 1 / labels.sum(), 1 / (~labels).sum())] * 2)
     weights *= np.repeat([1 - soft, soft], len(labels)) * np.where(np.concatenate([labels, labels]), p, 1 - p)
-    rows, flipped = np.tile(np.column_stack([one.scores, np.ones(len(labels))]), (2, 1)), np.concatenate([labels, ~labels])
+    rows, flipped = (
+        np.tile(np.column_stack([one.scores, np.ones(len(labels))]), (2, 1)),
+        np.concatenate([labels, ~labels]),
+    )
 
     def cost(x):
         margin = np.where(flipped, -1, 1) * (rows @ x + np.log(p / (1 - p)))
@@ -124,7 +127,9 @@ def test_few_people_without_errors_give_limited_evidence():
     one = replace(simulate(2, 2000, n_people=10, absent=0, n_systems=1), quality=[])
     apart = replace(one, scores=np.where(one.trials.labels, 1.0, -1.0)[:, None])
     ratios = train([apart], 0.5).apply(apart.scores)
-    assert np.abs(ratios) == pytest.approx(np.log(46), abs=0.01)  # 45 pairs of people: odds of 46 to 1, as Platt has them
+    assert np.abs(ratios) == pytest.approx(
+        np.log(46), abs=0.01
+    )  # 45 pairs of people: odds of 46 to 1, as Platt has them
 
 
 def test_without_quality_two_systems_are_logistic_regression_on_both_and_on_each_alone():
