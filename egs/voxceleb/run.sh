@@ -106,6 +106,9 @@ else
   folds=()
   if [ -n "$adapt_set" ] && [ -z "$condition" ]; then embedded+=("$adapt_set"); fi
 fi
+# A test set that is adapted to itself is so in its own condition, as it would be on recordings from its microphones and cameras.
+adapted_to=$adapt_set
+if [ "$adapt_set" = "$test_set" ]; then adapted_to=$tested; fi
 recommended=quality.cosine
 if [ -n "$adapt_set" ]; then recommended=quality_adapted.plda; fi
 # scores_of SYSTEM SET LIST: its score files, without the back-end; those of the held-out people stay out of the results
@@ -217,7 +220,8 @@ if stage 4 "face embeddings"; then
 fi
 
 if stage 5 "adaptation to ${adapt_set:-no domain (--adapt-set)}, and fusion networks: ${fusions[*]}"; then
-  # Every domain is centred on its own mean: the training data, the held-out people (each on the others), the test set.
+  # Every domain is centred on its own mean: the training data, the held-out people (each on the others), the test set. Damage
+  # is part of the domain: a damaged set is adapted to damaged recordings.
   # No training person is adapted to own recordings: these resemble a recording as nothing in a new domain does.
   # exp/SYSTEM_adapted/target (target_OTHER_SET) has the map for further recordings of the test's domain, for avsv verify --adaptation.
   if [ -n "$adapt_set" ] && $trains; then tenths_of_people "$train_set"; fi
@@ -227,14 +231,16 @@ if stage 5 "adaptation to ${adapt_set:-no domain (--adapt-set)}, and fusion netw
       apply_to "$system" "$train_set" "${train_set}_damaged"
       avsv adapt --embeddings "$train" --people "$(people_in "$train_set")" --folds "data/$train_set/utt2fold" \
         "${applied[@]}" "exp/$adapted/source"
-      apply_to "$system" "${held_out_sets[@]}"
-      avsv adapt --embeddings "exp/$system/${held_out_sets[0]}/embedding.scp" --source "$train" \
-        --people "$(people_in dev)" --folds data/dev/utt2spk "${applied[@]}" "exp/$adapted/held_out"
+      for set in "${held_out_sets[@]}"; do
+        apply_to "$system" "$set"
+        avsv adapt --embeddings "exp/$system/$set/embedding.scp" --source "$train" \
+          --people "$(people_in dev)" --folds data/dev/utt2spk "${applied[@]}" "exp/$adapted/held_out/$set"
+      done
     fi
     apply_to "$system" "$tested"
-    if [ "$adapt_set" != "$test_set" ] && [ -z "$condition" ]; then apply_to "$system" "$tested" "$adapt_set"; fi
-    avsv adapt --embeddings "exp/$system/$adapt_set/embedding.scp" --source "$train" \
-      --people "$(people_in "$adapt_set")" "${folds[@]}" "${applied[@]}" "exp/$adapted/$target"
+    if [ "$adapted_to" != "$tested" ] && [ -z "$condition" ]; then apply_to "$system" "$tested" "$adapted_to"; fi
+    avsv adapt --embeddings "exp/$system/$adapted_to/embedding.scp" --source "$train" \
+      --people "$(people_in "$adapted_to")" "${folds[@]}" "${applied[@]}" "exp/$adapted/$target${condition:+@$condition}"
   done
   for name in $($trains && echo "${fusions[@]}"); do
     of_voice=exp/${voice_of[$name]} of_face=exp/${face_of[$name]} damaged=${train_set}_damaged noise=()
@@ -294,8 +300,8 @@ if stage 8 "score normalisation, calibration and score fusion"; then
           --cohort-utt2spk "data/$train_set/utt2spk" --cohort-of "$cohort_of" "$scores.cosine_as-norm"
         if is_adapted "$system"; then
           # against the recordings of the domain: what a recording has in common with everybody there is no evidence
-          cohort=$adapt_set apart=("${folds[@]}")
-          if [ "$set" != "$tested" ]; then cohort=dev apart=(--folds data/dev/utt2spk); fi
+          cohort=$adapted_to apart=("${folds[@]}")
+          if [ "$set" != "$tested" ]; then cohort=$set apart=(--folds data/dev/utt2spk); fi
           avsv normalize --method mean-norm --top-share 0.3 --missing keep --backend plda --plda "exp/$system/plda" \
             --trials "$trials" --scores "$scores.plda" --enroll "exp/$system/$set/embedding.scp" \
             --cohort "exp/$system/$cohort/embedding.scp" "${apart[@]}" "$scores.plda_mean-norm"

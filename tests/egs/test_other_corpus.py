@@ -31,7 +31,7 @@ def test_nothing_is_trained_and_no_output_of_the_run_is_written(recipe):
     assert not any(word.startswith("--train-") for call in calls for word in call)
     assert {path.split("/")[2] for path in outputs(calls, "embed-voice", "embed-face", "embed-pair")} == set(SETS)
     adapted = [call for call in calls if call[0] == "adapt"]
-    assert {call[-1].split("/")[2] for call in adapted} == {"target_second"}
+    assert {call[-1].split("/")[2] for call in adapted} == {"target_second", "target_second@noisy-0.6"}
     assert {call[place + 2].split("/")[2] for call in adapted for place, word in enumerate(call)
             if word == "--apply"} == set(SETS)  # fmt: skip
     scored = outputs(calls, "score", "normalize", "calibrate", "fuse")

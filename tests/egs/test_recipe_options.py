@@ -250,12 +250,12 @@ def test_every_system_is_adapted_to_a_set_of_unlabelled_recordings(recipe):
     assert {"exp/voice/calls", "exp/face/calls"} <= {call[-1] for call in calls if call[0].startswith("embed-")}
     adapted = [call for call in calls if call[0] == "adapt"]
     assert [option_of(call, "--embeddings").split("/")[1:3] for call in adapted] == [
-        [modality, set_] for modality in ("voice", "face") for set_ in ("vox2", "dev", "calls")
+        [modality, set_] for modality in ("voice", "face") for set_ in ("vox2", *HELD_OUT_SETS, "calls")
     ]
     written = {call[place + 2] for call in adapted for place, word in enumerate(call) if word == "--apply"}
     sets = ("vox1", "vox2", "vox2_damaged", "calls", *HELD_OUT_SETS)
     assert written == {f"exp/{modality}_adapted/{set_}" for modality in ("voice", "face") for set_ in sets}
-    folds = ["data/vox2/utt2fold", "data/dev/utt2spk", ""] * 2
+    folds = ["data/vox2/utt2fold", *["data/dev/utt2spk"] * len(HELD_OUT_SETS), ""] * 2
     assert all((option_of(call, "--folds") if "--folds" in call else "") == fold
                for call, fold in zip(adapted, folds, strict=True))  # fmt: skip
     (train,) = [call for call in calls if "exp_dir=exp/avn_e_adapted" in call]
@@ -271,8 +271,9 @@ def test_every_system_is_adapted_to_a_set_of_unlabelled_recordings(recipe):
     assert {re.sub(r"^exp/(\w+)_adapted/", r"exp/\1/", path) for path in scored - of_raw - of_plda} == of_raw
     by_domain = [call for call in calls if call[:3] == ["normalize", "--method", "mean-norm"]]
     for call in by_domain:
-        test = "/vox1/" in option_of(call, "--enroll")
-        assert option_of(call, "--cohort").split("/")[2] == ("calls" if test else "dev")
+        of, cohort = (option_of(call, name).split("/")[2] for name in ("--enroll", "--cohort"))
+        test = of == "vox1"
+        assert cohort == ("calls" if test else of)
         assert ("--folds" in call) != test and (test or option_of(call, "--folds") == "data/dev/utt2spk")
 
 
@@ -283,12 +284,19 @@ def test_every_system_is_adapted_to_a_set_of_unlabelled_recordings(recipe):
 )
 def test_no_test_recording_is_adapted_to_itself(recipe, options, folds):
     make_sets(recipe.folder, "voxceleb", vox1="a_list", **HELD_OUT_SETS, **{"vox1_noisy-0.6": "a_list"})
-    for condition in ([], ["--condition", "noisy-0.6"]):
-        status, stderr, calls = recipe("voxceleb/run.sh", *options, *condition, "--stage", "5", "--stop-stage", "5")
+    for condition in ("", "noisy-0.6"):  # a damaged set is adapted to recordings with the same damage
+        given = ("--condition", condition) if condition else ()
+        status, stderr, calls = recipe("voxceleb/run.sh", *options, *given, "--stage", "5", "--stop-stage", "8")
         assert status == 0, stderr
-        target = [call for call in calls if call[0] == "adapt" and call[-1] == "exp/voice_adapted/target"]
-        assert [option_of(call, "--folds") for call in target] == [folds]
-        assert option_of(target[0], "--embeddings") == "exp/voice/vox1/embedding.scp"
+        target = f"exp/voice_adapted/target{condition and '@'}{condition}"
+        adapted = [call for call in calls if call[0] == "adapt" and call[-1] == target]
+        assert [option_of(call, "--folds") for call in adapted] == [folds]
+        set_ = f"vox1{condition and '_'}{condition}"
+        assert option_of(adapted[0], "--embeddings") == f"exp/voice/{set_}/embedding.scp"
+        by_domain = [call for call in calls if call[:3] == ["normalize", "--method", "mean-norm"]]
+        of_test = [call for call in by_domain if f"/{set_}/" in option_of(call, "--enroll")]
+        assert len(of_test) == 2 and all(option_of(call, "--folds") == folds for call in of_test)
+        assert all(f"/{set_}/" in option_of(call, "--cohort") for call in of_test)
 
 
 def test_nothing_is_adapted_by_default(recipe):
