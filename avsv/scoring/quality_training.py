@@ -13,7 +13,7 @@ methods", 1999: of n trials of a class, 1 / (n + 2) count for the other class. A
 the same, n is the number of pairs of people; that is our choice.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from avsv.errors import InputError
 from avsv.kaldi.speakers import connected_components, look_up
 from avsv.kaldi.trials import Trials
 from avsv.scoring.calibration import BLOCK, RIDGE, train_map
+from avsv.scoring.newton import newton
 from avsv.scoring.quality import UNITS, Measure, RecordingValues
 from avsv.scoring.quality_fusion import (
     FusedSystem,
@@ -328,43 +329,6 @@ def cross_entropy(
             bend[place : place + k, place : place + k] += second
             place += 2 * k
     return cost, gradient, fisher, bend
-
-
-def newton(terms: Callable, x: np.ndarray, free: np.ndarray) -> np.ndarray:
-    """The minimum over the free parameters, from `x`, by Newton's method with step halving.
-
-    Parameters
-    ----------
-    terms : function of the parameters; returns cost, gradient, and two matrices whose sum is the Hessian, the first of
-        them positive definite
-    free : (k,) bool, parameters to change
-    """
-    cost, gradient, fisher, bend = terms(x)
-    for _ in range(200):
-        step = np.zeros_like(x)
-        step[free] = np.linalg.solve(positive(fisher, bend, free), gradient[free])
-        updated = terms(x - step)
-        while not updated[0] <= cost and np.abs(step).max() > 1e-12:  # not: the cost may be NaN
-            step /= 2
-            updated = terms(x - step)
-        if not updated[0] <= cost:
-            break
-        x, gain = x - step, cost - updated[0]
-        cost, gradient, fisher, bend = updated
-        if gain < 1e-14:
-            break
-    return x
-
-
-def positive(fisher: np.ndarray, bend: np.ndarray, free: np.ndarray) -> np.ndarray:
-    """The Hessian of the free parameters, or their Fisher information if the Hessian is not positive definite."""
-    which = np.ix_(free, free)
-    hessian = (fisher + bend)[which]
-    try:
-        np.linalg.cholesky(hessian)
-    except np.linalg.LinAlgError:
-        return fisher[which]
-    return hessian
 
 
 def people_of(

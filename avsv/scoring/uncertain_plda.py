@@ -19,9 +19,10 @@ import numpy as np
 
 from avsv.errors import InputError
 from avsv.scoring.calibration import RIDGE
+from avsv.scoring.newton import newton
 from avsv.scoring.plda import Plda
 from avsv.scoring.quality_fusion import standardise
-from avsv.scoring.quality_training import newton, prior_entropy
+from avsv.scoring.quality_training import prior_entropy
 
 BLOCK = 1 << 11  # pairs compared at a time: their arrays fit a processor's cache
 UNCERTAINTY_RIDGE = 0.003  # penalty on squared weights, relative to the cost of answering 0 to every trial

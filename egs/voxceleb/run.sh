@@ -348,31 +348,23 @@ if stage 8 "score normalisation, calibration and score fusion"; then
         quality=("$of_voice/$set"/utt2{magnitude,snr} "$of_face/$set/utt2magnitude" "log:$of_face/$set/utt2sharpness")
         train_or_apply "logistic$of_pair" cosine_qmf "${training[@]}" --train-quality "${quality[@]}"
         "${fuse[@]}" --method logistic --quality "${quality[@]}" "${trained[@]}" "${logistic}.cosine_qmf"
-        # each score counts as much as the quality of its recordings warrants; trained on clean and damaged clips together
-        training=(--p-target 0.5)
-        for dev in "${calibration_sets[@]}"; do
-          read_quality "${pair%+*}" "${pair#*+}" "$dev"
-          training+=(--train-trials "data/$dev/trials/dev" --train-quality "${quality[@]}"
-            --train-scores "voice=$of_voice/$dev/dev.cosine" "face=$of_face/$dev/dev.cosine")
-        done
-        read_quality "${pair%+*}" "${pair#*+}" "$set"
-        train_or_apply "quality$of_pair" cosine "${training[@]}"
-        avsv fuse --missing rest --method quality --trials "$trials" --scores "voice=$voice_scores" "face=$face_scores" \
-          --quality "${quality[@]}" "${trained[@]}" "$(scores_of "quality$of_pair" "$set" "$list").cosine"
-        if is_adapted "${pair%+*}"; then
-          # the same with the PLDA scores, which need no similarity to the domain: it is subtracted from them already
+        # Each score counts as much as the quality of its recordings warrants; trained on clean and damaged clips together. Of
+        # adapted systems PLDA scores too, which need no similarity to the domain: it is subtracted from them already.
+        for backend in cosine $(if is_adapted "${pair%+*}"; then echo plda; fi); do
+          scored=$backend without=()
+          if [ "$backend" = plda ]; then scored=plda_mean-norm without=(--without-similarity); fi
           training=(--p-target 0.5)
           for dev in "${calibration_sets[@]}"; do
-            read_quality "${pair%+*}" "${pair#*+}" "$dev" --without-similarity
+            read_quality "${pair%+*}" "${pair#*+}" "$dev" "${without[@]}"
             training+=(--train-trials "data/$dev/trials/dev" --train-quality "${quality[@]}"
-              --train-scores "voice=$of_voice/$dev/dev.plda_mean-norm" "face=$of_face/$dev/dev.plda_mean-norm")
+              --train-scores "voice=$of_voice/$dev/dev.$scored" "face=$of_face/$dev/dev.$scored")
           done
-          read_quality "${pair%+*}" "${pair#*+}" "$set" --without-similarity
-          train_or_apply "quality$of_pair" plda "${training[@]}"
-          avsv fuse --missing rest --method quality --trials "$trials" \
-            --scores "voice=${voice_scores%cosine}plda_mean-norm" "face=${face_scores%cosine}plda_mean-norm" \
-            --quality "${quality[@]}" "${trained[@]}" "$(scores_of "quality$of_pair" "$set" "$list").plda"
-        fi
+          read_quality "${pair%+*}" "${pair#*+}" "$set" "${without[@]}"
+          train_or_apply "quality$of_pair" $backend "${training[@]}"
+          avsv fuse --missing rest --method quality --trials "$trials" --quality "${quality[@]}" \
+            --scores "voice=${voice_scores%cosine}$scored" "face=${face_scores%cosine}$scored" \
+            "${trained[@]}" "$(scores_of "quality$of_pair" "$set" "$list").$backend"
+        done
       done
     done
   done
