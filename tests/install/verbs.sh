@@ -28,6 +28,7 @@ other_verbs() {
   mapfile -t clips < <(cut -d' ' -f2 data/test/video.scp | head -n 8)
   any_clip "${clips[@]}" -- avsv synchrony offset --model exp/syncnet --face exp/face_detector
   any_clip "${clips[@]}" -- avsv synchrony active-speaker --model exp/syncnet --face exp/face_detector
+  avsv models
   avsv import-embeddings "$scp" "$out/imported"
   avsv lda --embeddings exp/voice/train/embedding.scp --utt2spk data/train/utt2spk --dim 4 "$out/lda"
   avsv adapt --embeddings "$scp" --apply "$scp" "$out/adapted" "$out/adaptation"
