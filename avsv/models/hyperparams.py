@@ -17,6 +17,7 @@ import yaml
 
 from avsv.errors import InputError
 from avsv.jobs.yaml_files import read_yaml_tree
+from avsv.models.front_ends import FBANK, NORMALIZATION, RATE, FrameNormalization, Spectrogram
 from avsv.models.limits import Check, between, boolean, number, one_of
 from avsv.models.speaker_encoders import ACTIVATION, LOADED_ONLY, SPEAKER_ENCODERS
 
@@ -28,8 +29,8 @@ PARTS = re.compile(
     r")"
 )
 PRETRAINER = "!new:speechbrain.utils.parameter_transfer.Pretrainer"
-FBANK, NORMALIZATION = "speechbrain.lobes.features.Fbank", "speechbrain.processing.features.InputNormalization"
-RATE = 16000
+SPECTROGRAM, BY_FRAME = "avsv.models.front_ends.Spectrogram", "avsv.models.front_ends.FrameNormalization"
+FEATURES, NORMALIZATIONS = (FBANK, SPECTROGRAM), (NORMALIZATION, BY_FRAME)
 TRUST = (
     "avsv builds ECAPA-TDNN, x-vector and ResNet encoders itself and runs no code that a model folder names. If you "
     "trust the author of this folder and any code it names, add `trust_model`: SpeechBrain then executes the file"
@@ -47,6 +48,8 @@ OPTIONS: dict[str, Mapping[str, Check]] = {
             "right_frames": between(0, 64), "win_length": between(1, 1000), "hop_length": between(1, 1000)},
     NORMALIZATION: {"mean_norm": boolean, "std_norm": boolean, "norm_type": one_of("sentence"),
                     "avoid_padding_norm": boolean, "epsilon": number},
+    SPECTROGRAM: Spectrogram.limits,
+    BY_FRAME: FrameNormalization.limits,
     **{of.network: of.limits for of in (*SPEAKER_ENCODERS.values(), *LOADED_ONLY)},
 }  # fmt: skip
 
@@ -56,9 +59,10 @@ class Recipe:
     """The recipe for building a speaker encoder.
 
     network : class name, a key of OPTIONS
-    options, features, normalization : arguments of the class, of SpeechBrain's Fbank and its InputNormalization
+    options, features, normalization : arguments of the class, of the features and of their normalisation
     weights : file of the network's weights, in the folder of hyperparams.yaml
     others : other files that SpeechBrain reads (those of the classifier); they do not affect embeddings
+    features_class, normalization_class : keys of OPTIONS
     """
 
     network: str
@@ -67,6 +71,8 @@ class Recipe:
     normalization: dict[str, Any]
     weights: str
     others: tuple[str, ...] = ()
+    features_class: str = FBANK
+    normalization_class: str = NORMALIZATION
 
 
 class Hyperparams:
@@ -176,7 +182,9 @@ class Hyperparams:
             raise InputError(f"{self.path}: has no {name}; expected a SpeechBrain speaker encoder")
         node = self.target(modules.get(name, self.keys.get(name)))
         of = node.tag.removeprefix("!new:")
-        if of not in OPTIONS or (of in (FBANK, NORMALIZATION)) != (name != "embedding_model"):
+        front = {"compute_features": FEATURES, "mean_var_norm": NORMALIZATIONS}
+        expected = front.get(name, OPTIONS.keys() - {*FEATURES, *NORMALIZATIONS})
+        if of not in expected:
             raise self.error(node, f"{name}: {node.tag} is not recognised. {TRUST}")
         pairs = node.value if isinstance(node, yaml.MappingNode) else ()
         if not pairs and node.value not in ("", []):
@@ -206,7 +214,7 @@ def read_recipe(path: Path) -> Recipe:
     named = {key.value: node for key, node in modules.value} if isinstance(modules, yaml.MappingNode) else {}
     node, network, options = file.part(named, "embedding_model")
     features, normalization = (file.part(named, name) for name in ("compute_features", "mean_var_norm"))
-    if (features[1], normalization[1]) != (FBANK, NORMALIZATION) or "norm_type" not in normalization[2]:
+    if normalization[1] == NORMALIZATION and "norm_type" not in normalization[2]:
         raise file.error(features[0], f"expected Fbank and InputNormalization with norm_type: sentence. {TRUST}")
     weights, others = "embedding_model.ckpt", ()
     for pretrainer in (each for each in file.keys.values() if each.tag == PRETRAINER):
@@ -214,7 +222,7 @@ def read_recipe(path: Path) -> Recipe:
         name = next((name for name, loadable in loadables.items() if file.target(loadable) is node), "embedding_model")
         weights = files.get(name, f"{name}.ckpt")
         others = tuple(files.get(other, f"{other}.ckpt") for other in loadables if other != name)
-    return Recipe(network, options, features[2], normalization[2], weights, others)
+    return Recipe(network, options, features[2], normalization[2], weights, others, features[1], normalization[1])
 
 
 def is_text(node: yaml.Node | None) -> bool:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 log = logging.getLogger("avsv")
 Network = Callable[[Tensor], np.ndarray]  # (t, mel bands) normalised features of one clip -> (d,) float32
-TRIED = (60, 145)  # lengths in frames of the noise on which session and torch must agree; the first is the traced one
+TRIED = (80, 145)  # lengths in frames of the noise on which session and torch must agree; the first is the traced one
 AGREEMENT = 1e-4  # largest difference, relative to the embedding's norm
 
 

@@ -21,6 +21,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from avsv.models.front_ends import FBANK_80, FrontEnd
 from avsv.models.limits import Check, natural, numbers_of_blocks
 
 BLOCKS = (3, 4, 6, 3)  # of ResNet34
@@ -56,6 +57,31 @@ def make_stages(n_in: int, channels: Sequence[int], blocks: Sequence[int]) -> li
     return stages
 
 
+def frame_weights(rows: Tensor, lengths: Tensor | None) -> Tensor:
+    """Weights of the frames in a mean over time: equal without padding, 0 in padding; their sum is 1.
+
+    Parameters
+    ----------
+    rows : (batch, n, t)
+    lengths : (batch,) fraction of t without padding; None if nothing is padded
+
+    Returns
+    -------
+    (batch or 1, 1, t)
+
+    Examples
+    --------
+    >>> frame_weights(torch.zeros(1, 5, 4), torch.tensor([0.5])).tolist()
+    [[[0.5, 0.5, 0.0, 0.0]]]
+    """
+    t = rows.shape[2]
+    if lengths is None:
+        return torch.ones(1, 1, t, device=rows.device) / t
+    n_frames = (lengths * t).round().clamp(min=1)
+    weights = (torch.arange(t, device=rows.device) < n_frames[:, None]).float().unsqueeze(1)
+    return weights / weights.sum(2, keepdim=True)
+
+
 def pool_statistics(maps: Tensor, lengths: Tensor | None = None) -> Tensor:
     """Mean and standard deviation over the last axis; channels and rows keep their places.
 
@@ -73,14 +99,8 @@ def pool_statistics(maps: Tensor, lengths: Tensor | None = None) -> Tensor:
     >>> pool_statistics(torch.tensor([[[[1.0, 3.0, 9.0]]]]), torch.tensor([2 / 3])).tolist()
     [[2.0, 1.0]]
     """
-    batch, t = len(maps), maps.shape[-1]
     rows = maps.flatten(1, 2).float()
-    if lengths is None:
-        weights = torch.ones(1, 1, t, device=maps.device)
-    else:
-        n_frames = (lengths * t).round().clamp(min=1)
-        weights = (torch.arange(t, device=maps.device) < n_frames[:, None]).float().view(batch, 1, t)
-    weights = weights / weights.sum(2, keepdim=True)
+    weights = frame_weights(rows, lengths)
     mean = (rows * weights).sum(2)
     variance = ((rows - mean[:, :, None]).square() * weights).sum(2)
     # the square root has an infinite slope at 0, and ReLU produces rows of zeros
@@ -106,6 +126,7 @@ class SpeakerResNet(nn.Module):
     """
 
     network = "avsv.models.resnet.SpeakerResNet"
+    front_end: ClassVar[FrontEnd] = FBANK_80
     limits: ClassVar[Mapping[str, Check]] = {
         "input_size": natural, "channels": natural, "blocks": numbers_of_blocks, "lin_neurons": natural}  # fmt: skip
 

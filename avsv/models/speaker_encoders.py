@@ -1,6 +1,6 @@
 """The speaker encoders: networks from filter banks to an embedding, by their names in training configurations.
 
-To add one, write a class with the three members of `SpeakerNetwork` (it may be the network itself, like
+To add one, write a class with the four members of `SpeakerNetwork` (it may be the network itself, like
 `SpeakerResNet`) and add a line to `SPEAKER_ENCODERS`. That line enables `encoder: NAME` in a training configuration,
 the hyperparams.yaml that the training writes, and the limits within which `load_encoder` rebuilds the network from a
 model folder. Sizes come from `SpeakerEncoderOptions`; if the encoder needs another option, add a field there.
@@ -15,23 +15,27 @@ from typing import Any, ClassVar, Protocol
 from torch import nn
 
 from avsv.errors import InputError
+from avsv.models.deep_speaker import DeepSpeakerGru, DeepSpeakerResCnn
+from avsv.models.front_ends import FBANK_24, FBANK_80, FrontEnd
 from avsv.models.limits import Check, boolean, few, natural, naturals, number, numbers_of_blocks
 from avsv.models.ranges import choice, within
 from avsv.models.resnet import SpeakerResNet
 from avsv.models.speechbrain_library import import_speechbrain
+from avsv.models.vggm import VoxCelebCnn
 
-N_MELS = 80
 ACTIVATION = re.compile(r"!name:torch\.nn\.(ReLU|LeakyReLU|ELU|GELU|SiLU|Tanh|Hardswish)")
 
 
 class SpeakerNetwork(Protocol):
-    """A speaker encoder: takes (batch, t, mel bands) and relative lengths, returns (batch, 1, size).
+    """A speaker encoder: takes (batch, t, bands) and relative lengths, returns (batch, 1, size).
 
     network : name of the class in hyperparams.yaml
+    front_end : features that the network expects
     limits : argument of the class -> check of its value in a model folder
     """
 
     network: ClassVar[str]
+    front_end: ClassVar[FrontEnd]
     limits: ClassVar[Mapping[str, Check]]
 
     @staticmethod
@@ -47,6 +51,7 @@ class Ecapa:
     """SpeechBrain's ECAPA-TDNN: five blocks, the last three times as wide (Desplanques et al., 2020)."""
 
     network = "speechbrain.lobes.models.ECAPA_TDNN.ECAPA_TDNN"
+    front_end: ClassVar[FrontEnd] = FBANK_80
     limits: ClassVar[Mapping[str, Check]] = {
         "input_size": natural, "lin_neurons": natural, "activation": activation, "channels": naturals,
         "kernel_sizes": naturals, "dilations": naturals, "attention_channels": natural, "res2net_scale": few,
@@ -54,7 +59,7 @@ class Ecapa:
 
     @staticmethod
     def arguments(options: "SpeakerEncoderOptions") -> dict[str, Any]:
-        return ecapa_arguments(N_MELS, options.channels, options.attention_channels, options.embedding_size)
+        return ecapa_arguments(80, options.channels, options.attention_channels, options.embedding_size)
 
 
 def ecapa_arguments(n_mels: int, channels: int, attention_channels: int, embedding_size: int) -> dict[str, Any]:
@@ -69,12 +74,24 @@ def ecapa_arguments(n_mels: int, channels: int, attention_channels: int, embeddi
 
 
 class XVector:
-    """SpeechBrain's x-vector; published models can be loaded, but not trained."""
+    """SpeechBrain's x-vector TDNN on 24 filter banks (Snyder et al., ICASSP 2018; layers as in SpeechBrain's recipe).
+
+    The fifth layer has 1500 / 512 times the channels of the others, before statistics pooling and one Linear layer,
+    whose output is the x-vector.
+    """
 
     network = "speechbrain.lobes.models.Xvector.Xvector"
+    front_end: ClassVar[FrontEnd] = FBANK_24
     limits: ClassVar[Mapping[str, Check]] = {
         "in_channels": natural, "activation": activation, "tdnn_blocks": few, "tdnn_channels": naturals,
         "tdnn_kernel_sizes": naturals, "tdnn_dilations": naturals, "lin_neurons": natural}  # fmt: skip
+
+    @staticmethod
+    def arguments(options: "SpeakerEncoderOptions") -> dict[str, Any]:
+        n = options.channels
+        return {"in_channels": 24, "tdnn_channels": [n] * 4 + [round(n * 1500 / 512)],
+                "tdnn_kernel_sizes": [5, 3, 3, 1, 1], "tdnn_dilations": [1, 2, 3, 1, 1],
+                "lin_neurons": options.embedding_size}  # fmt: skip
 
 
 class SpeechBrainResNet:
@@ -89,8 +106,12 @@ class SpeechBrainResNet:
 SPEAKER_ENCODERS: dict[str, type[SpeakerNetwork]] = {
     "ecapa": Ecapa,
     "resnet": SpeakerResNet,
+    "xvector": XVector,
+    "vggm": VoxCelebCnn,
+    "rescnn": DeepSpeakerResCnn,
+    "gru": DeepSpeakerGru,
 }
-LOADED_ONLY = (XVector, SpeechBrainResNet)
+LOADED_ONLY = (SpeechBrainResNet,)
 
 
 @dataclass
@@ -98,9 +119,13 @@ class SpeakerEncoderOptions:
     """The sizes of a speaker encoder in a training configuration."""
 
     encoder: str = choice("ecapa", *SPEAKER_ENCODERS)
-    channels: int = within(1024, 1, 16384)  # resnet: of the first stage, 32 as published
+    # published: ecapa 1024, xvector 512, of the first layer or stage: resnet 32, vggm 96, rescnn and gru 64
+    channels: int = within(1024, 1, 16384)
     attention_channels: int = within(128, 1, 16384)  # ecapa only
     blocks: tuple[int, ...] = within((3, 4, 6, 3), 1, 200)  # resnet only: in each stage
+    gru_units: int = within(1024, 1, 16384)  # gru only: in each of its three layers
+    dropout: float = within(0.0, 0, below=1)  # rescnn and gru only: before the affine layer
+    fc8: bool = False  # vggm only: the embedding is a Linear layer after fc7, for the second phase of its training
     embedding_size: int = within(192, 1, 16384)
 
 
@@ -125,7 +150,7 @@ def make_speaker_encoder(name: str, arguments: Mapping[str, Any]) -> nn.Module:
 
     Returns
     -------
-    module : (batch, t, mel bands) and relative lengths -> (batch, 1, embedding size)
+    module : (batch, t, bands) and relative lengths -> (batch, 1, embedding size)
 
     Raises
     ------
@@ -134,6 +159,21 @@ def make_speaker_encoder(name: str, arguments: Mapping[str, Any]) -> nn.Module:
     if name not in SPEAKER_ENCODERS:
         raise InputError(f"encoder={name}: expected one of {', '.join(SPEAKER_ENCODERS)}")
     return build(SPEAKER_ENCODERS[name].network, arguments)
+
+
+def make_front_end(name: str) -> tuple[nn.Module, nn.Module]:
+    """The features that an encoder expects, and their normalisation.
+
+    Parameters
+    ----------
+    name : a key of `SPEAKER_ENCODERS`
+
+    Returns
+    -------
+    (batch, n) waveforms at 16 kHz -> (batch, t, bands); features and relative lengths -> normalised features
+    """
+    of = SPEAKER_ENCODERS[name].front_end
+    return build(of.features, of.feature_options), build(of.normalization, of.normalization_options)
 
 
 def build(network: str, arguments: Mapping[str, Any]) -> nn.Module:

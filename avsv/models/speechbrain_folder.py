@@ -6,7 +6,9 @@ hyperparams.yaml names.
 
 import contextlib
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -17,20 +19,18 @@ from avsv.jobs.files import replaced_together, whole_file
 from avsv.jobs.home import home_folder
 from avsv.kaldi.origin import python_class
 from avsv.models.checkpoint import fill, matching, read_state, without_memory, write_torch
-from avsv.models.hyperparams import FBANK, NORMALIZATION, RATE, read_recipe
-from avsv.models.speaker_encoders import N_MELS, SPEAKER_ENCODERS, build
+from avsv.models.hyperparams import RATE, read_recipe
+from avsv.models.speaker_encoders import SPEAKER_ENCODERS, build
 from avsv.models.speechbrain_library import import_speechbrain
 
 HYPERPARAMS = """\
 # A speaker encoder trained by avsv, in the form that SpeechBrain's EncoderClassifier.from_hparams loads.
 pretrained_path: {path}
 sample_rate: 16000
-n_mels: {n_mels}
-compute_features: !new:speechbrain.lobes.features.Fbank
-    n_mels: !ref <n_mels>
-mean_var_norm: !new:speechbrain.processing.features.InputNormalization
-    norm_type: sentence
-    std_norm: False
+compute_features: !new:{features}
+{feature_options}
+mean_var_norm: !new:{normalization}
+{normalization_options}
 embedding_model: !new:{network}
 {arguments}
 classifier: !new:speechbrain.lobes.models.ECAPA_TDNN.Classifier
@@ -66,7 +66,7 @@ def save_speechbrain_folder(
 
     Parameters
     ----------
-    class_weight : (n_classes, embedding size), class centres of the margin loss
+    class_weight : (n_classes, embedding size), class centres of the margin loss; zeros for other losses
     speakers : names of the classes
     arguments, encoder_name : the arguments of `make_speaker_encoder`
     """
@@ -76,13 +76,27 @@ def save_speechbrain_folder(
         with whole_file(folder / "label_encoder.txt") as out:
             out.writelines(f"'{name}' => {index}\n" for index, name in enumerate(speakers))
             out.write("================\n'starting_index' => 0\n")
-        lines = "\n".join(f"    {name}: {value}" for name, value in arguments.items())
+        kind = SPEAKER_ENCODERS[encoder_name]
+        front = kind.front_end
         text = HYPERPARAMS.format(
-            path=folder.absolute(), n_mels=N_MELS, network=SPEAKER_ENCODERS[encoder_name].network, arguments=lines,
+            path=folder.absolute(), features=front.features, feature_options=indented(front.feature_options),
+            normalization=front.normalization, normalization_options=indented(front.normalization_options),
+            network=kind.network, arguments=indented(arguments),
             embedding_size=class_weight.shape[1], n_classes=len(speakers),
         )  # fmt: skip
         with whole_file(folder / "hyperparams.yaml") as out:
             out.write(text)
+
+
+def indented(arguments: Mapping[str, Any]) -> str:
+    """Arguments of a class in hyperparams.yaml; a class without arguments takes an empty mapping.
+
+    Examples
+    --------
+    >>> indented({"n_mels": 80}), indented({})
+    ('    n_mels: 80', '    {}')
+    """
+    return "\n".join(f"    {name}: {value}" for name, value in arguments.items()) or "    {}"
 
 
 class SpeakerEncoder(nn.Module):
@@ -170,7 +184,8 @@ def load_encoder(source: str, device: str, trust: bool = False) -> nn.Module:
     weights = folder / recipe.weights
     if not weights.exists():
         raise InputError(f"{weights}: no such file, but {settings} names it as the file of the weights")
-    features, normalization = build(FBANK, recipe.features), build(NORMALIZATION, recipe.normalization)
+    features = build(recipe.features_class, recipe.features)
+    normalization = build(recipe.normalization_class, recipe.normalization)
     try:
         shapes = without_memory(lambda: build(recipe.network, recipe.options))
         state = matching(shapes, read_state(weights), weights)

@@ -1,9 +1,12 @@
-"""Batches prepared by worker processes, with clear errors when a worker fails."""
+"""Batches: which examples each one has, and their preparation by worker processes, with clear errors when one fails."""
 
 import re
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+import torch
+from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from avsv.errors import InputError
@@ -64,3 +67,25 @@ def load_batches(dataset: Dataset, plan: list[list], config: TrainingConfig) -> 
 def start_worker(number: int) -> None:
     """Make a worker end with its training, even while it waits."""
     end_with_parent()
+
+
+def plan_by_person(labels: Tensor, size: int, clips_per_person: int, seed: list[int]) -> list[Tensor]:
+    """Rows of each batch of an epoch; the number of batches is that of full batches of clips.
+
+    With `clips_per_person` k, a batch has k clips of each of size / k people, drawn without replacement if a person has
+    that many; people take turns, so people with few clips are seen as often as people with many.
+    """
+    rng = np.random.default_rng(seed)
+    n_batches = len(labels) // size
+    if not clips_per_person:
+        order = torch.from_numpy(rng.permutation(len(labels)))
+        return list(order[: n_batches * size].split(size))
+    order = np.argsort(labels.numpy(), kind="stable")
+    clips = np.split(order, np.cumsum(np.bincount(labels.numpy()))[:-1])
+    n_people = min(len(clips), max(2, size // clips_per_person))
+    turns = np.concatenate([rng.permutation(len(clips)) for _ in range(n_batches * n_people // len(clips) + 1)])
+    batches = []
+    for people in turns[: n_batches * n_people].reshape(n_batches, n_people):
+        drawn = [rng.choice(clips[p], clips_per_person, replace=len(clips[p]) < clips_per_person) for p in people]
+        batches.append(torch.from_numpy(np.concatenate(drawn)))
+    return batches

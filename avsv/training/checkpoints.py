@@ -8,12 +8,14 @@ Each is written completely or not at all: a training killed at any moment resume
 """
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
 from torch import Tensor, nn
 
 from avsv.errors import InputError, refuse_unknown
 from avsv.jobs.records import recorded_values
+from avsv.losses.heads import Softmax
 from avsv.losses.margin import AAMSoftmax
 from avsv.models.checkpoint import fill, is_mapping, read_torch, write_torch
 from avsv.training.config import read_config
@@ -62,8 +64,9 @@ def load_weights(exp_dir: Path | str) -> Weights:
 def start_from(model: nn.Module, source: Path | str, exp_dir: Path | str) -> None:
     """Put another experiment's weights into `model`.
 
-    The centres of a margin loss, one or more per person, are copied only if both experiments have the same data.
-    Otherwise they start from random values, and the log says so.
+    The centres of a margin loss and the classes of a softmax are copied only if both experiments have the same data.
+    Otherwise they start from random values, and the log says so; so does a layer that only the new network has, if its
+    module allows that (`may_be_new`). Layers that only the earlier network has, such as its classifier, are left out.
 
     Raises
     ------
@@ -72,17 +75,23 @@ def start_from(model: nn.Module, source: Path | str, exp_dir: Path | str) -> Non
     given, own = load_weights(source), model.state_dict()
     data = [recorded_values(folder).get("data") for folder in (source, exp_dir)]
     differ = [name for name in own if name not in given or given[name].shape != own[name].shape]
-    centres = [f"{name}.weight" for name, module in model.named_modules() if isinstance(module, AAMSoftmax)]
+    centres = parameters_of(model, lambda module: isinstance(module, (AAMSoftmax, Softmax)))
     if data[0] != data[1]:
-        differ = sorted({*differ, *centres})
-    other = [name for name in differ if name not in centres]
+        differ = sorted({*differ, *(centres & own.keys())})
+    free = centres | parameters_of(model, lambda module: getattr(module, "may_be_new", False))
+    other = [name for name in differ if name not in free]
     if other:
         shape = f"has the shape {tuple(given[other[0]].shape)}" if other[0] in given else "is absent"
         raise InputError(f"init={source}: is another network: its {other[0]} {shape}, expected the shape "
                         f"{tuple(own[other[0]].shape)}")  # fmt: skip
     kept = {name: given[name] for name in own if name not in differ}
     fill(model, {**own, **kept}, weights_file(source))
-    log.info("%s: starts from %s%s", exp_dir, source, f"; random: {', '.join(differ)} (other people)" if differ else "")
+    log.info("%s: starts from %s%s", exp_dir, source, f"; random: {', '.join(differ)}" if differ else "")
+
+
+def parameters_of(model: nn.Module, chosen: Callable[[nn.Module], bool]) -> set[str]:
+    """Names of the parameters and buffers of the modules that `chosen` selects."""
+    return {f"{name}.{key}" for name, module in model.named_modules() if chosen(module) for key in module.state_dict()}
 
 
 def keep_last(folder: Path, epoch: int, weights: dict, n: int) -> None:

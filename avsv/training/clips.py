@@ -23,10 +23,10 @@ from avsv.kaldi.segments import Source
 from avsv.media.decoder_process import guarded
 from avsv.media.waveforms import read_part
 from avsv.models.ranges import choice, within
+from avsv.training.batches import plan_by_person
 from avsv.training.config import TrainingConfig
 from avsv.training.image_augmentation import plan_batches, to_input, vary_face
 from avsv.training.task import Inputs, RandomData, Task
-from avsv.training.tasks.avn_e import plan_batches as plan_by_person
 from avsv.training.tasks.voice import open_store, take_length
 from avsv.training.trainer import Trainer
 from avsv.training.validation import held_out_eer, read_held_out

@@ -34,6 +34,7 @@ class OptimizerConfig:
     cycles: int = within(1, 1, 1_000_000)  # of the cyclic (triangular) schedule
     # of adam and adamw: decay of the means of gradients and their squares
     betas: tuple[float, float] = within((0.9, 0.999), 0, below=1)
+    momentum: float = within(0.9, above=0, below=1)  # of sgd (Nesterov)
     clip_norm: float = within(5.0, 0)  # gradients with a larger norm are scaled down; 0: never
 
 

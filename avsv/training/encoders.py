@@ -13,8 +13,9 @@ from avsv.jobs.files import copy_file, whole_file
 from avsv.jobs.fingerprints import file_digest
 from avsv.models.checkpoint import fill_part, write_torch
 from avsv.models.face_encoders import make_face_encoder, save_onnx
+from avsv.models.front_ends import FBANK_80
 from avsv.models.hyperparams import RATE
-from avsv.models.speaker_encoders import encoder_arguments, make_speaker_encoder
+from avsv.models.speaker_encoders import SPEAKER_ENCODERS, encoder_arguments, make_speaker_encoder
 from avsv.models.speechbrain_folder import encoder_files, encoder_folder, load_encoder, save_speechbrain_folder
 from avsv.models.speechbrain_library import make_frontend
 from avsv.training.checkpoints import load_weights, weights_file
@@ -54,6 +55,9 @@ def read_voice_encoder(source: str) -> Encoder:
     """
     if is_new(source):
         config = apply_schema(read_config(source, []), VoiceConfig, source)
+        if SPEAKER_ENCODERS[config.encoder].front_end != FBANK_80:
+            raise InputError(f"voice: {source}: encoder {config.encoder} expects other features than training "
+                            "computes; choose an encoder of 80 mean-normalised log mel energies")  # fmt: skip
         net = make_speaker_encoder(config.encoder, encoder_arguments(config))
         return Encoder(net, config.embedding_size, Path(source), file_digest(source))
     encoder = load_encoder(source, "cpu")

@@ -36,7 +36,7 @@ def learning_rate(config: OptimizerConfig, step: int, n_steps: int) -> float:
 
 
 def make_optimizer(model: nn.Module, config: OptimizerConfig) -> torch.optim.Optimizer:
-    """Adam, AdamW or SGD (Nesterov, momentum 0.9) for all parameters of a model.
+    """Adam, AdamW or SGD (Nesterov) for all parameters of a model.
 
     A parameter with an attribute `rate_share` is trained at that share of the learning rate; fine-tuned encoders below
     a new head use it.
@@ -45,7 +45,7 @@ def make_optimizer(model: nn.Module, config: OptimizerConfig) -> torch.optim.Opt
     kinds = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
     if config.name not in kinds:
         raise InputError(f"optimizer.name={config.name}: expected one of {', '.join(kinds)}")
-    more = {"momentum": 0.9, "nesterov": True} if config.name == "sgd" else {"betas": tuple(config.betas)}
+    more = {"momentum": config.momentum, "nesterov": True} if config.name == "sgd" else {"betas": tuple(config.betas)}
     by_kind: dict[tuple[float, bool], list[nn.Parameter]] = {}  # (rate_share, is decayed) -> parameters
     for p in model.parameters():
         # norms and biases are decayed on request only: shrinking them changes the function, not its complexity

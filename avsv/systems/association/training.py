@@ -19,10 +19,11 @@ from avsv.models.ranges import options_of, within
 from avsv.systems.association.networks.family import COVARIATES, AssociationOptions, Family, Pairs
 from avsv.systems.association.networks.registry import ASSOCIATION, make_family
 from avsv.systems.association.networks.svhf import OddOneOut
+from avsv.training.batches import plan_by_person
 from avsv.training.config import TrainingConfig
 from avsv.training.experiment import digest_arrays
 from avsv.training.task import Inputs, RandomData, Task
-from avsv.training.tasks.avn_e import plan_batches, validation_digests
+from avsv.training.tasks.avn_e import validation_digests
 from avsv.training.trainer import Step, Trainer, Validate
 from avsv.training.validation import refuse_trained
 
@@ -135,7 +136,7 @@ def plan_pairs(voices: Tensor, faces: Tensor, config: PairingConfig, epoch: int)
     counts = np.bincount(faces.numpy(), minlength=int(voices.max()) + 1)
     first = np.cumsum(counts) - counts
     batches = []
-    for rows in plan_batches(labels, size, config.clips_per_person, seed):
+    for rows in plan_by_person(labels, size, config.clips_per_person, seed):
         people = labels[rows].numpy()
         chosen = order[first[people] + rng.integers(0, counts[people])]
         batches.append((rows % len(voices), torch.from_numpy(chosen)))

@@ -25,6 +25,7 @@ from avsv.models.avn_e import FUSION, Fused, Fusion, FusionOptions
 from avsv.models.checkpoint import save
 from avsv.models.ranges import options_of, within
 from avsv.scoring.modality_overlap import LEAST
+from avsv.training.batches import plan_by_person
 from avsv.training.config import TrainingConfig
 from avsv.training.experiment import digest_arrays
 from avsv.training.pair_noise import PairNoise, PairNoiseOptions, Pairs
@@ -207,28 +208,6 @@ def set_statistics(fusion: Fusion, pairs: Pairs, noise: PairNoise) -> None:
         fusion.quality_std[column] = values.std().clamp(min=1e-6)
 
 
-def plan_batches(labels: Tensor, size: int, clips_per_person: int, seed: list[int]) -> list[Tensor]:
-    """Rows of each batch of an epoch; the number of batches is that of full batches of clips.
-
-    With `clips_per_person` k, a batch has k clips of each of size / k people, drawn without replacement if a person has
-    that many; people take turns, so people with few clips are seen as often as people with many.
-    """
-    rng = np.random.default_rng(seed)
-    n_batches = len(labels) // size
-    if not clips_per_person:
-        order = torch.from_numpy(rng.permutation(len(labels)))
-        return list(order[: n_batches * size].split(size))
-    order = np.argsort(labels.numpy(), kind="stable")
-    clips = np.split(order, np.cumsum(np.bincount(labels.numpy()))[:-1])
-    n_people = min(len(clips), max(2, size // clips_per_person))
-    turns = np.concatenate([rng.permutation(len(clips)) for _ in range(n_batches * n_people // len(clips) + 1)])
-    batches = []
-    for people in turns[: n_batches * n_people].reshape(n_batches, n_people):
-        drawn = [rng.choice(clips[p], clips_per_person, replace=len(clips[p]) < clips_per_person) for p in people]
-        batches.append(torch.from_numpy(np.concatenate(drawn)))
-    return batches
-
-
 class AvnETask(Task):
     """`task: avn_e`: writes fusion.safetensors."""
 
@@ -290,7 +269,7 @@ class AvnETask(Task):
 
     def plan(self, epoch: int) -> list[Tensor]:
         size = min(self.config.batch_size, len(self.people))
-        return plan_batches(self.labels, size, self.config.clips_per_person, [self.config.seed, epoch])
+        return plan_by_person(self.labels, size, self.config.clips_per_person, [self.config.seed, epoch])
 
     def batches(self, epoch: int) -> list[tuple[Tensor, float]]:
         plan = self.plan(epoch)

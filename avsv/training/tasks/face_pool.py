@@ -21,10 +21,10 @@ from avsv.kaldi.matrices import read_entry
 from avsv.kaldi.tables import read_table
 from avsv.losses.pairs import VerificationLoss
 from avsv.models.ranges import within
+from avsv.training.batches import plan_by_person
 from avsv.training.config import TrainingConfig
 from avsv.training.experiment import digest_arrays
 from avsv.training.task import Inputs, Task
-from avsv.training.tasks.avn_e import plan_batches
 from avsv.training.trainer import Step, Trainer
 
 log = logging.getLogger("avsv")
@@ -153,7 +153,7 @@ class FacePoolTask(Task):
 
     def plan(self, epoch: int) -> list[Tensor]:
         size = min(self.config.batch_size, len(self.people))
-        return plan_batches(self.labels, size, self.config.clips_per_person, [self.config.seed, epoch])
+        return plan_by_person(self.labels, size, self.config.clips_per_person, [self.config.seed, epoch])
 
     def batches(self, epoch: int) -> list[Tensor]:
         return self.plan(epoch)

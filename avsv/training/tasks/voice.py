@@ -1,4 +1,9 @@
-"""Training a speaker encoder: SpeechBrain's ECAPA-TDNN or a ResNet, AAM-softmax, random crops of damaged audio."""
+"""Training a speaker encoder of the registry on random crops of damaged audio, with a loss of the configuration.
+
+`loss: aam` and `loss: softmax` classify the training speakers; `loss: contrastive` and `loss: triplet` compare the
+recordings of a batch, which has `clips_per_person` of each of its speakers, and usually start from a softmax training
+(`init`).
+"""
 
 import logging
 from dataclasses import dataclass
@@ -14,15 +19,22 @@ from torch.utils.data import Dataset
 from avsv.errors import InputError
 from avsv.features.audio_damage import damage_audio, draw_audio_damage, read_noises
 from avsv.kaldi.data_dir import read_data_dir
+from avsv.losses.heads import Softmax
 from avsv.losses.margin import AAMSoftmax, warmed_margin
+from avsv.losses.metric import CosineTripletLoss, SiameseLoss
 from avsv.media.decoder_process import guarded
 from avsv.media.waveforms import WaveformStore, read_part, resample
-from avsv.models.ranges import within
-from avsv.models.speaker_encoders import SpeakerEncoderOptions, encoder_arguments, make_speaker_encoder
+from avsv.models.ranges import choice, within
+from avsv.models.speaker_encoders import (
+    SpeakerEncoderOptions,
+    encoder_arguments,
+    make_front_end,
+    make_speaker_encoder,
+)
 from avsv.models.speechbrain_folder import save_speechbrain_folder
-from avsv.models.speechbrain_library import make_frontend
+from avsv.training.batches import plan_by_person
 from avsv.training.config import TrainingConfig
-from avsv.training.distributed import draw_share
+from avsv.training.distributed import draw_share, from_all
 from avsv.training.labels import label_clips
 from avsv.training.task import Inputs, RandomData, Task
 from avsv.training.trainer import Step, Trainer, Validate
@@ -30,6 +42,7 @@ from avsv.training.validation import held_out_eer, read_held_out
 
 log = logging.getLogger("avsv")
 RATE = 16000
+PAIRWISE = ("contrastive", "triplet")
 VALID_SECONDS = 4.0  # length of the excerpt from the middle of each held-out clip
 
 
@@ -44,11 +57,24 @@ class VoiceConfig(SpeakerEncoderOptions, TrainingConfig):
     crop_seconds: tuple[float, float] = within((2.0, 3.0), 0.1, 600, rising=True)
     crops_per_clip: int = within(1, 1, 10_000)  # crops of each clip at each speed per epoch
     cache_mib: int = within(2000, 0, 1 << 24)  # memory for decoded audio
-    scale: float = within(30.0, above=0, high=10_000)
+    loss: str = choice("aam", "aam", "softmax", "contrastive", "triplet")
+    scale: float = within(30.0, above=0, high=10_000)  # aam only
+    # aam: radians; contrastive: distance of embeddings of length 1; triplet: cosine
     margin: float = within(0.2, 0, 3)
+    classifier_size: int = within(0, 0, 16384)  # softmax only: units of a hidden layer before the classes; 0: none
+    clips_per_person: int = within(
+        0, 0, 10_000
+    )  # of each person in a batch, in random order of people; 0: as they come
+    hard_share: float = within(0.5, 0, 1)  # contrastive only: share of pairs of different people that are the nearest
     margin_warmup: float = within(0.3, 0, 1)  # share of the epochs during which the margin grows from 0
     mask_frames: int = within(0, 0, 100_000)  # SpecAugment: longest run of frames set to the mean
     mask_bands: int = within(0, 0, 80)  # SpecAugment: most mel bands set to the mean
+
+    def check(self) -> None:
+        super().check()
+        if self.loss in PAIRWISE and self.clips_per_person < 2:
+            raise ValueError(f"clips_per_person={self.clips_per_person}: loss={self.loss} compares clips of a person "
+                             "within a batch; expected 2 or more")  # fmt: skip
 
 
 class Crops(Dataset):
@@ -76,17 +102,24 @@ class Crops(Dataset):
         return torch.from_numpy(waveform), int(self.labels[clip]) + speed * self.n_people
 
     def plan(self, epoch: int) -> list[list[tuple[int, int, float, int]]]:
-        """Batches of one epoch: every usable clip at every speed, in random order; a batch has crops of one length."""
+        """Batches of one epoch, each with crops of one length.
+
+        They have every usable clip at every speed in random order, or `clips_per_person` of each person.
+        """
         config = self.config
         rng = np.random.default_rng([config.seed, epoch])
         items = [(c, s) for c in self.usable for s in range(len(config.speeds)) for _ in range(config.crops_per_clip)]
-        order = rng.permutation(len(items))
         size = min(config.batch_size, len(items))
+        if config.clips_per_person:
+            classes = torch.tensor([int(self.labels[clip]) + speed * self.n_people for clip, speed in items])
+            chosen = plan_by_person(classes, size, config.clips_per_person, [config.seed, epoch])
+        else:  # batch norm needs full batches: skip the remaining clips
+            order = rng.permutation(len(items))
+            chosen = [order[begin : begin + size] for begin in range(0, len(items) - size + 1, size)]
         batches = []
-        for begin in range(0, len(items) - size + 1, size):  # batch norm needs full batches: skip the remaining clips
+        for rows in chosen:
             seconds = round(float(rng.uniform(*config.crop_seconds)), 2)
-            seeds = rng.integers(0, 2**62, size)
-            rows = order[begin : begin + size]
+            seeds = rng.integers(0, 2**62, len(rows))
             batches.append([(*items[row], seconds, int(seed)) for row, seed in zip(rows, seeds, strict=True)])
         return batches
 
@@ -115,23 +148,34 @@ def take_length(waveform: np.ndarray, n_samples: int) -> np.ndarray:
 
 
 class VoiceModel(nn.Module):
-    """Filter banks, encoder and loss in one module."""
+    """Features, encoder and loss in one module."""
 
     def __init__(self, config: VoiceConfig, n_people: int):
         super().__init__()
         self.config = config
-        self.fbank, self.normalize = make_frontend()
+        self.features, self.normalize = make_front_end(config.encoder)
         self.encoder = make_speaker_encoder(config.encoder, encoder_arguments(config))
-        self.loss = AAMSoftmax(config.embedding_size, n_people * len(config.speeds), config.scale, config.margin)
+        self.loss = make_loss(config, n_people * len(config.speeds))
 
     def forward(self, waveforms: torch.Tensor) -> torch.Tensor:
         """(batch, n) waveforms at 16 kHz -> (batch, embedding size)."""
         with torch.no_grad(), torch.autocast(waveforms.device.type, enabled=False):
-            features = self.normalize(self.fbank(waveforms), torch.ones(len(waveforms), device=waveforms.device))
+            features = self.normalize(self.features(waveforms), torch.ones(len(waveforms), device=waveforms.device))
             if self.training:
                 mask(features, self.config.mask_frames, dim=1)
                 mask(features, self.config.mask_bands, dim=2)
         return self.encoder(features).squeeze(1)
+
+
+def make_loss(config: VoiceConfig, n_classes: int) -> nn.Module:
+    """The loss of a configuration: called with embeddings and classes, it returns a loss, and logits or figures."""
+    if config.loss == "softmax":
+        return Softmax(config.embedding_size, n_classes, config.classifier_size)
+    if config.loss == "contrastive":
+        return SiameseLoss(config.margin, config.hard_share)
+    if config.loss == "triplet":
+        return CosineTripletLoss(config.margin)
+    return AAMSoftmax(config.embedding_size, n_classes, config.scale, config.margin)
 
 
 def mask(features: torch.Tensor, longest: int, dim: int) -> None:
@@ -184,7 +228,7 @@ class VoiceTask(Task):
 
     def make_step(self, trainer: Trainer) -> Step:
         """The step on a batch of waveforms (batch, n) and classes (batch,)."""
-        return classification_step(self.model, trainer)
+        return (metric_step if self.config.loss in PAIRWISE else classification_step)(self.model, trainer)
 
     def make_validation(self, trainer: Trainer) -> Validate | None:
         if not self.held_out:
@@ -195,15 +239,19 @@ class VoiceTask(Task):
 
     def save(self) -> None:
         config, model = self.config, self.model
-        names = [spk if speed == 1 else f"{spk}@{speed:g}" for speed in config.speeds for spk in self.people]
-        save_speechbrain_folder(Path(config.exp_dir), model.encoder, model.loss.weight.detach(), names,
+        if isinstance(model.loss, AAMSoftmax):
+            names = [spk if speed == 1 else f"{spk}@{speed:g}" for speed in config.speeds for spk in self.people]
+            centres = model.loss.weight.detach()
+        else:  # SpeechBrain's classifier is one of cosines with class centres, which other losses do not have
+            names, centres = ["nobody"], torch.zeros(1, config.embedding_size)
+        save_speechbrain_folder(Path(config.exp_dir), model.encoder, centres, names,
                                 encoder_arguments(config), config.encoder)  # fmt: skip
 
 
 def classification_step(model: nn.Module, trainer: Trainer) -> Step:
-    """The step of a model with a margin loss: examples and classes -> loss and accuracy.
+    """The step of a model with a classifier: examples and classes -> loss and accuracy.
 
-    The margin grows from epoch to epoch, over the share of the training given by `margin_warmup`.
+    The margin of a margin loss grows from epoch to epoch, over the share of the training given by `margin_warmup`.
     """
     config = model.config
 
@@ -212,5 +260,18 @@ def classification_step(model: nn.Module, trainer: Trainer) -> Step:
         model.loss.margin = warmed_margin(config.margin, trainer.epoch / config.epochs, config.margin_warmup)
         loss, logits = model.loss(model(examples), label)
         return loss, {"accuracy": (logits.argmax(1) == label).float().mean()}
+
+    return step
+
+
+def metric_step(model: nn.Module, trainer: Trainer) -> Step:
+    """The step of a model whose loss compares the recordings of a batch: examples and classes -> loss and figures.
+
+    With several processes, each embeds its share, and the loss sees the whole batch.
+    """
+
+    def step(batch):
+        examples, label = (part.to(trainer.device, non_blocking=True) for part in batch)
+        return model.loss(from_all(model(examples)), from_all(label))
 
     return step

@@ -14,9 +14,10 @@ from avsv.kaldi.embeddings import read_embeddings, write_embeddings
 from avsv.kaldi.pairs import join_embeddings
 from avsv.kaldi.trials import Trials
 from avsv.scoring.trial_scores import score
+from avsv.training.batches import plan_by_person
 from avsv.training.config import apply_schema, read_config
 from avsv.training.schedule import learning_rate
-from avsv.training.tasks.avn_e import FusionConfig, FusionModel, attention_loss, plan_batches
+from avsv.training.tasks.avn_e import FusionConfig, FusionModel, attention_loss
 
 # records of damage in the form of utt2damage
 HIT = {"voice": {"kind": "noise", "sources": [["n.wav", 0.5]], "snr": 5.0}, "face": {"kind": "jpeg", "quality": 5}}
@@ -296,7 +297,7 @@ def test_attention_loss_is_minus_the_logarithm_of_the_clean_weight():
 
 def test_batches_hold_several_clips_of_each_person_and_all_people_take_turns():
     labels = torch.tensor([0] * 50 + [1] * 2 + [2] * 8 + [3] * 20)
-    batches = plan_batches(labels, 8, 4, [0, 0])
+    batches = plan_by_person(labels, 8, 4, [0, 0])
     assert len(batches) == 10
     seen = []
     for rows in batches:
@@ -310,7 +311,7 @@ def test_batches_hold_several_clips_of_each_person_and_all_people_take_turns():
 
 def test_batches_of_an_epoch_are_repeatable_and_have_each_clip_once():
     labels = torch.arange(10) % 3
-    one, other = (plan_batches(labels, 4, 0, [7, 1]) for _ in range(2))
+    one, other = (plan_by_person(labels, 4, 0, [7, 1]) for _ in range(2))
     assert [rows.tolist() for rows in one] == [rows.tolist() for rows in other]
     assert [len(rows) for rows in one] == [4, 4] and len(torch.cat(one).unique()) == 8
 
