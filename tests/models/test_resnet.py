@@ -4,11 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from avsv.errors import InputError
 from avsv.models import resnet
 from avsv.models.resnet import SpeakerResNet, pool_statistics
-from avsv.models.speaker_encoders import make_speaker_encoder
-from avsv.models.speechbrain_folder import load_encoder, save_speechbrain_folder
 from tests.models.tables import layer_table, n_parameters
 
 
@@ -50,19 +47,3 @@ def test_gradients_are_finite_if_a_channel_is_silent():
     maps = torch.zeros(1, 2, 2, 5, requires_grad=True)
     pool_statistics(maps).sum().backward()
     assert torch.isfinite(maps.grad).all()
-
-
-def test_an_unknown_encoder_is_refused():
-    with pytest.raises(InputError, match="encoder=xvector"):
-        make_speaker_encoder("xvector", {})
-
-
-def test_speechbrain_loads_it_from_a_folder(tmp_path):
-    options = {"input_size": 80, "channels": 4, "blocks": [1, 1], "lin_neurons": 6}
-    net = make_speaker_encoder("resnet", options).eval()
-    save_speechbrain_folder(tmp_path, net, torch.zeros(2, 6), ["a", "b"], options, "resnet")
-    encoder = load_encoder(str(tmp_path), "cpu")
-    waveforms = torch.randn(2, 16000)
-    features = encoder.mods.mean_var_norm(encoder.mods.compute_features(waveforms), torch.ones(2))
-    with torch.no_grad():
-        assert torch.allclose(encoder.encode_batch(waveforms), net(features, torch.ones(2)), atol=1e-6)

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from avsv.errors import InputError
+from avsv.losses.heads import NewLinear, Softmax
 from avsv.losses.margin import AAMSoftmax
 from avsv.models.checkpoint import write_torch
 from avsv.training.checkpoints import average_weights, load_state, load_weights
@@ -86,6 +87,28 @@ def test_init_from_other_people_loads_only_the_network_and_logs_it(tmp_path, cap
     assert "loss.weight" in caplog.text
     _, _, before, started = train(tmp_path / "third", model=Model(n_classes=5), init=str(tmp_path / "first"))
     assert started["loss.weight"].shape == (5, 4)
+
+
+class Softly(Model):
+    """A softmax classifier in place of the margin loss, and a layer that the first phase of a training lacks."""
+
+    def __init__(self, new=False):
+        super().__init__()
+        self.loss, self.new = Softmax(4, 3), NewLinear(4, 2) if new else nn.Identity()
+
+
+def test_init_of_a_second_phase_drops_the_classifier_and_keeps_new_layers_random(tmp_path, caplog):
+    _, seen, *_ = train(tmp_path / "first", model=Softly())
+    with caplog.at_level("INFO", logger="avsv"):
+        _, _, before, started = train(tmp_path / "second", model=Softly(new=True), init=str(tmp_path / "first"), seed=1)
+    for name, value in started.items():
+        assert torch.equal(value, (before if name.startswith("new.") else seen[3])[name]), name
+    assert "new.weight" in caplog.text
+    _, _, before, started = train(
+        tmp_path / "others", model=Softly(), init=str(tmp_path / "first"), inputs="others", seed=1
+    )
+    assert torch.equal(started["loss.out.weight"], before["loss.out.weight"])
+    assert torch.equal(started["net.0.weight"], seen[3]["net.0.weight"])
 
 
 def test_init_from_another_architecture_is_refused(tmp_path):

@@ -1,5 +1,6 @@
 """A tiny speaker encoder, from audio files to a folder that SpeechBrain itself loads."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -117,6 +118,50 @@ def test_large_margin_fine_tuning_starts_from_a_trained_encoder(data, trained, t
     train(VoiceTask(config))
     tuned, first = (torch.load(d / "classifier.ckpt", weights_only=True)["weight"] for d in (tmp_path / "exp", trained))
     assert torch.allclose(tuned, first, atol=1e-6)  # the centres of the people, too
+
+
+@pytest.mark.parametrize(("encoder", "loss"), [("vggm", "contrastive"), ("rescnn", "triplet"), ("gru", "triplet")])
+def test_two_phases_softmax_then_metric(data, tmp_path, encoder, loss):
+    sizes = {"encoder": encoder, "speeds": (1.0,), "gru_units": 4}
+    first = dataclasses.replace(tiny(data, tmp_path / "softmax", loss="softmax"), **sizes)
+    first.channels, first.embedding_size = (3, 32) if encoder == "vggm" else (2, 12)
+    train(VoiceTask(first))
+    second = dataclasses.replace(first, exp_dir=str(tmp_path / loss), loss=loss, clips_per_person=2, margin=0.5,
+                                 fc8=encoder == "vggm", init=str(tmp_path / "softmax"), epochs=1)  # fmt: skip
+    second.optimizer = OptimizerConfig(lr=1e-9, final_lr=1e-9)
+    train(VoiceTask(second))
+    states = [torch.load(tmp_path / phase / "embedding_model.ckpt", weights_only=True) for phase in ("softmax", loss)]
+    new = states[1].keys() - states[0].keys()
+    assert new == ({"fc8.weight", "fc8.bias"} if encoder == "vggm" else set())
+    trained = [name for name in states[0] if states[0][name].ndim > 1]
+    assert all(torch.allclose(states[0][name], states[1][name], atol=1e-6) for name in trained)
+    assert (
+        load_encoder(str(tmp_path / loss), "cpu").encode_batch(torch.randn(1, 16000)).shape[2] == second.embedding_size
+    )
+    history = [json.loads(line) for line in (tmp_path / loss / "history.jsonl").read_text().splitlines()]
+    assert history[0]["loss"] > 0 and -1 <= history[0]["different"] <= 1
+
+
+def test_a_batch_of_a_metric_loss_has_several_clips_of_each_person(data):
+    config = tiny(data, "x", loss="triplet", clips_per_person=2)
+    crops = Crops(config, [f"{data}/p{i // 2}-{i % 2}.wav" for i in range(6)], np.arange(6) // 2, 3)
+    for batch in crops.plan(0):
+        classes = [clip // 2 + 3 * speed for clip, speed, *_ in batch]  # other speeds are other people
+        assert sorted(classes.count(one) for one in set(classes)) == [2, 2, 2]
+
+
+def test_a_metric_loss_without_clips_of_the_same_person_is_refused(data, avsv, tmp_path):
+    (tmp_path / "voice.yaml").write_text(f"task: voice\ndata_dir: {data}\nloss: triplet\n")
+    status, output = avsv("train", tmp_path / "voice.yaml")
+    assert status == 1 and "clips_per_person" in output and "Traceback" not in output
+
+
+def test_an_xvector_with_softmax_is_trained_on_24_bands(data, tmp_path):
+    config = tiny(data, tmp_path / "exp", encoder="xvector", loss="softmax", classifier_size=5)
+    train(VoiceTask(config))
+    encoder = load_encoder(str(tmp_path / "exp"), "cpu")
+    assert encoder.mods["compute_features"](torch.randn(1, 16000)).shape[2] == 24
+    assert encoder.encode_batch(torch.randn(1, 16000)).shape == (1, 1, 12)
 
 
 def test_masks_are_single_runs_within_bounds():
