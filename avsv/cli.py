@@ -17,7 +17,7 @@ from avsv.jobs.processes import end_soon_on_interrupt
 PACKAGE = Path(__file__).parent
 GROUPS = {
     "data": "prepare trials check fix split features align-faces damage",
-    "embeddings": "models embed-voice embed-face embed-clips embed-pair import-embeddings merge",
+    "embeddings": "models embed-voice embed-face embed-clips embed-pair concatenate import-embeddings merge",
     "back-end": "score normalize calibrate fuse plda lda adapt uncertain-plda",
     "evaluation": "evaluate evaluate-identification compare report explain",
     "training": "train noise-statistics",

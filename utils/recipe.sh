@@ -84,11 +84,12 @@ trained_or_given() {
 
 # name_systems LIST DEFAULT [NAME=]SOURCE ...: stores the names (DEFAULT if none is given) in the array LIST and the source of
 # each system in source_of[NAME]. A system is written to exp/NAME. A path that does not exist is refused before the first stage,
-# and so is a program FILE.py:CLASS without --trust-model; other names may be those of published models.
+# and so is a program FILE.py:CLASS without --trust-model; other names may be those of published models. A+B, systems of the list
+# before it, are their embeddings side by side.
 name_systems() {
   local -n names=$1
   declare -gA source_of
-  local given name
+  local given name part
   names=()
   for given in "${@:3}"; do
     name=$2
@@ -100,6 +101,17 @@ name_systems() {
     if [[ $name == *_adapted ]]; then
       echo "${0##*/}: --${2/avn_e/fusion} $given: names in _adapted are those of --adapt-set; give another NAME=$given" >&2
       exit 2
+    fi
+    if [[ $given == *+* && " ${names[*]} " == *" ${given%%+*} "* ]]; then
+      for part in ${given//+/ }; do
+        if [[ " ${names[*]} " != *" $part "* ]]; then
+          echo "${0##*/}: --$2 $name=$given: expected names given before it (${names[*]}), found $part" >&2
+          exit 2
+        fi
+      done
+      names+=("$name")
+      source_of[$name]=$given
+      continue
     fi
     names+=("$name")
     source_of[$name]=$(from_user "$given")
@@ -117,6 +129,16 @@ name_systems() {
         exit 2
       fi ;;
     esac
+  done
+}
+
+# concatenate SYSTEM SET ...: writes the embeddings of these sets of SYSTEM, whose source is A+B.
+concatenate() {
+  local set part parts
+  for set in "${@:2}"; do
+    parts=()
+    for part in ${source_of[$1]//+/ }; do parts+=(--embeddings "exp/$part/$set/embedding.scp"); done
+    avsv concatenate "${parts[@]}" "exp/$1/$set"
   done
 }
 

@@ -12,8 +12,8 @@ cd "$(dirname "$0")"     # the corpus' folder, with conf/, local/, data/ and exp
 
 train_set=train       # data/ directory of the training people
 test_set=test         # data/ directory that stages 3, 4 and 6-10 test on
-voice=(speechbrain/spkrec-ecapa-voxceleb)   # [NAME=]SOURCE, repeatable: a SpeechBrain source, a folder of that form, a configuration to train (conf/voice.yaml), or your own FILE.py:CLASS; NAME: voice
-face=(buffalo_l)      # [NAME=]SOURCE, repeatable: an InsightFace pack, a folder of that form, or a configuration to train (conf/face.yaml); NAME: face
+voice=(speechbrain/spkrec-ecapa-voxceleb)   # [NAME=]SOURCE, repeatable: a SpeechBrain source, a folder of that form, a configuration to train (conf/voice.yaml), your own FILE.py:CLASS, or A+B, earlier ones side by side; NAME: voice
+face=(buffalo_l)      # [NAME=]SOURCE, repeatable: an InsightFace pack, a folder of that form, a configuration to train (conf/face.yaml), or A+B, earlier ones side by side; NAME: face
 face_detector=buffalo_l   # finds the faces that conf/face.yaml trains on: a pack, or a configuration to train
 fusion=(conf/avn_e.yaml)  # [NAME=]CONF[:VOICE+FACE], repeatable: fusion network and what it fuses (the first voice and face); NAME: avn_e
 held_out=40           # training people kept out of all training, for calibration and score fusion; with published encoders, many (README.md)
@@ -174,6 +174,7 @@ fi
 
 if stage 3 "voice embeddings"; then
   for name in "${voices[@]}"; do
+    case ${source_of[$name]} in *+*) concatenate "$name" "${embedded[@]}"; continue ;; esac
     model=$(trained_or_given "exp/$name" "${source_of[$name]}")
     for set in "${embedded[@]}"; do
       $embed_cmd "JOB=1:$nj" "exp/$name/$set/log/embed.JOB.log" \
@@ -185,6 +186,7 @@ fi
 
 if stage 4 "face embeddings"; then
   for name in "${faces[@]}"; do
+    case ${source_of[$name]} in *+*) concatenate "$name" "${embedded[@]}"; continue ;; esac
     model=$(trained_or_given "exp/$name" "${source_of[$name]}")
     if [ -n "$face_pool" ] && $trains; then
       # the attention is trained on clean and damaged faces of the held-out people

@@ -188,7 +188,23 @@ def test_a_modality_that_is_damaged_in_no_training_clip_is_not_among_the_damaged
     assert "damaged_sets=[{data_dir: data/train_damaged, face: exp/face/train_damaged/embedding.scp}]" in train
 
 
+def test_encoders_side_by_side_are_a_voice_of_their_own(recipe):
+    make_sets(recipe.folder, "mini", test="a_list", **HELD_OUT_SETS)
+    options = ["--voice", "a=conf/voice.yaml", "--voice", "b=conf/voice.yaml", "--voice", "both=a+b"]
+    options += ["--fusion", "one=conf/avn_e.yaml:both+face", "--adapt-folds", "1"]
+    status, stderr, calls = recipe("mini/run.sh", *options, "--stage", "2", "--stop-stage", "8")
+    assert status == 0, stderr
+    joined = {call[-1]: call for call in calls if call[0] == "concatenate"}
+    assert joined.keys() == {f"exp/both/{set_}" for set_ in ("test", "train", "train_damaged", *HELD_OUT_SETS)}
+    assert joined["exp/both/test"][1:5] == ["--embeddings", "exp/a/test/embedding.scp", "--embeddings",
+                                            "exp/b/test/embedding.scp"]  # fmt: skip
+    assert not any(call[0] in ("train", "embed-voice") and "exp/both" in " ".join(call) for call in calls
+                   if "exp_dir=exp/one" not in call)  # fmt: skip
+    assert "exp/quality_both_face/scores/a_list.cosine" in {call[-1] for call in calls if call[0] == "fuse"}
+
+
 @pytest.mark.parametrize("options", [
+    ["--voice", "a=x", "--voice", "b=a+c"],
     ["--voice", "conf/voice.yaml", "--voice", "exp/other"], ["--voice", "a=x", "--face", "a=y"], ["--fusion", "mean=x"],
     ["--fusion", "conf/avn_e.yaml:voice+other"], ["--fusion", "conf/avn_e.yaml:face+voice"],
     ["--voice", "conf/absent.yaml"], ["--face", "/absent/pack"], ["--fusion", "mine=conf/absent.yaml:voice+face"],

@@ -30,6 +30,7 @@ other_verbs() {
   any_clip "${clips[@]}" -- avsv synchrony active-speaker --model exp/syncnet --face exp/face_detector
   avsv models
   avsv import-embeddings "$scp" "$out/imported"
+  avsv concatenate --embeddings "$scp" --embeddings "$out/imported/embedding.scp" "$out/both"
   avsv lda --embeddings exp/voice/train/embedding.scp --utt2spk data/train/utt2spk --dim 4 "$out/lda"
   avsv adapt --embeddings "$scp" --apply "$scp" "$out/adapted" "$out/adaptation"
   avsv adapt --plda exp/voice/plda --embeddings "$scp" "$out/plda"
