@@ -14,7 +14,7 @@ from avsv.kaldi.trials import Trials, read_labelled_trials, read_trials
 from avsv.scoring.calibration import read_fusion, write_fusion
 from avsv.scoring.quality import Measure, QualityTable, RecordingValues, fill_lists
 from avsv.scoring.quality_fusion import QualityFusion
-from avsv.scoring.quality_training import QUALITY_RIDGE, TrainingList, people_of, train_quality_fusion
+from avsv.scoring.quality_training import QUALITY_RIDGE, TrainingList, people_of, softening, train_quality_fusion
 from avsv.scoring.quality_validation import choose_ridge
 from avsv.scoring.score_lists import (
     ScoreList,
@@ -200,7 +200,10 @@ def read_lists(
 
 
 def log_influences(fusion: QualityFusion) -> None:
-    """Log each system's map at average quality, and how its quality measures change the scale."""
+    """Log each system's map at average quality, how its quality measures change the scale, and what people allow."""
+    n_people = max(one.people for one in fusion.lists)
+    log.info("trained on %d people: labels are softened, so that the evidence of a system is at most about %d to 1",
+             n_people, round(1 / softening(n_people)) - 1)  # fmt: skip
     for system in fusion.systems:
         log.info("%s: log-likelihood ratio = %.4g (score - %.4g) %+.4g at average quality",
                  system.name, np.exp(system.log_scale), system.pivot, system.offset)  # fmt: skip
