@@ -29,7 +29,7 @@ def table():
 @pytest.fixture
 def calls(recipe):
     make_sets(recipe.folder, "voxceleb", vox1="a_list", **HELD_OUT_SETS, vox1_babble="a_list")
-    reads_options = ": $voxceleb1 $voxceleb2 $musan $rirs $validation_people\n"
+    reads_options = ": $voxceleb1 $voxceleb2 $musan $rirs $validation_people $seed\n"
     (recipe.folder / "egs/voxceleb/local/prepare.sh").write_text(reads_options)
     status, stderr, calls = recipe("voxceleb/run.sh", *OPTIONS)
     assert status == 0, stderr
