@@ -20,7 +20,7 @@ GROUPS = {
     "embeddings": "models embed-voice embed-face embed-clips embed-pair concatenate import-embeddings merge",
     "back-end": "score normalize calibrate fuse plda lda adapt uncertain-plda",
     "evaluation": "evaluate evaluate-identification compare report explain",
-    "training": "train noise-statistics",
+    "training": "train noise-statistics export",
     "people": "operating-point verify enroll identify gallery serve",
 }
 NO_MEMORY = "out of memory; free some, or raise the limit (ulimit -v, the job's --mem)"

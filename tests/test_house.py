@@ -15,7 +15,7 @@ from avsv import cli
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = sorted((ROOT / "avsv").rglob("*.py"))
 LAYERS = ["errors", "jobs", "kaldi", "media importers", "features losses", "models", "scoring evaluation", "embeddings",
-          "training people", "systems", "commands", "cli"]  # fmt: skip
+          "exporters training people", "systems", "commands", "cli"]  # fmt: skip
 HEIGHT = {package: height for height, packages in enumerate(LAYERS) for package in packages.split()}
 ABOVE_ALL = {"__init__", "torchaudio_library"}  # the public API imports anything, lazily; torchaudio_library nothing
 BUILT_ON: dict[str, set[str]] = {}  # system -> the other systems that it is built on

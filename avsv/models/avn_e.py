@@ -79,7 +79,7 @@ class Concat(nn.Module):
         self.mlp = nn.Sequential(*layers, nn.Linear(widths[-2], size))
 
     def forward(self, voice: Tensor, face: Tensor, present: Tensor, cues: Tensor) -> tuple[Tensor, Tensor]:
-        return self.mlp(torch.cat([face, voice], 1)), voice.new_full((len(voice), 2), 0.5)
+        return self.mlp(torch.cat([face, voice], 1)), torch.full_like(present, 0.5, dtype=voice.dtype)
 
 
 class Sum(nn.Module):
@@ -90,7 +90,7 @@ class Sum(nn.Module):
         self.out_size = same_size(n_voice, n_face, options)
 
     def forward(self, voice: Tensor, face: Tensor, present: Tensor, cues: Tensor) -> tuple[Tensor, Tensor]:
-        return (face + voice) / 2, voice.new_full((len(voice), 2), 0.5)
+        return (face + voice) / 2, torch.full_like(present, 0.5, dtype=voice.dtype)
 
 
 class SoftAttentionConcat(nn.Module):
@@ -161,7 +161,7 @@ class CompactBilinear(nn.Module):
     def forward(self, voice: Tensor, face: Tensor, present: Tensor, cues: Tensor) -> tuple[Tensor, Tensor]:
         voices = self.spectrum(voice, self.voice_place, self.voice_sign, present[:, :1])
         faces = self.spectrum(face, self.face_place, self.face_sign, present[:, 1:])
-        return torch.fft.irfft(voices * faces, self.out_size), voice.new_full((len(voice), 2), 0.5)
+        return torch.fft.irfft(voices * faces, self.out_size), torch.full_like(present, 0.5, dtype=voice.dtype)
 
 
 FORMS = {

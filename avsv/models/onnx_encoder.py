@@ -5,14 +5,14 @@ clip are large enough, while padding costs time and changes the embedding. Sever
 """
 
 import copy
-import io
 import logging
-import warnings
 from collections.abc import Callable
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+
+from avsv.models.onnx import to_onnx
 
 log = logging.getLogger("avsv")
 Network = Callable[[Tensor], np.ndarray]  # (t, mel bands) normalised features of one clip -> (d,) float32
@@ -105,14 +105,8 @@ def in_onnxruntime(encoder: nn.Module, n_mels: int) -> Network:
 
 def as_onnx(encoder: nn.Module, n_mels: int) -> bytes:
     """The encoder as the bytes of an ONNX file that takes clips of any length; the encoder itself is not changed."""
-    data = io.BytesIO()
-    example = torch.zeros(1, TRIED[0], n_mels)
-    with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")  # about the old exporter (see onnx.py) and traced shapes
-        torch.onnx.export(WholeClip(encoder).eval(), (example,), data, input_names=["features"],
-                          output_names=["embedding"], dynamic_axes={"features": {1: "frames"}}, opset_version=17,
-                          dynamo=False)  # fmt: skip
-    return data.getvalue()
+    axes = {"features": {1: "frames"}}
+    return to_onnx(WholeClip(encoder), {"features": torch.zeros(1, TRIED[0], n_mels)}, ["embedding"], axes)
 
 
 def disagreement(one: Network, other: Network, n_mels: int, n_frames: int) -> float:

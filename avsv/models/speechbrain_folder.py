@@ -17,15 +17,15 @@ from avsv.errors import InputError
 from avsv.importers.model_files import require_model_file
 from avsv.jobs.files import replaced_together, whole_file
 from avsv.jobs.home import home_folder
+from avsv.jobs.yaml_files import read_yaml_text
 from avsv.kaldi.origin import python_class
 from avsv.models.checkpoint import fill, matching, read_state, without_memory, write_torch
-from avsv.models.hyperparams import RATE, read_recipe
+from avsv.models.hyperparams import PRETRAINER, RATE, Hyperparams, read_recipe
 from avsv.models.speaker_encoders import SPEAKER_ENCODERS, build
 from avsv.models.speechbrain_library import import_speechbrain
 
 HYPERPARAMS = """\
 # A speaker encoder trained by avsv, in the form that SpeechBrain's EncoderClassifier.from_hparams loads.
-pretrained_path: {path}
 sample_rate: 16000
 compute_features: !new:{features}
 {feature_options}
@@ -47,10 +47,6 @@ pretrainer: !new:speechbrain.utils.parameter_transfer.Pretrainer
         embedding_model: !ref <embedding_model>
         classifier: !ref <classifier>
         label_encoder: !ref <label_encoder>
-    paths:
-        embedding_model: !ref <pretrained_path>/embedding_model.ckpt
-        classifier: !ref <pretrained_path>/classifier.ckpt
-        label_encoder: !ref <pretrained_path>/label_encoder.txt
 """
 
 
@@ -64,6 +60,8 @@ def save_speechbrain_folder(
 ) -> None:
     """Write a trained encoder as a folder that `EncoderClassifier.from_hparams(source=folder)` loads.
 
+    The folder names no path, so it may be moved or uploaded: SpeechBrain looks for NAME.ckpt beside hyperparams.yaml.
+
     Parameters
     ----------
     class_weight : (n_classes, embedding size), class centres of the margin loss; zeros for other losses
@@ -73,13 +71,13 @@ def save_speechbrain_folder(
     with replaced_together(folder / "hyperparams.yaml"):
         for name, state in (("embedding_model", encoder.state_dict()), ("classifier", {"weight": class_weight})):
             write_torch(folder / f"{name}.ckpt", state)
-        with whole_file(folder / "label_encoder.txt") as out:
+        with whole_file(folder / "label_encoder.ckpt") as out:
             out.writelines(f"'{name}' => {index}\n" for index, name in enumerate(speakers))
             out.write("================\n'starting_index' => 0\n")
         kind = SPEAKER_ENCODERS[encoder_name]
         front = kind.front_end
         text = HYPERPARAMS.format(
-            path=folder.absolute(), features=front.features, feature_options=indented(front.feature_options),
+            features=front.features, feature_options=indented(front.feature_options),
             normalization=front.normalization, normalization_options=indented(front.normalization_options),
             network=kind.network, arguments=indented(arguments),
             embedding_size=class_weight.shape[1], n_classes=len(speakers),
@@ -97,6 +95,32 @@ def indented(arguments: Mapping[str, Any]) -> str:
     ('    n_mels: 80', '    {}')
     """
     return "\n".join(f"    {name}: {value}" for name, value in arguments.items()) or "    {}"
+
+
+def portable_settings(folder: Path) -> tuple[str, dict[str, Path]]:
+    """The hyperparams.yaml of a folder without the paths of its weights, and the files it loads, by SpeechBrain's name.
+
+    With each file copied to NAME.ckpt beside the new text, `EncoderClassifier.from_hparams` loads the copy wherever it
+    lies. The original may name another folder, or a repository of the hub.
+
+    Raises
+    ------
+    InputError : raised by `read_recipe`
+    """
+    settings = folder / "hyperparams.yaml"
+    tree, text, spans = Hyperparams(settings), read_yaml_text(settings), []
+    files = {"embedding_model": folder / read_recipe(settings).weights}
+    for node in (each for each in tree.keys.values() if each.tag == PRETRAINER):
+        loadables, named = tree.loadables(node)
+        files |= {name: folder / named.get(name, f"{name}.ckpt") for name in loadables}
+        spans += [(key.start_mark.index - key.start_mark.column, value.end_mark.index)
+                  for key, value in node.value if key.value == "paths"]  # fmt: skip
+    for begin, end in reversed(spans):
+        text = text[:begin] + text[end:].lstrip("\n")
+    if "<pretrained_path>" not in text:
+        text = re.sub(r"(?m)^pretrained_path:.*\n", "", text)
+    cached = {name: file.with_name(f"{name}.ckpt") for name, file in files.items()}  # SpeechBrain's name in its cache
+    return text, {name: file if file.exists() else cached[name] for name, file in files.items()}
 
 
 class SpeakerEncoder(nn.Module):

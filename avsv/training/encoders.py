@@ -1,6 +1,5 @@
 """Encoders for further training: read from the folders of earlier trainings, and written in the same format."""
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +15,13 @@ from avsv.models.face_encoders import make_face_encoder, save_onnx
 from avsv.models.front_ends import FBANK_80
 from avsv.models.hyperparams import RATE
 from avsv.models.speaker_encoders import SPEAKER_ENCODERS, encoder_arguments, make_speaker_encoder
-from avsv.models.speechbrain_folder import encoder_files, encoder_folder, load_encoder, save_speechbrain_folder
+from avsv.models.speechbrain_folder import (
+    encoder_files,
+    encoder_folder,
+    load_encoder,
+    portable_settings,
+    save_speechbrain_folder,
+)
 from avsv.models.speechbrain_library import make_frontend
 from avsv.training.checkpoints import load_weights, weights_file
 from avsv.training.config import apply_schema, read_config
@@ -117,18 +122,14 @@ def save_voice_encoder(net: nn.Module, source: Path, folder: Path) -> None:
         nobody = torch.zeros(1, config.embedding_size)
         save_speechbrain_folder(folder, net, nobody, ["nobody"], encoder_arguments(config), config.encoder)
         return
-    weights = encoder_files(str(source))[1].relative_to(source)
-    for file in sorted(source.glob("*.ckpt")) + sorted(source.glob("label_encoder.*")):
-        if file.name != str(weights):
-            with whole_file(folder / file.name, "wb") as out:
-                out.write(require_model_file(file).read_bytes())
-    named = folder / "label_encoder.txt", folder / "label_encoder.ckpt"
-    if named[1].exists() and not named[0].exists():  # SpeechBrain's cache of a published model uses the other name
-        copy_file(named[1], named[0])
-    settings = (source / "hyperparams.yaml").read_text(encoding="utf-8")
-    with whole_file(folder / "hyperparams.yaml") as out:  # a copied pretrained_path would load the old weights
-        out.write(re.sub(r"(?m)^pretrained_path:.*$", lambda _: f"pretrained_path: {folder.absolute()}", settings))
-    write_torch(folder / weights, net.state_dict())
+    text, files = portable_settings(source)
+    weights = encoder_files(str(source))[1]
+    for name, file in files.items():
+        if file != weights and file.exists():
+            copy_file(require_model_file(file), folder / f"{name}.ckpt")
+    with whole_file(folder / "hyperparams.yaml") as out:
+        out.write(text)
+    write_torch(encoder_files(str(folder))[1], net.state_dict())
 
 
 def save_face_encoder(net: nn.Module, source: Path, folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -58,12 +59,12 @@ def test_an_epoch_has_every_clip_at_every_speed_once_and_is_repeatable(data):
     assert len(waveform) == int(plan[0][0][2] * 16000)
 
 
-def test_speechbrain_loads_the_folder_and_gives_the_same_embeddings(trained):
+def test_speechbrain_loads_the_folder_even_after_it_was_moved_and_gives_the_same_embeddings(trained, tmp_path):
     import_speechbrain()
     from speechbrain.inference.speaker import EncoderClassifier
 
-    theirs = EncoderClassifier.from_hparams(source=str(trained), savedir=str(trained),
-                                            overrides={"pretrained_path": str(trained)})  # fmt: skip
+    moved = shutil.copytree(trained, tmp_path / "elsewhere")
+    theirs = EncoderClassifier.from_hparams(source=str(moved), savedir=str(tmp_path / "cache"))
     waveform = torch.from_numpy(np.random.default_rng(0).normal(0, 0.1, (1, 16000)).astype(np.float32))
     ours = load_encoder(str(trained), "cpu")
     assert torch.equal(theirs.encode_batch(waveform), ours.encode_batch(waveform))

@@ -1,0 +1,130 @@
+"""Voice encoders as ONNX files, with waveforms or features as input."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from avsv.exporters.licence import licence_of
+from avsv.exporters.onnx_file import Exported, agreement, lengths, open_onnx, write_onnx
+from avsv.kaldi.origin import voice_model
+from avsv.models.hyperparams import RATE
+from avsv.models.onnx import to_onnx
+from avsv.models.onnx_encoder import WholeClip
+from avsv.models.onnx_frontend import front_end_in_onnx
+from avsv.models.speechbrain_folder import encoder_folder, load_encoder
+
+BOUND = 1e-5  # of the difference, relative to the length of the embedding
+SECONDS = (0.1, 6.0)  # shortest and longest random waveform
+HOLD = 1600  # samples between two random levels of a random waveform
+
+
+class FromWaveform(nn.Module):
+    """Front end and network: (batch, n) waveforms at 16 kHz -> (batch, d)."""
+
+    def __init__(self, encoder: nn.Module):
+        super().__init__()
+        self.features = front_end_in_onnx(encoder.mods["compute_features"], encoder.mods["mean_var_norm"])
+        self.network = WholeClip(encoder.mods["embedding_model"])
+
+    def forward(self, waveform: Tensor) -> Tensor:
+        return self.network(self.features(waveform))
+
+
+def export_voice(source: str, out: Path, given: str = "waveform", licence: str | None = None) -> Exported:
+    """Export a speaker encoder to an ONNX file.
+
+    The input is "waveform", (batch, n) float32 at 16 kHz with full scale 1, or "features", (batch, t, mel bands)
+    float32. The output is "embedding", (batch, d) float32. All waveforms of a batch have the same length: padding would
+    change an embedding, the other waveforms do not.
+
+    Parameters
+    ----------
+    source : folder or published name of an encoder in SpeechBrain's format
+    out : the file
+    given : "waveform" or "features"
+    licence : of the weights; None: as in the model card
+
+    Raises
+    ------
+    InputError : no such encoder, features that cannot be exported, or an exported network that differs from the
+        original by more than `BOUND`
+    """
+    encoder = load_encoder(source, "cpu")
+    if given == "waveform":
+        example, axis = torch.randn(2, RATE, generator=torch.Generator().manual_seed(0)), "samples"
+        net: nn.Module = FromWaveform(encoder)
+    else:
+        example, axis, net = (
+            features_of(encoder, torch.randn(2, RATE)),
+            "frames",
+            WholeClip(encoder.mods["embedding_model"]),
+        )
+    axes = {given: {0: "batch", 1: axis}, "embedding": {0: "batch"}}
+    data = to_onnx(net, {given: example}, ["embedding"], axes)
+    difference = agreement(compare(encoder, data, given))
+    return write_onnx(out, data, describe(encoder, source, given, licence), difference, BOUND)
+
+
+def features_of(encoder: nn.Module, waveforms: Tensor) -> Tensor:
+    """The input of the encoder's network for (batch, n) waveforms of equal length."""
+    return encoder.mods["mean_var_norm"](encoder.mods["compute_features"](waveforms), torch.ones(len(waveforms)))
+
+
+@torch.inference_mode()
+def compare(encoder: nn.Module, data: bytes, given: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield embeddings of the exported and the original encoder, for random waveforms of many lengths.
+
+    The exported one gets batches of one or two waveforms, the original one waveform at a time.
+    """
+    run, rng = open_onnx(data), np.random.default_rng(0)
+    for n in lengths(rng, *(RATE * seconds for seconds in SECONDS)):
+        waveforms = torch.from_numpy(np.stack([draw_waveform(rng, n) for _ in range(rng.integers(1, 3))]))
+        inputs = waveforms if given == "waveform" else features_of(encoder, waveforms)
+        ours = run({given: inputs.numpy()})[0]
+        yield ours, torch.cat([encoder.encode_batch(one.unsqueeze(0)) for one in waveforms]).squeeze(1).numpy()
+
+
+def draw_waveform(rng: np.random.Generator, n: int) -> np.ndarray:
+    """Noise with a random spectrum and a level that varies over time as in speech, (n,) float32."""
+    noise = np.convolve(rng.standard_normal(n), rng.standard_normal(16), "same")
+    knots = np.arange(0, n + HOLD, HOLD)
+    level = np.exp(np.interp(np.arange(n), knots, 1.5 * rng.standard_normal(len(knots))))
+    return (0.5 * noise * level / np.abs(noise * level).max()).astype(np.float32)
+
+
+def describe(encoder: nn.Module, source: str, given: str, licence: str | None) -> dict[str, Any]:
+    """Metadata of the exported file."""
+    folder = encoder_folder(source)
+    size = encoder.encode_batch(torch.zeros(1, RATE)).shape[-1]
+    name = source if not Path(source).is_dir() else folder.resolve().name
+    return {
+        "avsv.kind": "voice encoder", "avsv.input": given, "avsv.sample_rate": RATE, "avsv.size": size,
+        "avsv.features": json.dumps(describe_features(encoder)), "avsv.source": name,
+        "avsv.model": voice_model(source), "license": licence_of(folder, licence),
+    }  # fmt: skip
+
+
+def describe_features(encoder: nn.Module) -> dict[str, Any]:
+    """The features that the network expects, to compute them elsewhere."""
+    features, normalization = encoder.mods["compute_features"], encoder.mods["mean_var_norm"]
+    described: dict[str, Any] = {"class": class_name(features)}
+    if type(features).__name__ == "Fbank":
+        stft, filters = features.compute_STFT, features.compute_fbanks
+        described |= {
+            "bands": filters.n_mels, "n_fft": stft.n_fft, "win_length": stft.win_length, "hop_length": stft.hop_length,
+            "window": "hamming", "centred": True, "low_freq": filters.f_min, "high_freq": filters.f_max,
+            "filters": filters.filter_shape, "log": "dB", "top_db": filters.top_db, "deltas": features.deltas,
+            "context": features.context,
+        }  # fmt: skip
+    by = {"norm_type": normalization.norm_type, "std_norm": normalization.std_norm} if hasattr(
+        normalization, "norm_type") else {}  # fmt: skip
+    return {**described, "normalization": {"class": class_name(normalization), **by}}
+
+
+def class_name(module: nn.Module) -> str:
+    return f"{type(module).__module__}.{type(module).__name__}"
