@@ -26,6 +26,11 @@ def add_backend_arguments(parser: argparse.ArgumentParser) -> None:
         help="for models of several recordings: average their embeddings, average their scores, or take PLDA's "
         "likelihood ratio of them all (embedding-average)",
     )  # fmt: skip
+    parser.add_argument(
+        "--enroll-quality", type=Path, metavar="FILE",
+        help="table of a quality measure, such as utt2face_quality, that weights the recordings of a model in their "
+        "average (equal weights)",
+    )  # fmt: skip
     parser.add_argument("--backend", choices=["cosine", "plda"], default="cosine", help="how to compare (cosine)")
     parser.add_argument(
         "--plda", type=Path, metavar="DIR", help="folder of avsv plda, or Kaldi's plda file; not used by cosine"
@@ -56,7 +61,8 @@ def backend_inputs(args: argparse.Namespace) -> "dict[str, Path | list[Path] | N
     plda = args.plda if args.backend == "plda" else None
     if plda is not None and plda.is_dir():
         plda = [plda / name for name in PLDA_FILES]  # a folder of Kaldi's may have other files too
-    sides = {"enroll": args.enroll, "test": args.test, "models": args.enroll_spk2utt}
+    sides = {"enroll": args.enroll, "test": args.test, "models": args.enroll_spk2utt,
+             "enroll quality": args.enroll_quality}  # fmt: skip
     return {"trials": args.trials, **sides, "plda": plda, "center": args.center, "transform": args.transform}
 
 
@@ -75,9 +81,12 @@ def read_pool(args: argparse.Namespace, trials: "Trials") -> "tuple[TrialEmbeddi
 
     if args.enroll_method is not None and args.enroll_spk2utt is None:
         raise OptionError("--enroll-method needs --enroll-spk2utt FILE, the recordings of each model")
+    if args.enroll_quality is not None and (args.enroll_spk2utt is None or args.enroll_method == "by-the-book"):
+        raise OptionError("--enroll-quality weights the average of a model's recordings: it needs --enroll-spk2utt, "
+                        "and --enroll-method embedding-average or score-average")  # fmt: skip
     length, normalization = args.vector_length or "sqrt-dim", normalization_of(args)
     backend = make_backend(args.backend, args.plda, args.center, args.transform, length, normalization)
-    pool = read_trial_embeddings(trials, args.enroll, args.test, args.enroll_spk2utt)
+    pool = read_trial_embeddings(trials, args.enroll, args.test, args.enroll_spk2utt, args.enroll_quality)
     refuse_missing(args.missing, trials, pool, args.test or args.enroll)
     return pool, {"backend": backend, "enroll_method": args.enroll_method or METHODS[0]}
 

@@ -1,6 +1,7 @@
 """avsv embed-face: extract face embeddings for the clips in a data directory.
 
-Writes OUT_DIR/embedding.{ark,scp}, one vector per clip: the mean of the length-normalised embeddings of its faces.
+Writes OUT_DIR/embedding.{ark,scp}, one vector per clip: the mean of the length-normalised embeddings of its faces. If
+the pack has a quality network, such as eDifFIQA(T), a face's weight in that mean is proportional to its quality.
 Aligned faces come from DATA_DIR/faces.scp if avsv align-faces made it; otherwise the pack's detector finds and aligns
 them. Damage listed in DATA_DIR/utt2damage is applied first; a face that is "missing" there gets no embedding.
 OUT_DIR/skipped lists every clip with a video but no embedding, with the reason.
@@ -12,10 +13,11 @@ faces are means over a clip's faces:
   utt2sharpness   variance of the Laplacian of the aligned face, after the damage
   utt2num_faces   number of faces embedded and averaged
   utt2magnitude   Euclidean length of a face's embedding, before it is scaled to length 1
+  utt2face_quality  what the pack's quality network says, after the damage; absent without one
 With faces.scp, score and size are the ones that align-faces wrote to DATA_DIR.
 
---pool replaces the mean by attention on the faces' quality, trained with task face_pool. That training needs the
-embedding of every face: --keep-faces writes them (faces.{ark,scp}, one matrix per clip, and faces_sharpness).
+--pool replaces the mean by attention on the faces' sharpness and magnitude, trained with task face_pool. That training
+needs the embedding of every face: --keep-faces writes them (faces.{ark,scp}, one matrix per clip, and faces_sharpness).
 
 Many clips of a noisy set are undamaged. With --reuse exp/face/vox1, embeddings of identical clips by the same networks
 and options are copied from there; the table utt2input holds a hash of each vector's inputs as proof.
@@ -45,13 +47,13 @@ def add_arguments(parser):
     )
     add_detection_threshold(parser)
     add_shard(parser)
-    parser.add_argument("--pool", type=Path, metavar="DIR", help="trained attention on the faces' quality (plain mean)")
+    parser.add_argument("--pool", type=Path, metavar="DIR", help="trained attention on the faces' sharpness (mean)")
     parser.add_argument("--keep-faces", action="store_true", help="also write every face's embedding; not with --reuse")
     add_reuse(parser)
 
 
 def run(args):
-    from avsv.embeddings.face import FaceEmbedder, archived_faces, damaged, embed_clips, media_faces
+    from avsv.embeddings.face import FaceEmbedder, archived_faces, assessed, damaged, embed_clips, media_faces
     from avsv.embeddings.face_pool import NAME, load_face_pool
     from avsv.errors import InputError, OptionError
     from avsv.features.face_pack import load_pack
@@ -83,12 +85,15 @@ def run(args):
     without |= missing
     pack = load_pack(args.model, args.device, tasks, threads=1)
     embedder = FaceEmbedder(pack.recognition, args.batch_size)
+    quality = FaceEmbedder(pack.quality, args.batch_size) if pack.quality else None
+    if pool and quality:
+        log.info("%s weights the faces; the quality network %s only measures them", args.pool, pack.quality.model_file)
     attention = [*pool.mean, *pool.std, *pool.weight] if pool else None
     settings = {
         "networks": [file_digest(file) for file in pack.files(*tasks)],
         "frames": args.frames_per_clip,
         "det_thresh": args.det_thresh,
-        "batch": embedder.batch_size,
+        "batch": embedder.batch_size if quality is None else [embedder.batch_size, quality.batch_size],
         **({"pool": attention} if attention else {}),
     }
     archives = ["embedding", *(["faces", "faces_sharpness"] if args.keep_faces else [])]
@@ -99,7 +104,7 @@ def run(args):
         else:
             read = media_faces(source, pack.detection, args.frames_per_clip, args.det_thresh)
         left = take_over(args.reuse, utts, FACE_TABLES, out)
-        embed_clips(embedder, damaged(read, damage), left, out, detected, pool, args.keep_faces)
+        embed_clips(embedder, assessed(damaged(read, damage), quality), left, out, detected, pool, args.keep_faces)
 
     inputs = {utt: [damage.get(utt), *detected.get(utt, {}).values()] for utt in source if utt not in without}
     inputs = with_stamps(inputs, lambda utt: [source[utt]], args.shard)
@@ -109,7 +114,7 @@ def run(args):
     # a set in which all faces are missing by design has no embeddings; that is not an error
     if make_archives(args.out_dir, archives, inputs, settings, work, args.shard, args.max_skipped,
                      FACE_TABLES, may_be_empty=bool(missing),
-                     model=face_model(*pack.files("recognition"), attention), made=made):  # fmt: skip
+                     model=face_model(pack.files("recognition"), attention), made=made):  # fmt: skip
         # clips that could not have an embedding are listed, but do not count as failures
         skipped = {**read_table(args.out_dir / "skipped"), **without}
         write_table(args.out_dir / "skipped", skipped)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from avsv.embeddings.face import FaceEncoder, clip_embedding, media_faces
+from avsv.embeddings.face import FaceEncoder, assessed, clip_embedding, media_faces
 from avsv.embeddings.pair import fuse_pairs, pair_model, refuse_other_encoders
 from avsv.embeddings.quality_tables import quality_values
 from avsv.embeddings.voice import VoiceEmbedder, read_clip
@@ -99,11 +99,11 @@ def embed_voice(path: Path | str, encoder: VoiceEmbedder, track: int | None) -> 
 
 def embed_face(path: Path | str, encoder: FaceEncoder, n_frames: int) -> Embedded:
     """Embedding and measures of a file's face; InputError if no face is found."""
-    faces = media_faces({"": str(path)}, encoder.detector, n_frames)("")
+    faces = assessed(media_faces({"": str(path)}, encoder.detector, n_frames), encoder.quality)("")
     embeddings = next(encoder.embedder.embed_faces_of_clips([("", faces.images)]))[1]
     magnitude = float(np.linalg.norm(embeddings, axis=1).mean())
     quality = {**face_quality(faces), "utt2magnitude": magnitude}
-    return clip_embedding(embeddings), quality, faces_condition(faces, embeddings)
+    return clip_embedding(embeddings, faces.quality), quality, faces_condition(faces, embeddings)
 
 
 def fuse_one(

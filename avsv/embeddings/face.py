@@ -19,6 +19,7 @@ from avsv.kaldi.origin import face_model
 from avsv.kaldi.shard_writer import ShardWriter
 from avsv.media.decoder_process import guarded_stream
 from avsv.media.images import each_frame, evenly_spaced
+from avsv.scoring.groups import quality_weights
 
 FaceReader = Callable[[str], ClipFaces]  # utterance -> at least one face; raises InputError if there is none
 
@@ -65,8 +66,20 @@ def damaged(read: FaceReader, damage: Mapping[str, dict]) -> FaceReader:
     return read_damaged
 
 
+def assessed(read: FaceReader, quality: "FaceEmbedder | None") -> FaceReader:
+    """Make a reader that also measures the quality of each face by a pack's quality network, if it has one."""
+    if quality is None:
+        return read
+
+    def read_assessed(utt: str) -> ClipFaces:
+        faces = read(utt)
+        return replace(faces, quality=quality.embed_faces(faces.images)[:, 0])
+
+    return read_assessed
+
+
 class FaceEmbedder:
-    """Runs an ArcFace network on batches of constant size, regardless of the clips' numbers of faces.
+    """Runs a network on batches of constant size, regardless of the clips' numbers of faces.
 
     onnxruntime may choose different kernels for different batch sizes, which changes the last digits. Faces of
     consecutive clips therefore fill batches of `batch_size`, and zeros fill the last one. A face's embedding then
@@ -74,13 +87,13 @@ class FaceEmbedder:
 
     Parameters
     ----------
-    recognition : InsightFace's ArcFaceONNX object, `FacePack.recognition`
+    network : `FacePack.recognition`, or `FacePack.quality`, whose embedding is one number
     batch_size : faces per batch; a network with a fixed batch size uses its own
     """
 
-    def __init__(self, recognition: Any, batch_size: int = 8):
-        self.recognition = recognition
-        fixed = recognition.input_shape[0]
+    def __init__(self, network: Any, batch_size: int = 8):
+        self.network = network
+        fixed = network.input_shape[0]
         self.batch_size = fixed if isinstance(fixed, int) and fixed > 0 else batch_size
 
     def embed_faces(self, faces: np.ndarray) -> np.ndarray:
@@ -89,7 +102,7 @@ class FaceEmbedder:
         padded = np.zeros((-(-n // self.batch_size) * self.batch_size, *faces.shape[1:]), np.uint8)
         padded[:n] = faces
         batches = [list(padded[i : i + self.batch_size]) for i in range(0, len(padded), self.batch_size)]
-        return np.concatenate([self.recognition.get_feat(batch) for batch in batches])[:n]
+        return np.concatenate([self.network.get_feat(batch) for batch in batches])[:n]
 
     def embed_faces_of_clips(self, clips: Iterable[tuple[str, np.ndarray]]) -> Iterator[tuple[str, np.ndarray]]:
         """Embed every face of many clips, batching faces across clips.
@@ -140,17 +153,20 @@ def embed_clips(
 ) -> None:
     """Embed the faces of clips into the archive "embedding"; clips that cannot be read are skipped.
 
-    Quality measures of the embedded faces go to the tables `FACE_TABLES`. The magnitude is the mean norm of the faces'
+    A quality of each face, if the reader measures it, weights the faces, unless there is a `pool`. Quality measures of
+    the embedded faces go to the tables `FACE_TABLES`. The magnitude is the mean norm of the faces'
     embeddings, since `clip_embedding` normalises them.
 
     Parameters
     ----------
-    read : reader of a clip's faces
+    read : reader of a clip's faces, such as `assessed`
     detected : utterance -> table -> value, detection scores and sizes of faces from an archive
-    pool : attention on the faces' quality; None for the mean
+    pool : trained attention on the faces' sharpness and magnitude; None for the mean, weighted by quality if measured
     keep_faces : also write the embedding and sharpness of every face, to the archives "faces" and "faces_sharpness"
     """
-    sharp: dict[str, np.ndarray] = {}  # sharpness of the faces of clips whose embeddings are not ready
+    # of the faces of clips whose embeddings are not ready
+    sharp: dict[str, np.ndarray] = {}
+    quality: dict[str, np.ndarray | None] = {}
 
     def clips() -> Iterator[tuple[str, np.ndarray]]:
         for utt, faces in read_ahead(read, progress(utts, "embed faces")):
@@ -161,12 +177,14 @@ def embed_clips(
                 out.note(table, utt, value)
             if pool or keep_faces:
                 sharp[utt] = sharpness(faces.images)
+            quality[utt] = faces.quality
             yield utt, faces.images
 
     for utt, embeddings in embedder.embed_faces_of_clips(clips()):
-        measured = sharp.pop(utt, None)
-        shares = pool.attention(face_measures(embeddings, measured)) if pool else None
-        out.write("embedding", utt, clip_embedding(embeddings, shares))
+        measured, of_faces = sharp.pop(utt, None), quality.pop(utt)
+        if pool:
+            of_faces = pool.attention(face_measures(embeddings, measured))
+        out.write("embedding", utt, clip_embedding(embeddings, of_faces))
         if keep_faces:
             out.write("faces", utt, embeddings)
             out.write("faces_sharpness", utt, measured)
@@ -180,11 +198,13 @@ class FaceEncoder:
     detector : network that detects faces and their landmarks
     embedder : the recognition network
     model : its name, see avsv/kaldi/origin.py
+    quality : network that measures the quality of faces, which weights them; None for equal weights
     """
 
     detector: Any
     embedder: FaceEmbedder
     model: str
+    quality: FaceEmbedder | None = None
 
 
 def load_face_encoder(source: Path | str, device: str = "cpu") -> FaceEncoder:
@@ -192,8 +212,9 @@ def load_face_encoder(source: Path | str, device: str = "cpu") -> FaceEncoder:
 
     Parameters
     ----------
-    source : folder of a face pack: ONNX files of an SCRFD detector and an ArcFace network, such as `avsv train` writes
-        or InsightFace publishes; or a published name, such as "buffalo_l", which is downloaded once
+    source : folder of a face pack: ONNX files of a detector and a recognition network, such as `avsv train` writes or
+        InsightFace publishes, and perhaps a quality network; or a published name, such as "buffalo_l", which is
+        downloaded once
     device : "cpu" or "cuda"
 
     Raises
@@ -207,19 +228,20 @@ def load_face_encoder(source: Path | str, device: str = "cpu") -> FaceEncoder:
     (1, 512)
     """
     pack = load_pack(source, device)
-    return FaceEncoder(pack.detection, FaceEmbedder(pack.recognition), face_model(*pack.files("recognition")))
+    quality = FaceEmbedder(pack.quality) if pack.quality else None
+    return FaceEncoder(pack.detection, FaceEmbedder(pack.recognition), face_model(pack.files("recognition")), quality)
 
 
-def clip_embedding(embeddings: np.ndarray, shares: np.ndarray | None = None) -> np.ndarray:
-    """Pool the embeddings of a clip's faces: scale each to length 1 and average them.
+def clip_embedding(embeddings: np.ndarray, quality: np.ndarray | None = None) -> np.ndarray:
+    """Pool the embeddings of a clip's faces: scale each to length 1 and average them, weighted by their quality.
 
-    Blurred or turned faces often have short embeddings; normalising gives every face the same weight. The mean is not
-    normalised again: its length, at most 1, measures how much the faces agree.
+    Blurred or turned faces often have short embeddings; normalising gives every face the same weight before quality.
+    The mean is not normalised again: its length, at most 1, measures how much the faces agree.
 
     Parameters
     ----------
     embeddings : (n, d) float
-    shares : (n,) float, weights of the faces, with sum 1; None for equal weights
+    quality : (n,) float, of the faces, as `quality_weights` takes it; None for equal weights
 
     Returns
     -------
@@ -229,7 +251,11 @@ def clip_embedding(embeddings: np.ndarray, shares: np.ndarray | None = None) -> 
     --------
     >>> clip_embedding(np.array([[3.0, 0.0], [0.0, 0.5]]))
     array([0.5, 0.5], dtype=float32)
+    >>> clip_embedding(np.array([[3.0, 0.0], [0.0, 0.5]]), np.array([0.3, 0.1]))
+    array([0.75, 0.25], dtype=float32)
     """
     lengths = np.maximum(np.linalg.norm(embeddings, axis=1, keepdims=True), 1e-12)
     unit = embeddings / lengths
-    return (unit.mean(axis=0) if shares is None else shares @ unit).astype(np.float32)
+    if quality is not None:
+        unit = unit * quality_weights(quality)[:, None].astype(unit.dtype)
+    return unit.mean(axis=0).astype(np.float32)

@@ -66,7 +66,7 @@ def track_faces(frames: Iterable[np.ndarray], detector: Any, det_thresh: float =
     Parameters
     ----------
     frames : (h, w, 3) uint8 BGR each
-    detector : InsightFace's SCRFD object, `FacePack.detection`
+    detector : `FacePack.detection`
     det_thresh : least score of a face, 0 to 1
 
     Returns

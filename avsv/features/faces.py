@@ -48,12 +48,14 @@ class ClipFaces:
     images : (n, 112, 112, 3) uint8 BGR, n >= 1
     scores, sizes : (n,) float, as in `Detection`; None for faces from an archive, which does not store them
     in_view : (n,) int, as in `Detection`; None for faces from an archive
+    quality : (n,) float, from the pack's quality network, higher for a better face; None without one
     """
 
     images: np.ndarray
     scores: np.ndarray | None = None
     sizes: np.ndarray | None = None
     in_view: np.ndarray | None = None
+    quality: np.ndarray | None = None
 
 
 def detect_face(image: np.ndarray, detector: Any, det_thresh: float = 0.5) -> Detection | None:
@@ -62,7 +64,7 @@ def detect_face(image: np.ndarray, detector: Any, det_thresh: float = 0.5) -> De
     Parameters
     ----------
     image : (h, w, 3) uint8 BGR
-    detector : InsightFace's SCRFD object, `FacePack.detection`
+    detector : `FacePack.detection`
     det_thresh : least score of a face, 0 to 1
     """
     boxes, points = detect_faces(image, detector, det_thresh)

@@ -7,6 +7,7 @@ or an endless loop.
 import math
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from avsv.errors import InputError
 from avsv.importers.model_files import require_model_file
@@ -17,8 +18,12 @@ LOOPS = ("Loop", "Scan", "SequenceMap")
 KNOWN_DOMAINS = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft")  # of operators that onnxruntime has
 
 
-def check_onnx(path: Path) -> None:
+def check_onnx(path: Path) -> Any:
     """Refuse a file that cannot be an encoder or a detector, before it is loaded.
+
+    Returns
+    -------
+    onnx.ModelProto without its large weights
 
     Raises
     ------
@@ -51,6 +56,7 @@ def check_onnx(path: Path) -> None:
     refuse_custom_operators(path, model)
     refuse_nested_functions(path, model)
     refuse_huge_arrays(path, model)
+    return model
 
 
 def refuse_custom_operators(path: Path, model) -> None:

@@ -15,7 +15,8 @@ from avsv.features.fbank import FRAME, RATE, energy_vad, log_energy
 # utt2magnitude, the norm of the embedding, is written by the code that embeds
 VOICE_TABLES = ("utt2dur", "utt2speech", "utt2snr", "utt2magnitude")
 DETECTION_TABLES = ("utt2face_score", "utt2face_size")
-FACE_TABLES = (*DETECTION_TABLES, "utt2sharpness", "utt2num_faces", "utt2magnitude")
+FACE_QUALITY = "utt2face_quality"
+FACE_TABLES = (*DETECTION_TABLES, "utt2sharpness", "utt2num_faces", "utt2magnitude", FACE_QUALITY)
 TABLES = tuple(sorted({*VOICE_TABLES, *FACE_TABLES}))
 
 FLOOR = 20  # percentile of the frames' power that is taken as the noise power
@@ -121,10 +122,10 @@ def faces_condition(faces: ClipFaces, embeddings: np.ndarray) -> dict[str, float
 
 
 def face_quality(faces: ClipFaces) -> dict[str, float]:
-    """Measures of a clip's faces, by table: mean detector score, mean size in pixels, mean sharpness, and their number.
+    """Measures of a clip's faces, by table: mean detector score, size in pixels, sharpness and quality; their number.
 
-    Score and size belong to the face in the original image and are absent for faces from an archive; sharpness is
-    measured on the aligned faces.
+    Score and size belong to the face in the original image and are absent for faces from an archive; sharpness and
+    quality are measured on the aligned faces, quality only if the pack has a network for it.
 
     Examples
     --------
@@ -134,6 +135,8 @@ def face_quality(faces: ClipFaces) -> dict[str, float]:
     measures = {}
     if faces.scores is not None:
         measures |= {"utt2face_score": float(faces.scores.mean()), "utt2face_size": float(faces.sizes.mean())}
+    if faces.quality is not None:
+        measures[FACE_QUALITY] = float(faces.quality.mean())
     return measures | {"utt2sharpness": float(sharpness(faces.images).mean()), "utt2num_faces": len(faces.images)}
 
 

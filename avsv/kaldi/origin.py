@@ -79,10 +79,16 @@ def voice_model_files(source: Path | str) -> list[Path]:
     return [Path(source) / name for name in ("hyperparams.yaml", "embedding_model.ckpt")]
 
 
-def face_model(recognition: Path | str, pool: Sequence[float] | None = None) -> str:
-    """The name of a recognition network, with the attention that pools a clip's faces, if any."""
-    hashed = file_digest(recognition)
-    return f"face:{digest([hashed, *pool]) if pool else hashed}"
+def face_model(files: Sequence[Path | str], pool: Sequence[float] | None = None) -> str:
+    """The name of a recognition network, with what else embeddings depend on.
+
+    Parameters
+    ----------
+    files : the recognition network, and any description of its input, quality network and so on
+    pool : the attention that pools a clip's faces, if any
+    """
+    parts = [*map(file_digest, files), *(pool or [])]
+    return f"face:{digest(parts) if len(parts) > 1 else parts[0]}"
 
 
 def embeddings_model(scp: Path | str) -> str | None:

@@ -16,7 +16,7 @@ import numpy as np
 from avsv.errors import InputError
 from avsv.people.gallery_database import DamagedGallery
 from avsv.people.gallery_setup import MODALITIES, Setup
-from avsv.people.several import average_clips
+from avsv.people.several import average_clips, template_weights
 from avsv.scoring.verification import Clip
 
 ROWS = 256  # people in a block; smaller ones would cost time in Python, larger ones the writing of more than changes
@@ -86,7 +86,7 @@ def person_rows(setup: Setup, clips: Iterable[Clip]) -> dict[str, PersonRow]:
     rows, average = {}, average_clips(adapted)
     for modality in average.vectors:
         vectors = np.stack([clip.vectors[modality] for clip in adapted if modality in clip.vectors])
-        enrolled = setup.sides(modality).enrol(vectors)
+        enrolled = setup.sides(modality).enrol(vectors, template_weights(adapted, modality))
         quality = setup.quality(modality, average)
         rows[modality] = PersonRow(enrolled.vector, enrolled.own, len(vectors), quality)
     return rows

@@ -6,6 +6,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from avsv.errors import InputError
+from avsv.people.several import weighted_mean
 from avsv.scoring.plda import Plda, llr_terms
 
 
@@ -23,8 +24,11 @@ class Enrolled(NamedTuple):
 class Sides(Protocol):
     """The score of a person with n recordings is `enrolled.vector @ probe + enrolled.own + offset(probe, n)`."""
 
-    def enrol(self, vectors: np.ndarray) -> Enrolled:
-        """Side of a person with the embeddings `vectors`, (n, D); InputError if they cannot be compared."""
+    def enrol(self, vectors: np.ndarray, weights: np.ndarray | None = None) -> Enrolled:
+        """Side of a person with the embeddings `vectors`, (n, D); InputError if they cannot be compared.
+
+        `weights`, (n,) with mean 1, are those of the recordings in their mean; PLDA's ratio has none.
+        """
 
     def probe(self, vector: np.ndarray) -> np.ndarray:
         """Side of a file with the embedding `vector`, (D,): (d,) float64."""
@@ -48,8 +52,8 @@ class CosineSides:
 
     modality: str
 
-    def enrol(self, vectors: np.ndarray) -> Enrolled:
-        mean = np.mean(vectors, axis=0, dtype=np.float64).astype(np.float32)  # as verify compares it
+    def enrol(self, vectors: np.ndarray, weights: np.ndarray | None = None) -> Enrolled:
+        mean = weighted_mean(vectors, weights).astype(np.float32)  # as verify compares it
         return Enrolled(self.probe(mean), 0.0)
 
     def probe(self, vector: np.ndarray) -> np.ndarray:
@@ -83,7 +87,7 @@ class PldaSides:
 
     plda: Plda
 
-    def enrol(self, vectors: np.ndarray) -> Enrolled:
+    def enrol(self, vectors: np.ndarray, weights: np.ndarray | None = None) -> Enrolled:
         mean = np.mean(self.plda.project(vectors), axis=0, dtype=np.float64)
         cross, own, _, constant = llr_terms(self.plda.gaussians.psi, len(vectors))
         return finite(Enrolled(mean * cross, float(mean**2 @ own + constant)))

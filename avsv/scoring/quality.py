@@ -31,6 +31,7 @@ UNITS = {
     "utt2face_size": "pixels",
     "utt2sharpness": "variance of the Laplacian",
     "utt2num_faces": "faces",
+    "utt2face_quality": "quality of the face",
     "utt2similarity": "mean cosine",
     "utt2similarity_deviation": "standard deviation of cosines",
 }

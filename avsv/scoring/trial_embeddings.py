@@ -1,17 +1,19 @@
 """The embeddings that a trial list needs, each once, and enrolment models of several recordings."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
 from avsv.errors import InputError
+from avsv.kaldi.decimals import number_or_nan
 from avsv.kaldi.embeddings import Embeddings, read_embeddings
 from avsv.kaldi.enrolment_maps import read_enrolment_map
+from avsv.kaldi.tables import read_table
 from avsv.kaldi.trials import Trials, utterance_id
-from avsv.scoring.groups import group_means
+from avsv.scoring.groups import group_means, quality_weights
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,7 @@ class Models:
     counts : (m,) int, recordings of each model that have an embedding, >= 1
     lacking : sorted; recordings of models that have no embedding, and models without an entry in spk2utt
     n_short : number of models with recordings that have no embedding
+    weights : (k,) float, of the rows in the mean of their model, with mean 1 in each; None for equal weights
     """
 
     ids: Sequence[str]
@@ -30,13 +33,37 @@ class Models:
     counts: np.ndarray
     lacking: Sequence[str]
     n_short: int
+    weights: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def average(self, vectors: np.ndarray) -> np.ndarray:
-        """Mean of each model's rows of `vectors`, (m, d) float32."""
-        return group_means(vectors, self.rows, self.counts)
+        """Weighted mean of each model's rows of `vectors`, (m, d) float32."""
+        return group_means(vectors, self.rows, self.counts, self.weights)
+
+    def weighted(self, table: Path | str, ids: Sequence[str]) -> "Models":
+        """The same models, their recordings weighted by `quality_weights`.
+
+        Parameters
+        ----------
+        table : "recording value", the quality of each recording, higher for a better one
+        ids : names of the rows of the pool's embeddings
+
+        Raises
+        ------
+        InputError : a recording has no quality
+        """
+        quality = read_table(table, 2, "recording value")
+        values = np.empty(len(self.rows))
+        for number, row in enumerate(self.rows):
+            text = quality.get(ids[row], quality.get(utterance_id(ids[row])))
+            values[number] = np.nan if text is None else number_or_nan(text)
+            if not np.isfinite(values[number]):
+                found = "no line" if text is None else f'"{text}"'
+                raise InputError(f"{table}: expected a number for the enrolment recording {ids[row]}, found {found}")
+        of_models = np.split(values, np.cumsum(self.counts)[:-1]) if len(self) else []
+        return replace(self, weights=np.concatenate([np.ones(0), *map(quality_weights, of_models)]))
 
 
 @dataclass(frozen=True)
@@ -74,6 +101,7 @@ def read_trial_embeddings(
     enroll: Embeddings | Path | str,
     test: Embeddings | Path | str | None = None,
     spk2utt: Path | str | None = None,
+    quality: Path | str | None = None,
 ) -> TrialEmbeddings:
     """Collect the embeddings that `trials` needs, from files or from memory.
 
@@ -83,10 +111,12 @@ def read_trial_embeddings(
     test : embeddings of the test side; None if `enroll` has both
     spk2utt : enrolment map with the recordings of each enrolment name, if these are models; names that are paths are
         matched by the utterance identifiers that trials.py derives from them
+    quality : table "recording value" that weights the recordings of a model, such as utt2face_quality; None for equal
+        weights
 
     Raises
     ------
-    InputError : the two sides differ in size, or `spk2utt` is wrong
+    InputError : the two sides differ in size, `spk2utt` is wrong, or `quality` lacks a recording
 
     Examples
     --------
@@ -104,6 +134,8 @@ def read_trial_embeddings(
     models = None
     if recordings is not None:
         models = find_models(recordings, enroll_rows)
+        if quality is not None:
+            models = models.weighted(quality, embeddings.ids)
         enroll_rows = dict(zip(models.ids, range(len(embeddings), len(embeddings) + len(models)), strict=True))
     return TrialEmbeddings(embeddings, take_rows(trials, enroll_rows, test_rows), models)
 

@@ -49,9 +49,9 @@ def load(path):
 
 
 def test_external_weights_in_the_same_folder_are_read(tmp_path):
-    path = network(tmp_path / "p" / "r.onnx", weights=external("w.bin"))
+    path = network(tmp_path / "p" / "w600k_r50.onnx", weights=external("w.bin"))
     (path.parent / "w.bin").write_bytes(np.arange(SIZE, dtype=np.float32).tobytes())
-    inside = load(network(tmp_path / "q" / "r.onnx"))
+    inside = load(network(tmp_path / "q" / "w600k_r50.onnx"))
     image = [np.full((112, 112, 3), 200, np.uint8)]
     assert np.array_equal(load(path).get_feat(image), inside.get_feat(image))
 
@@ -69,7 +69,7 @@ def test_weights_outside_the_folder_are_refused(tmp_path, how):
      "hard link": lambda: os.link(secret, folder / "w.bin"), "short": lambda: (folder / "w.bin").write_bytes(b"123"),
      "huge": lambda: (folder / "w.bin").write_bytes(bytes(99)), "fifo": lambda: os.mkfifo(folder / "w.bin"),
      "negative": lambda: (folder / "w.bin").write_bytes(bytes(99))}.get(how, lambda: None)()  # fmt: skip
-    path = network(folder / "r.onnx", weights=tensor)
+    path = network(folder / "w600k_r50.onnx", weights=tensor)
     with pytest.raises(InputError, match=str(folder)):
         load(path)
 
@@ -98,7 +98,7 @@ def loop():
     [node("NoSuchOperator", ["input"], ["x"])],
 ], ids=["fill", "expand", "loop", "custom", "unknown"])  # fmt: skip
 def test_small_files_that_would_exhaust_the_machine_are_refused(tmp_path, nodes):
-    path = network(tmp_path / "p" / "r.onnx", nodes)
+    path = network(tmp_path / "p" / "w600k_r50.onnx", nodes)
     with pytest.raises(InputError, match=str(path)):
         load(path)
 
@@ -128,8 +128,8 @@ def test_a_tensor_whose_dimensions_do_not_match_its_data_is_refused(tmp_path, di
             continue
         else:
             weights.float_data.extend([0.0] * SIZE)
-        with pytest.raises(InputError, match="r\\.onnx"):
-            check_onnx(network(tmp_path / "p" / "r.onnx", weights=weights))
+        with pytest.raises(InputError, match="w600k_r50\\.onnx"):
+            check_onnx(network(tmp_path / "p" / "w600k_r50.onnx", weights=weights))
 
 
 @pytest.mark.parametrize("change", [
@@ -144,7 +144,7 @@ def test_a_tensor_whose_dimensions_do_not_match_its_data_is_refused(tmp_path, di
 ], ids=["two outputs", "one number", "no batch", "not finite", "an image", "other side", "any side",
         "two inputs"])  # fmt: skip
 def test_networks_of_other_shapes_are_refused_on_loading(tmp_path, change):
-    path = network(tmp_path / "p" / "r.onnx", **change)
+    path = network(tmp_path / "p" / "w600k_r50.onnx", **change)
     with pytest.raises(InputError, match=str(path.parent)):
         load(path)
 
@@ -164,10 +164,10 @@ def test_a_nested_pack_is_found(pack, tmp_path, monkeypatch):
 
 def test_the_log_names_the_used_one_of_two_networks_of_a_kind(pack, tmp_path, caplog):
     folder = shutil.copytree(pack, tmp_path / "p")
-    shutil.copyfile(folder / "recognition.onnx", folder / "z.onnx")
+    shutil.copyfile(folder / "recognition.onnx", folder / "w600k_r50.onnx")
     with caplog.at_level("WARNING", "avsv"):
         assert load_pack(folder).recognition.model_file == str(folder / "recognition.onnx")
-    assert "recognition.onnx" in caplog.text and "z.onnx" in caplog.text
+    assert "recognition.onnx" in caplog.text and "w600k_r50.onnx" in caplog.text
 
 
 @pytest.mark.parametrize("missing", ["recognition", "detector"])
