@@ -57,7 +57,7 @@ def run(args):
     from avsv.embeddings.face_pool import NAME, load_face_pool
     from avsv.errors import InputError, OptionError
     from avsv.features.face_pack import load_pack
-    from avsv.features.quality_measures import FACE_TABLES
+    from avsv.features.quality_measures import FACE_QUALITY, FACE_TABLES
     from avsv.jobs.fingerprints import file_digest
     from avsv.jobs.provenance import MadeFrom
     from avsv.kaldi.damage import MISSING, read_damage
@@ -88,6 +88,7 @@ def run(args):
     quality = FaceEmbedder(pack.quality, args.batch_size) if pack.quality else None
     if pool and quality:
         log.info("%s weights the faces; the quality network %s only measures them", args.pool, pack.quality.model_file)
+    tables = (*FACE_TABLES, FACE_QUALITY) if quality else FACE_TABLES
     attention = [*pool.mean, *pool.std, *pool.weight] if pool else None
     settings = {
         "networks": [file_digest(file) for file in pack.files(*tasks)],
@@ -103,7 +104,7 @@ def run(args):
             read = archived_faces(source, args.frames_per_clip)
         else:
             read = media_faces(source, pack.detection, args.frames_per_clip, args.det_thresh)
-        left = take_over(args.reuse, utts, FACE_TABLES, out)
+        left = take_over(args.reuse, utts, tables, out)
         embed_clips(embedder, assessed(damaged(read, damage), quality), left, out, detected, pool, args.keep_faces)
 
     inputs = {utt: [damage.get(utt), *detected.get(utt, {}).values()] for utt in source if utt not in without}
@@ -113,7 +114,7 @@ def run(args):
     made = MadeFrom(args.verb, {"model": networks, "data": data_tables}, settings)
     # a set in which all faces are missing by design has no embeddings; that is not an error
     if make_archives(args.out_dir, archives, inputs, settings, work, args.shard, args.max_skipped,
-                     FACE_TABLES, may_be_empty=bool(missing),
+                     tables, may_be_empty=bool(missing),
                      model=face_model(pack.files("recognition"), attention), made=made):  # fmt: skip
         # clips that could not have an embedding are listed, but do not count as failures
         skipped = {**read_table(args.out_dir / "skipped"), **without}

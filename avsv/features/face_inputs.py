@@ -73,12 +73,13 @@ def face_input(path: Path, model: Any) -> FaceInput | None:
     """
     beside = path.with_suffix(".yaml")
     if beside.exists():
-        return parse_input(yaml.safe_load(read_yaml_text(beside)), str(beside))
+        return parse_input(plain_yaml(read_yaml_text(beside), str(beside)), str(beside))
     found = {entry.key.removeprefix(METADATA): entry.value for entry in model.metadata_props
              if entry.key.startswith(METADATA)}  # fmt: skip
     if found:
-        numbers = {key: yaml.safe_load(found[key]) for key in ("mean", "std") if key in found}
-        return parse_input({**found, **numbers}, f"{path}, metadata {METADATA}*")
+        place = f"{path}, metadata {METADATA}*"
+        numbers = {key: plain_yaml(found[key], place) for key in ("mean", "std") if key in found}
+        return parse_input({**found, **numbers}, place)
     name = path.stem.lower()
     return next((known for pattern, known in PUBLISHED.items() if fnmatch.fnmatch(name, pattern)), None)
 
@@ -98,6 +99,14 @@ def scales_pixels(model: Any) -> bool:
     """Whether the graph begins with the scaling that MXNet's exporter gives InsightFace's networks."""
     names = [node.name for node in model.graph.node[:8]]
     return any(name.startswith("_minus") for name in names) and any(name.startswith("_mul") for name in names)
+
+
+def plain_yaml(text: str, place: str) -> Any:
+    """The value of YAML without tags; InputError for anything else."""
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise InputError(f"{place}: expected plain YAML: {' '.join(str(error).split())[:300]}") from None
 
 
 def parse_input(values: Any, place: str) -> FaceInput:

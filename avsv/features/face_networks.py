@@ -44,7 +44,14 @@ class YuNet:
     def detector(self) -> Any:
         """This thread's cv2.FaceDetectorYN."""
         if not hasattr(self.of_thread, "detector"):
-            self.of_thread.detector = cv2.FaceDetectorYN.create(self.model_file, "", (SIDE, SIDE), 0.5, NMS, MOST_BOXES)
+            level = cv2.utils.logging.setLogLevel(
+                cv2.utils.logging.LOG_LEVEL_ERROR
+            )  # OpenCV 5 warns of its own defaults
+            try:
+                create = cv2.FaceDetectorYN.create
+                self.of_thread.detector = create(self.model_file, "", (SIDE, SIDE), 0.5, NMS, MOST_BOXES)
+            finally:
+                cv2.utils.logging.setLogLevel(level)
         return self.of_thread.detector
 
     def detect(
@@ -72,6 +79,8 @@ class YuNet:
         if found is None:
             return np.zeros((0, 5), np.float32), np.zeros((0, 5, 2), np.float32)
         to_image = np.float32([width / size[0], height / size[1]])
+        if not np.isfinite(found).all():
+            raise InputError(f"{self.model_file}: the output has values that are not finite; the file is damaged")
         corners = np.concatenate([found[:, :2], found[:, :2] + found[:, 2:4]], 1).reshape(-1, 2, 2) * to_image
         points = found[:, 4:14].reshape(-1, 5, 2) * to_image
         return np.concatenate([corners.reshape(-1, 4), found[:, 14:]], 1), points

@@ -15,9 +15,9 @@ from avsv.features.fbank import FRAME, RATE, energy_vad, log_energy
 # utt2magnitude, the norm of the embedding, is written by the code that embeds
 VOICE_TABLES = ("utt2dur", "utt2speech", "utt2snr", "utt2magnitude")
 DETECTION_TABLES = ("utt2face_score", "utt2face_size")
-FACE_QUALITY = "utt2face_quality"
-FACE_TABLES = (*DETECTION_TABLES, "utt2sharpness", "utt2num_faces", "utt2magnitude", FACE_QUALITY)
-TABLES = tuple(sorted({*VOICE_TABLES, *FACE_TABLES}))
+FACE_TABLES = (*DETECTION_TABLES, "utt2sharpness", "utt2num_faces", "utt2magnitude")
+FACE_QUALITY = "utt2face_quality"  # only from packs with a quality network
+TABLES = tuple(sorted({*VOICE_TABLES, *FACE_TABLES, FACE_QUALITY}))
 
 FLOOR = 20  # percentile of the frames' power that is taken as the noise power
 LEAST_SNR = -20.0  # dB; reached by recordings of constant loudness, which have no pauses

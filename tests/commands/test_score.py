@@ -81,6 +81,31 @@ def test_models_are_scored_by_average_embedding_or_average_score(avsv, models):
     assert world.scores("s").tolist() == world.scores("embedding-average").tolist()
 
 
+def test_models_are_averaged_by_quality(avsv, models):
+    world, recordings, pairs = models
+    table = dict(zip(*vars(read_embeddings(world.test)).values()))
+    quality = {own: 0.1 + 0.2 * n for n, own in enumerate(own for m in recordings.values() for own in m)}
+    (world.folder / "quality").write_text("".join(f"{own} {q}\n" for own, q in quality.items()))
+    options = ["--enroll-spk2utt", world.folder / "spk2utt"]
+    status, output = score(avsv, world, *options, "--enroll-quality", world.folder / "quality")
+    assert status == 0, output
+    expected = [cosine(sum(quality[own] * table[own] for own in recordings[m]), table[test]) for m, test in pairs]
+    assert world.scores("s") == pytest.approx(expected, abs=1e-5)
+    assert score(avsv, world, *options, out="plain")[0] == 0
+    assert np.abs(world.scores("s") - world.scores("plain")).max() > 1e-3
+
+
+def test_quality_needs_models_whose_recordings_are_averaged(avsv, models):
+    world, _, _ = models
+    (world.folder / "quality").write_text("test00-0 1\n")
+    for options in ([], ["--enroll-spk2utt", world.folder / "spk2utt", "--enroll-method", "by-the-book"]):
+        status, output = score(avsv, world, *options, "--enroll-quality", world.folder / "quality")
+        assert status == 1 and "--enroll-quality" in output
+    status, output = score(avsv, world, "--enroll-spk2utt", world.folder / "spk2utt",
+                           "--enroll-quality", world.folder / "quality")  # fmt: skip
+    assert status == 1 and f"{world.folder}/quality" in output and "test01-0" in output
+
+
 def test_models_are_scored_by_the_book(avsv, models):
     from avsv.scoring.plda import plda_llr
     from avsv.scoring.plda_files import read_plda

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from avsv.embeddings.face import FaceEmbedder, archived_faces, clip_embedding, damaged, media_faces
+from avsv.embeddings.face import FaceEmbedder, archived_faces, assessed, clip_embedding, damaged, media_faces
 from avsv.errors import InputError
 from avsv.features.faces import ClipFaces, encode_faces
+from avsv.features.quality_measures import face_quality
 
 
 class Recognition:
@@ -59,6 +60,29 @@ def test_clips_are_read_one_batch_ahead(monkeypatch):
 def test_long_and_short_embeddings_have_the_same_weight():
     assert clip_embedding(np.array([[0.0, 100.0], [1.0, 0.0]])).tolist() == [0.5, 0.5]
     assert np.isfinite(clip_embedding(np.zeros((2, 3)))).all()
+
+
+def test_faces_are_weighted_by_their_quality():
+    vectors = np.random.default_rng(0).standard_normal((3, 4)).astype(np.float32)
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    quality = np.array([0.2, 0.5, 0.1], np.float32)
+    expected = (quality @ unit) / quality.sum()
+    assert clip_embedding(vectors, quality) == pytest.approx(expected, abs=1e-6)
+    for equal in (0.3, 0.0, -1.0):
+        assert np.array_equal(clip_embedding(vectors, np.full(3, equal, np.float32)), clip_embedding(vectors))
+
+
+def test_quality_is_measured_after_the_damage_and_independent_of_the_batch():
+    ((_, faces),) = clips([5])
+    black = {"b": {"modality": "face", "kind": "low-light", "light": 0.001, "photons": 1000, "seed": 1}}
+    reader = damaged(lambda utt: ClipFaces(faces), black)
+    measured = [assessed(reader, FaceEmbedder(Recognition(), size)) for size in (1, 2, 8)]
+    assert assessed(reader, None) is reader
+    for utt in ("a", "b"):
+        expected = reader(utt).images[..., 0].mean((1, 2))
+        assert all(read(utt).quality == pytest.approx(expected) for read in measured)
+    assert measured[0]("b").quality.max() < measured[0]("a").quality.min()
+    assert face_quality(measured[0]("a"))["utt2face_quality"] == pytest.approx(faces[..., 0].mean())
 
 
 def test_archived_faces_are_evenly_spaced(tmp_path):

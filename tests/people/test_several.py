@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from avsv.errors import InputError, OptionError
-from avsv.people.several import average_clips
+from avsv.features import quality_measures
+from avsv.people.gallery_sides import CosineSides
+from avsv.people.several import FACE_QUALITY, average_clips, template_weights
 from avsv.scoring.verification import Clip
 
 MODELS = {"voice": "voice:1", "face": "face:2"}
@@ -47,3 +49,16 @@ def test_clips_of_other_encoders_and_no_clips_are_refused():
         average_clips([clip([1.0]), Clip({}, {}, {"voice": "voice:3"})])
     with pytest.raises(OptionError):
         average_clips([])
+
+
+def test_faces_are_weighted_by_the_quality_network_if_it_measured_all():
+    assert FACE_QUALITY == quality_measures.FACE_QUALITY
+    measured = [{"face": {FACE_QUALITY: q}, "voice": {FACE_QUALITY: 9 * q}} for q in (0.2, 0.6)]
+    clips = [clip([1.0], [1.0, 0.0], measured[0]), clip([2.0], [0.0, 1.0], measured[1])]
+    mean = average_clips([*clips, clip([3.0])])
+    assert mean.vectors["face"] == pytest.approx([0.25, 0.75]) and mean.vectors["voice"] == pytest.approx([2.0])
+    assert CosineSides("face").enrol(np.eye(2), template_weights(clips, "face")).vector == pytest.approx(
+        mean.vectors["face"] / np.linalg.norm(mean.vectors["face"])
+    )
+    mean = average_clips([*clips, clip([3.0], [0.0, 1.0])])
+    assert mean.vectors["face"] == pytest.approx([1 / 3, 2 / 3])

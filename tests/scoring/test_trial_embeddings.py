@@ -60,3 +60,19 @@ def test_wrong_models_are_named(scp):
         read(scp, "m a b a\nn b\nx c\n")
     with pytest.raises(InputError, match=r'spk2utt: .*"n"'):
         read(scp, "m a\nn\nx c\n")
+
+
+def test_recordings_of_a_model_are_weighted_by_their_quality(scp):
+    (scp.parent / "q").write_text("a 1\nb 3\nc 0\nd 5\ne -1\n")
+    (scp.parent / "spk2utt").write_text("m a b\nn b c e\nx d\n")
+    pool = read_trial_embeddings(TRIALS, scp, None, scp.parent / "spk2utt", scp.parent / "q")
+    expected = [VECTORS[0] / 4 + VECTORS[1] * 3 / 4, VECTORS[1], VECTORS[3]]
+    assert pool.models.average(pool.embeddings.vectors) == pytest.approx(np.array(expected))
+
+
+@pytest.mark.parametrize("line", ["f 1", "b good", "b nan", "b inf"])
+def test_a_recording_without_a_quality_is_named(scp, line):
+    (scp.parent / "q").write_text(f"a 1\nc 1\nd 1\ne 1\n{line}\n")
+    (scp.parent / "spk2utt").write_text("m a b\nn c e\nx d\n")
+    with pytest.raises(InputError, match=r"/q: .*recording b"):
+        read_trial_embeddings(TRIALS, scp, None, scp.parent / "spk2utt", scp.parent / "q")
