@@ -27,7 +27,8 @@ def page(text: str) -> str:
 def tables(kind: str) -> str:
     """Two tables of the models of a kind: what they are, and where the figures come from."""
     models = [model for model in published_models().values() if model.kind == kind]
-    measures = dict.fromkeys(model.published["measure"] for model in models if model.published)
+    measures = dict.fromkeys(model.published["measure"] for model in models
+                             if model.published and model.published["measure"] not in model.results)  # fmt: skip
     lead = f"Published: {'; '.join(measures)}.\n\n" if measures else ""
     return "\n" + lead + table(HEADS[0], map(facts, models)) + "\n" + table(HEADS[1], map(origins, models)) + "\n"
 

@@ -67,6 +67,7 @@ def run(args):
     from avsv.kaldi.reuse import take_over
     from avsv.kaldi.shards import make_archives
     from avsv.kaldi.tables import read_table, write_table
+    from avsv.models.registry import tell_licences
 
     if args.keep_faces and args.reuse:
         raise OptionError("--keep-faces: --reuse does not copy the embeddings of single faces; drop one of the two")
@@ -84,6 +85,7 @@ def run(args):
     without = {utt: "no face was found by avsv align-faces" for utt in data.video if utt not in source}
     without |= missing
     pack = load_pack(args.model, args.device, tasks, threads=1)
+    tell_licences(pack.files(*tasks))
     embedder = FaceEmbedder(pack.recognition, args.batch_size)
     quality = FaceEmbedder(pack.quality, args.batch_size) if pack.quality else None
     if pool and quality:

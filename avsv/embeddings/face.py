@@ -19,6 +19,7 @@ from avsv.kaldi.origin import face_model
 from avsv.kaldi.shard_writer import ShardWriter
 from avsv.media.decoder_process import guarded_stream
 from avsv.media.images import each_frame, evenly_spaced
+from avsv.models.registry import tell_licences
 from avsv.scoring.groups import quality_weights
 
 FaceReader = Callable[[str], ClipFaces]  # utterance -> at least one face; raises InputError if there is none
@@ -228,6 +229,7 @@ def load_face_encoder(source: Path | str, device: str = "cpu") -> FaceEncoder:
     (1, 512)
     """
     pack = load_pack(source, device)
+    tell_licences(pack.files("detection", "recognition"))
     quality = FaceEmbedder(pack.quality) if pack.quality else None
     return FaceEncoder(pack.detection, FaceEmbedder(pack.recognition), face_model(pack.files("recognition")), quality)
 

@@ -5,7 +5,9 @@ One file, registry.yaml, holds it all; `avsv models`, docs/models.md and the set
 
 import logging
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,11 +19,11 @@ from avsv.jobs.schema import Misshapen, check_shape
 
 log = logging.getLogger("avsv")
 REGISTRY = Path(__file__).with_name("registry.yaml")
-KINDS = ("voice", "face", "quality")
+KINDS = ("voice", "face", "detector", "quality")
 SHAPE = {
     "kind": str, "use": str, "source": str, "code": str, "weights": str, "training": str, "front_end": str,
     "published?": {"measure": str, "values": [(float, None)], "source": str}, "parameters?": float, "size?": int,
-    "cost?": str, "sha256?": str, "waits_for?": str, "note?": str}  # fmt: skip
+    "cost?": str, "sha256?": str, "waits_for?": str, "note?": str, "file?": str}  # fmt: skip
 RESTRICTED = re.compile(r"(?i)\bnon-?commercial|\bcc-?by-?nc\b|\bnc\b|\bresearch (purposes |use )?only")
 
 
@@ -32,7 +34,7 @@ class Model:
     Parameters
     ----------
     name : its key in the registry
-    kind : "voice", "face" or "quality"
+    kind : "voice", "face", "detector" or "quality"
     use : what is given as the model
     source : address of its publication
     code, weights : licences
@@ -42,8 +44,9 @@ class Model:
     parameters : millions
     size : dimension of the embedding
     cost : measured with avsv
-    sha256 : of the weights that were tested
+    sha256 : of the weights that were tested, or as published
     waits_for : why it has not been tested with avsv; None if it has
+    file : pattern of the folder and the name by which a face network's file is recognised
     """
 
     name: str
@@ -61,12 +64,16 @@ class Model:
     sha256: str | None = None
     waits_for: str | None = None
     note: str | None = None
+    file: str | None = None
 
     @property
     def results(self) -> str:
-        """The published values in one line, "-" for none."""
-        values = self.published["values"] if self.published else [None]
-        return " / ".join("-" if value is None else f"{value:g}" for value in values)
+        """The published values in one line, "-" for none, with their measure unless it is the EER."""
+        if not self.published:
+            return "-"
+        values = " / ".join("-" if value is None else f"{value:g}" for value in self.published["values"])
+        measure = self.published["measure"]
+        return values if measure.startswith("EER") else f"{values} ({measure})"
 
 
 @cache
@@ -110,3 +117,12 @@ def tell_licence(what: Path | str, licence: str) -> None:
     if forbids_commercial_use(licence):
         log.warning("%s: the licence of its weights is %s: do not use it, or results made with it, commercially",
                     what, licence)  # fmt: skip
+
+
+def tell_licences(files: Iterable[Path]) -> None:
+    """`tell_licence` for the files of a face pack that the registry knows by their names."""
+    for path in files:
+        name = f"{path.parent.name}/{path.name}".lower()
+        for model in published_models().values():
+            if model.file and fnmatch(name, model.file):
+                tell_licence(path, model.weights)
