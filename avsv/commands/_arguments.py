@@ -150,7 +150,7 @@ def add_device(parser: argparse.ArgumentParser) -> None:
 
 def add_face_pack(parser: argparse.ArgumentParser) -> None:
     """For commands that detect or embed faces: the networks, and where they run."""
-    parser.add_argument("--model", required=True, help="InsightFace pack (name or folder), or an exp/ folder")
+    parser.add_argument("--model", required=True, help="face pack: a folder, or a name of InsightFace's")
     add_device(parser)
 
 
