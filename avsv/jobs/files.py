@@ -327,6 +327,28 @@ def one_at_a_time(path: Path | str, every: float = 0.2) -> Iterator[None]:
         os.close(file)
 
 
+@contextmanager
+def if_free(path: Path | str) -> Iterator[bool]:
+    """Hold a lock while the block runs, unless another process holds it; yields whether this one does.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / ".lock"
+    >>> with if_free(path) as mine, if_free(path) as again:
+    ...     mine, again
+    (True, False)
+    """
+    path = Path(path)
+    file = lock(path)
+    try:
+        yield file is not None
+    finally:
+        if file is not None:
+            path.unlink(missing_ok=True)
+            os.close(file)
+
+
 def copy_file(source: Path | str, target: Path | str) -> None:
     """Copy a file's content; InputError if the source is not a regular file."""
     with open(regular_file(source), "rb") as content, whole_file(target, "wb") as out:

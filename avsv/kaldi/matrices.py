@@ -84,6 +84,42 @@ def decode(data: bytes, start: int = 0, pick: Rows = every_row) -> tuple[np.ndar
     return np.frombuffer(data, number_type, size, first).reshape(shape)[pick(shape[0])], end
 
 
+def encode_symmetric(matrix: np.ndarray) -> bytes:
+    """A symmetric float or double matrix as Kaldi's packed matrix: `FP ` or `DP `, size, lower triangle by rows.
+
+    Examples
+    --------
+    >>> encode_symmetric(np.array([[1.0]], "<f4"))
+    b'FP \\x04\\x01\\x00\\x00\\x00\\x00\\x00\\x80?'
+    """
+    token = {"<f4": b"FP ", "<f8": b"DP "}[matrix.dtype.str]
+    triangle = matrix[np.tril_indices(len(matrix))]
+    return token + struct.pack("<bi", 4, len(matrix)) + triangle.tobytes()
+
+
+def decode_symmetric(data: bytes, start: int = 0) -> tuple[np.ndarray, int]:
+    """The packed symmetric matrix whose token is at `start`, and the position after it; raises NotKaldi."""
+    token, mark_and_size = bytes(data[start : start + 3]), bytes(data[start + 3 : start + 8])
+    if token not in (b"FP ", b"DP "):
+        raise NotKaldi(f"expected a packed symmetric matrix, found {token!r}")
+    if len(mark_and_size) < 5:
+        raise NotKaldi("the file ends in the middle of it")
+    mark, size = struct.unpack("<bi", mark_and_size)
+    if mark != 4 or size < 0:
+        raise NotKaldi("its sizes make no sense")
+    kind = np.dtype("<f4" if token == b"FP " else "<f8")
+    n = size * (size + 1) // 2
+    end = start + 8 + n * kind.itemsize
+    if end > len(data):
+        raise NotKaldi("the file ends in the middle of it")
+    triangle = np.frombuffer(data, kind, n, start + 8)
+    matrix = np.empty((size, size), kind)
+    rows, columns = np.tril_indices(size)
+    matrix[rows, columns] = triangle
+    matrix[columns, rows] = triangle
+    return matrix, end
+
+
 def decode_compressed(data: bytes, start: int = 0, pick: Rows = every_row) -> tuple[np.ndarray, int]:
     """The compressed matrix whose token is at `start`, as float32, and the position after it; raises NotKaldi.
 

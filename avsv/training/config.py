@@ -74,14 +74,22 @@ class TrainingConfig:
 
 
 Schema = TypeVar("Schema", bound=TrainingConfig)
+Settings = TypeVar("Settings")
 
 
 def read_config(path: Path | str, overrides: list[str]) -> DictConfig:
+    """Read the configuration of an `avsv train`, see `read_settings`; exp_dir is exp/NAME for NAME.yaml by default."""
+    given = read_settings(path, overrides)
+    if "exp_dir" not in given:
+        given.exp_dir = f"exp/{Path(path).stem}"
+    return given
+
+
+def read_settings(path: Path | str, overrides: list[str]) -> DictConfig:
     """Read YAML and apply `key=value` overrides (nested keys with dots, such as "optimizer.lr=0.01").
 
     The key `base` names another configuration, relative to this one; its values apply to keys that this file leaves
-    out. Mappings are merged key by key; lists and single values are replaced. `exp_dir` is not inherited: its default
-    for NAME.yaml is exp/NAME.
+    out, except `exp_dir`. Mappings are merged key by key; lists and single values are replaced.
 
     `${other.key}` stands for another key's value. OmegaConf's resolvers, such as `${oc.env:HOME}`, are refused:
     their values would appear in the experiment's folder and in reports.
@@ -97,12 +105,9 @@ def read_config(path: Path | str, overrides: list[str]) -> DictConfig:
         refuse_resolvers(override.partition("=")[2], f'"{override}"')
     layers = read_layers(path)
     try:
-        given = OmegaConf.merge(*layers, OmegaConf.from_dotlist(overrides))
+        return OmegaConf.merge(*layers, OmegaConf.from_dotlist(overrides))
     except (OmegaConfBaseException, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(f"{path}: is not a YAML mapping: {' '.join(str(error).split())[:300]}") from None
-    if "exp_dir" not in given:
-        given.exp_dir = f"exp/{Path(path).stem}"
-    return given
 
 
 def read_layers(path: Path | str) -> list[DictConfig]:
@@ -178,6 +183,18 @@ def apply_schema(given: DictConfig, schema: type[Schema], path: Path | str, allo
         if key in given:
             raise InputError(f"{path}: {key}: cannot be set in a configuration, which may be untrusted; give "
                             f"`{key}` on the command line")  # fmt: skip
+    config = check_settings(given, schema, path)
+    config.allow_pipes = allow_pipes
+    return config
+
+
+def check_settings(given: DictConfig, schema: type[Settings], path: Path | str) -> Settings:
+    """Settings as an instance of any dataclass whose method `check` raises ValueError for values that contradict.
+
+    Raises
+    ------
+    InputError : an unknown key, a value of the wrong type or out of range, or a missing required key
+    """
     try:
         config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(schema), given))
         check_ranges(config)
@@ -186,7 +203,6 @@ def apply_schema(given: DictConfig, schema: type[Schema], path: Path | str, allo
         raise InputError(f"{path}: {explain(error, schema)}") from None
     except (ValueError, TypeError, AttributeError, RecursionError, OverflowError) as error:
         raise InputError(f"{path}: {' '.join(str(error).split())[:300]}") from None
-    config.allow_pipes = allow_pipes
     return config
 
 

@@ -14,7 +14,7 @@ from tests.docs.blocks import ROOT, blocks, notebook_code
 DOCS = sorted((ROOT / "docs").glob("*.md"))
 PAGES = [*DOCS, ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted(ROOT.glob("egs/*/*.md")),
          ROOT / "docs/tour.ipynb"]  # fmt: skip
-COMMAND = re.compile(r"\bavsv ((?:association|synchrony|voice-to-face) )?([a-z][a-z-]+)\b")
+COMMAND = re.compile(r"\bavsv ((?:association|speech|synchrony|voice-to-face) )?([a-z][a-z-]+)\b")
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
 FILE = re.compile(r"`((?:avsv|egs|tests|utils|docs|conf|local)/(?![\w./-]*(?:[A-Z]{4}|exp/|corpus/))[\w./-]+\.\w+)`")
 
