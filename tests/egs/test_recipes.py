@@ -13,7 +13,9 @@ ROOT = Path(__file__).resolve().parents[2]
 RECIPES = ["mini", "voxceleb", "nsc", "own"]
 SCRIPTS = sorted(path for path in ROOT.glob("egs/*/**/*.sh") if "parse_options.sh" in path.read_text())
 RECIPES += [
-    f"{recipe}/run_{what}.sh" for recipe in RECIPES[:2] for what in ("association", "synchrony", "voice_to_face")
+    f"{recipe}/run_{what}.sh"
+    for recipe in RECIPES[:2]
+    for what in ("association", "synchrony", "voice_to_face", "voices")
 ]
 
 
