@@ -11,19 +11,29 @@ example: local/measure_cost.py --out exp/voices/cost.tsv data/test xvector=exp/x
 
 import argparse
 import time
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import torch
 from corpus import run
 from torch.utils.flop_counter import FlopCounterMode
 
 from avsv.embeddings.voice import RATE, load_voice_encoder
 from avsv.errors import InputError
+from avsv.features.fbank import energy_vad
+from avsv.features.kinds import Kind
 from avsv.jobs.files import whole_file
 from avsv.kaldi.data_dir import read_data_dir
 from avsv.media.decoder_process import guarded
 from avsv.media.waveforms import read_waveform
 from avsv.models.speechbrain_folder import SpeakerEncoder
+from avsv.systems.speech.extractor_training import EXTRACTOR, load_extractor
+from avsv.systems.speech.gmm import accumulate
+from avsv.systems.speech.kaldi_files import read_diag_gmm
+from avsv.systems.speech.map_scoring import adapted_means, llr_scores
+from avsv.systems.speech.statistics import statistics
+from avsv.systems.speech.ubm_training import DIAGONAL
 
 HEAD = ("system", "parameters", "gmac_per_second", "cpu_seconds_per_second")
 SECONDS = 3
@@ -38,9 +48,12 @@ def main(args):
         name, _, model = named.partition("=")
         if not name or not model:
             raise InputError(f"{named}: expected NAME=MODEL")
-        embed = load_voice_encoder(model, "cpu", args.trust_model)
-        encoder = getattr(embed, "encoder", None)
-        counts = count(encoder) if isinstance(encoder, SpeakerEncoder) else ("-", "-")
+        if (Path(model) / EXTRACTOR).exists() or (Path(model) / DIAGONAL).exists():
+            embed, counts = statistical_system(Path(model))
+        else:
+            embed = load_voice_encoder(model, "cpu", args.trust_model)
+            encoder = getattr(embed, "encoder", None)
+            counts = count(encoder) if isinstance(encoder, SpeakerEncoder) else ("-", "-")
         lines.append("\t".join([name, *counts, f"{cpu_seconds(embed, waveforms):.5f}"]))
     with whole_file(args.out) as out:
         out.write("\n".join(lines) + "\n")
@@ -55,6 +68,35 @@ def count(encoder: SpeakerEncoder) -> tuple[str, str]:
         network(encoder.mods["mean_var_norm"](features, torch.ones(1)), torch.ones(1))
     operations = (counter.get_total_flops() - in_front) / 2
     return str(sum(p.numel() for p in network.parameters())), f"{operations / SECONDS / 1e9:.4f}"
+
+
+def statistical_system(folder: Path) -> tuple[Callable, tuple[str, str]]:
+    """What a GMM-UBM or an i-vector extractor does with waveforms, and its number of parameters as text."""
+    if not (folder / EXTRACTOR).exists():
+        ubm = read_diag_gmm(folder / DIAGONAL)
+
+        def score(waveforms):
+            for frames in map(speech_frames, waveforms):
+                sums = accumulate(ubm, frames)
+                llr_scores(ubm, [adapted_means(ubm, sums.counts, sums.first)], frames)
+
+        return score, (str(ubm.weights.size + ubm.means.size + ubm.variances.size), "-")
+    extractor, full, selection = load_extractor(folder)
+
+    def embed(waveforms):
+        for frames in map(speech_frames, waveforms):
+            counts, first = statistics(full, frames, selection)
+            extractor.ivectors(counts[None], first[None])
+
+    k, d = full.means.shape
+    covariances = 2 * k * d * (d + 1) // 2  # of the UBM and of the extractor
+    return embed, (str(k + k * d + covariances + k * d * extractor.size), "-")
+
+
+def speech_frames(waveform: np.ndarray) -> np.ndarray:
+    """The cepstra of a waveform's frames with speech, (t, d) float64."""
+    features, energy = Kind.of("mfcc").compute(waveform)
+    return features[energy_vad(energy) > 0].astype(np.float64)
 
 
 def cpu_seconds(embed, waveforms) -> float:
