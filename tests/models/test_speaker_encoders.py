@@ -47,13 +47,12 @@ def test_a_moved_folder_gives_the_embeddings_of_the_network_on_its_features(writ
     assert found.shape == (2, 1, 6) and torch.allclose(found, expected, atol=1e-4)
 
 
-def test_speechbrain_loads_it_with_the_same_embeddings(written):
+def test_speechbrain_loads_it_with_the_same_embeddings(written, tmp_path):
     _, _, folder = written
     import_speechbrain()
     from speechbrain.inference.speaker import EncoderClassifier
 
-    theirs = EncoderClassifier.from_hparams(source=str(folder), savedir=str(folder),
-                                            overrides={"pretrained_path": str(folder)})  # fmt: skip
+    theirs = EncoderClassifier.from_hparams(source=str(folder), savedir=str(tmp_path))
     assert torch.allclose(theirs.encode_batch(waveforms()), load_encoder(str(folder), "cpu").encode_batch(waveforms()),
                           atol=1e-4)  # fmt: skip
 
