@@ -7,7 +7,16 @@ from omegaconf import OmegaConf
 
 from avsv.commands.train import task_class
 from avsv.errors import InputError
-from avsv.training.config import OptimizerConfig, TrainingConfig, apply_schema, read_config, to_yaml
+from avsv.systems.speech.settings import ExtractorSettings, UbmSettings
+from avsv.training.config import (
+    OptimizerConfig,
+    TrainingConfig,
+    apply_schema,
+    check_settings,
+    read_config,
+    read_settings,
+    to_yaml,
+)
 from avsv.training.schedule import learning_rate, make_optimizer
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -114,6 +123,10 @@ def test_an_unknown_task_and_an_absent_file(tmp_path, avsv):
 
 @pytest.mark.parametrize("path", sorted((ROOT / "egs").glob("*/conf/**/*.yaml")), ids=str)
 def test_configurations_of_the_recipes_have_no_unknown_key(path):
+    for prefix, schema in (("ubm", UbmSettings), ("ivector", ExtractorSettings)):  # of avsv speech, not of avsv train
+        if path.stem.startswith(prefix):
+            assert check_settings(read_settings(path, []), schema, path)
+            return
     given = read_config(path, [])
     config = apply_schema(given, task_class(given.task).config_class, path)
     make_optimizer(torch.nn.Linear(1, 1), config.optimizer)
