@@ -1,4 +1,4 @@
-"""Voice embeddings: waveforms through a speaker encoder, SpeechBrain's or one of the user's own."""
+"""Voice embeddings: waveforms through a speaker encoder: SpeechBrain's, an ONNX file, or one of the user's own."""
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
@@ -10,16 +10,18 @@ import torch
 
 from avsv.errors import InputError
 from avsv.features.audio_damage import damage_audio
+from avsv.features.front_ends import embed_in_parts
 from avsv.features.quality_measures import voice_quality
 from avsv.jobs.progress import progress
 from avsv.jobs.threads import map_ahead, n_allowed
-from avsv.kaldi.origin import python_class, voice_model
+from avsv.kaldi.origin import onnx_voice, python_class, voice_model
 from avsv.kaldi.segments import Source, is_pipe
 from avsv.kaldi.shard_writer import ShardWriter
 from avsv.media.decoder_process import guarded
 from avsv.media.waveforms import audio_duration, read_waveform
 from avsv.models.device import pick_device
 from avsv.models.onnx_encoder import in_onnxruntime
+from avsv.models.onnx_voice import OnnxVoiceEncoder, load_onnx_voice
 from avsv.models.python_encoder import PythonEncoder, load_python_encoder
 from avsv.models.speechbrain_folder import load_encoder
 
@@ -66,9 +68,7 @@ class VoiceEmbedder:
 
     def embed_long(self, waveform: np.ndarray) -> np.ndarray:
         """Embed a (n,) float32 waveform window by window: (d,) float32."""
-        windows = np.array_split(waveform, int(np.ceil(len(waveform) / (WINDOW * RATE))))
-        vectors = [self.embed_short([window])[0] for window in windows]
-        return np.average(vectors, axis=0, weights=[len(window) for window in windows]).astype(np.float32)
+        return embed_in_parts(waveform, WINDOW, lambda window: self.embed_short([window])[0])
 
     def embed_short(self, waveforms: list[np.ndarray]) -> np.ndarray:
         """Like `__call__`, for waveforms that need no windows."""
@@ -86,21 +86,23 @@ class VoiceEmbedder:
         return np.stack(vectors)
 
 
-def load_voice_encoder(source: Path | str, device: str = "cpu", trust: bool = False) -> VoiceEmbedder | PythonEncoder:
+def load_voice_encoder(
+    source: Path | str, device: str = "cpu", trust: bool = False
+) -> VoiceEmbedder | PythonEncoder | OnnxVoiceEncoder:
     """Load a speaker encoder.
 
     Parameters
     ----------
     source : folder that `avsv train` wrote, or one in SpeechBrain's format, or the name of a published encoder, such as
-        "speechbrain/spkrec-ecapa-voxceleb", which is downloaded once, or "FILE.py:CLASS", a class of the user's own
-        (see avsv/models/python_encoder.py)
+        "speechbrain/spkrec-ecapa-voxceleb", which is downloaded once, or an ONNX file or the folder of one (see
+        avsv/models/onnx_settings.py), or "FILE.py:CLASS", a class of the user's own (avsv/models/python_encoder.py)
     device : "cpu" or "cuda"; a class of the user's own chooses its device itself
     trust : run the program of FILE.py:CLASS, or that in hyperparams.yaml of an encoder that is not recognised
 
     Returns
     -------
-    VoiceEmbedder or PythonEncoder : call it with a list of waveforms, (n,) float32 at 16 kHz each, for an array
-        (len, d) float32
+    VoiceEmbedder, PythonEncoder or OnnxVoiceEncoder : call it with a list of waveforms, (n,) float32 at 16 kHz each,
+        for an array (len, d) float32
 
     Raises
     ------
@@ -114,6 +116,8 @@ def load_voice_encoder(source: Path | str, device: str = "cpu", trust: bool = Fa
     """
     if python_class(source):
         return load_python_encoder(source, trust)
+    if onnx_voice(source):
+        return load_onnx_voice(source, device)
     on = pick_device(device)
     return VoiceEmbedder(load_encoder(str(source), str(on), trust), on, voice_model(source))
 
@@ -189,7 +193,7 @@ def embed_batch(
 
 
 def embed_waveforms(embed: VoiceEmbedder, waveforms: dict[str, np.ndarray]) -> list[Embedded]:
-    """Embed some clips; where a user's own encoder fails, which gets one clip at a time, there is a reason instead."""
+    """Embed some clips; where an encoder fails that gets one clip at a time, there is a reason instead."""
     try:
         vectors = embed(list(waveforms.values())) if waveforms else ()
     except InputError as error:

@@ -13,9 +13,12 @@ import numpy as np
 from avsv.features.fbank import FRAME, FULL_SCALE, HOP, N_FFT, PREEMPHASIS, RATE, log_mel_energies
 
 NYQUIST = RATE / 2  # Hz
-WINDOW = 300.0  # seconds embedded at once where a front end has no limit of its own; bounds a network's memory
+# Seconds embedded at once where a front end has no limit of its own; bounds a network's memory. VoxCeleb1's longest
+# clip has 145 s (Nagrani et al., Interspeech 2017).
+WINDOW = 150.0
 GUARD = 1e-8  # of ReDimNet2's power spectrum, mel energies and standard deviation
 REDIMNET2_MELS, REDIMNET2_FRAMES = 72, 4  # mel bands; the number of frames is a multiple of the latter
+SPEECHBRAIN_MELS = 80
 NEMO_MELS, NEMO_FRAMES = 80, 16  # mel bands; NeMo pads the frames to a multiple of the latter
 
 
@@ -145,6 +148,40 @@ def nemo_filters() -> np.ndarray:
     return (weights * 2 / (right - left)).astype(np.float32)
 
 
+def speechbrain_features(waveform: np.ndarray) -> np.ndarray:
+    """Features of the encoders that avsv trains, SpeechBrain's default filter banks: (1, t, 80) float32.
+
+    Centred Hamming frames of 400 samples every 160; 80 triangles on the mel scale 2595 log10(1 + f/700) from 0 to
+    8000 Hz; decibels, at most 80 below the clip's loudest value; mean over frames subtracted. Follows
+    speechbrain/lobes/features.py and speechbrain/processing/features.py of SpeechBrain 1.1.
+
+    Examples
+    --------
+    >>> speechbrain_features(np.sin(np.arange(16000, dtype=np.float32))).shape
+    (1, 101, 80)
+    """
+    import scipy.fft
+
+    turns = 2 * np.pi * np.arange(FRAME) / FRAME
+    window = (0.54 - 0.46 * np.cos(turns)).astype(np.float32)
+    frames = np.lib.stride_tricks.sliding_window_view(np.pad(waveform, FRAME // 2), FRAME)[::HOP] * window
+    spectra = scipy.fft.rfft(frames, FRAME)
+    power = np.square(spectra.real) + np.square(spectra.imag)
+    decibels = 10 * np.log10(np.maximum(power @ speechbrain_filters(), np.float32(1e-10)))
+    decibels = np.maximum(decibels, decibels.max() - 80)
+    return (decibels - decibels.mean(axis=0))[None].astype(np.float32)
+
+
+@cache
+def speechbrain_filters() -> np.ndarray:
+    """Triangles that rise and fall over the distance to the next lower centre, as SpeechBrain's: (201, 80) float32."""
+    mels = np.linspace(0, 2595 * np.log10(1 + NYQUIST / 700), SPEECHBRAIN_MELS + 2)
+    hertz = 700 * (10 ** (mels / 2595) - 1)
+    centres, widths = hertz[1:-1], np.diff(hertz)[:-1]
+    slopes = (np.arange(FRAME // 2 + 1)[:, None] * (RATE / FRAME) - centres) / widths
+    return np.maximum(1 - np.abs(slopes), 0).astype(np.float32)
+
+
 def pad_frames(features: np.ndarray) -> np.ndarray:
     """(1, bands, t) features with zeros after the last frame, so that t is a multiple of 16, as NeMo pads."""
     return np.pad(features, [(0, 0), (0, 0), (0, -features.shape[-1] % NEMO_FRAMES)])
@@ -157,6 +194,7 @@ FRONT_ENDS: dict[str, FrontEnd] = {
     "3d-speaker": FrontEnd(partial(kaldi_features, window="povey", scale=1.0), ("batch", "frames", 80),
                            "3D-Speaker's"),
     "nemo": FrontEnd(nemo_features, ("batch", NEMO_MELS, "frames"), "NeMo's TitaNet", counts_frames=True),
+    "speechbrain": FrontEnd(speechbrain_features, ("batch", "frames", SPEECHBRAIN_MELS), "avsv's and SpeechBrain's"),
     "waveform": FrontEnd(lambda waveform: waveform[None], ("batch", "samples"), "those that take the waveform"),
 }  # fmt: skip
 
@@ -170,3 +208,17 @@ def split(waveform: np.ndarray, longest: float) -> list[np.ndarray]:
     [373334, 373333, 373333]
     """
     return np.array_split(waveform, max(int(np.ceil(len(waveform) / (longest * RATE))), 1))
+
+
+def embed_in_parts(waveform: np.ndarray, longest: float, embed: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """The mean embedding of a waveform's parts (see `split`), weighted by their lengths: (d,) float32.
+
+    Parameters
+    ----------
+    waveform : (n,) float32 at 16 kHz
+    longest : seconds
+    embed : (n_i,) float32 -> (d,) float32
+    """
+    parts = split(waveform, longest)
+    vectors = [embed(part) for part in parts]
+    return np.average(vectors, axis=0, weights=[len(part) for part in parts]).astype(np.float32)

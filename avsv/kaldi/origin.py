@@ -25,6 +25,8 @@ log = logging.getLogger("avsv")
 TRAINED_ON = "trained_on.json"  # in the folder of a back-end
 MODEL_FILES = re.compile(r"[\w./-]+\.(?:ckpt|pt|pth|bin|safetensors|onnx|npz|npy|py)\b")
 PYTHON_FILE = re.compile(r"(.+\.py)(?::(.*))?")
+ONNX_SETTING = re.compile(r"(?m)^(model|front_end|output|mean)[ \t]*:[ \t]*([^#\n]*)")  # on which embeddings depend
+ONNX_WEIGHTS = re.compile(rb"\x0a\x08location\x12(.)([^\x00-\x1f]+)", re.DOTALL)  # a protobuf entry: length, then name
 SYSTEM = ".system"  # suffix of the record beside a score file
 
 
@@ -32,8 +34,12 @@ def voice_model(source: Path | str) -> str:
     """The name of a voice encoder: a hash of all files that it is loaded from, or its hub name before it is fetched.
 
     The files are hyperparams.yaml and those that it names. The folder's path is ignored. For FILE.py:CLASS, they are
-    that file and the weights that its text names, by paths from its folder.
+    that file and the weights that its text names, by paths from its folder. For an ONNX file, they are that file, the
+    files of weights and the mean embedding that it names, and the settings beside it.
     """
+    if onnx := onnx_voice(source):
+        settings = [f"{key}: {value.strip()}" for key, value in sorted(ONNX_SETTING.findall(settings_text(onnx)))]
+        return f"voice:{digest([*settings, *(file_digest(file) for file in onnx_files(onnx) if file.is_file())])}"
     if own := python_class(source):
         path, name = own
         named = sorted(set(MODEL_FILES.findall(read_bytes(path).decode(errors="replace"))) - {path.name})
@@ -72,8 +78,53 @@ def python_class(source: Path | str) -> tuple[Path, str] | None:
     return Path(given[1]), given[2]
 
 
+def onnx_voice(source: Path | str) -> Path | None:
+    """The ONNX file of a voice encoder, given by its name or as the only one of a folder; None for any other source.
+
+    Raises
+    ------
+    InputError : a folder with several ONNX files and no hyperparams.yaml, or no such file
+
+    Examples
+    --------
+    >>> onnx_voice("speechbrain/spkrec-ecapa-voxceleb")
+    """
+    path = Path(source)
+    if not path.is_dir():
+        if path.suffix.lower() != ".onnx":
+            return None
+        if not path.is_file():
+            raise InputError(f"{path}: no such file")
+        return path
+    files = [] if (path / "hyperparams.yaml").exists() else sorted(path.glob("*.onnx"))
+    if len(files) > 1:
+        names = ", ".join(file.name for file in files[:9])
+        raise InputError(f"{path}: has {len(files)} ONNX files ({names}); name one of them as the voice encoder")
+    return files[0] if files else None
+
+
+def onnx_settings(path: Path) -> Path:
+    """The file of the settings of an ONNX file: of the same name, in the same folder, ending in .yaml."""
+    return path.with_suffix(".yaml")
+
+
+def settings_text(path: Path) -> str:
+    """The text of an ONNX file's settings, "" if there are none."""
+    settings = onnx_settings(path)
+    return as_text(settings, read_bytes(settings)) if settings.exists() else ""
+
+
+def onnx_files(path: Path) -> list[Path]:
+    """An ONNX file of a voice encoder, and the files of weights and the mean embedding that it needs."""
+    named = {name[: length[0]].decode(errors="replace") for length, name in ONNX_WEIGHTS.findall(read_bytes(path))}
+    means = [value.strip().strip("\"'") for key, value in ONNX_SETTING.findall(settings_text(path)) if key == "mean"]
+    return [path, *(path.parent / name for name in sorted(named) + means)]
+
+
 def voice_model_files(source: Path | str) -> list[Path]:
     """The main files of a voice encoder, for the record of what it makes."""
+    if onnx := onnx_voice(source):
+        return [*onnx_files(onnx), *([onnx_settings(onnx)] if onnx_settings(onnx).exists() else [])]
     if own := python_class(source):
         return [own[0]]
     return [Path(source) / name for name in ("hyperparams.yaml", "embedding_model.ckpt")]

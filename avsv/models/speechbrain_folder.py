@@ -18,7 +18,7 @@ from avsv.importers.model_files import require_model_file
 from avsv.jobs.files import replaced_together, whole_file
 from avsv.jobs.home import home_folder
 from avsv.jobs.yaml_files import read_yaml_text
-from avsv.kaldi.origin import python_class
+from avsv.kaldi.origin import onnx_voice, python_class
 from avsv.models.checkpoint import fill, matching, read_state, without_memory, write_torch
 from avsv.models.hyperparams import PRETRAINER, RATE, Hyperparams, read_recipe
 from avsv.models.speaker_encoders import SPEAKER_ENCODERS, build
@@ -195,6 +195,9 @@ def load_encoder(source: str, device: str, trust: bool = False) -> nn.Module:
     """
     if python_class(source):
         raise InputError(f"{source}: is an encoder of your own, which avsv can only embed with; expected one in "
+                        "SpeechBrain's form")  # fmt: skip
+    if onnx_voice(source):
+        raise InputError(f"{source}: is an encoder in an ONNX file, which avsv can only embed with; expected one in "
                         "SpeechBrain's form")  # fmt: skip
     import_speechbrain()
     folder = Path(source).absolute() if Path(source).is_dir() else fetch_encoder(source, trust)

@@ -6,7 +6,7 @@ import torch
 
 from avsv.errors import InputError
 from avsv.features.front_ends import FRONT_ENDS, nemo_filters, pad_frames, split
-from avsv.models.speechbrain_library import import_speechbrain
+from avsv.models.speechbrain_library import import_speechbrain, make_frontend
 
 LENGTHS = [16000, 24637, 16000 * 7 + 159]
 
@@ -100,6 +100,14 @@ def test_nemo_equals_torchs_stft_with_torchaudios_filters():
     theirs = (logs - logs.mean(1, keepdim=True)) / (logs.std(1, keepdim=True) + 1e-5)
     assert FRONT_ENDS["nemo"].compute(waveform.numpy())[0] == pytest.approx(theirs.numpy(), abs=2e-3)
     assert nemo_filters() == pytest.approx(filters.numpy(), abs=1e-6)
+
+
+@pytest.mark.parametrize("loudness", [1, 1e-4])
+def test_speechbrain_equals_speechbrain(loudness):
+    waveform = np.float32(loudness) * speechlike(24637)
+    fbank, normalize = make_frontend()
+    theirs = normalize(fbank(torch.from_numpy(waveform)[None]), torch.ones(1)).numpy()
+    assert FRONT_ENDS["speechbrain"].compute(waveform) == pytest.approx(theirs, abs=2e-3)
 
 
 def test_nemo_is_padded_with_zeros_to_a_multiple_of_sixteen_frames():
