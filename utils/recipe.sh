@@ -123,7 +123,7 @@ name_systems() {
       given=${given%:*} ;;
     esac
     given=${given%:*+*}   # without :VOICE+FACE
-    case $given in /* | ./* | ../* | *.yaml | *.py)
+    case $given in /* | ./* | ../* | *.yaml | *.py | *.onnx)
       if [ ! -e "$(from_user "$given")" ]; then
         echo "${0##*/}: --${2/avn_e/fusion} $given: no such file or folder" >&2
         exit 2

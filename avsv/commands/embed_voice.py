@@ -9,6 +9,9 @@ It also writes quality measures as tables "utt value", for calibrate --quality a
   utt2snr        signal-to-noise ratio in dB, estimated from loud and quiet frames
   utt2magnitude  Euclidean length of the embedding
 
+Encoders of WeSpeaker, ReDimNet2, 3D-Speaker and NeMo, and exported ones, are ONNX files; their metadata or a FILE.yaml
+beside FILE.onnx say which features they expect (docs/add-encoder.md). avsv models lists published encoders.
+
 An encoder of your own is a Python class, FILE.py:CLASS, with the attributes rate (Hz) and size, and the method
 embed(waveform) -> vector; --trust-model allows its file to run (docs/add-encoder.md).
 
@@ -19,6 +22,7 @@ example:
   avsv embed-voice --model speechbrain/spkrec-ecapa-voxceleb data/vox1 exp/voice/vox1
   avsv embed-voice --model exp/voice --shard 1/4 data/vox1 exp/voice/vox1
   avsv embed-voice --model exp/voice --reuse exp/voice/vox1 data/vox1_noisy-0.6 exp/voice/vox1_noisy-0.6
+  avsv embed-voice --model models/campplus.onnx data/vox1 exp/campplus/vox1
   avsv embed-voice --model my_encoder.py:MyEncoder --trust-model data/vox1 exp/my_encoder/vox1
 """
 
@@ -37,7 +41,9 @@ from avsv.commands._arguments import (
 
 def add_arguments(parser):
     parser.add_argument(
-        "--model", required=True, help="SpeechBrain source, folder in that format, exp/ folder, or FILE.py:CLASS"
+        "--model",
+        required=True,
+        help="SpeechBrain source, folder in that format, exp/ folder, FILE.onnx, or FILE.py:CLASS",
     )
     parser.add_argument("data_dir", type=Path, help="with wav.scp and utt2spk")
     parser.add_argument("out_dir", type=Path)

@@ -10,8 +10,8 @@ import torch
 
 from avsv.errors import InputError
 from avsv.features.audio_damage import damage_audio
-from avsv.features.front_ends import embed_in_parts
 from avsv.features.quality_measures import voice_quality
+from avsv.features.voice_inputs import embed_in_parts
 from avsv.jobs.progress import progress
 from avsv.jobs.threads import map_ahead, n_allowed
 from avsv.kaldi.origin import onnx_voice, python_class, voice_model

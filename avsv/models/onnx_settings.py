@@ -26,7 +26,7 @@ import yaml
 
 from avsv.errors import InputError
 from avsv.features.fbank import FULL_SCALE, RATE
-from avsv.features.front_ends import FRONT_ENDS, FrontEnd
+from avsv.features.voice_inputs import FRONT_ENDS, VoiceInput
 from avsv.importers.numpy_files import read_npy
 from avsv.jobs.schema import Misshapen, check_shape
 from avsv.jobs.yaml_files import read_yaml_text
@@ -65,7 +65,7 @@ class VoiceSettings:
     """
 
     name: str | None = None
-    front_end: FrontEnd | None = None
+    front_end: VoiceInput | None = None
     size: int | None = None
     output: str | None = None
     mean: np.ndarray | None = None

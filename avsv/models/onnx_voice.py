@@ -11,8 +11,8 @@ import numpy as np
 
 from avsv.errors import InputError
 from avsv.features.fbank import RATE
-from avsv.features.front_ends import FRONT_ENDS, FrontEnd, embed_in_parts, pad_frames
 from avsv.features.onnx_session import brief, open_session
+from avsv.features.voice_inputs import FRONT_ENDS, VoiceInput, embed_in_parts, pad_frames
 from avsv.kaldi.origin import onnx_settings, onnx_voice, voice_model
 from avsv.models.onnx_settings import VoiceSettings, read_settings
 from avsv.models.registry import tell_licence
@@ -141,7 +141,7 @@ def inputs_of(path: Path, session: Any) -> tuple[Any, Any]:
     return floats[0], others[0] if others else None
 
 
-def front_end_of(path: Path, settings: VoiceSettings, shape: list) -> FrontEnd:
+def front_end_of(path: Path, settings: VoiceSettings, shape: list) -> VoiceInput:
     """The front end that the settings name.
 
     Raises

@@ -11,7 +11,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 media=                # folder of recordings, videos and images, see avsv prepare --help
 table=                # csv or tsv that says who is in which file
 unlabelled=false      # folders do not name people
-voice=                # speaker encoder: speechbrain/spkrec-ecapa-voxceleb (downloaded once), or a folder; see docs/models.md
+voice=                # speaker encoder: speechbrain/spkrec-ecapa-voxceleb (downloaded once), a folder, or FILE.onnx; see docs/models.md
 face=                 # face encoder: buffalo_l (downloaded once), or a folder
 calibration=          # OUT.json of avsv fuse for these encoders, used where too few people are known to train one
 min_people=           # known people, of two recordings or more, that are enough to train one; empty: 10, or 30 with --calibration

@@ -12,7 +12,7 @@ cd "$(dirname "$0")"     # the corpus' folder, with conf/, local/, data/ and exp
 
 train_set=train       # data/ directory of the training people
 test_set=test         # data/ directory that stages 3, 4 and 6-10 test on
-voice=(speechbrain/spkrec-ecapa-voxceleb)   # [NAME=]SOURCE, repeatable: a SpeechBrain source, a folder of that form, a configuration to train (conf/voice.yaml), your own FILE.py:CLASS, or A+B, earlier ones side by side; NAME: voice
+voice=(speechbrain/spkrec-ecapa-voxceleb)   # [NAME=]SOURCE, repeatable: a SpeechBrain source, a folder of that form, a configuration to train (conf/voice.yaml), FILE.onnx, your own FILE.py:CLASS, or A+B, earlier ones side by side; NAME: voice
 face=(buffalo_l)      # [NAME=]SOURCE, repeatable: an InsightFace pack, a folder of that form, a configuration to train (conf/face.yaml), or A+B, earlier ones side by side; NAME: face
 face_detector=buffalo_l   # finds the faces that conf/face.yaml trains on: a pack, or a configuration to train
 fusion=(conf/avn_e.yaml)  # [NAME=]CONF[:VOICE+FACE], repeatable: fusion network and what it fuses (the first voice and face); NAME: avn_e

@@ -12,7 +12,7 @@ reference=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 cd "$(dirname "$0")"     # the corpus' folder
 
 sets=test             # data/ directories whose people are in the gallery, such as "train dev test"
-voice=speechbrain/spkrec-ecapa-voxceleb   # voice encoder: a SpeechBrain source, a folder such as exp/voice, or FILE.py:CLASS
+voice=speechbrain/spkrec-ecapa-voxceleb   # voice encoder: a SpeechBrain source, a folder such as exp/voice, FILE.onnx, or FILE.py:CLASS
 face=buffalo_l        # face encoder: an InsightFace pack or a folder, such as exp/face
 enroll=2              # enrolment recordings of each person, of one session where possible
 probes=10             # recordings of other sessions to identify, at most, for each person

@@ -366,6 +366,16 @@ def test_an_encoder_of_ones_own_is_resolved_and_refused_before_any_stage(recipe)
     assert status == 2 and "none.py" in output and not calls
 
 
+def test_an_onnx_file_is_resolved_and_refused_if_absent_before_any_stage(recipe):
+    (recipe.folder / "net.onnx").write_text("")
+    given = ("--voice", "net=net.onnx", "--stage", "3", "--stop-stage", "3")
+    status, output, calls = recipe("voxceleb/run.sh", *given)
+    models = {call[call.index("--model") + 1] for call in calls}
+    assert status == 0 and models == {f"{recipe.folder}/net.onnx"}, output
+    status, output, calls = recipe("voxceleb/run.sh", "--voice", "none.onnx")
+    assert status == 2 and "none.onnx" in output and not calls
+
+
 def test_the_encoder_around_resemblyzer_is_found_in_the_reference_recipe(recipe):
     own = "ge2e=local/resemblyzer_encoder.py:Ge2e"
     status, output, calls = recipe("mini/run.sh", "--voice", own, "--trust-model", "true", "--stage", "3",

@@ -1,4 +1,4 @@
-"""Small voice encoders in ONNX files."""
+"""Small voice encoders in ONNX files, and a waveform for them."""
 
 from pathlib import Path
 
@@ -11,6 +11,12 @@ SHAPES = {
     "redimnet2": [1, 1, 72, "T"], "nemo": ["B", 80, "T"], "waveform": ["B", "N"],
 }  # fmt: skip
 TIME = {"wespeaker": 1, "3d-speaker": 1, "speechbrain": 1, "redimnet2": 3, "nemo": 2, "waveform": 1}
+
+
+def speechlike(n, seed=0):
+    times = np.arange(n) / 16000
+    waveform = np.random.default_rng(seed).normal(0, 0.05, n) * (1 + np.sin(2 * np.pi * 3 * times)) + 0.01
+    return waveform.astype(np.float32)
 
 
 def node(kind, inputs, outputs, **attributes):

@@ -8,12 +8,11 @@ from onnx import TensorProto, helper
 
 from avsv.embeddings.voice import load_voice_encoder
 from avsv.errors import InputError
-from avsv.features.front_ends import FRONT_ENDS
+from avsv.features.voice_inputs import FRONT_ENDS
 from avsv.kaldi.origin import onnx_voice, voice_model, voice_model_files
 from avsv.models.onnx_settings import read_settings
 from avsv.models.speechbrain_folder import load_encoder
-from tests.models.onnx_encoders import SIZE, external, node, write_network, write_settings
-from tests.models.test_onnx_voice import speechlike
+from tests.models.onnx_encoders import SIZE, external, node, speechlike, write_network, write_settings
 
 SHERPA = {"sample_rate": "16000", "output_dim": str(SIZE), "language": "English", "url": "https://example.org",
           "comment": ""}  # fmt: skip

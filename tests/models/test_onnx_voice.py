@@ -9,17 +9,11 @@ import torch
 
 from avsv.embeddings.voice import load_voice_encoder
 from avsv.errors import InputError
-from avsv.features.front_ends import FRONT_ENDS
+from avsv.features.voice_inputs import FRONT_ENDS
 from avsv.kaldi.matrices import write_array
 from avsv.models.onnx_encoder import as_onnx
 from avsv.models.speaker_encoders import ecapa_arguments, make_speaker_encoder
-from tests.models.onnx_encoders import SHAPES, SIZE, external, write_network, write_settings
-
-
-def speechlike(n, seed=0):
-    times = np.arange(n) / 16000
-    waveform = np.random.default_rng(seed).normal(0, 0.05, n) * (1 + np.sin(2 * np.pi * 3 * times)) + 0.01
-    return waveform.astype(np.float32)
+from tests.models.onnx_encoders import SHAPES, SIZE, external, speechlike, write_network, write_settings
 
 
 def relative(found, expected):

@@ -7,7 +7,7 @@ import pytest
 from models_page import PAGE, page
 
 from avsv.errors import InputError
-from avsv.features.front_ends import FRONT_ENDS
+from avsv.features.voice_inputs import FRONT_ENDS
 from avsv.models import registry
 from avsv.models.registry import KINDS, forbids_commercial_use, published_models, tell_licence
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from avsv.errors import InputError
-from avsv.features.front_ends import FRONT_ENDS, nemo_filters, pad_frames, split
+from avsv.features.voice_inputs import FRONT_ENDS, nemo_filters, pad_frames, split
 from avsv.models.speechbrain_library import import_speechbrain, make_frontend
 
 LENGTHS = [16000, 24637, 16000 * 7 + 159]

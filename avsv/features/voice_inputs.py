@@ -23,7 +23,7 @@ NEMO_MELS, NEMO_FRAMES = 80, 16  # mel bands; NeMo pads the frames to a multiple
 
 
 @dataclass(frozen=True)
-class FrontEnd:
+class VoiceInput:
     """How a network's input is computed from the waveform of one clip.
 
     Parameters
@@ -187,15 +187,15 @@ def pad_frames(features: np.ndarray) -> np.ndarray:
     return np.pad(features, [(0, 0), (0, 0), (0, -features.shape[-1] % NEMO_FRAMES)])
 
 
-FRONT_ENDS: dict[str, FrontEnd] = {
-    "wespeaker": FrontEnd(partial(kaldi_features, window="hamming", scale=FULL_SCALE), ("batch", "frames", 80),
+FRONT_ENDS: dict[str, VoiceInput] = {
+    "wespeaker": VoiceInput(partial(kaldi_features, window="hamming", scale=FULL_SCALE), ("batch", "frames", 80),
                           "WeSpeaker's"),
-    "redimnet2": FrontEnd(redimnet2_features, (1, 1, REDIMNET2_MELS, "frames"), "ReDimNet2", 1.0, 30.0),
-    "3d-speaker": FrontEnd(partial(kaldi_features, window="povey", scale=1.0), ("batch", "frames", 80),
+    "redimnet2": VoiceInput(redimnet2_features, (1, 1, REDIMNET2_MELS, "frames"), "ReDimNet2", 1.0, 30.0),
+    "3d-speaker": VoiceInput(partial(kaldi_features, window="povey", scale=1.0), ("batch", "frames", 80),
                            "3D-Speaker's"),
-    "nemo": FrontEnd(nemo_features, ("batch", NEMO_MELS, "frames"), "NeMo's TitaNet", counts_frames=True),
-    "speechbrain": FrontEnd(speechbrain_features, ("batch", "frames", SPEECHBRAIN_MELS), "avsv's and SpeechBrain's"),
-    "waveform": FrontEnd(lambda waveform: waveform[None], ("batch", "samples"), "those that take the waveform"),
+    "nemo": VoiceInput(nemo_features, ("batch", NEMO_MELS, "frames"), "NeMo's TitaNet", counts_frames=True),
+    "speechbrain": VoiceInput(speechbrain_features, ("batch", "frames", SPEECHBRAIN_MELS), "avsv's and SpeechBrain's"),
+    "waveform": VoiceInput(lambda waveform: waveform[None], ("batch", "samples"), "those that take the waveform"),
 }  # fmt: skip
 
 
