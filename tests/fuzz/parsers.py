@@ -26,7 +26,16 @@ from avsv.kaldi.data_dir import read_data_dir
 from avsv.kaldi.decimals import read_decimals
 from avsv.kaldi.embeddings import read_embeddings
 from avsv.kaldi.keyed import read_keyed
-from avsv.kaldi.matrices import BINARY, encode, encode_text, read_array, read_crop, read_entry, write_array
+from avsv.kaldi.matrices import (
+    BINARY,
+    encode,
+    encode_symmetric,
+    encode_text,
+    read_array,
+    read_crop,
+    read_entry,
+    write_array,
+)
 from avsv.kaldi.origin import SYSTEM, read_system
 from avsv.kaldi.pairs import join_embeddings
 from avsv.kaldi.score_formats import FORMS
@@ -42,6 +51,7 @@ from avsv.scoring.domain import read_adaptation
 from avsv.scoring.plda_files import read_gaussians
 from avsv.scoring.uncertain_lists import read_uncertain_model
 from avsv.systems.association.lists import HEAD, read_gallery, read_matching, read_verification
+from avsv.systems.speech.kaldi_files import read_diag_gmm, read_extractor, read_full_gmm
 from avsv.systems.synchrony.mouths import Mouths, encode_mouths, read_mouths
 from avsv.training.config import TrainingConfig, apply_schema, read_config
 from avsv.training.noise_statistics import read_noise
@@ -184,6 +194,9 @@ PARSERS: dict[str, Callable[[Path, bytes], object]] = {
     "scp": parse_scp,
     "vector or matrix": lambda folder, data: read_array(write(folder, "mean.vec", data)),
     "plda": lambda folder, data: read_gaussians(write(folder, "plda", data)),
+    "diagonal GMM": lambda folder, data: read_diag_gmm(write(folder, "final.dubm", data)),
+    "full GMM": lambda folder, data: read_full_gmm(write(folder, "final.ubm", data)),
+    "i-vector extractor": lambda folder, data: read_extractor(write(folder, "final.ie", data)),
     "foreign embeddings": lambda folder, data: (
         lambda path: check_embeddings(path, read_raw_embeddings(path)))(write(folder, "embeddings", data)),
     "adaptation": parse_adaptation,
@@ -210,6 +223,8 @@ def seeds() -> dict[str, list[bytes]]:
               b"a " + BINARY + b"CM " + np.array([0, 1], "<f4").tobytes() + np.array([1, 2], "<i4").tobytes()
               + np.arange(8, dtype="<u2").tobytes() + b"\x01\x02"]  # fmt: skip
     plda = [np.zeros(2), square, np.ones(2)]
+    one, packed = encode(np.ones(1, "<f4")), encode_symmetric(np.eye(2, dtype="<f4"))
+    row = encode(np.ones((1, 2), "<f4"))
     npz, npy = io.BytesIO(), io.BytesIO()
     np.savez(npz, names=np.array(["a", "b"]), vectors=np.ones((2, 3), np.float32))
     np.save(npy, np.ones((2, 3), np.float32))
@@ -245,6 +260,13 @@ def seeds() -> dict[str, list[bytes]]:
         "vector or matrix": [array[2:] for array in arrays],
         "plda": [BINARY + b"<Plda> " + b"".join(encode(p) for p in plda) + b"</Plda> ",
                  b"<Plda> " + b"".join(encode_text(p) for p in plda) + b"</Plda> "],
+        "diagonal GMM": [BINARY + b"<DiagGMM> <GCONSTS> " + one + b"<WEIGHTS> " + one + b"<MEANS_INVVARS> " + row
+                         + b"<INV_VARS> " + row + b"</DiagGMM> "],
+        "full GMM": [BINARY + b"<FullGMM> <WEIGHTS> " + one + b"<MEANS_INVCOVARS> " + row + b"<INV_COVARS> " + packed
+                     + b"</FullGMM> "],
+        "i-vector extractor": [BINARY + b"<IvectorExtractor> <w> " + encode(np.empty((0, 0), "<f4")) + b"<w_vec> " + one
+                               + b"<M> \4\1\0\0\0" + encode(square) + b"<SigmaInv> " + packed
+                               + b"<IvectorOffset> \10" + bytes(8) + b"</IvectorExtractor> "],
         "foreign embeddings": [npz.getvalue(), npy.getvalue(), len(header).to_bytes(8, "little") + header + bytes(4),
                                  *arrays, b"name,v1,v2\na,1,2\nb,3,4\n", b"a 1 2\n"],
         "adaptation": [b'{"method": "center", "share": 0.5}', b'{"method": "coral", "share": 1.0}'],

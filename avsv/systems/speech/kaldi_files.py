@@ -70,11 +70,12 @@ def read_diag_gmm(path: Path | str) -> DiagGmm:
         reader.expect("<INV_VARS>")
         precisions = reader.array()
         reader.expect("</DiagGMM>", "<DiagGMMEnd>")
-        if weights.ndim != 1 or products.shape != precisions.shape or products.shape[:1] != weights.shape:
+        if products.ndim != 2 or products.shape != precisions.shape or products.shape[:1] != weights.shape:
             raise NotKaldi("the sizes of its parts do not match")
         if not (precisions > 0).all():
             raise NotKaldi("it has variances that are not positive")
-        return DiagGmm(weights, products / precisions, 1 / precisions)
+        with np.errstate(over="ignore", invalid="ignore"):  # read_model refuses the result
+            return DiagGmm(weights, products / precisions, 1 / precisions)
 
     return read_model(path, parse, "a diagonal GMM")
 
@@ -89,7 +90,7 @@ def read_full_gmm(path: Path | str) -> FullGmm:
         reader.expect("<INV_COVARS>")
         precisions = [reader.symmetric() for _ in range(len(weights))]
         reader.expect("</FullGMM>", "<FullGMMEnd>")
-        if weights.ndim != 1 or products.ndim != 2 or len(products) != len(weights):
+        if products.ndim != 2 or products.shape[:1] != weights.shape:
             raise NotKaldi("the sizes of its parts do not match")
         if any(len(precision) != products.shape[1] for precision in precisions):
             raise NotKaldi("the sizes of its parts do not match")
@@ -163,9 +164,9 @@ def inverses(precisions: np.ndarray) -> np.ndarray:
     """Inverses of positive definite matrices; raises NotKaldi for others."""
     try:
         np.linalg.cholesky(precisions)
+        inverse = np.linalg.inv(precisions)
     except np.linalg.LinAlgError:
         raise NotKaldi("it has a covariance that is not positive definite") from None
-    inverse = np.linalg.inv(precisions)
     return (inverse + inverse.transpose(0, 2, 1)) / 2
 
 
