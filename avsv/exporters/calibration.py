@@ -9,9 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from avsv.exporters.licence import licence_of
-from avsv.exporters.onnx_file import Exported, agreement, lengths, open_onnx, write_onnx
-from avsv.models.onnx import to_onnx
+from avsv.exporters.onnx_file import Exported, agreement, lengths, open_onnx, traced, write_onnx
+from avsv.models.model_cards import licence_of
 from avsv.scoring.calibration import ScoreFusion, read_fusion
 from avsv.scoring.quality import Measure, RecordingValues
 from avsv.scoring.quality_fusion import LIMIT, Influence, QualityFusion
@@ -108,7 +107,7 @@ def export_calibration(model: Path, out: Path, licence: str | None = None) -> Ex
     net = QualityMaps(fusion) if isinstance(fusion, QualityFusion) else Maps(fusion)
     inputs = draw_trials(fusion, np.random.default_rng(0), 3)
     examples = {name: torch.from_numpy(value) for name, value in inputs.items()}
-    data = to_onnx(net, examples, ["llr"], {name: {0: "trials"} for name in (*inputs, "llr")})
+    data = traced(net, examples, ["llr"], {name: {0: "trials"} for name in (*inputs, "llr")}, model)
     metadata = {
         "avsv.kind": "calibration", "avsv.input": "scores", "avsv.target_prior": fusion.target_prior,
         "avsv.systems": json.dumps(names_of(fusion)), "avsv.trained_on": json.dumps(fusion.trained_on),

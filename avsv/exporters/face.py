@@ -8,12 +8,12 @@ import cv2
 import numpy as np
 
 from avsv.errors import InputError
-from avsv.exporters.licence import CARD, licence_of, write_card
 from avsv.exporters.onnx_file import N_INPUTS, Exported, agreement, open_onnx, refuse_disagreement, write_onnx
 from avsv.features.face_pack import FacePack, load_pack
 from avsv.features.faces import SIDE
 from avsv.jobs.files import replaced_together, whole_file
 from avsv.kaldi.origin import face_model
+from avsv.models.model_cards import CARD, licence_of, write_card
 
 BOUND = 1e-5  # of the difference, relative to the length of the embedding
 MOST_FACES = 5  # in a random batch

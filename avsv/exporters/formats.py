@@ -7,7 +7,6 @@ from pathlib import Path
 from avsv.errors import InputError, OptionError
 from avsv.exporters.calibration import export_calibration
 from avsv.exporters.face import export_face, export_insightface
-from avsv.exporters.licence import CARD
 from avsv.exporters.onnx_file import Exported
 from avsv.exporters.pair import export_pair
 from avsv.exporters.speechbrain import export_speechbrain
@@ -18,6 +17,7 @@ from avsv.jobs.records import find_record
 from avsv.kaldi.origin import PYTHON_FILE
 from avsv.models.avn_e import FUSION
 from avsv.models.avn_f import AVN_F
+from avsv.models.model_cards import CARD
 from avsv.models.speechbrain_folder import encoder_files, encoder_folder
 
 Export = Callable[[str, Path, str | None], list[Exported]]

@@ -4,7 +4,7 @@ Metadata are pairs of strings, which any ONNX runtime shows. Keys that avsv defi
 lists them.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import avsv
 from avsv.errors import InputError
 from avsv.features.onnx_session import brief, session_options
 from avsv.jobs.files import whole_file
+from avsv.models.onnx import to_onnx
 
 N_INPUTS = 100  # random inputs on which the exported model and the original are compared
 SMALLEST = 1e-12  # length of an output below which differences are not divided by it
@@ -50,6 +51,23 @@ def with_metadata(data: bytes, metadata: Mapping[str, Any]) -> bytes:
     entries = {entry.key: entry.value for entry in model.metadata_props}
     onnx.helper.set_model_props(model, {**entries, **{key: str(value) for key, value in metadata.items()}})
     return model.SerializeToString()
+
+
+def traced(net: Any, inputs: Mapping[str, Any], outputs: Sequence[str], axes: dict, what: Path | str) -> bytes:
+    """The bytes of an ONNX file of a network; arguments as for `to_onnx`.
+
+    Parameters
+    ----------
+    what : name of the model, for messages
+
+    Raises
+    ------
+    InputError : the network has an operation without a counterpart in ONNX
+    """
+    try:
+        return to_onnx(net, inputs, outputs, axes)
+    except Exception as error:  # torch's exporter raises many types
+        raise InputError(f"{what}: cannot be exported to ONNX: {type(error).__name__}: {brief(error)}") from None
 
 
 def open_onnx(data: bytes) -> Callable[[Arrays], list[np.ndarray]]:

@@ -11,10 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from avsv.embeddings.pair import load_fusion
-from avsv.exporters.licence import licence_of
-from avsv.exporters.onnx_file import Exported, agreement, lengths, open_onnx, write_onnx
+from avsv.exporters.onnx_file import Exported, agreement, lengths, open_onnx, traced, write_onnx
 from avsv.models.avn_e import CompactBilinear, Fusion
-from avsv.models.onnx import to_onnx
+from avsv.models.model_cards import licence_of
 
 BOUND = 1e-5  # of the difference, relative to the length of the embedding
 MOST_PAIRS = 200  # in a random batch
@@ -83,7 +82,7 @@ def export_pair(folder: Path, out: Path, licence: str | None = None) -> Exported
     fusion = load_fusion(folder)
     inputs = draw_pairs(fusion, np.random.default_rng(0), 3)
     axes = {name: {0: "batch"} for name in (*inputs, "embedding", "weights")}
-    data = to_onnx(PairNetwork(load_fusion(folder)), inputs, ["embedding", "weights"], axes)
+    data = traced(PairNetwork(load_fusion(folder)), inputs, ["embedding", "weights"], axes, folder)
     metadata = {
         "avsv.kind": "fusion of voice and face", "avsv.input": "embeddings", "avsv.size": fusion.out_size,
         "avsv.voice": fusion.encoders["voice"] or "unknown", "avsv.face": fusion.encoders["face"] or "unknown",

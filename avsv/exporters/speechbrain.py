@@ -9,12 +9,12 @@ import torch
 from torch import nn
 
 from avsv.errors import InputError
-from avsv.exporters.licence import CARD, licence_of, write_card
 from avsv.exporters.onnx_file import Exported, agreement, lengths, refuse_disagreement
 from avsv.exporters.voice import SECONDS, draw_waveform
 from avsv.importers.model_files import require_model_file
 from avsv.jobs.files import copy_file, replaced_together, whole_file
 from avsv.models.hyperparams import RATE
+from avsv.models.model_cards import CARD, licence_of, write_card
 from avsv.models.speechbrain_folder import encoder_folder, load_encoder, portable_settings, without_noise
 
 BOUND = 1e-6  # both run the same network in torch

@@ -9,11 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from avsv.exporters.licence import licence_of
-from avsv.exporters.onnx_file import Exported, agreement, lengths, open_onnx, write_onnx
+from avsv.errors import InputError
+from avsv.exporters.onnx_file import Exported, agreement, lengths, open_onnx, traced, write_onnx
 from avsv.kaldi.origin import voice_model
+from avsv.models.front_ends import FrameNormalization
 from avsv.models.hyperparams import RATE
-from avsv.models.onnx import to_onnx
+from avsv.models.model_cards import licence_of
 from avsv.models.onnx_encoder import WholeClip
 from avsv.models.onnx_frontend import front_end_in_onnx
 from avsv.models.speechbrain_folder import encoder_folder, load_encoder
@@ -55,6 +56,9 @@ def export_voice(source: str, out: Path, given: str = "waveform", licence: str |
         original by more than `BOUND`
     """
     encoder = load_encoder(source, "cpu")
+    if getattr(encoder.mods["embedding_model"], "in_torch", False):
+        raise InputError(f"{source}: is built on a self-supervised model, whose preprocessing has no counterpart in "
+                        "ONNX here; export it to speechbrain, or use it in torch")  # fmt: skip
     if given == "waveform":
         example, axis = torch.randn(2, RATE, generator=torch.Generator().manual_seed(0)), "samples"
         net: nn.Module = FromWaveform(encoder)
@@ -65,7 +69,7 @@ def export_voice(source: str, out: Path, given: str = "waveform", licence: str |
             WholeClip(encoder.mods["embedding_model"]),
         )
     axes = {given: {0: "batch", 1: axis}, "embedding": {0: "batch"}}
-    data = to_onnx(net, {given: example}, ["embedding"], axes)
+    data = traced(net, {given: example}, ["embedding"], axes, source)
     difference = agreement(compare(encoder, data, given))
     return write_onnx(out, data, describe(encoder, source, given, licence), difference, BOUND)
 
@@ -112,19 +116,16 @@ def describe(encoder: nn.Module, source: str, given: str, licence: str | None) -
 def describe_features(encoder: nn.Module) -> dict[str, Any]:
     """The features that the network expects, to compute them elsewhere."""
     features, normalization = encoder.mods["compute_features"], encoder.mods["mean_var_norm"]
-    described: dict[str, Any] = {"class": class_name(features)}
+    described: dict[str, Any] = {"type": type(features).__name__}
     if type(features).__name__ == "Fbank":
         stft, filters = features.compute_STFT, features.compute_fbanks
-        described |= {
-            "bands": filters.n_mels, "n_fft": stft.n_fft, "win_length": stft.win_length, "hop_length": stft.hop_length,
-            "window": "hamming", "centred": True, "low_freq": filters.f_min, "high_freq": filters.f_max,
-            "filters": filters.filter_shape, "log": "dB", "top_db": filters.top_db, "deltas": features.deltas,
-            "context": features.context,
+        described = {
+            "type": "speechbrain fbank", "n_mels": filters.n_mels, "n_fft": stft.n_fft, "win_length": stft.win_length,
+            "hop_length": stft.hop_length, "window": "hamming", "centred": True, "low_freq": filters.f_min,
+            "high_freq": filters.f_max, "filters": filters.filter_shape, "log": "dB", "top_db": filters.top_db,
+            "deltas": features.deltas, "context": features.context,
         }  # fmt: skip
-    by = {"norm_type": normalization.norm_type, "std_norm": normalization.std_norm} if hasattr(
-        normalization, "norm_type") else {}  # fmt: skip
-    return {**described, "normalization": {"class": class_name(normalization), **by}}
-
-
-def class_name(module: nn.Module) -> str:
-    return f"{type(module).__module__}.{type(module).__name__}"
+    if isinstance(normalization, FrameNormalization):
+        return {**described, "mean": "frame", "deviation": "frame"}
+    deviation = "utterance" if getattr(normalization, "std_norm", False) else "none"
+    return {**described, "mean": "utterance", "deviation": deviation}

@@ -26,6 +26,7 @@ from avsv.jobs.run_log import KEPT, MADE, note
 from avsv.kaldi.data_dir import read_data_dir
 from avsv.kaldi.media_files import media_stamp
 from avsv.kaldi.segments import Source
+from avsv.models.model_cards import CARD
 from avsv.training.checkpoints import FILES, weights_file
 from avsv.training.config import OPTIONS, TrainingConfig, apply_schema, read_config, to_yaml
 from avsv.training.distributed import join_processes, n_processes, rank, wait_for_all
@@ -157,7 +158,7 @@ def differing(config: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[st
 def results(exp_dir: Path) -> list[str]:
     """Files of a finished training that other commands use, without logs, checkpoints and records."""
     files = [file for file in exp_dir.iterdir() if file.is_file() and file.suffix not in (".log", ".jsonl")]
-    others = ("done", "run.json", FOLDER_RECORD)
+    others = ("done", "run.json", FOLDER_RECORD, CARD)  # the user may edit the card
     return [file.name for file in files if file.name not in others and not file.name.startswith((".", "checkpoint"))]
 
 

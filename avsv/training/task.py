@@ -28,6 +28,7 @@ from avsv.kaldi.segments import Source
 from avsv.training.batches import load_batches
 from avsv.training.config import TrainingConfig
 from avsv.training.experiment import finish_experiment, start_experiment
+from avsv.training.model_card import write_model_card
 from avsv.training.trainer import Draw, Step, Trainer, Validate
 
 
@@ -66,11 +67,15 @@ class Task(ABC):
 
     Attributes
     ----------
+    title : one sentence on what is trained, for the model card
+    use : lines of Python that use it, for the model card; FOLDER stands for its folder
     model : the result of `make_model`
     dataset : has the items of `plan`; tasks that keep their data in memory override `batches` instead
     """
 
     config_class: ClassVar[type[TrainingConfig]]
+    title: ClassVar[str] = "A network."
+    use: ClassVar[tuple[str, ...]] = ()
     model: nn.Module
     dataset: Dataset
 
@@ -146,7 +151,8 @@ def train(task: Task) -> None:
     task.model = task.make_model()
     trainer = Trainer(task.model, config, task.players())
     task.prepare(trainer)
-    trainer.fit(task.make_step(trainer), task.batches, task.n_batches(), task.make_validation(trainer),
-                task.make_drawing(trainer))  # fmt: skip
+    history = trainer.fit(task.make_step(trainer), task.batches, task.n_batches(), task.make_validation(trainer),
+                          task.make_drawing(trainer))  # fmt: skip
     task.save()
+    write_model_card(config, task.title, task.use, sum(p.numel() for p in task.model.parameters()), history)
     finish_experiment(config)

@@ -59,8 +59,8 @@ def test_metadata_name_the_input_the_licence_and_the_model(encoder, exported):
     assert found["avsv.sample_rate"] == "16000" and found["avsv.size"] == "6" and found["license"] == "CC-BY-4.0"
     assert found["avsv.source"] == "small" and found["avsv.model"].startswith("voice:")
     features = json.loads(found["avsv.features"])
-    assert features["class"] == "speechbrain.lobes.features.Fbank" and features["bands"] == 80
-    assert features["normalization"]["std_norm"] is False
+    assert features["type"] == "speechbrain fbank" and features["n_mels"] == 80
+    assert features["mean"] == "utterance" and features["deviation"] == "none"
     assert str(encoder.parent) not in exported.path.read_bytes().decode("latin-1")
 
 

@@ -189,6 +189,7 @@ class AssociationTask(Task):
     """`task: association`: writes association.safetensors."""
 
     config_class = AssociationConfig
+    title = "Association of voices and faces, from their embeddings."
 
     def read(self) -> Inputs:
         config = self.config

@@ -137,6 +137,7 @@ class AssociationMediaTask(Task):
     """`task: association_media`: writes association_media.safetensors."""
 
     config_class = AssociationMediaConfig
+    title = "Association of voices and faces, from recordings and images."
 
     def read(self) -> Inputs:
         config = self.config

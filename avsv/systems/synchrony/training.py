@@ -181,6 +181,7 @@ class SynchronyTask(Task):
     """`task: coupled_cnn` and `task: syncnet`: writes synchrony.safetensors."""
 
     config_class = SynchronyConfig
+    title = "Synchrony of voice and mouth: do sound and lips belong together?"
 
     def read(self) -> Inputs:
         config = self.config

@@ -256,6 +256,7 @@ class VoiceToFaceTask(Task):
     """
 
     config_class = VoiceToFaceConfig
+    title = "A generator of face images from voice embeddings."
 
     def read(self) -> Inputs:
         config = self.config

@@ -98,6 +98,7 @@ class VoiceEmbedderTask(Task):
     """`task: voice_embedder`: the checkpoint contains the embedder, for `task: voice_to_face`."""
 
     config_class = VoiceEmbedderConfig
+    title = "The embedder of voices from which faces are generated."
 
     def read(self) -> Inputs:
         config = self.config

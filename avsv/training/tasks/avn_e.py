@@ -212,6 +212,11 @@ class AvnETask(Task):
     """`task: avn_e`: writes fusion.safetensors."""
 
     config_class = FusionConfig
+    title = "AVN-E: an embedding of a voice and one of a face, fused to one embedding."
+    use = (
+        'fusion = avsv.load_fusion("FOLDER")',
+        "out = fusion(voice, face, present).out  # embeddings, and (n, 2) bool: is there a voice, a face?",
+    )
 
     def read(self) -> Inputs:
         config = self.config = add_domain_quality(self.config)

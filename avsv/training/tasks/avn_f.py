@@ -56,6 +56,7 @@ class AvnFTask(ClipsTask):
     """`task: avn_f`: writes avn_f.safetensors."""
 
     config_class = AvnFConfig
+    title = "AVN-F: a recording of a voice and an image of a face to one embedding."
 
     def read_models(self) -> dict[str, str | None]:
         self.detector = detector_of(self.config.detector)

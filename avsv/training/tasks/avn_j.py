@@ -245,6 +245,11 @@ class AvnJTask(ClipsTask):
     """`task: avn_j`: writes a voice encoder, a face pack and a head."""
 
     config_class = AvnJConfig
+    title = "AVN-J: a speaker encoder, a face encoder and their fusion, trained jointly."
+    use = (
+        'voice, face = avsv.load_voice_encoder("FOLDER/voice"), avsv.load_face_encoder("FOLDER/face")',
+        'fusion = avsv.load_fusion("FOLDER")',
+    )
 
     def read_models(self) -> dict[str, str | None]:
         self.read_encoders()

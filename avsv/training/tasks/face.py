@@ -113,6 +113,11 @@ class FaceTask(Task):
     """`task: face`: exp_dir becomes a face pack."""
 
     config_class = FaceConfig
+    title = "A face encoder: aligned faces to embeddings."
+    use = (
+        'face = avsv.load_face_encoder("FOLDER")',
+        "embeddings = face.embedder.embed_faces(faces)  # (n, 112, 112, 3) uint8 BGR",
+    )
 
     def read(self) -> Inputs:
         config = self.config

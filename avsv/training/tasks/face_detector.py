@@ -97,6 +97,7 @@ class FaceDetectorTask(Task):
     """`task: face_detector`: writes detector.onnx."""
 
     config_class = FaceDetectorConfig
+    title = "A face detector with key points."
 
     def read(self) -> Inputs:
         config = self.config

@@ -117,6 +117,7 @@ class FacePoolTask(Task):
     """`task: face_pool`: writes face_pool.json. It trains only two weights, so a dry run would be pointless."""
 
     config_class = FacePoolConfig
+    title = "Attention over the faces of a clip, by their quality."
 
     def read(self) -> Inputs:
         config = self.config

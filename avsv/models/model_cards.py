@@ -1,4 +1,4 @@
-"""The licence of a model, as its model card states it."""
+"""Model cards, README.md in the folder of a model, and the licence that their headers state."""
 
 import re
 from pathlib import Path
