@@ -101,6 +101,8 @@ setup(
         ],
         # egs/voxceleb/local/resemblyzer_encoder.py; its webrtcvad imports pkg_resources, which later setuptools lack
         "resemblyzer": ["Resemblyzer>=0.1.4", "setuptools<81"],
+        # speaker encoders on self-supervised models, through SpeechBrain's Hugging Face integration
+        "ssl": ["transformers>=5"],
         # mkdocs build --strict
         "docs": ["mkdocs>=1.6", "mkdocs-material>=9.7", "mkdocstrings[python]>=1"],
     },

@@ -20,7 +20,7 @@ from avsv.kaldi.shard_writer import ShardWriter
 from avsv.media.decoder_process import guarded
 from avsv.media.waveforms import audio_duration, read_waveform
 from avsv.models.device import pick_device
-from avsv.models.onnx_encoder import in_onnxruntime
+from avsv.models.onnx_encoder import in_onnxruntime, in_torch
 from avsv.models.onnx_voice import OnnxVoiceEncoder, load_onnx_voice
 from avsv.models.python_encoder import PythonEncoder, load_python_encoder
 from avsv.models.speechbrain_folder import load_encoder
@@ -51,8 +51,10 @@ class VoiceEmbedder:
         self.model = model
         self.encoder, self.alone, self.network = encoder.eval(), device.type == "cpu", None
         if self.alone:
-            n_mels = self.features(np.zeros(RATE, np.float32)).shape[1]
-            self.network = in_onnxruntime(encoder.mods["embedding_model"], n_mels)
+            network, n_bands = encoder.mods["embedding_model"], self.features(np.zeros(RATE, np.float32)).shape[1]
+            self.network = (
+                in_torch(network) if getattr(network, "in_torch", False) else in_onnxruntime(network, n_bands)
+            )
 
     def features(self, waveform: np.ndarray) -> torch.Tensor:
         """Normalised features of one waveform, (t, mel bands), as in SpeechBrain's `encode_batch`."""

@@ -1,8 +1,8 @@
 """Front ends of speaker encoders: from a waveform to the features that the network expects.
 
 A front end is two modules, named as SpeechBrain's EncoderClassifier names them: `compute_features` and `mean_var_norm`.
-Most are SpeechBrain's filter banks; this module adds the spectrogram of the VoxCeleb CNN and Deep Speaker's
-normalisation.
+Most are SpeechBrain's filter banks; this module adds the spectrogram of the VoxCeleb CNN, Deep Speaker's normalisation,
+and the waveform itself.
 """
 
 from collections.abc import Mapping
@@ -94,9 +94,42 @@ class FrameNormalization(nn.Module):
         return centred / centred.square().mean(2, keepdim=True).sqrt().clamp(min=1e-5)
 
 
+class Waveform(nn.Module):
+    """The waveform itself, for networks that compute their own features.
+
+    Examples
+    --------
+    >>> Waveform()(torch.zeros(2, 16000)).shape
+    torch.Size([2, 16000, 1])
+    """
+
+    limits: ClassVar[Mapping[str, Check]] = {}
+
+    def forward(self, waveforms: Tensor) -> Tensor:
+        """(batch, n) waveforms at 16 kHz -> (batch, n, 1)."""
+        return waveforms.float().unsqueeze(2)
+
+
+class Unchanged(nn.Module):
+    """No normalisation.
+
+    Examples
+    --------
+    >>> Unchanged()(torch.ones(1, 2, 1), torch.ones(1)).flatten().tolist()
+    [1.0, 1.0]
+    """
+
+    limits: ClassVar[Mapping[str, Check]] = {}
+
+    def forward(self, features: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """(batch, t, bands) -> the same."""
+        return features
+
+
 FBANK_80 = FrontEnd()
 FBANK_24 = FrontEnd(feature_options={"n_mels": 24})
 SPECTROGRAM = FrontEnd(
     "avsv.models.front_ends.Spectrogram", {}, NORMALIZATION, {"norm_type": "sentence", "std_norm": True}
 )
 FBANK_64_BY_FRAME = FrontEnd(FBANK, {"n_mels": 64}, "avsv.models.front_ends.FrameNormalization", {})
+WAVEFORM = FrontEnd("avsv.models.front_ends.Waveform", {}, "avsv.models.front_ends.Unchanged", {})

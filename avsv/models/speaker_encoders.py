@@ -20,6 +20,7 @@ from avsv.models.front_ends import FBANK_24, FBANK_80, FrontEnd
 from avsv.models.limits import Check, boolean, few, natural, naturals, number, numbers_of_blocks
 from avsv.models.ranges import choice, within
 from avsv.models.resnet import SpeakerResNet
+from avsv.models.self_supervised import HEADS, SelfSupervisedEncoder
 from avsv.models.speechbrain_library import import_speechbrain
 from avsv.models.vggm import VoxCelebCnn
 
@@ -110,6 +111,7 @@ SPEAKER_ENCODERS: dict[str, type[SpeakerNetwork]] = {
     "vggm": VoxCelebCnn,
     "rescnn": DeepSpeakerResCnn,
     "gru": DeepSpeakerGru,
+    "ssl": SelfSupervisedEncoder,
 }
 LOADED_ONLY = (SpeechBrainResNet,)
 
@@ -120,12 +122,15 @@ class SpeakerEncoderOptions:
 
     encoder: str = choice("ecapa", *SPEAKER_ENCODERS)
     # published: ecapa 1024, xvector 512, of the first layer or stage: resnet 32, vggm 96, rescnn and gru 64
+    # ssl: of ecapa's first four blocks, or of mfa's Linear for each layer
     channels: int = within(1024, 1, 16384)
-    attention_channels: int = within(128, 1, 16384)  # ecapa only
+    attention_channels: int = within(128, 1, 16384)  # ecapa and ssl only
     blocks: tuple[int, ...] = within((3, 4, 6, 3), 1, 200)  # resnet only: in each stage
     gru_units: int = within(1024, 1, 16384)  # gru only: in each of its three layers
     dropout: float = within(0.0, 0, below=1)  # rescnn and gru only: before the affine layer
     fc8: bool = False  # vggm only: the embedding is a Linear layer after fc7, for the second phase of its training
+    ssl: str = ""  # ssl only: the self-supervised model to start from, a folder or a name on the Hugging Face Hub
+    ssl_head: str = choice("ecapa", *HEADS)  # ssl only: ecapa | mfa
     embedding_size: int = within(192, 1, 16384)
 
 

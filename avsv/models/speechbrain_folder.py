@@ -5,6 +5,7 @@ hyperparams.yaml names.
 """
 
 import contextlib
+import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -91,10 +92,12 @@ def indented(arguments: Mapping[str, Any]) -> str:
 
     Examples
     --------
-    >>> indented({"n_mels": 80}), indented({})
-    ('    n_mels: 80', '    {}')
+    >>> indented({"n_mels": 80, "name": "a: b"}), indented({})
+    ('    n_mels: 80\\n    name: "a: b"', '    {}')
     """
-    return "\n".join(f"    {name}: {value}" for name, value in arguments.items()) or "    {}"
+    texts = {name: json.dumps(value) if isinstance(value, str) and value[:1] != "!" else value
+             for name, value in arguments.items()}  # fmt: skip
+    return "\n".join(f"    {name}: {value}" for name, value in texts.items()) or "    {}"
 
 
 def portable_settings(folder: Path) -> tuple[str, dict[str, Path]]:

@@ -18,6 +18,7 @@ from torch.utils.data import Dataset
 
 from avsv.errors import InputError
 from avsv.features.audio_damage import damage_audio, draw_audio_damage, read_noises
+from avsv.jobs.fingerprints import file_digest
 from avsv.kaldi.data_dir import read_data_dir
 from avsv.losses.heads import Softmax
 from avsv.losses.margin import AAMSoftmax, warmed_margin
@@ -25,6 +26,8 @@ from avsv.losses.metric import CosineTripletLoss, SiameseLoss
 from avsv.media.decoder_process import guarded
 from avsv.media.waveforms import WaveformStore, read_part, resample
 from avsv.models.ranges import choice, within
+from avsv.models.self_supervised import SelfSupervisedEncoder
+from avsv.models.self_supervised_files import load_pretrained, weights_of
 from avsv.models.speaker_encoders import (
     SpeakerEncoderOptions,
     encoder_arguments,
@@ -67,6 +70,8 @@ class VoiceConfig(SpeakerEncoderOptions, TrainingConfig):
     )  # of each person in a batch, in random order of people; 0: as they come
     hard_share: float = within(0.5, 0, 1)  # contrastive only: share of pairs of different people that are the nearest
     margin_warmup: float = within(0.3, 0, 1)  # share of the epochs during which the margin grows from 0
+    # ssl only: learning rate of the self-supervised model as a share of the head's; 0: it is not trained
+    ssl_rate: float = within(0.0, 0, 1)
     mask_frames: int = within(0, 0, 100_000)  # SpecAugment: longest run of frames set to the mean
     mask_bands: int = within(0, 0, 80)  # SpecAugment: most mel bands set to the mean
 
@@ -155,6 +160,9 @@ class VoiceModel(nn.Module):
         self.config = config
         self.features, self.normalize = make_front_end(config.encoder)
         self.encoder = make_speaker_encoder(config.encoder, encoder_arguments(config))
+        if isinstance(self.encoder, SelfSupervisedEncoder):
+            load_pretrained(self.encoder, config.ssl)
+            self.encoder.set_rate(config.ssl_rate)
         self.loss = make_loss(config, n_people * len(config.speeds))
 
     def forward(self, waveforms: torch.Tensor) -> torch.Tensor:
@@ -200,6 +208,11 @@ class VoiceTask(Task):
     """`task: voice`: exp_dir becomes a folder that SpeechBrain's EncoderClassifier can load."""
 
     config_class = VoiceConfig
+    title = "A speaker encoder: the waveform of a voice to an embedding."
+    use = (
+        'voice = avsv.load_voice_encoder("FOLDER")',
+        "embeddings = voice([waveform])  # float32 at 16 kHz, full scale 1",
+    )
 
     def read(self) -> Inputs:
         config = self.config
@@ -208,7 +221,10 @@ class VoiceTask(Task):
         self.people = self.clips.people
         self.held_out = read_held_out(config, set(self.people))
         media = [data.wav, *([self.held_out.wav] if self.held_out else [])]
-        return Inputs({"data": self.clips.digest()}, media)
+        keys = {"data": self.clips.digest()}
+        if config.encoder == "ssl":
+            keys["ssl"] = file_digest(weights_of(config.ssl))
+        return Inputs(keys, media)
 
     def random_data(self, n_people: int, n_clips: int) -> RandomData:
         config, seconds = self.config, self.config.crop_seconds[1]
