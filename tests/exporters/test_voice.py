@@ -8,6 +8,7 @@ import onnxruntime
 import pytest
 import torch
 
+from avsv.embeddings.voice import load_voice_encoder
 from avsv.errors import InputError
 from avsv.exporters import onnx_file, voice
 from avsv.models.front_ends import FrameNormalization, Spectrogram
@@ -51,6 +52,19 @@ def test_a_waveform_gets_the_embedding_of_the_direct_encoder_whatever_else_is_in
             expected = direct.encode_batch(torch.from_numpy(waveform[None]))[0, 0].numpy()
             alone = run(exported.path, waveform=waveform[None])[0]
             assert np.abs(np.stack([embedding, alone]) - expected).max() <= 1e-5 * np.linalg.norm(expected)
+
+
+@pytest.mark.parametrize("given", ["waveform", "features"])
+def test_run_back_in_as_an_encoder_the_file_equals_the_original(encoder, exported, tmp_path, monkeypatch, given):
+    monkeypatch.setattr(onnx_file, "N_INPUTS", 3)
+    path = exported.path
+    if given == "features":
+        path = voice.export_voice(str(encoder), tmp_path / "features.onnx", given, "CC-BY-4.0").path
+    direct, again = load_voice_encoder(encoder), load_voice_encoder(path)
+    rng = np.random.default_rng(5)
+    waveforms = [rng.normal(0, 0.1, n).astype(np.float32) for n in (1600, 16000, 50123)]
+    expected = direct(waveforms)
+    assert (np.abs(again(waveforms) - expected).max(1) <= 1e-5 * np.linalg.norm(expected, axis=1)).all()
 
 
 def test_metadata_name_the_input_the_licence_and_the_model(encoder, exported):
