@@ -110,7 +110,7 @@ fi
 adapted_to=$adapt_set
 if [ "$adapt_set" = "$test_set" ]; then adapted_to=$tested; fi
 recommended=quality.cosine
-if [ -n "$adapt_set" ]; then recommended=quality_adapted.plda; fi
+if [ -n "$adapt_set" ]; then recommended=quality_adapted.cosine; fi
 # scores_of SYSTEM SET LIST: its score files, without the back-end; those of the held-out people stay out of the results
 scores_of() {
   if [ "$2" = "$tested" ]; then echo "exp/$1/scores/$3${condition:+@$condition}"; else echo "exp/$1/$2/$3"; fi

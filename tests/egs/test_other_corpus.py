@@ -64,7 +64,7 @@ def test_results_have_a_page_of_their_own(recipe):
     (report,) = [call for call in calls if call[0] == "report"]
     assert report[-2:] == ["exp", "exp/second/results"]
     assert option_of(report, "--trials-dir") == "data/second/trials" and "--published" not in report
-    assert option_of(report, "--reference") == "quality_adapted.plda"
+    assert option_of(report, "--reference") == "quality_adapted.cosine"
     rivals = [report[place + 1] for place, word in enumerate(report) if word == "--rival"]
     assert rivals == [name + end for end in ("", "_adapted") for name in ("voice", "face", "mean", "logistic")]
     (claim,) = [call for call in calls if call[0] == "check_claim.py"]
