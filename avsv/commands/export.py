@@ -3,7 +3,7 @@
   MODEL                             --format      OUT
   voice encoder (folder or name)    onnx          FILE.onnx; --input waveform or features
                                     speechbrain   a folder that EncoderClassifier.from_hparams loads
-                                    sherpa-onnx   only if sherpa-onnx can compute the encoder's features
+                                    sherpa-onnx   FILE.onnx; encoders trained with features: kaldi
   face pack (folder or name)        onnx          FILE.onnx: the recognition network
                                     insightface   a folder that InsightFace's FaceAnalysis loads
   AVN-E (folder)                    onnx          FILE.onnx: two embeddings to one

@@ -10,7 +10,7 @@ from avsv.exporters.face import export_face, export_insightface
 from avsv.exporters.onnx_file import Exported
 from avsv.exporters.pair import export_pair
 from avsv.exporters.speechbrain import export_speechbrain
-from avsv.exporters.voice import export_voice
+from avsv.exporters.voice import export_sherpa, export_voice
 from avsv.features.face_pack import PUBLISHED, find_pack
 from avsv.jobs.files import replaced_together
 from avsv.jobs.records import find_record
@@ -97,23 +97,6 @@ def export_joint(model: str, out: Path, given: str, licence: str | None) -> list
                 export_pair(folder, out / names[2], licence)]  # fmt: skip
 
 
-def refuse_sherpa(model: str, out: Path, licence: str | None) -> list[Exported]:
-    """Always raise InputError: sherpa-onnx computes other features than SpeechBrain.
-
-    Facts from sherpa-onnx's csrc/features.h, features.cc and speaker-embedding-extractor-*-impl.h, as of 2026-11: a
-    speaker model of framework "wespeaker" or "3d-speaker" gets Kaldi's filter banks with Povey window, pre-emphasis,
-    20 to 7600 Hz and natural logarithm; its metadata choose only the scale of the waveform (normalize_samples), the
-    sample rate and whether the mean is subtracted. Framework "nemo" also chooses window type and length, not
-    pre-emphasis (0.97) and the logarithm.
-    """
-    raise InputError(
-        f"{model}: cannot be exported for sherpa-onnx: the network expects SpeechBrain's filter banks (centred Hamming "
-        "frames without pre-emphasis, FFT of 400 points, 0 to 8000 Hz, dB limited to 80 below the maximum), and "
-        "sherpa-onnx computes only Kaldi's (Povey window, pre-emphasis, 20 to 7600 Hz): the embeddings would be wrong. "
-        "Use the format onnx with waveforms as input, in ONNX Runtime"
-    )
-
-
 def export_model(model: str, out: Path, file_format: str, given: str = "waveform",
                  licence: str | None = None) -> list[Exported]:  # fmt: skip
     """Export a model to a format of other tools; the output is compared with the original before it is written.
@@ -138,7 +121,7 @@ def export_model(model: str, out: Path, file_format: str, given: str = "waveform
     formats: dict[tuple[str, str], Export] = {
         ("voice", "onnx"): lambda *a: [export_voice(a[0], a[1], given, a[2])],
         ("voice", "speechbrain"): lambda *a: [export_speechbrain(*a)],
-        ("voice", "sherpa-onnx"): refuse_sherpa,
+        ("voice", "sherpa-onnx"): lambda *a: [export_sherpa(*a)],
         ("face", "onnx"): lambda *a: [export_face(*a)],
         ("face", "insightface"): lambda *a: [export_insightface(*a)],
         ("pair", "onnx"): lambda *a: [export_pair(Path(a[0]), *a[1:])],
@@ -154,6 +137,8 @@ def export_model(model: str, out: Path, file_format: str, given: str = "waveform
         fitting = ", ".join(each for its, each in formats if its == kind)
         parts = f"; its parts {model}/voice and {model}/face also to others" if kind == "joint" else ""
         raise InputError(f"{model}: is {KINDS[kind]}, which can be exported to {fitting}, not to {file_format}{parts}")
+    if given != INPUTS[0] and (file_format != "onnx" or kind not in ("voice", "joint")):
+        raise OptionError(f"input: {given}: belongs to voice encoders in the format onnx; {model} is {KINDS[kind]}")
     refuse_inside(model, out)
     if out.is_dir() and any(out.iterdir()) and find_record(out)[1] is None:
         raise InputError(f"{out}: has files that avsv export did not write; choose a new folder")

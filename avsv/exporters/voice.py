@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from avsv.errors import InputError
 from avsv.exporters.onnx_file import Exported, agreement, lengths, open_onnx, traced, write_onnx
 from avsv.kaldi.origin import voice_model
-from avsv.models.front_ends import FrameNormalization
+from avsv.models.front_ends import FrameNormalization, KaldiFbank
 from avsv.models.hyperparams import RATE
 from avsv.models.model_cards import licence_of
 from avsv.models.onnx_encoder import WholeClip
@@ -72,6 +72,35 @@ def export_voice(source: str, out: Path, given: str = "waveform", licence: str |
     data = traced(net, {given: example}, ["embedding"], axes, source)
     difference = agreement(compare(encoder, data, given))
     return write_onnx(out, data, describe(encoder, source, given, licence), difference, BOUND)
+
+
+def export_sherpa(source: str, out: Path, licence: str | None = None) -> Exported:
+    """Export a speaker encoder that was trained on sherpa-onnx's features to an ONNX file for sherpa-onnx.
+
+    sherpa-onnx gives a network of framework "wespeaker" or "3d-speaker" Kaldi's filter banks with Povey window,
+    pre-emphasis, 20 to 7600 Hz and mirrored edges; the metadata choose only the scale of the waveform
+    (normalize_samples), the sample rate, and whether the mean is subtracted (its csrc/features.h, features.cc and
+    speaker-embedding-extractor-general-impl.h). Parameters are those of `export_voice`.
+
+    Raises
+    ------
+    InputError : as `export_voice`, or an encoder of other features
+    """
+    encoder = load_encoder(source, "cpu")
+    features, normalization = encoder.mods["compute_features"], encoder.mods["mean_var_norm"]
+    if not isinstance(features, KaldiFbank) or getattr(normalization, "std_norm", True):
+        raise InputError(
+            f"{source}: cannot be exported for sherpa-onnx, which computes only Kaldi's filter banks (Povey window, "
+            "pre-emphasis, 20 to 7600 Hz): the network expects other features, and its embeddings would be wrong. "
+            "Train it with features: kaldi, or export it to onnx with waveforms as input"
+        )
+    network, axes = WholeClip(encoder.mods["embedding_model"]), {"features": {0: "batch", 1: "frames"}}
+    example = {"features": features_of(encoder, torch.randn(2, RATE))}
+    data = traced(network, example, ["embedding"], {**axes, "embedding": {0: "batch"}}, source)
+    about = describe(encoder, source, "features", licence)
+    theirs = {"framework": "wespeaker", "language": "unknown", "sample_rate": RATE, "output_dim": about["avsv.size"],
+              "normalize_samples": 0, "feature_normalize_type": "global-mean"}  # fmt: skip
+    return write_onnx(out, data, {**theirs, **about}, agreement(compare(encoder, data, "features")), BOUND)
 
 
 def features_of(encoder: nn.Module, waveforms: Tensor) -> Tensor:

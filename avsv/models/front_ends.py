@@ -1,8 +1,8 @@
 """Front ends of speaker encoders: from a waveform to the features that the network expects.
 
 A front end is two modules, named as SpeechBrain's EncoderClassifier names them: `compute_features` and `mean_var_norm`.
-Most are SpeechBrain's filter banks; this module adds the spectrogram of the VoxCeleb CNN, Deep Speaker's normalisation,
-and the waveform itself.
+Most are SpeechBrain's filter banks; this module adds Kaldi's, the spectrogram of the VoxCeleb CNN, Deep Speaker's
+normalisation, and the waveform itself.
 """
 
 from collections.abc import Mapping
@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from avsv.features.fbank import FLOOR, FRAME, FULL_SCALE, HOP, N_FFT, PREEMPHASIS, analysis_window, mel_weights
 from avsv.models.limits import Check
 
 RATE = 16000
@@ -77,6 +78,40 @@ class Spectrogram(nn.Module):
         return torch.fft.irfft(torch.fft.rfft(signal, size) * torch.fft.rfft(response, size), size)[:, :n]
 
 
+class KaldiFbank(nn.Module):
+    """Kaldi's 80 log mel energies as sherpa-onnx computes them for speaker encoders (its csrc/features.h and .cc).
+
+    Frames of 25 ms every 10 ms, around the middle of each step; samples beyond the edges are mirrored
+    (snip_edges=false). Scale 2^15, mean removal, pre-emphasis of 0.97, Povey window, FFT of 512 points, 20 to 7600 Hz,
+    natural logarithm, no dither. The Fourier transform runs in float64.
+
+    Examples
+    --------
+    >>> KaldiFbank()(torch.sin(torch.arange(16000.0)).unsqueeze(0)).shape
+    torch.Size([1, 100, 80])
+    """
+
+    limits: ClassVar[Mapping[str, Check]] = {}
+    before, after = (
+        120,
+        200,
+    )  # samples mirrored at the edges; they give frame number (n + 80) // 160 - 1 its last sample
+
+    def forward(self, waveforms: Tensor) -> Tensor:
+        """(batch, n) waveforms at 16 kHz, n >= 400 -> (batch, (n + 80) // 160, 80)."""
+        frames = self.mirrored(waveforms.double() * FULL_SCALE).unfold(1, FRAME, HOP)
+        frames = frames - frames.mean(2, keepdim=True)
+        earlier = torch.cat([frames[..., :1], frames[..., :-1]], 2)
+        window = torch.from_numpy(analysis_window("povey")).to(frames)
+        spectra = torch.fft.rfft((frames - PREEMPHASIS * earlier) * window, N_FFT)[..., : N_FFT // 2]
+        power = (spectra.real.square() + spectra.imag.square()).float()
+        return (power @ torch.from_numpy(mel_weights(80)).to(power)).clamp(min=float(FLOOR)).log()
+
+    def mirrored(self, waveforms: Tensor) -> Tensor:
+        """The waveforms with their first and last samples mirrored beyond the edges, the sample at the edge twice."""
+        return torch.cat([waveforms[:, : self.before].flip(1), waveforms, waveforms[:, -self.after :].flip(1)], 1)
+
+
 class FrameNormalization(nn.Module):
     """Deep Speaker's normalisation: every frame has mean 0 and variance 1 over its bands.
 
@@ -133,3 +168,5 @@ SPECTROGRAM = FrontEnd(
 )
 FBANK_64_BY_FRAME = FrontEnd(FBANK, {"n_mels": 64}, "avsv.models.front_ends.FrameNormalization", {})
 WAVEFORM = FrontEnd("avsv.models.front_ends.Waveform", {}, "avsv.models.front_ends.Unchanged", {})
+KALDI = FrontEnd("avsv.models.front_ends.KaldiFbank", {})
+BY_NAME = {"speechbrain": FBANK_80, "kaldi": KALDI}  # for encoders of 80 filter banks, by the key `features`

@@ -17,7 +17,16 @@ import yaml
 
 from avsv.errors import InputError
 from avsv.jobs.yaml_files import read_yaml_tree
-from avsv.models.front_ends import FBANK, NORMALIZATION, RATE, FrameNormalization, Spectrogram, Unchanged, Waveform
+from avsv.models.front_ends import (
+    FBANK,
+    NORMALIZATION,
+    RATE,
+    FrameNormalization,
+    KaldiFbank,
+    Spectrogram,
+    Unchanged,
+    Waveform,
+)
 from avsv.models.limits import Check, between, boolean, number, one_of
 from avsv.models.speaker_encoders import ACTIVATION, LOADED_ONLY, SPEAKER_ENCODERS
 
@@ -31,7 +40,8 @@ PARTS = re.compile(
 PRETRAINER = "!new:speechbrain.utils.parameter_transfer.Pretrainer"
 SPECTROGRAM, BY_FRAME = "avsv.models.front_ends.Spectrogram", "avsv.models.front_ends.FrameNormalization"
 WAVEFORM, UNCHANGED = "avsv.models.front_ends.Waveform", "avsv.models.front_ends.Unchanged"
-FEATURES, NORMALIZATIONS = (FBANK, SPECTROGRAM, WAVEFORM), (NORMALIZATION, BY_FRAME, UNCHANGED)
+KALDI = "avsv.models.front_ends.KaldiFbank"
+FEATURES, NORMALIZATIONS = (FBANK, KALDI, SPECTROGRAM, WAVEFORM), (NORMALIZATION, BY_FRAME, UNCHANGED)
 TRUST = (
     "avsv builds ECAPA-TDNN, x-vector and ResNet encoders itself and runs no code that a model folder names. If you "
     "trust the author of this folder and any code it names, add `trust_model`: SpeechBrain then executes the file"
@@ -51,6 +61,7 @@ OPTIONS: dict[str, Mapping[str, Check]] = {
                     "avoid_padding_norm": boolean, "epsilon": number},
     SPECTROGRAM: Spectrogram.limits,
     BY_FRAME: FrameNormalization.limits,
+    KALDI: KaldiFbank.limits,
     WAVEFORM: Waveform.limits,
     UNCHANGED: Unchanged.limits,
     **{of.network: of.limits for of in (*SPEAKER_ENCODERS.values(), *LOADED_ONLY)},

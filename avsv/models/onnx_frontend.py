@@ -12,7 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from avsv.errors import InputError
-from avsv.models.front_ends import FrameNormalization, Spectrogram
+from avsv.features.fbank import FLOOR, FRAME, FULL_SCALE, HOP, N_FFT, PREEMPHASIS, analysis_window, mel_weights
+from avsv.models.front_ends import FrameNormalization, KaldiFbank, Spectrogram
 
 
 class Frames(nn.Module):
@@ -20,17 +21,17 @@ class Frames(nn.Module):
 
     Parameters
     ----------
-    window : (n,) float, the window of a frame
+    transform : (n, n) float, a linear map of a frame (a row) before the Fourier transform, such as diag(window)
     hop : samples from frame to frame
     n_fft : points of the Fourier transform, at least n
     """
 
-    def __init__(self, window: Tensor, hop: int, n_fft: int):
+    def __init__(self, transform: Tensor, hop: int, n_fft: int):
         super().__init__()
-        self.hop, self.size, self.n_bins = hop, len(window), n_fft // 2 + 1
-        turns = torch.outer(torch.arange(len(window)), torch.arange(self.n_bins)) % n_fft
+        self.hop, self.size, self.n_bins = hop, len(transform), n_fft // 2 + 1
+        turns = torch.outer(torch.arange(self.size), torch.arange(self.n_bins)) % n_fft
         angles = 2 * math.pi / n_fft * turns.double()
-        self.register_buffer("fourier", torch.cat([angles.cos(), angles.sin()], 1) * window.double()[:, None])
+        self.register_buffer("fourier", transform.double() @ torch.cat([angles.cos(), angles.sin()], 1))
 
     def forward(self, waveforms: Tensor) -> Tensor:
         """(batch, n) waveforms -> (batch, t, n_fft / 2 + 1) float32; frames that do not fit are left out."""
@@ -53,12 +54,30 @@ class FbankInOnnx(nn.Module):
         stft = fbank.compute_STFT
         before = (stft.n_fft - stft.win_length) // 2
         window = F.pad(stft.window, (before, stft.n_fft - stft.win_length - before))
-        self.padding, self.frames = stft.n_fft // 2, Frames(window, stft.hop_length, stft.n_fft)
+        self.padding, self.frames = stft.n_fft // 2, Frames(window.diag(), stft.hop_length, stft.n_fft)
         self.filters = fbank.compute_fbanks
 
     def forward(self, waveforms: Tensor) -> Tensor:
         """(batch, n) waveforms -> (batch, t, mel bands)."""
         return self.filters(self.frames(F.pad(waveforms, (self.padding, self.padding))))
+
+
+class KaldiFbankInOnnx(nn.Module):
+    """`KaldiFbank`, with scale, mean removal, pre-emphasis and window as one matrix."""
+
+    def __init__(self, fbank: KaldiFbank):
+        super().__init__()
+        self.fbank, eye = fbank, torch.eye(FRAME, dtype=torch.float64)
+        emphasis = eye - PREEMPHASIS * torch.diag(torch.ones(FRAME - 1, dtype=torch.float64), 1)
+        emphasis[0, 0] = 1 - PREEMPHASIS
+        window = torch.from_numpy(analysis_window("povey")).double()
+        self.frames = Frames(FULL_SCALE * (eye - 1 / FRAME) @ emphasis * window, HOP, N_FFT)
+        self.register_buffer("filters", torch.from_numpy(mel_weights(80)))
+
+    def forward(self, waveforms: Tensor) -> Tensor:
+        """(batch, n) waveforms at 16 kHz -> (batch, t, 80)."""
+        power = self.frames(self.fbank.mirrored(waveforms))[..., : len(self.filters)]
+        return (power @ self.filters).clamp(min=float(FLOOR)).log()
 
 
 class SpectrogramInOnnx(nn.Module):
@@ -71,7 +90,7 @@ class SpectrogramInOnnx(nn.Module):
         response = torch.cat([powers.new_ones(1), (spectrogram.pole - 1) * powers]).float()
         self.register_buffer("response", response.flip(0).view(1, 1, -1))
         window = torch.hamming_window(spectrogram.window, periodic=False)
-        self.frames = Frames(window, spectrogram.hop, spectrogram.n_fft)
+        self.frames = Frames(window.diag(), spectrogram.hop, spectrogram.n_fft)
 
     def forward(self, waveforms: Tensor) -> Tensor:
         """(batch, n) waveforms at 16 kHz -> (batch, t, 512)."""
@@ -121,6 +140,8 @@ def front_end_in_onnx(features: nn.Module, normalization: nn.Module) -> nn.Seque
     """
     if isinstance(features, Spectrogram):
         first: nn.Module = SpectrogramInOnnx(features)
+    elif isinstance(features, KaldiFbank):
+        first = KaldiFbankInOnnx(features)
     elif type(features).__name__ == "Fbank" and not features.deltas and not features.context:
         first = FbankInOnnx(features)
     else:

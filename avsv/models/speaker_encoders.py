@@ -16,7 +16,7 @@ from torch import nn
 
 from avsv.errors import InputError
 from avsv.models.deep_speaker import DeepSpeakerGru, DeepSpeakerResCnn
-from avsv.models.front_ends import FBANK_24, FBANK_80, FrontEnd
+from avsv.models.front_ends import BY_NAME, FBANK_24, FBANK_80, FrontEnd
 from avsv.models.limits import Check, boolean, few, natural, naturals, number, numbers_of_blocks
 from avsv.models.ranges import choice, within
 from avsv.models.resnet import SpeakerResNet
@@ -121,6 +121,8 @@ class SpeakerEncoderOptions:
     """The sizes of a speaker encoder in a training configuration."""
 
     encoder: str = choice("ecapa", *SPEAKER_ENCODERS)
+    # ecapa and resnet only; kaldi: the filter banks that sherpa-onnx computes, to export the encoder for it
+    features: str = choice("speechbrain", *BY_NAME)
     # published: ecapa 1024, xvector 512, of the first layer or stage: resnet 32, vggm 96, rescnn and gru 64
     # ssl: of ecapa's first four blocks, or of mfa's Linear for each layer
     channels: int = within(1024, 1, 16384)
@@ -166,18 +168,43 @@ def make_speaker_encoder(name: str, arguments: Mapping[str, Any]) -> nn.Module:
     return build(SPEAKER_ENCODERS[name].network, arguments)
 
 
-def make_front_end(name: str) -> tuple[nn.Module, nn.Module]:
-    """The features that an encoder expects, and their normalisation.
+def front_end_of(name: str, features: str = "speechbrain") -> FrontEnd:
+    """The front end of an encoder.
 
     Parameters
     ----------
     name : a key of `SPEAKER_ENCODERS`
+    features : a key of `BY_NAME`; for encoders of 80 filter banks
+
+    Raises
+    ------
+    InputError : other features for an encoder that needs its own
+
+    Examples
+    --------
+    >>> front_end_of("ecapa", "kaldi").features
+    'avsv.models.front_ends.KaldiFbank'
+    """
+    own = SPEAKER_ENCODERS[name].front_end
+    if features == "speechbrain":
+        return own
+    if own != FBANK_80:
+        raise InputError(f"features={features}: encoder {name} has features of its own; leave the key out")
+    return BY_NAME[features]
+
+
+def make_front_end(name: str, features: str = "speechbrain") -> tuple[nn.Module, nn.Module]:
+    """The features that an encoder expects, and their normalisation.
+
+    Parameters
+    ----------
+    name, features : as for `front_end_of`
 
     Returns
     -------
     (batch, n) waveforms at 16 kHz -> (batch, t, bands); features and relative lengths -> normalised features
     """
-    of = SPEAKER_ENCODERS[name].front_end
+    of = front_end_of(name, features)
     return build(of.features, of.feature_options), build(of.normalization, of.normalization_options)
 
 

@@ -22,7 +22,7 @@ from avsv.jobs.yaml_files import read_yaml_text
 from avsv.kaldi.origin import onnx_voice, python_class
 from avsv.models.checkpoint import fill, matching, read_state, without_memory, write_torch
 from avsv.models.hyperparams import PRETRAINER, RATE, Hyperparams, read_recipe
-from avsv.models.speaker_encoders import SPEAKER_ENCODERS, build
+from avsv.models.speaker_encoders import SPEAKER_ENCODERS, build, front_end_of
 from avsv.models.speechbrain_library import import_speechbrain
 
 HYPERPARAMS = """\
@@ -58,6 +58,7 @@ def save_speechbrain_folder(
     speakers: list[str],
     arguments: dict,
     encoder_name: str = "ecapa",
+    features: str = "speechbrain",
 ) -> None:
     """Write a trained encoder as a folder that `EncoderClassifier.from_hparams(source=folder)` loads.
 
@@ -68,6 +69,7 @@ def save_speechbrain_folder(
     class_weight : (n_classes, embedding size), class centres of the margin loss; zeros for other losses
     speakers : names of the classes
     arguments, encoder_name : the arguments of `make_speaker_encoder`
+    features : see `front_end_of`
     """
     with replaced_together(folder / "hyperparams.yaml"):
         for name, state in (("embedding_model", encoder.state_dict()), ("classifier", {"weight": class_weight})):
@@ -75,8 +77,7 @@ def save_speechbrain_folder(
         with whole_file(folder / "label_encoder.ckpt") as out:
             out.writelines(f"'{name}' => {index}\n" for index, name in enumerate(speakers))
             out.write("================\n'starting_index' => 0\n")
-        kind = SPEAKER_ENCODERS[encoder_name]
-        front = kind.front_end
+        kind, front = SPEAKER_ENCODERS[encoder_name], front_end_of(encoder_name, features)
         text = HYPERPARAMS.format(
             features=front.features, feature_options=indented(front.feature_options),
             normalization=front.normalization, normalization_options=indented(front.normalization_options),

@@ -14,7 +14,7 @@ from avsv.models.checkpoint import fill_part, write_torch
 from avsv.models.face_encoders import make_face_encoder, save_onnx
 from avsv.models.front_ends import FBANK_80
 from avsv.models.hyperparams import RATE
-from avsv.models.speaker_encoders import SPEAKER_ENCODERS, encoder_arguments, make_speaker_encoder
+from avsv.models.speaker_encoders import encoder_arguments, front_end_of, make_speaker_encoder
 from avsv.models.speechbrain_folder import (
     encoder_files,
     encoder_folder,
@@ -60,7 +60,7 @@ def read_voice_encoder(source: str) -> Encoder:
     """
     if is_new(source):
         config = apply_schema(read_config(source, []), VoiceConfig, source)
-        if SPEAKER_ENCODERS[config.encoder].front_end != FBANK_80:
+        if front_end_of(config.encoder, config.features) != FBANK_80:
             raise InputError(f"voice: {source}: encoder {config.encoder} expects other features than training "
                             "computes; choose an encoder of 80 mean-normalised log mel energies")  # fmt: skip
         net = make_speaker_encoder(config.encoder, encoder_arguments(config))
@@ -120,7 +120,8 @@ def save_voice_encoder(net: nn.Module, source: Path, folder: Path) -> None:
     if is_new(source):
         config = apply_schema(read_config(source, []), VoiceConfig, source)
         nobody = torch.zeros(1, config.embedding_size)
-        save_speechbrain_folder(folder, net, nobody, ["nobody"], encoder_arguments(config), config.encoder)
+        save_speechbrain_folder(folder, net, nobody, ["nobody"], encoder_arguments(config), config.encoder,
+                                config.features)  # fmt: skip
         return
     text, files = portable_settings(source)
     weights = encoder_files(str(source))[1]

@@ -78,3 +78,9 @@ def test_the_folder_of_the_model_and_folders_of_others_are_left_alone(avsv, join
     status, output = avsv("export", joint / "face", tmp_path, "--format", "insightface")
     assert status == 1 and (tmp_path / "README.md").read_text() == "mine"
     assert avsv("export", joint, tmp_path / "three.onnx")[0] == 1
+
+
+@pytest.mark.parametrize("model, wanted", [("face", "onnx"), ("voice", "speechbrain")])
+def test_an_input_that_the_format_does_not_have_is_refused(avsv, joint, tmp_path, model, wanted):
+    status, output = avsv("export", joint / model, tmp_path / "out", "--format", wanted, "--input", "features")
+    assert status == 1 and "features" in output and not (tmp_path / "out").exists()

@@ -11,9 +11,15 @@ import torch
 from avsv.embeddings.voice import load_voice_encoder
 from avsv.errors import InputError
 from avsv.exporters import onnx_file, voice
-from avsv.models.front_ends import FrameNormalization, Spectrogram
+from avsv.models.front_ends import FrameNormalization, KaldiFbank, Spectrogram
 from avsv.models.onnx_frontend import front_end_in_onnx
-from avsv.models.speechbrain_folder import load_encoder
+from avsv.models.speaker_encoders import (
+    SpeakerEncoderOptions,
+    encoder_arguments,
+    front_end_of,
+    make_speaker_encoder,
+)
+from avsv.models.speechbrain_folder import load_encoder, save_speechbrain_folder
 from avsv.models.speechbrain_library import make_frontend
 from tests.models.small_encoder import write_encoder
 
@@ -145,3 +151,73 @@ def test_the_spectrogram_in_onnx_equals_the_one_of_training():
     fbank.deltas = True
     with pytest.raises(InputError, match="Fbank"):
         front_end_in_onnx(fbank, normalization)
+
+
+@pytest.fixture(scope="module")
+def kaldi(tmp_path_factory):
+    """An untrained encoder on the features of sherpa-onnx, and its export for sherpa-onnx."""
+    folder = tmp_path_factory.mktemp("kaldi") / "encoder"
+    options = SpeakerEncoderOptions("resnet", features="kaldi", channels=4, blocks=(1, 1), embedding_size=6)
+    torch.manual_seed(0)
+    arguments = encoder_arguments(options)
+    net = make_speaker_encoder("resnet", arguments)
+    save_speechbrain_folder(folder, net, torch.zeros(1, 6), ["nobody"], arguments, "resnet", "kaldi")
+    return folder, voice.export_sherpa(str(folder), folder.parent / "sherpa.onnx", "MIT").path
+
+
+def sherpa_features(waveform):
+    """The features of sherpa-onnx, by the library and the options that it uses: (t, 80)."""
+    knf = pytest.importorskip("kaldi_native_fbank")
+    options = knf.FbankOptions()
+    frames, mels = options.frame_opts, options.mel_opts
+    frames.samp_freq, frames.dither, frames.snip_edges, frames.window_type = 16000, 0, False, "povey"
+    mels.num_bins, mels.low_freq, mels.high_freq = 80, 20, -400
+    fbank = knf.OnlineFbank(options)
+    fbank.accept_waveform(16000, (waveform * 32768).tolist())
+    fbank.input_finished()
+    return np.stack([fbank.get_frame(i) for i in range(fbank.num_frames_ready)])
+
+
+@pytest.mark.parametrize("n", [400, 1600, 16079, 16080, 50123])
+def test_kaldi_filter_banks_equal_those_of_sherpa_onnx_in_torch_and_in_onnx(n):
+    waveform = np.random.default_rng(n).normal(0, 0.05, n).astype(np.float32)
+    expected, given = sherpa_features(waveform), torch.from_numpy(waveform[None])
+    _, normalization = make_frontend()
+    centred = front_end_in_onnx(KaldiFbank(), normalization)(given)[0].numpy()
+    assert np.abs(KaldiFbank()(given)[0].numpy() - expected).max() < 1e-3
+    assert np.abs(centred - (expected - expected.mean(0))).max() < 1e-3
+
+
+def test_a_file_for_sherpa_onnx_embeds_as_the_original_on_the_features_that_its_metadata_choose(kaldi):
+    folder, path = kaldi
+    found = metadata(path)
+    # the keys that sherpa-onnx's csrc/speaker-embedding-extractor-model.cc requires
+    assert found["framework"] == "wespeaker" and found["sample_rate"] == "16000" and found["output_dim"] == "6"
+    assert found["normalize_samples"] == "0" and found["feature_normalize_type"] == "global-mean" and found["language"]
+    assert found["license"] == "MIT"
+    waveform = np.random.default_rng(7).normal(0, 0.1, 31234).astype(np.float32)
+    features = sherpa_features(waveform)
+    expected = load_encoder(str(folder), "cpu").encode_batch(torch.from_numpy(waveform[None]))[0, 0].numpy()
+    embedding = run(path, features=(features - features.mean(0))[None])[0]
+    assert np.abs(embedding - expected).max() <= 1e-5 * np.linalg.norm(expected)
+
+
+def test_sherpa_onnx_itself_embeds_as_the_original(kaldi):
+    sherpa_onnx = pytest.importorskip("sherpa_onnx", reason="needs sherpa-onnx, which no part of avsv installs")
+    folder, path = kaldi
+    extractor = sherpa_onnx.SpeakerEmbeddingExtractor(sherpa_onnx.SpeakerEmbeddingExtractorConfig(model=str(path)))
+    waveform = np.random.default_rng(8).normal(0, 0.1, 48123).astype(np.float32)
+    stream = extractor.create_stream()
+    stream.accept_waveform(16000, waveform)
+    stream.input_finished()
+    expected = load_encoder(str(folder), "cpu").encode_batch(torch.from_numpy(waveform[None]))[0, 0].numpy()
+    assert np.abs(np.array(extractor.compute(stream)) - expected).max() <= 1e-5 * np.linalg.norm(expected)
+
+
+def test_other_features_are_refused_for_sherpa_onnx_and_for_encoders_with_their_own(encoder, kaldi, tmp_path):
+    with pytest.raises(InputError, match="features: kaldi"):
+        voice.export_sherpa(str(encoder), tmp_path / "out.onnx")
+    with pytest.raises(InputError, match="KaldiFbank"):  # avsv does not take them for WeSpeaker's
+        load_voice_encoder(kaldi[1])
+    with pytest.raises(InputError, match="vggm"):
+        front_end_of("vggm", "kaldi")

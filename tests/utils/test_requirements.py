@@ -36,6 +36,7 @@ OURS = {"avsv", "tests", *(path.stem for path in [*SCRIPTS, *ROOT.glob("tests/be
 BY_HAND = {
     "atheris": "tests/fuzz/coverage_guided.py explains how to install it",
     "resemblyzer": "an extra of its own, of an example",
+    "sherpa_onnx": "one test of avsv export uses it if it is installed",
     "transformers": "an extra of its own, for encoders on self-supervised models",
 }
 

@@ -158,7 +158,7 @@ class VoiceModel(nn.Module):
     def __init__(self, config: VoiceConfig, n_people: int):
         super().__init__()
         self.config = config
-        self.features, self.normalize = make_front_end(config.encoder)
+        self.features, self.normalize = make_front_end(config.encoder, config.features)
         self.encoder = make_speaker_encoder(config.encoder, encoder_arguments(config))
         if isinstance(self.encoder, SelfSupervisedEncoder):
             load_pretrained(self.encoder, config.ssl)
@@ -261,7 +261,7 @@ class VoiceTask(Task):
         else:  # SpeechBrain's classifier is one of cosines with class centres, which other losses do not have
             names, centres = ["nobody"], torch.zeros(1, config.embedding_size)
         save_speechbrain_folder(Path(config.exp_dir), model.encoder, centres, names,
-                                encoder_arguments(config), config.encoder)  # fmt: skip
+                                encoder_arguments(config), config.encoder, config.features)  # fmt: skip
 
 
 def classification_step(model: nn.Module, trainer: Trainer) -> Step:
