@@ -17,6 +17,7 @@ size=                 # small: conf/voice_NAME_small.yaml, for a few dozen peopl
 statistical="gmm_ubm ivector"   # trained, of gmm_ubm (conf/ubm.yaml) and ivector (conf/ivector.yaml, on the same UBM); empty: none
 voices=()             # NAME=SOURCE, repeatable: other voice encoders, such as published ones; see --voice of run.sh
 held_out=40           # training people kept out of training: the EER on them is measured after each epoch
+lda_dim=              # dimensions that LDA keeps for PLDA, fewer than training people; empty: all
 cost_clips=50         # test clips on which the seconds of CPU per second of sound are measured
 published=            # table of published figures, shown in a column of their own
 max_skipped=0.05      # share of the clips that may be unreadable before a stage fails
@@ -104,7 +105,7 @@ if stage 4 "scores: cosine, cosine after centring, PLDA; GMM-UBM"; then
     if [ "$name" != gmm_ubm ]; then
       training=(--embeddings "exp/$name/$train_set/embedding.scp" --utt2spk "data/$train_set/utt2spk")
       avsv lda "${training[@]}" "exp/$name/lda"
-      avsv plda "${training[@]}" "exp/$name/plda"
+      avsv plda ${lda_dim:+--lda-dim "$lda_dim"} "${training[@]}" "exp/$name/plda"
     fi
     for trials in "data/$test_set/trials/"*; do
       scores=exp/$name/scores/${trials##*/}
