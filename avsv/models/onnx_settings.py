@@ -46,8 +46,9 @@ COMPUTED = {
 }  # fmt: skip
 # the front end speechbrain in the words of avsv.features
 TRAINED_HERE = {
-    "type": "speechbrain fbank", "n_mels": 80, "n_fft": 400, "win_length": 400, "hop_length": 160, "low_freq": 0,
-    "high_freq": 8000, "filters": "triangular", "top_db": 80, "mean": "utterance", "deviation": "none"}  # fmt: skip
+    "class": "speechbrain.lobes.features.Fbank", "bands": 80, "n_fft": 400, "win_length": 400, "hop_length": 160,
+    "low_freq": 0, "high_freq": 8000, "filters": "triangular", "top_db": 80, "deltas": False, "context": False,
+    "norm_type": "sentence", "std_norm": False}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -150,12 +151,13 @@ def refuse_other_features(path: Path, features: str) -> None:
     """Raise InputError if an encoder that avsv exported was trained on other features than those of `speechbrain`."""
     try:
         found = json.loads(features)
-        wrong = next((key for key, value in TRAINED_HERE.items() if found.get(key, value) != value), None)
-    except (ValueError, AttributeError, RecursionError):
-        raise InputError(f"{path}: its metadata avsv.features are not a JSON object") from None
+        found = {**found["normalization"], **found}
+        wrong = next((key for key, value in TRAINED_HERE.items() if found.get(key) != value), None)
+    except (ValueError, TypeError, KeyError, RecursionError):
+        raise InputError(f"{path}: its metadata avsv.features do not describe features") from None
     if wrong:
-        raise InputError(f"{path}: expects features with {wrong}: {found[wrong]}; the front end speechbrain of avsv "
-                         f"has {TRAINED_HERE[wrong]}. Export the encoder with waveforms as input")  # fmt: skip
+        raise InputError(f"{path}: expects features with {wrong}: {found.get(wrong)}; the front end speechbrain has "
+                         f"{TRAINED_HERE[wrong]}. Export the encoder with waveforms as input")  # fmt: skip
 
 
 def agreed(sources: Mapping[str, Mapping[str, Any]], key: str) -> Any:

@@ -58,6 +58,17 @@ def test_embeddings_are_redone_when_settings_change_on_which_they_depend(avsv, n
     assert centred["a-1"] == pytest.approx(raw["a-1"] - 3, rel=1e-5)
 
 
+@pytest.mark.parametrize("given", ["waveform", "features"])
+def test_an_exported_encoder_gives_the_embeddings_of_the_original(avsv, encoder, data, tmp_path, given):
+    exported = tmp_path / "exported.onnx"
+    status, output = avsv("export", encoder, exported, "--input", given)
+    assert status == 0, output
+    waveforms = [speechlike(n, n) for n in (16000, 32000, 40321)]
+    ours, original = (load_voice_encoder(model)(waveforms) for model in (exported, encoder))
+    assert np.abs(ours - original).max() < 1e-5 * np.linalg.norm(original, axis=1).min()
+    assert avsv("embed-voice", "--model", exported, data, tmp_path / "out")[0] == 0
+
+
 @pytest.mark.parametrize("text", [b"", b"not a network"])
 def test_a_broken_file_ends_embed_voice_with_its_name(avsv, net, data, tmp_path, text):
     net.write_bytes(text)
