@@ -21,6 +21,7 @@ from avsv.models.limits import Check, boolean, few, natural, naturals, number, n
 from avsv.models.ranges import choice, within
 from avsv.models.resnet import SpeakerResNet
 from avsv.models.self_supervised import HEADS, SelfSupervisedEncoder
+from avsv.models.simam import SimAmResNet
 from avsv.models.speechbrain_library import import_speechbrain
 from avsv.models.vggm import VoxCelebCnn
 
@@ -107,6 +108,7 @@ class SpeechBrainResNet:
 SPEAKER_ENCODERS: dict[str, type[SpeakerNetwork]] = {
     "ecapa": Ecapa,
     "resnet": SpeakerResNet,
+    "simam": SimAmResNet,
     "xvector": XVector,
     "vggm": VoxCelebCnn,
     "rescnn": DeepSpeakerResCnn,
@@ -121,13 +123,13 @@ class SpeakerEncoderOptions:
     """The sizes of a speaker encoder in a training configuration."""
 
     encoder: str = choice("ecapa", *SPEAKER_ENCODERS)
-    # ecapa and resnet only; kaldi: the filter banks that sherpa-onnx computes, to export the encoder for it
+    # ecapa, resnet and simam only; kaldi: the filter banks that sherpa-onnx computes, to export the encoder for it
     features: str = choice("speechbrain", *BY_NAME)
-    # published: ecapa 1024, xvector 512, of the first layer or stage: resnet 32, vggm 96, rescnn and gru 64
+    # published: ecapa 1024, xvector 512, of the first layer or stage: resnet 32, simam 64, vggm 96, rescnn and gru 64
     # ssl: of ecapa's first four blocks, or of mfa's Linear for each layer
     channels: int = within(1024, 1, 16384)
     attention_channels: int = within(128, 1, 16384)  # ecapa and ssl only
-    blocks: tuple[int, ...] = within((3, 4, 6, 3), 1, 200)  # resnet only: in each stage
+    blocks: tuple[int, ...] = within((3, 4, 6, 3), 1, 200)  # resnet and simam only: in each stage
     gru_units: int = within(1024, 1, 16384)  # gru only: in each of its three layers
     dropout: float = within(0.0, 0, below=1)  # rescnn and gru only: before the affine layer
     fc8: bool = False  # vggm only: the embedding is a Linear layer after fc7, for the second phase of its training
