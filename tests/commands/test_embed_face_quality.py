@@ -105,3 +105,13 @@ def test_a_trained_pool_weights_the_faces_and_the_log_says_so(avsv, pack, data, 
     assert avsv("embed-face", "--model", plain, data, tmp_path / "mean")[0] == 0
     mean, pooled = embeddings(tmp_path / "mean"), embeddings(tmp_path / "out")
     assert all(mean[utt] == pytest.approx(pooled[utt], abs=1e-6) for utt in mean)
+
+
+def test_a_network_whose_input_is_unknown_is_an_error_that_says_what_to_write(avsv, pack, data, tmp_path):
+    folder = shutil.copytree(pack, tmp_path / "pack")
+    (folder / "face_recognition_sface_2021dec.onnx").rename(folder / "my network.onnx")
+    status, output = avsv("embed-face", "--model", folder, data, tmp_path / "out")
+    assert status == 1 and "Traceback" not in output and not (tmp_path / "out/embedding.scp").exists()
+    assert f"{folder}/my network.onnx" in output and "my network.yaml" in output
+    (folder / "my network.yaml").write_text("task: recognition\nchannels: rgb\nmean: 0\nstd: 1\n")
+    assert avsv("embed-face", "--model", folder, data, tmp_path / "out")[0] == 0

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from onnx import TensorProto
 
+from avsv.embeddings.face import FaceEmbedder
 from avsv.errors import InputError
 from avsv.features.face_inputs import FaceInput
 from avsv.features.face_networks import YUNET_OUTPUTS, YuNet
@@ -70,6 +71,16 @@ def test_a_description_of_what_insightface_does_changes_nothing(real_data, tmp_p
     expected = load_network(path).get_feat(faces)
     assert described(path, mean=0, std=1).get_feat(faces) == pytest.approx(expected, abs=1e-5)
     assert np.abs(described(path, channels="bgr", mean=0, std=1).get_feat(faces) - expected).max() > 0.1
+
+
+def test_neighbours_in_a_batch_change_nothing(real_data, tmp_path):
+    path = tmp_path / "mobilefacenet.onnx"
+    shutil.copyfile(real_data / "models" / "mobileface" / path.name, path)
+    embedder = FaceEmbedder(described(path, mean=0, std=1), 4)
+    faces = np.stack([np.roll(FACE, shift, 0) for shift in range(6)])
+    together = embedder.embed_faces(faces)
+    alone = np.concatenate([embedder.embed_faces(face[None]) for face in faces])
+    assert np.array_equal(together, alone)
 
 
 def test_a_network_from_any_publisher_needs_the_size_of_aligned_faces(tmp_path):
