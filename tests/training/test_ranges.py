@@ -38,6 +38,7 @@ FREE = {
     "face_quality",
     "covariates",
     "face_damage",
+    "ssl",
 }  # names of files and tables, and fields that are checked elsewhere
 
 
