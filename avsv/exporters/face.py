@@ -64,7 +64,9 @@ def network_bytes(pack: FacePack, task: str) -> bytes:
     """The file of a network of a pack; InputError if its weights are in other files."""
     import onnx
 
-    file = pack.files(task)[0]
+    file, network = pack.files(task)[0], getattr(pack, task)
+    if not type(network).__module__.startswith("insightface."):
+        raise InputError(f"{file}: is an ONNX file with an input that InsightFace does not know; use the file as it is")
     data = file.read_bytes()
     if any(
         tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in onnx.load_from_string(data).graph.initializer
@@ -92,7 +94,7 @@ def describe(pack: FacePack, source: str, licence: str | None) -> dict[str, Any]
     return {
         "avsv.kind": "face encoder", "avsv.input": "aligned faces", "avsv.channels": "RGB",
         "avsv.mean": network.input_mean, "avsv.std": network.input_std, "avsv.size": size,
-        "avsv.source": pack.folder.resolve().name, "avsv.model": face_model(*pack.files("recognition")),
+        "avsv.source": pack.folder.resolve().name, "avsv.model": face_model(pack.files("recognition")),
         "license": licence_of(pack.folder, licence),
     }  # fmt: skip
 
