@@ -143,7 +143,11 @@ def test_a_speechbrain_folder_that_calls_other_code_is_refused(encoder, tmp_path
 )
 def test_weights_outside_the_model_folder_are_refused(encoder, tmp_path, place):
     text = (encoder / "hyperparams.yaml").read_text()
-    (tmp_path / "h.yaml").write_text(text.replace("!ref <pretrained_path>/embedding_model.ckpt", place))
+    assert text.splitlines()[-1].startswith("        ")  # the pretrainer's last file
+    for given in ("!ref <pretrained_path>/embedding_model.ckpt", place):
+        (tmp_path / "h.yaml").write_text(f"{text}    paths:\n        embedding_model: {given}\n")
+        if given != place:
+            Hyperparams(tmp_path / "h.yaml")
     with pytest.raises(InputError, match=r"h\.yaml"):
         Hyperparams(tmp_path / "h.yaml")
 
