@@ -148,7 +148,8 @@ def normalize(
     n_best : for adaptive methods, how many of the highest cohort scores are used; None for all. See `n_highest`
     choice : for adaptive methods, one of CHOICES: whose highest scores select the members
     folds : for adaptive methods with the choice "own": fold of each recording (n,) and of each member (c,). The members
-        for a recording are those of other folds; the same share of them is used as `n_best` is of the cohort
+        for a recording are those of other folds; the share of them that is used is that of `n_best` in the cohort, but
+        at least two
 
     Returns
     -------
@@ -199,10 +200,10 @@ def adaptive_statistics(
     mean, deviation = np.empty(len(used)), np.empty(len(used))
     for fold in np.unique(folds[0][used]):
         here, others = folds[0][used] == fold, members[folds[1] != fold]
-        n = round(n_best * len(others) / len(members))
-        if n < 2:
-            raise InputError(f"the cohort of one of the folds has {len(others)} members in others, of which {n} would "
-                            "be used; at least two are needed")  # fmt: skip
+        if len(others) < 2:
+            raise InputError(f"the cohort of one of the folds has {len(others)} members in other folds; at least two "
+                            "are needed")  # fmt: skip
+        n = max(2, round(n_best * len(others) / len(members)))
         mean[here], deviation[here] = cohort_statistics(take(recordings, used[here]), others, n)
     refuse_equal(deviation, used, "recording", n_best)
     rows = rows.reshape(pairs.shape).T
@@ -243,7 +244,7 @@ def refuse_other_scores(
 
 
 def n_highest(n_cohort: int, top_n: int | None = None, top_share: float | None = None) -> int:
-    """Number of cohort scores that an adaptive method uses: `top_share` of the cohort, or `top_n` (300).
+    """Number of cohort scores that an adaptive method uses: `top_share` of the cohort, at least 2, or `top_n` (300).
 
     Logs a warning if the cohort has fewer than `top_n` members; then all are used.
 
@@ -253,7 +254,7 @@ def n_highest(n_cohort: int, top_n: int | None = None, top_share: float | None =
     (300, 599)
     """
     if top_share is not None:
-        return round(top_share * n_cohort)
+        return max(2, round(top_share * n_cohort))
     top_n = top_n or TOP_N
     if n_cohort < top_n:
         log.warning("the cohort has %d members, fewer than the top %d: the whole cohort is used", n_cohort, top_n)

@@ -86,6 +86,19 @@ def test_folds_use_the_same_share_of_fewer_members():
     assert normalised == pytest.approx(normalize("mean-norm", SCORES, PAIRS, RECORDINGS, (half, half), 5), rel=1e-5)
 
 
+def test_of_a_few_members_at_least_two_are_used():
+    """A tenth of the three members in other folds would be none."""
+    folds = (
+        np.ones(len(RECORDINGS), int),
+        (np.arange(len(COHORT)) >= 3).astype(int),
+    )
+    normalised = normalize("mean-norm", SCORES, PAIRS, RECORDINGS, BOTH, len(COHORT) // 10, "own", folds)
+    best = [np.sort(np.array(of_cohort(recording))[:3])[-2:].mean() for recording in range(len(RECORDINGS))]
+    expected = [score - (best[a] + best[b]) / 2 for score, (a, b) in zip(SCORES, PAIRS, strict=True)]
+    assert normalised == pytest.approx(expected, abs=1e-4)
+    assert n_highest(4, top_share=0.3) == 2
+
+
 @pytest.mark.parametrize(("method", "choice"), [("s-norm", "own"), ("as-norm", "other")])
 def test_folds_go_with_own_highest_scores_only(method, choice):
     folds = np.zeros(len(RECORDINGS), int), np.ones(len(COHORT), int)
