@@ -4,7 +4,7 @@
 # --stop-stage M. Results are in exp/voices.
 
 # This recipe serves every corpus; see the head of run.sh. Here the corpus' file is conf/recipe_voices.conf; local/prepare.sh makes
-# the data, which are those of run.sh.
+# the data, which are those of run.sh: after run.sh, start with --stage 1.
 set -euo pipefail
 caller=$PWD
 reference=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -55,6 +55,10 @@ at_least 2 held_out "for the EER on held-out people needs trials between them"
 trust=()
 if $trust_model; then trust=(--trust-model); fi
 if stage 0 "data directories and trial lists"; then
+  if [ -e "data/$test_set/utt2fold" ]; then   # local/prepare.sh would write whole lists
+    echo "run_voices.sh: run.sh has divided the lists of data/$test_set (--adapt-folds): to use them as they are, start with --stage 1" >&2
+    exit 1
+  fi
   (. local/prepare.sh)
   for set in "$train_set" dev "$test_set"; do avsv check "data/$set"; done
 fi

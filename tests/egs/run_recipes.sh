@@ -113,7 +113,7 @@ bash egs/mini/run_identification.sh --sets "train test" --enroll 1 --max-skipped
 grep -q '"dir_percent"' egs/mini/exp/identification/results/half-missing.json
 
 echo "== voice encoders side by side, three trained for an epoch and the one of the run before"
-bash egs/mini/run_voices.sh --people 12 --clips 4 --held-out 2 --max-skipped 0.5 --nj 1 --networks "xvector gru gru_triplet" \
+bash egs/mini/run_voices.sh --stage 1 --held-out 2 --max-skipped 0.5 --nj 1 --networks "xvector gru gru_triplet" \
   --statistical "" --voices trained=exp/voice --lda-dim 4 --cost-clips 4 --train-options "epochs=1"
 for system in xvector gru gru_triplet trained; do grep -q "^| $system | " egs/mini/exp/voices/results.md; done
 

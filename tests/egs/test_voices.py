@@ -55,3 +55,11 @@ def test_gmm_ubm_and_ivectors_share_features_and_ubm(recipe):
 def test_a_system_that_does_not_exist_or_twice_is_refused(recipe, options):
     status, stderr, calls = called(recipe, *options)
     assert status == 2 and options[1].split("=")[0] in stderr and not calls
+
+
+def test_lists_that_run_sh_has_divided_are_not_written_anew(recipe):
+    folder = recipe.folder / "egs/mini/data/my_set"
+    folder.mkdir(parents=True)
+    (folder / "utt2fold").write_text("a-1 1\n")
+    status, stderr, calls = recipe("mini/run_voices.sh", "--test-set", "my_set", "--stop-stage", "0")
+    assert status == 1 and "--stage 1" in stderr and not calls
