@@ -21,11 +21,9 @@ THREE_D = {**SHERPA, "framework": "3d-speaker", "normalize_samples": "1", "featu
 NEMO = {**SHERPA, "framework": "nemo", "feature_normalize_type": "per_feature", "window_size_ms": "25",
         "window_stride_ms": "10", "window_type": "hann", "feat_dim": "80"}  # fmt: skip
 EXPORTED = {"avsv.kind": "voice encoder", "avsv.sample_rate": "16000", "avsv.size": str(SIZE), "license": "MIT"}
-FEATURES = """{"class": "speechbrain.lobes.features.Fbank", "bands": 80, "n_fft": 400, "win_length": 400,
-"hop_length": 160, "window": "hamming", "centred": true, "low_freq": 0, "high_freq": 8000.0, "filters": "triangular",
-"log": "dB", "top_db": 80.0, "deltas": false, "context": false,
-"normalization": {"class": "speechbrain.processing.features.InputNormalization", "norm_type": "sentence",
-"std_norm": false}}"""
+FEATURES = """{"type": "speechbrain fbank", "n_mels": 80, "n_fft": 400, "win_length": 400, "hop_length": 160,
+"window": "hamming", "centred": true, "low_freq": 0, "high_freq": 8000.0, "filters": "triangular", "log": "dB",
+"top_db": 80.0, "deltas": false, "context": false, "mean": "utterance", "deviation": "none"}"""
 
 
 @pytest.mark.parametrize(("metadata", "name"), [
@@ -55,10 +53,9 @@ def test_the_scale_of_the_metadata_is_used(tmp_path, metadata, scale):
     ({**WESPEAKER, "sample_rate": "8000"}, "8000"), ({**NEMO, "window_size_ms": "20"}, "window_size_ms"),
     ({**NEMO, "feat_dim": "64"}, "feat_dim"), ({**THREE_D, "feature_normalize_type": "per_feature"}, "per_feature"),
     ({**NEMO, "window_type": "hamming"}, "hamming"), ({**WESPEAKER, "output_dim": "256"}, "256"),
-    ({**EXPORTED, "avsv.input": "features", "avsv.features": FEATURES.replace("80,", "40,")}, "bands"),
-    ({**EXPORTED, "avsv.input": "features", "avsv.features": FEATURES.replace("_norm\": false", "_norm\": true")},
-     "std_norm"),
-    ({**EXPORTED, "avsv.input": "features", "avsv.features": '{"class": "x", "normalization": {}}'}, "class"),
+    ({**EXPORTED, "avsv.input": "features", "avsv.features": FEATURES.replace("80,", "40,")}, "n_mels"),
+    ({**EXPORTED, "avsv.input": "features", "avsv.features": FEATURES.replace("none", "utterance")}, "deviation"),
+    ({**EXPORTED, "avsv.input": "features", "avsv.features": '{"type": "KaldiFbank"}'}, "type: KaldiFbank"),
     ({**EXPORTED, "avsv.input": "features", "avsv.features": "[" * 9999}, "avsv.features"),
     ({**EXPORTED, "avsv.input": "features", "avsv.features": "[]"}, "avsv.features"),
     ({**EXPORTED, "avsv.sample_rate": "8000", "avsv.input": "waveform"}, "8000"),

@@ -3,6 +3,7 @@
 import re
 import signal
 import subprocess
+import time
 
 import pytest
 
@@ -181,6 +182,7 @@ def test_a_job_over_its_time_limit_is_resubmitted(program, tmp_path):
                                stderr=subprocess.PIPE, text=True)  # fmt: skip
     number = started(tmp_path, "a.1")
     if program == "slurm.py":
+        time.sleep(1.1)  # Slurm refuses an end in the second of the start
         subprocess.run(["scontrol", "update", f"JobId={number}", "EndTime=now"], check=True)
     _, stderr = process.communicate(timeout=150)
     assert process.returncode == 0, stderr
