@@ -43,4 +43,4 @@ class ExtractorSettings:
     offset: float = within(100.0, above=0)  # initial mean of the i-vectors on the first axis
 
     def check(self) -> None:
-        pass
+        """Nothing beyond the range of each value."""
